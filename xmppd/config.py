@@ -1,0 +1,183 @@
+"""The configuration: ``xmppd.toml`` as frozen, typed values, checked whole before anything starts."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of the file; a key it does not know stops the start."""
+
+
+class Listen(Section):
+    """A ``[[listen]]`` table: one door, named by a Twisted endpoint string."""
+
+    endpoint: str
+    kind: Literal["client"] = "client"
+    tls: Literal["none", "starttls", "direct"] = "starttls"
+
+
+class Domain(Section):
+    """A ``[[domain]]`` table: a domain served here, and its certificate."""
+
+    name: str
+    certificate: str = ""
+    key: str = ""
+
+
+class TLS(Section):
+    """``[tls]``: what every listener with TLS accepts."""
+
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+    ciphers: str = ""
+    required: bool = True
+    client_ca: str = ""
+
+
+class Stream(Section):
+    """``[stream]``: what one connection may take of us."""
+
+    max_stanza_bytes: int = 262_144
+    max_preauth_stanza_bytes: int = 10_240
+    max_depth: int = 64
+    max_attributes: int = 64
+    negotiation_timeout_s: float = 60.0
+    idle_timeout_s: float = 300.0
+    ping_timeout_s: float = 60.0
+    close_timeout_s: float = 5.0
+    max_queued_bytes: int = 8_388_608
+    stanzas_per_s: float = 200.0
+    stanzas_burst: int = 1_000
+    bytes_per_s: float = 131_072.0
+    bytes_burst: int = 1_048_576
+    max_unauthenticated: int = 5_000
+    max_streams_per_address: int = 1_000
+
+
+class Auth(Section):
+    """``[auth]``: who may log in, and how."""
+
+    mechanisms: tuple[str, ...] = (
+        "SCRAM-SHA-512-PLUS",
+        "SCRAM-SHA-256-PLUS",
+        "SCRAM-SHA-1-PLUS",
+        "SCRAM-SHA-512",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-1",
+        "PLAIN",
+    )
+    scram_iterations: int = 10_000
+    attempts_per_stream: int = 3
+    failures_before_delay: int = 3
+    max_delay_s: float = 60.0
+    failures_before_lockout: int = 100
+    lockout_s: float = 3_600.0
+    remembered_addresses: int = 100_000
+
+
+class Registration(Section):
+    """``[registration]``: in-band registration (XEP-0077)."""
+
+    open: bool = False
+    change_password: bool = True
+    remove_account: bool = True
+    per_address_per_hour: int = 5
+    min_password_length: int = 8
+
+
+class Sessions(Section):
+    """``[sessions]``: how many, and who wins when two want one resource."""
+
+    max_per_account: int = 10
+    conflict: Literal["kick", "refuse", "rename"] = "kick"
+
+
+class Roster(Section):
+    """``[roster]``: how long a roster may grow."""
+
+    max_items: int = 2_000
+    max_groups_per_item: int = 32
+    unload_after_s: float = 300.0
+
+
+class Offline(Section):
+    """``[offline]``: messages kept for those who are away."""
+
+    max_messages: int = 100
+    max_bytes: int = 1_048_576
+
+
+class Items(Section):
+    """``[items]``: what one account may keep in vCard, private XML and plugin storage."""
+
+    max_items: int = 1_000
+    max_bytes: int = 2_097_152
+    max_item_bytes: int = 262_144
+
+
+class Storage(Section):
+    """``[storage]``: where accounts, rosters and messages are kept."""
+
+    url: str = "sqlite:///xmppd.sqlite"
+    pool_threads: int = 4
+    upgrade: bool = True
+
+
+class Plugins(Section):
+    """``[plugins]``: which features are loaded."""
+
+    load: tuple[str, ...] = (
+        "disco",
+        "caps",
+        "ping",
+        "version",
+        "last_activity",
+        "entity_time",
+        "vcard",
+        "private_storage",
+        "register",
+        "contact_addresses",
+        "adhoc_commands",
+        "service_administration",
+        "stream_limits",
+    )
+    directory: str = ""
+
+
+class ContactAddresses(Section):
+    """``[contact]``: whom to write to about this service (XEP-0157); URIs such as mailto: or xmpp:."""
+
+    abuse: tuple[str, ...] = ()
+    admin: tuple[str, ...] = ()
+    feedback: tuple[str, ...] = ()
+    sales: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()
+    support: tuple[str, ...] = ()
+
+
+class Log(Section):
+    """``[log]``: how much is told."""
+
+    level: Literal["debug", "info", "warn", "error", "critical"] = "info"
+    levels: dict[str, str] = {}
+
+
+class Config(Section):
+    """The whole file."""
+
+    data: str = "data"
+    admins: tuple[str, ...] = ()
+    domain: tuple[Domain, ...] = ()
+    listen: tuple[Listen, ...] = ()
+    tls: TLS = TLS()
+    stream: Stream = Stream()
+    auth: Auth = Auth()
+    registration: Registration = Registration()
+    sessions: Sessions = Sessions()
+    roster: Roster = Roster()
+    offline: Offline = Offline()
+    items: Items = Items()
+    storage: Storage = Storage()
+    plugins: Plugins = Plugins()
+    contact: ContactAddresses = ContactAddresses()
+    log: Log = Log()
