@@ -1,0 +1,1 @@
+"""Bytes to elements and back: the wire, its streams and their negotiation."""

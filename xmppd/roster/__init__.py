@@ -1,0 +1,1 @@
+"""Who may know: rosters and subscriptions."""

@@ -1,0 +1,1 @@
+"""Whose job is it? One router for each kind of stanza."""

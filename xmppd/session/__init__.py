@@ -1,0 +1,1 @@
+"""The last step out: sessions, and what stands between a stanza and its wire."""

@@ -1,0 +1,113 @@
+"""Errors of stanzas and streams: which condition, and what the peer is told."""
+
+from enum import Enum
+
+
+class ErrorType(Enum):
+    """What the sender of a stanza should do about its error (:rfc:`6120#section-8.3.2`)."""
+
+    AUTH = "auth"
+    CANCEL = "cancel"
+    CONTINUE = "continue"
+    MODIFY = "modify"
+    WAIT = "wait"
+
+
+class Condition(Enum):
+    """The stanza error conditions of :rfc:`6120#section-8.3.3`, each with its usual type."""
+
+    BAD_REQUEST = "bad-request", ErrorType.MODIFY
+    CONFLICT = "conflict", ErrorType.CANCEL
+    FEATURE_NOT_IMPLEMENTED = "feature-not-implemented", ErrorType.CANCEL
+    FORBIDDEN = "forbidden", ErrorType.AUTH
+    GONE = "gone", ErrorType.CANCEL
+    INTERNAL_SERVER_ERROR = "internal-server-error", ErrorType.CANCEL
+    ITEM_NOT_FOUND = "item-not-found", ErrorType.CANCEL
+    JID_MALFORMED = "jid-malformed", ErrorType.MODIFY
+    NOT_ACCEPTABLE = "not-acceptable", ErrorType.MODIFY
+    NOT_ALLOWED = "not-allowed", ErrorType.CANCEL
+    NOT_AUTHORIZED = "not-authorized", ErrorType.AUTH
+    POLICY_VIOLATION = "policy-violation", ErrorType.MODIFY
+    RECIPIENT_UNAVAILABLE = "recipient-unavailable", ErrorType.WAIT
+    REDIRECT = "redirect", ErrorType.MODIFY
+    REGISTRATION_REQUIRED = "registration-required", ErrorType.AUTH
+    REMOTE_SERVER_NOT_FOUND = "remote-server-not-found", ErrorType.CANCEL
+    REMOTE_SERVER_TIMEOUT = "remote-server-timeout", ErrorType.WAIT
+    RESOURCE_CONSTRAINT = "resource-constraint", ErrorType.WAIT
+    SERVICE_UNAVAILABLE = "service-unavailable", ErrorType.CANCEL
+    SUBSCRIPTION_REQUIRED = "subscription-required", ErrorType.AUTH
+    UNDEFINED_CONDITION = "undefined-condition", ErrorType.CANCEL
+    UNEXPECTED_REQUEST = "unexpected-request", ErrorType.WAIT
+
+    def __init__(self, tag: str, usual: ErrorType) -> None:
+        self.tag = tag
+        self.usual = usual
+
+
+class StanzaError(Exception):
+    """The sender of this stanza should know.
+
+    Args:
+        condition: What went wrong.
+        text: A sentence for people, if the condition alone does not tell.
+        type: What to do about it, where it differs from the condition's usual type.
+        application: ``(namespace, name)`` of an application-specific condition.
+    """
+
+    def __init__(
+        self,
+        condition: Condition,
+        text: str | None = None,
+        *,
+        type: ErrorType | None = None,
+        application: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(condition.tag, text)
+        self.condition = condition
+        self.text = text
+        self.type = type or condition.usual
+        self.application = application
+
+
+class StreamCondition(Enum):
+    """The stream error conditions of :rfc:`6120#section-4.9.3`."""
+
+    BAD_FORMAT = "bad-format"
+    BAD_NAMESPACE_PREFIX = "bad-namespace-prefix"
+    CONFLICT = "conflict"
+    CONNECTION_TIMEOUT = "connection-timeout"
+    HOST_GONE = "host-gone"
+    HOST_UNKNOWN = "host-unknown"
+    IMPROPER_ADDRESSING = "improper-addressing"
+    INTERNAL_SERVER_ERROR = "internal-server-error"
+    INVALID_FROM = "invalid-from"
+    INVALID_NAMESPACE = "invalid-namespace"
+    INVALID_XML = "invalid-xml"
+    NOT_AUTHORIZED = "not-authorized"
+    NOT_WELL_FORMED = "not-well-formed"
+    POLICY_VIOLATION = "policy-violation"
+    REMOTE_CONNECTION_FAILED = "remote-connection-failed"
+    RESET = "reset"
+    RESOURCE_CONSTRAINT = "resource-constraint"
+    RESTRICTED_XML = "restricted-xml"
+    SEE_OTHER_HOST = "see-other-host"
+    SYSTEM_SHUTDOWN = "system-shutdown"
+    UNDEFINED_CONDITION = "undefined-condition"
+    UNSUPPORTED_ENCODING = "unsupported-encoding"
+    UNSUPPORTED_FEATURE = "unsupported-feature"
+    UNSUPPORTED_STANZA_TYPE = "unsupported-stanza-type"
+    UNSUPPORTED_VERSION = "unsupported-version"
+
+
+class StreamError(Exception):
+    """This stream cannot go on; it is told why, and closed.
+
+    Args:
+        condition: What went wrong.
+        text: A sentence for people, if the condition alone does not tell.
+    """
+
+    def __init__(self, condition: StreamCondition, text: str | None = None) -> None:
+        super().__init__(condition.value, text)
+        self.condition = condition
+        self.text = text

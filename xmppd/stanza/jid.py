@@ -1,0 +1,181 @@
+"""JIDs: addresses, prepared once and compared as they are."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+import idna
+from precis_i18n import get_profile
+
+MAX_PART_BYTES = 1023
+MAX_INTERNED = 100_000
+
+_SIMPLE = re.compile(
+    r"(?:([a-z0-9!#$%()*+,\-.;=?\[\\\]^_`{|}~]{1,1023})@)?"
+    r"((?:[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?)*)"
+    r"(?:/([!-~]{1,1023}))?\Z"
+)
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\Z")
+_FORBIDDEN_LOCAL = re.compile(r"[\"&'/:<>@\s]")
+_DOTS = re.compile("[。．｡]")
+_local_profile = get_profile("UsernameCaseMapped")
+_resource_profile = get_profile("OpaqueString")
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JID:
+    """An address. Made by :meth:`parse` only, so that whoever holds one may trust it.
+
+    Attributes:
+        local: The part before ``@``, prepared; None for a domain or domain/resource.
+        domain: The domain, prepared.
+        resource: The part after ``/``, prepared; None in a bare JID.
+        bare: ``local@domain`` as text: the key of routes and accounts.
+        full: The whole address as text; equal to ``bare`` in a bare JID.
+        wire: ``full`` in UTF-8, escaped for an attribute value.
+
+    Spec: :rfc:`7622`
+    """
+
+    local: str | None
+    domain: str
+    resource: str | None
+    bare: str
+    full: str
+    wire: bytes
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, JID) and self.full == other.full)
+
+    def __hash__(self) -> int:
+        return hash(self.full)
+
+    def __str__(self) -> str:
+        return self.full
+
+    @staticmethod
+    def parse(text: str) -> "JID":
+        """The JID that this text names.
+
+        Raises:
+            ValueError: The text is not an address; the message says which part is wrong.
+        """
+        jid = _interned.get(text)
+        if jid is None:
+            jid = _parse(text)
+            if len(_interned) >= MAX_INTERNED:
+                _interned.clear()
+            jid = _interned.setdefault(jid.full, jid)
+            _interned[text] = jid
+        return jid
+
+    @staticmethod
+    def of(local: str | None, domain: str, resource: str | None = None) -> "JID":
+        """The JID with these parts, which may be unprepared.
+
+        Raises:
+            ValueError: A part cannot be prepared.
+        """
+        bare = domain if local is None else f"{prepare_local(local)}@{domain}"
+        return JID.parse(bare if resource is None else f"{bare}/{resource}")
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether no resource is named."""
+        return self.resource is None
+
+    def to_bare(self) -> "JID":
+        """The same address without its resource."""
+        return self if self.resource is None else JID.parse(self.bare)
+
+    def with_resource(self, resource: str) -> "JID":
+        """The full JID of this account's resource.
+
+        Raises:
+            ValueError: The resource cannot be prepared.
+        """
+        return JID.parse(f"{self.bare}/{resource}")
+
+
+_interned: dict[str, JID] = {}
+
+
+def _made(local: str | None, domain: str, resource: str | None) -> JID:
+    bare = domain if local is None else f"{local}@{domain}"
+    full = bare if resource is None else f"{bare}/{resource}"
+    return JID(local, domain, resource, bare, full, full.translate(_ESCAPES).encode())
+
+
+def _parse(text: str) -> JID:
+    simple = _SIMPLE.match(text)
+    if simple is not None and len(simple[2]) <= MAX_PART_BYTES:
+        return _made(*simple.groups())
+    bare, slash, resource = text.partition("/")
+    local, at, domain = bare.rpartition("@")
+    return _made(
+        prepare_local(local) if at else None,
+        prepare_domain(domain),
+        prepare_resource(resource) if slash else None,
+    )
+
+
+def _bounded(part: str, name: str) -> str:
+    if not part:
+        raise ValueError(f"the {name} is empty")
+    if len(part.encode()) > MAX_PART_BYTES:
+        raise ValueError(f"the {name} is longer than {MAX_PART_BYTES} bytes")
+    return part
+
+
+def prepare_local(text: str) -> str:
+    """A localpart, case-mapped and normalised (:rfc:`7622#section-3.3`).
+
+    Raises:
+        ValueError: It cannot be one.
+    """
+    try:
+        local = _local_profile.enforce(_bounded(text, "localpart"))
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the localpart {text!r} is not allowed: {error.reason}") from error
+    if _FORBIDDEN_LOCAL.search(local):
+        raise ValueError(f"the localpart {text!r} has a character that no localpart may have")
+    return _bounded(local, "localpart")
+
+
+def prepare_domain(text: str) -> str:
+    """A domain in lower case and Unicode form, or an IP literal (:rfc:`7622#section-3.2`).
+
+    Raises:
+        ValueError: It cannot be one.
+    """
+    text = _DOTS.sub(".", _bounded(text, "domain")).removesuffix(".")
+    if text.startswith("["):
+        if not text.endswith("]"):
+            raise ValueError(f"the domain {text!r} is no address literal")
+        return f"[{IPv6Address(text[1:-1])}]"
+    labels = text.lower().split(".")
+    prepared = [label if _LABEL.match(label) else _label(label) for label in labels]
+    return _bounded(".".join(prepared), "domain")
+
+
+def _label(label: str) -> str:
+    if not label:
+        raise ValueError("the domain has an empty label")
+    try:
+        return idna.decode(idna.encode(label, uts46=True))
+    except idna.IDNAError as error:
+        raise ValueError(f"the domain label {label!r} is not allowed: {error}") from error
+
+
+def prepare_resource(text: str) -> str:
+    """A resourcepart, normalised (:rfc:`7622#section-3.4`).
+
+    Raises:
+        ValueError: It cannot be one.
+    """
+    try:
+        return _bounded(_resource_profile.enforce(_bounded(text, "resource")), "resource")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the resource {text!r} is not allowed: {error.reason}") from error

@@ -1,0 +1,240 @@
+"""Stanzas: an immutable header over a payload that nobody edits.
+
+A payload keeps its bytes, complete but for ``from`` (and mostly ``to``), so that handing a stanza on
+is a splice. Immutable by habit and by mypy: a frozen dataclass would cost five times as much to make.
+"""
+
+from typing import ClassVar, Self
+from xml.etree import ElementTree
+
+from xmppd.stanza import ns
+from xmppd.stanza.error import Condition, StanzaError
+from xmppd.stanza.jid import JID
+from xmppd.stanza.xml import Element, Tree, dump, escape, parse, write
+
+_LANG = f"{{{ns.XML}}}lang"
+
+
+class Payload:
+    """A stanza's bytes and, on demand, its trees.
+
+    Attributes:
+        raw: The whole element without ``from``, its name unprefixed and in no namespace: it takes
+            on the content namespace of the stream it leaves by.
+        to: The address written in ``raw``; None if there is none.
+    """
+
+    __slots__ = ("_tree", "_xml", "raw", "to")
+
+    def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
+        self.raw = raw
+        self.to = to
+        self._tree = tree
+        self._xml: Element | None = None
+
+    @property
+    def tree(self) -> Tree:
+        """The element as the stream parser built it, for a cheap look at tags and text."""
+        if self._tree is None:
+            self._tree = ElementTree.fromstring(self.raw)
+        return self._tree
+
+    @property
+    def xml(self) -> Element:
+        """The element in lxml, for handlers that look deeper."""
+        if self._xml is None:
+            self._xml = parse(self.raw)
+        return self._xml
+
+    def forget_trees(self) -> None:
+        """Keep only the bytes; for a payload that will lie about for long."""
+        self._tree = self._xml = None
+
+    def without_to(self) -> "Payload":
+        """The same payload, ready for any address."""
+        if self.to is None:
+            return self
+        tree = self.tree
+        attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
+        return Payload(write(tree, attributes=attributes))
+
+
+class Stanza:
+    """What all three kinds have in common.
+
+    Attributes:
+        to: Whom it is for; None if the client named nobody.
+        sender: Who it is from; stamped by us, never taken from a client.
+        id: What its sender calls it.
+        type: Its ``type`` as written; None if absent.
+        payload: What it carries.
+    """
+
+    __slots__ = ("id", "payload", "sender", "to", "type")
+    name: ClassVar[str]
+    _open: ClassVar[int]
+
+    def __init_subclass__(cls) -> None:
+        cls._open = len(cls.name) + 1
+
+    def __init__(
+        self, to: JID | None, sender: JID, id: str | None, type: str | None, payload: Payload
+    ) -> None:
+        self.to = to
+        self.sender = sender
+        self.id = id
+        self.type = type
+        self.payload = payload
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.type or ''} {self.sender} -> {self.to} id={self.id}>"
+
+    @classmethod
+    def make(
+        cls,
+        to: JID | None,
+        sender: JID,
+        *children: bytes,
+        id: str | None = None,
+        type: str | None = None,
+    ) -> Self:
+        """A stanza of our own, around children that are bytes already."""
+        head = f"<{cls.name}"
+        if type is not None:
+            head += f" type='{type}'"
+        if id is not None:
+            head += f" id='{escape(id)}'"
+        if children:
+            raw = b"%b>%b</%b>" % (head.encode(), b"".join(children), cls.name.encode())
+        else:
+            raw = head.encode() + b"/>"
+        return cls(to, sender, id, type, Payload(raw))
+
+    @property
+    def xml(self) -> Element:
+        """The whole stanza in lxml; what belongs to the stream's namespace is in none."""
+        return self.payload.xml
+
+    @property
+    def lang(self) -> str | None:
+        """The language its text is in, if it says."""
+        return self.payload.tree.get(_LANG)
+
+    def addressed(self, to: JID, sender: JID | None = None) -> Self:
+        """The same payload in another envelope."""
+        return self.__class__(
+            to, sender or self.sender, self.id, self.type, self.payload.without_to()
+        )
+
+    def with_sender(self, sender: JID) -> Self:
+        """The same stanza, from somebody else."""
+        return self.__class__(self.to, sender, self.id, self.type, self.payload)
+
+    def wire(self) -> bytes:
+        """The stanza as bytes, addressed."""
+        payload, to, at = self.payload, self.to, self._open
+        if payload.to is not to:
+            payload = payload.without_to()
+        raw = payload.raw
+        if payload.to is not None or to is None:
+            return b"%b from='%b'%b" % (raw[:at], self.sender.wire, raw[at:])
+        return b"%b from='%b' to='%b'%b" % (raw[:at], self.sender.wire, to.wire, raw[at:])
+
+    def around_to(self) -> tuple[bytes, bytes]:
+        """The bytes before and behind the address: ``head + to.wire + tail`` is a stanza.
+
+        This is what makes telling a thousand contacts cost a thousand splices.
+        """
+        raw, at = self.payload.without_to().raw, self._open
+        return b"%b from='%b' to='" % (raw[:at], self.sender.wire), b"'" + raw[at:]
+
+    def error(self, error: StanzaError) -> Self:
+        """The answer that says what went wrong, to whoever sent this (:rfc:`6120#section-8.3`)."""
+        sender = self.sender.to_bare() if self.to is None else self.to
+        return self.make(self.sender, sender, error_bytes(error), id=self.id, type="error")
+
+    @property
+    def answerable(self) -> bool:
+        """Whether an error may answer it: never an error or a result (:rfc:`6120#section-8.3.1`)."""
+        return self.type not in ("error", "result")
+
+
+class Message(Stanza):
+    """Pushed to somebody, now or later (:rfc:`6121#section-5`)."""
+
+    __slots__ = ()
+    name = "message"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it says something to a person."""
+        return self.payload.tree.find("body") is not None
+
+
+class Presence(Stanza):
+    """Who is here, and who may know it (:rfc:`6121#section-4`)."""
+
+    __slots__ = ()
+    name = "presence"
+
+    @property
+    def priority(self) -> int:
+        """From -128 to 127; 0 if it does not say (:rfc:`6121#section-4.7.2.3`).
+
+        Raises:
+            ValueError: It says something that is no priority.
+        """
+        text = self.payload.tree.findtext("priority")
+        priority = int(text) if text else 0
+        if not -128 <= priority <= 127:
+            raise ValueError(f"the priority {priority} is not between -128 and 127")
+        return priority
+
+    @property
+    def show(self) -> str | None:
+        """``away``, ``chat``, ``dnd`` or ``xa``; None for plainly available."""
+        return self.payload.tree.findtext("show")
+
+
+class IQ(Stanza):
+    """A request or its answer (:rfc:`6120#section-8.2.3`)."""
+
+    __slots__ = ()
+    name = "iq"
+
+    @property
+    def query_tag(self) -> str | None:
+        """``{namespace}name`` of what is asked; None if there is nothing inside."""
+        tree = self.payload.tree
+        return tree[0].tag if len(tree) else None
+
+    @property
+    def query(self) -> Element:
+        """What is asked, or answered.
+
+        Raises:
+            StanzaError: BAD_REQUEST if there is nothing inside.
+        """
+        for inner in self.payload.xml:
+            return inner
+        raise StanzaError(Condition.BAD_REQUEST, "an iq carries one child")
+
+    def result(self, answer: Element | bytes | None = None) -> "IQ":
+        """The answer: ``to`` and ``from`` swapped, the id kept."""
+        sender = self.sender.to_bare() if self.to is None else self.to
+        if answer is not None and not isinstance(answer, bytes):
+            answer = dump(answer)
+        children = () if answer is None else (answer,)
+        return IQ.make(self.sender, sender, *children, id=self.id, type="result")
+
+
+def error_bytes(error: StanzaError) -> bytes:
+    """The ``<error/>`` child of a stanza."""
+    condition = f"<{error.condition.tag} xmlns='{ns.STANZA_ERRORS}'/>"
+    text = application = ""
+    if error.text:
+        text = f"<text xmlns='{ns.STANZA_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
+    if error.application:
+        namespace, name = error.application
+        application = f"<{name} xmlns='{namespace}'/>"
+    return f"<error type='{error.type.value}'>{condition}{text}{application}</error>".encode()

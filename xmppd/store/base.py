@@ -1,0 +1,329 @@
+"""What every store can do, as Protocols, and the values that go in and out.
+
+An account is named by its bare JID as text. Every method is a coroutine: a store on local SQLite
+answers hot reads without ever waiting, one across the network waits in a thread; who asks need not
+know. What has returned is safe on disk, unless its docstring says otherwise.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class AccountExists(Exception):
+    """There is an account of this name already."""
+
+
+class NoSuchAccount(LookupError):
+    """There is no account of this name."""
+
+
+class QuotaExceeded(Exception):
+    """There is no room for more: a count or a size is at its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """What SCRAM needs of one password under one hash; the password cannot be had back from it.
+
+    Attributes:
+        hash: ``SHA-1``, ``SHA-256`` or ``SHA-512``.
+        salt: Random, this account's own.
+        iterations: PBKDF2 rounds.
+        stored_key: StoredKey of :rfc:`5802#section-3`.
+        server_key: ServerKey of the same.
+    """
+
+    hash: str
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How an account proves itself, and whether it may.
+
+    Attributes:
+        account: Bare JID.
+        keys: By name of the hash.
+        disabled: An administrator closed it.
+        locked_until: Seconds since 1970 until which failed attempts keep it closed; 0: not locked.
+    """
+
+    account: str
+    keys: dict[str, ScramKeys]
+    disabled: bool = False
+    locked_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """One line of a list of accounts. Times in seconds since 1970."""
+
+    account: str
+    created: float
+    disabled: bool
+    locked_until: float
+    last_seen: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterItem:
+    """A contact, in the three independent fields that every subscription state is made of.
+
+    Attributes:
+        jid: Bare JID of the contact (or whatever JID the user put in).
+        name: What the user calls it; empty if nothing.
+        groups: In the user's order, without repetition.
+        subscription: ``none``, ``to`` (the user sees the contact), ``from`` or ``both``.
+        ask: The user's request waits for an answer (pending out).
+        pending_in: The contact's request waits for the user: the presence stanza as it came, in
+            bytes; None if there is none.
+        approved: The user agreed to a request that is yet to come (pre-approval).
+    """
+
+    jid: str
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    subscription: str = "none"
+    ask: bool = False
+    pending_in: bytes | None = None
+    approved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RosterData:
+    """A roster as it is kept: its version counts every change (:rfc:`6121#section-2.6`)."""
+
+    version: int
+    items: tuple[RosterItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineMessage:
+    """A message that waits for its recipient.
+
+    Attributes:
+        id: Given by the store, rising.
+        stanza: The whole message, addressed, as bytes.
+        stored: Seconds since 1970.
+    """
+
+    id: int
+    stanza: bytes
+    stored: float
+
+
+@dataclass(frozen=True, slots=True)
+class LastPresence:
+    """What an account left behind when its last resource went.
+
+    Attributes:
+        seen: When, in seconds since 1970.
+        status: Text of the ``<status/>`` it left with; None if none.
+    """
+
+    seen: float
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedGroup:
+    """A group whose members see each other without asking (Openfire's shared groups).
+
+    Attributes:
+        name: Unique on this server.
+        display_name: What it is called in rosters.
+        members: Bare JIDs.
+        visible_to: ``members`` or ``everybody``: in whose rosters it is shown.
+        groups: Names of further groups in whose members' rosters it is shown.
+    """
+
+    name: str
+    display_name: str
+    members: tuple[str, ...] = ()
+    visible_to: str = "members"
+    groups: tuple[str, ...] = ()
+
+
+class AccountStore(Protocol):
+    """Who has an account here."""
+
+    async def credentials(self, account: str) -> Credentials | None:
+        """How this account proves itself; None if there is none."""
+
+    async def exists(self, account: str) -> bool:
+        """Whether there is such an account."""
+
+    async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        """Add an account.
+
+        Raises:
+            AccountExists: There is one of this name.
+        """
+
+    async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        """Replace all keys of an account: a new password.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+
+    async def delete_account(self, account: str) -> None:
+        """Remove an account and all that belongs to it, in one transaction.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+
+    async def set_disabled(self, account: str, disabled: bool) -> None:
+        """Close an account to its owner, or open it again.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+
+    async def set_locked(self, account: str, until: float) -> None:
+        """Lock an account until then (seconds since 1970); 0 lifts it.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+
+    async def accounts(
+        self, domain: str, *, after: str = "", limit: int = 1000
+    ) -> list[AccountInfo]:
+        """The accounts of a domain in order of their names, a page at a time."""
+
+    async def count_accounts(self, domain: str) -> int:
+        """How many accounts a domain has."""
+
+
+class RosterStore(Protocol):
+    """Who knows whom."""
+
+    async def roster(self, account: str) -> RosterData:
+        """The whole roster; version 0 and no items if nothing was ever in it."""
+
+    async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
+        """Add or replace these items in one transaction.
+
+        Returns:
+            The roster's new version.
+        """
+
+    async def delete_roster_item(self, account: str, jid: str) -> int:
+        """Remove one contact; no error if it is not there.
+
+        Returns:
+            The roster's new version.
+        """
+
+    async def shared_groups(self) -> list[SharedGroup]:
+        """All shared groups."""
+
+    async def save_shared_group(self, group: SharedGroup) -> None:
+        """Add or replace a shared group."""
+
+    async def delete_shared_group(self, name: str) -> None:
+        """Remove a shared group; no error if it is not there."""
+
+
+class OfflineStore(Protocol):
+    """Messages for those who are away (:xep:`0160`)."""
+
+    async def store_offline(
+        self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
+    ) -> int:
+        """Keep one message, if there is room; count and bytes are of the whole account.
+
+        Returns:
+            Its id.
+
+        Raises:
+            QuotaExceeded: There is no room.
+        """
+
+    async def offline_messages(self, account: str) -> list[OfflineMessage]:
+        """All that wait, oldest first."""
+
+    async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
+        """Forget these: they have arrived."""
+
+
+class PresenceStore(Protocol):
+    """When accounts were last here."""
+
+    async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
+        """Of those who were ever here, in one query."""
+
+    async def save_last_presence(self, account: str, last: LastPresence) -> None:
+        """Note that the account's last resource went. May be written a moment later, in a batch."""
+
+
+class ItemStore(Protocol):
+    """Small values by (account, namespace, key): what plugins keep without a schema of their own."""
+
+    async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
+        """The value; None if there is none."""
+
+    async def get_items(self, account: str, namespace: str) -> dict[str, bytes]:
+        """All values of a namespace by key."""
+
+    async def set_item(
+        self,
+        account: str,
+        namespace: str,
+        key: str,
+        value: bytes | None,
+        *,
+        max_items: int,
+        max_bytes: int,
+    ) -> None:
+        """Keep a value, or forget it (None); the limits are of the whole account.
+
+        Raises:
+            QuotaExceeded: There is no room.
+        """
+
+
+class Store(AccountStore, RosterStore, OfflineStore, PresenceStore, ItemStore, Protocol):
+    """All of it, and its life."""
+
+    async def open(self) -> None:
+        """Be ready. Call once, before anything else.
+
+        Raises:
+            StoreError: It cannot be used; the text is one sentence for an administrator.
+        """
+
+    async def close(self) -> None:
+        """Write what is still queued, and let go."""
+
+
+class StoreError(Exception):
+    """The store cannot be used: unreachable, unwritable, or of a schema we do not know."""
+
+
+__all__ = [
+    "AccountExists",
+    "AccountInfo",
+    "AccountStore",
+    "Credentials",
+    "ItemStore",
+    "LastPresence",
+    "NoSuchAccount",
+    "OfflineMessage",
+    "OfflineStore",
+    "PresenceStore",
+    "QuotaExceeded",
+    "RosterData",
+    "RosterItem",
+    "RosterStore",
+    "ScramKeys",
+    "SharedGroup",
+    "Store",
+    "StoreError",
+]
