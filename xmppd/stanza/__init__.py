@@ -2,6 +2,7 @@
 
 from xmppd.stanza.error import Condition, ErrorType, StanzaError, StreamCondition, StreamError
 from xmppd.stanza.jid import JID
+from xmppd.stanza.later import Later
 from xmppd.stanza.stanza import IQ, Message, Payload, Presence, Stanza
 from xmppd.stanza.xml import Element, Tree, child, dump, element, escape, parse, qname
 
@@ -11,6 +12,7 @@ __all__ = [
     "Condition",
     "Element",
     "ErrorType",
+    "Later",
     "Message",
     "Payload",
     "Presence",

@@ -110,6 +110,25 @@ class Stanza:
             raw = head.encode() + b"/>"
         return cls(to, sender, id, type, Payload(raw))
 
+    @classmethod
+    def from_tree(cls, tree: Tree, sender: JID) -> Self:
+        """A stanza written anew from its tree: whatever the bytes said, these say what we read.
+
+        Raises:
+            ValueError: ``to`` is no JID.
+        """
+        attributes = {key: value for key, value in tree.attrib.items() if key not in ("from", "to")}
+        to_text = tree.get("to")
+        to = JID.parse(to_text) if to_text else None
+        payload = Payload(write(tree, attributes=attributes), tree=tree)
+        return cls(to, sender, tree.get("id"), tree.get("type"), payload)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """A stanza that we wrote ourselves, read back; it names its sender."""
+        tree = ElementTree.fromstring(data)
+        return cls.from_tree(tree, JID.parse(tree.attrib["from"]))
+
     @property
     def xml(self) -> Element:
         """The whole stanza in lxml; what belongs to the stream's namespace is in none."""

@@ -1,0 +1,39 @@
+"""Resource binding: a session gets its full JID (:rfc:`6120#section-7`)."""
+
+from dataclasses import dataclass
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import IQ, Condition, StanzaError, ns, qname
+
+
+@dataclass(frozen=True)
+class IQBindHandler(IQHandler):
+    """Bind the resource that the client asks for, or one of our choice (BI-1 to BI-6)."""
+
+    sessions: SessionManager
+    rosters: RosterManager
+
+    query = qname(ns.BIND, "bind")
+    before_bind = True
+
+    async def on_set(self, iq: IQ) -> bytes:
+        """Bind, and have the account's roster at hand: whoever is online has it in memory."""
+        session = self.sessions.session(iq.sender)
+        if session is None or session.account is None:
+            raise StanzaError(Condition.NOT_AUTHORIZED)
+        await self.rosters.roster(session.account)
+        resource = iq.payload.tree[0].findtext(qname(ns.BIND, "resource"))
+        jid = self.sessions.bind(session, resource)
+        return b"<bind xmlns='%b'><jid>%b</jid></bind>" % (ns.BIND.encode(), jid.wire)
+
+
+@dataclass(frozen=True)
+class IQSessionHandler(IQHandler):
+    """Legacy session establishment, which has not meant anything for years (:rfc:`3921#section-3`)."""
+
+    query = qname(ns.SESSION, "session")
+
+    def on_set(self, iq: IQ) -> None:
+        """Yes."""

@@ -1,0 +1,110 @@
+"""Roster get and set (:rfc:`6121#section-2`)."""
+
+from dataclasses import dataclass, replace
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
+from xmppd.roster.roster import SUBSCRIBED, SUBSCRIBED_TO, Roster, item_bytes
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import IQ, JID, Condition, Presence, StanzaError, Tree, ns, qname
+from xmppd.store.base import RosterItem
+
+_GROUP = qname(ns.ROSTER, "group")
+MAX_NAME_LENGTH = 1_023
+
+
+@dataclass(frozen=True)
+class IQRosterHandler(IQHandler):
+    """Show the owner its roster, and change names and groups as it asks; never subscriptions."""
+
+    rosters: RosterManager
+    sessions: SessionManager
+    subscriptions: PresenceSubscribeHandler
+    max_items: int
+    max_groups_per_item: int
+
+    query = qname(ns.ROSTER, "query")
+
+    async def on_get(self, iq: IQ) -> bytes | None:
+        """The whole roster, or nothing if the client has this version already (RO-12)."""
+        roster = await self._own_roster(iq)
+        session = self.sessions.session(iq.sender)
+        if session is not None:
+            session.interested = True
+        known = iq.payload.tree[0].get("ver")
+        version = roster.version_text
+        if known is not None and known == version:
+            return None
+        items = b"".join(item_bytes(item) for item in roster.shown())
+        return b"<query xmlns='%b' ver='%b'>%b</query>" % (
+            ns.ROSTER.encode(), version.encode(), items,
+        )  # fmt: skip
+
+    async def on_set(self, iq: IQ) -> None:
+        """Add, change or remove one contact."""
+        roster = await self._own_roster(iq)
+        items = iq.payload.tree[0].findall(qname(ns.ROSTER, "item"))
+        if len(items) != 1:
+            raise StanzaError(Condition.BAD_REQUEST, "a roster set holds exactly one item")
+        jid = _contact(items[0])
+        if items[0].get("subscription") == "remove":
+            await self._remove(roster, jid)
+        else:
+            await self._change(roster, jid, items[0])
+
+    async def _own_roster(self, iq: IQ) -> Roster:
+        """The roster of whoever asks; nobody touches another's (RO-13)."""
+        account = iq.sender.to_bare()
+        if iq.to is not None and iq.to.bare != account.bare:
+            raise StanzaError(Condition.FORBIDDEN, "this roster is somebody else's")
+        return await self.rosters.roster(account)
+
+    async def _change(self, roster: Roster, jid: JID, asked: Tree) -> None:
+        item = roster.items.get(jid.full)
+        if item is None and len(roster.items) >= self.max_items:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
+            )
+        name = asked.get("name", "")
+        if len(name) > MAX_NAME_LENGTH:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "the name is too long")
+        changed = replace(
+            item or RosterItem(jid.full), name=name, groups=self._groups(asked)
+        )
+        await self.rosters.save(roster, changed)
+
+    def _groups(self, asked: Tree) -> tuple[str, ...]:
+        groups = [group.text or "" for group in asked.findall(_GROUP)]
+        if len(set(groups)) != len(groups):
+            raise StanzaError(Condition.BAD_REQUEST, "a group is named twice")
+        if not all(groups) or any(len(group) > MAX_NAME_LENGTH for group in groups):
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "a group's name is empty or too long")
+        if len(groups) > self.max_groups_per_item:
+            raise StanzaError(
+                Condition.NOT_ACCEPTABLE, f"a contact has at most {self.max_groups_per_item} groups"
+            )
+        return tuple(groups)
+
+    async def _remove(self, roster: Roster, jid: JID) -> None:
+        """Remove a contact and end both subscriptions (:rfc:`6121#section-2.5`, RO-11)."""
+        item = roster.items.get(jid.full)
+        if item is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND)
+        if item.subscription in SUBSCRIBED_TO or item.ask:
+            await self._end(roster, jid, "unsubscribe")
+        if item.subscription in SUBSCRIBED or item.pending_in is not None:
+            await self._end(roster, jid, "unsubscribed")
+        await self.rosters.remove(roster, jid.full)
+
+    async def _end(self, roster: Roster, jid: JID, kind: str) -> None:
+        await self.subscriptions.process(Presence.make(jid, roster.account, type=kind))
+
+
+def _contact(item: Tree) -> JID:
+    try:
+        return JID.parse(item.attrib["jid"])
+    except KeyError as error:
+        raise StanzaError(Condition.BAD_REQUEST, "the item names no jid") from error
+    except ValueError as error:
+        raise StanzaError(Condition.JID_MALFORMED, str(error)) from error

@@ -1,0 +1,181 @@
+"""Subscribe and its three sisters: who asks, who agrees, and who changes their mind."""
+
+from dataclasses import dataclass, replace
+
+from xmppd.events import Events
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.roster.roster import SUBSCRIBED, Roster
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.subscription import RECEIVED, SENT, Move, State, in_state, state_of
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID, Condition, Presence, StanzaError
+from xmppd.store.base import AccountStore, RosterItem
+
+TYPES = frozenset(SENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The contact lets the subscriber see its presence from now on."""
+
+    subscriber: JID
+    contact: JID
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribed:
+    """The subscriber does not see the contact's presence any more."""
+
+    subscriber: JID
+    contact: JID
+
+
+class PresenceSubscribeHandler:
+    """Moves both rosters through :mod:`xmppd.roster.subscription`'s table (PS-1 to PS-10)."""
+
+    def __init__(
+        self,
+        routing_table: RoutingTable,
+        rosters: RosterManager,
+        presences: PresenceManager,
+        accounts: AccountStore,
+        events: Events,
+        *,
+        max_items: int,
+    ) -> None:
+        self.routing_table = routing_table
+        self.rosters = rosters
+        self.presences = presences
+        self.accounts = accounts
+        self.events = events
+        self.max_items = max_items
+
+    async def process(self, presence: Presence) -> None:
+        """Take a subscription stanza of one of our users, or of somebody elsewhere.
+
+        Raises:
+            StanzaError: BAD_REQUEST: it is addressed to nobody; RESOURCE_CONSTRAINT: the roster is
+                full.
+        """
+        if presence.to is None:
+            raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
+        sender, to = presence.sender.to_bare(), presence.to.to_bare()
+        bare = presence.addressed(to, sender)
+        if to.local is None and self.routing_table.is_local(to):
+            self._from_the_server(bare)                                   # PS-1
+        elif sender.bare == to.bare:
+            raise StanzaError(Condition.NOT_ALLOWED, "an account sees itself without asking")
+        elif not self.routing_table.is_local(sender) or await self._sent(bare, sender, to):
+            await self._pass_on(bare, sender, to)
+
+    def _from_the_server(self, presence: Presence) -> None:
+        if presence.type == "subscribe" and presence.to is not None:
+            self.presences.deliver(
+                Presence.make(presence.sender, presence.to, type="unsubscribed")
+            )
+
+    async def _sent(self, presence: Presence, sender: JID, to: JID) -> bool:
+        """The sender's side; whether the stanza goes on to the contact (PS-3)."""
+        roster = await self.rosters.roster(sender)
+        kind = presence.type or ""
+        item = roster.items.get(to.bare)
+        move = SENT[kind][state_of(item)]
+        after = await self._moved(roster, to, item, move, approves=_approves(kind, item, move))
+        if kind == "unsubscribed" and _was_seen(item) and not _was_seen(after):
+            self.presences.send_unavailable(sender, to)
+            self.events.fire(Unsubscribed(to, sender))
+        return move.passes
+
+    async def _moved(
+        self,
+        roster: Roster,
+        contact: JID,
+        item: RosterItem | None,
+        move: Move,
+        *,
+        pending: bytes | None = None,
+        approves: bool | None = None,
+        push: bool = True,
+    ) -> RosterItem | None:
+        """The contact's item in its new state, saved and pushed if anything changed (PS-12)."""
+        if item is None:
+            if move.state is State.NONE and not approves:
+                return None
+            if len(roster.items) >= self.max_items:
+                raise StanzaError(
+                    Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
+                )
+        after = in_state(item or RosterItem(contact.bare), move.state, pending)
+        if approves is not None:
+            after = replace(after, approved=approves)
+        if after != item:
+            await self.rosters.save(roster, after, push=push)
+        return after
+
+    async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
+        """To the contact: on another server, or on its own side of this one (PS-4)."""
+        if not self.routing_table.is_local(to):
+            self.routing_table.route(presence)
+        elif await self.accounts.exists(to.bare):
+            await self._received(presence, sender, to)
+        elif presence.type == "subscribe":                     # :rfc:`6121#section-3.1.3`
+            await self._answer(to, sender, "unsubscribed")
+
+    async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
+        roster = await self.rosters.roster(to)
+        kind = presence.type or ""
+        item = roster.items.get(sender.bare)
+        if kind == "subscribe" and (_was_seen(item) or (item is not None and item.approved)):
+            await self._agree(roster, sender, to, item)                   # PS-6
+            return
+        move = RECEIVED[kind][state_of(item)]
+        pending = presence.wire() if kind == "subscribe" else None
+        after = await self._moved(roster, sender, item, move, pending=pending, push=False)
+        if not move.passes:
+            return
+        self.presences.deliver(presence)              # before the push: :rfc:`6121#section-3.1.6`
+        if after is not None:
+            roster.push(after)
+        if kind == "subscribed":
+            await self._show_presence(to, sender)
+        elif kind == "unsubscribe" and _was_seen(item) and not _was_seen(after):
+            self.presences.send_unavailable(to, sender)
+            self.events.fire(Unsubscribed(sender, to))
+
+    async def _agree(
+        self, roster: Roster, sender: JID, to: JID, item: RosterItem | None
+    ) -> None:
+        """Answer a request that was agreed to before it came (:rfc:`6121#section-3.4`)."""
+        if item is not None and item.subscription not in SUBSCRIBED:
+            seen = "both" if item.subscription == "to" else "from"
+            await self.rosters.save(
+                roster, replace(item, subscription=seen, approved=False, pending_in=None)
+            )
+        await self._answer(to, sender, "subscribed")
+
+    async def _answer(self, account: JID, to: JID, kind: str) -> None:
+        answer = Presence.make(to, account, type=kind)
+        if self.routing_table.is_local(to):
+            await self._received(answer, account, to)
+        else:
+            self.routing_table.route(answer)
+
+    async def _show_presence(self, subscriber: JID, contact: JID) -> None:
+        """The subscriber sees the contact now: it gets the contact's presence at once (PS-8)."""
+        self.events.fire(Subscribed(subscriber, contact))
+        if self.routing_table.is_local(contact):
+            self.presences.send_presences(contact, subscriber)
+
+
+def _was_seen(item: RosterItem | None) -> bool:
+    return item is not None and item.subscription in SUBSCRIBED
+
+
+def _approves(kind: str, item: RosterItem | None, move: Move) -> bool | None:
+    """Whether the stanza approves in advance, takes that back, or neither (None)."""
+    if kind == "subscribed":
+        return not move.passes and not _was_seen(item)
+    return False if kind == "unsubscribed" else None
+
+
+__all__ = ["TYPES", "PresenceSubscribeHandler", "Subscribed", "Unsubscribed"]

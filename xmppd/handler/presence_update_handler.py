@@ -1,0 +1,142 @@
+"""Available and unavailable: what a presence without an address sets off."""
+
+from dataclasses import dataclass
+
+from xmppd.events import Events
+from xmppd.handler.offline_message_flood import OfflineMessageFlood
+from xmppd.presence.presence_manager import PresenceManager, tell
+from xmppd.roster.roster import Roster
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.local_client_session import NOWHERE, LocalClientSession
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import Condition, Later, Presence, StanzaError
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAvailable:
+    """A session sent its first available presence."""
+
+    session: LocalClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUnavailable:
+    """An available session said goodbye, or was lost."""
+
+    session: LocalClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """An available session sent another available presence."""
+
+    session: LocalClientSession
+
+
+class PresenceUpdateHandler:
+    """First the state, then the broadcast, then what a newcomer is owed (OF-1433, PU-1 to PU-9)."""
+
+    def __init__(
+        self,
+        sessions: SessionManager,
+        routing_table: RoutingTable,
+        rosters: RosterManager,
+        presences: PresenceManager,
+        flood: OfflineMessageFlood,
+        events: Events,
+    ) -> None:
+        self.sessions = sessions
+        self.routing_table = routing_table
+        self.rosters = rosters
+        self.presences = presences
+        self.flood = flood
+        self.events = events
+
+    def process(self, presence: Presence) -> Later:
+        """Take a session's own presence, available or unavailable.
+
+        Raises:
+            StanzaError: BAD_REQUEST: its priority is none.
+        """
+        session = self.sessions.session(presence.sender)
+        if session is None or session.account is None:
+            return None
+        roster = self.rosters.loaded(session.account.bare)
+        if roster is None:
+            return self._load_and_process(presence, session)
+        if presence.type == "unavailable":
+            return self._unavailable(presence, session, roster)
+        if session.closed:
+            return None                                             # PU-1
+        return self._available(presence, session, roster)
+
+    async def _load_and_process(self, presence: Presence, session: LocalClientSession) -> None:
+        if session.account is not None:
+            await self.rosters.roster(session.account)
+            later = self.process(presence)
+            if later is not None:
+                await later
+
+    def _available(
+        self, presence: Presence, session: LocalClientSession, roster: Roster
+    ) -> Later:
+        try:
+            priority = presence.priority
+        except ValueError as error:
+            raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
+        newcomer = session.presence is None
+        session.presence = presence
+        session.presence_around_to = presence.around_to()
+        session.priority = priority
+        presence.payload.forget_trees()
+        if newcomer:
+            self.routing_table.refresh(session)
+        roster.broadcast(presence)
+        if not newcomer:
+            self.events.fire(PresenceChanged(session))
+            return self.flood.start(session)
+        self.events.fire(SessionAvailable(session))
+        return self._greet(session, roster)
+
+    def _greet(self, session: LocalClientSession, roster: Roster) -> Later:
+        """What a session is owed with its first presence (PU-12 to PU-14)."""
+        for other in self.routing_table.available(session.jid.bare):
+            if other is not session:
+                tell(session, other)
+        for item in roster.items.values():
+            if item.pending_in is not None:
+                request = Presence.from_bytes(item.pending_in)
+                session.deliver(request, request.wire())
+        later = self.presences.greet(session, roster)
+        if later is None:
+            return self.flood.start(session)
+        return self._flood_after(later, session)
+
+    async def _flood_after(self, later: Later, session: LocalClientSession) -> None:
+        if later is not None:
+            await later
+        flooding = self.flood.start(session)
+        if flooding is not None:
+            await flooding
+
+    def _unavailable(
+        self, presence: Presence, session: LocalClientSession, roster: Roster
+    ) -> Later:
+        was_available = session.presence is not None
+        session.presence = None
+        session.presence_around_to = NOWHERE
+        session.flooded = False
+        self.routing_table.refresh(session)
+        if was_available:
+            roster.broadcast(presence)
+            if not session.closed:
+                session.deliver(presence, presence.addressed(session.jid).wire())
+        for receiver in self.presences.directed.pop(session.jid):
+            self.presences.deliver(presence.addressed(receiver))
+        if not was_available or session.account is None:
+            return None
+        self.events.fire(SessionUnavailable(session))
+        if self.routing_table.available(session.jid.bare):
+            return None
+        return self.presences.left(session.account, presence.payload.tree.findtext("status"))

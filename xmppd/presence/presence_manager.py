@@ -1,0 +1,138 @@
+"""Who is here, who was, and who may ask."""
+
+from collections.abc import Callable
+
+from xmppd.presence.directed_presences import DirectedPresences
+from xmppd.roster.roster import Roster
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.session import Session
+from xmppd.stanza import JID, Later, Presence, escape
+from xmppd.store.base import AccountStore, LastPresence, PresenceStore
+
+
+class PresenceManager:
+    """Answers whoever asks for a presence, and keeps what the last resource left behind.
+
+    Attributes:
+        directed: Whom sessions told in private.
+    """
+
+    def __init__(
+        self,
+        routing_table: RoutingTable,
+        rosters: RosterManager,
+        accounts: AccountStore,
+        store: PresenceStore,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.routing_table = routing_table
+        self.rosters = rosters
+        self.accounts = accounts
+        self.store = store
+        self.wall_clock = wall_clock
+        self.directed = DirectedPresences()
+
+    def deliver(self, presence: Presence) -> bool:
+        """Hand an addressed presence out: to a full JID, or to each available resource (RT-6)."""
+        to = presence.to
+        if to is None:
+            return False
+        if to.resource is not None or not self.routing_table.is_local(to):
+            return self.routing_table.route(presence)
+        wire = presence.wire()
+        arrived = False
+        for session in self.routing_table.available(to.bare):
+            arrived |= session.deliver(presence, wire)
+        return arrived
+
+    async def can_see(self, viewer: JID, account: JID) -> bool:
+        """Whether the account lets the viewer see its presence (PM-5)."""
+        if self.routing_table.is_local(viewer) and viewer.bare == account.bare:
+            return True
+        return (await self.rosters.roster(account)).may_be_seen_by(viewer)
+
+    async def last_presence(self, account: JID) -> LastPresence | None:
+        """What the account left behind when its last resource went; None if it was never here."""
+        return (await self.store.last_presence([account.bare])).get(account.bare)
+
+    async def left(self, account: JID, status: str | None) -> None:
+        """Note that the account's last resource has gone (PM-3)."""
+        await self.store.save_last_presence(
+            account.bare, LastPresence(self.wall_clock(), status or None)
+        )
+
+    def greet(self, session: Session, roster: Roster) -> Later:
+        """Tell a session that became available who is here: the answers to all its probes at once.
+
+        Online contacts are told from the presence they last sent; what offline contacts left behind
+        takes one query for all of them (PM-7).
+        """
+        away: list[str] = []
+        for contact in roster.subscribed_to:
+            if not self.routing_table.is_local(contact):
+                self.routing_table.route(
+                    Presence.make(contact.to_bare(), session.jid, type="probe")
+                )
+            elif not self._tell(session, contact):
+                away.append(contact.bare)
+        return self._tell_of_absent(session, away) if away else None
+
+    def _tell(self, session: Session, contact: JID) -> bool:
+        """Send the contact's presences to the session; whether the contact is here."""
+        available = self.routing_table.available(contact.bare)
+        if not available:
+            return False
+        theirs = self.rosters.loaded(contact.bare)
+        if theirs is not None and theirs.may_be_seen_by(session.jid):
+            for other in available:
+                tell(session, other)
+        return True
+
+    async def _tell_of_absent(self, session: Session, contacts: list[str]) -> None:
+        for bare, last in (await self.store.last_presence(contacts)).items():
+            if last.status is not None:
+                gone = unavailable(session.jid, JID.parse(bare), last)
+                session.deliver(gone, gone.wire())
+
+    async def handle_probe(self, probe: Presence) -> None:
+        """Answer somebody who asks for an account of ours (:rfc:`6121#section-4.3.2`, PM-6)."""
+        account, prober = probe.to, probe.sender
+        if account is None:
+            return
+        account = account.to_bare()
+        if not await self.accounts.exists(account.bare) or not await self.can_see(prober, account):
+            self.deliver(Presence.make(prober.to_bare(), account, type="unsubscribed"))
+            return
+        available = self.routing_table.available(account.bare)
+        for session in available:
+            if session.presence is not None:
+                self.deliver(session.presence.addressed(prober))
+        last = None if available else await self.last_presence(account)
+        if last is not None:
+            self.deliver(unavailable(prober, account, last))
+
+    def send_presences(self, account: JID, to: JID) -> None:
+        """Send the account's available presences to somebody who may see them now (PS-8)."""
+        for session in self.routing_table.available(account.bare):
+            if session.presence is not None:
+                self.deliver(session.presence.addressed(to))
+
+    def send_unavailable(self, account: JID, to: JID) -> None:
+        """Say goodbye for the account's resources to somebody who may not see them any more (PM-8)."""
+        for session in self.routing_table.available(account.bare):
+            if not self.directed.knows(session.jid, to):
+                self.deliver(Presence.make(to, session.jid, type="unavailable"))
+
+
+def tell(session: Session, other: Session) -> None:
+    """Send one session the presence of another."""
+    if other.presence is not None:
+        head, tail = other.presence_around_to
+        session.deliver(other.presence, head + session.jid.wire + tail)
+
+
+def unavailable(to: JID, sender: JID, last: LastPresence) -> Presence:
+    """The unavailable presence of somebody who is away, with the status they left."""
+    status = () if last.status is None else (f"<status>{escape(last.status)}</status>".encode(),)
+    return Presence.make(to, sender, *status, type="unavailable")

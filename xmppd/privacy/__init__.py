@@ -1,1 +1,0 @@
-"""Who must not: privacy lists and blocking."""

@@ -1,0 +1,96 @@
+"""Shared groups: people who see each other without asking, as Openfire has them.
+
+They stay symbolic: who sees whom is looked up in the group, never written into anybody's roster.
+"""
+
+from collections.abc import Iterable, Iterator
+from zlib import crc32
+
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.store.base import RosterItem, RosterStore, SharedGroup
+
+EVERYBODY = "everybody"
+
+
+class SharedGroups:
+    """All shared groups, by name and by member.
+
+    Attributes:
+        groups: By name.
+    """
+
+    def __init__(self, store: RosterStore, routing_table: RoutingTable) -> None:
+        self.store = store
+        self.routing_table = routing_table
+        self.groups: dict[str, SharedGroup] = {}
+        self._of: dict[str, list[SharedGroup]] = {}
+
+    async def load(self) -> None:
+        """Read all groups from the store."""
+        self._take({group.name: group for group in await self.store.shared_groups()})
+
+    async def save(self, group: SharedGroup) -> None:
+        """Add or replace a group; sessions see it with their next roster."""
+        await self.store.save_shared_group(group)
+        self._take({**self.groups, group.name: group})
+
+    async def delete(self, name: str) -> None:
+        """Remove a group."""
+        await self.store.delete_shared_group(name)
+        self._take({known: group for known, group in self.groups.items() if known != name})
+
+    def _take(self, groups: dict[str, SharedGroup]) -> None:
+        self.groups = groups
+        self._of = {}
+        for group in groups.values():
+            for member in group.members:
+                self._of.setdefault(member, []).append(group)
+
+    def _seen_by(self, viewer: str) -> Iterator[SharedGroup]:
+        """The groups that stand in this account's roster."""
+        own = {group.name for group in self._of.get(viewer, ())}
+        for group in self.groups.values():
+            if group.visible_to == EVERYBODY or group.name in own or not own.isdisjoint(group.groups):
+                yield group
+
+    def sees(self, viewer: str, account: str) -> bool:
+        """Whether a group lets the viewer see the account's presence."""
+        if account not in self._of or viewer == account:
+            return False
+        return any(account in group.members for group in self._seen_by(viewer))
+
+    def items(self, viewer: str) -> dict[str, RosterItem]:
+        """What shared groups add to this account's roster, by bare JID."""
+        if not self.groups:
+            return {}
+        names: dict[str, list[str]] = {}
+        for group in self._seen_by(viewer):
+            for member in group.members:
+                if member != viewer:
+                    names.setdefault(member, []).append(group.display_name)
+        return {
+            member: RosterItem(
+                member,
+                groups=tuple(shown),
+                subscription="both" if self.sees(member, viewer) else "to",
+            )
+            for member, shown in names.items()
+        }
+
+    def online_watchers(self, account: str) -> Iterable[str]:
+        """Bare JIDs of those online whom a group lets see this account; perhaps the account too."""
+        watchers: set[str] = set()
+        online = self.routing_table.users
+        for group in self._of.get(account, ()):
+            if group.visible_to == EVERYBODY:
+                return tuple(online)
+            watchers.update(group.members)
+            for name in group.groups:
+                if name in self.groups:
+                    watchers.update(self.groups[name].members)
+        return [watcher for watcher in watchers if watcher in online]
+
+    def version(self, viewer: str) -> str:
+        """A mark of what groups add to this account's roster; empty if nothing."""
+        items = self.items(viewer)
+        return f"{crc32(repr(sorted(items.items())).encode()):x}" if items else ""

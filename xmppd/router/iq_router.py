@@ -1,0 +1,99 @@
+"""Requests and answers: to us, to an account of ours, to a session, or to somebody elsewhere."""
+
+from collections.abc import Awaitable
+
+from xmppd.handler.iq_handler import Answer, IQHandler
+from xmppd.routing.requests import Requests
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import IQ, Condition, Later, StanzaError
+from xmppd.store.base import AccountStore
+
+REQUESTS = ("get", "set")
+ANSWERS = ("result", "error")
+
+
+class DuplicateHandler(ValueError):
+    """Two handlers want to answer the same query."""
+
+
+class IQRouter:
+    """Finds who answers.
+
+    Attributes:
+        handlers: By ``{namespace}name`` of the query.
+    """
+
+    def __init__(
+        self, routing_table: RoutingTable, requests: Requests, accounts: AccountStore
+    ) -> None:
+        self.routing_table = routing_table
+        self.requests = requests
+        self.accounts = accounts
+        self.handlers: dict[str, IQHandler] = {}
+
+    def add(self, handler: IQHandler) -> None:
+        """Let this handler answer its query.
+
+        Raises:
+            DuplicateHandler: Another one answers it already.
+        """
+        if handler.query in self.handlers:
+            raise DuplicateHandler(f"two handlers for {handler.query}")
+        self.handlers[handler.query] = handler
+
+    def remove(self, handler: IQHandler) -> None:
+        """Let it answer no more."""
+        if self.handlers.get(handler.query) is handler:
+            del self.handlers[handler.query]
+
+    def route(self, iq: IQ) -> Later:
+        """Answer the request, or hand it on.
+
+        Raises:
+            StanzaError: The request cannot be answered or delivered.
+        """
+        if iq.type in REQUESTS:
+            return self._request(iq)
+        if iq.type not in ANSWERS:
+            raise StanzaError(Condition.BAD_REQUEST, "an iq is get, set, result or error")
+        if not self.requests.answered(iq):
+            self.routing_table.route(iq)
+        return None
+
+    def _request(self, iq: IQ) -> Later:
+        to = iq.to
+        if iq.id is None or len(iq.payload.tree) != 1:
+            raise StanzaError(Condition.BAD_REQUEST, "a request has an id and exactly one child")
+        if to is None or (
+            to.domain in self.routing_table.domains
+            and (to.resource is None or to.local is None)
+        ):
+            return self._answer(iq)
+        if not self.routing_table.route(iq):                            # IQ-11, IQ-16
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        return None
+
+    def _answer(self, iq: IQ) -> Later:
+        """Answer on the server's or the account's behalf (IQ-9, IQ-10)."""
+        handler = self.handlers.get(iq.payload.tree[0].tag)
+        if handler is None:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        if iq.to is not None and iq.to.local is not None and iq.to.bare != iq.sender.bare:
+            return self._answer_for_account(handler, iq)
+        answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
+        if isinstance(answer, Awaitable):
+            return self._reply_later(iq, answer)
+        self.routing_table.route(iq.result(answer))
+        return None
+
+    async def _answer_for_account(self, handler: IQHandler, iq: IQ) -> None:
+        """As :rfc:`6121#section-8.5.1` has it: an account that does not exist answers nothing."""
+        if iq.to is None or not await self.accounts.exists(iq.to.bare):
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
+        if isinstance(answer, Awaitable):
+            answer = await answer
+        self.routing_table.route(iq.result(answer))
+
+    async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
+        self.routing_table.route(iq.result(await answer))

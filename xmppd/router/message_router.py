@@ -1,0 +1,87 @@
+"""Messages: to a session, to an account, or to somebody elsewhere (:rfc:`6121#section-8`)."""
+
+from xmppd.router.offline_message_strategy import OfflineMessageStrategy
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.session import Session
+from xmppd.stanza import JID, Condition, Later, Message, StanzaError
+
+TYPES = frozenset(("normal", "chat", "groupchat", "headline", "error"))
+
+
+class MessageRouter:
+    """Finds the resources a message is for; if there is none, the offline strategy decides.
+
+    Attributes:
+        admins: Who gets what is written to the server itself (MR-4).
+    """
+
+    def __init__(
+        self,
+        routing_table: RoutingTable,
+        offline: OfflineMessageStrategy,
+        admins: tuple[JID, ...],
+    ) -> None:
+        self.routing_table = routing_table
+        self.offline = offline
+        self.admins = admins
+
+    def route(self, message: Message) -> Later:
+        """Deliver, store or bounce a message.
+
+        Raises:
+            StanzaError: It is bounced.
+        """
+        to = message.to
+        if to is None:
+            to = message.sender.to_bare()                    # :rfc:`6120#section-10.3.1`
+            message = message.addressed(to)
+        if to.domain not in self.routing_table.domains:
+            return self._leave(message)
+        if to.local is None:
+            return self._to_the_server(message)
+        kind = message.type if message.type in TYPES else "normal"
+        if to.resource is not None:
+            if self.routing_table.route(message):            # §8.5.3.1
+                return None
+            if kind != "chat":                               # §8.5.3.2.1
+                return self.offline.undeliverable(message, kind, to)
+        if kind in ("groupchat", "error"):
+            return self.offline.undeliverable(message, kind, to)
+        if self._to_account(message, kind, to):
+            return None
+        return self.offline.nobody_there(message, kind, to)
+
+    def _leave(self, message: Message) -> None:
+        if not self.routing_table.route(message):
+            raise StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)
+
+    def _to_account(self, message: Message, kind: str, to: JID) -> bool:
+        """To the resources that want it most (RT-16, RT-17, §8.5.2.1.1); whether there are any."""
+        sessions = [s for s in self.routing_table.available(to.bare) if s.priority >= 0]
+        if len(sessions) > 1 and kind != "headline":
+            sessions = _most_wanted(sessions)
+        if not sessions:
+            return False
+        wire = message.wire()
+        arrived = [session.deliver(message, wire) for session in sessions]
+        return any(arrived)
+
+    def _to_the_server(self, message: Message) -> Later:
+        """What is written to the server goes to its administrators (MR-4)."""
+        to = message.to
+        if to is None or to.resource is not None or not self.admins or not message.answerable:
+            if message.answerable:
+                raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+            return None
+        return self._to_admins(message)
+
+    async def _to_admins(self, message: Message) -> None:
+        for admin in self.admins:
+            later = self.route(message.addressed(admin))
+            if later is not None:
+                await later
+
+
+def _most_wanted(sessions: list[Session]) -> list[Session]:
+    highest = max(session.priority for session in sessions)
+    return [session for session in sessions if session.priority == highest]

@@ -1,0 +1,87 @@
+"""Store, bounce or drop: what becomes of a message that found nobody."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID, Condition, Later, Message, StanzaError, ns
+from xmppd.stanza.xml import local_name, namespace_of
+from xmppd.store.base import AccountStore, OfflineStore, QuotaExceeded
+
+HINTS = "urn:xmpp:hints"
+CHAT_STATES = "http://jabber.org/protocol/chatstates"
+
+
+class OfflineMessageStrategy:
+    """What :rfc:`6121#section-8.5` and :xep:`0160` say of messages for those who are away."""
+
+    def __init__(
+        self,
+        routing_table: RoutingTable,
+        accounts: AccountStore,
+        store: OfflineStore,
+        wall_clock: Callable[[], float],
+        *,
+        max_messages: int,
+        max_bytes: int,
+    ) -> None:
+        self.routing_table = routing_table
+        self.accounts = accounts
+        self.store = store
+        self.wall_clock = wall_clock
+        self.max_messages = max_messages
+        self.max_bytes = max_bytes
+
+    def undeliverable(self, message: Message, kind: str, to: JID) -> None:
+        """A message that only one resource could have taken, and it is not there.
+
+        Raises:
+            StanzaError: SERVICE_UNAVAILABLE, unless the message is an error or a headline.
+        """
+        if kind not in ("error", "headline"):
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+
+    def nobody_there(self, message: Message, kind: str, to: JID) -> Later:
+        """A message to an account none of whose resources wants it (OM-1 to OM-5)."""
+        return self._store(message, kind, to)
+
+    async def _store(self, message: Message, kind: str, to: JID) -> None:
+        if not await self.accounts.exists(to.bare):
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        if kind == "headline" or not worth_storing(message):
+            return
+        now = self.wall_clock()
+        try:
+            await self.store.store_offline(
+                to.bare,
+                delayed(message.wire(), to.domain, now),
+                stored=now,
+                max_messages=self.max_messages,
+                max_bytes=self.max_bytes,
+            )
+        except QuotaExceeded as error:
+            raise StanzaError(
+                Condition.SERVICE_UNAVAILABLE, "too many messages wait for this account already"
+            ) from error
+
+
+def worth_storing(message: Message) -> bool:
+    """Whether a message means anything later: not mere chat states (:xep:`0160`), nor against a hint.
+
+    :xep:`0334` hints are obeyed.
+    """
+    tags = [child.tag for child in message.payload.tree]
+    hints = {local_name(tag) for tag in tags if namespace_of(tag) == HINTS}
+    if "no-store" in hints or "no-permanent-store" in hints:
+        return False
+    return "store" in hints or any(
+        namespace_of(tag) not in (CHAT_STATES, HINTS) and tag != "thread" for tag in tags
+    )
+
+
+def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
+    """The message, stamped with when it was sent (:xep:`0203`)."""
+    stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    end = wire.rindex(b"</")
+    delay = f"<delay xmlns='{ns.DELAY}' from='{domain}' stamp='{stamp}'/>"
+    return wire[:end] + delay.encode() + wire[end:]

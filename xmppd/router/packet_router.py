@@ -1,0 +1,69 @@
+"""The hall: message, presence or iq; and the one place that answers what went wrong."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from xmppd.router.iq_router import IQRouter
+from xmppd.router.message_router import MessageRouter
+from xmppd.router.presence_router import PresenceRouter
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.stanza import IQ, Condition, Later, Message, Presence, Stanza, StanzaError
+
+_log = Logger()
+
+
+class PacketRouter:
+    """Hands each stanza to the router of its kind (PK-1); whatever that raises ends here."""
+
+    def __init__(
+        self,
+        message_router: MessageRouter,
+        presence_router: PresenceRouter,
+        iq_router: IQRouter,
+        routing_table: RoutingTable,
+        interceptors: InterceptorManager,
+    ) -> None:
+        self.message_router = message_router
+        self.presence_router = presence_router
+        self.iq_router = iq_router
+        self.routing_table = routing_table
+        self.interceptors = interceptors
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take note of routers that were replaced."""
+        self._routes: dict[type[Stanza], Callable[[Any], Later]] = {
+            Message: self.message_router.route,
+            Presence: self.presence_router.route,
+            IQ: self.iq_router.route,
+        }
+
+    def route(self, stanza: Stanza) -> Later:
+        """Route a stanza whose sender is stamped. Never raises; what it returns never fails."""
+        try:
+            if self.interceptors.incoming[stanza.__class__]:
+                seen = self.interceptors.come_in(stanza)
+                if seen is None:
+                    return None
+                stanza = seen
+            later = self._routes[stanza.__class__](stanza)
+        except Exception as error:
+            return self._failed(stanza, error)
+        return None if later is None else self._finish(stanza, later)
+
+    async def _finish(self, stanza: Stanza, later: Awaitable[None]) -> None:
+        try:
+            await later
+        except Exception as error:
+            self._failed(stanza, error)
+
+    def _failed(self, stanza: Stanza, error: Exception) -> None:
+        """Tell the sender, unless the stanza is an answer itself (:rfc:`6120#section-8.3.1`)."""
+        if not isinstance(error, StanzaError):
+            _log.failure("{stanza} failed", stanza=stanza)
+            error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
+        if stanza.answerable:
+            self.routing_table.route(stanza.error(error))

@@ -1,0 +1,75 @@
+"""Presence: one's own, directed to somebody, a subscription, a probe, or an error."""
+
+from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTION_TYPES
+from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
+from xmppd.handler.presence_update_handler import PresenceUpdateHandler
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
+
+
+class PresenceRouter:
+    """Finds whose job a presence is (PR-4 to PR-14)."""
+
+    def __init__(
+        self,
+        update_handler: PresenceUpdateHandler,
+        subscribe_handler: PresenceSubscribeHandler,
+        presences: PresenceManager,
+        rosters: RosterManager,
+        routing_table: RoutingTable,
+    ) -> None:
+        self.update_handler = update_handler
+        self.subscribe_handler = subscribe_handler
+        self.presences = presences
+        self.rosters = rosters
+        self.routing_table = routing_table
+
+    def route(self, presence: Presence) -> Later:
+        """Hand a presence to whom it concerns.
+
+        Raises:
+            StanzaError: BAD_REQUEST: its type is none of RFC 6121's.
+        """
+        kind, to = presence.type, presence.to
+        if kind is None or kind == "unavailable":
+            if to is None:
+                return self.update_handler.process(presence)               # PR-5
+            self._directed(presence, to)
+            return None
+        if kind in SUBSCRIPTION_TYPES:
+            return self.subscribe_handler.process(presence)                # PR-11
+        if kind == "probe":
+            return self._probe(presence)
+        if kind == "error":
+            if to is not None and to.resource is not None:
+                self.routing_table.route(presence)                         # PR-14, PR-16
+            return None
+        raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
+
+    def _directed(self, presence: Presence, to: JID) -> None:
+        """Presence for somebody in particular (PR-6 to PR-10, :rfc:`6121#section-4.6`)."""
+        sender = presence.sender
+        if presence.type == "unavailable":
+            self.presences.directed.withdrawn(sender, to)
+        elif self.routing_table.is_local(sender) and not self._told_anyway(sender, to):
+            self.presences.directed.sent(sender, to)
+        self.presences.deliver(presence)
+
+    def _told_anyway(self, sender: JID, to: JID) -> bool:
+        """Whether the contact hears of the sender's goodbye by its roster (DP-1)."""
+        session = self.routing_table.sessions.get(sender.full)
+        if session is None or session.presence is None:
+            return False
+        roster = self.rosters.loaded(sender.bare)
+        return roster is not None and roster.may_be_seen_by(to)
+
+    def _probe(self, presence: Presence) -> Later:
+        to = presence.to
+        if to is None:
+            raise StanzaError(Condition.BAD_REQUEST, "a probe asks for somebody")
+        if self.routing_table.is_local(to):
+            return self.presences.handle_probe(presence)                   # PR-13
+        self.routing_table.route(presence)                                 # PR-12
+        return None

@@ -1,0 +1,109 @@
+"""Addresses and the routes that lead there."""
+
+from collections.abc import Collection
+
+from xmppd.session.session import Route, Session
+from xmppd.stanza import JID, Stanza
+
+
+class UserRoutes:
+    """The sessions of one account.
+
+    Attributes:
+        sessions: By resource, available or not.
+        available: Those that sent presence; a tuple, made anew when it changes, so that whoever walks
+            it is never disturbed.
+    """
+
+    __slots__ = ("available", "sessions")
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.available: tuple[Session, ...] = ()
+
+    def refresh(self) -> None:
+        """Take note of who is available now."""
+        self.available = tuple(s for s in self.sessions.values() if s.presence is not None)
+
+
+class RoutingTable:
+    """Where everybody is.
+
+    Attributes:
+        domains: Served here.
+        users: Routes by bare JID; only of accounts with a session.
+        sessions: By full JID.
+        components: Routes of services, by their domain.
+        foreign: The route to all other domains; None if there is none.
+    """
+
+    def __init__(self, domains: Collection[str]) -> None:
+        self.domains = frozenset(domains)
+        self.users: dict[str, UserRoutes] = {}
+        self.sessions: dict[str, Session] = {}
+        self.components: dict[str, Route] = {}
+        self.foreign: Route | None = None
+
+    def is_local(self, jid: JID) -> bool:
+        """Whether the domain is ours: whole names only, never a part (RT-9)."""
+        return jid.domain in self.domains
+
+    def add(self, session: Session) -> None:
+        """Make a session reachable under its JID (RT-1)."""
+        jid = session.jid
+        self.sessions[jid.full] = session
+        if jid.local is not None and jid.resource is not None:
+            self.users.setdefault(jid.bare, UserRoutes()).sessions[jid.resource] = session
+
+    def remove(self, session: Session) -> bool:
+        """Forget a session, by identity: never the one that took its place (RT-2).
+
+        Returns:
+            Whether it was here.
+        """
+        jid = session.jid
+        if self.sessions.get(jid.full) is not session:
+            return False
+        del self.sessions[jid.full]
+        routes = self.users.get(jid.bare)
+        if routes is not None and jid.resource is not None:
+            del routes.sessions[jid.resource]
+            routes.refresh()
+            if not routes.sessions:
+                del self.users[jid.bare]
+        return True
+
+    def refresh(self, session: Session) -> None:
+        """The session became available or unavailable."""
+        routes = self.users.get(session.jid.bare)
+        if routes is not None:
+            routes.refresh()
+
+    def available(self, bare: str) -> tuple[Session, ...]:
+        """The available sessions of an account (RT-8)."""
+        routes = self.users.get(bare)
+        return () if routes is None else routes.available
+
+    def connected(self, bare: str) -> tuple[Session, ...]:
+        """All sessions of an account, available or not."""
+        routes = self.users.get(bare)
+        return () if routes is None else tuple(routes.sessions.values())
+
+    def route(self, stanza: Stanza) -> bool:
+        """Hand a stanza to exactly the address it names: a session, a component, another domain.
+
+        A bare JID of ours is nobody in particular; routers decide which sessions it means.
+
+        Returns:
+            Whether it arrived; if not, the router decides what that means (RT-15).
+        """
+        to = stanza.to
+        if to is None:
+            return False
+        session = self.sessions.get(to.full)
+        if session is not None:
+            return session.deliver(stanza, stanza.wire())
+        if to.domain in self.domains:
+            return False
+        route = self.components.get(to.domain, self.foreign)
+        return route is not None and route.deliver(stanza, stanza.wire())

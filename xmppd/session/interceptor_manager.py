@@ -1,0 +1,92 @@
+"""Before it happens, you may change it: interceptors, asked only for what they declared."""
+
+from typing import ClassVar, Protocol, TypeVar
+
+from xmppd.stanza import IQ, JID, Message, Presence, Stanza
+
+S = TypeVar("S", bound=Stanza)
+KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
+
+
+class PacketInterceptor(Protocol):
+    """Sees stanzas as they come in or go out; changes or stops them. Does no I/O and never waits.
+
+    Attributes:
+        incoming_kinds: Kinds of stanza that :meth:`incoming` wants to see.
+        outgoing_kinds: Kinds of stanza that :meth:`outgoing` wants to see. While it is not empty,
+            every delivery of that kind is addressed one by one.
+    """
+
+    incoming_kinds: ClassVar[tuple[type[Stanza], ...]] = ()
+    outgoing_kinds: ClassVar[tuple[type[Stanza], ...]] = ()
+
+    def incoming(self, stanza: S, session: JID) -> S | None:
+        """Take a stanza before it is routed.
+
+        Args:
+            stanza: Stamped with its sender.
+            session: Full JID of the session it came from.
+
+        Returns:
+            The stanza that goes on; None to drop it.
+
+        Raises:
+            StanzaError: It is refused, and its sender told.
+        """
+        return stanza
+
+    def outgoing(self, stanza: S, session: JID) -> S | None:
+        """Take a stanza before it is written to the session of this full JID.
+
+        Returns:
+            The stanza that goes on; None to drop it.
+        """
+        return stanza
+
+
+class InterceptorManager:
+    """All interceptors, by kind and direction, in the order they were added.
+
+    Attributes:
+        incoming: For each kind of stanza, who wants to see it come in.
+        outgoing: For each kind of stanza, who wants to see it go out.
+    """
+
+    def __init__(self) -> None:
+        self.incoming: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
+        self.outgoing: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
+
+    def add(self, interceptor: PacketInterceptor) -> None:
+        """Ask this one too, after all others."""
+        for kind in interceptor.incoming_kinds:
+            self.incoming[kind] += (interceptor,)
+        for kind in interceptor.outgoing_kinds:
+            self.outgoing[kind] += (interceptor,)
+
+    def remove(self, interceptor: PacketInterceptor) -> None:
+        """Ask it no more."""
+        for table in (self.incoming, self.outgoing):
+            for kind, known in table.items():
+                table[kind] = tuple(one for one in known if one is not interceptor)
+
+    def come_in(self, stanza: S) -> S | None:
+        """What is left of an arriving stanza once everybody has seen it.
+
+        Raises:
+            StanzaError: Somebody refused it.
+        """
+        seen: S | None = stanza
+        for interceptor in self.incoming[stanza.__class__]:
+            if seen is None:
+                break
+            seen = interceptor.incoming(seen, stanza.sender)
+        return seen
+
+    def go_out(self, stanza: S, session: JID) -> S | None:
+        """What is left of a leaving stanza, addressed to this session, once everybody has seen it."""
+        seen: S | None = stanza if stanza.to is not None else stanza.addressed(session.to_bare())
+        for interceptor in self.outgoing[stanza.__class__]:
+            if seen is None:
+                break
+            seen = interceptor.outgoing(seen, session)
+        return seen

@@ -1,0 +1,59 @@
+"""A client connected here."""
+
+from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.session.session import Connection
+from xmppd.stanza import JID, Presence, Stanza
+
+NOWHERE = (b"", b"")
+
+
+class LocalClientSession:
+    """One resource of an account, at the end of a wire of ours.
+
+    Attributes:
+        id: The stream's id, for logs.
+        jid: ``domain/id`` until a resource is bound, then the full JID.
+        account: Bare JID, once authenticated.
+        bound: Whether a resource is bound.
+        presence: The last available presence; None while unavailable.
+        presence_around_to: The same as bytes before and behind an address.
+        priority: Of that presence.
+        interested: It asked for its roster: changes are pushed to it (RFC 6121 §2.1.6).
+        flooded: Offline messages went to it since it became available.
+        since: When its stream was opened, in seconds since 1970.
+        closed: Its wire is gone or going.
+    """
+
+    __slots__ = ("account", "bound", "closed", "connection", "flooded", "id", "interceptors",
+                 "interested", "jid", "presence", "presence_around_to", "priority", "since")  # fmt: skip
+
+    def __init__(
+        self,
+        id: str,
+        jid: JID,
+        connection: Connection,
+        interceptors: InterceptorManager,
+        since: float,
+    ) -> None:
+        self.id = id
+        self.jid = jid
+        self.connection = connection
+        self.interceptors = interceptors
+        self.since = since
+        self.account: JID | None = None
+        self.presence: Presence | None = None
+        self.presence_around_to = NOWHERE
+        self.priority = 0
+        self.bound = self.interested = self.flooded = self.closed = False
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Hand a stanza to the client (SE-3): False when its wire is gone."""
+        if self.closed:
+            return False
+        if self.interceptors.outgoing[stanza.__class__]:
+            seen = self.interceptors.go_out(stanza, self.jid)
+            if seen is None:
+                return True
+            wire = seen.wire()
+        self.connection.write(wire)
+        return True

@@ -1,0 +1,60 @@
+"""What the house sees of a session and of its wire: here the ring closes.
+
+Both are Protocols. The session room implements the one, :mod:`xmppd.net` the other; other nodes and
+other servers are sessions too, with the same ``deliver``.
+"""
+
+from typing import Protocol
+
+from xmppd.stanza import JID, Presence, Stanza, StreamError
+
+
+class Connection(Protocol):
+    """One wire, as the session at its end sees it.
+
+    Attributes:
+        address: The peer's IP address.
+        encrypted: Whether TLS is on.
+    """
+
+    address: str
+    encrypted: bool
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes, now or when there is room."""
+
+    def close(self, error: StreamError | None = None) -> None:
+        """End the stream, with an error if one is given. Its session is gone on return."""
+
+
+class Route(Protocol):
+    """Where a stanza can be handed out: a session here, a session on another node, a component."""
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Hand a stanza out.
+
+        Args:
+            stanza: The shared value; its address may be missing, where many get the same.
+            wire: The finished bytes, addressed.
+
+        Returns:
+            Whether it has been accepted; False means that there is nobody there any more.
+        """
+
+
+class Session(Route, Protocol):
+    """A client's resource, here or on another node.
+
+    Attributes:
+        jid: Full JID.
+        presence: The last available presence; None while it is unavailable.
+        presence_around_to: That presence as bytes before and behind an address.
+        priority: Of that presence.
+        interested: Whether it asked for the roster and so gets its changes.
+    """
+
+    jid: JID
+    presence: Presence | None
+    presence_around_to: tuple[bytes, bytes]
+    priority: int
+    interested: bool

@@ -1,0 +1,171 @@
+"""Sessions of clients connected here: opened, bound, counted, closed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from secrets import token_hex, token_urlsafe
+from typing import Literal, Protocol
+
+from twisted.logger import Logger
+
+from xmppd.events import Events
+from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Connection, Session
+from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
+
+Conflict = Literal["kick", "refuse", "rename"]
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBound:
+    """A client bound a resource."""
+
+    session: LocalClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """A session that was bound is gone."""
+
+    session: LocalClientSession
+
+
+class Routes(Protocol):
+    """What a SessionManager needs of the RoutingTable."""
+
+    sessions: dict[str, Session]
+
+    def add(self, session: Session) -> None:
+        """Make a session reachable under its JID."""
+
+    def remove(self, session: Session) -> bool:
+        """Forget a session, by identity; whether it was here."""
+
+    def connected(self, bare: str) -> tuple[Session, ...]:
+        """All sessions of an account."""
+
+
+class SessionManager:
+    """Who is connected here.
+
+    Attributes:
+        sessions: By the id of their stream, from its first header on.
+        bound: How many of them have a resource.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        interceptors: InterceptorManager,
+        events: Events,
+        wall_clock: Callable[[], float],
+        *,
+        max_per_account: int,
+        conflict: Conflict,
+    ) -> None:
+        self.routes = routes
+        self.interceptors = interceptors
+        self.events = events
+        self.wall_clock = wall_clock
+        self.max_per_account = max_per_account
+        self.conflict = conflict
+        self.sessions: dict[str, LocalClientSession] = {}
+        self.bound = 0
+
+    def open(self, connection: Connection, domain: str) -> LocalClientSession:
+        """A session for a stream that has just been opened: reachable, so that it can be answered."""
+        stream_id = token_hex(8)
+        jid = JID.of(None, domain, stream_id)
+        session = LocalClientSession(
+            stream_id, jid, connection, self.interceptors, self.wall_clock()
+        )
+        self.sessions[stream_id] = session
+        self.routes.add(session)
+        return session
+
+    def session(self, jid: JID) -> LocalClientSession | None:
+        """The session of this full JID, if it is here."""
+        found = self.routes.sessions.get(jid.full)
+        return found if isinstance(found, LocalClientSession) else None
+
+    def of_account(self, bare: str) -> Iterator[LocalClientSession]:
+        """The account's sessions that are here."""
+        for session in self.routes.connected(bare):
+            if isinstance(session, LocalClientSession):
+                yield session
+
+    def bind(self, session: LocalClientSession, resource: str | None) -> JID:
+        """Give the session its full JID and make it reachable.
+
+        Args:
+            session: Authenticated, not yet bound.
+            resource: What the client asked for, not yet prepared; None to choose one for it.
+
+        Returns:
+            The full JID, now in the RoutingTable.
+
+        Raises:
+            StanzaError: BAD_REQUEST if the resource cannot be prepared; RESOURCE_CONSTRAINT if the
+                account has as many as it may; CONFLICT if somebody holds it and keeps it.
+
+        Spec: :rfc:`6120#section-7`
+        """
+        if session.account is None:
+            raise StanzaError(Condition.NOT_AUTHORIZED)
+        if session.bound:
+            raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
+        jid = self._free(_wanted(session.account, resource))
+        if len(self.routes.connected(jid.bare)) >= self.max_per_account:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT,
+                f"this account has {self.max_per_account} sessions; close one first",
+            )
+        self.routes.remove(session)
+        session.jid = jid
+        session.bound = True
+        self.bound += 1
+        self.routes.add(session)
+        _log.info("{id} bound {jid}", id=session.id, jid=jid.full)
+        self.events.fire(SessionBound(session))
+        return jid
+
+    def _free(self, jid: JID) -> JID:
+        """The JID, no longer held by anybody, or another one, as the conflict policy says (BI-5)."""
+        holder = self.routes.sessions.get(jid.full)
+        if holder is None:
+            return jid
+        if self.conflict == "rename":
+            return jid.with_resource(f"{jid.resource}-{token_urlsafe(6)}")
+        if self.conflict == "refuse" or not isinstance(holder, LocalClientSession):
+            raise StanzaError(Condition.CONFLICT, "another session holds this resource")
+        holder.connection.close(
+            StreamError(StreamCondition.CONFLICT, "another session took this resource")
+        )
+        return jid
+
+    def close(self, session: LocalClientSession) -> None:
+        """Forget a session whose wire is gone (SM-6). Its unavailable presence has been routed."""
+        if self.sessions.pop(session.id, None) is None:
+            return
+        self.routes.remove(session)
+        if session.bound:
+            self.bound -= 1
+            self.events.fire(SessionClosed(session))
+
+
+    def end_account(self, bare: str, error: StreamError) -> int:
+        """Close all streams of an account, for a reason; how many there were."""
+        ended = tuple(s for s in self.sessions.values() if s.account and s.account.bare == bare)
+        for session in ended:
+            session.connection.close(error)
+        return len(ended)
+
+
+def _wanted(account: JID, resource: str | None) -> JID:
+    if not resource:
+        return account.with_resource(token_urlsafe(9))
+    try:
+        return account.with_resource(resource)
+    except ValueError as error:
+        raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
