@@ -1,4 +1,4 @@
-"""The configuration: ``xmppd.toml`` as frozen, typed values, checked whole before anything starts."""
+"""The configuration: ``xmppd.toml`` as frozen, typed values, checked before anything starts."""
 
 import math
 import re
@@ -17,7 +17,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of the file; a key it does not know stops the start."""
 
 
-class Listen(Section):
+class Listen(Section, frozen=True):
     """A ``[[listen]]`` table: one door, named by a Twisted endpoint string."""
 
     endpoint: str
@@ -25,7 +25,7 @@ class Listen(Section):
     tls: Literal["none", "starttls", "direct"] = "starttls"
 
 
-class Domain(Section):
+class Domain(Section, frozen=True):
     """A ``[[domain]]`` table: a domain served here, and its certificate."""
 
     name: str
@@ -33,7 +33,7 @@ class Domain(Section):
     key: str = ""
 
 
-class TLS(Section):
+class TLS(Section, frozen=True):
     """``[tls]``: what every listener with TLS accepts."""
 
     minimum_version: Literal["1.2", "1.3"] = "1.2"
@@ -42,7 +42,7 @@ class TLS(Section):
     client_ca: str = ""
 
 
-class Stream(Section):
+class Stream(Section, frozen=True):
     """``[stream]``: what one connection may take of us."""
 
     max_stanza_bytes: int = 262_144
@@ -62,7 +62,7 @@ class Stream(Section):
     max_streams_per_address: int = 1_000
 
 
-class Auth(Section):
+class Auth(Section, frozen=True):
     """``[auth]``: who may log in, and how."""
 
     mechanisms: tuple[str, ...] = (
@@ -83,7 +83,7 @@ class Auth(Section):
     remembered_addresses: int = 100_000
 
 
-class Registration(Section):
+class Registration(Section, frozen=True):
     """``[registration]``: in-band registration (XEP-0077)."""
 
     open: bool = False
@@ -93,14 +93,14 @@ class Registration(Section):
     min_password_length: int = 8
 
 
-class Sessions(Section):
+class Sessions(Section, frozen=True):
     """``[sessions]``: how many, and who wins when two want one resource."""
 
     max_per_account: int = 10
     conflict: Literal["kick", "refuse", "rename"] = "kick"
 
 
-class Roster(Section):
+class Roster(Section, frozen=True):
     """``[roster]``: how long a roster may grow."""
 
     max_items: int = 2_000
@@ -108,14 +108,14 @@ class Roster(Section):
     unload_after_s: float = 300.0
 
 
-class Offline(Section):
+class Offline(Section, frozen=True):
     """``[offline]``: messages kept for those who are away."""
 
     max_messages: int = 100
     max_bytes: int = 1_048_576
 
 
-class Items(Section):
+class Items(Section, frozen=True):
     """``[items]``: what one account may keep in vCard, private XML and plugin storage."""
 
     max_items: int = 1_000
@@ -123,7 +123,7 @@ class Items(Section):
     max_item_bytes: int = 262_144
 
 
-class Storage(Section):
+class Storage(Section, frozen=True):
     """``[storage]``: where accounts, rosters and messages are kept."""
 
     url: str = "sqlite:///xmppd.sqlite"
@@ -131,7 +131,7 @@ class Storage(Section):
     upgrade: bool = True
 
 
-class Plugins(Section):
+class Plugins(Section, frozen=True):
     """``[plugins]``: which features are loaded."""
 
     load: tuple[str, ...] = (
@@ -152,8 +152,8 @@ class Plugins(Section):
     directory: str = ""
 
 
-class ContactAddresses(Section):
-    """``[contact]``: whom to write to about this service (XEP-0157); URIs such as mailto: or xmpp:."""
+class ContactAddresses(Section, frozen=True):
+    """``[contact]``: whom to write to about this service (XEP-0157), as mailto: or xmpp: URIs."""
 
     abuse: tuple[str, ...] = ()
     admin: tuple[str, ...] = ()
@@ -163,14 +163,14 @@ class ContactAddresses(Section):
     support: tuple[str, ...] = ()
 
 
-class Log(Section):
+class Log(Section, frozen=True):
     """``[log]``: how much is told."""
 
     level: Literal["debug", "info", "warn", "error", "critical"] = "info"
     levels: dict[str, str] = {}
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """The whole file."""
 
     data: str = "data"
@@ -217,7 +217,7 @@ _IN_TOML = {
     "str": "a string",
     "int": "an integer",
     "float": "a number",
-    "bool": "true or false",
+    "bool": "a boolean (true or false)",
     "array": "an array",
     "object": "a table",
 }
@@ -320,7 +320,7 @@ def _refuse_unknown_keys(table: Mapping[str, object], kind: type[Section], where
 def _advice(key: str, where: str, known: list[str]) -> str:
     near = get_close_matches(key, known, n=1)
     if near:
-        return f"did you mean {where}{near[0]}?".rstrip("?")
+        return f"write {where}{near[0]}, if that is meant"
     elsewhere = [name for name, _ in _leaves(Config()) if name.endswith(f".{key}")]
     if elsewhere:
         return f"write it in its own table, as {' or '.join(elsewhere)}"
@@ -338,6 +338,7 @@ def _typed(table: Mapping[str, object]) -> Config:
 def _explained(what: str, place: str) -> str:
     """Say what msgspec found in the words of TOML."""
     key = re.sub(r"\[(\d+)\]", lambda found: f"[{int(found[1]) + 1}]", place)
+    key = key.replace("[...]", ".*")
     if mismatch := re.fullmatch(r"Expected `(\w+)`, got `(\w+)`", what):
         expected, actual = (_IN_TOML.get(name, name) for name in mismatch.groups())
         return f"{key} is {actual}; make it {expected}."
@@ -450,8 +451,7 @@ def _check_log(config: Config) -> None:
     for namespace, level in config.log.levels.items():
         if level not in LOG_LEVELS:
             raise ConfigError(
-                f'log.levels."{namespace}" cannot be "{level}"; '
-                f"use one of {', '.join(LOG_LEVELS)}."
+                f"log.levels.{namespace} cannot be '{level}'; use one of {', '.join(LOG_LEVELS)}."
             )
 
 
