@@ -170,7 +170,10 @@ formatting() { "$BIN/ruff" format --quiet --check .; }
 types() { "$BIN/mypy" --no-error-summary xmppd xmppd_plugins tests; }
 imports() { "$BIN/lint-imports" --config setup.cfg; }
 spelling() { "$BIN/codespell"; }
-docs() { "$BIN/sphinx-build" -q -n -W --keep-going docs docs/_build/html; }
+docs() {
+    rm -rf docs/reference # made from the modules there are now
+    "$BIN/sphinx-build" -q -n -W --keep-going docs docs/_build/html
+}
 
 house() {
     workspace

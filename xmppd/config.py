@@ -8,9 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
 
-import idna
 from msgspec import Struct, ValidationError, convert
 from msgspec.structs import asdict, fields, replace
+
+from xmppd.stanza.jid import JID, prepare_domain
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -230,8 +231,8 @@ class ConfigError(ValueError):
 def load(path: Path) -> Config:
     """Read the file, and refuse it whole if anything in it is wrong.
 
-    Paths in the result are absolute: those in the file are relative to the file, but a SQLite
-    database lies in the data directory.
+    In the result addresses are prepared and paths are absolute: those in the file are relative to
+    the file, but a SQLite database lies in the data directory.
 
     Args:
         path: The file, usually ``/etc/xmppd/xmppd.toml``.
@@ -247,7 +248,7 @@ def load(path: Path) -> Config:
             check(config)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return _with_absolute_paths(config, path.absolute().parent)
+    return _prepared(config, path.absolute().parent)
 
 
 def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
@@ -357,7 +358,7 @@ def _choices(place: str) -> tuple[str, ...]:
     return get_args({field.name: field.type for field in fields(inner)}[key])
 
 
-def _with_absolute_paths(config: Config, base: Path) -> Config:
+def _prepared(config: Config, base: Path) -> Config:
     def absolute(text: str) -> str:
         return str(base / text) if text else ""
 
@@ -370,8 +371,13 @@ def _with_absolute_paths(config: Config, base: Path) -> Config:
     return replace(
         config,
         data=str(data),
+        admins=tuple(JID.parse(admin).bare for admin in config.admins),
         domain=tuple(
-            replace(domain, certificate=absolute(domain.certificate), key=absolute(domain.key))
+            Domain(
+                name=prepare_domain(domain.name),
+                certificate=absolute(domain.certificate),
+                key=absolute(domain.key),
+            )
             for domain in config.domain
         ),
         tls=replace(config.tls, client_ca=absolute(config.tls.client_ca)),
@@ -397,15 +403,27 @@ def _check_domains(config: Config) -> None:
     seen = set()
     for domain in config.domain:
         try:
-            ascii_name = idna.encode(domain.name, uts46=True).lower()
-        except idna.IDNAError:
+            name = prepare_domain(domain.name)
+        except ValueError:
             raise ConfigError(
                 f'domain.name "{domain.name}" is not a domain name; '
                 'write it as in DNS, such as "example.org".'
             ) from None
-        if ascii_name in seen:
+        if name in seen:
             raise ConfigError(f'domain.name "{domain.name}" is there twice; remove one of them.')
-        seen.add(ascii_name)
+        seen.add(name)
+
+
+def _check_admins(config: Config) -> None:
+    for admin in config.admins:
+        try:
+            local = JID.parse(admin).local
+        except ValueError:
+            local = None
+        if local is None:
+            raise ConfigError(
+                f'admins has "{admin}", which is no account; write it as "romeo@example.org".'
+            )
 
 
 def _check_certificates(config: Config) -> None:
@@ -466,6 +484,7 @@ def _check_plugins(config: Config) -> None:
 _CHECKS = (
     _check_numbers,
     _check_domains,
+    _check_admins,
     _check_certificates,
     _check_mechanisms,
     _check_log,

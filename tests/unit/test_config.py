@@ -84,7 +84,7 @@ class LoadTests(FileCase):
         )
 
 
-class FileTests(FileCase):
+class ReadingTests(FileCase):
     def test_missing(self) -> None:
         """Without a file, the answer says how to get one."""
         error = self.assertRaises(ConfigError, load, self.path)
@@ -120,7 +120,7 @@ class MistakeTests(FileCase):
                 "[stream]\nmax_dept = 3",
                 "stream.max_dept is not an option; write stream.max_depth, if that is meant.",
             ),
-            ("[strem]\n", "strem is not an option; write stream, if that is meant."),
+            ("[streamz]\n", "streamz is not an option; write stream, if that is meant."),
             (
                 "max_depth = 3",
                 "max_depth is not an option; write it in its own table, as stream.max_depth.",
@@ -186,7 +186,7 @@ class MistakeTests(FileCase):
     def test_domains(self) -> None:
         """There is at least one domain, each is a domain name, and none is there twice."""
         self.assertIn("there is no domain", self.refusal(""))
-        for name in ("", "a b", "a..b", "a_b", "-a", "x" * 64, "romeo@example.org", "[::1]"):
+        for name in ("", "a b", "a..b", "a_b", "-a", "x" * 64, "romeo@example.org", "[::"):
             with self.subTest(name):
                 self.assertIn(
                     f'domain.name "{name}" is not a domain name',
@@ -200,11 +200,28 @@ class MistakeTests(FileCase):
                 )
 
     def test_domain_names(self) -> None:
-        """A name in any script, a single label and a number are domain names."""
-        for name in ("münchen.example", "xn--mnchen-3ya.example", "localhost", "127.0.0.1"):
+        """A name in any script, a single label and a number are domain names, and are prepared."""
+        for name, prepared in (
+            ("Example.ORG", "example.org"),
+            ("MÜNCHEN.example", "münchen.example"),
+            ("localhost", "localhost"),
+            ("127.0.0.1", "127.0.0.1"),
+        ):
             with self.subTest(name):
                 config = self.load(f'[[domain]]\nname = "{name}"')
-                self.assertEqual(config.domain[0].name, name)
+                self.assertEqual(config.domain[0].name, prepared)
+
+    def test_admins(self) -> None:
+        """Administrators are accounts."""
+        self.assertEqual(
+            self.load('admins = ["Romeo@x.org/a"]\n' + DOMAIN).admins, ("romeo@x.org",)
+        )
+        for admin in ("romeo", "example.org/a", "@", ""):
+            with self.subTest(admin):
+                self.assertEqual(
+                    self.refusal(f'admins = ["{admin}"]\n' + DOMAIN),
+                    f'admins has "{admin}", which is no account; write it as "romeo@example.org".',
+                )
 
     def test_certificates(self) -> None:
         """TLS needs a certificate for every domain, and a key needs its certificate."""
