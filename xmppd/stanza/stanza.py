@@ -1,7 +1,8 @@
 """Stanzas: an immutable header over a payload that nobody edits.
 
-A payload keeps its bytes, complete but for ``from`` (and mostly ``to``), so that handing a stanza on
-is a splice. Immutable by habit and by mypy: a frozen dataclass would cost five times as much to make.
+A payload keeps its bytes, complete but for ``from`` (and mostly ``to``), so that handing a stanza
+on is a splice. Immutable by habit and by mypy: a frozen dataclass would cost five times as much to
+make.
 """
 
 from typing import ClassVar, Self
@@ -174,7 +175,7 @@ class Stanza:
 
     @property
     def answerable(self) -> bool:
-        """Whether an error may answer it: never an error or a result (:rfc:`6120#section-8.3.1`)."""
+        """Whether an error may answer it: not an error or a result (:rfc:`6120#section-8.3.1`)."""
         return self.type not in ("error", "result")
 
 

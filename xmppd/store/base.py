@@ -264,7 +264,7 @@ class PresenceStore(Protocol):
 
 
 class ItemStore(Protocol):
-    """Small values by (account, namespace, key): what plugins keep without a schema of their own."""
+    """Small values by (account, namespace, key): what plugins keep without their own schema."""
 
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
         """The value; None if there is none."""

@@ -1,0 +1,46 @@
+# The words to know. Each works on a fresh Debian 12 with git and make; etc/dev.sh does the work.
+
+PYTHON ?=
+VENV ?= .venv
+DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
+READY = $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check coverage bench bench-peers fuzz docs clean
+
+help: ## show these words
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+run: $(READY) ## start a server on localhost, its data in ./run
+	@$(DEV) run
+
+test: $(READY) ## everything: trial with SQLite and PostgreSQL, then check
+	@$(DEV) test
+
+check: $(READY) ## ruff, mypy, import-linter, codespell, docs, house rules
+	@$(DEV) check
+
+coverage: $(READY) ## which branches the tests reach
+	@$(DEV) coverage
+
+bench: $(READY) ## measure this server
+	@$(DEV) bench
+
+bench-peers: $(READY) ## measure it beside the XMPP servers installed here
+	@$(DEV) bench --peers
+
+fuzz: $(READY) ## the property tests, with many more examples
+	@$(DEV) fuzz
+
+docs: $(READY) ## build the documentation into docs/_build
+	@$(DEV) docs
+
+clean: ## remove what was made here, except ./run
+	rm -rf $(VENV) build dist docs/_build docs/reference *.egg-info .mypy_cache .ruff_cache .hypothesis _trial_temp*
+	rm -rf .import_linter_cache .coverage* htmlcov
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Only a change of what we depend on installs again: the checkout itself is on the path.
+$(READY): setup.cfg pyproject.toml
+	@$(DEV) environment
+	@touch $@

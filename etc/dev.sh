@@ -1,0 +1,216 @@
+#!/bin/sh
+# What the Makefile's words do. `sh etc/dev.sh WORD`; VENV and PYTHON choose another interpreter,
+# as in `make test PYTHON=python3.13 VENV=.venv-3.13`.
+set -eu
+
+VENV=${VENV:-.venv}
+BIN=$PWD/$VENV/bin
+export PYTHONPATH="$PWD"
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+# --- what the machine must have -----------------------------------------------------------------
+
+# need COMMAND-THAT-PROVES-IT PACKAGE...: install Debian packages, or name them.
+need() {
+    proof=$1
+    shift
+    if eval "$proof" >/dev/null 2>&1; then return; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        fail "This needs the Debian package(s) $*: install with \"sudo apt-get install $*\" and try again."
+    fi
+    echo "Installing $*"
+    {
+        apt-get update -q &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"
+    } >&2 || fail "apt-get could not install $*: see its message above."
+    eval "$proof" >/dev/null 2>&1 || fail "$* is installed, yet \"$proof\" still fails."
+}
+
+is_new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+# The distribution's python3 first: it is built with profile-guided optimisation.
+best_python() {
+    for python in ${PYTHON:-/usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3}; do
+        if is_new_enough "$python"; then
+            echo "$python"
+            return
+        fi
+    done
+    return 1
+}
+
+environment() {
+    if ! "$BIN/python" -c '' 2>/dev/null; then
+        best_python >/dev/null || need best_python python3 python3-venv
+        python=$(best_python)
+        # A venv needs ensurepip, which Debian keeps in a package of its own.
+        need "$python -c 'import ensurepip, venv'" python3-venv
+        "$python" -m venv --clear "$VENV"
+    fi
+    echo "Installing xmppd and what it depends on into $VENV"
+    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres]'
+}
+
+# --- run ----------------------------------------------------------------------------------------
+
+run() {
+    "$BIN/xmppd" setup --directory run
+    exec "$BIN/twistd" -n --pidfile= xmppd --config run/xmppd.toml
+}
+
+# --- test ---------------------------------------------------------------------------------------
+
+WORK=
+PG_BIN=
+
+postgres_bin() {
+    for directory in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
+        if [ -x "$directory/initdb" ]; then PG_BIN=$directory; fi
+    done
+    if [ -z "$PG_BIN" ]; then
+        initdb=$(command -v initdb) || return 1
+        PG_BIN=$(dirname "$initdb")
+    fi
+}
+
+# PostgreSQL refuses to run as root.
+unprivileged() {
+    if [ "$(id -u)" = 0 ]; then
+        (cd / && setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups -- "$@")
+    else
+        "$@"
+    fi
+}
+
+start_postgres() {
+    need postgres_bin postgresql
+    postgres_bin
+    mkdir "$WORK/pg"
+    if [ "$(id -u)" = 0 ]; then
+        chmod 711 "$WORK"
+        chown nobody "$WORK/pg"
+    fi
+    unprivileged "$PG_BIN/initdb" --pgdata="$WORK/pg/data" --username=postgres --auth=trust \
+        --encoding=UTF8 --locale=C --no-sync >"$WORK/initdb.log" ||
+        { cat "$WORK/initdb.log" >&2; fail "PostgreSQL's initdb failed."; }
+    unprivileged "$PG_BIN/pg_ctl" start --wait --silent --pgdata="$WORK/pg/data" \
+        --log="$WORK/pg/log" --options="-F -h '' -k $WORK/pg" ||
+        { cat "$WORK/pg/log" >&2; fail "PostgreSQL did not start."; }
+    export XMPPD_TEST_POSTGRES="postgresql+psycopg://postgres@/postgres?host=$WORK/pg"
+}
+
+clean_up() {
+    if [ -f "$WORK/pg/data/postmaster.pid" ]; then
+        unprivileged "$PG_BIN/pg_ctl" stop --mode=immediate --silent --pgdata="$WORK/pg/data"
+    fi
+    rm -rf "$WORK"
+}
+
+workspace() {
+    WORK=$(mktemp -d /tmp/xmppd-test.XXXXXX)
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+}
+
+trial() {
+    "$BIN/python" -m twisted.trial --temp-directory="$WORK/trial" "$@"
+}
+
+# From trial's last lines to "passed failed skipped", and each skipped test by name. A run that
+# did not reach its summary (a crash) counts as one failure.
+summary() {
+    awk '
+        /^\[SKIPPED\]$/ { section = 1; reason = ""; next }
+        /^(===|---)/ { section = 0 }
+        section == 1 && /^$/ { section = 2; next }
+        section == 1 { reason = reason $0 " " }
+        section == 2 && /^[^ ]+\.[^ ]+$/ { print "SKIPPED " $0 ": " reason > "/dev/stderr" }
+        /^(PASSED|FAILED)/ {
+            done = 1
+            gsub(/[(),]/, " ")
+            for (i = 2; i <= NF; i++) { split($i, pair, "="); n[pair[1]] += pair[2] }
+        }
+        END {
+            passed = n["successes"] + n["expectedFailures"]
+            failed = n["failures"] + n["errors"] + n["unexpectedSuccesses"] + !done
+            print passed, failed, n["skips"] + 0
+        }' "$1"
+}
+
+# The last line counts trial's tests and each step of `check` as one.
+tests() {
+    workspace
+    start_postgres
+    { trial tests 2>&1; echo "$?" >"$WORK/status"; } | tee "$WORK/trial.log"
+    counts=$(summary "$WORK/trial.log")
+    set -- $counts
+    passed=$1 failed=$2 skipped=$3
+    if [ "$(cat "$WORK/status")" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
+    for step in $STEPS; do
+        if step "$step"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    done
+    if [ "$skipped" != 0 ]; then echo "$skipped SKIPPED: see their names above"; fi
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" = 0 ]
+}
+
+# --- check --------------------------------------------------------------------------------------
+
+STEPS="lint formatting types imports spelling docs"
+
+lint() { "$BIN/ruff" check --quiet .; }
+formatting() { "$BIN/ruff" format --quiet --check .; }
+types() { "$BIN/mypy" --no-error-summary xmppd xmppd_plugins tests; }
+imports() { "$BIN/lint-imports" --config setup.cfg; }
+spelling() { "$BIN/codespell"; }
+docs() {
+    rm -rf docs/reference # made from the modules there are now
+    "$BIN/sphinx-build" -q -n -W --keep-going docs docs/_build/html
+}
+
+house() {
+    workspace
+    trial tests.test_house
+}
+
+step() {
+    if output=$("$1" 2>&1); then
+        echo "ok    $1"
+    else
+        echo "$output"
+        echo "FAIL  $1"
+        return 1
+    fi
+}
+
+check() {
+    bad=
+    for step in $STEPS house; do
+        step "$step" || bad="$bad $step"
+    done
+    [ -z "$bad" ] || fail "make check failed:$bad"
+}
+
+coverage() {
+    workspace
+    start_postgres
+    "$BIN/coverage" erase
+    "$BIN/coverage" run -m twisted.trial --temp-directory="$WORK/trial" tests || true
+    "$BIN/coverage" combine --quiet
+    "$BIN/coverage" report
+}
+
+word=$1
+shift
+case $word in
+    environment | run | check | coverage | docs) "$word" "$@" ;;
+    test) tests "$@" ;;
+    *) fail "etc/dev.sh knows no \"$word\"." ;;
+esac

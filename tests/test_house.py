@@ -1,0 +1,364 @@
+"""The rules of the house that no other tool holds, read from the source itself."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ("xmppd", "plugins", "twisted")
+
+# The stages of the pipeline, each in the file of its name.
+STAGES = {
+    "ConnectionHandler": "net",
+    "StanzaHandler": "net",
+    "PacketRouter": "router",
+    "IQRouter": "router",
+    "MessageRouter": "router",
+    "PresenceRouter": "router",
+    "PresenceUpdateHandler": "handler",
+    "PresenceSubscribeHandler": "handler",
+    "PresenceManager": "presence",
+    "RosterManager": "roster",
+    "Roster": "roster",
+    "RoutingTable": "routing",
+    "SessionManager": "session",
+    "LocalClientSession": "session",
+    "InterceptorManager": "session",
+}
+
+# Whose job it is to survive what is not foreseen, by file.
+DOORS = {
+    "xmppd/router/packet_router.py",
+    "xmppd/net/connection_handler.py",
+    "xmppd/net/epoll_endpoint.py",
+    "xmppd/events.py",
+    "xmppd/plugin_manager.py",
+}
+
+# Functions that may import when they are called: what they import installs a reactor, or must not
+# be loaded by every twistd on the machine.
+LATE_IMPORTS = {("xmppd/app.py", "makeService"), ("twisted/plugins", "")}
+
+RULE = re.compile(
+    r"\b(?:CH|FR|SH|SC|SI|CC|IN|PK|IQ|MR|OM|OS|PR|PU|DP|RO|PS|PM|PL|RT|SM|BI|SE|BOOT)-\d+\b"
+)
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """The files of the project: what git knows or would add; without git, what lies about."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.split("\0")
+        files = [ROOT / name for name in listed if name]
+    except (OSError, subprocess.CalledProcessError):
+        files = [path for path in ROOT.rglob("*") if path.relative_to(ROOT).parts[0] != ".venv"]
+    return tuple(sorted(path for path in files if path.is_file()))
+
+
+def name_of(path: Path) -> str:
+    """The path as people write it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def python(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+    """Each Python file in these folders, by name."""
+    for path in tracked():
+        name = name_of(path)
+        if path.suffix == ".py" and name.split("/")[0] in folders:
+            yield name, parsed(path)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The file as Python reads it."""
+    return ast.parse(path.read_text(encoding="utf-8"), name_of(path))
+
+
+def snake(name: str) -> str:
+    """``IQRouter`` as a file says it: ``iq_router``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function, methods and inner ones included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+class Rules(SynchronousTestCase):
+    """A rule that is broken lists every place, not only the first."""
+
+    def assert_none(self, broken: list[str], rule: str) -> None:
+        if broken:
+            self.fail("\n".join([rule, *broken]))
+
+
+class NameTests(Rules):
+    def test_snake(self) -> None:
+        """A class name leads to its file name, abbreviations included."""
+        for name, file in (
+            ("IQRouter", "iq_router"),
+            ("LocalClientSession", "local_client_session"),
+        ):
+            self.assertEqual(snake(name), file)
+
+    def test_stages(self) -> None:
+        """Each stage of the pipeline lives in the file of its name, in its room."""
+        broken = [
+            f"{name}: {node.name}"
+            for name, tree in python("xmppd")
+            for node in tree.body
+            if isinstance(node, ast.ClassDef)
+            and node.name in STAGES
+            and name != "xmppd/config.py"  # whose sections are named after what they configure
+            and name != f"xmppd/{STAGES[node.name]}/{snake(node.name)}.py"
+        ]
+        self.assert_none(broken, "A stage wears its name on its file:")
+
+    def test_packages(self) -> None:
+        """A package's __init__ is its docstring; only stanza's gives names another home."""
+        broken = [
+            name
+            for name, tree in python("xmppd", "plugins")
+            if name.endswith("/__init__.py")
+            and name != "xmppd/stanza/__init__.py"
+            and not (len(tree.body) == 1 and ast.get_docstring(tree))
+        ]
+        self.assert_none(broken, "No code in an __init__:")
+
+    def test_twisted_is_not_ours(self) -> None:
+        """The folder twisted stays a namespace, or it would hide Twisted itself."""
+        broken = [name for name, _ in python("twisted") if name.endswith("/__init__.py")]
+        self.assert_none(broken, "No __init__ in twisted:")
+
+    def test_docstrings(self) -> None:
+        """Every public module and class says what it is for."""
+        broken = [
+            f"{name}: {getattr(node, 'name', 'the module')}"
+            for name, tree in python(*SOURCE, "tests", "bench")
+            if not (name.startswith("tests/") and name.endswith("/__init__.py"))
+            for node in [tree, *tree.body]
+            if isinstance(node, ast.Module | ast.ClassDef)
+            and not getattr(node, "name", "").startswith("_")
+            and not (name.startswith("tests/") and isinstance(node, ast.ClassDef))
+            and not ast.get_docstring(node)
+        ]
+        self.assert_none(broken, "A docstring is missing:")
+
+
+class ImportTests(Rules):
+    def test_absolute(self) -> None:
+        """Imports are absolute and name what they take."""
+        broken = [
+            f"{name}:{node.lineno}"
+            for name, tree in python(*SOURCE, "tests", "bench")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            and (node.level or any(alias.name == "*" for alias in node.names))
+        ]
+        self.assert_none(broken, "A relative import, or a star:")
+
+    def test_at_the_top(self) -> None:
+        """Imports stand at the top, where the pipeline can be read off them."""
+        broken = [
+            f"{name}:{node.lineno} in {function.name}"
+            for name, tree in python(*SOURCE)
+            for function in functions(tree)
+            if not any(
+                name.startswith(file) and where in ("", function.name)
+                for file, where in LATE_IMPORTS
+            )
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        self.assert_none(broken, "An import inside a function:")
+
+    def test_no_cycle_is_dodged(self) -> None:
+        """A cycle of imports is a class in the wrong layer, and is not hidden from Python."""
+        broken = [
+            f"{name}:{node.lineno}"
+            for name, tree in python(*SOURCE, "tests", "bench")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name | ast.Attribute)
+            and "TYPE_CHECKING" in (getattr(node, "id", ""), getattr(node, "attr", ""))
+        ]
+        self.assert_none(broken, "if TYPE_CHECKING:")
+
+
+class ErrorTests(Rules):
+    def test_doors(self) -> None:
+        """Only the named doors survive what nobody foresaw; a handler that raises again is free."""
+        broken = [
+            f"{name}:{node.lineno}"
+            for name, tree in python(*SOURCE)
+            if name not in DOORS
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ExceptHandler) and is_broad(node.type) and not raises(node)
+        ]
+        self.assert_none(broken, "A broad except, away from the doors:")
+
+
+def is_broad(kind: ast.expr | None) -> bool:
+    """Whether an except clause of this kind catches what nobody foresaw."""
+    if isinstance(kind, ast.Tuple):
+        return any(is_broad(part) for part in kind.elts)
+    return kind is None or (
+        isinstance(kind, ast.Name) and kind.id in {"Exception", "BaseException"}
+    )
+
+
+def raises(handler: ast.ExceptHandler) -> bool:
+    """Whether the handler ends by raising."""
+    return isinstance(handler.body[-1], ast.Raise)
+
+
+class LaterTests(Rules):
+    """A call that may have to wait is never dropped."""
+
+    def test_later_is_used(self) -> None:
+        """What a ``Later`` function returns is returned, awaited or kept."""
+        trees = list(python(*SOURCE))
+        later, plain = set[str](), set[tuple[str, str]]()
+        for _, tree in trees:
+            later |= later_functions(tree)
+            plain |= plain_methods(tree)
+        broken = [f"{name}:{line}" for name, tree in trees for line in dropped(tree, later, plain)]
+        self.assert_none(broken, "A Later is dropped:")
+
+    def test_rule_itself(self) -> None:
+        """The rule sees a dropped call, and lets the others be."""
+        tree = ast.parse(
+            "class PacketRouter:\n"
+            "    def route(self, x) -> Later: ...\n"
+            "    async def handle(self, x):\n"
+            "        self.route(x)\n"
+            "        packet_router.route(x)\n"
+            "        waiting = self.route(x)\n"
+            "        await self.route(x)\n"
+            "        if self.route(x): pass\n"
+            "        if self.routing_table.route(x): pass\n"
+            "        return self.route(x) if x else None\n"
+            "class RoutingTable:\n"
+            "    def route(self, x) -> bool: ...\n"
+            "    def all(self, x): self.route(x)\n"
+        )
+        later, plain = later_functions(tree), plain_methods(tree)
+        self.assertEqual(later, {"route"})
+        self.assertEqual(dropped(tree, later, plain), [4, 5, 8])
+
+
+def is_later(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether the function is annotated to return Later."""
+    return isinstance(function.returns, ast.Name) and function.returns.id == "Later"
+
+
+def later_functions(tree: ast.Module) -> set[str]:
+    """The names of the functions that may have to wait."""
+    return {function.name for function in functions(tree) if is_later(function)}
+
+
+def plain_methods(tree: ast.Module) -> set[tuple[str, str]]:
+    """Methods that never wait, with the name their object usually has: two may share a verb."""
+    return {
+        (snake(node.name), function.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for function in node.body
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and not is_later(function)
+    }
+
+
+def dropped(tree: ast.Module, later: set[str], plain: set[tuple[str, str]]) -> list[int]:
+    """The lines where what may have to wait is called, and what it returns is not kept."""
+    kept = {
+        id(call)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Return | ast.Await | ast.Assign | ast.AnnAssign | ast.NamedExpr)
+        for call in kept_values(node.value)
+    }
+    kept |= {id(node.body) for node in ast.walk(tree) if isinstance(node, ast.Lambda)}
+    return sorted(
+        call.lineno
+        for owner, call in calls(tree, "")
+        if id(call) not in kept and called(call) in later and (owner, called(call)) not in plain
+    )
+
+
+def calls(node: ast.AST, inside: str) -> Iterator[tuple[str, ast.Call]]:
+    """Every call, with the name of the object whose method it is; self is its class."""
+    if isinstance(node, ast.ClassDef):
+        inside = snake(node.name)
+    if isinstance(node, ast.Call):
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if isinstance(owner, ast.Attribute):
+            yield owner.attr.lstrip("_"), node
+        elif isinstance(owner, ast.Name):
+            yield inside if owner.id == "self" else owner.id, node
+        else:
+            yield "", node
+    for part in ast.iter_child_nodes(node):
+        yield from calls(part, inside)
+
+
+def kept_values(value: ast.expr | None) -> Iterator[ast.expr]:
+    """What a value may be: itself, or either side of a choice."""
+    if isinstance(value, ast.IfExp):
+        yield from kept_values(value.body)
+        yield from kept_values(value.orelse)
+    elif value is not None:
+        yield value
+
+
+def called(call: ast.Call) -> str:
+    """The bare name of what is called."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+class WordTests(Rules):
+    def test_rules_are_written_down(self) -> None:
+        """Each rule that code or tests cite stands in docs/pipeline.md."""
+        written = set(
+            re.findall(
+                r"^- \*\*([A-Z]+-\d+)\*\* ", read(ROOT / "docs" / "pipeline.md"), re.MULTILINE
+            )
+        )
+        broken = [
+            f"{name_of(path)}: {rule}"
+            for path in tracked()
+            if path.suffix in {".py", ".md", ".txt", ".toml"}
+            for rule in sorted(set(RULE.findall(read(path))) - written)
+        ]
+        self.assert_none(broken, "A rule nobody can look up:")
+
+    def test_the_project_stands_alone(self) -> None:
+        """Nothing refers to notes that are not in the project."""
+        shelf = "shared" + "/"
+        broken = [
+            f"{name_of(path)}:{number}"
+            for path in tracked()
+            if path.suffix not in {".png", ".ico", ".gz"} and path.name != "LICENSE"
+            for number, line in enumerate(read(path).splitlines(), 1)
+            if shelf in line
+        ]
+        self.assert_none(broken, "A reference out of the project:")
+
+
+@cache
+def read(path: Path) -> str:
+    """The file's text."""
+    return path.read_text(encoding="utf-8", errors="replace")
