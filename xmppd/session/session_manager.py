@@ -84,6 +84,12 @@ class SessionManager:
         self.routes.add(session)
         return session
 
+    def move(self, session: LocalClientSession, domain: str) -> None:
+        """The client opened its stream to this domain."""
+        self.routes.remove(session)
+        session.jid = JID.of(None, domain, session.id)
+        self.routes.add(session)
+
     def session(self, jid: JID) -> LocalClientSession | None:
         """The session of this full JID, if it is here."""
         found = self.routes.sessions.get(jid.full)

@@ -1,6 +1,7 @@
 """What a stage answers that only sometimes has to wait."""
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
-Later = Awaitable[None] | None
-"""Nothing when the work is done, an awaitable when it is not: what does not wait pays nothing."""
+Later = Coroutine[Any, Any, None] | None
+"""Nothing when the work is done, a coroutine when it is not: what does not wait pays nothing."""

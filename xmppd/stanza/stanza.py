@@ -69,14 +69,16 @@ class Stanza:
         id: What its sender calls it.
         type: Its ``type`` as written; None if absent.
         payload: What it carries.
+        name: Of its element.
+        after_name: Where its bytes have room for attributes.
     """
 
     __slots__ = ("id", "payload", "sender", "to", "type")
     name: ClassVar[str]
-    _open: ClassVar[int]
+    after_name: ClassVar[int]
 
     def __init_subclass__(cls) -> None:
-        cls._open = len(cls.name) + 1
+        cls.after_name = len(cls.name) + 1
 
     def __init__(
         self, to: JID | None, sender: JID, id: str | None, type: str | None, payload: Payload
@@ -152,7 +154,7 @@ class Stanza:
 
     def wire(self) -> bytes:
         """The stanza as bytes, addressed."""
-        payload, to, at = self.payload, self.to, self._open
+        payload, to, at = self.payload, self.to, self.after_name
         if payload.to is not to:
             payload = payload.without_to()
         raw = payload.raw
@@ -165,7 +167,7 @@ class Stanza:
 
         This is what makes telling a thousand contacts cost a thousand splices.
         """
-        raw, at = self.payload.without_to().raw, self._open
+        raw, at = self.payload.without_to().raw, self.after_name
         return b"%b from='%b' to='" % (raw[:at], self.sender.wire), b"'" + raw[at:]
 
     def error(self, error: StanzaError) -> Self:

@@ -1,0 +1,300 @@
+"""The Protocol of one wire: bytes in, events out to its stream; and bytes out."""
+
+from dataclasses import dataclass
+from typing import Protocol as Typed
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLContextFactory,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from xmppd.net.stanza_handler import StanzaHandler, StreamContext, error_element
+from xmppd.net.stream_feature import Stream
+from xmppd.net.stream_parser import Limits, StreamParser
+from xmppd.net.tls import alpn_refused
+from xmppd.net.token_bucket import TokenBucket
+from xmppd.stanza import Later, StreamCondition, StreamError, ns
+
+_PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
+_CLOSE = b"</stream:stream>"
+MAX_UNHEARD_BYTES = 262_144
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class WireLimits:
+    """What one connection may take of us.
+
+    Attributes:
+        stranger: For the parser, until the peer has authenticated.
+        friend: For the parser, from then on.
+        stanzas_per_s: Steady rate; 0 for none.
+        stanzas_burst: What may come at once.
+        bytes_per_s: Steady rate; 0 for none.
+        bytes_burst: What may come at once.
+        close_timeout_s: How long the peer may take to close its side.
+    """
+
+    stranger: Limits
+    friend: Limits
+    stanzas_per_s: float
+    stanzas_burst: float
+    bytes_per_s: float
+    bytes_burst: float
+    close_timeout_s: float
+
+
+class Door(Typed):
+    """Who lets connections in, and counts them."""
+
+    def come_in(self, handler: "ConnectionHandler") -> None:
+        """A connection was made."""
+
+    def admit(self, handler: "ConnectionHandler") -> None:
+        """The first bytes came, so its address is known.
+
+        Raises:
+            StreamError: There are too many from there.
+        """
+
+    def left(self, handler: "ConnectionHandler") -> None:
+        """The connection is gone."""
+
+
+@implementer(IHandshakeListener)
+class ConnectionHandler(Protocol):
+    """One connection (CH-1 to CH-6): a stanza at a time, in order; while one waits, the wire pauses.
+
+    Attributes:
+        address: The peer's IP address.
+        encrypted: Whether TLS is on.
+        received_at: When bytes came last, on the clock.
+        opened_at: When the connection was made, on the clock.
+        pinged: A ping waits for an answer.
+        stanza_handler: The stream on it.
+    """
+
+    transport: ITCPTransport
+    stanza_handler: StanzaHandler
+
+    def __init__(
+        self,
+        context: StreamContext,
+        limits: WireLimits,
+        tls: IOpenSSLContextFactory | None,
+        clock: IReactorTime,
+        door: Door,
+        *,
+        direct_tls: bool,
+    ) -> None:
+        self.door = door
+        self.context = context
+        self.limits = limits
+        self.tls = tls
+        self.clock = clock
+        self.direct_tls = direct_tls
+        self.encrypted = False
+        self.pinged = False
+        self.parser = StreamParser(limits.stranger)
+        self.received_at = self.opened_at = clock.seconds()
+        self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
+        self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
+        self._waiting = self._opened = self._closing = self._peer_closed = False
+        self._unheard_bytes = 0
+        self._admitted = False
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def address(self) -> str:
+        """The peer's IP address; behind a PROXY endpoint, the real one, once it has told."""
+        return _host(self.transport.getPeer())
+
+    # -- called by Twisted ----------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Somebody is there."""
+        self.door.come_in(self)
+        self.stanza_handler = StanzaHandler(self.context, self)
+        if self.direct_tls and self.tls is not None:
+            self.encrypted = True
+            self.stanza_handler.stream |= Stream.SECURE
+            self.transport.startTLS(self.tls)
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up. Who wants to speak something else on the direct port has the wrong door."""
+        if self.direct_tls and alpn_refused(self.transport):
+            self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came (CH-2)."""
+        now = self.clock.seconds()
+        self.received_at = now
+        self.pinged = False
+        if self._closing:
+            self._last_words(data)
+            return
+        try:
+            if not self._admitted:
+                self._admitted = True
+                self.door.admit(self)
+            self.parser.feed(data)
+        except StreamError as error:
+            self.close(error)
+            return
+        if not self._waiting:
+            taken = self._work()
+            wait_s = max(self._bytes.take(len(data), now), self._stanzas.take(taken, now))
+            if wait_s and not self._closing:
+                self._rest(wait_s)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The wire is gone (CH-6)."""
+        self._closing = True
+        self._cancel_timer()
+        self.stanza_handler.end()
+        self.door.left(self)
+
+    # -- the work -------------------------------------------------------------------------------
+
+    def _work(self) -> int:
+        """Hand events to the stream until one has to wait or none is left; how many there were."""
+        taken = 0
+        try:
+            while not self._waiting and not self._closing:
+                event = self.parser.next()
+                if event is None:
+                    break
+                taken += 1
+                later = self.stanza_handler.handle(event)
+                if later is not None:
+                    self._wait_for(Deferred.fromCoroutine(later))
+        except StreamError as error:
+            self.close(error)
+        except Exception:
+            _log.failure("{id} failed", id=self.stanza_handler.session.id)
+            self.close(StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
+        return taken
+
+    def _wait_for(self, done: Deferred[None]) -> None:
+        """Pause the wire until a stanza's work is done; often it is at once."""
+        if not done.called:
+            self._waiting = True
+            self.transport.pauseProducing()
+        done.addCallbacks(self._resume, self._failed)
+
+    def _resume(self, _: None) -> None:
+        if self._waiting:
+            self._waiting = False
+            if not self._closing:
+                self._work()
+            if not self._waiting and not self._closing:
+                self.transport.resumeProducing()
+
+    def _failed(self, failure: Failure) -> None:
+        error = failure.value
+        if not isinstance(error, StreamError):
+            _log.failure("{id} failed", failure, id=self.stanza_handler.session.id)
+            error = StreamError(StreamCondition.INTERNAL_SERVER_ERROR)
+        self._waiting = False
+        self.close(error)
+
+    def _rest(self, wait_s: float) -> None:
+        """Read no more until the peer has earned it: slows a flood down, drops nothing."""
+        if not self._waiting:
+            self._wait_for(self._rested(wait_s))
+
+    def _rested(self, wait_s: float) -> Deferred[None]:
+        rested: Deferred[None] = Deferred()
+        self._timer = self.clock.callLater(wait_s, rested.callback, None)
+        return rested
+
+    # -- what the stream asks for ---------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes."""
+        self.transport.write(data)
+
+    def open(self, header: bytes) -> None:
+        """Answer the peer's stream header with ours."""
+        self._opened = True
+        self.transport.write(header)
+
+    def restart(self) -> None:
+        """Expect a new stream header."""
+        self.parser.restart()
+
+    def authenticated(self) -> None:
+        """The peer is known: the limits of strangers do not hold any more."""
+        self.parser.limits = self.limits.friend
+
+    def start_tls(self) -> None:
+        """Tell the peer to proceed, and speak TLS from here on (:rfc:`6120#section-5.4.2.3`)."""
+        if self.tls is None or self.parser.unread:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "nothing goes behind starttls")
+        self.transport.write(_PROCEED)
+        self.parser.restart()
+        self.transport.startTLS(self.tls)
+        self.encrypted = True
+
+    def peer_closed(self) -> None:
+        """The peer has closed its side: so do we."""
+        self._peer_closed = True
+        self.close()
+
+    def close(self, error: StreamError | None = None) -> None:
+        """End the stream, and hang up when the peer has closed its side too, or does not in time."""
+        if self._closing:
+            return
+        self._closing = True
+        self._cancel_timer()
+        if not self._opened:
+            self.transport.write(self.stanza_handler.header())
+        if error is not None:
+            _log.info(
+                "{id} closed: {condition} {text}",
+                id=self.stanza_handler.session.id,
+                condition=error.condition.value, text=error.text or "",
+            )  # fmt: skip
+            self.transport.write(error_element(error))
+        self.transport.write(_CLOSE)
+        self.stanza_handler.end()
+        if self._peer_closed:
+            self._hang_up()
+        else:
+            self._timer = self.clock.callLater(self.limits.close_timeout_s, self._hang_up)
+            self.transport.resumeProducing()
+
+    def _last_words(self, data: bytes) -> None:
+        """Our side is closed: what still comes is read for its end only (:rfc:`6120#section-4.4`).
+
+        It is read at all since closing a socket over unread bytes would take our own last words back.
+        """
+        self._unheard_bytes += len(data)
+        if _CLOSE[:-1] in data or self._unheard_bytes > MAX_UNHEARD_BYTES:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close the connection; if the peer does not even read, by force."""
+        self._cancel_timer()
+        self.transport.loseConnection()
+        self._timer = self.clock.callLater(
+            self.limits.close_timeout_s, self.transport.abortConnection
+        )
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+
+def _host(address: IAddress) -> str:
+    return str(getattr(address, "host", ""))

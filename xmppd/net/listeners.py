@@ -1,0 +1,181 @@
+"""The factory for wires of clients: lets them in, counts them, and looks after the silent ones."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReactorTime
+from twisted.internet.protocol import ServerFactory
+from twisted.internet.task import LoopingCall
+
+from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.stanza_handler import StreamContext
+from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
+
+_PING = f"<ping xmlns='{ns.PING}'/>".encode()
+
+
+@dataclass(frozen=True)
+class DoorLimits:
+    """How many come in, and how long they may be silent.
+
+    Attributes:
+        negotiation_timeout_s: From the connection to a bound resource.
+        idle_timeout_s: Without a byte, until the client is pinged.
+        ping_timeout_s: From then until the stream is closed.
+        max_unauthenticated: Connections that have not logged in yet.
+        max_streams_per_address: Connections from one IP address.
+    """
+
+    negotiation_timeout_s: float
+    idle_timeout_s: float
+    ping_timeout_s: float
+    max_unauthenticated: int
+    max_streams_per_address: int
+
+
+class Crowd:
+    """All connections of clients, whichever door they came by.
+
+    One sweep over all of them looks for the silent (CH-4); no connection has a timer of its own.
+
+    Attributes:
+        handlers: Everybody.
+        strangers: Those of them who have not bound a resource.
+    """
+
+    def __init__(self, limits: DoorLimits, clock: IReactorTime) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.handlers: set[ConnectionHandler] = set()
+        self.strangers: set[ConnectionHandler] = set()
+        self._addresses: Counter[str] = Counter()
+        self._counted: dict[ConnectionHandler, str] = {}
+        self._empty: Deferred[None] | None = None
+        self._sweep = LoopingCall(self.sweep)
+        self._sweep.clock = clock
+
+    def start(self) -> None:
+        """Look after them from now on."""
+        shortest_s = min(self.limits.negotiation_timeout_s, self.limits.idle_timeout_s)
+        self._sweep.start(min(15.0, max(1.0, shortest_s / 4)), now=False)
+
+    def close(self, error: StreamError) -> Deferred[None]:
+        """Close every stream, each told why; done when the last connection is gone."""
+        if self._sweep.running:
+            self._sweep.stop()
+        self._empty = Deferred()
+        for handler in tuple(self.handlers):
+            handler.close(error)
+        self._tell_if_empty()
+        return self._empty
+
+    def come_in(self, handler: ConnectionHandler) -> None:
+        """A connection was made."""
+        self.handlers.add(handler)
+        self.strangers.add(handler)
+
+    def admit(self, handler: ConnectionHandler) -> None:
+        """Its first bytes came, so its address is known: count it.
+
+        Raises:
+            StreamError: POLICY_VIOLATION: there are too many from there; RESOURCE_CONSTRAINT: there
+                are too many strangers.
+        """
+        if len(self.strangers) > self.limits.max_unauthenticated:
+            raise StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too many are logging in")
+        address = handler.address
+        if self._addresses[address] >= self.limits.max_streams_per_address:
+            raise StreamError(
+                StreamCondition.POLICY_VIOLATION, "too many streams from your address"
+            )
+        self._addresses[address] += 1
+        self._counted[handler] = address
+
+    def left(self, handler: ConnectionHandler) -> None:
+        """The connection is gone: count it no more."""
+        self.handlers.discard(handler)
+        self.strangers.discard(handler)
+        address = self._counted.pop(handler, None)
+        if address is not None:
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+        self._tell_if_empty()
+
+    def _tell_if_empty(self) -> None:
+        if self._empty is not None and not self.handlers:
+            empty, self._empty = self._empty, None
+            empty.callback(None)
+
+    def sweep(self) -> None:
+        """Close streams that take too long to log in; ping the silent, close the dead."""
+        now = self.clock.seconds()
+        limits = self.limits
+        for handler in tuple(self.strangers):
+            if handler.stanza_handler.session.bound:
+                self.strangers.discard(handler)
+            elif now - handler.opened_at > limits.negotiation_timeout_s:
+                _close_late(handler, "this takes too long")
+        for handler in tuple(self.handlers):
+            silent_s = now - handler.received_at
+            if silent_s > limits.idle_timeout_s:
+                self._wake(handler, silent_s)
+
+    def _wake(self, handler: ConnectionHandler, silent_s: float) -> None:
+        session = handler.stanza_handler.session
+        if not handler.pinged and session.bound:
+            handler.pinged = True
+            ping = IQ.make(
+                session.jid, JID.parse(session.jid.domain), _PING, id="are-you-there", type="get"
+            )
+            session.deliver(ping, ping.wire())
+        elif silent_s > self.limits.idle_timeout_s + self.limits.ping_timeout_s:
+            _close_late(handler, "no answer to a ping")
+
+
+def _close_late(handler: ConnectionHandler, text: str) -> None:
+    handler.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, text))
+
+
+class ClientListener(ServerFactory):
+    """Makes a ConnectionHandler for each connection that comes by one door.
+
+    Args:
+        context: What streams share.
+        crowd: All connections.
+        limits: What one connection may take.
+        tls: Contexts for STARTTLS or direct TLS; None for neither.
+        direct_tls: TLS begins with the first byte (:xep:`0368`).
+        clock: The reactor's.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        context: StreamContext,
+        crowd: Crowd,
+        limits: WireLimits,
+        clock: IReactorTime,
+        *,
+        tls: IOpenSSLContextFactory | None,
+        direct_tls: bool = False,
+    ) -> None:
+        self.context = context
+        self.crowd = crowd
+        self.limits = limits
+        self.clock = clock
+        self.tls = tls
+        self.direct_tls = direct_tls
+
+    def buildProtocol(self, addr: IAddress) -> ConnectionHandler:
+        """Somebody is at the door."""
+        return ConnectionHandler(
+            self.context,
+            self.limits,
+            self.tls,
+            self.clock,
+            self.crowd,
+            direct_tls=self.direct_tls,
+        )

@@ -1,0 +1,281 @@
+"""From elements to stanzas: negotiate, give them their type, stamp their sender, hand them on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from xmppd.net.stream_feature import Stream, StreamFeatures
+from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
+from xmppd.router.packet_router import PacketRouter
+from xmppd.session.session import Connection
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Later,
+    Message,
+    Payload,
+    Presence,
+    Stanza,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+    Tree,
+    escape,
+    ns,
+    qname,
+)
+from xmppd.stanza.jid import prepare_domain
+from xmppd.stanza.stanza import error_bytes
+from xmppd.stanza.xml import local_name
+
+KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
+_STREAM = qname(ns.STREAM, "stream")
+_STREAM_ERROR = qname(ns.STREAM, "error")
+_LANG = f"{{{ns.XML}}}lang"
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class StreamContext:
+    """What all streams of a listener share.
+
+    Attributes:
+        domains: Served here.
+        features: The table of stream features.
+        router: Where stanzas go.
+        sessions: Where sessions live.
+    """
+
+    domains: Sequence[str]
+    features: StreamFeatures
+    router: PacketRouter
+    sessions: SessionManager
+
+
+class Wire(Connection, Protocol):
+    """What a stream needs of the connection below it."""
+
+    def open(self, header: bytes) -> None:
+        """Answer the peer's stream header with ours."""
+
+    def restart(self) -> None:
+        """Expect a new stream header on the same bytes."""
+
+    def start_tls(self) -> None:
+        """Tell the peer to proceed, and speak TLS from here on.
+
+        Raises:
+            StreamError: Something came in the clear behind the request.
+        """
+
+    def authenticated(self) -> None:
+        """The peer is known: the tighter limits do not hold any more."""
+
+    def peer_closed(self) -> None:
+        """The peer has closed its side of the stream: so do we."""
+
+
+class StanzaHandler:
+    """One stream of a client, from its header to its end.
+
+    Attributes:
+        stream: How far it has come.
+        domain: The domain it was opened to; the first one served, until it says.
+        session: Its session.
+    """
+
+    def __init__(self, context: StreamContext, wire: Wire) -> None:
+        self.context = context
+        self.wire = wire
+        self.stream = Stream.NEW
+        self.domain = context.domains[0]
+        self.session = context.sessions.open(wire, self.domain)
+        self._lang: str | None = None
+        self._lang_bytes = b""
+
+    def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
+        """Take the next thing that came.
+
+        Raises:
+            StreamError: The stream cannot go on.
+        """
+        if isinstance(event, Received):
+            kind = KINDS.get(event.tree.tag)
+            if kind is not None:
+                return self._stanza(kind, event)
+            return self._element(event.tree)
+        if isinstance(event, StreamOpened):
+            return self._opened(event)
+        self.wire.peer_closed()
+        return None
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes."""
+        self.wire.write(data)
+
+    # -- negotiation ----------------------------------------------------------------------------
+
+    def _opened(self, header: StreamOpened) -> None:
+        """Check a stream header and answer it (:rfc:`6120#section-4.7`)."""
+        domain = _served(header.attributes.get("to"), self.context.domains)
+        if domain is not None and domain != self.domain and self.session.account is None:
+            self.domain = domain
+            self.context.sessions.move(self.session, domain)
+        self._lang = header.attributes.get(_LANG)
+        self._lang_bytes = f" xml:lang='{escape(self._lang or '')}'".encode()
+        self.wire.open(self.header())
+        _check(header)
+        if domain != self.domain:
+            raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
+        self.write(self.context.features.advertised(self))
+
+    def header(self) -> bytes:
+        """Our side's stream header."""
+        return (
+            f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
+            f" id='{self.session.id}' from='{self.domain}' version='1.0' xml:lang='en'>"
+        ).encode()
+
+    def _element(self, tree: Tree) -> Later:
+        """An element that is no stanza: part of the negotiation, or nothing we know."""
+        taker = self.context.features.taker(tree.tag, self.stream)
+        if taker is not None:
+            return taker(self, tree)
+        if tree.tag == _STREAM_ERROR:
+            _log.info("{id} was told {error}", id=self.session.id, error=stream_error_in(tree))
+            self.wire.close()
+            return None
+        if self.context.features.knows(tree.tag):
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "not at this point of the stream")
+        raise StreamError(
+            StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{local_name(tree.tag)}/> is not known here"
+        )
+
+    def restart(self) -> None:
+        """Expect a new stream header."""
+        self.wire.restart()
+
+    def start_tls(self) -> None:
+        """Speak TLS from here on."""
+        self.wire.start_tls()
+        self.stream |= Stream.SECURE
+
+    def authenticated(self, account: JID) -> None:
+        """The peer proved that it owns this account."""
+        self.session.account = account
+        self.stream |= Stream.AUTHENTICATED
+        self.wire.authenticated()
+        _log.info("{id} is {account}", id=self.session.id, account=account.full)
+
+    # -- stanzas --------------------------------------------------------------------------------
+
+    def _stanza(self, kind: type[Stanza], received: Received) -> Later:
+        """Give a stanza its type and its sender, and route it (SI-1 to SI-9)."""
+        session = self.session
+        tree = received.tree
+        if not session.bound and not self._may_go_before_bind(kind, tree):
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "log in and bind a resource first")
+        if "from" in tree.attrib:
+            self._check_from(tree.attrib["from"])
+        try:
+            stanza = self._typed(kind, received)
+        except ValueError as error:
+            self._malformed(kind, tree, str(error))
+            return None
+        return self.context.router.route(stanza)
+
+    def _typed(self, kind: type[Stanza], received: Received) -> Stanza:
+        tree, raw = received.tree, received.raw
+        attributes = tree.attrib
+        to_text = attributes.get("to")
+        to = JID.parse(to_text) if to_text else None
+        if self._lang is not None and _LANG not in attributes:
+            attributes[_LANG] = self._lang
+            if raw is not None:
+                at = kind.after_name
+                raw = raw[:at] + self._lang_bytes + raw[at:]
+        if raw is None or (to.full if to is not None else None) != to_text:
+            return kind.from_tree(tree, self.session.jid)
+        payload = Payload(raw, to, tree)
+        return kind(to, self.session.jid, attributes.get("id"), attributes.get("type"), payload)
+
+    def _may_go_before_bind(self, kind: type[Stanza], tree: Tree) -> bool:
+        """Binding itself, and what else says of itself that it may."""
+        if kind is not IQ or len(tree) != 1:
+            return False
+        handler = self.context.router.iq_router.handlers.get(tree[0].tag)
+        return handler is not None and handler.before_bind
+
+    def _check_from(self, text: str) -> None:
+        """A client may write its own address, and no other (:rfc:`6120#section-8.1.2.1`)."""
+        try:
+            claimed = JID.parse(text)
+        except ValueError as error:
+            raise StreamError(StreamCondition.INVALID_FROM, str(error)) from error
+        own = self.session.jid
+        if claimed.full not in (own.full, own.bare):
+            raise StreamError(StreamCondition.INVALID_FROM, "that is not your address")
+
+    def _malformed(self, kind: type[Stanza], tree: Tree, text: str) -> None:
+        """Answer a stanza whose ``to`` is no address (SI-2)."""
+        if tree.get("type") not in ("error", "result"):
+            error = StanzaError(Condition.JID_MALFORMED, text)
+            answer = kind.make(
+                self.session.jid, JID.parse(self.domain), error_bytes(error),
+                id=tree.get("id"), type="error",
+            )  # fmt: skip
+            self.session.deliver(answer, answer.wire())
+
+    def end(self) -> None:
+        """The wire is gone or going: say goodbye for the session, then forget it (SM-5, SM-8)."""
+        session = self.session
+        if session.closed:
+            return
+        session.closed = True
+        if session.bound:
+            self.context.router.route(
+                Presence.make(None, session.jid, type="unavailable")
+            )
+        self.context.sessions.close(session)
+
+
+def _served(to: str | None, domains: Sequence[str]) -> str | None:
+    """The domain of ours that a header is addressed to; None if it is none."""
+    try:
+        domain = prepare_domain(to or "")
+    except ValueError:
+        return None
+    return domain if domain in domains else None
+
+
+def _check(header: StreamOpened) -> None:
+    """Whether a header is one of a client's XMPP stream."""
+    if header.tag != _STREAM:
+        if local_name(header.tag) == "stream":
+            raise StreamError(StreamCondition.INVALID_NAMESPACE, f"streams are of {ns.STREAM}")
+        raise StreamError(StreamCondition.BAD_FORMAT, "a stream begins with <stream:stream>")
+    if header.namespace != ns.CLIENT and ns.CLIENT not in header.prefixes.values():
+        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"clients speak {ns.CLIENT}")
+    major = header.attributes.get("version", "0.9").partition(".")[0]
+    if not major.isdecimal() or int(major) < 1:
+        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "version 1.0 is spoken here")
+
+
+def stream_error_in(tree: Tree) -> str:
+    """The condition that a stream error of the peer's names, for the log."""
+    known = {condition.value for condition in StreamCondition}
+    names = [local_name(child.tag) for child in tree]
+    return next((name for name in names if name in known), "undefined-condition")
+
+
+def error_element(error: StreamError) -> bytes:
+    """A stream error as bytes (:rfc:`6120#section-4.9`)."""
+    text = ""
+    if error.text:
+        text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
+    condition = f"<{error.condition.value} xmlns='{ns.STREAM_ERRORS}'/>"
+    return f"<stream:error>{condition}{text}</stream:error>".encode()

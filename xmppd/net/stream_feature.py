@@ -1,0 +1,103 @@
+"""What a stream offers, and when: a table of conditions instead of booleans that must agree."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Protocol
+
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import JID, Later, Tree
+
+
+class Stream(Flag):
+    """How far a stream has come."""
+
+    NEW = 0
+    SECURE = auto()
+    AUTHENTICATED = auto()
+
+
+class Negotiation(Protocol):
+    """The stream that a feature is offered on.
+
+    Attributes:
+        stream: How far it has come.
+        domain: The domain it was opened to.
+        session: Its session.
+    """
+
+    stream: Stream
+    domain: str
+    session: LocalClientSession
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes."""
+
+    def restart(self) -> None:
+        """Expect a new stream header."""
+
+    def start_tls(self) -> None:
+        """Speak TLS from here on."""
+
+    def authenticated(self, account: JID) -> None:
+        """The peer proved that it owns this account."""
+
+
+Taken = Callable[[Negotiation, Tree], Later]
+
+
+@dataclass(frozen=True, eq=False)
+class StreamFeature:
+    """One feature of a stream (:rfc:`6120#section-4.3`).
+
+    Attributes:
+        advertise: Its element; empty bytes if it has nothing to offer just now.
+        needs: What the stream must have reached.
+        unless: What makes the feature pointless.
+        elements: ``{namespace}name`` of the elements that belong to it, and who takes them.
+    """
+
+    advertise: Callable[[Negotiation], bytes]
+    needs: Stream = Stream.NEW
+    unless: Stream = Stream.NEW
+    elements: tuple[tuple[str, Taken], ...] = ()
+
+    def offered(self, stream: Stream) -> bool:
+        """Whether a stream that has come this far has the feature."""
+        return self.needs in stream and not self.unless & stream
+
+
+class StreamFeatures:
+    """The table. What is offered and what is accepted is read off the same rows."""
+
+    def __init__(self) -> None:
+        self.rows: tuple[StreamFeature, ...] = ()
+        self._takers: dict[str, tuple[StreamFeature, Taken]] = {}
+
+    def add(self, feature: StreamFeature) -> None:
+        """Offer one more feature, after all others."""
+        self._become((*self.rows, feature))
+
+    def remove(self, feature: StreamFeature) -> None:
+        """Offer it no more."""
+        self._become(tuple(row for row in self.rows if row is not feature))
+
+    def _become(self, rows: tuple[StreamFeature, ...]) -> None:
+        self.rows = rows
+        self._takers = {
+            tag: (feature, taken) for feature in rows for tag, taken in feature.elements
+        }
+
+    def advertised(self, negotiation: Negotiation) -> bytes:
+        """The ``<stream:features/>`` of a stream as far as it has come."""
+        rows = [row.advertise(negotiation) for row in self.rows if row.offered(negotiation.stream)]
+        return b"<stream:features>%b</stream:features>" % b"".join(rows)
+
+    def taker(self, tag: str, stream: Stream) -> Taken | None:
+        """Who takes this element on a stream that has come this far; None if nobody does."""
+        feature, taken = self._takers.get(tag, (None, None))
+        return taken if feature is not None and feature.offered(stream) else None
+
+    def knows(self, tag: str) -> bool:
+        """Whether the element belongs to a feature, offered just now or not."""
+        return tag in self._takers
