@@ -1,0 +1,92 @@
+"""What arrives at stanza level: the content namespace taken off, and bytes that may be handed on."""
+
+import re
+from xml.etree.ElementTree import Element as Tree
+
+from xmppd.net.element_parser import ParserPool
+from xmppd.net.stream_header import StreamHeader, canonical
+from xmppd.stanza import ns
+
+MAX_IDLE_PARSERS = 32
+
+_CANONICAL = canonical({"stream": ns.STREAM})
+_shared_pool = ParserPool(_CANONICAL, MAX_IDLE_PARSERS)
+_empty_default = re.compile(rb"[ \t\r\n]xmlns[ \t\r\n]*=[ \t\r\n]*(?:''|\"\")").search
+_stream_prefix = re.compile(rb"[</ \t\r\n]stream:").search
+
+
+class Received:
+    """An element at stanza level, complete.
+
+    Attributes:
+        tree: As built in C. Names of the content namespace carry none, all others ``{ns}name``.
+        raw: Its bytes as they came, if they mean the same on every stream and may be spliced:
+            they begin with the bare name, bring no ``from`` and lean on nothing that the header
+            declared. Else None, and whoever passes it on writes the tree.
+    """
+
+    __slots__ = ("raw", "tree")
+
+    def __init__(self, raw: bytes | None, tree: Tree) -> None:
+        self.raw = raw
+        self.tree = tree
+
+    def __repr__(self) -> str:
+        return f"<Received {self.tree.tag}>"
+
+
+class Content:
+    """The content of one stream: how its elements are parsed and which names lose a namespace.
+
+    Elements are parsed behind a header that does not declare the content namespace, so that it is
+    off already, unless an element declares it itself or gives it a prefix.
+
+    Args:
+        header: The header of the stream. One that declares more than the prefix ``stream`` gets a
+            parser of its own, and its elements are not handed on as they came.
+
+    Attributes:
+        pool: The parsers for its elements.
+
+    Spec: :rfc:`6120#section-4.8.2`
+    """
+
+    __slots__ = ("_mention", "_shared", "_strip", "pool")
+
+    def __init__(self, header: StreamHeader) -> None:
+        namespace = header.opened.namespace
+        self._strip = f"{{{namespace}}}"
+        self._shared = header.canonical == _CANONICAL
+        self.pool = _shared_pool if self._shared else ParserPool(header.canonical, 1)
+        # What an element says that declares it again, if it spells it without references.
+        self._mention = namespace.encode() if self._shared and "&" not in namespace else b""
+
+    def received(self, data: bytes, tree: Tree, *, opaque: bool = False) -> Received:
+        """The element with its names as they shall be.
+
+        Args:
+            data: All of its bytes and no others.
+            tree: What they say.
+            opaque: Whether there is a CDATA section in them.
+        """
+        whole = tree.tag[0] != "{" and tree.get("from") is None and not opaque
+        if self._mention in data or b"&#" in data:
+            whole = not self._take_off(tree) and whole
+        if whole and self._shared and not _leans_on_stream(data):
+            return Received(data, tree)
+        return Received(None, tree)
+
+    def _take_off(self, tree: Tree) -> bool:
+        """Rename what is in the content namespace; whether there was anything."""
+        strip = self._strip
+        found = [element for element in tree.iter() if element.tag.startswith(strip)]
+        for element in found:
+            element.tag = element.tag[len(strip) :]
+        return bool(found)
+
+
+def _leans_on_stream(data: bytes) -> bool:
+    """Whether these bytes would mean something else, or nothing, behind another header."""
+    if (b"''" in data or b'""' in data) and _empty_default(data):
+        return True
+    return b"stream:" in data and _stream_prefix(data) is not None

@@ -1,0 +1,194 @@
+"""The stream header: read apart from the stanzas, and more strictly.
+
+It is the only place where XML allows an encoding, a DOCTYPE and with it entities, so it is parsed
+by itself and what it says is carried over; stanzas are parsed behind a header of our own making,
+where none of this can occur.
+"""
+
+from dataclasses import dataclass
+from pyexpat import ExpatError, ParserCreate
+from xml.sax.saxutils import quoteattr
+
+from xmppd.net.xml_scanner import Limits, TagScanner
+from xmppd.stanza import ns
+from xmppd.stanza.error import StreamCondition, StreamError
+
+WHITE_SPACE = b" \t\r\n"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DECLARATION = b"<?xml"
+_CONTENT_NAMESPACES = (ns.CLIENT, ns.SERVER)
+
+_UNBOUND_PREFIX, _UNDECLARING_PREFIX, _RESERVED_XML, _RESERVED_XMLNS = 27, 28, 38, 39
+_RESERVED_NAMESPACE = 40
+_CONDITIONS = {
+    _UNBOUND_PREFIX: StreamCondition.BAD_NAMESPACE_PREFIX,
+    _UNDECLARING_PREFIX: StreamCondition.BAD_NAMESPACE_PREFIX,
+    _RESERVED_XML: StreamCondition.BAD_NAMESPACE_PREFIX,
+    _RESERVED_XMLNS: StreamCondition.BAD_NAMESPACE_PREFIX,
+    _RESERVED_NAMESPACE: StreamCondition.INVALID_NAMESPACE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A stream header. It is well-formed; whether it suits is for the StanzaHandler to say.
+
+    Attributes:
+        tag: ``{namespace}name``, mostly ``{http://etherx.jabber.org/streams}stream``.
+        namespace: The content namespace: the default one, or, where the header has the streams'
+            own or none for that, the one of ``jabber:client`` and ``jabber:server`` that it gives
+            a prefix. Empty if there is none.
+        attributes: Without declarations; ``{namespace}name`` for those with a prefix.
+        prefixes: The namespaces it declares, by prefix.
+
+    Spec: :rfc:`6120#section-4.7`
+    """
+
+    tag: str
+    namespace: str
+    attributes: dict[str, str]
+    prefixes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHeader:
+    """A stream header as a parser needs it.
+
+    Attributes:
+        opened: What it says.
+        name: As written, prefix included: what closes the stream.
+        end: The position behind it.
+        canonical: The header of our own that binds the same names for stanzas, but leaves the
+            content namespace off unprefixed ones.
+    """
+
+    opened: StreamOpened
+    name: bytes
+    end: int
+    canonical: bytes
+
+
+class HeaderReader:
+    """Reads one stream header from bytes that may be torn anywhere."""
+
+    __slots__ = ("_limits", "_tag")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._tag = TagScanner(limits)
+
+    def read(self, data: bytes) -> StreamHeader | None:
+        """The header at the beginning of ``data``; None while some of it is missing.
+
+        Args:
+            data: Without white space in front; each time the same, and more.
+
+        Raises:
+            StreamError: RESTRICTED_XML for a DOCTYPE, comment or processing instruction,
+                UNSUPPORTED_ENCODING for anything but UTF-8, POLICY_VIOLATION if it is too long,
+                else what is wrong with its XML.
+        """
+        begin = self._prolog(data)
+        if begin is None or len(data) < begin + 2:
+            self._limits.check_tag(len(data))
+            return None
+        if data[begin : begin + 1] != b"<" or data[begin + 1 : begin + 2] == b"/":
+            raise StreamError(StreamCondition.NOT_WELL_FORMED, "no stream header")
+        if data[begin + 1 : begin + 2] in (b"!", b"?"):
+            raise StreamError(StreamCondition.RESTRICTED_XML, "something before the stream header")
+        end = self._tag.find_end(data, begin)
+        if end < 0:
+            return None
+        self._limits.check_attributes(data, begin, end)
+        return _Parse(data[:begin], data[begin:end]).header(end)
+
+    def _prolog(self, data: bytes) -> int | None:
+        """Where the tag begins, behind a byte order mark and an XML declaration."""
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:2]:
+            raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is spoken here")
+        if _BYTE_ORDER_MARK.startswith(data[:3]):
+            if len(data) < 3:
+                return None
+            begin = _behind_space(data, 3)
+        else:
+            begin = 0
+        head = data[begin : begin + len(_DECLARATION)]
+        if head == _DECLARATION and data[begin + 5 : begin + 6] in (b"", b" ", b"\t", b"\r", b"\n"):
+            end = data.find(b"?>", begin)
+            return None if end < 0 else _behind_space(data, end + 2)
+        if len(head) > 1 and head != _DECLARATION and _DECLARATION.startswith(head):
+            return None
+        return begin
+
+
+def _behind_space(data: bytes, begin: int) -> int:
+    return len(data) - len(data[begin:].lstrip(WHITE_SPACE))
+
+
+class _Parse:
+    """What expat has to say about a header that is there whole, so that no token can be torn."""
+
+    def __init__(self, prolog: bytes, tag: bytes) -> None:
+        self._tag = tag
+        self._name = ""
+        self._attributes: dict[str, str] = {}
+        self._namespaces: dict[str | None, str] = {}
+        parser = ParserCreate("UTF-8", "}")
+        parser.XmlDeclHandler = self._declaration
+        parser.StartNamespaceDeclHandler = self._namespace
+        parser.StartElementHandler = self._start
+        try:
+            parser.Parse(prolog.removeprefix(_BYTE_ORDER_MARK).strip(WHITE_SPACE) + tag)
+        except ExpatError as error:
+            condition = _CONDITIONS.get(error.code, StreamCondition.NOT_WELL_FORMED)
+            if error.code == 11:
+                condition = StreamCondition.RESTRICTED_XML
+            raise StreamError(condition, str(error)) from None
+
+    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if version != "1.0":
+            raise StreamError(StreamCondition.NOT_WELL_FORMED, "only XML 1.0 is spoken here")
+        if encoding is not None and encoding.upper() != "UTF-8":
+            raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is spoken here")
+
+    def _namespace(self, prefix: str | None, uri: str | None) -> None:
+        self._namespaces[prefix] = uri or ""
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._name = name
+        self._attributes = attributes
+
+    def header(self, end: int) -> StreamHeader:
+        """The header, if it leaves the stream open."""
+        if self._tag.endswith(b"/>"):
+            raise StreamError(StreamCondition.BAD_FORMAT, "a stream that holds nothing")
+        prefixes = {prefix: uri for prefix, uri in self._namespaces.items() if prefix is not None}
+        default = self._namespaces.get(None, "")
+        content = _content_namespace(default, prefixes)
+        opened = StreamOpened(
+            tag=_qualified(self._name),
+            namespace=content,
+            attributes={_qualified(name): value for name, value in self._attributes.items()},
+            prefixes=prefixes,
+        )
+        name = self._tag[1:].split(None, 1)[0].rstrip(b">")
+        return StreamHeader(opened, name, end, canonical(prefixes, "" if default == content else default))
+
+
+def _qualified(name: str) -> str:
+    return "{" + name if "}" in name else name
+
+
+def _content_namespace(default: str, prefixes: dict[str, str]) -> str:
+    if default not in ("", ns.STREAM):
+        return default
+    bound = prefixes.values()
+    return next((uri for uri in _CONTENT_NAMESPACES if uri in bound), default)
+
+
+def canonical(prefixes: dict[str, str], default: str = "") -> bytes:
+    """A stream header that declares these namespaces and nothing else."""
+    declarations = [f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in prefixes.items()]
+    if default:
+        declarations.append(f" xmlns={quoteattr(default)}")
+    return f"<stream{''.join(declarations)}>".encode()

@@ -1,0 +1,274 @@
+"""StreamParser: bytes of one stream in, its header, stanzas and end out. No socket.
+
+A stanza ends with its start tag if that says ``/>``, else with a ``</name>``: the first one, if it
+holds no element of its own name and nothing in which tags are no tags. So the end is proposed by
+looking at bytes, expat is given exactly those, and what it accepts *is* one element, whose bytes
+may be handed on as they came. Whatever is less ordinary, a torn stanza most of all, is cut by an
+:class:`~xmppd.net.xml_scanner.ElementScanner` instead.
+"""
+
+import re
+from dataclasses import dataclass
+
+from xmppd.net.content import Content, Received
+from xmppd.net.stream_header import WHITE_SPACE, HeaderReader, StreamOpened
+from xmppd.net.xml_scanner import ElementScanner, Limits, TagScanner
+from xmppd.stanza.error import StreamCondition, StreamError
+
+__all__ = ["Limits", "Received", "StreamClosed", "StreamOpened", "StreamParser"]
+
+MAX_READ_AHEAD_BYTES = 256 << 10
+
+_start_tag = re.compile(
+    rb"[ \t\r\n]*+<([^ \t\r\n<>\"'/!?=]++)"
+    rb"[^<>\"'/]*+(?:(?:\"[^\"<]*+\"|'[^'<]*+')[^<>\"'/]*+)*+(/?)>"
+).match
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """The peer has closed its stream (:rfc:`6120#section-4.4`)."""
+
+
+class StreamParser:
+    """The events of one stream, each read when it is asked for.
+
+    Bytes behind the event returned are not looked at, so that a stream may be restarted, or TLS
+    begun, between two of them.
+
+    Args:
+        limits: How much of everything the peer may send.
+    """
+
+    __slots__ = (
+        "_at",
+        "_closing",
+        "_closing_name",
+        "_content",
+        "_data",
+        "_deaf",
+        "_header",
+        "_limits",
+        "_ordinary_bytes",
+        "_partial",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self._data = b""
+        self._at = 0
+        self._deaf = False
+        self._partial: _PartialElement | None = None
+        self.limits = limits
+        self.restart()
+
+    @property
+    def limits(self) -> Limits:
+        """How much of everything the peer may send; new ones hold from the next stanza on."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        # A level of depth takes "<a></a>", an attribute " a=''": so few bytes hold no more of them.
+        self._ordinary_bytes = min(
+            7 * limits.max_depth,
+            6 * limits.max_attributes,
+            limits.max_open_tag_bytes,
+            limits.max_stanza_bytes,
+        )
+
+    @property
+    def unread(self) -> bool:
+        """Whether there are bytes behind the events returned so far, white space excepted."""
+        return self._partial is not None or bool(self._data[self._at :].strip(WHITE_SPACE))
+
+    def restart(self) -> None:
+        """Expect a new stream header in what is not yet read (:rfc:`6120#section-4.3.3`)."""
+        if self._partial is not None:
+            self._data = bytes(self._partial.data) + self._data[self._at :]
+            self._at = 0
+            self._partial = None
+        self._content: Content | None = None
+        self._closing_name = b""
+        self._header = HeaderReader(self._limits)
+        self._closing = TagScanner(self._limits)
+
+    def feed(self, data: bytes) -> None:
+        """Keep what has arrived; nothing of it is read yet.
+
+        Raises:
+            StreamError: POLICY_VIOLATION if more piles up than one stanza and what a paused wire
+                may still bring.
+        """
+        if self._deaf:
+            return
+        if not self._data:
+            self._data = data
+            return
+        rest = self._data[self._at :]
+        if len(rest) + len(data) > self._limits.max_stanza_bytes + MAX_READ_AHEAD_BYTES:
+            self._fall_silent()
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "too many bytes at once")
+        self._data = rest + data
+        self._at = 0
+
+    def next(self) -> StreamOpened | Received | StreamClosed | None:
+        """The next event; None when more bytes are needed, and after the end for ever.
+
+        Raises:
+            StreamError: This stream cannot go on; nothing that follows is read.
+        """
+        data = self._data
+        if not data:
+            return None
+        try:
+            content = self._content
+            if content is None:
+                return self._read_header()
+            if self._partial is not None:
+                return self._read_partial(self._partial)
+            start = _start_tag(data, self._at)
+            if start is None:
+                return self._read_between(content)
+            begin = start.start(1) - 1
+            end = self._ordinary_end(start, begin)
+            if end < 0:
+                return self._begin_partial(begin, content)
+            found = data[begin:end]
+            self._consume(end)
+            return content.received(found, content.pool.parse(found))
+        except StreamError:
+            self._fall_silent()
+            raise
+
+    def _ordinary_end(self, start: re.Match[bytes], begin: int) -> int:
+        """Where an element ends of which one look can tell; -1 for any other."""
+        data, end = self._data, start.end()
+        if not start[2]:
+            name = start[1]
+            close = data.find(b"</" + name, end)
+            if close < 0 or data.find(b"<" + name, end, close) >= 0:
+                return -1
+            if data.find(b"<!", end, close) >= 0 or data.find(b"<?", end, close) >= 0:
+                return -1
+            end = close + len(name) + 3
+            if data[end - 1 : end] != b">":
+                return -1
+        if end - begin > self._ordinary_bytes and not self._within_limits(begin, end):
+            return -1
+        return end
+
+    def _within_limits(self, begin: int, end: int) -> bool:
+        """Whether counting bytes proves it; if not, it may still be so."""
+        data, limits = self._data, self._limits
+        return (
+            end - begin <= limits.max_open_tag_bytes
+            and end - begin <= limits.max_stanza_bytes
+            and data.count(b"</", begin, end) < limits.max_depth
+            and data.count(b"=", begin, end) <= limits.max_attributes
+        )
+
+    def _read_header(self) -> StreamOpened | None:
+        self._skip_space()
+        header = self._header.read(self._data)
+        if header is None:
+            return None
+        self._consume(header.end)
+        self._content = Content(header)
+        self._closing_name = header.name
+        return header.opened
+
+    def _read_between(self, content: Content) -> Received | StreamClosed | None:
+        """Read what is no whole start tag: white space, the end, a torn tag, or a mistake."""
+        self._skip_space()
+        head = self._data[:3]
+        if head in (b"", b"<", b"<!"):
+            return None
+        if head[0:1] != b"<" or head == b"<![":
+            raise StreamError(StreamCondition.BAD_FORMAT, "text between stanzas")
+        if head[1:2] in (b"!", b"?"):
+            raise StreamError(StreamCondition.RESTRICTED_XML, "no element between stanzas")
+        if head[1:2] == b"/":
+            return self._read_closing()
+        return self._begin_partial(0, content)
+
+    def _read_closing(self) -> StreamClosed | None:
+        end = self._closing.find_end(self._data, 0)
+        if end < 0:
+            return None
+        if self._data[2 : end - 1].rstrip(WHITE_SPACE) != self._closing_name:
+            raise StreamError(StreamCondition.NOT_WELL_FORMED, "another name closes the stream")
+        self._fall_silent()
+        return StreamClosed()
+
+    def _begin_partial(self, begin: int, content: Content) -> Received | None:
+        self._at = begin
+        self._partial = _PartialElement(content, self._limits)
+        return self._read_partial(self._partial)
+
+    def _read_partial(self, partial: "_PartialElement") -> Received | None:
+        self._consume(partial.read(self._data, self._at))
+        if not partial.ended:
+            return None
+        self._partial = None
+        return partial.received()
+
+    def _skip_space(self) -> None:
+        self._data = self._data[self._at :].lstrip(WHITE_SPACE)
+        self._at = 0
+
+    def _consume(self, end: int) -> None:
+        if end == len(self._data):
+            self._data = b""
+            self._at = 0
+        else:
+            self._at = end
+
+    def _fall_silent(self) -> None:
+        self._deaf = True
+        self._data = b""
+        self._at = 0
+        self._partial = None
+
+
+class _PartialElement:
+    """An element of which not everything has come, or that must be read token by token.
+
+    Attributes:
+        data: Its bytes as far as they were read.
+    """
+
+    __slots__ = ("_content", "_limits", "_parser", "_scanner", "data")
+
+    def __init__(self, content: Content, limits: Limits) -> None:
+        self.data = bytearray()
+        self._content = content
+        self._limits = limits
+        self._parser = content.pool.borrow()
+        self._scanner = ElementScanner(limits)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read."""
+        return self._scanner.ended
+
+    def read(self, data: bytes, at: int) -> int:
+        """Read from ``at`` on while tokens are whole; where that ends.
+
+        Raises:
+            StreamError: It is not well-formed, or there is too much of it.
+        """
+        end = self._scanner.advance(data, at)
+        there = end if self.ended else len(data)
+        self._limits.check_stanza(len(self.data) + there - at)
+        if end > at:
+            read = data[at:end]
+            self._parser.feed(read)
+            self.data += read
+        return end
+
+    def received(self) -> Received:
+        """The element, which has ended."""
+        tree = self._parser.take()
+        self._content.pool.give_back(self._parser)
+        return self._content.received(bytes(self.data), tree, opaque=self._scanner.opaque)
