@@ -1,10 +1,22 @@
 """What a SASL mechanism and an authentication provider are."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from xmppd.store.base import ScramKeys
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RunInThread(Protocol):
+    """Where PBKDF2 runs, so that nobody waits for it: ``deferToThreadPool``, bound to its pool."""
+
+    def __call__(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[T]:
+        """Call the function elsewhere and hand over what it returns."""
 
 
 class SASLError(Exception):
@@ -54,22 +66,37 @@ class AuthProvider(Protocol):
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The keys to run SCRAM with.
 
-        For an account that does not exist (or may not log in) keys nobody can satisfy, always the
-        same for the same name, so that it looks like any other.
+        For an account that does not exist or is locked keys nobody can satisfy, always the same
+        for the same name, so that it looks like any other.
         """
 
     async def check_password(self, account: str, password: str) -> bool:
-        """Whether this is the account's password, in the same time whether it exists or not."""
+        """Whether this is the account's password, in the same time whether it exists or not.
+
+        Never true of a locked account: what is locked cannot be guessed at.
+        """
 
     async def may_log_in(self, account: str) -> bool:
-        """Whether the account exists and is neither disabled nor locked: asked after its proof."""
+        """Whether the account exists and is not locked: asked after its proof.
+
+        Raises:
+            SASLError: ``account-disabled``: an administrator closed it. Only who has proved to be
+                its owner hears so.
+        """
 
 
 class Mechanism(Protocol):
-    """One SASL exchange, bytes in and bytes out; made anew for each attempt."""
+    """One SASL exchange, bytes in and bytes out; made anew for each attempt.
+
+    In all of ours the client speaks first (:rfc:`4422#section-3.3`). An ``<auth/>`` without an
+    initial response is answered with an empty challenge, which is no step; an empty message
+    (``=``) is one.
+    """
 
     async def step(self, response: bytes) -> bytes:
         """Take the peer's message and return the next challenge, or the last data of a success.
+
+        It was a success if :attr:`account` is no longer None.
 
         Raises:
             SASLError: The attempt is over.

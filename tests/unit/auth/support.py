@@ -1,0 +1,197 @@
+"""What the tests of auth share: a store in a dict, a run on the spot, and clients."""
+
+import hashlib
+import hmac
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import ParamSpec, TypeVar
+
+from xmppd.auth.base import Exchange, Mechanism, SASLError
+from xmppd.auth.keys import derive_keys
+from xmppd.auth.provider import SQLAuthProvider
+from xmppd.store.base import AccountExists, AccountInfo, Credentials, NoSuchAccount, ScramKeys
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DOMAIN = "capulet.example"
+JULIET = f"juliet@{DOMAIN}"
+PASSWORD = "wherefore art thou"
+ITERATIONS = 4096
+HASHES = ("SHA-1", "SHA-256", "SHA-512")
+
+# Made once: it is PBKDF2 that takes a test's time.
+KEYS = tuple(derive_keys(PASSWORD.encode(), hash, b"a salt of verona", 4096) for hash in HASHES)
+
+
+class DictAccountStore:
+    """An AccountStore in a dict."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Credentials] = {}
+
+    async def credentials(self, account: str) -> Credentials | None:
+        """The account."""
+        return self._accounts.get(account)
+
+    async def exists(self, account: str) -> bool:
+        """Whether it is in the dict."""
+        return account in self._accounts
+
+    async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        """Put it in."""
+        if account in self._accounts:
+            raise AccountExists(account)
+        self._accounts[account] = Credentials(account, {key.hash: key for key in keys})
+
+    async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        """Change its keys."""
+        self._accounts[account] = replace(self._of(account), keys={key.hash: key for key in keys})
+
+    async def delete_account(self, account: str) -> None:
+        """Take it out."""
+        del self._accounts[self._of(account).account]
+
+    async def set_disabled(self, account: str, disabled: bool) -> None:
+        """Close or open it."""
+        self._accounts[account] = replace(self._of(account), disabled=disabled)
+
+    async def set_locked(self, account: str, until: float) -> None:
+        """Lock it, or lift the lock."""
+        self._accounts[account] = replace(self._of(account), locked_until=until)
+
+    async def accounts(
+        self, domain: str, *, after: str = "", limit: int = 1000
+    ) -> list[AccountInfo]:
+        """All of a domain."""
+        return [
+            AccountInfo(name, 0.0, found.disabled, found.locked_until, None)
+            for name, found in sorted(self._accounts.items())
+            if name.endswith(f"@{domain}") and name > after
+        ][:limit]
+
+    async def count_accounts(self, domain: str) -> int:
+        """How many."""
+        return len(await self.accounts(domain))
+
+    def _of(self, account: str) -> Credentials:
+        if account not in self._accounts:
+            raise NoSuchAccount(account)
+        return self._accounts[account]
+
+
+class HereAndNow:
+    """A RunInThread that runs on the spot, and counts how often it was asked to."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call it, now."""
+        self.calls += 1
+        return function(*args, **kwargs)
+
+
+class Verona:
+    """A store with Juliet in it, its provider, and a clock that a test may set."""
+
+    def __init__(self, *, secret: bytes = b"of this server") -> None:
+        self.time = 1_000_000.0
+        self.store = DictAccountStore()
+        self.pbkdf2 = HereAndNow()
+        run(self.store.create_account(JULIET, KEYS))
+        self.provider = SQLAuthProvider(
+            self.store,
+            secret=secret,
+            iterations=ITERATIONS,
+            run_in_thread=self.pbkdf2,
+            now=lambda: self.time,
+        )
+
+
+def run(coroutine: Coroutine[object, object, T]) -> T:
+    """What a coroutine that never waits returns or raises."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stopped:
+        return stopped.value  # type: ignore[no-any-return]  # StopIteration does not say of what
+    raise AssertionError("it waits")
+
+
+def refusal(coroutine: Coroutine[object, object, object]) -> SASLError:
+    """The SASLError that a coroutine raises."""
+    try:
+        run(coroutine)
+    except SASLError as error:
+        return error
+    raise AssertionError("it was not refused")
+
+
+class ScramClient:
+    """A client of RFC 5802 that can be told to do anything wrong."""
+
+    def __init__(
+        self,
+        hash: str = "SHA-256",
+        *,
+        username: str = "juliet",
+        password: str = PASSWORD,
+        gs2_header: str = "n,,",
+        channel: bytes = b"",
+        nonce: str = "fyko+d2lbbFgONRv9qkxdawL",
+    ) -> None:
+        self._hash = hash
+        self._algorithm = hash.replace("-", "").lower()
+        self._password = password.encode()
+        self._gs2_header = gs2_header
+        self._channel = gs2_header.encode() + channel
+        self.bare = f"n={username},r={nonce}"
+        self.server_signature = b""
+
+    def first(self) -> bytes:
+        """client-first-message."""
+        return (self._gs2_header + self.bare).encode()
+
+    def final(self, server_first: bytes, *, extension: str = "") -> bytes:
+        """client-final-message."""
+        attributes = attributes_of(server_first)
+        salt, iterations = b64decode(attributes["s"]), int(attributes["i"])
+        salted = salted_password(self._algorithm, self._password, salt, iterations)
+        without_proof = f"c={b64encode(self._channel).decode()},r={attributes['r']}{extension}"
+        message = f"{self.bare},{server_first.decode()},{without_proof}".encode()
+        client_key = hmac.digest(salted, b"Client Key", self._algorithm)
+        stored_key = hashlib.new(self._algorithm, client_key).digest()
+        signature = hmac.digest(stored_key, message, self._algorithm)
+        server_key = hmac.digest(salted, b"Server Key", self._algorithm)
+        self.server_signature = hmac.digest(server_key, message, self._algorithm)
+        proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+        return f"{without_proof},p={b64encode(proof).decode()}".encode()
+
+    def accepts(self, server_final: bytes) -> bool:
+        """Whether the server knows the password too."""
+        return server_final == b"v=" + b64encode(self.server_signature)
+
+
+@lru_cache
+def salted_password(algorithm: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+    """Hi() of RFC 5802, computed once for all tests."""
+    return hashlib.pbkdf2_hmac(algorithm, password, salt, iterations)
+
+
+def attributes_of(message: bytes) -> dict[str, str]:
+    """A SCRAM message, taken apart."""
+    return dict(part.split("=", 1) for part in message.decode().split(","))  # type: ignore[misc]
+
+
+def exchange(**fields: object) -> Exchange:
+    """A stream to Juliet's server."""
+    return Exchange(**{"domain": DOMAIN, **fields})  # type: ignore[arg-type]
+
+
+def log_in(mechanism: Mechanism, client: ScramClient) -> bytes:
+    """The whole exchange."""
+    return run(mechanism.step(client.final(run(mechanism.step(client.first())))))

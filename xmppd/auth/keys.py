@@ -1,0 +1,62 @@
+"""From a password to the keys that are stored in its place (:rfc:`5802#section-3`)."""
+
+import hashlib
+import hmac
+import secrets
+
+from precis_i18n import get_profile
+
+from xmppd.store.base import ScramKeys
+
+ALGORITHMS = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+"""The hashes that SCRAM is offered with, and what hashlib calls them."""
+
+SALT_BYTES = 16
+MAX_PASSWORD_BYTES = 1_023
+
+_opaque_string = get_profile("OpaqueString")
+
+
+def prepare_password(password: str) -> bytes:
+    """The password as it is hashed: OpaqueString in UTF-8 (:rfc:`8265#section-4.2`).
+
+    Raises:
+        ValueError: It is empty, too long, or has characters that no password may have. The
+            message does not quote it.
+    """
+    try:
+        prepared = _opaque_string.enforce(password).encode()
+    except UnicodeEncodeError:
+        # From None: the error that was raised has the password in it.
+        raise ValueError("the password is empty or has a character that is not allowed") from None
+    if len(prepared) > MAX_PASSWORD_BYTES:
+        raise ValueError(f"the password is longer than {MAX_PASSWORD_BYTES} bytes")
+    return prepared
+
+
+def derive_keys(prepared: bytes, hash: str, salt: bytes, iterations: int) -> ScramKeys:
+    """The keys of a prepared password under one hash. Takes milliseconds: call it in a thread."""
+    algorithm = ALGORITHMS[hash]
+    salted_password = hashlib.pbkdf2_hmac(algorithm, prepared, salt, iterations)
+    client_key = hmac.digest(salted_password, b"Client Key", algorithm)
+    return ScramKeys(
+        hash=hash,
+        salt=salt,
+        iterations=iterations,
+        stored_key=hashlib.new(algorithm, client_key).digest(),
+        server_key=hmac.digest(salted_password, b"Server Key", algorithm),
+    )
+
+
+def make_keys(prepared: bytes, iterations: int) -> tuple[ScramKeys, ...]:
+    """Keys of a new password for every hash, each with its own salt. Call it in a thread."""
+    return tuple(
+        derive_keys(prepared, hash, secrets.token_bytes(SALT_BYTES), iterations)
+        for hash in ALGORITHMS
+    )
+
+
+def keys_match(keys: ScramKeys, prepared: bytes) -> bool:
+    """Whether these are the keys of this prepared password. Call it in a thread."""
+    derived = derive_keys(prepared, keys.hash, keys.salt, keys.iterations)
+    return hmac.compare_digest(derived.stored_key, keys.stored_key)

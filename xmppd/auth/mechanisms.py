@@ -1,0 +1,69 @@
+"""Which mechanisms there are, and which of them a stream may use."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from xmppd.auth.anonymous import AnonymousMechanism
+from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
+from xmppd.auth.external import ExternalMechanism, certified_accounts
+from xmppd.auth.plain import PlainMechanism
+from xmppd.auth.scram import scram
+
+Factory = Callable[[Exchange, AuthProvider], Mechanism]
+
+MECHANISMS: Mapping[str, Factory] = {
+    "EXTERNAL": ExternalMechanism,
+    "SCRAM-SHA-512-PLUS": scram("SHA-512", plus=True),
+    "SCRAM-SHA-256-PLUS": scram("SHA-256", plus=True),
+    "SCRAM-SHA-1-PLUS": scram("SHA-1", plus=True),
+    "SCRAM-SHA-512": scram("SHA-512"),
+    "SCRAM-SHA-256": scram("SHA-256"),
+    "SCRAM-SHA-1": scram("SHA-1"),
+    "PLAIN": PlainMechanism,
+    "ANONYMOUS": AnonymousMechanism,
+}
+"""Every mechanism we know, the strongest first."""
+
+
+def check_names(configured: Iterable[str]) -> None:
+    """Refuse a configuration that names what does not exist.
+
+    Raises:
+        ValueError: One sentence for the administrator.
+    """
+    for name in configured:
+        if name not in MECHANISMS:
+            raise ValueError(f"auth.mechanisms: there is no {name!r}; I know {', '.join(MECHANISMS)}")
+
+
+def offered(
+    configured: Iterable[str], exchange: Exchange, *, tls_required: bool = True
+) -> tuple[str, ...]:
+    """The configured mechanisms that this stream may use, in the administrator's order.
+
+    Args:
+        configured: ``mechanisms`` of ``[auth]``.
+        exchange: The stream; what it offers is not known yet.
+        tls_required: ``required`` of ``[tls]``; only who says false allows passwords in the clear.
+    """
+    return tuple(name for name in configured if _usable(name, exchange, tls_required))
+
+
+def begin(name: str, exchange: Exchange, provider: AuthProvider) -> Mechanism:
+    """A new exchange of the mechanism that the client chose.
+
+    Raises:
+        SASLError: ``invalid-mechanism``: it was not offered.
+    """
+    if name not in exchange.offered:
+        raise SASLError("invalid-mechanism", "This mechanism was not offered.")
+    return MECHANISMS[name](exchange, provider)
+
+
+def _usable(name: str, exchange: Exchange, tls_required: bool) -> bool:
+    if name.endswith("-PLUS"):
+        return bool(exchange.bindings)
+    if name == "PLAIN":
+        return exchange.encrypted or not tls_required
+    if name == "EXTERNAL":
+        return exchange.encrypted and bool(certified_accounts(exchange))
+    return True

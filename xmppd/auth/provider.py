@@ -1,0 +1,155 @@
+"""The accounts of a store, as SASL sees them; and their passwords, as administrators do."""
+
+import hmac
+import secrets
+from collections.abc import Callable
+
+from xmppd.auth.base import RunInThread, SASLError
+from xmppd.auth.keys import ALGORITHMS, SALT_BYTES, keys_match, make_keys, prepare_password
+from xmppd.store.base import AccountStore, Credentials, ScramKeys
+
+MAX_REMEMBERED_PASSWORDS = 10_000
+
+# For PLAIN any hash would do, since the password is known: the quickest to compute comes first.
+_PLAIN_HASHES = ("SHA-256", "SHA-512", "SHA-1")
+
+
+class SQLAuthProvider:
+    """Accounts that our own store keeps.
+
+    An unknown account gets a salt derived from the server's secret: the same today, after a restart
+    and on every node with that secret. It has as many iterations as an account made now; accounts
+    made under another ``scram_iterations`` can be told from it until they get a new password.
+
+    Args:
+        store: The accounts.
+        secret: The server's own; the same on every node, and over restarts.
+        iterations: PBKDF2 rounds of accounts made now.
+        run_in_thread: Where PBKDF2 runs.
+        now: The time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        *,
+        secret: bytes,
+        iterations: int,
+        run_in_thread: RunInThread,
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._secret = secret
+        self._iterations = iterations
+        self._run_in_thread = run_in_thread
+        self._now = now
+        self._process_key = secrets.token_bytes(32)
+        self._seals: dict[str, bytes] = {}
+
+    async def scram_keys(self, account: str, hash: str) -> ScramKeys:
+        """The account's keys; if it is locked or unknown, keys that nobody can satisfy."""
+        return self._keys(account, await self._store.credentials(account), hash)
+
+    async def check_password(self, account: str, password: str) -> bool:
+        """Whether this is the password: by PBKDF2 once, then by a seal that is kept in memory."""
+        try:
+            prepared = prepare_password(password)
+        except ValueError:
+            return False
+        credentials = await self._store.credentials(account)
+        keys = self._keys(account, credentials, _plain_hash(credentials))
+        seal = hmac.digest(self._process_key, keys.stored_key + prepared, "sha256")
+        if hmac.compare_digest(self._seals.get(account, b""), seal):
+            return True
+        if not await self._run_in_thread(keys_match, keys, prepared):
+            return False
+        self._remember(account, seal)
+        return True
+
+    async def may_log_in(self, account: str) -> bool:
+        """Whether the account exists and is not locked."""
+        credentials = await self._store.credentials(account)
+        if credentials is None or self._locked(credentials):
+            return False
+        if credentials.disabled:
+            raise SASLError("account-disabled", "This account is closed.")
+        return True
+
+    def _keys(self, account: str, credentials: Credentials | None, hash: str) -> ScramKeys:
+        if credentials is None or hash not in credentials.keys:
+            return self._unsatisfiable(account, hash)
+        keys = credentials.keys[hash]
+        if self._locked(credentials):
+            return self._unsatisfiable(account, hash, keys.salt, keys.iterations)
+        return keys
+
+    def _locked(self, credentials: Credentials) -> bool:
+        return credentials.locked_until > self._now()
+
+    def _unsatisfiable(
+        self, account: str, hash: str, salt: bytes = b"", iterations: int = 0
+    ) -> ScramKeys:
+        """Keys of no password: to find one would be to invert the hash."""
+
+        def derived(purpose: str) -> bytes:
+            message = f"{purpose}\0{hash}\0{account}".encode()
+            return hmac.digest(self._secret, message, ALGORITHMS[hash])
+
+        return ScramKeys(
+            hash=hash,
+            salt=salt or derived("salt")[:SALT_BYTES],
+            iterations=iterations or self._iterations,
+            stored_key=derived("stored key"),
+            server_key=derived("server key"),
+        )
+
+    def _remember(self, account: str, seal: bytes) -> None:
+        """Keep the seal of a right password. It is of the stored key too: a new one breaks it."""
+        self._seals.pop(account, None)
+        if len(self._seals) >= MAX_REMEMBERED_PASSWORDS:
+            del self._seals[next(iter(self._seals))]
+        self._seals[account] = seal
+
+
+def _plain_hash(credentials: Credentials | None) -> str:
+    keys = credentials.keys if credentials is not None else {}
+    return next((hash for hash in _PLAIN_HASHES if hash in keys), _PLAIN_HASHES[0])
+
+
+class Passwords:
+    """New accounts and new passwords, for registration and administrators.
+
+    Args:
+        store: The accounts.
+        iterations: PBKDF2 rounds.
+        run_in_thread: Where PBKDF2 runs.
+    """
+
+    def __init__(
+        self, store: AccountStore, *, iterations: int, run_in_thread: RunInThread
+    ) -> None:
+        self._store = store
+        self._iterations = iterations
+        self._run_in_thread = run_in_thread
+
+    async def create(self, account: str, password: str) -> None:
+        """Add an account.
+
+        Raises:
+            ValueError: The password cannot be one.
+            AccountExists: There is one of this name.
+        """
+        await self._store.create_account(account, await self._keys(password))
+
+    async def set_password(self, account: str, password: str) -> None:
+        """Give an account another password.
+
+        Raises:
+            ValueError: The password cannot be one.
+            NoSuchAccount: There is none of this name.
+        """
+        await self._store.set_keys(account, await self._keys(password))
+
+    async def _keys(self, password: str) -> tuple[ScramKeys, ...]:
+        prepared = prepare_password(password)
+        return await self._run_in_thread(make_keys, prepared, self._iterations)
