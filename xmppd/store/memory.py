@@ -110,7 +110,8 @@ class MemoryStore:
         return sorted(self._shared_groups.values(), key=attrgetter("name"))
 
     async def save_shared_group(self, group: SharedGroup) -> None:
-        self._shared_groups[group.name] = group
+        members = tuple(dict.fromkeys(group.members))
+        self._shared_groups[group.name] = replace(group, members=members)
 
     async def delete_shared_group(self, name: str) -> None:
         self._shared_groups.pop(name, None)
