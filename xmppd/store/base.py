@@ -158,7 +158,7 @@ class AccountStore(Protocol):
         """Whether there is such an account."""
 
     async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
-        """Add an account.
+        """Add an account, with nothing in it: what others of this name left behind is removed.
 
         Raises:
             AccountExists: There is one of this name.
@@ -173,6 +173,8 @@ class AccountStore(Protocol):
 
     async def delete_account(self, account: str) -> None:
         """Remove an account and all that belongs to it, in one transaction.
+
+        Its place in shared groups and its roster's version go too.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -205,24 +207,24 @@ class RosterStore(Protocol):
     """Who knows whom."""
 
     async def roster(self, account: str) -> RosterData:
-        """The whole roster; version 0 and no items if nothing was ever in it."""
+        """The whole roster by JID; version 0 and no items if nothing was ever in it."""
 
     async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
         """Add or replace these items in one transaction.
 
         Returns:
-            The roster's new version.
+            The roster's new version; the old one if there were no items.
         """
 
     async def delete_roster_item(self, account: str, jid: str) -> int:
         """Remove one contact; no error if it is not there.
 
         Returns:
-            The roster's new version.
+            The roster's new version; the old one if it was not there.
         """
 
     async def shared_groups(self) -> list[SharedGroup]:
-        """All shared groups."""
+        """All shared groups by name."""
 
     async def save_shared_group(self, group: SharedGroup) -> None:
         """Add or replace a shared group."""
@@ -283,6 +285,9 @@ class ItemStore(Protocol):
         max_bytes: int,
     ) -> None:
         """Keep a value, or forget it (None); the limits are of the whole account.
+
+        Bytes are those of the keys and the values. The name need not be an account: a plugin may
+        keep something for a domain or a room.
 
         Raises:
             QuotaExceeded: There is no room.

@@ -1,0 +1,237 @@
+"""What can be changed, each as a function inside a transaction that somebody else begins and ends.
+
+They run in threads, so they touch nothing but the connection.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+
+from sqlalchemy import Connection
+
+from xmppd.store import queries
+from xmppd.store.base import (
+    AccountExists,
+    LastPresence,
+    NoSuchAccount,
+    QuotaExceeded,
+    RosterItem,
+    ScramKeys,
+    SharedGroup,
+)
+from xmppd.store.rows import names_to_text
+from xmppd.store.schema import digest
+
+
+def create_account(
+    connection: Connection, account: str, keys: Sequence[ScramKeys], created: float
+) -> None:
+    """Add an account that owns nothing but its keys."""
+    owner = _lock(connection, account)
+    row = {
+        "owner": owner,
+        "account": account,
+        "domain": digest(account.rpartition("@")[2]),
+        "created": created,
+        "disabled": False,
+        "locked_until": 0.0,
+    }
+    adding = queries.ADD_ACCOUNT[connection.dialect.name]
+    if connection.execute(adding, row).first() is None:
+        raise AccountExists(account)
+    _forget_belongings(connection, owner)
+    _add_keys(connection, owner, keys)
+
+
+def set_keys(connection: Connection, account: str, keys: Sequence[ScramKeys]) -> None:
+    """Replace all keys."""
+    owner = _lock(connection, account)
+    if connection.execute(queries.ACCOUNT_EXISTS, {"owner": owner}).first() is None:
+        raise NoSuchAccount(account)
+    connection.execute(queries.FORGET_KEYS, {"owner": owner})
+    _add_keys(connection, owner, keys)
+
+
+def delete_account(connection: Connection, account: str) -> None:
+    """Remove an account and whatever bears its name."""
+    owner = _lock(connection, account)
+    if not connection.execute(queries.FORGET_ACCOUNT, {"owner": owner}).rowcount:
+        raise NoSuchAccount(account)
+    _forget_belongings(connection, owner)
+
+
+def set_disabled(connection: Connection, account: str, disabled: bool) -> None:
+    """Close an account, or open it."""
+    values = {"whose": digest(account), "disabled": disabled}
+    if not connection.execute(queries.SET_DISABLED, values).rowcount:
+        raise NoSuchAccount(account)
+
+
+def set_locked(connection: Connection, account: str, until: float) -> None:
+    """Lock an account until then."""
+    values = {"whose": digest(account), "locked_until": until}
+    if not connection.execute(queries.SET_LOCKED, values).rowcount:
+        raise NoSuchAccount(account)
+
+
+def save_roster_items(connection: Connection, account: str, items: Sequence[RosterItem]) -> int:
+    """Add or replace contacts; tells the new version."""
+    owner = _lock(connection, account)
+    if not items:
+        return _roster_version(connection, owner)
+    rows = [
+        {
+            "owner": owner,
+            "contact": digest(item.jid),
+            "jid": item.jid,
+            "name": item.name,
+            "groups": names_to_text(item.groups),
+            "subscription": item.subscription,
+            "ask": item.ask,
+            "pending_in": item.pending_in,
+            "approved": item.approved,
+        }
+        for item in items
+    ]
+    connection.execute(queries.SAVE_ROSTER_ITEM[connection.dialect.name], rows)
+    return _next_roster_version(connection, owner)
+
+
+def delete_roster_item(connection: Connection, account: str, jid: str) -> int:
+    """Remove a contact; tells the version."""
+    owner = _lock(connection, account)
+    forgotten = {"owner": owner, "contact": digest(jid)}
+    if not connection.execute(queries.FORGET_ROSTER_ITEM, forgotten).rowcount:
+        return _roster_version(connection, owner)
+    return _next_roster_version(connection, owner)
+
+
+def save_shared_group(connection: Connection, group: SharedGroup) -> None:
+    """Add or replace a group and all its members."""
+    key = _lock(connection, group.name)
+    row = {
+        "id": key,
+        "name": group.name,
+        "display_name": group.display_name,
+        "visible_to": group.visible_to,
+        "groups": names_to_text(group.groups),
+    }
+    connection.execute(queries.SAVE_SHARED_GROUP[connection.dialect.name], row)
+    connection.execute(queries.FORGET_MEMBERS, {"group": key})
+    members = [
+        {"shared_group": key, "owner": digest(account), "account": account, "position": position}
+        for position, account in enumerate(dict.fromkeys(group.members))
+    ]
+    if members:
+        connection.execute(queries.ADD_MEMBERS, members)
+
+
+def delete_shared_group(connection: Connection, name: str) -> None:
+    """Remove a group."""
+    key = _lock(connection, name)
+    connection.execute(queries.FORGET_MEMBERS, {"group": key})
+    connection.execute(queries.FORGET_SHARED_GROUP, {"group": key})
+
+
+def store_offline(
+    connection: Connection,
+    account: str,
+    stanza: bytes,
+    stored: float,
+    max_messages: int,
+    max_bytes: int,
+) -> int:
+    """Keep a message if there is room; tells its id."""
+    owner = _lock(connection, account)
+    count, size = connection.execute(queries.OFFLINE_USE, {"owner": owner}).one()
+    if count >= max_messages or size + len(stanza) > max_bytes:
+        raise QuotaExceeded(account)
+    row = {"owner": owner, "stored": stored, "size": len(stanza), "stanza": stanza}
+    message: int = connection.execute(queries.ADD_OFFLINE, row).scalar_one()
+    return message
+
+
+def delete_offline(connection: Connection, account: str, ids: Sequence[int]) -> None:
+    """Forget messages."""
+    owner = digest(account)
+    if ids:
+        gone = [{"owner": owner, "message": message} for message in ids]
+        connection.execute(queries.FORGET_OFFLINE, gone)
+
+
+def save_last_presences(connection: Connection, last: Mapping[str, LastPresence]) -> None:
+    """Note when these were last here, in an order that lets two nodes do so at once."""
+    by_owner = {digest(account): left for account, left in last.items()}
+    rows = [
+        {"owner": owner, "seen": left.seen, "status": left.status}
+        for owner, left in sorted(by_owner.items(), key=itemgetter(0))
+    ]
+    connection.execute(queries.SAVE_LAST_PRESENCE[connection.dialect.name], rows)
+
+
+def set_item(
+    connection: Connection,
+    account: str,
+    namespace: str,
+    key: str,
+    value: bytes,
+    max_items: int,
+    max_bytes: int,
+) -> None:
+    """Keep a value if there is room."""
+    name = {"owner": _lock(connection, account), "space": digest(namespace), "item": digest(key)}
+    size = len(key.encode()) + len(value)
+    count, size_of_others = connection.execute(queries.OTHER_ITEMS_USE, name).one()
+    if count >= max_items or size_of_others + size > max_bytes:
+        raise QuotaExceeded(account)
+    row = {**name, "namespace": namespace, "key": key, "size": size, "value": value}
+    connection.execute(queries.SAVE_ITEM[connection.dialect.name], row)
+
+
+def delete_item(connection: Connection, account: str, namespace: str, key: str) -> None:
+    """Forget a value."""
+    name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
+    connection.execute(queries.FORGET_ITEM, name)
+
+
+def _lock(connection: Connection, name: str) -> bytes:
+    """Be alone with a name until the transaction ends: on SQLite whoever writes is.
+
+    Returns:
+        The digest of the name.
+    """
+    owner = digest(name)
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(owner[:8], signed=True)
+        connection.execute(queries.LOCK_OWNER, {"number": number})
+    return owner
+
+
+def _add_keys(connection: Connection, owner: bytes, keys: Iterable[ScramKeys]) -> None:
+    rows = [
+        {
+            "owner": owner,
+            "hash": key.hash,
+            "salt": key.salt,
+            "iterations": key.iterations,
+            "stored_key": key.stored_key,
+            "server_key": key.server_key,
+        }
+        for key in keys
+    ]
+    if rows:
+        connection.execute(queries.ADD_KEYS, rows)
+
+
+def _forget_belongings(connection: Connection, owner: bytes) -> None:
+    for forgetting in queries.FORGET_BELONGINGS:
+        connection.execute(forgetting, {"owner": owner})
+
+
+def _roster_version(connection: Connection, owner: bytes) -> int:
+    return connection.execute(queries.ROSTER_VERSION, {"owner": owner}).scalar() or 0
+
+
+def _next_roster_version(connection: Connection, owner: bytes) -> int:
+    raising = queries.NEXT_ROSTER_VERSION[connection.dialect.name]
+    version: int = connection.execute(raising, {"owner": owner}).scalar_one()
+    return version

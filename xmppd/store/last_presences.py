@@ -1,0 +1,111 @@
+"""When accounts were last here: noted at once, written a moment later, many at a time."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+
+from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from xmppd.store import changes, queries
+from xmppd.store.base import LastPresence, StoreError
+from xmppd.store.database import Database
+from xmppd.store.schema import digest
+
+WRITE_AFTER_S = 0.5
+MAX_UNWRITTEN = 10_000
+
+_log = Logger()
+
+
+class LastPresences:
+    """The last presences of a database, with those that are yet to be written.
+
+    Args:
+        database: Where they go.
+        clock: Tells when.
+        max_unwritten: With so many unwritten, who brings another one waits for them.
+    """
+
+    def __init__(
+        self, database: Database, clock: IReactorTime, max_unwritten: int = MAX_UNWRITTEN
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._max_unwritten = max_unwritten
+        self._unwritten: dict[str, LastPresence] = {}
+        self._being_written: dict[str, LastPresence] = {}
+        self._lock = DeferredLock()
+        self._timer: IDelayedCall | None = None
+        self._writing: Deferred[None] = succeed(None)
+
+    async def find(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
+        """Those of them that were ever here."""
+        found: dict[str, LastPresence] = {}
+        remaining = iter(dict.fromkeys(accounts))
+        while chunk := list(islice(remaining, queries.MAX_NAMES_PER_QUERY)):
+            found.update(await self._find_written(chunk))
+        for unwritten in (self._being_written, self._unwritten):
+            found.update((name, unwritten[name]) for name in accounts if name in unwritten)
+        return found
+
+    async def save(self, account: str, last: LastPresence) -> None:
+        """Note it; written at the latest after :data:`WRITE_AFTER_S`."""
+        if len(self._unwritten) >= self._max_unwritten:
+            await self.write()
+        self._unwritten[account] = last
+        self._write_soon()
+
+    async def write(self) -> None:
+        """Write all that is noted.
+
+        Raises:
+            StoreError: It could not be written; it stays noted.
+        """
+        await self._lock.run(lambda: Deferred.fromCoroutine(self._write_noted()))
+
+    async def close(self) -> None:
+        """Write what is left."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        await self._writing
+        await self.write()
+
+    async def _find_written(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
+        names = {digest(account): account for account in accounts}
+        parameters = queries.owner_parameters(list(names))
+        rows = await self._database.read(queries.last_presences_of(len(parameters)), parameters)
+        return {names[owner]: LastPresence(seen, status) for owner, seen, status in rows}
+
+    def _write_soon(self) -> None:
+        if self._timer is None:
+            self._timer = self._clock.callLater(WRITE_AFTER_S, self._write_now)
+
+    def _write_now(self) -> None:
+        self._timer = None
+        self._writing = Deferred.fromCoroutine(self._write_or_retry())
+
+    async def _write_or_retry(self) -> None:
+        try:
+            await self.write()
+        except StoreError as error:
+            _log.error("last presences are not written yet: {error}", error=error)
+            self._write_soon()
+
+    async def _write_noted(self) -> None:
+        if not self._unwritten:
+            return
+        self._being_written, self._unwritten = self._unwritten, {}
+        try:
+            change = partial(changes.save_last_presences, last=self._being_written)
+            await self._database.write(change)
+        except StoreError:
+            self._unwritten = {**self._being_written, **self._unwritten}
+            raise
+        finally:
+            self._being_written = {}
+
+
+__all__ = ["LastPresences"]

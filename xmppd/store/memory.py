@@ -1,0 +1,203 @@
+"""A store that forgets: for tests, and for trying things out."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+
+from xmppd.store.base import (
+    AccountExists,
+    AccountInfo,
+    Credentials,
+    LastPresence,
+    NoSuchAccount,
+    OfflineMessage,
+    QuotaExceeded,
+    RosterData,
+    RosterItem,
+    ScramKeys,
+    SharedGroup,
+)
+
+
+@dataclass(slots=True)
+class _Belongings:
+    """All that belongs to one name, whether it is an account or not."""
+
+    roster: dict[str, RosterItem] = field(default_factory=dict)
+    roster_version: int = 0
+    offline: list[OfflineMessage] = field(default_factory=list)
+    last: LastPresence | None = None
+    items: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """Everything in dictionaries; a :class:`~xmppd.store.base.Store` like any other.
+
+    Args:
+        now: Tells the time in seconds since 1970.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._accounts: dict[str, tuple[Credentials, float]] = {}
+        self._belongings: dict[str, _Belongings] = {}
+        self._shared_groups: dict[str, SharedGroup] = {}
+        self._offline_id = 0
+
+    async def open(self) -> None:
+        """There is nothing to prepare."""
+
+    async def close(self) -> None:
+        """There is nothing to write."""
+
+    async def credentials(self, account: str) -> Credentials | None:
+        found = self._accounts.get(account)
+        return found[0] if found else None
+
+    async def exists(self, account: str) -> bool:
+        return account in self._accounts
+
+    async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        if account in self._accounts:
+            raise AccountExists(account)
+        self._accounts[account] = (Credentials(account, _by_hash(keys)), self._now())
+        self._forget_belongings(account)
+
+    async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        self._change(account, lambda old: replace(old, keys=_by_hash(keys)))
+
+    async def delete_account(self, account: str) -> None:
+        if account not in self._accounts:
+            raise NoSuchAccount(account)
+        del self._accounts[account]
+        self._forget_belongings(account)
+
+    async def set_disabled(self, account: str, disabled: bool) -> None:
+        self._change(account, lambda old: replace(old, disabled=disabled))
+
+    async def set_locked(self, account: str, until: float) -> None:
+        self._change(account, lambda old: replace(old, locked_until=until))
+
+    async def accounts(
+        self, domain: str, *, after: str = "", limit: int = 1000
+    ) -> list[AccountInfo]:
+        page = sorted(name for name in self._of_domain(domain) if name > after)[:limit]
+        return [self._info(name) for name in page]
+
+    async def count_accounts(self, domain: str) -> int:
+        return len(self._of_domain(domain))
+
+    async def roster(self, account: str) -> RosterData:
+        mine = self._belonging(account)
+        items = sorted(mine.roster.values(), key=attrgetter("jid"))
+        return RosterData(mine.roster_version, tuple(items))
+
+    async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
+        mine = self._belonging(account)
+        if items:
+            mine.roster.update((item.jid, item) for item in items)
+            mine.roster_version += 1
+        return mine.roster_version
+
+    async def delete_roster_item(self, account: str, jid: str) -> int:
+        mine = self._belonging(account)
+        if mine.roster.pop(jid, None):
+            mine.roster_version += 1
+        return mine.roster_version
+
+    async def shared_groups(self) -> list[SharedGroup]:
+        return sorted(self._shared_groups.values(), key=attrgetter("name"))
+
+    async def save_shared_group(self, group: SharedGroup) -> None:
+        members = tuple(dict.fromkeys(group.members))
+        self._shared_groups[group.name] = replace(group, members=members)
+
+    async def delete_shared_group(self, name: str) -> None:
+        self._shared_groups.pop(name, None)
+
+    async def store_offline(
+        self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
+    ) -> int:
+        waiting = self._belonging(account).offline
+        size = sum(len(message.stanza) for message in waiting) + len(stanza)
+        if len(waiting) >= max_messages or size > max_bytes:
+            raise QuotaExceeded(account)
+        self._offline_id += 1
+        waiting.append(OfflineMessage(self._offline_id, stanza, stored))
+        return self._offline_id
+
+    async def offline_messages(self, account: str) -> list[OfflineMessage]:
+        return list(self._belonging(account).offline)
+
+    async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
+        arrived = set(ids)
+        mine = self._belonging(account)
+        mine.offline = [message for message in mine.offline if message.id not in arrived]
+
+    async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
+        found = ((account, self._belonging(account).last) for account in accounts)
+        return {account: last for account, last in found if last}
+
+    async def save_last_presence(self, account: str, last: LastPresence) -> None:
+        self._belonging(account).last = last
+
+    async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
+        return self._belonging(account).items.get((namespace, key))
+
+    async def get_items(self, account: str, namespace: str) -> dict[str, bytes]:
+        items = self._belonging(account).items
+        return {key: value for (space, key), value in items.items() if space == namespace}
+
+    async def set_item(
+        self,
+        account: str,
+        namespace: str,
+        key: str,
+        value: bytes | None,
+        *,
+        max_items: int,
+        max_bytes: int,
+    ) -> None:
+        items = self._belonging(account).items
+        others = {name: old for name, old in items.items() if name != (namespace, key)}
+        if value is not None:
+            others[namespace, key] = value
+            size = sum(len(name[1].encode()) + len(kept) for name, kept in others.items())
+            if len(others) > max_items or size > max_bytes:
+                raise QuotaExceeded(account)
+        self._belonging(account).items = others
+
+    def _belonging(self, account: str) -> _Belongings:
+        """What belongs to the name."""
+        return self._belongings.setdefault(account, _Belongings())
+
+    def _forget_belongings(self, account: str) -> None:
+        self._belongings.pop(account, None)
+        for group in list(self._shared_groups.values()):
+            members = tuple(member for member in group.members if member != account)
+            self._shared_groups[group.name] = replace(group, members=members)
+
+    def _change(self, account: str, change: Callable[[Credentials], Credentials]) -> None:
+        try:
+            old, created = self._accounts[account]
+        except KeyError:
+            raise NoSuchAccount(account) from None
+        self._accounts[account] = (change(old), created)
+
+    def _of_domain(self, domain: str) -> list[str]:
+        return [name for name in self._accounts if name.rpartition("@")[2] == domain]
+
+    def _info(self, account: str) -> AccountInfo:
+        known, created = self._accounts[account]
+        last = self._belonging(account).last
+        return AccountInfo(
+            account, created, known.disabled, known.locked_until, last.seen if last else None
+        )
+
+
+def _by_hash(keys: Sequence[ScramKeys]) -> dict[str, ScramKeys]:
+    return {key.hash: key for key in keys}
+
+
+__all__ = ["MemoryStore"]

@@ -1,0 +1,106 @@
+"""The schema of a database, brought to the one this version knows."""
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, text
+
+from xmppd.store.base import StoreError
+from xmppd.store.engine import database_errors, make_engine, parse_url
+
+SCRIPTS = "xmppd.store:migrations"
+UPGRADE_TIMEOUT_S = 600
+
+# Another node may be at it, and a large table takes its time. SQLite's BEGIN IMMEDIATE does the same.
+_ONE_AT_A_TIME = (
+    text(f"SET LOCAL lock_timeout = '{UPGRADE_TIMEOUT_S}s'"),
+    text(f"SET LOCAL statement_timeout = '{UPGRADE_TIMEOUT_S}s'"),
+    text("SELECT pg_advisory_xact_lock(5222)"),
+)
+
+
+def upgrade(url: str) -> str | None:
+    """Bring a database to the schema of this version; tells the revision it had.
+
+    Raises:
+        StoreError: It is unreachable, unwritable or newer than this version.
+    """
+    parsed = parse_url(url)
+    engine = make_engine(parsed)
+    try:
+        with database_errors(parsed), engine.connect() as connection:
+            found = _revision(connection)
+        prepare(engine, upgrade=True)
+        return found
+    finally:
+        engine.dispose()
+
+
+def current_revision(url: str) -> str | None:
+    """The revision a database has; None if it is empty.
+
+    Raises:
+        StoreError: It is unreachable.
+    """
+    parsed = parse_url(url)
+    engine = make_engine(parsed)
+    try:
+        with database_errors(parsed), engine.connect() as connection:
+            return _revision(connection)
+    finally:
+        engine.dispose()
+
+
+def prepare(engine: Engine, *, upgrade: bool, scripts: str = SCRIPTS) -> None:
+    """Make the tables if there are none; else see that they are those we know.
+
+    All in one transaction and alone, since other nodes may be starting too.
+
+    Args:
+        engine: Of the database.
+        upgrade: Whether older tables may be changed.
+        scripts: Where Alembic finds the steps.
+
+    Raises:
+        StoreError: The database is unusable, or of another version.
+    """
+    config = Config()
+    config.set_main_option("script_location", scripts)
+    config.set_main_option("path_separator", "os")
+    with database_errors(engine.url), engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            for statement in _ONE_AT_A_TIME:
+                connection.execute(statement)
+        if _must_upgrade(connection, ScriptDirectory.from_config(config), upgrade):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _must_upgrade(connection: Connection, known: ScriptDirectory, allowed: bool) -> bool:
+    found = _revision(connection)
+    if found == known.get_current_head():
+        return False
+    if found is None:
+        return True
+    shown = _shown(connection.engine.url)
+    if found not in {script.revision for script in known.walk_revisions()}:
+        raise StoreError(
+            f"The database {shown} has schema {found}, which this version of xmppd does not know."
+        )
+    if not allowed:
+        raise StoreError(
+            f"The database {shown} has the older schema {found}: run `xmppctl db upgrade`."
+        )
+    return True
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+__all__ = ["current_revision", "prepare", "upgrade"]

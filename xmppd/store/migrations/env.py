@@ -1,0 +1,13 @@
+"""Run by Alembic: the steps, on the connection and in the transaction that the caller began."""
+
+from alembic import context
+
+from xmppd.store.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,252 @@
+"""Every statement, built once: building one costs more than running it.
+
+The annotation of a query is its row. What adds or replaces is written twice, by dialect, since
+SQL's own MERGE is not on SQLite.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Delete,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from xmppd.store.schema import (
+    accounts,
+    items,
+    last_presences,
+    offline_messages,
+    roster_items,
+    roster_versions,
+    scram_keys,
+    shared_group_members,
+    shared_groups,
+)
+
+ByDialect = dict[str, Insert]
+
+MAX_NAMES_PER_QUERY = 500
+_QUERY_SIZES = (1, 8, 64, MAX_NAMES_PER_QUERY)
+
+_owner: BindParameter[bytes] = bindparam("owner")
+
+
+def _add_or_replace(table: Table) -> ByDialect:
+    """An INSERT that takes the place of the row with the same primary key."""
+    by_dialect: ByDialect = {}
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql)):
+        adding = dialect.insert(table)
+        kept = {column.name for column in table.primary_key}
+        values = {column.name: column for column in adding.excluded if column.name not in kept}
+        by_dialect[name] = adding.on_conflict_do_update(
+            index_elements=list(table.primary_key), set_=values
+        )
+    return by_dialect
+
+
+def _add_if_absent(table: Table) -> ByDialect:
+    """An INSERT that returns a row only if there was none of this primary key."""
+    key = list(table.primary_key)
+    return {
+        "sqlite": sqlite.insert(table).on_conflict_do_nothing(index_elements=key).returning(*key),
+        "postgresql": postgresql.insert(table)
+        .on_conflict_do_nothing(index_elements=key)
+        .returning(*key),
+    }
+
+
+def _next_roster_version() -> ByDialect:
+    by_dialect: ByDialect = {}
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql)):
+        first = dialect.insert(roster_versions).values(owner=_owner, version=1)
+        by_dialect[name] = first.on_conflict_do_update(
+            index_elements=[roster_versions.c.owner],
+            set_={"version": roster_versions.c.version + 1},
+        ).returning(roster_versions.c.version)
+    return by_dialect
+
+
+# -- accounts
+
+CREDENTIALS: Select[bool, float, str | None, bytes, int, bytes, bytes] = (
+    select(
+        accounts.c.disabled,
+        accounts.c.locked_until,
+        scram_keys.c.hash,
+        scram_keys.c.salt,
+        scram_keys.c.iterations,
+        scram_keys.c.stored_key,
+        scram_keys.c.server_key,
+    )
+    .select_from(accounts.outerjoin(scram_keys, scram_keys.c.owner == accounts.c.owner))
+    .where(accounts.c.owner == _owner)
+)
+
+ACCOUNTS: Select[str, float, bool, float, float | None] = (
+    select(
+        accounts.c.account,
+        accounts.c.created,
+        accounts.c.disabled,
+        accounts.c.locked_until,
+        last_presences.c.seen,
+    )
+    .select_from(accounts.outerjoin(last_presences, last_presences.c.owner == accounts.c.owner))
+    .where(accounts.c.domain == bindparam("domain"), accounts.c.account > bindparam("after"))
+    .order_by(accounts.c.account)
+    .limit(bindparam("limit"))
+)
+
+COUNT_ACCOUNTS: Select[int] = select(func.count()).where(accounts.c.domain == bindparam("domain"))
+
+ADD_ACCOUNT = _add_if_absent(accounts)
+FORGET_ACCOUNT: Delete = delete(accounts).where(accounts.c.owner == _owner)
+ACCOUNT_EXISTS: Select[bytes] = select(accounts.c.owner).where(accounts.c.owner == _owner)
+SET_DISABLED: Update = (
+    update(accounts)
+    .where(accounts.c.owner == bindparam("whose"))
+    .values(disabled=bindparam("disabled"))
+)
+SET_LOCKED: Update = (
+    update(accounts)
+    .where(accounts.c.owner == bindparam("whose"))
+    .values(locked_until=bindparam("locked_until"))
+)
+ADD_KEYS: Insert = insert(scram_keys)
+FORGET_KEYS: Delete = delete(scram_keys).where(scram_keys.c.owner == _owner)
+
+FORGET_BELONGINGS: tuple[Delete, ...] = tuple(
+    delete(table).where(table.c.owner == _owner)
+    for table in (
+        scram_keys,
+        roster_items,
+        roster_versions,
+        offline_messages,
+        last_presences,
+        items,
+        shared_group_members,
+    )
+)
+
+# Held until the end of the transaction: what counts and then writes must be alone with an account.
+LOCK_OWNER: Select[None] = select(func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger)))
+
+# -- rosters
+
+# One query, so that the version is the one of these items.
+ROSTER: Select[int, str | None, str, str, str, bool, bytes | None, bool] = (
+    select(
+        roster_versions.c.version,
+        roster_items.c.jid,
+        roster_items.c.name,
+        roster_items.c.groups,
+        roster_items.c.subscription,
+        roster_items.c.ask,
+        roster_items.c.pending_in,
+        roster_items.c.approved,
+    )
+    .select_from(
+        roster_versions.outerjoin(roster_items, roster_items.c.owner == roster_versions.c.owner)
+    )
+    .where(roster_versions.c.owner == _owner)
+)
+
+ROSTER_VERSION: Select[int] = select(roster_versions.c.version).where(
+    roster_versions.c.owner == _owner
+)
+NEXT_ROSTER_VERSION = _next_roster_version()
+SAVE_ROSTER_ITEM = _add_or_replace(roster_items)
+FORGET_ROSTER_ITEM: Delete = delete(roster_items).where(
+    roster_items.c.owner == _owner, roster_items.c.contact == bindparam("contact")
+)
+
+SHARED_GROUPS: Select[str, str, str, str, str | None] = (
+    select(
+        shared_groups.c.name,
+        shared_groups.c.display_name,
+        shared_groups.c.visible_to,
+        shared_groups.c.groups,
+        shared_group_members.c.account,
+    )
+    .select_from(
+        shared_groups.outerjoin(
+            shared_group_members, shared_group_members.c.shared_group == shared_groups.c.id
+        )
+    )
+    .order_by(shared_groups.c.name, shared_group_members.c.position)
+)
+SAVE_SHARED_GROUP = _add_or_replace(shared_groups)
+FORGET_SHARED_GROUP: Delete = delete(shared_groups).where(shared_groups.c.id == bindparam("group"))
+ADD_MEMBERS: Insert = insert(shared_group_members)
+FORGET_MEMBERS: Delete = delete(shared_group_members).where(
+    shared_group_members.c.shared_group == bindparam("group")
+)
+
+# -- messages
+
+OFFLINE_MESSAGES: Select[int, bytes, float] = (
+    select(offline_messages.c.id, offline_messages.c.stanza, offline_messages.c.stored)
+    .where(offline_messages.c.owner == _owner)
+    .order_by(offline_messages.c.id)
+)
+OFFLINE_USE: Select[int, int] = select(
+    func.count(), func.coalesce(func.sum(offline_messages.c.size), 0)
+).where(offline_messages.c.owner == _owner)
+ADD_OFFLINE: Insert = insert(offline_messages).returning(offline_messages.c.id)
+FORGET_OFFLINE: Delete = delete(offline_messages).where(
+    offline_messages.c.owner == _owner, offline_messages.c.id == bindparam("message")
+)
+
+# -- last presences
+
+SAVE_LAST_PRESENCE = _add_or_replace(last_presences)
+
+
+def owner_parameters(owners: Sequence[bytes]) -> dict[str, bytes]:
+    """Parameters of :func:`last_presences_of`: the last one again and again, up to its size."""
+    size = next(size for size in _QUERY_SIZES if size >= len(owners))
+    return {f"owner_{number}": owners[min(number, len(owners) - 1)] for number in range(size)}
+
+
+@lru_cache(maxsize=len(_QUERY_SIZES))
+def last_presences_of(size: int) -> Select[bytes, float, str | None]:
+    """Query for this many names at once."""
+    names: list[BindParameter[bytes]] = [
+        bindparam(f"owner_{number}") for number in range(size)
+    ]
+    return select(last_presences.c.owner, last_presences.c.seen, last_presences.c.status).where(
+        last_presences.c.owner.in_(names)
+    )
+
+
+# -- items
+
+_this_item = (
+    items.c.owner == _owner,
+    items.c.space == bindparam("space"),
+    items.c.item == bindparam("item"),
+)
+ITEM: Select[bytes] = select(items.c.value).where(*_this_item)
+ITEMS: Select[str, bytes] = select(items.c.key, items.c.value).where(
+    items.c.owner == _owner, items.c.space == bindparam("space")
+)
+OTHER_ITEMS_USE: Select[int, int] = select(
+    func.count(), func.coalesce(func.sum(items.c.size), 0)
+).where(
+    items.c.owner == _owner,
+    (items.c.space != bindparam("space")) | (items.c.item != bindparam("item")),
+)
+SAVE_ITEM = _add_or_replace(items)
+FORGET_ITEM: Delete = delete(items).where(*_this_item)

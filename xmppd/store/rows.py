@@ -1,0 +1,61 @@
+"""Rows of the database as the values that callers know."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from msgspec import json
+
+from xmppd.store.base import Credentials, RosterData, RosterItem, ScramKeys, SharedGroup
+
+_names = json.Decoder(tuple[str, ...])
+
+RosterRow = tuple[int, str | None, str, str, str, bool, bytes | None, bool]
+KeysRow = tuple[bool, float, str | None, bytes, int, bytes, bytes]
+MemberRow = tuple[str, str, str, str, str | None]
+
+
+def names_to_text(names: Sequence[str]) -> str:
+    """Names of groups as one column holds them."""
+    return json.encode(names).decode()
+
+
+def credentials(account: str, rows: Sequence[KeysRow]) -> Credentials | None:
+    """An account, of one row for each of its keys."""
+    if not rows:
+        return None
+    disabled, locked_until = rows[0][:2]
+    keys = {row[2]: ScramKeys(row[2], *row[3:]) for row in rows if row[2] is not None}
+    return Credentials(account, keys, bool(disabled), locked_until)
+
+
+def roster(rows: Sequence[RosterRow]) -> RosterData:
+    """A roster, of one row for each item; a row without one if only the version is left."""
+    if not rows:
+        return RosterData(0, ())
+    items = [
+        RosterItem(
+            jid, name, _names.decode(groups), subscription, bool(ask), pending, bool(approved)
+        )
+        for _, jid, name, groups, subscription, ask, pending, approved in rows
+        if jid is not None
+    ]
+    items.sort(key=attrgetter("jid"))
+    return RosterData(rows[0][0], tuple(items))
+
+
+def shared_groups(rows: Iterable[MemberRow]) -> list[SharedGroup]:
+    """Groups, of one row for each member; a row without one if there is nobody in it."""
+    return [
+        SharedGroup(
+            name,
+            display_name,
+            tuple(row[4] for row in members if row[4] is not None),
+            visible_to,
+            _names.decode(groups),
+        )
+        for (name, display_name, visible_to, groups), members in groupby(rows, lambda row: row[:4])
+    ]
+
+
+__all__ = ["credentials", "names_to_text", "roster", "shared_groups"]
