@@ -1,0 +1,1 @@
+"""The wire: bytes in, elements out, and the way back."""
