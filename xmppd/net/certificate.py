@@ -1,0 +1,213 @@
+"""Certificates: read with their key, made for a trial run, and asked whom they speak for."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import idna
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+PrivateKey = (
+    ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+    | rsa.RSAPrivateKey
+)
+
+XMPP_ADDR = ObjectIdentifier("1.3.6.1.5.5.7.8.5")
+"""id-on-xmppAddr, :rfc:`6120#section-13.7.1.4`."""
+
+_UTF8_STRING = 0x0C
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate, what leads from it to its root, and its private key."""
+
+    certificate: x509.Certificate
+    intermediates: tuple[x509.Certificate, ...]
+    key: PrivateKey
+
+
+@dataclass(frozen=True)
+class CertifiedAddresses:
+    """Whom a certificate speaks for."""
+
+    xmpp_addresses: tuple[str, ...]
+    dns_names: tuple[str, ...]
+
+
+def load_identity(chain_file: Path, key_file: Path) -> Identity:
+    """Read a certificate with its chain, and its key.
+
+    Raises:
+        ValueError: One sentence: which file, what is wrong with it, what to do.
+    """
+    certificate, *intermediates = _load_chain(chain_file)
+    key = _load_key(key_file)
+    if _public_bytes(certificate.public_key()) != _public_bytes(key.public_key()):
+        raise ValueError(
+            f"{key_file} is not the key of the first certificate in {chain_file}: "
+            "give the key that certificate was made for"
+        )
+    return Identity(certificate, tuple(intermediates), key)
+
+
+def make_self_signed(domain: str, chain_file: Path, key_file: Path, *, days: int = 365) -> None:
+    """Write a new P-256 key and a certificate for the domain that only we have signed.
+
+    Raises:
+        FileExistsError: There is a key file; it is not overwritten.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with open(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(pem)
+    certificate = _self_signed(domain, key, days)
+    chain_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def xmpp_addresses(certificate: x509.Certificate) -> CertifiedAddresses:
+    """Whom a certificate names, for SASL EXTERNAL (:xep:`0178`).
+
+    Names that are not well-formed are left out: they name nobody.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return CertifiedAddresses((), ())
+    others = names.get_values_for_type(x509.OtherName)
+    texts = (_utf8_string(other.value) for other in others if other.type_id == XMPP_ADDR)
+    return CertifiedAddresses(
+        tuple(text for text in texts if text),
+        tuple(names.get_values_for_type(x509.DNSName)),
+    )
+
+
+def ascii_domain(domain: str) -> str:
+    """A domain as certificates and SNI spell it: lower-case A-labels.
+
+    Raises:
+        ValueError: It cannot be a domain name.
+    """
+    return domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file an administrator has named.
+
+    Raises:
+        ValueError: One sentence: which file, what is wrong with it, what to do.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}): "
+            "it must exist and be readable for the user xmppd runs as"
+        ) from error
+
+
+def _load_chain(path: Path) -> list[x509.Certificate]:
+    pem = read_file(path)
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} holds no certificate in PEM: "
+            "give the file with the certificate and its chain, such as fullchain.pem"
+        ) from error
+    _check_dates(path, chain[0])
+    return chain
+
+
+def _check_dates(path: Path, certificate: x509.Certificate) -> None:
+    now = datetime.now(UTC)
+    if certificate.not_valid_after_utc < now:
+        raise ValueError(
+            f"{path} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: renew the certificate"
+        )
+    if certificate.not_valid_before_utc > now:
+        raise ValueError(
+            f"{path} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: "
+            "check the clock of this machine"
+        )
+
+
+def _load_key(path: Path) -> PrivateKey:
+    pem = read_file(path)
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except TypeError as error:
+        raise ValueError(
+            f"{path} is encrypted: write it without its password, with openssl pkey -in … -out …"
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{path} holds no private key in PEM: give the file with the key, such as privkey.pem"
+        ) from error
+    if not isinstance(key, PrivateKey):
+        raise ValueError(f"{path} is no key for TLS: use one for ECDSA, RSA or Ed25519")
+    return key
+
+
+def _public_bytes(key: CertificatePublicKeyTypes) -> bytes:
+    return key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def _self_signed(domain: str, key: ec.EllipticCurvePrivateKey, days: int) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[:64])])
+    text = domain.encode()
+    names = [
+        x509.DNSName(ascii_domain(domain)),
+        x509.OtherName(XMPP_ADDR, _der_string(text)),
+    ]
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _der_string(text: bytes) -> bytes:
+    """A DER UTF8String."""
+    length = len(text)
+    if length < 0x80:
+        return bytes([_UTF8_STRING, length]) + text
+    octets = length.to_bytes((length.bit_length() + 7) // 8)
+    return bytes([_UTF8_STRING, 0x80 | len(octets)]) + octets + text
+
+
+def _utf8_string(der: bytes) -> str | None:
+    """The text of one DER UTF8String; None if it is anything else, or not whole."""
+    if len(der) < 2 or der[0] != _UTF8_STRING:
+        return None
+    start, length = 2, der[1]
+    if length & 0x80:
+        start += length & 0x7F
+        length = int.from_bytes(der[2:start])
+    if len(der) != start + length:
+        return None
+    try:
+        return der[start:].decode()
+    except UnicodeDecodeError:
+        return None

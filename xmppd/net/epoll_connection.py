@@ -1,0 +1,455 @@
+"""A client's connection in the hub, in the clear."""
+
+import errno
+import select
+import socket
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProducer,
+    IProtocol,
+    IPushProducer,
+    ISystemHandle,
+    ITCPTransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from xmppd.net.epoll_hub import Hub
+
+_log = Logger()
+
+IN = select.EPOLLIN
+OUT = select.EPOLLOUT
+GONE = select.EPOLLERR | select.EPOLLHUP
+
+READ_BYTES = 65_536
+JOINED_BYTES = 65_536
+"""Writes of one turn are joined up to here; then they leave, turn or no turn."""
+
+PRODUCER_BYTES = 65_536
+"""More than this queued pauses a streaming producer."""
+
+PARKED_S = 60.0
+"""How long a connection whose peer is gone may stay paused before it is given up."""
+
+_TRY_AGAIN = (errno.EAGAIN, errno.ENOBUFS, errno.EINTR)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one connection may take of us.
+
+    Attributes:
+        max_queued_bytes: Unsent bytes at which a slow reader is dropped.
+        close_timeout_s: How long the last bytes may take to leave once we close.
+    """
+
+    max_queued_bytes: int = 8_388_608
+    close_timeout_s: float = 5.0
+
+
+def address(sockname: tuple[str, int] | tuple[str, int, int, int]) -> IPv4Address | IPv6Address:
+    """What the socket module calls an address, in Twisted's words."""
+    if len(sockname) == 2:
+        return IPv4Address("TCP", *sockname)
+    return IPv6Address("TCP", *sockname)
+
+
+@implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle)
+class Connection:
+    """A transport as Twisted's TCP server transport is, with these differences:
+
+    - Writes are joined and leave at the end of the turn; with a producer, at once.
+    - A write after :meth:`loseConnection` is dropped.
+    - An exception in a protocol's callback closes the connection and is the reason given.
+    - ``connectionLost`` is never called from inside another call, and exactly once.
+    - A slow reader and a peer that does not let us close are dropped (:class:`Limits`).
+    """
+
+    __slots__ = (
+        "_close_write_wanted",
+        "_joined",
+        "_joined_bytes",
+        "_limits",
+        "_mute",
+        "_out",
+        "_peer",
+        "_producer",
+        "_producer_paused",
+        "_reason",
+        "_sock",
+        "_streaming",
+        "_timer",
+        "_write_closed",
+        "connected",
+        "disconnecting",
+        "fd",
+        "hub",
+        "mask",
+        "protocol",
+    )
+
+    def __init__(
+        self,
+        hub: Hub,
+        sock: socket.socket,
+        peer: IPv4Address | IPv6Address,
+        protocol: IProtocol,
+        limits: Limits,
+    ) -> None:
+        self.hub = hub
+        self.fd = sock.fileno()
+        self.mask = IN
+        self.protocol = protocol
+        self.connected = True
+        self.disconnecting = False
+        self._sock = sock
+        self._peer = peer
+        self._limits = limits
+        self._joined: list[bytes] | None = None  # None: the hub does not know of writes to flush
+        self._joined_bytes = 0
+        self._out: bytes | bytearray = b""  # what the kernel would not take yet
+        self._mute = False  # nothing may be written any more
+        self._close_write_wanted = False
+        self._write_closed = False
+        self._producer: IPushProducer | None = None
+        self._streaming = False
+        self._producer_paused = False
+        self._reason: Failure | None = None
+        self._timer: IDelayedCall | None = None
+        hub.add(self)
+
+    @property
+    def disconnected(self) -> bool:
+        """Whether the connection is over."""
+        return not self.connected
+
+    # Called by the hub.
+
+    def serve(self, event: int) -> None:
+        mask = self.mask
+        if event == IN and mask & IN:
+            self._readable()
+        elif self.connected:
+            self._serve_rarer(event, mask)
+
+    def flush(self) -> None:
+        joined, self._joined = self._joined, None
+        self._joined_bytes = 0
+        if joined:
+            self._send(b"".join(joined))
+        if not self._out and self._mute and self.connected:
+            self._drained()
+
+    def crash(self) -> None:
+        reason = Failure()
+        _log.failure("protocol of {peer} failed", reason, peer=self._peer)
+        self.lose(reason)
+
+    def lose(self, reason: Failure) -> None:
+        if not self.connected:
+            return
+        self.connected = False
+        self._mute = True
+        self.mask = 0
+        self._out = b""
+        if self._joined:
+            self._joined.clear()
+        self._reason = reason
+        self._stop_timer()
+        self.hub.remove(self)
+
+    def bury(self) -> None:
+        self._close_socket()
+        protocol, producer = self.protocol, self._producer
+        reason = self._reason or Failure(ConnectionDone())
+        del self.protocol
+        self._producer = None
+        try:
+            if producer is not None:
+                producer.stopProducing()
+        finally:
+            protocol.connectionLost(reason)
+
+    # Reading.
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except OSError as error:
+            if error.errno not in _TRY_AGAIN:
+                self.lose(self._reason or Failure(ConnectionLost(str(error))))
+            return
+        if data:
+            self.protocol.dataReceived(data)
+        else:
+            self._end_of_input()
+
+    def _serve_rarer(self, event: int, mask: int) -> None:
+        """Anything but plain input: output, errors, hang-ups, and what comes while paused."""
+        if not mask and event & GONE:
+            self._park()
+        if mask & IN and event & ~OUT:
+            self._readable()  # Errors too: the last words come first, then the error.
+        if self.mask & OUT and event & (OUT | GONE):
+            self._writable()
+            if event & GONE and self.mask == OUT == mask:
+                self.lose(self._reason or Failure(ConnectionLost("hung up")))
+
+    def _park(self) -> None:
+        """The peer of a paused connection is gone: its last words are kept, but not for ever."""
+        self.hub.park(self)
+        self._start_timer(PARKED_S, ConnectionLost("the peer went away while we were paused"))
+
+    def _end_of_input(self) -> None:
+        if self._joined:
+            self._send_joined()  # The replies to what was read in this turn.
+        halves = IHalfCloseableProtocol(self.protocol, None)
+        if self._reason is None and halves is not None:
+            self._watch(self.mask & ~IN)
+            halves.readConnectionLost()
+        else:
+            self._say_goodbye()
+            self.lose(self._reason or Failure(ConnectionDone()))
+
+    def _watch(self, mask: int) -> None:
+        if mask != self.mask and self.connected:
+            if self.mask == 0 and not self.disconnecting:
+                self._stop_timer()  # It was parked, perhaps.
+            self.hub.watch(self, mask)
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        if data.__class__ is not bytes:
+            data = bytes(memoryview(data))  # A copy of what may change; TypeError for a str.
+        if self._mute or not data:
+            return
+        if self._producer is not None:
+            self._send(data)  # Joined, it would press back too late.
+            return
+        if self._joined is None:
+            self._joined = []
+            self.hub.flush_later(self)
+        self._joined.append(data)
+        self._joined_bytes += len(data)
+        if self._joined_bytes >= JOINED_BYTES:
+            self._send_joined()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def _send_joined(self) -> None:
+        if self._joined:
+            data = b"".join(self._joined)
+            self._joined.clear()
+            self._joined_bytes = 0
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if not self._queue_what_is_left(data):
+            return
+        if len(self._out) > self._limits.max_queued_bytes:
+            self.lose(
+                Failure(ConnectionAborted(f"reads too slowly: {len(self._out)} bytes queued"))
+            )
+            return
+        self._watch_output()
+        producer = self._producer if self._streaming else None
+        if producer is not None and not self._producer_paused and len(self._out) > PRODUCER_BYTES:
+            self._producer_paused = True
+            producer.pauseProducing()
+
+    def _queue_what_is_left(self, data: bytes) -> bool:
+        """Send what can be sent now and queue the rest; whether there is a rest."""
+        if self._out:
+            self._out += data  # A bytearray, always, when it is not empty.
+            return True
+        sent = self._push(data) if self._may_push() else 0
+        if sent < 0 or sent == len(data):
+            return False
+        self._out = bytearray(data[sent:])
+        return True
+
+    def _may_push(self) -> bool:
+        """A pull producer is asked only when its last piece has left, so that one waits."""
+        return self._producer is None or self._streaming
+
+    def _watch_output(self) -> None:
+        self._watch(self.mask | OUT)
+
+    def _push(self, data: bytes | bytearray) -> int:
+        """Hand bytes to the kernel: how many it took, or -1 when it never will again."""
+        try:
+            return self._sock.send(data)
+        except OSError as error:
+            return 0 if error.errno in _TRY_AGAIN else self._broken(ConnectionLost(str(error)))
+
+    def _broken(self, error: Exception) -> int:
+        """Nothing can be sent any more; the peer's last words are still read, if we read at all."""
+        self._out = b""
+        self._mute = True
+        self._reason = Failure(error)
+        if self.mask & IN:
+            self._watch(IN)
+        else:
+            self.lose(self._reason)
+        return -1
+
+    def _writable(self) -> None:
+        if self._out:
+            sent = self._push(self._out)
+            if sent < 0:
+                return
+            del self._out[:sent]  # type: ignore[union-attr]  # bytearray when not empty
+        if not self._out:
+            self._drained()
+
+    def _drained(self) -> None:
+        """Nothing is queued: now for what was waiting for that."""
+        self._out = b""
+        producer = self._producer
+        pulls = producer is not None and not self._streaming
+        self._watch(self.mask | OUT if pulls else self.mask & ~OUT)
+        if producer is None:
+            if self.connected:
+                self._finish()
+        elif pulls or self._producer_paused:
+            self._producer_paused = False
+            producer.resumeProducing()
+
+    def _finish(self) -> None:
+        """All that was written has left: close as far as was asked for."""
+        if self.disconnecting:
+            self._say_goodbye()
+            self.lose(self._reason or Failure(ConnectionDone()))
+        elif self._close_write_wanted and not self._write_closed:
+            self._write_closed = True
+            self._say_goodbye()
+            halves = IHalfCloseableProtocol(self.protocol, None)
+            if halves is not None:
+                halves.writeConnectionLost()
+
+    # Closing.
+
+    def loseConnection(self) -> None:
+        if self.connected and not self.disconnecting:
+            self._start_closing()
+            if self._producer is None:
+                self._finish_soon()
+
+    def loseWriteConnection(self) -> None:
+        if self.connected and not self._close_write_wanted:
+            self._close_write_wanted = True
+            self._finish_soon()
+
+    def abortConnection(self) -> None:
+        self.lose(Failure(ConnectionAborted()))
+
+    def _start_closing(self) -> None:
+        self.disconnecting = True
+        self._watch(self.mask & ~IN)
+        self._start_timer(
+            self._limits.close_timeout_s,
+            ConnectionAborted("the peer did not take our last bytes in time"),
+        )
+
+    def _finish_soon(self) -> None:
+        """Close when all has left: at the end of this turn, in one of its own, or when drained."""
+        self._mute = True
+        if self._joined is None and not self._out:
+            self._joined = []
+            self.hub.flush_later(self)
+
+    def _start_timer(self, delay_s: float, error: Exception) -> None:
+        self._stop_timer()
+        self._timer = self.hub.reactor.callLater(delay_s, self._timed_out, error)
+
+    def _timed_out(self, error: Exception) -> None:
+        self._timer = None
+        self.lose(Failure(error))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _say_goodbye(self) -> None:
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def _close_socket(self) -> None:
+        with suppress(OSError):
+            if self._reason is not None and self._reason.check(ConnectionAborted):
+                linger = struct.pack("ii", 1, 0)  # Close with a reset.
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            else:
+                self._sock.shutdown(socket.SHUT_RDWR)  # A forked child may hold it as well.
+        self._sock.close()
+
+    # Producers, ours and we.
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        if self._producer is not None:
+            raise RuntimeError(f"there is a producer already: {self._producer!r}")
+        if not self.connected:
+            producer.stopProducing()
+            return
+        self._send_joined()
+        self._producer = cast(IPushProducer, producer)  # A pull producer is never told to pause.
+        self._streaming = streaming
+        self._producer_paused = False
+        if not streaming:
+            self._watch(self.mask | OUT)
+            self._producer.resumeProducing()
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+        self._streaming = False
+        self._producer_paused = False
+        if self.connected and (self.disconnecting or self._close_write_wanted):
+            self._finish_soon()
+
+    def pauseProducing(self) -> None:
+        self._watch(self.mask & ~IN)
+
+    def resumeProducing(self) -> None:
+        if not self.disconnecting:
+            self._watch(self.mask | IN)
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
+    # Facts.
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        return self._peer
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        return address(self._sock.getsockname())
+
+    def getHandle(self) -> object:
+        return self._sock
+
+    def getTcpNoDelay(self) -> bool:
+        return bool(self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, bool(enabled))
+
+    def getTcpKeepAlive(self) -> bool:
+        return bool(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, bool(enabled))

@@ -1,0 +1,62 @@
+"""The ``epoll:`` server endpoint: many clients, one descriptor of the reactor. Linux only."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from zope.interface import implementer
+
+from xmppd.net.epoll_connection import Limits
+from xmppd.net.epoll_hub import Reactor
+from xmppd.net.epoll_port import Port
+
+
+@implementer(IStreamServerEndpoint)
+@dataclass(frozen=True)
+class EPollServerEndpoint:
+    """Listens with sockets of our own; for a protocol it is as good as ``tcp:``.
+
+    Attributes:
+        reactor: Any reactor that watches descriptors and keeps time.
+        port: 0 for any that is free.
+        interface: An IPv4 or IPv6 address to bind to; empty for all of IPv4.
+        backlog: How many clients the kernel lets wait to be accepted.
+        limits: What one connection may take of us.
+    """
+
+    reactor: Reactor
+    port: int
+    interface: str = ""
+    backlog: int = 1000
+    limits: Limits = field(default_factory=Limits)
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        return execute(self._listen, protocolFactory)
+
+    def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        port = Port(self.reactor, self.interface, self.port, self.backlog, self.limits, factory)
+        port.startListening()
+        return port
+
+
+def endpoint_from_strings(
+    reactor: object,
+    port: str,
+    interface: str = "",
+    backlog: str = "1000",
+    max_queued_bytes: str = str(Limits.max_queued_bytes),
+    close_timeout_s: str = str(Limits.close_timeout_s),
+) -> EPollServerEndpoint:
+    """The endpoint for ``epoll:5222:interface=127.0.0.1:backlog=1000``.
+
+    Raises:
+        ValueError: A number is none.
+    """
+    return EPollServerEndpoint(
+        cast(Reactor, reactor),
+        int(port),
+        interface,
+        int(backlog),
+        Limits(int(max_queued_bytes), float(close_timeout_s)),
+    )

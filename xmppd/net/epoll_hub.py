@@ -1,0 +1,243 @@
+"""The inner epoll: many sockets behind one readable descriptor of whatever reactor runs.
+
+A *turn* is one call of :meth:`Hub.doRead`: sockets that are ready are served in a row, then what
+was written to each connection leaves in one send, then connections that ended are told so. Nothing
+else of Twisted is needed or replaced: timers, threads and all other sockets stay with the reactor.
+"""
+
+import os
+import select
+from collections.abc import Callable
+from time import monotonic
+from typing import ClassVar, Protocol
+from weakref import WeakKeyDictionary
+
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+_log = Logger()
+
+TURN_S = 0.010
+"""Seconds a turn may serve; who is left comes first in the next one, and timers get their say."""
+
+MAX_EVENTS = 256
+MAX_ACCEPTS = 16
+MAX_HANDSHAKE_STEPS = 10
+"""A handshake step is some 0.5 ms of arithmetic: ten of them are half a turn."""
+
+
+class Reactor(Protocol):
+    """What the hub asks of a reactor: IReactorFDSet and IReactorTime, of each the part used."""
+
+    def addReader(self, reader: IReadDescriptor) -> None: ...
+
+    def removeReader(self, reader: IReadDescriptor) -> None: ...
+
+    def callLater(
+        self, delay: float, callable: Callable[..., object], *args: object
+    ) -> IDelayedCall: ...
+
+
+class Descriptor(Protocol):
+    """What lives in the hub: a connection or a listening port."""
+
+    fd: int
+    mask: int
+
+    def serve(self, event: int) -> None:
+        """Do what the event asks for; a descriptor that was closed meanwhile does nothing."""
+
+    def flush(self) -> None:
+        """Send what was written during this turn."""
+
+    def crash(self) -> None:
+        """Something raised while this descriptor was served: log it, end this one only."""
+
+    def lose(self, reason: Failure) -> None:
+        """Leave the hub; the rest happens in bury."""
+
+    def bury(self) -> None:
+        """The turn is over: close the socket and tell the owner."""
+
+
+@implementer(IReadDescriptor)
+class Hub:
+    """One epoll of our own, registered with the reactor as one reader.
+
+    It appears with the first socket and goes with the last, so it is made after twistd has forked.
+    Nothing a protocol raises may leave :meth:`doRead`: the reactor would drop the hub, and with it
+    every client.
+    """
+
+    _hubs: ClassVar[WeakKeyDictionary[Reactor, "Hub"]] = WeakKeyDictionary()
+
+    def __init__(self, reactor: Reactor) -> None:
+        self.reactor = reactor
+        self.accepts_left = MAX_ACCEPTS
+        self.handshake_steps_left = MAX_HANDSHAKE_STEPS
+        self._pid = os.getpid()
+        self._epoll = select.epoll()
+        self._in_turn = False
+        self._turn_to_come: IDelayedCall | None = None
+        self._descriptors: dict[int, Descriptor] = {}
+        self._parked: set[Descriptor] = set()
+        self._ready: dict[Descriptor, int] = {}
+        self._written: list[Descriptor] = []
+        self._dead: list[Descriptor] = []
+        reactor.addReader(self)
+
+    @classmethod
+    def of(cls, reactor: Reactor) -> "Hub":
+        """The hub of this reactor in this process: an epoll must not be shared across fork()."""
+        hub = cls._hubs.get(reactor)
+        if hub is None or hub._pid != os.getpid():
+            hub = cls._hubs[reactor] = cls(reactor)
+        return hub
+
+    @classmethod
+    def exists(cls, reactor: Reactor) -> bool:
+        """Whether any socket lives in a hub of this reactor."""
+        return reactor in cls._hubs
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        return "epoll"
+
+    def add(self, descriptor: Descriptor) -> None:
+        """Watch a new descriptor for what its mask says."""
+        self._epoll.register(descriptor.fd, descriptor.mask)
+        self._descriptors[descriptor.fd] = descriptor
+
+    def watch(self, descriptor: Descriptor, mask: int) -> None:
+        """Watch for other events from now on."""
+        descriptor.mask = mask
+        if descriptor in self._parked:
+            self._parked.discard(descriptor)
+            self._epoll.register(descriptor.fd, mask)
+        else:
+            self._epoll.modify(descriptor.fd, mask)
+
+    def park(self, descriptor: Descriptor) -> None:
+        """Watch for nothing until the next :meth:`watch`.
+
+        A mask of 0 is not enough: errors and hang-ups cannot be masked and would be reported for
+        ever.
+        """
+        self._parked.add(descriptor)
+        self._epoll.unregister(descriptor.fd)
+
+    def remove(self, descriptor: Descriptor) -> None:
+        """Take the descriptor out at once, and have it buried when the turn ends.
+
+        At once, since a copy of it in a child process would keep it in the epoll for good. Its
+        number stays taken until the turn ends, so that no event of this turn can reach another
+        socket under the same number.
+        """
+        del self._descriptors[descriptor.fd]
+        if descriptor in self._parked:
+            self._parked.discard(descriptor)
+        else:
+            self._epoll.unregister(descriptor.fd)
+        self._dead.append(descriptor)
+        self._take_turn_soon()
+
+    def flush_later(self, descriptor: Descriptor) -> None:
+        """Have it flushed when the turn ends, or in a turn of its own."""
+        self._written.append(descriptor)
+        self._take_turn_soon()
+
+    def serve_later(self, descriptor: Descriptor, event: int) -> None:
+        """Serve it in the next turn: there is something to do that the epoll cannot know of."""
+        self._ready[descriptor] = self._ready.get(descriptor, 0) | event
+        self._take_turn_soon()
+
+    def doRead(self) -> None:
+        if self._in_turn or self._epoll.closed:
+            return  # A handler iterates the reactor; turns do not nest.
+        if self._turn_to_come is not None:
+            if self._turn_to_come.active():
+                self._turn_to_come.cancel()
+            self._turn_to_come = None
+        self._in_turn = True
+        try:
+            self._serve()
+        finally:
+            self._end_turn()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor stops: last words leave, then everybody is told."""
+        self._end_turn()
+        for descriptor in list(self._descriptors.values()):
+            descriptor.lose(reason)
+        self._end_turn()
+
+    def _take_turn_soon(self) -> None:
+        if not self._in_turn and self._turn_to_come is None:
+            self._turn_to_come = self.reactor.callLater(0, self.doRead)
+
+    def _serve(self) -> None:
+        deadline = monotonic() + TURN_S
+        self.accepts_left = MAX_ACCEPTS
+        self.handshake_steps_left = MAX_HANDSHAKE_STEPS
+        queue = iter(self._take_ready().items())
+        for descriptor, event in queue:
+            try:
+                descriptor.serve(event)
+            except BaseException:  # The door of the wire: a SystemExit ends one client, not all.
+                descriptor.crash()
+            if monotonic() > deadline:
+                self._ready = dict(queue) | self._ready
+                return
+
+    def _take_ready(self) -> dict[Descriptor, int]:
+        """Who waits: first those left over, in their order, then those the kernel names now."""
+        ready, self._ready = self._ready, {}
+        for fd, event in self._epoll.poll(0, MAX_EVENTS):
+            descriptor = self._descriptors[fd]
+            ready[descriptor] = ready.get(descriptor, 0) | event
+        return ready
+
+    def _end_turn(self) -> None:
+        """Written bytes leave, then the dead are told; either may cause more of the other."""
+        self._in_turn = True
+        try:
+            while self._written or self._dead:
+                self._flush_written()
+                self._bury_dead()
+        finally:
+            self._in_turn = False
+        if not self._descriptors:
+            self._close()
+        elif self._ready:
+            self._take_turn_soon()
+
+    def _flush_written(self) -> None:
+        written, self._written = self._written, []
+        for descriptor in written:
+            try:
+                descriptor.flush()
+            except BaseException:  # A producer's, called because there is room again.
+                descriptor.crash()
+
+    def _bury_dead(self) -> None:
+        dead, self._dead = self._dead, []
+        for descriptor in dead:
+            try:
+                descriptor.bury()
+            except BaseException:  # connectionLost's, or a factory's doStop.
+                _log.failure("connectionLost failed")
+
+    def _close(self) -> None:
+        if self._hubs.get(self.reactor) is self:
+            del self._hubs[self.reactor]
+        if self._turn_to_come is not None:
+            if self._turn_to_come.active():
+                self._turn_to_come.cancel()
+            self._turn_to_come = None
+        if not self._epoll.closed:
+            self.reactor.removeReader(self)
+            self._epoll.close()

@@ -1,0 +1,179 @@
+"""A listening socket in the hub."""
+
+import errno
+import select
+import socket
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from xmppd.net.epoll_connection import Limits, address
+from xmppd.net.epoll_hub import Hub, Reactor
+from xmppd.net.epoll_tls import ClearConnection
+
+_log = Logger()
+
+RETRY_ACCEPT_S = 0.5
+"""How long the backlog waits when there is no descriptor or memory for one more client."""
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@implementer(IListeningPort)
+class Port:
+    """Accepts clients, at most ``MAX_ACCEPTS`` a turn for all ports together."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        interface: str,
+        port: int,
+        backlog: int,
+        limits: Limits,
+        factory: IProtocolFactory,
+    ) -> None:
+        self.fd = -1
+        self.mask = 0
+        self._reactor = reactor
+        self._interface = interface
+        self._port = port
+        self._backlog = backlog
+        self._limits = limits
+        self._factory = factory
+        self._listening = False
+        self._stopped: Deferred[None] | None = None
+        self._retry: IDelayedCall | None = None
+
+    def startListening(self) -> None:
+        """Bind and listen.
+
+        Raises:
+            CannotListenError: The address is taken, not ours, or not an address.
+        """
+        try:
+            self._sock = self._bind()
+        except OSError as error:
+            raise CannotListenError(self._interface, self._port, error) from error
+        self._factory.doStart()
+        self._listening = True
+        self.fd = self._sock.fileno()
+        self.mask = select.EPOLLIN
+        self._hub = Hub.of(self._reactor)
+        self._hub.add(self)
+
+    def stopListening(self) -> Deferred[None]:
+        if self._listening:
+            self._stopped = Deferred()
+            self._leave()
+        return self._stopped or succeed(None)
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        return address(self._sock.getsockname())
+
+    # Called by the hub.
+
+    def serve(self, event: int) -> None:
+        while self._listening and self.mask:
+            if not self._hub.accepts_left:
+                self._hub.serve_later(self, event)
+                return
+            self._hub.accepts_left -= 1
+            if not self._accept():
+                return
+
+    def flush(self) -> None:
+        """A port writes nothing."""
+
+    def crash(self) -> None:
+        _log.failure("accepting failed on {where}", where=self._where())
+
+    def lose(self, reason: Failure) -> None:
+        self._leave()
+
+    def bury(self) -> None:
+        self._sock.close()
+        try:
+            self._factory.doStop()
+        finally:
+            if self._stopped is not None:
+                self._stopped.callback(None)
+
+    def _bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._interface else socket.AF_INET
+        flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
+        (_, _, _, _, sockname), *_ = socket.getaddrinfo(
+            self._interface or None, self._port, family, socket.SOCK_STREAM, 0, flags
+        )
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(sockname)
+            sock.listen(self._backlog)
+            sock.setblocking(False)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _accept(self) -> bool:
+        """Take one client from the backlog; whether there may be another."""
+        try:
+            sock, sockname = self._sock.accept()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._rest(error)
+            return False  # Nobody there, or one who has already gone.
+        peer = address(sockname)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            protocol = self._factory.buildProtocol(peer)
+        except BaseException:  # The factory's; the client is turned away, the port lives.
+            _log.failure("no protocol for {peer}", peer=peer)
+            protocol = None
+        if protocol is None:
+            sock.close()
+        else:
+            self._connect(sock, peer, protocol)
+        return True
+
+    def _connect(
+        self, sock: socket.socket, peer: IPv4Address | IPv6Address, protocol: IProtocol
+    ) -> None:
+        connection = ClearConnection(self._hub, sock, peer, protocol, self._limits)
+        try:
+            protocol.makeConnection(connection)
+        except BaseException:  # connectionMade's.
+            connection.crash()
+
+    def _rest(self, error: OSError) -> None:
+        """Clients wait in the backlog; level-triggered, it would call us without end."""
+        _log.error("cannot accept on {where}: {error}", where=self._where(), error=error)
+        self._hub.watch(self, 0)
+        self._retry = self._reactor.callLater(RETRY_ACCEPT_S, self._accept_again)
+
+    def _accept_again(self) -> None:
+        self._retry = None
+        self._hub.watch(self, select.EPOLLIN)
+
+    def _leave(self) -> None:
+        if not self._listening:
+            return
+        self._listening = False
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._hub.remove(self)
+
+    def _where(self) -> str:
+        return f"{self._interface or '*'}:{self._port}"

@@ -1,0 +1,350 @@
+"""TLS: contexts for our domains, and what an established connection says about itself.
+
+The one door to OpenSSL's contexts. A connection's own facts are read from any transport under TLS,
+Twisted's or ours: both hand out OpenSSL's connection with ``getHandle()``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from weakref import WeakKeyDictionary, WeakSet
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from OpenSSL import SSL
+from OpenSSL.crypto import X509
+from twisted.internet.interfaces import IOpenSSLContextFactory, ISystemHandle
+from zope.interface import implementer
+
+from xmppd.net.certificate import Identity, ascii_domain, load_identity, read_file
+
+Kind = Literal["client", "server"]
+
+_ALPN: dict[Kind, bytes] = {"client": b"xmpp-client", "server": b"xmpp-server"}
+"""Protocol names of :xep:`0368`."""
+
+_MINIMUM = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+
+_OPTIONS = (
+    SSL.OP_NO_SSLv3
+    | SSL.OP_NO_TLSv1
+    | SSL.OP_NO_TLSv1_1
+    | SSL.OP_NO_COMPRESSION
+    | SSL.OP_NO_RENEGOTIATION
+    | SSL.OP_NO_TICKET
+    | SSL.OP_CIPHER_SERVER_PREFERENCE
+)
+"""No tickets: a session is never resumed, so every connection shows its certificate anew."""
+
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""What :rfc:`9325#section-4.2` recommends for TLS 1.2; TLS 1.3 has no bad ones."""
+
+_INVALID_PURPOSE = 26
+"""X509_V_ERR_INVALID_PURPOSE."""
+
+_UNSPECIFIED = 1
+"""X509_V_ERR_UNSPECIFIED: nobody has verified it."""
+
+_verification_errors: WeakKeyDictionary[SSL.Connection, int] = WeakKeyDictionary()
+_alpn_refusals: WeakSet[SSL.Connection] = WeakSet()
+
+
+@dataclass(frozen=True)
+class DomainCertificate:
+    """Where a domain's certificate is.
+
+    Attributes:
+        domain: As in a JID.
+        chain_file: PEM: the domain's certificate first, then what leads to its root.
+        key_file: PEM, not encrypted.
+    """
+
+    domain: str
+    chain_file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True)
+class TLSSettings:
+    """What an administrator decides.
+
+    Attributes:
+        domains: The first one answers clients that name none of them.
+        minimum_version: The oldest version spoken.
+        ciphers: OpenSSL names between colons, those of TLS 1.3 (TLS_…) among them; empty for ours.
+        client_ca: PEM: who signs certificates of clients. They are asked for one if there is any.
+    """
+
+    domains: tuple[DomainCertificate, ...]
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+    ciphers: str = ""
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True)
+class PeerCertificate:
+    """What a peer has shown of itself.
+
+    Attributes:
+        certificate: Its private key is the peer's.
+        verify_error: OpenSSL's X509_V_ERR, 0 for none.
+    """
+
+    certificate: x509.Certificate
+    verify_error: int
+
+    @property
+    def verified(self) -> bool:
+        """Whether somebody we trust has signed it, and it is valid now."""
+        return self.verify_error == 0
+
+
+@implementer(IOpenSSLContextFactory)
+class ContextFactory:
+    """What ``startTLS`` wants, of Twisted's transports and of ours: stays the same over reloads."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self._by_domain: dict[bytes, SSL.Context] = {}
+
+    def getContext(self) -> SSL.Context:
+        """The first domain's context; the client's SNI may choose another."""
+        return next(iter(self._by_domain.values()))
+
+    def use(self, contexts: dict[bytes, SSL.Context]) -> None:
+        """From the next handshake on use these."""
+        self._by_domain = contexts
+
+    def choose_context(self, connection: SSL.Connection) -> None:
+        """OpenSSL asks when a client has named the domain it wants (:rfc:`6066#section-3`)."""
+        context = self._by_domain.get((connection.get_servername() or b"").lower())
+        if context is not None:
+            connection.set_context(context)
+
+    def choose_protocol(
+        self, connection: SSL.Connection, offered: list[bytes]
+    ) -> bytes | SSL._NoOverlappingProtocols:
+        """OpenSSL asks when a client has offered protocols (:rfc:`7301`).
+
+        Another protocol is no reason to fail: over STARTTLS it is clear what will be spoken.
+        """
+        ours = _ALPN[self.kind]
+        if ours in offered:
+            return ours
+        _alpn_refusals.add(connection)
+        return SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+class TLS:
+    """The contexts of all our domains, for each kind of listener."""
+
+    def __init__(self, settings: TLSSettings) -> None:
+        """Read all files once, so that a mistake is told at start.
+
+        Raises:
+            ValueError: One sentence: which file or setting, what is wrong with it, what to do.
+        """
+        self._settings = settings
+        self._identities = _identities(settings)
+        self._factories: dict[Kind, ContextFactory] = {}
+
+    def context_factory(self, kind: Kind) -> ContextFactory:
+        """What to give to ``startTLS``.
+
+        Raises:
+            ValueError: A setting or file that only this kind uses is wrong.
+        """
+        if kind not in self._factories:
+            factory = ContextFactory(kind)
+            factory.use(_contexts(self._settings, self._identities, factory))
+            self._factories[kind] = factory
+        return self._factories[kind]
+
+    def reload(self, settings: TLSSettings | None = None) -> None:
+        """Read the files again; connections from now on use what they hold.
+
+        Args:
+            settings: New ones, or None for those we have.
+
+        Raises:
+            ValueError: As at start; then everything stays as it was.
+        """
+        settings = settings or self._settings
+        identities = _identities(settings)
+        fresh = [
+            (factory, _contexts(settings, identities, factory))
+            for factory in self._factories.values()
+        ]
+        self._settings, self._identities = settings, identities
+        for factory, contexts in fresh:
+            factory.use(contexts)
+
+
+def tls_version(transport: ISystemHandle) -> str | None:
+    """The version spoken, such as ``TLSv1.3``; None in the clear."""
+    connection = _connection(transport)
+    return None if connection is None else connection.get_protocol_version_name()
+
+
+def channel_bindings(transport: ISystemHandle) -> dict[str, bytes]:
+    """What SASL may bind this connection to, by the binding's registered name.
+
+    ``tls-exporter`` (:rfc:`9266`) is there under TLS 1.3 only: below, it is safe only with an
+    extension we cannot see. ``tls-server-end-point`` is :rfc:`5929#section-4`.
+    """
+    connection = _connection(transport)
+    if connection is None:
+        return {}
+    bindings = {}
+    if connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
+        bindings["tls-exporter"] = connection.export_keying_material(
+            b"EXPORTER-Channel-Binding", 32, b""
+        )
+    certificate = connection.get_certificate(as_cryptography=True)
+    end_point = None if certificate is None else _end_point(certificate)
+    if end_point is not None:
+        bindings["tls-server-end-point"] = end_point
+    return bindings
+
+
+def peer_certificate(transport: ISystemHandle) -> PeerCertificate | None:
+    """What the peer has shown, if it has shown anything; look at ``verified``."""
+    connection = _connection(transport)
+    if connection is None:
+        return None
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return None
+    return PeerCertificate(certificate, _verification_errors.get(connection, _UNSPECIFIED))
+
+
+def alpn_refused(transport: ISystemHandle) -> bool:
+    """Whether the client wanted other protocols than XMPP only; direct TLS should then end."""
+    connection = _connection(transport)
+    return connection is not None and connection in _alpn_refusals
+
+
+def _identities(settings: TLSSettings) -> dict[bytes, tuple[DomainCertificate, Identity]]:
+    """By domain, as SNI spells it; the first is the first."""
+    if not settings.domains:
+        raise ValueError("no domain has a certificate: give one, or switch TLS off")
+    return {
+        ascii_domain(files.domain).encode("ascii"): (
+            files,
+            load_identity(files.chain_file, files.key_file),
+        )
+        for files in settings.domains
+    }
+
+
+def _contexts(
+    settings: TLSSettings,
+    identities: dict[bytes, tuple[DomainCertificate, Identity]],
+    factory: ContextFactory,
+) -> dict[bytes, SSL.Context]:
+    contexts = {}
+    for domain, (files, identity) in identities.items():
+        context = _context(settings, factory)
+        _show(context, files, identity)
+        contexts[domain] = context
+    return contexts
+
+
+def _context(settings: TLSSettings, factory: ContextFactory) -> SSL.Context:
+    """All there is to a context but its certificate; once used it cannot be changed."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(_MINIMUM[settings.minimum_version])
+    context.set_options(_OPTIONS)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 10 KB less for an idle connection.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(b"xmppd")
+    context.set_alpn_select_callback(factory.choose_protocol)
+    context.set_tlsext_servername_callback(factory.choose_context)
+    _set_ciphers(context, settings.ciphers)
+    if factory.kind == "server":
+        context.set_default_verify_paths()
+        context.set_verify(SSL.VERIFY_PEER, _note_server_verification)
+    elif settings.client_ca is not None:
+        _trust(context, settings.client_ca)
+        context.set_verify(SSL.VERIFY_PEER, _note_verification)
+    return context
+
+
+def _set_ciphers(context: SSL.Context, ciphers: str) -> None:
+    names = [name for name in ciphers.split(":") if name]
+    suites = ":".join(name for name in names if name.startswith("TLS_"))
+    older = ":".join(name for name in names if not name.startswith("TLS_"))
+    try:
+        context.set_cipher_list((older or _CIPHERS).encode())
+        if suites:
+            context.set_tls13_ciphersuites(suites.encode())
+    except SSL.Error as error:
+        raise ValueError(
+            f"OpenSSL knows no ciphers {ciphers!r}: choose from openssl ciphers -v, or leave it empty"
+        ) from error
+
+
+def _trust(context: SSL.Context, ca_file: Path) -> None:
+    read_file(ca_file)
+    try:
+        context.load_verify_locations(str(ca_file))
+        context.load_client_ca(str(ca_file).encode())
+    except SSL.Error as error:
+        raise ValueError(
+            f"{ca_file} holds no certificate in PEM: give the one that signs your clients'"
+        ) from error
+
+
+def _show(context: SSL.Context, files: DomainCertificate, identity: Identity) -> None:
+    try:
+        context.use_certificate(identity.certificate)
+        for certificate in identity.intermediates:
+            context.add_extra_chain_cert(certificate)
+        context.use_privatekey(identity.key)
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise ValueError(
+            f"{files.chain_file} is refused by OpenSSL ({_reason(error)}): "
+            "use a certificate with a stronger key"
+        ) from error
+
+
+def _reason(error: SSL.Error) -> str:
+    queue = error.args[0] if error.args else ()
+    return ", ".join(reason for _, _, reason in queue) or "no reason given"
+
+
+def _note_verification(
+    connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int
+) -> bool:
+    """Note what OpenSSL thinks of a client's certificate; the handshake goes on in any case."""
+    if not _verification_errors.get(connection):  # The first error tells most.
+        _verification_errors[connection] = error
+    return True
+
+
+def _note_server_verification(
+    connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int
+) -> bool:
+    """The same for another server: its certificate is a server's, and not for clients.
+
+    Public authorities no longer sign certificates for both.
+    """
+    if error == _INVALID_PURPOSE and depth == 0:
+        error = 0
+    return _note_verification(connection, certificate, error, depth, ok)
+
+
+def _connection(transport: ISystemHandle) -> SSL.Connection | None:
+    handle = transport.getHandle()
+    return handle if isinstance(handle, SSL.Connection) else None
+
+
+def _end_point(certificate: x509.Certificate) -> bytes | None:
+    """The certificate's hash, by the hash of its signature; None where there is none (Ed25519)."""
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None:
+        return None
+    if isinstance(algorithm, hashes.MD5 | hashes.SHA1):
+        algorithm = hashes.SHA256()
+    return certificate.fingerprint(algorithm)
