@@ -5,6 +5,7 @@ from twisted.logger import Logger
 
 from xmppd.routing.requests import Requests
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Session
 from xmppd.stanza import IQ, JID, Later, Message, ns
 from xmppd.store.base import OfflineStore
 
@@ -44,6 +45,14 @@ class OfflineMessageFlood:
         session.flooded = True
         return self._flood(session, session.account)
 
+    async def again(self, session: Session) -> None:
+        """A message was stored although this session is there by now: it had come meanwhile."""
+        if isinstance(session, LocalClientSession) and session.flooded:
+            session.flooded = False
+            later = self.start(session)
+            if later is not None:
+                await later
+
     async def _flood(self, session: LocalClientSession, account: JID) -> None:
         self._flooding[account.bare] = session
         waiting = await self.store.offline_messages(account.bare)
@@ -60,15 +69,21 @@ class OfflineMessageFlood:
     def _answered(
         self, answer: IQ | None, session: LocalClientSession, account: JID, ids: list[int]
     ) -> Deferred[None] | None:
-        self._done(session, account)
-        return None if answer is None else Deferred.fromCoroutine(self._forget(account, ids))
+        if answer is None:
+            self._done(session, account)
+            return None
+        return Deferred.fromCoroutine(self._arrived(session, account, ids))
 
     def _done(self, session: LocalClientSession, account: JID) -> None:
         if self._flooding.get(account.bare) is session:
             del self._flooding[account.bare]
 
-    async def _forget(self, account: JID, ids: list[int]) -> None:
+    async def _arrived(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
+        """Forget what has arrived, and look whether more came meanwhile."""
         try:
             await self.store.delete_offline(account.bare, ids)
         except Exception:
             _log.failure("delivered messages of {account} stay stored", account=account)
+            self._done(session, account)
+        else:
+            await self._flood(session, account)

@@ -20,7 +20,8 @@ from zope.interface import implementer
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext, error_element
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_parser import Limits, StreamParser
-from xmppd.net.tls import alpn_refused
+from xmppd.net.certificate import xmpp_addresses
+from xmppd.net.tls import alpn_refused, channel_bindings, peer_certificate
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import Later, StreamCondition, StreamError, ns
 
@@ -117,6 +118,17 @@ class ConnectionHandler(Protocol):
     def address(self) -> str:
         """The peer's IP address; behind a PROXY endpoint, the real one, once it has told."""
         return _host(self.transport.getPeer())
+
+    def channel_bindings(self) -> dict[str, bytes]:
+        """What SASL may bind this connection to, by type; nothing without TLS."""
+        return channel_bindings(self.transport) if self.encrypted else {}
+
+    def certificate_addresses(self) -> tuple[str, ...]:
+        """The addresses that the peer's certificate names, if somebody we trust has signed it."""
+        peer = peer_certificate(self.transport) if self.encrypted else None
+        if peer is None or not peer.verified:
+            return ()
+        return xmpp_addresses(peer.certificate).xmpp_addresses
 
     # -- called by Twisted ----------------------------------------------------------------------
 

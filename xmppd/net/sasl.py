@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
-from xmppd.auth.mechanisms import begin, offered
+from xmppd.auth.mechanisms import offered
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, StreamCondition, StreamError, Tree, escape, ns, qname
@@ -38,7 +38,6 @@ class SASL:
         tls_required: Whether passwords never go in the clear.
         attempts_per_stream: Failures until the stream is closed.
         exchange_of: What a mechanism may know about a stream.
-        wait: Comes back after so many seconds.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class SASL:
         tls_required: bool,
         attempts_per_stream: int,
         exchange_of: Callable[[Negotiation], Exchange],
-        wait: Callable[[float], Awaitable[None]],
     ) -> None:
         self.provider = provider
         self.limiter = limiter
@@ -58,7 +56,6 @@ class SASL:
         self.tls_required = tls_required
         self.attempts_per_stream = attempts_per_stream
         self.exchange_of = exchange_of
-        self.wait = wait
         self._attempts: WeakKeyDictionary[LocalClientSession, Attempt] = WeakKeyDictionary()
 
     def feature(self) -> StreamFeature:
@@ -92,13 +89,14 @@ class SASL:
         """Begin an exchange with the mechanism the client chose."""
         attempt = self._attempts[negotiation.session]
         try:
-            attempt.mechanism = begin(tree.get("mechanism", ""), attempt.exchange, self.provider)
+            name = tree.get("mechanism", "")
+            attempt.mechanism = self.limiter.begin(name, attempt.exchange, self.provider)
             if tree.text is None:
                 negotiation.write(f"<challenge xmlns='{ns.SASL}'/>".encode())
                 return
             await self._step(negotiation, attempt, tree)
         except SASLError as error:
-            await self._failed(negotiation, attempt, error)
+            self._failed(negotiation, attempt, error)
 
     async def response(self, negotiation: Negotiation, tree: Tree) -> None:
         """Go on with it."""
@@ -106,12 +104,12 @@ class SASL:
         try:
             await self._step(negotiation, attempt, tree)
         except SASLError as error:
-            await self._failed(negotiation, attempt, error)
+            self._failed(negotiation, attempt, error)
 
-    async def abort(self, negotiation: Negotiation, tree: Tree) -> None:
+    def abort(self, negotiation: Negotiation, tree: Tree) -> None:
         """The client gave up."""
         attempt = self._attempts[negotiation.session]
-        await self._failed(negotiation, attempt, SASLError("aborted"))
+        self._failed(negotiation, attempt, SASLError("aborted"))
 
     async def _step(self, negotiation: Negotiation, attempt: Attempt, tree: Tree) -> None:
         mechanism = attempt.mechanism
@@ -122,32 +120,22 @@ class SASL:
             text = b64encode(answer)
             negotiation.write(b"<challenge xmlns='%b'>%b</challenge>" % (ns.SASL.encode(), text))
             return
-        await self._proved(negotiation, attempt, mechanism.account, answer)
+        self._proved(negotiation, mechanism.account, answer)
 
-    async def _proved(
-        self, negotiation: Negotiation, attempt: Attempt, account: str, answer: bytes
-    ) -> None:
-        if not await self.provider.may_log_in(account):
-            raise SASLError("not-authorized", account=account)
-        self.limiter.succeeded(account, attempt.exchange.address)
+    def _proved(self, negotiation: Negotiation, account: str, answer: bytes) -> None:
         del self._attempts[negotiation.session]
         negotiation.authenticated(JID.parse(account))
         success = b64encode(answer)
         negotiation.write(b"<success xmlns='%b'>%b</success>" % (ns.SASL.encode(), success))
         negotiation.restart()
 
-    async def _failed(
-        self, negotiation: Negotiation, attempt: Attempt, error: SASLError
-    ) -> None:
+    def _failed(self, negotiation: Negotiation, attempt: Attempt, error: SASLError) -> None:
         attempt.mechanism = None
         attempt.failures += 1
-        address = attempt.exchange.address
         _log.info(
             "{id} {address} failed to log in: {condition}",
-            id=negotiation.session.id, address=address, condition=error.condition,
+            id=negotiation.session.id, address=attempt.exchange.address, condition=error.condition,
         )  # fmt: skip
-        if error.condition == "not-authorized":
-            await self.wait(await self.limiter.failed(error.account, address))
         text = f"<text xml:lang='en'>{escape(error.text)}</text>" if error.text else ""
         negotiation.write(
             f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError, ns
 from xmppd.stanza.xml import local_name, namespace_of
@@ -20,6 +21,7 @@ class OfflineMessageStrategy:
         routing_table: RoutingTable,
         accounts: AccountStore,
         store: OfflineStore,
+        flood: OfflineMessageFlood,
         wall_clock: Callable[[], float],
         *,
         max_messages: int,
@@ -28,6 +30,7 @@ class OfflineMessageStrategy:
         self.routing_table = routing_table
         self.accounts = accounts
         self.store = store
+        self.flood = flood
         self.wall_clock = wall_clock
         self.max_messages = max_messages
         self.max_bytes = max_bytes
@@ -63,6 +66,8 @@ class OfflineMessageStrategy:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE, "too many messages wait for this account already"
             ) from error
+        for session in self.routing_table.available(to.bare):      # came while it was stored
+            await self.flood.again(session)
 
 
 def worth_storing(message: Message) -> bool:

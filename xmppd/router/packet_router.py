@@ -1,7 +1,7 @@
 """The hall: message, presence or iq; and the one place that answers what went wrong."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
 from twisted.logger import Logger
 
@@ -15,6 +15,13 @@ from xmppd.stanza import IQ, Condition, Later, Message, Presence, Stanza, Stanza
 _log = Logger()
 
 
+class Router(Protocol):
+    """The router of one kind of stanza."""
+
+    def route(self, stanza: Any, /) -> Later:
+        """Route a stanza of its kind; raises what the sender should know."""
+
+
 class PacketRouter:
     """Hands each stanza to the router of its kind (PK-1); whatever that raises ends here."""
 
@@ -26,19 +33,13 @@ class PacketRouter:
         routing_table: RoutingTable,
         interceptors: InterceptorManager,
     ) -> None:
-        self.message_router = message_router
-        self.presence_router = presence_router
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Take note of routers that were replaced."""
-        self._routes: dict[type[Stanza], Callable[[Any], Later]] = {
-            Message: self.message_router.route,
-            Presence: self.presence_router.route,
-            IQ: self.iq_router.route,
+        self._routers: dict[type[Stanza], Router] = {
+            Message: message_router,
+            Presence: presence_router,
+            IQ: iq_router,
         }
 
     def route(self, stanza: Stanza) -> Later:
@@ -49,7 +50,7 @@ class PacketRouter:
                 if seen is None:
                     return None
                 stanza = seen
-            later = self._routes[stanza.__class__](stanza)
+            later = self._routers[stanza.__class__].route(stanza)
         except Exception as error:
             return self._failed(stanza, error)
         return None if later is None else self._finish(stanza, later)
