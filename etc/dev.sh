@@ -47,7 +47,10 @@ best_python() {
 
 environment() {
     if ! "$BIN/python" -c '' 2>/dev/null; then
-        best_python >/dev/null || need best_python python3 python3-venv
+        if [ -n "${PYTHON:-}" ] && ! is_new_enough "$PYTHON"; then
+            fail "PYTHON=$PYTHON is not Python 3.11 or later: name another, or none."
+        fi
+        need best_python python3 python3-venv
         python=$(best_python)
         # A venv needs ensurepip, which Debian keeps in a package of its own.
         need "$python -c 'import ensurepip, venv'" python3-venv
@@ -102,7 +105,7 @@ start_postgres() {
     unprivileged "$PG_BIN/pg_ctl" start --wait --silent --pgdata="$WORK/pg/data" \
         --log="$WORK/pg/log" --options="-F -h '' -k $WORK/pg" ||
         { cat "$WORK/pg/log" >&2; fail "PostgreSQL did not start."; }
-    export XMPPD_TEST_POSTGRES="postgresql+psycopg://postgres@/postgres?host=$WORK/pg"
+    export XMPPD_TEST_POSTGRES="postgresql://postgres@/postgres?host=$WORK/pg"
 }
 
 clean_up() {
@@ -207,10 +210,20 @@ coverage() {
     "$BIN/coverage" report
 }
 
+# --- more ---------------------------------------------------------------------------------------
+
+bench() { "$BIN/python" -m bench "$@"; }
+
+fuzz() {
+    workspace
+    "$BIN/python" -m tests.fuzz --temp-directory="$WORK/trial" \
+        $(grep -rl --include='test_*.py' '^from hypothesis' tests)
+}
+
 word=$1
 shift
 case $word in
-    environment | run | check | coverage | docs) "$word" "$@" ;;
+    environment | run | check | coverage | bench | fuzz | docs) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac
