@@ -126,15 +126,15 @@ trial() {
     "$BIN/python" -m twisted.trial --temp-directory="$WORK/trial" "$@"
 }
 
-# From trial's last lines to "passed failed skipped", and each skipped test by name. A run that
-# did not reach its summary (a crash) counts as one failure.
+# From trial's last lines to "passed failed skipped", with each skipped test by name in $WORK/skips.
+# A run that did not reach its summary (a crash) counts as one failure.
 summary() {
-    awk '
+    awk -v skips="$WORK/skips" '
         /^\[SKIPPED\]$/ { section = 1; reason = ""; next }
         /^(===|---)/ { section = 0 }
         section == 1 && /^$/ { section = 2; next }
         section == 1 { reason = reason $0 " " }
-        section == 2 && /^[^ ]+\.[^ ]+$/ { print "SKIPPED " $0 ": " reason > "/dev/stderr" }
+        section == 2 && /^[^ ]+\.[^ ]+$/ { print "SKIPPED " $0 ": " reason > skips }
         /^(PASSED|FAILED)/ {
             done = 1
             gsub(/[(),]/, " ")
@@ -159,7 +159,7 @@ tests() {
     for step in $STEPS; do
         if step "$step"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     done
-    if [ "$skipped" != 0 ]; then echo "$skipped SKIPPED: see their names above"; fi
+    if [ "$skipped" != 0 ]; then cat "$WORK/skips"; fi
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" = 0 ]
 }
