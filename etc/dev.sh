@@ -47,7 +47,10 @@ best_python() {
 
 environment() {
     if ! "$BIN/python" -c '' 2>/dev/null; then
-        best_python >/dev/null || need best_python python3 python3-venv
+        if [ -n "${PYTHON:-}" ] && ! is_new_enough "$PYTHON"; then
+            fail "PYTHON=$PYTHON is not Python 3.11 or later: name another, or none."
+        fi
+        need best_python python3 python3-venv
         python=$(best_python)
         # A venv needs ensurepip, which Debian keeps in a package of its own.
         need "$python -c 'import ensurepip, venv'" python3-venv
@@ -102,7 +105,7 @@ start_postgres() {
     unprivileged "$PG_BIN/pg_ctl" start --wait --silent --pgdata="$WORK/pg/data" \
         --log="$WORK/pg/log" --options="-F -h '' -k $WORK/pg" ||
         { cat "$WORK/pg/log" >&2; fail "PostgreSQL did not start."; }
-    export XMPPD_TEST_POSTGRES="postgresql+psycopg://postgres@/postgres?host=$WORK/pg"
+    export XMPPD_TEST_POSTGRES="postgresql://postgres@/postgres?host=$WORK/pg"
 }
 
 clean_up() {
@@ -123,15 +126,15 @@ trial() {
     "$BIN/python" -m twisted.trial --temp-directory="$WORK/trial" "$@"
 }
 
-# From trial's last lines to "passed failed skipped", and each skipped test by name. A run that
-# did not reach its summary (a crash) counts as one failure.
+# From trial's last lines to "passed failed skipped", with each skipped test by name in $WORK/skips.
+# A run that did not reach its summary (a crash) counts as one failure.
 summary() {
-    awk '
+    awk -v skips="$WORK/skips" '
         /^\[SKIPPED\]$/ { section = 1; reason = ""; next }
         /^(===|---)/ { section = 0 }
         section == 1 && /^$/ { section = 2; next }
         section == 1 { reason = reason $0 " " }
-        section == 2 && /^[^ ]+\.[^ ]+$/ { print "SKIPPED " $0 ": " reason > "/dev/stderr" }
+        section == 2 && /^[^ ]+\.[^ ]+$/ { print "SKIPPED " $0 ": " reason > skips }
         /^(PASSED|FAILED)/ {
             done = 1
             gsub(/[(),]/, " ")
@@ -156,7 +159,7 @@ tests() {
     for step in $STEPS; do
         if step "$step"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     done
-    if [ "$skipped" != 0 ]; then echo "$skipped SKIPPED: see their names above"; fi
+    if [ "$skipped" != 0 ]; then cat "$WORK/skips"; fi
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" = 0 ]
 }
@@ -207,10 +210,20 @@ coverage() {
     "$BIN/coverage" report
 }
 
+# --- more ---------------------------------------------------------------------------------------
+
+bench() { "$BIN/python" -m bench "$@"; }
+
+fuzz() {
+    workspace
+    "$BIN/python" -m tests.fuzz --temp-directory="$WORK/trial" \
+        $(grep -rl --include='test_*.py' '^from hypothesis' tests)
+}
+
 word=$1
 shift
 case $word in
-    environment | run | check | coverage | docs) "$word" "$@" ;;
+    environment | run | check | coverage | bench | fuzz | docs) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

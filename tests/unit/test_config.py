@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import asdict, fields, replace
 from twisted.trial.unittest import SynchronousTestCase
@@ -261,6 +263,43 @@ class MistakeTests(FileCase):
             self.refusal(DOMAIN + "[plugins]\nload = ['ping', 'disco', 'ping']"),
             'plugins.load names "ping" twice; remove one of them.',
         )
+
+
+class AnyFileTests(FileCase):
+    """Whatever is in the file, the answer is a configuration or a sentence."""
+
+    values = st.sampled_from(
+        ("''", "'x'", "0", "-1", "1.5", "true", "[]", "[0]", "['x']", "{}", "{a=1}")
+    )
+    keys = st.sampled_from(("name", "endpoint", "tls", "level", "load", "max_depth", "levels", "x"))
+    sections = st.sampled_from((*(field.name for field in fields(Config)), "log.levels", "x"))
+
+    def assert_answered(self, text: str) -> None:
+        try:
+            self.load(text)
+        except ConfigError as error:
+            self.assertTrue(str(error).startswith(f"{self.path}: "))
+
+    @given(st.text())
+    def test_any_text(self, text: str) -> None:
+        """Any text at all."""
+        self.assert_answered(text)
+
+    @given(keys, values)
+    def test_any_top(self, key: str, value: str) -> None:
+        """Any value for any key outside the tables."""
+        self.assert_answered(f"{key} = {value}\n{DOMAIN}")
+
+    @given(sections, keys, values, st.booleans())
+    def test_any_table(self, section: str, key: str, value: str, several: bool) -> None:
+        """Any value for any key in any table, or array of tables."""
+        head = f"[[{section}]]" if several else f"[{section}]"
+        self.assert_answered(f"{head}\n{key} = {value}\n{DOMAIN if section != 'domain' else ''}")
+
+    @given(sections, values)
+    def test_any_section(self, section: str, value: str) -> None:
+        """Any value where a table belongs."""
+        self.assert_answered(f"{section} = {value}\n")
 
 
 class ChangedTests(SynchronousTestCase):
