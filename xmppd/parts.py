@@ -111,3 +111,22 @@ class Replace:
 
     stage: type
     by: type
+
+
+class Parts:
+    """The parts that need no place of their own: kept in lists, for whoever asks.
+
+    Attributes:
+        features: What disco lists beside what handlers say of themselves.
+        items: What disco lists as items of the server.
+        extensions: Forms of the server's disco#info.
+        commands: By node.
+        statistics: By name.
+    """
+
+    def __init__(self) -> None:
+        self.features: list[DiscoFeature] = []
+        self.items: list[DiscoItem] = []
+        self.extensions: list[DiscoExtension] = []
+        self.commands: dict[str, Command] = {}
+        self.statistics: dict[str, Statistic] = {}

@@ -25,6 +25,7 @@ from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
 from xmppd.net.stream_parser import Limits
 from xmppd.net.tls import TLS
+from xmppd.parts import Parts
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups
@@ -79,6 +80,7 @@ class XMPPServer:
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
 
+        self.parts = Parts()
         self.events = Events()
         self.interceptors = InterceptorManager()
         self.routing_table = RoutingTable(self.domains)

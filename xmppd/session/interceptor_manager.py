@@ -1,14 +1,17 @@
 """Before it happens, you may change it: interceptors, asked only for what they declared."""
 
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, TypeVar
 
-from xmppd.stanza import IQ, JID, Message, Presence, Stanza
+from twisted.logger import Logger
+
+from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StanzaError
 
 S = TypeVar("S", bound=Stanza)
+_log = Logger()
 KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
 
 
-class PacketInterceptor(Protocol):
+class PacketInterceptor:
     """Sees stanzas as they come in or go out; changes or stops them. Does no I/O and never waits.
 
     Attributes:
@@ -79,7 +82,12 @@ class InterceptorManager:
         for interceptor in self.incoming[stanza.__class__]:
             if seen is None:
                 break
-            seen = interceptor.incoming(seen, stanza.sender)
+            try:
+                seen = interceptor.incoming(seen, stanza.sender)
+            except StanzaError:
+                raise
+            except Exception:
+                _failed(interceptor, stanza)
         return seen
 
     def go_out(self, stanza: S, session: JID) -> S | None:
@@ -88,5 +96,15 @@ class InterceptorManager:
         for interceptor in self.outgoing[stanza.__class__]:
             if seen is None:
                 break
-            seen = interceptor.outgoing(seen, session)
+            try:
+                seen = interceptor.outgoing(seen, session)
+            except Exception:
+                _failed(interceptor, stanza)
         return seen
+
+
+def _failed(interceptor: PacketInterceptor, stanza: Stanza) -> None:
+    """A plugin's bug costs nobody a stanza: it goes on as if it had not been seen."""
+    _log.failure(
+        "{plugin} failed on {stanza}", plugin=interceptor.__class__.__module__, stanza=stanza
+    )

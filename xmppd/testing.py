@@ -1,0 +1,243 @@
+"""House: a whole server in memory with a clock you turn by hand, for our tests and every plugin's.
+
+::
+
+    house = House("montague.lit", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+    romeo, juliet = house.connect("romeo", "juliet")
+    romeo.send("<presence/>")
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from xml.etree import ElementTree
+
+from msgspec import convert
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from xmppd.config import Config
+from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.plugin_manager import PluginManager
+from xmppd.server import XMPPServer
+from xmppd.stanza import JID, ns
+from xmppd.stanza.xml import write
+from xmppd.store.base import RosterItem, Store
+from xmppd.store.memory import MemoryStore
+
+T = TypeVar("T")
+PASSWORD = "a rose by any other name"
+_HEADER = (
+    f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
+    " to='{domain}' version='1.0'>"
+)
+
+
+class Stuck(AssertionError):
+    """Something that a test expected to be done at once still waits."""
+
+
+def done(work: Awaitable[T]) -> T:
+    """What the work comes to; it must not have to wait for anything."""
+
+    async def run() -> T:
+        return await work
+
+    results: list[Any] = []
+    Deferred.fromCoroutine(run()).addBoth(results.append)
+    if not results:
+        raise Stuck(f"{work} still waits")
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    result: T = results[0]
+    return result
+
+
+class Transport(StringTransport):
+    """A wire in memory that tells its protocol when it is closed."""
+
+    protocol: ConnectionHandler
+    lost = False
+
+    def loseConnection(self) -> None:
+        """Close, once what was written has been read: at once, here."""
+        self._close(ConnectionDone())
+
+    def abortConnection(self) -> None:
+        """Close without ceremony."""
+        self._close(ConnectionLost())
+
+    def _close(self, reason: Exception) -> None:
+        if not self.lost:
+            self.lost = True
+            self.disconnecting = True
+            self.protocol.connectionLost(Failure(reason))
+
+
+class Client:
+    """Somebody at the other end of a wire.
+
+    Attributes:
+        jid: Full JID, once bound.
+        handler: The server's side of the wire.
+        transport: The wire.
+    """
+
+    def __init__(self, house: "House", handler: ConnectionHandler, transport: Transport) -> None:
+        self.house = house
+        self.handler = handler
+        self.transport = transport
+        self.jid: JID | None = None
+
+    def send(self, text: str | bytes) -> None:
+        """Send XML, or any bytes, in one piece."""
+        self.handler.dataReceived(text.encode() if isinstance(text, str) else text)
+
+    def raw(self) -> bytes:
+        """All bytes that came since somebody looked."""
+        data: bytes = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def received(self) -> list[str]:
+        """The stanzas that came since somebody looked, each written the same way."""
+        data = self.raw().removesuffix(b"</stream:stream>")
+        tree = ElementTree.fromstring(b"<s xmlns:stream='%b'>%b</s>" % (ns.STREAM.encode(), data))
+        return [write(stanza).decode() for stanza in tree]
+
+    def lose(self) -> None:
+        """The network breaks."""
+        self.transport.abortConnection()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server hung up, or is about to."""
+        return self.handler.stanza_handler.session.closed
+
+    def open(self, domain: str) -> None:
+        """Send a stream header."""
+        self.send(_HEADER.format(domain=domain))
+
+
+class House:
+    """A server in memory.
+
+    Args:
+        domain: The domain it serves; give ``config`` to serve more.
+        config: Instead of the default configuration.
+        plugins: Names of the plugins that are loaded.
+        store: Instead of an empty store in memory.
+        people: For each account the subscriptions in its roster, as ``{"juliet": "both"}``.
+    """
+
+    secret = b"only for tests"
+
+    def __init__(
+        self,
+        domain: str = "montague.lit",
+        *,
+        config: Config | None = None,
+        plugins: tuple[str, ...] = (),
+        store: Store | None = None,
+        **people: Mapping[str, str],
+    ) -> None:
+        self.domain = domain
+        self.clock = Clock()
+        self.store = store or MemoryStore()
+        self.server = XMPPServer(config or house_config(domain), self.store, self, None)
+        self.plugins = PluginManager(self.server)
+        for name in plugins:
+            self.plugins.load(name)
+        done(self.server.start())
+        for name, contacts in people.items():
+            self.add(name, contacts)
+
+    def wall_clock(self) -> float:
+        """Seconds since 1970: some afternoon, and what the clock was turned since."""
+        return 1_700_000_000.0 + self.clock.seconds()
+
+    async def run_in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """No threads here."""
+        return function(*args)
+
+    def jid(self, name: str) -> JID:
+        """The account of this name."""
+        return JID.parse(name if "@" in name else f"{name}@{self.domain}")
+
+    def add(self, name: str, contacts: Mapping[str, str] | None = None) -> JID:
+        """Add an account with a roster."""
+        account = self.jid(name)
+        done(self.store.create_account(account.bare, []))
+        items = [
+            RosterItem(self.jid(contact).bare, subscription=subscription)
+            for contact, subscription in (contacts or {}).items()
+        ]
+        if items:
+            done(self.store.save_roster_items(account.bare, items))
+        return account
+
+    def stranger(self, address: str = "192.0.2.1") -> Client:
+        """Somebody who has just connected."""
+        handler = self.server.client_listener("none").buildProtocol(IPv4Address("TCP", address, 1))
+        transport = Transport(peerAddress=IPv4Address("TCP", address, 40_000))
+        transport.protocol = handler
+        handler.makeConnection(transport)
+        return Client(self, handler, transport)
+
+    def logged_in(self, name: str) -> Client:
+        """Somebody who has proved who they are, and has not bound a resource."""
+        account = self.jid(name)
+        client = self.stranger()
+        client.open(account.domain)
+        client.handler.stanza_handler.authenticated(account)
+        client.handler.restart()
+        client.open(account.domain)
+        client.raw()
+        return client
+
+    def bind(self, name: str, resource: str = "1") -> Client:
+        """Somebody with a resource who has not sent presence."""
+        client = self.logged_in(name)
+        client.send(
+            f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'><resource>{resource}</resource>"
+            "</bind></iq>"
+        )
+        client.jid = client.handler.stanza_handler.session.jid
+        client.raw()
+        return client
+
+    def connect(self, *names: str) -> list[Client]:
+        """People who are bound, have fetched their rosters, and are available.
+
+        A name may bring a resource: ``romeo/orchard``.
+        """
+        clients = []
+        for name in names:
+            account, _, resource = name.partition("/")
+            client = self.bind(account, resource or "1")
+            client.send(f"<iq type='get' id='r'><query xmlns='{ns.ROSTER}'/></iq><presence/>")
+            clients.append(client)
+        for client in clients:
+            client.raw()
+        return clients
+
+
+def house_config(domain: str, **tables: Mapping[str, object]) -> Config:
+    """A configuration for a house; the clear is fine inside, and nobody is slowed down.
+
+    Args:
+        domain: The domain it serves.
+        tables: As in the file: ``sessions={"conflict": "refuse"}``.
+    """
+    config: dict[str, dict[str, object]] = {
+        "tls": {"required": False},
+        "stream": {"stanzas_per_s": 0.0, "bytes_per_s": 0.0},
+        "auth": {"scram_iterations": 16},
+        "plugins": {"load": ()},
+    }
+    for name, table in tables.items():
+        config[name] = {**config.get(name, {}), **table}
+    return convert({"domain": [{"name": domain}], **config}, Config)
