@@ -11,9 +11,9 @@ account. It is kept low:
 
 - Where you logged in before and did not fail since, you do not wait, whatever strangers do to your
   account or from your address. So a client with an old password slows down nobody else at home.
-- A lock ends by itself: failures while it lasts neither count nor prolong it, and after it the count
-  starts from nothing. With turns at ``max_delay_s``, one guesser needs longer for the next lock than
-  a lock lasts, at the defaults.
+- A lock ends by itself: failures while it lasts neither count nor prolong it, and after it the
+  count starts from nothing. At the defaults, with turns at ``max_delay_s``, one guesser needs
+  longer for the next lock than a lock lasts.
 
 An account that does not exist is counted as if it did, so that limits do not tell it apart.
 """
@@ -142,8 +142,8 @@ class AttemptLimiter:
         patient = _PatientProvider(provider, self, exchange.address)
         return _CountedMechanism(begin(name, exchange, patient), self, exchange.address)
 
-    async def turn(self, address: str, account: str) -> None:
-        """Wait until an attempt from this address at this account may be made.
+    async def turn(self, account: str, address: str) -> None:
+        """Wait until an attempt at this account from this address may be made.
 
         Raises:
             SASLError: ``temporary-auth-failure``: it comes more than :data:`PATIENCE_S` too early.
@@ -159,12 +159,12 @@ class AttemptLimiter:
         if wait_s:
             await self._sleep(wait_s)
 
-    async def failed(self, address: str, account: str | None) -> None:
+    async def failed(self, account: str | None, address: str) -> None:
         """Count a failure, and lock the account if it is one too many.
 
         Args:
-            address: Where it came from.
             account: What was tried; None if nothing was named.
+            address: Where it came from.
         """
         network = network_of(address)
         self._networks.add(network)
@@ -174,7 +174,7 @@ class AttemptLimiter:
         if self._accounts.add(account) >= self._config.failures_before_lockout:
             await self._lock(account)
 
-    def succeeded(self, address: str, account: str) -> None:
+    def succeeded(self, account: str, address: str) -> None:
         """Forget the account's failures, and remember that it is at home at this address."""
         self._accounts.forget(account)
         key = (account, network_of(address))
@@ -210,11 +210,11 @@ class _PatientProvider:
         self._address = address
 
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
-        await self._limiter.turn(self._address, account)
+        await self._limiter.turn(account, self._address)
         return await self._provider.scram_keys(account, hash)
 
     async def check_password(self, account: str, password: str) -> bool:
-        await self._limiter.turn(self._address, account)
+        await self._limiter.turn(account, self._address)
         return await self._provider.check_password(account, password)
 
     async def may_log_in(self, account: str) -> bool:
@@ -240,10 +240,10 @@ class _CountedMechanism:
             answer = await self._mechanism.step(response)
         except SASLError as error:
             if error.condition != "temporary-auth-failure":
-                await self._limiter.failed(self._address, error.account)
+                await self._limiter.failed(error.account, self._address)
             raise
         if self._mechanism.account is not None:
-            self._limiter.succeeded(self._address, self._mechanism.account)
+            self._limiter.succeeded(self._mechanism.account, self._address)
         return answer
 
 

@@ -40,7 +40,7 @@ class House:
         """How long one has to wait; more than PATIENCE_S if one is sent away."""
         self.slept.clear()
         try:
-            run(self.limiter.turn(address, account))
+            run(self.limiter.turn(account, address))
         except SASLError as error:
             assert error.condition == "temporary-auth-failure"
             return PATIENCE_S + 1
@@ -49,7 +49,7 @@ class House:
     def fail(self, times: int, address: str = STRANGER, account: str | None = JULIET) -> None:
         """Fail as often."""
         for _ in range(times):
-            run(self.limiter.failed(address, account))
+            run(self.limiter.failed(account, address))
 
     def log_in(self, password: str = PASSWORD, address: str = HOME) -> str | None:
         """Log in as Juliet with PLAIN."""
@@ -151,7 +151,7 @@ class DelayTests(SynchronousTestCase):
         """A right password clears the account's count; the address keeps its own."""
         house = House()
         house.fail(4)
-        house.limiter.succeeded(HOME, JULIET)
+        house.limiter.succeeded(JULIET, HOME)
         self.assertEqual(house.wait("203.0.113.1"), 0)
         self.assertEqual(house.wait(STRANGER, ROMEO), 2)
 
@@ -171,7 +171,7 @@ class DelayTests(SynchronousTestCase):
         house.fail(4)
         for n in range(10):
             house.fail(1, f"203.0.113.{n}", f"guess{n}@{DOMAIN}")
-            house.limiter.succeeded(f"198.51.100.{n}", f"user{n}@{DOMAIN}")
+            house.limiter.succeeded(f"user{n}@{DOMAIN}", f"198.51.100.{n}")
         self.assertEqual(house.wait(), 0)
         self.assertEqual(len(house.limiter._accounts), 3)
         self.assertEqual(len(house.limiter._networks), 3)

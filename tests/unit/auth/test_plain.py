@@ -64,9 +64,7 @@ class PlainTests(SynchronousTestCase):
         """Juliet cannot act for Romeo."""
         for authzid in (f"romeo@{DOMAIN}", "juliet", "@", f"{JULIET}/balcony"):
             with self.subTest(authzid):
-                self.assertEqual(
-                    self._refused(plain(authzid=authzid)).condition, "invalid-authzid"
-                )
+                self.assertEqual(self._refused(plain(authzid=authzid)).condition, "invalid-authzid")
 
     def test_malformed(self) -> None:
         """What is not three parts of UTF-8, or has no name or no password, is refused."""

@@ -1,6 +1,5 @@
 """Accounts and passwords, over a store."""
 
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.auth.support import (
@@ -61,7 +60,7 @@ class CheckPasswordTests(SynchronousTestCase):
         return right, self.verona.pbkdf2.calls - before
 
     def test_same_work(self) -> None:
-        """A wrong password, an unknown account and a locked one cost one PBKDF2 each, every time."""
+        """A wrong password, an unknown account and a locked one cost one PBKDF2 each."""
         for _ in range(2):
             self.assertEqual(self._check(JULIET, "wrong"), (False, 1))
             self.assertEqual(self._check(NOBODY, PASSWORD), (False, 1))
