@@ -75,6 +75,8 @@ def refusal(coroutine: Coroutine[object, object, object]) -> SASLError:
 class ScramClient:
     """A client of RFC 5802 that can be told to do anything wrong."""
 
+    NONCE = "fyko+d2lbbFgONRv9qkxdawL"
+
     def __init__(
         self,
         hash: str = "SHA-256",
@@ -83,26 +85,26 @@ class ScramClient:
         password: str = PASSWORD,
         gs2_header: str = "n,,",
         channel: bytes = b"",
-        nonce: str = "fyko+d2lbbFgONRv9qkxdawL",
     ) -> None:
         self._hash = hash
         self._algorithm = hash.replace("-", "").lower()
         self._password = password.encode()
         self._gs2_header = gs2_header
         self._channel = gs2_header.encode() + channel
-        self.bare = f"n={username},r={nonce}"
+        self.bare = f"n={username},r={self.NONCE}"
         self.server_signature = b""
 
     def first(self) -> bytes:
         """client-first-message."""
         return (self._gs2_header + self.bare).encode()
 
-    def final(self, server_first: bytes, *, extension: str = "") -> bytes:
+    def final(self, server_first: bytes, *, extension: str = "", nonce: str = "") -> bytes:
         """client-final-message."""
         attributes = attributes_of(server_first)
         salt, iterations = b64decode(attributes["s"]), int(attributes["i"])
         salted = salted_password(self._algorithm, self._password, salt, iterations)
-        without_proof = f"c={b64encode(self._channel).decode()},r={attributes['r']}{extension}"
+        channel, nonce = b64encode(self._channel).decode(), nonce or f"r={attributes['r']}"
+        without_proof = f"c={channel},{nonce}{extension}"
         message = f"{self.bare},{server_first.decode()},{without_proof}".encode()
         client_key = hmac.digest(salted, b"Client Key", self._algorithm)
         stored_key = hashlib.new(self._algorithm, client_key).digest()

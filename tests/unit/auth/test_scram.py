@@ -317,6 +317,19 @@ class RefusalTests(SynchronousTestCase):
         run(again.step(client.first()))
         self.assertEqual(refusal(again.step(final)).condition, "not-authorized")
 
+    def test_another_nonce(self) -> None:
+        """Who proves the password over another nonce than the server's is refused."""
+        mechanism, client = ScramMechanism("SHA-256", exchange(), Verona().provider), ScramClient()
+        server_first = run(mechanism.step(client.first()))
+        for nonce in (b"r=another", server_first.partition(b",")[0] + b"x"):
+            with self.subTest(nonce):
+                final = client.final(server_first, nonce=nonce.decode())
+                again = ScramMechanism(
+                    "SHA-256", exchange(), Verona().provider, nonce=_server_nonce(server_first)
+                )
+                self.assertEqual(run(again.step(client.first())), server_first)
+                self.assertEqual(refusal(again.step(final)).condition, "not-authorized")
+
     def test_wrong_channel(self) -> None:
         """Somebody between the ends has another channel, and fails."""
         stream = exchange(bindings=EXPORTER, offered=PLUS_OFFERED)
@@ -379,11 +392,11 @@ class RefusalTests(SynchronousTestCase):
             b"n,,n=juliet,r=abc,r=def",
             b"n,,n=jul=iet,r=abc",
             b"n,,n=jul=2ciet,r=abc",
-            b"n,,n=juli\0et,r=abc",
+            b"n,,n=ju\0liet,r=abc",
             b"n,a=x=y,n=juliet,r=abc",
             b"z,,n=juliet,r=abc",
             b"p=,,n=juliet,r=abc",
-            b"n,,n=juli\xffet,r=abc",
+            b"n,,n=ju\xffliet,r=abc",
             b"n,,n=juliet,r=abc,x=",
         ):
             with self.subTest(message):
@@ -439,6 +452,10 @@ class RefusalTests(SynchronousTestCase):
         failed = ScramMechanism("SHA-256", exchange(), Verona().provider)
         refusal(failed.step(b"nonsense"))
         self.assertEqual(refusal(failed.step(client.first())).condition, "malformed-request")
+
+
+def _server_nonce(server_first: bytes) -> str:
+    return attributes_of(server_first)["r"].removeprefix(ScramClient.NONCE)
 
 
 class MutationTests(SynchronousTestCase):
