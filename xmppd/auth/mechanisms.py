@@ -24,17 +24,6 @@ MECHANISMS: Mapping[str, Factory] = {
 """Every mechanism we know, the strongest first."""
 
 
-def check_names(configured: Iterable[str]) -> None:
-    """Refuse a configuration that names what does not exist.
-
-    Raises:
-        ValueError: One sentence for the administrator.
-    """
-    for name in configured:
-        if name not in MECHANISMS:
-            raise ValueError(f"auth.mechanisms: there is no {name!r}; I know {', '.join(MECHANISMS)}")
-
-
 def offered(
     configured: Iterable[str], exchange: Exchange, *, tls_required: bool = True
 ) -> tuple[str, ...]:

@@ -125,9 +125,7 @@ class Passwords:
         run_in_thread: Where PBKDF2 runs.
     """
 
-    def __init__(
-        self, store: AccountStore, *, iterations: int, run_in_thread: RunInThread
-    ) -> None:
+    def __init__(self, store: AccountStore, *, iterations: int, run_in_thread: RunInThread) -> None:
         self._store = store
         self._iterations = iterations
         self._run_in_thread = run_in_thread

@@ -1,17 +1,16 @@
-"""What the tests of auth share: a store in a dict, a run on the spot, and clients."""
+"""What the tests of auth share: a small town, a run on the spot, and clients."""
 
 import hashlib
 import hmac
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import ParamSpec, TypeVar
 
 from xmppd.auth.base import Exchange, Mechanism, SASLError
 from xmppd.auth.keys import derive_keys
 from xmppd.auth.provider import SQLAuthProvider
-from xmppd.store.base import AccountExists, AccountInfo, Credentials, NoSuchAccount, ScramKeys
+from xmppd.store.memory import MemoryStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,71 +25,13 @@ HASHES = ("SHA-1", "SHA-256", "SHA-512")
 KEYS = tuple(derive_keys(PASSWORD.encode(), hash, b"a salt of verona", 4096) for hash in HASHES)
 
 
-class DictAccountStore:
-    """An AccountStore in a dict."""
-
-    def __init__(self) -> None:
-        self._accounts: dict[str, Credentials] = {}
-
-    async def credentials(self, account: str) -> Credentials | None:
-        """The account."""
-        return self._accounts.get(account)
-
-    async def exists(self, account: str) -> bool:
-        """Whether it is in the dict."""
-        return account in self._accounts
-
-    async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
-        """Put it in."""
-        if account in self._accounts:
-            raise AccountExists(account)
-        self._accounts[account] = Credentials(account, {key.hash: key for key in keys})
-
-    async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
-        """Change its keys."""
-        self._accounts[account] = replace(self._of(account), keys={key.hash: key for key in keys})
-
-    async def delete_account(self, account: str) -> None:
-        """Take it out."""
-        del self._accounts[self._of(account).account]
-
-    async def set_disabled(self, account: str, disabled: bool) -> None:
-        """Close or open it."""
-        self._accounts[account] = replace(self._of(account), disabled=disabled)
-
-    async def set_locked(self, account: str, until: float) -> None:
-        """Lock it, or lift the lock."""
-        self._accounts[account] = replace(self._of(account), locked_until=until)
-
-    async def accounts(
-        self, domain: str, *, after: str = "", limit: int = 1000
-    ) -> list[AccountInfo]:
-        """All of a domain."""
-        return [
-            AccountInfo(name, 0.0, found.disabled, found.locked_until, None)
-            for name, found in sorted(self._accounts.items())
-            if name.endswith(f"@{domain}") and name > after
-        ][:limit]
-
-    async def count_accounts(self, domain: str) -> int:
-        """How many."""
-        return len(await self.accounts(domain))
-
-    def _of(self, account: str) -> Credentials:
-        if account not in self._accounts:
-            raise NoSuchAccount(account)
-        return self._accounts[account]
-
-
 class HereAndNow:
     """A RunInThread that runs on the spot, and counts how often it was asked to."""
 
     def __init__(self) -> None:
         self.calls = 0
 
-    async def __call__(
-        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it, now."""
         self.calls += 1
         return function(*args, **kwargs)
@@ -101,7 +42,7 @@ class Verona:
 
     def __init__(self, *, secret: bytes = b"of this server") -> None:
         self.time = 1_000_000.0
-        self.store = DictAccountStore()
+        self.store = MemoryStore(lambda: self.time)
         self.pbkdf2 = HereAndNow()
         run(self.store.create_account(JULIET, KEYS))
         self.provider = SQLAuthProvider(
@@ -134,6 +75,8 @@ def refusal(coroutine: Coroutine[object, object, object]) -> SASLError:
 class ScramClient:
     """A client of RFC 5802 that can be told to do anything wrong."""
 
+    NONCE = "fyko+d2lbbFgONRv9qkxdawL"
+
     def __init__(
         self,
         hash: str = "SHA-256",
@@ -142,26 +85,26 @@ class ScramClient:
         password: str = PASSWORD,
         gs2_header: str = "n,,",
         channel: bytes = b"",
-        nonce: str = "fyko+d2lbbFgONRv9qkxdawL",
     ) -> None:
         self._hash = hash
         self._algorithm = hash.replace("-", "").lower()
         self._password = password.encode()
         self._gs2_header = gs2_header
         self._channel = gs2_header.encode() + channel
-        self.bare = f"n={username},r={nonce}"
+        self.bare = f"n={username},r={self.NONCE}"
         self.server_signature = b""
 
     def first(self) -> bytes:
         """client-first-message."""
         return (self._gs2_header + self.bare).encode()
 
-    def final(self, server_first: bytes, *, extension: str = "") -> bytes:
+    def final(self, server_first: bytes, *, extension: str = "", nonce: str = "") -> bytes:
         """client-final-message."""
         attributes = attributes_of(server_first)
         salt, iterations = b64decode(attributes["s"]), int(attributes["i"])
         salted = salted_password(self._algorithm, self._password, salt, iterations)
-        without_proof = f"c={b64encode(self._channel).decode()},r={attributes['r']}{extension}"
+        channel, nonce = b64encode(self._channel).decode(), nonce or f"r={attributes['r']}"
+        without_proof = f"c={channel},{nonce}{extension}"
         message = f"{self.bare},{server_first.decode()},{without_proof}".encode()
         client_key = hmac.digest(salted, b"Client Key", self._algorithm)
         stored_key = hashlib.new(self._algorithm, client_key).digest()
@@ -184,7 +127,7 @@ def salted_password(algorithm: str, password: bytes, salt: bytes, iterations: in
 
 def attributes_of(message: bytes) -> dict[str, str]:
     """A SCRAM message, taken apart."""
-    return dict(part.split("=", 1) for part in message.decode().split(","))  # type: ignore[misc]
+    return dict(part.split("=", 1) for part in message.decode().split(","))
 
 
 def exchange(**fields: object) -> Exchange:

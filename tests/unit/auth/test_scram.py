@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scramp import ScramClient as ScrampClient
+from scramp import ScramClient as ScrampClient  # type: ignore[import-untyped]  # has no types
 from slixmpp.util.sasl.client import MECHANISMS as SLIXMPP_MECHANISMS
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -87,9 +87,7 @@ class VectorTests(SynchronousTestCase):
             offered=("SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"),
             offered_bindings=("tls-server-end-point", "tls-exporter"),
         )
-        self.assertEqual(
-            downgrade_protection_hash(stream, "sha1"), "G6k/rBLDqgOhRRaCuuatSDFkJ08="
-        )
+        self.assertEqual(downgrade_protection_hash(stream, "sha1"), "G6k/rBLDqgOhRRaCuuatSDFkJ08=")
 
 
 class SuccessTests(SynchronousTestCase):
@@ -131,14 +129,14 @@ class SuccessTests(SynchronousTestCase):
         self.assertTrue(client.accepts(run(mechanism.step(client.final(server_first)))))
 
     def test_client_without_binding(self) -> None:
-        """ "n" is honest: a client without channel binding may log in where others have it."""
+        """It is honest to say "n": a client without channel binding may log in."""
         stream = exchange(bindings=EXPORTER, offered=PLUS_OFFERED)
         client = ScramClient(gs2_header="n,,")
         mechanism = ScramMechanism("SHA-256", stream, Verona().provider)
         self.assertTrue(client.accepts(log_in(mechanism, client)))
 
     def test_y_where_there_is_no_plus(self) -> None:
-        """ "y" is right where no -PLUS was offered."""
+        """It is right to say "y" where no -PLUS was offered."""
         mechanism = ScramMechanism(
             "SHA-256", exchange(offered=("SCRAM-SHA-256",)), Verona().provider
         )
@@ -181,22 +179,20 @@ class OracleTests(SynchronousTestCase):
     """Clients that others wrote come in."""
 
     def test_scramp(self) -> None:
-        """scramp logs in with every hash."""
+        """A client of scramp logs in with every hash."""
         for hash in HASHES:
             with self.subTest(hash):
                 client = ScrampClient([f"SCRAM-{hash}"], "juliet", PASSWORD)
                 self._scramp(client, ScramMechanism(hash, exchange(), Verona().provider))
 
     def test_scramp_plus(self) -> None:
-        """scramp logs in with every hash and tls-server-end-point."""
+        """A client of scramp logs in with every hash and tls-server-end-point."""
         binding = ("tls-server-end-point", b"hash of the certificate")
         for hash in HASHES:
             with self.subTest(hash):
                 client = ScrampClient([f"SCRAM-{hash}-PLUS"], "juliet", PASSWORD, binding)
                 stream = exchange(bindings=dict([binding]), offered=(f"SCRAM-{hash}-PLUS",))
-                self._scramp(
-                    client, ScramMechanism(hash, stream, Verona().provider, plus=True)
-                )
+                self._scramp(client, ScramMechanism(hash, stream, Verona().provider, plus=True))
 
     def _scramp(self, client: ScrampClient, mechanism: ScramMechanism) -> None:
         client.set_server_first(run(mechanism.step(client.get_client_first().encode())).decode())
@@ -204,7 +200,7 @@ class OracleTests(SynchronousTestCase):
         self.assertEqual(mechanism.account, JULIET)
 
     def test_slixmpp(self) -> None:
-        """slixmpp logs in, and with tls-exporter where it is given one."""
+        """A client of slixmpp logs in, and with tls-exporter where it is given one."""
         for hash, plus in [("SHA-1", ""), ("SHA-256", ""), ("SHA-256", "-PLUS")]:
             with self.subTest(hash + plus):
                 credentials = {
@@ -224,7 +220,9 @@ class OracleTests(SynchronousTestCase):
                 stream = exchange(bindings=EXPORTER, offered=(name,))
                 mechanism = ScramMechanism(hash, stream, Verona().provider, plus=bool(plus))
                 challenge = run(mechanism.step(client.process()))
-                self.assertEqual(client.process(run(mechanism.step(client.process(challenge)))), b"")
+                self.assertEqual(
+                    client.process(run(mechanism.step(client.process(challenge)))), b""
+                )
                 self.assertEqual(mechanism.account, JULIET)
 
 
@@ -237,11 +235,11 @@ class RefusalTests(SynchronousTestCase):
         mechanism = ScramMechanism("SHA-256", stream or exchange(), Verona().provider, plus=plus)
         try:
             server_first = run(mechanism.step(client.first()))
-        except SASLError as error:
-            return error
-        error = refusal(mechanism.step(client.final(server_first)))
+        except SASLError as early:
+            return early
+        late = refusal(mechanism.step(client.final(server_first)))
         self.assertIsNone(mechanism.account)
-        return error
+        return late
 
     def test_wrong_password(self) -> None:
         """A wrong password is not authorized, and is counted for the account."""
@@ -319,6 +317,19 @@ class RefusalTests(SynchronousTestCase):
         run(again.step(client.first()))
         self.assertEqual(refusal(again.step(final)).condition, "not-authorized")
 
+    def test_another_nonce(self) -> None:
+        """Who proves the password over another nonce than the server's is refused."""
+        mechanism, client = ScramMechanism("SHA-256", exchange(), Verona().provider), ScramClient()
+        server_first = run(mechanism.step(client.first()))
+        for nonce in (b"r=another", server_first.partition(b",")[0] + b"x"):
+            with self.subTest(nonce):
+                final = client.final(server_first, nonce=nonce.decode())
+                again = ScramMechanism(
+                    "SHA-256", exchange(), Verona().provider, nonce=_server_nonce(server_first)
+                )
+                self.assertEqual(run(again.step(client.first())), server_first)
+                self.assertEqual(refusal(again.step(final)).condition, "not-authorized")
+
     def test_wrong_channel(self) -> None:
         """Somebody between the ends has another channel, and fails."""
         stream = exchange(bindings=EXPORTER, offered=PLUS_OFFERED)
@@ -332,7 +343,7 @@ class RefusalTests(SynchronousTestCase):
         self.assertEqual(self._refused(client, stream, plus=True).condition, "not-authorized")
 
     def test_downgrade(self) -> None:
-        """ "y" where -PLUS was offered says that somebody changed our list."""
+        """To say "y" where -PLUS was offered says that somebody changed our list."""
         stream = exchange(bindings=EXPORTER, offered=PLUS_OFFERED)
         self.assertEqual(
             self._refused(ScramClient(gs2_header="y,,"), stream).condition, "not-authorized"
@@ -381,11 +392,11 @@ class RefusalTests(SynchronousTestCase):
             b"n,,n=juliet,r=abc,r=def",
             b"n,,n=jul=iet,r=abc",
             b"n,,n=jul=2ciet,r=abc",
-            b"n,,n=juli\0et,r=abc",
+            b"n,,n=ju\0liet,r=abc",
             b"n,a=x=y,n=juliet,r=abc",
             b"z,,n=juliet,r=abc",
             b"p=,,n=juliet,r=abc",
-            b"n,,n=juli\xffet,r=abc",
+            b"n,,n=ju\xffliet,r=abc",
             b"n,,n=juliet,r=abc,x=",
         ):
             with self.subTest(message):
@@ -441,6 +452,10 @@ class RefusalTests(SynchronousTestCase):
         failed = ScramMechanism("SHA-256", exchange(), Verona().provider)
         refusal(failed.step(b"nonsense"))
         self.assertEqual(refusal(failed.step(client.first())).condition, "malformed-request")
+
+
+def _server_nonce(server_first: bytes) -> str:
+    return attributes_of(server_first)["r"].removeprefix(ScramClient.NONCE)
 
 
 class MutationTests(SynchronousTestCase):
