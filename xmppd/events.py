@@ -1,4 +1,4 @@
-"""Events: after it happened, you may know. An event is a frozen dataclass, defined beside its code."""
+"""Events: after it happened, you may know. An event is a frozen dataclass beside its code."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,9 +22,7 @@ class Events:
 
     def off(self, kind: type[E], listener: Callable[[E], None]) -> None:
         """Call it no more."""
-        self._listeners[kind] = tuple(
-            known for known in self._listeners[kind] if known != listener
-        )
+        self._listeners[kind] = tuple(known for known in self._listeners[kind] if known != listener)
 
     def fire(self, event: object) -> None:
         """Tell everybody who wants to hear of this kind of event."""

@@ -1,7 +1,7 @@
 """What a plugin is made of, beside handlers, interceptors and stream features.
 
-A plugin's ``plug(server)`` returns such parts; :class:`~xmppd.plugin_manager.PluginManager` puts each
-in its place, and takes it out again.
+A plugin's ``plug(server)`` returns such parts; the PluginManager puts each in its place, and takes
+it out again.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""PluginManager: finds plugins, puts what ``plug(server)`` returns in its place, takes it out again."""
+"""PluginManager: finds plugins, puts their parts in place, takes them out again."""
 
 import importlib
 import importlib.util
@@ -42,8 +42,8 @@ class PluginError(Exception):
 class PluginManager:
     """The plugins of a server.
 
-    A name is looked for in the configured directory, among the entry points ``xmppd.plugins``, and in
-    the package ``xmppd_plugins``, in this order.
+    A name is looked for in the configured directory, among the entry points ``xmppd.plugins``, and
+    in the package ``xmppd_plugins``, in this order.
 
     Attributes:
         loaded: For each plugin, by name, how to take out what it put in place.
@@ -66,8 +66,7 @@ class PluginManager:
         undo: list[Undo] = []
         try:
             module = self._find(name)
-            for part in module.plug(self.server):
-                undo.append(self._put(part))
+            undo.extend(self._put(part) for part in module.plug(self.server))
         except Exception as error:
             take_out(name, undo)
             if isinstance(error, PluginError):
@@ -113,7 +112,7 @@ class PluginManager:
                 raise
             raise PluginError(f"there is no plugin {name}") from error
 
-    def _put(self, part: object) -> Undo:
+    def _put(self, part: object) -> Undo:  # noqa: PLR0911  # one for each kind of part
         """Put one part in its place; how to take it out again."""
         server, parts = self.server, self.server.parts
         match part:

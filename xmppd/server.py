@@ -1,14 +1,13 @@
-"""XMPPServer: every stage, wired once, from the last to the first. A line uses only lines above it."""
+"""XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from xmppd.auth.attempts import AttemptLimiter
-from xmppd.auth.base import AuthProvider, Exchange
+from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.config import Config
 from xmppd.events import Events
@@ -43,19 +42,22 @@ from xmppd.store.base import Store
 
 
 class Surroundings(Protocol):
-    """What a server takes from outside, so that tests may bring their own.
+    """What a server takes from outside, so that tests may bring their own."""
 
-    Attributes:
-        clock: The reactor's time.
-        wall_clock: Seconds since 1970.
-        run_in_thread: Runs a slow function beside the reactor.
-        secret: This installation's own; the same after a restart.
-    """
+    @property
+    def clock(self) -> IReactorTime:
+        """The reactor's time."""
 
-    clock: IReactorTime
-    wall_clock: Callable[[], float]
-    run_in_thread: Callable[..., Awaitable[Any]]
-    secret: bytes
+    @property
+    def secret(self) -> bytes:
+        """This installation's own; the same after a restart."""
+
+    def wall_clock(self) -> float:
+        """Seconds since 1970."""
+
+    @property
+    def run_in_thread(self) -> RunInThread:
+        """Runs a slow function beside the reactor."""
 
 
 class XMPPServer:
@@ -68,9 +70,7 @@ class XMPPServer:
         tls: Certificates; None if there are none.
     """
 
-    def __init__(
-        self, config: Config, store: Store, around: Surroundings, tls: TLS | None
-    ) -> None:
+    def __init__(self, config: Config, store: Store, around: Surroundings, tls: TLS | None) -> None:
         self.config = config
         self.store = store
         self.tls = tls
@@ -168,9 +168,7 @@ class XMPPServer:
         self.passwords = Passwords(
             store, iterations=config.auth.scram_iterations, run_in_thread=around.run_in_thread
         )
-        self.attempts = AttemptLimiter(
-            store, config.auth, now=self.wall_clock, sleep=self._sleep
-        )
+        self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
         self.stream_features = StreamFeatures()
         for feature in self._core_features():
             self.stream_features.add(feature)

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from xml.etree import ElementTree
 
 from msgspec import convert
@@ -28,6 +28,7 @@ from xmppd.stanza.xml import write
 from xmppd.store.base import RosterItem, Store
 from xmppd.store.memory import MemoryStore
 
+P = ParamSpec("P")
 T = TypeVar("T")
 PASSWORD = "a rose by any other name"
 _HEADER = (
@@ -61,6 +62,16 @@ class Transport(StringTransport):
 
     protocol: ConnectionHandler
     lost = False
+
+    def __init__(self, address: str, protocol: ConnectionHandler) -> None:
+        super().__init__(peerAddress=IPv4Address("TCP", address, 40_000))  # type: ignore[no-untyped-call]
+        self.protocol = protocol
+
+    def take(self) -> bytes:
+        """What was written since somebody took it."""
+        data: bytes = self.value()  # type: ignore[no-untyped-call]
+        self.clear()  # type: ignore[no-untyped-call]
+        return data
 
     def loseConnection(self) -> None:
         """Close, once what was written has been read: at once, here."""
@@ -98,9 +109,7 @@ class Client:
 
     def raw(self) -> bytes:
         """All bytes that came since somebody looked."""
-        data: bytes = self.transport.value()
-        self.transport.clear()
-        return data
+        return self.transport.take()
 
     def received(self) -> list[str]:
         """The stanzas that came since somebody looked, each written the same way."""
@@ -159,9 +168,11 @@ class House:
         """Seconds since 1970: some afternoon, and what the clock was turned since."""
         return 1_700_000_000.0 + self.clock.seconds()
 
-    async def run_in_thread(self, function: Callable[..., T], *args: Any) -> T:
+    async def run_in_thread(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """No threads here."""
-        return function(*args)
+        return function(*args, **kwargs)
 
     def jid(self, name: str) -> JID:
         """The account of this name."""
@@ -182,9 +193,8 @@ class House:
     def stranger(self, address: str = "192.0.2.1") -> Client:
         """Somebody who has just connected."""
         handler = self.server.client_listener("none").buildProtocol(IPv4Address("TCP", address, 1))
-        transport = Transport(peerAddress=IPv4Address("TCP", address, 40_000))
-        transport.protocol = handler
-        handler.makeConnection(transport)
+        transport = Transport(address, handler)
+        handler.makeConnection(transport)  # type: ignore[no-untyped-call]
         return Client(self, handler, transport)
 
     def logged_in(self, name: str) -> Client:

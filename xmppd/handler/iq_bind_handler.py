@@ -31,7 +31,7 @@ class IQBindHandler(IQHandler):
 
 @dataclass(frozen=True)
 class IQSessionHandler(IQHandler):
-    """Legacy session establishment, which has not meant anything for years (:rfc:`3921#section-3`)."""
+    """Legacy session establishment, which means nothing any more (:rfc:`3921#section-3`)."""
 
     query = qname(ns.SESSION, "session")
 

@@ -69,9 +69,7 @@ class IQRosterHandler(IQHandler):
         name = asked.get("name", "")
         if len(name) > MAX_NAME_LENGTH:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "the name is too long")
-        changed = replace(
-            item or RosterItem(jid.full), name=name, groups=self._groups(asked)
-        )
+        changed = replace(item or RosterItem(jid.full), name=name, groups=self._groups(asked))
         await self.rosters.save(roster, changed)
 
     def _groups(self, asked: Tree) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class PresenceSubscribeHandler:
         sender, to = presence.sender.to_bare(), presence.to.to_bare()
         bare = presence.addressed(to, sender)
         if to.local is None and self.routing_table.is_local(to):
-            self._from_the_server(bare)                                   # PS-1
+            self._from_the_server(bare)  # PS-1
         elif sender.bare == to.bare:
             raise StanzaError(Condition.NOT_ALLOWED, "an account sees itself without asking")
         elif not self.routing_table.is_local(sender) or await self._sent(bare, sender, to):
@@ -70,9 +70,7 @@ class PresenceSubscribeHandler:
 
     def _from_the_server(self, presence: Presence) -> None:
         if presence.type == "subscribe" and presence.to is not None:
-            self.presences.deliver(
-                Presence.make(presence.sender, presence.to, type="unsubscribed")
-            )
+            self.presences.deliver(Presence.make(presence.sender, presence.to, type="unsubscribed"))
 
     async def _sent(self, presence: Presence, sender: JID, to: JID) -> bool:
         """The sender's side; whether the stanza goes on to the contact (PS-3)."""
@@ -118,7 +116,7 @@ class PresenceSubscribeHandler:
             self.routing_table.route(presence)
         elif await self.accounts.exists(to.bare):
             await self._received(presence, sender, to)
-        elif presence.type == "subscribe":                     # :rfc:`6121#section-3.1.3`
+        elif presence.type == "subscribe":  # :rfc:`6121#section-3.1.3`
             await self._answer(to, sender, "unsubscribed")
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
@@ -126,14 +124,14 @@ class PresenceSubscribeHandler:
         kind = presence.type or ""
         item = roster.items.get(sender.bare)
         if kind == "subscribe" and (_was_seen(item) or (item is not None and item.approved)):
-            await self._agree(roster, sender, to, item)                   # PS-6
+            await self._agree(roster, sender, to, item)  # PS-6
             return
         move = RECEIVED[kind][state_of(item)]
         pending = presence.wire() if kind == "subscribe" else None
         after = await self._moved(roster, sender, item, move, pending=pending, push=False)
         if not move.passes:
             return
-        self.presences.deliver(presence)              # before the push: :rfc:`6121#section-3.1.6`
+        self.presences.deliver(presence)  # before the push: :rfc:`6121#section-3.1.6`
         if after is not None:
             roster.push(after)
         if kind == "subscribed":
@@ -142,9 +140,7 @@ class PresenceSubscribeHandler:
             self.presences.send_unavailable(to, sender)
             self.events.fire(Unsubscribed(sender, to))
 
-    async def _agree(
-        self, roster: Roster, sender: JID, to: JID, item: RosterItem | None
-    ) -> None:
+    async def _agree(self, roster: Roster, sender: JID, to: JID, item: RosterItem | None) -> None:
         """Answer a request that was agreed to before it came (:rfc:`6121#section-3.4`)."""
         if item is not None and item.subscription not in SUBSCRIBED:
             seen = "both" if item.subscription == "to" else "from"

@@ -68,7 +68,7 @@ class PresenceUpdateHandler:
         if presence.type == "unavailable":
             return self._unavailable(presence, session, roster)
         if session.closed:
-            return None                                             # PU-1
+            return None  # PU-1
         return self._available(presence, session, roster)
 
     async def _load_and_process(self, presence: Presence, session: LocalClientSession) -> None:
@@ -78,9 +78,7 @@ class PresenceUpdateHandler:
             if later is not None:
                 await later
 
-    def _available(
-        self, presence: Presence, session: LocalClientSession, roster: Roster
-    ) -> Later:
+    def _available(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Later:
         try:
             priority = presence.priority
         except ValueError as error:

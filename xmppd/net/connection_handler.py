@@ -10,20 +10,20 @@ from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLContextFactory,
     IReactorTime,
-    ITCPTransport,
+    ISystemHandle,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext, error_element
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_parser import Limits, StreamParser
-from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.tls import alpn_refused, channel_bindings, peer_certificate
 from xmppd.net.token_bucket import TokenBucket
-from xmppd.stanza import Later, StreamCondition, StreamError, ns
+from xmppd.stanza import StreamCondition, StreamError, ns
 
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
 _CLOSE = b"</stream:stream>"
@@ -54,6 +54,34 @@ class WireLimits:
     close_timeout_s: float
 
 
+class Transport(Typed):
+    """What both kinds of endpoint hand us, Twisted's own and ours: an ITLSTransport."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send these bytes."""
+
+    def pauseProducing(self) -> None:
+        """Read no more."""
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+
+    def loseConnection(self) -> None:
+        """Close when all that was written has left."""
+
+    def abortConnection(self) -> None:
+        """Close at once."""
+
+    def startTLS(self, contextFactory: IOpenSSLContextFactory, /) -> None:
+        """Speak TLS from here on."""
+
+    def getPeer(self) -> IAddress:
+        """Who is at the other end."""
+
+    def getHandle(self) -> object:
+        """The socket, or OpenSSL's connection."""
+
+
 class Door(Typed):
     """Who lets connections in, and counts them."""
 
@@ -73,7 +101,7 @@ class Door(Typed):
 
 @implementer(IHandshakeListener)
 class ConnectionHandler(Protocol):
-    """One connection (CH-1 to CH-6): a stanza at a time, in order; while one waits, the wire pauses.
+    """One connection (CH-1 to CH-6): a stanza at a time; while one waits, the wire pauses.
 
     Attributes:
         address: The peer's IP address.
@@ -84,7 +112,7 @@ class ConnectionHandler(Protocol):
         stanza_handler: The stream on it.
     """
 
-    transport: ITCPTransport
+    transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
     stanza_handler: StanzaHandler
 
     def __init__(
@@ -121,11 +149,11 @@ class ConnectionHandler(Protocol):
 
     def channel_bindings(self) -> dict[str, bytes]:
         """What SASL may bind this connection to, by type; nothing without TLS."""
-        return channel_bindings(self.transport) if self.encrypted else {}
+        return channel_bindings(ISystemHandle(self.transport)) if self.encrypted else {}
 
     def certificate_addresses(self) -> tuple[str, ...]:
         """The addresses that the peer's certificate names, if somebody we trust has signed it."""
-        peer = peer_certificate(self.transport) if self.encrypted else None
+        peer = peer_certificate(ISystemHandle(self.transport)) if self.encrypted else None
         if peer is None or not peer.verified:
             return ()
         return xmpp_addresses(peer.certificate).xmpp_addresses
@@ -143,7 +171,7 @@ class ConnectionHandler(Protocol):
 
     def handshakeCompleted(self) -> None:
         """TLS is up. Who wants to speak something else on the direct port has the wrong door."""
-        if self.direct_tls and alpn_refused(self.transport):
+        if self.direct_tls and alpn_refused(ISystemHandle(self.transport)):
             self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
@@ -263,7 +291,7 @@ class ConnectionHandler(Protocol):
         self.close()
 
     def close(self, error: StreamError | None = None) -> None:
-        """End the stream, and hang up when the peer has closed its side too, or does not in time."""
+        """End the stream; hang up when the peer has closed its side too, or does not in time."""
         if self._closing:
             return
         self._closing = True
@@ -288,7 +316,7 @@ class ConnectionHandler(Protocol):
     def _last_words(self, data: bytes) -> None:
         """Our side is closed: what still comes is read for its end only (:rfc:`6120#section-4.4`).
 
-        It is read at all since closing a socket over unread bytes would take our own last words back.
+        It is read at all since closing a socket over unread bytes takes our own last words back.
         """
         self._unheard_bytes += len(data)
         if _CLOSE[:-1] in data or self._unheard_bytes > MAX_UNHEARD_BYTES:

@@ -169,7 +169,7 @@ class ClientListener(ServerFactory):
         self.tls = tls
         self.direct_tls = direct_tls
 
-    def buildProtocol(self, addr: IAddress) -> ConnectionHandler:
+    def buildProtocol(self, addr: IAddress | None) -> ConnectionHandler:
         """Somebody is at the door."""
         return ConnectionHandler(
             self.context,

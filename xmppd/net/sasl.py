@@ -12,7 +12,6 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import offered
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
-from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, StreamCondition, StreamError, Tree, escape, ns, qname
 
 CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"
@@ -56,7 +55,7 @@ class SASL:
         self.tls_required = tls_required
         self.attempts_per_stream = attempts_per_stream
         self.exchange_of = exchange_of
-        self._attempts: WeakKeyDictionary[LocalClientSession, Attempt] = WeakKeyDictionary()
+        self._attempts: WeakKeyDictionary[Negotiation, Attempt] = WeakKeyDictionary()
 
     def feature(self) -> StreamFeature:
         """Its row in the table."""
@@ -76,18 +75,20 @@ class SASL:
         exchange = self.exchange_of(negotiation)
         names = offered(self.mechanisms, exchange, tls_required=self.tls_required)
         bindings = tuple(exchange.bindings)
-        attempt = self._attempts.setdefault(negotiation.session, Attempt(exchange))
+        attempt = self._attempts.setdefault(negotiation, Attempt(exchange))
         attempt.exchange = replace(exchange, offered=names, offered_bindings=bindings)
         listed = "".join(f"<mechanism>{name}</mechanism>" for name in names)
         text = f"<mechanisms xmlns='{ns.SASL}'>{listed}</mechanisms>"
         if bindings:
             types = "".join(f"<channel-binding type='{name}'/>" for name in bindings)
-            text += f"<sasl-channel-binding xmlns='{CHANNEL_BINDING}'>{types}</sasl-channel-binding>"
+            text += (
+                f"<sasl-channel-binding xmlns='{CHANNEL_BINDING}'>{types}</sasl-channel-binding>"
+            )
         return text.encode() if names else b""
 
     async def auth(self, negotiation: Negotiation, tree: Tree) -> None:
         """Begin an exchange with the mechanism the client chose."""
-        attempt = self._attempts[negotiation.session]
+        attempt = self._attempts[negotiation]
         try:
             name = tree.get("mechanism", "")
             attempt.mechanism = self.limiter.begin(name, attempt.exchange, self.provider)
@@ -100,7 +101,7 @@ class SASL:
 
     async def response(self, negotiation: Negotiation, tree: Tree) -> None:
         """Go on with it."""
-        attempt = self._attempts[negotiation.session]
+        attempt = self._attempts[negotiation]
         try:
             await self._step(negotiation, attempt, tree)
         except SASLError as error:
@@ -108,7 +109,7 @@ class SASL:
 
     def abort(self, negotiation: Negotiation, tree: Tree) -> None:
         """The client gave up."""
-        attempt = self._attempts[negotiation.session]
+        attempt = self._attempts[negotiation]
         self._failed(negotiation, attempt, SASLError("aborted"))
 
     async def _step(self, negotiation: Negotiation, attempt: Attempt, tree: Tree) -> None:
@@ -123,7 +124,7 @@ class SASL:
         self._proved(negotiation, mechanism.account, answer)
 
     def _proved(self, negotiation: Negotiation, account: str, answer: bytes) -> None:
-        del self._attempts[negotiation.session]
+        del self._attempts[negotiation]
         negotiation.authenticated(JID.parse(account))
         success = b64encode(answer)
         negotiation.write(b"<success xmlns='%b'>%b</success>" % (ns.SASL.encode(), success))

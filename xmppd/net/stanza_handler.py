@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.net.stream_feature import Stream, StreamFeatures
@@ -237,9 +238,10 @@ class StanzaHandler:
             return
         session.closed = True
         if session.bound:
-            self.context.router.route(
-                Presence.make(None, session.jid, type="unavailable")
-            )
+            gone = Presence.make(None, session.jid, type="unavailable")
+            later = self.context.router.route(gone)
+            if later is not None:
+                Deferred.fromCoroutine(later)  # what a router returns never fails
         self.context.sessions.close(session)
 
 

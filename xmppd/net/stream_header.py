@@ -172,7 +172,9 @@ class _Parse:
             prefixes=prefixes,
         )
         name = self._tag[1:].split(None, 1)[0].rstrip(b">")
-        return StreamHeader(opened, name, end, canonical(prefixes, "" if default == content else default))
+        return StreamHeader(
+            opened, name, end, canonical(prefixes, "" if default == content else default)
+        )
 
 
 def _qualified(name: str) -> str:

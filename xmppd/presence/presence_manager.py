@@ -119,7 +119,7 @@ class PresenceManager:
                 self.deliver(session.presence.addressed(to))
 
     def send_unavailable(self, account: JID, to: JID) -> None:
-        """Say goodbye for the account's resources to somebody who may not see them any more (PM-8)."""
+        """Say goodbye for the account's resources to who may not see them any more (PM-8)."""
         for session in self.routing_table.available(account.bare):
             if not self.directed.knows(session.jid, to):
                 self.deliver(Presence.make(to, session.jid, type="unavailable"))

@@ -37,9 +37,11 @@ class Roster:
 
     @property
     def subscribers(self) -> tuple[tuple[str, bytes], ...]:
-        """Contacts of ours that see this account: bare JID and its escaped bytes; kept, not searched."""
+        """Contacts of ours that see this account: bare JID and its escaped bytes; kept."""
         if self._subscribers is None:
-            seen_by = [JID.parse(i.jid) for i in self.items.values() if i.subscription in SUBSCRIBED]
+            seen_by = [
+                JID.parse(i.jid) for i in self.items.values() if i.subscription in SUBSCRIBED
+            ]
             local = self.routing_table.is_local
             self._subscribers = tuple((jid.bare, jid.wire) for jid in seen_by if local(jid))
             self._foreign = tuple(jid for jid in seen_by if not local(jid))
@@ -58,7 +60,9 @@ class Roster:
     def may_be_seen_by(self, viewer: JID) -> bool:
         """Whether this account's presence is the viewer's to know (PM-5)."""
         item = self.items.get(viewer.bare)
-        if (item is not None and item.subscription in SUBSCRIBED) or viewer.bare == self.account.bare:
+        if (
+            item is not None and item.subscription in SUBSCRIBED
+        ) or viewer.bare == self.account.bare:
             return True
         return self.shared_groups.sees(viewer.bare, self.account.bare)
 
@@ -75,8 +79,8 @@ class Roster:
     def broadcast(self, presence: Presence) -> None:
         """Tell everybody who may know, and the account's own resources (:rfc:`6121#section-4.4.2`).
 
-        The presence becomes bytes once; each contact costs one splice, and all resources of a contact
-        share its bytes.
+        The presence becomes bytes once; each contact costs one splice, and all resources of a
+        contact share its bytes.
         """
         head, tail = presence.around_to()
         users = self.routing_table.users
@@ -105,7 +109,7 @@ class Roster:
 
     @property
     def version_text(self) -> str:
-        """The ``ver`` of :rfc:`6121#section-2.6`: changes with the roster and with what groups add."""
+        """The ``ver`` of :rfc:`6121#section-2.6`: changes with the roster and what groups add."""
         shared = self.shared_groups.version(self.account.bare)
         return f"{self.version}-{shared}" if shared else str(self.version)
 
@@ -118,7 +122,7 @@ class Roster:
         yield from shared.values()
 
     def push(self, item: RosterItem) -> None:
-        """Tell the owner's interested resources of a changed contact (:rfc:`6121#section-2.1.6`)."""
+        """Tell the owner's interested resources of a change (:rfc:`6121#section-2.1.6`)."""
         if not visible(item):
             return
         shared = self.shared_groups.items(self.account.bare).get(item.jid)

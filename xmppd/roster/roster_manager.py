@@ -1,4 +1,4 @@
-"""One Roster per account: loaded once, pinned while its owner is here, changed through here only."""
+"""One Roster per account: loaded once, kept while its owner is here, changed through here only."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass

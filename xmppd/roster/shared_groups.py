@@ -50,7 +50,11 @@ class SharedGroups:
         """The groups that stand in this account's roster."""
         own = {group.name for group in self._of.get(viewer, ())}
         for group in self.groups.values():
-            if group.visible_to == EVERYBODY or group.name in own or not own.isdisjoint(group.groups):
+            if (
+                group.visible_to == EVERYBODY
+                or group.name in own
+                or not own.isdisjoint(group.groups)
+            ):
                 yield group
 
     def sees(self, viewer: str, account: str) -> bool:

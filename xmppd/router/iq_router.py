@@ -65,11 +65,10 @@ class IQRouter:
         if iq.id is None or len(iq.payload.tree) != 1:
             raise StanzaError(Condition.BAD_REQUEST, "a request has an id and exactly one child")
         if to is None or (
-            to.domain in self.routing_table.domains
-            and (to.resource is None or to.local is None)
+            to.domain in self.routing_table.domains and (to.resource is None or to.local is None)
         ):
             return self._answer(iq)
-        if not self.routing_table.route(iq):                            # IQ-11, IQ-16
+        if not self.routing_table.route(iq):  # IQ-11, IQ-16
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         return None
 

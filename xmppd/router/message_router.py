@@ -33,7 +33,7 @@ class MessageRouter:
         """
         to = message.to
         if to is None:
-            to = message.sender.to_bare()                    # :rfc:`6120#section-10.3.1`
+            to = message.sender.to_bare()  # :rfc:`6120#section-10.3.1`
             message = message.addressed(to)
         if to.domain not in self.routing_table.domains:
             return self._leave(message)
@@ -41,9 +41,9 @@ class MessageRouter:
             return self._to_the_server(message)
         kind = message.type if message.type in TYPES else "normal"
         if to.resource is not None:
-            if self.routing_table.route(message):            # §8.5.3.1
+            if self.routing_table.route(message):  # §8.5.3.1
                 return None
-            if kind != "chat":                               # §8.5.3.2.1
+            if kind != "chat":  # §8.5.3.2.1
                 return self.offline.undeliverable(message, kind, to)
         if kind in ("groupchat", "error"):
             return self.offline.undeliverable(message, kind, to)

@@ -66,12 +66,12 @@ class OfflineMessageStrategy:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE, "too many messages wait for this account already"
             ) from error
-        for session in self.routing_table.available(to.bare):      # came while it was stored
+        for session in self.routing_table.available(to.bare):  # came while it was stored
             await self.flood.again(session)
 
 
 def worth_storing(message: Message) -> bool:
-    """Whether a message means anything later: not mere chat states (:xep:`0160`), nor against a hint.
+    """Whether a message means anything later: not mere chat states (:xep:`0160`).
 
     :xep:`0334` hints are obeyed.
     """

@@ -35,16 +35,16 @@ class PresenceRouter:
         kind, to = presence.type, presence.to
         if kind is None or kind == "unavailable":
             if to is None:
-                return self.update_handler.process(presence)               # PR-5
+                return self.update_handler.process(presence)  # PR-5
             self._directed(presence, to)
             return None
         if kind in SUBSCRIPTION_TYPES:
-            return self.subscribe_handler.process(presence)                # PR-11
+            return self.subscribe_handler.process(presence)  # PR-11
         if kind == "probe":
             return self._probe(presence)
         if kind == "error":
             if to is not None and to.resource is not None:
-                self.routing_table.route(presence)                         # PR-14, PR-16
+                self.routing_table.route(presence)  # PR-14, PR-16
             return None
         raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
 
@@ -70,6 +70,6 @@ class PresenceRouter:
         if to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a probe asks for somebody")
         if self.routing_table.is_local(to):
-            return self.presences.handle_probe(presence)                   # PR-13
-        self.routing_table.route(presence)                                 # PR-12
+            return self.presences.handle_probe(presence)  # PR-13
+        self.routing_table.route(presence)  # PR-12
         return None

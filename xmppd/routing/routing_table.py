@@ -11,8 +11,8 @@ class UserRoutes:
 
     Attributes:
         sessions: By resource, available or not.
-        available: Those that sent presence; a tuple, made anew when it changes, so that whoever walks
-            it is never disturbed.
+        available: Those that sent presence; a tuple, made anew when it changes, so that whoever
+            walks it is never disturbed.
     """
 
     __slots__ = ("available", "sessions")

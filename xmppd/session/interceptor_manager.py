@@ -91,7 +91,7 @@ class InterceptorManager:
         return seen
 
     def go_out(self, stanza: S, session: JID) -> S | None:
-        """What is left of a leaving stanza, addressed to this session, once everybody has seen it."""
+        """What is left of a leaving stanza for this session, once everybody has seen it."""
         seen: S | None = stanza if stanza.to is not None else stanza.addressed(session.to_bare())
         for interceptor in self.outgoing[stanza.__class__]:
             if seen is None:

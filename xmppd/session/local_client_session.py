@@ -24,8 +24,21 @@ class LocalClientSession:
         closed: Its wire is gone or going.
     """
 
-    __slots__ = ("account", "bound", "closed", "connection", "flooded", "id", "interceptors",
-                 "interested", "jid", "presence", "presence_around_to", "priority", "since")  # fmt: skip
+    __slots__ = (
+        "account",
+        "bound",
+        "closed",
+        "connection",
+        "flooded",
+        "id",
+        "interceptors",
+        "interested",
+        "jid",
+        "presence",
+        "presence_around_to",
+        "priority",
+        "since",
+    )
 
     def __init__(
         self,

@@ -13,12 +13,14 @@ class Connection(Protocol):
     """One wire, as the session at its end sees it.
 
     Attributes:
-        address: The peer's IP address.
         encrypted: Whether TLS is on.
     """
 
-    address: str
     encrypted: bool
+
+    @property
+    def address(self) -> str:
+        """The peer's IP address."""
 
     def write(self, data: bytes) -> None:
         """Send these bytes, now or when there is room."""

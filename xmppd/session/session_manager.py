@@ -74,7 +74,7 @@ class SessionManager:
         self.bound = 0
 
     def open(self, connection: Connection, domain: str) -> LocalClientSession:
-        """A session for a stream that has just been opened: reachable, so that it can be answered."""
+        """A session for a new stream: reachable at once, so that it can be answered."""
         stream_id = token_hex(8)
         jid = JID.of(None, domain, stream_id)
         session = LocalClientSession(
@@ -137,7 +137,7 @@ class SessionManager:
         return jid
 
     def _free(self, jid: JID) -> JID:
-        """The JID, no longer held by anybody, or another one, as the conflict policy says (BI-5)."""
+        """The JID, held by nobody any more, or another one, as the conflict policy says (BI-5)."""
         holder = self.routes.sessions.get(jid.full)
         if holder is None:
             return jid
@@ -158,7 +158,6 @@ class SessionManager:
         if session.bound:
             self.bound -= 1
             self.events.fire(SessionClosed(session))
-
 
     def end_account(self, bare: str, error: StreamError) -> int:
         """Close all streams of an account, for a reason; how many there were."""

@@ -223,9 +223,7 @@ def owner_parameters(owners: Sequence[bytes]) -> dict[str, bytes]:
 @lru_cache(maxsize=len(_QUERY_SIZES))
 def last_presences_of(size: int) -> Select[bytes, float, str | None]:
     """Query for this many names at once."""
-    names: list[BindParameter[bytes]] = [
-        bindparam(f"owner_{number}") for number in range(size)
-    ]
+    names: list[BindParameter[bytes]] = [bindparam(f"owner_{number}") for number in range(size)]
     return select(last_presences.c.owner, last_presences.c.seen, last_presences.c.status).where(
         last_presences.c.owner.in_(names)
     )

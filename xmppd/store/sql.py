@@ -5,7 +5,6 @@ from functools import partial
 from itertools import starmap
 
 from sqlalchemy import Connection
-
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 
 from xmppd.store import changes, queries, rows
