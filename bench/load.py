@@ -1,0 +1,585 @@
+"""Make load on an XMPP server and measure what one operation costs it.
+
+    python -m bench.load SCENARIO --port PORT --domain DOMAIN --server-pid PID [--setup] …
+
+Users are PREFIX0, PREFIX1, …; ``--setup`` creates the accounts and rosters the scenario needs and
+ends. Every repetition is one JSON line on standard output; see README.md for what the fields mean.
+"""
+
+import argparse
+import json
+import random
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from bench.client import BenchError, Client, Crowd, ignore, raise_descriptor_limit
+from bench.meter import Meter, Result, measured, percentiles
+
+BODY = (
+    b"The quick brown fox jumps over the lazy dog, then naps: "
+    b"a text of exactly one hundred bytes, as sent"
+)
+MESSAGE_END = b"</message>"
+PRESENCE_END = b"</presence>"
+SUBSCRIPTIONS_PER_SEND = 50
+ROSTER_PASSES = 6
+ROSTER_TIMEOUT_S = 600.0
+JOINS_AT_ONCE = 20
+ITEM = re.compile(rb"<item\b[^>]*>")
+ITEM_JID = re.compile(rb"\bjid=['\"]([^'\"]*)")
+ITEM_MUTUAL = re.compile(rb"\bsubscription=['\"]both['\"]")
+NUMBERED_STATUS = re.compile(rb"<status>@(\d+)@</status>")
+SELF_PRESENCE = re.compile(rb"code=['\"]110['\"]")
+ERROR = re.compile(rb"type=['\"]error['\"]")
+
+
+class Options(argparse.Namespace):
+    """The command line."""
+
+    scenario: str
+    host: str
+    port: int
+    domain: str
+    password: str
+    prefix: str
+    server_pid: list[int]
+    setup: bool
+    mechanism: str
+    starttls: bool
+    concurrency: int
+    repeat: int
+    clients: int
+    pairs: int
+    window: int
+    to: str
+    duration: float
+    warmup: float
+    rate: float
+    contacts: int
+    messages: int
+    occupants: int
+
+    def crowd(self, *, numbered_status: bool = False) -> Crowd:
+        """New clients for this server."""
+        return Crowd(
+            self.host,
+            self.port,
+            self.domain,
+            self.password,
+            mechanism=self.mechanism,
+            starttls=self.starttls,
+            numbered_status=numbered_status,
+        )
+
+    def users(self) -> list[str]:
+        """The accounts the scenario needs; those with a roster are its own."""
+        prefix, count = self.prefix, self.clients
+        if self.scenario in ("chat", "rate"):
+            count = 2 * self.pairs
+        elif self.scenario == "muc":
+            count = self.occupants
+        elif self.scenario == "presence":
+            prefix, count = f"{prefix}hub{self.contacts}x", self.contacts + 1
+        elif self.scenario == "storm":
+            prefix = f"{prefix}storm{count}x{self.contacts}x"
+        return [f"{prefix}{number}" for number in range(count)]
+
+    def friendships(self) -> list[tuple[int, int]]:
+        """The mutual subscriptions the scenario needs, by number of user."""
+        if self.scenario == "presence":
+            return [(0, contact) for contact in range(1, self.contacts + 1)]
+        if self.scenario == "storm":
+            return random_friendships(self.clients, self.contacts)
+        return []
+
+
+# -- counting ----------------------------------------------------------------------------
+
+
+def count(client: Client, end_tag: bytes, counted: Callable[[int], None]) -> None:
+    """From now on tell how many stanzas each read of this client completed."""
+    kept = len(end_tag) - 1
+    client.tail = b""
+
+    def on_data(data: bytes) -> None:
+        if client.tail:
+            data = client.tail + data
+        client.tail = b"" if data.endswith(end_tag) else data[-kept:]
+        if stanzas := data.count(end_tag):
+            counted(stanzas)
+
+    client.on_data = on_data
+
+
+class Total:
+    """How many stanzas arrived, everywhere."""
+
+    def __init__(self) -> None:
+        self.stanzas = 0
+
+    def add(self, stanzas: int) -> None:
+        """So many more."""
+        self.stanzas += stanzas
+
+
+# -- setting up --------------------------------------------------------------------------
+
+
+def set_up(options: Options, meter: Meter) -> None:
+    """Create the accounts and rosters the scenario needs; what exists is kept."""
+    register_users(options, options.users())
+    if options.friendships():
+        befriend(options, meter)
+
+
+def register_users(options: Options, users: list[str]) -> None:
+    """Create those accounts that do not exist."""
+    crowd = options.crowd()
+    crowd.register(users, options.concurrency)
+    crowd.close()
+
+
+def befriend(options: Options, meter: Meter) -> None:
+    """Make the mutual subscriptions through the protocol, and verify them by roster get."""
+    users = options.users()
+    wanted: dict[int, set[int]] = defaultdict(set)
+    for one, other in options.friendships():
+        wanted[one].add(other)
+        wanted[other].add(one)
+    for _ in range(ROSTER_PASSES):
+        crowd = options.crowd()
+        clients = crowd.log_in(users, options.concurrency)
+        crowd.drain()
+        numbers = {client.bare: client.index for client in clients}
+        missing = {
+            client: sorted(wanted[client.index] - mutual_contacts(client.roster, numbers))
+            for client in clients
+        }
+        if not any(missing.values()):
+            crowd.close()
+            return
+        for kind in (b"subscribe", b"subscribed"):
+            send_subscriptions(crowd, clients, missing, kind)
+            # A server that rewrites a long roster for each change may be silent for seconds.
+            crowd.drain(1.0, ROSTER_TIMEOUT_S)
+            meter.settle(crowd, ROSTER_TIMEOUT_S)
+            crowd.drain(1.0, ROSTER_TIMEOUT_S)
+        crowd.close()
+        time.sleep(0.5)
+    raise BenchError("the rosters could not be set up")
+
+
+def mutual_contacts(roster: bytes, numbers: dict[bytes, int]) -> set[int]:
+    """The numbers of those with subscription "both"."""
+    found = set()
+    for item in ITEM.findall(roster):
+        jid = ITEM_JID.search(item)
+        if jid and ITEM_MUTUAL.search(item):
+            found.add(numbers[jid[1]])
+    return found
+
+
+def send_subscriptions(
+    crowd: Crowd, clients: list[Client], missing: dict[Client, list[int]], kind: bytes
+) -> None:
+    """Everybody sends this presence to every contact still missing."""
+    for client, contacts in missing.items():
+        for first in range(0, len(contacts), SUBSCRIPTIONS_PER_SEND):
+            client.send(
+                b"".join(
+                    b"<presence to='%b' type='%b'/>" % (clients[contact].bare, kind)
+                    for contact in contacts[first : first + SUBSCRIPTIONS_PER_SEND]
+                )
+            )
+            crowd.poll(0)
+
+
+def random_friendships(users: int, contacts: int) -> list[tuple[int, int]]:
+    """A random graph, the same in every run, in which nearly everybody has so many contacts."""
+    chance = random.Random(42)
+    degree = [0] * users
+    pairs: set[tuple[int, int]] = set()
+    others = list(range(users))
+    for one in range(users):
+        chance.shuffle(others)
+        for other in others:
+            if degree[one] >= contacts:
+                break
+            pair = (min(one, other), max(one, other))
+            if one != other and degree[other] < contacts and pair not in pairs:
+                pairs.add(pair)
+                degree[one] += 1
+                degree[other] += 1
+    return sorted(pairs)
+
+
+# -- scenarios: each yields one result per repetition -------------------------------------
+
+
+def register(options: Options, meter: Meter) -> Iterator[Result]:
+    """An account is created in-band. Give an unused prefix."""
+    before = meter.read()
+    register_users(options, options.users())
+    yield measured(before, meter.read(), options.clients)
+
+
+def login(options: Options, meter: Meter) -> Iterator[Result]:
+    """Connect, authenticate, bind, fetch the roster, become available."""
+    users = options.users()
+    if options.mechanism != "PLAIN":  # the tool's own PBKDF2 is paid here, once
+        crowd = options.crowd()
+        crowd.log_in(users, options.concurrency)
+        crowd.close()
+    for _ in range(options.repeat):
+        meter.settle()
+        rss_before_kb = meter.rss_kb()
+        crowd = options.crowd()
+        before = meter.read()
+        clients = crowd.log_in(users, options.concurrency)
+        wall_s = time.perf_counter() - before.wall_s
+        meter.settle(crowd)
+        after = meter.read()
+        kb_per_session = (meter.rss_kb() - rss_before_kb) / len(clients)
+        crowd.close()
+        meter.settle()
+        logout = measured(after, meter.read(), len(clients))
+        yield measured(before, after, len(clients), wall_s=wall_s) | {
+            "kb_per_session": round(kb_per_session, 2),
+            "logout_cpu_us": logout["cpu_us_per_op"],
+        }
+
+
+def chat(options: Options, meter: Meter) -> Iterator[Result]:
+    """A message is delivered; the window is how many each pair has on the way."""
+    users = options.users()
+    crowd, clients = paired(options, users)
+    yield from echo(options, meter, crowd, clients, clients[::2], MESSAGE_END)
+
+
+def ping(options: Options, meter: Meter) -> Iterator[Result]:
+    """The server answers a ping (XEP-0199)."""
+    users = options.users()
+    crowd = options.crowd()
+    clients = crowd.log_in(users, options.concurrency)
+    crowd.drain(0.5)
+    for client in clients:
+        client.stanza = (
+            b"<iq type='get' id='p1' to='%b'><ping xmlns='urn:xmpp:ping'/></iq>"
+            % options.domain.encode()
+        )
+    yield from echo(options, meter, crowd, clients, clients, b"<iq")
+
+
+def echo(
+    options: Options,
+    meter: Meter,
+    crowd: Crowd,
+    clients: list[Client],
+    starters: list[Client],
+    tag: bytes,
+) -> Iterator[Result]:
+    """Closed loop: whoever gets a stanza sends one, until the time is over."""
+    total = Total()
+    running = True
+
+    def answering(client: Client) -> Callable[[int], None]:
+        stanza = client.stanza
+
+        def counted(stanzas: int) -> None:
+            total.stanzas += stanzas
+            if running:
+                client.send(stanza * stanzas)
+
+        return counted
+
+    for client in clients:
+        count(client, tag, answering(client))
+    for _ in range(options.repeat):
+        running = True
+        for client in starters:
+            client.send(client.stanza * options.window)
+        crowd.serve(options.warmup)
+        before, stanzas = meter.read(), total.stanzas
+        crowd.serve(options.duration)
+        after, stanzas = meter.read(), total.stanzas - stanzas
+        running = False
+        crowd.drain()
+        yield measured(before, after, stanzas)
+    crowd.close()
+
+
+def paired(options: Options, users: list[str]) -> tuple[Crowd, list[Client]]:
+    """Log in, and give each client a peer and a message for it."""
+    crowd = options.crowd()
+    clients = crowd.log_in(users, options.concurrency)
+    crowd.drain(0.5)
+    for client in clients:
+        client.peer = clients[client.index ^ 1]
+        client.stanza = b"<message to='%b' type='chat' id='m1'><body>%b</body></message>" % (
+            client.peer.jid if options.to == "full" else client.peer.bare,
+            BODY,
+        )
+    return crowd, clients
+
+
+def rate(options: Options, meter: Meter) -> Iterator[Result]:
+    """A message is delivered, at a fixed rate whatever the server does; measures latency."""
+    users = options.users()
+    crowd, clients = paired(options, users)
+    latencies_s: list[float] = []
+
+    def timing(client: Client) -> Callable[[int], None]:
+        sent_at = client.peer.sent_at
+
+        def counted(stanzas: int) -> None:
+            now = time.perf_counter()
+            latencies_s.extend(now - sent_at.popleft() for _ in range(stanzas))
+
+        return counted
+
+    for client in clients:
+        count(client, MESSAGE_END, timing(client))
+    chance = random.Random(1)
+    for _ in range(options.repeat):
+        send_at_rate(crowd, clients, chance, options.rate, options.warmup)
+        latencies_s.clear()
+        before = meter.read()
+        send_at_rate(crowd, clients, chance, options.rate, options.duration)
+        after, delivered = meter.read(), len(latencies_s)
+        crowd.drain()
+        yield measured(before, after, delivered) | percentiles(latencies_s)
+    crowd.close()
+
+
+def send_at_rate(
+    crowd: Crowd, clients: list[Client], chance: random.Random, per_s: float, duration_s: float
+) -> None:
+    """Open loop: somebody sends every 1/per_s seconds."""
+    due = time.perf_counter()
+    end = due + duration_s
+    while (now := time.perf_counter()) < end:
+        while due <= now:
+            client = clients[chance.randrange(len(clients))]
+            client.sent_at.append(time.perf_counter())
+            client.send(client.stanza)
+            due += 1 / per_s
+        crowd.poll(max(0.0, min(due - time.perf_counter(), 0.02)))
+
+
+def presence(options: Options, meter: Meter) -> Iterator[Result]:
+    """One contact of many learns of a change of presence."""
+    crowd = options.crowd()
+    hub, *contacts = crowd.log_in(options.users(), options.concurrency)
+    crowd.drain(0.7)
+
+    def change(number: int) -> None:
+        show = (b"away", b"chat", b"dnd", b"xa")[number % 4]
+        hub.send(
+            b"<presence><show>%b</show><status>status number %d</status></presence>"
+            % (show, number)
+        )
+
+    for _ in range(options.repeat):
+        yield fan_out(options, meter, crowd, contacts, change, PRESENCE_END)
+    crowd.close()
+
+
+def muc(options: Options, meter: Meter) -> Iterator[Result]:
+    """One occupant of a room gets a message (XEP-0045)."""
+    users = options.users()
+    crowd = options.crowd()
+    clients = crowd.log_in(users, options.concurrency)
+    crowd.drain(0.5)
+    room = f"bench{time.time_ns()}@conference.{options.domain}".encode()
+    before = meter.read()
+    enter(crowd, clients[:1], room)
+    clients[0].send(
+        b"<iq type='set' id='owner' to='%b'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+        b"<x xmlns='jabber:x:data' type='submit'/></query></iq>" % room
+    )
+    crowd.drain()
+    for first in range(1, len(clients), JOINS_AT_ONCE):
+        enter(crowd, clients[first : first + JOINS_AT_ONCE], room)
+    crowd.drain(0.5)
+    joined = measured(before, meter.read(), len(clients))
+    message = b"<message to='%b' type='groupchat' id='g1'><body>%b</body></message>" % (room, BODY)
+    for _ in range(options.repeat):
+        yield fan_out(
+            options, meter, crowd, clients, lambda number: clients[0].send(message), MESSAGE_END
+        ) | {"join_cpu_us": joined["cpu_us_per_op"]}
+    crowd.close()
+
+
+def enter(crowd: Crowd, clients: list[Client], room: bytes) -> None:
+    """Enter the room and wait for the own presence (status 110)."""
+    outside = set(clients)
+
+    def watching(client: Client) -> Callable[[bytes], None]:
+        def on_data(data: bytes) -> None:
+            client.received = client.received[-40:] + data
+            if SELF_PRESENCE.search(client.received):
+                outside.discard(client)
+                client.on_data = ignore
+            elif ERROR.search(client.received):
+                raise BenchError(f"{client.user} may not enter, {client.received[-300:]!r}")
+
+        return on_data
+
+    for client in clients:
+        client.received = b""
+        client.on_data = watching(client)
+        client.send(
+            b"<presence to='%b/nick%d'><x xmlns='http://jabber.org/protocol/muc'>"
+            b"<history maxstanzas='0'/></x></presence>" % (room, client.index)
+        )
+    crowd.serve_until(lambda: not outside, 60.0)
+
+
+def fan_out(
+    options: Options,
+    meter: Meter,
+    crowd: Crowd,
+    watchers: list[Client],
+    send: Callable[[int], None],
+    end_tag: bytes,
+) -> Result:
+    """Send one stanza to all watchers, the next when all have it; latency is that of the last."""
+    total = Total()
+    for client in watchers:
+        count(client, end_tag, total.add)
+    latencies_s = []
+    before = meter.read()
+    for number in range(options.messages):
+        began = time.perf_counter()
+        send(number)
+        wanted = (number + 1) * len(watchers)
+        crowd.serve_until(lambda wanted=wanted: total.stanzas >= wanted, 60.0)  # type: ignore[misc]
+        latencies_s.append(time.perf_counter() - began)
+    after = meter.read()
+    crowd.drain()
+    deliveries = options.messages * len(watchers)
+    if total.stanzas != deliveries:
+        raise BenchError(f"{total.stanzas} deliveries instead of {deliveries}")
+    return measured(before, after, deliveries) | percentiles(latencies_s)
+
+
+def storm(options: Options, meter: Meter) -> Iterator[Result]:
+    """All come back at once; a client is back when it sees all its contacts."""
+    users = options.users()
+    contacts = [0] * len(users)
+    for one, other in options.friendships():
+        contacts[one] += 1
+        contacts[other] += 1
+    for _ in range(options.repeat):
+        meter.settle()
+        crowd = options.crowd(numbered_status=True)
+        waiting = {number for number in range(len(users)) if contacts[number]}
+        before = meter.read()
+        crowd.log_in(users, len(users), seeing(contacts, waiting))
+        crowd.serve_until(lambda waiting=waiting: not waiting, 120.0)  # type: ignore[misc]
+        wall_s = time.perf_counter() - before.wall_s
+        meter.settle(crowd)
+        after = meter.read()
+        crowd.close()
+        meter.settle()
+        yield measured(before, after, len(users), wall_s=wall_s)
+
+
+def seeing(contacts: list[int], waiting: set[int]) -> Callable[[Client], None]:
+    """Let each client note whose presence it saw, and stop waiting when it saw them all."""
+
+    def watch(client: Client) -> None:
+        client.seen, client.tail = set(), b""
+        own = b"%d" % client.index
+
+        def on_data(data: bytes) -> None:
+            data = client.tail + data
+            client.seen.update(NUMBERED_STATUS.findall(data))
+            client.seen.discard(own)
+            if len(client.seen) == contacts[client.index]:
+                waiting.discard(client.index)
+            client.tail = data[-64:]
+
+        client.on_data = on_data
+
+    return watch
+
+
+def idle(options: Options, meter: Meter) -> Iterator[Result]:
+    """A second passes in which nobody does anything."""
+    users = options.users()
+    meter.settle()
+    rss_before_kb = meter.rss_kb()
+    crowd = options.crowd()
+    clients = crowd.log_in(users, options.concurrency)
+    meter.settle(crowd)
+    kb_per_session = (meter.rss_kb() - rss_before_kb) / len(clients)
+    crowd.serve(1.0)
+    for _ in range(options.repeat):
+        before = meter.read()
+        crowd.serve(options.duration)
+        yield measured(before, meter.read(), round(options.duration)) | {
+            "kb_per_session": round(kb_per_session, 2)
+        }
+    crowd.close()
+
+
+SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {
+    scenario.__name__: scenario
+    for scenario in (register, login, chat, rate, presence, storm, muc, ping, idle)
+}
+
+
+def parse(arguments: list[str] | None = None) -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("scenario", choices=SCENARIOS)
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=5222)
+    add("--domain", default="p.test")
+    add("--password", default="pw")
+    add("--prefix", default="u", help="user names are PREFIX0, PREFIX1, …")
+    add("--server-pid", type=int, nargs="+", required=True, help="children are included")
+    add("--setup", action="store_true", help="only create accounts and rosters")
+    add("--mechanism", choices=["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"], default="PLAIN")
+    add("--starttls", action="store_true")
+    add("--concurrency", type=int, default=50, help="logins in progress at once")
+    add("--repeat", type=int, default=3)
+    add("-n", "--clients", type=int, default=500, help="register, login, ping, idle, storm")
+    add("--pairs", type=int, default=50, help="chat, rate")
+    add("--window", type=int, default=1, help="chat, ping: stanzas outstanding")
+    add("--to", choices=["bare", "full"], default="bare", help="chat, rate: kind of address")
+    add("--duration", type=float, default=4.0, help="chat, rate, ping, idle: seconds")
+    add("--warmup", type=float, default=1.0, help="chat, rate, ping: seconds")
+    add("--rate", type=float, default=500.0, help="rate: messages per second")
+    add("--contacts", type=int, default=50, help="presence, storm")
+    add("--messages", type=int, default=200, help="presence, muc: stanzas sent")
+    add("--occupants", type=int, default=100, help="muc")
+    return parser.parse_args(arguments, Options())
+
+
+def main() -> int:
+    """Run one scenario."""
+    options = parse()
+    raise_descriptor_limit()
+    meter = Meter(options.server_pid)
+    try:
+        if options.setup:
+            set_up(options, meter)
+            return 0
+        for result in SCENARIOS[options.scenario](options, meter):
+            print(json.dumps(result), flush=True)
+    except (BenchError, OSError) as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

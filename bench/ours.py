@@ -1,0 +1,131 @@
+"""xmppd, configured for measuring: in-band registration open, every limit out of the way.
+
+    python -m bench.ours start|stop --directory DIR [--fresh]
+
+Runs under the interpreter named by the environment variable PYTHON, else under the one that runs
+this. How Python was built changes the result by a third: measure on Debian's.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.server import HOST, Server, ServerError, main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CONFIG = """\
+data = "{directory}/data"
+
+[[domain]]
+name = "p.test"
+certificate = "{certificate}"
+key = "{key}"
+
+[[listen]]
+endpoint = "epoll:{port}:interface={host}"
+kind = "client"
+tls = "starttls"
+
+[tls]
+required = false
+
+[stream]
+stanzas_per_s = 1e9
+stanzas_burst = 1_000_000_000
+bytes_per_s = 1e12
+bytes_burst = 1_000_000_000_000
+idle_timeout_s = 86_400.0
+max_unauthenticated = 1_000_000
+max_streams_per_address = 1_000_000
+
+[auth]
+mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]
+scram_iterations = 4096
+
+[registration]
+open = true
+per_address_per_hour = 1_000_000_000
+min_password_length = 1
+
+[sessions]
+max_per_account = 10
+
+[storage]
+url = "sqlite:///{directory}/data/xmppd.sqlite"
+
+[log]
+level = "warn"
+"""
+
+
+class Xmppd(Server):
+    """This server, as one process on SQLite. It keeps passwords hashed only."""
+
+    name = "xmppd"
+    usual_port = 14_222
+    hashed_domain = Server.domain
+
+    def check_installed(self) -> None:
+        """Look whether the interpreter has what xmppd imports."""
+        imports = "import twisted, OpenSSL, lxml, sqlalchemy, alembic, msgspec"
+        if subprocess.run([python(), "-c", imports], check=False, capture_output=True).returncode:
+            raise ServerError(
+                f"{python()} lacks what xmppd needs: run make test once, or set PYTHON"
+            )
+
+    def version(self) -> str:
+        """The revision, and the Python it runs on."""
+        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+        revision = subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
+        return f"xmppd {revision or 'of unknown revision'} on {python_version()}"
+
+    def configure(self) -> None:
+        """Write xmppd.toml."""
+        (self.directory / "data").mkdir(exist_ok=True)
+        self._config.write_text(
+            CONFIG.format(
+                directory=self.directory,
+                host=HOST,
+                port=self.port,
+                certificate=self.certificate,
+                key=self.key,
+            )
+        )
+
+    def command(self) -> list[str]:
+        """Run twistd in the foreground."""
+        # Not the twistd script: the interpreter may be one beside which none was installed.
+        twistd = "from twisted.scripts.twistd import run; run()"
+        return [python(), "-c", twistd, "-n", "--pidfile=", "xmppd", "--config", str(self._config)]
+
+    def environment(self) -> dict[str, str]:
+        """This checkout, installed or not."""
+        inherited = os.environ.get("PYTHONPATH")
+        return {"PYTHONPATH": f"{ROOT}:{inherited}" if inherited else str(ROOT)}
+
+    @property
+    def _config(self) -> Path:
+        return self.directory / "xmppd.toml"
+
+
+def python() -> str:
+    """The interpreter xmppd runs under."""
+    wanted = os.environ.get("PYTHON") or sys.executable
+    found = shutil.which(wanted)
+    if found is None:
+        raise ServerError(f"there is no {wanted}, which PYTHON names")
+    return found
+
+
+def python_version() -> str:
+    """Which Python that is, and where."""
+    command = [python(), "-c", "import platform; print(platform.python_version())"]
+    version = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return f"Python {version} ({Path(python()).resolve()})"
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__ or "", (Xmppd,)))
