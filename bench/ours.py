@@ -2,7 +2,7 @@
 
     python -m bench.ours start|stop --directory DIR [--fresh]
 
-Runs under the interpreter named by the environment variable PYTHON, else under the one that runs
+Runs under the interpreter named by the environment variable BENCH_PYTHON, else under the one that runs
 this. How Python was built changes the result by a third: measure on Debian's.
 """
 
@@ -73,7 +73,7 @@ class Xmppd(Server):
         imports = "import twisted, OpenSSL, lxml, sqlalchemy, alembic, msgspec"
         if subprocess.run([python(), "-c", imports], check=False, capture_output=True).returncode:
             raise ServerError(
-                f"{python()} lacks what xmppd needs: run make test once, or set PYTHON"
+                f"{python()} lacks what xmppd needs: run make test once, or set BENCH_PYTHON"
             )
 
     def version(self) -> str:
@@ -113,10 +113,10 @@ class Xmppd(Server):
 
 def python() -> str:
     """The interpreter xmppd runs under."""
-    wanted = os.environ.get("PYTHON") or sys.executable
+    wanted = os.environ.get("BENCH_PYTHON") or sys.executable
     found = shutil.which(wanted)
     if found is None:
-        raise ServerError(f"there is no {wanted}, which PYTHON names")
+        raise ServerError(f"there is no {wanted}, which BENCH_PYTHON names")
     return found
 
 
