@@ -2,8 +2,8 @@
 
     python -m bench.ours start|stop --directory DIR [--fresh]
 
-Runs under the interpreter named by the environment variable BENCH_PYTHON, else under the one that runs
-this. How Python was built changes the result by a third: measure on Debian's.
+Runs under the interpreter that the environment variable BENCH_PYTHON names, else under the one
+that runs this. How Python was built changes the result by a third: measure on Debian's.
 """
 
 import os
