@@ -254,17 +254,13 @@ def login(options: Options, meter: Meter) -> Iterator[Result]:
 
 def chat(options: Options, meter: Meter) -> Iterator[Result]:
     """A message is delivered; the window is how many each pair has on the way."""
-    users = options.users()
-    crowd, clients = paired(options, users)
+    crowd, clients = paired(options)
     yield from echo(options, meter, crowd, clients, clients[::2], MESSAGE_END)
 
 
 def ping(options: Options, meter: Meter) -> Iterator[Result]:
     """The server answers a ping (XEP-0199)."""
-    users = options.users()
-    crowd = options.crowd()
-    clients = crowd.log_in(users, options.concurrency)
-    crowd.drain(0.5)
+    crowd, clients = present(options)
     for client in clients:
         client.stanza = (
             b"<iq type='get' id='p1' to='%b'><ping xmlns='urn:xmpp:ping'/></iq>"
@@ -311,11 +307,17 @@ def echo(
     crowd.close()
 
 
-def paired(options: Options, users: list[str]) -> tuple[Crowd, list[Client]]:
-    """Log in, and give each client a peer and a message for it."""
+def present(options: Options) -> tuple[Crowd, list[Client]]:
+    """All users, logged in; what that caused to be sent has been read."""
     crowd = options.crowd()
-    clients = crowd.log_in(users, options.concurrency)
-    crowd.drain(0.5)
+    clients = crowd.log_in(options.users(), options.concurrency)
+    crowd.drain(0.7)
+    return crowd, clients
+
+
+def paired(options: Options) -> tuple[Crowd, list[Client]]:
+    """Log in, and give each client a peer and a message for it."""
+    crowd, clients = present(options)
     for client in clients:
         client.peer = clients[client.index ^ 1]
         client.stanza = b"<message to='%b' type='chat' id='m1'><body>%b</body></message>" % (
@@ -327,8 +329,7 @@ def paired(options: Options, users: list[str]) -> tuple[Crowd, list[Client]]:
 
 def rate(options: Options, meter: Meter) -> Iterator[Result]:
     """A message is delivered, at a fixed rate whatever the server does; measures latency."""
-    users = options.users()
-    crowd, clients = paired(options, users)
+    crowd, clients = paired(options)
     latencies_s: list[float] = []
 
     def timing(client: Client) -> Callable[[int], None]:
@@ -371,9 +372,7 @@ def send_at_rate(
 
 def presence(options: Options, meter: Meter) -> Iterator[Result]:
     """One contact of many learns of a change of presence."""
-    crowd = options.crowd()
-    hub, *contacts = crowd.log_in(options.users(), options.concurrency)
-    crowd.drain(0.7)
+    crowd, (hub, *contacts) = present(options)
 
     def change(number: int) -> None:
         show = (b"away", b"chat", b"dnd", b"xa")[number % 4]
@@ -389,10 +388,7 @@ def presence(options: Options, meter: Meter) -> Iterator[Result]:
 
 def muc(options: Options, meter: Meter) -> Iterator[Result]:
     """One occupant of a room gets a message (XEP-0045)."""
-    users = options.users()
-    crowd = options.crowd()
-    clients = crowd.log_in(users, options.concurrency)
-    crowd.drain(0.5)
+    crowd, clients = present(options)
     room = f"bench{time.time_ns()}@conference.{options.domain}".encode()
     before = meter.read()
     enter(crowd, clients[:1], room)
@@ -521,7 +517,7 @@ def idle(options: Options, meter: Meter) -> Iterator[Result]:
     for _ in range(options.repeat):
         before = meter.read()
         crowd.serve(options.duration)
-        yield measured(before, meter.read(), round(options.duration)) | {
+        yield measured(before, meter.read(), options.duration) | {
             "kb_per_session": round(kb_per_session, 2)
         }
     crowd.close()

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.client import Crowd
+from bench.client import BenchError, Crowd
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 AT_REST_CORES = 0.04
@@ -74,7 +74,7 @@ class Meter:
 
 
 def measured(
-    before: Reading, after: Reading, operations: int, *, wall_s: float | None = None
+    before: Reading, after: Reading, operations: float, *, wall_s: float | None = None
 ) -> Result:
     """What was used between two readings.
 
@@ -84,6 +84,8 @@ def measured(
         operations: How many operations it was.
         wall_s: How long the work took, if that was less than the time between the readings.
     """
+    if not operations:
+        raise BenchError("the server did nothing of what was measured")
     elapsed_s = after.wall_s - before.wall_s
     server_s = after.server_cpu_s - before.server_cpu_s
     own_s = after.own_cpu_s - before.own_cpu_s

@@ -65,8 +65,9 @@ class ReportTests(SynchronousTestCase):
         """What a server did not show is a dash, not a nought."""
         latency = latency_table(self.scenarios, self.results(), self.names)
         self.assertIn("| – / – / – | 1 / 2 / 3 | – / – / – | – |", latency)
-        memory = memory_table(self.scenarios, self.results(), self.names)
-        self.assertIn("| chat-w1 | 8 | – | – | – | – |", memory)
+        logins = [Scenario("login-plain", "login", "login")]
+        memory = memory_table(logins, {"login-plain": self.results()["chat-w1"]}, self.names)
+        self.assertIn("| login-plain | 8 | – | – | – | 8 KB, 4× |", memory)
 
     def test_failures(self) -> None:
         """A failure is told in the tool's words."""
