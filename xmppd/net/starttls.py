@@ -14,6 +14,6 @@ def starttls_feature(*, required: bool) -> StreamFeature:
 
     return StreamFeature(
         advertise=lambda negotiation: offer,
-        unless=Stream.SECURE,
+        unless=Stream.SECURE | Stream.AUTHENTICATED,
         elements=((qname(ns.TLS, "starttls"), start),),
     )
