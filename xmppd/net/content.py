@@ -69,12 +69,19 @@ class Content:
             tree: What they say.
             opaque: Whether there is a CDATA section in them.
         """
-        whole = tree.tag[0] != "{" and tree.get("from") is None and not opaque
-        if self._mention in data or b"&#" in data:
-            whole = not self._take_off(tree) and whole
-        if whole and self._shared and not _leans_on_stream(data):
-            return Received(data, tree)
-        return Received(None, tree)
+        find = data.find
+        renamed = (find(self._mention) >= 0 or find(b"&#") >= 0) and self._take_off(tree)
+        if (
+            renamed
+            or opaque
+            or not self._shared
+            or tree.tag[0] == "{"
+            or tree.get("from") is not None
+            or ((find(b"''") >= 0 or find(b'""') >= 0) and _empty_default(data))
+            or (find(b"stream:") >= 0 and _stream_prefix(data))
+        ):
+            return Received(None, tree)
+        return Received(data, tree)
 
     def _take_off(self, tree: Tree) -> bool:
         """Rename what is in the content namespace; whether there was anything."""
@@ -83,10 +90,3 @@ class Content:
         for element in found:
             element.tag = element.tag[len(strip) :]
         return bool(found)
-
-
-def _leans_on_stream(data: bytes) -> bool:
-    """Whether these bytes would mean something else, or nothing, behind another header."""
-    if (b"''" in data or b'""' in data) and _empty_default(data):
-        return True
-    return b"stream:" in data and _stream_prefix(data) is not None

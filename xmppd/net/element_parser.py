@@ -20,14 +20,14 @@ class ElementParser:
         fed_bytes: How much it was given; its table of names has grown by at most 32 times that.
     """
 
-    __slots__ = ("_feed", "_root", "fed_bytes")
+    __slots__ = ("feed_unchecked", "_root", "fed_bytes")
 
     def __init__(self, header: bytes) -> None:
         builder = TreeBuilder()
         parser = XMLParser(target=builder, encoding="utf-8")
         parser.feed(header)
         self._root = builder.close()  # the stream's own element, which goes on growing
-        self._feed = parser.feed
+        self.feed_unchecked = parser.feed
         self.fed_bytes = 0
 
     def feed(self, data: bytes) -> None:
@@ -38,7 +38,7 @@ class ElementParser:
         """
         self.fed_bytes += len(data)
         try:
-            self._feed(data)
+            self.feed_unchecked(data)
         except ParseError as error:
             raise StreamError(_condition(error), str(error)) from None
 
@@ -86,14 +86,20 @@ class ParserPool:
         if parser.fed_bytes < MAX_FED_BYTES and len(self._idle) < self._max_idle:
             self._idle.append(parser)
 
-    def parse(self, data: bytes) -> Tree:
-        """The element that these bytes are.
+    def parse(self, data: bytes) -> Tree | None:
+        """The element that these bytes are; None if they are not well-formed.
 
-        Raises:
-            StreamError: They are not well-formed.
+        Args:
+            data: One element, if it is well-formed.
         """
-        parser = self.borrow()
-        parser.feed(data)
+        idle = self._idle
+        parser = idle.pop() if idle else ElementParser(self._header)
+        try:
+            parser.feed_unchecked(data)
+        except ParseError:
+            return None
+        parser.fed_bytes += len(data)
         tree = parser.take()
-        self.give_back(parser)
+        if parser.fed_bytes < MAX_FED_BYTES and len(idle) < self._max_idle:
+            idle.append(parser)
         return tree

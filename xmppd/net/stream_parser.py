@@ -19,10 +19,8 @@ __all__ = ["Limits", "Received", "StreamClosed", "StreamOpened", "StreamParser"]
 
 MAX_READ_AHEAD_BYTES = 256 << 10
 
-_start_tag = re.compile(
-    rb"[ \t\r\n]*+<([^ \t\r\n<>\"'/!?=]++)"
-    rb"[^<>\"'/]*+(?:(?:\"[^\"<]*+\"|'[^'<]*+')[^<>\"'/]*+)*+(/?)>"
-).match
+_start = re.compile(rb"[ \t\r\n]*+<([\w:.\-]++)[ \t\r\n/>]").match
+_empty_element = re.compile(rb"<[^<>\"'/]++(?:(?:\"[^\"<]*+\"|'[^'<]*+')[^<>\"'/]*+)*+/>").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,38 +125,27 @@ class StreamParser:
                 return self._read_header()
             if self._partial is not None:
                 return self._read_partial(self._partial)
-            start = _start_tag(data, self._at)
+            start = _start(data, self._at)
             if start is None:
-                return self._read_between(content)
+                return self._read_between()
             begin = start.start(1) - 1
-            end = self._ordinary_end(start, begin)
-            if end < 0:
-                return self._begin_partial(begin, content)
+            end = _proposed_end(data, begin, start[1])
+            if end < 0 or (end - begin > self._ordinary_bytes and not self._within(begin, end)):
+                return self._begin_partial(begin)
             found = data[begin:end]
-            self._consume(end)
-            return content.received(found, content.pool.parse(found))
+            tree = content.pool.parse(found)
+            if tree is None:
+                return self._begin_partial(begin)
+            if end == len(data):
+                self._data, self._at = b"", 0
+            else:
+                self._at = end
+            return content.received(found, tree)
         except StreamError:
             self._fall_silent()
             raise
 
-    def _ordinary_end(self, start: re.Match[bytes], begin: int) -> int:
-        """Where an element ends of which one look can tell; -1 for any other."""
-        data, end = self._data, start.end()
-        if not start[2]:
-            name = start[1]
-            close = data.find(b"</" + name, end)
-            if close < 0 or data.find(b"<" + name, end, close) >= 0:
-                return -1
-            if data.find(b"<!", end, close) >= 0 or data.find(b"<?", end, close) >= 0:
-                return -1
-            end = close + len(name) + 3
-            if data[end - 1 : end] != b">":
-                return -1
-        if end - begin > self._ordinary_bytes and not self._within_limits(begin, end):
-            return -1
-        return end
-
-    def _within_limits(self, begin: int, end: int) -> bool:
+    def _within(self, begin: int, end: int) -> bool:
         """Whether counting bytes proves it; if not, it may still be so."""
         data, limits = self._data, self._limits
         return (
@@ -178,7 +165,7 @@ class StreamParser:
         self._closing_name = header.name
         return header.opened
 
-    def _read_between(self, content: Content) -> Received | StreamClosed | None:
+    def _read_between(self) -> Received | StreamClosed | None:
         """Read what is no whole start tag: white space, the end, a torn tag, or a mistake."""
         self._skip_space()
         head = self._data[:3]
@@ -190,7 +177,7 @@ class StreamParser:
             raise StreamError(StreamCondition.RESTRICTED_XML, "no element between stanzas")
         if head[1:2] == b"/":
             return self._read_closing()
-        return self._begin_partial(0, content)
+        return self._begin_partial(0)
 
     def _read_closing(self) -> StreamClosed | None:
         end = self._closing.find_end(self._data, 0)
@@ -201,9 +188,9 @@ class StreamParser:
         self._fall_silent()
         return StreamClosed()
 
-    def _begin_partial(self, begin: int, content: Content) -> Received | None:
+    def _begin_partial(self, begin: int) -> Received | None:
         self._at = begin
-        self._partial = _PartialElement(content, self._limits)
+        self._partial = _PartialElement(self._content, self._limits)
         return self._read_partial(self._partial)
 
     def _read_partial(self, partial: "_PartialElement") -> Received | None:
@@ -229,6 +216,23 @@ class StreamParser:
         self._data = b""
         self._at = 0
         self._partial = None
+
+
+def _proposed_end(data: bytes, begin: int, name: bytes) -> int:
+    """Where an element ends if it is as simple as most are; -1 if it is torn, or is not.
+
+    If what is up to there is well-formed, it is one element: it ends with the first end tag of its
+    name, no element of its name is inside it, and nothing in which a tag would be no tag.
+    """
+    find = data.find
+    close = find(b"</" + name, begin)
+    if close < 0 or find(b"<" + name, begin + 1, close) >= 0:
+        empty = _empty_element(data, begin)
+        return -1 if empty is None else empty.end()
+    if find(b"<!", begin, close) >= 0 or find(b"<?", begin, close) >= 0:
+        return -1
+    end = close + len(name) + 3
+    return end if data[end - 1 : end] == b">" else -1
 
 
 class _PartialElement:
