@@ -58,8 +58,9 @@ class Content:
         self._strip = f"{{{namespace}}}"
         self._shared = header.canonical == _CANONICAL
         self.pool = _shared_pool if self._shared else ParserPool(header.canonical, 1)
-        # What an element says that declares it again, if it spells it without references.
-        self._mention = namespace.encode() if self._shared and "&" not in namespace else b""
+        # What is in every element that declares it again, unless it spells it with "&#".
+        plain = self._shared and namespace.replace(":", "").isalnum()
+        self._mention = namespace.encode() if plain else b""
 
     def received(self, data: bytes, tree: Tree, *, opaque: bool = False) -> Received:
         """The element with its names as they shall be.

@@ -4,56 +4,47 @@ Between two stanzas the state of an expat parser is the same for all streams wit
 So parsers are pooled: an idle stream has none, a stream with an unfinished stanza borrows one.
 """
 
+from collections.abc import Callable
 from xml.etree.ElementTree import Element as Tree
 from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
 
 from xmppd.stanza.error import StreamCondition, StreamError
 
 MAX_FED_BYTES = 256 << 10
-_UNDEFINED_ENTITY = 11
+UNDEFINED_ENTITY = 11
 
 
 class ElementParser:
     """One parser inside a stream whose header it has read.
 
     Attributes:
-        fed_bytes: How much it was given; its table of names has grown by at most 32 times that.
+        feed: Takes whole tokens of one element. It raises ParseError, and is then of no more use.
+        fed_bytes: How much it was given. Expat keeps names, in up to 32 times the bytes they take.
     """
 
-    __slots__ = ("feed_unchecked", "_root", "fed_bytes")
+    __slots__ = ("_root", "fed_bytes", "feed")
 
     def __init__(self, header: bytes) -> None:
         builder = TreeBuilder()
         parser = XMLParser(target=builder, encoding="utf-8")
         parser.feed(header)
         self._root = builder.close()  # the stream's own element, which goes on growing
-        self.feed_unchecked = parser.feed
+        self.feed: Callable[[bytes], None] = parser.feed
         self.fed_bytes = 0
 
-    def feed(self, data: bytes) -> None:
-        """Read whole tokens of one element. After an error the parser is of no more use.
-
-        Raises:
-            StreamError: RESTRICTED_XML for an entity of the peer's own, else NOT_WELL_FORMED.
-        """
-        self.fed_bytes += len(data)
-        try:
-            self.feed_unchecked(data)
-        except ParseError as error:
-            raise StreamError(_condition(error), str(error)) from None
-
     def take(self) -> Tree:
-        """The element that has ended, and is the parser's no more."""
+        """The element that has ended; the parser lets go of it."""
         root = self._root
         (tree,) = root
         root.clear()
         return tree
 
 
-def _condition(error: ParseError) -> StreamCondition:
-    if error.code == _UNDEFINED_ENTITY:
-        return StreamCondition.RESTRICTED_XML
-    return StreamCondition.NOT_WELL_FORMED
+def stream_error(error: ParseError) -> StreamError:
+    """What the peer is told: its own entities are forbidden, all else is not XML."""
+    if error.code == UNDEFINED_ENTITY:
+        return StreamError(StreamCondition.RESTRICTED_XML, str(error))
+    return StreamError(StreamCondition.NOT_WELL_FORMED, str(error))
 
 
 class ParserPool:
@@ -86,20 +77,15 @@ class ParserPool:
         if parser.fed_bytes < MAX_FED_BYTES and len(self._idle) < self._max_idle:
             self._idle.append(parser)
 
-    def parse(self, data: bytes) -> Tree | None:
-        """The element that these bytes are; None if they are not well-formed.
+    def parse(self, data: bytes) -> Tree:
+        """The element that these bytes are.
 
-        Args:
-            data: One element, if it is well-formed.
+        Raises:
+            ParseError: They are not well-formed.
         """
-        idle = self._idle
-        parser = idle.pop() if idle else ElementParser(self._header)
-        try:
-            parser.feed_unchecked(data)
-        except ParseError:
-            return None
+        parser = self.borrow()
+        parser.feed(data)
         parser.fed_bytes += len(data)
         tree = parser.take()
-        if parser.fed_bytes < MAX_FED_BYTES and len(idle) < self._max_idle:
-            idle.append(parser)
+        self.give_back(parser)
         return tree

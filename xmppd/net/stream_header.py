@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pyexpat import ExpatError, ParserCreate
 from xml.sax.saxutils import quoteattr
 
+from xmppd.net.element_parser import UNDEFINED_ENTITY
 from xmppd.net.xml_scanner import Limits, TagScanner
 from xmppd.stanza import ns
 from xmppd.stanza.error import StreamCondition, StreamError
@@ -21,6 +22,7 @@ _CONTENT_NAMESPACES = (ns.CLIENT, ns.SERVER)
 _UNBOUND_PREFIX, _UNDECLARING_PREFIX, _RESERVED_XML, _RESERVED_XMLNS = 27, 28, 38, 39
 _RESERVED_NAMESPACE = 40
 _CONDITIONS = {
+    UNDEFINED_ENTITY: StreamCondition.RESTRICTED_XML,
     _UNBOUND_PREFIX: StreamCondition.BAD_NAMESPACE_PREFIX,
     _UNDECLARING_PREFIX: StreamCondition.BAD_NAMESPACE_PREFIX,
     _RESERVED_XML: StreamCondition.BAD_NAMESPACE_PREFIX,
@@ -99,6 +101,7 @@ class HeaderReader:
         end = self._tag.find_end(data, begin)
         if end < 0:
             return None
+        self._limits.check_tag(end)
         self._limits.check_attributes(data, begin, end)
         return _Parse(data[:begin], data[begin:end]).header(end)
 
@@ -141,8 +144,6 @@ class _Parse:
             parser.Parse(prolog.removeprefix(_BYTE_ORDER_MARK).strip(WHITE_SPACE) + tag)
         except ExpatError as error:
             condition = _CONDITIONS.get(error.code, StreamCondition.NOT_WELL_FORMED)
-            if error.code == 11:
-                condition = StreamCondition.RESTRICTED_XML
             raise StreamError(condition, str(error)) from None
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
@@ -172,9 +173,8 @@ class _Parse:
             prefixes=prefixes,
         )
         name = self._tag[1:].split(None, 1)[0].rstrip(b">")
-        return StreamHeader(
-            opened, name, end, canonical(prefixes, "" if default == content else default)
-        )
+        outer = "" if default == content else default
+        return StreamHeader(opened, name, end, canonical(prefixes, outer))
 
 
 def _qualified(name: str) -> str:

@@ -9,8 +9,10 @@ may be handed on as they came. Whatever is less ordinary, a torn stanza most of 
 
 import re
 from dataclasses import dataclass
+from xml.etree.ElementTree import ParseError
 
 from xmppd.net.content import Content, Received
+from xmppd.net.element_parser import stream_error
 from xmppd.net.stream_header import WHITE_SPACE, HeaderReader, StreamOpened
 from xmppd.net.xml_scanner import ElementScanner, Limits, TagScanner
 from xmppd.stanza.error import StreamCondition, StreamError
@@ -127,19 +129,17 @@ class StreamParser:
                 return self._read_partial(self._partial)
             start = _start(data, self._at)
             if start is None:
-                return self._read_between()
+                return self._read_between(content)
             begin = start.start(1) - 1
             end = _proposed_end(data, begin, start[1])
             if end < 0 or (end - begin > self._ordinary_bytes and not self._within(begin, end)):
-                return self._begin_partial(begin)
+                return self._begin_partial(begin, content)
             found = data[begin:end]
-            tree = content.pool.parse(found)
-            if tree is None:
-                return self._begin_partial(begin)
-            if end == len(data):
-                self._data, self._at = b"", 0
-            else:
-                self._at = end
+            try:
+                tree = content.pool.parse(found)
+            except ParseError:  # up to where, and what, only reading it in order will tell
+                return self._begin_partial(begin, content)
+            self._consume(end)
             return content.received(found, tree)
         except StreamError:
             self._fall_silent()
@@ -165,7 +165,7 @@ class StreamParser:
         self._closing_name = header.name
         return header.opened
 
-    def _read_between(self) -> Received | StreamClosed | None:
+    def _read_between(self, content: Content) -> Received | StreamClosed | None:
         """Read what is no whole start tag: white space, the end, a torn tag, or a mistake."""
         self._skip_space()
         head = self._data[:3]
@@ -177,7 +177,7 @@ class StreamParser:
             raise StreamError(StreamCondition.RESTRICTED_XML, "no element between stanzas")
         if head[1:2] == b"/":
             return self._read_closing()
-        return self._begin_partial(0)
+        return self._begin_partial(0, content)
 
     def _read_closing(self) -> StreamClosed | None:
         end = self._closing.find_end(self._data, 0)
@@ -188,9 +188,9 @@ class StreamParser:
         self._fall_silent()
         return StreamClosed()
 
-    def _begin_partial(self, begin: int) -> Received | None:
+    def _begin_partial(self, begin: int, content: Content) -> Received | None:
         self._at = begin
-        self._partial = _PartialElement(self._content, self._limits)
+        self._partial = _PartialElement(content, self._limits)
         return self._read_partial(self._partial)
 
     def _read_partial(self, partial: "_PartialElement") -> Received | None:
@@ -267,12 +267,17 @@ class _PartialElement:
         self._limits.check_stanza(len(self.data) + there - at)
         if end > at:
             read = data[at:end]
-            self._parser.feed(read)
+            try:
+                self._parser.feed(read)
+            except ParseError as error:
+                raise stream_error(error) from None
             self.data += read
         return end
 
     def received(self) -> Received:
         """The element, which has ended."""
-        tree = self._parser.take()
-        self._content.pool.give_back(self._parser)
-        return self._content.received(bytes(self.data), tree, opaque=self._scanner.opaque)
+        data, parser = bytes(self.data), self._parser
+        tree = parser.take()
+        parser.fed_bytes += len(data)
+        self._content.pool.give_back(parser)
+        return self._content.received(data, tree, opaque=self._scanner.opaque)
