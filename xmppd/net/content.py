@@ -1,4 +1,4 @@
-"""What arrives at stanza level: the content namespace taken off, and bytes that may be handed on."""
+"""What arrives at stanza level: its content namespace taken off, its bytes kept if they may be."""
 
 import re
 from xml.etree.ElementTree import Element as Tree

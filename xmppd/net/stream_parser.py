@@ -21,7 +21,7 @@ __all__ = ["Limits", "Received", "StreamClosed", "StreamOpened", "StreamParser"]
 
 MAX_READ_AHEAD_BYTES = 256 << 10
 
-_start = re.compile(rb"[ \t\r\n]*+<([\w:.\-]++)[ \t\r\n/>]").match
+_start = re.compile(rb"([ \t\r\n]*+)<([\w:.\-]++)[ \t\r\n/>]").match
 _empty_element = re.compile(rb"<[^<>\"'/]++(?:(?:\"[^\"<]*+\"|'[^'<]*+')[^<>\"'/]*+)*+/>").match
 
 
@@ -130,8 +130,8 @@ class StreamParser:
             start = _start(data, self._at)
             if start is None:
                 return self._read_between(content)
-            begin = start.start(1) - 1
-            end = _proposed_end(data, begin, start[1])
+            begin = start.end(1)
+            end = _proposed_end(data, begin, start[2])
             if end < 0 or (end - begin > self._ordinary_bytes and not self._within(begin, end)):
                 return self._begin_partial(begin, content)
             found = data[begin:end]
