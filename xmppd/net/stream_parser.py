@@ -21,8 +21,9 @@ __all__ = ["Limits", "Received", "StreamClosed", "StreamOpened", "StreamParser"]
 
 MAX_READ_AHEAD_BYTES = 256 << 10
 
-_start = re.compile(rb"([ \t\r\n]*+)<([\w:.\-]++)[ \t\r\n/>]").match
-_empty_element = re.compile(rb"<[^<>\"'/]++(?:(?:\"[^\"<]*+\"|'[^'<]*+')[^<>\"'/]*+)*+/>").match
+# No possessive quantifiers: for groups they match too much in Python before 3.11.5 (gh-106052).
+_start = re.compile(rb"([ \t\r\n]*)<([\w:.\-]+)[ \t\r\n/>]").match
+_empty_element = re.compile(rb"<[^<>\"'/]+(?:(?:\"[^\"<]*\"|'[^'<]*')[^<>\"'/]*)*/>").match
 
 
 @dataclass(frozen=True, slots=True)
