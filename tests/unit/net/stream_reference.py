@@ -34,6 +34,8 @@ class Reference:
         self._begin = 0
         self._bare = False
         self._portable = True
+        self._declared = False
+        self._again = [False]  # by depth: whether the content namespace was declared once more
         self._builder = TreeBuilder()
         self._parser = parser = ParserCreate("UTF-8", "}")
         parser.namespace_prefixes = True
@@ -58,15 +60,18 @@ class Reference:
             renamed = {self._plain(key): value for key, value in attributes.items()}
             tag = self._plain(name)
             self._builder.start(tag.removeprefix(f"{{{CONTENT}}}"), renamed)
+            self._again.append(self._again[-1] or self._declared)
+            self._portable &= not (self._again[-1] and self._content(name))
+            self._declared = False
         self._bare = True
         self._depth += 1
 
     def _content(self, name: str) -> bool:
-        return name.split("}")[0] == CONTENT
+        return name.startswith(CONTENT + "}")
 
     def _plain(self, name: str) -> str:
         """A name as ElementTree spells it."""
-        namespace, local, prefix = (name.split("}") + ["", ""])[:3]
+        namespace, local, prefix = [*name.split("}"), "", ""][:3]
         self._portable &= prefix != "stream"
         return f"{{{namespace}}}{local}" if local else namespace
 
@@ -75,6 +80,7 @@ class Reference:
         if self._depth == 0:
             self.closed = True
             return
+        self._again.pop()
         element = self._builder.end(self._plain(name))
         if self._depth == 1:
             self.elements.append((element, self._raw(), self._portable))
@@ -96,12 +102,16 @@ class Reference:
         self._bare = False
         if self._depth > 1:
             self._builder.data(text)
-        elif self._depth == 1 and text.strip(" \t\r\n"):
+        elif self._depth == 1 and (text.strip(" \t\r\n") or self._is_reference()):
             raise Forbidden
 
+    def _is_reference(self) -> bool:
+        return self._data.startswith(b"&", self._parser.CurrentByteIndex)
+
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
-        if self._depth and uri in (None, "", CONTENT):
-            self._portable = False
+        if self._depth:
+            self._declared |= uri == CONTENT
+            self._portable &= bool(uri)
 
     def _section(self) -> None:
         self._bare = self._portable = False
@@ -134,7 +144,7 @@ def _hear(pieces: Iterable[bytes]) -> tuple[list[Received], bool, StreamError | 
     parser = StreamParser(LIMITS)
     parser.feed(HEADER)
     parser.next()
-    received = []
+    received: list[Received] = []
     try:
         for piece in pieces:
             parser.feed(piece)

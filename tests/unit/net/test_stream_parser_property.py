@@ -11,9 +11,7 @@ from tests.unit.net.stream_reference import FRAGMENTS, WRONG, cut, differences
 
 randoms = st.integers(0, 2**32).map(Random)
 names = st.sampled_from(("message", "iq", "body", "x:y", "q"))
-texts = st.sampled_from(
-    ("", "hi", " ", "&amp;", "<![CDATA[</message>]]>", "&#10;", "]]", "'", "β")
-)
+texts = st.sampled_from(("", "hi", " ", "&amp;", "<![CDATA[</message>]]>", "&#10;", "]]", "'", "β"))
 attributes = st.sampled_from(
     ("", " a='>'", ' b="\'/>"', " from='x'", " xmlns='u'", " xmlns='jabber:client'", " xmlns=''")
 )
