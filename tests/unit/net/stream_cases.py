@@ -72,6 +72,21 @@ def torn(data: bytes, random: Random) -> Iterator[bytes]:
         at += size
 
 
+def late(data: bytes) -> list[str]:
+    """The events that do not come with the ``>`` that ends each of them."""
+    parser = StreamParser(LIMITS)
+    found: list[str] = []
+    try:
+        for piece in bytewise(data):
+            parser.feed(piece)
+            event = parser.next()
+            if event is not None and piece != b">":
+                found.append(word(event))
+    except StreamError:
+        return found
+    return found
+
+
 def ways(data: bytes, random: Random) -> Iterator[list[bytes]]:
     """A stream whole, byte by byte, torn at random, and, if it is short, in two at any place."""
     yield [data]
@@ -85,7 +100,7 @@ def ways(data: bytes, random: Random) -> Iterator[list[bytes]]:
 
 def mishearings(case: Case) -> list[str]:
     """Where the case is heard otherwise than it should be."""
-    broken = []
+    broken = [f"{case.says}: {event} is late" for event in late(case.data)]
     for pieces in ways(case.data, Random(case.says)):
         heard = hear(pieces)
         if heard != case.heard:
