@@ -8,6 +8,7 @@ from xmppd.net.stream_header import StreamHeader, canonical
 from xmppd.stanza import ns
 
 MAX_IDLE_PARSERS = 32
+_AMPERSAND = ord("&")
 
 _CANONICAL = canonical({"stream": ns.STREAM})
 _shared_pool = ParserPool(_CANONICAL, MAX_IDLE_PARSERS)
@@ -71,7 +72,8 @@ class Content:
             opaque: Whether there is a CDATA section in them.
         """
         find = data.find
-        renamed = (find(self._mention) >= 0 or find(b"&#") >= 0) and self._take_off(tree)
+        mentioned = find(self._mention) >= 0 or (_AMPERSAND in data and find(b"&#") >= 0)
+        renamed = mentioned and self._take_off(tree)
         if (
             renamed
             or opaque

@@ -19,22 +19,23 @@ class ElementParser:
 
     Attributes:
         feed: Takes whole tokens of one element. It raises ParseError, and is then of no more use.
+        root: The stream's own element, which holds the one that is read or was read last.
         fed_bytes: How much it was given. Expat keeps names, in up to 32 times the bytes they take.
     """
 
-    __slots__ = ("_root", "fed_bytes", "feed")
+    __slots__ = ("root", "fed_bytes", "feed")
 
     def __init__(self, header: bytes) -> None:
         builder = TreeBuilder()
         parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314  # no DOCTYPE gets here
         parser.feed(header)
-        self._root = builder.close()  # the stream's own element, which goes on growing
+        self.root = builder.close()  # what is there of it, which goes on growing
         self.feed: Callable[[bytes], None] = parser.feed
         self.fed_bytes = 0
 
     def take(self) -> Tree:
         """The element that has ended; the parser lets go of it."""
-        root = self._root
+        root = self.root
         (tree,) = root
         root.clear()
         return tree
@@ -83,9 +84,14 @@ class ParserPool:
         Raises:
             ParseError: They are not well-formed.
         """
-        parser = self.borrow()
+        # This is borrow, take and give_back, written out for what happens to every whole stanza.
+        idle = self._idle
+        parser = idle.pop() if idle else ElementParser(self._header)
         parser.feed(data)
+        root = parser.root
+        tree = root[0]
+        root.clear()
         parser.fed_bytes += len(data)
-        tree = parser.take()
-        self.give_back(parser)
+        if parser.fed_bytes < MAX_FED_BYTES and len(idle) < self._max_idle:
+            idle.append(parser)
         return tree

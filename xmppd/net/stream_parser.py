@@ -20,6 +20,7 @@ from xmppd.stanza.error import StreamCondition, StreamError
 __all__ = ["Limits", "Received", "StreamClosed", "StreamOpened", "StreamParser"]
 
 MAX_READ_AHEAD_BYTES = 256 << 10
+_BANG, _QUESTION = b"!?"
 
 # No possessive quantifiers: for groups they match too much in Python before 3.11.5 (gh-106052).
 _start = re.compile(rb"([ \t\r\n]*)<([\w:.\-]+)[ \t\r\n/>]").match
@@ -136,6 +137,8 @@ class StreamParser:
             if end < 0 or (end - begin > self._ordinary_bytes and not self._within(begin, end)):
                 return self._begin_partial(begin, content)
             found = data[begin:end]
+            if _has_more_than_tags(found):
+                return self._begin_partial(begin, content)
             try:
                 tree = content.pool.parse(found)
             except ParseError:  # up to where, and what, only reading it in order will tell
@@ -222,18 +225,22 @@ class StreamParser:
 def _proposed_end(data: bytes, begin: int, name: bytes) -> int:
     """Where an element ends if it is as simple as most are; -1 if it is torn, or is not.
 
-    If what is up to there is well-formed, it is one element: it ends with the first end tag of its
-    name, no element of its name is inside it, and nothing in which a tag would be no tag.
+    If what is up to there is well-formed and has nothing but tags, it is one element: it ends with
+    the first end tag of its name, and no element of its name is inside it.
     """
     find = data.find
     close = find(b"</" + name, begin)
     if close < 0 or find(b"<" + name, begin + 1, close) >= 0:
         empty = _empty_element(data, begin)
         return -1 if empty is None else empty.end()
-    if find(b"<!", begin, close) >= 0 or find(b"<?", begin, close) >= 0:
-        return -1
     end = close + len(name) + 3
     return end if data[end - 1 : end] == b">" else -1
+
+
+def _has_more_than_tags(found: bytes) -> bool:
+    """Whether there may be a CDATA section, a comment or the like, in which tags are no tags."""
+    # Looking for one byte, as a number, takes a fifth of the time of looking for two.
+    return (_BANG in found and b"<!" in found) or (_QUESTION in found and b"<?" in found)
 
 
 class _PartialElement:
