@@ -23,7 +23,7 @@ class ElementParser:
         fed_bytes: How much it was given. Expat keeps names, in up to 32 times the bytes they take.
     """
 
-    __slots__ = ("root", "fed_bytes", "feed")
+    __slots__ = ("fed_bytes", "feed", "root")
 
     def __init__(self, header: bytes) -> None:
         builder = TreeBuilder()
