@@ -27,7 +27,7 @@ class ElementParser:
 
     def __init__(self, header: bytes) -> None:
         builder = TreeBuilder()
-        parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314  # no DOCTYPE gets here
+        parser = XMLParser(target=builder, encoding="utf-8")
         parser.feed(header)
         self.root = builder.close()  # what is there of it, which goes on growing
         self.feed: Callable[[bytes], None] = parser.feed
