@@ -174,6 +174,10 @@ class House:
         """No threads here."""
         return function(*args, **kwargs)
 
+    def stop(self) -> Deferred[None]:
+        """Shut the server down; done when the last client is gone."""
+        return Deferred.fromCoroutine(self.server.stop())
+
     def jid(self, name: str) -> JID:
         """The account of this name."""
         return JID.parse(name if "@" in name else f"{name}@{self.domain}")
@@ -235,11 +239,11 @@ class House:
         return clients
 
 
-def house_config(domain: str, **tables: Mapping[str, object]) -> Config:
+def house_config(*domains: str, **tables: Mapping[str, object]) -> Config:
     """A configuration for a house; the clear is fine inside, and nobody is slowed down.
 
     Args:
-        domain: The domain it serves.
+        domains: The domains it serves.
         tables: As in the file: ``sessions={"conflict": "refuse"}``.
     """
     config: dict[str, dict[str, object]] = {
@@ -250,4 +254,4 @@ def house_config(domain: str, **tables: Mapping[str, object]) -> Config:
     }
     for name, table in tables.items():
         config[name] = {**config.get(name, {}), **table}
-    return convert({"domain": [{"name": domain}], **config}, Config)
+    return convert({"domain": [{"name": domain} for domain in domains], **config}, Config)
