@@ -270,6 +270,7 @@ def wire_limits(config: Config) -> WireLimits:
         bytes_per_s=stream.bytes_per_s,
         bytes_burst=stream.bytes_burst,
         close_timeout_s=stream.close_timeout_s,
+        max_queued_bytes=stream.max_queued_bytes,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Protocol as Typed
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
+    IConsumer,
     IDelayedCall,
     IHandshakeListener,
     IOpenSSLContextFactory,
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.certificate import xmpp_addresses
+from xmppd.net.queue_guard import QueueGuard
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext, error_element
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_parser import Limits, StreamParser
@@ -43,6 +45,7 @@ class WireLimits:
         bytes_per_s: Steady rate; 0 for none.
         bytes_burst: What may come at once.
         close_timeout_s: How long the peer may take to close its side.
+        max_queued_bytes: What may wait for a peer that reads slowly.
     """
 
     stranger: Limits
@@ -52,6 +55,7 @@ class WireLimits:
     bytes_per_s: float
     bytes_burst: float
     close_timeout_s: float
+    max_queued_bytes: int
 
 
 class Transport(Typed):
@@ -141,6 +145,7 @@ class ConnectionHandler(Protocol):
         self._unheard_bytes = 0
         self._admitted = False
         self._timer: IDelayedCall | None = None
+        self._guard: QueueGuard | None = None
 
     @property
     def address(self) -> str:
@@ -163,6 +168,10 @@ class ConnectionHandler(Protocol):
     def connectionMade(self) -> None:
         """Somebody is there."""
         self.door.come_in(self)
+        if not bounds_its_queue(self.transport):
+            self._guard = QueueGuard(
+                IConsumer(self.transport), self.limits.max_queued_bytes, self._reads_too_slowly
+            )
         self.stanza_handler = StanzaHandler(self.context, self)
         if self.direct_tls and self.tls is not None:
             self.encrypted = True
@@ -262,6 +271,8 @@ class ConnectionHandler(Protocol):
     def write(self, data: bytes) -> None:
         """Send these bytes."""
         self.transport.write(data)
+        if self._guard is not None:
+            self._guard.wrote(len(data))
 
     def open(self, header: bytes) -> None:
         """Answer the peer's stream header with ours."""
@@ -313,6 +324,10 @@ class ConnectionHandler(Protocol):
             self._timer = self.clock.callLater(self.limits.close_timeout_s, self._hang_up)
             self.transport.resumeProducing()
 
+    def _reads_too_slowly(self) -> None:
+        _log.info("{id} reads too slowly", id=self.stanza_handler.session.id)
+        self.transport.abortConnection()
+
     def _last_words(self, data: bytes) -> None:
         """Our side is closed: what still comes is read for its end only (:rfc:`6120#section-4.4`).
 
@@ -334,6 +349,11 @@ class ConnectionHandler(Protocol):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
+
+
+def bounds_its_queue(transport: object) -> bool:
+    """Whether a transport gives up slow readers by itself, as those of ``epoll:`` do."""
+    return hasattr(transport, "max_queued_bytes")
 
 
 def _host(address: IAddress) -> str:

@@ -1,0 +1,50 @@
+"""A bound on what waits for a slow reader, for transports that have none of their own."""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from zope.interface import implementer
+
+
+@implementer(IPushProducer)
+class QueueGuard:
+    """Counts what is written while the transport says that enough is waiting already.
+
+    Twisted's own transports queue without end. They do tell a producer when some 64 KiB wait and
+    when all have left; so we stand in for one. ``epoll:`` bounds its queues itself.
+
+    Args:
+        transport: Watched from now on.
+        max_queued_bytes: Beyond these the reader is given up.
+        give_up: Called once, when they are exceeded.
+    """
+
+    def __init__(
+        self, transport: IConsumer, max_queued_bytes: int, give_up: Callable[[], None]
+    ) -> None:
+        self.max_queued_bytes = max_queued_bytes
+        self.give_up = give_up
+        self._choked = False
+        self._queued_bytes = 0
+        transport.registerProducer(self, streaming=True)
+
+    def wrote(self, count: int) -> None:
+        """So many bytes were handed to the transport."""
+        if self._choked:
+            self._queued_bytes += count
+            if self._queued_bytes > self.max_queued_bytes:
+                self._choked = False
+                self.give_up()
+
+    def pauseProducing(self) -> None:
+        """Enough is waiting: count from here."""
+        self._choked = True
+        self._queued_bytes = 0
+
+    def resumeProducing(self) -> None:
+        """All has left."""
+        self._choked = False
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+        self._choked = False
