@@ -20,12 +20,15 @@ An account that does not exist is counted as if it did, so that limits do not te
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
 from xmppd.config import Auth
 from xmppd.store.base import AccountStore, NoSuchAccount, ScramKeys
+
+MAX_KEPT_NETWORKS = 4_096
 
 PATIENCE_S = 10.0
 """Who comes this much too early waits for their turn; who comes earlier is sent away."""
@@ -247,6 +250,7 @@ class _CountedMechanism:
         return answer
 
 
+@lru_cache(MAX_KEPT_NETWORKS)
 def network_of(address: str) -> str:
     """What one guesser holds: an IPv4 address, or 2^64 addresses of IPv6."""
     try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 
 from precis_i18n import get_profile
@@ -15,6 +16,7 @@ SALT_BYTES = 16
 MAX_PASSWORD_BYTES = 1_023
 
 _opaque_string = get_profile("OpaqueString")
+_unchanged = re.compile(r"[ -~]+\Z").match
 
 
 def prepare_password(password: str) -> bytes:
@@ -25,7 +27,7 @@ def prepare_password(password: str) -> bytes:
             message does not quote it.
     """
     try:
-        prepared = _opaque_string.enforce(password).encode()
+        prepared = (password if _unchanged(password) else _opaque_string.enforce(password)).encode()
     except UnicodeEncodeError:
         # From None: the error that was raised has the password in it.
         raise ValueError("the password is empty or has a character that is not allowed") from None

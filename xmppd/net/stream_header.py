@@ -6,6 +6,7 @@ where none of this can occur.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pyexpat import ExpatError, ParserCreate
 from xml.sax.saxutils import quoteattr
 
@@ -14,6 +15,7 @@ from xmppd.net.xml_scanner import Limits, TagScanner
 from xmppd.stanza import ns
 from xmppd.stanza.error import StreamCondition, StreamError
 
+MAX_KEPT_HEADERS = 256
 WHITE_SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DECLARATION = b"<?xml"
@@ -103,7 +105,7 @@ class HeaderReader:
             return None
         self._limits.check_tag(end)
         self._limits.check_attributes(data, begin, end)
-        return _Parse(data[:begin], data[begin:end]).header(end)
+        return _parsed(data[:begin], data[begin:end])
 
     def _prolog(self, data: bytes) -> int | None:
         """Where the tag begins, behind a byte order mark and an XML declaration."""
@@ -122,6 +124,12 @@ class HeaderReader:
         if len(head) > 1 and head != _DECLARATION and _DECLARATION.startswith(head):
             return None
         return begin
+
+
+@lru_cache(MAX_KEPT_HEADERS)
+def _parsed(prolog: bytes, tag: bytes) -> StreamHeader:
+    """What these bytes say: clients of one kind send the same header again and again."""
+    return _Parse(prolog, tag).header(len(prolog) + len(tag))
 
 
 def _behind_space(data: bytes, begin: int) -> int:

@@ -15,6 +15,7 @@ _SIMPLE = re.compile(
     r"((?:[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?)*)"
     r"(?:/([!-~]{1,1023}))?\Z"
 )
+_SIMPLE_LOCAL = re.compile(r"[a-z0-9!#$%()*+,\-.;=?\[\\\]^_`{|}~]{1,1023}\Z").match
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\Z")
 _FORBIDDEN_LOCAL = re.compile(r"[\"&'/:<>@\s]")
 _DOTS = re.compile("[。．｡]")
@@ -135,6 +136,8 @@ def prepare_local(text: str) -> str:
     Raises:
         ValueError: It cannot be one.
     """
+    if _SIMPLE_LOCAL(text):
+        return text
     try:
         local = _local_profile.enforce(_bounded(text, "localpart"))
     except UnicodeEncodeError as error:
