@@ -1,6 +1,6 @@
 """XEP-0133: Service Administration. What an administrator does to accounts from a client."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ from xmppd.stanza import (
     parse,
 )
 from xmppd.stanza.form import Field, form, result
-from xmppd.store.base import AccountExists, AccountInfo, NoSuchAccount
+from xmppd.store.base import AccountExists, NoSuchAccount
 
 NS = "http://jabber.org/protocol/admin"
 MAX_ACCOUNTS_AT_ONCE = 100
@@ -154,9 +154,7 @@ class Administration:
 
     async def disabled_users_num(self, iq: IQ, values: Values) -> Element:
         """§4.14."""
-        number = 0
-        async for info in self._infos(iq):
-            number += info.disabled
+        number = len(await self._disabled(service(iq)))
         return count("disabledusersnum", "Disabled users", number)
 
     async def online_users_num(self, iq: IQ, values: Values) -> Element:
@@ -182,13 +180,8 @@ class Administration:
 
     async def disabled_users_list(self, iq: IQ, values: Values) -> Element:
         """§4.19."""
-        found: list[str] = []
-        async for info in self._infos(iq):
-            if info.disabled:
-                found.append(info.account)
-            if len(found) == limit_of(values):
-                break
-        return people("disableduserjids", "Disabled users", tuple(found))
+        found = await self._disabled(service(iq))
+        return people("disableduserjids", "Disabled users", tuple(found[: limit_of(values)]))
 
     async def online_users_list(self, iq: IQ, values: Values) -> Element:
         """§4.20."""
@@ -228,13 +221,14 @@ class Administration:
             await change(account)
         return f"{listed(accounts)} {changed}."
 
-    async def _infos(self, iq: IQ) -> AsyncIterator[AccountInfo]:
-        """All accounts, a page at a time."""
-        domain, after = service(iq), ""
+    async def _disabled(self, domain: str) -> list[str]:
+        """The disabled accounts of a domain, found a page at a time."""
+        found: list[str] = []
+        after = ""
         while infos := await self.server.store.accounts(domain, after=after, limit=PAGE):
-            for info in infos:
-                yield info
+            found.extend(info.account for info in infos if info.disabled)
             after = infos[-1].account
+        return found
 
     def _online(self, iq: IQ) -> Iterator[str]:
         """Bare JIDs of accounts with a bound resource."""
