@@ -188,13 +188,13 @@ def answer(node: str, session_id: str, status: str) -> Element:
 
 
 def read(asked: Tree, form: Element) -> dict[str, list[str]]:
-    """The values of the form that came with a command (§3.4).
+    """The values of the form that came with a command (§3.5).
 
     Raises:
         StanzaError: There is none, or it does not answer ours.
     """
     came = asked.find(qname(DATA, "x"))
-    if came is None or came.get("type") not in ("submit", "cancel"):  # §3.4.1: cancel submits too
+    if came is None or came.get("type") not in ("submit", "cancel"):  # §3.5.1: cancel submits too
         raise refusal("bad-payload", "the form is missing")
     try:
         return submitted(came, form)

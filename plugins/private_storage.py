@@ -14,7 +14,7 @@ MAX_ELEMENTS = 32
 
 @dataclass(frozen=True)
 class IQPrivateHandler(IQHandler):
-    """Show and keep elements for their owner, and for nobody else (§5)."""
+    """Show and keep elements for their owner, and for nobody else (§4)."""
 
     items: PersonalItems
 
@@ -57,7 +57,7 @@ def elements(iq: IQ) -> list[Tree]:
         raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_ELEMENTS} elements at a time")
     for tree in asked:
         namespace = namespace_of(tree.tag)
-        if not namespace or namespace.startswith("jabber:"):  # §4: reserved
+        if not namespace or namespace.startswith("jabber:"):  # §2.3, §3
             raise StanzaError(
                 Condition.NOT_ACCEPTABLE, "an element is kept in a namespace of its own"
             )

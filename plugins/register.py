@@ -13,7 +13,7 @@ from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
-from xmppd.store.base import AccountExists
+from xmppd.store.base import AccountExists, NoSuchAccount
 
 NS = "jabber:iq:register"
 FEATURE = b"<register xmlns='http://jabber.org/features/iq-register'/>"
@@ -185,6 +185,8 @@ class IQRegisterHandler(IQHandler):
         self._check_password(password)
         try:
             await self.accounts.set_password(account, password, spare=session)
+        except NoSuchAccount as error:
+            raise StanzaError(Condition.REGISTRATION_REQUIRED) from error
         except ValueError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
 
@@ -194,7 +196,10 @@ class IQRegisterHandler(IQHandler):
             raise StanzaError(Condition.BAD_REQUEST, "remove stands alone")
         if not self.options().remove_account:
             raise StanzaError(Condition.NOT_ALLOWED, "accounts are not removed here")
-        await self.accounts.remove(account, answer=iq.result())
+        try:
+            await self.accounts.remove(account, request=iq)
+        except NoSuchAccount as error:  # another stream of the account was quicker
+            raise StanzaError(Condition.REGISTRATION_REQUIRED) from error
 
 
 def field(fields: Tree, name: str) -> str:

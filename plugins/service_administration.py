@@ -28,6 +28,7 @@ MAX_LISTED = 1_000
 PAGE = 1_000
 
 Values = dict[str, list[str]]
+Change = Callable[[JID], Awaitable[None]]
 Run = Callable[[IQ, Values], Awaitable[Element | str]]
 
 ACCOUNT = Field("accountjid", "Account", "jid-single", required=True)
@@ -71,11 +72,11 @@ class Administration:
 
     async def reenable_user(self, iq: IQ, values: Values) -> str:
         """§4.4; what failed attempts have locked is opened too."""
-        accounts = await self._accounts(values)
-        for account in accounts:
-            await self.server.accounts.enable(account)
-            await self.server.attempts.unlock(account.bare)
-        return f"{listed(accounts)} enabled."
+        return await self._each(await self._accounts(values), self._enable, "enabled")
+
+    async def _enable(self, account: JID) -> None:
+        await self.server.accounts.enable(account)
+        await self.server.attempts.unlock(account.bare)
 
     async def end_user_session(self, iq: IQ, values: Values) -> str:
         """§4.5: of a bare JID all sessions, of a full JID that one."""
@@ -210,15 +211,19 @@ class Administration:
                 raise unknown(account)
         return accounts
 
-    async def _each_but_own(
-        self, iq: IQ, values: Values, change: Callable[[JID], Awaitable[None]], changed: str
-    ) -> str:
+    async def _each_but_own(self, iq: IQ, values: Values, change: Change, changed: str) -> str:
         """Change accounts that the administrator can do without."""
         accounts = await self._accounts(values)
         if any(account.bare == iq.sender.bare for account in accounts):
             raise StanzaError(Condition.NOT_ALLOWED, "this would be your own account")
+        return await self._each(accounts, change, changed)
+
+    async def _each(self, accounts: list[JID], change: Change, changed: str) -> str:
         for account in accounts:
-            await change(account)
+            try:
+                await change(account)
+            except NoSuchAccount as error:  # somebody else was quicker
+                raise unknown(account) from error
         return f"{listed(accounts)} {changed}."
 
     async def _disabled(self, domain: str) -> list[str]:

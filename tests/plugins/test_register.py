@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
@@ -145,14 +146,29 @@ class StrangerTests(SynchronousTestCase):
         self.assertTrue(client.closed)
 
     def test_accounts_are_not_told(self) -> None:
-        """A stranger who asks an account instead of the server learns nothing."""
-        client = stranger(house())
-        for to in ("juliet@montague.lit", "nobody@montague.lit", "capulet.lit"):
-            for type in ("get", "set"):
-                with self.subTest(to=to, type=type):
-                    answer = ask(client, type, credentials("benvolio"), to)
-                    self.assertEqual(condition(answer), "service-unavailable")
-        self.assertFalse(exists(client.house, "benvolio"))
+        """A stranger who asks somebody else than the server is sent away, whoever that is."""
+        verona = house()
+        (juliet,) = verona.connect("juliet")
+        juliet.raw()
+        for to in ("juliet@montague.lit/1", "juliet@montague.lit", "nobody@montague.lit", "b.lit"):
+            with self.subTest(to=to):
+                client = stranger(verona)
+                client.send(f"<iq type='get' id='a' to='{to}'>{query()}</iq>")
+                self.assertIn(b"<not-authorized", client.raw())
+                self.assertTrue(client.closed)
+        self.assertEqual(juliet.raw(), b"")
+
+    def test_no_password_in_logs(self) -> None:
+        """What is logged about accounts never has a password in it."""
+        with capturedLogs() as events:
+            verona = house()
+            for password in (PASSWORD, PASSWORD[:4], PASSWORD * 100):
+                ask(stranger(verona), "set", credentials("benvolio", password))
+            (romeo,) = verona.connect("romeo")
+            ask(romeo, "set", credentials("romeo", PASSWORD))
+            ask(romeo, "set", credentials("romeo", PASSWORD * 100))
+        self.assertIn("romeo@montague.lit has a new password", map(formatEvent, events))
+        self.assertNotIn(PASSWORD[:4], "".join(map(str, events)))
 
 
 class RateTests(SynchronousTestCase):
@@ -293,6 +309,15 @@ class OwnerTests(SynchronousTestCase):
         self.assertEqual(data.count(b"type='result'"), 1)
         self.assertTrue(here.closed and there.closed)
         self.assertFalse(exists(verona, "romeo"))
+
+    def test_removed_meanwhile(self) -> None:
+        """A client whose account was removed behind its back is told so."""
+        verona = house()
+        (romeo,) = verona.connect("romeo")
+        done(verona.store.delete_account("romeo@montague.lit"))
+        for request in (credentials("romeo"), query("<remove/>")):
+            answer = ask(romeo, "set", request)
+            self.assertEqual(condition(answer), "registration-required")
 
     def test_remove_before_binding(self) -> None:
         """Who has logged in need not bind a resource to remove the account."""

@@ -1,6 +1,7 @@
 """XEP-0133: Service Administration."""
 
 from msgspec.structs import replace
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
@@ -267,6 +268,20 @@ class AdministrationTests(SynchronousTestCase):
         for wrong in ("1000000", "-1", "all"):
             answer = fill(self.escalus, "get-registered-users-list", max_items=wrong)
             self.assertEqual(condition(answer), "bad-request bad-payload")
+
+    def test_no_password_in_logs(self) -> None:
+        """The log says who ran which command, and never a password."""
+        with capturedLogs() as events:
+            fill(
+                self.escalus, "add-user",
+                accountjid="paris@montague.lit", password=PASSWORD, password_verify=PASSWORD,
+            )  # fmt: skip
+            fill(
+                self.escalus, "change-user-password",
+                accountjid="paris@montague.lit", password=PASSWORD,
+            )  # fmt: skip
+        self.assertIn(f"escalus@montague.lit/1 runs {NS}#add-user", map(formatEvent, events))
+        self.assertNotIn(PASSWORD, "".join(map(str, events)))
 
     def test_forms(self) -> None:
         """Each form says what it is for, and hides passwords while they are typed."""

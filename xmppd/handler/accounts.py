@@ -92,7 +92,7 @@ class Accounts:
         await self.store.set_disabled(account.bare, False)
         _log.info("{account} is enabled", account=account.bare)
 
-    async def remove(self, account: JID, *, answer: IQ | None = None) -> None:
+    async def remove(self, account: JID, *, request: IQ | None = None) -> None:
         """Remove an account and all it owns; nobody keeps a contact that is a ghost.
 
         It is disabled first: nobody comes in while it is taken apart, and should that fail halfway,
@@ -100,20 +100,22 @@ class Accounts:
 
         Args:
             account: Bare JID.
-            answer: What the client that asked for it is told before its own stream is closed.
+            request: Of the account's own client; it is answered before that stream is closed.
 
         Raises:
             NoSuchAccount: There is none of this name.
         """
         await self.store.set_disabled(account.bare, True)
-        asker = self.sessions.session(answer.to) if answer is not None and answer.to else None
+        asker = self.sessions.session(request.sender) if request is not None else None
         self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is removed", asker)
         if asker is not None:
             await self._say_goodbye(asker)
         await self._end_subscriptions(account)
         await self.store.delete_account(account.bare)
         await self.shared_groups.load()
-        if asker is not None and answer is not None:
+        if asker is not None and request is not None:
+            answer = request.result()
+            answer.to = asker.jid if asker.bound else None
             asker.deliver(answer, answer.wire())
         self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is removed")
         self.rosters.forget(account.bare)
