@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
+from xmppd.auth.base import SASLError
 from xmppd.stanza import Tree
+from xmppd.store.base import Store
+from xmppd.store.memory import MemoryStore
 from xmppd.testing import Client, House, done, house_config
 from xmppd_plugins.register import (
     FEATURE,
@@ -32,13 +36,31 @@ def credentials(name: str, password: str = PASSWORD) -> str:
     return query(f"<username>{name}</username><password>{password}</password>")
 
 
-def house(tls: Mapping[str, object] | None = None, **registration: object) -> House:
+class SlowStore(MemoryStore):
+    """A store that takes its time to delete an account: until the gate is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate: Deferred[None] = Deferred()
+
+    async def delete_account(self, account: str) -> None:
+        if not self.gate.called:
+            waiting: Deferred[None] = Deferred()
+            self.gate.addCallback(waiting.callback)
+            await waiting
+        await super().delete_account(account)
+
+
+def house(
+    tls: Mapping[str, object] | None = None, store: Store | None = None, **registration: object
+) -> House:
     """A house with Romeo and Juliet, where registration is as configured."""
     config = house_config(
         "montague.lit", registration={"open": True, **registration}, tls=tls or {}
     )
     return House(
         config=config,
+        store=store,
         plugins=("register",),
         romeo={"juliet": "both"},
         juliet={"romeo": "both"},
@@ -309,6 +331,21 @@ class OwnerTests(SynchronousTestCase):
         self.assertEqual(data.count(b"type='result'"), 1)
         self.assertTrue(here.closed and there.closed)
         self.assertFalse(exists(verona, "romeo"))
+
+    def test_two_removals(self) -> None:
+        """Two clients of one account may remove it at once; meanwhile nobody logs in."""
+        store = SlowStore()
+        verona = house(store=store)
+        clients = verona.connect("romeo/here", "romeo/there")
+        for client in clients:
+            client.send(f"<iq type='set' id='a'>{query('<remove/>')}</iq>")
+        self.assertTrue(exists(verona, "romeo"))
+        with self.assertRaises(SASLError):
+            done(verona.server.auth_provider.may_log_in("romeo@montague.lit"))
+        store.gate.callback(None)
+        self.assertFalse(exists(verona, "romeo"))
+        self.assertEqual([client.closed for client in clients], [True, True])
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_removed_meanwhile(self) -> None:
         """A client whose account was removed behind its back is told so."""
