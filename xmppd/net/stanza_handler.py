@@ -205,8 +205,9 @@ class StanzaHandler:
         return kind(to, self.session.jid, attributes.get("id"), attributes.get("type"), payload)
 
     def _may_go_before_bind(self, kind: type[Stanza], tree: Tree) -> bool:
-        """Binding itself, and what else says of itself that it may."""
-        if kind is not IQ or len(tree) != 1:
+        """Binding itself, and what else says of itself that it may; and to the server only."""
+        to = tree.get("to")
+        if kind is not IQ or len(tree) != 1 or (to and _served(to, self.context.domains) is None):
             return False
         handler = self.context.router.iq_router.handlers.get(tree[0].tag)
         return handler is not None and handler.before_bind

@@ -1,0 +1,109 @@
+"""XEP-0054: vcard-temp."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.plugins.asking import ask, condition
+from xmppd.stanza import Tree
+from xmppd.testing import House, house_config
+
+CARD = "<vCard xmlns='vcard-temp'><FN>Juliet</FN><PHOTO><BINVAL>aGk=</BINVAL></PHOTO></vCard>"
+EMPTY = "<vCard xmlns='vcard-temp'/>"
+
+
+def name_on(answer: Tree) -> str | None:
+    """The name on the card that came."""
+    return answer.findtext("{vcard-temp}vCard/{vcard-temp}FN")
+
+
+class VCardTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House(plugins=("vcard",), romeo={}, juliet={}, nurse={})
+        self.romeo, self.juliet = self.house.connect("romeo", "juliet")
+
+    def test_own_card(self) -> None:
+        """What I put on my card is there when I look again."""
+        self.assertEqual(condition(ask(self.juliet, "set", CARD)), "result")
+        self.assertEqual(name_on(ask(self.juliet, "get", EMPTY)), "Juliet")
+
+    def test_own_address(self) -> None:
+        """My card may be addressed by my own bare JID as well."""
+        ask(self.juliet, "set", CARD, "juliet@montague.lit")
+        answer = ask(self.juliet, "get", EMPTY, "juliet@montague.lit")
+        self.assertEqual(name_on(answer), "Juliet")
+
+    def test_no_card_yet(self) -> None:
+        """I am told that I have no card yet."""
+        self.assertEqual(condition(ask(self.juliet, "get", EMPTY)), "item-not-found")
+
+    def test_card_of_somebody_offline(self) -> None:
+        """Cards are shown to everybody, also while their owner is away."""
+        ask(self.juliet, "set", CARD)
+        self.juliet.lose()
+        answer = ask(self.romeo, "get", EMPTY, "juliet@montague.lit")
+        self.assertEqual(name_on(answer), "Juliet")
+        self.assertEqual(answer.get("from"), "juliet@montague.lit")
+
+    def test_existence_is_not_told(self) -> None:
+        """Who has no card and who has no account look the same."""
+        nobody = ask(self.romeo, "get", EMPTY, "tybalt@montague.lit")
+        no_card = ask(self.romeo, "get", EMPTY, "nurse@montague.lit")
+        for answer in (nobody, no_card):
+            del answer.attrib["from"]
+        self.assertEqual(condition(no_card), "service-unavailable")
+        self.assertEqual([c.attrib for c in nobody.iter()], [c.attrib for c in no_card.iter()])
+        self.assertEqual([c.tag for c in nobody.iter()], [c.tag for c in no_card.iter()])
+
+    def test_card_of_the_server(self) -> None:
+        """The server itself has no card."""
+        answer = ask(self.romeo, "get", EMPTY, "montague.lit")
+        self.assertEqual(condition(answer), "service-unavailable")
+
+    def test_card_of_another_cannot_be_set(self) -> None:
+        """Nobody changes somebody else's card."""
+        ask(self.juliet, "set", CARD)
+        for to in ("juliet@montague.lit", "montague.lit"):
+            with self.subTest(to=to):
+                answer = ask(self.romeo, "set", CARD.replace("Juliet", "Romeo"), to)
+                self.assertEqual(condition(answer), "forbidden")
+        self.assertEqual(name_on(ask(self.juliet, "get", EMPTY)), "Juliet")
+
+    def test_empty_card(self) -> None:
+        """An empty card is no card."""
+        ask(self.juliet, "set", CARD)
+        self.assertEqual(condition(ask(self.juliet, "set", EMPTY)), "result")
+        self.assertEqual(condition(ask(self.juliet, "get", EMPTY)), "item-not-found")
+
+    def test_wrong_name_or_namespace(self) -> None:
+        """Something that only looks like a card is not known."""
+        for query in ("<vCard xmlns='vcard'/>", "<vcard xmlns='vcard-temp'/>", "<vCard/>"):
+            with self.subTest(query=query):
+                self.assertEqual(condition(ask(self.juliet, "set", query)), "service-unavailable")
+
+    def test_markup_in_a_card(self) -> None:
+        """What is text on a card stays text."""
+        ask(self.juliet, "set", CARD.replace("Juliet", "&lt;/vCard&gt;&lt;a/&gt;"))
+        answer = ask(self.romeo, "get", EMPTY, "juliet@montague.lit")
+        self.assertEqual(name_on(answer), "</vCard><a/>")
+
+
+class LimitTests(SynchronousTestCase):
+    def house(self, **items: int) -> House:
+        """A house with such limits."""
+        config = house_config("montague.lit", items=items)
+        return House(config=config, plugins=("vcard",), juliet={})
+
+    def test_large_card(self) -> None:
+        """A card that is too large is refused, and the old one stays."""
+        (juliet,) = self.house(max_item_bytes=200).connect("juliet")
+        ask(juliet, "set", CARD)
+        answer = ask(juliet, "set", CARD.replace("Juliet", "J" * 200))
+        self.assertEqual(condition(answer), "not-acceptable")
+        self.assertIn("200 bytes", answer.findtext("error/{*}text") or "")
+        self.assertEqual(name_on(ask(juliet, "get", EMPTY)), "Juliet")
+
+    def test_quota(self) -> None:
+        """A card for which the account has no room is refused."""
+        (juliet,) = self.house(max_bytes=50).connect("juliet")
+        answer = ask(juliet, "set", CARD)
+        self.assertEqual(condition(answer), "resource-constraint")
+        self.assertIn("50 bytes", answer.findtext("error/{*}text") or "")
