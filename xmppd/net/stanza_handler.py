@@ -170,7 +170,7 @@ class StanzaHandler:
         self.session.account = account
         self.stream |= Stream.AUTHENTICATED
         self.wire.authenticated()
-        _log.info("{id} is {account}", id=self.session.id, account=account.full)
+        _log.debug("{id} is {account}", id=self.session.id, account=account.full)
 
     # -- stanzas --------------------------------------------------------------------------------
 
