@@ -11,6 +11,7 @@ from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.config import Config
 from xmppd.events import Events
+from xmppd.handler.accounts import Accounts
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
@@ -167,6 +168,16 @@ class XMPPServer:
         )
         self.passwords = Passwords(
             store, iterations=config.auth.scram_iterations, run_in_thread=around.run_in_thread
+        )
+        self.accounts = Accounts(
+            store,
+            self.passwords,
+            self.session_manager,
+            self.roster_manager,
+            self.shared_groups,
+            self.presence_update_handler,
+            self.presence_subscribe_handler,
+            self.events,
         )
         self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
         self.stream_features = StreamFeatures()

@@ -159,9 +159,15 @@ class SessionManager:
             self.bound -= 1
             self.events.fire(SessionClosed(session))
 
-    def end_account(self, bare: str, error: StreamError) -> int:
-        """Close all streams of an account, for a reason; how many there were."""
-        ended = tuple(s for s in self.sessions.values() if s.account and s.account.bare == bare)
+    def end_account(
+        self, bare: str, error: StreamError, *, spare: LocalClientSession | None = None
+    ) -> int:
+        """Close the streams of an account, all but one, for a reason; how many there were."""
+        ended = tuple(
+            session
+            for session in self.sessions.values()
+            if session.account and session.account.bare == bare and session is not spare
+        )
         for session in ended:
             session.connection.close(error)
         return len(ended)

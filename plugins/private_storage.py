@@ -1,0 +1,74 @@
+"""XEP-0049: Private XML Storage. Clients keep their settings here, by name and namespace."""
+
+from dataclasses import dataclass
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.personal_items import PersonalItems
+from xmppd.server import XMPPServer
+from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
+from xmppd.stanza.xml import namespace_of, write
+
+NS = "jabber:iq:private"
+MAX_ELEMENTS = 32
+
+
+@dataclass(frozen=True)
+class IQPrivateHandler(IQHandler):
+    """Show and keep elements for their owner, and for nobody else (§5)."""
+
+    items: PersonalItems
+
+    query = qname(NS, "query")
+    features = (NS,)
+
+    async def on_get(self, iq: IQ) -> bytes:
+        """What is kept under the names that are asked for; what is not kept comes back empty."""
+        asked = elements(iq)
+        if not asked:
+            raise StanzaError(Condition.BAD_REQUEST, "name the element that you want")
+        kept = await self.items.store.get_items(iq.sender.bare, NS)
+        tags = dict.fromkeys(tree.tag for tree in asked)
+        found = b"".join(kept.get(tag) or write(Tree(tag)) for tag in tags)
+        return b"<query xmlns='%b'>%b</query>" % (NS.encode(), found)
+
+    async def on_set(self, iq: IQ) -> None:
+        """Keep elements in the place of those of the same name; an empty one is forgotten."""
+        values: dict[str, bytes] = {}
+        for tree in elements(iq):
+            values[tree.tag] = values.get(tree.tag, b"") + (b"" if is_empty(tree) else write(tree))
+        if not values:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "there is nothing to keep")
+        for value in values.values():
+            self.items.check(value)
+        for tag, value in values.items():
+            await self.items.keep(iq.sender.bare, NS, tag, value or None)
+
+
+def elements(iq: IQ) -> list[Tree]:
+    """What is asked for or brought.
+
+    Raises:
+        StanzaError: It is somebody else's, too much, or in a namespace that clients do not own.
+    """
+    if iq.to is not None and iq.to.bare != iq.sender.bare:
+        raise StanzaError(Condition.FORBIDDEN, "this storage is somebody else's")
+    asked = list(iq.payload.tree[0])
+    if len(asked) > MAX_ELEMENTS:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_ELEMENTS} elements at a time")
+    for tree in asked:
+        namespace = namespace_of(tree.tag)
+        if not namespace or namespace.startswith("jabber:"):  # §4: reserved
+            raise StanzaError(
+                Condition.NOT_ACCEPTABLE, "an element is kept in a namespace of its own"
+            )
+    return asked
+
+
+def is_empty(tree: Tree) -> bool:
+    """Whether the element says no more than its name."""
+    return not len(tree) and not tree.attrib and not (tree.text or "").strip()
+
+
+def plug(server: XMPPServer) -> list[IQHandler]:
+    """What this feature is made of."""
+    return [IQPrivateHandler(PersonalItems(server.store, server.config.items))]

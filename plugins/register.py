@@ -1,0 +1,249 @@
+"""XEP-0077: In-Band Registration. Strangers make accounts, owners end them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xmppd.auth.attempts import network_of
+from xmppd.auth.provider import Passwords
+from xmppd.config import Registration
+from xmppd.handler.accounts import Accounts
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
+from xmppd.store.base import AccountExists
+
+NS = "jabber:iq:register"
+FEATURE = b"<register xmlns='http://jabber.org/features/iq-register'/>"
+HOUR_S = 3_600.0
+MAX_REMEMBERED_ADDRESSES = 10_000
+TAKEN_NAMES_PER_HOUR = 50
+
+
+class HourlyLimit:
+    """How often something was done from each address within the last hour.
+
+    When there are too many addresses, the one that was counted longest ago is forgotten.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._counted: dict[str, list[float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._counted)
+
+    def reached(self, address: str, limit: int) -> bool:
+        """Whether it was done as often as it may be."""
+        return len(self._recent(network_of(address))) >= limit
+
+    def count(self, address: str) -> None:
+        """It was done once more."""
+        network = network_of(address)
+        times = self._recent(network)
+        self._counted.pop(network, None)
+        if len(self._counted) >= MAX_REMEMBERED_ADDRESSES:
+            del self._counted[next(iter(self._counted))]
+        self._counted[network] = [*times, self._seconds()]
+
+    def uncount(self, address: str) -> None:
+        """It was not done after all."""
+        times = self._counted.get(network_of(address))
+        if times:
+            times.pop()
+
+    def _recent(self, network: str) -> list[float]:
+        since = self._seconds() - HOUR_S
+        return [time for time in self._counted.get(network, ()) if time > since]
+
+
+@dataclass(frozen=True)
+class IQRegisterHandler(IQHandler):
+    """Answer strangers about registering, and owners about their account.
+
+    Attributes:
+        sessions: Tells a stranger from an owner: by the stream, never by what is claimed.
+        accounts: Where passwords change and accounts end.
+        passwords: Where accounts begin.
+        options: As configured just now.
+        tls_required: Whether strangers must start TLS first.
+        made: Accounts made from each address.
+        taken: Names asked for from each address that were somebody's.
+    """
+
+    sessions: SessionManager
+    accounts: Accounts
+    passwords: Passwords
+    options: Callable[[], Registration]
+    tls_required: bool
+    made: HourlyLimit
+    taken: HourlyLimit
+
+    query = qname(NS, "query")
+    features = (NS,)
+    before_bind = True
+
+    def on_get(self, iq: IQ) -> Element:
+        """What one has to fill in; or that one is registered already (§3.1)."""
+        session = self._session(iq)
+        form = element(NS, "query")
+        if session.account is None:
+            self._check_open(session)
+            child(form, "instructions", "Choose a name and a password for your account.")
+            child(form, "username")
+        else:
+            child(form, "instructions", "You are registered. Enter a password to change yours.")
+            child(form, "registered")
+            child(form, "username", session.account.local)
+        child(form, "password")
+        return form
+
+    async def on_set(self, iq: IQ) -> None:
+        """Make an account; or change one's password, or end one's account."""
+        session = self._session(iq)
+        fields = iq.payload.tree[0]
+        removes = fields.find(qname(NS, "remove")) is not None
+        if session.account is None:
+            if removes:
+                raise StanzaError(Condition.UNEXPECTED_REQUEST, "log in first")
+            await self._register(session, fields)
+        elif removes:
+            await self._remove(session.account, iq, fields)
+        else:
+            await self._change_password(session.account, session, fields)
+
+    def _session(self, iq: IQ) -> LocalClientSession:
+        """The client that asks, about nobody but itself."""
+        session = self.sessions.session(iq.sender)
+        if session is None:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        own = (session.jid.domain, None if session.account is None else session.account.bare)
+        if iq.to is not None and iq.to.bare not in own:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        return session
+
+    # -- strangers ------------------------------------------------------------------------------
+
+    def _check_open(self, session: LocalClientSession) -> None:
+        if not self.options().open:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE, "registration is closed")
+        if self.tls_required and not session.connection.encrypted:
+            raise StanzaError(Condition.NOT_AUTHORIZED, "start TLS first")
+
+    async def _register(self, session: LocalClientSession, fields: Tree) -> None:
+        self._check_open(session)
+        name, password = field(fields, "username"), field(fields, "password")
+        if not name or not password:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "a name and a password are required")
+        account = account_of(name, session.jid.domain)
+        self._check_password(password)
+        address = session.connection.address
+        options = self.options()
+        if self.made.reached(address, options.per_address_per_hour) or self.taken.reached(
+            address, TAKEN_NAMES_PER_HOUR
+        ):
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, "Too many registrations. Try again in an hour."
+            )
+        self.made.count(address)  # at once: many streams may be at it
+        try:
+            await self._create(account, password, address)
+        except StanzaError:
+            self.made.uncount(address)
+            raise
+
+    async def _create(self, account: JID, password: str, address: str) -> None:
+        try:
+            if await self.accounts.store.exists(account.bare):
+                raise AccountExists(account.bare)
+            await self.passwords.create(account.bare, password)
+        except AccountExists as error:
+            self.taken.count(address)
+            raise StanzaError(Condition.CONFLICT, "This name is taken.") from error
+        except ValueError as error:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
+
+    def _check_password(self, password: str) -> None:
+        if len(password) < self.options().min_password_length:
+            # COMPAT Conversations: knows these words, and asks for another password.
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "Please use a longer password.")
+
+    # -- owners ---------------------------------------------------------------------------------
+
+    async def _change_password(
+        self, account: JID, session: LocalClientSession, fields: Tree
+    ) -> None:
+        if not self.options().change_password:
+            raise StanzaError(Condition.NOT_ALLOWED, "passwords are not changed here")
+        name, password = field(fields, "username"), field(fields, "password")
+        if not name or not password:
+            raise StanzaError(Condition.BAD_REQUEST, "a name and a password are required")
+        if account_of(name, account.domain) != account:
+            raise StanzaError(Condition.FORBIDDEN, "this is not your name")
+        self._check_password(password)
+        try:
+            await self.accounts.set_password(account, password, spare=session)
+        except ValueError as error:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
+
+    async def _remove(self, account: JID, iq: IQ, fields: Tree) -> None:
+        """End the account (§3.2); the answer leaves before the stream is closed."""
+        if len(fields) != 1:
+            raise StanzaError(Condition.BAD_REQUEST, "remove stands alone")
+        if not self.options().remove_account:
+            raise StanzaError(Condition.NOT_ALLOWED, "accounts are not removed here")
+        await self.accounts.remove(account, answer=iq.result())
+
+
+def field(fields: Tree, name: str) -> str:
+    """What a field says; empty if it is not there.
+
+    Raises:
+        StanzaError: It is there twice.
+    """
+    found = [tree.text or "" for tree in fields.iterfind(qname(NS, name))]
+    if len(found) > 1:
+        raise StanzaError(Condition.BAD_REQUEST, f"there are two fields {name}")
+    return found[0] if found else ""
+
+
+def account_of(name: str, domain: str) -> JID:
+    """The account that a name would be.
+
+    Raises:
+        StanzaError: It cannot be one.
+    """
+    try:
+        return JID.of(name, domain)
+    except ValueError as error:
+        raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
+
+
+def plug(server: XMPPServer) -> list[IQHandler | StreamFeature]:
+    """What this feature is made of."""
+    tls_required = server.config.tls.required
+
+    def options() -> Registration:
+        return server.config.registration
+
+    def advertise(negotiation: Negotiation) -> bytes:
+        return FEATURE if options().open else b""
+
+    return [
+        IQRegisterHandler(
+            server.session_manager,
+            server.accounts,
+            server.passwords,
+            options,
+            tls_required,
+            made=HourlyLimit(server.clock.seconds),
+            taken=HourlyLimit(server.clock.seconds),
+        ),
+        StreamFeature(
+            advertise,
+            needs=Stream.SECURE if tls_required else Stream.NEW,
+            unless=Stream.AUTHENTICATED,
+        ),
+    ]

@@ -1,0 +1,121 @@
+"""Data forms (:xep:`0004`): made, shown, and read back as they were asked for."""
+
+from dataclasses import dataclass
+
+from xmppd.stanza.jid import JID
+from xmppd.stanza.xml import Element, Tree, child, element, qname
+
+DATA = "jabber:x:data"
+MAX_VALUES = 1_000
+MAX_VALUE_LENGTH = 10_000
+
+_BOOLEANS = frozenset(("0", "1", "false", "true"))
+_FORM_TYPE = "FORM_TYPE"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One line of a form.
+
+    Attributes:
+        var: Its name.
+        label: For people.
+        type: As in :xep:`0004`, §3.3.
+        required: Whether the form cannot do without.
+        options: What a list lets one choose from.
+        values: What is in it: already, or as the result.
+    """
+
+    var: str
+    label: str = ""
+    type: str = "text-single"
+    required: bool = False
+    options: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+
+def form(form_type: str, title: str, instructions: str, *fields: Field) -> Element:
+    """A form to fill in."""
+    made = element(DATA, "x", type="form")
+    child(made, "title", title)
+    child(made, "instructions", instructions)
+    return _filled(made, form_type, fields)
+
+
+def result(form_type: str, *fields: Field) -> Element:
+    """What came of a form, or of a question."""
+    return _filled(element(DATA, "x", type="result"), form_type, fields)
+
+
+def _filled(made: Element, form_type: str, fields: tuple[Field, ...]) -> Element:
+    for field in (Field(_FORM_TYPE, type="hidden", values=(form_type,)), *fields):
+        attributes = {"var": field.var, "type": field.type}
+        if field.label:
+            attributes["label"] = field.label
+        line = child(made, "field", **attributes)
+        if field.required:
+            child(line, "required")
+        for value in field.values:
+            child(line, "value", value)
+        for option in field.options:
+            child(child(line, "option", label=option), "value", option)
+    return made
+
+
+def submitted(answer: Tree, asked: Element) -> dict[str, list[str]]:
+    """The values of a form that came back, of the fields that were asked for and no others.
+
+    Args:
+        answer: The ``<x/>`` that came.
+        asked: The form that it answers; says what is required, and what may be in it.
+
+    Raises:
+        ValueError: It is not an answer to that form; says which field is wrong, never what is in
+            it.
+    """
+    brought = {line.get("var", ""): line for line in answer.iterfind(qname(DATA, "field"))}
+    values: dict[str, list[str]] = {}
+    for line in asked.iterfind(qname(DATA, "field")):
+        var = line.get("var", "")
+        if var == _FORM_TYPE:
+            _check_form_type(brought.get(var), line)
+        else:
+            values[var] = _values(brought.get(var), line)
+    return values
+
+
+def _check_form_type(came: Tree | None, asked: Element) -> None:
+    value = qname(DATA, "value")
+    if came is not None and came.findtext(value) != asked.findtext(value):
+        raise ValueError("this is another form")
+
+
+def _values(came: Tree | None, asked: Element) -> list[str]:
+    """The values of one field, each checked; an empty one is none, except in a text of lines."""
+    type, var = asked.get("type", ""), asked.get("var", "")
+    found = [] if came is None else [line.text or "" for line in came.iter(qname(DATA, "value"))]
+    values = found if type == "text-multi" else [value for value in found if value]
+    if not any(values) and asked.find(qname(DATA, "required")) is not None:
+        raise ValueError(f"{var} is required")
+    if len(values) > (MAX_VALUES if type.endswith("-multi") else 1):
+        raise ValueError(f"{var} has too many values")
+    if any(len(value) > MAX_VALUE_LENGTH for value in values):
+        raise ValueError(f"{var} is too long")
+    return [_checked(value, type, asked) for value in values]
+
+
+def _checked(value: str, type: str, asked: Element) -> str:
+    """A value as its type has it: a JID prepared, a choice one of those offered."""
+    var = asked.get("var", "")
+    if type.startswith("jid-"):
+        try:
+            return JID.parse(value.strip()).full
+        except ValueError as error:
+            raise ValueError(f"{var} is no address") from error
+    if type.startswith("list-"):
+        offered = {option.text for option in asked.iterfind(".//" + qname(DATA, "value"))}
+        if value not in offered:
+            raise ValueError(f"{var} is none of the choices")
+    if type == "boolean" and value not in _BOOLEANS:
+        raise ValueError(f"{var} is neither true nor false")
+    return value
