@@ -1,5 +1,6 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
+from pathlib import Path
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -24,7 +25,7 @@ from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
 from xmppd.net.stream_parser import Limits
-from xmppd.net.tls import TLS
+from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
 from xmppd.parts import Parts
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster_manager import RosterManager
@@ -293,4 +294,23 @@ def door_limits(config: Config) -> DoorLimits:
         ping_timeout_s=stream.ping_timeout_s,
         max_unauthenticated=stream.max_unauthenticated,
         max_streams_per_address=stream.max_streams_per_address,
+    )
+
+
+def tls_settings(config: Config) -> TLSSettings | None:
+    """Which certificates are shown, as configured; None if there are none."""
+    domains = tuple(
+        DomainCertificate(
+            domain.name, Path(domain.certificate), Path(domain.key or domain.certificate)
+        )
+        for domain in config.domain
+        if domain.certificate
+    )
+    if not domains:
+        return None
+    return TLSSettings(
+        domains,
+        minimum_version=config.tls.minimum_version,
+        ciphers=config.tls.ciphers,
+        client_ca=Path(config.tls.client_ca) if config.tls.client_ca else None,
     )
