@@ -4,6 +4,7 @@ import gc
 import os
 import pyexpat
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,21 +13,29 @@ from pathlib import Path
 from typing import TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorTime,
+    IReactorUNIX,
+)
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from xmppd import config
-from xmppd.config import Config, ConfigError
+from xmppd.config import ConfigError
+from xmppd.ctl.command import Desk
+from xmppd.ctl.control import Control, listen
 from xmppd.data_directory import DataDirectory, DataDirectoryError
 from xmppd.log import Log
 from xmppd.machine import Machine
-from xmppd.net.doors import Door, DoorError
-from xmppd.net.tls import TLS
+from xmppd.net.doors import Door, DoorError, certificates, doors
 from xmppd.plugin_manager import PluginError, PluginManager
-from xmppd.server import XMPPServer, tls_settings
+from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
 
@@ -89,10 +98,8 @@ class XMPPService(Service):
         with _told(path):
             self.config = config.load(path)
             log.use(self.config.log)
-            self.tls = _tls(self.config)
-            self.doors = [
-                Door(listen, self.config.stream, reactor) for listen in self.config.listen
-            ]
+            self.tls = certificates(self.config)
+            self.doors = doors(self.config, reactor)
 
     def setServiceParent(self, parent: Componentized) -> None:
         """Become twistd's application; its log is ours."""
@@ -141,6 +148,8 @@ class XMPPService(Service):
         for door in self.doors:
             await door.open(self.server.client_listener(door.listen.tls))
             self._opened.push_async_callback(door.close)
+        await self._listen_for_commands(directory.socket)
+        self._listen_for_signals()
         keep_collections_rare()
 
     async def _build(self, machine: Machine) -> None:
@@ -152,21 +161,102 @@ class XMPPService(Service):
             upgrade=storage.upgrade,
         )
         self.server = XMPPServer(self.config, store, machine, self.tls)
-        self._opened.push_async_callback(self.server.stop)
         self.plugins = PluginManager(self.server, self.config.plugins.directory)
+        self._opened.callback(self._unload_plugins)
+        self._opened.push_async_callback(self.server.stop)
         for name in self.config.plugins.load:
             self.plugins.load(name)
         await store.open()
         await self.server.start()
 
+    def _unload_plugins(self) -> None:
+        for name in reversed(tuple(self.plugins.loaded)):
+            self.plugins.unload(name)
+
+    async def _listen_for_commands(self, path: Path) -> None:
+        desk = Desk(self.path, self.config, self._reactor, self.server, self)
+        try:
+            port = listen(IReactorUNIX(self._reactor), path, Control(desk))
+        except (CannotListenError, OSError) as error:
+            raise DataDirectoryError(f"{path} cannot be listened on ({error})") from error
+        self._opened.push_async_callback(stop_listening, port)
+
+    def _listen_for_signals(self) -> None:
+        """SIGHUP reads the configuration again; twistd has SIGTERM and SIGINT."""
+        before = signal.signal(
+            signal.SIGHUP,
+            lambda *_: IReactorFromThreads(self._reactor).callFromThread(self._hung_up),
+        )
+        self._opened.callback(signal.signal, signal.SIGHUP, before)
+
+    # -- while it runs --------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Begin to stop, when what is being done is done."""
+        IReactorTime(self._reactor).callLater(0, self._reactor.stop)
+
+    def reload(self) -> tuple[list[str], list[str]]:
+        """Read the configuration and the certificates again.
+
+        Returns:
+            The keys that have changed and hold from now on; those that need a restart.
+
+        Raises:
+            ConfigError: Something in it cannot be used; nothing has changed.
+        """
+        wanted = config.load(self.path)
+        certificates(wanted)
+        now, later = config.changed(self.config, wanted)
+        new = config.merged(self.config, wanted)
+        self._change_plugins(new.plugins)
+        self.server.reload(new)
+        self._log.use(new.log)
+        self.config = new
+        _log.info(
+            "the configuration was read again; new: {now}; needs a restart: {later}",
+            now=", ".join(now) or "nothing", later=", ".join(later) or "nothing",
+        )  # fmt: skip
+        return now, later
+
+    def _hung_up(self) -> None:
+        try:
+            self.reload()
+        except ConfigError as error:
+            _log.error("nothing was changed: {error}", error=error)
+
+    def _change_plugins(self, wanted: config.Plugins) -> None:
+        """Load what is new, then unload what is no longer named; or, if one fails, none of it."""
+        before, loaded = self.config.plugins, []
+        self.plugins.directory = Path(wanted.directory) if wanted.directory else None
+        try:
+            for name in wanted.load:
+                if name not in self.plugins.loaded:
+                    self.plugins.load(name)
+                    loaded.append(name)
+        except PluginError as error:
+            for name in loaded:
+                self.plugins.unload(name)
+            self.plugins.directory = Path(before.directory) if before.directory else None
+            raise ConfigError(f"{self.path}: plugins.load: {error}.") from error
+        for name in set(before.load) - set(wanted.load):
+            if name in self.plugins.loaded:
+                self.plugins.unload(name)
+
     def _say_where(self) -> None:
         for door in self.doors:
-            _log.info("clients come in at {door} (TLS: {tls})", door=door.where, tls=door.listen.tls)
+            _log.info(
+                "clients come in at {door} (TLS: {tls})", door=door.where, tls=door.listen.tls
+            )
         domain = self.server.domains[0]
         _log.info(
             "xmppd is up; add a user with: xmppctl --config {path} user add you@{domain}",
             path=self.path, domain=domain,
         )  # fmt: skip
+
+
+async def stop_listening(port: IListeningPort) -> None:
+    """Let nobody in any more."""
+    await maybeDeferred(port.stopListening)
 
 
 @contextmanager
@@ -186,23 +276,6 @@ def _told(path: Path) -> Iterator[None]:
         raise StartError(f"{path}: storage.url must name a database we can use: {error}") from error
 
 
-def _tls(settings: Config) -> TLS | None:
-    """The certificates, read and checked.
-
-    Raises:
-        ConfigError: One of them cannot be used.
-    """
-    wanted = tls_settings(settings)
-    if wanted is None:
-        return None
-    try:
-        tls = TLS(wanted)
-        tls.context_factory("client")
-    except ValueError as error:
-        raise ConfigError(f"{_key_of(str(error), settings)}: {error}.") from error
-    return tls
-
-
 def wait(reactor: IReactorCore, work: Awaitable[T]) -> T:
     """What the work comes to, before the reactor runs: it turns only until that is known.
 
@@ -219,16 +292,6 @@ def wait(reactor: IReactorCore, work: Awaitable[T]) -> T:
     if isinstance(outcome[0], Failure):
         outcome[0].raiseException()
     return outcome[0]
-
-
-def _key_of(sentence: str, settings: Config) -> str:
-    """The key whose value a sentence about TLS speaks of."""
-    for domain in settings.domain:
-        for key in ("key", "certificate"):
-            if getattr(domain, key) and sentence.startswith(getattr(domain, key)):
-                return f"domain.{key}"
-    client_ca = settings.tls.client_ca
-    return "tls.client_ca" if client_ca and sentence.startswith(client_ca) else "tls.ciphers"
 
 
 def raise_descriptor_limit() -> int:

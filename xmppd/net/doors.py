@@ -1,8 +1,10 @@
-"""Doors: each ``[[listen]]`` table as an endpoint, and the port it has once it is open."""
+"""Doors as they are configured: each ``[[listen]]`` as an endpoint, and the certificates behind."""
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -12,9 +14,10 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 
-from xmppd.config import Listen, Stream
+from xmppd.config import Config, ConfigError, Listen, Stream
 from xmppd.net.epoll_connection import Limits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
+from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
 
 _THEIR_OWN_TLS = ("ssl", "tls")
 
@@ -72,7 +75,7 @@ class Door:
     async def close(self) -> None:
         """Let nobody in any more."""
         if self.port is not None:
-            await self.port.stopListening()
+            await maybeDeferred(self.port.stopListening)
             self.port = None
 
 
@@ -103,4 +106,62 @@ def _reason(error: Exception) -> str:
     return getattr(cause, "strerror", None) or str(cause)
 
 
-__all__ = ["Door", "DoorError"]
+def doors(config: Config, reactor: IReactorCore) -> list[Door]:
+    """The doors that are configured, still closed.
+
+    Raises:
+        DoorError: One of them cannot be made.
+    """
+    return [Door(listen, config.stream, reactor) for listen in config.listen]
+
+
+# --- certificates ------------------------------------------------------------------------------
+
+
+def certificates(config: Config) -> TLS | None:
+    """The certificates that are configured, read and checked; None if there are none.
+
+    Raises:
+        ConfigError: One of them cannot be used.
+    """
+    wanted = tls_settings(config)
+    if wanted is None:
+        return None
+    try:
+        tls = TLS(wanted)
+        tls.context_factory("client")
+    except ValueError as error:
+        raise ConfigError(f"{key_of(str(error), config)}: {error}.") from error
+    return tls
+
+
+def tls_settings(config: Config) -> TLSSettings | None:
+    """Which certificates are shown, as configured; None if there are none."""
+    domains = tuple(
+        DomainCertificate(
+            domain.name, Path(domain.certificate), Path(domain.key or domain.certificate)
+        )
+        for domain in config.domain
+        if domain.certificate
+    )
+    if not domains:
+        return None
+    return TLSSettings(
+        domains,
+        minimum_version=config.tls.minimum_version,
+        ciphers=config.tls.ciphers,
+        client_ca=Path(config.tls.client_ca) if config.tls.client_ca else None,
+    )
+
+
+def key_of(sentence: str, config: Config) -> str:
+    """The key whose value a sentence about TLS speaks of."""
+    for domain in config.domain:
+        for key in ("key", "certificate"):
+            if getattr(domain, key) and sentence.startswith(getattr(domain, key)):
+                return f"domain.{key}"
+    client_ca = config.tls.client_ca
+    return "tls.client_ca" if client_ca and sentence.startswith(client_ca) else "tls.ciphers"
+
+
+__all__ = ["Door", "DoorError", "certificates", "doors", "key_of", "tls_settings"]
