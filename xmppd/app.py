@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import cast
 
 from twisted.application.service import IService
 from twisted.logger import ILogObserver
@@ -10,7 +11,7 @@ from twisted.python import usage
 from twisted.scripts import twistd
 
 from xmppd.log import Log
-from xmppd.machine import version
+from xmppd.machine import IReactor, version
 from xmppd.net.certificate import make_self_signed
 
 CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
@@ -47,8 +48,10 @@ class Options(usage.Options):
 
     optParameters = [["config", "c", None, "The configuration file."]]
 
+    parent: usage.Options
+
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.log = Log()
 
     @property
@@ -78,7 +81,7 @@ def makeService(options: Options) -> IService:
 
     from xmppd.service import XMPPService
 
-    return XMPPService(options.path, reactor, options.log, options.observer)
+    return XMPPService(options.path, cast(IReactor, reactor), options.log, options.observer)
 
 
 # --- the console script ------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The log: one line for each event, with time and level, as much as is configured."""
 
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 from twisted.logger import (
     FileLogObserver,
@@ -40,20 +40,20 @@ class Log:
         file = LogFile.fromFullPath(
             path, rotateLength=MAX_FILE_BYTES, maxRotatedFiles=MAX_ROTATED_FILES
         )
-        return self._filtered(file)
+        return self._filtered(cast(TextIO, file))
 
     def to_stdout(self) -> ILogObserver:
         """An observer for somebody who looks on."""
         return self._filtered(sys.stdout)
 
-    def _filtered(self, file: TextIO | LogFile) -> ILogObserver:
+    def _filtered(self, file: TextIO) -> ILogObserver:
         @provider(ILogObserver)
         def observe(event: LogEvent) -> None:
             if self._wanted(event) is not PredicateResult.no:
                 write(event)
 
         write = FileLogObserver(file, one_line)
-        return observe
+        return cast(ILogObserver, observe)
 
 
 def one_line(event: LogEvent) -> str | None:

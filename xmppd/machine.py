@@ -6,12 +6,21 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import ParamSpec, TypeVar
 
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorTime,
+    IReactorUNIX,
+)
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class IReactor(IReactorCore, IReactorTime, IReactorFromThreads, IReactorUNIX):
+    """What we use of Twisted's reactor; all that run on a Unix provide it."""
 
 
 class Machine:
@@ -25,8 +34,8 @@ class Machine:
         secret: This installation's own.
     """
 
-    def __init__(self, reactor: IReactorFromThreads, secret: bytes) -> None:
-        self.clock = IReactorTime(reactor)
+    def __init__(self, reactor: IReactor, secret: bytes) -> None:
+        self.clock: IReactorTime = reactor
         self.secret = secret
         self._reactor = reactor
         self._threads = ThreadPool(0, os.cpu_count() or 1, name="xmppd-passwords")
@@ -55,4 +64,4 @@ def version() -> str:
         return "from a checkout"
 
 
-__all__ = ["Machine", "version"]
+__all__ = ["IReactor", "Machine", "version"]

@@ -15,13 +15,7 @@ from typing import TypeVar
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import (
-    IListeningPort,
-    IReactorCore,
-    IReactorFromThreads,
-    IReactorTime,
-    IReactorUNIX,
-)
+from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
@@ -32,8 +26,8 @@ from xmppd.ctl.command import Desk
 from xmppd.ctl.control import Control, listen
 from xmppd.data_directory import DataDirectory, DataDirectoryError
 from xmppd.log import Log
-from xmppd.machine import Machine
-from xmppd.net.doors import Door, DoorError, certificates, doors
+from xmppd.machine import IReactor, Machine
+from xmppd.net.doors import DoorError, certificates, doors
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
@@ -43,7 +37,7 @@ SPARE_DESCRIPTORS = 100
 """For the database, the log and whatever plugins open; the rest is for clients."""
 
 YOUNG_COLLECTIONS_BEFORE_FULL = 100
-"""A full collection walks every session there is; ten young ones, Python's choice, come too soon."""
+"""A full collection walks every session; ten younger ones, Python's choice, come too soon."""
 
 SAFE_EXPAT = (2, 6, 4)
 
@@ -86,7 +80,7 @@ class XMPPService(Service):
     def __init__(
         self,
         path: Path,
-        reactor: IReactorCore,
+        reactor: IReactor,
         log: Log,
         observer: Callable[[], ILogObserver | None],
     ) -> None:
@@ -103,7 +97,7 @@ class XMPPService(Service):
 
     def setServiceParent(self, parent: Componentized) -> None:
         """Become twistd's application; its log is ours."""
-        super().setServiceParent(parent)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
         observer = self._observer()
         if observer is not None:
             parent.setComponent(ILogObserver, observer)
@@ -116,7 +110,7 @@ class XMPPService(Service):
         Raises:
             StartError: With a sentence, when everything that was opened is closed again.
         """
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         try:
             with _told(self.path):
                 wait(self._reactor, self._start())
@@ -131,7 +125,7 @@ class XMPPService(Service):
     def stopService(self) -> Deferred[None]:
         """Let nobody in, close all streams, write what is queued, and let go of everything."""
         notify("STOPPING=1")
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._opened.aclose())
 
     async def _start(self) -> None:
@@ -142,7 +136,7 @@ class XMPPService(Service):
         directory = DataDirectory(Path(self.config.data))
         directory.lock()
         self._opened.callback(directory.release)
-        machine = Machine(IReactorFromThreads(self._reactor), directory.secret())
+        machine = Machine(self._reactor, directory.secret())
         self._opened.callback(machine.stop)
         await self._build(machine)
         for door in self.doors:
@@ -156,7 +150,7 @@ class XMPPService(Service):
         storage = self.config.storage
         store = make_store(
             storage.url,
-            reactor=IReactorFromThreads(self._reactor),
+            reactor=self._reactor,
             pool_threads=storage.pool_threads,
             upgrade=storage.upgrade,
         )
@@ -176,7 +170,7 @@ class XMPPService(Service):
     async def _listen_for_commands(self, path: Path) -> None:
         desk = Desk(self.path, self.config, self._reactor, self.server, self)
         try:
-            port = listen(IReactorUNIX(self._reactor), path, Control(desk))
+            port = listen(self._reactor, path, Control(desk))
         except (CannotListenError, OSError) as error:
             raise DataDirectoryError(f"{path} cannot be listened on ({error})") from error
         self._opened.push_async_callback(stop_listening, port)
@@ -185,7 +179,7 @@ class XMPPService(Service):
         """SIGHUP reads the configuration again; twistd has SIGTERM and SIGINT."""
         before = signal.signal(
             signal.SIGHUP,
-            lambda *_: IReactorFromThreads(self._reactor).callFromThread(self._hung_up),
+            lambda *_: self._reactor.callFromThread(self._hung_up),
         )
         self._opened.callback(signal.signal, signal.SIGHUP, before)
 
@@ -193,7 +187,7 @@ class XMPPService(Service):
 
     def stop(self) -> None:
         """Begin to stop, when what is being done is done."""
-        IReactorTime(self._reactor).callLater(0, self._reactor.stop)
+        self._reactor.callLater(0, self._reactor.stop)
 
     def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration and the certificates again.
@@ -205,7 +199,11 @@ class XMPPService(Service):
             ConfigError: Something in it cannot be used; nothing has changed.
         """
         wanted = config.load(self.path)
-        certificates(wanted)
+        try:
+            certificates(wanted)
+            doors(wanted, self._reactor)
+        except DoorError as error:
+            raise ConfigError(f"{self.path}: {error}.") from error
         now, later = config.changed(self.config, wanted)
         new = config.merged(self.config, wanted)
         self._change_plugins(new.plugins)

@@ -35,8 +35,10 @@ def ask(
                 if answer.error is not None:
                     raise Refused(answer.error)
                 if answer.done:
-                    return
+                    break
                 yield answer.row if answer.row is not None else answer.note or ""
+            if command == "stop":
+                answers.readline(1)  # comes when the process ends
         except TimeoutError as error:
             raise Refused(f"the server did not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
         except (OSError, DecodeError) as error:

@@ -10,11 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
-    IProtocolFactory,
     IPushProducer,
     IReactorUNIX,
 )
 from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.unix import Server
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
@@ -37,6 +37,7 @@ class ControlProtocol(LineOnlyReceiver):
         factory: Knows the desk, and how many there are of us.
     """
 
+    transport: Server
     delimiter = b"\n"
     MAX_LENGTH = MAX_REQUEST_BYTES
 
@@ -153,7 +154,7 @@ class Control(ServerFactory):
         return ControlProtocol(self)
 
 
-def listen(reactor: IReactorUNIX, path: Path, factory: IProtocolFactory) -> IListeningPort:
+def listen(reactor: IReactorUNIX, path: Path, factory: Control) -> IListeningPort:
     """Listen on a socket that only its owner may use; one that a crash left is replaced.
 
     Raises:

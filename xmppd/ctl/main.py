@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
@@ -21,7 +20,7 @@ from xmppd.ctl.command import Argument, Command, Refused, Reply
 from xmppd.ctl.commands import GROUPS, TABLE
 from xmppd.ctl.printer import JSONPrinter, Printer
 from xmppd.data_directory import DataDirectory
-from xmppd.machine import version
+from xmppd.machine import IReactor, version
 
 CONFIG_FILES = (Path("run/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
 MAX_PASSWORD_LENGTH = 10_000
@@ -65,8 +64,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"xmppctl {version()}")
     words = top.add_subparsers(metavar="command", required=True)
     groups = {
-        word: words.add_parser(word, help=help).add_subparsers(metavar="command", required=True)
-        for word, help in GROUPS.items()
+        word: words.add_parser(word, help=what).add_subparsers(metavar="command", required=True)
+        for word, what in GROUPS.items()
     }
     for command in TABLE.values():
         group, _, word = command.name.rpartition(" ")
@@ -158,11 +157,11 @@ def _offline(
     settings = config.load(path)
     failures: list[Failure] = []
 
-    async def work(reactor: IReactorFromThreads) -> None:
+    async def work(reactor: IReactor) -> None:
         async for reply in offline.run(reactor, path, settings, command, given):
             printer.take(reply)
 
-    def begin(reactor: IReactorFromThreads) -> Deferred[None]:
+    def begin(reactor: IReactor) -> Deferred[None]:
         return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)
 
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)

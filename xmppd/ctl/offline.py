@@ -4,19 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
-
 from xmppd.config import Config
 from xmppd.ctl.command import Command, Desk, Refused, Reply, replies
 from xmppd.data_directory import DataDirectory, DataDirectoryError, InUse
-from xmppd.machine import Machine
+from xmppd.machine import IReactor, Machine
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
 
 
 async def run(
-    reactor: IReactorFromThreads,
+    reactor: IReactor,
     path: Path,
     config: Config,
     command: Command,
@@ -29,16 +27,14 @@ async def run(
     """
     async with AsyncExitStack() as opened:
         if command.needs == "file":
-            desk = Desk(path, config, IReactorCore(reactor))
+            desk = Desk(path, config, reactor)
         else:
-            desk = Desk(path, config, IReactorCore(reactor), await _server(reactor, config, opened))
+            desk = Desk(path, config, reactor, await _server(reactor, config, opened))
         async for reply in replies(command, desk, arguments):
             yield reply
 
 
-async def _server(
-    reactor: IReactorFromThreads, config: Config, opened: AsyncExitStack
-) -> XMPPServer:
+async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> XMPPServer:
     directory = DataDirectory(Path(config.data))
     try:
         directory.lock()

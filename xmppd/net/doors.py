@@ -14,7 +14,7 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 
-from xmppd.config import Config, ConfigError, Listen, Stream
+from xmppd.config import Config, Listen, Stream
 from xmppd.net.epoll_connection import Limits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
@@ -23,7 +23,7 @@ _THEIR_OWN_TLS = ("ssl", "tls")
 
 
 class DoorError(Exception):
-    """A door cannot be made or opened; the text is one sentence that names its endpoint."""
+    """A door cannot be made or opened; the text is one sentence that names the key to look at."""
 
 
 class Door:
@@ -89,7 +89,7 @@ def _endpoint(listen: Listen, stream: Stream, reactor: IReactorCore) -> IStreamS
             'use "epoll:…" or "tcp:…" with listen.tls = "direct"'
         )
     try:
-        endpoint = serverFromString(reactor, listen.endpoint)
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, listen.endpoint)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise DoorError(
             f'listen.endpoint "{listen.endpoint}" is no endpoint ({error}); '
@@ -122,7 +122,7 @@ def certificates(config: Config) -> TLS | None:
     """The certificates that are configured, read and checked; None if there are none.
 
     Raises:
-        ConfigError: One of them cannot be used.
+        DoorError: One of them cannot be used.
     """
     wanted = tls_settings(config)
     if wanted is None:
@@ -131,7 +131,7 @@ def certificates(config: Config) -> TLS | None:
         tls = TLS(wanted)
         tls.context_factory("client")
     except ValueError as error:
-        raise ConfigError(f"{key_of(str(error), config)}: {error}.") from error
+        raise DoorError(f"{key_of(str(error), config)}: {error}") from error
     return tls
 
 
