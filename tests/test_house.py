@@ -38,6 +38,7 @@ DOORS = {
     "xmppd/net/epoll_endpoint.py",
     "xmppd/events.py",
     "xmppd/plugin_manager.py",
+    "xmppd/ctl/control.py",
 }
 
 # Functions that may import when they are called: what they import installs a reactor, or must not

@@ -214,6 +214,9 @@ _APPLIES_NOW = (
     "log.",
 )
 
+# Of those above: what a port keeps from when it was opened.
+_NEEDS_RESTART = frozenset({"stream.max_queued_bytes"})
+
 _IN_TOML = {
     "str": "a string",
     "int": "an integer",
@@ -263,8 +266,33 @@ def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
     """
     before, after = dict(_leaves(old)), dict(_leaves(new))
     differing = sorted(key for key in before if before[key] != after[key])
-    now = [key for key in differing if key.startswith(_APPLIES_NOW)]
+    now = [key for key in differing if key.startswith(_APPLIES_NOW) and key not in _NEEDS_RESTART]
     return now, [key for key in differing if key not in now]
+
+
+def merged(old: Config, new: Config) -> Config:
+    """What a server runs with after a reload.
+
+    Args:
+        old: What it ran with.
+        new: What the file says now.
+
+    Returns:
+        The new values of keys that apply at once, and the old values of all others.
+    """
+    now, _ = changed(old, new)
+    parts: dict[str, object] = {"domain": _with_certificates(old.domain, new.domain)}
+    for section in {key.partition(".")[0] for key in now} - {"domain"}:
+        names = [name for where, _, name in (key.partition(".") for key in now) if where == section]
+        values = {name: getattr(getattr(new, section), name) for name in names}
+        parts[section] = replace(getattr(old, section), **values)
+    return replace(old, **parts)
+
+
+def _with_certificates(old: tuple[Domain, ...], new: tuple[Domain, ...]) -> tuple[Domain, ...]:
+    """The domains there were, with the certificates they have now."""
+    known = {domain.name: domain for domain in new}
+    return tuple(known.get(domain.name, domain) for domain in old)
 
 
 def _leaves(config: Config) -> Iterator[tuple[str, object]]:

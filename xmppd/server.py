@@ -18,6 +18,7 @@ from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.doors import tls_settings
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
 from xmppd.net.sasl import SASL
 from xmppd.net.stanza_handler import StreamContext
@@ -187,10 +188,11 @@ class XMPPServer:
             self.domains, self.stream_features, self.packet_router, self.session_manager
         )
         self.crowd = Crowd(door_limits(config), self.clock)
+        self.client_listeners: list[ClientListener] = []
 
     def _core_features(self) -> list[StreamFeature]:
         """What RFC 6120 and RFC 6121 have a stream offer."""
-        sasl = SASL(
+        self.sasl = SASL(
             self.auth_provider,
             self.attempts,
             self.config.auth.mechanisms,
@@ -199,7 +201,7 @@ class XMPPServer:
             exchange_of=exchange_of,
         )
         features = [
-            sasl.feature(),
+            self.sasl.feature(),
             after_login(f"<bind xmlns='{ns.BIND}'/>"),
             after_login(f"<session xmlns='{ns.SESSION}'><optional/></session>"),
             after_login(f"<ver xmlns='{ns.ROSTER_VERSIONING}'/>"),
@@ -218,7 +220,7 @@ class XMPPServer:
         contexts = None
         if self.tls is not None and tls != "none":
             contexts = self.tls.context_factory("client")
-        return ClientListener(
+        listener = ClientListener(
             self.stream_context,
             self.crowd,
             wire_limits(self.config),
@@ -226,6 +228,32 @@ class XMPPServer:
             tls=contexts,
             direct_tls=tls == "direct",
         )
+        self.client_listeners.append(listener)
+        return listener
+
+    def reload(self, config: Config) -> None:
+        """Go by another configuration, as far as that is possible in flight.
+
+        Limits of a connection hold for those that are made from now on. What is asked for where it
+        is needed, such as ``registration``, is there with ``self.config``.
+
+        Args:
+            config: Differs from the one before only in what applies at once.
+
+        Raises:
+            ValueError: A certificate cannot be used; then nothing has changed.
+        """
+        if self.tls is not None:
+            self.tls.reload(tls_settings(config))
+        self.config = config
+        self.crowd.limits = door_limits(config)
+        for listener in self.client_listeners:
+            listener.limits = wire_limits(config)
+        self.offline_message_strategy.max_messages = config.offline.max_messages
+        self.offline_message_strategy.max_bytes = config.offline.max_bytes
+        self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
+        self.attempts.use(config.auth)
+        self.sasl.attempts_per_stream = config.auth.attempts_per_stream
 
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""

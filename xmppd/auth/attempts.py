@@ -55,6 +55,10 @@ class _Failures:
         self._now = now
         self._records: dict[str, _Record] = {}
 
+    def use(self, config: Auth) -> None:
+        """Count by these limits from now on."""
+        self._config = config
+
     def __len__(self) -> int:
         return len(self._records)
 
@@ -135,6 +139,12 @@ class AttemptLimiter:
         self._accounts = _Failures(config, now)
         self._networks = _Failures(config, now)
         self._familiar: dict[tuple[str, str], None] = {}
+
+    def use(self, config: Auth) -> None:
+        """Go by these limits from now on; what was counted stays counted."""
+        self._config = config
+        self._accounts.use(config)
+        self._networks.use(config)
 
     def begin(self, name: str, exchange: Exchange, provider: AuthProvider) -> Mechanism:
         """A new exchange of this mechanism that takes its turn, and whose end is counted.

@@ -64,11 +64,11 @@ class Crowd:
         """Close every stream, each told why; done when the last connection is gone."""
         if self._sweep.running:
             self._sweep.stop()
-        self._empty = Deferred()
+        empty = self._empty = Deferred[None]()
         for handler in tuple(self.handlers):
             handler.close(error)
         self._tell_if_empty()
-        return self._empty
+        return empty
 
     def come_in(self, handler: ConnectionHandler) -> None:
         """A connection was made."""

@@ -1,0 +1,137 @@
+"""twistd's door, and the console script ``xmppd``."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import cast
+
+from twisted.application.service import IService
+from twisted.logger import ILogObserver
+from twisted.python import usage
+from twisted.scripts import twistd
+
+from xmppd.log import Log
+from xmppd.machine import IReactor, version
+from xmppd.net.certificate import make_self_signed
+
+CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
+
+TEMPLATE = """\
+# A server for trying things out on this machine. Every option, with its default and what it means,
+# is in etc/xmppd.toml of the project. Paths are relative to this file.
+
+data = "data"
+
+# Accounts that may administer the server from their client.
+admins = []
+
+[[domain]]
+name = "localhost"
+# We signed this certificate ourselves, so clients will ask whether to trust it.
+certificate = "localhost.crt"
+key = "localhost.key"
+
+# TLS once the client has asked for it: the usual port.
+[[listen]]
+endpoint = "epoll:5222"
+tls = "starttls"
+
+# TLS from the first byte.
+[[listen]]
+endpoint = "epoll:5223"
+tls = "direct"
+"""
+
+
+class Options(usage.Options):
+    """What stands behind ``twistd xmppd``."""
+
+    optParameters = [["config", "c", None, "The configuration file."]]
+
+    parent: usage.Options
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.log = Log()
+
+    @property
+    def path(self) -> Path:
+        """The configuration file, named or found."""
+        if self["config"]:
+            return Path(self["config"]).absolute()
+        return next((path for path in CONFIG_FILES if path.exists()), CONFIG_FILES[-1]).absolute()
+
+    def observer(self) -> ILogObserver | None:
+        """The log: to stdout in the foreground, else to a file; None if syslog is to have it."""
+        if self.parent["syslog"]:
+            return None
+        name = self.parent["logfile"]
+        if name == "-" or (not name and self.parent["nodaemon"]):
+            return self.log.to_stdout()
+        return self.log.to_file(name or "twistd.log")
+
+
+def makeService(options: Options) -> IService:
+    """The server as a service; nothing is open yet, since twistd forks after this.
+
+    Raises:
+        StartError: The configuration cannot be used.
+    """
+    from twisted.internet import reactor
+
+    from xmppd.service import XMPPService
+
+    return XMPPService(options.path, cast(IReactor, reactor), options.log, options.observer)
+
+
+# --- the console script ------------------------------------------------------------------------
+
+
+def main() -> None:
+    """``xmppd setup``, ``xmppd run``."""
+    parser = argparse.ArgumentParser(prog="xmppd", description="An XMPP server.")
+    parser.add_argument("--version", action="version", version=f"xmppd {version()}")
+    words = parser.add_subparsers(dest="word", required=True)
+    make = words.add_parser("setup", help="make what a local run needs, and nothing twice")
+    make.add_argument("--directory", type=Path, default=Path("run"), help="where (default: run)")
+    start = words.add_parser("run", help="run a server until Ctrl-C")
+    start.add_argument("--config", type=Path, help="the configuration file")
+    arguments = parser.parse_args()
+    if arguments.word == "setup":
+        setup(arguments.directory)
+    else:
+        run(arguments.config)
+
+
+def setup(directory: Path) -> None:
+    """Make a configuration, a certificate and a data directory where they are missing."""
+    try:
+        made = _missing(directory)
+    except OSError as error:
+        sys.exit(f"{error.filename} cannot be made ({error.strerror}).")
+    for path in made:
+        sys.stdout.write(f"made {path}\n")
+
+
+def _missing(directory: Path) -> list[Path]:
+    """Make what is missing, and tell what that was."""
+    made = []
+    data, configuration = directory / "data", directory / "xmppd.toml"
+    certificate, key = directory / "localhost.crt", directory / "localhost.key"
+    if not data.exists():
+        data.mkdir(mode=0o700, parents=True)
+        made.append(data)
+    if not key.exists():
+        make_self_signed("localhost", certificate, key)
+        made += [certificate, key]
+    if not configuration.exists():
+        configuration.write_text(TEMPLATE, encoding="utf-8")
+        made.append(configuration)
+    return made
+
+
+def run(config: Path | None) -> None:
+    """Run in the foreground, as ``twistd -n xmppd`` does."""
+    named = ["--config", str(config)] if config else []
+    sys.argv = ["twistd", "--nodaemon", "--pidfile=", "xmppd", *named]
+    twistd.run()

@@ -1,0 +1,5 @@
+"""xmppctl: what an administrator asks of a server, and how it answers.
+
+The table of commands (:mod:`xmppd.ctl.commands`) is what both sides share: argparse gets its words
+from it, the server looks up there what to run, and so does xmppctl itself while the server is down.
+"""

@@ -1,0 +1,62 @@
+"""xmppctl's side of the socket: ask, and read the answers."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from msgspec import DecodeError, json
+
+from xmppd.ctl.command import Refused, Reply
+from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, Request
+
+ANSWER_TIMEOUT_S = 60.0
+
+
+class NoServer(Exception):
+    """Nobody listens on the socket."""
+
+
+def ask(
+    path: Path, command: str, arguments: Mapping[str, str | bool | list[str]]
+) -> Iterator[Reply]:
+    """Have a server do something.
+
+    Raises:
+        NoServer: There is none.
+        Refused: It does not, or does not answer.
+    """
+    request = Request(command, 1, dict(arguments))
+    with _connected(path) as connection, connection.makefile("rb") as answers:
+        try:
+            connection.sendall(json.encode(request) + b"\n")
+            while True:
+                line = answers.readline(MAX_ANSWER_BYTES)
+                answer = json.decode(line, type=Answer)
+                if answer.error is not None:
+                    raise Refused(answer.error)
+                if answer.done:
+                    break
+                yield answer.row if answer.row is not None else answer.note or ""
+            if command == "stop":
+                answers.readline(1)  # comes when the process ends
+        except TimeoutError as error:
+            raise Refused(f"the server did not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
+        except (OSError, DecodeError) as error:
+            raise Refused("the server went away before it had answered") from error
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(ANSWER_TIMEOUT_S)
+    try:
+        connection.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        connection.close()
+        raise NoServer from error
+    except OSError as error:
+        connection.close()
+        raise Refused(f"{path} cannot be reached ({error.strerror or error})") from error
+    return connection
+
+
+__all__ = ["NoServer", "ask"]

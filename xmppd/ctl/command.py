@@ -1,0 +1,260 @@
+"""What a command is: its words, its arguments, what it needs, and what it does."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from twisted.internet.interfaces import IReactorCore
+
+from xmppd.auth.base import SASLError
+from xmppd.config import Config, ConfigError
+from xmppd.net.doors import Door, DoorError
+from xmppd.plugin_manager import PluginError, PluginManager
+from xmppd.server import XMPPServer
+from xmppd.stanza import JID, StanzaError
+from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+
+MAX_TEXT_LENGTH = 10_000
+MAX_TEXTS = 1_000
+
+Value = str | int | float | bool | list[str] | None
+Row = dict[str, Value]
+Reply = Row | str
+"""A row of a table, or a sentence that says what was done."""
+
+
+class Refused(Exception):
+    """A command cannot be done; the text is one sentence for whoever gave it."""
+
+
+class Running(Protocol):
+    """What only a server that runs can do."""
+
+    @property
+    def doors(self) -> Sequence[Door]:
+        """Where clients come in."""
+
+    @property
+    def plugins(self) -> PluginManager:
+        """Its plugins."""
+
+    def reload(self) -> tuple[list[str], list[str]]:
+        """Read the configuration again.
+
+        Returns:
+            The keys that have changed and hold from now on; those that need a restart.
+
+        Raises:
+            ConfigError: It cannot be used; nothing has changed.
+        """
+
+    def stop(self) -> None:
+        """Begin to stop."""
+
+
+class Desk:
+    """What a command finds on the desk it works at.
+
+    Attributes:
+        path: The configuration file.
+        config: What it said when it was read.
+        reactor: Whose endpoints the file names.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        reactor: IReactorCore,
+        server: XMPPServer | None = None,
+        running: Running | None = None,
+    ) -> None:
+        self.path = path
+        self.config = config
+        self.reactor = reactor
+        self._server = server
+        self._running = running
+
+    @property
+    def server(self) -> XMPPServer:
+        """The server; while it is down, one without doors over the same store."""
+        if self._server is None:
+            raise Refused("this needs the server's store")
+        return self._server
+
+    @property
+    def running(self) -> Running:
+        """The server's life."""
+        if self._running is None:
+            raise Refused("this needs a server that runs")
+        return self._running
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a command has to be told.
+
+    Attributes:
+        name: As on the command line: with two dashes it may be left out.
+        help: For people.
+        kind: ``text``; ``texts`` if it may be given more than once; ``flag``; or ``secret``, which
+            is asked for and never stands on the command line.
+        choices: The only values; empty for any.
+    """
+
+    name: str
+    help: str
+    kind: Literal["text", "texts", "flag", "secret"] = "text"
+    choices: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its name in a request."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+    @property
+    def required(self) -> bool:
+        """Whether it may not be left out."""
+        return not self.name.startswith("--")
+
+
+class Arguments:
+    """What a command was told, checked.
+
+    Args:
+        wanted: What it may be told.
+        given: What it was told.
+
+    Raises:
+        Refused: Something is missing, unknown, too large, or of another kind.
+    """
+
+    def __init__(self, wanted: Sequence[Argument], given: Mapping[str, object]) -> None:
+        known = {argument.key: argument for argument in wanted}
+        for key in given:
+            if key not in known:
+                raise Refused(f"there is no argument {key}")
+        for key, argument in known.items():
+            if key in given:
+                _check(argument, given[key])
+            elif argument.required:
+                raise Refused(f"{key} is missing")
+        self._given = given
+
+    def text(self, key: str, default: str = "") -> str:
+        """A text, or the default if it was not given."""
+        value = self._given.get(key, default)
+        return value if isinstance(value, str) else default
+
+    def texts(self, key: str) -> list[str]:
+        """All texts that were given."""
+        value = self._given.get(key, [])
+        return value if isinstance(value, list) else []
+
+    def flag(self, key: str) -> bool:
+        """Whether the flag was set."""
+        return self._given.get(key) is True
+
+    def given(self, key: str) -> bool:
+        """Whether there was such an argument."""
+        return key in self._given
+
+
+def _check(argument: Argument, value: object) -> None:
+    key = argument.key
+    if argument.kind == "flag":
+        good = isinstance(value, bool)
+    elif argument.kind == "texts":
+        good = (
+            isinstance(value, list)
+            and len(value) <= MAX_TEXTS
+            and all(isinstance(text, str) and len(text) <= MAX_TEXT_LENGTH for text in value)
+        )
+    else:
+        good = isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH
+    if not good:
+        raise Refused(f"{key} is of the wrong kind, or too long")
+    if argument.choices and value not in argument.choices:
+        raise Refused(f"{key} is one of {', '.join(argument.choices)}")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of xmppctl.
+
+    Attributes:
+        name: Its words, such as ``user add``.
+        help: One line for people.
+        run: Does it; a generator of replies.
+        arguments: What it has to be told.
+        needs: ``file``: the configuration only; ``store``: the store, with or without a server that
+            runs; ``server``: one that runs.
+    """
+
+    name: str
+    help: str
+    run: Callable[[Desk, Arguments], AsyncIterator[Reply]]
+    arguments: tuple[Argument, ...] = ()
+    needs: Literal["file", "store", "server"] = "store"
+
+
+async def replies(
+    command: Command, desk: Desk, given: Mapping[str, object]
+) -> AsyncIterator[Reply]:
+    """Run a command.
+
+    Raises:
+        Refused: It cannot be done, for a reason that the administrator should know.
+    """
+    try:
+        async for reply in command.run(desk, Arguments(command.arguments, given)):
+            yield reply
+    except NoSuchAccount as error:
+        raise Refused("there is no such account") from error
+    except AccountExists as error:
+        raise Refused("there is such an account already") from error
+    except (StanzaError, SASLError) as error:
+        raise Refused(error.text or "it is refused") from error
+    except (ConfigError, DoorError, PluginError, QuotaExceeded, StoreError, ValueError) as error:
+        raise Refused(str(error).rstrip(".")) from error
+
+
+def account(desk: Desk, text: str) -> JID:
+    """The account that somebody means.
+
+    Raises:
+        Refused: It is none of ours.
+    """
+    jid = address(text if "@" in text else f"{text}@{desk.server.domains[0]}")
+    if jid.local is None or not jid.is_bare or jid.domain not in desk.server.domains:
+        raise Refused(f'"{text}" is no account of {", ".join(desk.server.domains)}')
+    return jid
+
+
+def address(text: str) -> JID:
+    """An address.
+
+    Raises:
+        Refused: It cannot be one.
+    """
+    try:
+        return JID.parse(text)
+    except ValueError as error:
+        raise Refused(f'"{text}" is no address ({error})') from error
+
+
+__all__ = [
+    "Argument",
+    "Arguments",
+    "Command",
+    "Desk",
+    "Refused",
+    "Reply",
+    "Row",
+    "Running",
+    "Value",
+    "account",
+    "address",
+    "replies",
+]

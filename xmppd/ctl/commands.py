@@ -1,0 +1,19 @@
+"""The table of commands."""
+
+from xmppd.ctl import house, rosters, sessions, users
+
+TABLE = {
+    command.name: command
+    for command in (*users.COMMANDS, *sessions.COMMANDS, *rosters.COMMANDS, *house.COMMANDS)
+}
+
+GROUPS = {
+    "user": "accounts",
+    "session": "who is connected",
+    "roster": "contacts of an account",
+    "group": "shared groups",
+    "plugin": "plugins",
+    "config": "the configuration",
+    "db": "the database",
+}
+"""What the first words of two mean."""

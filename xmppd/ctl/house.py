@@ -1,0 +1,126 @@
+"""Commands on the server itself."""
+
+import os
+import resource
+from collections.abc import AsyncIterator
+
+from xmppd import config
+from xmppd.ctl.command import Argument, Arguments, Command, Desk, Reply
+from xmppd.ctl.users import iso
+from xmppd.machine import version
+from xmppd.net.doors import certificates, doors
+from xmppd.store.migrate import current_revision, upgrade
+
+_PLUGIN = Argument("plugin", "its name")
+
+
+async def _status(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    server, running = desk.server, desk.running
+    yield {
+        "version": version(),
+        "pid": os.getpid(),
+        "since": iso(server.started_at),
+        "config": str(desk.path),
+        "data": server.config.data,
+        "domains": list(server.domains),
+        "listening": [
+            f"{door.where} {door.listen.kind} {door.listen.tls}" for door in running.doors
+        ],
+        "sessions": server.session_manager.bound,
+        "plugins": sorted(running.plugins.loaded),
+    }
+
+
+async def _stats(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    server = desk.server
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    numbers: dict[str, float] = {
+        "uptime_s": round(server.wall_clock() - server.started_at),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
+        "max_memory_kb": usage.ru_maxrss,
+        "connections": len(server.crowd.handlers),
+        "connections_not_logged_in": len(server.crowd.strangers),
+        "sessions": server.session_manager.bound,
+        "accounts_online": len(server.routing_table.users),
+    }
+    for domain in server.domains:
+        numbers[f"accounts_of_{domain}"] = await server.store.count_accounts(domain)
+    for statistic in server.parts.statistics.values():
+        numbers[statistic.name] = statistic.sample()
+    for name, value in numbers.items():
+        yield {"statistic": name, "value": value}
+
+
+async def _list_plugins(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    wanted = desk.server.config.plugins.load
+    loaded = desk.running.plugins.loaded
+    for name in sorted({*wanted, *loaded}):
+        yield {"plugin": name, "loaded": name in loaded, "configured": name in wanted}
+
+
+async def _load_plugin(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    name = arguments.text("plugin")
+    desk.running.plugins.load(name)
+    yield f"the plugin {name} is loaded; name it in plugins.load to have it after a restart"
+
+
+async def _unload_plugin(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    name = arguments.text("plugin")
+    desk.running.plugins.unload(name)
+    yield f"the plugin {name} is unloaded; take it from plugins.load to keep it out after a restart"
+
+
+async def _reload_plugin(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    name = arguments.text("plugin")
+    desk.running.plugins.reload(name)
+    yield f"the plugin {name} was read again"
+
+
+async def _stop(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    desk.running.stop()
+    yield "the server stops"
+
+
+async def _reload(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    now, later = desk.running.reload()
+    for key in now:
+        yield {"key": key, "effect": "holds now"}
+    for key in later:
+        yield {"key": key, "effect": "needs a restart"}
+    yield "the configuration and the certificates were read again"
+
+
+async def _check(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    found = config.load(desk.path)
+    certificates(found)
+    doors(found, desk.reactor)
+    yield f"{desk.path} has no mistake"
+
+
+async def _revision(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    yield {"revision": current_revision(desk.config.storage.url)}
+
+
+async def _upgrade(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    url = desk.config.storage.url
+    before = upgrade(url)
+    after = current_revision(url)
+    if before == after:
+        yield f"the schema is {after} already"
+    else:
+        yield f"the schema was {before or 'not there'}, and is {after} now"
+
+
+COMMANDS = (
+    Command("status", "where it listens, since when, and more", _status, needs="server"),
+    Command("stats", "numbers", _stats, needs="server"),
+    Command("stop", "stop the server", _stop, needs="server"),
+    Command("reload", "read configuration and certificates again", _reload, needs="server"),
+    Command("plugin list", "list plugins", _list_plugins, needs="server"),
+    Command("plugin load", "load a plugin", _load_plugin, (_PLUGIN,), needs="server"),
+    Command("plugin unload", "take a plugin out", _unload_plugin, (_PLUGIN,), needs="server"),
+    Command("plugin reload", "read a plugin again", _reload_plugin, (_PLUGIN,), needs="server"),
+    Command("config check", "look for mistakes in the configuration", _check, needs="file"),
+    Command("db revision", "the revision of the database's schema", _revision, needs="file"),
+    Command("db upgrade", "bring the database's schema up to date", _upgrade, needs="file"),
+)

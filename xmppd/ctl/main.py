@@ -1,0 +1,174 @@
+"""The console script ``xmppctl``."""
+
+import argparse
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.logger import globalLogBeginner
+from twisted.python.failure import Failure
+
+from xmppd import config
+from xmppd.config import ConfigError
+from xmppd.ctl import offline
+from xmppd.ctl.client import NoServer, ask
+from xmppd.ctl.command import Argument, Command, Refused, Reply
+from xmppd.ctl.commands import GROUPS, TABLE
+from xmppd.ctl.printer import JSONPrinter, Printer
+from xmppd.data_directory import DataDirectory
+from xmppd.machine import IReactor, version
+
+CONFIG_FILES = (Path("run/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
+MAX_PASSWORD_LENGTH = 10_000
+
+Given = dict[str, str | bool | list[str]]
+
+
+def main() -> None:
+    """Do what the command line says; ends the process: 0 done, 1 refused, 2 not understood."""
+    options = parser().parse_args()
+    command: Command = options.command
+    printer = JSONPrinter(sys.stdout) if options.json else Printer(sys.stdout)
+    try:
+        given = _given(command, options)
+        try:
+            for reply in _asked(command, given, options):
+                printer.take(reply)
+        except NoServer:
+            _offline(command, given, options, printer)
+        printer.finish()
+    except (ConfigError, Refused) as error:
+        printer.finish()
+        sys.exit(f"xmppctl: {str(error).rstrip('.')}.")
+    except BrokenPipeError:
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+# --- the command line --------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, made from the table."""
+    top = argparse.ArgumentParser(
+        prog="xmppctl",
+        description="Ask a server of this machine to do something.",
+        parents=[_common()],
+    )
+    top.set_defaults(config=None, data=None, json=False)
+    top.add_argument("--version", action="version", version=f"xmppctl {version()}")
+    words = top.add_subparsers(metavar="command", required=True)
+    groups = {
+        word: words.add_parser(word, help=what).add_subparsers(metavar="command", required=True)
+        for word, what in GROUPS.items()
+    }
+    for command in TABLE.values():
+        group, _, word = command.name.rpartition(" ")
+        place = groups[group] if group else words
+        _add(place.add_parser(word, help=command.help, parents=[_common()]), command)
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    """What may stand before and behind a command; made anew, since defaults are kept in it."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--config", type=Path, metavar="FILE", help="the server's configuration")
+    common.add_argument(
+        "--data", type=Path, metavar="DIR", help="its data directory, while it runs"
+    )
+    common.add_argument("--json", action="store_true", help="a JSON object on each line")
+    return common
+
+
+def _add(place: argparse.ArgumentParser, command: Command) -> None:
+    place.set_defaults(command=command)
+    for argument in command.arguments:
+        if argument.kind == "secret":
+            place.add_argument(
+                "--stdin",
+                "--password-stdin",
+                action="store_true",
+                help=f"read the {argument.name} from standard input",
+            )
+        elif argument.kind == "flag":
+            place.add_argument(argument.name, action="store_true", help=argument.help)
+        else:
+            action = "append" if argument.kind == "texts" else "store"
+            choices = argument.choices or None
+            place.add_argument(argument.name, action=action, choices=choices, help=argument.help)
+
+
+def _given(command: Command, options: argparse.Namespace) -> Given:
+    """What the command line says, and what has to be asked for."""
+    given: Given = {}
+    for argument in command.arguments:
+        if argument.kind == "secret":
+            given[argument.key] = _secret(argument, from_stdin=options.stdin)
+        elif (value := getattr(options, argument.key)) not in (None, False):
+            given[argument.key] = value
+    return given
+
+
+def _secret(argument: Argument, *, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline(MAX_PASSWORD_LENGTH).rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise Refused(f"there is nobody to ask for the {argument.name}; use --stdin")
+    first = getpass.getpass(f"{argument.name.capitalize()}: ")
+    if getpass.getpass("Again: ") != first:
+        raise Refused("these two differ")
+    return first
+
+
+# --- where it is done --------------------------------------------------------------------------
+
+
+def _asked(command: Command, given: Given, options: argparse.Namespace) -> Iterator[Reply]:
+    """Have the server do it.
+
+    Raises:
+        NoServer: There is none, or none is needed.
+    """
+    if command.needs == "file":
+        raise NoServer
+    data = options.data or Path(config.load(_path(options)).data)
+    yield from ask(DataDirectory(data).socket, command.name, given)
+
+
+def _path(options: argparse.Namespace) -> Path:
+    if options.config is not None:
+        named: Path = options.config
+        return named.absolute()
+    return next((path for path in CONFIG_FILES if path.exists()), CONFIG_FILES[-1]).absolute()
+
+
+def _offline(
+    command: Command, given: Given, options: argparse.Namespace, printer: Printer | JSONPrinter
+) -> None:
+    """Do it ourselves."""
+    if command.needs == "server" or options.data is not None:
+        raise Refused("no server runs there; start it first, or use --config")
+    path = _path(options)
+    settings = config.load(path)
+    failures: list[Failure] = []
+
+    async def work(reactor: IReactor) -> None:
+        async for reply in offline.run(reactor, path, settings, command, given):
+            printer.take(reply)
+
+    def begin(reactor: IReactor) -> Deferred[None]:
+        return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)
+
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    with suppress(SystemExit):
+        react(begin)
+    if failures:
+        failures[0].raiseException()
+
+
+__all__ = ["main", "parser"]

@@ -1,0 +1,60 @@
+"""Commands while the server is down: one without doors is built over the same store."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from xmppd.config import Config
+from xmppd.ctl.command import Command, Desk, Refused, Reply, replies
+from xmppd.data_directory import DataDirectory, DataDirectoryError, InUse
+from xmppd.machine import IReactor, Machine
+from xmppd.server import XMPPServer
+from xmppd.store.base import StoreError
+from xmppd.store.sql import make_store
+
+
+async def run(
+    reactor: IReactor,
+    path: Path,
+    config: Config,
+    command: Command,
+    arguments: Mapping[str, object],
+) -> AsyncIterator[Reply]:
+    """Do what the command says, with nobody else in the data directory.
+
+    Raises:
+        Refused: It cannot be done.
+    """
+    async with AsyncExitStack() as opened:
+        if command.needs == "file":
+            desk = Desk(path, config, reactor)
+        else:
+            desk = Desk(path, config, reactor, await _server(reactor, config, opened))
+        async for reply in replies(command, desk, arguments):
+            yield reply
+
+
+async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> XMPPServer:
+    directory = DataDirectory(Path(config.data))
+    try:
+        directory.lock()
+        opened.callback(directory.release)
+        machine = Machine(reactor, directory.secret())
+        opened.callback(machine.stop)
+        storage = config.storage
+        store = make_store(storage.url, reactor=reactor, upgrade=storage.upgrade)
+        server = XMPPServer(config, store, machine, None)
+        opened.push_async_callback(server.stop)
+        await store.open()
+        await server.start()
+    except InUse as error:
+        raise Refused(
+            f"the data directory {directory.path} is in use, yet no server answers there; "
+            "it may be starting or stopping: try again"
+        ) from error
+    except (DataDirectoryError, StoreError) as error:
+        raise Refused(str(error).rstrip(".")) from error
+    return server
+
+
+__all__ = ["run"]

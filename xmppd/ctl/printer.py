@@ -1,0 +1,92 @@
+"""What xmppctl prints: tables for people, JSON for programs."""
+
+import json
+from typing import TextIO
+
+from xmppd.ctl.command import Reply, Row, Value
+
+ROWS_AT_ONCE = 1_000
+"""Columns are as wide as the widest value of so many rows."""
+
+
+class Printer:
+    """Prints replies as they come.
+
+    Args:
+        out: Where to.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._rows: list[Row] = []
+        self._headed = False
+
+    def take(self, reply: Reply) -> None:
+        """Print it, or keep it until its table is complete."""
+        if isinstance(reply, str):
+            self.finish()
+            self._out.write(f"{reply}.\n")
+            return
+        self._rows.append(reply)
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._print_table()
+
+    def finish(self) -> None:
+        """There is no more: a single row that is wide is printed as a list."""
+        if len(self._rows) == 1 and not self._headed and len(self._rows[0]) > WIDE:
+            self._print_list(self._rows.pop())
+        elif self._rows:
+            self._print_table()
+
+    def _print_list(self, row: Row) -> None:
+        width = max(map(len, row))
+        for key, value in row.items():
+            self._out.write(f"{key:<{width}}  {shown(value)}\n")
+
+    def _print_table(self) -> None:
+        rows, self._rows = self._rows, []
+        lines = [[shown(value) for value in row.values()] for row in rows]
+        if not self._headed:
+            lines.insert(0, list(rows[0]))
+            self._headed = True
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+            self._out.write("  ".join(cells).rstrip() + "\n")
+
+
+class JSONPrinter:
+    """Prints each reply as an object on a line of its own.
+
+    Args:
+        out: Where to.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def take(self, reply: Reply) -> None:
+        """Print it."""
+        row = {"note": reply} if isinstance(reply, str) else reply
+        self._out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def finish(self) -> None:
+        """There is no more."""
+        self._out.flush()
+
+
+WIDE = 6
+"""A table of one row with more columns than this is a list."""
+
+
+def shown(value: Value) -> str:
+    """A value as people read it; what could move the cursor is spelled out."""
+    if value is None or value in ("", []):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+__all__ = ["JSONPrinter", "Printer", "shown"]

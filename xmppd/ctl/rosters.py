@@ -1,0 +1,173 @@
+"""Commands on rosters and shared groups."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from xmppd.ctl.command import Argument, Arguments, Command, Desk, Refused, Reply, account, address
+from xmppd.handler.accounts import farewells
+from xmppd.handler.presence_subscribe_handler import Subscribed
+from xmppd.roster.roster import Roster
+from xmppd.stanza import JID, Presence
+from xmppd.store.base import RosterItem, SharedGroup
+
+_ACCOUNT = Argument("account", "whose roster")
+_CONTACT = Argument("contact", "the contact's address")
+_GROUP = Argument("group", "the shared group's name")
+
+
+# --- rosters -----------------------------------------------------------------------------------
+
+
+async def _show(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    roster = await _roster(desk, account(desk, arguments.text("account")))
+    shared = desk.server.shared_groups.items(roster.account.bare)
+    for item in roster.shown():
+        yield {
+            "contact": item.jid,
+            "name": item.name,
+            "subscription": item.subscription,
+            "ask": item.ask,
+            "groups": list(item.groups),
+            "shared": item.jid in shared,
+        }
+
+
+async def _add(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    roster = await _roster(desk, account(desk, arguments.text("account")))
+    contact = address(arguments.text("contact")).to_bare()
+    if contact.bare == roster.account.bare:
+        raise Refused("nobody is a contact of themselves")
+    theirs = await _partner(desk, contact) if arguments.flag("mutual") else None
+    item = roster.items.get(contact.bare) or RosterItem(contact.bare)
+    if arguments.given("name"):
+        item = replace(item, name=arguments.text("name"))
+    if arguments.given("group"):
+        item = replace(item, groups=tuple(dict.fromkeys(arguments.texts("group"))))
+    if theirs is None:
+        await _save(desk, roster, item)
+        yield f"{contact} is in the roster of {roster.account} (subscription {item.subscription})"
+        return
+    await _save(desk, roster, _both(item))
+    own = theirs.items.get(roster.account.bare) or RosterItem(roster.account.bare)
+    await _save(desk, theirs, _both(own))
+    _introduce(desk, roster.account, contact)
+    yield f"{roster.account} and {contact} see each other"
+
+
+async def _remove(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    roster = await _roster(desk, account(desk, arguments.text("account")))
+    contact = address(arguments.text("contact"))
+    item = roster.items.get(contact.full)
+    if item is None:
+        raise Refused(f"{contact} is not in the roster of {roster.account}")
+    for kind in farewells(item):
+        farewell = Presence.make(contact, roster.account, type=kind)
+        await desk.server.presence_subscribe_handler.process(farewell)
+    await desk.server.roster_manager.remove(roster, contact.full)
+    yield f"{contact} was removed from the roster of {roster.account}"
+
+
+async def _roster(desk: Desk, owner: JID) -> Roster:
+    if not await desk.server.store.exists(owner.bare):
+        raise Refused(f"there is no account {owner}")
+    return await desk.server.roster_manager.roster(owner)
+
+
+async def _partner(desk: Desk, contact: JID) -> Roster:
+    """The roster of a contact that is to see the account too: it must be ours."""
+    if contact.domain not in desk.server.domains:
+        raise Refused(f"{contact} is on another server, which has to agree: use a client")
+    return await _roster(desk, contact)
+
+
+async def _save(desk: Desk, roster: Roster, item: RosterItem) -> None:
+    most = desk.server.config.roster.max_items
+    if item.jid not in roster.items and len(roster.items) >= most:
+        raise Refused(f"the roster of {roster.account} has {most} contacts, which is all it may")
+    await desk.server.roster_manager.save(roster, item)
+
+
+def _both(item: RosterItem) -> RosterItem:
+    return replace(item, subscription="both", ask=False, pending_in=None, approved=False)
+
+
+def _introduce(desk: Desk, one: JID, other: JID) -> None:
+    """Who sees each other now is told at once who is here (PS-8)."""
+    for subscriber, contact in ((one, other), (other, one)):
+        desk.server.events.fire(Subscribed(subscriber, contact))
+        desk.server.presence_manager.send_presences(contact, subscriber)
+
+
+# --- shared groups -----------------------------------------------------------------------------
+
+
+async def _list_groups(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    for group in desk.server.shared_groups.groups.values():
+        yield {
+            "group": group.name,
+            "display": group.display_name,
+            "visible_to": group.visible_to,
+            "groups": list(group.groups),
+            "members": list(group.members),
+        }
+
+
+async def _save_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    name = arguments.text("group")
+    group = desk.server.shared_groups.groups.get(name) or SharedGroup(name, name)
+    coming = {account(desk, text).bare: None for text in arguments.texts("add")}
+    going = {account(desk, text).bare for text in arguments.texts("remove")}
+    for member in coming:
+        if not await desk.server.store.exists(member):
+            raise Refused(f"there is no account {member}")
+    members = dict.fromkeys((*group.members, *coming))
+    group = replace(
+        group,
+        display_name=arguments.text("display", group.display_name),
+        visible_to=arguments.text("visible_to", group.visible_to),
+        groups=tuple(arguments.texts("also")) if arguments.given("also") else group.groups,
+        members=tuple(member for member in members if member not in going),
+    )
+    await desk.server.shared_groups.save(group)
+    yield f"the group {name} has {len(group.members)} members"
+
+
+async def _delete_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    name = arguments.text("group")
+    if name not in desk.server.shared_groups.groups:
+        raise Refused(f"there is no group {name}")
+    await desk.server.shared_groups.delete(name)
+    yield f"the group {name} was deleted; its members keep their accounts"
+
+
+COMMANDS = (
+    Command("roster show", "show a roster", _show, (_ACCOUNT,)),
+    Command(
+        "roster add",
+        "add a contact, or change its name and groups",
+        _add,
+        (
+            _ACCOUNT,
+            _CONTACT,
+            Argument("--name", "what the contact is called"),
+            Argument("--group", "a group it is in; may be given more than once", "texts"),
+            Argument("--mutual", "have both see each other, without asking them", "flag"),
+        ),
+    ),
+    Command("roster remove", "remove a contact", _remove, (_ACCOUNT, _CONTACT)),
+    Command("group list", "list shared groups", _list_groups),
+    Command(
+        "group save",
+        "make a shared group, or change one",
+        _save_group,
+        (
+            _GROUP,
+            Argument("--display", "what it is called in rosters"),
+            Argument("--add", "an account that joins; may be given more than once", "texts"),
+            Argument("--remove", "an account that leaves; may be given more than once", "texts"),
+            Argument("--visible-to", "who sees it", choices=("members", "everybody")),
+            Argument("--also", "a group whose members see it too; may be repeated", "texts"),
+        ),
+    ),
+    Command("group delete", "delete a shared group", _delete_group, (_GROUP,)),
+)

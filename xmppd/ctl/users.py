@@ -1,0 +1,106 @@
+"""Commands on accounts."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from xmppd.ctl.command import Argument, Arguments, Command, Desk, Refused, Reply, account
+from xmppd.stanza import JID
+from xmppd.store.base import AccountInfo
+
+PAGE = 1_000
+
+_ACCOUNT = Argument("account", "such as romeo@example.org")
+_PASSWORD = Argument("password", "asked for", "secret")
+
+
+async def _add(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    jid = account(desk, arguments.text("account"))
+    await desk.server.passwords.create(jid.bare, arguments.text("password"))
+    yield f"{jid} was added"
+
+
+async def _delete(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    jid = account(desk, arguments.text("account"))
+    streams = _streams(desk, jid)
+    await desk.server.accounts.remove(jid)
+    yield f"{jid} was deleted, with all that belonged to it; {streams} were closed"
+
+
+async def _password(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    jid = account(desk, arguments.text("account"))
+    streams = _streams(desk, jid)
+    await desk.server.accounts.set_password(jid, arguments.text("password"))
+    yield f"the password of {jid} was changed; {streams} were closed"
+
+
+async def _disable(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    jid = account(desk, arguments.text("account"))
+    streams = _streams(desk, jid)
+    await desk.server.accounts.disable(jid)
+    yield f"{jid} was disabled; {streams} were closed"
+
+
+async def _enable(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    jid = account(desk, arguments.text("account"))
+    await desk.server.accounts.enable(jid)
+    yield f"{jid} was enabled"
+
+
+async def _unlock(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    jid = account(desk, arguments.text("account"))
+    await desk.server.attempts.unlock(jid.bare)
+    yield f"{jid} is not locked any more"
+
+
+async def _list(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+    wanted = arguments.text("domain")
+    if wanted and wanted not in desk.server.domains:
+        raise Refused(f"{wanted} is not served here")
+    for domain in [wanted] if wanted else desk.server.domains:
+        after = ""
+        while page := await desk.server.store.accounts(domain, after=after, limit=PAGE):
+            for info in page:
+                yield _row(desk, info)
+            after = page[-1].account
+
+
+def _row(desk: Desk, info: AccountInfo) -> Reply:
+    locked = info.locked_until > desk.server.wall_clock()
+    return {
+        "account": info.account,
+        "sessions": len(desk.server.routing_table.connected(info.account)),
+        "created": iso(info.created),
+        "last_seen": iso(info.last_seen),
+        "disabled": info.disabled,
+        "locked_until": iso(info.locked_until) if locked else None,
+    }
+
+
+def _streams(desk: Desk, jid: JID) -> str:
+    """How many streams an account has, in words."""
+    sessions = desk.server.session_manager.sessions.values()
+    count = sum(1 for s in sessions if s.account is not None and s.account.bare == jid.bare)
+    return "1 stream" if count == 1 else f"{count} streams"
+
+
+def iso(seconds: float | None) -> str | None:
+    """A time as people and programs read it."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+COMMANDS = (
+    Command("user add", "add an account", _add, (_ACCOUNT, _PASSWORD)),
+    Command("user delete", "delete an account and all that belongs to it", _delete, (_ACCOUNT,)),
+    Command("user password", "give an account another password", _password, (_ACCOUNT, _PASSWORD)),
+    Command(
+        "user list",
+        "list accounts",
+        _list,
+        (Argument("--domain", "only of this domain"),),
+    ),
+    Command("user disable", "close an account to its owner", _disable, (_ACCOUNT,)),
+    Command("user enable", "open a disabled account again", _enable, (_ACCOUNT,)),
+    Command("user unlock", "lift the lock that failed logins have set", _unlock, (_ACCOUNT,)),
+)

@@ -1,0 +1,101 @@
+"""The data directory: one server at a time, and this installation's secret."""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+SECRET_BYTES = 32
+
+
+class DataDirectoryError(Exception):
+    """The directory cannot be used; the text is one sentence that names it."""
+
+
+class InUse(DataDirectoryError):
+    """A server, or xmppctl, works in it just now."""
+
+
+class DataDirectory:
+    """Where a server keeps its files.
+
+    Attributes:
+        path: The directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = -1
+
+    @property
+    def socket(self) -> Path:
+        """Where a running server listens for xmppctl."""
+        return self.path / "xmppctl.sock"
+
+    def lock(self) -> None:
+        """Make the directory if there is none, and keep everybody else out of it.
+
+        The kernel lifts the lock when the process ends, however it ends.
+
+        Raises:
+            InUse: Somebody is in there.
+            DataDirectoryError: It cannot be made or written.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise InUse(
+                f"the data directory {self.path} is in use by another xmppd or xmppctl; "
+                "stop that one, or choose another data directory"
+            ) from error
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let others in."""
+        os.close(self._lock)
+
+    def secret(self) -> bytes:
+        """This installation's own bytes, made once.
+
+        Raises:
+            DataDirectoryError: They cannot be read or written.
+        """
+        path = self.path / "secret"
+        try:
+            if not path.exists():
+                _write_private(path, secrets.token_bytes(SECRET_BYTES))
+            secret = path.read_bytes()
+        except OSError as error:
+            raise self._unusable(error) from error
+        if len(secret) != SECRET_BYTES:
+            raise DataDirectoryError(
+                f"{path} has {len(secret)} bytes instead of {SECRET_BYTES}; "
+                "restore it from a backup, or remove it to have a new one made"
+            )
+        return secret
+
+    def _unusable(self, error: OSError) -> DataDirectoryError:
+        return DataDirectoryError(
+            f"the data directory {self.path} cannot be used ({error.strerror}); "
+            "make it a directory that the user xmppd runs as may write"
+        )
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write the whole file or none, for our eyes only."""
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+__all__ = ["DataDirectory", "DataDirectoryError", "InUse"]

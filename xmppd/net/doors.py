@@ -1,0 +1,167 @@
+"""Doors as they are configured: each ``[[listen]]`` as an endpoint, and the certificates behind."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IStreamServerEndpoint,
+)
+
+from xmppd.config import Config, Listen, Stream
+from xmppd.net.epoll_connection import Limits
+from xmppd.net.epoll_endpoint import EPollServerEndpoint
+from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
+
+_THEIR_OWN_TLS = ("ssl", "tls")
+
+
+class DoorError(Exception):
+    """A door cannot be made or opened; the text is one sentence that names the key to look at."""
+
+
+class Door:
+    """Where clients come in.
+
+    Args:
+        listen: What is configured.
+        stream: What one connection may take, where the endpoint string does not say.
+        reactor: Where it will listen; not yet.
+
+    Raises:
+        DoorError: The endpoint string is none, or contradicts ``listen.tls``.
+
+    Attributes:
+        listen: What is configured.
+        port: None while it is closed.
+    """
+
+    def __init__(self, listen: Listen, stream: Stream, reactor: IReactorCore) -> None:
+        self.listen = listen
+        self.port: IListeningPort | None = None
+        self._endpoint = _endpoint(listen, stream, reactor)
+
+    @property
+    def where(self) -> str:
+        """The address it listens on, such as ``127.0.0.1:5222``; empty while it is closed."""
+        if self.port is None:
+            return ""
+        host = self.port.getHost()
+        name, number = getattr(host, "host", None), getattr(host, "port", None)
+        if number is None:
+            return str(host)
+        return f"[{name}]:{number}" if ":" in str(name) else f"{name}:{number}"
+
+    async def open(self, factory: IProtocolFactory) -> None:
+        """Listen.
+
+        Raises:
+            DoorError: The port is taken, or not ours to take.
+        """
+        try:
+            self.port = await self._endpoint.listen(factory)
+        except (CannotListenError, OSError) as error:
+            raise DoorError(
+                f'listen.endpoint "{self.listen.endpoint}" cannot be opened ({_reason(error)}); '
+                "stop what listens there, or choose another port or address"
+            ) from error
+
+    async def close(self) -> None:
+        """Let nobody in any more."""
+        if self.port is not None:
+            await maybeDeferred(self.port.stopListening)
+            self.port = None
+
+
+def _endpoint(listen: Listen, stream: Stream, reactor: IReactorCore) -> IStreamServerEndpoint:
+    kind = listen.endpoint.partition(":")[0]
+    if kind == "epoll" and sys.platform != "linux":
+        raise DoorError(f'listen.endpoint "{listen.endpoint}" works on Linux only; use "tcp:…"')
+    if kind in _THEIR_OWN_TLS:
+        raise DoorError(
+            f'listen.endpoint "{listen.endpoint}" would speak TLS of its own; '
+            'use "epoll:…" or "tcp:…" with listen.tls = "direct"'
+        )
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, listen.endpoint)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise DoorError(
+            f'listen.endpoint "{listen.endpoint}" is no endpoint ({error}); '
+            'write it as "epoll:5222" or "tcp:5222:interface=127.0.0.1"'
+        ) from error
+    if isinstance(endpoint, EPollServerEndpoint) and endpoint.limits == Limits():
+        limits = Limits(stream.max_queued_bytes, stream.close_timeout_s)
+        return replace(endpoint, limits=limits)
+    return endpoint
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "socketError", error)
+    return getattr(cause, "strerror", None) or str(cause)
+
+
+def doors(config: Config, reactor: IReactorCore) -> list[Door]:
+    """The doors that are configured, still closed.
+
+    Raises:
+        DoorError: One of them cannot be made.
+    """
+    return [Door(listen, config.stream, reactor) for listen in config.listen]
+
+
+# --- certificates ------------------------------------------------------------------------------
+
+
+def certificates(config: Config) -> TLS | None:
+    """The certificates that are configured, read and checked; None if there are none.
+
+    Raises:
+        DoorError: One of them cannot be used.
+    """
+    wanted = tls_settings(config)
+    if wanted is None:
+        return None
+    try:
+        tls = TLS(wanted)
+        tls.context_factory("client")
+    except ValueError as error:
+        raise DoorError(f"{key_of(str(error), config)}: {error}") from error
+    return tls
+
+
+def tls_settings(config: Config) -> TLSSettings | None:
+    """Which certificates are shown, as configured; None if there are none."""
+    domains = tuple(
+        DomainCertificate(
+            domain.name, Path(domain.certificate), Path(domain.key or domain.certificate)
+        )
+        for domain in config.domain
+        if domain.certificate
+    )
+    if not domains:
+        return None
+    return TLSSettings(
+        domains,
+        minimum_version=config.tls.minimum_version,
+        ciphers=config.tls.ciphers,
+        client_ca=Path(config.tls.client_ca) if config.tls.client_ca else None,
+    )
+
+
+def key_of(sentence: str, config: Config) -> str:
+    """The key whose value a sentence about TLS speaks of."""
+    for domain in config.domain:
+        for key in ("key", "certificate"):
+            if getattr(domain, key) and sentence.startswith(getattr(domain, key)):
+                return f"domain.{key}"
+    client_ca = config.tls.client_ca
+    return "tls.client_ca" if client_ca and sentence.startswith(client_ca) else "tls.ciphers"
+
+
+__all__ = ["Door", "DoorError", "certificates", "doors", "key_of", "tls_settings"]

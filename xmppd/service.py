@@ -1,0 +1,328 @@
+"""The service that twistd starts: everything a server needs of its machine, in order, and back."""
+
+import gc
+import os
+import pyexpat
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorCore
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+
+from xmppd import config
+from xmppd.config import ConfigError
+from xmppd.ctl.command import Desk
+from xmppd.ctl.control import Control, listen
+from xmppd.data_directory import DataDirectory, DataDirectoryError
+from xmppd.log import Log
+from xmppd.machine import IReactor, Machine
+from xmppd.net.doors import DoorError, certificates, doors
+from xmppd.plugin_manager import PluginError, PluginManager
+from xmppd.server import XMPPServer
+from xmppd.store.base import StoreError
+from xmppd.store.sql import make_store
+
+SPARE_DESCRIPTORS = 100
+"""For the database, the log and whatever plugins open; the rest is for clients."""
+
+YOUNG_COLLECTIONS_BEFORE_FULL = 100
+"""A full collection walks every session; ten younger ones, Python's choice, come too soon."""
+
+SAFE_EXPAT = (2, 6, 4)
+
+T = TypeVar("T")
+_log = Logger()
+
+
+class StartError(SystemExit, Exception):
+    """The server cannot start; the text is one sentence for the administrator.
+
+    As an Exception it lets twistd tidy up; as a SystemExit it then ends the process with status 1
+    and without a traceback.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = 1
+        # twistd has sys.stderr in the log by now; somebody may be looking at the real one.
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(f"{sentence}\n")
+
+
+class XMPPService(Service):
+    """A server with its doors.
+
+    What can be checked without opening anything is checked here, before twistd forks.
+
+    Args:
+        path: The configuration file.
+        reactor: Not yet running.
+        log: Is told how much to tell.
+        observer: Makes what twistd shall log to; None leaves that to twistd.
+
+    Raises:
+        StartError: The configuration cannot be used.
+    """
+
+    name = "xmppd"
+
+    def __init__(
+        self,
+        path: Path,
+        reactor: IReactor,
+        log: Log,
+        observer: Callable[[], ILogObserver | None],
+    ) -> None:
+        self.path = path
+        self._observer = observer
+        self._reactor = reactor
+        self._log = log
+        self._opened = AsyncExitStack()
+        with _told(path):
+            self.config = config.load(path)
+            log.use(self.config.log)
+            self.tls = certificates(self.config)
+            self.doors = doors(self.config, reactor)
+
+    def setServiceParent(self, parent: Componentized) -> None:
+        """Become twistd's application; its log is ours."""
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        observer = self._observer()
+        if observer is not None:
+            parent.setComponent(ILogObserver, observer)
+
+    # -- start and stop -------------------------------------------------------------------------
+
+    def startService(self) -> None:
+        """Be up on return; the reactor does not run yet, so that a mistake can still stop twistd.
+
+        Raises:
+            StartError: With a sentence, when everything that was opened is closed again.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        try:
+            with _told(self.path):
+                wait(self._reactor, self._start())
+        except BaseException as error:
+            if isinstance(error, StartError):
+                _log.critical("{sentence}", sentence=str(error))
+            wait(self._reactor, self._opened.aclose())
+            raise
+        self._say_where()
+        notify("READY=1")
+
+    def stopService(self) -> Deferred[None]:
+        """Let nobody in, close all streams, write what is queued, and let go of everything."""
+        notify("STOPPING=1")
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._opened.aclose())
+
+    async def _start(self) -> None:
+        """Open everything from the ground up: ports come last, behind plugins (BOOT-2)."""
+        warn_of_expat()
+        clients = raise_descriptor_limit() - SPARE_DESCRIPTORS
+        _log.info("{clients} clients fit into the limit of open files", clients=clients)
+        directory = DataDirectory(Path(self.config.data))
+        directory.lock()
+        self._opened.callback(directory.release)
+        machine = Machine(self._reactor, directory.secret())
+        self._opened.callback(machine.stop)
+        await self._build(machine)
+        for door in self.doors:
+            await door.open(self.server.client_listener(door.listen.tls))
+            self._opened.push_async_callback(door.close)
+        await self._listen_for_commands(directory.socket)
+        self._listen_for_signals()
+        keep_collections_rare()
+
+    async def _build(self, machine: Machine) -> None:
+        storage = self.config.storage
+        store = make_store(
+            storage.url,
+            reactor=self._reactor,
+            pool_threads=storage.pool_threads,
+            upgrade=storage.upgrade,
+        )
+        self.server = XMPPServer(self.config, store, machine, self.tls)
+        self.plugins = PluginManager(self.server, self.config.plugins.directory)
+        self._opened.callback(self._unload_plugins)
+        self._opened.push_async_callback(self.server.stop)
+        for name in self.config.plugins.load:
+            self.plugins.load(name)
+        await store.open()
+        await self.server.start()
+
+    def _unload_plugins(self) -> None:
+        for name in reversed(tuple(self.plugins.loaded)):
+            self.plugins.unload(name)
+
+    async def _listen_for_commands(self, path: Path) -> None:
+        desk = Desk(self.path, self.config, self._reactor, self.server, self)
+        try:
+            port = listen(self._reactor, path, Control(desk))
+        except (CannotListenError, OSError) as error:
+            raise DataDirectoryError(f"{path} cannot be listened on ({error})") from error
+        self._opened.push_async_callback(stop_listening, port)
+
+    def _listen_for_signals(self) -> None:
+        """SIGHUP reads the configuration again; twistd has SIGTERM and SIGINT."""
+        before = signal.signal(
+            signal.SIGHUP,
+            lambda *_: self._reactor.callFromThread(self._hung_up),
+        )
+        self._opened.callback(signal.signal, signal.SIGHUP, before)
+
+    # -- while it runs --------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Begin to stop, when what is being done is done."""
+        self._reactor.callLater(0, self._reactor.stop)
+
+    def reload(self) -> tuple[list[str], list[str]]:
+        """Read the configuration and the certificates again.
+
+        Returns:
+            The keys that have changed and hold from now on; those that need a restart.
+
+        Raises:
+            ConfigError: Something in it cannot be used; nothing has changed.
+        """
+        wanted = config.load(self.path)
+        try:
+            certificates(wanted)
+            doors(wanted, self._reactor)
+        except DoorError as error:
+            raise ConfigError(f"{self.path}: {error}.") from error
+        now, later = config.changed(self.config, wanted)
+        new = config.merged(self.config, wanted)
+        self._change_plugins(new.plugins)
+        self.server.reload(new)
+        self._log.use(new.log)
+        self.config = new
+        _log.info(
+            "the configuration was read again; new: {now}; needs a restart: {later}",
+            now=", ".join(now) or "nothing", later=", ".join(later) or "nothing",
+        )  # fmt: skip
+        return now, later
+
+    def _hung_up(self) -> None:
+        try:
+            self.reload()
+        except ConfigError as error:
+            _log.error("nothing was changed: {error}", error=error)
+
+    def _change_plugins(self, wanted: config.Plugins) -> None:
+        """Load what is new, then unload what is no longer named; or, if one fails, none of it."""
+        before, loaded = self.config.plugins, []
+        self.plugins.directory = Path(wanted.directory) if wanted.directory else None
+        try:
+            for name in wanted.load:
+                if name not in self.plugins.loaded:
+                    self.plugins.load(name)
+                    loaded.append(name)
+        except PluginError as error:
+            for name in loaded:
+                self.plugins.unload(name)
+            self.plugins.directory = Path(before.directory) if before.directory else None
+            raise ConfigError(f"{self.path}: plugins.load: {error}.") from error
+        for name in set(before.load) - set(wanted.load):
+            if name in self.plugins.loaded:
+                self.plugins.unload(name)
+
+    def _say_where(self) -> None:
+        for door in self.doors:
+            _log.info(
+                "clients come in at {door} (TLS: {tls})", door=door.where, tls=door.listen.tls
+            )
+        domain = self.server.domains[0]
+        _log.info(
+            "xmppd is up; add a user with: xmppctl --config {path} user add you@{domain}",
+            path=self.path, domain=domain,
+        )  # fmt: skip
+
+
+async def stop_listening(port: IListeningPort) -> None:
+    """Let nobody in any more."""
+    await maybeDeferred(port.stopListening)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """A user's mistake, as the sentence with which the process ends."""
+    try:
+        yield
+    except ConfigError as error:
+        raise StartError(str(error)) from error
+    except DoorError as error:
+        raise StartError(f"{path}: {error}.") from error
+    except DataDirectoryError as error:
+        raise StartError(f"{path}: data: {error}.") from error
+    except PluginError as error:
+        raise StartError(f"{path}: plugins.load: {error}; correct or remove its name.") from error
+    except StoreError as error:
+        raise StartError(f"{path}: storage.url must name a database we can use: {error}") from error
+
+
+def wait(reactor: IReactorCore, work: Awaitable[T]) -> T:
+    """What the work comes to, before the reactor runs: it turns only until that is known.
+
+    A mistake can thus be raised where twistd still hears it.
+    """
+
+    async def run() -> T:
+        return await work
+
+    outcome: list[T | Failure] = []
+    Deferred.fromCoroutine(run()).addBoth(outcome.append)
+    while not outcome:
+        reactor.iterate(0.05)
+    if isinstance(outcome[0], Failure):
+        outcome[0].raiseException()
+    return outcome[0]
+
+
+def raise_descriptor_limit() -> int:
+    """Allow ourselves as many open files as the administrator allows us; how many that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def keep_collections_rare() -> None:
+    """What there is at start stays: the collector need not look at it again."""
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, YOUNG_COLLECTIONS_BEFORE_FULL)
+    gc.collect()
+    gc.freeze()
+
+
+def warn_of_expat() -> None:
+    """Log the parser of everything that comes from the network, since its age matters."""
+    _log.info("XML is read by {expat}", expat=pyexpat.EXPAT_VERSION)
+    if pyexpat.version_info < SAFE_EXPAT:
+        _log.warn(
+            "{expat} has known weaknesses, mended in 2.6.4: upgrade Python's expat, unless your "
+            "distribution has mended them in this version",
+            expat=pyexpat.EXPAT_VERSION,
+        )
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it has started us, how things are: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        if address.startswith("@"):
+            address = "\0" + address[1:]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
+            notification.sendto(state.encode(), address)
