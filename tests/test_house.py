@@ -37,7 +37,9 @@ DOORS = {
     "xmppd/net/connection_handler.py",
     "xmppd/net/epoll_endpoint.py",
     "xmppd/events.py",
+    "xmppd/plugin_guard.py",
     "xmppd/plugin_manager.py",
+    "xmppd/session/interceptor_manager.py",
 }
 
 # Functions that may import when they are called: what they import installs a reactor, or must not
