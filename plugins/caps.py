@@ -64,7 +64,8 @@ def verification_string(info: DiscoInfo) -> str:
     identities = sorted((i.category, i.type, i.lang, i.name) for i in info.identities)
     parts = ["/".join(identity) for identity in identities]
     parts += sorted(info.features)
-    for form in sorted((_fields(form) for form in info.forms), key=_form_type):
+    forms = [fields for fields in map(_fields, info.forms) if fields.get("FORM_TYPE")]
+    for form in sorted(forms, key=_form_type):
         parts.append(_form_type(form))
         for var in sorted(form.keys() - {"FORM_TYPE"}):
             parts += [var, *sorted(form[var])]

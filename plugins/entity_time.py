@@ -14,7 +14,7 @@ NS = "urn:xmpp:time"
 
 @dataclass(frozen=True)
 class IQTimeHandler(IQHandler):
-    """Say the server's time in UTC and how far its own zone is from that; accounts have no clock."""
+    """Say the server's time in UTC, and how far its zone is from that; accounts have no clock."""
 
     wall_clock: Callable[[], float]
 

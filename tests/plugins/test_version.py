@@ -1,0 +1,32 @@
+"""XEP-0092 from the wire."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.testing import House
+from xmppd_plugins.version import NS, installed_version
+
+
+class VersionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House(plugins=("version",), romeo={})
+        (self.romeo,) = self.house.connect("romeo")
+
+    def test_server(self) -> None:
+        """The server says its name and version, and nothing about the machine."""
+        self.romeo.send(f"<iq type='get' id='v' to='montague.lit'><query xmlns='{NS}'/></iq>")
+        self.assertEqual(
+            self.romeo.received(),
+            [
+                (
+                    "<iq from='montague.lit' to='romeo@montague.lit/1' type='result' id='v'>"
+                    f"<query xmlns='{NS}'><name>xmppd</name><version>{installed_version()}</version>"
+                    "</query></iq>"
+                )
+            ],
+        )
+
+    def test_account(self) -> None:
+        """An account is no software."""
+        self.romeo.send(f"<iq type='get' id='v' to='romeo@montague.lit'><query xmlns='{NS}'/></iq>")
+        (answer,) = self.romeo.received()
+        self.assertIn("<service-unavailable", answer)
