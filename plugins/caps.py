@@ -61,7 +61,7 @@ class ServerCapabilities:
 
 def verification_string(info: DiscoInfo) -> str:
     """The value of ``ver``: disco#info in one order only, hashed (§5.1)."""
-    identities = sorted((i.category, i.type, i.lang, i.name) for i in info.identities)
+    identities = sorted((i.category, i.kind, i.lang, i.name) for i in info.identities)
     parts = ["/".join(identity) for identity in identities]
     parts += sorted(info.features)
     forms = [fields for fields in map(_fields, info.forms) if fields.get("FORM_TYPE")]

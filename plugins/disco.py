@@ -138,7 +138,7 @@ def account_info(server: XMPPServer) -> DiscoInfo:
 def info_query(info: DiscoInfo, node: str = "") -> bytes:
     """The answer to disco#info; the node that was asked for is repeated (§3.2)."""
     identities = "".join(
-        f"<identity category='{escape(identity.category)}' type='{escape(identity.type)}'"
+        f"<identity category='{escape(identity.category)}' type='{escape(identity.kind)}'"
         f"{_attribute('xml:lang', identity.lang)}{_attribute('name', identity.name)}/>"
         for identity in info.identities
     )

@@ -71,13 +71,13 @@ class DiscoIdentity:
 
     Attributes:
         category: A registered word, such as ``server``.
-        type: What it is among those, such as ``im``.
+        kind: What it is among those, such as ``im``; its ``type`` on the wire.
         name: For people.
         lang: Language of the name; empty: that of the stream.
     """
 
     category: str
-    type: str
+    kind: str
     name: str = ""
     lang: str = ""
 

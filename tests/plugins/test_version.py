@@ -14,16 +14,9 @@ class VersionTests(SynchronousTestCase):
     def test_server(self) -> None:
         """The server says its name and version, and nothing about the machine."""
         self.romeo.send(f"<iq type='get' id='v' to='montague.lit'><query xmlns='{NS}'/></iq>")
-        self.assertEqual(
-            self.romeo.received(),
-            [
-                (
-                    "<iq from='montague.lit' to='romeo@montague.lit/1' type='result' id='v'>"
-                    f"<query xmlns='{NS}'><name>xmppd</name><version>{installed_version()}</version>"
-                    "</query></iq>"
-                )
-            ],
-        )
+        (answer,) = self.romeo.received()
+        said = f"<name>xmppd</name><version>{installed_version()}</version>"
+        self.assertIn(f"<query xmlns='{NS}'>{said}</query>", answer)
 
     def test_account(self) -> None:
         """An account is no software."""
