@@ -1,6 +1,8 @@
 """How the documentation is built. Nothing is fetched: it builds without a network."""
 
+import ast
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 project = "xmppd"
 author = "the xmppd developers"
@@ -43,3 +45,34 @@ nitpick_ignore_regex = [(r"py:.*", r"(?!xmppd\.).*"), (r"py:.*", r"xmppd\..*\.[A
 
 html_theme = "alabaster"
 html_theme_options = {"description": "An XMPP server on Twisted", "fixed_sidebar": True}
+
+
+# --- xeps.md ----------------------------------------------------------------------------------
+
+PLUGINS = Path(__file__).parent.parent / "plugins"
+XEPS = Path(__file__).parent / "xeps.md"
+XEPS_HEAD = """\
+# The XEPs
+
+What the server knows beyond RFC 6120 and 6121, each a plugin of this name in `plugins/`. Which of
+them are loaded is said by `load` in `[plugins]` of the configuration.
+
+| XEP | plugin | |
+|---|---|---|
+"""
+
+
+def write_xeps(app):
+    """Make the list of XEPs from the first line of each plugin: ``XEP-0199: XMPP Ping. …``."""
+    rows = []
+    for path in PLUGINS.glob("*.py"):
+        words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        xep, colon, title = words.partition("\n")[0].partition(": ")
+        if colon and xep.startswith("XEP-"):
+            rows.append(f"| {{xep}}`{xep[4:]}` | `{path.stem}` | {title} |\n")
+    XEPS.write_text(XEPS_HEAD + "".join(sorted(rows)), encoding="utf-8")
+
+
+def setup(app):
+    """Sphinx calls this once."""
+    app.connect("builder-inited", write_xeps)

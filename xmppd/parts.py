@@ -9,15 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from xmppd.session.session import Route
-from xmppd.stanza import IQ, JID, Element
+from xmppd.stanza import IQ, JID, Element, Later
 
 
 @dataclass(frozen=True)
 class On:
-    """Calls the listener with every event of a kind."""
+    """Calls the listener with every event of a kind.
+
+    Attributes:
+        event: The kind.
+        listener: A function, or a coroutine function if it has to wait; nobody waits for it.
+    """
 
     event: type
-    listener: Callable[[Any], None]
+    listener: Callable[[Any], Later]
+
+
+@dataclass(frozen=True)
+class AtUnload:
+    """Calls a function when the plugin is taken out: to stop what it started."""
+
+    call: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -44,9 +56,59 @@ class DiscoItem:
 
 @dataclass(frozen=True)
 class DiscoExtension:
-    """A form that goes with the server's disco#info (:xep:`0128`)."""
+    """A form that goes with the server's disco#info (:xep:`0128`).
+
+    Attributes:
+        form: Gets the domain that is asked, returns its form; None if it has none just now.
+    """
 
     form: Callable[[str], Element | None]
+
+
+@dataclass(frozen=True)
+class DiscoIdentity:
+    """What an entity is.
+
+    Attributes:
+        category: A registered word, such as ``server``.
+        kind: What it is among those, such as ``im``; its ``type`` on the wire.
+        name: For people.
+        lang: Language of the name; empty: that of the stream.
+    """
+
+    category: str
+    kind: str
+    name: str = ""
+    lang: str = ""
+
+
+@dataclass(frozen=True)
+class DiscoInfo:
+    """What disco#info says of an entity.
+
+    Attributes:
+        identities: What it is; at least one.
+        features: What it can do, each once.
+        forms: What else there is to know, each with a FORM_TYPE of its own (:xep:`0128`).
+    """
+
+    identities: tuple[DiscoIdentity, ...]
+    features: tuple[str, ...]
+    forms: tuple[Element, ...] = ()
+
+
+@dataclass(frozen=True)
+class DiscoNode:
+    """Answers for nodes of the server.
+
+    Attributes:
+        info: Gets the request and the node, returns what disco#info says; None if it does not know
+            the node.
+        items: The same for disco#items.
+    """
+
+    info: Callable[[IQ, str], DiscoInfo | None]
+    items: Callable[[IQ, str], tuple[DiscoItem, ...] | None]
 
 
 @dataclass(frozen=True)
@@ -120,6 +182,7 @@ class Parts:
         features: What disco lists beside what handlers say of themselves.
         items: What disco lists as items of the server.
         extensions: Forms of the server's disco#info.
+        nodes: Who answers for nodes of the server.
         commands: By node.
         statistics: By name.
     """
@@ -128,5 +191,6 @@ class Parts:
         self.features: list[DiscoFeature] = []
         self.items: list[DiscoItem] = []
         self.extensions: list[DiscoExtension] = []
+        self.nodes: list[DiscoNode] = []
         self.commands: dict[str, Command] = {}
         self.statistics: dict[str, Statistic] = {}

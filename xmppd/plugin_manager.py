@@ -4,26 +4,32 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from twisted.logger import Logger
 
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.net.stream_feature import StreamFeature
 from xmppd.parts import (
+    AtUnload,
     Command,
     Component,
     DiscoExtension,
     DiscoFeature,
     DiscoItem,
+    DiscoNode,
     On,
+    Parts,
     Replace,
     Statistic,
 )
+from xmppd.plugin_guard import guarded
 from xmppd.server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID
@@ -37,6 +43,13 @@ _log = Logger()
 
 class PluginError(Exception):
     """A plugin cannot be loaded or unloaded; the text is one sentence that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginsChanged:
+    """A plugin was put in place, or taken out."""
+
+    name: str
 
 
 class PluginManager:
@@ -63,19 +76,7 @@ class PluginManager:
         """
         if name in self.loaded:
             raise PluginError(f"the plugin {name} is loaded already")
-        undo: list[Undo] = []
-        try:
-            module = self._find(name)
-            undo.extend(self._put(part) for part in module.plug(self.server))
-        except Exception as error:
-            take_out(name, undo)
-            if isinstance(error, PluginError):
-                raise
-            _log.failure("the plugin {name} cannot be loaded", name=name)
-            raise PluginError(f"the plugin {name} cannot be loaded: {error!r}") from error
-        self.loaded[name] = undo
-        self._modules[name] = module
-        _log.info("loaded the plugin {name}", name=name)
+        self._place(name, self._read(name))
 
     def unload(self, name: str) -> None:
         """Take a plugin's parts out again, last first.
@@ -86,18 +87,64 @@ class PluginManager:
         if name not in self.loaded:
             raise PluginError(f"the plugin {name} is not loaded")
         take_out(name, self.loaded.pop(name))
-        sys.modules.pop(self._modules.pop(name).__name__, None)
+        _forget(self._modules.pop(name))
         _log.info("unloaded the plugin {name}", name=name)
+        self.server.events.fire(PluginsChanged(name))
 
     def reload(self, name: str) -> None:
-        """Take a plugin out, read its file again, and put it back.
+        """Read a plugin's file again, and put what it says now in the place of what it said.
 
         Raises:
-            PluginError: It was not loaded, or cannot be loaded any more; then it is out.
+            PluginError: It was not loaded, or what it says now fails; then the old one is back.
         """
+        if name not in self.loaded:
+            raise PluginError(f"the plugin {name} is not loaded")
+        old = self._modules[name]
+        _forget(old)
+        try:
+            new = self._read(name)
+        except PluginError:
+            sys.modules[old.__name__] = old
+            raise
         self.unload(name)
+        sys.modules[new.__name__] = new
+        try:
+            self._place(name, new)
+        except PluginError:
+            sys.modules[old.__name__] = old
+            self._place(name, old)
+            raise
+
+    def close(self) -> None:
+        """Take all plugins out, last first: the server stops, and so does what they started."""
+        for name in reversed(list(self.loaded)):
+            self.unload(name)
+
+    def _read(self, name: str) -> ModuleType:
+        """The plugin's module, run anew."""
+        if not name.isidentifier():
+            raise PluginError(f"{name!r} is no name of a plugin: letters, digits and _")
         importlib.invalidate_caches()
-        self.load(name)
+        try:
+            return self._find(name)
+        except PluginError:
+            raise
+        except Exception as error:
+            raise _cannot(name, error) from error
+
+    def _place(self, name: str, module: ModuleType) -> None:
+        undo: list[Undo] = []
+        try:
+            for part in module.plug(self.server):
+                undo.append(self._put(part, name))  # noqa: PERF401  # kept when the next one fails
+        except Exception as error:
+            take_out(name, undo)
+            _forget(module)
+            raise _cannot(name, error) from error
+        self.loaded[name] = undo
+        self._modules[name] = module
+        _log.info("loaded the plugin {name}", name=name)
+        self.server.events.fire(PluginsChanged(name))
 
     def _find(self, name: str) -> ModuleType:
         if self.directory is not None and (self.directory / f"{name}.py").is_file():
@@ -112,9 +159,10 @@ class PluginManager:
                 raise
             raise PluginError(f"there is no plugin {name}") from error
 
-    def _put(self, part: object) -> Undo:  # noqa: PLR0911  # one for each kind of part
+    def _put(self, part: object, plugin: str) -> Undo:
         """Put one part in its place; how to take it out again."""
-        server, parts = self.server, self.server.parts
+        server = self.server
+        part = guarded(part, plugin)
         match part:
             case IQHandler():
                 server.iq_router.add(part)
@@ -123,34 +171,28 @@ class PluginManager:
                 server.stream_features.add(part)
                 return partial(server.stream_features.remove, part)
             case On(event, listener):
-                server.events.on(event, listener)
-                return partial(server.events.off, event, listener)
-            case DiscoFeature():
-                return _listed(parts.features, part)
-            case DiscoItem():
-                return _listed(parts.items, part)
-            case DiscoExtension():
-                return _listed(parts.extensions, part)
-            case Command():
-                return _keyed(parts.commands, part.node, part)
-            case Statistic():
-                return _keyed(parts.statistics, part.name, part)
+                server.events.on(event, listener, plugin=plugin)
+                return partial(server.events.off, event, listener, plugin=plugin)
+            case AtUnload(call):
+                return call
             case Component():
                 return self._component(part)
             case Replace():
                 return self._replace(part)
             case PacketInterceptor():
-                server.interceptors.add(part)
+                server.interceptors.add(part, plugin=plugin)
                 return partial(server.interceptors.remove, part)
-        raise TypeError(f"{part!r} is no part of a plugin")
+        return _shelved(server.parts, part)
 
     def _component(self, component: Component) -> Undo:
         routing_table = self.server.routing_table
+        address = JID.parse(component.domain)
+        if address.full != address.domain or address.full != component.domain:
+            raise ValueError(f"{component.domain} is no domain, or not written as {address.domain}")
         if component.domain in routing_table.domains:
             raise ValueError(f"{component.domain} is a domain of users")
         take_route = _keyed(routing_table.components, component.domain, component.route)
-        item = DiscoItem(JID.parse(component.domain), component.name)
-        take_item = _listed(self.server.parts.items, item)
+        take_item = _listed(self.server.parts.items, DiscoItem(address, component.name))
 
         def take_both() -> None:
             take_item()
@@ -160,6 +202,8 @@ class PluginManager:
 
     def _replace(self, replace: Replace) -> Undo:
         """The stage becomes an instance of the subclass; everybody who holds it holds that."""
+        if not issubclass(replace.by, replace.stage):
+            raise ValueError(f"{replace.by.__name__} is no subclass of {replace.stage.__name__}")
         for stage in vars(self.server).values():
             if stage.__class__ is replace.stage:
                 stage.__class__ = replace.by
@@ -174,6 +218,24 @@ def take_out(name: str, undo: list[Undo]) -> None:
             step()
         except Exception:
             _log.failure("the plugin {name} leaves something behind", name=name)
+
+
+def _shelved(parts: Parts, part: object) -> Undo:
+    """Put a part where whoever asks for its kind will look."""
+    match part:
+        case DiscoFeature():
+            return _listed(parts.features, part)
+        case DiscoItem():
+            return _listed(parts.items, part)
+        case DiscoExtension():
+            return _listed(parts.extensions, part)
+        case DiscoNode():
+            return _listed(parts.nodes, part)
+        case Command():
+            return _keyed(parts.commands, part.node, part)
+        case Statistic():
+            return _keyed(parts.statistics, part.name, part)
+    raise TypeError(f"{part!r} is no part of a plugin")
 
 
 def _listed(places: list[T], part: T) -> Undo:
@@ -192,11 +254,38 @@ def _keyed(places: dict[str, T], key: str, part: T) -> Undo:
     return take_out
 
 
+def _cannot(name: str, error: Exception) -> PluginError:
+    """Log why a plugin cannot be loaded, with its trace, and say it in one sentence."""
+    _log.failure("the plugin {name} cannot be loaded", name=name)
+    return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
+
+
+def _forget(module: ModuleType) -> None:
+    """Whoever imports the module next reads its file again."""
+    sys.modules.pop(module.__name__, None)
+
+
+class _AsWritten(SourceFileLoader):
+    """Loads a plugin from its source, whatever bytecode lies about.
+
+    Bytecode is told from its source by size and whole seconds: a file that is changed and reloaded
+    at once may look unchanged.
+    """
+
+    def path_stats(self, path: object) -> NoReturn:
+        raise OSError(f"no bytecode for {path}")
+
+
 def _from_file(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"xmppd_local_{name}", path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{path} is no Python file")
+    module_name = f"xmppd_local_{name}"
+    loader = _AsWritten(module_name, str(path))
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
+    assert spec is not None, "a loader is given"
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    sys.modules[module_name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        _forget(module)
+        raise
     return module

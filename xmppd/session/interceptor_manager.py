@@ -42,7 +42,7 @@ class PacketInterceptor:
         """Take a stanza before it is written to the session of this full JID.
 
         Returns:
-            The stanza that goes on; None to drop it.
+            The stanza that goes on; None to drop it, for this session alone.
         """
         return stanza
 
@@ -58,9 +58,16 @@ class InterceptorManager:
     def __init__(self) -> None:
         self.incoming: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
         self.outgoing: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
+        self._plugins: dict[int, str] = {}
 
-    def add(self, interceptor: PacketInterceptor) -> None:
-        """Ask this one too, after all others."""
+    def add(self, interceptor: PacketInterceptor, *, plugin: str = "xmppd") -> None:
+        """Ask this one too, after all others.
+
+        Args:
+            interceptor: Asked for the kinds it declares.
+            plugin: Whose it is, for the log.
+        """
+        self._plugins[id(interceptor)] = plugin
         for kind in interceptor.incoming_kinds:
             self.incoming[kind] += (interceptor,)
         for kind in interceptor.outgoing_kinds:
@@ -68,6 +75,7 @@ class InterceptorManager:
 
     def remove(self, interceptor: PacketInterceptor) -> None:
         """Ask it no more."""
+        self._plugins.pop(id(interceptor), None)
         for table in (self.incoming, self.outgoing):
             for kind, known in table.items():
                 table[kind] = tuple(one for one in known if one is not interceptor)
@@ -87,7 +95,7 @@ class InterceptorManager:
             except StanzaError:
                 raise
             except Exception:
-                _failed(interceptor, stanza)
+                self._failed(interceptor, stanza)
         return seen
 
     def go_out(self, stanza: S, session: JID) -> S | None:
@@ -98,13 +106,13 @@ class InterceptorManager:
                 break
             try:
                 seen = interceptor.outgoing(seen, session)
+            except StanzaError:
+                return None  # IN-4
             except Exception:
-                _failed(interceptor, stanza)
+                self._failed(interceptor, stanza)
         return seen
 
-
-def _failed(interceptor: PacketInterceptor, stanza: Stanza) -> None:
-    """A plugin's bug costs nobody a stanza: it goes on as if it had not been seen."""
-    _log.failure(
-        "{plugin} failed on {stanza}", plugin=interceptor.__class__.__module__, stanza=stanza
-    )
+    def _failed(self, interceptor: PacketInterceptor, stanza: Stanza) -> None:
+        """A bug in an interceptor costs nobody a stanza: it goes on as it was (IN-3)."""
+        plugin = self._plugins.get(id(interceptor), "xmppd")
+        _log.failure("{plugin} failed on {stanza}", plugin=plugin, stanza=stanza)

@@ -1,0 +1,96 @@
+"""XEP-0115: Entity Capabilities. A hash in the stream features saves clients asking the server."""
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from hashlib import sha1
+
+from xmppd.config import Config
+from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.parts import DiscoFeature, DiscoInfo, DiscoItem, DiscoNode, On
+from xmppd.plugin_manager import PluginsChanged
+from xmppd.server import XMPPServer
+from xmppd.stanza import IQ, Element, qname
+from xmppd_plugins.disco import asked_domain, server_info
+
+NS = "http://jabber.org/protocol/caps"
+NODE = "urn:xmppd"
+DATA_FORMS = "jabber:x:data"
+_FIELD, _VALUE = qname(DATA_FORMS, "field"), qname(DATA_FORMS, "value")
+
+
+@dataclass
+class ServerCapabilities:
+    """What disco#info says of each domain, kept together with its hash.
+
+    It is looked up once after each change of plugins or configuration, so that whoever asks for the
+    node of a hash gets what was hashed.
+    """
+
+    server: XMPPServer
+    _config: Config | None = None
+    _known: dict[str, tuple[str, DiscoInfo]] = field(default_factory=dict)  # by domain of ours
+
+    def of(self, domain: str) -> tuple[str, DiscoInfo]:
+        """The hash of a domain's capabilities, and these."""
+        if self._config is not self.server.config:
+            self._known.clear()
+            self._config = self.server.config
+        if domain not in self._known:
+            info = server_info(self.server, domain)
+            self._known[domain] = verification_string(info), info
+        return self._known[domain]
+
+    def forget(self, event: PluginsChanged) -> None:
+        """The server can do more, or less, than it could."""
+        self._known.clear()
+
+    def advertise(self, negotiation: Negotiation) -> bytes:
+        """The stream feature (§6.3)."""
+        ver, _ = self.of(negotiation.domain)
+        return f"<c xmlns='{NS}' hash='sha-1' node='{NODE}' ver='{ver}'/>".encode()
+
+    def info(self, iq: IQ, node: str) -> DiscoInfo | None:
+        """What was hashed, to whoever asks for the hash (§6.2)."""
+        ver, info = self.of(asked_domain(iq))
+        return info if node == f"{NODE}#{ver}" else None
+
+    def items(self, iq: IQ, node: str) -> tuple[DiscoItem, ...] | None:
+        """Nothing belongs to the node of a hash."""
+        return None if self.info(iq, node) is None else ()
+
+
+def verification_string(info: DiscoInfo) -> str:
+    """The value of ``ver``: disco#info in one order only, hashed (§5.1)."""
+    identities = sorted((i.category, i.kind, i.lang, i.name) for i in info.identities)
+    parts = ["/".join(identity) for identity in identities]
+    parts += sorted(info.features)
+    forms = [fields for fields in map(_fields, info.forms) if fields.get("FORM_TYPE")]
+    for form in sorted(forms, key=_form_type):
+        parts.append(_form_type(form))
+        for var in sorted(form.keys() - {"FORM_TYPE"}):
+            parts += [var, *sorted(form[var])]
+    text = "".join(f"{part}<" for part in parts)
+    return b64encode(sha1(text.encode(), usedforsecurity=False).digest()).decode()
+
+
+def _fields(form: Element) -> dict[str, list[str]]:
+    """A form's values by field."""
+    return {
+        field.get("var", ""): [value.text or "" for value in field.iterfind(_VALUE)]
+        for field in form.iterfind(_FIELD)
+    }
+
+
+def _form_type(form: dict[str, list[str]]) -> str:
+    return form["FORM_TYPE"][0]
+
+
+def plug(server: XMPPServer) -> list[object]:
+    """What this feature is made of; it needs disco."""
+    capabilities = ServerCapabilities(server)
+    return [
+        StreamFeature(capabilities.advertise, needs=Stream.AUTHENTICATED),
+        DiscoFeature(NS),
+        DiscoNode(capabilities.info, capabilities.items),
+        On(PluginsChanged, capabilities.forget),
+    ]

@@ -1,0 +1,42 @@
+"""XEP-0202: Entity Time. What time is it where the server is?"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.server import XMPPServer
+from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
+
+NS = "urn:xmpp:time"
+
+
+@dataclass(frozen=True)
+class IQTimeHandler(IQHandler):
+    """Say the server's time in UTC, and how far its zone is from that; accounts have no clock."""
+
+    wall_clock: Callable[[], float]
+
+    query = qname(NS, "time")
+    features = (NS,)
+
+    def on_get(self, iq: IQ) -> Element:
+        if iq.to is not None and iq.to.local is not None:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        now = self.wall_clock()
+        answer = element(NS, "time")
+        child(answer, "tzo", zone_offset(time.localtime(now).tm_gmtoff))
+        child(answer, "utc", datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return answer
+
+
+def zone_offset(seconds: int) -> str:
+    """Seconds east of Greenwich as :xep:`0082` writes them: ``-06:00``."""
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"{'-' if seconds < 0 else '+'}{hours:02}:{minutes:02}"
+
+
+def plug(server: XMPPServer) -> list[IQHandler]:
+    """What this feature is made of."""
+    return [IQTimeHandler(server.wall_clock)]

@@ -1,0 +1,110 @@
+"""An example with most kinds of parts: whoever becomes available for the first time is greeted.
+
+An administrator changes the greeting by an ad-hoc command; anybody reads it by an iq.
+"""
+
+from dataclasses import dataclass
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.presence_update_handler import SessionAvailable
+from xmppd.parts import Command, On, Statistic
+from xmppd.server import XMPPServer
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Element,
+    Message,
+    StanzaError,
+    child,
+    element,
+    escape,
+    qname,
+)
+from xmppd.store.base import QuotaExceeded
+
+NS = "urn:xmppd:example:greeter"
+DATA_FORMS = "jabber:x:data"
+GREETING = "Welcome to this server!"
+MAX_GREETING_BYTES = 1_024
+
+
+@dataclass
+class Greeter:
+    """Greets each account once, and remembers whom.
+
+    Attributes:
+        server: Has the store, and the way out.
+        greeted: How many since the plugin was loaded.
+    """
+
+    server: XMPPServer
+    greeted: int = 0
+
+    async def greeting(self, domain: str) -> str:
+        """What a domain says to its newcomers."""
+        kept = await self.server.store.get_item(domain, NS, "greeting")
+        return GREETING if kept is None else kept.decode()
+
+    async def keep(self, name: str, key: str, value: bytes) -> None:
+        """Store something for an account or a domain, within what one of them may store."""
+        quota = self.server.config.items
+        await self.server.store.set_item(
+            name, NS, key, value, max_items=quota.max_items, max_bytes=quota.max_bytes
+        )
+
+    async def greet(self, event: SessionAvailable) -> None:
+        """Listen: an account became available."""
+        account = event.session.jid.to_bare()
+        if await self.server.store.get_item(account.bare, NS, "greeted") is not None:
+            return
+        try:
+            await self.keep(account.bare, "greeted", b"1")
+        except QuotaExceeded:
+            return  # whoever has stored that much has been here before
+        self.greeted += 1
+        body = f"<body>{escape(await self.greeting(account.domain))}</body>"
+        sender = JID.parse(account.domain)
+        self.server.routing_table.route(Message.make(event.session.jid, sender, body.encode()))
+
+    def form(self, iq: IQ) -> Element:
+        """Ask the administrator for another greeting."""
+        form = element(DATA_FORMS, "x", type="form")
+        child(form, "title", "The greeting for newcomers")
+        child(form, "field", var="greeting", type="text-single", label="Greeting")
+        return form
+
+    async def change(self, iq: IQ, values: dict[str, list[str]]) -> str:
+        """Take another greeting from the administrator."""
+        greeting = " ".join(values.get("greeting", [])).strip()
+        if not greeting or len(greeting.encode()) > MAX_GREETING_BYTES:
+            raise StanzaError(
+                Condition.NOT_ACCEPTABLE, f"a greeting has 1 to {MAX_GREETING_BYTES} bytes"
+            )
+        await self.keep(iq.sender.domain, "greeting", greeting.encode())
+        return "Newcomers are greeted so from now on."
+
+
+@dataclass(frozen=True)
+class IQGreetingHandler(IQHandler):
+    """Answer with the greeting."""
+
+    greeter: Greeter
+
+    query = qname(NS, "greeting")
+    features = (NS,)
+
+    async def on_get(self, iq: IQ) -> Element:
+        to = iq.to or iq.sender
+        return element(NS, "greeting", await self.greeter.greeting(to.domain))
+
+
+def plug(server: XMPPServer) -> list[object]:
+    """What this plugin is made of."""
+    greeter = Greeter(server)
+    return [
+        On(SessionAvailable, greeter.greet),
+        IQGreetingHandler(greeter),
+        Command(f"{NS}#change", "Change the greeting", greeter.change, form=greeter.form),
+        Statistic("greeted_accounts", lambda: greeter.greeted),
+    ]

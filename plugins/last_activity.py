@@ -1,0 +1,84 @@
+"""XEP-0012: Last Activity. How long ago was an account last here, and how long is the server up?"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.server import XMPPServer
+from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.stanza import IQ, JID, Condition, Element, Stanza, StanzaError, element, qname
+
+NS = "jabber:iq:last"
+QUERY = qname(NS, "query")
+S = TypeVar("S", bound=Stanza)
+
+
+@dataclass(frozen=True)
+class IQLastActivityHandler(IQHandler):
+    """Answer with whole seconds: of uptime for the server (§5), of absence for an account (§3)."""
+
+    server: XMPPServer
+
+    query = QUERY
+    features = (NS,)
+    account_features = (NS,)
+
+    def on_get(self, iq: IQ) -> Element | Awaitable[Element]:
+        account = iq.sender.to_bare() if iq.to is None else iq.to
+        if account.local is None:
+            return self._since(self.server.started_at)
+        return self._account(iq.sender, account)
+
+    async def _account(self, viewer: JID, account: JID) -> Element:
+        if not await self.server.presence_manager.can_see(viewer, account):
+            raise StanzaError(Condition.FORBIDDEN)
+        if self.server.routing_table.available(account.bare):
+            return element(NS, "query", seconds="0")
+        last = await self.server.presence_manager.last_presence(account)
+        if last is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "this account has never been here")
+        return self._since(last.seen, last.status)
+
+    def _since(self, moment: float, status: str | None = None) -> Element:
+        seconds = max(0, int(self.server.wall_clock() - moment))  # clocks may be set back
+        return element(NS, "query", status, seconds=str(seconds))
+
+
+@dataclass(frozen=True, eq=False)
+class LastActivityInterceptor(PacketInterceptor):
+    """Keeps the question from resources whose presence is not the sender's to know (§4).
+
+    It is forbidden whether the resource is there or not, so that the answer tells nothing. The
+    roster of whoever is online is in memory; without a roster there is nobody to ask.
+    """
+
+    server: XMPPServer
+
+    incoming_kinds = (IQ,)
+
+    def incoming(self, stanza: S, session: JID) -> S:
+        to = stanza.to
+        if (
+            to is not None
+            and to.resource is not None
+            and to.local is not None
+            and isinstance(stanza, IQ)
+            and stanza.query_tag == QUERY
+            and stanza.answerable
+            and self.server.routing_table.is_local(to)
+            and not self._may_ask(stanza.sender, to)
+        ):
+            raise StanzaError(Condition.FORBIDDEN)
+        return stanza
+
+    def _may_ask(self, viewer: JID, to: JID) -> bool:
+        if viewer.bare == to.bare or self.server.presence_manager.directed.knows(to, viewer):
+            return True
+        roster = self.server.roster_manager.loaded(to.bare)
+        return roster is not None and roster.may_be_seen_by(viewer)
+
+
+def plug(server: XMPPServer) -> list[object]:
+    """What this feature is made of."""
+    return [IQLastActivityHandler(server), LastActivityInterceptor(server)]

@@ -1,0 +1,28 @@
+"""XEP-0478: Stream Limits Advertisement. How large a stanza may be, and how long a silence."""
+
+from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.server import XMPPServer
+
+NS = "urn:xmpp:stream-limits:0"
+
+
+def plug(server: XMPPServer) -> list[StreamFeature]:
+    """What this feature is made of."""
+
+    def advertise(negotiation: Negotiation) -> bytes:
+        """The limits that hold at this point of the stream (§4)."""
+        limits = server.config.stream
+        if Stream.AUTHENTICATED in negotiation.stream:
+            return limits_element(limits.max_stanza_bytes, limits.idle_timeout_s)
+        idle_s = min(limits.negotiation_timeout_s, limits.idle_timeout_s)
+        return limits_element(limits.max_preauth_stanza_bytes, idle_s)
+
+    return [StreamFeature(advertise)]
+
+
+def limits_element(max_bytes: int, idle_s: float) -> bytes:
+    """The stream feature."""
+    return (
+        f"<limits xmlns='{NS}'><max-bytes>{max_bytes}</max-bytes>"
+        f"<idle-seconds>{int(idle_s)}</idle-seconds></limits>"
+    ).encode()

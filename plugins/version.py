@@ -1,0 +1,43 @@
+"""XEP-0092: Software Version. Which server is this? The operating system stays its own affair."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.server import XMPPServer
+from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
+
+NS = "jabber:iq:version"
+NAME = "xmppd"
+
+
+@dataclass(frozen=True)
+class IQVersionHandler(IQHandler):
+    """Say the server's name and version; accounts have none."""
+
+    version: str
+
+    query = qname(NS, "query")
+    features = (NS,)
+
+    def on_get(self, iq: IQ) -> Element:
+        if iq.to is not None and iq.to.local is not None:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        answer = element(NS, "query")
+        child(answer, "name", NAME)
+        child(answer, "version", self.version)
+        return answer
+
+
+def installed_version() -> str:
+    """The version that was installed; a checkout that nobody installed has none."""
+    try:
+        return version_of(NAME)
+    except PackageNotFoundError:
+        return "unreleased"
+
+
+def plug(server: XMPPServer) -> list[IQHandler]:
+    """What this feature is made of."""
+    return [IQVersionHandler(installed_version())]

@@ -1,0 +1,85 @@
+"""The example with most kinds of parts."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.stanza import IQ, JID, StanzaError
+from xmppd.testing import House, done, house_config
+from xmppd_plugins.example_greeter import GREETING, MAX_GREETING_BYTES, NS
+
+PLUGINS = ("example_greeter",)
+
+
+class GreeterTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House(plugins=PLUGINS, romeo={})
+
+    def greetings(self) -> list[str]:
+        """What Romeo is told when he comes in."""
+        romeo = self.house.bind("romeo")
+        romeo.send("<presence/>")
+        received = [stanza for stanza in romeo.received() if stanza.startswith("<message")]
+        romeo.lose()
+        return received
+
+    def change(self, greeting: str) -> str:
+        """An administrator runs the command."""
+        run = self.house.server.parts.commands[f"{NS}#change"].run
+        iq = IQ.make(JID.parse("montague.lit"), JID.parse("prince@montague.lit/1"), type="set")
+        answer = done(run(iq, {"greeting": [greeting]}))
+        assert isinstance(answer, str)
+        return answer
+
+    def test_once(self) -> None:
+        """A newcomer is greeted, once."""
+        self.assertEqual(
+            self.greetings(),
+            [
+                (
+                    "<message from='montague.lit' to='romeo@montague.lit/1'>"
+                    f"<body>{GREETING}</body></message>"
+                )
+            ],
+        )
+        self.assertEqual(self.greetings(), [])
+
+    def test_remembered(self) -> None:
+        """Who was greeted is remembered over a reload of the plugin."""
+        self.greetings()
+        self.house.plugins.reload("example_greeter")
+        self.assertEqual(self.greetings(), [])
+
+    def test_counted(self) -> None:
+        """How many were greeted is a statistic."""
+        statistic = self.house.server.parts.statistics["greeted_accounts"]
+        self.greetings()
+        self.greetings()
+        self.assertEqual(statistic.sample(), 1)
+
+    def test_changed(self) -> None:
+        """An administrator changes the greeting, and everybody can read it."""
+        self.change("Good <morrow>")
+        self.assertIn("<body>Good &lt;morrow&gt;</body>", self.greetings()[0])
+        romeo = self.house.bind("romeo")
+        romeo.send(f"<iq type='get' id='g' to='montague.lit'><greeting xmlns='{NS}'/></iq>")
+        (answer,) = romeo.received()
+        self.assertIn(f"<greeting xmlns='{NS}'>Good &lt;morrow&gt;</greeting>", answer)
+
+    def test_no_greeting(self) -> None:
+        """A greeting is not empty, and not longer than its limit."""
+        self.change("x" * MAX_GREETING_BYTES)
+        for greeting in ("", "  ", "x" * (MAX_GREETING_BYTES + 1)):
+            with self.assertRaises(StanzaError):
+                self.change(greeting)
+
+    def test_full_account(self) -> None:
+        """An account that may store nothing more is left in peace."""
+        config = house_config("montague.lit", items={"max_bytes": 4})
+        self.house = House(config=config, plugins=PLUGINS, romeo={})
+        self.assertEqual(self.greetings(), [])
+
+    def test_form(self) -> None:
+        """The command asks for the greeting."""
+        form = self.house.server.parts.commands[f"{NS}#change"].form
+        assert form is not None
+        iq = IQ.make(JID.parse("montague.lit"), JID.parse("prince@montague.lit/1"), type="set")
+        self.assertEqual(form(iq)[1].get("var"), "greeting")
