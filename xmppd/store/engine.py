@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from sqlite3 import Connection as SQLiteConnection
 from sqlite3 import Error as SQLiteError
+from typing import cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -51,19 +52,11 @@ def make_engine(url: URL, connections: int = 1) -> Engine:
     """An Engine that keeps at most so many connections.
 
     Raises:
-        StoreError: The file cannot be made.
+        StoreError: The file cannot be made, or a package is missing.
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=STATEMENT_TIMEOUT_S,
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": _POSTGRESQL_OPTIONS},
-    )
+    return _postgresql_engine(url, connections)
 
 
 @contextmanager
@@ -80,6 +73,26 @@ def store_error(url: URL, error: Exception) -> StoreError:
     cause = getattr(error, "orig", None) or error
     said = str(cause).strip().partition("\n")[0] or type(cause).__name__
     return StoreError(f"The database {url.render_as_string(hide_password=True)} failed: {said}")
+
+
+def is_in_transaction(connection: Connection) -> bool:
+    """Whether SQLite itself still has the transaction we began."""
+    return cast(SQLiteConnection, connection.connection.dbapi_connection).in_transaction
+
+
+def _postgresql_engine(url: URL, connections: int) -> Engine:
+    try:
+        return create_engine(
+            url,
+            hide_parameters=True,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=STATEMENT_TIMEOUT_S,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": _POSTGRESQL_OPTIONS},
+        )
+    except ModuleNotFoundError:
+        raise StoreError("PostgreSQL needs psycopg: install xmppd[postgres].") from None
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -115,4 +128,4 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-__all__ = ["database_errors", "make_engine", "parse_url", "store_error"]
+__all__ = ["database_errors", "is_in_transaction", "make_engine", "parse_url", "store_error"]

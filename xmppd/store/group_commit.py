@@ -6,15 +6,17 @@ from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.python.failure import Failure
 
-from xmppd.store.base import StoreError
-from xmppd.store.engine import database_errors
+from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+from xmppd.store.engine import database_errors, is_in_transaction
 from xmppd.store.threads import Threads
 
 MAX_QUEUED_WRITES = 10_000
 MAX_WRITES_PER_COMMIT = 500
+
+_REFUSALS = (AccountExists, NoSuchAccount, QuotaExceeded, StoreError)
 
 T = TypeVar("T")
 
@@ -30,15 +32,15 @@ class _Write:
         self.outcome: object = None
 
     def attempt(self, connection: Connection) -> None:
-        """Make the change in a savepoint, so that one that fails takes no other with it."""
+        """Make the change in a savepoint, so that one that is refused takes no other with it."""
         try:
             with database_errors(connection.engine.url), connection.begin_nested():
                 self.outcome = self.change(connection)
-        except Exception:
-            self.outcome = Failure()
-            # On a full disk SQLite takes all of them back; then all must be told.
-            if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # sqlite3's
+        except _REFUSALS as refusal:
+            # On a full disk SQLite takes back the whole transaction.
+            if not is_in_transaction(connection):
                 raise
+            self.outcome = Failure(refusal)
 
 
 class GroupCommit:
@@ -81,18 +83,26 @@ class GroupCommit:
 
     async def _write_queue(self) -> None:
         while self._queue:
-            batch = [
-                self._queue.popleft() for _ in range(min(len(self._queue), MAX_WRITES_PER_COMMIT))
-            ]
-            try:
-                await self._threads.run(partial(self._commit, batch))
-            except Exception:
-                failure = Failure()
-                for write in batch:
-                    write.waiting.errback(failure)
-            else:
-                for write in batch:
-                    write.waiting.callback(write.outcome)
+            size = min(len(self._queue), MAX_WRITES_PER_COMMIT)
+            await self._settle([self._queue.popleft() for _ in range(size)])
+
+    async def _settle(self, batch: list[_Write]) -> None:
+        """Commit, and tell those who wait.
+
+        What is wrong with the database is everybody's trouble. Any other error is the mistake of
+        one of them: then each is tried alone.
+        """
+        committing = Deferred.fromCoroutine(self._threads.run(partial(self._commit, batch)))
+        [(_, failure)] = await DeferredList([committing], consumeErrors=True)
+        if failure is None:
+            for write in batch:
+                write.waiting.callback(write.outcome)
+        elif len(batch) == 1 or failure.check(StoreError):
+            for write in batch:
+                write.waiting.errback(failure)
+        else:
+            for write in batch:
+                await self._settle([write])
 
     def _commit(self, batch: list[_Write]) -> None:
         with database_errors(self._engine.url), self._engine.begin() as connection:
