@@ -24,23 +24,26 @@ T = TypeVar("T")
 class _Write:
     """A change, and who waits for its commit."""
 
-    __slots__ = ("change", "outcome", "waiting")
+    __slots__ = ("change", "waiting")
 
     def __init__(self, change: Callable[[Connection], object]) -> None:
         self.change = change
         self.waiting: Deferred[object] = Deferred()
-        self.outcome: object = None
 
-    def attempt(self, connection: Connection) -> None:
-        """Make the change in a savepoint, so that one that is refused takes no other with it."""
+    def attempt(self, connection: Connection) -> object:
+        """Make the change in a savepoint, so that one that is refused takes no other with it.
+
+        Returns:
+            What it returns, or the Failure with its refusal.
+        """
         try:
             with database_errors(connection.engine.url), connection.begin_nested():
-                self.outcome = self.change(connection)
+                return self.change(connection)
         except _REFUSALS as refusal:
             # On a full disk SQLite takes back the whole transaction.
             if not is_in_transaction(connection):
                 raise
-            self.outcome = Failure(refusal)
+            return Failure(refusal)
 
 
 class GroupCommit:
@@ -93,22 +96,22 @@ class GroupCommit:
         one of them: then each is tried alone.
         """
         committing = Deferred.fromCoroutine(self._threads.run(partial(self._commit, batch)))
-        [(_, failure)] = await DeferredList([committing], consumeErrors=True)
-        if failure is None:
+        [(_, result)] = await DeferredList([committing], consumeErrors=True)
+        if not isinstance(result, Failure):
+            for write, outcome in zip(batch, result, strict=True):
+                write.waiting.callback(outcome)
+        elif len(batch) == 1 or result.check(StoreError):
             for write in batch:
-                write.waiting.callback(write.outcome)
-        elif len(batch) == 1 or failure.check(StoreError):
-            for write in batch:
-                write.waiting.errback(failure)
+                write.waiting.errback(result)
         else:
             for write in batch:
                 await self._settle([write])
 
-    def _commit(self, batch: list[_Write]) -> None:
+    def _commit(self, batch: list[_Write]) -> list[object]:
         with database_errors(self._engine.url), self._engine.begin() as connection:
-            for write in batch:
-                write.attempt(connection)
+            outcomes = [write.attempt(connection) for write in batch]
         self.commits += 1
+        return outcomes
 
 
 __all__ = ["MAX_QUEUED_WRITES", "GroupCommit"]
