@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 from twisted.internet.defer import Deferred, DeferredList, succeed
@@ -96,13 +96,13 @@ class GroupCommit:
         one of them: then each is tried alone.
         """
         committing = Deferred.fromCoroutine(self._threads.run(partial(self._commit, batch)))
-        [(_, result)] = await DeferredList([committing], consumeErrors=True)
-        if not isinstance(result, Failure):
+        [(committed, result)] = await DeferredList([committing], consumeErrors=True)
+        if committed:
             for write, outcome in zip(batch, result, strict=True):
                 write.waiting.callback(outcome)
-        elif len(batch) == 1 or result.check(StoreError):
+        elif len(batch) == 1 or cast(Failure, result).check(StoreError):
             for write in batch:
-                write.waiting.errback(result)
+                write.waiting.errback(cast(Failure, result))
         else:
             for write in batch:
                 await self._settle([write])

@@ -36,7 +36,7 @@ class SQLStore(Store):
 
     Args:
         url: ``sqlite:///path`` or ``postgresql://user:password@host/database``.
-        reactor: Threads report to it.
+        reactor: Tells the time, and threads report to it.
         pool_threads: Threads, and connections, to PostgreSQL.
         upgrade: Whether :meth:`open` may bring older tables up to date.
 
@@ -45,11 +45,11 @@ class SQLStore(Store):
     """
 
     def __init__(
-        self, url: str, *, reactor: IReactorFromThreads, pool_threads: int = 4, upgrade: bool = True
+        self, url: str, *, reactor: IReactorTime, pool_threads: int = 4, upgrade: bool = True
     ) -> None:
-        self._clock = IReactorTime(reactor)
+        self._clock = reactor
         self._upgrade = upgrade
-        self._database = _database(url, reactor, pool_threads)
+        self._database = _database(url, IReactorFromThreads(reactor), pool_threads)
         self._last_presences = LastPresences(self._database, self._clock)
         # Absence is kept as well: a name that somebody guesses is looked for once.
         self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_CREDENTIALS)
@@ -229,7 +229,7 @@ class SQLStore(Store):
 
 
 def make_store(
-    url: str, *, reactor: IReactorFromThreads, pool_threads: int = 4, upgrade: bool = True
+    url: str, *, reactor: IReactorTime, pool_threads: int = 4, upgrade: bool = True
 ) -> Store:
     """The store a URL names; still to be opened.
 

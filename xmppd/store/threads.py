@@ -64,10 +64,11 @@ class Threads:
 
     async def close(self) -> None:
         """Wait for what is under way, and let the threads go."""
-        self._closing = Deferred()
-        if self._under_way:
-            await self._closing
-        self._pool.stop()
+        if self._closing is None:
+            self._closing = Deferred()
+            if self._under_way:
+                await self._closing
+            self._pool.stop()
 
 
 __all__ = ["MAX_WAITING_CALLS", "Threads"]
