@@ -6,14 +6,14 @@ from uuid import uuid4
 from sqlalchemy import create_engine, make_url
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.store.contract import Asking
 from xmppd.store.engine import parse_url
 from xmppd.store.sql import SQLStore
 
 
-def sqlite_url(case: TestCase) -> str:
+def sqlite_url(case: SynchronousTestCase) -> str:
     """A database in a file of the test's own."""
     return f"sqlite:///{case.mktemp()}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import gatherResults
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -91,10 +91,11 @@ class UnusableTests(TestCase):
     async def error(self, url: str) -> str:
         """What an administrator reads."""
         store = SQLStore(url, reactor=reactor)
-        error = await self.assertFailure(Deferred.fromCoroutine(store.open()), StoreError)
+        with self.assertRaises(StoreError) as refused:
+            await store.open()
         await store.close()
-        self.assertNotIn("\n", str(error))
-        return str(error)
+        self.assertNotIn("\n", str(refused.exception))
+        return str(refused.exception)
 
     async def test_no_directory(self) -> None:
         """A file in a directory that is not there."""
