@@ -136,7 +136,7 @@ class GroupCommitTests(DatabaseCase):
         self.assertGreaterEqual(self.database.commits - before, 5)
 
 
-class FileTests(DatabaseCase):
+class DatabaseFileTests(DatabaseCase):
     async def test_only_ours_to_read(self) -> None:
         """Nobody else on the machine may read the accounts' keys."""
         await self.write(adding(1))
