@@ -1,12 +1,13 @@
 """An Engine for a URL, with every wait bounded, and errors said without secrets."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from sqlite3 import Connection as SQLiteConnection
 from sqlite3 import Error as SQLiteError
+from typing import cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -48,22 +49,14 @@ def parse_url(url: str) -> URL:
 
 
 def make_engine(url: URL, connections: int = 1) -> Engine:
-    """An Engine that keeps at most so many connections.
+    """An Engine that keeps at most so many connections, and has none yet.
 
     Raises:
-        StoreError: The file cannot be made.
+        StoreError: A package is missing.
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=STATEMENT_TIMEOUT_S,
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": _POSTGRESQL_OPTIONS},
-    )
+    return _postgresql_engine(url, connections)
 
 
 @contextmanager
@@ -82,13 +75,27 @@ def store_error(url: URL, error: Exception) -> StoreError:
     return StoreError(f"The database {url.render_as_string(hide_password=True)} failed: {said}")
 
 
-def _sqlite_engine(url: URL) -> Engine:
-    path = url.database or ""
+def is_in_transaction(connection: Connection) -> bool:
+    """Whether SQLite itself still has the transaction we began."""
+    return cast(SQLiteConnection, connection.connection.dbapi_connection).in_transaction
+
+
+def _postgresql_engine(url: URL, connections: int) -> Engine:
     try:
-        # Keys of accounts are in there, so nobody else may read it; WAL and index inherit this.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise StoreError(f"The database {path} cannot be opened: {error.strerror}.") from None
+        return create_engine(
+            url,
+            hide_parameters=True,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=STATEMENT_TIMEOUT_S,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": _POSTGRESQL_OPTIONS},
+        )
+    except ModuleNotFoundError:
+        raise StoreError("PostgreSQL needs psycopg: install xmppd[postgres].") from None
+
+
+def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -97,9 +104,21 @@ def _sqlite_engine(url: URL) -> Engine:
         pool_timeout=STATEMENT_TIMEOUT_S,
         connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _make_file)
     event.listen(engine, "connect", _be_durable)
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _make_file(
+    _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Sequence[str], _options: object
+) -> None:
+    """Keep the file, and with it the log beside it, from other users: it holds accounts' keys."""
+    path = arguments[0]
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(f"The database {path} cannot be opened: {error.strerror}.") from None
 
 
 def _be_durable(connection: SQLiteConnection, _entry: ConnectionPoolEntry) -> None:
@@ -115,4 +134,4 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-__all__ = ["database_errors", "make_engine", "parse_url", "store_error"]
+__all__ = ["database_errors", "is_in_transaction", "make_engine", "parse_url", "store_error"]

@@ -3,18 +3,20 @@
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.python.failure import Failure
 
-from xmppd.store.base import StoreError
-from xmppd.store.engine import database_errors
+from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+from xmppd.store.engine import database_errors, is_in_transaction
 from xmppd.store.threads import Threads
 
 MAX_QUEUED_WRITES = 10_000
 MAX_WRITES_PER_COMMIT = 500
+
+_REFUSALS = (AccountExists, NoSuchAccount, QuotaExceeded, StoreError)
 
 T = TypeVar("T")
 
@@ -22,23 +24,26 @@ T = TypeVar("T")
 class _Write:
     """A change, and who waits for its commit."""
 
-    __slots__ = ("change", "outcome", "waiting")
+    __slots__ = ("change", "waiting")
 
     def __init__(self, change: Callable[[Connection], object]) -> None:
         self.change = change
         self.waiting: Deferred[object] = Deferred()
-        self.outcome: object = None
 
-    def attempt(self, connection: Connection) -> None:
-        """Make the change in a savepoint, so that one that fails takes no other with it."""
+    def attempt(self, connection: Connection) -> object:
+        """Make the change in a savepoint, so that one that is refused takes no other with it.
+
+        Returns:
+            What it returns, or the Failure with its refusal.
+        """
         try:
             with database_errors(connection.engine.url), connection.begin_nested():
-                self.outcome = self.change(connection)
-        except Exception:
-            self.outcome = Failure()
-            # On a full disk SQLite takes all of them back; then all must be told.
-            if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # sqlite3's
+                return self.change(connection)
+        except _REFUSALS as refusal:
+            # On a full disk SQLite takes back the whole transaction.
+            if not is_in_transaction(connection):
                 raise
+            return Failure(refusal)
 
 
 class GroupCommit:
@@ -81,24 +86,32 @@ class GroupCommit:
 
     async def _write_queue(self) -> None:
         while self._queue:
-            batch = [
-                self._queue.popleft() for _ in range(min(len(self._queue), MAX_WRITES_PER_COMMIT))
-            ]
-            try:
-                await self._threads.run(partial(self._commit, batch))
-            except Exception:
-                failure = Failure()
-                for write in batch:
-                    write.waiting.errback(failure)
-            else:
-                for write in batch:
-                    write.waiting.callback(write.outcome)
+            size = min(len(self._queue), MAX_WRITES_PER_COMMIT)
+            await self._settle([self._queue.popleft() for _ in range(size)])
 
-    def _commit(self, batch: list[_Write]) -> None:
-        with database_errors(self._engine.url), self._engine.begin() as connection:
+    async def _settle(self, batch: list[_Write]) -> None:
+        """Commit, and tell those who wait.
+
+        What is wrong with the database is everybody's trouble. Any other error is the mistake of
+        one of them: then each is tried alone.
+        """
+        committing = Deferred.fromCoroutine(self._threads.run(partial(self._commit, batch)))
+        [(committed, result)] = await DeferredList([committing], consumeErrors=True)
+        if committed:
+            for write, outcome in zip(batch, result, strict=True):
+                write.waiting.callback(outcome)
+        elif len(batch) == 1 or cast(Failure, result).check(StoreError):
             for write in batch:
-                write.attempt(connection)
+                write.waiting.errback(cast(Failure, result))
+        else:
+            for write in batch:
+                await self._settle([write])
+
+    def _commit(self, batch: list[_Write]) -> list[object]:
+        with database_errors(self._engine.url), self._engine.begin() as connection:
+            outcomes = [write.attempt(connection) for write in batch]
         self.commits += 1
+        return outcomes
 
 
 __all__ = ["MAX_QUEUED_WRITES", "GroupCommit"]

@@ -36,6 +36,7 @@ class LastPresences:
         self._max_unwritten = max_unwritten
         self._unwritten: dict[str, LastPresence] = {}
         self._being_written: dict[str, LastPresence] = {}
+        self._closed = False
         self._lock = DeferredLock()
         self._timer: IDelayedCall | None = None
         self._writing: Deferred[None] = succeed(None)
@@ -52,6 +53,8 @@ class LastPresences:
 
     async def save(self, account: str, last: LastPresence) -> None:
         """Note it; written at the latest after :data:`WRITE_AFTER_S`."""
+        if self._closed:
+            raise StoreError("The store is closed.")
         if len(self._unwritten) >= self._max_unwritten:
             await self.write()
         self._unwritten[account] = last
@@ -67,6 +70,7 @@ class LastPresences:
 
     async def close(self) -> None:
         """Write what is left."""
+        self._closed = True
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -80,7 +84,7 @@ class LastPresences:
         return {names[owner]: LastPresence(seen, status) for owner, seen, status in rows}
 
     def _write_soon(self) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._closed:
             self._timer = self._clock.callLater(WRITE_AFTER_S, self._write_now)
 
     def _write_now(self) -> None:

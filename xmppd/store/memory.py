@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
+from typing_extensions import override
+
 from xmppd.store.base import (
     AccountExists,
     AccountInfo,
@@ -17,6 +19,7 @@ from xmppd.store.base import (
     RosterItem,
     ScramKeys,
     SharedGroup,
+    Store,
 )
 
 
@@ -31,7 +34,7 @@ class _Belongings:
     items: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """Everything in dictionaries; a :class:`~xmppd.store.base.Store` like any other.
 
     Args:
@@ -45,54 +48,67 @@ class MemoryStore:
         self._shared_groups: dict[str, SharedGroup] = {}
         self._offline_id = 0
 
+    @override
     async def open(self) -> None:
         """There is nothing to prepare."""
 
+    @override
     async def close(self) -> None:
         """There is nothing to write."""
 
+    @override
     async def credentials(self, account: str) -> Credentials | None:
         found = self._accounts.get(account)
         return found[0] if found else None
 
+    @override
     async def exists(self, account: str) -> bool:
         return account in self._accounts
 
+    @override
     async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
         if account in self._accounts:
             raise AccountExists(account)
         self._accounts[account] = (Credentials(account, _by_hash(keys)), self._now())
         self._forget_belongings(account)
 
+    @override
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         self._change(account, lambda old: replace(old, keys=_by_hash(keys)))
 
+    @override
     async def delete_account(self, account: str) -> None:
         if account not in self._accounts:
             raise NoSuchAccount(account)
         del self._accounts[account]
         self._forget_belongings(account)
 
+    @override
     async def set_disabled(self, account: str, disabled: bool) -> None:
         self._change(account, lambda old: replace(old, disabled=disabled))
 
+    @override
     async def set_locked(self, account: str, until: float) -> None:
         self._change(account, lambda old: replace(old, locked_until=until))
 
+    @override
     async def accounts(
         self, domain: str, *, after: str = "", limit: int = 1000
     ) -> list[AccountInfo]:
         page = sorted(name for name in self._of_domain(domain) if name > after)[:limit]
         return [self._info(name) for name in page]
 
+    @override
     async def count_accounts(self, domain: str) -> int:
         return len(self._of_domain(domain))
 
+    @override
     async def roster(self, account: str) -> RosterData:
         mine = self._belonging(account)
         items = sorted(mine.roster.values(), key=attrgetter("jid"))
         return RosterData(mine.roster_version, tuple(items))
 
+    @override
     async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
         mine = self._belonging(account)
         if items:
@@ -100,22 +116,27 @@ class MemoryStore:
             mine.roster_version += 1
         return mine.roster_version
 
+    @override
     async def delete_roster_item(self, account: str, jid: str) -> int:
         mine = self._belonging(account)
         if mine.roster.pop(jid, None):
             mine.roster_version += 1
         return mine.roster_version
 
+    @override
     async def shared_groups(self) -> list[SharedGroup]:
         return sorted(self._shared_groups.values(), key=attrgetter("name"))
 
+    @override
     async def save_shared_group(self, group: SharedGroup) -> None:
         members = tuple(dict.fromkeys(group.members))
         self._shared_groups[group.name] = replace(group, members=members)
 
+    @override
     async def delete_shared_group(self, name: str) -> None:
         self._shared_groups.pop(name, None)
 
+    @override
     async def store_offline(
         self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
     ) -> int:
@@ -127,28 +148,35 @@ class MemoryStore:
         waiting.append(OfflineMessage(self._offline_id, stanza, stored))
         return self._offline_id
 
+    @override
     async def offline_messages(self, account: str) -> list[OfflineMessage]:
         return list(self._belonging(account).offline)
 
+    @override
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
         arrived = set(ids)
         mine = self._belonging(account)
         mine.offline = [message for message in mine.offline if message.id not in arrived]
 
+    @override
     async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
         found = ((account, self._belonging(account).last) for account in accounts)
         return {account: last for account, last in found if last}
 
+    @override
     async def save_last_presence(self, account: str, last: LastPresence) -> None:
         self._belonging(account).last = last
 
+    @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
         return self._belonging(account).items.get((namespace, key))
 
+    @override
     async def get_items(self, account: str, namespace: str) -> dict[str, bytes]:
         items = self._belonging(account).items
         return {key: value for (space, key), value in items.items() if space == namespace}
 
+    @override
     async def set_item(
         self,
         account: str,

@@ -12,7 +12,7 @@ from xmppd.store.engine import database_errors, make_engine, parse_url
 SCRIPTS = "xmppd.store:migrations"
 UPGRADE_TIMEOUT_S = 600
 
-# Another node may be at it, and a large table takes its time. SQLite's BEGIN IMMEDIATE does the same.
+# Another node may be at it, and a large table takes its time. On SQLite the transaction does that.
 _ONE_AT_A_TIME = (
     text(f"SET LOCAL lock_timeout = '{UPGRADE_TIMEOUT_S}s'"),
     text(f"SET LOCAL statement_timeout = '{UPGRADE_TIMEOUT_S}s'"),

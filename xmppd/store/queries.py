@@ -6,6 +6,7 @@ SQL's own MERGE is not on SQLite.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 
 from sqlalchemy import (
     BigInteger,
@@ -39,7 +40,7 @@ from xmppd.store.schema import (
 ByDialect = dict[str, Insert]
 
 MAX_NAMES_PER_QUERY = 500
-_QUERY_SIZES = (1, 8, 64, MAX_NAMES_PER_QUERY)
+_QUERY_SIZES = (1, 8, 32, 128, MAX_NAMES_PER_QUERY)
 
 _owner: BindParameter[bytes] = bindparam("owner")
 
@@ -217,16 +218,22 @@ SAVE_LAST_PRESENCE = _add_or_replace(last_presences)
 def owner_parameters(owners: Sequence[bytes]) -> dict[str, bytes]:
     """Parameters of :func:`last_presences_of`: the last one again and again, up to its size."""
     size = next(size for size in _QUERY_SIZES if size >= len(owners))
-    return {f"owner_{number}": owners[min(number, len(owners) - 1)] for number in range(size)}
+    padding = repeat(owners[-1], size - len(owners))
+    return dict(zip(_owner_names(size), chain(owners, padding), strict=True))
 
 
 @lru_cache(maxsize=len(_QUERY_SIZES))
 def last_presences_of(size: int) -> Select[bytes, float, str | None]:
     """Query for this many names at once."""
-    names: list[BindParameter[bytes]] = [bindparam(f"owner_{number}") for number in range(size)]
+    names: list[BindParameter[bytes]] = [bindparam(name) for name in _owner_names(size)]
     return select(last_presences.c.owner, last_presences.c.seen, last_presences.c.status).where(
         last_presences.c.owner.in_(names)
     )
+
+
+@lru_cache(maxsize=len(_QUERY_SIZES))
+def _owner_names(size: int) -> tuple[str, ...]:
+    return tuple(f"owner_{number}" for number in range(size))
 
 
 # -- items

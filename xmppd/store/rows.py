@@ -1,6 +1,7 @@
 """Rows of the database as the values that callers know."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 
@@ -8,7 +9,9 @@ from msgspec import json
 
 from xmppd.store.base import Credentials, RosterData, RosterItem, ScramKeys, SharedGroup
 
-_names = json.Decoder(tuple[str, ...])
+_decoder = json.Decoder(tuple[str, ...])
+
+MAX_CACHED_NAMES = 1_000
 
 RosterRow = tuple[int, str | None, str, str, str, bool, bytes | None, bool]
 KeysRow = tuple[bool, float, str | None, bytes, int, bytes, bytes]
@@ -18,6 +21,12 @@ MemberRow = tuple[str, str, str, str, str | None]
 def names_to_text(names: Sequence[str]) -> str:
     """Names of groups as one column holds them."""
     return json.encode(names).decode()
+
+
+@lru_cache(maxsize=MAX_CACHED_NAMES)
+def names_of_text(text: str) -> tuple[str, ...]:
+    """Names of groups out of one column; most contacts are in the same few."""
+    return _decoder.decode(text)
 
 
 def credentials(account: str, rows: Sequence[KeysRow]) -> Credentials | None:
@@ -35,7 +44,7 @@ def roster(rows: Sequence[RosterRow]) -> RosterData:
         return RosterData(0, ())
     items = [
         RosterItem(
-            jid, name, _names.decode(groups), subscription, bool(ask), pending, bool(approved)
+            jid, name, names_of_text(groups), subscription, bool(ask), pending, bool(approved)
         )
         for _, jid, name, groups, subscription, ask, pending, approved in rows
         if jid is not None
@@ -52,7 +61,7 @@ def shared_groups(rows: Iterable[MemberRow]) -> list[SharedGroup]:
             display_name,
             tuple(row[4] for row in members if row[4] is not None),
             visible_to,
-            _names.decode(groups),
+            names_of_text(groups),
         )
         for (name, display_name, visible_to, groups), members in groupby(rows, lambda row: row[:4])
     ]

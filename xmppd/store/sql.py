@@ -6,6 +6,7 @@ from itertools import starmap
 
 from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from typing_extensions import override
 
 from xmppd.store import changes, queries, rows
 from xmppd.store.base import (
@@ -30,12 +31,12 @@ from xmppd.store.sqlite import SQLiteDatabase
 MAX_CACHED_CREDENTIALS = 10_000
 
 
-class SQLStore:
+class SQLStore(Store):
     """A :class:`~xmppd.store.base.Store` in SQLite or PostgreSQL.
 
     Args:
         url: ``sqlite:///path`` or ``postgresql://user:password@host/database``.
-        reactor: Threads report to it.
+        reactor: Tells the time, and threads report to it.
         pool_threads: Threads, and connections, to PostgreSQL.
         upgrade: Whether :meth:`open` may bring older tables up to date.
 
@@ -44,24 +45,27 @@ class SQLStore:
     """
 
     def __init__(
-        self, url: str, *, reactor: IReactorFromThreads, pool_threads: int = 4, upgrade: bool = True
+        self, url: str, *, reactor: IReactorTime, pool_threads: int = 4, upgrade: bool = True
     ) -> None:
-        self._clock = IReactorTime(reactor)
+        self._clock = reactor
         self._upgrade = upgrade
-        self._database = _database(url, reactor, pool_threads)
+        self._database = _database(url, IReactorFromThreads(reactor), pool_threads)
         self._last_presences = LastPresences(self._database, self._clock)
         # Absence is kept as well: a name that somebody guesses is looked for once.
         self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_CREDENTIALS)
 
+    @override
     async def open(self) -> None:
         await self._database.open(self._upgrade)
 
+    @override
     async def close(self) -> None:
         try:
             await self._last_presences.close()
         finally:
             await self._database.close()
 
+    @override
     async def credentials(self, account: str) -> Credentials | None:
         if account in self._credentials:
             return self._credentials[account]
@@ -71,9 +75,11 @@ class SQLStore:
             self._credentials[account] = credentials
         return credentials
 
+    @override
     async def exists(self, account: str) -> bool:
         return await self.credentials(account) is not None
 
+    @override
     async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
         # What was noted of an earlier account of this name must not be written into this one.
         await self._last_presences.write()
@@ -83,22 +89,27 @@ class SQLStore:
             partial(changes.create_account, account=account, keys=tuple(keys), created=created),
         )
 
+    @override
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         change = partial(changes.set_keys, account=account, keys=tuple(keys))
         await self._change_account(account, change)
 
+    @override
     async def delete_account(self, account: str) -> None:
         await self._last_presences.write()
         await self._change_account(account, partial(changes.delete_account, account=account))
 
+    @override
     async def set_disabled(self, account: str, disabled: bool) -> None:
         change = partial(changes.set_disabled, account=account, disabled=disabled)
         await self._change_account(account, change)
 
+    @override
     async def set_locked(self, account: str, until: float) -> None:
         change = partial(changes.set_locked, account=account, until=until)
         await self._change_account(account, change)
 
+    @override
     async def accounts(
         self, domain: str, *, after: str = "", limit: int = 1000
     ) -> list[AccountInfo]:
@@ -110,30 +121,38 @@ class SQLStore:
             for account, created, disabled, locked_until, last_seen in found
         ]
 
+    @override
     async def count_accounts(self, domain: str) -> int:
         found = await self._database.read(queries.COUNT_ACCOUNTS, {"domain": digest(domain)})
         return found[0][0]
 
+    @override
     async def roster(self, account: str) -> RosterData:
         return rows.roster(await self._database.read(queries.ROSTER, {"owner": digest(account)}))
 
+    @override
     async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
         change = partial(changes.save_roster_items, account=account, items=tuple(items))
         return await self._database.write(change)
 
+    @override
     async def delete_roster_item(self, account: str, jid: str) -> int:
         change = partial(changes.delete_roster_item, account=account, jid=jid)
         return await self._database.write(change)
 
+    @override
     async def shared_groups(self) -> list[SharedGroup]:
         return rows.shared_groups(await self._database.read(queries.SHARED_GROUPS, {}))
 
+    @override
     async def save_shared_group(self, group: SharedGroup) -> None:
         await self._database.write(partial(changes.save_shared_group, group=group))
 
+    @override
     async def delete_shared_group(self, name: str) -> None:
         await self._database.write(partial(changes.delete_shared_group, name=name))
 
+    @override
     async def store_offline(
         self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
     ) -> int:
@@ -147,30 +166,37 @@ class SQLStore:
         )
         return await self._database.write(change)
 
+    @override
     async def offline_messages(self, account: str) -> list[OfflineMessage]:
         waiting = {"owner": digest(account)}
         found = await self._database.read(queries.OFFLINE_MESSAGES, waiting)
         return list(starmap(OfflineMessage, found))
 
+    @override
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
         change = partial(changes.delete_offline, account=account, ids=tuple(ids))
         await self._database.write(change)
 
+    @override
     async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
         return await self._last_presences.find(accounts)
 
+    @override
     async def save_last_presence(self, account: str, last: LastPresence) -> None:
         await self._last_presences.save(account, last)
 
+    @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
         name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
         found = await self._database.read(queries.ITEM, name)
         return found[0][0] if found else None
 
+    @override
     async def get_items(self, account: str, namespace: str) -> dict[str, bytes]:
         name = {"owner": digest(account), "space": digest(namespace)}
         return dict(await self._database.read(queries.ITEMS, name))
 
+    @override
     async def set_item(
         self,
         account: str,
@@ -203,7 +229,7 @@ class SQLStore:
 
 
 def make_store(
-    url: str, *, reactor: IReactorFromThreads, pool_threads: int = 4, upgrade: bool = True
+    url: str, *, reactor: IReactorTime, pool_threads: int = 4, upgrade: bool = True
 ) -> Store:
     """The store a URL names; still to be opened.
 

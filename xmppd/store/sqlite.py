@@ -8,9 +8,10 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from twisted.internet.interfaces import IReactorFromThreads
+from typing_extensions import override
 
 from xmppd.store.base import StoreError
-from xmppd.store.database import Columns, Parameters, T
+from xmppd.store.database import Columns, Database, Parameters, T
 from xmppd.store.engine import make_engine, store_error
 from xmppd.store.group_commit import GroupCommit
 from xmppd.store.migrate import prepare
@@ -21,7 +22,7 @@ READ_TIMEOUT_S = 1.0
 _dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
 
 
-class SQLiteDatabase:
+class SQLiteDatabase(Database):
     """A :class:`~xmppd.store.database.Database` in a file.
 
     A read takes some 10 µs, less than asking a thread to do it; so it is done on the reactor's
@@ -42,6 +43,7 @@ class SQLiteDatabase:
         """How many transactions were committed."""
         return self._writer.commits
 
+    @override
     async def open(self, upgrade: bool) -> None:
         await self._threads.run(partial(prepare, self._engine, upgrade=upgrade))
         path = quote(self._url.database or "")
@@ -52,21 +54,24 @@ class SQLiteDatabase:
         except sqlite3.Error as error:
             raise store_error(self._url, error) from None
 
+    @override
     async def read(
         self, query: Select[*Columns], parameters: Parameters
     ) -> Sequence[tuple[*Columns]]:
         if self._reader is None:
             raise StoreError("The store is not open.")
-        text, names = _compiled(query)
-        values = [parameters[name] for name in names]
+        text, names, fixed = _compiled(query)
+        values = {**fixed, **parameters}
         try:
-            return self._reader.execute(text, values).fetchall()
+            return self._reader.execute(text, [values[name] for name in names]).fetchall()
         except sqlite3.Error as error:
             raise store_error(self._url, error) from error
 
+    @override
     async def write(self, change: Callable[[Connection], T]) -> T:
         return await self._writer.write(change)
 
+    @override
     async def close(self) -> None:
         await self._writer.drain()
         await self._threads.close()
@@ -77,10 +82,10 @@ class SQLiteDatabase:
 
 
 @lru_cache(maxsize=64)
-def _compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...]]:
-    """SQL of a query, and the names of its parameters in their order."""
+def _compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...], dict[str, object]]:
+    """SQL of a query, the names of its parameters in their order, and values it brings along."""
     compiled = query.compile(dialect=_dialect)
-    return str(compiled), tuple(compiled.positiontup or ())
+    return str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params)
 
 
 __all__ = ["SQLiteDatabase"]

@@ -1,6 +1,8 @@
 """Threads of the store's own: those of the reactor are for names and files."""
 
 from collections.abc import Callable
+from functools import partial
+from threading import Thread
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -13,6 +15,11 @@ from xmppd.store.base import StoreError
 MAX_WAITING_CALLS = 10_000
 
 T = TypeVar("T")
+
+
+class _Pool(ThreadPool):
+    # A process that failed before it closed its store shall end all the same.
+    threadFactory = staticmethod(partial(Thread, daemon=True))  # type: ignore[assignment]  # makes one
 
 
 class Threads:
@@ -31,7 +38,7 @@ class Threads:
         max_waiting_calls: int = MAX_WAITING_CALLS,
     ) -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(0, size, name="xmppd-store")
+        self._pool = _Pool(0, size, name="xmppd-store")
         self._max_waiting_calls = max_waiting_calls
         self._under_way = 0
         self._closing: Deferred[None] | None = None
@@ -57,10 +64,11 @@ class Threads:
 
     async def close(self) -> None:
         """Wait for what is under way, and let the threads go."""
-        self._closing = Deferred()
-        if self._under_way:
-            await self._closing
-        self._pool.stop()
+        if self._closing is None:
+            self._closing = Deferred()
+            if self._under_way:
+                await self._closing
+            self._pool.stop()
 
 
 __all__ = ["MAX_WAITING_CALLS", "Threads"]

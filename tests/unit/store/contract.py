@@ -1,0 +1,431 @@
+"""What every store does, asked of each of them by the test cases that mix this in."""
+
+from collections.abc import Coroutine
+from dataclasses import replace
+from functools import partial
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from xmppd.store.base import (
+    AccountExists,
+    LastPresence,
+    NoSuchAccount,
+    OfflineMessage,
+    QuotaExceeded,
+    RosterData,
+    RosterItem,
+    ScramKeys,
+    SharedGroup,
+    Store,
+)
+
+ROMEO = "romeo@montague.lit"
+JULIET = "juliet@capulet.lit"
+KEYS = (
+    ScramKeys("SHA-1", b"salt\x00'", 4096, b"stored\x00", b"server"),
+    ScramKeys("SHA-256", b"pepper", 10_000, bytes(range(32)), bytes(32)),
+)
+# As long as an address may be; the characters do not compress, nor are they ASCII.
+LONG_LOCAL = "".join(chr(0x4E00 + 7 * number) for number in range(341))
+LONG_DOMAIN = "".join(chr(0x5E00 + 11 * number) for number in range(341))
+LONG_RESOURCE = "".join(chr(0xAC00 + 13 * number) for number in range(341))
+LONG_BARE = f"{LONG_LOCAL}@{LONG_DOMAIN}"
+LONG_FULL = f"{LONG_BARE}/{LONG_RESOURCE}"
+HOSTILE = ("", "'", '"; DROP TABLE items; --', "a\\b%_", "{urn:x}y", "𝔘𝔫𝔦\u202e", "?", ":owner")
+
+
+class Asking(TestCase):
+    """A test case with an open store, of which each class makes its own kind."""
+
+    store: Store
+
+    def keep(self, count: int, size: int = 10) -> Deferred[list[object]]:
+        """Store so many messages for Romeo at once; the results come with the failures."""
+        waiting = [
+            Deferred.fromCoroutine(
+                self.store.store_offline(
+                    ROMEO, bytes(size), stored=1.0, max_messages=5, max_bytes=1000
+                )
+            ).addErrback(lambda failure: failure.trap(QuotaExceeded))
+            for _ in range(count)
+        ]
+        return gatherResults(waiting)
+
+    async def set_item(self, key: str, value: bytes | None, *, namespace: str = "urn:x") -> None:
+        """Keep an item of Romeo within three of them and a hundred bytes."""
+        await self.store.set_item(ROMEO, namespace, key, value, max_items=3, max_bytes=100)
+
+    async def refuses(
+        self, error: type[Exception], coroutine: Coroutine[Deferred[object], object, object]
+    ) -> None:
+        """The call ends in this error."""
+        await self.assertFailure(Deferred.fromCoroutine(coroutine), error)
+
+
+class AccountContract(Asking):
+    async def test_create(self) -> None:
+        """A new account has its keys and may log in."""
+        await self.store.create_account(ROMEO, KEYS)
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials
+        self.assertEqual(credentials.account, ROMEO)
+        self.assertEqual(credentials.keys, {key.hash: key for key in KEYS})
+        self.assertEqual((credentials.disabled, credentials.locked_until), (False, 0.0))
+        self.assertTrue(await self.store.exists(ROMEO))
+
+    async def test_absent(self) -> None:
+        """An account that is not there has no credentials, before and after it was asked for."""
+        self.assertIsNone(await self.store.credentials(ROMEO))
+        self.assertFalse(await self.store.exists(ROMEO))
+        await self.store.create_account(ROMEO, KEYS)
+        self.assertTrue(await self.store.exists(ROMEO))
+
+    async def test_without_keys(self) -> None:
+        """An account without keys exists; it just cannot prove itself."""
+        await self.store.create_account(ROMEO, ())
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials
+        self.assertEqual(credentials.keys, {})
+
+    async def test_create_twice(self) -> None:
+        """A name is given once, and the first account keeps its keys."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.refuses(AccountExists, self.store.create_account(ROMEO, KEYS[:1]))
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials
+        self.assertEqual(len(credentials.keys), 2)
+
+    async def test_new_password(self) -> None:
+        """A new password replaces all keys, and is known at once."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.store.credentials(ROMEO)
+        new = replace(KEYS[0], salt=b"new")
+        await self.store.set_keys(ROMEO, [new])
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials
+        self.assertEqual(credentials.keys, {"SHA-1": new})
+
+    async def test_disable_and_lock(self) -> None:
+        """An account that is closed or locked says so at once, and is opened again."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.store.set_disabled(ROMEO, True)
+        await self.store.set_locked(ROMEO, 1234.5)
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials
+        self.assertEqual((credentials.disabled, credentials.locked_until), (True, 1234.5))
+        self.assertIs(credentials.disabled, True)
+        await self.store.set_disabled(ROMEO, False)
+        await self.store.set_locked(ROMEO, 0)
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials
+        self.assertEqual((credentials.disabled, credentials.locked_until), (False, 0.0))
+
+    async def test_change_nobody(self) -> None:
+        """Who is not there cannot be changed or removed."""
+        for change in (
+            self.store.set_keys(ROMEO, KEYS),
+            self.store.set_disabled(ROMEO, True),
+            self.store.set_locked(ROMEO, 1),
+            self.store.delete_account(ROMEO),
+        ):
+            await self.refuses(NoSuchAccount, change)
+
+    async def test_pages(self) -> None:
+        """The accounts of a domain come in order of their names, page by page."""
+        names = ["a!b@x.lit", "a@x.lit", "b@x.lit", "é@x.lit", "漢@x.lit"]
+        for name in [*reversed(names), "a@y.lit", "b@sub.x.lit"]:
+            await self.store.create_account(name, ())
+        first = [info.account for info in await self.store.accounts("x.lit", limit=2)]
+        second = await self.store.accounts("x.lit", after=first[-1], limit=10)
+        self.assertEqual(first + [info.account for info in second], names)
+        self.assertEqual(await self.store.count_accounts("x.lit"), 5)
+        self.assertEqual(await self.store.count_accounts("z.lit"), 0)
+
+    async def test_info(self) -> None:
+        """A list of accounts tells when each was made and was last here."""
+        await self.store.create_account(ROMEO, KEYS)
+        [info] = await self.store.accounts("montague.lit")
+        self.assertGreater(info.created, 1_700_000_000)
+        self.assertIsNone(info.last_seen)
+        await self.store.save_last_presence(ROMEO, LastPresence(12.5, None))
+        await self.store.set_disabled(ROMEO, True)
+        [info] = await self.store.accounts("montague.lit")
+        self.assertEqual((info.last_seen, info.disabled, info.locked_until), (12.5, True, 0.0))
+
+    async def test_long_name(self) -> None:
+        """A name may be as long as the RFC allows, in any script (RFC 7622 §3.1)."""
+        await self.store.create_account(LONG_BARE, KEYS)
+        self.assertTrue(await self.store.exists(LONG_BARE))
+        self.assertFalse(await self.store.exists(LONG_BARE[:-1]))
+        [info] = await self.store.accounts(LONG_DOMAIN)
+        self.assertEqual(info.account, LONG_BARE)
+
+    async def test_race_for_a_name(self) -> None:
+        """Of many who want a name at once one gets it."""
+        creating = [
+            Deferred.fromCoroutine(self.store.create_account(ROMEO, KEYS)).addCallbacks(
+                lambda _: "created", lambda failure: failure.trap(AccountExists)
+            )
+            for _ in range(20)
+        ]
+        outcomes = await gatherResults(creating)
+        self.assertEqual(outcomes.count("created"), 1)
+        self.assertEqual(outcomes.count(AccountExists), 19)
+
+
+class DeletionContract(Asking):
+    async def fill(self) -> None:
+        """Give Romeo one of everything."""
+        await self.store.save_roster_items(ROMEO, [RosterItem(JULIET)])
+        await self.store.store_offline(ROMEO, b"<m/>", stored=1, max_messages=9, max_bytes=99)
+        await self.store.save_last_presence(ROMEO, LastPresence(1.0, "gone"))
+        await self.set_item("k", b"v")
+        await self.store.save_shared_group(SharedGroup("staff", "Staff", (ROMEO, JULIET)))
+
+    async def assert_owns_nothing(self) -> None:
+        """Nothing bears Romeo's name."""
+        self.assertEqual(await self.store.roster(ROMEO), RosterData(0, ()))
+        self.assertEqual(await self.store.offline_messages(ROMEO), [])
+        self.assertEqual(await self.store.last_presence([ROMEO]), {})
+        self.assertEqual(await self.store.get_items(ROMEO, "urn:x"), {})
+        self.assertEqual((await self.store.shared_groups())[0].members, (JULIET,))
+
+    async def test_delete(self) -> None:
+        """An account takes all that is its own with it, and leaves the others alone."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.store.create_account(JULIET, KEYS)
+        await self.store.save_roster_items(JULIET, [RosterItem(ROMEO)])
+        await self.fill()
+        await self.store.delete_account(ROMEO)
+        self.assertIsNone(await self.store.credentials(ROMEO))
+        await self.assert_owns_nothing()
+        self.assertTrue(await self.store.exists(JULIET))
+        self.assertEqual(len((await self.store.roster(JULIET)).items), 1)
+
+    async def test_nothing_is_inherited(self) -> None:
+        """A new account of an old name starts with nothing, whatever was written in between."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.store.delete_account(ROMEO)
+        await self.fill()
+        await self.store.create_account(ROMEO, KEYS[:1])
+        await self.assert_owns_nothing()
+        self.assertEqual(await self.store.save_roster_items(ROMEO, [RosterItem(JULIET)]), 1)
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials
+        self.assertEqual(list(credentials.keys), ["SHA-1"])
+
+    async def test_refused_creation_harms_nobody(self) -> None:
+        """Who tries to take a name that is taken does not empty the account."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.fill()
+        await self.refuses(AccountExists, self.store.create_account(ROMEO, ()))
+        self.assertEqual(len((await self.store.roster(ROMEO)).items), 1)
+        self.assertEqual(len(await self.store.offline_messages(ROMEO)), 1)
+
+
+class RosterContract(Asking):
+    async def test_empty(self) -> None:
+        """A roster that never was has version 0 and nobody in it."""
+        self.assertEqual(await self.store.roster(ROMEO), RosterData(0, ()))
+
+    async def test_every_field(self) -> None:
+        """What is kept of a contact comes back as it was."""
+        item = RosterItem(
+            JULIET, "Jülìet 'J'", ("Friends", 'A "b"', "漢"), "both", True, b"<p\x00/>", True
+        )
+        await self.store.save_roster_items(ROMEO, [item])
+        [found] = (await self.store.roster(ROMEO)).items
+        self.assertEqual(found, item)
+        self.assertIs(found.ask, True)
+        await self.store.save_roster_items(ROMEO, [RosterItem(JULIET)])
+        self.assertEqual((await self.store.roster(ROMEO)).items, (RosterItem(JULIET),))
+
+    async def test_version(self) -> None:
+        """Each change raises the version by one; what changes nothing does not."""
+        save, delete = self.store.save_roster_items, self.store.delete_roster_item
+        self.assertEqual(await save(ROMEO, [RosterItem("a@x"), RosterItem("b@x")]), 1)
+        self.assertEqual(await save(ROMEO, [RosterItem("a@x", "A")]), 2)
+        self.assertEqual(await save(ROMEO, []), 2)
+        self.assertEqual(await delete(ROMEO, "nobody@x"), 2)
+        self.assertEqual(await delete(ROMEO, "a@x"), 3)
+        self.assertEqual(await self.store.roster(ROMEO), RosterData(3, (RosterItem("b@x"),)))
+        self.assertEqual(await delete(ROMEO, "b@x"), 4)
+        self.assertEqual(await self.store.roster(ROMEO), RosterData(4, ()))
+        self.assertEqual(await delete(JULIET, "b@x"), 0)
+
+    async def test_versions_are_told_once(self) -> None:
+        """Changes made at once each get a version of their own."""
+        saving = [
+            Deferred.fromCoroutine(
+                self.store.save_roster_items(ROMEO, [RosterItem(f"c{number}@x")])
+            )
+            for number in range(30)
+        ]
+        self.assertEqual(sorted(await gatherResults(saving)), list(range(1, 31)))
+        self.assertEqual(len((await self.store.roster(ROMEO)).items), 30)
+
+    async def test_large(self) -> None:
+        """A roster of a thousand long names comes back whole, in the order of the addresses."""
+        items = [RosterItem(f"{number:04}{LONG_FULL[4:]}", "n" * 200) for number in range(1000)]
+        self.assertEqual(await self.store.save_roster_items(ROMEO, items[::-1]), 1)
+        self.assertEqual((await self.store.roster(ROMEO)).items, tuple(items))
+
+    async def test_hostile_names(self) -> None:
+        """Quotes and signs that mean something to SQL are letters like any other."""
+        items = [RosterItem(f"{text}@x", text, (text,)) for text in HOSTILE]
+        await self.store.save_roster_items(ROMEO, items)
+        self.assertEqual(set((await self.store.roster(ROMEO)).items), set(items))
+
+    async def test_shared_groups(self) -> None:
+        """A shared group keeps the order of its members, is replaced, and goes."""
+        staff = SharedGroup("staff", "Die 'Leute'", (ROMEO, JULIET), "everybody", ("z", "y"))
+        await self.store.save_shared_group(SharedGroup("zoo", "Zoo"))
+        await self.store.save_shared_group(staff)
+        self.assertEqual(await self.store.shared_groups(), [staff, SharedGroup("zoo", "Zoo")])
+        fewer = replace(staff, members=(JULIET, JULIET), display_name="D")
+        await self.store.save_shared_group(fewer)
+        await self.store.delete_shared_group("zoo")
+        await self.store.delete_shared_group("nothing")
+        self.assertEqual(await self.store.shared_groups(), [replace(fewer, members=(JULIET,))])
+
+
+class OfflineContract(Asking):
+    async def test_order(self) -> None:
+        """Messages wait in the order they came, and are forgotten one by one."""
+        ids = [
+            await self.store.store_offline(
+                ROMEO, b"<m>\x00%d</m>" % number, stored=number, max_messages=9, max_bytes=999
+            )
+            for number in range(3)
+        ]
+        self.assertEqual(ids, sorted(set(ids)))
+        await self.store.delete_offline(ROMEO, [ids[1]])
+        self.assertEqual(
+            await self.store.offline_messages(ROMEO),
+            [
+                OfflineMessage(ids[0], b"<m>\x000</m>", 0.0),
+                OfflineMessage(ids[2], b"<m>\x002</m>", 2.0),
+            ],
+        )
+        await self.store.delete_offline(ROMEO, iter(ids))
+        await self.store.delete_offline(ROMEO, [])
+        self.assertEqual(await self.store.offline_messages(ROMEO), [])
+
+    async def test_ids_are_not_reused(self) -> None:
+        """Who forgets a message twice does not forget a later one."""
+        first = await self.store.store_offline(ROMEO, b"a", stored=1, max_messages=9, max_bytes=9)
+        await self.store.delete_offline(ROMEO, [first])
+        await self.store.store_offline(ROMEO, b"b", stored=1, max_messages=9, max_bytes=9)
+        await self.store.delete_offline(ROMEO, [first])
+        self.assertEqual(len(await self.store.offline_messages(ROMEO)), 1)
+
+    async def test_only_ones_own(self) -> None:
+        """Nobody forgets another's messages."""
+        his = await self.store.store_offline(ROMEO, b"a", stored=1, max_messages=9, max_bytes=9)
+        await self.store.delete_offline(JULIET, [his])
+        self.assertEqual(len(await self.store.offline_messages(ROMEO)), 1)
+
+    async def test_offline_bytes(self) -> None:
+        """Bytes of all messages count, and room is there again once some are gone."""
+        store = partial(self.store.store_offline, stored=1.0, max_messages=9, max_bytes=10)
+        first = await store(ROMEO, b"12345")
+        await store(ROMEO, b"12345")
+        await self.refuses(QuotaExceeded, store(ROMEO, b"1"))
+        await store(JULIET, b"1234567890")
+        await self.store.delete_offline(ROMEO, [first])
+        await store(ROMEO, b"1")
+
+    async def test_offline_quota_race(self) -> None:
+        """Of many messages that come at once only as many are kept as there is room for."""
+        outcomes = await self.keep(30)
+        self.assertEqual(outcomes.count(QuotaExceeded), 25)
+        self.assertEqual(len(await self.store.offline_messages(ROMEO)), 5)
+
+
+class PresenceContract(Asking):
+    async def test_many(self) -> None:
+        """A thousand contacts are asked for at once, and only those who were here answer."""
+        names = [f"c{number}@x" for number in range(1100)]
+        for number in range(0, 1100, 2):
+            await self.store.save_last_presence(names[number], LastPresence(number, None))
+        self.assertEqual(
+            await self.store.last_presence(names),
+            {names[number]: LastPresence(number, None) for number in range(0, 1100, 2)},
+        )
+        self.assertEqual(await self.store.last_presence([]), {})
+        self.assertEqual(await self.store.last_presence([ROMEO, ROMEO]), {})
+
+    async def test_latest_counts(self) -> None:
+        """The last of several goodbyes is the one that is remembered."""
+        await self.store.save_last_presence(ROMEO, LastPresence(1.0, "one"))
+        await self.store.save_last_presence(ROMEO, LastPresence(2.5, "'two' 漢"))
+        self.assertEqual(
+            await self.store.last_presence([JULIET, ROMEO]),
+            {ROMEO: LastPresence(2.5, "'two' 漢")},
+        )
+
+
+class ItemContract(Asking):
+    async def test_values(self) -> None:
+        """A value is kept by its namespace and key, replaced, and forgotten."""
+        await self.set_item("k", b"\x00\xff'")
+        await self.set_item("k", b"other", namespace="urn:y")
+        self.assertEqual(await self.store.get_item(ROMEO, "urn:x", "k"), b"\x00\xff'")
+        await self.set_item("k", b"")
+        self.assertEqual(await self.store.get_items(ROMEO, "urn:x"), {"k": b""})
+        await self.set_item("k", None)
+        await self.set_item("k", None)
+        self.assertIsNone(await self.store.get_item(ROMEO, "urn:x", "k"))
+        self.assertEqual(await self.store.get_items(ROMEO, "urn:y"), {"k": b"other"})
+
+    async def test_hostile_keys(self) -> None:
+        """Any text is a key, however long."""
+        for key in (*HOSTILE, "k" * 10_000):
+            await self.store.set_item(ROMEO, key, key, key.encode(), max_items=99, max_bytes=99_999)
+        for key in (*HOSTILE, "k" * 10_000):
+            self.assertEqual(await self.store.get_items(ROMEO, key), {key: key.encode()})
+
+    async def test_item_count(self) -> None:
+        """No more items than allowed, in all namespaces together; replacing one is no more."""
+        for key, namespace in (("a", "urn:x"), ("b", "urn:x"), ("a", "urn:y")):
+            await self.set_item(key, b"1", namespace=namespace)
+        await self.refuses(QuotaExceeded, self.set_item("c", b"1"))
+        await self.set_item("a", b"2")
+        await self.set_item("b", None)
+        await self.set_item("c", b"1")
+
+    async def test_item_bytes(self) -> None:
+        """Bytes of keys and values count; a value that grows too large leaves the old one."""
+        await self.set_item("12345", b"x" * 94)
+        await self.refuses(QuotaExceeded, self.set_item("1", b"1"))
+        await self.refuses(QuotaExceeded, self.set_item("12345", b"y" * 96))
+        self.assertEqual(await self.store.get_item(ROMEO, "urn:x", "12345"), b"x" * 94)
+        await self.set_item("12345", b"y" * 95)
+
+    async def test_item_quota_race(self) -> None:
+        """Of many items that come at once only as many are kept as there is room for."""
+        setting = [
+            Deferred.fromCoroutine(self.set_item(f"k{number}", b"v")).addErrback(
+                lambda failure: failure.trap(QuotaExceeded)
+            )
+            for number in range(20)
+        ]
+        self.assertEqual((await gatherResults(setting)).count(QuotaExceeded), 17)
+        self.assertEqual(len(await self.store.get_items(ROMEO, "urn:x")), 3)
+
+    async def test_owner_without_account(self) -> None:
+        """Something may be kept for a domain or a room."""
+        await self.store.set_item("room@muc.x", "n", "k", b"v", max_items=1, max_bytes=9)
+        self.assertEqual(await self.store.get_item("room@muc.x", "n", "k"), b"v")
+
+
+class Contract(
+    AccountContract,
+    DeletionContract,
+    RosterContract,
+    OfflineContract,
+    PresenceContract,
+    ItemContract,
+):
+    """All of it."""

@@ -1,0 +1,237 @@
+"""SQLite: writes share a commit, and what was told is safe."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ProcessTerminated
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from tests.unit.store.databases import sqlite_url
+from xmppd.store import group_commit, queries, sql
+from xmppd.store.base import NoSuchAccount, RosterItem, StoreError
+from xmppd.store.engine import parse_url
+from xmppd.store.sqlite import SQLiteDatabase
+
+ADD = "INSERT INTO last_presences VALUES (?, 1.0, ?)"
+
+
+def adding(number: int, size: int = 1) -> Callable[[Connection], int]:
+    """A change that adds a row of this size."""
+
+    def change(connection: Connection) -> int:
+        connection.exec_driver_sql(ADD, (bytes([number]), "x" * size))
+        return number
+
+    return change
+
+
+class DatabaseCase(TestCase):
+    async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
+        self.url = sqlite_url(self)
+        self.database = SQLiteDatabase(parse_url(self.url), IReactorFromThreads(reactor))
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.database.close()))
+        await self.database.open(upgrade=True)
+
+    def write(self, change: Callable[[Connection], object]) -> Deferred[object]:
+        """Begin a write."""
+        return Deferred.fromCoroutine(self.database.write(change))
+
+    async def rows(self) -> int:
+        """How many rows were added."""
+        query = queries.last_presences_of(500)
+        owners = [bytes([number]) for number in range(250)]
+        return len(await self.database.read(query, queries.owner_parameters(owners)))
+
+    async def set_max_pages(self, pages: int) -> None:
+        """Make the disk that large."""
+
+        def change(connection: Connection) -> None:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+        await self.database.write(change)
+
+
+class GroupCommitTests(DatabaseCase):
+    async def test_shared(self) -> None:
+        """Fifty writes at once take a few commits, and each gets its own answer."""
+        before = self.database.commits
+        outcomes = await gatherResults([self.write(adding(number)) for number in range(50)])
+        self.assertEqual(outcomes, list(range(50)))
+        self.assertLess(self.database.commits - before, 5)
+        self.assertEqual(await self.rows(), 50)
+
+    async def test_refusal(self) -> None:
+        """A write that is refused halfway leaves nothing, and harms none that share its commit."""
+
+        def refuse(connection: Connection) -> None:
+            connection.exec_driver_sql(ADD, (b"half", "x"))
+            raise NoSuchAccount
+
+        first, refused, last = self.write(adding(1)), self.write(refuse), self.write(adding(2))
+        await self.assertFailure(refused, NoSuchAccount)
+        await gatherResults([first, last])
+        self.assertEqual(await self.rows(), 2)
+
+    async def test_database_error(self) -> None:
+        """A write the database refuses fails with one sentence, without the values in it."""
+        await self.write(adding(1, 7))
+        twice, other = self.write(adding(1, 7)), self.write(adding(2))
+        error = await self.assertFailure(twice, StoreError)
+        self.assertIn("UNIQUE constraint failed", str(error))
+        self.assertNotIn("xxxxxxx", str(error))
+        await other
+        self.assertEqual(await self.rows(), 2)
+
+    async def test_bug(self) -> None:
+        """A mistake of ours in one write is the trouble of that one alone."""
+
+        def stumble(connection: Connection) -> None:
+            connection.exec_driver_sql(ADD, (b"half", "x"))
+            raise ZeroDivisionError
+
+        first, stumbled, last = self.write(adding(1)), self.write(stumble), self.write(adding(2))
+        await self.assertFailure(stumbled, ZeroDivisionError)
+        await gatherResults([first, last])
+        self.assertEqual(await self.rows(), 2)
+
+    async def test_disk_full(self) -> None:
+        """When the disk is full whoever writes is told; once there is room again, writes go on."""
+        await self.set_max_pages(1)
+        writing = [self.write(adding(number, 100_000)) for number in range(5)]
+        await gatherResults([self.assertFailure(write, StoreError) for write in writing])
+        self.assertEqual(await self.rows(), 0)
+        await self.set_max_pages(100_000)
+        await self.write(adding(1))
+        self.assertEqual(await self.rows(), 1)
+
+    async def test_queue_is_bounded(self) -> None:
+        """With too many writes in the queue the next one is refused at once."""
+        self.patch(self.database._writer, "_max_queued_writes", 3)
+        writing = [self.write(adding(number)) for number in range(4)]
+        await self.assertFailure(self.write(adding(4)), StoreError)
+        await gatherResults(writing)
+        await self.write(adding(4))
+
+    async def test_close_writes_the_queue(self) -> None:
+        """Closing waits for what is queued; then nothing more is taken."""
+        writing = [self.write(adding(number)) for number in range(20)]
+        await self.database.close()
+        self.assertEqual(len(await gatherResults(writing)), 20)
+        await self.assertFailure(self.write(adding(21)), StoreError)
+
+    async def test_many_commits(self) -> None:
+        """A commit takes a bounded number of writes."""
+        self.patch(group_commit, "MAX_WRITES_PER_COMMIT", 10)
+        before = self.database.commits
+        await gatherResults([self.write(adding(number)) for number in range(50)])
+        self.assertGreaterEqual(self.database.commits - before, 5)
+
+
+class DatabaseFileTests(DatabaseCase):
+    async def test_only_ours_to_read(self) -> None:
+        """Nobody else on the machine may read the accounts' keys."""
+        await self.write(adding(1))
+        path = Path(parse_url(self.url).database or "")
+        for file in path.parent.glob(f"{path.name}*"):
+            self.assertEqual(file.stat().st_mode & 0o077, 0, file)
+
+    async def test_reader_cannot_write(self) -> None:
+        """The connection that reads at once is not able to change anything."""
+        reader = self.database._reader
+        assert reader
+        with self.assertRaisesRegex(Exception, "readonly"):
+            reader.execute(ADD, (b"1", "x"))
+
+
+class Writer(ProcessProtocol):
+    """A process that writes, and says after each write that it is safe."""
+
+    def __init__(self, enough: int) -> None:
+        self.ended: Deferred[None] = Deferred()
+        self.told = b""
+        self.errors = b""
+        self._enough = enough
+
+    def outReceived(self, data: bytes) -> None:
+        self.told += data
+        if self.told.count(b"\n") >= self._enough and self.transport and self.transport.pid:
+            os.kill(self.transport.pid, signal.SIGKILL)
+
+    def errReceived(self, data: bytes) -> None:
+        self.errors += data
+
+    def processEnded(self, reason: Failure) -> None:
+        self.ended.errback(reason)
+
+
+WRITER = """
+import sys
+from twisted.internet import task
+from xmppd.store.base import RosterItem
+from xmppd.store.sql import SQLStore
+
+async def main(reactor):
+    store = SQLStore(sys.argv[1], reactor=reactor)
+    await store.open()
+    for number in range(100_000):
+        await store.save_roster_items("romeo@x", [RosterItem(f"c{number}@x")])
+        print(f"c{number}@x", flush=True)
+
+task.react(main)
+"""
+
+
+class KillTests(TestCase):
+    async def test_what_was_told_is_safe(self) -> None:
+        """A server killed at any moment has lost nothing that it said it had kept."""
+        url = sqlite_url(self)
+        writer = Writer(20)
+        reactor.spawnProcess(
+            writer,
+            sys.executable,
+            [sys.executable, "-c", WRITER, f"sqlite:///{Path(url[10:]).resolve()}"],
+            {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        await self.assertFailure(writer.ended, ProcessTerminated)
+        store = sql.SQLStore(url, reactor=reactor)
+        await store.open()
+        kept = {item.jid for item in (await store.roster("romeo@x")).items}
+        await store.close()
+        told = writer.told.decode().split()
+        self.assertGreaterEqual(len(told), 20, writer.errors)
+        self.assertEqual(set(told) - kept, set())
+
+
+class CredentialsTests(TestCase):
+    async def test_bounded(self) -> None:
+        """However many names somebody guesses, no more than so many answers are kept."""
+        self.patch(sql, "MAX_CACHED_CREDENTIALS", 5)
+        store = sql.SQLStore(sqlite_url(self), reactor=reactor)
+        await store.open()
+        await store.create_account("a@x", ())
+        for number in range(20):
+            self.assertFalse(await store.exists(f"{number}@x"))
+        self.assertTrue(await store.exists("a@x"))
+        self.assertEqual(len(store._credentials), 5)
+        await store.close()
+
+    async def test_closed(self) -> None:
+        """A store that is closed says so, to reader and writer, and may be closed twice."""
+        store = sql.SQLStore(sqlite_url(self), reactor=reactor)
+        await store.open()
+        await store.close()
+        await store.close()
+        for call in (
+            store.roster("a@x"),
+            store.save_roster_items("a@x", [RosterItem("b@x")]),
+        ):
+            await self.assertFailure(Deferred.fromCoroutine(call), StoreError)
