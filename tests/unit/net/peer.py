@@ -205,6 +205,11 @@ def wait_for_input(fd: int) -> None:
     assert select.select([fd], [], [], TIMEOUT_S)[0], "nothing came"
 
 
+def has_input(sock: socket.socket) -> bool:
+    """Whether the kernel has something for this socket now."""
+    return bool(select.select([sock], [], [], 0)[0])
+
+
 def in_thread(function: Callable[..., T], *args: object) -> "Deferred[T]":
     """Run a blocking client beside the reactor."""
     return deferToThread(function, *args)
