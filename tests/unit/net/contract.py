@@ -31,7 +31,6 @@ from tests.unit.net.peer import (
     clock,
     descriptor,
     dial,
-    echo,
     everything,
     exactly,
     in_thread,
@@ -260,7 +259,9 @@ class Contract(TestCase):
             def stopProducing(self) -> None:
                 calls.append("stop")
 
-        await self.serve(Service(lambda server, data: server.transport.registerProducer(Endless(), True)))
+        await self.serve(
+            Service(lambda server, data: server.transport.registerProducer(Endless(), True))
+        )
         await self.client(lambda sock: sock.sendall(b"x"))
         server = await self.service.connections.get()
         await server.end()

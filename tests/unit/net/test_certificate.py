@@ -21,7 +21,6 @@ from xmppd.net.certificate import (
     xmpp_addresses,
 )
 
-
 SHA256 = hashes.SHA256()
 
 

@@ -1,8 +1,6 @@
 """TLS over real sockets, on Twisted's transport and on ours."""
 
 import socket
-import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,12 +14,10 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.unit.net.peer import (
-    TIMEOUT_S,
     Recorder,
     Service,
     clock,
     dial,
-    exactly,
     in_thread,
     next_turn,
 )
