@@ -280,7 +280,7 @@ def _set_ciphers(context: SSL.Context, ciphers: str) -> None:
             context.set_tls13_ciphersuites(suites.encode())
     except SSL.Error as error:
         raise ValueError(
-            f"OpenSSL knows no ciphers {ciphers!r}: choose from openssl ciphers -v, or leave it empty"
+            f"OpenSSL knows no ciphers {ciphers!r}: choose from openssl ciphers -v, or none"
         ) from error
 
 

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -36,6 +37,7 @@ from tests.unit.net.peer import (
     in_thread,
     next_turn,
     nothing,
+    port_number,
     reset,
     wait_for_hang_up,
 )
@@ -74,7 +76,7 @@ class Contract(TestCase):
 
     @property
     def port_number(self) -> int:
-        return self.port.getHost().port
+        return port_number(self.port)
 
     def connect(self) -> socket.socket:
         """A client, ready to speak; blocks."""
@@ -139,7 +141,7 @@ class Contract(TestCase):
         self.assertTrue((await self.client(lambda sock: both_ways(sock, BIG))) == BIG)
 
     async def test_never_lost_inside_a_call(self) -> None:
-        """Neither writing to a peer that is gone nor any way of closing calls connectionLost back."""
+        """Neither writing to a peer that is gone nor a close calls connectionLost at once."""
 
         def answer(server: Recorder, data: bytes) -> None:
             wait_for_hang_up(descriptor(server))
@@ -446,7 +448,7 @@ class PlainContract(Contract):
     async def test_no_protocol(self) -> None:
         """A client the factory has no protocol for is turned away."""
         await self.serve(Service())
-        self.service.buildProtocol = lambda addr: None
+        self.service.refuses = True
         self.assertIn(await self.client(everything), (b"", b"RESET"))
 
     async def test_bound_twice(self) -> None:
@@ -492,10 +494,8 @@ class TLSContract(Contract):
 
     def hang_up(self, sock: socket.socket) -> None:
         assert isinstance(sock, ssl.SSLSocket)
-        try:
+        with suppress(OSError, ValueError):  # The server was faster.
             sock.unwrap()
-        except (OSError, ValueError):
-            pass  # The server was faster.
 
     async def test_both_versions(self) -> None:
         """TLS 1.2 and 1.3 carry data both ways."""

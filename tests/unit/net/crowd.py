@@ -19,7 +19,7 @@ def main(port: int, count: int) -> None:
     assert heard == [b"%05d" % number for number in range(count)], "misheard"
     for client in clients:
         client.close()
-    print("all heard")
+    sys.stdout.write("all heard\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from twisted.internet import reactor, tcp
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.error import ConnectionDone
@@ -25,6 +26,8 @@ from zope.interface import implementer
 from xmppd.net.epoll_connection import Connection, Limits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.epoll_hub import Hub
+from xmppd.net.epoll_port import Port
+from xmppd.net.epoll_tls import TLSConnection
 
 T = TypeVar("T")
 
@@ -108,6 +111,8 @@ class Service(Factory):
     """Makes Recorders and decides for them."""
 
     noisy = False
+    refuses = False
+    fails = False
 
     def __init__(
         self,
@@ -117,7 +122,7 @@ class Service(Factory):
         half_read: Callable[[Recorder], object] = nothing,
         protocol: type[Recorder] = Recorder,
     ) -> None:
-        self.protocol = protocol
+        self.recorder = protocol
         self.data = data
         self.made = made
         self.lost = lost
@@ -125,8 +130,12 @@ class Service(Factory):
         self.all: list[Recorder] = []
         self.connections: DeferredQueue[Recorder] = DeferredQueue()
 
-    def buildProtocol(self, addr: IAddress | None) -> Recorder | None:
-        server = self.protocol()
+    def buildProtocol(self, addr: IAddress | None) -> Recorder | None:  # type: ignore[override]  # no other
+        if self.fails:
+            raise ZeroDivisionError
+        if self.refuses:
+            return None
+        server = self.recorder()
         server.factory = self
         self.all.append(server)
         return server
@@ -134,8 +143,20 @@ class Service(Factory):
 
 def descriptor(server: Recorder) -> int:
     """The number of the server's socket."""
-    transport = server.transport
-    return transport.fd if isinstance(transport, Connection) else transport.fileno()
+    transport: object = server.transport
+    return transport.fd if isinstance(transport, Connection) else server.transport.fileno()
+
+
+def ours(server: Recorder) -> TLSConnection:
+    """The server's transport when it is one of ours."""
+    return cast(TLSConnection, server.transport)
+
+
+def port_number(port: IListeningPort) -> int:
+    """Where it listens."""
+    address = port.getHost()
+    assert isinstance(address, IPv4Address | IPv6Address)
+    return address.port
 
 
 def dial(port: int, host: str = "127.0.0.1") -> socket.socket:
@@ -231,7 +252,9 @@ class HubOnAClock:
         )
         ports: list[IListeningPort] = []
         endpoint.listen(service).addCallback(ports.append)
-        self.port = ports[0]
+        port = ports[0]
+        assert isinstance(port, Port)
+        self.port = port
         self.hub = Hub.of(self.clock)
 
     @property
@@ -246,7 +269,7 @@ class HubOnAClock:
 
     def connect(self) -> tuple[socket.socket, Recorder]:
         """A client and the server it got."""
-        sock = dial(self.port.getHost().port)
+        sock = dial(port_number(self.port))
         before = len(self.service.all)
         while len(self.service.all) == before:
             self.turn()

@@ -1,37 +1,42 @@
-"""A server whose reactor stops with a client connected: ``python stopping.py REACTOR``.
+"""A server whose reactor stops with a client connected: ``python -m tests.unit.net.stopping``.
 
-It prints what the client hears and what the protocol is told.
+It prints what the client hears, what the protocol is told, and whether a hub is left. The reactor
+is the one named by the environment variable ``XMPPD_TEST_REACTOR``.
 """
 
+import os
 import socket
 import sys
 
 from twisted.application.reactors import installReactor
+from twisted.internet.interfaces import IListeningPort
+
+installReactor(os.environ["XMPPD_TEST_REACTOR"])
+
+from tests.unit.net.peer import Recorder, Service, clock, dial, everything, port_number  # noqa: E402
+from xmppd.net.epoll_endpoint import EPollServerEndpoint  # noqa: E402
+from xmppd.net.epoll_hub import Hub  # noqa: E402
+
+
+def say_goodbye(server: Recorder) -> None:
+    """Write, and stop before anything could leave."""
+    server.transport.write(b"goodbye")
+    clock.stop()
 
 
 def main() -> None:
     """Run until the client is there, then stop."""
-    from twisted.internet import reactor
-
-    from tests.unit.net.peer import Recorder, Service, dial, everything
-    from xmppd.net.epoll_endpoint import EPollServerEndpoint
-    from xmppd.net.epoll_hub import Hub
-
-    def made(server: Recorder) -> None:
-        reactor.callLater(0, last_words, server)
-
-    def last_words(server: Recorder) -> None:
-        server.transport.write(b"goodbye")
-        reactor.stop()
-
     clients: list[socket.socket] = []
-    service = Service(made=made)
-    listening = EPollServerEndpoint(reactor, 0, "127.0.0.1").listen(service)
-    listening.addCallback(lambda port: clients.append(dial(port.getHost().port)))
-    reactor.run()
-    print(everything(clients[0]), service.all[0].calls, Hub.exists(reactor))
+
+    def connect(port: IListeningPort) -> None:
+        clients.append(dial(port_number(port)))
+
+    service = Service(made=lambda server: clock.callLater(0, say_goodbye, server))
+    EPollServerEndpoint(clock, 0, "127.0.0.1").listen(service).addCallback(connect)
+    clock.run()
+    heard = everything(clients[0])
+    sys.stdout.write(f"{heard!r} {service.all[0].calls} {Hub.exists(clock)}\n")
 
 
 if __name__ == "__main__":
-    installReactor(sys.argv[1])
     main()

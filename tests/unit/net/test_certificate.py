@@ -38,7 +38,7 @@ def pem_key(key: PrivateKeyTypes, password: bytes = b"") -> bytes:
 def certificate(
     key: PrivateKey,
     *names: x509.GeneralName,
-    algorithm: hashes.HashAlgorithm | None = SHA256,
+    algorithm: hashes.SHA256 | hashes.SHA384 | None = SHA256,
     start: timedelta = timedelta(days=-2),
     end: timedelta = timedelta(days=2),
 ) -> x509.Certificate:

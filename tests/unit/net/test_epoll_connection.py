@@ -15,6 +15,7 @@ from tests.unit.net.peer import (
     HubOnAClock,
     Recorder,
     Service,
+    descriptor,
     everything,
     exactly,
     has_input,
@@ -248,7 +249,7 @@ class CloseTests(ConnectionTestCase):
         """The client sees the end although a forked child still holds a copy of the socket."""
         bench = self.bench(Service())
         sock, server = self.connect(bench)
-        copy = os.dup(server.transport.fd)
+        copy = os.dup(descriptor(server))
         server.transport.loseConnection()
         bench.clock.advance(0)
         self.assertEqual(everything(sock), b"")
@@ -321,7 +322,7 @@ class PausedTests(ConnectionTestCase):
         self.assertFalse(bench.has_work)
 
     def test_paused_by_an_earlier_handler(self) -> None:
-        """Paused by a neighbour served before it in the same turn, a connection delivers nothing."""
+        """Paused by a neighbour served before it in a turn, a connection delivers nothing."""
 
         def answer(server: Recorder, data: bytes) -> None:
             for other in bench.service.all:
@@ -332,7 +333,7 @@ class PausedTests(ConnectionTestCase):
         clients = [self.connect(bench) for _ in range(2)]
         for sock, server in clients:
             sock.sendall(b"x")
-            wait_for_input(server.transport.fd)
+            wait_for_input(descriptor(server))
         bench.turn()
         self.assertEqual(sorted(server.seen for _, server in clients), [b"", b"x"])
 
@@ -361,28 +362,28 @@ class CrashTests(ConnectionTestCase):
         self.assertEqual(neighbour.recv(20), b"still here")
 
     @staticmethod
-    def fail(*args: object) -> None:
+    def raise_error(*args: object) -> None:
         raise ZeroDivisionError
 
     def test_data_received(self) -> None:
         """In dataReceived; the error is the reason."""
-        service = Service(self.fail)
+        service = Service(self.raise_error)
         self.crash(service, lambda bench, sock, server: sock.sendall(b"x"))
         self.assertTrue(service.all[0].reason.check(ZeroDivisionError))
 
     def test_connection_lost(self) -> None:
         """In connectionLost."""
-        self.crash(Service(lost=self.fail), lambda bench, sock, server: sock.close())
+        self.crash(Service(lost=self.raise_error), lambda bench, sock, server: sock.close())
 
     def test_data_received_and_connection_lost(self) -> None:
         """In both."""
-        service = Service(self.fail, lost=self.fail)
+        service = Service(self.raise_error, lost=self.raise_error)
         self.crash(service, lambda bench, sock, server: sock.sendall(b"x"), errors=2)
 
     def test_read_connection_lost(self) -> None:
         """In readConnectionLost."""
         self.crash(
-            Service(protocol=HalfRecorder, half_read=self.fail),
+            Service(protocol=HalfRecorder, half_read=self.raise_error),
             lambda bench, sock, server: sock.shutdown(socket.SHUT_WR),
         )
 
@@ -408,7 +409,7 @@ class CrashTests(ConnectionTestCase):
 
         @implementer(interfaces.IPushProducer)
         class Fragile:
-            pauseProducing = resumeProducing = stopProducing = self.fail
+            pauseProducing = resumeProducing = stopProducing = self.raise_error
 
         self.crash(Service(), provoke, errors=2)
 
@@ -417,7 +418,7 @@ class CrashTests(ConnectionTestCase):
         service = Service()
         bench = self.bench(service)
         sock, _ = self.connect(bench)
-        service.doStop = self.fail
+        self.patch(service, "doStop", self.raise_error)
         stopped = bench.port.stopListening()
         bench.clock.advance(0)
         self.successResultOf(stopped)

@@ -55,6 +55,7 @@ class Bell:
 
 
 def is_ready(hub: Hub) -> bool:
+    """Whether a reactor would call it now."""
     return bool(select.select([hub.fileno()], [], [], 0)[0])
 
 
@@ -120,7 +121,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual([bell.served for bell in bells], [1, 1])
 
     def test_closed_in_the_same_turn(self) -> None:
-        """A socket closed by an earlier handler of a turn is not served, and its number not reused."""
+        """A socket closed earlier in a turn is not served, and its number not reused in it."""
         fresh: list[int] = []
 
         def kill_others(killer: Bell) -> None:

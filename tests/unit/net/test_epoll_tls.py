@@ -10,7 +10,16 @@ from twisted.internet.error import ConnectionAborted
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tests.unit.net.peer import BIG, HubOnAClock, Recorder, Service, has_input, nothing
+from tests.unit.net.peer import (
+    BIG,
+    HubOnAClock,
+    Recorder,
+    Service,
+    descriptor,
+    has_input,
+    nothing,
+    ours,
+)
 from xmppd.net import epoll_tls
 from xmppd.net.certificate import make_self_signed
 from xmppd.net.epoll_connection import Limits
@@ -100,7 +109,7 @@ class HandshakeTests(TLSTestCase):
                 server.transport.write(data)
 
         bench = self.bench(Service(answer))
-        sock, server = bench.connect()
+        sock, _ = bench.connect()
         sock.sendall(b"<starttls/>")
         bench.turn()
         self.assertEqual(sock.recv(100), b"<proceed/>")
@@ -226,7 +235,7 @@ class DataTests(TLSTestCase):
         self.assertEqual(server.seen, b"onetwo")
 
     def test_rest_of_a_record(self) -> None:
-        """Bytes that OpenSSL holds when a turn's share is read come in the next, without an event."""
+        """What OpenSSL holds when a turn's share is read comes in the next, without an event."""
         self.patch(epoll_tls, "RECORD_BYTES", 1_000)
         self.patch(epoll_tls, "READ_BYTES", 1_000)
         bench, client, server = self.established(Service(nothing))
@@ -270,10 +279,10 @@ class DataTests(TLSTestCase):
         """After the end OpenSSL's connection is gone: its descriptor's number may be another's."""
         bench, _, server = self.established(Service())
         self.assertIsInstance(server.transport.getHandle(), SSL.Connection)
-        number = server.transport.fd
+        number = descriptor(server)
         server.transport.abortConnection()
         bench.clock.advance(0)
-        strangers = socket.socketpair()
+        strangers = [*socket.socketpair()]
         while number not in (stranger.fileno() for stranger in strangers):
             strangers += socket.socketpair()
         self.assertNotIsInstance(server.transport.getHandle(), SSL.Connection)
@@ -287,7 +296,7 @@ class DataTests(TLSTestCase):
     def test_facts(self) -> None:
         """The transport offers what Twisted's TLS transports offer, and the exporter."""
         _, _, server = self.established(Service())
-        transport = server.transport
+        transport = ours(server)
         self.assertTrue(interfaces.ISSLTransport.providedBy(transport))
         self.assertTrue(interfaces.INegotiated.providedBy(transport))
         self.assertIsNone(transport.negotiatedProtocol)

@@ -1,5 +1,6 @@
 """What the kernel and OpenSSL do that our hub is built around. Should one of these fail one day,
-the code that avoids the trap may go."""
+the code that avoids the trap may go.
+"""
 
 import errno
 import os
@@ -40,7 +41,7 @@ class EPollTrapTests(SynchronousTestCase):
             self.assertEqual(len(self.epoll.poll(10)), 1)
 
     def test_fin_is_quiet_unless_asked_for(self) -> None:
-        """A half-close with nothing asked for is silent; with RDHUP it would be reported for ever."""
+        """A half-close is silent if nothing was asked for; RDHUP would report it for ever."""
         theirs, ours = self.pair()
         self.epoll.register(ours, 0)
         theirs.shutdown(socket.SHUT_WR)
@@ -75,7 +76,7 @@ class EPollTrapTests(SynchronousTestCase):
             newcomer.close()
 
     def test_outer_knows_nothing_of_inner_reads(self) -> None:
-        """An outer epoll that has said "ready" may find the inner one empty: poll(0) is harmless."""
+        """After the outer epoll has said "ready" the inner one may be empty: poll(0) copes."""
         theirs, ours = self.pair()
         self.epoll.register(ours, IN)
         with select.epoll() as outer:

@@ -10,7 +10,7 @@ from twisted.internet.utils import getProcessOutput, getProcessOutputAndValue
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.unit.net import crowd
-from tests.unit.net.peer import Service, clock
+from tests.unit.net.peer import Service, clock, port_number
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 
 ROOT = Path(__file__).parents[3]
@@ -35,7 +35,7 @@ class CrowdTests(TestCase):
         port = await EPollServerEndpoint(clock, 0, interface="127.0.0.1").listen(service)
         self.addCleanup(lambda: maybeDeferred(port.stopListening))
         printed = await getProcessOutput(
-            sys.executable, [crowd.__file__, str(port.getHost().port), str(count)], errortoo=True
+            sys.executable, [crowd.__file__, str(port_number(port)), str(count)], errortoo=True
         )
         self.assertEqual(printed, b"all heard\n")
         for server in service.all:
@@ -54,8 +54,13 @@ class ReactorTests(TestCase):
 
     async def under(self, reactor: str) -> None:
         """Run what needs a reactor under this one, and stop one with a client connected."""
-        environment = {**os.environ, NESTED: "1", "PYTHONPATH": str(ROOT)}
-        temporary = os.path.abspath(self.mktemp())
+        environment = {
+            **os.environ,
+            NESTED: "1",
+            "PYTHONPATH": str(ROOT),
+            "XMPPD_TEST_REACTOR": reactor,
+        }
+        temporary = str(Path(self.mktemp()).resolve())
         out, err, code = await getProcessOutputAndValue(
             sys.executable,
             [
@@ -67,7 +72,7 @@ class ReactorTests(TestCase):
         )
         self.assertEqual(code, 0, (out[-3_000:] + err[-1_000:]).decode())
         out, err, code = await getProcessOutputAndValue(
-            sys.executable, ["-m", "tests.unit.net.stopping", reactor], environment, str(ROOT)
+            sys.executable, ["-m", "tests.unit.net.stopping"], environment, str(ROOT)
         )
         self.assertEqual(
             (out, err, code), (b"b'goodbye' ['made', 'lost'] False\n", b"", 0), err.decode()
@@ -78,7 +83,7 @@ class ReactorTests(TestCase):
         await self.under("epoll")
 
     async def test_poll(self) -> None:
-        """poll."""
+        """Poll."""
         await self.under("poll")
 
     async def test_select(self) -> None:
@@ -86,5 +91,5 @@ class ReactorTests(TestCase):
         await self.under("select")
 
     async def test_asyncio(self) -> None:
-        """asyncio."""
+        """Asyncio."""
         await self.under("asyncio")

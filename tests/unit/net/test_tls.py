@@ -20,6 +20,7 @@ from tests.unit.net.peer import (
     dial,
     in_thread,
     next_turn,
+    port_number,
 )
 from tests.unit.net.test_certificate import certificate, pem, pem_key
 from xmppd.net.certificate import make_self_signed
@@ -48,7 +49,7 @@ class Files:
 
     def domain(self, name: str) -> DomainCertificate:
         """A new certificate of this domain, in place of the one it had."""
-        stem = name.split(".")[0]
+        stem = name.split(".", maxsplit=1)[0]
         files = DomainCertificate(
             name, self.directory / f"{stem}.crt", self.directory / f"{stem}.key"
         )
@@ -97,7 +98,7 @@ class Stock(TestCase):
         self, context: SSL.Context | None = None, sni: str = "", alpn: tuple[bytes, ...] = ()
     ) -> SSL.Connection:
         """A client that has been answered, and with it the handshake is done on both sides."""
-        sock = dial(self.port.getHost().port)
+        sock = dial(port_number(self.port))
         sock.settimeout(None)
         self.addCleanup(sock.close)
         connection = SSL.Connection(context or SSL.Context(SSL.TLS_CLIENT_METHOD), sock)
@@ -126,7 +127,7 @@ class Stock(TestCase):
 
     def on_file(self, name: str) -> x509.Certificate:
         """The certificate of this domain on disk."""
-        stem = name.split(".")[0]
+        stem = name.split(".", maxsplit=1)[0]
         return x509.load_pem_x509_certificate((self.files.directory / f"{stem}.crt").read_bytes())
 
     async def test_versions(self) -> None:
@@ -206,7 +207,7 @@ class Stock(TestCase):
     async def test_alpn_of_servers(self) -> None:
         """Other servers agree on xmpp-server."""
         await self.serve("server")
-        connection, server = await self.client(alpn=(b"xmpp-client", b"xmpp-server"))
+        connection, _ = await self.client(alpn=(b"xmpp-client", b"xmpp-server"))
         self.assertEqual(connection.get_alpn_proto_negotiated(), b"xmpp-server")
 
     async def test_renewed_certificate(self) -> None:
@@ -245,10 +246,12 @@ class Stock(TestCase):
             first, _ = await self.client(context)
             session = first.get_session()
 
+            assert session is not None
+
             def again(
-                context: SSL.Context = context, session: SSL.Session | None = session
-            ) -> bytes:
-                with dial(self.port.getHost().port) as sock:
+                context: SSL.Context = context, session: SSL.Session = session
+            ) -> bytes | None:
+                with dial(port_number(self.port)) as sock:
                     sock.settimeout(None)
                     connection = SSL.Connection(context, sock)
                     connection.set_session(session)
@@ -350,7 +353,7 @@ class Stock(TestCase):
         self.service = Service()
         self.port = await self.endpoint().listen(self.service)
         self.addCleanup(self._clean_up)
-        sock = await in_thread(dial, self.port.getHost().port)
+        sock = await in_thread(dial, port_number(self.port))
         server = await self.service.connections.get()
         transport = server.transport
         self.assertEqual(
