@@ -151,7 +151,8 @@ class Hub:
     def flush_later(self, descriptor: Descriptor) -> None:
         """Have it flushed when the turn ends, or in a turn of its own."""
         self._written.append(descriptor)
-        self._take_turn_soon()
+        if not self._in_turn:
+            self._take_turn_soon()
 
     def serve_later(self, descriptor: Descriptor, event: int) -> None:
         """Serve it in the next turn: there is something to do that the epoll cannot know of."""
@@ -174,10 +175,7 @@ class Hub:
     def doRead(self) -> None:
         if self._in_turn or self._epoll.closed:
             return  # A handler iterates the reactor; turns do not nest.
-        if self._turn_to_come is not None:
-            if self._turn_to_come.active():
-                self._turn_to_come.cancel()
-            self._turn_to_come = None
+        self._forget_turn_to_come()
         self._in_turn = True
         try:
             self._serve()
@@ -194,6 +192,13 @@ class Hub:
     def _take_turn_soon(self) -> None:
         if not self._in_turn and self._turn_to_come is None:
             self._turn_to_come = self.reactor.callLater(0, self.doRead)
+
+    def _forget_turn_to_come(self) -> None:
+        """A turn that comes for another reason does the work of the one that was ordered."""
+        if self._turn_to_come is not None:
+            if self._turn_to_come.active():
+                self._turn_to_come.cancel()
+            self._turn_to_come = None
 
     def _serve(self) -> None:
         deadline = monotonic() + TURN_S
@@ -213,8 +218,9 @@ class Hub:
         """Who waits: first those left over, in their order, then those the kernel names now."""
         ready, self._ready = self._ready, {}
         for fd, event in self._epoll.poll(0, MAX_EVENTS):
-            descriptor = self._descriptors[fd]
-            ready[descriptor] = ready.get(descriptor, 0) | event
+            descriptor = self._descriptors.get(fd)
+            if descriptor is not None:  # It may be a forked child's.
+                ready[descriptor] = ready.get(descriptor, 0) | event
         return ready
 
     def _end_turn(self) -> None:
@@ -234,7 +240,10 @@ class Hub:
     def _flush_written(self) -> None:
         written, self._written = self._written, []
         for descriptor in written:
-            self.guarded(descriptor, descriptor.flush)  # Producers hear that there is room again.
+            try:
+                descriptor.flush()
+            except BaseException:  # A producer's, which hears that there is room again.
+                descriptor.crash()
 
     def _bury_dead(self) -> None:
         dead, self._dead = self._dead, []
@@ -247,10 +256,7 @@ class Hub:
     def _close(self) -> None:
         if self._hubs.get(self.reactor) is self:
             del self._hubs[self.reactor]
-        if self._turn_to_come is not None:
-            if self._turn_to_come.active():
-                self._turn_to_come.cancel()
-            self._turn_to_come = None
+        self._forget_turn_to_come()
         if not self._epoll.closed:
             self.reactor.removeReader(self)
             self._epoll.close()

@@ -176,6 +176,15 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(self.keeper.calls, [])
 
+    def test_event_of_a_stranger(self) -> None:
+        """An event for a number the hub does not know, perhaps a forked child's, does no harm."""
+        stranger = os.eventfd(1)
+        self.hub._epoll.register(stranger, select.EPOLLIN)
+        bell = Bell(self.hub).ring()
+        self.hub.doRead()
+        self.assertEqual(bell.served, 1)
+        os.close(stranger)
+
     def test_parked(self) -> None:
         """A parked descriptor makes no noise until it is watched again."""
         bell = Bell(self.hub).ring()

@@ -1,5 +1,6 @@
 """What only our transport promises under TLS."""
 
+import select
 import socket
 import ssl
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.unit.net.peer import (
     has_input,
     nothing,
     ours,
+    port_number,
 )
 from xmppd.net import epoll_tls
 from xmppd.net.certificate import make_self_signed
@@ -60,6 +62,7 @@ class TLSTestCase(SynchronousTestCase):
         directory.mkdir()
         files = DomainCertificate("localhost", directory / "chain.pem", directory / "key.pem")
         make_self_signed(files.domain, files.chain_file, files.key_file)
+        self.files = files
         self.contexts = TLS(TLSSettings((files,))).context_factory("client")
 
     def start_tls(self, server: Recorder) -> None:
@@ -163,6 +166,36 @@ class HandshakeTests(TLSTestCase):
         bench.clock.advance(0.1)
         bench.clock.advance(0)
         self.assertTrue(server.reason.check(ConnectionAborted))
+
+    def test_more_than_the_kernel_takes(self) -> None:
+        """A certificate chain larger than the socket's buffer is sent as the client takes it."""
+        chain = self.files.chain_file.read_bytes()
+        self.files.chain_file.write_bytes(chain * 150)
+        self.contexts = TLS(TLSSettings((self.files,))).context_factory("client")
+
+        def made(server: Recorder) -> None:
+            ours(server).getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            self.start_tls(server)
+
+        bench = self.bench(Service(made=made))
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        sock.connect(("127.0.0.1", port_number(bench.port)))
+        bench.turn()
+        server = bench.service.all[0]
+        client = Client(sock)
+        self.addCleanup(client.tls.close)
+        waited_for_room = False
+        while not client.step():
+            if bench.has_work:
+                bench.turn()
+            waited_for_room |= ours(server).mask == select.EPOLLOUT
+        self.assertTrue(waited_for_room)
+        client.tls.send(b"x")
+        while not server.seen:
+            bench.turn()
+        self.assertEqual(client.read(), b"x")
+        self.assertFalse(bench.has_work)
 
     def test_half_close(self) -> None:
         """A half-close during the handshake lets it end, and what was written leave."""
