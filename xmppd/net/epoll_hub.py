@@ -130,8 +130,9 @@ class Hub:
         A mask of 0 is not enough: errors and hang-ups cannot be masked and would be reported for
         ever.
         """
-        self._parked.add(descriptor)
-        self._epoll.unregister(descriptor.fd)
+        if descriptor not in self._parked:
+            self._parked.add(descriptor)
+            self._epoll.unregister(descriptor.fd)
 
     def remove(self, descriptor: Descriptor) -> None:
         """Take the descriptor out at once, and have it buried when the turn ends.

@@ -189,6 +189,7 @@ class TurnTests(SynchronousTestCase):
         """A parked descriptor makes no noise until it is watched again."""
         bell = Bell(self.hub).ring()
         self.hub.park(bell)
+        self.hub.park(bell)
         self.assertFalse(is_ready(self.hub))
         self.hub.watch(bell, select.EPOLLIN)
         self.assertTrue(is_ready(self.hub))

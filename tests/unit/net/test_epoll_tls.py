@@ -174,7 +174,7 @@ class HandshakeTests(TLSTestCase):
         self.contexts = TLS(TLSSettings((self.files,))).context_factory("client")
 
         def made(server: Recorder) -> None:
-            ours(server).getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            server.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
             self.start_tls(server)
 
         bench = self.bench(Service(made=made))
