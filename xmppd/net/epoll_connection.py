@@ -130,11 +130,6 @@ class Connection:
         self._timer: IDelayedCall | None = None
         hub.add(self)
 
-    @property
-    def disconnected(self) -> bool:
-        """Whether the connection is over."""
-        return not self.connected
-
     # Called by the hub.
 
     def serve(self, event: int) -> None:

@@ -99,11 +99,6 @@ class Hub:
             hub = cls._hubs[reactor] = cls(reactor)
         return hub
 
-    @classmethod
-    def exists(cls, reactor: Reactor) -> bool:
-        """Whether any socket lives in a hub of this reactor."""
-        return reactor in cls._hubs
-
     def fileno(self) -> int:
         return self._epoll.fileno()
 

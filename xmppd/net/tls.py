@@ -71,7 +71,7 @@ class TLSSettings:
     Attributes:
         domains: The first one answers clients that name none of them.
         minimum_version: The oldest version spoken.
-        ciphers: OpenSSL names between colons, those of TLS 1.3 (TLS_…) among them; empty for ours.
+        ciphers: OpenSSL's names between colons, TLS 1.3's (``TLS_…``) among them; empty for ours.
         client_ca: PEM: who signs certificates of clients. They are asked for one if there is any.
     """
 

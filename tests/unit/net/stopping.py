@@ -1,7 +1,7 @@
 """A server whose reactor stops with a client connected: ``python -m tests.unit.net.stopping``.
 
-It prints what the client hears, what the protocol is told, and whether a hub is left. The reactor
-is the one named by the environment variable ``XMPPD_TEST_REACTOR``.
+It prints what the client hears, what the protocol is told, and the hubs that are left. The reactor
+is the one that the environment variable ``XMPPD_TEST_REACTOR`` names.
 """
 
 import os
@@ -35,7 +35,8 @@ def main() -> None:
     EPollServerEndpoint(clock, 0, "127.0.0.1").listen(service).addCallback(connect)
     clock.run()
     heard = everything(clients[0])
-    sys.stdout.write(f"{heard!r} {service.all[0].calls} {Hub.exists(clock)}\n")
+    hubs = [reader for reader in clock.getReaders() if isinstance(reader, Hub)]
+    sys.stdout.write(f"{heard!r} {service.all[0].calls} {hubs}\n")
 
 
 if __name__ == "__main__":

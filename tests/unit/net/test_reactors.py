@@ -75,7 +75,7 @@ class ReactorTests(TestCase):
             sys.executable, ["-m", "tests.unit.net.stopping"], environment, str(ROOT)
         )
         self.assertEqual(
-            (out, err, code), (b"b'goodbye' ['made', 'lost'] False\n", b"", 0), err.decode()
+            (out, err, code), (b"b'goodbye' ['made', 'lost'] []\n", b"", 0), err.decode()
         )
 
     async def test_epoll(self) -> None:

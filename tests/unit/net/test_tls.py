@@ -146,6 +146,22 @@ class Stock(TestCase):
         with self.assertRaises(SSL.Error):
             await in_thread(self.connect, old)
 
+    async def test_no_renegotiation(self) -> None:
+        """A client of TLS 1.2 cannot make us compute a handshake again and again."""
+        await self.serve()
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        connection, _ = await self.client(context)
+        connection.renegotiate()
+
+        def again() -> None:
+            connection.do_handshake()
+            connection.send(b"x")
+            connection.recv(1)
+
+        with self.assertRaises(SSL.Error):
+            await in_thread(again)
+
     async def test_minimum_version(self) -> None:
         """An administrator may allow TLS 1.3 only."""
         self.tls = TLS(TLSSettings((self.files.domain("montague.lit"),), minimum_version="1.3"))
