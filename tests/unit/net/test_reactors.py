@@ -1,4 +1,4 @@
-"""Every reactor carries the hub: the tests that need one run again under each, in own processes."""
+"""Every reactor carries the hub: the contract runs again under each, in a process of its own."""
 
 import os
 import resource
@@ -15,7 +15,11 @@ from xmppd.net.epoll_endpoint import EPollServerEndpoint
 
 ROOT = Path(__file__).parents[3]
 NESTED = "XMPPD_TEST_NESTED"
-WITH_A_REACTOR = ("test_epoll_endpoint", "test_tls", "test_reactors")
+OURS = (
+    "test_epoll_endpoint.EPollPlainTests",
+    "test_epoll_endpoint.EPollTLSTests",
+    "test_reactors.CrowdTests",
+)
 
 
 class CrowdTests(TestCase):
@@ -53,7 +57,7 @@ class ReactorTests(TestCase):
             raise SkipTest("this is the inner run")
 
     async def under(self, reactor: str) -> None:
-        """Run what needs a reactor under this one, and stop one with a client connected."""
+        """Run the contract under this reactor, and stop one with a client connected."""
         environment = {
             **os.environ,
             NESTED: "1",
@@ -65,7 +69,7 @@ class ReactorTests(TestCase):
             sys.executable,
             [
                 *("-m", "twisted.trial", "--reactor", reactor, "--temp-directory", temporary),
-                *(f"tests.unit.net.{name}" for name in WITH_A_REACTOR),
+                *(f"tests.unit.net.{name}" for name in OURS),
             ],
             environment,
             str(ROOT),
