@@ -209,7 +209,7 @@ class Connection:
 
     def _end_of_input(self) -> None:
         if self._joined:
-            self._send_joined()  # The replies to what was read in this turn.
+            self._send_joined()  # What others wrote to it in this turn, or before.
         halves = IHalfCloseableProtocol(self.protocol, None)
         if self._reason is None and halves is not None:
             self._watch(self.mask & ~IN)

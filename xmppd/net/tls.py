@@ -257,7 +257,6 @@ def _context(settings: TLSSettings, factory: ContextFactory) -> SSL.Context:
     context.set_options(_OPTIONS)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 10 KB less for an idle connection.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_session_id(b"xmppd")
     context.set_alpn_select_callback(factory.choose_protocol)
     context.set_tlsext_servername_callback(factory.choose_context)
     _set_ciphers(context, settings.ciphers)

@@ -122,7 +122,7 @@ class Contract(TestCase):
 
         def answer(server: Recorder, data: bytes) -> None:
             server.transport.write(BIG)
-            server.transport.writeSequence([b"e", b"nd"])
+            server.transport.writeSequence([b"the ", b"end"])
             server.transport.loseConnection()
             clock.callLater(0, written.set)
 
@@ -132,7 +132,7 @@ class Contract(TestCase):
             return everything(sock)
 
         await self.serve(Service(answer))
-        self.assertTrue((await self.client(talk)) == BIG + b"end")
+        self.assertTrue((await self.client(talk)) == BIG + b"the end")
         self.assertTrue((await self.service.all[0].end()).check(ConnectionDone))
 
     async def test_much_both_ways(self) -> None:

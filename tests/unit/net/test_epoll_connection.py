@@ -114,6 +114,15 @@ class JoinedWriteTests(ConnectionTestCase):
             bench.turn()
         self.assertEqual(everything(sock), b"x")
 
+    def test_written_before_the_end_is_read(self) -> None:
+        """A client that has closed its half still gets what was written before we knew."""
+        bench = self.bench(Service())
+        sock, server = self.connect(bench)
+        server.transport.write(b"for you")
+        sock.shutdown(socket.SHUT_WR)
+        bench.turn()
+        self.assertEqual(everything(sock), b"for you")
+
     def test_dropped_after_the_close(self) -> None:
         """What is written after loseConnection is not sent."""
         bench = self.bench(Service())
