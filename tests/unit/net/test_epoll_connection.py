@@ -23,11 +23,15 @@ from tests.unit.net.peer import (
     reset,
     wait_for_input,
 )
+from xmppd.net import epoll_hub
 from xmppd.net.epoll_connection import JOINED_BYTES, PARKED_S, Limits
 
 
 class ConnectionTestCase(SynchronousTestCase):
     """A hub on a clock, and clients of it."""
+
+    def setUp(self) -> None:
+        self.patch(epoll_hub, "TURN_S", 60.0)  # However busy this machine is.
 
     def bench(self, service: Service, limits: Limits | None = None) -> HubOnAClock:
         bench = HubOnAClock(service, limits)
