@@ -70,7 +70,7 @@ def make_self_signed(domain: str, chain_file: Path, key_file: Path, *, days: int
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    with open(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)
     certificate = _self_signed(domain, key, days)
     chain_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

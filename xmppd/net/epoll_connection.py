@@ -130,11 +130,6 @@ class Connection:
         self._timer: IDelayedCall | None = None
         hub.add(self)
 
-    @property
-    def disconnected(self) -> bool:
-        """Whether the connection is over."""
-        return not self.connected
-
     # Called by the hub.
 
     def serve(self, event: int) -> None:
@@ -214,7 +209,7 @@ class Connection:
 
     def _end_of_input(self) -> None:
         if self._joined:
-            self._send_joined()  # The replies to what was read in this turn.
+            self._send_joined()  # What others wrote to it in this turn, or before.
         halves = IHalfCloseableProtocol(self.protocol, None)
         if self._reason is None and halves is not None:
             self._watch(self.mask & ~IN)
@@ -258,8 +253,17 @@ class Connection:
             self._send(data)
 
     def _send(self, data: bytes) -> None:
-        if not self._queue_what_is_left(data):
+        """Send what the kernel takes now, queue the rest."""
+        sent = 0 if self._out or not self._may_push() else self._push(data)
+        if sent < 0 or sent == len(data):
             return
+        if self._out:
+            self._out += data  # A bytearray, always, when it is not empty.
+        else:
+            self._out = bytearray(data[sent:])
+        self._queue_grew()
+
+    def _queue_grew(self) -> None:
         if len(self._out) > self._limits.max_queued_bytes:
             self.lose(
                 Failure(ConnectionAborted(f"reads too slowly: {len(self._out)} bytes queued"))
@@ -270,17 +274,6 @@ class Connection:
         if producer is not None and not self._producer_paused and len(self._out) > PRODUCER_BYTES:
             self._producer_paused = True
             producer.pauseProducing()
-
-    def _queue_what_is_left(self, data: bytes) -> bool:
-        """Send what can be sent now and queue the rest; whether there is a rest."""
-        if self._out:
-            self._out += data  # A bytearray, always, when it is not empty.
-            return True
-        sent = self._push(data) if self._may_push() else 0
-        if sent < 0 or sent == len(data):
-            return False
-        self._out = bytearray(data[sent:])
-        return True
 
     def _may_push(self) -> bool:
         """A pull producer is asked only when its last piece has left, so that one waits."""

@@ -9,13 +9,16 @@ import os
 import select
 from collections.abc import Callable
 from time import monotonic
-from typing import ClassVar, Protocol
+from typing import ClassVar, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = Logger()
 
@@ -96,11 +99,6 @@ class Hub:
             hub = cls._hubs[reactor] = cls(reactor)
         return hub
 
-    @classmethod
-    def exists(cls, reactor: Reactor) -> bool:
-        """Whether any socket lives in a hub of this reactor."""
-        return reactor in cls._hubs
-
     def fileno(self) -> int:
         return self._epoll.fileno()
 
@@ -127,8 +125,9 @@ class Hub:
         A mask of 0 is not enough: errors and hang-ups cannot be masked and would be reported for
         ever.
         """
-        self._parked.add(descriptor)
-        self._epoll.unregister(descriptor.fd)
+        if descriptor not in self._parked:
+            self._parked.add(descriptor)
+            self._epoll.unregister(descriptor.fd)
 
     def remove(self, descriptor: Descriptor) -> None:
         """Take the descriptor out at once, and have it buried when the turn ends.
@@ -148,20 +147,31 @@ class Hub:
     def flush_later(self, descriptor: Descriptor) -> None:
         """Have it flushed when the turn ends, or in a turn of its own."""
         self._written.append(descriptor)
-        self._take_turn_soon()
+        if not self._in_turn:
+            self._take_turn_soon()
 
     def serve_later(self, descriptor: Descriptor, event: int) -> None:
         """Serve it in the next turn: there is something to do that the epoll cannot know of."""
         self._ready[descriptor] = self._ready.get(descriptor, 0) | event
         self._take_turn_soon()
 
+    def guarded(
+        self, descriptor: Descriptor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | None:
+        """Call what others wrote: whatever it raises is this descriptor's end, and nobody else's.
+
+        This is the door of the wire; a SystemExit ends one client too.
+        """
+        try:
+            return function(*args, **kwargs)
+        except BaseException:
+            descriptor.crash()
+            return None
+
     def doRead(self) -> None:
         if self._in_turn or self._epoll.closed:
             return  # A handler iterates the reactor; turns do not nest.
-        if self._turn_to_come is not None:
-            if self._turn_to_come.active():
-                self._turn_to_come.cancel()
-            self._turn_to_come = None
+        self._forget_turn_to_come()
         self._in_turn = True
         try:
             self._serve()
@@ -179,6 +189,13 @@ class Hub:
         if not self._in_turn and self._turn_to_come is None:
             self._turn_to_come = self.reactor.callLater(0, self.doRead)
 
+    def _forget_turn_to_come(self) -> None:
+        """A turn that comes for another reason does the work of the one that was ordered."""
+        if self._turn_to_come is not None:
+            if self._turn_to_come.active():
+                self._turn_to_come.cancel()
+            self._turn_to_come = None
+
     def _serve(self) -> None:
         deadline = monotonic() + TURN_S
         self.accepts_left = MAX_ACCEPTS
@@ -187,7 +204,7 @@ class Hub:
         for descriptor, event in queue:
             try:
                 descriptor.serve(event)
-            except BaseException:  # The door of the wire: a SystemExit ends one client, not all.
+            except BaseException:  # As guarded, without the price of a call.
                 descriptor.crash()
             if monotonic() > deadline:
                 self._ready = dict(queue) | self._ready
@@ -197,8 +214,9 @@ class Hub:
         """Who waits: first those left over, in their order, then those the kernel names now."""
         ready, self._ready = self._ready, {}
         for fd, event in self._epoll.poll(0, MAX_EVENTS):
-            descriptor = self._descriptors[fd]
-            ready[descriptor] = ready.get(descriptor, 0) | event
+            descriptor = self._descriptors.get(fd)
+            if descriptor is not None:  # It may be a forked child's.
+                ready[descriptor] = ready.get(descriptor, 0) | event
         return ready
 
     def _end_turn(self) -> None:
@@ -220,7 +238,7 @@ class Hub:
         for descriptor in written:
             try:
                 descriptor.flush()
-            except BaseException:  # A producer's, called because there is room again.
+            except BaseException:  # A producer's, which hears that there is room again.
                 descriptor.crash()
 
     def _bury_dead(self) -> None:
@@ -234,10 +252,7 @@ class Hub:
     def _close(self) -> None:
         if self._hubs.get(self.reactor) is self:
             del self._hubs[self.reactor]
-        if self._turn_to_come is not None:
-            if self._turn_to_come.active():
-                self._turn_to_come.cancel()
-            self._turn_to_come = None
+        self._forget_turn_to_come()
         if not self._epoll.closed:
             self.reactor.removeReader(self)
             self._epoll.close()

@@ -10,7 +10,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IDelayedCall,
     IListeningPort,
-    IProtocol,
     IProtocolFactory,
 )
 from twisted.logger import Logger
@@ -133,28 +132,16 @@ class Port:
             if error.errno in _EXHAUSTED:
                 self._rest(error)
             return False  # Nobody there, or one who has already gone.
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = address(sockname)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            protocol = self._factory.buildProtocol(peer)
-        except BaseException:  # The factory's; the client is turned away, the port lives.
-            _log.failure("no protocol for {peer}", peer=peer)
-            protocol = None
+        protocol = self._hub.guarded(self, self._factory.buildProtocol, peer)
         if protocol is None:
             sock.close()
         else:
-            self._connect(sock, peer, protocol)
+            connection = ClearConnection(self._hub, sock, peer, protocol, self._limits)
+            self._hub.guarded(connection, protocol.makeConnection, connection)
         return True
-
-    def _connect(
-        self, sock: socket.socket, peer: IPv4Address | IPv6Address, protocol: IProtocol
-    ) -> None:
-        connection = ClearConnection(self._hub, sock, peer, protocol, self._limits)
-        try:
-            protocol.makeConnection(connection)
-        except BaseException:  # connectionMade's.
-            connection.crash()
 
     def _rest(self, error: OSError) -> None:
         """Clients wait in the backlog; level-triggered, it would call us without end."""

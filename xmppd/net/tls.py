@@ -71,7 +71,7 @@ class TLSSettings:
     Attributes:
         domains: The first one answers clients that name none of them.
         minimum_version: The oldest version spoken.
-        ciphers: OpenSSL names between colons, those of TLS 1.3 (TLS_…) among them; empty for ours.
+        ciphers: OpenSSL's names between colons, TLS 1.3's (``TLS_…``) among them; empty for ours.
         client_ca: PEM: who signs certificates of clients. They are asked for one if there is any.
     """
 
@@ -257,7 +257,6 @@ def _context(settings: TLSSettings, factory: ContextFactory) -> SSL.Context:
     context.set_options(_OPTIONS)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 10 KB less for an idle connection.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_session_id(b"xmppd")
     context.set_alpn_select_callback(factory.choose_protocol)
     context.set_tlsext_servername_callback(factory.choose_context)
     _set_ciphers(context, settings.ciphers)
@@ -280,7 +279,7 @@ def _set_ciphers(context: SSL.Context, ciphers: str) -> None:
             context.set_tls13_ciphersuites(suites.encode())
     except SSL.Error as error:
         raise ValueError(
-            f"OpenSSL knows no ciphers {ciphers!r}: choose from openssl ciphers -v, or leave it empty"
+            f"OpenSSL knows no ciphers {ciphers!r}: choose from openssl ciphers -v, or none"
         ) from error
 
 
