@@ -130,6 +130,11 @@ class Connection:
         self._timer: IDelayedCall | None = None
         hub.add(self)
 
+    @property
+    def max_queued_bytes(self) -> int:
+        """Unsent bytes at which a slow reader is dropped: these transports see to it themselves."""
+        return self._limits.max_queued_bytes
+
     # Called by the hub.
 
     def serve(self, event: int) -> None:
