@@ -69,7 +69,11 @@ class IQRouter:
         ):
             return self._answer(iq)
         if not self.routing_table.route(iq):  # IQ-11, IQ-16
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+            raise StanzaError(
+                Condition.SERVICE_UNAVAILABLE
+                if self.routing_table.is_local(to)
+                else Condition.REMOTE_SERVER_NOT_FOUND
+            )
         return None
 
     def _answer(self, iq: IQ) -> Later:
@@ -82,7 +86,7 @@ class IQRouter:
         answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
         if isinstance(answer, Awaitable):
             return self._reply_later(iq, answer)
-        self.routing_table.route(iq.result(answer))
+        self._reply(iq, answer)
         return None
 
     async def _answer_for_account(self, handler: IQHandler, iq: IQ) -> None:
@@ -90,9 +94,10 @@ class IQRouter:
         if iq.to is None or not await self.accounts.exists(iq.to.bare):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
-        if isinstance(answer, Awaitable):
-            answer = await answer
-        self.routing_table.route(iq.result(answer))
+        self._reply(iq, await answer if isinstance(answer, Awaitable) else answer)
 
     async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
-        self.routing_table.route(iq.result(await answer))
+        self._reply(iq, await answer)
+
+    def _reply(self, iq: IQ, answer: Answer) -> None:
+        self.routing_table.route(answer if isinstance(answer, IQ) else iq.result(answer))
