@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -9,8 +10,8 @@ from xmppd.events import Events
 from xmppd.roster.roster import Roster
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID
-from xmppd.store.base import RosterItem, RosterStore
+from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.store.base import AccountStore, RosterItem, RosterStore
 
 MAX_UNPINNED = 10_000
 
@@ -24,6 +25,10 @@ class RosterChanged:
     item: RosterItem | None
 
 
+class Rosters(RosterStore, AccountStore, Protocol):
+    """Rosters, and whose they are."""
+
+
 class RosterManager:
     """The rosters of everybody who needs one just now.
 
@@ -34,7 +39,7 @@ class RosterManager:
 
     def __init__(
         self,
-        store: RosterStore,
+        store: Rosters,
         routing_table: RoutingTable,
         shared_groups: SharedGroups,
         events: Events,
@@ -83,6 +88,15 @@ class RosterManager:
         """Read the account's roster anew when next needed."""
         self._loaded.pop(account, None)
 
+    async def check_owner(self, account: JID) -> None:
+        """Whether the account may change its roster: a guest has none to change (BI-4).
+
+        Raises:
+            StanzaError: NOT_ALLOWED: there is no such account.
+        """
+        if not await self.store.exists(account.bare):
+            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no contacts")
+
     async def save(self, roster: Roster, item: RosterItem, *, push: bool = True) -> None:
         """Add or change a contact: in memory, in the store, and at the owner's resources."""
         roster.put(item)
@@ -91,16 +105,17 @@ class RosterManager:
             roster.push(item)
         self.events.fire(RosterChanged(roster.account, item.jid, item))
 
-    async def remove(self, roster: Roster, jid: str) -> None:
+    async def remove(self, roster: Roster, jid: str, *, push: bool = True) -> None:
         """Remove a contact: in memory, in the store, and at the owner's resources."""
         roster.drop(jid)
         await self._stored(roster, self.store.delete_roster_item(roster.account.bare, jid))
-        roster.push_removal(jid)
+        if push:
+            roster.push_removal(jid)
         self.events.fire(RosterChanged(roster.account, jid, None))
 
     async def _stored(self, roster: Roster, change: Awaitable[int]) -> None:
         try:
-            roster.version = await change
+            roster.version = max(await change, roster.version)
         except BaseException:
             self.forget(roster.account.bare)
             raise
