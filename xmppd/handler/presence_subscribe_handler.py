@@ -204,7 +204,7 @@ class PresenceSubscribeHandler:
             return
         self.presences.deliver_to_interested(presence)  # before the push: §3.1.6
         if after is not None:
-            roster.push(after)
+            roster.push(item, after)
         if kind == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
         elif kind == "unsubscribe" and _was_seen(item) and not _was_seen(after):

@@ -99,10 +99,11 @@ class RosterManager:
 
     async def save(self, roster: Roster, item: RosterItem, *, push: bool = True) -> None:
         """Add or change a contact: in memory, in the store, and at the owner's resources."""
+        before = roster.items.get(item.jid)
         roster.put(item)
         await self._stored(roster, self.store.save_roster_items(roster.account.bare, [item]))
         if push:
-            roster.push(item)
+            roster.push(before, item)
         self.events.fire(RosterChanged(roster.account, item.jid, item))
 
     async def remove(self, roster: Roster, jid: str, *, push: bool = True) -> None:
