@@ -110,7 +110,7 @@ class PresenceSubscribeHandler:
             yield
         finally:
             turn.release()
-            if not turn.locked:
+            if not turn.locked and self._turns.get(pair) is turn:
                 del self._turns[pair]
 
     async def _both_sides(self, presence: Presence, sender: JID, to: JID) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from xmppd.events import Events
 from xmppd.roster.roster import Roster
@@ -49,7 +50,7 @@ class RosterManager:
         self.shared_groups = shared_groups
         self.events = events
         self._loaded: dict[str, Roster] = {}
-        self._loading: dict[str, list[Deferred[None]]] = {}
+        self._loading: dict[str, list[Deferred[Roster]]] = {}
 
     def loaded(self, account: str) -> Roster | None:
         """The account's roster if it is in memory, as it is for everybody online."""
@@ -57,24 +58,31 @@ class RosterManager:
 
     async def roster(self, account: JID) -> Roster:
         """The account's roster, read if need be; many who ask at once cause one read."""
-        bare = account.bare
-        while (roster := self._loaded.get(bare)) is None:
-            if bare in self._loading:
-                waiter: Deferred[None] = Deferred()
-                self._loading[bare].append(waiter)
-                await waiter
-                continue
-            self._loading[bare] = []
-            try:
-                data = await self.store.roster(bare)
-                self._make_room()
-                self._loaded[bare] = Roster(
-                    account.to_bare(), data, self.routing_table, self.shared_groups
-                )
-            finally:
-                for waiter in self._loading.pop(bare):
-                    waiter.callback(None)
+        roster = self._loaded.get(account.bare)
+        return await self._turn(account.to_bare()) if roster is None else roster
+
+    def _turn(self, account: JID) -> Deferred[Roster]:
+        """The roster when it has been read; who asked first has it first."""
+        turn: Deferred[Roster] = Deferred()
+        turns = self._loading.setdefault(account.bare, [])
+        turns.append(turn)
+        if len(turns) == 1:
+            Deferred.fromCoroutine(self._load(account)).addBoth(self._tell, account.bare)
+        return turn
+
+    async def _load(self, account: JID) -> Roster:
+        data = await self.store.roster(account.bare)
+        self._make_room()
+        roster = Roster(account, data, self.routing_table, self.shared_groups)
+        self._loaded[account.bare] = roster
         return roster
+
+    def _tell(self, outcome: Roster | Failure, account: str) -> None:
+        for turn in self._loading.pop(account):
+            if isinstance(outcome, Failure):
+                turn.errback(outcome)
+            else:
+                turn.callback(outcome)
 
     def _make_room(self) -> None:
         """Forget the oldest rosters of people who are away, beyond a fixed number."""
