@@ -41,6 +41,7 @@ napoleon_use_ivar = True
 # A reference into xmppd that leads nowhere fails the build. Twisted, zope, lxml and the standard
 # library are not looked up, so theirs are not held; nor are type variables, which have no page.
 nitpicky = True
+suppress_warnings = ["ref.python"]  # a builtin named as an attribute is: type, id
 nitpick_ignore_regex = [(r"py:.*", r"(?!xmppd\.).*"), (r"py:.*", r"xmppd\..*\.[A-Z]")]
 
 html_theme = "alabaster"

@@ -18,15 +18,19 @@ class IQBindHandler(IQHandler):
     query = qname(ns.BIND, "bind")
     before_bind = True
 
-    async def on_set(self, iq: IQ) -> bytes:
-        """Bind, and have the account's roster at hand: whoever is online has it in memory."""
+    async def on_set(self, iq: IQ) -> IQ:
+        """Bind, and have the account's roster at hand: whoever is online has it in memory.
+
+        The session has another address now, and that is where the answer goes (BI-6).
+        """
         session = self.sessions.session(iq.sender)
         if session is None or session.account is None:
             raise StanzaError(Condition.NOT_AUTHORIZED)
         await self.rosters.roster(session.account)
         resource = iq.payload.tree[0].findtext(qname(ns.BIND, "resource"))
         jid = self.sessions.bind(session, resource)
-        return b"<bind xmlns='%b'><jid>%b</jid></bind>" % (ns.BIND.encode(), jid.wire)
+        bound = b"<bind xmlns='%b'><jid>%b</jid></bind>" % (ns.BIND.encode(), jid.wire)
+        return iq.with_sender(jid).result(bound)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from xmppd.stanza import IQ, Condition, Element, StanzaError
 
-Answer = Element | bytes | None
+Answer = Element | bytes | IQ | None
 
 
 class IQHandler:
@@ -24,7 +24,8 @@ class IQHandler:
     before_bind: ClassVar[bool] = False
 
     def on_get(self, iq: IQ) -> Answer | Awaitable[Answer]:
-        """Answer a get: the child of the result, or None for an empty one.
+        """Answer a get: the child of the result, or None for an empty one; or the whole result,
+        where it does not go to the address that asked.
 
         Raises:
             StanzaError: It cannot be answered.

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
-from xmppd.roster.roster import SUBSCRIBED, SUBSCRIBED_TO, Roster, item_bytes
+from xmppd.roster.roster import Roster, item_bytes
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import IQ, JID, Condition, Presence, StanzaError, Tree, ns, qname
+from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, ns, qname
 from xmppd.store.base import RosterItem
 
 _GROUP = qname(ns.ROSTER, "group")
@@ -44,12 +44,13 @@ class IQRosterHandler(IQHandler):
     async def on_set(self, iq: IQ) -> None:
         """Add, change or remove one contact."""
         roster = await self._own_roster(iq)
+        await self.rosters.check_owner(roster.account)
         items = iq.payload.tree[0].findall(qname(ns.ROSTER, "item"))
         if len(items) != 1:
             raise StanzaError(Condition.BAD_REQUEST, "a roster set holds exactly one item")
         jid = _contact(items[0])
         if items[0].get("subscription") == "remove":
-            await self._remove(roster, jid)
+            await self.subscriptions.remove(roster.account, jid)
         else:
             await self._change(roster, jid, items[0])
 
@@ -83,20 +84,6 @@ class IQRosterHandler(IQHandler):
                 Condition.NOT_ACCEPTABLE, f"a contact has at most {self.max_groups_per_item} groups"
             )
         return tuple(groups)
-
-    async def _remove(self, roster: Roster, jid: JID) -> None:
-        """Remove a contact and end both subscriptions (:rfc:`6121#section-2.5`, RO-11)."""
-        item = roster.items.get(jid.full)
-        if item is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND)
-        if item.subscription in SUBSCRIBED_TO or item.ask:
-            await self._end(roster, jid, "unsubscribe")
-        if item.subscription in SUBSCRIBED or item.pending_in is not None:
-            await self._end(roster, jid, "unsubscribed")
-        await self.rosters.remove(roster, jid.full)
-
-    async def _end(self, roster: Roster, jid: JID, kind: str) -> None:
-        await self.subscriptions.process(Presence.make(jid, roster.account, type=kind))
 
 
 def _contact(item: Tree) -> JID:

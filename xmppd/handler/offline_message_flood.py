@@ -2,12 +2,12 @@
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from xmppd.routing.requests import Requests
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session import Session
 from xmppd.stanza import IQ, JID, Later, Message, ns
-from xmppd.store.base import OfflineStore
+from xmppd.store.base import OfflineMessage, OfflineStore
 
 _log = Logger()
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
@@ -29,61 +29,107 @@ class OfflineMessageFlood:
     ) -> None:
         self.store = store
         self.requests = requests
+        self.routing_table = requests.routing_table
         self.answer_timeout_s = answer_timeout_s
         self._flooding: dict[str, LocalClientSession] = {}
+        self._more: set[str] = set()
 
-    def start(self, session: LocalClientSession) -> Later:
+    def flood(self, session: LocalClientSession) -> Later:
         """Flood a session whose priority is not negative, once for as long as it is available.
 
         While one resource is being flooded no other is: nobody gets a message twice.
         """
-        if session.flooded or session.priority < 0 or session.account is None:
+        if session.flooded or session.account is None or not _wants(session):
             return None
-        other = self._flooding.get(session.account.bare)
-        if other is not None and not other.closed:
+        if self._busy(session.account.bare):
             return None
         session.flooded = True
         return self._flood(session, session.account)
 
-    async def again(self, session: Session) -> None:
-        """A message was stored although this session is there by now: it had come meanwhile."""
-        if isinstance(session, LocalClientSession) and session.flooded:
+    async def stored(self, account: JID) -> None:
+        """A message was stored; whoever has come meanwhile gets it."""
+        if self._busy(account.bare):
+            self._more.add(account.bare)
+            return
+        for session in self._here(account):
             session.flooded = False
-            later = self.start(session)
+        await self._next(account)
+
+    def _busy(self, account: str) -> bool:
+        session = self._flooding.get(account)
+        return session is not None and not session.closed
+
+    def _here(self, account: JID) -> list[LocalClientSession]:
+        available = self.routing_table.available(account.bare)
+        return [session for session in available if isinstance(session, LocalClientSession)]
+
+    async def _next(self, account: JID) -> None:
+        """The turn of the account's next resource that was not flooded yet, if there is one."""
+        for session in self._here(account):
+            later = self.flood(session)
             if later is not None:
                 await later
+                return
 
     async def _flood(self, session: LocalClientSession, account: JID) -> None:
         self._flooding[account.bare] = session
-        waiting = await self.store.offline_messages(account.bare)
-        if not waiting or session.closed:
+        try:
+            waiting = await self._waiting(account.bare)
+        except BaseException:
             self._done(session, account)
-            return
-        for message in waiting:
+            raise
+        if not waiting:
+            self._done(session, account)
+        elif not _wants(session):  # it left while we read
+            self._done(session, account)
+            await self._next(account)
+        else:
+            self._deliver(waiting, session, account)
+
+    async def _waiting(self, account: str) -> list[OfflineMessage]:
+        """What is stored, also what was stored while we read."""
+        while True:
+            self._more.discard(account)
+            messages = await self.store.offline_messages(account)
+            if account not in self._more:
+                return messages
+
+    def _deliver(
+        self, messages: list[OfflineMessage], session: LocalClientSession, account: JID
+    ) -> None:
+        for message in messages:
             stanza = Message.from_bytes(message.stanza)
             session.deliver(stanza, stanza.wire())
         server = JID.parse(account.domain)
         answer = self.requests.ask(session.jid, server, _PING, timeout_s=self.answer_timeout_s)
-        answer.addCallback(self._answered, session, account, [message.id for message in waiting])
+        answer.addCallback(self._answered, session, account, [message.id for message in messages])
 
     def _answered(
         self, answer: IQ | None, session: LocalClientSession, account: JID, ids: list[int]
-    ) -> Deferred[None] | None:
-        if answer is None:
+    ) -> Deferred[None]:
+        work = self._forget(session, account, ids) if answer else self._lost(session, account)
+        return Deferred.fromCoroutine(work).addErrback(self._failed, session, account)
+
+    async def _forget(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
+        """They have arrived. Look whether more came meanwhile."""
+        await self.store.delete_offline(account.bare, ids)
+        await self._flood(session, account)
+
+    async def _lost(self, session: LocalClientSession, account: JID) -> None:
+        """Nobody knows what arrived: it stays stored, for another resource or another day."""
+        if self._flooding.get(account.bare) is session:
             self._done(session, account)
-            return None
-        return Deferred.fromCoroutine(self._arrived(session, account, ids))
+            await self._next(account)
+
+    def _failed(self, failure: Failure, session: LocalClientSession, account: JID) -> None:
+        _log.failure("messages of {account} stay stored", failure, account=account)
+        self._done(session, account)
 
     def _done(self, session: LocalClientSession, account: JID) -> None:
         if self._flooding.get(account.bare) is session:
             del self._flooding[account.bare]
+            self._more.discard(account.bare)
 
-    async def _arrived(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
-        """Forget what has arrived, and look whether more came meanwhile."""
-        try:
-            await self.store.delete_offline(account.bare, ids)
-        except Exception:
-            _log.failure("delivered messages of {account} stay stored", account=account)
-            self._done(session, account)
-        else:
-            await self._flood(session, account)
+
+def _wants(session: LocalClientSession) -> bool:
+    return session.presence is not None and session.priority >= 0 and not session.closed

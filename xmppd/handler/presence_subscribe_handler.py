@@ -1,10 +1,14 @@
 """Subscribe and its three sisters: who asks, who agrees, and who changes their mind."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+
+from twisted.internet.defer import DeferredLock
 
 from xmppd.events import Events
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.roster.roster import SUBSCRIBED, Roster
+from xmppd.roster.roster import SUBSCRIBED, SUBSCRIBED_TO, Roster, visible
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.subscription import RECEIVED, SENT, Move, State, in_state, state_of
 from xmppd.routing.routing_table import RoutingTable
@@ -31,7 +35,11 @@ class Unsubscribed:
 
 
 class PresenceSubscribeHandler:
-    """Moves both rosters through :mod:`xmppd.roster.subscription`'s table (PS-1 to PS-10)."""
+    """Moves both rosters through :mod:`xmppd.roster.subscription`'s table (PS-1 to PS-10).
+
+    What two accounts have to say to each other is done one after the other, so that their rosters
+    agree whichever store answers first.
+    """
 
     def __init__(
         self,
@@ -49,13 +57,15 @@ class PresenceSubscribeHandler:
         self.accounts = accounts
         self.events = events
         self.max_items = max_items
+        self._turns: dict[frozenset[str], DeferredLock] = {}
 
     async def process(self, presence: Presence) -> None:
         """Take a subscription stanza of one of our users, or of somebody elsewhere.
 
         Raises:
-            StanzaError: BAD_REQUEST: it is addressed to nobody; RESOURCE_CONSTRAINT: the roster is
-                full.
+            StanzaError: BAD_REQUEST: it is addressed to nobody; NOT_ALLOWED: to oneself, or by a
+                guest; RESOURCE_CONSTRAINT: the roster is full; REMOTE_SERVER_NOT_FOUND: the request
+                cannot leave.
         """
         if presence.to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
@@ -65,8 +75,47 @@ class PresenceSubscribeHandler:
             self._from_the_server(bare)  # PS-1
         elif sender.bare == to.bare:
             raise StanzaError(Condition.NOT_ALLOWED, "an account sees itself without asking")
-        elif not self.routing_table.is_local(sender) or await self._sent(bare, sender, to):
-            await self._pass_on(bare, sender, to)
+        else:
+            async with self._turn(sender, to):
+                await self._both_sides(bare, sender, to)
+
+    async def remove(self, account: JID, contact: JID) -> None:
+        """Remove a contact and end both subscriptions (:rfc:`6121#section-2.5`, RO-11).
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: it is none; NOT_ACCEPTABLE: a shared group brings it.
+        """
+        async with self._turn(account, contact):
+            roster = await self.rosters.roster(account)
+            item = roster.items.get(contact.full)
+            if item is None:
+                shared = contact.full in roster.shared_groups.items(account.bare)
+                raise StanzaError(Condition.NOT_ACCEPTABLE if shared else Condition.ITEM_NOT_FOUND)
+            if item.subscription in SUBSCRIBED_TO or item.ask:
+                await self._end(account, contact, "unsubscribe")
+            if item.subscription in SUBSCRIBED or item.pending_in is not None:
+                await self._end(account, contact, "unsubscribed")
+            await self.rosters.remove(roster, contact.full)
+
+    async def _end(self, account: JID, contact: JID, kind: str) -> None:
+        await self._both_sides(Presence.make(contact, account, type=kind), account, contact)
+
+    @asynccontextmanager
+    async def _turn(self, one: JID, other: JID) -> AsyncIterator[None]:
+        """Be alone with what these two have to say to each other."""
+        pair = frozenset((one.bare, other.bare))
+        turn = self._turns.setdefault(pair, DeferredLock())
+        await turn.acquire()
+        try:
+            yield
+        finally:
+            turn.release()
+            if not turn.locked and self._turns.get(pair) is turn:
+                del self._turns[pair]
+
+    async def _both_sides(self, presence: Presence, sender: JID, to: JID) -> None:
+        if not self.routing_table.is_local(sender) or await self._sent(presence, sender, to):
+            await self._pass_on(presence, sender, to)
 
     def _from_the_server(self, presence: Presence) -> None:
         if presence.type == "subscribe" and presence.to is not None:
@@ -74,15 +123,24 @@ class PresenceSubscribeHandler:
 
     async def _sent(self, presence: Presence, sender: JID, to: JID) -> bool:
         """The sender's side; whether the stanza goes on to the contact (PS-3)."""
+        await self.rosters.check_owner(sender)
         roster = await self.rosters.roster(sender)
         kind = presence.type or ""
         item = roster.items.get(to.bare)
         move = SENT[kind][state_of(item)]
         after = await self._moved(roster, to, item, move, approves=_approves(kind, item, move))
         if kind == "unsubscribed" and _was_seen(item) and not _was_seen(after):
-            self.presences.send_unavailable(sender, to)
-            self.events.fire(Unsubscribed(to, sender))
+            self._hide(roster, to)
         return move.passes
+
+    def _hide(self, roster: Roster, viewer: JID) -> None:
+        """The viewer has lost a subscription: it sees the account leave (PS-9).
+
+        Not so if a shared group still shows it.
+        """
+        if not roster.may_be_seen_by(viewer):
+            self.presences.send_unavailable(roster.account, viewer)
+        self.events.fire(Unsubscribed(viewer, roster.account))
 
     async def _moved(
         self,
@@ -106,6 +164,9 @@ class PresenceSubscribeHandler:
         after = in_state(item or RosterItem(contact.bare), move.state, pending)
         if approves is not None:
             after = replace(after, approved=approves)
+        if item is not None and not visible(item) and after == RosterItem(contact.bare):
+            await self.rosters.remove(roster, contact.bare, push=False)
+            return None  # a request that is over leaves nothing behind
         if after != item:
             await self.rosters.save(roster, after, push=push)
         return after
@@ -113,11 +174,18 @@ class PresenceSubscribeHandler:
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
         """To the contact: on another server, or on its own side of this one (PS-4)."""
         if not self.routing_table.is_local(to):
-            self.routing_table.route(presence)
+            self._leave(presence, sender, to)
         elif await self.accounts.exists(to.bare):
             await self._received(presence, sender, to)
         elif presence.type == "subscribe":  # :rfc:`6121#section-3.1.3`
             await self._answer(to, sender, "unsubscribed")
+
+    def _leave(self, presence: Presence, sender: JID, to: JID) -> None:
+        """To another server, and behind an approval what it is an approval of (PS-8)."""
+        if not self.routing_table.route(presence) and presence.type == "subscribe":
+            raise StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)  # PR-17
+        if presence.type == "subscribed":
+            self._show_presence(to, sender)
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
         roster = await self.rosters.roster(to)
@@ -131,14 +199,16 @@ class PresenceSubscribeHandler:
         after = await self._moved(roster, sender, item, move, pending=pending, push=False)
         if not move.passes:
             return
-        self.presences.deliver(presence)  # before the push: :rfc:`6121#section-3.1.6`
+        if kind == "subscribe":
+            self.presences.deliver(presence)
+            return
+        self.presences.deliver_to_interested(presence)  # before the push: §3.1.6
         if after is not None:
-            roster.push(after)
-        if kind == "subscribed":
-            await self._show_presence(to, sender)
+            roster.push(item, after)
+        if kind == "subscribed" and self.routing_table.is_local(sender):
+            self._show_presence(to, sender)
         elif kind == "unsubscribe" and _was_seen(item) and not _was_seen(after):
-            self.presences.send_unavailable(to, sender)
-            self.events.fire(Unsubscribed(sender, to))
+            self._hide(roster, sender)
 
     async def _agree(self, roster: Roster, sender: JID, to: JID, item: RosterItem | None) -> None:
         """Answer a request that was agreed to before it came (:rfc:`6121#section-3.4`)."""
@@ -154,13 +224,12 @@ class PresenceSubscribeHandler:
         if self.routing_table.is_local(to):
             await self._received(answer, account, to)
         else:
-            self.routing_table.route(answer)
+            self._leave(answer, account, to)
 
-    async def _show_presence(self, subscriber: JID, contact: JID) -> None:
+    def _show_presence(self, subscriber: JID, contact: JID) -> None:
         """The subscriber sees the contact now: it gets the contact's presence at once (PS-8)."""
         self.events.fire(Subscribed(subscriber, contact))
-        if self.routing_table.is_local(contact):
-            self.presences.send_presences(contact, subscriber)
+        self.presences.send_presences(contact, subscriber)
 
 
 def _was_seen(item: RosterItem | None) -> bool:

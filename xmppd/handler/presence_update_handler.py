@@ -10,7 +10,7 @@ from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import NOWHERE, LocalClientSession
 from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import Condition, Later, Presence, StanzaError
+from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,23 @@ class PresenceUpdateHandler:
             return None
         roster = self.rosters.loaded(session.account.bare)
         if roster is None:
-            return self._load_and_process(presence, session)
+            return self._load_and_update(presence, session, session.account)
+        return self._update(presence, session, roster)
+
+    async def _load_and_update(
+        self, presence: Presence, session: LocalClientSession, account: JID
+    ) -> None:
+        """The session stays ours while we wait, also if it has ended: its goodbye is still owed."""
+        later = self._update(presence, session, await self.rosters.roster(account))
+        if later is not None:
+            await later
+
+    def _update(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Later:
         if presence.type == "unavailable":
             return self._unavailable(presence, session, roster)
         if session.closed:
             return None  # PU-1
         return self._available(presence, session, roster)
-
-    async def _load_and_process(self, presence: Presence, session: LocalClientSession) -> None:
-        if session.account is not None:
-            await self.rosters.roster(session.account)
-            later = self.process(presence)
-            if later is not None:
-                await later
 
     def _available(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Later:
         try:
@@ -93,7 +97,7 @@ class PresenceUpdateHandler:
         roster.broadcast(presence)
         if not newcomer:
             self.events.fire(PresenceChanged(session))
-            return self.flood.start(session)
+            return self.flood.flood(session)
         self.events.fire(SessionAvailable(session))
         return self._greet(session, roster)
 
@@ -108,13 +112,13 @@ class PresenceUpdateHandler:
                 session.deliver(request, request.wire())
         later = self.presences.greet(session, roster)
         if later is None:
-            return self.flood.start(session)
+            return self.flood.flood(session)
         return self._flood_after(later, session)
 
     async def _flood_after(self, later: Later, session: LocalClientSession) -> None:
         if later is not None:
             await later
-        flooding = self.flood.start(session)
+        flooding = self.flood.flood(session)
         if flooding is not None:
             await flooding
 
@@ -130,8 +134,11 @@ class PresenceUpdateHandler:
             roster.broadcast(presence)
             if not session.closed:
                 session.deliver(presence, presence.addressed(session.jid).wire())
-        for receiver in self.presences.directed.pop(session.jid):
-            self.presences.deliver(presence.addressed(receiver))
+        self.presences.say_goodbye(
+            presence,
+            self.presences.directed.pop(session.jid),
+            broadcast=roster if was_available else None,
+        )
         if not was_available or session.account is None:
             return None
         self.events.fire(SessionUnavailable(session))

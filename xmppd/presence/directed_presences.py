@@ -38,6 +38,14 @@ class DirectedPresences:
         receivers = self._sent.get(sender.full, {})
         return viewer.full in receivers or viewer.bare in receivers
 
+    def pop_contact(self, sender: JID, contact: JID) -> tuple[JID, ...]:
+        """Those of this contact's addresses who are owed a goodbye, and are not from now on."""
+        receivers = self._sent.get(sender.full, {})
+        told = tuple(jid for jid in receivers.values() if jid.bare == contact.bare)
+        for jid in told:
+            self.withdrawn(sender, jid)
+        return told
+
     def pop(self, sender: JID) -> tuple[JID, ...]:
         """All who are owed a goodbye, and nobody is from now on (DP-4)."""
         return tuple(self._sent.pop(sender.full, {}).values())

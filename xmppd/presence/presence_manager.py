@@ -1,6 +1,6 @@
 """Who is here, who was, and who may ask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.roster.roster import Roster
@@ -57,10 +57,10 @@ class PresenceManager:
         return (await self.store.last_presence([account.bare])).get(account.bare)
 
     async def left(self, account: JID, status: str | None) -> None:
-        """Note that the account's last resource has gone (PM-3)."""
-        await self.store.save_last_presence(
-            account.bare, LastPresence(self.wall_clock(), status or None)
-        )
+        """Note that the account's last resource has gone (PM-3); a guest leaves nothing behind."""
+        last = LastPresence(self.wall_clock(), status or None)
+        if await self.accounts.exists(account.bare):
+            await self.store.save_last_presence(account.bare, last)
 
     def greet(self, session: Session, roster: Roster) -> Later:
         """Tell a session that became available who is here: the answers to all its probes at once.
@@ -74,25 +74,23 @@ class PresenceManager:
                 self.routing_table.route(
                     Presence.make(contact.to_bare(), session.jid, type="probe")
                 )
-            elif not self._tell(session, contact):
+            elif available := self.routing_table.available(contact.bare):
+                theirs = self.rosters.loaded(contact.bare)
+                if theirs is not None and theirs.may_be_seen_by(session.jid):
+                    for other in available:
+                        tell(session, other)
+            else:
                 away.append(contact.bare)
         return self._tell_of_absent(session, away) if away else None
 
-    def _tell(self, session: Session, contact: JID) -> bool:
-        """Send the contact's presences to the session; whether the contact is here."""
-        available = self.routing_table.available(contact.bare)
-        if not available:
-            return False
-        theirs = self.rosters.loaded(contact.bare)
-        if theirs is not None and theirs.may_be_seen_by(session.jid):
-            for other in available:
-                tell(session, other)
-        return True
-
     async def _tell_of_absent(self, session: Session, contacts: list[str]) -> None:
+        """Tell what absent contacts said when they left; each who said something is asked first."""
         for bare, last in (await self.store.last_presence(contacts)).items():
-            if last.status is not None:
-                gone = unavailable(session.jid, JID.parse(bare), last)
+            contact = JID.parse(bare)
+            if last.status is None or not await self.can_see(session.jid, contact):
+                continue
+            if session.presence is not None and not self.routing_table.available(bare):
+                gone = unavailable(session.jid, contact, last)
                 session.deliver(gone, gone.wire())
 
     async def handle_probe(self, probe: Presence) -> None:
@@ -119,10 +117,53 @@ class PresenceManager:
                 self.deliver(session.presence.addressed(to))
 
     def send_unavailable(self, account: JID, to: JID) -> None:
-        """Say goodbye for the account's resources to who may not see them any more (PM-8)."""
+        """Say goodbye for the account's resources to who may not see them any more (PM-8).
+
+        What they were told in private ends with it.
+        """
         for session in self.routing_table.available(account.bare):
-            if not self.directed.knows(session.jid, to):
-                self.deliver(Presence.make(to, session.jid, type="unavailable"))
+            gone = Presence.make(None, session.jid, type="unavailable")
+            self.say_goodbye(gone, (to, *self.directed.pop_contact(session.jid, to)))
+
+    def deliver_to_interested(self, presence: Presence) -> None:
+        """Hand a change of a subscription to the resources that know the roster
+        (:rfc:`6121#section-3.1.6`).
+        """
+        if presence.to is not None:
+            wire = presence.wire()
+            for session in self.routing_table.connected(presence.to.bare):
+                if session.interested:
+                    session.deliver(presence, wire)
+
+    def say_goodbye(
+        self, gone: Presence, receivers: Iterable[JID], broadcast: Roster | None = None
+    ) -> None:
+        """Tell each of these that a session is gone, once (DP-4).
+
+        Args:
+            gone: Of type ``unavailable``, from the session.
+            receivers: Whom it had told.
+            broadcast: The roster whose contacts have been told already; None if none were.
+        """
+        told: set[Session] = set()
+        for receiver in receivers:
+            heard = broadcast is not None and broadcast.may_be_seen_by(receiver)
+            farewell = gone.addressed(receiver)
+            if not self.routing_table.is_local(receiver):
+                if not heard:
+                    self.routing_table.route(farewell)
+                continue
+            for session in self._reached(receiver):
+                if session not in told and not (heard and session.presence is not None):
+                    told.add(session)
+                    session.deliver(farewell, farewell.wire())
+
+    def _reached(self, receiver: JID) -> tuple[Session, ...]:
+        """The sessions that a presence to this address of ours reaches."""
+        if receiver.resource is None:
+            return self.routing_table.available(receiver.bare)
+        session = self.routing_table.sessions.get(receiver.full)
+        return () if session is None else (session,)
 
 
 def tell(session: Session, other: Session) -> None:

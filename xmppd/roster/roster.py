@@ -121,9 +121,14 @@ class Roster:
                 yield with_shared(item, shared.pop(item.jid, None))
         yield from shared.values()
 
-    def push(self, item: RosterItem) -> None:
-        """Tell the owner's interested resources of a change (:rfc:`6121#section-2.1.6`)."""
+    def push(self, before: RosterItem | None, item: RosterItem) -> None:
+        """Tell the owner's interested resources of a change (:rfc:`6121#section-2.1.6`).
+
+        A contact that is no more than a request from now on leaves the roster that they see.
+        """
         if not visible(item):
+            if before is not None and visible(before):
+                self.push_removal(item.jid)
             return
         shared = self.shared_groups.items(self.account.bare).get(item.jid)
         self._push(item_bytes(with_shared(item, shared)))

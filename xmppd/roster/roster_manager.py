@@ -2,15 +2,17 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from xmppd.events import Events
 from xmppd.roster.roster import Roster
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID
-from xmppd.store.base import RosterItem, RosterStore
+from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.store.base import AccountStore, RosterItem, RosterStore
 
 MAX_UNPINNED = 10_000
 
@@ -24,6 +26,10 @@ class RosterChanged:
     item: RosterItem | None
 
 
+class Rosters(RosterStore, AccountStore, Protocol):
+    """Rosters, and whose they are."""
+
+
 class RosterManager:
     """The rosters of everybody who needs one just now.
 
@@ -34,7 +40,7 @@ class RosterManager:
 
     def __init__(
         self,
-        store: RosterStore,
+        store: Rosters,
         routing_table: RoutingTable,
         shared_groups: SharedGroups,
         events: Events,
@@ -44,7 +50,7 @@ class RosterManager:
         self.shared_groups = shared_groups
         self.events = events
         self._loaded: dict[str, Roster] = {}
-        self._loading: dict[str, list[Deferred[None]]] = {}
+        self._loading: dict[str, list[Deferred[Roster]]] = {}
 
     def loaded(self, account: str) -> Roster | None:
         """The account's roster if it is in memory, as it is for everybody online."""
@@ -52,24 +58,31 @@ class RosterManager:
 
     async def roster(self, account: JID) -> Roster:
         """The account's roster, read if need be; many who ask at once cause one read."""
-        bare = account.bare
-        while (roster := self._loaded.get(bare)) is None:
-            if bare in self._loading:
-                waiter: Deferred[None] = Deferred()
-                self._loading[bare].append(waiter)
-                await waiter
-                continue
-            self._loading[bare] = []
-            try:
-                data = await self.store.roster(bare)
-                self._make_room()
-                self._loaded[bare] = Roster(
-                    account.to_bare(), data, self.routing_table, self.shared_groups
-                )
-            finally:
-                for waiter in self._loading.pop(bare):
-                    waiter.callback(None)
+        roster = self._loaded.get(account.bare)
+        return await self._turn(account.to_bare()) if roster is None else roster
+
+    def _turn(self, account: JID) -> Deferred[Roster]:
+        """The roster when it has been read; who asked first has it first."""
+        turn: Deferred[Roster] = Deferred()
+        turns = self._loading.setdefault(account.bare, [])
+        turns.append(turn)
+        if len(turns) == 1:
+            Deferred.fromCoroutine(self._load(account)).addBoth(self._tell, account.bare)
+        return turn
+
+    async def _load(self, account: JID) -> Roster:
+        data = await self.store.roster(account.bare)
+        self._make_room()
+        roster = Roster(account, data, self.routing_table, self.shared_groups)
+        self._loaded[account.bare] = roster
         return roster
+
+    def _tell(self, outcome: Roster | Failure, account: str) -> None:
+        for turn in self._loading.pop(account):
+            if isinstance(outcome, Failure):
+                turn.errback(outcome)
+            else:
+                turn.callback(outcome)
 
     def _make_room(self) -> None:
         """Forget the oldest rosters of people who are away, beyond a fixed number."""
@@ -83,24 +96,35 @@ class RosterManager:
         """Read the account's roster anew when next needed."""
         self._loaded.pop(account, None)
 
+    async def check_owner(self, account: JID) -> None:
+        """Whether the account may change its roster: a guest has none to change (BI-4).
+
+        Raises:
+            StanzaError: NOT_ALLOWED: there is no such account.
+        """
+        if not await self.store.exists(account.bare):
+            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no contacts")
+
     async def save(self, roster: Roster, item: RosterItem, *, push: bool = True) -> None:
         """Add or change a contact: in memory, in the store, and at the owner's resources."""
+        before = roster.items.get(item.jid)
         roster.put(item)
         await self._stored(roster, self.store.save_roster_items(roster.account.bare, [item]))
         if push:
-            roster.push(item)
+            roster.push(before, item)
         self.events.fire(RosterChanged(roster.account, item.jid, item))
 
-    async def remove(self, roster: Roster, jid: str) -> None:
+    async def remove(self, roster: Roster, jid: str, *, push: bool = True) -> None:
         """Remove a contact: in memory, in the store, and at the owner's resources."""
         roster.drop(jid)
         await self._stored(roster, self.store.delete_roster_item(roster.account.bare, jid))
-        roster.push_removal(jid)
+        if push:
+            roster.push_removal(jid)
         self.events.fire(RosterChanged(roster.account, jid, None))
 
     async def _stored(self, roster: Roster, change: Awaitable[int]) -> None:
         try:
-            roster.version = await change
+            roster.version = max(await change, roster.version)
         except BaseException:
             self.forget(roster.account.bare)
             raise

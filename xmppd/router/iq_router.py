@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 from xmppd.handler.iq_handler import Answer, IQHandler
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.session.session import Session
 from xmppd.stanza import IQ, Condition, Element, Later, StanzaError
 from xmppd.store.base import AccountStore
 
@@ -70,7 +69,11 @@ class IQRouter:
         ):
             return self._answer(iq)
         if not self.routing_table.route(iq):  # IQ-11, IQ-16
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+            raise StanzaError(
+                Condition.SERVICE_UNAVAILABLE
+                if self.routing_table.is_local(to)
+                else Condition.REMOTE_SERVER_NOT_FOUND
+            )
         return None
 
     def _answer(self, iq: IQ) -> Later:
@@ -80,34 +83,25 @@ class IQRouter:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         if iq.to is not None and iq.to.local is not None and iq.to.bare != iq.sender.bare:
             return self._answer_for_account(handler, iq)
-        back = self.routing_table.sessions.get(iq.sender.full)
+        return self._answer_as_asked(handler, iq)
+
+    def _answer_as_asked(self, handler: IQHandler, iq: IQ) -> Later:
         answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
-        if answer is None or isinstance(answer, bytes | Element):
-            self._reply(iq, answer, back)
+        if answer is None or isinstance(answer, (bytes, Element, IQ)):
+            self._reply(iq, answer)
             return None
-        return self._reply_later(iq, answer, back)
+        return self._reply_later(iq, answer)
 
     async def _answer_for_account(self, handler: IQHandler, iq: IQ) -> None:
         """As :rfc:`6121#section-8.5.1` has it: an account that does not exist answers nothing."""
         if iq.to is None or not await self.accounts.exists(iq.to.bare):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
-        if answer is not None and not isinstance(answer, bytes | Element):
-            answer = await answer
-        self._reply(iq, answer, self.routing_table.sessions.get(iq.sender.full))
+        later = self._answer_as_asked(handler, iq)
+        if later is not None:
+            await later
 
-    async def _reply_later(self, iq: IQ, answer: Awaitable[Answer], back: Session | None) -> None:
-        self._reply(iq, await answer, back)
+    async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
+        self._reply(iq, await answer)
 
-    def _reply(self, iq: IQ, answer: Answer, back: Session | None) -> None:
-        """The answer goes back to the session that asked, even if it got another address meanwhile.
-
-        That is what binding does. A session that asks before has no address to be answered at.
-        """
-        result = iq.result(answer)
-        if back is None:
-            self.routing_table.route(result)
-            return
-        if iq.sender.local is None:
-            result.to = None
-        back.deliver(result, result.wire())
+    def _reply(self, iq: IQ, answer: Answer) -> None:
+        self.routing_table.route(answer if isinstance(answer, IQ) else iq.result(answer))

@@ -45,13 +45,16 @@ class OfflineMessageStrategy:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
 
     def nobody_there(self, message: Message, kind: str, to: JID) -> Later:
-        """A message to an account none of whose resources wants it (OM-1 to OM-5)."""
-        return self._store(message, kind, to)
+        """A message to an account none of whose resources wants it (OM-1 to OM-5).
 
-    async def _store(self, message: Message, kind: str, to: JID) -> None:
+        A headline is gone, and nobody learns from it whether there is such an account.
+        """
+        return None if kind == "headline" else self._store(message, to)
+
+    async def _store(self, message: Message, to: JID) -> None:
         if not await self.accounts.exists(to.bare):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        if kind == "headline" or not worth_storing(message):
+        if not worth_storing(message):
             return
         now = self.wall_clock()
         try:
@@ -66,8 +69,7 @@ class OfflineMessageStrategy:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE, "too many messages wait for this account already"
             ) from error
-        for session in self.routing_table.available(to.bare):  # came while it was stored
-            await self.flood.again(session)
+        await self.flood.stored(to)
 
 
 def worth_storing(message: Message) -> bool:

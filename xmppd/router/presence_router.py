@@ -58,9 +58,12 @@ class PresenceRouter:
         self.presences.deliver(presence)
 
     def _told_anyway(self, sender: JID, to: JID) -> bool:
-        """Whether the contact hears of the sender's goodbye by its roster (DP-1)."""
+        """Whether the contact hears of the sender's goodbye by its roster (DP-1).
+
+        A single resource may be one that is not available, which no broadcast reaches.
+        """
         session = self.routing_table.sessions.get(sender.full)
-        if session is None or session.presence is None:
+        if session is None or session.presence is None or to.resource is not None:
             return False
         roster = self.rosters.loaded(sender.bare)
         return roster is not None and roster.may_be_seen_by(to)

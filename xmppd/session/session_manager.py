@@ -14,6 +14,7 @@ from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
 
 Conflict = Literal["kick", "refuse", "rename"]
+MAX_KEPT = 200  # characters of a resource that is renamed: what is added has room
 _log = Logger()
 
 
@@ -117,7 +118,7 @@ class SessionManager:
 
         Spec: :rfc:`6120#section-7`
         """
-        if session.account is None:
+        if session.account is None or session.closed:
             raise StanzaError(Condition.NOT_AUTHORIZED)
         if session.bound:
             raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
@@ -142,7 +143,7 @@ class SessionManager:
         if holder is None:
             return jid
         if self.conflict == "rename":
-            return jid.with_resource(f"{jid.resource}-{token_urlsafe(6)}")
+            return jid.with_resource(f"{(jid.resource or '')[:MAX_KEPT]}-{token_urlsafe(6)}")
         if self.conflict == "refuse" or not isinstance(holder, LocalClientSession):
             raise StanzaError(Condition.CONFLICT, "another session holds this resource")
         holder.connection.close(

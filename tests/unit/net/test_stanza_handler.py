@@ -182,8 +182,8 @@ class NegotiationTests(StreamCase):
             romeo.received(),
             [
                 (
-                    f"<iq from='montague.lit' type='result' id='1'><bind xmlns='{ns.BIND}'>"
-                    "<jid>romeo@montague.lit/orchard</jid></bind></iq>"
+                    "<iq from='romeo@montague.lit' to='romeo@montague.lit/orchard' type='result'"
+                    f" id='1'><bind xmlns='{ns.BIND}'><jid>romeo@montague.lit/orchard</jid></bind></iq>"
                 )
             ],
         )

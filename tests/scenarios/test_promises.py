@@ -1,0 +1,384 @@
+"""What the server promises whatever happens, under random logins, losses, changes and waits."""
+
+from collections import Counter
+from itertools import count
+from os import environ
+from xml.etree import ElementTree
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support import SlowStore
+from xmppd.handler.presence_subscribe_handler import TYPES
+from xmppd.roster.roster import SUBSCRIBED
+from xmppd.stanza import JID, ns
+from xmppd.testing import Client, House
+
+DOMAIN = "verona.lit"
+PEOPLE = ("romeo", "juliet", "nurse")
+RESOURCES = ("1", "2")
+FULL = tuple(f"{name}@{DOMAIN}/{resource}" for name in PEOPLE for resource in RESOURCES)
+ADDRESSES = (*FULL, *(f"{name}@{DOMAIN}" for name in PEOPLE))
+DELAY = f"{{{ns.DELAY}}}delay"
+PING = f"{{{ns.PING}}}ping"
+
+
+class Somebody:
+    """A client, and what it has seen.
+
+    Attributes:
+        wire: Its wire.
+        sees: For each full JID, whether the last presence from there said that it is available.
+        broadcasts: The number of the newest broadcast it saw of somebody.
+        available: Whether it is itself, as the server has it.
+        presence: The number of its presence, as the server has it.
+        answers: Whether it answers pings.
+    """
+
+    def __init__(self, wire: Client, *, answers: bool) -> None:
+        self.wire = wire
+        self.answers = answers
+        self.sees: dict[str, bool] = {}
+        self.broadcasts: dict[Somebody, int] = {}
+        self.presence: int | None = None
+        self.live: Counter[int] = Counter()
+
+    @property
+    def session(self):
+        return self.wire.handler.stanza_handler.session
+
+    @property
+    def jid(self) -> str:
+        return self.session.jid.full
+
+    @property
+    def account(self) -> str:
+        return self.session.account.bare
+
+    def waits(self) -> bool:
+        """Whether a stanza of its has not been done with."""
+        return self.wire.handler._waiting
+
+
+def number_of(presence) -> int | None:
+    """The number that a presence carries."""
+    text = None if presence is None else presence.payload.tree.findtext("status")
+    return int(text[1:]) if text else None
+
+
+class Promises(RuleBasedStateMachine):
+    """The house and everybody in it."""
+
+    @initialize(slow=st.booleans(), late=st.booleans(), both=st.booleans())
+    def build(self, slow: bool, late: bool, both: bool) -> None:
+        self.store = SlowStore()
+        self.house = House(DOMAIN, store=self.store)
+        kind = "both" if both else "none"
+        for name in PEOPLE:
+            self.house.add(name, {other: kind for other in PEOPLE if other != name} if both else {})
+        self.store.slow, self.store.late = slow, late
+        self.here: list[Somebody] = []
+        self.numbers = count(1)
+        self.gone: dict[Somebody, int] = {}
+        self.told_by: dict[int, Somebody] = {}
+        self.private: set[tuple[str, str]] = set()
+        self.messages: dict[int, Somebody] = {}
+        self.outcomes: dict[int, set[str]] = {}
+        self.stored: set[int] = set()
+        self.allowed = self.allowed_now()
+
+    # -- what may happen ------------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(PEOPLE), resource=st.sampled_from(RESOURCES), answers=st.booleans(),
+          priority=st.sampled_from((-1, 0, 0, 1)), shy=st.booleans())  # fmt: skip
+    def log_in(self, name: str, resource: str, answers: bool, priority: int, shy: bool) -> None:
+        wire = self.house.logged_in(name)
+        somebody = Somebody(wire, answers=answers)
+        self.here.append(somebody)
+        text = (
+            f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'><resource>{resource}</resource>"
+            f"</bind></iq><iq type='get' id='r'><query xmlns='{ns.ROSTER}'/></iq>"
+        )
+        if not shy:
+            text += self.presence(somebody, priority)
+        self.send(somebody, text)
+
+    def presence(self, one: Somebody, priority: int, to: str = "") -> str:
+        mark = "d" if to else "b"
+        to = f" to='{to}'" if to else ""
+        number = next(self.numbers)
+        self.told_by[number] = one
+        return (
+            f"<presence{to}><status>{mark}{number}</status>"
+            f"<priority>{priority}</priority></presence>"
+        )
+
+    def bound(self) -> list[Somebody]:
+        return [one for one in self.here if one.session.bound]
+
+    def pick(self, data: st.DataObject) -> Somebody:
+        return data.draw(st.sampled_from(self.bound()), label="who")
+
+    @precondition(lambda self: self.bound())
+    @rule(data=st.data(), priority=st.sampled_from((-1, 0, 0, 1)))
+    def become_available(self, data: st.DataObject, priority: int) -> None:
+        one = self.pick(data)
+        self.send(one, self.presence(one, priority))
+
+    @precondition(lambda self: self.bound())
+    @rule(data=st.data())
+    def become_unavailable(self, data: st.DataObject) -> None:
+        self.send(self.pick(data), "<presence type='unavailable'/>")
+
+    @precondition(lambda self: self.bound())
+    @rule(data=st.data(), to=st.sampled_from(ADDRESSES), goodbye=st.booleans())
+    def tell_in_private(self, data: st.DataObject, to: str, goodbye: bool) -> None:
+        one = self.pick(data)
+        if goodbye:
+            self.send(
+                one, f"<presence to='{to}' type='unavailable'><status>private</status></presence>"
+            )
+        else:
+            if "/" not in to:  # who comes later hears the goodbye without the greeting
+                self.private.update((one.jid, full) for full in FULL if full.startswith(to))
+            self.send(one, self.presence(one, 0, to))
+
+    @precondition(lambda self: self.bound())
+    @rule(data=st.data(), to=st.sampled_from(PEOPLE), kind=st.sampled_from(sorted(TYPES)))
+    def subscribe(self, data: st.DataObject, to: str, kind: str) -> None:
+        self.send(self.pick(data), f"<presence to='{to}@{DOMAIN}' type='{kind}'/>")
+
+    @precondition(lambda self: self.bound())
+    @rule(data=st.data(), to=st.sampled_from(PEOPLE))
+    def remove(self, data: st.DataObject, to: str) -> None:
+        self.send(
+            self.pick(data),
+            f"<iq type='set' id='x'><query xmlns='{ns.ROSTER}'>"
+            f"<item jid='{to}@{DOMAIN}' subscription='remove'/></query></iq>",
+        )
+
+    @precondition(lambda self: self.bound())
+    @rule(data=st.data(), to=st.sampled_from(ADDRESSES), kind=st.sampled_from(("chat", "normal")))
+    def write(self, data: st.DataObject, to: str, kind: str) -> None:
+        one, number = self.pick(data), next(self.numbers)
+        self.messages[number] = one
+        self.outcomes[number] = set()
+        self.send(
+            one, f"<message to='{to}' type='{kind}' id='m{number}'><body>{number}</body></message>"
+        )
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data(), how=st.sampled_from(("reset", "closed", "broken", "idle")))
+    def leave(self, data: st.DataObject, how: str) -> None:
+        one = data.draw(st.sampled_from(self.here), label="who")
+        if how == "reset":
+            one.wire.lose()
+        elif how == "closed":
+            one.wire.send("</stream:stream>")
+        else:
+            one.wire.send("<presence></message>" if how == "broken" else "<unknown/>")
+        self.look()
+
+    @rule(seconds=st.sampled_from((1, 31)))
+    def wait(self, seconds: int) -> None:
+        self.house.clock.advance(seconds)
+        self.look()
+
+    @precondition(lambda self: self.store.waiting)
+    @rule(times=st.integers(1, 5))
+    def store_answers(self, times: int) -> None:
+        for _ in range(times):
+            self.store.release()
+            self.look()
+
+    # -- what is seen ---------------------------------------------------------------------------
+
+    def send(self, one: Somebody, text: str) -> None:
+        one.wire.send(text)
+        self.look()
+
+    def allowed_now(self) -> set[tuple[str, str]]:
+        """Who may see whom, from the rosters in memory or else the store."""
+        pairs = set()
+        for name in PEOPLE:
+            bare = f"{name}@{DOMAIN}"
+            roster = self.house.server.roster_manager.loaded(bare)
+            items = (
+                roster.items.values()
+                if roster
+                else self.store._belonging(bare).roster.values()
+            )
+            pairs.update((i.jid, bare) for i in items if i.subscription in SUBSCRIBED)
+            pairs.add((bare, bare))
+        return pairs
+
+    def look(self) -> None:
+        """Let everybody read, and hold what they read against the promises."""
+        self.allowed |= self.allowed_now()
+        more = True
+        while more:
+            more = any([self.read(one) for one in self.here])
+        self.note_stored()
+        for one in self.here:
+            self.note_presence(one)
+        self.here = [one for one in self.here if not one.wire.closed]
+        if self.settled():
+            self.allowed = self.allowed_now()
+
+    def note_presence(self, one: Somebody) -> None:
+        now = None if one.wire.closed else number_of(one.session.presence)
+        if one.presence is not None and now is None:
+            self.gone[one] = one.presence
+            one.sees.clear()  # who goes away forgets what it saw
+        one.presence = now
+
+    def settled(self) -> bool:
+        return not self.store.waiting
+
+    def note_stored(self) -> None:
+        for name in PEOPLE:
+            for kept in self.store._belonging(f"{name}@{DOMAIN}").offline:
+                number = int(ElementTree.fromstring(kept.stanza).findtext("body"))
+                self.stored.add(number)
+                self.outcomes[number].add("stored")
+
+    def read(self, one: Somebody) -> bool:
+        data = one.wire.raw()
+        if not data:
+            return False
+        data = data.removesuffix(b"</stream:stream>")
+        tree = ElementTree.fromstring(b"<s xmlns:stream='%b'>%b</s>" % (ns.STREAM.encode(), data))
+        for stanza in tree:
+            if stanza.tag == "presence":
+                self.saw_presence(one, stanza)
+            elif stanza.tag == "message":
+                self.saw_message(one, stanza)
+            elif stanza.find(PING) is not None and one.answers and not one.wire.closed:
+                one.wire.send(f"<iq type='result' id='{stanza.get('id')}' to='{DOMAIN}'/>")
+        return True
+
+    def saw_presence(self, one: Somebody, stanza: ElementTree.Element) -> None:
+        sender, kind = stanza.get("from", ""), stanza.get("type")
+        if "/" not in sender or kind not in (None, "unavailable"):
+            return
+        if kind is None:
+            text = stanza.findtext("status", "")
+            mark, number = text[0], int(text[1:])
+            if mark == "b":
+                other = self.told_by[number]
+                assert number > self.gone.get(other, 0), f"{one.jid} sees {sender}, who is gone"
+                newest = one.broadcasts.get(other, 0)
+                assert number >= newest, f"{one.jid} sees {sender} {number} after {newest}"
+                one.broadcasts[other] = number
+                pair = (one.account, sender.partition("/")[0])
+                assert pair in self.allowed, f"{one.jid} may not see {sender}"
+            one.sees[sender] = True
+        else:
+            if stanza.findtext("status") == "private":
+                one.sees.pop(sender, None)  # the broadcast, if there was one, is not over
+                return
+            told = (sender, one.jid) in self.private
+            twice = one.sees.get(sender) is False and sender != one.jid
+            assert told or not twice, f"{one.jid} saw {sender} leave twice"
+            one.sees[sender] = False
+
+    def saw_message(self, one: Somebody, stanza: ElementTree.Element) -> None:
+        number = int(stanza.findtext("body", "0"))
+        if stanza.get("type") == "error":
+            number = int(stanza.get("id", "")[1:])
+            self.outcomes[number].add("bounced")
+        elif stanza.find(DELAY) is not None:
+            self.outcomes[number].add("stored")
+        else:
+            self.outcomes[number].add("delivered")
+            one.live[number] += 1
+            assert one.live[number] == 1, f"{one.jid} got {number} twice"
+
+    # -- what is promised -----------------------------------------------------------------------
+
+    @invariant()
+    def available_is_available(self) -> None:
+        """Route available <=> session's presence available; nobody else is in the table."""
+        if not hasattr(self, "here"):
+            return
+        table = self.house.server.routing_table
+        for routes in table.users.values():
+            assert set(routes.available) == {
+                s for s in routes.sessions.values() if s.presence is not None
+            }
+        assert set(table.sessions.values()) == {one.session for one in self.here}
+
+    @invariant()
+    def one_outcome(self) -> None:
+        """A message is delivered, stored or bounced: exactly one of them."""
+        if not hasattr(self, "here"):
+            return
+        for number, outcome in self.outcomes.items():
+            assert len(outcome) <= 1, f"message {number}: {outcome}"
+            sender = self.messages[number]
+            if self.settled() and not sender.wire.closed:
+                assert outcome, f"message {number} is lost"
+
+    @invariant()
+    def nobody_sees_ghosts(self) -> None:
+        """Whoever is seen is here: each available is followed by an unavailable."""
+        if not hasattr(self, "here") or not self.settled():
+            return
+        here = {one.jid for one in self.here}
+        for one in self.here:
+            for sender, seen in one.sees.items():
+                if not seen:
+                    continue
+                assert sender in here, f"{one.jid} still sees {sender}"
+                other = next(who for who in self.here if who.jid == sender)
+                told = any(jid.bare == one.account for jid in self.owed(other))
+                assert other.presence is not None or told, f"{one.jid} sees {sender}, unavailable"
+
+    def owed(self, one: Somebody) -> list[JID]:
+        """Whom it told in private."""
+        directed = self.house.server.presence_manager.directed
+        return list(directed._sent.get(one.jid, {}).values())
+
+    @invariant()
+    def nothing_is_left(self) -> None:
+        """What nobody needs any more is forgotten."""
+        if not hasattr(self, "here") or not self.settled():
+            return
+        server = self.house.server
+        assert not server.presence_subscribe_handler._turns
+        here = {one.jid for one in self.here}
+        assert set(server.presence_manager.directed._sent) <= here
+        assert server.session_manager.bound == len(self.bound())
+
+    def teardown(self) -> None:
+        """Everybody leaves; the last word is always unavailable."""
+        if not hasattr(self, "here"):
+            return
+        self.store.slow = False
+        self.store.release_all()
+        self.look()
+        while self.here:
+            self.here[0].wire.lose()
+            self.look()
+            self.nobody_sees_ghosts()
+        self.one_outcome()
+        self.house.clock.advance(100)
+
+
+Promises.TestCase.settings = settings(
+    max_examples=int(environ.get("PROMISES", "150")),
+    phases=(Phase.generate,),
+    database=None,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class PromiseTests(SynchronousTestCase):
+    def test_promises(self) -> None:
+        """Whatever happens, nobody sees ghosts and no message is lost or doubled."""
+        Promises.TestCase("runTest").runTest()
+

@@ -1,0 +1,68 @@
+"""A store that takes its time, for tests of what happens meanwhile."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from xmppd.store.base import StoreError
+from xmppd.store.memory import MemoryStore
+
+SLOW = (
+    "exists", "roster", "save_roster_items", "delete_roster_item", "store_offline",
+    "offline_messages", "delete_offline", "last_presence", "save_last_presence",
+)  # fmt: skip
+
+
+class SlowStore(MemoryStore):
+    """A store in memory that answers only when it is told to, in the order it was asked.
+
+    Attributes:
+        slow: Whether it takes its time; at first it does not.
+        late: Whether it also does what it is asked only then, not at once.
+        broken: Names of methods that fail.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow = self.late = False
+        self.broken: set[str] = set()
+        self.waiting: list[Deferred[None]] = []
+
+    async def answer(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Do the work now or later, and answer later."""
+        if name in self.broken:
+            raise StoreError("the disk is gone")
+        if not self.slow:
+            return await work()
+        turn: Deferred[None] = Deferred()
+        self.waiting.append(turn)
+        if self.late:
+            await turn
+            return await work()
+        answer = await work()
+        await turn
+        return answer
+
+    def release(self, count: int = 1) -> None:
+        """Answer the next of those that wait."""
+        for _ in range(min(count, len(self.waiting))):
+            self.waiting.pop(0).callback(None)
+
+    def release_all(self) -> None:
+        """Answer until nobody asks any more."""
+        while self.waiting:
+            self.release()
+
+
+def _slowly(name: str) -> Callable[..., Awaitable[Any]]:
+    quick = getattr(MemoryStore, name)
+
+    async def method(self: SlowStore, *args: Any, **kwargs: Any) -> Any:
+        return await self.answer(name, lambda: quick(self, *args, **kwargs))
+
+    return method
+
+
+for _name in SLOW:
+    setattr(SlowStore, _name, _slowly(_name))
