@@ -42,6 +42,8 @@ napoleon_use_ivar = True
 # library are not looked up, so theirs are not held; nor are type variables, which have no page.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!xmppd\.).*"), (r"py:.*", r"xmppd\..*\.[A-Z]")]
+# The builtin type is looked for among attributes of that name, and there are several.
+suppress_warnings = ["ref.python"]
 
 html_theme = "alabaster"
 html_theme_options = {"description": "An XMPP server on Twisted", "fixed_sidebar": True}
