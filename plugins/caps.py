@@ -10,12 +10,12 @@ from xmppd.parts import DiscoFeature, DiscoInfo, DiscoItem, DiscoNode, On
 from xmppd.plugin_manager import PluginsChanged
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, Element, qname
+from xmppd.stanza.form import DATA
 from xmppd_plugins.disco import asked_domain, server_info
 
 NS = "http://jabber.org/protocol/caps"
 NODE = "urn:xmppd"
-DATA_FORMS = "jabber:x:data"
-_FIELD, _VALUE = qname(DATA_FORMS, "field"), qname(DATA_FORMS, "value")
+_FIELD, _VALUE = qname(DATA, "field"), qname(DATA, "value")
 
 
 @dataclass

@@ -16,15 +16,14 @@ from xmppd.stanza import (
     Element,
     Message,
     StanzaError,
-    child,
     element,
     escape,
     qname,
 )
+from xmppd.stanza.form import Field, form
 from xmppd.store.base import QuotaExceeded
 
 NS = "urn:xmppd:example:greeter"
-DATA_FORMS = "jabber:x:data"
 GREETING = "Welcome to this server!"
 MAX_GREETING_BYTES = 1_024
 
@@ -69,10 +68,12 @@ class Greeter:
 
     def form(self, iq: IQ) -> Element:
         """Ask the administrator for another greeting."""
-        form = element(DATA_FORMS, "x", type="form")
-        child(form, "title", "The greeting for newcomers")
-        child(form, "field", var="greeting", type="text-single", label="Greeting")
-        return form
+        return form(
+            NS,
+            "The greeting",
+            "Newcomers will be greeted with these words.",
+            Field("greeting", "Greeting", required=True),
+        )
 
     async def change(self, iq: IQ, values: dict[str, list[str]]) -> str:
         """Take another greeting from the administrator."""

@@ -115,11 +115,6 @@ class PluginManager:
             self._place(name, old)
             raise
 
-    def close(self) -> None:
-        """Take all plugins out, last first: the server stops, and so does what they started."""
-        for name in reversed(list(self.loaded)):
-            self.unload(name)
-
     def _read(self, name: str) -> ModuleType:
         """The plugin's module, run anew."""
         if not name.isidentifier():

@@ -3,8 +3,9 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_disco import ask
+from xmppd.stanza.form import DATA
 from xmppd.testing import House, house_config
-from xmppd_plugins.contact_addresses import DATA_FORMS, FORM_TYPE
+from xmppd_plugins.contact_addresses import FORM_TYPE
 from xmppd_plugins.disco import INFO
 
 PLUGINS = ("disco", "contact_addresses")
@@ -19,7 +20,7 @@ class ContactAddressesTests(SynchronousTestCase):
         )
         house = House(config=config, plugins=PLUGINS, romeo={})
         (romeo,) = house.connect("romeo")
-        form = ask(romeo, INFO, "montague.lit").find(f".//{{{DATA_FORMS}}}x")
+        form = ask(romeo, INFO, "montague.lit").find(f".//{{{DATA}}}x")
         assert form is not None
         self.assertEqual(form.get("type"), "result")
         self.assertEqual(
@@ -36,11 +37,11 @@ class ContactAddressesTests(SynchronousTestCase):
         """Without addresses there is no form."""
         house = House(plugins=PLUGINS, romeo={})
         (romeo,) = house.connect("romeo")
-        self.assertIsNone(ask(romeo, INFO, "montague.lit").find(f".//{{{DATA_FORMS}}}x"))
+        self.assertIsNone(ask(romeo, INFO, "montague.lit").find(f".//{{{DATA}}}x"))
 
     def test_account(self) -> None:
         """An account's answer carries no form."""
         config = house_config("montague.lit", contact={"abuse": ("mailto:a@montague.lit",)})
         house = House(config=config, plugins=PLUGINS, romeo={})
         (romeo,) = house.connect("romeo")
-        self.assertIsNone(ask(romeo, INFO).find(f".//{{{DATA_FORMS}}}x"))
+        self.assertIsNone(ask(romeo, INFO).find(f".//{{{DATA}}}x"))

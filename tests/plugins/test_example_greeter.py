@@ -1,5 +1,8 @@
 """The example with most kinds of parts."""
 
+from xml.etree import ElementTree
+
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import IQ, JID, StanzaError
@@ -78,8 +81,26 @@ class GreeterTests(SynchronousTestCase):
         self.assertEqual(self.greetings(), [])
 
     def test_form(self) -> None:
-        """The command asks for the greeting."""
-        form = self.house.server.parts.commands[f"{NS}#change"].form
-        assert form is not None
-        iq = IQ.make(JID.parse("montague.lit"), JID.parse("prince@montague.lit/1"), type="set")
-        self.assertEqual(form(iq)[1].get("var"), "greeting")
+        """The command asks for the greeting, and can be run from a client."""
+        config = house_config("montague.lit")
+        house = House(
+            config=replace(config, admins=("prince@montague.lit",)),
+            plugins=(*PLUGINS, "adhoc_commands"),
+            prince={},
+            romeo={},
+        )
+        prince = house.bind("prince")
+        command = f"xmlns='http://jabber.org/protocol/commands' node='{NS}#change'"
+        prince.send(f"<iq type='set' id='1' to='montague.lit'><command {command}/></iq>")
+        (asked,) = prince.received()
+        session = ElementTree.fromstring(asked)[0].attrib["sessionid"]
+        self.assertIn("var='greeting'", asked)
+        prince.send(
+            f"<iq type='set' id='2' to='montague.lit'><command {command} sessionid='{session}'>"
+            "<x xmlns='jabber:x:data' type='submit'>"
+            "<field var='greeting'><value>Well met</value></field></x></command></iq>"
+        )
+        self.assertIn("Newcomers are greeted so", prince.received()[0])
+        romeo = house.bind("romeo")
+        romeo.send("<presence/>")
+        self.assertIn(b"<body>Well met</body>", romeo.raw())

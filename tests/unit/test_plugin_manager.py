@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -262,16 +261,6 @@ class PlacingTests(PluginTestCase):
         )
         self.plugins.unload(NAME)
         self.assertEqual(left, [0])
-
-    def test_close(self) -> None:
-        """When the server stops, plugins leave in the opposite order of their coming."""
-        left: list[str] = []
-        before = registries(self.server)
-        for name in ("mercutio", "benvolio"):
-            self.load(AtUnload(partial(left.append, name)), DiscoFeature(f"urn:{name}"), name=name)
-        self.plugins.close()
-        self.assertEqual(left, ["benvolio", "mercutio"])
-        self.assertEqual(registries(self.server), before)
 
     def test_something_left_behind(self) -> None:
         """A step of taking out that fails is logged, and the others are taken all the same."""
