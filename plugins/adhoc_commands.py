@@ -8,7 +8,7 @@ from secrets import token_bytes, token_hex
 from twisted.logger import Logger
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import Command
+from xmppd.parts import Command, DiscoIdentity, DiscoInfo, DiscoItem, DiscoNode
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
 from xmppd.stanza.form import DATA, submitted
@@ -147,9 +147,33 @@ class IQCommandHandler(IQHandler):
         command = self.commands.get(node)
         if command is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such command")
-        if command.admins_only and iq.sender.to_bare() not in self.admins:
+        if not self._may_run(iq.sender, command):
             raise StanzaError(Condition.FORBIDDEN, "this command is for administrators")
         return node, command
+
+    def _may_run(self, requester: JID, command: Command) -> bool:
+        return not command.admins_only or requester.to_bare() in self.admins
+
+    def info(self, iq: IQ, node: str) -> DiscoInfo | None:
+        """What :xep:`0030` says of the list of commands, and of one that may be run (§2.2)."""
+        if node == NS:
+            return DiscoInfo((DiscoIdentity("automation", "command-list"),), (NS,))
+        command = self.commands.get(node)
+        if command is None or not self._may_run(iq.sender, command):
+            return None
+        identity = DiscoIdentity("automation", "command-node", command.name)
+        return DiscoInfo((identity,), (NS, DATA))
+
+    def items(self, iq: IQ, node: str) -> tuple[DiscoItem, ...] | None:
+        """The commands that the requester may run; nothing is below a command."""
+        if node != NS:
+            return () if node in self.commands else None
+        jid = iq.to or JID.parse(iq.sender.domain)
+        return tuple(
+            DiscoItem(jid, command.name, command.node)
+            for command in self.commands.values()
+            if self._may_run(iq.sender, command)
+        )
 
     async def _begin(self, iq: IQ, node: str, command: Command, action: str) -> Element:
         if action != "execute":
@@ -207,6 +231,7 @@ def refusal(condition: str, text: str) -> StanzaError:
     return StanzaError(Condition.BAD_REQUEST, text, application=(NS, condition))
 
 
-def plug(server: XMPPServer) -> list[IQHandler]:
+def plug(server: XMPPServer) -> list[IQHandler | DiscoNode]:
     """What this feature is made of."""
-    return [IQCommandHandler(server.parts.commands, server.admins, server.clock.seconds)]
+    handler = IQCommandHandler(server.parts.commands, server.admins, server.clock.seconds)
+    return [handler, DiscoNode(handler.info, handler.items)]

@@ -227,6 +227,51 @@ class AdminTests(SynchronousTestCase):
         self.assertEqual(shop.sold, ["poison"])
 
 
+class DiscoTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        config = replace(house_config("mantua.lit"), admins=("friar@mantua.lit",))
+        plugins = ("disco", "adhoc_commands")
+        house = House("mantua.lit", config=config, plugins=plugins, romeo={}, friar={})
+        for part in Apothecary().commands():
+            house.server.parts.commands[part.node] = part
+        self.romeo, self.friar = house.connect("romeo", "friar")
+
+    def disco(self, client: Client, what: str, node: str = "") -> Tree:
+        """Ask the server about a node."""
+        named = f" node='{node}'" if node else ""
+        query = f"<query xmlns='http://jabber.org/protocol/disco#{what}'{named}/>"
+        return ask(client, "get", query, "mantua.lit")
+
+    def test_list(self) -> None:
+        """Everybody sees the commands that they may run."""
+        for client, nodes in (
+            (self.romeo, ["sell", "show"]),
+            (self.friar, ["sell", "show", ADMINS_ONLY]),
+        ):
+            items = self.disco(client, "items", NS)[0]
+            self.assertEqual([item.get("node") for item in items], nodes)
+            self.assertEqual({item.get("jid") for item in items}, {"mantua.lit"})
+        (identity,) = self.disco(self.romeo, "info", NS)[0].findall("{*}identity")
+        self.assertEqual(identity.get("type"), "command-list")
+
+    def test_one(self) -> None:
+        """What a command is; for who may not run it, there is none."""
+        identity, *features = self.disco(self.romeo, "info", "sell")[0]
+        self.assertEqual(identity.get("type"), "command-node")
+        self.assertEqual(identity.get("name"), "Sell")
+        self.assertEqual([f.get("var") for f in features], [NS, "jabber:x:data"])
+        self.assertEqual(len(self.disco(self.romeo, "items", "sell")[0]), 0)
+        hidden = self.disco(self.romeo, "info", ADMINS_ONLY)
+        self.assertEqual(condition(hidden), "item-not-found")
+        self.assertEqual(condition(self.disco(self.friar, "info", ADMINS_ONLY)), "result")
+        self.assertEqual(condition(self.disco(self.friar, "info", "dance")), "item-not-found")
+
+    def test_feature(self) -> None:
+        """The server says that it has commands."""
+        features = self.disco(self.romeo, "info")[0]
+        self.assertIn(NS, [feature.get("var") for feature in features])
+
+
 class BoundTests(SynchronousTestCase):
     def test_per_requester(self) -> None:
         """Who begins too many sessions loses the oldest; nobody else does."""
