@@ -4,14 +4,12 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import Command, DiscoIdentity, DiscoInfo, DiscoItem, DiscoNode
+from xmppd.parts import DiscoIdentity, DiscoInfo, DiscoItem
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, JID, Condition, StanzaError, dump, escape, ns, qname
-from xmppd.stanza.form import DATA
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
-COMMANDS = "http://jabber.org/protocol/commands"
 
 CORE_FEATURES = (
     "iq",
@@ -89,37 +87,6 @@ class IQDiscoItemsHandler(IQHandler):
         return items_query(tuple(DiscoItem(session.jid, "") for session in sessions), node)
 
 
-@dataclass(frozen=True)
-class CommandNodes:
-    """Ad-hoc commands are nodes of the server, shown to who may run them (:xep:`0050`, §2.2)."""
-
-    server: XMPPServer
-
-    def info(self, iq: IQ, node: str) -> DiscoInfo | None:
-        commands = self._may_run(iq)
-        if node == COMMANDS:
-            return DiscoInfo((DiscoIdentity("automation", "command-list"),), (COMMANDS,))
-        if node not in commands:
-            return None
-        identity = DiscoIdentity("automation", "command-node", commands[node].name)
-        return DiscoInfo((identity,), (COMMANDS, DATA))
-
-    def items(self, iq: IQ, node: str) -> tuple[DiscoItem, ...] | None:
-        commands = self._may_run(iq)
-        if node != COMMANDS:
-            return () if node in commands else None
-        server = JID.parse(asked_domain(iq))
-        return tuple(DiscoItem(server, command.name, node) for node, command in commands.items())
-
-    def _may_run(self, iq: IQ) -> dict[str, Command]:
-        """The commands that whoever asks may run, by node."""
-        if qname(COMMANDS, "command") not in self.server.iq_router.handlers:
-            return {}
-        admin = iq.sender.to_bare() in self.server.admins
-        commands = self.server.parts.commands
-        return {node: c for node, c in commands.items() if admin or not c.admins_only}
-
-
 def asked_node(iq: IQ) -> str:
     """The node that is asked for; empty if none is."""
     return iq.payload.tree[0].get("node", "")
@@ -195,11 +162,6 @@ def _attribute(name: str, value: str) -> str:
     return f" {name}='{escape(value)}'" if value else ""
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(server: XMPPServer) -> list[IQHandler]:
     """What this feature is made of."""
-    commands = CommandNodes(server)
-    return [
-        IQDiscoInfoHandler(server),
-        IQDiscoItemsHandler(server),
-        DiscoNode(commands.info, commands.items),
-    ]
+    return [IQDiscoInfoHandler(server), IQDiscoItemsHandler(server)]

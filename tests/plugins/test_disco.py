@@ -2,11 +2,9 @@
 
 from xml.etree import ElementTree
 
-from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.parts import (
-    Command,
     Component,
     DiscoFeature,
     DiscoIdentity,
@@ -15,10 +13,9 @@ from xmppd.parts import (
     DiscoNode,
 )
 from xmppd.plugin_manager import PluginManager
-from xmppd.stanza import IQ, JID, Stanza
-from xmppd.stanza.form import DATA
-from xmppd.testing import Client, House, house_config
-from xmppd_plugins.disco import COMMANDS, INFO, ITEMS
+from xmppd.stanza import JID, Stanza
+from xmppd.testing import Client, House
+from xmppd_plugins.disco import INFO, ITEMS
 
 
 def ask(client: Client, namespace: str, to: str = "", node: str = "") -> ElementTree.Element:
@@ -227,52 +224,3 @@ class AccountTests(SynchronousTestCase):
         )
         self.assertEqual(self.juliet.received(), [])
         self.assertEqual(len(self.romeo.received()), 1)
-
-
-class CommandTests(SynchronousTestCase):
-    """The node of ad-hoc commands."""
-
-    def setUp(self) -> None:
-        config = replace(house_config("montague.lit"), admins=("prince@montague.lit",))
-        self.house = House(config=config, plugins=("disco", "adhoc_commands"), prince={}, romeo={})
-        self.prince, self.romeo = self.house.connect("prince", "romeo")
-
-        async def run(iq: IQ, values: dict[str, list[str]]) -> str:
-            return "done"
-
-        self.house.server.parts.commands.update(
-            stop=Command("stop", "Stop", run),
-            jest=Command("jest", "Jest", run, admins_only=False),
-        )
-
-    def test_list(self) -> None:
-        """Everybody sees the commands that they may run."""
-        for client, nodes in ((self.prince, ["stop", "jest"]), (self.romeo, ["jest"])):
-            listed = items(ask(client, ITEMS, "montague.lit", COMMANDS))
-            self.assertEqual([item["node"] for item in listed], nodes)
-        self.assertEqual(listed, [{"jid": "montague.lit", "node": "jest", "name": "Jest"}])
-        self.assertEqual(
-            identities(ask(self.romeo, INFO, "montague.lit", COMMANDS)),
-            [{"category": "automation", "type": "command-list"}],
-        )
-
-    def test_command(self) -> None:
-        """Each is a node itself, with no items."""
-        answer = ask(self.prince, INFO, "montague.lit", "stop")
-        self.assertEqual(
-            identities(answer),
-            [{"category": "automation", "type": "command-node", "name": "Stop"}],
-        )
-        self.assertEqual(features(answer), [COMMANDS, DATA])
-        self.assertEqual(items(ask(self.prince, ITEMS, "montague.lit", "stop")), [])
-
-    def test_hidden(self) -> None:
-        """A command that one may not run is not there."""
-        for namespace in (INFO, ITEMS):
-            answer = ask(self.romeo, namespace, "montague.lit", "stop")
-            self.assertEqual(condition(answer), "item-not-found")
-
-    def test_not_loaded(self) -> None:
-        """Without the plugin that runs commands there are none."""
-        self.house.plugins.unload("adhoc_commands")
-        self.assertEqual(items(ask(self.prince, ITEMS, "montague.lit", COMMANDS)), [])
