@@ -151,7 +151,7 @@ summary() {
 tests() {
     workspace
     start_postgres
-    { trial tests 2>&1; echo "$?" >"$WORK/status"; } | tee "$WORK/trial.log"
+    { code=0; trial tests 2>&1 || code=$?; echo "$code" >"$WORK/status"; } | tee "$WORK/trial.log"
     counts=$(summary "$WORK/trial.log")
     set -- $counts
     passed=$1 failed=$2 skipped=$3
@@ -170,7 +170,7 @@ STEPS="lint formatting types imports spelling docs"
 
 lint() { "$BIN/ruff" check --quiet .; }
 formatting() { "$BIN/ruff" format --quiet --check .; }
-types() { "$BIN/mypy" --no-error-summary xmppd xmppd_plugins tests; }
+types() { "$BIN/mypy" --no-error-summary xmppd xmppd_plugins tests bench; }
 imports() { "$BIN/lint-imports" --config setup.cfg; }
 spelling() { "$BIN/codespell"; }
 docs() {
@@ -216,8 +216,13 @@ bench() { "$BIN/python" -m bench "$@"; }
 
 fuzz() {
     workspace
+    "$BIN/python" -m tests.unit.net.fuzz_stream_parser 60
     "$BIN/python" -m tests.fuzz --temp-directory="$WORK/trial" \
         $(grep -rl --include='test_*.py' '^from hypothesis' tests)
+}
+
+bench() {
+    "$BIN/python" -m bench.compare "$@"
 }
 
 word=$1
