@@ -19,7 +19,8 @@ NS = "jabber:iq:register"
 FEATURE = b"<register xmlns='http://jabber.org/features/iq-register'/>"
 HOUR_S = 3_600.0
 MAX_REMEMBERED_ADDRESSES = 10_000
-TAKEN_NAMES_PER_HOUR = 50
+TAKEN_NAMES_PER_ACCOUNT = 10
+"""Names of others that may be asked for, for each account that may be made."""
 
 
 class HourlyLimit:
@@ -141,8 +142,9 @@ class IQRegisterHandler(IQHandler):
         self._check_password(password)
         address = session.connection.address
         options = self.options()
-        if self.made.reached(address, options.per_address_per_hour) or self.taken.reached(
-            address, TAKEN_NAMES_PER_HOUR
+        most = options.per_address_per_hour
+        if self.made.reached(address, most) or self.taken.reached(
+            address, most * TAKEN_NAMES_PER_ACCOUNT
         ):
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT, "Too many registrations. Try again in an hour."
