@@ -231,7 +231,6 @@ class Promises(RuleBasedStateMachine):
         now = None if one.wire.closed else number_of(one.session.presence)
         if one.presence is not None and now is None:
             self.gone[one] = one.presence
-            one.sees.clear()  # who goes away forgets what it saw
         one.presence = now
 
     def settled(self) -> bool:
@@ -279,8 +278,11 @@ class Promises(RuleBasedStateMachine):
             if stanza.findtext("status") == "private":
                 one.sees.pop(sender, None)  # the broadcast, if there was one, is not over
                 return
+            if sender == one.jid:
+                one.sees.clear()  # who goes away forgets what it saw
+                return
             told = (sender, one.jid) in self.private
-            twice = one.sees.get(sender) is False and sender != one.jid
+            twice = one.sees.get(sender) is False
             assert told or not twice, f"{one.jid} saw {sender} leave twice"
             one.sees[sender] = False
 
