@@ -98,7 +98,10 @@ class PresenceSubscribeHandler:
             await self.rosters.remove(roster, contact.full)
 
     async def _end(self, account: JID, contact: JID, kind: str) -> None:
-        await self._both_sides(Presence.make(contact, account, type=kind), account, contact)
+        """Say so to the contact; what becomes of the owner's side is about to be forgotten."""
+        presence = Presence.make(contact, account, type=kind)
+        if await self._sent(presence, account, contact, push=False):
+            await self._pass_on(presence, account, contact)
 
     @asynccontextmanager
     async def _turn(self, one: JID, other: JID) -> AsyncIterator[None]:
@@ -121,14 +124,16 @@ class PresenceSubscribeHandler:
         if presence.type == "subscribe" and presence.to is not None:
             self.presences.deliver(Presence.make(presence.sender, presence.to, type="unsubscribed"))
 
-    async def _sent(self, presence: Presence, sender: JID, to: JID) -> bool:
+    async def _sent(self, presence: Presence, sender: JID, to: JID, *, push: bool = True) -> bool:
         """The sender's side; whether the stanza goes on to the contact (PS-3)."""
         await self.rosters.check_owner(sender)
         roster = await self.rosters.roster(sender)
         kind = presence.type or ""
         item = roster.items.get(to.bare)
         move = SENT[kind][state_of(item)]
-        after = await self._moved(roster, to, item, move, approves=_approves(kind, item, move))
+        after = await self._moved(
+            roster, to, item, move, approves=_approves(kind, item, move), push=push
+        )
         if kind == "unsubscribed" and _was_seen(item) and not _was_seen(after):
             self._hide(roster, to)
         return move.passes
