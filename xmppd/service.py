@@ -113,11 +113,9 @@ class XMPPService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         try:
             with _told(self.path):
-                wait(self._reactor, self._start())
-        except BaseException as error:
-            if isinstance(error, StartError):
-                _log.critical("{sentence}", sentence=str(error))
-            wait(self._reactor, self._opened.aclose())
+                self._start_or_close()
+        except StartError as error:
+            _log.critical("{sentence}", sentence=str(error))
             raise
         self._say_where()
         notify("READY=1")
@@ -127,6 +125,13 @@ class XMPPService(Service):
         notify("STOPPING=1")
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._opened.aclose())
+
+    def _start_or_close(self) -> None:
+        try:
+            wait(self._reactor, self._start())
+        except BaseException:
+            wait(self._reactor, self._opened.aclose())
+            raise
 
     async def _start(self) -> None:
         """Open everything from the ground up: ports come last, behind plugins (BOOT-2)."""

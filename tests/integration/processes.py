@@ -61,7 +61,7 @@ def twistd(*arguments: str | Path) -> list[str]:
 
 def environment() -> dict[str, str]:
     """That of the tests, with the checkout on Python's path."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 class ProcessCase(SynchronousTestCase):
@@ -82,11 +82,11 @@ class ProcessCase(SynchronousTestCase):
         """Write the configuration, with something added."""
         self.config.write_text(BASE.format(endpoint=endpoint) + text, encoding="utf-8")
 
-    def start(self, **environ: str) -> "subprocess.Popen[bytes]":
-        """A server that is up."""
+    def start(self, *command: str, **environ: str) -> "subprocess.Popen[bytes]":
+        """A server that is up, started by twistd or otherwise."""
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                twistd("-n", "--pidfile=", "xmppd", "--config", self.config),
+                command or twistd("-n", "--pidfile=", "xmppd", "--config", self.config),
                 cwd=self.directory,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -42,7 +42,7 @@ class StartTests(ProcessCase):
         self.configure(
             '[log]\nlevel = "info"\nlevels."xmppd.plugin_manager" = "error"\n', endpoint=TCP
         )
-        process = self.start()
+        process = self.start(*XMPPD, "run", "--config", str(self.config))
         self.assertNotIn("loaded the plugin", self.text())
         romeo = Peer(self.ports()[1])
         romeo.send(HEADER)

@@ -1,12 +1,15 @@
 """xmppctl's command line and what it prints."""
 
 import contextlib
+import getpass
+import sys
 from io import StringIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.ctl.command import Refused
 from xmppd.ctl.commands import TABLE
-from xmppd.ctl.main import parser
+from xmppd.ctl.main import given, parser
 from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, shown
 
 
@@ -32,6 +35,40 @@ class CommandLineTests(SynchronousTestCase):
         self.assertEqual(error.code, 2)
         options = parser().parse_args(["user", "add", "romeo", "--stdin"])
         self.assertTrue(options.stdin)
+
+
+class SecretTests(SynchronousTestCase):
+    """How xmppctl comes by a password."""
+
+    def given(self, *words: str) -> object:
+        options = parser().parse_args(["user", "add", "romeo", *words])
+        return given(options.command, options)["password"]
+
+    def asked(self, *answers: str) -> object:
+        remaining = iter(answers)
+        self.patch(getpass, "getpass", lambda prompt: next(remaining))
+        self.patch(sys, "stdin", Terminal())
+        return self.given()
+
+    def test_asked(self) -> None:
+        """Somebody at a terminal types it twice."""
+        self.assertEqual(self.asked("rose", "rose"), "rose")
+        self.assertIn("differ", str(self.assertRaises(Refused, self.asked, "rose", "nose")))
+
+    def test_stdin(self) -> None:
+        """A program writes it on a line."""
+        self.patch(sys, "stdin", StringIO("a rose \nand more"))
+        self.assertEqual(self.given("--stdin"), "a rose ")
+
+    def test_nobody(self) -> None:
+        """Without a terminal nobody is waited for."""
+        self.patch(sys, "stdin", StringIO("rose"))
+        self.assertIn("--stdin", str(self.assertRaises(Refused, self.given)))
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 class PrinterTests(SynchronousTestCase):
