@@ -1,6 +1,5 @@
-"""What the service finds wrong before it opens anything, and what it tells the machine."""
+"""What the service finds wrong before it opens anything."""
 
-import gc
 import sys
 from io import StringIO
 from pathlib import Path
@@ -13,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.log import Log
 from xmppd.machine import IReactor
 from xmppd.net.certificate import make_self_signed
-from xmppd.service import StartError, XMPPService, keep_collections_rare
+from xmppd.service import StartError, XMPPService
 
 DOMAIN = '[[domain]]\nname = "localhost"\n'
 SECURE = DOMAIN + 'certificate = "localhost.crt"\nkey = "localhost.key"\n'
@@ -92,14 +91,3 @@ class MistakeTests(SynchronousTestCase):
             SECURE + '[[listen]]\nendpoint = "ssl:5223"\ntls = "direct"\n',
             "listen.endpoint", 'listen.tls = "direct"',
         )  # fmt: skip
-
-
-class CollectionTests(SynchronousTestCase):
-    def test_rare(self) -> None:
-        """What there is at start is never walked again, and all else less often."""
-        threshold = gc.get_threshold()
-        self.addCleanup(gc.set_threshold, *threshold)
-        self.addCleanup(gc.unfreeze)
-        keep_collections_rare()
-        self.assertGreater(gc.get_freeze_count(), 1_000)
-        self.assertGreater(gc.get_threshold()[2], 10)
