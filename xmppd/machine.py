@@ -1,6 +1,10 @@
-"""The machine a server runs on, as far as the server asks: time, threads, and its own secret."""
+"""The machine a server runs on: its time, threads, memory and limits, and who started us."""
 
+import gc
 import os
+import pyexpat
+import resource
+import socket
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, metadata
@@ -13,10 +17,20 @@ from twisted.internet.interfaces import (
     IReactorUNIX,
 )
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
+
+SPARE_DESCRIPTORS = 100
+"""For the database, the log and whatever plugins open; the rest is for clients."""
+
+YOUNG_COLLECTIONS_BEFORE_FULL = 100
+"""A full collection walks every session; ten younger ones, Python's choice, come too soon."""
+
+SAFE_EXPAT = (2, 6, 4)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_log = Logger()
 
 
 class IReactor(IReactorCore, IReactorTime, IReactorFromThreads, IReactorUNIX):
@@ -64,4 +78,52 @@ def version() -> str:
         return "from a checkout"
 
 
-__all__ = ["IReactor", "Machine", "version"]
+def raise_descriptor_limit() -> int:
+    """Allow ourselves as many open files as the administrator allows us; how many that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def keep_collections_rare() -> None:
+    """What there is at start stays: the collector need not look at it again."""
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, YOUNG_COLLECTIONS_BEFORE_FULL)
+    gc.collect()
+    gc.freeze()
+
+
+def warn_of_expat() -> None:
+    """Log the parser of everything that comes from the network, since its age matters."""
+    _log.info("XML is read by {expat}", expat=pyexpat.EXPAT_VERSION)
+    if pyexpat.version_info < SAFE_EXPAT:
+        _log.warn(
+            "{expat} has known weaknesses, mended in 2.6.4: upgrade Python's expat, unless your "
+            "distribution has mended them in this version",
+            expat=pyexpat.EXPAT_VERSION,
+        )
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it has started us, how things are: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        if address.startswith("@"):
+            address = "\0" + address[1:]
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
+                notification.sendto(state.encode(), address)
+        except OSError as error:
+            _log.warn("systemd cannot be told that {state}: {error}", state=state, error=error)
+
+
+__all__ = [
+    "SPARE_DESCRIPTORS",
+    "IReactor",
+    "Machine",
+    "keep_collections_rare",
+    "notify",
+    "raise_descriptor_limit",
+    "version",
+    "warn_of_expat",
+]

@@ -1,11 +1,6 @@
 """The service that twistd starts: everything a server needs of its machine, in order, and back."""
 
-import gc
-import os
-import pyexpat
-import resource
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -26,20 +21,20 @@ from xmppd.ctl.command import Desk
 from xmppd.ctl.control import Control, listen
 from xmppd.data_directory import DataDirectory, DataDirectoryError
 from xmppd.log import Log
-from xmppd.machine import IReactor, Machine
+from xmppd.machine import (
+    SPARE_DESCRIPTORS,
+    IReactor,
+    Machine,
+    keep_collections_rare,
+    notify,
+    raise_descriptor_limit,
+    warn_of_expat,
+)
 from xmppd.net.doors import DoorError, certificates, doors
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
-
-SPARE_DESCRIPTORS = 100
-"""For the database, the log and whatever plugins open; the rest is for clients."""
-
-YOUNG_COLLECTIONS_BEFORE_FULL = 100
-"""A full collection walks every session; ten younger ones, Python's choice, come too soon."""
-
-SAFE_EXPAT = (2, 6, 4)
 
 T = TypeVar("T")
 _log = Logger()
@@ -113,11 +108,9 @@ class XMPPService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         try:
             with _told(self.path):
-                wait(self._reactor, self._start())
-        except BaseException as error:
-            if isinstance(error, StartError):
-                _log.critical("{sentence}", sentence=str(error))
-            wait(self._reactor, self._opened.aclose())
+                self._start_or_close()
+        except StartError as error:
+            _log.critical("{sentence}", sentence=str(error))
             raise
         self._say_where()
         notify("READY=1")
@@ -127,6 +120,13 @@ class XMPPService(Service):
         notify("STOPPING=1")
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._opened.aclose())
+
+    def _start_or_close(self) -> None:
+        try:
+            wait(self._reactor, self._start())
+        except BaseException:
+            wait(self._reactor, self._opened.aclose())
+            raise
 
     async def _start(self) -> None:
         """Open everything from the ground up: ports come last, behind plugins (BOOT-2)."""
@@ -236,8 +236,8 @@ class XMPPService(Service):
                 self.plugins.unload(name)
             self.plugins.directory = Path(before.directory) if before.directory else None
             raise ConfigError(f"{self.path}: plugins.load: {error}.") from error
-        for name in set(before.load) - set(wanted.load):
-            if name in self.plugins.loaded:
+        for name in before.load:
+            if name not in wanted.load and name in self.plugins.loaded:
                 self.plugins.unload(name)
 
     def _say_where(self) -> None:
@@ -290,39 +290,3 @@ def wait(reactor: IReactorCore, work: Awaitable[T]) -> T:
     if isinstance(outcome[0], Failure):
         outcome[0].raiseException()
     return outcome[0]
-
-
-def raise_descriptor_limit() -> int:
-    """Allow ourselves as many open files as the administrator allows us; how many that is."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
-
-
-def keep_collections_rare() -> None:
-    """What there is at start stays: the collector need not look at it again."""
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, YOUNG_COLLECTIONS_BEFORE_FULL)
-    gc.collect()
-    gc.freeze()
-
-
-def warn_of_expat() -> None:
-    """Log the parser of everything that comes from the network, since its age matters."""
-    _log.info("XML is read by {expat}", expat=pyexpat.EXPAT_VERSION)
-    if pyexpat.version_info < SAFE_EXPAT:
-        _log.warn(
-            "{expat} has known weaknesses, mended in 2.6.4: upgrade Python's expat, unless your "
-            "distribution has mended them in this version",
-            expat=pyexpat.EXPAT_VERSION,
-        )
-
-
-def notify(state: str) -> None:
-    """Tell systemd, if it has started us, how things are: sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        if address.startswith("@"):
-            address = "\0" + address[1:]
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
-            notification.sendto(state.encode(), address)

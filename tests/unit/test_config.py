@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, fields, replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.config import Config, ConfigError, Domain, Listen, Offline, Stream, changed, load
+from xmppd.config import Config, ConfigError, Domain, Listen, Offline, Stream, changed, load, merged
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "xmppd.toml"
 DOMAIN = '[[domain]]\nname = "example.org"\n'
@@ -334,6 +334,29 @@ class ChangedTests(SynchronousTestCase):
         old = Config()
         new = replace(old, auth=replace(old.auth, mechanisms=("PLAIN",), lockout_s=1.0))
         self.assertEqual(changed(old, new), (["auth.lockout_s"], ["auth.mechanisms"]))
+
+    def test_queues(self) -> None:
+        """What a port keeps from when it was opened needs a restart."""
+        new = Config(stream=Stream(max_queued_bytes=9))
+        self.assertEqual(changed(Config(), new), ([], ["stream.max_queued_bytes"]))
+
+    def test_merged(self) -> None:
+        """After a reload the server has the new values of what applies at once, and no others."""
+        domain = Domain(name="example.org", certificate="old.pem")
+        old = Config(domain=(domain,))
+        renewed = replace(domain, certificate="new.pem")
+        new = Config(
+            data="elsewhere",
+            domain=(renewed, Domain(name="example.net")),
+            stream=Stream(max_depth=9, max_queued_bytes=9),
+            auth=replace(old.auth, mechanisms=("PLAIN",), lockout_s=1.0),
+        )
+        result = merged(old, new)
+        self.assertEqual(result.domain, (renewed,))
+        self.assertEqual(result.stream, Stream(max_depth=9))
+        self.assertEqual(result.auth, replace(old.auth, lockout_s=1.0))
+        self.assertEqual(result.data, old.data)
+        self.assertEqual(changed(old, result)[1], [])
 
 
 class ReferenceTests(SynchronousTestCase):

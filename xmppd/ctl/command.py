@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 
 from twisted.internet.interfaces import IReactorCore
 
-from xmppd.auth.base import SASLError
 from xmppd.config import Config, ConfigError
 from xmppd.net.doors import Door, DoorError
 from xmppd.plugin_manager import PluginError, PluginManager
@@ -214,9 +213,9 @@ async def replies(
         raise Refused("there is no such account") from error
     except AccountExists as error:
         raise Refused("there is such an account already") from error
-    except (StanzaError, SASLError) as error:
+    except StanzaError as error:
         raise Refused(error.text or "it is refused") from error
-    except (ConfigError, DoorError, PluginError, QuotaExceeded, StoreError, ValueError) as error:
+    except (ConfigError, DoorError, PluginError, QuotaExceeded, StoreError) as error:
         raise Refused(str(error).rstrip(".")) from error
 
 

@@ -34,12 +34,12 @@ def main() -> None:
     command: Command = options.command
     printer = JSONPrinter(sys.stdout) if options.json else Printer(sys.stdout)
     try:
-        given = _given(command, options)
+        told = given(command, options)
         try:
-            for reply in _asked(command, given, options):
+            for reply in _asked(command, told, options):
                 printer.take(reply)
         except NoServer:
-            _offline(command, given, options, printer)
+            _offline(command, told, options, printer)
         printer.finish()
     except (ConfigError, Refused) as error:
         printer.finish()
@@ -103,15 +103,19 @@ def _add(place: argparse.ArgumentParser, command: Command) -> None:
             place.add_argument(argument.name, action=action, choices=choices, help=argument.help)
 
 
-def _given(command: Command, options: argparse.Namespace) -> Given:
-    """What the command line says, and what has to be asked for."""
-    given: Given = {}
+def given(command: Command, options: argparse.Namespace) -> Given:
+    """What the command line says, and what has to be asked for.
+
+    Raises:
+        Refused: There is nobody to ask.
+    """
+    told: Given = {}
     for argument in command.arguments:
         if argument.kind == "secret":
-            given[argument.key] = _secret(argument, from_stdin=options.stdin)
+            told[argument.key] = _secret(argument, from_stdin=options.stdin)
         elif (value := getattr(options, argument.key)) not in (None, False):
-            given[argument.key] = value
-    return given
+            told[argument.key] = value
+    return told
 
 
 def _secret(argument: Argument, *, from_stdin: bool) -> str:
@@ -128,7 +132,7 @@ def _secret(argument: Argument, *, from_stdin: bool) -> str:
 # --- where it is done --------------------------------------------------------------------------
 
 
-def _asked(command: Command, given: Given, options: argparse.Namespace) -> Iterator[Reply]:
+def _asked(command: Command, told: Given, options: argparse.Namespace) -> Iterator[Reply]:
     """Have the server do it.
 
     Raises:
@@ -137,7 +141,7 @@ def _asked(command: Command, given: Given, options: argparse.Namespace) -> Itera
     if command.needs == "file":
         raise NoServer
     data = options.data or Path(config.load(_path(options)).data)
-    yield from ask(DataDirectory(data).socket, command.name, given)
+    yield from ask(DataDirectory(data).socket, command.name, told)
 
 
 def _path(options: argparse.Namespace) -> Path:
@@ -148,7 +152,7 @@ def _path(options: argparse.Namespace) -> Path:
 
 
 def _offline(
-    command: Command, given: Given, options: argparse.Namespace, printer: Printer | JSONPrinter
+    command: Command, told: Given, options: argparse.Namespace, printer: Printer | JSONPrinter
 ) -> None:
     """Do it ourselves."""
     if command.needs == "server" or options.data is not None:
@@ -158,7 +162,7 @@ def _offline(
     failures: list[Failure] = []
 
     async def work(reactor: IReactor) -> None:
-        async for reply in offline.run(reactor, path, settings, command, given):
+        async for reply in offline.run(reactor, path, settings, command, told):
             printer.take(reply)
 
     def begin(reactor: IReactor) -> Deferred[None]:
@@ -171,4 +175,4 @@ def _offline(
         failures[0].raiseException()
 
 
-__all__ = ["main", "parser"]
+__all__ = ["given", "main", "parser"]

@@ -1,6 +1,7 @@
 """Commands on accounts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from xmppd.ctl.command import Argument, Arguments, Command, Desk, Refused, Reply, account
@@ -15,7 +16,8 @@ _PASSWORD = Argument("password", "asked for", "secret")
 
 async def _add(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     jid = account(desk, arguments.text("account"))
-    await desk.server.passwords.create(jid.bare, arguments.text("password"))
+    with _judged():
+        await desk.server.passwords.create(jid.bare, arguments.text("password"))
     yield f"{jid} was added"
 
 
@@ -29,7 +31,8 @@ async def _delete(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
 async def _password(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     jid = account(desk, arguments.text("account"))
     streams = _streams(desk, jid)
-    await desk.server.accounts.set_password(jid, arguments.text("password"))
+    with _judged():
+        await desk.server.accounts.set_password(jid, arguments.text("password"))
     yield f"the password of {jid} was changed; {streams} were closed"
 
 
@@ -74,6 +77,15 @@ def _row(desk: Desk, info: AccountInfo) -> Reply:
         "disabled": info.disabled,
         "locked_until": iso(info.locked_until) if locked else None,
     }
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    """A password that cannot be one is refused."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def _streams(desk: Desk, jid: JID) -> str:

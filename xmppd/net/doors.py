@@ -39,13 +39,14 @@ class Door:
 
     Attributes:
         listen: What is configured.
+        endpoint: What that means.
         port: None while it is closed.
     """
 
     def __init__(self, listen: Listen, stream: Stream, reactor: IReactorCore) -> None:
         self.listen = listen
         self.port: IListeningPort | None = None
-        self._endpoint = _endpoint(listen, stream, reactor)
+        self.endpoint = _endpoint(listen, stream, reactor)
 
     @property
     def where(self) -> str:
@@ -65,7 +66,7 @@ class Door:
             DoorError: The port is taken, or not ours to take.
         """
         try:
-            self.port = await self._endpoint.listen(factory)
+            self.port = await self.endpoint.listen(factory)
         except (CannotListenError, OSError) as error:
             raise DoorError(
                 f'listen.endpoint "{self.listen.endpoint}" cannot be opened ({_reason(error)}); '

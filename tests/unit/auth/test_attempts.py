@@ -78,6 +78,15 @@ class DelayTests(SynchronousTestCase):
             house.fail(1)
         self.assertEqual(waits, [0, 0, 0, 1, 2, 4, 8, PATIENCE_S + 1])
 
+    def test_other_limits(self) -> None:
+        """Other limits hold at once, for what was counted before too."""
+        house = House(failures_before_delay=3)
+        house.fail(2)
+        self.assertEqual(house.wait(), 0)
+        house.limiter.use(Auth(failures_before_delay=2))
+        house.fail(1)
+        self.assertEqual(house.wait(), 2)
+
     def test_limit(self) -> None:
         """However often one failed, after max_delay_s one may try again."""
         house = House(max_delay_s=30.0, failures_before_lockout=10_000)

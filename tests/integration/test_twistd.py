@@ -1,0 +1,242 @@
+"""A real server in a real process: how it starts, refuses to start, reloads and stops."""
+
+import os
+import signal
+import socket
+import sys
+from shutil import copyfile, copytree, ignore_patterns
+from sysconfig import get_path
+
+from tests.integration.processes import HEADER, ROOT, XMPPD, Peer, ProcessCase, twistd
+from xmppd.net.certificate import make_self_signed
+
+TCP = "tcp:0:interface=127.0.0.1"
+
+
+class StartTests(ProcessCase):
+    def test_serves(self) -> None:
+        """A server starts, tells systemd and people so, lets a client in, and stops in order."""
+        self.ctl("user", "add", "romeo", "--stdin", input="a rose\n")
+        path = self.directory / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(path))
+            systemd.settimeout(20)
+            process = self.start(NOTIFY_SOCKET=str(path))
+            self.assertEqual(systemd.recv(100), b"READY=1")
+            romeo = Peer(self.ports()[1])
+            romeo.log_in("romeo", "a rose")
+            process.send_signal(signal.SIGTERM)
+            self.assertIn(b"<system-shutdown", romeo.until(b"</stream:stream>"))
+            self.assertEqual(systemd.recv(100), b"STOPPING=1")
+        romeo.close()
+        self.assertEqual(process.wait(20), -signal.SIGTERM)  # as twistd ends
+        for words in ("user add you@localhost", "XML is read by expat", "clients fit"):
+            self.assertIn(words, self.text())
+        self.assertRegex(
+            self.text(), r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} info +xmppd\.service: "
+        )
+        self.assertNotIn("Traceback", self.text())
+
+    def test_tcp_works_too(self) -> None:
+        """Any of Twisted's endpoints serves as well as ours, and logs as much as one wants."""
+        self.configure(
+            '[log]\nlevel = "info"\nlevels."xmppd.plugin_manager" = "error"\n', endpoint=TCP
+        )
+        process = self.start(*XMPPD, "run", "--config", str(self.config))
+        self.assertNotIn("loaded the plugin", self.text())
+        romeo = Peer(self.ports()[1])
+        romeo.send(HEADER)
+        self.assertIn(b"<mechanisms", romeo.until(b"</stream:features>"))
+        process.send_signal(signal.SIGINT)
+        self.assertIn(b"<system-shutdown", romeo.until(b"</stream:stream>"))
+        romeo.close()
+
+    def test_daemon(self) -> None:
+        """As a daemon it returns when it is up, writes pid and log, and stops on SIGTERM."""
+        pid_file, log = self.directory / "pid", self.directory / "daemon.log"
+        ended = self.run_command(
+            twistd("--pidfile", pid_file, "--logfile", log, "xmppd", "--config", self.config)
+        )
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn("xmppd is up", log.read_text())
+        pid = int(pid_file.read_text())
+        self.assertEqual(self.rows("status")[0]["pid"], pid)
+        os.kill(pid, signal.SIGTERM)
+        self.wait_for(lambda: not pid_file.exists())
+
+    def test_daemon_that_cannot_start(self) -> None:
+        """A daemon that cannot start says so where it was started, and in its log."""
+        with taken_port() as port:
+            self.configure(endpoint=f"tcp:{port}:interface=127.0.0.1")
+            pid_file, log = self.directory / "pid", self.directory / "daemon.log"
+            ended = self.run_command(
+                twistd("--pidfile", pid_file, "--logfile", log, "xmppd", "--config", self.config)
+            )
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("listen", ended.stderr)
+        self.assertIn("cannot be opened", log.read_text())
+        self.assertFalse(pid_file.exists())
+
+    def test_setup_and_run(self) -> None:
+        """Two commands of ours lead to a server; the first one makes nothing twice."""
+        first = self.run_command([*XMPPD, "setup", "--directory", "run"])
+        self.assertIn("made run/xmppd.toml", first.stdout)
+        second = self.run_command([*XMPPD, "setup", "--directory", "run"])
+        self.assertEqual((second.returncode, second.stdout), (0, ""))
+        self.assertIn("no mistake", self.ctl("--config", "run/xmppd.toml", "config", "check"))
+
+
+class MistakeTests(ProcessCase):
+    """Each mistake is one sentence that names the file, the key and what to do."""
+
+    def refused(self, *parts: str) -> None:
+        sentence = self.refused_start()
+        for part in (str(self.config), *parts):
+            self.assertIn(part, sentence)
+
+    def test_no_file(self) -> None:
+        """The file is not there."""
+        self.config.unlink()
+        self.refused("there is no such file")
+
+    def test_unknown_key(self) -> None:
+        """A key is misspelled: the one that is meant is named."""
+        self.configure("[tsl]\n")
+        self.refused("tsl", "write tls")
+
+    def test_certificate(self) -> None:
+        """The certificate cannot be read."""
+        (self.directory / "localhost.crt").unlink()
+        self.refused("domain.certificate", "localhost.crt", "cannot be read")
+
+    def test_port_taken(self) -> None:
+        """Somebody else has the port."""
+        with taken_port() as port:
+            self.configure(endpoint=f"epoll:{port}:interface=127.0.0.1")
+            self.refused("listen.endpoint", str(port), "Address already in use")
+
+    def test_data_directory(self) -> None:
+        """The data directory cannot be made."""
+        (self.directory / "data").write_text("in the way")
+        self.refused("data", "make it a directory")
+
+    def test_database(self) -> None:
+        """The database is not there."""
+        with taken_port() as port:
+            self.configure(
+                f'[storage]\nurl = "postgresql://romeo:montague@127.0.0.1:{port + 1}/x"\n'
+            )
+            sentence = self.refused_start()
+        self.assertIn("storage.url", sentence)
+        self.assertNotIn("montague", sentence)
+
+    def test_no_database(self) -> None:
+        """The database's file is no database."""
+        (self.directory / "data").mkdir()
+        (self.directory / "data" / "xmppd.sqlite").write_bytes(b"once upon a time" * 100)
+        self.refused("storage.url", "xmppd.sqlite")
+
+    def test_plugin(self) -> None:
+        """There is no plugin of that name."""
+        self.config.write_text(self.config.read_text().replace('"ping"', '"pong"'))
+        self.refused("plugins.load", "pong")
+
+    def test_second_server(self) -> None:
+        """A second server in the same data directory is refused, and the first one lives."""
+        self.start()
+        self.refused("data", "in use", "stop that one")
+        self.assertEqual(len(self.rows("status")), 1)
+
+
+class ReloadTests(ProcessCase):
+    def test_certificate(self) -> None:
+        """SIGHUP has new connections see the new certificate; those there were stay."""
+        process = self.start()
+        before = Peer(self.ports()[1])
+        make_self_signed("localhost", self.directory / "new.crt", self.directory / "new.key")
+        text = self.config.read_text().replace('"localhost.', '"new.')
+        self.config.write_text(text)
+        process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: "domain.certificate" in self.text(), process)
+        after = Peer(self.ports()[1])
+        self.assertNotEqual(after.certificate, before.certificate)
+        for peer in (before, after):
+            peer.send(b"<?xml version='1.0'?>")
+            peer.close()
+
+    def test_bad_file(self) -> None:
+        """A mistake in the file is logged, and nothing changes."""
+        process = self.start()
+        good = self.config.read_text()
+        self.config.write_text(good + "[nonsense]\n")
+        process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: "nothing was changed" in self.text(), process)
+        self.assertIn("nonsense is not an option", self.ctl("reload", status=1))
+        self.config.write_text(good.replace('"ping"', '"ping", "pong"'))
+        self.assertIn("there is no plugin pong", self.ctl("reload", status=1))
+
+    def test_what_changes(self) -> None:
+        """A reload tells what holds now, and what needs a restart."""
+        self.start()
+        text = self.config.read_text().replace('["ping"]', '["ping", "register"]')
+        self.config.write_text(
+            text.replace("scram_iterations = 16", "scram_iterations = 17")
+            + '[log]\nlevel = "error"\n'
+        )
+        effects = {str(row["key"]): row["effect"] for row in self.rows("reload") if "key" in row}
+        self.assertEqual(
+            effects,
+            {
+                "plugins.load": "holds now",
+                "log.level": "holds now",
+                "auth.scram_iterations": "needs a restart",
+            },
+        )
+        self.assertIn("register", self.ctl("plugin", "list"))
+        self.assertIn("needs a restart", self.ctl("reload"))
+
+
+class taken_port:  # noqa: N801  # reads as a function
+    """A port of this machine that somebody listens on."""
+
+    def __enter__(self) -> int:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+class WheelTests(ProcessCase):
+    def test_installed(self) -> None:
+        """Installed from a wheel, twistd knows xmppd, and the scripts and plugins are there."""
+        source, home = self.directory / "source", self.directory / "home"
+        source.mkdir()
+        for name in ("xmppd", "plugins", "twisted"):
+            copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
+        for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+            copyfile(ROOT / name, source / name)
+        (source / "xmppd_plugins").symlink_to("plugins")
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        self.good([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", str(source)])
+        self.good([sys.executable, "-m", "venv", "--without-pip", str(home)])
+        (wheel,) = (self.directory / "dist").glob("xmppd-*.whl")
+        python = str(home / "bin" / "python")
+        self.good([*pip, "--python", python, "install", "--no-deps", str(wheel)])
+        packages = next((home / "lib").glob("python*/site-packages"))
+        (packages / "what-we-depend-on.pth").write_text(get_path("purelib"))
+        for words in (
+            ["bin/xmppd", "--version"],
+            ["bin/xmppd", "setup", "--directory", "run"],
+            ["bin/xmppctl", "--config", "run/xmppd.toml", "config", "check"],
+            ["bin/python", "-m", "twisted", "xmppd", "--help"],
+            ["bin/python", "-c", "import xmppd_plugins.ping"],
+        ):
+            self.good([str(home / words[0]), *words[1:]])
+
+    def good(self, command: list[str]) -> None:
+        ended = self.run_command(command, checkout=False)
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)

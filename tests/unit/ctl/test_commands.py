@@ -1,0 +1,271 @@
+"""What each command of xmppctl does."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.ctl.desks import Office
+from xmppd.ctl.command import MAX_TEXTS, Desk, Refused, account
+from xmppd.ctl.commands import GROUPS, TABLE
+from xmppd.testing import House, done, house_config
+
+
+class OfficeCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House("montague.lit", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+        self.office = Office(self.house)
+
+
+class TableTests(OfficeCase):
+    def test_words(self) -> None:
+        """Every command has one or two words, and its first word is explained."""
+        for name in TABLE:
+            with self.subTest(name):
+                first, _, second = name.partition(" ")
+                self.assertEqual(first in GROUPS, bool(second))
+
+    def test_arguments_are_checked(self) -> None:
+        """What is missing, unknown, of the wrong kind or too much is refused in a sentence."""
+        for given, why in (
+            ({}, "account is missing"),
+            ({"account": "romeo", "x": "y"}, "no argument x"),
+            ({"account": 7}, "account is of the wrong kind"),
+            ({"account": "r" * 10_001}, "account is of the wrong kind, or too long"),
+            ({"account": "romeo@elsewhere.lit"}, "no account of montague.lit"),
+            ({"account": "romeo@montague.lit/orchard"}, "no account of"),
+            ({"account": "@"}, "is no address"),
+        ):
+            with self.subTest(given):
+                self.assertIn(why, self.office.refusal("user delete", **given))
+        self.assertIn(
+            "members, everybody", self.office.refusal("group save", group="g", visible_to="x")
+        )
+        many = ["romeo"] * (MAX_TEXTS + 1)
+        self.assertIn("add is of", self.office.refusal("group save", group="g", add=many))
+
+    def test_short_name(self) -> None:
+        """An account of the first domain may be named without it."""
+        self.assertEqual(account(self.office.desk, "Romeo").bare, "romeo@montague.lit")
+
+    def test_needs(self) -> None:
+        """A desk without a server says so."""
+        desk = Desk(self.office.desk.path, self.office.desk.config, self.office.desk.reactor)
+        for name in ("server", "running"):
+            self.assertRaises(Refused, getattr, desk, name)
+
+
+class UserTests(OfficeCase):
+    def test_add(self) -> None:
+        """An account is added once, and its password is not one of nothing."""
+        said = self.office.says("user add", account="tybalt", password="prince of cats")
+        self.assertEqual(said, "tybalt@montague.lit was added")
+        self.assertTrue(done(self.house.store.exists("tybalt@montague.lit")))
+        self.assertIn("already", self.office.refusal("user add", account="tybalt", password="x"))
+        self.assertIn("password", self.office.refusal("user add", account="paris", password=""))
+
+    def test_list(self) -> None:
+        """Accounts are listed with who is here, who is disabled and who is locked."""
+        self.house.connect("romeo")
+        done(self.house.store.set_locked("juliet@montague.lit", self.house.wall_clock() + 60))
+        juliet, romeo = self.office.rows("user list")
+        self.assertEqual((romeo["account"], romeo["sessions"]), ("romeo@montague.lit", 1))
+        self.assertEqual((juliet["disabled"], romeo["locked_until"]), (False, None))
+        self.assertRegex(str(juliet["locked_until"]), r"^2023-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(len(self.office.rows("user list", domain="montague.lit")), 2)
+        self.assertIn("not served", self.office.refusal("user list", domain="x.lit"))
+
+    def test_list_is_paged(self) -> None:
+        """More accounts than fit into one page are all listed."""
+        for number in range(1_001):
+            done(self.house.store.create_account(f"n{number:04}@montague.lit", []))
+        self.assertEqual(len(self.office.rows("user list")), 1_003)
+
+    def test_delete(self) -> None:
+        """Who is deleted is told so, and is gone."""
+        (romeo,) = self.house.connect("romeo")
+        said = self.office.says("user delete", account="romeo")
+        self.assertIn("1 stream", said)
+        self.assertIn(b"<not-authorized", romeo.raw())
+        self.assertFalse(done(self.house.store.exists("romeo@montague.lit")))
+        self.assertIn("no such account", self.office.refusal("user delete", account="romeo"))
+
+    def test_password(self) -> None:
+        """A new password ends what was opened with the old one."""
+        romeo, other = self.house.connect("romeo/a", "romeo/b")
+        said = self.office.says("user password", account="romeo", password="by any other name")
+        self.assertIn("2 streams", said)
+        for client in (romeo, other):
+            self.assertIn(b"<reset", client.raw())
+
+    def test_disable(self) -> None:
+        """Who is disabled is out until enabled."""
+        (romeo,) = self.house.connect("romeo")
+        self.office.says("user disable", account="romeo")
+        self.assertIn(b"<not-authorized", romeo.raw())
+        credentials = done(self.house.store.credentials("romeo@montague.lit"))
+        assert credentials is not None
+        self.assertTrue(credentials.disabled)
+        self.assertIn("enabled", self.office.says("user enable", account="romeo"))
+
+    def test_unlock(self) -> None:
+        """A lock that failed logins have set is lifted."""
+        done(self.house.store.set_locked("romeo@montague.lit", 2e9))
+        self.office.says("user unlock", account="romeo")
+        credentials = done(self.house.store.credentials("romeo@montague.lit"))
+        assert credentials is not None
+        self.assertEqual(credentials.locked_until, 0)
+
+
+class SessionTests(OfficeCase):
+    def test_list(self) -> None:
+        """Who is connected is listed: all, or of one account."""
+        self.house.connect("romeo/orchard", "juliet/balcony")
+        (row,) = self.office.rows("session list", account="romeo")
+        self.assertEqual(row["jid"], "romeo@montague.lit/orchard")
+        self.assertEqual((row["address"], row["available"]), ("192.0.2.1", True))
+        self.assertEqual(len(self.office.rows("session list")), 2)
+
+    def test_kick(self) -> None:
+        """One session is ended, or all of an account, and told why."""
+        a, b, c = self.house.connect("romeo/a", "romeo/b", "romeo/c")
+        said = self.office.says("session kick", jid="romeo@montague.lit/a", reason="go home")
+        self.assertIn("1 of", said)
+        self.assertIn(b"go home", a.raw())
+        self.assertFalse(b.closed)
+        self.office.says("session kick", jid="romeo@montague.lit")
+        self.assertTrue(b.closed and c.closed)
+        for jid in ("romeo@montague.lit", "romeo@montague.lit/a"):
+            self.assertIn("no session", self.office.refusal("session kick", jid=jid))
+
+
+class RosterTests(OfficeCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.house.add("tybalt")
+
+    def test_show(self) -> None:
+        """A roster is shown, shared contacts included."""
+        self.office.says("group save", group="house", add=["romeo", "tybalt"])
+        juliet, tybalt = self.office.rows("roster show", account="romeo")
+        self.assertEqual((juliet["contact"], juliet["shared"]), ("juliet@montague.lit", False))
+        self.assertEqual((tybalt["groups"], tybalt["shared"]), (["house"], True))
+        self.assertIn("no account", self.office.refusal("roster show", account="nobody"))
+
+    def test_add(self) -> None:
+        """A contact that is added is pushed to the client, and subscribed to nothing."""
+        (romeo,) = self.house.connect("romeo")
+        said = self.office.says(
+            "roster add", account="romeo", contact="tybalt@montague.lit", name="T", group=["a", "b"]
+        )
+        self.assertIn("subscription none", said)
+        (push,) = romeo.received()
+        for part in ("subscription='none'", "name='T'", "<group>b</group>"):
+            self.assertIn(part, push)
+
+    def test_add_mutual(self) -> None:
+        """If asked for, both see each other at once."""
+        romeo, tybalt = self.house.connect("romeo", "tybalt")
+        self.office.says("roster add", account="romeo", contact="tybalt@montague.lit", mutual=True)
+        for client, other in ((romeo, "tybalt"), (tybalt, "romeo")):
+            push, presence = client.received()
+            self.assertIn("subscription='both'", push)
+            self.assertIn(f"from='{other}@montague.lit/1'", presence)
+
+    def test_add_refused(self) -> None:
+        """Nobody is made to see whom they cannot agree with."""
+        for contact, mutual, why in (
+            ("x@elsewhere.lit", True, "has to agree"),
+            ("nobody@montague.lit", True, "no account"),
+            ("romeo@montague.lit", False, "of themselves"),
+        ):
+            with self.subTest(contact):
+                given = {"account": "romeo", "contact": contact, "mutual": mutual}
+                self.assertIn(why, self.office.refusal("roster add", **given))
+
+    def test_full(self) -> None:
+        """A roster does not grow beyond its limit."""
+        config = house_config("montague.lit", roster={"max_items": 1})
+        office = Office(House(config=config, romeo={"juliet": "both"}))
+        why = office.refusal("roster add", account="romeo", contact="x@y.lit")
+        self.assertIn("1 contacts", why)
+
+    def test_remove(self) -> None:
+        """A contact that is removed is gone on both sides, and both hear of it."""
+        romeo, juliet = self.house.connect("romeo", "juliet")
+        self.office.says("roster remove", account="romeo", contact="juliet@montague.lit")
+        self.assertIn("subscription='remove'", romeo.received()[-1])
+        self.assertIn("subscription='none'", juliet.received()[-1])
+        given = {"account": "romeo", "contact": "juliet@montague.lit"}
+        self.assertIn("not in the roster", self.office.refusal("roster remove", **given))
+
+    def test_groups(self) -> None:
+        """A shared group is made, changed, listed and deleted."""
+        self.office.says("group save", group="house", add=["romeo", "tybalt"], display="House")
+        self.office.says("group save", group="house", remove=["tybalt"], visible_to="everybody")
+        (row,) = self.office.rows("group list")
+        self.assertEqual(row["members"], ["romeo@montague.lit"])
+        self.assertEqual((row["display"], row["visible_to"]), ("House", "everybody"))
+        self.assertIn("no account", self.office.refusal("group save", group="g", add=["nobody"]))
+        self.office.says("group delete", group="house")
+        self.assertEqual(self.office.rows("group list"), [])
+        self.assertIn("no group", self.office.refusal("group delete", group="house"))
+
+
+class HouseTests(OfficeCase):
+    def test_status(self) -> None:
+        """The state of the server is one row."""
+        self.house.connect("romeo")
+        (row,) = self.office.rows("status")
+        self.assertEqual((row["domains"], row["sessions"]), (["montague.lit"], 1))
+
+    def test_stats(self) -> None:
+        """Numbers say how much is going on."""
+        self.house.connect("romeo", "juliet")
+        numbers = {row["statistic"]: row["value"] for row in self.office.rows("stats")}
+        self.assertEqual(numbers["sessions"], 2)
+        self.assertEqual(numbers["accounts_of_montague.lit"], 2)
+
+    def test_plugins(self) -> None:
+        """A plugin is loaded, read again and taken out while the server runs."""
+        self.office.says("plugin load", plugin="ping")
+        self.assertEqual(
+            self.office.rows("plugin list"),
+            [{"plugin": "ping", "loaded": True, "configured": False}],
+        )
+        self.office.says("plugin reload", plugin="ping")
+        self.office.says("plugin unload", plugin="ping")
+        self.assertIn("no plugin pong", self.office.refusal("plugin load", plugin="pong"))
+
+    def test_stop(self) -> None:
+        """The server is told to stop."""
+        self.office.says("stop")
+        self.assertTrue(self.office.life.stopped)
+
+    def test_reload(self) -> None:
+        """What changed is listed with when it holds."""
+        self.assertEqual(
+            self.office.replies("reload")[:2],
+            [
+                {"key": "log.level", "effect": "holds now"},
+                {"key": "data", "effect": "needs a restart"},
+            ],
+        )
+
+    def test_config_check(self) -> None:
+        """A file is checked without a server: keys, certificates and endpoints."""
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name) / "xmppd.toml"
+        office = Office(self.house, path)
+        domain = '[[domain]]\nname = "localhost"\n'
+        for text, why in (
+            ("x = 1\n", "x is not an option"),
+            (f'{domain}certificate = "no.crt"\n', "domain.certificate"),
+            (f'{domain}[[listen]]\nendpoint = "xyz"\ntls = "none"\n', "listen.endpoint"),
+        ):
+            with self.subTest(why):
+                path.write_text(text)
+                self.assertIn(why, office.refusal("config check"))
+        path.write_text(domain)
+        self.assertIn("no mistake", office.says("config check"))

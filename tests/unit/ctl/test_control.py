@@ -1,0 +1,137 @@
+"""The socket of xmppctl, from the server's side."""
+
+import os
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+from msgspec import json
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from tests.unit.ctl.desks import Office
+from xmppd.ctl.control import MAX_CONNECTIONS, Control, listen, may_command
+from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer
+from xmppd.testing import House, done
+
+
+class Asker(LineOnlyReceiver):
+    """Somebody at the other end."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = 1_000_000
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.last: Deferred[Answer] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def lineReceived(self, line: bytes) -> None:
+        answer = json.decode(line, type=Answer)
+        self.answers.append(answer)
+        if answer.done or answer.error is not None:
+            last, self.last = self.last, Deferred()
+            last.callback(answer)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+
+class ControlTests(TestCase):
+    def setUp(self) -> None:
+        self.house = House("montague.lit", romeo={})
+        directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+        self.addCleanup(rmtree, directory)
+        self.path = directory / "xmppctl.sock"
+        self.path.write_text("left by a crash")
+        self.control = Control(Office(self.house).desk)
+        self.port = listen(reactor, self.path, self.control)  # type: ignore[arg-type]
+        self.addCleanup(self.port.stopListening)
+
+    async def asker(self) -> Asker:
+        endpoint = UNIXClientEndpoint(reactor, str(self.path))
+        asker: Asker = await endpoint.connect(Factory.forProtocol(Asker))
+        self.addCleanup(lambda: asker.lost)
+        self.addCleanup(asker.transport.loseConnection)  # type: ignore[union-attr]
+        return asker
+
+    async def ask(self, asker: Asker, request: bytes) -> Answer:
+        last = asker.last
+        asker.sendLine(request)
+        return await last
+
+    def test_mode(self) -> None:
+        """Only its owner may open the socket."""
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+
+    def test_who(self) -> None:
+        """Only the server's own user and root may give commands."""
+        self.assertTrue(may_command(0))
+        self.assertTrue(may_command(os.geteuid()))
+        self.assertFalse(may_command(54_321))
+
+    async def test_round_trip(self) -> None:
+        """Rows come with the id of their request, then the end; and then the next request."""
+        asker = await self.asker()
+        for id in (7, 8):
+            request = b'{"id":%d,"command":"user list"}' % id
+            self.assertEqual(await self.ask(asker, request), Answer(id, done=True))
+        self.assertEqual([answer.id for answer in asker.answers], [7, 7, 8, 8])
+        row = asker.answers[0].row
+        assert row is not None
+        self.assertEqual(row["account"], "romeo@montague.lit")
+
+    async def test_refused(self) -> None:
+        """A command that is unknown, not for a server, or cannot be done is answered."""
+        asker = await self.asker()
+        for request, why in (
+            (b'{"command":"dance"}', "no command"),
+            (b'{"command":"config check"}', "no command"),
+            (b'{"command":"user delete","arguments":{"account":"nobody"}}', "no such account"),
+        ):
+            answer = await self.ask(asker, request)
+            self.assertIn(why, answer.error or "")
+
+    async def test_no_request(self) -> None:
+        """What is no request, or too large, ends the connection."""
+        for line in (b"hello", b'{"command":1}', b"[" * (MAX_REQUEST_BYTES + 1)):
+            asker = await self.asker()
+            answer = await self.ask(asker, line)
+            self.assertIn("request", answer.error or "")
+            await asker.lost
+
+    async def test_our_bug(self) -> None:
+        """A bug is logged with its trace, and xmppctl is told where to look."""
+        self.house.server.store = None  # type: ignore[assignment]
+        answer = await self.ask(await self.asker(), b'{"command":"user list"}')
+        self.assertIn("log", answer.error or "")
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
+    async def test_too_many(self) -> None:
+        """So many may give commands at once, and no more."""
+        askers = [await self.asker() for _ in range(MAX_CONNECTIONS)]
+        for asker in askers:
+            await self.ask(asker, b'{"command":"session list"}')
+        one_more = await self.asker()
+        self.assertIn("others", (await one_more.last).error or "")
+        await one_more.lost
+
+    async def test_slow_reader(self) -> None:
+        """Who does not read gets no more rows until they do; nothing is lost."""
+        for number in range(5_000):
+            done(self.house.store.create_account(f"{'n' * 500}{number:04}@montague.lit", []))
+        asker = await self.asker()
+        asker.transport.pauseProducing()  # type: ignore[union-attr]
+        last = asker.last
+        asker.sendLine(b'{"command":"user list"}')
+        other = await self.asker()
+        await self.ask(other, b'{"command":"session list"}')
+        self.assertEqual(asker.answers, [])
+        asker.transport.resumeProducing()  # type: ignore[union-attr]
+        self.assertTrue((await last).done)
+        self.assertEqual(len(asker.answers), 5_002)

@@ -1,0 +1,113 @@
+"""xmppctl's command line and what it prints."""
+
+import contextlib
+import getpass
+import sys
+from io import StringIO
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.ctl.command import Refused
+from xmppd.ctl.commands import TABLE
+from xmppd.ctl.main import given, parser
+from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, shown
+
+
+class CommandLineTests(SynchronousTestCase):
+    def test_every_command(self) -> None:
+        """Each command of the table is understood, options before and behind it."""
+        for name, command in TABLE.items():
+            with self.subTest(name):
+                required = [a for a in command.arguments if a.required and a.kind != "secret"]
+                words = [*name.split(), *("x" for _ in required)]
+                for line in (["--json", *words], [*words, "--json"]):
+                    options = parser().parse_args([*line, "--config", "f.toml"])
+                    self.assertIs(options.command, command)
+                    self.assertTrue(options.json)
+                    self.assertEqual(str(options.config), "f.toml")
+
+    def test_passwords(self) -> None:
+        """A password has no place on the command line, where others could see it."""
+        with contextlib.redirect_stderr(StringIO()):
+            error = self.assertRaises(
+                SystemExit, parser().parse_args, ["user", "add", "romeo", "secret"]
+            )
+        self.assertEqual(error.code, 2)
+        options = parser().parse_args(["user", "add", "romeo", "--stdin"])
+        self.assertTrue(options.stdin)
+
+
+class SecretTests(SynchronousTestCase):
+    """How xmppctl comes by a password."""
+
+    def given(self, *words: str) -> object:
+        options = parser().parse_args(["user", "add", "romeo", *words])
+        return given(options.command, options)["password"]
+
+    def asked(self, *answers: str) -> object:
+        remaining = iter(answers)
+        self.patch(getpass, "getpass", lambda prompt: next(remaining))
+        self.patch(sys, "stdin", Terminal())
+        return self.given()
+
+    def test_asked(self) -> None:
+        """Somebody at a terminal types it twice."""
+        self.assertEqual(self.asked("rose", "rose"), "rose")
+        self.assertIn("differ", str(self.assertRaises(Refused, self.asked, "rose", "nose")))
+
+    def test_stdin(self) -> None:
+        """A program writes it on a line."""
+        self.patch(sys, "stdin", StringIO("a rose \nand more"))
+        self.assertEqual(self.given("--stdin"), "a rose ")
+
+    def test_nobody(self) -> None:
+        """Without a terminal nobody is waited for."""
+        self.patch(sys, "stdin", StringIO("rose"))
+        self.assertIn("--stdin", str(self.assertRaises(Refused, self.given)))
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class PrinterTests(SynchronousTestCase):
+    def printed(self, *replies: object) -> list[str]:
+        out = StringIO()
+        printer = Printer(out)
+        for reply in replies:
+            printer.take(reply)  # type: ignore[arg-type]
+        printer.finish()
+        return out.getvalue().splitlines()
+
+    def test_table(self) -> None:
+        """Rows stand under each other, and a sentence behind them."""
+        self.assertEqual(
+            self.printed({"a": "long value", "b": True}, {"a": None, "b": 3}, "that is all"),
+            ["a           b", "long value  yes", "-           3", "that is all."],
+        )
+
+    def test_wide_row(self) -> None:
+        """One row with many columns is a list."""
+        row = {f"key{number}": number for number in range(8)}
+        self.assertEqual(self.printed(row)[0], "key0  0")
+
+    def test_many_rows(self) -> None:
+        """A long table is printed as it comes, with one heading."""
+        lines = self.printed(*({"n": number} for number in range(ROWS_AT_ONCE + 2)))
+        self.assertEqual(len(lines), ROWS_AT_ONCE + 3)
+        self.assertEqual(lines.count("n"), 1)
+
+    def test_terminal_is_safe(self) -> None:
+        """What a user wrote cannot move the administrator's cursor."""
+        self.assertEqual(shown("a\x1b[2J\nb"), "a\\x1b[2J\\nb")
+        self.assertEqual(shown("Ромео"), "Ромео")
+
+    def test_json(self) -> None:
+        """Programs get an object a line."""
+        out = StringIO()
+        printer = JSONPrinter(out)
+        printer.take({"a": ["x"]})
+        printer.take("done")
+        printer.finish()
+        self.assertEqual(out.getvalue(), '{"a": ["x"]}\n{"note": "done"}\n')

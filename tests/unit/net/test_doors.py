@@ -1,0 +1,69 @@
+"""Doors, as they are configured."""
+
+from typing import cast
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from xmppd.config import Config, Domain, Listen, Stream
+from xmppd.net.doors import Door, DoorError, doors, tls_settings
+from xmppd.net.epoll_endpoint import EPollServerEndpoint
+
+REACTOR = cast(IReactorCore, reactor)
+
+
+class OpenTests(TestCase):
+    async def test_open(self) -> None:
+        """A door tells where it listens while it is open, and may be opened once at a time."""
+        for endpoint in ("epoll:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1"):
+            with self.subTest(endpoint):
+                door = Door(Listen(endpoint=endpoint), Stream(), REACTOR)
+                self.assertEqual(door.where, "")
+                await door.open(Factory.forProtocol(Protocol))
+                self.assertRegex(door.where, r"^127\.0\.0\.1:\d+$")
+                again = Door(
+                    Listen(endpoint=endpoint.replace("0", door.where[10:], 1)), Stream(), REACTOR
+                )
+                error = await self.assertFailure(
+                    Deferred.fromCoroutine(again.open(Factory.forProtocol(Protocol))), DoorError
+                )
+                self.assertIn("already in use", str(error))
+                await door.close()
+                await door.close()
+                self.assertEqual(door.where, "")
+
+    async def test_ipv6(self) -> None:
+        """An IPv6 address stands in brackets."""
+        door = Door(Listen(endpoint=r"epoll:0:interface=\:\:1"), Stream(), REACTOR)
+        try:
+            await door.open(Factory.forProtocol(Protocol))
+        except DoorError as error:
+            self.skipTest(f"there is no IPv6 here: {error}")
+        self.assertRegex(door.where, r"^\[::1\]:\d+$")
+        await door.close()
+
+
+class ConfiguredTests(SynchronousTestCase):
+    def limits(self, endpoint: str) -> int:
+        config = Config(listen=(Listen(endpoint=endpoint),), stream=Stream(max_queued_bytes=77_777))
+        (door,) = doors(config, REACTOR)
+        made = door.endpoint
+        assert isinstance(made, EPollServerEndpoint)
+        return made.limits.max_queued_bytes
+
+    def test_queue(self) -> None:
+        """What a slow reader may have queued is as configured, unless the endpoint says more."""
+        self.assertEqual(self.limits("epoll:5222"), 77_777)
+        self.assertEqual(self.limits("epoll:5222:max_queued_bytes=88888"), 88_888)
+
+    def test_certificates(self) -> None:
+        """A key may lie in the certificate's file; a domain without a certificate shows none."""
+        bare = Domain(name="a.lit")
+        self.assertIsNone(tls_settings(Config(domain=(bare,))))
+        both = tls_settings(Config(domain=(bare, Domain(name="b.lit", certificate="b.pem"))))
+        assert both is not None
+        (shown,) = both.domains
+        self.assertEqual((shown.domain, str(shown.key_file)), ("b.lit", "b.pem"))

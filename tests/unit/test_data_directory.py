@@ -1,0 +1,48 @@
+"""The data directory: one at a time, and a secret that stays."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.data_directory import DataDirectory, DataDirectoryError
+
+
+class DataDirectoryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = Path(directory.name) / "data"
+
+    def locked(self) -> DataDirectory:
+        directory = DataDirectory(self.path)
+        directory.lock()
+        self.addCleanup(directory.release)
+        return directory
+
+    def test_made(self) -> None:
+        """The directory is made when there is none, and only its owner may look into it."""
+        self.locked()
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o700)
+
+    def test_secret(self) -> None:
+        """The secret is made once, is long, and nobody else may read it."""
+        directory = self.locked()
+        secret = directory.secret()
+        self.assertEqual(len(secret), 32)
+        self.assertEqual(DataDirectory(self.path).secret(), secret)
+        self.assertEqual((self.path / "secret").stat().st_mode & 0o777, 0o600)
+        self.assertFalse((self.path / "secret.new").exists())
+
+    def test_broken_secret(self) -> None:
+        """A secret that was cut off is not taken for one."""
+        directory = self.locked()
+        (self.path / "secret").write_bytes(b"short")
+        error = self.assertRaises(DataDirectoryError, directory.secret)
+        self.assertIn("5 bytes", str(error))
+
+    def test_no_directory(self) -> None:
+        """What is no directory is refused in a sentence."""
+        self.path.write_text("in the way")
+        error = self.assertRaises(DataDirectoryError, DataDirectory(self.path).lock)
+        self.assertIn(str(self.path), str(error))

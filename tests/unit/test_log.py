@@ -1,0 +1,57 @@
+"""What a line of the log says, and which lines there are."""
+
+import sys
+from io import StringIO
+
+from twisted.logger import LogEvent, Logger, LogLevel
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd import config
+from xmppd.log import Log, one_line
+
+
+class LineTests(SynchronousTestCase):
+    def event(self, text: str, **more: object) -> LogEvent:
+        return {
+            "log_format": text,
+            "log_time": 0.0,
+            "log_level": LogLevel.info,
+            "log_namespace": "xmppd.net",
+            **more,
+        }
+
+    def test_one_line(self) -> None:
+        """Whatever somebody managed to have logged, it is one line."""
+        line = one_line(self.event("one\n{two}", two="2\n3")) or ""
+        self.assertEqual(line.count("\n"), 1)
+        self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\S+ info +xmppd\.net: one 2 3\n$")
+
+    def test_failure(self) -> None:
+        """A bug of ours shows where it is."""
+        line = one_line(self.event("it failed", log_failure=Failure(ValueError("why")))) or ""
+        self.assertIn("ValueError: why", line)
+
+    def test_nothing(self) -> None:
+        """An event without words is no line."""
+        self.assertIsNone(one_line(self.event("")))
+
+
+class LevelTests(SynchronousTestCase):
+    def test_levels(self) -> None:
+        """The level holds for all, other levels for parts; both may change at any time."""
+        stream = StringIO()
+        self.patch(sys, "stdout", stream)
+        log = Log()
+        observer = log.to_stdout()
+        router = Logger("xmppd.router", observer=observer)
+        net = Logger("xmppd.net", observer=observer)
+        log.use(config.Log(level="warn", levels={"xmppd.router": "debug"}))
+        net.info("quiet")
+        router.debug("loud")
+        log.use(config.Log(level="info"))
+        net.info("heard")
+        router.debug("unheard")
+        self.assertEqual(
+            [line.rsplit(" ")[-1] for line in stream.getvalue().splitlines()], ["loud", "heard"]
+        )
