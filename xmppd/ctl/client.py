@@ -6,8 +6,7 @@ from pathlib import Path
 
 from msgspec import DecodeError, json
 
-from xmppd.ctl.command import Refused, Reply
-from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, Request
+from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, Refused, Reply, Request
 
 ANSWER_TIMEOUT_S = 60.0
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from twisted.internet.interfaces import IReactorCore
 
 from xmppd.config import Config, ConfigError
+from xmppd.ctl.protocol import Refused, Reply
 from xmppd.net.doors import Door, DoorError
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
@@ -16,15 +17,6 @@ from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreE
 
 MAX_TEXT_LENGTH = 10_000
 MAX_TEXTS = 1_000
-
-Value = str | int | float | bool | list[str] | None
-Row = dict[str, Value]
-Reply = Row | str
-"""A row of a table, or a sentence that says what was done."""
-
-
-class Refused(Exception):
-    """A command cannot be done; the text is one sentence for whoever gave it."""
 
 
 class Running(Protocol):
@@ -250,9 +242,7 @@ __all__ = [
     "Desk",
     "Refused",
     "Reply",
-    "Row",
     "Running",
-    "Value",
     "account",
     "address",
     "replies",

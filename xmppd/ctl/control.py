@@ -20,9 +20,9 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.ctl.command import Desk, Refused, replies
+from xmppd.ctl.command import Desk, replies
 from xmppd.ctl.commands import TABLE
-from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, Request
+from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, Refused, Request
 
 MAX_CONNECTIONS = 16
 _PEER = struct.Struct("3i")

@@ -5,7 +5,8 @@ import resource
 from collections.abc import AsyncIterator
 
 from xmppd import config
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, Reply
+from xmppd.ctl.command import Argument, Arguments, Command, Desk
+from xmppd.ctl.protocol import Reply
 from xmppd.ctl.users import iso
 from xmppd.machine import version
 from xmppd.net.doors import certificates, doors

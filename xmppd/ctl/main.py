@@ -16,9 +16,10 @@ from xmppd import config
 from xmppd.config import ConfigError
 from xmppd.ctl import offline
 from xmppd.ctl.client import NoServer, ask
-from xmppd.ctl.command import Argument, Command, Refused, Reply
+from xmppd.ctl.command import Argument, Command
 from xmppd.ctl.commands import GROUPS, TABLE
 from xmppd.ctl.printer import JSONPrinter, Printer
+from xmppd.ctl.protocol import Refused, Reply
 from xmppd.data_directory import DataDirectory
 from xmppd.machine import IReactor, version
 

@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from xmppd.config import Config
-from xmppd.ctl.command import Command, Desk, Refused, Reply, replies
+from xmppd.ctl.command import Command, Desk, replies
+from xmppd.ctl.protocol import Refused, Reply
 from xmppd.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.machine import IReactor, Machine
 from xmppd.server import XMPPServer

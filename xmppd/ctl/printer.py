@@ -3,7 +3,7 @@
 import json
 from typing import TextIO
 
-from xmppd.ctl.command import Reply, Row, Value
+from xmppd.ctl.protocol import Reply, Row, Value
 
 ROWS_AT_ONCE = 1_000
 """Columns are as wide as the widest value of so many rows."""

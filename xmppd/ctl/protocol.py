@@ -7,10 +7,17 @@ A request is ``{"id": 1, "command": "user list", "arguments": {}}``. Its answers
 
 from msgspec import Struct, field
 
-from xmppd.ctl.command import Row
-
 MAX_REQUEST_BYTES = 1_048_576
 MAX_ANSWER_BYTES = 8_388_608
+
+Value = str | int | float | bool | list[str] | None
+Row = dict[str, Value]
+Reply = Row | str
+"""A row of a table, or a sentence that says what was done."""
+
+
+class Refused(Exception):
+    """A command cannot be done; the text is one sentence for whoever gave it."""
 
 
 class Request(Struct, forbid_unknown_fields=True):
@@ -31,4 +38,13 @@ class Answer(Struct, omit_defaults=True):
     done: bool = False
 
 
-__all__ = ["MAX_ANSWER_BYTES", "MAX_REQUEST_BYTES", "Answer", "Request"]
+__all__ = [
+    "MAX_ANSWER_BYTES",
+    "MAX_REQUEST_BYTES",
+    "Answer",
+    "Refused",
+    "Reply",
+    "Request",
+    "Row",
+    "Value",
+]

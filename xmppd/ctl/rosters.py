@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, Refused, Reply, account, address
+from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
+from xmppd.ctl.protocol import Refused, Reply
 from xmppd.handler.accounts import farewells
 from xmppd.handler.presence_subscribe_handler import Subscribed
 from xmppd.roster.roster import Roster

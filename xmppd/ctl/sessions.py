@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, Refused, Reply, account, address
+from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
+from xmppd.ctl.protocol import Refused, Reply
 from xmppd.ctl.users import iso
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import StreamCondition, StreamError

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, Refused, Reply, account
+from xmppd.ctl.command import Argument, Arguments, Command, Desk, account
+from xmppd.ctl.protocol import Refused, Reply
 from xmppd.stanza import JID
 from xmppd.store.base import AccountInfo
 

@@ -1,0 +1,262 @@
+"""A server in a process of its own, for tests of XMPP clients; nothing of it is left behind.
+
+::
+
+    with ServerProcess(directory) as server:
+        server.add_user("romeo", "a rose by any other name")
+        my_client.connect(server.host, server.port)
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from json import dumps
+from pathlib import Path
+from types import TracebackType
+
+from xmppd.ctl.client import ask
+from xmppd.ctl.protocol import Reply
+from xmppd.net.certificate import make_self_signed
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+LOG_LINES_SHOWN = 40
+ROOT = Path(__file__).parents[1]
+TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+
+# What a server for tests has otherwise than one for people: nobody is slowed down.
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "stream": {"stanzas_per_s": 1e6, "bytes_per_s": 1e9},
+    "auth": {
+        "scram_iterations": 4096,
+        "failures_before_delay": 1_000_000,
+        "failures_before_lockout": 1_000_000,
+    },
+    "registration": {"open": True, "per_address_per_hour": 1_000_000},
+}
+
+
+class NotStarted(Exception):
+    """The server did not start; the text says why, and ends with the last lines of its log."""
+
+
+class ServerProcess:
+    """A server that others may talk to, from :meth:`start` to :meth:`stop`.
+
+    It listens on ports of the loopback interface that were free, with TLS, and certificates that it
+    has signed itself. Everybody may register.
+
+    Args:
+        directory: Where it keeps its files; what it finds there, it goes on with. A short path: a
+            Unix socket is made below it.
+        domains: The domains it serves.
+        settings: The configuration where it shall differ, table by table as in the file:
+            ``sessions={"conflict": "refuse"}``. A key outside all tables is given as it is:
+            ``admins=["romeo@localhost"]``.
+
+    Attributes:
+        host: The address to connect to.
+        port: For STARTTLS; 0 before it has started.
+        direct_tls_port: For TLS from the first byte.
+        directory: Where its files are.
+        domains: The domains it serves.
+        log: The file with what it says.
+    """
+
+    host = HOST
+    port = 0
+    direct_tls_port = 0
+
+    def __init__(
+        self, directory: Path, *domains: str, **settings: Mapping[str, object] | object
+    ) -> None:
+        self.directory = directory.absolute()
+        self.domains = domains or ("localhost",)
+        self.log = self.directory / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        for domain in self.domains:
+            if not self.certificate_of(domain).exists():
+                make_self_signed(domain, self.certificate_of(domain), self._key_of(domain))
+        self._config = self.directory / "xmppd.toml"
+        self._config.write_text(self._configuration(settings), encoding="utf-8")
+
+    @property
+    def domain(self) -> str:
+        """The first domain it serves."""
+        return self.domains[0]
+
+    @property
+    def certificate(self) -> Path:
+        """PEM file: what a client has to trust, as if it were an authority."""
+        return self.certificate_of(self.domain)
+
+    def certificate_of(self, domain: str) -> Path:
+        """The same for another of its domains."""
+        return self.directory / f"{domain}.crt"
+
+    @property
+    def pid(self) -> int:
+        """The process; 0 while there is none."""
+        return 0 if self._process is None else self._process.pid
+
+    # -- its life -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Be up on return.
+
+        Raises:
+            NotStarted: It is not.
+        """
+        path = self.directory / "started"
+        gone, held = os.pipe()  # the server holds one end, so the other tells when it ends
+        try:
+            with (
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as started,
+                self.log.open("ab") as log,
+            ):
+                started.bind(str(path))
+                self._process = subprocess.Popen(  # noqa: S603  # nothing of it came from outside
+                    [sys.executable, "-c", TWISTD, *self._arguments()],
+                    env=_environment(path),
+                    pass_fds=(held,),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+                os.close(held)
+                self._await(started, gone)
+        finally:
+            os.close(gone)
+            path.unlink()
+        self.port, self.direct_tls_port = self._ports()
+
+    def stop(self) -> None:
+        """Stop, and be gone on return; clients are told."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Be gone without a word, as in a power failure."""
+        self._end(signal.SIGKILL)
+
+    def __enter__(self) -> "ServerProcess":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- what it can be told --------------------------------------------------------------------
+
+    def add_user(self, name: str, password: str) -> str:
+        """Make an account.
+
+        Args:
+            name: ``romeo``, or ``romeo@montague.lit`` for another than the first domain.
+            password: Its password.
+
+        Returns:
+            Its address.
+        """
+        account = name if "@" in name else f"{name}@{self.domain}"
+        self.tell("user add", account=account, password=password)
+        return account
+
+    def tell(self, command: str, **arguments: str | bool | list[str]) -> list[Reply]:
+        """Do what ``xmppctl`` can do, such as ``tell("roster add", account=…, contact=…)``.
+
+        Raises:
+            Refused: It cannot be done.
+        """
+        return list(ask(self.directory / "data" / "xmppctl.sock", command, arguments))
+
+    # -- behind it ------------------------------------------------------------------------------
+
+    def _arguments(self) -> list[str]:
+        return ["--nodaemon", "--pidfile=", "xmppd", "--config", str(self._config)]
+
+    def _await(self, started: socket.socket, gone: int) -> None:
+        """Wait until it is up, or has ended."""
+        poller = select.poll()
+        poller.register(started, select.POLLIN)
+        poller.register(gone, select.POLLHUP)
+        events = dict(poller.poll(START_TIMEOUT_S * 1000))
+        if started.fileno() not in events:
+            self.kill()
+            why = "ended" if gone in events else f"is not up after {START_TIMEOUT_S:.0f} s"
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            raise NotStarted("\n".join([f"the server {why}:", *lines[-LOG_LINES_SHOWN:]]))
+
+    def _ports(self) -> tuple[int, int]:
+        (status,) = self.tell("status")
+        assert isinstance(status, dict)
+        listening = status["listening"]
+        assert isinstance(listening, list)
+        starttls, direct = (int(door.split()[0].rpartition(":")[2]) for door in listening)
+        return starttls, direct
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        self.port = self.direct_tls_port = 0
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _key_of(self, domain: str) -> Path:
+        return self.directory / f"{domain}.key"
+
+    def _configuration(self, settings: Mapping[str, Mapping[str, object] | object]) -> str:
+        tables = {name: dict(table) for name, table in SETTINGS.items()}
+        lines = ["data = 'data'"]
+        for name, value in settings.items():
+            if isinstance(value, Mapping):
+                tables.setdefault(name, {}).update(value)
+            else:
+                lines.append(f"{name} = {_toml(value)}")
+        for domain in self.domains:
+            table = {
+                "name": domain,
+                "certificate": str(self.certificate_of(domain)),
+                "key": str(self._key_of(domain)),
+            }
+            lines += ["[[domain]]", *_pairs(table)]
+        for tls in ("starttls", "direct"):
+            door = {"endpoint": f"epoll:0:interface={HOST}", "tls": tls}
+            lines += ["[[listen]]", *_pairs(door)]
+        for name, table in tables.items():
+            lines += [f"[{name}]", *_pairs(table)]
+        return "\n".join(lines) + "\n"
+
+
+def _environment(notify_socket: Path) -> dict[str, str]:
+    """Ours, and it is to run the same code as we do, wherever we were started."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "NOTIFY_SOCKET": str(notify_socket),
+    }
+
+
+def _pairs(table: Mapping[str, object]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in table.items()]
+
+
+def _toml(value: object) -> str:
+    """What is no table is written as in JSON."""
+    return dumps(value, ensure_ascii=False)
