@@ -1,14 +1,18 @@
 """Streams, from the header to the goodbye: what is answered, and every way to be thrown out."""
 
 from base64 import b64encode
+from typing import TypeVar
 from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import SlowStore
 from xmppd.net.stanza_handler import stream_error_in
-from xmppd.stanza import StreamCondition, StreamError, ns
+from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns
 from xmppd.testing import PASSWORD, Client, House, done, house_config
 
+S = TypeVar("S", bound=Stanza)
 HEADER = (
     "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
     " to='montague.lit' version='1.0'>"
@@ -224,6 +228,19 @@ class NegotiationTests(StreamCase):
         self.assertEqual(romeo.received(), [])
 
 
+class Slow(PacketInterceptor):
+    """Takes four milliseconds for a message."""
+
+    incoming_kinds = (Message,)
+
+    def __init__(self, house: House) -> None:
+        self.clock = house.clock
+
+    def incoming(self, stanza: S, session: JID) -> S:
+        self.clock.rightNow += 0.004
+        return stanza
+
+
 class LimitTests(StreamCase):
     """Time and numbers."""
 
@@ -293,9 +310,39 @@ class LimitTests(StreamCase):
         romeo, juliet = house.connect("romeo", "juliet")
         romeo.send("<message to='juliet@montague.lit'><body>x</body></message>" * 50)
         self.assertEqual(romeo.transport.producerState, "paused")
-        self.assertEqual(len(juliet.received()), 50)
-        house.clock.advance(10)
+        self.assertEqual(len(juliet.received()), 16)  # the burst, without what login took
+        house.clock.pump([0.1] * 40)
         self.assertEqual(romeo.transport.producerState, "producing")
+        self.assertEqual(len(juliet.received()), 34)
+
+    def test_flood_behind_a_stanza_that_waits(self) -> None:
+        """What has piled up while the server waited for its store counts as well."""
+        store = SlowStore()
+        config = house_config("montague.lit", stream={"stanzas_per_s": 10.0, "stanzas_burst": 20})
+        house = House(config=config, store=store, romeo={}, juliet={}, nurse={})
+        romeo, juliet = house.connect("romeo", "juliet")
+        store.slow = True
+        romeo.send(
+            "<message to='nurse@montague.lit'><body>later</body></message>"
+            + "<message to='juliet@montague.lit'><body>x</body></message>" * 50
+        )
+        self.assertEqual(juliet.received(), [])
+        store.release_all()
+        self.assertEqual(len(juliet.received()), 15)
+        house.clock.pump([0.1] * 40)
+        self.assertEqual(len(juliet.received()), 35)
+
+    def test_others_have_their_turn(self) -> None:
+        """Stanzas that came at once and are a lot of work do not keep everybody else waiting."""
+        house = House(romeo={}, juliet={})
+        romeo, juliet = house.connect("romeo", "juliet")
+        house.server.interceptors.add(Slow(house))
+        romeo.send("<message to='juliet@montague.lit'><body>x</body></message>" * 10)
+        self.assertEqual(romeo.transport.producerState, "paused")
+        self.assertEqual(len(juliet.received()), 3)
+        house.clock.pump([0.0] * 10)
+        self.assertEqual(romeo.transport.producerState, "producing")
+        self.assertEqual(len(juliet.received()), 7)
 
     def test_bytes_are_slowed_down(self) -> None:
         """The same for bytes, in whatever pieces they come."""
