@@ -195,10 +195,9 @@ class ConnectionHandler(Protocol):
         if self._closing:
             self._last_words(data)
             return
+        if not self._admitted and not self._is_let_in():
+            return
         try:
-            if not self._admitted:
-                self._admitted = True
-                self.door.admit(self)
             self.parser.feed(data)
         except StreamError as error:
             self.close(error)
@@ -208,6 +207,17 @@ class ConnectionHandler(Protocol):
             self._work(now)
             if owed_s:
                 self._rest(owed_s)
+
+    def _is_let_in(self) -> bool:
+        """Whether there is room; who is refused is told, and not waited for."""
+        self._admitted = True
+        try:
+            self.door.admit(self)
+        except StreamError as error:
+            self.close(error)
+            self._hang_up()
+            return False
+        return True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The wire is gone (CH-6)."""

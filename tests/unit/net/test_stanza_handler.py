@@ -300,8 +300,33 @@ class LimitTests(StreamCase):
         """There is only so much room for people who have not logged in (resource-constraint)."""
         house = House(config=house_config("montague.lit", stream={"max_unauthenticated": 2}))
         crowd = [house.stranger(f"192.0.2.{n}") for n in range(3)]
-        crowd[2].send(HEADER)
-        self.assertEqual(self.error_of(crowd[2]), "resource-constraint")
+        for client in crowd[1:]:
+            client.send(HEADER)
+        late = house.stranger("192.0.2.4")
+        late.send(HEADER)
+        self.assertEqual(self.error_of(late), "resource-constraint")
+        self.assertTrue(late.transport.lost)  # at once: there is no room to wait for its goodbye
+
+    def test_silence_gives_way(self) -> None:
+        """Connections that say nothing keep nobody out: the longest silent one makes room."""
+        house = House(config=house_config("montague.lit", stream={"max_unauthenticated": 3}))
+        crowd = [house.stranger() for _ in range(3)]
+        crowd[0].send(HEADER)
+        newcomer = house.stranger("192.0.2.2")
+        newcomer.send(HEADER)
+        self.assertIn("<stream:features>", newcomer.raw().decode())
+        self.assertEqual([client.transport.lost for client in crowd], [False, True, False])
+
+    def test_friends_are_no_strangers(self) -> None:
+        """Who has logged in takes no place of those who have not, from that moment on."""
+        config = house_config("montague.lit", stream={"max_unauthenticated": 2})
+        house = House(config=config, romeo={}, juliet={})
+        house.bind("romeo")
+        house.bind("juliet")
+        crowd = [house.stranger(f"192.0.2.{n}") for n in range(2)]
+        for client in crowd:
+            client.send(HEADER)
+            self.assertIn("<stream:features>", client.raw().decode())
 
     def test_flood_is_slowed_down(self) -> None:
         """Who sends faster than allowed is read more slowly, and loses nothing."""
