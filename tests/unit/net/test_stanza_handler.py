@@ -98,6 +98,14 @@ class HeaderTests(StreamCase):
         self.assertEqual(self.told(HEADER.replace("'1.0'", "'0.9'")), "unsupported-version")
         self.assertEqual(self.told(HEADER.replace("'1.0'", "'x'")), "unsupported-version")
 
+    def test_endless_version(self) -> None:
+        """A version may be longer than any number that Python reads."""
+        header = HEADER.replace("1.0", "9" * 5_000)
+        client = self.house.stranger()
+        client.send(header)
+        self.assertIn("<stream:features>", client.raw().decode())
+        self.assertEqual(self.told(HEADER.replace("1.0", "0" * 5_000)), "unsupported-version")
+
     def test_newer_version(self) -> None:
         """A client of the future is answered with the version we speak."""
         client = self.house.stranger()
@@ -471,6 +479,17 @@ class LanguageTests(StreamCase):
         self.assertIn(" xml:lang='it'", first)
         self.assertIn(" xml:lang='en'", second)
         self.assertNotIn("'it'", second)
+
+    def test_no_language(self) -> None:
+        """What is too long to be a language is not multiplied by putting it on every stanza."""
+        for length, stamped in ((35, True), (36, False)):
+            client = self.house.logged_in("romeo")
+            client.handler.restart()
+            client.send(HEADER.replace(">", f" xml:lang='{'i' * length}'>"))
+            client.send(f"<iq type='set' id='1'><bind xmlns='{ns.BIND}'/></iq><presence/>")
+            client.raw()
+            client.send("<message to='romeo@montague.lit'><body>ciao</body></message>")
+            self.assertIs(" xml:lang='iii" in client.received()[-1], stamped)
 
 
 class SASLTests(StreamCase):
