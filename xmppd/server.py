@@ -38,7 +38,7 @@ from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import InterceptorManager
-from xmppd.session.session_manager import SessionManager
+from xmppd.session.session_manager import SessionBound, SessionManager
 from xmppd.stanza import JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
 
@@ -188,6 +188,7 @@ class XMPPServer:
             self.domains, self.stream_features, self.packet_router, self.session_manager
         )
         self.crowd = Crowd(door_limits(config), self.clock)
+        self.events.on(SessionBound, self.crowd.bound)
         self.client_listeners: list[ClientListener] = []
 
     def _core_features(self) -> list[StreamFeature]:

@@ -30,6 +30,10 @@ from xmppd.stanza import StreamCondition, StreamError, ns
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
 _CLOSE = b"</stream:stream>"
 MAX_UNHEARD_BYTES = 262_144
+
+TURN_S = 0.010
+"""Seconds of stanzas that came at once; then others have their turn, and timers their say."""
+
 _log = Logger()
 
 
@@ -191,19 +195,29 @@ class ConnectionHandler(Protocol):
         if self._closing:
             self._last_words(data)
             return
+        if not self._admitted and not self._is_let_in():
+            return
         try:
-            if not self._admitted:
-                self._admitted = True
-                self.door.admit(self)
             self.parser.feed(data)
         except StreamError as error:
             self.close(error)
             return
+        owed_s = self._bytes.take(len(data), now)
         if not self._waiting:
-            taken = self._work()
-            wait_s = max(self._bytes.take(len(data), now), self._stanzas.take(taken, now))
-            if wait_s and not self._closing:
-                self._rest(wait_s)
+            self._work(now)
+            if owed_s:
+                self._rest(owed_s)
+
+    def _is_let_in(self) -> bool:
+        """Whether there is room; who is refused is told, and not waited for."""
+        self._admitted = True
+        try:
+            self.door.admit(self)
+        except StreamError as error:
+            self.close(error)
+            self._hang_up()
+            return False
+        return True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The wire is gone (CH-6)."""
@@ -214,24 +228,26 @@ class ConnectionHandler(Protocol):
 
     # -- the work -------------------------------------------------------------------------------
 
-    def _work(self) -> int:
-        """Hand events to the stream until one has to wait or none is left; how many there were."""
-        taken = 0
+    def _work(self, now: float) -> None:
+        """Hand events to the stream until one has to wait, the peer has to, or none is left."""
+        turn_ends = now + TURN_S
         try:
             while not self._waiting and not self._closing:
                 event = self.parser.next()
                 if event is None:
                     break
-                taken += 1
                 later = self.stanza_handler.handle(event)
                 if later is not None:
                     self._wait_for(Deferred.fromCoroutine(later))
+                now = self.clock.seconds()
+                owed_s = self._stanzas.take(1, now)
+                if owed_s or now > turn_ends:
+                    self._rest(owed_s)
         except StreamError as error:
             self.close(error)
         except Exception:
             _log.failure("{id} failed", id=self.stanza_handler.session.id)
             self.close(StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
-        return taken
 
     def _wait_for(self, done: Deferred[None]) -> None:
         """Pause the wire until a stanza's work is done; often it is at once."""
@@ -244,7 +260,7 @@ class ConnectionHandler(Protocol):
         if self._waiting:
             self._waiting = False
             if not self._closing:
-                self._work()
+                self._work(self.clock.seconds())
             if not self._waiting and not self._closing:
                 self.transport.resumeProducing()
 
@@ -258,7 +274,7 @@ class ConnectionHandler(Protocol):
 
     def _rest(self, wait_s: float) -> None:
         """Read no more until the peer has earned it: slows a flood down, drops nothing."""
-        if not self._waiting:
+        if not self._waiting and not self._closing:
             self._wait_for(self._rested(wait_s))
 
     def _rested(self, wait_s: float) -> Deferred[None]:

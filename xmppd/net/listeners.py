@@ -10,6 +10,7 @@ from twisted.internet.task import LoopingCall
 
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.stanza_handler import StreamContext
+from xmppd.session.session_manager import SessionBound
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
@@ -23,7 +24,7 @@ class DoorLimits:
         negotiation_timeout_s: From the connection to a bound resource.
         idle_timeout_s: Without a byte, until the client is pinged.
         ping_timeout_s: From then until the stream is closed.
-        max_unauthenticated: Connections that have not logged in yet.
+        max_unauthenticated: Connections that have not bound a resource yet.
         max_streams_per_address: Connections from one IP address.
     """
 
@@ -42,6 +43,7 @@ class Crowd:
     Attributes:
         handlers: Everybody.
         strangers: Those of them who have not bound a resource.
+        silent: Those of them who have not said a word, who has waited longest first.
     """
 
     def __init__(self, limits: DoorLimits, clock: IReactorTime) -> None:
@@ -49,6 +51,7 @@ class Crowd:
         self.clock = clock
         self.handlers: set[ConnectionHandler] = set()
         self.strangers: set[ConnectionHandler] = set()
+        self.silent: dict[ConnectionHandler, None] = {}
         self._addresses: Counter[str] = Counter()
         self._counted: dict[ConnectionHandler, str] = {}
         self._empty: Deferred[None] | None = None
@@ -71,9 +74,14 @@ class Crowd:
         return empty
 
     def come_in(self, handler: ConnectionHandler) -> None:
-        """A connection was made."""
+        """A connection was made. Silence keeps nobody out: it gives way when there is no room."""
         self.handlers.add(handler)
         self.strangers.add(handler)
+        if self.silent and len(self.strangers) > self.limits.max_unauthenticated:
+            longest = next(iter(self.silent))
+            del self.silent[longest]
+            longest.transport.abortConnection()
+        self.silent[handler] = None
 
     def admit(self, handler: ConnectionHandler) -> None:
         """Its first bytes came, so its address is known: count it.
@@ -82,6 +90,7 @@ class Crowd:
             StreamError: POLICY_VIOLATION: there are too many from there; RESOURCE_CONSTRAINT: there
                 are too many strangers.
         """
+        self.silent.pop(handler, None)
         if len(self.strangers) > self.limits.max_unauthenticated:
             raise StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too many are logging in")
         address = handler.address
@@ -92,10 +101,15 @@ class Crowd:
         self._addresses[address] += 1
         self._counted[handler] = address
 
+    def bound(self, event: SessionBound) -> None:
+        """A stranger is one no more."""
+        self.strangers.discard(event.session.connection)
+
     def left(self, handler: ConnectionHandler) -> None:
         """The connection is gone: count it no more."""
         self.handlers.discard(handler)
         self.strangers.discard(handler)
+        self.silent.pop(handler, None)
         address = self._counted.pop(handler, None)
         if address is not None:
             self._addresses[address] -= 1
@@ -113,9 +127,7 @@ class Crowd:
         now = self.clock.seconds()
         limits = self.limits
         for handler in tuple(self.strangers):
-            if handler.stanza_handler.session.bound:
-                self.strangers.discard(handler)
-            elif now - handler.opened_at > limits.negotiation_timeout_s:
+            if now - handler.opened_at > limits.negotiation_timeout_s:
                 _close_late(handler, "this takes too long")
         for handler in tuple(self.handlers):
             silent_s = now - handler.received_at

@@ -37,6 +37,9 @@ KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence
 _STREAM = qname(ns.STREAM, "stream")
 _STREAM_ERROR = qname(ns.STREAM, "error")
 _LANG = f"{{{ns.XML}}}lang"
+MAX_LANG_LENGTH = 35
+"""What :rfc:`5646#section-4.4.1` asks everybody to have room for."""
+
 _log = Logger()
 
 
@@ -126,13 +129,19 @@ class StanzaHandler:
         if domain is not None and domain != self.domain and self.session.account is None:
             self.domain = domain
             self.context.sessions.move(self.session, domain)
-        self._lang = header.attributes.get(_LANG)
-        self._lang_bytes = f" xml:lang='{escape(self._lang or '')}'".encode()
+        self._speak(header.attributes.get(_LANG))
         self.wire.open(self.header())
         _check(header)
         if domain != self.domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
         self.write(self.context.features.advertised(self))
+
+    def _speak(self, lang: str | None) -> None:
+        """Remember the stream's language; what is no language is not put on every stanza."""
+        if lang is None or len(lang) > MAX_LANG_LENGTH:
+            return
+        self._lang = lang
+        self._lang_bytes = f" xml:lang='{escape(lang)}'".encode()
 
     def header(self) -> bytes:
         """Our side's stream header."""
@@ -264,7 +273,7 @@ def _check(header: StreamOpened) -> None:
     if header.namespace != ns.CLIENT and ns.CLIENT not in header.prefixes.values():
         raise StreamError(StreamCondition.INVALID_NAMESPACE, f"clients speak {ns.CLIENT}")
     major = header.attributes.get("version", "0.9").partition(".")[0]
-    if not major.isdecimal() or int(major) < 1:
+    if not major.isdecimal() or not major.strip("0"):
         raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "version 1.0 is spoken here")
 
 

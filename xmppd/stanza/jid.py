@@ -8,7 +8,9 @@ import idna
 from precis_i18n import get_profile
 
 MAX_PART_BYTES = 1023
-MAX_INTERNED = 100_000
+MAX_INTERNED_BYTES = 64 << 20
+MAX_DNS_NAME_BYTES = 253
+
 
 _SIMPLE = re.compile(
     r"(?:([a-z0-9!#$%()*+,\-.;=?\[\\\]^_`{|}~]{1,1023})@)?"
@@ -63,14 +65,7 @@ class JID:
         Raises:
             ValueError: The text is not an address; the message says which part is wrong.
         """
-        jid = _interned.get(text)
-        if jid is None:
-            jid = _parse(text)
-            if len(_interned) >= MAX_INTERNED:
-                _interned.clear()
-            jid = _interned.setdefault(jid.full, jid)
-            _interned[text] = jid
-        return jid
+        return _interned[text]
 
     @staticmethod
     def of(local: str | None, domain: str, resource: str | None = None) -> "JID":
@@ -100,7 +95,27 @@ class JID:
         return JID.parse(f"{self.bare}/{resource}")
 
 
-_interned: dict[str, JID] = {}
+class _Interned(dict[str, JID]):
+    """The addresses in use, by any text that names them; when it is too much, all are forgotten."""
+
+    size_bytes = 0
+
+    def __missing__(self, text: str) -> JID:
+        jid = _parse(text)
+        if self.size_bytes > MAX_INTERNED_BYTES:
+            self.clear()
+            self.size_bytes = 0
+        self.size_bytes += _size_bytes(text, jid)
+        self[text] = jid = self.setdefault(jid.full, jid)
+        return jid
+
+
+def _size_bytes(text: str, jid: JID) -> int:
+    """What it takes to keep an address, about: its parts and its whole are kept as text, too."""
+    return 400 + len(jid.wire) * (4 if text.isascii() and jid.full.isascii() else 16)
+
+
+_interned = _Interned()
 
 
 def _made(local: str | None, domain: str, resource: str | None) -> JID:
@@ -111,7 +126,7 @@ def _made(local: str | None, domain: str, resource: str | None) -> JID:
 
 def _parse(text: str) -> JID:
     simple = _SIMPLE.match(text)
-    if simple is not None and len(simple[2]) <= MAX_PART_BYTES:
+    if simple is not None and len(simple[2]) <= MAX_DNS_NAME_BYTES:
         return _made(*simple.groups())
     bare, slash, resource = text.partition("/")
     local, at, domain = bare.rpartition("@")
@@ -157,10 +172,24 @@ def prepare_domain(text: str) -> str:
     if text.startswith("["):
         if not text.endswith("]"):
             raise ValueError(f"the domain {text!r} is no address literal")
-        return f"[{IPv6Address(text[1:-1])}]"
+        return f"[{_ipv6(text[1:-1])}]"
     labels = text.lower().split(".")
+    if _dns_bytes(labels) > MAX_DNS_NAME_BYTES:  # before the work: preparing a label takes its time
+        raise ValueError("the domain is longer than a name in DNS can be")
     prepared = [label if _LABEL.match(label) else _label(label) for label in labels]
     return _bounded(".".join(prepared), "domain")
+
+
+def _ipv6(text: str) -> IPv6Address:
+    address = IPv6Address(text)
+    if address.scope_id is not None:  # it may be any text, and means something on one machine only
+        raise ValueError("the domain is an address with a scope")
+    return address
+
+
+def _dns_bytes(labels: list[str]) -> int:
+    """At least so long is a name in DNS, where labels are in ASCII with ``xn--`` before them."""
+    return sum(len(label) + (1 if label.isascii() else 5) for label in labels) - 1
 
 
 def _label(label: str) -> str:

@@ -1,14 +1,18 @@
 """Streams, from the header to the goodbye: what is answered, and every way to be thrown out."""
 
 from base64 import b64encode
+from typing import TypeVar
 from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import SlowStore
 from xmppd.net.stanza_handler import stream_error_in
-from xmppd.stanza import StreamCondition, StreamError, ns
+from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns
 from xmppd.testing import PASSWORD, Client, House, done, house_config
 
+S = TypeVar("S", bound=Stanza)
 HEADER = (
     "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
     " to='montague.lit' version='1.0'>"
@@ -93,6 +97,14 @@ class HeaderTests(StreamCase):
         self.assertEqual(self.told(HEADER.replace(" version='1.0'", "")), "unsupported-version")
         self.assertEqual(self.told(HEADER.replace("'1.0'", "'0.9'")), "unsupported-version")
         self.assertEqual(self.told(HEADER.replace("'1.0'", "'x'")), "unsupported-version")
+
+    def test_endless_version(self) -> None:
+        """A version may be longer than any number that Python reads."""
+        header = HEADER.replace("1.0", "9" * 5_000)
+        client = self.house.stranger()
+        client.send(header)
+        self.assertIn("<stream:features>", client.raw().decode())
+        self.assertEqual(self.told(HEADER.replace("1.0", "0" * 5_000)), "unsupported-version")
 
     def test_newer_version(self) -> None:
         """A client of the future is answered with the version we speak."""
@@ -224,6 +236,19 @@ class NegotiationTests(StreamCase):
         self.assertEqual(romeo.received(), [])
 
 
+class Slow(PacketInterceptor):
+    """Takes four milliseconds for a message."""
+
+    incoming_kinds = (Message,)
+
+    def __init__(self, house: House) -> None:
+        self.clock = house.clock
+
+    def incoming(self, stanza: S, session: JID) -> S:
+        self.clock.rightNow += 0.004
+        return stanza
+
+
 class LimitTests(StreamCase):
     """Time and numbers."""
 
@@ -283,8 +308,33 @@ class LimitTests(StreamCase):
         """There is only so much room for people who have not logged in (resource-constraint)."""
         house = House(config=house_config("montague.lit", stream={"max_unauthenticated": 2}))
         crowd = [house.stranger(f"192.0.2.{n}") for n in range(3)]
-        crowd[2].send(HEADER)
-        self.assertEqual(self.error_of(crowd[2]), "resource-constraint")
+        for client in crowd[1:]:
+            client.send(HEADER)
+        late = house.stranger("192.0.2.4")
+        late.send(HEADER)
+        self.assertEqual(self.error_of(late), "resource-constraint")
+        self.assertTrue(late.transport.lost)  # at once: there is no room to wait for its goodbye
+
+    def test_silence_gives_way(self) -> None:
+        """Connections that say nothing keep nobody out: the longest silent one makes room."""
+        house = House(config=house_config("montague.lit", stream={"max_unauthenticated": 3}))
+        crowd = [house.stranger() for _ in range(3)]
+        crowd[0].send(HEADER)
+        newcomer = house.stranger("192.0.2.2")
+        newcomer.send(HEADER)
+        self.assertIn("<stream:features>", newcomer.raw().decode())
+        self.assertEqual([client.transport.lost for client in crowd], [False, True, False])
+
+    def test_friends_are_no_strangers(self) -> None:
+        """Who has logged in takes no place of those who have not, from that moment on."""
+        config = house_config("montague.lit", stream={"max_unauthenticated": 2})
+        house = House(config=config, romeo={}, juliet={})
+        house.bind("romeo")
+        house.bind("juliet")
+        crowd = [house.stranger(f"192.0.2.{n}") for n in range(2)]
+        for client in crowd:
+            client.send(HEADER)
+            self.assertIn("<stream:features>", client.raw().decode())
 
     def test_flood_is_slowed_down(self) -> None:
         """Who sends faster than allowed is read more slowly, and loses nothing."""
@@ -293,9 +343,39 @@ class LimitTests(StreamCase):
         romeo, juliet = house.connect("romeo", "juliet")
         romeo.send("<message to='juliet@montague.lit'><body>x</body></message>" * 50)
         self.assertEqual(romeo.transport.producerState, "paused")
-        self.assertEqual(len(juliet.received()), 50)
-        house.clock.advance(10)
+        self.assertEqual(len(juliet.received()), 16)  # the burst, without what login took
+        house.clock.pump([0.1] * 40)
         self.assertEqual(romeo.transport.producerState, "producing")
+        self.assertEqual(len(juliet.received()), 34)
+
+    def test_flood_behind_a_stanza_that_waits(self) -> None:
+        """What has piled up while the server waited for its store counts as well."""
+        store = SlowStore()
+        config = house_config("montague.lit", stream={"stanzas_per_s": 10.0, "stanzas_burst": 20})
+        house = House(config=config, store=store, romeo={}, juliet={}, nurse={})
+        romeo, juliet = house.connect("romeo", "juliet")
+        store.slow = True
+        romeo.send(
+            "<message to='nurse@montague.lit'><body>later</body></message>"
+            + "<message to='juliet@montague.lit'><body>x</body></message>" * 50
+        )
+        self.assertEqual(juliet.received(), [])
+        store.release_all()
+        self.assertEqual(len(juliet.received()), 15)
+        house.clock.pump([0.1] * 40)
+        self.assertEqual(len(juliet.received()), 35)
+
+    def test_others_have_their_turn(self) -> None:
+        """Stanzas that came at once and are a lot of work do not keep everybody else waiting."""
+        house = House(romeo={}, juliet={})
+        romeo, juliet = house.connect("romeo", "juliet")
+        house.server.interceptors.add(Slow(house))
+        romeo.send("<message to='juliet@montague.lit'><body>x</body></message>" * 10)
+        self.assertEqual(romeo.transport.producerState, "paused")
+        self.assertEqual(len(juliet.received()), 3)
+        house.clock.pump([0.0] * 10)
+        self.assertEqual(romeo.transport.producerState, "producing")
+        self.assertEqual(len(juliet.received()), 7)
 
     def test_bytes_are_slowed_down(self) -> None:
         """The same for bytes, in whatever pieces they come."""
@@ -399,6 +479,17 @@ class LanguageTests(StreamCase):
         self.assertIn(" xml:lang='it'", first)
         self.assertIn(" xml:lang='en'", second)
         self.assertNotIn("'it'", second)
+
+    def test_no_language(self) -> None:
+        """What is too long to be a language is not multiplied by putting it on every stanza."""
+        for length, stamped in ((35, True), (36, False)):
+            client = self.house.logged_in("romeo")
+            client.handler.restart()
+            client.send(HEADER.replace(">", f" xml:lang='{'i' * length}'>"))
+            client.send(f"<iq type='set' id='1'><bind xmlns='{ns.BIND}'/></iq><presence/>")
+            client.raw()
+            client.send("<message to='romeo@montague.lit'><body>ciao</body></message>")
+            self.assertIs(" xml:lang='iii" in client.received()[-1], stamped)
 
 
 class SASLTests(StreamCase):
