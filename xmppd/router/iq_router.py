@@ -69,11 +69,7 @@ class IQRouter:
         ):
             return self._answer(iq)
         if not self.routing_table.route(iq):  # IQ-11, IQ-16
-            raise StanzaError(
-                Condition.SERVICE_UNAVAILABLE
-                if self.routing_table.is_local(to)
-                else Condition.REMOTE_SERVER_NOT_FOUND
-            )
+            raise self.routing_table.unreached(iq)
         return None
 
     def _answer(self, iq: IQ) -> Later:

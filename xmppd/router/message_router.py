@@ -53,7 +53,7 @@ class MessageRouter:
 
     def _leave(self, message: Message) -> None:
         if not self.routing_table.route(message):
-            raise StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)
+            raise self.routing_table.unreached(message)
 
     def _to_account(self, message: Message, kind: str, to: JID) -> bool:
         """To the resources that want it most (RT-16, RT-17, §8.5.2.1.1); whether there are any."""

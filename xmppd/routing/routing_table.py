@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from xmppd.session.session import Route, Session
-from xmppd.stanza import JID, Stanza
+from xmppd.stanza import JID, Condition, Stanza, StanzaError
 
 
 class UserRoutes:
@@ -107,3 +107,10 @@ class RoutingTable:
             return False
         route = self.components.get(to.domain, self.foreign)
         return route is not None and route.deliver(stanza, stanza.wire())
+
+    def unreached(self, stanza: Stanza) -> StanzaError:
+        """What a sender is told when :meth:`route` found nobody: who was not there."""
+        to = stanza.to
+        if to is None or to.domain in self.domains or to.domain in self.components:
+            return StanzaError(Condition.SERVICE_UNAVAILABLE)
+        return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)
