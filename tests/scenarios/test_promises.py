@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.handler.presence_subscribe_handler import TYPES
 from xmppd.roster.roster import SUBSCRIBED
-from xmppd.stanza import JID, ns
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import JID, Presence, ns
 from xmppd.testing import Client, House
 
 DOMAIN = "verona.lit"
@@ -46,7 +47,8 @@ class Somebody:
         self.live: Counter[int] = Counter()
 
     @property
-    def session(self):
+    def session(self) -> LocalClientSession:
+        """Its session."""
         return self.wire.handler.stanza_handler.session
 
     @property
@@ -55,14 +57,14 @@ class Somebody:
 
     @property
     def account(self) -> str:
-        return self.session.account.bare
+        return self.session.jid.bare
 
     def waits(self) -> bool:
         """Whether a stanza of its has not been done with."""
         return self.wire.handler._waiting
 
 
-def number_of(presence) -> int | None:
+def number_of(presence: Presence | None) -> int | None:
     """The number that a presence carries."""
     text = None if presence is None else presence.payload.tree.findtext("status")
     return int(text[1:]) if text else None
@@ -201,15 +203,11 @@ class Promises(RuleBasedStateMachine):
 
     def allowed_now(self) -> set[tuple[str, str]]:
         """Who may see whom, from the rosters in memory or else the store."""
-        pairs = set()
+        pairs: set[tuple[str, str]] = set()
         for name in PEOPLE:
             bare = f"{name}@{DOMAIN}"
             roster = self.house.server.roster_manager.loaded(bare)
-            items = (
-                roster.items.values()
-                if roster
-                else self.store._belonging(bare).roster.values()
-            )
+            items = roster.items.values() if roster else self.store._belonging(bare).roster.values()
             pairs.update((i.jid, bare) for i in items if i.subscription in SUBSCRIBED)
             pairs.add((bare, bare))
         return pairs
@@ -219,7 +217,8 @@ class Promises(RuleBasedStateMachine):
         self.allowed |= self.allowed_now()
         more = True
         while more:
-            more = any([self.read(one) for one in self.here])
+            read = [self.read(one) for one in self.here]
+            more = any(read)
         self.note_stored()
         for one in self.here:
             self.note_presence(one)
@@ -239,7 +238,7 @@ class Promises(RuleBasedStateMachine):
     def note_stored(self) -> None:
         for name in PEOPLE:
             for kept in self.store._belonging(f"{name}@{DOMAIN}").offline:
-                number = int(ElementTree.fromstring(kept.stanza).findtext("body"))
+                number = int(ElementTree.fromstring(kept.stanza).findtext("body", ""))
                 self.stored.add(number)
                 self.outcomes[number].add("stored")
 
@@ -383,4 +382,3 @@ class PromiseTests(SynchronousTestCase):
     def test_promises(self) -> None:
         """Whatever happens, nobody sees ghosts and no message is lost or doubled."""
         Promises.TestCase("runTest").runTest()
-

@@ -53,7 +53,7 @@ def overheard(client: Client, name: str, trace: list[str]) -> None:
         trace.append(f"{kind}{gone}{asks} > {name}")
         write(data)
 
-    client.transport.write = listen
+    client.transport.write = listen  # type: ignore[method-assign]
 
 
 class Elsewhere:
@@ -80,7 +80,9 @@ class WalkTests(SynchronousTestCase):
             stranger={},
         )
         store = self.house.store
-        request = Presence.make(JID.parse(f"a@{DOMAIN}"), JID.parse(f"x@{DOMAIN}"), type="subscribe")
+        request = Presence.make(
+            JID.parse(f"a@{DOMAIN}"), JID.parse(f"x@{DOMAIN}"), type="subscribe"
+        )
         item = RosterItem(f"x@{DOMAIN}", pending_in=request.wire())
         done(store.save_roster_items(f"a@{DOMAIN}", [item]))
         done(store.save_last_presence(f"c@{DOMAIN}", LastPresence(1.0, "out")))
@@ -135,11 +137,17 @@ class WalkTests(SynchronousTestCase):
         """Whoever answers at once, while it is told, finds a route (PU-3)."""
         table = self.house.server.routing_table
         found: list[tuple[int, int]] = []
-        heard = Elsewhere(self.trace)
-        heard.deliver = lambda stanza, wire: not found.append(  # type: ignore[method-assign]
-            (len(table.available(f"a@{DOMAIN}")), table.sessions[f"a@{DOMAIN}/home"].priority)
-        )
-        table.foreign = heard
+        a = f"a@{DOMAIN}"
+
+        class Asking(Elsewhere):
+            """Looks for A while it is told of A."""
+
+            def deliver(self, stanza: Any, wire: bytes) -> bool:
+                priority = table.sessions[f"{a}/home"].priority
+                found.append((len(table.available(a)), priority))
+                return True
+
+        table.foreign = Asking(self.trace)
         self.a.send("<presence><priority>7</priority></presence>")
         self.assertEqual(found[0], (1, 7))
         self.a.send("<presence type='unavailable'/>")
@@ -166,6 +174,4 @@ class WalkTests(SynchronousTestCase):
                 "PresenceManager.left",
             ],
         )
-        self.assertIn(
-            f"a@{DOMAIN}", done(self.house.store.last_presence([f"a@{DOMAIN}"]))
-        )
+        self.assertIn(f"a@{DOMAIN}", done(self.house.store.last_presence([f"a@{DOMAIN}"])))

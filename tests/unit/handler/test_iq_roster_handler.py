@@ -3,7 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import ns
-from xmppd.store.base import RosterItem, SharedGroup
+from xmppd.store.base import RosterData, RosterItem, SharedGroup
+from xmppd.store.memory import MemoryStore
 from xmppd.testing import Client, House, done, house_config
 
 DOMAIN = "montague.lit"
@@ -121,7 +122,8 @@ class SharedGroupTests(SynchronousTestCase):
     """People who see each other without asking."""
 
     def setUp(self) -> None:
-        self.house = House(DOMAIN, romeo={}, juliet={}, nurse={}, stranger={})
+        self.store = Listening()
+        self.house = House(DOMAIN, store=self.store, romeo={}, juliet={}, nurse={}, stranger={})
         group = SharedGroup("house", "House", (ROMEO, f"juliet@{DOMAIN}", f"nurse@{DOMAIN}"))
         done(self.house.server.shared_groups.save(group))
 
@@ -141,8 +143,6 @@ class SharedGroupTests(SynchronousTestCase):
 
     def test_nobody_is_loaded(self) -> None:
         """A presence goes to members who are here; no roster of others is read (RO-3, RO-14)."""
-        asked: list[str] = []
-        self.house.server.roster_manager.store = Listening(self.house.store, asked)
         (romeo,) = self.house.connect("romeo")
         (juliet,) = self.house.connect("juliet")
         (stanza,) = romeo.received()
@@ -153,7 +153,7 @@ class SharedGroupTests(SynchronousTestCase):
             stanza,
             f"<presence from='{ROMEO}/1' to='juliet@{DOMAIN}' type='unavailable'/>",
         )
-        self.assertEqual(sorted(asked), [f"juliet@{DOMAIN}", ROMEO])
+        self.assertEqual(sorted(self.store.read), [f"juliet@{DOMAIN}", ROMEO])
         self.assertEqual(done(self.house.store.roster(ROMEO)).items, ())
 
     def test_not_to_be_removed(self) -> None:
@@ -190,20 +190,16 @@ class SharedGroupTests(SynchronousTestCase):
         self.assertEqual(stranger.received(), [])
 
 
-class Listening:
-    """A store, and a note of whose roster was read."""
+class Listening(MemoryStore):
+    """A store in memory that notes whose rosters are read."""
 
-    def __init__(self, store: object, asked: list[str]) -> None:
-        self.store, self.asked = store, asked
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
 
-    def __getattr__(self, name: str) -> object:
-        if name == "roster":
-            return self.roster
-        return getattr(self.store, name)
-
-    async def roster(self, account: str) -> object:
-        self.asked.append(account)
-        return await self.store.roster(account)  # type: ignore[attr-defined]
+    async def roster(self, account: str) -> RosterData:
+        self.read.append(account)
+        return await super().roster(account)
 
 
 class GuestTests(SynchronousTestCase):

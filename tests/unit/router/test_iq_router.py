@@ -60,19 +60,16 @@ class IQTests(SynchronousTestCase):
                 answer = self.ask(to, "<q xmlns='q'/>")
                 self.assertIn("type='error'", answer)
                 self.assertIn("<service-unavailable ", answer)
-        self.assertIn(
-            "<service-unavailable ", self.ask(f"nobody@{DOMAIN}", "<echo xmlns='echo'/>")
-        )
+        self.assertIn("<service-unavailable ", self.ask(f"nobody@{DOMAIN}", "<echo xmlns='echo'/>"))
 
     def test_to_a_session(self) -> None:
         """A full JID gets the request itself, and its answer finds its way back (IQ-11)."""
         self.assertEqual(self.ask(f"juliet@{DOMAIN}/1", "<q xmlns='q'/>"), "")
+        (request,) = self.juliet.received()
         self.assertEqual(
-            self.juliet.received(),
-            [
-                f"<iq from='romeo@{DOMAIN}/1' to='juliet@{DOMAIN}/1' type='get' id='1'>"
-                "<q xmlns='q'/></iq>"
-            ],
+            request,
+            f"<iq from='romeo@{DOMAIN}/1' to='juliet@{DOMAIN}/1' type='get' id='1'>"
+            "<q xmlns='q'/></iq>",
         )
         self.juliet.send(f"<iq to='romeo@{DOMAIN}/1' type='result' id='1'/>")
         self.assertEqual(
