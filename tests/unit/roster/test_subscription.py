@@ -17,7 +17,7 @@ ROWS = (
     State.FROM, State.FROM_OUT, State.BOTH,
 )  # fmt: skip
 N, NO, NI, NOI, T, TI, F, FO, B = ROWS
-NAMES = dict(zip("N NO NI NOI T TI F FO B".split(), ROWS, strict=True))
+NAMES = dict(zip(["N", "NO", "NI", "NOI", "T", "TI", "F", "FO", "B"], ROWS, strict=True))
 
 
 def row(text: str) -> tuple[tuple[State, str], ...]:
