@@ -16,6 +16,7 @@ from xmppd.stanza import JID, Condition, Presence, StanzaError
 from xmppd.store.base import AccountStore, RosterItem
 
 TYPES = frozenset(SENT)
+MAX_REQUEST_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class PresenceSubscribeHandler:
             await self._agree(roster, sender, to, item)  # PS-6
             return
         move = RECEIVED[kind][state_of(item)]
-        pending = presence.wire() if kind == "subscribe" else None
+        pending = _remembered(presence) if kind == "subscribe" else None
         after = await self._moved(roster, sender, item, move, pending=pending, push=False)
         if not move.passes:
             return
@@ -235,6 +236,14 @@ class PresenceSubscribeHandler:
         """The subscriber sees the contact now: it gets the contact's presence at once (PS-8)."""
         self.events.fire(Subscribed(subscriber, contact))
         self.presences.send_presences(contact, subscriber)
+
+
+def _remembered(request: Presence) -> bytes:
+    """What is kept of a request until it is answered: all of it, unless that is a lot."""
+    wire = request.wire()
+    if len(wire) <= MAX_REQUEST_BYTES:
+        return wire
+    return Presence.make(request.to, request.sender, type="subscribe").wire()
 
 
 def _was_seen(item: RosterItem | None) -> bool:
