@@ -51,14 +51,25 @@ class RawClient:
         """Send all of it."""
         self._wire.sendall(data)
 
+    def receive(self) -> bytes:
+        """The next bytes; none when the server has closed."""
+        data, self._read = self._read, b""
+        if data:
+            return data
+        try:
+            return self._wire.recv(65_536)
+        except (SSL.ZeroReturnError, SSL.SysCallError, ConnectionError):
+            return b""
+
     def until(self, end: bytes) -> bytes:
         """Read until this has come, and take it."""
-        while end not in self._read:
-            data = self._wire.recv(65_536)
-            if not data:
-                raise EOFError(self._read)
-            self._read += data
-        head, end, self._read = self._read.partition(end)
+        data = b""
+        while end not in data:
+            more = self.receive()
+            if not more:
+                raise EOFError(data)
+            data += more
+        head, end, self._read = data.partition(end)
         return head + end
 
     def open(self) -> bytes:
@@ -68,6 +79,17 @@ class RawClient:
             b" xmlns:stream='http://etherx.jabber.org/streams'>" % self.domain.encode()
         )
         return self.until(b"</stream:features>")
+
+    def log_in(self, name: str, password: str, resource: str) -> None:
+        """Log in by PLAIN, and bind a resource."""
+        answer, _ = self.authenticate("PLAIN", f"\0{name}\0{password}".encode())
+        assert answer == "success", answer
+        self.open()
+        self.send(
+            f"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+            f"<resource>{resource}</resource></bind></iq>".encode()
+        )
+        self.until(b"</iq>")
 
     # -- SASL -----------------------------------------------------------------------------------
 
