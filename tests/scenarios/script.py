@@ -168,7 +168,7 @@ class Play:
         if found := _ACCOUNT.fullmatch(step.line):
             contacts = (found["contacts"] or "").split(",")
             pairs = [contact.split() for contact in contacts if contact]
-            await self.stage.account(found["name"], {name: kind for name, kind in pairs})
+            await self.stage.account(found["name"], dict(pairs))
         elif found := _PASS.fullmatch(step.line):
             await self.stage.wait(float(found["seconds"]))
         elif found := _STEP.fullmatch(step.line):

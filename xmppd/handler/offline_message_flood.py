@@ -113,7 +113,8 @@ class OfflineMessageFlood:
     async def _forget(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
         """They have arrived. Look whether more came meanwhile."""
         await self.store.delete_offline(account.bare, ids)
-        await self._flood(session, account)
+        if self._flooding.get(account.bare) is session:
+            await self._flood(session, account)
 
     async def _lost(self, session: LocalClientSession, account: JID) -> None:
         """Nobody knows what arrived: it stays stored, for another resource or another day."""

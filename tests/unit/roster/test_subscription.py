@@ -17,18 +17,26 @@ ROWS = (
     State.FROM, State.FROM_OUT, State.BOTH,
 )  # fmt: skip
 N, NO, NI, NOI, T, TI, F, FO, B = ROWS
-APPENDIX_A2 = {
-    "subscribe": ((NO, "+"), (NO, "+"), (NOI, "+"), (NOI, "+"), (T, "+"), (TI, "+"), (FO, "+"), (FO, "+"), (B, "+")),
-    "unsubscribe": ((N, "+"), (N, "+"), (NI, "+"), (NI, "+"), (N, "+"), (NI, "+"), (F, "+"), (F, "+"), (F, "+")),
-    "subscribed": ((N, "-"), (NO, "-"), (F, "+"), (FO, "+"), (T, "-"), (B, "+"), (F, "-"), (FO, "-"), (B, "-")),
-    "unsubscribed": ((N, "-"), (NO, "-"), (N, "+"), (NO, "+"), (T, "-"), (T, "+"), (N, "+"), (NO, "+"), (T, "+")),
-}  # fmt: skip
+NAMES = dict(zip(["N", "NO", "NI", "NOI", "T", "TI", "F", "FO", "B"], ROWS, strict=True))
+
+
+def row(text: str) -> tuple[tuple[State, str], ...]:
+    """A column of the appendix: for each state, which follows and whether it goes on."""
+    return tuple((NAMES[cell[:-1]], cell[-1]) for cell in text.split())
+
+
+APPENDIX_A2 = {  # from     N   NO  NI   NOI  T  TI  F   FO  B
+    "subscribe": row("NO+ NO+ NOI+ NOI+ T+ TI+ FO+ FO+ B+"),
+    "unsubscribe": row("N+ N+ NI+ NI+ N+ NI+ F+ F+ F+"),
+    "subscribed": row("N- NO- F+ FO+ T- B+ F- FO- B-"),
+    "unsubscribed": row("N- NO- N+ NO+ T- T+ N+ NO+ T+"),
+}
 APPENDIX_A3 = {
-    "subscribe": ((NI, "+"), (NOI, "+"), (NI, "-"), (NOI, "-"), (TI, "+"), (TI, "-"), (F, "-"), (FO, "-"), (B, "-")),
-    "unsubscribe": ((N, "-"), (NO, "-"), (N, "+"), (NO, "+"), (T, "-"), (T, "+"), (N, "+"), (NO, "+"), (T, "+")),
-    "subscribed": ((N, "-"), (T, "+"), (NI, "-"), (TI, "+"), (T, "-"), (TI, "-"), (F, "-"), (B, "+"), (B, "-")),
-    "unsubscribed": ((N, "-"), (N, "+"), (NI, "-"), (NI, "+"), (N, "+"), (NI, "+"), (F, "-"), (F, "+"), (F, "+")),
-}  # fmt: skip
+    "subscribe": row("NI+ NOI+ NI- NOI- TI+ TI- F- FO- B-"),
+    "unsubscribe": row("N- NO- N+ NO+ T- T+ N+ NO+ T+"),
+    "subscribed": row("N- T+ NI- TI+ T- TI- F- B+ B-"),
+    "unsubscribed": row("N- N+ NI- NI+ N+ NI+ F- F+ F+"),
+}
 
 
 class Wire:
@@ -108,7 +116,7 @@ class TableTests(SynchronousTestCase):
                     self.assertEqual(sent, expected)
                     self.assertIs(state_of(self.stored()), after)
                     approval = kind == "subscribed" and state in (N, NO, T)
-                    self.assertEqual(bool(self.stored() and self.stored().approved), approval)
+                    self.assertEqual((self.stored() or RosterItem(JULIET)).approved, approval)
                     pushes = [s for s in romeo.received() if s.startswith("<iq")]
                     # a request that ends unseen was never in the roster that Romeo sees
                     unseen = (state, after) == (NI, N)
@@ -163,8 +171,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             self.elsewhere.sent,
             [
-                "<presence from='romeo@montague.lit/1' to='juliet@capulet.lit'"
-                " type='unavailable'/>",
+                stanza("unavailable", "romeo@montague.lit/1", "juliet@capulet.lit"),
                 stanza("unsubscribed", ROMEO, "juliet@capulet.lit"),
             ],
         )
@@ -187,7 +194,10 @@ class BothSidesTests(SynchronousTestCase):
                     self.put(house, JULIET, ROMEO, self.MIRROR[state])
                     romeo, _ = house.connect("romeo", "juliet")
                     romeo.send(f"<presence type='{kind}' to='{JULIET}'/>")
-                    mine, theirs = self.state(house, ROMEO, JULIET), self.state(house, JULIET, ROMEO)
+                    mine, theirs = (
+                        self.state(house, ROMEO, JULIET),
+                        self.state(house, JULIET, ROMEO),
+                    )
                     self.assertIs(mine, APPENDIX_A2[kind][ROWS.index(state)][0])
                     self.assertIs(theirs, self.MIRROR[mine])
 

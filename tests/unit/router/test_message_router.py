@@ -26,11 +26,9 @@ class MessageTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.stage()
 
-    def stage(self, *priorities: int | None, config: dict[str, object] | None = None) -> None:
+    def stage(self, *priorities: int | None, **config: dict[str, object]) -> None:
         """Juliet has resources p0, p1, ... of these priorities; None has sent no presence."""
-        self.house = House(
-            DOMAIN, config=house_config(DOMAIN, **(config or {})), romeo={}, juliet={}
-        )
+        self.house = House(DOMAIN, config=house_config(DOMAIN, **config), romeo={}, juliet={})
         (self.romeo,) = self.house.connect("romeo")
         self.juliet: list[Client] = []
         for number, priority in enumerate(priorities):
@@ -111,7 +109,7 @@ class MessageTests(SynchronousTestCase):
 
     def test_full_absent(self) -> None:
         """To a resource that is not: only chat goes on to the account (§8.5.3.2, MR-6)."""
-        others = {
+        others: dict[str | None, object] = {
             "normal": (BOUNCED, []), None: (BOUNCED, []), "groupchat": (BOUNCED, []),
             "headline": (DROPPED, []), "error": (DROPPED, []),
         }  # fmt: skip
@@ -125,8 +123,10 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(
             self.romeo.received(),
             [
-                "<message from='romeo@montague.lit/1' to='romeo@montague.lit'>"
-                "<body>note</body></message>"
+                (
+                    "<message from='romeo@montague.lit/1' to='romeo@montague.lit'>"
+                    "<body>note</body></message>"
+                )
             ],
         )
 
