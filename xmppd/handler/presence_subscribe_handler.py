@@ -16,6 +16,12 @@ from xmppd.stanza import JID, Condition, Presence, StanzaError
 from xmppd.store.base import AccountStore, RosterItem
 
 TYPES = frozenset(SENT)
+MAX_REQUESTS = 500
+"""Of strangers, waiting in one roster; they take no room of the owner's contacts."""
+
+MAX_REQUEST_BYTES = 4_096
+"""A longer request is kept without what it says beside itself."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +168,7 @@ class PresenceSubscribeHandler:
         if item is None:
             if move.state is State.NONE and not approves:
                 return None
-            if len(roster.items) >= self.max_items:
-                raise StanzaError(
-                    Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
-                )
+            self._check_room(roster, request=pending is not None)
         after = in_state(item or RosterItem(contact.bare), move.state, pending)
         if approves is not None:
             after = replace(after, approved=approves)
@@ -175,6 +178,14 @@ class PresenceSubscribeHandler:
         if after != item:
             await self.rosters.save(roster, after, push=push)
         return after
+
+    def _check_room(self, roster: Roster, *, request: bool) -> None:
+        if request and sum(1 for _ in roster.requests) >= MAX_REQUESTS:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests wait there")
+        if not request and roster.count >= self.max_items:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
+            )
 
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
         """To the contact: on another server, or on its own side of this one (PS-4)."""
@@ -200,7 +211,7 @@ class PresenceSubscribeHandler:
             await self._agree(roster, sender, to, item)  # PS-6
             return
         move = RECEIVED[kind][state_of(item)]
-        pending = presence.wire() if kind == "subscribe" else None
+        pending = _kept(presence) if kind == "subscribe" else None
         after = await self._moved(roster, sender, item, move, pending=pending, push=False)
         if not move.passes:
             return
@@ -235,6 +246,14 @@ class PresenceSubscribeHandler:
         """The subscriber sees the contact now: it gets the contact's presence at once (PS-8)."""
         self.events.fire(Subscribed(subscriber, contact))
         self.presences.send_presences(contact, subscriber)
+
+
+def _kept(request: Presence) -> bytes:
+    """The request as it waits for its answer, at each login of who has to give it."""
+    wire = request.wire()
+    if len(wire) > MAX_REQUEST_BYTES:
+        return request.make(request.to, request.sender, type="subscribe").wire()
+    return wire
 
 
 def _was_seen(item: RosterItem | None) -> bool:

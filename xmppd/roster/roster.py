@@ -57,6 +57,16 @@ class Roster:
             if bare not in self.items or self.items[bare].subscription not in SUBSCRIBED_TO:
                 yield JID.parse(bare)
 
+    @property
+    def requests(self) -> Iterator[RosterItem]:
+        """What strangers have asked, and the owner has not answered yet."""
+        return (item for item in self.items.values() if not visible(item))
+
+    @property
+    def count(self) -> int:
+        """How many contacts the owner has."""
+        return len(self.items) - sum(1 for _ in self.requests)
+
     def may_be_seen_by(self, viewer: JID) -> bool:
         """Whether this account's presence is the viewer's to know (PM-5)."""
         item = self.items.get(viewer.bare)
