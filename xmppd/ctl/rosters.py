@@ -129,7 +129,7 @@ async def _save_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
         groups=tuple(arguments.texts("also")) if arguments.given("also") else group.groups,
         members=tuple(member for member in members if member not in going),
     )
-    await desk.server.shared_groups.save(group)
+    await desk.server.shared_group_changes.save(group)
     yield f"the group {name} has {len(group.members)} members"
 
 
@@ -137,7 +137,7 @@ async def _delete_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply
     name = arguments.text("group")
     if name not in desk.server.shared_groups.groups:
         raise Refused(f"there is no group {name}")
-    await desk.server.shared_groups.delete(name)
+    await desk.server.shared_group_changes.delete(name)
     yield f"the group {name} was deleted; its members keep their accounts"
 
 

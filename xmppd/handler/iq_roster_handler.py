@@ -16,7 +16,6 @@ MAX_WORDS_BYTES = 4_096
 """Of a contact's name and groups together, or a full roster would fill hundreds of megabytes."""
 
 
-
 @dataclass(frozen=True)
 class IQRosterHandler(IQHandler):
     """Show the owner its roster, and change names and groups as it asks; never subscriptions."""

@@ -23,7 +23,6 @@ MAX_REQUEST_BYTES = 4_096
 """A longer request is kept without what it says beside itself."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Subscribed:
     """The contact lets the subscriber see its presence from now on."""
