@@ -149,6 +149,20 @@ class RaceTests(SynchronousTestCase):
         romeo.send("<presence><show>away</show></presence>")
         self.assertIn("<show>away</show>", "".join(romeo.received()))
 
+    def test_forgotten_roster(self) -> None:
+        """Contacts whose rosters have to be read again are seen all the same."""
+        self.house = House(
+            DOMAIN, store=self.store, nurse={"tybalt": "both"}, tybalt={"nurse": "both"}
+        )
+        self.house.connect("nurse")
+        self.house.server.roster_manager.forget(f"nurse@{DOMAIN}")
+        tybalt = self.house.bind("tybalt")
+        tybalt.send("<presence/>")
+        self.assertEqual(
+            [stanza.partition("'")[2].partition("'")[0] for stanza in tybalt.received()],
+            [f"tybalt@{DOMAIN}/1", f"nurse@{DOMAIN}/1"],
+        )
+
     def test_wire_waits(self) -> None:
         """While a stanza waits for the store, the next one of that client does not overtake it."""
         romeo, juliet = self.house.connect("romeo", "juliet")

@@ -68,28 +68,38 @@ class PresenceManager:
         Online contacts are told from the presence they last sent; what offline contacts left behind
         takes one query for all of them (PM-7).
         """
-        away: list[str] = []
+        others: list[str] = []
         for contact in roster.subscribed_to:
             if not self.routing_table.is_local(contact):
                 self.routing_table.route(
                     Presence.make(contact.to_bare(), session.jid, type="probe")
                 )
-            elif available := self.routing_table.available(contact.bare):
-                theirs = self.rosters.loaded(contact.bare)
-                if theirs is not None and theirs.may_be_seen_by(session.jid):
-                    for other in available:
-                        tell(session, other)
-            else:
-                away.append(contact.bare)
-        return self._tell_of_absent(session, away) if away else None
+            elif not self._tell(session, contact.bare):
+                others.append(contact.bare)
+        return self._tell_later(session, others) if others else None
 
-    async def _tell_of_absent(self, session: Session, contacts: list[str]) -> None:
-        """Tell what absent contacts said when they left; each who said something is asked first."""
-        for bare, last in (await self.store.last_presence(contacts)).items():
-            contact = JID.parse(bare)
-            if last.status is None or not await self.can_see(session.jid, contact):
+    def _tell(self, session: Session, contact: str) -> bool:
+        """Tell a session of a contact that is here; False if it is not, or its roster is not."""
+        available, theirs = self.routing_table.available(contact), self.rosters.loaded(contact)
+        if not available or theirs is None:
+            return False
+        if theirs.may_be_seen_by(session.jid):
+            for other in available:
+                tell(session, other)
+        return True
+
+    async def _tell_later(self, session: Session, contacts: list[str]) -> None:
+        """Tell what absent contacts said when they left, if they let themselves be seen."""
+        left = await self.store.last_presence(contacts)
+        for bare in contacts:
+            last, contact = left.get(bare), JID.parse(bare)
+            spoke = last is not None and last.status is not None
+            if not spoke and not self.routing_table.available(bare):
                 continue
-            if session.presence is not None and not self.routing_table.available(bare):
+            may_see = await self.can_see(session.jid, contact)
+            if session.presence is None:
+                return
+            if not self._tell(session, bare) and may_see and last is not None and spoke:
                 gone = unavailable(session.jid, contact, last)
                 session.deliver(gone, gone.wire())
 

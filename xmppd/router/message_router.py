@@ -76,10 +76,17 @@ class MessageRouter:
         return self._to_admins(message)
 
     async def _to_admins(self, message: Message) -> None:
+        """To each of them; it bounces only if nobody takes it."""
+        refusals: list[StanzaError] = []
         for admin in self.admins:
-            later = self.route(message.addressed(admin))
-            if later is not None:
-                await later
+            try:
+                later = self.route(message.addressed(admin))
+                if later is not None:
+                    await later
+            except StanzaError as error:
+                refusals.append(error)
+        if len(refusals) == len(self.admins):
+            raise refusals[0]
 
 
 def _most_wanted(sessions: list[Session]) -> list[Session]:

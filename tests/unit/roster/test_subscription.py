@@ -2,6 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.handler.presence_subscribe_handler import MAX_REQUEST_BYTES
 from xmppd.roster.subscription import RECEIVED, SENT, State, in_state, state_of
 from xmppd.stanza import JID, Presence
 from xmppd.store.base import RosterItem
@@ -175,6 +176,20 @@ class TableTests(SynchronousTestCase):
                 stanza("unsubscribed", ROMEO, "juliet@capulet.lit"),
             ],
         )
+
+
+class RequestTests(SynchronousTestCase):
+    def test_long_request(self) -> None:
+        """A request is shown as it came; of a very long one only the request is remembered."""
+        house = House("montague.lit", romeo={}, juliet={})
+        romeo, juliet = house.connect("romeo", "juliet")
+        status = f"<status>{'x' * MAX_REQUEST_BYTES}</status>"
+        romeo.send(f"<presence to='{JULIET}' type='subscribe'>{status}</presence>")
+        self.assertIn(status, "".join(juliet.received()))
+        juliet.lose()
+        juliet = house.bind("juliet")
+        juliet.send("<presence/>")
+        self.assertIn(stanza("subscribe", ROMEO, JULIET), juliet.received())
 
 
 class BothSidesTests(SynchronousTestCase):

@@ -141,7 +141,10 @@ class MessageTests(SynchronousTestCase):
         """What is written to the server goes to its administrators, or bounces (MR-4)."""
         self.assertEqual(self.outcome(DOMAIN, "chat")[0], BOUNCED)
         self.house = House(
-            DOMAIN, config=convert({"domain": [{"name": DOMAIN}], "admins": [BARE]}, Config),
+            DOMAIN,
+            config=convert(
+                {"domain": [{"name": DOMAIN}], "admins": [f"nobody@{DOMAIN}", BARE]}, Config
+            ),
             romeo={}, juliet={},
         )  # fmt: skip
         romeo, juliet = self.house.connect("romeo", "juliet")
