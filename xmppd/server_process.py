@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from json import dumps
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from xmppd.ctl.client import ask
 from xmppd.ctl.protocol import Reply
@@ -143,7 +144,7 @@ class ServerProcess:
         """Be gone without a word, as in a power failure."""
         self._end(signal.SIGKILL)
 
-    def __enter__(self) -> "ServerProcess":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -228,14 +229,14 @@ class ServerProcess:
             else:
                 lines.append(f"{name} = {_toml(value)}")
         for domain in self.domains:
-            table = {
+            table: dict[str, object] = {
                 "name": domain,
                 "certificate": str(self.certificate_of(domain)),
                 "key": str(self._key_of(domain)),
             }
             lines += ["[[domain]]", *_pairs(table)]
         for tls in ("starttls", "direct"):
-            door = {"endpoint": f"epoll:0:interface={HOST}", "tls": tls}
+            door: dict[str, object] = {"endpoint": f"epoll:0:interface={HOST}", "tls": tls}
             lines += ["[[listen]]", *_pairs(door)]
         for name, table in tables.items():
             lines += [f"[{name}]", *_pairs(table)]

@@ -11,7 +11,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any, ClassVar, TypeVar
 
-from slixmpp import ClientXMPP, Iq
+from slixmpp import JID, ClientXMPP
 from slixmpp.xmlstream import StanzaBase
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -62,7 +62,7 @@ class Person(ClientXMPP):
         self.enable_direct_tls, self.enable_starttls = direct_tls, not direct_tls
         for plugin in plugins:
             self.register_plugin(plugin)
-        self.roster.auto_authorize = None  # ask
+        self.roster.auto_authorize = None  # type: ignore[assignment]  # ask
         self.roster.auto_subscribe = False
         self.end_session_on_disconnect = True
         self.inbox: list[StanzaBase] = []
@@ -117,6 +117,10 @@ class Person(ClientXMPP):
         self.abort()
         await gone
 
+    def say(self, to: str | JID, body: str) -> None:
+        """Send a message."""
+        self.send_message(JID(to), body, mtype="chat")
+
     # -- seeing ---------------------------------------------------------------------------------
 
     async def expect(self, name: str, **parts: object) -> Any:
@@ -149,7 +153,9 @@ class Person(ClientXMPP):
 
     async def catch_up(self) -> None:
         """See everything that the server had for us when we asked."""
-        await self.ask("get", self.boundjid.domain, "ping")
+        ping = self.make_iq_get(ito=self.boundjid.domain)
+        ping.enable("ping")
+        await ping.send(timeout=PATIENCE_S)
 
     async def saw_nothing(self, name: str) -> None:
         """Fail if something of this name has come, or was on its way."""
@@ -157,12 +163,6 @@ class Person(ClientXMPP):
         came = [str(stanza) for stanza in self.inbox if stanza.name == name]
         if came:
             raise AssertionError(f"{self.boundjid} saw {came}")
-
-    async def ask(self, kind: str, to: str, child: str) -> Iq:
-        """Send an IQ with an empty child of slixmpp's; what is answered."""
-        iq = self.make_iq(ito=to, itype=kind)
-        iq.enable(child)
-        return await iq.send(timeout=PATIENCE_S)
 
 
 async def befriend(one: Person, other: Person) -> None:
@@ -204,7 +204,8 @@ class Servers:
     """
 
     def __init__(self) -> None:
-        self._owner: type | None = None
+        self._owner: type[ServerCase] | None = None
+        self._directory = Path()
         self._server: ServerProcess | None = None
         atexit.register(self.stop)
 
@@ -212,20 +213,22 @@ class Servers:
         """The server of this class, which is up."""
         if self._server is None or self._owner is not owner or not self._server.port:
             self.stop()
+            self._owner = owner
             # A short path: that of a Unix socket may have 107 characters.
-            server = owner.make(Path(mkdtemp(prefix="xmppd-", dir="/tmp")))
-            self._owner, self._server = owner, server
-            server.start()
+            self._directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+            self._server = owner.make(self._directory)
+            self._server.start()
         return self._server
 
     def stop(self) -> None:
         """End it, and leave nothing behind."""
-        if self._server is not None:
-            self._server.stop()
-            rmtree(self._server.directory)
-            assert self._owner is not None
-            self._owner.clean_up()
-        self._server = self._owner = None
+        owner, server = self._owner, self._server
+        self._owner = self._server = None
+        if server is not None:
+            server.stop()
+        if owner is not None:
+            rmtree(self._directory)
+            owner.clean_up()
 
 
 SERVERS = Servers()
