@@ -192,7 +192,7 @@ class Config(Section, frozen=True):
     log: Log = Log()
 
 
-MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL"))
+MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
 LOG_LEVELS = ("debug", "info", "warn", "error", "critical")
 
 _MAY_BE_ZERO = frozenset({"offline.max_messages", "offline.max_bytes"})  # nothing is kept

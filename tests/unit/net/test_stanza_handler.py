@@ -195,7 +195,8 @@ class NegotiationTests(StreamCase):
             [
                 (
                     "<iq from='romeo@montague.lit' to='romeo@montague.lit/orchard' type='result'"
-                    f" id='1'><bind xmlns='{ns.BIND}'><jid>romeo@montague.lit/orchard</jid></bind></iq>"
+                    f" id='1'><bind xmlns='{ns.BIND}'><jid>romeo@montague.lit/orchard</jid>"
+                    "</bind></iq>"
                 )
             ],
         )
