@@ -356,9 +356,9 @@ class Promises(RuleBasedStateMachine):
         """Everybody leaves; the last word is always unavailable."""
         if not hasattr(self, "here"):
             return
+        while self.store.waiting:
+            self.store_answers(1)
         self.store.slow = False
-        self.store.release_all()
-        self.look()
         while self.here:
             self.here[0].wire.lose()
             self.look()

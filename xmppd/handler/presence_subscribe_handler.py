@@ -136,19 +136,18 @@ class PresenceSubscribeHandler:
         kind = presence.type or ""
         item = roster.items.get(to.bare)
         move = SENT[kind][state_of(item)]
-        after = await self._moved(
-            roster, to, item, move, approves=_approves(kind, item, move), push=push
-        )
-        if kind == "unsubscribed" and _was_seen(item) and not _was_seen(after):
+        if kind == "unsubscribed" and _was_seen(item):
             self._hide(roster, to)
+        await self._moved(roster, to, item, move, approves=_approves(kind, item, move), push=push)
         return move.passes
 
     def _hide(self, roster: Roster, viewer: JID) -> None:
-        """The viewer has lost a subscription: it sees the account leave (PS-9).
+        """The viewer loses a subscription: it sees the account leave (PS-9).
 
-        Not so if a shared group still shows it.
+        Not so if a shared group still shows it. This is said before anything waits: a session that
+        leaves meanwhile would tell its subscribers, and the viewer is none any more.
         """
-        if not roster.may_be_seen_by(viewer):
+        if not roster.shared_groups.sees(viewer.bare, roster.account.bare):
             self.presences.send_unavailable(roster.account, viewer)
         self.events.fire(Unsubscribed(viewer, roster.account))
 
@@ -211,6 +210,8 @@ class PresenceSubscribeHandler:
             return
         move = RECEIVED[kind][state_of(item)]
         pending = _kept(presence) if kind == "subscribe" else None
+        if kind == "unsubscribe" and _was_seen(item):
+            self._hide(roster, sender)
         after = await self._moved(roster, sender, item, move, pending=pending, push=False)
         if not move.passes:
             return
@@ -222,8 +223,6 @@ class PresenceSubscribeHandler:
             roster.push(item, after)
         if kind == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
-        elif kind == "unsubscribe" and _was_seen(item) and not _was_seen(after):
-            self._hide(roster, sender)
 
     async def _agree(self, roster: Roster, sender: JID, to: JID, item: RosterItem | None) -> None:
         """Answer a request that was agreed to before it came (:rfc:`6121#section-3.4`)."""
