@@ -18,8 +18,9 @@ VIEWERS_PER_SLICE = 20
 class SharedGroupChanges:
     """Changes groups, then shows them (RO-14).
 
-    Who is online gets the contacts that came, changed or went, sees those who came, and sees those
-    leave who went. The reactor has its turn between slices of viewers.
+    Who is online sees those leave who went, gets the contacts that came, changed or went, and sees
+    those who came. All goodbyes are said at once, since nobody else will say them to who does not
+    see the contact any more; between slices of the rest the reactor has its turn.
     """
 
     def __init__(
@@ -53,12 +54,22 @@ class SharedGroupChanges:
         if before.groups == self.groups.groups:
             return
         viewers = sorted(before.online_viewers() | self.groups.online_viewers())
+        for viewer in viewers:
+            self._say_goodbyes(JID.parse(viewer), before)
         for number, viewer in enumerate(viewers, 1):
             self._show_to(JID.parse(viewer), before)
             if number % VIEWERS_PER_SLICE == 0:
                 await deferLater(self.clock, 0, lambda: None)
 
+    def _say_goodbyes(self, viewer: JID, before: SharedGroups) -> None:
+        """Those who are not seen any more leave, unless their own rosters show them anyway."""
+        for bare in before.items(viewer.bare):
+            contact = JID.parse(bare)
+            if before.sees(viewer.bare, bare) and not self._seen(viewer, contact):
+                self.presences.send_unavailable(contact, viewer)
+
     def _show_to(self, viewer: JID, before: SharedGroups) -> None:
+        """The viewer's roster as it is now, and those who were not seen before."""
         roster = self.rosters.loaded(viewer.bare)
         if roster is None:
             return
@@ -66,16 +77,14 @@ class SharedGroupChanges:
         for bare in sorted(old.keys() | new.keys()):
             if old.get(bare) != new.get(bare):
                 roster.push_contact(bare)
-            saw, sees = before.sees(viewer.bare, bare), self.groups.sees(viewer.bare, bare)
-            if saw != sees:
-                self._show_presence(viewer, JID.parse(bare), sees=sees)
+            if self.groups.sees(viewer.bare, bare) and not before.sees(viewer.bare, bare):
+                self._introduce(JID.parse(bare), viewer)
 
-    def _show_presence(self, viewer: JID, contact: JID, *, sees: bool) -> None:
-        """The contact comes or goes for this viewer, unless its own roster shows it anyway."""
+    def _introduce(self, contact: JID, viewer: JID) -> None:
         roster = self.rosters.loaded(contact.bare)
-        if roster is None or roster.is_subscribed(viewer):
-            return
-        if sees:
+        if roster is not None and not roster.is_subscribed(viewer):
             self.presences.send_presences(contact, viewer)
-        else:
-            self.presences.send_unavailable(contact, viewer)
+
+    def _seen(self, viewer: JID, contact: JID) -> bool:
+        roster = self.rosters.loaded(contact.bare)
+        return roster is not None and roster.may_be_seen_by(viewer)

@@ -35,7 +35,7 @@ class SharedGroupChangesTests(SynchronousTestCase):
         self.juliet.received()
         self.save(JULIET)
         for client, other in ((self.romeo, JULIET), (self.juliet, ROMEO)):
-            push, presence = client.received()
+            presence, push = client.received()
             self.assertIn(f"<item jid='{other}' subscription='remove'/>", push)
             self.assertIn("type='unavailable'", presence)
 
@@ -87,3 +87,20 @@ class SharedGroupChangesTests(SynchronousTestCase):
         self.assertEqual(clients[-1].received(), [])
         house.clock.advance(0)
         self.assertNotEqual(clients[-1].received(), [])
+
+    def test_leaves_between_slices(self) -> None:
+        """Who is taken out and logs off at once is no ghost to anybody."""
+        names = [f"guest{number}" for number in range(2 * VIEWERS_PER_SLICE)]
+        house = House(romeo={})
+        members = tuple(house.add(name).bare for name in (*names, "abram"))
+        changes = house.server.shared_group_changes
+        done(changes.save(SharedGroup("guests", "Guests", members)))
+        *guests, abram = house.connect(*names, "abram")
+        for guest in guests:
+            guest.received()
+        Deferred.fromCoroutine(changes.save(SharedGroup("guests", "Guests", members[:-1])))
+        abram.lose()
+        house.clock.pump([0, 0, 0])
+        gone = "<presence from='abram@montague.lit/1'"
+        for guest in guests:
+            self.assertEqual([s.startswith(gone) for s in guest.received()].count(True), 1)
