@@ -44,7 +44,7 @@ class TLS(Section, frozen=True):
 
 
 class Stream(Section, frozen=True):
-    """``[stream]``: what one connection may take of us."""
+    """``[stream]``: what one connection may take of us, and how many may come."""
 
     max_stanza_bytes: int = 262_144
     max_preauth_stanza_bytes: int = 10_240
@@ -102,7 +102,7 @@ class Sessions(Section, frozen=True):
 
 
 class Roster(Section, frozen=True):
-    """``[roster]``: how long a roster may grow."""
+    """``[roster]``: how large a roster may become."""
 
     max_items: int = 2_000
     max_groups_per_item: int = 32

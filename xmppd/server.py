@@ -64,7 +64,7 @@ class Surroundings(Protocol):
 
 
 class XMPPServer:
-    """The house.
+    """The whole house: its attributes are the stages, and what a plugin may use.
 
     Args:
         config: As read from the file.
