@@ -106,7 +106,6 @@ class Roster(Section, frozen=True):
 
     max_items: int = 2_000
     max_groups_per_item: int = 32
-    unload_after_s: float = 300.0
 
 
 class Offline(Section, frozen=True):

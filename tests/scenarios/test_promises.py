@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.handler.presence_subscribe_handler import TYPES
-from xmppd.roster.roster import SUBSCRIBED
+from xmppd.roster.subscription import SUBSCRIBED
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Presence, ns
 from xmppd.testing import Client, House

@@ -9,12 +9,12 @@ from xmppd.events import Events
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
 from xmppd.presence.shared_group_changes import SharedGroupChanges
-from xmppd.roster.roster import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.subscription import farewells
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Presence, StreamCondition, StreamError
-from xmppd.store.base import AccountStore, RosterItem
+from xmppd.store.base import AccountStore
 
 _log = Logger()
 
@@ -145,10 +145,3 @@ class Accounts:
             for kind in farewells(item):
                 farewell = Presence.make(JID.parse(item.jid), account, type=kind)
                 await self.subscriptions.process(farewell)
-
-
-def farewells(item: RosterItem) -> tuple[str, ...]:
-    """The subscription stanzas that leave nothing between an account and this contact."""
-    sees = item.subscription in SUBSCRIBED_TO or item.ask
-    is_seen = item.subscription in SUBSCRIBED or item.pending_in is not None
-    return ("unsubscribe",) * sees + ("unsubscribed",) * is_seen

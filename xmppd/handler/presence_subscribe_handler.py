@@ -8,9 +8,18 @@ from twisted.internet.defer import DeferredLock
 
 from xmppd.events import Events
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.roster.roster import SUBSCRIBED, SUBSCRIBED_TO, Roster, visible
+from xmppd.roster.roster import Roster, visible
 from xmppd.roster.roster_manager import RosterManager
-from xmppd.roster.subscription import RECEIVED, SENT, Move, State, in_state, state_of
+from xmppd.roster.subscription import (
+    RECEIVED,
+    SENT,
+    SUBSCRIBED,
+    Move,
+    State,
+    farewells,
+    in_state,
+    state_of,
+)
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Presence, StanzaError
 from xmppd.store.base import AccountStore, RosterItem
@@ -96,10 +105,8 @@ class PresenceSubscribeHandler:
             if item is None:
                 shared = contact.full in roster.shared_groups.items(account.bare)
                 raise StanzaError(Condition.NOT_ACCEPTABLE if shared else Condition.ITEM_NOT_FOUND)
-            if item.subscription in SUBSCRIBED_TO or item.ask:
-                await self._end(account, contact, "unsubscribe")
-            if item.subscription in SUBSCRIBED or item.pending_in is not None:
-                await self._end(account, contact, "unsubscribed")
+            for kind in farewells(item):
+                await self._end(account, contact, kind)
             await self.rosters.remove(roster, contact.full)
 
     async def _end(self, account: JID, contact: JID, kind: str) -> None:

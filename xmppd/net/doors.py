@@ -111,8 +111,10 @@ def doors(config: Config, reactor: IReactorCore) -> list[Door]:
     """The doors that are configured, still closed.
 
     Raises:
-        DoorError: One of them cannot be made.
+        DoorError: There is none, or one of them cannot be made.
     """
+    if not config.listen:
+        raise DoorError('there is no door; add a [[listen]] table with endpoint = "epoll:5222".')
     return [Door(listen, config.stream, reactor) for listen in config.listen]
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 from xmppd.roster.shared_groups import SharedGroups
+from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Presence, escape, ns
 from xmppd.store.base import RosterData, RosterItem
-
-SUBSCRIBED = ("from", "both")
-SUBSCRIBED_TO = ("to", "both")
 
 
 class Roster:

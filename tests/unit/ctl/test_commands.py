@@ -130,7 +130,7 @@ class SessionTests(OfficeCase):
         """One session is ended, or all of an account, and told why."""
         a, b, c = self.house.connect("romeo/a", "romeo/b", "romeo/c")
         said = self.office.says("session kick", jid="romeo@montague.lit/a", reason="go home")
-        self.assertIn("1 of", said)
+        self.assertIn("ended: 1", said)
         self.assertIn(b"go home", a.raw())
         self.assertFalse(b.closed)
         self.office.says("session kick", jid="romeo@montague.lit")
@@ -262,10 +262,11 @@ class HouseTests(OfficeCase):
         for text, why in (
             ("x = 1\n", "x is not an option"),
             (f'{domain}certificate = "no.crt"\n', "domain.certificate"),
+            (domain, "there is no door"),
             (f'{domain}[[listen]]\nendpoint = "xyz"\ntls = "none"\n', "listen.endpoint"),
         ):
             with self.subTest(why):
                 path.write_text(text)
                 self.assertIn(why, office.refusal("config check"))
-        path.write_text(domain)
+        path.write_text(domain + '[[listen]]\nendpoint = "tcp:0"\ntls = "none"\n')
         self.assertIn("no mistake", office.says("config check"))

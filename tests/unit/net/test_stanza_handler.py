@@ -1,5 +1,6 @@
 """Streams, from the header to the goodbye: what is answered, and every way to be thrown out."""
 
+import re
 from base64 import b64encode
 from typing import TypeVar
 from xml.etree import ElementTree
@@ -574,3 +575,37 @@ class SASLTests(StreamCase):
         self.assertNotIn("<mechanism", client.raw().decode())
         client.send(self.auth(f"\0mercutio\0{PASSWORD}"))
         self.assertEqual(self.error_of(client), "not-authorized")
+
+
+class StreamIdTests(StreamCase):
+    """Each stream has an id of its own, also on the same connection (SH-3, SH-4)."""
+
+    def test_after_login(self) -> None:
+        """The stream that follows a login is another one."""
+        client = self.house.stranger()
+        client.send(HEADER)
+        first = re.findall(r" id='(\w+)'", client.raw().decode())
+        client.handler.stanza_handler.authenticated(self.house.jid("romeo"))
+        client.handler.stanza_handler.restart()
+        client.send(HEADER)
+        second = re.findall(r" id='(\w+)'", client.raw().decode())
+        self.assertEqual((len(first), len(second)), (1, 1))
+        self.assertNotEqual(first, second)
+
+    def test_addressed(self) -> None:
+        """A client that says who it is is addressed in our header (RFC 6120 §4.7.2)."""
+        client = self.house.stranger()
+        client.send(HEADER.replace(" to=", " from='Romeo@montague.lit' to="))
+        self.assertIn(" to='romeo@montague.lit'>", client.raw().decode())
+
+    def test_addressed_to_nobody(self) -> None:
+        """What is no address is not repeated."""
+        client = self.house.stranger()
+        client.send(HEADER.replace(" to=", " from='a..b' to="))
+        self.assertNotIn("a..b", client.raw().decode())
+
+    def test_tls_at_once(self) -> None:
+        """Who begins with TLS where it is to be asked for is told so."""
+        client = self.house.stranger()
+        client.send(b"\x16\x03\x01\x02\x00\x01")
+        self.assertIn("begins with &lt;starttls/&gt;", client.raw().decode())
