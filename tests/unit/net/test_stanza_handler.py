@@ -421,6 +421,17 @@ class CloseTests(StreamCase):
             romeo.send("x" * 65_536)
         self.assertTrue(romeo.transport.lost)
 
+    def test_talking_wins_no_time(self) -> None:
+        """Who neither reads our last words nor falls silent is gone in time all the same."""
+        romeo = self.house.bind("romeo")
+        romeo.transport.loseConnection = lambda: None  # type: ignore[method-assign]  # as if it did not read
+        romeo.handler.close(StreamError(StreamCondition.RESET))
+        for _ in range(3):
+            romeo.send("</stream:stream>")
+            self.assertFalse(romeo.transport.lost)
+            self.house.clock.advance(2)
+        self.assertTrue(romeo.transport.lost)
+
     def test_shutdown(self) -> None:
         """When the server stops, everybody is told (BOOT-4)."""
         romeo, juliet = self.house.connect("romeo", "juliet")
