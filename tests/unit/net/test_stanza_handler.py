@@ -7,9 +7,10 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.config import Config
 from xmppd.net.stanza_handler import stream_error_in
 from xmppd.session.interceptor_manager import PacketInterceptor
-from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns
+from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns, stanza
 from xmppd.testing import PASSWORD, Client, House, done, house_config
 
 S = TypeVar("S", bound=Stanza)
@@ -182,6 +183,27 @@ class NegotiationTests(StreamCase):
         client.raw()
         client.send(f"<iq type='set' id='1'><bind xmlns='{ns.BIND}'/></iq>")
         self.assertIn("<not-authorized", client.raw().decode())
+
+    def test_lxml_is_for_friends(self) -> None:
+        """Nothing that a stranger sends is read by another parser than expat."""
+
+        def refuse(data: bytes) -> None:
+            self.fail(f"lxml was given {data!r}")
+
+        self.patch(stanza, "parse", refuse)
+        house = House(plugins=Config().plugins.load)
+        queries = (
+            "<query xmlns='jabber:iq:register'/>",
+            "<query xmlns='jabber:iq:register'><username>a</username><password>b</password>"
+            "<x xmlns='jabber:x:data' type='submit'/></query>",
+            f"<bind xmlns='{ns.BIND}'/>",
+        )
+        for query in queries:
+            for kind in ("get", "set", "result", "error"):
+                client = house.stranger()
+                client.send(HEADER)
+                client.send(f"<iq type='{kind}' id='1'>{query}</iq>")
+                self.assertFalse(client.closed)
 
     def test_bind(self) -> None:
         """Whoever has logged in gets the resource it asks for, and the answer names it (BI-6)."""
