@@ -59,6 +59,23 @@ class ConfiguredTests(SynchronousTestCase):
         self.assertEqual(self.limits("epoll:5222"), 77_777)
         self.assertEqual(self.limits("epoll:5222:max_queued_bytes=88888"), 88_888)
 
+    def test_behind_a_proxy(self) -> None:
+        """PROXY works with either endpoint, held to the same rules, and not ahead of direct TLS."""
+        for endpoint, tls, mistake in (
+            ("haproxy:tcp:0", "starttls", ""),
+            ("haproxy:epoll:0", "starttls", ""),
+            ("haproxy:epoll:0", "direct", 'cannot have listen.tls = "direct"'),
+            ("haproxy:ssl:0", "starttls", "TLS of its own"),
+            ("haproxy:nonsense:0", "starttls", "is no endpoint"),
+        ):
+            with self.subTest(endpoint, tls=tls):
+                listen = Listen(endpoint=endpoint, tls=tls)
+                if mistake:
+                    with self.assertRaisesRegex(DoorError, mistake):
+                        Door(listen, Stream(), REACTOR)
+                else:
+                    Door(listen, Stream(), REACTOR)
+
     def test_certificates(self) -> None:
         """A key may lie in the certificate's file; a domain without a certificate shows none."""
         bare = Domain(name="a.lit")

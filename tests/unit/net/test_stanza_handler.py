@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.config import Config
 from xmppd.net.stanza_handler import stream_error_in
 from xmppd.session.interceptor_manager import PacketInterceptor
-from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns
+from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns, stanza
 from xmppd.testing import PASSWORD, Client, House, done, house_config
 
 S = TypeVar("S", bound=Stanza)
@@ -183,6 +184,27 @@ class NegotiationTests(StreamCase):
         client.raw()
         client.send(f"<iq type='set' id='1'><bind xmlns='{ns.BIND}'/></iq>")
         self.assertIn("<not-authorized", client.raw().decode())
+
+    def test_lxml_is_for_friends(self) -> None:
+        """Nothing that a stranger sends is read by another parser than expat."""
+
+        def refuse(data: bytes) -> None:
+            self.fail(f"lxml was given {data!r}")
+
+        self.patch(stanza, "parse", refuse)
+        house = House(plugins=Config().plugins.load)
+        queries = (
+            "<query xmlns='jabber:iq:register'/>",
+            "<query xmlns='jabber:iq:register'><username>a</username><password>b</password>"
+            "<x xmlns='jabber:x:data' type='submit'/></query>",
+            f"<bind xmlns='{ns.BIND}'/>",
+        )
+        for query in queries:
+            for kind in ("get", "set", "result", "error"):
+                client = house.stranger()
+                client.send(HEADER)
+                client.send(f"<iq type='{kind}' id='1'>{query}</iq>")
+                self.assertFalse(client.closed)
 
     def test_bind(self) -> None:
         """Whoever has logged in gets the resource it asks for, and the answer names it (BI-6)."""
@@ -420,6 +442,17 @@ class CloseTests(StreamCase):
         romeo.handler.close(StreamError(StreamCondition.RESET))
         for _ in range(5):
             romeo.send("x" * 65_536)
+        self.assertTrue(romeo.transport.lost)
+
+    def test_talking_wins_no_time(self) -> None:
+        """Who neither reads our last words nor falls silent is gone in time all the same."""
+        romeo = self.house.bind("romeo")
+        romeo.transport.loseConnection = lambda: None  # type: ignore[method-assign]  # as if it did not read
+        romeo.handler.close(StreamError(StreamCondition.RESET))
+        for _ in range(3):
+            romeo.send("</stream:stream>")
+            self.assertFalse(romeo.transport.lost)
+            self.house.clock.advance(2)
         self.assertTrue(romeo.transport.lost)
 
     def test_shutdown(self) -> None:
