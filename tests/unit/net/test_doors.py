@@ -1,6 +1,6 @@
 """Doors, as they are configured."""
 
-from typing import cast
+from typing import Literal, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -61,13 +61,14 @@ class ConfiguredTests(SynchronousTestCase):
 
     def test_behind_a_proxy(self) -> None:
         """PROXY works with either endpoint, held to the same rules, and not ahead of direct TLS."""
-        for endpoint, tls, mistake in (
+        listed: tuple[tuple[str, Literal["starttls", "direct"], str], ...] = (
             ("haproxy:tcp:0", "starttls", ""),
             ("haproxy:epoll:0", "starttls", ""),
             ("haproxy:epoll:0", "direct", 'cannot have listen.tls = "direct"'),
             ("haproxy:ssl:0", "starttls", "TLS of its own"),
             ("haproxy:nonsense:0", "starttls", "is no endpoint"),
-        ):
+        )
+        for endpoint, tls, mistake in listed:
             with self.subTest(endpoint, tls=tls):
                 listen = Listen(endpoint=endpoint, tls=tls)
                 if mistake:

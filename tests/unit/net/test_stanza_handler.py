@@ -169,11 +169,11 @@ class NegotiationTests(StreamCase):
 
     def test_stanzas_of_strangers(self) -> None:
         """Nobody sends stanzas before logging in, nor before binding."""
-        for stanza in ("<presence/>", "<message to='juliet@montague.lit'/>",
-                       "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>"):  # fmt: skip
-            self.assertEqual(self.told(HEADER, stanza), "not-authorized", stanza)
+        for text in ("<presence/>", "<message to='juliet@montague.lit'/>",
+                     "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>"):  # fmt: skip
+            self.assertEqual(self.told(HEADER, text), "not-authorized", text)
             romeo = self.house.logged_in("romeo")
-            romeo.send(stanza)
+            romeo.send(text)
             self.assertIn("<not-authorized", romeo.raw().decode())
             self.assertTrue(romeo.closed)
 
@@ -195,8 +195,10 @@ class NegotiationTests(StreamCase):
         house = House(plugins=Config().plugins.load)
         queries = (
             "<query xmlns='jabber:iq:register'/>",
-            "<query xmlns='jabber:iq:register'><username>a</username><password>b</password>"
-            "<x xmlns='jabber:x:data' type='submit'/></query>",
+            (
+                "<query xmlns='jabber:iq:register'><username>a</username><password>b</password>"
+                "<x xmlns='jabber:x:data' type='submit'/></query>"
+            ),
             f"<bind xmlns='{ns.BIND}'/>",
         )
         for query in queries:
