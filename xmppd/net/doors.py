@@ -111,8 +111,7 @@ def _behind_proxy(
 ) -> IStreamServerEndpoint:
     if listen.tls == "direct":  # it would begin before the header that is in the clear
         raise DoorError(
-            f'listen.endpoint "{listen.endpoint}" cannot have listen.tls = "direct"; '
-            'use "starttls"'
+            f'listen.endpoint "{listen.endpoint}" cannot have listen.tls = "direct"; use "starttls"'
         )
     inside = structs.replace(listen, endpoint=inner)
     wrapped: IStreamServerEndpoint = proxyEndpoint(_endpoint(inside, stream, reactor))

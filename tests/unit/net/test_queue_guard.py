@@ -38,7 +38,7 @@ class QueueGuardTests(SynchronousTestCase):
         self.assertEqual(self.given_up, [])
 
     def test_close(self) -> None:
-        """A connection that is to close has no producer any more: TLS would wait for it for ever."""
+        """A connection that is to close has no producer any more: TLS would wait for it."""
         self.guard.pauseProducing()
         self.guard.leave()
         self.guard.wrote(5_000)
