@@ -2,6 +2,7 @@
 
 from typing import Literal, cast
 
+from msgspec import convert
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
@@ -70,7 +71,7 @@ class ConfiguredTests(SynchronousTestCase):
         )
         for endpoint, tls, mistake in listed:
             with self.subTest(endpoint, tls=tls):
-                listen = Listen(endpoint=endpoint, tls=tls)
+                listen = convert({"endpoint": endpoint, "tls": tls}, Listen)
                 if mistake:
                     with self.assertRaisesRegex(DoorError, mistake):
                         Door(listen, Stream(), REACTOR)
