@@ -477,18 +477,21 @@ def _check_mechanisms(config: Config) -> None:
             raise ConfigError(
                 f'auth.mechanisms does not know "{mechanism}"; use {" or ".join(near)}.'
             )
-    in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name, config.tls)]
+    in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name)]
     for listen in config.listen:
+        if listen.tls == "none" and config.tls.required:
+            raise ConfigError(
+                f'listen.tls = "none" lets nobody log in at "{listen.endpoint}" while TLS is '
+                'required; set tls.required = false, or listen.tls = "starttls".'
+            )
         if listen.tls == "none" and not in_clear:
             raise ConfigError(
-                f'auth.mechanisms has none that may be used without TLS at "{listen.endpoint}"; '
-                "add SCRAM-SHA-256, or PLAIN with tls.required = false."
+                f'auth.mechanisms has none that works without TLS at "{listen.endpoint}"; '
+                "add SCRAM-SHA-256."
             )
 
 
-def _works_in_clear(mechanism: str, tls: TLS) -> bool:
-    if mechanism == "PLAIN":
-        return not tls.required
+def _works_in_clear(mechanism: str) -> bool:
     return mechanism != "EXTERNAL" and not mechanism.endswith("-PLUS")
 
 

@@ -178,7 +178,9 @@ class ConnectionHandler(Protocol):
                 IConsumer(self.transport), self.limits.max_queued_bytes, self._reads_too_slowly
             )
         self.stanza_handler = StanzaHandler(self.context, self)
-        if self.direct_tls and self.tls is not None:
+        if self.tls is None:
+            self.stanza_handler.stream |= Stream.WITHOUT_TLS
+        elif self.direct_tls:
             self.encrypted = True
             self.stanza_handler.stream |= Stream.SECURE
             self.transport.startTLS(self.tls)

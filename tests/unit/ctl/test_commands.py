@@ -259,14 +259,15 @@ class HouseTests(OfficeCase):
         path = Path(directory.name) / "xmppd.toml"
         office = Office(self.house, path)
         domain = '[[domain]]\nname = "localhost"\n'
+        clear = "[tls]\nrequired = false\n"
         for text, why in (
             ("x = 1\n", "x is not an option"),
             (f'{domain}certificate = "no.crt"\n', "domain.certificate"),
             (domain, "there is no door"),
-            (f'{domain}[[listen]]\nendpoint = "xyz"\ntls = "none"\n', "listen.endpoint"),
+            (f'{domain}[[listen]]\nendpoint = "xyz"\ntls = "none"\n{clear}', "listen.endpoint"),
         ):
             with self.subTest(why):
                 path.write_text(text)
                 self.assertIn(why, office.refusal("config check"))
-        path.write_text(domain + '[[listen]]\nendpoint = "tcp:0"\ntls = "none"\n')
+        path.write_text(domain + '[[listen]]\nendpoint = "tcp:0"\ntls = "none"\n' + clear)
         self.assertIn("no mistake", office.says("config check"))

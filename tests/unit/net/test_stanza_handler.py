@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.config import Config
 from xmppd.net.stanza_handler import stream_error_in
+from xmppd.net.starttls import starttls_feature
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns, stanza
 from xmppd.testing import PASSWORD, Client, House, done, house_config
@@ -644,3 +645,16 @@ class StreamIdTests(StreamCase):
         client = self.house.stranger()
         client.send(b"\x16\x03\x01\x02\x00\x01")
         self.assertIn("begins with &lt;starttls/&gt;", client.raw().decode())
+
+
+class DoorTests(StreamCase):
+    """What a stream offers depends on its door."""
+
+    def test_without_tls(self) -> None:
+        """A door without TLS does not offer it, whatever certificates there are, nor take it."""
+        self.house.server.stream_features.add(starttls_feature(required=False))
+        client = self.house.stranger()
+        client.send(HEADER)
+        self.assertNotIn("starttls", client.raw().decode())
+        client.send(f"<starttls xmlns='{ns.TLS}'/>")
+        self.assertEqual(self.error_of(client), "not-authorized")
