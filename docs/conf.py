@@ -41,13 +41,17 @@ napoleon_use_ivar = True
 # A reference into xmppd that leads nowhere fails the build. Twisted, zope, lxml and the standard
 # library are not looked up, so theirs are not held; nor are type variables, which have no page.
 nitpicky = True
-suppress_warnings = ["ref.python"]  # a builtin named as an attribute is: type, id
 nitpick_ignore_regex = [(r"py:.*", r"(?!xmppd\.).*"), (r"py:.*", r"xmppd\..*\.[A-Z]")]
 # The builtin type is looked for among attributes of that name, and there are several.
 suppress_warnings = ["ref.python"]
 
 html_theme = "alabaster"
-html_theme_options = {"description": "An XMPP server on Twisted", "fixed_sidebar": True}
+html_show_copyright = False
+html_theme_options = {
+    "description": "An XMPP server on Twisted",
+    "fixed_sidebar": True,
+    "page_width": "1120px",  # a line of 100 characters fits
+}
 
 
 # --- xeps.md ----------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class TLS(Section, frozen=True):
 
 
 class Stream(Section, frozen=True):
-    """``[stream]``: what one connection may take of us."""
+    """``[stream]``: what one connection may take of us, and how many may come."""
 
     max_stanza_bytes: int = 262_144
     max_preauth_stanza_bytes: int = 10_240
@@ -102,11 +102,10 @@ class Sessions(Section, frozen=True):
 
 
 class Roster(Section, frozen=True):
-    """``[roster]``: how long a roster may grow."""
+    """``[roster]``: how large a roster may become."""
 
     max_items: int = 2_000
     max_groups_per_item: int = 32
-    unload_after_s: float = 300.0
 
 
 class Offline(Section, frozen=True):
@@ -192,7 +191,7 @@ class Config(Section, frozen=True):
     log: Log = Log()
 
 
-MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL"))
+MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
 LOG_LEVELS = ("debug", "info", "warn", "error", "critical")
 
 _MAY_BE_ZERO = frozenset({"offline.max_messages", "offline.max_bytes"})  # nothing is kept
@@ -478,18 +477,21 @@ def _check_mechanisms(config: Config) -> None:
             raise ConfigError(
                 f'auth.mechanisms does not know "{mechanism}"; use {" or ".join(near)}.'
             )
-    in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name, config.tls)]
+    in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name)]
     for listen in config.listen:
+        if listen.tls == "none" and config.tls.required:
+            raise ConfigError(
+                f'listen.tls = "none" lets nobody log in at "{listen.endpoint}" while TLS is '
+                'required; set tls.required = false, or listen.tls = "starttls".'
+            )
         if listen.tls == "none" and not in_clear:
             raise ConfigError(
-                f'auth.mechanisms has none that may be used without TLS at "{listen.endpoint}"; '
-                "add SCRAM-SHA-256, or PLAIN with tls.required = false."
+                f'auth.mechanisms has none that works without TLS at "{listen.endpoint}"; '
+                "add SCRAM-SHA-256."
             )
 
 
-def _works_in_clear(mechanism: str, tls: TLS) -> bool:
-    if mechanism == "PLAIN":
-        return not tls.required
+def _works_in_clear(mechanism: str) -> bool:
     return mechanism != "EXTERNAL" and not mechanism.endswith("-PLUS")
 
 

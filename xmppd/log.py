@@ -58,13 +58,11 @@ class Log:
 
 def one_line(event: LogEvent) -> str | None:
     """``2026-10-31T12:00:00+0100 info  xmppd.service: …``; only a failure takes more lines."""
-    text = formatEvent(event)
+    text = " ".join(formatEvent(event).splitlines())  # what a peer wrote does not begin a line
     if not text:
         return None
     if "log_failure" in event:
         text = f"{text}\n{event['log_failure'].getTraceback().rstrip()}"
-    else:
-        text = text.replace("\n", " ")
     time, level = formatTime(event["log_time"]), event["log_level"].name
     return f"{time} {level:<8} {event['log_namespace']}: {text}\n"
 

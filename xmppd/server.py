@@ -28,6 +28,7 @@ from xmppd.net.stream_parser import Limits
 from xmppd.net.tls import TLS
 from xmppd.parts import Parts
 from xmppd.presence.presence_manager import PresenceManager
+from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.iq_router import IQRouter
@@ -63,7 +64,7 @@ class Surroundings(Protocol):
 
 
 class XMPPServer:
-    """The house.
+    """The whole house: its attributes are the stages, and what a plugin may use.
 
     Args:
         config: As read from the file.
@@ -101,6 +102,13 @@ class XMPPServer:
         )
         self.presence_manager = PresenceManager(
             self.routing_table, self.roster_manager, store, store, self.wall_clock
+        )
+        self.shared_group_changes = SharedGroupChanges(
+            self.shared_groups,
+            self.roster_manager,
+            self.presence_manager,
+            self.routing_table,
+            self.clock,
         )
         self.offline_message_flood = OfflineMessageFlood(
             store, self.requests, answer_timeout_s=config.stream.ping_timeout_s
@@ -175,7 +183,7 @@ class XMPPServer:
             self.passwords,
             self.session_manager,
             self.roster_manager,
-            self.shared_groups,
+            self.shared_group_changes,
             self.presence_update_handler,
             self.presence_subscribe_handler,
             self.events,

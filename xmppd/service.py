@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from shutil import which
 from typing import TypeVar
 
 from twisted.application.service import Service
@@ -247,9 +248,16 @@ class XMPPService(Service):
             )
         domain = self.server.domains[0]
         _log.info(
-            "xmppd is up; add a user with: xmppctl --config {path} user add you@{domain}",
-            path=self.path, domain=domain,
+            "xmppd is up; add a user with: {xmppctl} --config {path} user add you@{domain}",
+            xmppctl=xmppctl(), path=self.path, domain=domain,
         )  # fmt: skip
+
+
+def xmppctl() -> str:
+    """How somebody at this machine calls xmppctl: by its name, or where it stands beside us."""
+    if which("xmppctl") is not None:
+        return "xmppctl"
+    return str(Path(sys.executable).with_name("xmppctl"))
 
 
 async def stop_listening(port: IListeningPort) -> None:

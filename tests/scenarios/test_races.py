@@ -1,5 +1,7 @@
 """What happens while the store takes its time."""
 
+from itertools import product
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -117,6 +119,27 @@ class RaceTests(SynchronousTestCase):
         romeo.lose()
         self.release_from(0)
         self.assertEqual(juliet.received(), [])
+
+    def test_lost_while_it_hides(self) -> None:
+        """Who is lost while the end of a subscription is stored is seen to leave, once."""
+        for by, answers in product(("romeo", "juliet"), range(6)):
+            with self.subTest(by=by, answers=answers):
+                self.store = SlowStore()
+                self.house = House(
+                    DOMAIN, store=self.store, romeo={"juliet": "both"}, juliet={"romeo": "both"}
+                )
+                romeo, phone, juliet = self.house.connect("romeo", "romeo/phone", "juliet")
+                self.store.slow = True
+                if by == "romeo":
+                    phone.send(f"<presence to='{JULIET}' type='unsubscribed'/>")
+                else:
+                    juliet.send(f"<presence to='{ROMEO}' type='unsubscribe'/>")
+                self.store.release(answers)
+                romeo.lose()
+                self.release_from(0)
+                seen = "".join(juliet.received())
+                self.assertEqual(seen.count(f"from='{ROMEO}/1'"), 1)
+                self.assert_agreed()
 
     def test_many_ask_for_one_roster(self) -> None:
         """A roster that many ask for at once is read once, and who asked first has it first."""

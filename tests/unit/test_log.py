@@ -27,6 +27,13 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(line.count("\n"), 1)
         self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\S+ info +xmppd\.net: one 2 3\n$")
 
+    def test_no_line_of_a_peer(self) -> None:
+        """Nobody writes a line of the log, by any character that ends one, nor beside a bug."""
+        for end in ("\n", "\r", "\x85", "\u2028"):
+            for more in ({}, {"log_failure": Failure(ValueError("why"))}):
+                line = one_line(self.event("{id} failed", id=f"1{end}2026 info: well", **more))
+                self.assertIn(": 1 2026 info: well failed\n", line or "")
+
     def test_failure(self) -> None:
         """A bug of ours shows where it is."""
         line = one_line(self.event("it failed", log_failure=Failure(ValueError("why")))) or ""

@@ -26,6 +26,8 @@ def prepare_password(password: str) -> bytes:
         ValueError: It is empty, too long, or has characters that no password may have. The
             message does not quote it.
     """
+    if len(password) > MAX_PASSWORD_BYTES:
+        raise ValueError(f"the password is longer than {MAX_PASSWORD_BYTES} bytes")
     try:
         prepared = (password if _unchanged(password) else _opaque_string.enforce(password)).encode()
     except UnicodeEncodeError:

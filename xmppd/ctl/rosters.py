@@ -5,10 +5,9 @@ from dataclasses import replace
 
 from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
 from xmppd.ctl.protocol import Refused, Reply
-from xmppd.handler.accounts import farewells
 from xmppd.handler.presence_subscribe_handler import Subscribed
 from xmppd.roster.roster import Roster
-from xmppd.stanza import JID, Presence
+from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.store.base import RosterItem, SharedGroup
 
 _ACCOUNT = Argument("account", "whose roster")
@@ -58,13 +57,12 @@ async def _add(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
 async def _remove(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     roster = await _roster(desk, account(desk, arguments.text("account")))
     contact = address(arguments.text("contact"))
-    item = roster.items.get(contact.full)
-    if item is None:
-        raise Refused(f"{contact} is not in the roster of {roster.account}")
-    for kind in farewells(item):
-        farewell = Presence.make(contact, roster.account, type=kind)
-        await desk.server.presence_subscribe_handler.process(farewell)
-    await desk.server.roster_manager.remove(roster, contact.full)
+    try:
+        await desk.server.presence_subscribe_handler.remove(roster.account, contact)
+    except StanzaError as error:
+        shared = error.condition is Condition.NOT_ACCEPTABLE
+        why = "is brought by a shared group to" if shared else "is not in"
+        raise Refused(f"{contact} {why} the roster of {roster.account}") from error
     yield f"{contact} was removed from the roster of {roster.account}"
 
 
@@ -129,15 +127,15 @@ async def _save_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
         groups=tuple(arguments.texts("also")) if arguments.given("also") else group.groups,
         members=tuple(member for member in members if member not in going),
     )
-    await desk.server.shared_groups.save(group)
-    yield f"the group {name} has {len(group.members)} members"
+    await desk.server.shared_group_changes.save(group)
+    yield f"members of the group {name}: {len(group.members)}"
 
 
 async def _delete_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     name = arguments.text("group")
     if name not in desk.server.shared_groups.groups:
         raise Refused(f"there is no group {name}")
-    await desk.server.shared_groups.delete(name)
+    await desk.server.shared_group_changes.delete(name)
     yield f"the group {name} was deleted; its members keep their accounts"
 
 

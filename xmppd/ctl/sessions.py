@@ -41,7 +41,7 @@ async def _kick(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
             session.connection.close(error)
     if not ended:
         raise Refused(f"{jid} has no session")
-    yield f"{ended} of {jid} ended"
+    yield f"sessions of {jid} that ended: {ended}"
 
 
 COMMANDS = (

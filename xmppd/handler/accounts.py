@@ -8,13 +8,13 @@ from xmppd.auth.provider import Passwords
 from xmppd.events import Events
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
-from xmppd.roster.roster import SUBSCRIBED, SUBSCRIBED_TO
+from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
-from xmppd.roster.shared_groups import SharedGroups
+from xmppd.roster.subscription import farewells
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Presence, StreamCondition, StreamError
-from xmppd.store.base import AccountStore, RosterItem
+from xmppd.store.base import AccountStore
 
 _log = Logger()
 
@@ -38,7 +38,7 @@ class Accounts:
         passwords: Passwords,
         sessions: SessionManager,
         rosters: RosterManager,
-        shared_groups: SharedGroups,
+        shared_group_changes: SharedGroupChanges,
         presence_updates: PresenceUpdateHandler,
         subscriptions: PresenceSubscribeHandler,
         events: Events,
@@ -47,7 +47,7 @@ class Accounts:
         self.passwords = passwords
         self.sessions = sessions
         self.rosters = rosters
-        self.shared_groups = shared_groups
+        self.shared_group_changes = shared_group_changes
         self.presence_updates = presence_updates
         self.subscriptions = subscriptions
         self.events = events
@@ -112,7 +112,7 @@ class Accounts:
             await self._say_goodbye(asker)
         await self._end_subscriptions(account)
         await self.store.delete_account(account.bare)
-        await self.shared_groups.load()
+        await self.shared_group_changes.reload()
         if asker is not None and request is not None:
             answer = request.result()
             answer.to = asker.jid if asker.bound else None
@@ -145,10 +145,3 @@ class Accounts:
             for kind in farewells(item):
                 farewell = Presence.make(JID.parse(item.jid), account, type=kind)
                 await self.subscriptions.process(farewell)
-
-
-def farewells(item: RosterItem) -> tuple[str, ...]:
-    """The subscription stanzas that leave nothing between an account and this contact."""
-    sees = item.subscription in SUBSCRIBED_TO or item.ask
-    is_seen = item.subscription in SUBSCRIBED or item.pending_in is not None
-    return ("unsubscribe",) * sees + ("unsubscribed",) * is_seen

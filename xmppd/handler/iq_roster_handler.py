@@ -12,6 +12,8 @@ from xmppd.store.base import RosterItem
 
 _GROUP = qname(ns.ROSTER, "group")
 MAX_NAME_LENGTH = 1_023
+MAX_WORDS_BYTES = 4_096
+"""Of a contact's name and groups together, or a full roster would fill hundreds of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,17 @@ class IQRosterHandler(IQHandler):
 
     async def _change(self, roster: Roster, jid: JID, asked: Tree) -> None:
         item = roster.items.get(jid.full)
-        if item is None and len(roster.items) >= self.max_items:
+        if item is None and roster.count >= self.max_items:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
             )
         name = asked.get("name", "")
         if len(name) > MAX_NAME_LENGTH:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "the name is too long")
-        changed = replace(item or RosterItem(jid.full), name=name, groups=self._groups(asked))
+        groups = self._groups(asked)
+        if len("".join((name, *groups)).encode()) > MAX_WORDS_BYTES:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "the name and the groups are too long")
+        changed = replace(item or RosterItem(jid.full), name=name, groups=groups)
         await self.rosters.save(roster, changed)
 
     def _groups(self, asked: Tree) -> tuple[str, ...]:

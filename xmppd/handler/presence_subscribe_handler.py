@@ -8,15 +8,28 @@ from twisted.internet.defer import DeferredLock
 
 from xmppd.events import Events
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.roster.roster import SUBSCRIBED, SUBSCRIBED_TO, Roster, visible
+from xmppd.roster.roster import Roster, visible
 from xmppd.roster.roster_manager import RosterManager
-from xmppd.roster.subscription import RECEIVED, SENT, Move, State, in_state, state_of
+from xmppd.roster.subscription import (
+    RECEIVED,
+    SENT,
+    SUBSCRIBED,
+    Move,
+    State,
+    farewells,
+    in_state,
+    state_of,
+)
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Presence, StanzaError
 from xmppd.store.base import AccountStore, RosterItem
 
 TYPES = frozenset(SENT)
+MAX_REQUESTS = 500
+"""Of strangers, waiting in one roster; they take no room of the owner's contacts."""
+
 MAX_REQUEST_BYTES = 4_096
+"""A longer request is kept without what it says beside itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +105,8 @@ class PresenceSubscribeHandler:
             if item is None:
                 shared = contact.full in roster.shared_groups.items(account.bare)
                 raise StanzaError(Condition.NOT_ACCEPTABLE if shared else Condition.ITEM_NOT_FOUND)
-            if item.subscription in SUBSCRIBED_TO or item.ask:
-                await self._end(account, contact, "unsubscribe")
-            if item.subscription in SUBSCRIBED or item.pending_in is not None:
-                await self._end(account, contact, "unsubscribed")
+            for kind in farewells(item):
+                await self._end(account, contact, kind)
             await self.rosters.remove(roster, contact.full)
 
     async def _end(self, account: JID, contact: JID, kind: str) -> None:
@@ -132,19 +143,18 @@ class PresenceSubscribeHandler:
         kind = presence.type or ""
         item = roster.items.get(to.bare)
         move = SENT[kind][state_of(item)]
-        after = await self._moved(
-            roster, to, item, move, approves=_approves(kind, item, move), push=push
-        )
-        if kind == "unsubscribed" and _was_seen(item) and not _was_seen(after):
+        if kind == "unsubscribed" and _was_seen(item):
             self._hide(roster, to)
+        await self._moved(roster, to, item, move, approves=_approves(kind, item, move), push=push)
         return move.passes
 
     def _hide(self, roster: Roster, viewer: JID) -> None:
-        """The viewer has lost a subscription: it sees the account leave (PS-9).
+        """The viewer loses a subscription: it sees the account leave (PS-9).
 
-        Not so if a shared group still shows it.
+        Not so if a shared group still shows it. This is said before anything waits: a session that
+        leaves meanwhile would tell its subscribers, and the viewer is none any more.
         """
-        if not roster.may_be_seen_by(viewer):
+        if not roster.shared_groups.sees(viewer.bare, roster.account.bare):
             self.presences.send_unavailable(roster.account, viewer)
         self.events.fire(Unsubscribed(viewer, roster.account))
 
@@ -163,10 +173,7 @@ class PresenceSubscribeHandler:
         if item is None:
             if move.state is State.NONE and not approves:
                 return None
-            if len(roster.items) >= self.max_items:
-                raise StanzaError(
-                    Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
-                )
+            self._check_room(roster, request=pending is not None)
         after = in_state(item or RosterItem(contact.bare), move.state, pending)
         if approves is not None:
             after = replace(after, approved=approves)
@@ -176,6 +183,14 @@ class PresenceSubscribeHandler:
         if after != item:
             await self.rosters.save(roster, after, push=push)
         return after
+
+    def _check_room(self, roster: Roster, *, request: bool) -> None:
+        if request and sum(1 for _ in roster.requests) >= MAX_REQUESTS:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests wait there")
+        if not request and roster.count >= self.max_items:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
+            )
 
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
         """To the contact: on another server, or on its own side of this one (PS-4)."""
@@ -201,7 +216,9 @@ class PresenceSubscribeHandler:
             await self._agree(roster, sender, to, item)  # PS-6
             return
         move = RECEIVED[kind][state_of(item)]
-        pending = _remembered(presence) if kind == "subscribe" else None
+        pending = _kept(presence) if kind == "subscribe" else None
+        if kind == "unsubscribe" and _was_seen(item):
+            self._hide(roster, sender)
         after = await self._moved(roster, sender, item, move, pending=pending, push=False)
         if not move.passes:
             return
@@ -213,8 +230,6 @@ class PresenceSubscribeHandler:
             roster.push(item, after)
         if kind == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
-        elif kind == "unsubscribe" and _was_seen(item) and not _was_seen(after):
-            self._hide(roster, sender)
 
     async def _agree(self, roster: Roster, sender: JID, to: JID, item: RosterItem | None) -> None:
         """Answer a request that was agreed to before it came (:rfc:`6121#section-3.4`)."""
@@ -238,12 +253,12 @@ class PresenceSubscribeHandler:
         self.presences.send_presences(contact, subscriber)
 
 
-def _remembered(request: Presence) -> bytes:
-    """What is kept of a request until it is answered: all of it, unless that is a lot."""
+def _kept(request: Presence) -> bytes:
+    """The request as it waits for its answer, at each login of who has to give it."""
     wire = request.wire()
-    if len(wire) <= MAX_REQUEST_BYTES:
-        return wire
-    return Presence.make(request.to, request.sender, type="subscribe").wire()
+    if len(wire) > MAX_REQUEST_BYTES:
+        return request.make(request.to, request.sender, type="subscribe").wire()
+    return wire
 
 
 def _was_seen(item: RosterItem | None) -> bool:

@@ -35,7 +35,7 @@ class PresenceChanged:
 
 
 class PresenceUpdateHandler:
-    """First the state, then the broadcast, then what a newcomer is owed (OF-1433, PU-1 to PU-9)."""
+    """First the state, then the broadcast, then what a newcomer is owed (PU-1 to PU-9)."""
 
     def __init__(
         self,

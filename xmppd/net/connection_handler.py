@@ -146,6 +146,7 @@ class ConnectionHandler(Protocol):
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
         self._waiting = self._opened = self._closing = self._peer_closed = False
+        self._hanging_up = False
         self._unheard_bytes = 0
         self._admitted = False
         self._timer: IDelayedCall | None = None
@@ -177,7 +178,9 @@ class ConnectionHandler(Protocol):
                 IConsumer(self.transport), self.limits.max_queued_bytes, self._reads_too_slowly
             )
         self.stanza_handler = StanzaHandler(self.context, self)
-        if self.direct_tls and self.tls is not None:
+        if self.tls is None:
+            self.stanza_handler.stream |= Stream.WITHOUT_TLS
+        elif self.direct_tls:
             self.encrypted = True
             self.stanza_handler.stream |= Stream.SECURE
             self.transport.startTLS(self.tls)
@@ -355,7 +358,12 @@ class ConnectionHandler(Protocol):
 
     def _hang_up(self) -> None:
         """Close the connection; if the peer does not even read, by force."""
+        if self._hanging_up:
+            return  # whoever goes on talking wins no time by it
+        self._hanging_up = True
         self._cancel_timer()
+        if self._guard is not None:
+            self._guard.leave()
         self.transport.loseConnection()
         self._timer = self.clock.callLater(
             self.limits.close_timeout_s, self.transport.abortConnection

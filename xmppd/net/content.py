@@ -43,8 +43,8 @@ class Content:
     off already, unless an element declares it itself or gives it a prefix.
 
     Args:
-        header: The header of the stream. One that declares more than the prefix ``stream`` gets a
-            parser of its own, and its elements are not handed on as they came.
+        header: The header of the stream. One that declares more than the prefix ``stream`` gets
+            parsers of its own, and its elements are not handed on as they came.
 
     Attributes:
         pool: The parsers for its elements.
@@ -58,7 +58,8 @@ class Content:
         namespace = header.opened.namespace
         self._strip = f"{{{namespace}}}"
         self._shared = header.canonical == _CANONICAL
-        self.pool = _shared_pool if self._shared else ParserPool(header.canonical, 1)
+        # An odd stream keeps no parser: each would hold on to all names its peer has thought of.
+        self.pool = _shared_pool if self._shared else ParserPool(header.canonical, 0)
         # What is in every element that declares it again, unless it spells it with "&#".
         plain = self._shared and namespace.replace(":", "").isalnum()
         self._mention = namespace.encode() if plain else b""

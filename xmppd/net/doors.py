@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -13,6 +14,7 @@ from twisted.internet.interfaces import (
     IReactorCore,
     IStreamServerEndpoint,
 )
+from twisted.protocols.haproxy import proxyEndpoint
 
 from xmppd.config import Config, Listen, Stream
 from xmppd.net.epoll_connection import Limits
@@ -81,7 +83,9 @@ class Door:
 
 
 def _endpoint(listen: Listen, stream: Stream, reactor: IReactorCore) -> IStreamServerEndpoint:
-    kind = listen.endpoint.partition(":")[0]
+    kind, _, rest = listen.endpoint.partition(":")
+    if kind == "haproxy":
+        return _behind_proxy(listen, rest, stream, reactor)
     if kind == "epoll" and sys.platform != "linux":
         raise DoorError(f'listen.endpoint "{listen.endpoint}" works on Linux only; use "tcp:…"')
     if kind in _THEIR_OWN_TLS:
@@ -102,6 +106,18 @@ def _endpoint(listen: Listen, stream: Stream, reactor: IReactorCore) -> IStreamS
     return endpoint
 
 
+def _behind_proxy(
+    listen: Listen, inner: str, stream: Stream, reactor: IReactorCore
+) -> IStreamServerEndpoint:
+    if listen.tls == "direct":  # it would begin before the header that is in the clear
+        raise DoorError(
+            f'listen.endpoint "{listen.endpoint}" cannot have listen.tls = "direct"; use "starttls"'
+        )
+    inside = structs.replace(listen, endpoint=inner)
+    wrapped: IStreamServerEndpoint = proxyEndpoint(_endpoint(inside, stream, reactor))
+    return wrapped
+
+
 def _reason(error: Exception) -> str:
     cause = getattr(error, "socketError", error)
     return getattr(cause, "strerror", None) or str(cause)
@@ -111,8 +127,10 @@ def doors(config: Config, reactor: IReactorCore) -> list[Door]:
     """The doors that are configured, still closed.
 
     Raises:
-        DoorError: One of them cannot be made.
+        DoorError: There is none, or one of them cannot be made.
     """
+    if not config.listen:
+        raise DoorError('there is no door; add a [[listen]] table with endpoint = "epoll:5222".')
     return [Door(listen, config.stream, reactor) for listen in config.listen]
 
 

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
 
 from xmppd.stanza.error import StreamCondition, StreamError
 
-MAX_FED_BYTES = 256 << 10
+MAX_FED_BYTES = 64 << 10
 UNDEFINED_ENTITY = 11
 
 
@@ -20,7 +20,7 @@ class ElementParser:
     Attributes:
         feed: Takes whole tokens of one element. It raises ParseError, and is then of no more use.
         root: The stream's own element, which holds the one that is read or was read last.
-        fed_bytes: How much it was given. Expat keeps names, in up to 32 times the bytes they take.
+        fed_bytes: How much it was given. Expat keeps names, in up to 40 times the bytes they take.
     """
 
     __slots__ = ("fed_bytes", "feed", "root")

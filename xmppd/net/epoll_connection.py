@@ -68,7 +68,7 @@ def address(sockname: tuple[str, int] | tuple[str, int, int, int]) -> IPv4Addres
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle)
 class Connection:
-    """A transport as Twisted's TCP server transport is, with these differences:
+    """A client's transport: what Twisted's is for TCP servers, with these differences.
 
     - Writes are joined and leave at the end of the turn; with a producer, at once.
     - A write after :meth:`loseConnection` is dropped.

@@ -24,9 +24,15 @@ class QueueGuard:
     ) -> None:
         self.max_queued_bytes = max_queued_bytes
         self.give_up = give_up
+        self._transport = transport
         self._choked = False
         self._queued_bytes = 0
         transport.registerProducer(self, streaming=True)
+
+    def leave(self) -> None:
+        """Nothing more will be written; a transport does not close while it has a producer."""
+        self._choked = False
+        self._transport.unregisterProducer()
 
     def wrote(self, count: int) -> None:
         """So many bytes were handed to the transport."""

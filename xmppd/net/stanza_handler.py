@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -98,6 +99,8 @@ class StanzaHandler:
         self.stream = Stream.NEW
         self.domain = context.domains[0]
         self.session = context.sessions.open(wire, self.domain)
+        self._stream_id = self.session.id
+        self._peer = b""
         self._lang: str | None = None
         self._lang_bytes = b""
 
@@ -130,6 +133,7 @@ class StanzaHandler:
             self.domain = domain
             self.context.sessions.move(self.session, domain)
         self._speak(header.attributes.get(_LANG))
+        self._peer = _claimed(header.attributes.get("from"))
         self.wire.open(self.header())
         _check(header)
         if domain != self.domain:
@@ -144,11 +148,12 @@ class StanzaHandler:
         self._lang_bytes = f" xml:lang='{escape(lang)}'".encode()
 
     def header(self) -> bytes:
-        """Our side's stream header."""
-        return (
+        """Our side's stream header; addressed, if the peer has said who it is (§4.7.2)."""
+        head = (
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
-            f" id='{self.session.id}' from='{self.domain}' version='1.0' xml:lang='en'>"
-        ).encode()
+            f" id='{self._stream_id}' from='{self.domain}' version='1.0' xml:lang='en'"
+        )
+        return head.encode() + self._peer + b">"
 
     def _element(self, tree: Tree) -> Later:
         """An element that is no stanza: part of the negotiation, or nothing we know."""
@@ -166,12 +171,14 @@ class StanzaHandler:
         )
 
     def restart(self) -> None:
-        """Expect a new stream header."""
+        """Expect the header of a new stream, which gets an id of its own (SH-3, SH-4)."""
+        self._stream_id = token_hex(8)
         self.wire.restart()
 
     def start_tls(self) -> None:
         """Speak TLS from here on."""
         self.wire.start_tls()
+        self._stream_id = token_hex(8)
         self.stream |= Stream.SECURE
 
     def authenticated(self, account: JID) -> None:
@@ -262,6 +269,14 @@ def _served(to: str | None, domains: Sequence[str]) -> str | None:
     except ValueError:
         return None
     return domain if domain in domains else None
+
+
+def _claimed(sender: str | None) -> bytes:
+    """The ``to`` of our header: whom the peer says it is. Nothing else follows from that."""
+    try:
+        return b"" if sender is None else b" to='%b'" % JID.parse(sender).wire
+    except ValueError:
+        return b""
 
 
 def _check(header: StreamOpened) -> None:

@@ -14,6 +14,6 @@ def starttls_feature(*, required: bool) -> StreamFeature:
 
     return StreamFeature(
         advertise=lambda negotiation: offer,
-        unless=Stream.SECURE | Stream.AUTHENTICATED,
+        unless=Stream.SECURE | Stream.WITHOUT_TLS | Stream.AUTHENTICATED,
         elements=((qname(ns.TLS, "starttls"), start),),
     )

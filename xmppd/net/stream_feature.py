@@ -10,10 +10,11 @@ from xmppd.stanza import JID, Later, Tree
 
 
 class Stream(Flag):
-    """How far a stream has come."""
+    """How far a stream has come, and what its door is like."""
 
     NEW = 0
     SECURE = auto()
+    WITHOUT_TLS = auto()
     AUTHENTICATED = auto()
 
 

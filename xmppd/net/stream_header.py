@@ -16,6 +16,7 @@ from xmppd.stanza import ns
 from xmppd.stanza.error import StreamCondition, StreamError
 
 MAX_KEPT_HEADERS = 256
+_TLS_HANDSHAKE = b"\x16"
 WHITE_SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DECLARATION = b"<?xml"
@@ -111,6 +112,10 @@ class HeaderReader:
         """Where the tag begins, behind a byte order mark and an XML declaration."""
         if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:2]:
             raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is spoken here")
+        if data[:1] == _TLS_HANDSHAKE:
+            raise StreamError(
+                StreamCondition.NOT_WELL_FORMED, "this is TLS, and here it begins with <starttls/>"
+            )
         if _BYTE_ORDER_MARK.startswith(data[:3]):
             if len(data) < 3:
                 return None

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 from xmppd.roster.shared_groups import SharedGroups
+from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Presence, escape, ns
 from xmppd.store.base import RosterData, RosterItem
-
-SUBSCRIBED = ("from", "both")
-SUBSCRIBED_TO = ("to", "both")
 
 
 class Roster:
@@ -57,14 +55,26 @@ class Roster:
             if bare not in self.items or self.items[bare].subscription not in SUBSCRIBED_TO:
                 yield JID.parse(bare)
 
+    @property
+    def requests(self) -> Iterator[RosterItem]:
+        """What strangers have asked, and the owner has not answered yet."""
+        return (item for item in self.items.values() if not visible(item))
+
+    @property
+    def count(self) -> int:
+        """How many contacts the owner has."""
+        return len(self.items) - sum(1 for _ in self.requests)
+
     def may_be_seen_by(self, viewer: JID) -> bool:
         """Whether this account's presence is the viewer's to know (PM-5)."""
-        item = self.items.get(viewer.bare)
-        if (
-            item is not None and item.subscription in SUBSCRIBED
-        ) or viewer.bare == self.account.bare:
+        if viewer.bare == self.account.bare or self.is_subscribed(viewer):
             return True
         return self.shared_groups.sees(viewer.bare, self.account.bare)
+
+    def is_subscribed(self, viewer: JID) -> bool:
+        """Whether the owner itself lets the viewer see its presence."""
+        item = self.items.get(viewer.bare)
+        return item is not None and item.subscription in SUBSCRIBED
 
     def put(self, item: RosterItem) -> None:
         """Add or replace a contact in memory."""
@@ -126,17 +136,16 @@ class Roster:
 
         A contact that is no more than a request from now on leaves the roster that they see.
         """
-        if not visible(item):
-            if before is not None and visible(before):
-                self.push_removal(item.jid)
-            return
-        shared = self.shared_groups.items(self.account.bare).get(item.jid)
-        self._push(item_bytes(with_shared(item, shared)))
+        if visible(item) or (before is not None and visible(before)):
+            self.push_contact(item.jid)
 
-    def push_removal(self, jid: str) -> None:
-        """Tell the owner's interested resources that a contact is gone."""
+    def push_contact(self, jid: str) -> None:
+        """Tell the owner's interested resources how a contact stands now, or that it is gone."""
+        own = self.items.get(jid)
         shared = self.shared_groups.items(self.account.bare).get(jid)
-        if shared is not None:
+        if own is not None and visible(own):
+            self._push(item_bytes(with_shared(own, shared)))
+        elif shared is not None:
             self._push(item_bytes(shared))
         else:
             self._push(f"<item jid='{escape(jid)}' subscription='remove'/>".encode())

@@ -119,7 +119,7 @@ class RosterManager:
         roster.drop(jid)
         await self._stored(roster, self.store.delete_roster_item(roster.account.bare, jid))
         if push:
-            roster.push_removal(jid)
+            roster.push_contact(jid)
         self.events.fire(RosterChanged(roster.account, jid, None))
 
     async def _stored(self, roster: Roster, change: Awaitable[int]) -> None:

@@ -30,7 +30,7 @@ class SharedGroups:
         self._take({group.name: group for group in await self.store.shared_groups()})
 
     async def save(self, group: SharedGroup) -> None:
-        """Add or replace a group; sessions see it with their next roster."""
+        """Add or replace a group."""
         await self.store.save_shared_group(group)
         self._take({**self.groups, group.name: group})
 
@@ -38,6 +38,21 @@ class SharedGroups:
         """Remove a group."""
         await self.store.delete_shared_group(name)
         self._take({known: group for known, group in self.groups.items() if known != name})
+
+    def as_it_is(self) -> "SharedGroups":
+        """All groups as they are now, whatever becomes of them."""
+        kept = SharedGroups(self.store, self.routing_table)
+        kept.groups, kept._of = self.groups, self._of
+        return kept
+
+    def online_viewers(self) -> set[str]:
+        """Bare JIDs of those online in whose roster some group stands."""
+        online = self.routing_table.users
+        if any(group.visible_to == EVERYBODY for group in self.groups.values()):
+            return set(online)
+        concerned = {name for group in self.groups.values() for name in (group.name, *group.groups)}
+        members = (self.groups[name].members for name in concerned if name in self.groups)
+        return {member for group in members for member in group if member in online}
 
     def _take(self, groups: dict[str, SharedGroup]) -> None:
         self.groups = groups

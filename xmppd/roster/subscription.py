@@ -10,6 +10,12 @@ from typing import NamedTuple
 
 from xmppd.store.base import RosterItem
 
+SUBSCRIBED = ("from", "both")
+"""Subscriptions by which the contact sees the owner."""
+
+SUBSCRIBED_TO = ("to", "both")
+"""Subscriptions by which the owner sees the contact."""
+
 
 class State(Enum):
     """A subscription as RFC 6121 §A.1 names it: (subscription, pending out, pending in)."""
@@ -117,3 +123,10 @@ def in_state(item: RosterItem, state: State, pending: bytes | None = None) -> Ro
     subscription, ask, pending_in = state.value
     kept = (item.pending_in or pending) if pending_in else None
     return replace(item, subscription=subscription, ask=ask, pending_in=kept)
+
+
+def farewells(item: RosterItem) -> tuple[str, ...]:
+    """The subscription stanzas that leave nothing between an account and this contact."""
+    sees = item.subscription in SUBSCRIBED_TO or item.ask
+    is_seen = item.subscription in SUBSCRIBED or item.pending_in is not None
+    return ("unsubscribe",) * sees + ("unsubscribed",) * is_seen

@@ -27,7 +27,7 @@ class UserRoutes:
 
 
 class RoutingTable:
-    """Where everybody is.
+    """Where everybody is: finds the route to an address.
 
     Attributes:
         domains: Served here.

@@ -5,6 +5,7 @@ on is a splice. Immutable by habit and by mypy: a frozen dataclass would cost fi
 make.
 """
 
+import re
 from typing import ClassVar, Self
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from xmppd.stanza.jid import JID
 from xmppd.stanza.xml import Element, Tree, dump, escape, parse, write
 
 _LANG = f"{{{ns.XML}}}lang"
+_PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
 
 class Payload:
@@ -206,11 +208,10 @@ class Presence(Stanza):
         Raises:
             ValueError: It says something that is no priority.
         """
-        text = self.payload.tree.findtext("priority")
-        priority = int(text) if text else 0
-        if not -128 <= priority <= 127:
-            raise ValueError(f"the priority {priority} is not between -128 and 127")
-        return priority
+        text = (self.payload.tree.findtext("priority") or "0").strip()
+        if not _PRIORITY(text) or not -128 <= int(text) <= 127:
+            raise ValueError("a priority is a number between -128 and 127")
+        return int(text)
 
     @property
     def show(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The tables.
+"""The tables of the database.
 
 Names have up to 3,071 bytes (:rfc:`7622#section-3.1`) and keys of plugins any number, more than an
 index of PostgreSQL takes; so what is looked up is looked up by its :func:`digest`, and the text

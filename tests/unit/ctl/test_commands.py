@@ -130,7 +130,7 @@ class SessionTests(OfficeCase):
         """One session is ended, or all of an account, and told why."""
         a, b, c = self.house.connect("romeo/a", "romeo/b", "romeo/c")
         said = self.office.says("session kick", jid="romeo@montague.lit/a", reason="go home")
-        self.assertIn("1 of", said)
+        self.assertIn("ended: 1", said)
         self.assertIn(b"go home", a.raw())
         self.assertFalse(b.closed)
         self.office.says("session kick", jid="romeo@montague.lit")
@@ -259,13 +259,15 @@ class HouseTests(OfficeCase):
         path = Path(directory.name) / "xmppd.toml"
         office = Office(self.house, path)
         domain = '[[domain]]\nname = "localhost"\n'
+        clear = "[tls]\nrequired = false\n"
         for text, why in (
             ("x = 1\n", "x is not an option"),
             (f'{domain}certificate = "no.crt"\n', "domain.certificate"),
-            (f'{domain}[[listen]]\nendpoint = "xyz"\ntls = "none"\n', "listen.endpoint"),
+            (domain, "there is no door"),
+            (f'{domain}[[listen]]\nendpoint = "xyz"\ntls = "none"\n{clear}', "listen.endpoint"),
         ):
             with self.subTest(why):
                 path.write_text(text)
                 self.assertIn(why, office.refusal("config check"))
-        path.write_text(domain)
+        path.write_text(domain + '[[listen]]\nendpoint = "tcp:0"\ntls = "none"\n' + clear)
         self.assertIn("no mistake", office.says("config check"))

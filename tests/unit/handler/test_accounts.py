@@ -2,7 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.handler.accounts import AccountRemoved, farewells
+from xmppd.handler.accounts import AccountRemoved
+from xmppd.roster.subscription import farewells
 from xmppd.stanza import Presence
 from xmppd.store.base import LastPresence, NoSuchAccount, RosterItem
 from xmppd.testing import Client, House, done

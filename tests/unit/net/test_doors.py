@@ -1,7 +1,8 @@
 """Doors, as they are configured."""
 
-from typing import cast
+from typing import Literal, cast
 
+from msgspec import convert
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
@@ -58,6 +59,24 @@ class ConfiguredTests(SynchronousTestCase):
         """What a slow reader may have queued is as configured, unless the endpoint says more."""
         self.assertEqual(self.limits("epoll:5222"), 77_777)
         self.assertEqual(self.limits("epoll:5222:max_queued_bytes=88888"), 88_888)
+
+    def test_behind_a_proxy(self) -> None:
+        """PROXY works with either endpoint, held to the same rules, and not ahead of direct TLS."""
+        listed: tuple[tuple[str, Literal["starttls", "direct"], str], ...] = (
+            ("haproxy:tcp:0", "starttls", ""),
+            ("haproxy:epoll:0", "starttls", ""),
+            ("haproxy:epoll:0", "direct", 'cannot have listen.tls = "direct"'),
+            ("haproxy:ssl:0", "starttls", "TLS of its own"),
+            ("haproxy:nonsense:0", "starttls", "is no endpoint"),
+        )
+        for endpoint, tls, mistake in listed:
+            with self.subTest(endpoint, tls=tls):
+                listen = convert({"endpoint": endpoint, "tls": tls}, Listen)
+                if mistake:
+                    with self.assertRaisesRegex(DoorError, mistake):
+                        Door(listen, Stream(), REACTOR)
+                else:
+                    Door(listen, Stream(), REACTOR)
 
     def test_certificates(self) -> None:
         """A key may lie in the certificate's file; a domain without a certificate shows none."""

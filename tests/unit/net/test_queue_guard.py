@@ -9,7 +9,8 @@ from xmppd.net.queue_guard import QueueGuard
 class QueueGuardTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.given_up: list[bool] = []
-        self.guard = QueueGuard(StringTransport(), 1_000, lambda: self.given_up.append(True))
+        self.transport = StringTransport()
+        self.guard = QueueGuard(self.transport, 1_000, lambda: self.given_up.append(True))
 
     def test_quick_reader(self) -> None:
         """Who reads may be written to without end."""
@@ -35,3 +36,11 @@ class QueueGuardTests(SynchronousTestCase):
         self.guard.stopProducing()
         self.guard.wrote(5_000)
         self.assertEqual(self.given_up, [])
+
+    def test_close(self) -> None:
+        """A connection that is to close has no producer: TLS would wait for it for ever."""
+        self.guard.pauseProducing()
+        self.guard.leave()
+        self.guard.wrote(5_000)
+        self.assertEqual(self.given_up, [])
+        self.assertIs(self.transport.producer, None)

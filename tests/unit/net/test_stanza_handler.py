@@ -1,5 +1,6 @@
 """Streams, from the header to the goodbye: what is answered, and every way to be thrown out."""
 
+import re
 from base64 import b64encode
 from typing import TypeVar
 from xml.etree import ElementTree
@@ -7,9 +8,11 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.config import Config
 from xmppd.net.stanza_handler import stream_error_in
+from xmppd.net.starttls import starttls_feature
 from xmppd.session.interceptor_manager import PacketInterceptor
-from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns
+from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns, stanza
 from xmppd.testing import PASSWORD, Client, House, done, house_config
 
 S = TypeVar("S", bound=Stanza)
@@ -167,11 +170,11 @@ class NegotiationTests(StreamCase):
 
     def test_stanzas_of_strangers(self) -> None:
         """Nobody sends stanzas before logging in, nor before binding."""
-        for stanza in ("<presence/>", "<message to='juliet@montague.lit'/>",
-                       "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>"):  # fmt: skip
-            self.assertEqual(self.told(HEADER, stanza), "not-authorized", stanza)
+        for text in ("<presence/>", "<message to='juliet@montague.lit'/>",
+                     "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>"):  # fmt: skip
+            self.assertEqual(self.told(HEADER, text), "not-authorized", text)
             romeo = self.house.logged_in("romeo")
-            romeo.send(stanza)
+            romeo.send(text)
             self.assertIn("<not-authorized", romeo.raw().decode())
             self.assertTrue(romeo.closed)
 
@@ -182,6 +185,29 @@ class NegotiationTests(StreamCase):
         client.raw()
         client.send(f"<iq type='set' id='1'><bind xmlns='{ns.BIND}'/></iq>")
         self.assertIn("<not-authorized", client.raw().decode())
+
+    def test_lxml_is_for_friends(self) -> None:
+        """Nothing that a stranger sends is read by another parser than expat."""
+
+        def refuse(data: bytes) -> None:
+            self.fail(f"lxml was given {data!r}")
+
+        self.patch(stanza, "parse", refuse)
+        house = House(plugins=Config().plugins.load)
+        queries = (
+            "<query xmlns='jabber:iq:register'/>",
+            (
+                "<query xmlns='jabber:iq:register'><username>a</username><password>b</password>"
+                "<x xmlns='jabber:x:data' type='submit'/></query>"
+            ),
+            f"<bind xmlns='{ns.BIND}'/>",
+        )
+        for query in queries:
+            for kind in ("get", "set", "result", "error"):
+                client = house.stranger()
+                client.send(HEADER)
+                client.send(f"<iq type='{kind}' id='1'>{query}</iq>")
+                self.assertFalse(client.closed)
 
     def test_bind(self) -> None:
         """Whoever has logged in gets the resource it asks for, and the answer names it (BI-6)."""
@@ -195,7 +221,8 @@ class NegotiationTests(StreamCase):
             [
                 (
                     "<iq from='romeo@montague.lit' to='romeo@montague.lit/orchard' type='result'"
-                    f" id='1'><bind xmlns='{ns.BIND}'><jid>romeo@montague.lit/orchard</jid></bind></iq>"
+                    f" id='1'><bind xmlns='{ns.BIND}'><jid>romeo@montague.lit/orchard</jid>"
+                    "</bind></iq>"
                 )
             ],
         )
@@ -420,6 +447,17 @@ class CloseTests(StreamCase):
             romeo.send("x" * 65_536)
         self.assertTrue(romeo.transport.lost)
 
+    def test_talking_wins_no_time(self) -> None:
+        """Who neither reads our last words nor falls silent is gone in time all the same."""
+        romeo = self.house.bind("romeo")
+        romeo.transport.loseConnection = lambda: None  # type: ignore[method-assign]  # as if it did not read
+        romeo.handler.close(StreamError(StreamCondition.RESET))
+        for _ in range(3):
+            romeo.send("</stream:stream>")
+            self.assertFalse(romeo.transport.lost)
+            self.house.clock.advance(2)
+        self.assertTrue(romeo.transport.lost)
+
     def test_shutdown(self) -> None:
         """When the server stops, everybody is told (BOOT-4)."""
         romeo, juliet = self.house.connect("romeo", "juliet")
@@ -572,4 +610,51 @@ class SASLTests(StreamCase):
         client.send(HEADER)
         self.assertNotIn("<mechanism", client.raw().decode())
         client.send(self.auth(f"\0mercutio\0{PASSWORD}"))
+        self.assertEqual(self.error_of(client), "not-authorized")
+
+
+class StreamIdTests(StreamCase):
+    """Each stream has an id of its own, also on the same connection (SH-3, SH-4)."""
+
+    def test_after_login(self) -> None:
+        """The stream that follows a login is another one."""
+        client = self.house.stranger()
+        client.send(HEADER)
+        first = re.findall(r" id='(\w+)'", client.raw().decode())
+        client.handler.stanza_handler.authenticated(self.house.jid("romeo"))
+        client.handler.stanza_handler.restart()
+        client.send(HEADER)
+        second = re.findall(r" id='(\w+)'", client.raw().decode())
+        self.assertEqual((len(first), len(second)), (1, 1))
+        self.assertNotEqual(first, second)
+
+    def test_addressed(self) -> None:
+        """A client that says who it is is addressed in our header (RFC 6120 §4.7.2)."""
+        client = self.house.stranger()
+        client.send(HEADER.replace(" to=", " from='Romeo@montague.lit' to="))
+        self.assertIn(" to='romeo@montague.lit'>", client.raw().decode())
+
+    def test_addressed_to_nobody(self) -> None:
+        """What is no address is not repeated."""
+        client = self.house.stranger()
+        client.send(HEADER.replace(" to=", " from='a..b' to="))
+        self.assertNotIn("a..b", client.raw().decode())
+
+    def test_tls_at_once(self) -> None:
+        """Who begins with TLS where it is to be asked for is told so."""
+        client = self.house.stranger()
+        client.send(b"\x16\x03\x01\x02\x00\x01")
+        self.assertIn("begins with &lt;starttls/&gt;", client.raw().decode())
+
+
+class DoorTests(StreamCase):
+    """What a stream offers depends on its door."""
+
+    def test_without_tls(self) -> None:
+        """A door without TLS does not offer it, whatever certificates there are, nor take it."""
+        self.house.server.stream_features.add(starttls_feature(required=False))
+        client = self.house.stranger()
+        client.send(HEADER)
+        self.assertNotIn("starttls", client.raw().decode())
+        client.send(f"<starttls xmlns='{ns.TLS}'/>")
         self.assertEqual(self.error_of(client), "not-authorized")

@@ -423,7 +423,7 @@ class PoolTests(Case):
         self.assertEqual(len(content._shared_pool), content.MAX_IDLE_PARSERS)
 
     def test_worn_out(self) -> None:
-        """A parser that was given 256 KiB is not kept."""
+        """A parser that was given 64 KiB is not kept."""
         pool = content._shared_pool
         for limits, stanza in ((LARGE, b"<a>%b</a>"), (LARGE, b"<a><![CDATA[]]>%b</a>")):
             pool._idle.clear()
@@ -431,6 +431,16 @@ class PoolTests(Case):
             self.assertEqual(len(pool), 1)
             self.received(opened(limits), stanza % (b"x" * (MAX_FED_BYTES // 2)))
             self.assertEqual(len(pool), 0)
+
+    def test_odd_streams_keep_none(self) -> None:
+        """A stream with a header of its own keeps no parser, nor the names that it has read."""
+        parser = StreamParser(LARGE)
+        parser.feed(HEADER[:-1] + b" xmlns:odd='odd'>")
+        self.assertIsInstance(parser.next(), StreamOpened)
+        for number in range(3):
+            self.received(parser, b"<a><name-%d/></a>" % number)
+        assert parser._content is not None
+        self.assertEqual(len(parser._content.pool), 0)
 
     def test_never_after_an_error(self) -> None:
         """A parser that raised is not kept."""

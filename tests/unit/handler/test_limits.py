@@ -1,0 +1,70 @@
+"""What others, or one's own client, cannot fill."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.handler import presence_subscribe_handler
+from xmppd.stanza import ns
+from xmppd.store.base import RosterItem
+from xmppd.testing import Client, House, done, house_config
+
+
+def added(client: Client, jid: str, words: str = "") -> str:
+    """What adding a contact with this name and these groups is answered."""
+    client.send(
+        f"<iq type='set' id='s'><query xmlns='{ns.ROSTER}'><item jid='{jid}'{words}</query></iq>"
+    )
+    return client.received()[-1]
+
+
+class RosterTests(SynchronousTestCase):
+    """Rosters, which are in memory while their owners are online."""
+
+    def test_words(self) -> None:
+        """A contact's name and groups take four kilobytes at most, in bytes as they are kept."""
+        house = House(romeo={})
+        (romeo,) = house.connect("romeo")
+        rose = "\N{ROSE}"
+        few = f" name='{rose * 512}'><group>{rose * 512}</group></item>"
+        many = f" name='{rose * 512}'><group>{rose * 513}</group></item>"
+        self.assertIn("type='result'", added(romeo, "juliet@capulet.lit", few))
+        self.assertIn("<not-acceptable", added(romeo, "juliet@capulet.lit", many))
+
+    def test_requests_of_strangers(self) -> None:
+        """Strangers who ask take none of the room of contacts, and have only so much themselves."""
+        self.patch(presence_subscribe_handler, "MAX_REQUESTS", 2)
+        config = house_config("montague.lit", roster={"max_items": 2})
+        house = House(config=config, romeo={}, a={}, b={}, c={})
+        (romeo,) = house.connect("romeo")
+        crowd = house.connect("a", "b", "c")
+        for client in crowd:
+            client.send("<presence type='subscribe' to='romeo@montague.lit'/>")
+        self.assertIn("<resource-constraint", crowd[2].received()[-1])
+        self.assertEqual(len(house.server.roster_manager._loaded["romeo@montague.lit"].items), 2)
+        for contact in ("x@capulet.lit", "y@capulet.lit"):
+            self.assertIn("type='result'", added(romeo, contact, "/>"))
+        self.assertIn("<resource-constraint", added(romeo, "z@capulet.lit", "/>"))
+
+    def test_long_request(self) -> None:
+        """A request is handed out as it came; what waits of it is not more than is decent."""
+        house = House(romeo={}, tybalt={})
+        romeo, tybalt = house.connect("romeo", "tybalt")
+        for length, kept in ((3_900, True), (100_000, False)):
+            status = f"<status>{'x' * length}</status>"
+            tybalt.send(f"<presence type='subscribe' to='romeo@montague.lit'>{status}</presence>")
+            self.assertIn(status, romeo.received()[0])
+            (item,) = done(house.store.roster("romeo@montague.lit")).items
+            self.assertIs(status.encode() in (item.pending_in or b""), kept)
+            self.assertIn(b"type='subscribe'", item.pending_in or b"")
+            tybalt.send("<presence type='unsubscribe' to='romeo@montague.lit'/>")
+            romeo.raw()
+
+    def test_request_of_a_contact(self) -> None:
+        """Whoever is in the roster already may always ask."""
+        self.patch(presence_subscribe_handler, "MAX_REQUESTS", 0)
+        house = House(romeo={}, juliet={})
+        done(
+            house.store.save_roster_items("romeo@montague.lit", [RosterItem("juliet@montague.lit")])
+        )
+        romeo, juliet = house.connect("romeo", "juliet")
+        juliet.send("<presence type='subscribe' to='romeo@montague.lit'/>")
+        self.assertIn("subscribe", romeo.received()[-1])

@@ -1,0 +1,151 @@
+"""Stanzas: the same bytes for many, and another envelope when it must be."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Message,
+    Payload,
+    Presence,
+    StanzaError,
+    child,
+    dump,
+    element,
+    parse,
+)
+
+ROMEO, JULIET = JID.parse("romeo@montague.lit/orchard"), JID.parse("juliet@capulet.lit")
+BODY = b"<body>a &lt; b</body>"
+
+
+class WireTests(SynchronousTestCase):
+    def test_sender_and_address(self) -> None:
+        """A stanza of ours says from whom it is and for whom."""
+        message = Message.make(JULIET, ROMEO, BODY, id="a'b", type="chat")
+        self.assertEqual(
+            message.wire(),
+            b"<message from='romeo@montague.lit/orchard' to='juliet@capulet.lit' type='chat'"
+            b" id='a&apos;b'><body>a &lt; b</body></message>",
+        )
+
+    def test_address_in_the_bytes(self) -> None:
+        """What a client wrote goes on as it came, its sender spliced in."""
+        raw = b'<message to="juliet@capulet.lit"  ><body/></message>'
+        message = Message(JULIET, ROMEO, None, None, Payload(raw, JULIET))
+        self.assertEqual(
+            message.wire(),
+            b"<message from='romeo@montague.lit/orchard' to=\"juliet@capulet.lit\"  >"
+            b"<body/></message>",
+        )
+
+    def test_another_envelope(self) -> None:
+        """Addressed to somebody else, only the envelope is another."""
+        raw = b"<message to='juliet@capulet.lit' type='chat' xml:lang='it'><body>x</body></message>"
+        message = Message(JULIET, ROMEO, None, "chat", Payload(raw, JULIET))
+        other = message.addressed(ROMEO, JULIET)
+        self.assertEqual(
+            other.wire(),
+            b"<message from='juliet@capulet.lit' to='romeo@montague.lit/orchard' type='chat'"
+            b" xml:lang='it'><body>x</body></message>",
+        )
+        self.assertIs(message.to, JULIET)
+
+    def test_around_to(self) -> None:
+        """Head, address and tail are the stanza, for whomever it is."""
+        presence = Presence.make(None, ROMEO, b"<show>away</show>")
+        head, tail = presence.around_to()
+        for jid in (JULIET, JID.parse("x.lit/o'neil <&>")):
+            self.assertEqual(head + jid.wire + tail, presence.addressed(jid).wire())
+
+    def test_read_back(self) -> None:
+        """What we wrote and kept is the same when it is read again."""
+        wire = Message.make(JULIET, ROMEO, BODY, b"<x xmlns='urn:x' a='1'/>", id="1").wire()
+        self.assertEqual(Message.from_bytes(wire).wire(), wire)
+
+    def test_namespaced_attributes(self) -> None:
+        """A stanza written from its tree keeps attributes with a namespace, and languages."""
+        wire = (
+            b"<message from='a@b' to='c@d'><x xmlns='urn:x' xmlns:p='urn:p' p:q='1' xml:lang='en'>"
+            b"<y xmlns='' z='&quot;'/></x></message>"
+        )
+        once = Message.from_bytes(wire)
+        found = once.xml.find("{urn:x}x")
+        assert found is not None
+        self.assertEqual(found.get("{urn:p}q"), "1")
+        self.assertEqual(found.get("{http://www.w3.org/XML/1998/namespace}lang"), "en")
+        self.assertEqual(Message.from_bytes(once.wire()).wire(), once.wire())
+
+
+class AnswerTests(SynchronousTestCase):
+    def test_result(self) -> None:
+        """A result goes back where the request came from, with its id."""
+        iq = IQ.make(JULIET, ROMEO, b"<q xmlns='urn:q'/>", id="7", type="get")
+        self.assertEqual(
+            iq.result(element("urn:q", "q", "yes")).wire(),
+            b"<iq from='juliet@capulet.lit' to='romeo@montague.lit/orchard' type='result' id='7'>"
+            b'<q xmlns="urn:q">yes</q></iq>',
+        )
+
+    def test_result_of_the_account(self) -> None:
+        """What was asked of nobody in particular is answered by the account (RFC 6120 §10.3.3)."""
+        iq = IQ.make(None, ROMEO, b"<q xmlns='urn:q'/>", id="7", type="get")
+        self.assertEqual(iq.result().sender.full, "romeo@montague.lit")
+
+    def test_error(self) -> None:
+        """An error says what is wrong, of which kind, and in words."""
+        message = Message.make(JULIET, ROMEO, BODY, id="7")
+        error = StanzaError(Condition.FORBIDDEN, "not <you>", application=("urn:a", "never"))
+        self.assertEqual(
+            message.error(error).wire(),
+            b"<message from='juliet@capulet.lit' to='romeo@montague.lit/orchard' type='error'"
+            b" id='7'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+            b"<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>not &lt;you&gt;"
+            b"</text><never xmlns='urn:a'/></error></message>",
+        )
+
+    def test_no_child(self) -> None:
+        """An iq without a child has nothing to ask for."""
+        with self.assertRaises(StanzaError):
+            _ = IQ.make(JULIET, ROMEO, id="7", type="get").query
+        self.assertIs(IQ.make(JULIET, ROMEO, id="7", type="get").query_tag, None)
+
+
+class PresenceTests(SynchronousTestCase):
+    def priority(self, text: str) -> int:
+        return Presence.make(None, ROMEO, f"<priority>{text}</priority>".encode()).priority
+
+    def test_priority(self) -> None:
+        """A priority is a number from -128 to 127; none is 0."""
+        for text, number in (("5", 5), ("-128", -128), ("+127", 127), (" 1 ", 1), ("", 0)):
+            self.assertEqual(self.priority(text), number)
+        self.assertEqual(Presence.make(None, ROMEO).priority, 0)
+
+    def test_no_priority(self) -> None:
+        """Anything else is none."""
+        for text in ("128", "-129", "1.5", "high", "1_0", "\u0661", "9" * 5_000):
+            with self.assertRaises(ValueError, msg=text):
+                self.priority(text)
+
+
+class ElementTests(SynchronousTestCase):
+    def test_build(self) -> None:
+        """Children have their parent's namespace, and any attribute, one called name included."""
+        query = element("urn:q", "query", node="n")
+        child(query, "identity", name="xmppd", type="im")
+        self.assertEqual(
+            dump(query),
+            b'<query xmlns="urn:q" node="n"><identity name="xmppd" type="im"/></query>',
+        )
+
+    def test_content_namespace(self) -> None:
+        """What belongs to the stream's own namespace is written without any."""
+        error = element("", "error", type="cancel")
+        child(error, "x")
+        self.assertEqual(dump(error), b'<error type="cancel"><x/></error>')
+
+    def test_not_well_formed(self) -> None:
+        """What is no element is a ValueError."""
+        with self.assertRaises(ValueError):
+            parse(b"<a>")

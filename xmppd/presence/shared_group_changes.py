@@ -1,0 +1,90 @@
+"""Shared groups change: everybody online whom it concerns sees it at once."""
+
+from collections.abc import Awaitable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.shared_groups import SharedGroups
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID
+from xmppd.store.base import SharedGroup
+
+VIEWERS_PER_SLICE = 20
+
+
+class SharedGroupChanges:
+    """Changes groups, then shows them (RO-14).
+
+    Who is online sees those leave who went, gets the contacts that came, changed or went, and sees
+    those who came. All goodbyes are said at once, since nobody else will say them to who does not
+    see the contact any more; between slices of the rest the reactor has its turn.
+    """
+
+    def __init__(
+        self,
+        groups: SharedGroups,
+        rosters: RosterManager,
+        presences: PresenceManager,
+        routing_table: RoutingTable,
+        clock: IReactorTime,
+    ) -> None:
+        self.groups = groups
+        self.rosters = rosters
+        self.presences = presences
+        self.routing_table = routing_table
+        self.clock = clock
+
+    async def save(self, group: SharedGroup) -> None:
+        """Add or replace a group."""
+        await self._show(self.groups.as_it_is(), self.groups.save(group))
+
+    async def delete(self, name: str) -> None:
+        """Remove a group."""
+        await self._show(self.groups.as_it_is(), self.groups.delete(name))
+
+    async def reload(self) -> None:
+        """Take note of what changed in the store."""
+        await self._show(self.groups.as_it_is(), self.groups.load())
+
+    async def _show(self, before: SharedGroups, change: Awaitable[None]) -> None:
+        await change
+        if before.groups == self.groups.groups:
+            return
+        viewers = sorted(before.online_viewers() | self.groups.online_viewers())
+        for viewer in viewers:
+            self._say_goodbyes(JID.parse(viewer), before)
+        for number, viewer in enumerate(viewers, 1):
+            self._show_to(JID.parse(viewer), before)
+            if number % VIEWERS_PER_SLICE == 0:
+                await deferLater(self.clock, 0, lambda: None)
+
+    def _say_goodbyes(self, viewer: JID, before: SharedGroups) -> None:
+        """Those who are not seen any more leave, unless their own rosters show them anyway."""
+        for bare in before.items(viewer.bare):
+            contact = JID.parse(bare)
+            if before.sees(viewer.bare, bare) and not self._seen(viewer, contact):
+                self.presences.send_unavailable(contact, viewer)
+
+    def _show_to(self, viewer: JID, before: SharedGroups) -> None:
+        """The viewer's roster as it is now, and those who were not seen before."""
+        roster = self.rosters.loaded(viewer.bare)
+        if roster is None:
+            return
+        old, new = before.items(viewer.bare), self.groups.items(viewer.bare)
+        for bare in sorted(old.keys() | new.keys()):
+            if old.get(bare) != new.get(bare):
+                roster.push_contact(bare)
+            if self.groups.sees(viewer.bare, bare) and not before.sees(viewer.bare, bare):
+                self._introduce(JID.parse(bare), viewer)
+
+    def _introduce(self, contact: JID, viewer: JID) -> None:
+        roster = self.rosters.loaded(contact.bare)
+        if roster is not None and not roster.is_subscribed(viewer):
+            self.presences.send_presences(contact, viewer)
+
+    def _seen(self, viewer: JID, contact: JID) -> bool:
+        roster = self.rosters.loaded(contact.bare)
+        return roster is not None and roster.may_be_seen_by(viewer)
