@@ -228,6 +228,20 @@ class CertificateTests(ServerCase):
         self.assertEqual(romeo["feature_mechanisms"].mech_list, {"SCRAM-SHA-256"})
 
 
+class GuestTests(ServerCase):
+    settings = {"auth": {"mechanisms": ["SCRAM-SHA-256", "ANONYMOUS"]}}
+
+    @people
+    async def test_anonymous(self) -> None:
+        """A guest is let in as nobody in particular, and each as somebody else."""
+        guests = [await self.person("verona.lit", mechanism="ANONYMOUS").arrive() for _ in "ab"]
+        addresses = {guest.boundjid.bare for guest in guests}
+        self.assertEqual(len(addresses), 2)
+        romeo = await self.person(self.account("romeo")).arrive()
+        guests[0].say(romeo.boundjid.full, "which way to the ball?")
+        await romeo.expect("message", sender=guests[0].boundjid)
+
+
 class Authority:
     """Signs certificates for clients.
 

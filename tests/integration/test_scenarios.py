@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from OpenSSL import SSL
@@ -32,7 +33,7 @@ class SocketActor:
     async def bind(self) -> None:
         self._client = RawClient(self.stage.server)
         self._client.log_in(self.name, PASSWORD, self.resource)
-        self._parser = ElementTree.XMLPullParser(("start", "end"))
+        self._parser: Any = ElementTree.XMLPullParser(("start", "end"))
         self._parser.feed(OPENING)
         self._depth = 0
         self._stanzas.clear()
