@@ -186,7 +186,6 @@ class StanzaHandler:
         self.session.account = account
         self.stream |= Stream.AUTHENTICATED
         self.wire.authenticated()
-        _log.debug("{id} is {account}", id=self.session.id, account=account.full)
 
     # -- stanzas --------------------------------------------------------------------------------
 

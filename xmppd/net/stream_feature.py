@@ -74,6 +74,7 @@ class StreamFeatures:
     def __init__(self) -> None:
         self.rows: tuple[StreamFeature, ...] = ()
         self._takers: dict[str, tuple[StreamFeature, Taken]] = {}
+        self._offered: dict[Stream, tuple[StreamFeature, ...]] = {}
 
     def add(self, feature: StreamFeature) -> None:
         """Offer one more feature, after all others."""
@@ -85,14 +86,21 @@ class StreamFeatures:
 
     def _become(self, rows: tuple[StreamFeature, ...]) -> None:
         self.rows = rows
+        self._offered = {}
         self._takers = {
             tag: (feature, taken) for feature in rows for tag, taken in feature.elements
         }
 
     def advertised(self, negotiation: Negotiation) -> bytes:
         """The ``<stream:features/>`` of a stream as far as it has come."""
-        rows = [row.advertise(negotiation) for row in self.rows if row.offered(negotiation.stream)]
+        rows = [row.advertise(negotiation) for row in self._offered_on(negotiation.stream)]
         return b"<stream:features>%b</stream:features>" % b"".join(rows)
+
+    def _offered_on(self, stream: Stream) -> tuple[StreamFeature, ...]:
+        """The rows that hold for a stream that has come this far: looked up once for each."""
+        if stream not in self._offered:
+            self._offered[stream] = tuple(row for row in self.rows if row.offered(stream))
+        return self._offered[stream]
 
     def taker(self, tag: str, stream: Stream) -> Taken | None:
         """Who takes this element on a stream that has come this far; None if nobody does."""

@@ -28,7 +28,7 @@ from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.schema import digest
 from xmppd.store.sqlite import SQLiteDatabase
 
-MAX_CACHED_CREDENTIALS = 10_000
+MAX_CACHED_ACCOUNTS = 10_000
 
 
 class SQLStore(Store):
@@ -52,7 +52,8 @@ class SQLStore(Store):
         self._database = _database(url, IReactorFromThreads(reactor), pool_threads)
         self._last_presences = LastPresences(self._database, self._clock)
         # Absence is kept as well: a name that somebody guesses is looked for once.
-        self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_CREDENTIALS)
+        self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_ACCOUNTS)
+        self._nothing_waits: Cache[bool] = Cache(MAX_CACHED_ACCOUNTS)
 
     @override
     async def open(self) -> None:
@@ -164,12 +165,20 @@ class SQLStore(Store):
             max_messages=max_messages,
             max_bytes=max_bytes,
         )
-        return await self._database.write(change)
+        self._nothing_waits.forget(account)
+        try:
+            return await self._database.write(change)
+        finally:
+            self._nothing_waits.forget(account)  # who looked meanwhile saw none yet
 
     @override
     async def offline_messages(self, account: str) -> list[OfflineMessage]:
+        if account in self._nothing_waits:
+            return []
         waiting = {"owner": digest(account)}
         found = await self._database.read(queries.OFFLINE_MESSAGES, waiting)
+        if not found and self._database.alone:
+            self._nothing_waits[account] = True
         return list(starmap(OfflineMessage, found))
 
     @override

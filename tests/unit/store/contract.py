@@ -326,6 +326,15 @@ class OfflineContract(Asking):
         await self.store.delete_offline(JULIET, [his])
         self.assertEqual(len(await self.store.offline_messages(ROMEO)), 1)
 
+    async def test_offline_asked_again(self) -> None:
+        """However often it was found that nothing waits, what comes after that is found."""
+        for _ in range(2):
+            self.assertEqual(await self.store.offline_messages(ROMEO), [])
+            self.assertEqual(await self.store.offline_messages(ROMEO), [])
+            his = await self.store.store_offline(ROMEO, b"a", stored=1, max_messages=9, max_bytes=9)
+            self.assertEqual([m.id for m in await self.store.offline_messages(ROMEO)], [his])
+            await self.store.delete_offline(ROMEO, [his])
+
     async def test_offline_bytes(self) -> None:
         """Bytes of all messages count, and room is there again once some are gone."""
         store = partial(self.store.store_offline, stored=1.0, max_messages=9, max_bytes=10)

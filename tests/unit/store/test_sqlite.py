@@ -214,7 +214,7 @@ class KillTests(TestCase):
 class CredentialsTests(TestCase):
     async def test_bounded(self) -> None:
         """However many names somebody guesses, no more than so many answers are kept."""
-        self.patch(sql, "MAX_CACHED_CREDENTIALS", 5)
+        self.patch(sql, "MAX_CACHED_ACCOUNTS", 5)
         store = sql.SQLStore(sqlite_url(self), reactor=reactor)
         await store.open()
         await store.create_account("a@x", ())
