@@ -49,6 +49,7 @@ class SQLiteTests(ServerCase):
             self.assertTrue(message["delay"]["stamp"])
             self.assertEqual(message["delay"]["from"], self.server.domain)
         await again.catch_up()
+        await self.keep(again, NOTE)  # written behind what is to be forgotten
         await again.leave()
         again = await self.person(juliet.boundjid.bare).arrive()
         await again.saw_nothing("message")
