@@ -18,6 +18,7 @@ class Bell:
     def __init__(self, hub: Hub, answer: Callable[["Bell"], None] = lambda bell: None) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK)
         self.mask = select.EPOLLIN
+        self.goes_first = False
         self.hub = hub
         self.answer = answer
         self.served = 0
