@@ -89,6 +89,9 @@ class AdmissionTests(SynchronousTestCase):
         self.admission = Admission[int](self.clock, (lambda: self.late_s,), self.over.append)
         self.let_in: list[int] = []
 
+    def came(self, _: None, who: int) -> None:
+        self.let_in.append(who)
+
     def come(self, *people: int) -> None:
         """They want to log in, in this order."""
         for who in people:
@@ -96,7 +99,7 @@ class AdmissionTests(SynchronousTestCase):
             if turn is None:
                 self.let_in.append(who)
             else:
-                turn.addCallback(lambda _, who=who: self.let_in.append(who))
+                turn.addCallback(self.came, who)
 
     def test_few(self) -> None:
         """While there is room, nobody waits, and when all are here no timer runs."""
