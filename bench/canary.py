@@ -12,12 +12,14 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from bench.client import Client, Crowd
 from bench.meter import Result, percentiles
 
 MESSAGE = b"<message to='%b' type='chat' id='c'><body>tweet</body></message>"
 MESSAGE_END = b"</message>"
+ROOT = Path(__file__).resolve().parent.parent
 EVERY_S = 0.02
 LAST_WORDS_S = 5.0
 
@@ -30,6 +32,7 @@ class Canary:
             [sys.executable, "-m", "bench.canary", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            cwd=ROOT,
             text=True,
         )
         assert self._process.stdout is not None

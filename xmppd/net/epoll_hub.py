@@ -31,8 +31,8 @@ MAX_ACCEPTS = 16
 MAX_HANDSHAKE_STEPS = 10
 """A handshake step is some 0.5 ms of arithmetic: ten of them are half a turn."""
 
-OTHERS_IN_EVERY_TURN = 2
-"""So many are served before those who go first, so that nobody waits for ever."""
+OTHERS_IN_BETWEEN = 4
+"""In every second turn so many are served before those who go first: nobody waits for ever."""
 
 
 class Reactor(Protocol):
@@ -94,6 +94,7 @@ class Hub:
         self._ready: dict[Descriptor, int] = {}
         self._written: list[Descriptor] = []
         self._dead: list[Descriptor] = []
+        self._in_between = 0
         self._last_in_line: Descriptor | None = None
         self._in_line_since = 0.0
         self._waited_s = 0.0
@@ -216,7 +217,8 @@ class Hub:
         deadline = monotonic() + TURN_S
         self.accepts_left = MAX_ACCEPTS
         self.handshake_steps_left = MAX_HANDSHAKE_STEPS
-        queue = iter(_in_order(self._take_ready()).items())
+        self._in_between = OTHERS_IN_BETWEEN - self._in_between
+        queue = iter(_in_order(self._take_ready(), self._in_between).items())
         for descriptor, event in queue:
             try:
                 descriptor.serve(event)
@@ -285,10 +287,10 @@ class Hub:
             self._epoll.close()
 
 
-def _in_order(ready: dict[Descriptor, int]) -> dict[Descriptor, int]:
-    """Those who go first, behind a few of the others, who have waited longest."""
+def _in_order(ready: dict[Descriptor, int], in_between: int) -> dict[Descriptor, int]:
+    """Those who go first, behind so many of the others, who have waited longest."""
     first = {descriptor: event for descriptor, event in ready.items() if descriptor.goes_first}
     if not first or len(first) == len(ready):
         return ready
     others = (waiting for waiting in ready.items() if not waiting[0].goes_first)
-    return dict(islice(others, OTHERS_IN_EVERY_TURN)) | first | ready
+    return dict(islice(others, in_between)) | first | ready
