@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from xmppd.stanza import StreamCondition, StreamError
 
-Who = TypeVar("Who")
+W = TypeVar("W")
 
 TICK_S = 0.05
 """How often the window is adapted, while anybody logs in."""
@@ -95,7 +95,7 @@ class Counts:
     waiting_peak: int = 0
 
 
-class Admission(Generic[Who]):
+class Admission(Generic[W]):
     """Lets logins begin, as many at once as its window has room for; the others wait in order.
 
     Nothing is measured and no timer runs while nobody logs in. How many may wait is for those to
@@ -116,7 +116,7 @@ class Admission(Generic[Who]):
         self,
         clock: IReactorTime,
         lateness: tuple[Callable[[], float], ...] = (),
-        over: Callable[[Who], None] = lambda who: None,
+        over: Callable[[W], None] = lambda who: None,
     ) -> None:
         self.window = Window()
         self.counts = Counts()
@@ -124,8 +124,8 @@ class Admission(Generic[Who]):
         self._clock = clock
         self._lateness = lateness
         self._over = over
-        self._in_progress: dict[Who, float] = {}
-        self._waiting: dict[Who, tuple[Deferred[None], float]] = {}
+        self._in_progress: dict[W, float] = {}
+        self._waiting: dict[W, tuple[Deferred[None], float]] = {}
         self._waited_s = 0.0
         self._tick_to_come: IDelayedCall | None = None
         self._turn_to_come: IDelayedCall | None = None
@@ -140,11 +140,11 @@ class Admission(Generic[Who]):
         """How many wait for their turn."""
         return len(self._waiting)
 
-    def is_in_progress(self, who: Who) -> bool:
+    def is_in_progress(self, who: W) -> bool:
         """Whether the login has begun and is not over."""
         return who in self._in_progress
 
-    def begin(self, who: Who) -> Deferred[None] | None:
+    def begin(self, who: W) -> Deferred[None] | None:
         """Somebody wants to log in.
 
         Returns:
@@ -160,7 +160,7 @@ class Admission(Generic[Who]):
         self._let_more_in_soon()
         return turn
 
-    def end(self, who: Who) -> None:
+    def end(self, who: W) -> None:
         """The login is complete, or its client is gone."""
         self._waiting.pop(who, None)
         if self._in_progress.pop(who, None) is not None:
@@ -168,7 +168,7 @@ class Admission(Generic[Who]):
         if not self._in_progress and not self._waiting:
             self.stop()
 
-    def give_up(self, who: Who) -> bool:
+    def give_up(self, who: W) -> bool:
         """Send somebody away who has waited too long; False if it does not wait."""
         turn, _ = self._waiting.pop(who, (None, 0.0))
         if turn is None:
@@ -195,7 +195,7 @@ class Admission(Generic[Who]):
     def _has_room(self) -> bool:
         return len(self._in_progress) < self.window.size
 
-    def _let_in(self, who: Who) -> None:
+    def _let_in(self, who: W) -> None:
         self._in_progress[who] = self._clock.seconds()
         self.counts.let_in += 1
         if self._tick_to_come is None:
