@@ -18,7 +18,7 @@ TICK_S = 0.05
 LATE_S = 0.05
 """Later than this the server does not keep up."""
 
-SMALLEST_WINDOW = 16
+SMALLEST_WINDOW = 32
 FIRST_WINDOW = 100
 LARGEST_WINDOW = 1_000
 
