@@ -80,6 +80,7 @@ SCENARIOS = (
     Scenario("presence-200", "presence --contacts 200 --messages 150", "delivery", 4, 4),
     Scenario("presence-1000", "presence --contacts 1000 --messages 40", "delivery", 6, 4),
     Scenario("storm-300x30", "storm -n 300 --contacts 30", "client", 800, 2.5, quick=True),
+    Scenario("herd-300x20", "herd -n 300 --contacts 20 --starttls", "client"),
     Scenario("muc-100", "muc --messages 200", "delivery", 5, 3, quick=True),
     Scenario("ping-w1", "ping -n 50", "ping", 9, 2.6, quick=True),
     Scenario("ping-w20", "ping -n 50 --window 20", "ping"),
@@ -137,6 +138,8 @@ class Run:
         command += scenario.load.format(unique=f"n{time.time_ns()}").split()
         command += ["--domain", server.hashed_domain if scenario.hashed else server.domain]
         command += ["--port", str(server.port), "--server-pid", str(pid), *more]
+        if isinstance(server, Xmppd):
+            command += ["--data", str(server.data)]
         try:
             done = subprocess.run(
                 command,

@@ -14,9 +14,13 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from bench.canary import Canary
 from bench.client import BenchError, Client, Crowd, ignore, raise_descriptor_limit
+from bench.fill import fill
 from bench.meter import Meter, Result, measured, percentiles
+from xmppd.ctl.client import ask
 
 BODY = (
     b"The quick brown fox jumps over the lazy dog, then naps: "
@@ -28,6 +32,10 @@ SUBSCRIPTIONS_PER_SEND = 50
 ROSTER_PASSES = 6
 ROSTER_TIMEOUT_S = 600.0
 JOINS_AT_ONCE = 20
+CANARIES = 2
+HERD_TIMEOUT_S = 600.0
+DATABASE = "xmppd.sqlite"
+CONTROL = "xmppctl.sock"
 ITEM = re.compile(rb"<item\b[^>]*>")
 ITEM_JID = re.compile(rb"\bjid=['\"]([^'\"]*)")
 ITEM_MUTUAL = re.compile(rb"\bsubscription=['\"]both['\"]")
@@ -61,6 +69,7 @@ class Options(argparse.Namespace):
     contacts: int
     messages: int
     occupants: int
+    data: Path | None
 
     def crowd(self, *, numbered_status: bool = False) -> Crowd:
         """New clients for this server."""
@@ -74,6 +83,20 @@ class Options(argparse.Namespace):
             numbered_status=numbered_status,
         )
 
+    def server_arguments(self) -> list[str]:
+        """The same server, for another tool."""
+        arguments = ["--host", self.host, "--port", str(self.port), "--domain", self.domain]
+        arguments += ["--password", self.password]
+        return [*arguments, "--starttls"] if self.starttls else arguments
+
+    def login_statistics(self) -> Result:
+        """What an xmppd tells of its logins."""
+        if self.data is None:
+            return {}
+        rows = [row for row in ask(self.data / CONTROL, "stats", {}) if isinstance(row, dict)]
+        numbers = {str(row["statistic"]): float(str(row["value"])) for row in rows}
+        return {name: number for name, number in numbers.items() if name.startswith("logins_")}
+
     def users(self) -> list[str]:
         """The accounts the scenario needs; those with a roster are its own."""
         prefix, count = self.prefix, self.clients
@@ -85,6 +108,8 @@ class Options(argparse.Namespace):
             prefix, count = f"{prefix}hub{self.contacts}x", self.contacts + 1
         elif self.scenario == "storm":
             prefix = f"{prefix}storm{count}x{self.contacts}x"
+        elif self.scenario == "herd":
+            prefix, count = f"{prefix}herd{count}x{self.contacts}x", count + CANARIES
         return [f"{prefix}{number}" for number in range(count)]
 
     def friendships(self) -> list[tuple[int, int]]:
@@ -93,6 +118,8 @@ class Options(argparse.Namespace):
             return [(0, contact) for contact in range(1, self.contacts + 1)]
         if self.scenario == "storm":
             return random_friendships(self.clients, self.contacts)
+        if self.scenario == "herd":
+            return skewed_friendships(self.clients, self.contacts)
         return []
 
 
@@ -130,9 +157,22 @@ class Total:
 
 def set_up(options: Options, meter: Meter) -> None:
     """Create the accounts and rosters the scenario needs; what exists is kept."""
+    if options.data is not None and options.scenario == "herd":
+        fill(options.data / DATABASE, options.password, rosters(options))
+        return
     register_users(options, options.users())
     if options.friendships():
         befriend(options, meter)
+
+
+def rosters(options: Options) -> dict[str, list[str]]:
+    """Everybody's contacts, by bare JID."""
+    users = [f"{user}@{options.domain}" for user in options.users()]
+    contacts: dict[str, list[str]] = {user: [] for user in users}
+    for one, other in options.friendships():
+        contacts[users[one]].append(users[other])
+        contacts[users[other]].append(users[one])
+    return contacts
 
 
 def register_users(options: Options, users: list[str]) -> None:
@@ -213,6 +253,17 @@ def random_friendships(users: int, contacts: int) -> list[tuple[int, int]]:
                 pairs.add(pair)
                 degree[one] += 1
                 degree[other] += 1
+    return sorted(pairs)
+
+
+def skewed_friendships(users: int, contacts: int) -> list[tuple[int, int]]:
+    """A random graph, the same in every run: many have few contacts, and a few have many."""
+    chance = random.Random(42)
+    pairs: set[tuple[int, int]] = set()
+    while len(pairs) < users * contacts // 2:
+        one, other = chance.randrange(users), int(users * chance.random() ** 2)
+        if one != other:
+            pairs.add((min(one, other), max(one, other)))
     return sorted(pairs)
 
 
@@ -464,17 +515,13 @@ def fan_out(
 
 def storm(options: Options, meter: Meter) -> Iterator[Result]:
     """All come back at once; a client is back when it sees all its contacts."""
-    users = options.users()
-    contacts = [0] * len(users)
-    for one, other in options.friendships():
-        contacts[one] += 1
-        contacts[other] += 1
+    users, contacts = options.users(), degrees(options)
     for _ in range(options.repeat):
         meter.settle()
         crowd = options.crowd(numbered_status=True)
         waiting = {number for number in range(len(users)) if contacts[number]}
         before = meter.read()
-        crowd.log_in(users, len(users), seeing(contacts, waiting))
+        crowd.log_in(users, len(users), seeing(contacts, waiting, Total()))
         crowd.serve_until(lambda waiting=waiting: not waiting, 120.0)  # type: ignore[misc]
         wall_s = time.perf_counter() - before.wall_s
         meter.settle(crowd)
@@ -484,7 +531,50 @@ def storm(options: Options, meter: Meter) -> Iterator[Result]:
         yield measured(before, after, len(users), wall_s=wall_s)
 
 
-def seeing(contacts: list[int], waiting: set[int]) -> Callable[[Client], None]:
+def herd(options: Options, meter: Meter) -> Iterator[Result]:
+    """All come back at once as after a restart, while two who never left talk to each other.
+
+    Latency is theirs. Beside it stands what was needed: presences against the least that would do,
+    the peak of memory, and for xmppd how many waited for their turn.
+    """
+    *users, romeo, juliet = options.users()
+    contacts = degrees(options)
+    for _ in range(options.repeat):
+        meter.settle()
+        canary = Canary([romeo, juliet, *options.server_arguments()])
+        meter.forget_peak()
+        crowd, heard = options.crowd(numbered_status=True), Total()
+        waiting = {number for number in range(len(users)) if contacts[number]}
+        before = meter.read()
+        crowd.log_in(users, len(users), seeing(contacts, waiting, heard), HERD_TIMEOUT_S)
+        crowd.serve_until(lambda waiting=waiting: not waiting, HERD_TIMEOUT_S)  # type: ignore[misc]
+        wall_s = time.perf_counter() - before.wall_s
+        latencies = canary.stop()
+        meter.settle(crowd)
+        after = meter.read()
+        yield (
+            measured(before, after, len(users), wall_s=wall_s)
+            | latencies
+            | {
+                "presences_per_needed": round(heard.stanzas / sum(contacts), 4),
+                "peak_kb": meter.peak_kb(),
+            }
+            | options.login_statistics()
+        )
+        crowd.close()
+        meter.settle()
+
+
+def degrees(options: Options) -> list[int]:
+    """How many contacts each user has."""
+    contacts = [0] * options.clients
+    for one, other in options.friendships():
+        contacts[one] += 1
+        contacts[other] += 1
+    return contacts
+
+
+def seeing(contacts: list[int], waiting: set[int], heard: Total) -> Callable[[Client], None]:
     """Let each client note whose presence it saw, and stop waiting when it saw them all."""
 
     def watch(client: Client) -> None:
@@ -492,12 +582,12 @@ def seeing(contacts: list[int], waiting: set[int]) -> Callable[[Client], None]:
         own = b"%d" % client.index
 
         def on_data(data: bytes) -> None:
-            data = client.tail + data
-            client.seen.update(NUMBERED_STATUS.findall(data))
-            client.seen.discard(own)
+            complete, _, client.tail = (client.tail + data).rpartition(PRESENCE_END)
+            others = [number for number in NUMBERED_STATUS.findall(complete) if number != own]
+            heard.add(len(others))
+            client.seen.update(others)
             if len(client.seen) == contacts[client.index]:
                 waiting.discard(client.index)
-            client.tail = data[-64:]
 
         client.on_data = on_data
 
@@ -525,7 +615,7 @@ def idle(options: Options, meter: Meter) -> Iterator[Result]:
 
 SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {
     scenario.__name__: scenario
-    for scenario in (register, login, chat, rate, presence, storm, muc, ping, idle)
+    for scenario in (register, login, chat, rate, presence, storm, herd, muc, ping, idle)
 }
 
 
@@ -547,16 +637,17 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--starttls", action="store_true")
     add("--concurrency", type=int, default=50, help="logins in progress at once")
     add("--repeat", type=int, default=3)
-    add("-n", "--clients", type=int, default=500, help="register, login, ping, idle, storm")
+    add("-n", "--clients", type=int, default=500, help="register, login, ping, idle, storm, herd")
     add("--pairs", type=int, default=50, help="chat, rate")
     add("--window", type=int, default=1, help="chat, ping: stanzas outstanding")
     add("--to", choices=["bare", "full"], default="bare", help="chat, rate: kind of address")
     add("--duration", type=float, default=4.0, help="chat, rate, ping, idle: seconds")
     add("--warmup", type=float, default=1.0, help="chat, rate, ping: seconds")
     add("--rate", type=float, default=500.0, help="rate: messages per second")
-    add("--contacts", type=int, default=50, help="presence, storm")
+    add("--contacts", type=int, default=50, help="presence, storm, herd")
     add("--messages", type=int, default=200, help="presence, muc: stanzas sent")
     add("--occupants", type=int, default=100, help="muc")
+    add("--data", type=Path, help="of an xmppd: rosters are made there, its statistics are told")
     return parser.parse_args(arguments, Options())
 
 

@@ -11,6 +11,8 @@ from bench.client import BenchError, Crowd
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 AT_REST_CORES = 0.04
+PEAK_KB = re.compile(r"^VmHWM:\s*(\d+)", re.MULTILINE)
+RESET_PEAK = "5"  # proc_pid_clear_refs(5)
 RESIDENT_KB = re.compile(r"^VmRSS:\s*(\d+)", re.MULTILINE)
 
 Result = dict[str, float | int | str | None]
@@ -59,6 +61,19 @@ class Meter:
                 continue
             total += sum(int(kb) for kb in RESIDENT_KB.findall(status))
         return total
+
+    def peak_kb(self) -> int:
+        """The most memory that was resident since :meth:`forget_peak`."""
+        return sum(
+            int(kb)
+            for pid in self.pids
+            for kb in PEAK_KB.findall(Path(f"/proc/{pid}/status").read_text())
+        )
+
+    def forget_peak(self) -> None:
+        """Look for the peak from here on."""
+        for pid in self.pids:
+            Path(f"/proc/{pid}/clear_refs").write_text(RESET_PEAK)
 
     def settle(self, crowd: Crowd | None = None, timeout_s: float = 5.0) -> None:
         """Wait until the server is at rest, reading meanwhile what it still sends."""

@@ -68,6 +68,11 @@ class Xmppd(Server):
     usual_port = 14_222
     hashed_domain = Server.domain
 
+    @property
+    def data(self) -> Path:
+        """Where its database and its control socket are."""
+        return self.directory / "data"
+
     def check_installed(self) -> None:
         """Look whether the interpreter has what xmppd imports."""
         imports = "import twisted, OpenSSL, lxml, sqlalchemy, alembic, msgspec"
@@ -84,7 +89,7 @@ class Xmppd(Server):
 
     def configure(self) -> None:
         """Write xmppd.toml."""
-        (self.directory / "data").mkdir(exist_ok=True)
+        self.data.mkdir(exist_ok=True)
         self._config.write_text(
             CONFIG.format(
                 directory=self.directory,

@@ -16,9 +16,11 @@ from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
-from xmppd.handler.presence_update_handler import PresenceUpdateHandler
+from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
+from xmppd.net.admission import Admission, StoreWatch
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.doors import tls_settings
+from xmppd.net.epoll_hub import Hub
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
 from xmppd.net.sasl import SASL
 from xmppd.net.stanza_handler import StreamContext
@@ -26,7 +28,7 @@ from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
 from xmppd.net.stream_parser import Limits
 from xmppd.net.tls import TLS
-from xmppd.parts import Parts
+from xmppd.parts import Parts, Statistic
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
@@ -195,8 +197,14 @@ class XMPPServer:
         self.stream_context = StreamContext(
             self.domains, self.stream_features, self.packet_router, self.session_manager
         )
-        self.crowd = Crowd(door_limits(config), self.clock)
+        store_watch = StoreWatch(self.clock, lambda: store.exists(""))
+        self.crowd = Crowd(
+            door_limits(config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
+        )
         self.events.on(SessionBound, self.crowd.bound)
+        self.events.on(SessionAvailable, self.crowd.arrived)
+        for statistic in login_statistics(self.crowd.admission):
+            self.parts.statistics[statistic.name] = statistic
         self.client_listeners: list[ClientListener] = []
 
     def _core_features(self) -> list[StreamFeature]:
@@ -277,6 +285,20 @@ class XMPPServer:
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.clock, seconds, lambda: None)
+
+
+def login_statistics(admission: Admission[ConnectionHandler]) -> tuple[Statistic, ...]:
+    """How logging in goes."""
+    counts = admission.counts
+    return (
+        Statistic("logins_in_progress", lambda: admission.in_progress),
+        Statistic("logins_at_once_max", lambda: int(admission.window.size)),
+        Statistic("logins_waiting", lambda: admission.waiting),
+        Statistic("logins_waiting_peak", lambda: counts.waiting_peak),
+        Statistic("logins_begun", lambda: counts.let_in),
+        Statistic("logins_refused", lambda: counts.refused),
+        Statistic("late_ms", lambda: round(admission.late_s * 1000, 1)),
+    )
 
 
 def after_login(element: str) -> StreamFeature:

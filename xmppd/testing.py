@@ -20,6 +20,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from xmppd.config import Config
+from xmppd.net.admission import LARGEST_WINDOW
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
@@ -157,6 +158,7 @@ class House:
         self.clock = Clock()
         self.store = store or MemoryStore()
         self.server = XMPPServer(config or house_config(domain), self.store, self, None)
+        self.server.crowd.admission.window.size = LARGEST_WINDOW
         self.plugins = PluginManager(self.server)
         for name in plugins:
             self.plugins.load(name)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Protocol as Typed
+from typing import runtime_checkable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -90,14 +91,24 @@ class Transport(Typed):
         """The socket, or OpenSSL's connection."""
 
 
+@runtime_checkable
+class Ranked(Typed):
+    """A transport that may be served before others."""
+
+    goes_first: bool
+
+
 class Door(Typed):
     """Who lets connections in, and counts them."""
 
     def come_in(self, handler: "ConnectionHandler") -> None:
         """A connection was made."""
 
-    def admit(self, handler: "ConnectionHandler") -> None:
+    def admit(self, handler: "ConnectionHandler") -> Deferred[None] | None:
         """The first bytes came, so its address is known.
+
+        Returns:
+            What to wait for until it is its turn; None if that is now.
 
         Raises:
             StreamError: There are too many from there.
@@ -115,7 +126,7 @@ class ConnectionHandler(Protocol):
         address: The peer's IP address.
         encrypted: Whether TLS is on.
         received_at: When bytes came last, on the clock.
-        opened_at: When the connection was made, on the clock.
+        opened_at: When the connection was made, or after waiting let in, on the clock.
         pinged: A ping waits for an answer.
         stanza_handler: The stream on it.
     """
@@ -215,11 +226,13 @@ class ConnectionHandler(Protocol):
         """Whether there is room; who is refused is told, and not waited for."""
         self._admitted = True
         try:
-            self.door.admit(self)
+            turn = self.door.admit(self)
         except StreamError as error:
             self.close(error)
             self._hang_up()
             return False
+        if turn is not None:
+            self._wait_for(turn)
         return True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -305,6 +318,11 @@ class ConnectionHandler(Protocol):
     def authenticated(self) -> None:
         """The peer is known: the limits of strangers do not hold any more."""
         self.parser.limits = self.limits.friend
+
+    def go_first(self) -> None:
+        """Its peer is online, and is served before those who log in, where the endpoint can."""
+        if isinstance(self.transport, Ranked):
+            self.transport.goes_first = True
 
     def start_tls(self) -> None:
         """Tell the peer to proceed, and speak TLS from here on (:rfc:`6120#section-5.4.2.3`)."""

@@ -95,6 +95,7 @@ class Connection:
         "connected",
         "disconnecting",
         "fd",
+        "goes_first",
         "hub",
         "mask",
         "protocol",
@@ -111,6 +112,7 @@ class Connection:
         self.hub = hub
         self.fd = sock.fileno()
         self.mask = IN
+        self.goes_first = False
         self.protocol = protocol
         self.connected = True
         self.disconnecting = False

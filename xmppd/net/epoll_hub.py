@@ -8,6 +8,7 @@ else of Twisted is needed or replaced: timers, threads and all other sockets sta
 import os
 import select
 from collections.abc import Callable
+from itertools import islice
 from time import monotonic
 from typing import ClassVar, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
@@ -25,10 +26,13 @@ _log = Logger()
 TURN_S = 0.010
 """Seconds a turn may serve; who is left comes first in the next one, and timers get their say."""
 
-MAX_EVENTS = 256
+MAX_EVENTS = 1_024
 MAX_ACCEPTS = 16
 MAX_HANDSHAKE_STEPS = 10
 """A handshake step is some 0.5 ms of arithmetic: ten of them are half a turn."""
+
+OTHERS_IN_BETWEEN = 4
+"""In every second turn so many are served before those who go first: nobody waits for ever."""
 
 
 class Reactor(Protocol):
@@ -48,6 +52,7 @@ class Descriptor(Protocol):
 
     fd: int
     mask: int
+    goes_first: bool
 
     def serve(self, event: int) -> None:
         """Do what the event asks for; a descriptor that was closed meanwhile does nothing."""
@@ -89,6 +94,10 @@ class Hub:
         self._ready: dict[Descriptor, int] = {}
         self._written: list[Descriptor] = []
         self._dead: list[Descriptor] = []
+        self._in_between = 0
+        self._last_in_line: Descriptor | None = None
+        self._in_line_since = 0.0
+        self._waited_s = 0.0
         reactor.addReader(self)
 
     @classmethod
@@ -98,6 +107,14 @@ class Hub:
         if hub is None or hub._pid != os.getpid():
             hub = cls._hubs[reactor] = cls(reactor)
         return hub
+
+    @classmethod
+    def late_s(cls, reactor: object) -> float:
+        """How long somebody waits here who has something for us; 0 while one turn serves all."""
+        hub = next((hub for hub in cls._hubs.values() if hub.reactor is reactor), None)
+        if hub is None or hub._last_in_line is None:
+            return 0.0
+        return max(hub._waited_s, monotonic() - hub._in_line_since)
 
     def fileno(self) -> int:
         return self._epoll.fileno()
@@ -200,15 +217,26 @@ class Hub:
         deadline = monotonic() + TURN_S
         self.accepts_left = MAX_ACCEPTS
         self.handshake_steps_left = MAX_HANDSHAKE_STEPS
-        queue = iter(self._take_ready().items())
+        self._in_between = OTHERS_IN_BETWEEN - self._in_between
+        queue = iter(_in_order(self._take_ready(), self._in_between).items())
         for descriptor, event in queue:
             try:
                 descriptor.serve(event)
             except BaseException:  # As guarded, without the price of a call.
                 descriptor.crash()
             if monotonic() > deadline:
-                self._ready = dict(queue) | self._ready
+                self._stand_in_line(dict(queue))
                 return
+        self._last_in_line = None
+
+    def _stand_in_line(self, left_over: dict[Descriptor, int]) -> None:
+        """The turn is over before everybody was served: see how long the last of them waits."""
+        if self._last_in_line not in left_over:
+            now = monotonic()
+            self._waited_s = now - self._in_line_since if self._last_in_line else 0.0
+            self._last_in_line = next(reversed(left_over), None)
+            self._in_line_since = now
+        self._ready = left_over | self._ready
 
     def _take_ready(self) -> dict[Descriptor, int]:
         """Who waits: first those left over, in their order, then those the kernel names now."""
@@ -250,9 +278,19 @@ class Hub:
                 _log.failure("connectionLost failed")
 
     def _close(self) -> None:
+        self._last_in_line = None
         if self._hubs.get(self.reactor) is self:
             del self._hubs[self.reactor]
         self._forget_turn_to_come()
         if not self._epoll.closed:
             self.reactor.removeReader(self)
             self._epoll.close()
+
+
+def _in_order(ready: dict[Descriptor, int], in_between: int) -> dict[Descriptor, int]:
+    """Those who go first, behind so many of the others, who have waited longest."""
+    first = {descriptor: event for descriptor, event in ready.items() if descriptor.goes_first}
+    if not first or len(first) == len(ready):
+        return ready
+    others = (waiting for waiting in ready.items() if not waiting[0].goes_first)
+    return dict(islice(others, in_between)) | first | ready

@@ -43,6 +43,7 @@ class Port:
     ) -> None:
         self.fd = -1
         self.mask = 0
+        self.goes_first = False
         self._reactor = reactor
         self._interface = interface
         self._port = port

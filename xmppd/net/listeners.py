@@ -1,6 +1,7 @@
 """The factory for wires of clients: lets them in, counts them, and looks after the silent ones."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -8,6 +9,8 @@ from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReact
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import LoopingCall
 
+from xmppd.handler.presence_update_handler import SessionAvailable
+from xmppd.net.admission import Admission
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.stanza_handler import StreamContext
 from xmppd.session.session_manager import SessionBound
@@ -40,15 +43,24 @@ class Crowd:
 
     One sweep over all of them looks for the silent (CH-4); no connection has a timer of its own.
 
+    Args:
+        limits: How many come in.
+        clock: The reactor's.
+        lateness: Each tells how late some part of the server is, in seconds.
+
     Attributes:
+        admission: Who may log in just now.
         handlers: Everybody.
         strangers: Those of them who have not bound a resource.
         silent: Those of them who have not said a word, who has waited longest first.
     """
 
-    def __init__(self, limits: DoorLimits, clock: IReactorTime) -> None:
+    def __init__(
+        self, limits: DoorLimits, clock: IReactorTime, *lateness: Callable[[], float]
+    ) -> None:
         self.limits = limits
         self.clock = clock
+        self.admission = Admission[ConnectionHandler](clock, lateness, self._logged_in)
         self.handlers: set[ConnectionHandler] = set()
         self.strangers: set[ConnectionHandler] = set()
         self.silent: dict[ConnectionHandler, None] = {}
@@ -68,6 +80,9 @@ class Crowd:
         if self._sweep.running:
             self._sweep.stop()
         empty = self._empty = Deferred[None]()
+        self.admission.stop()
+        for handler in self.handlers:
+            handler.stanza_handler.hear_no_more()
         for handler in tuple(self.handlers):
             handler.close(error)
         self._tell_if_empty()
@@ -83,8 +98,12 @@ class Crowd:
             longest.transport.abortConnection()
         self.silent[handler] = None
 
-    def admit(self, handler: ConnectionHandler) -> None:
-        """Its first bytes came, so its address is known: count it.
+    def admit(self, handler: ConnectionHandler) -> Deferred[None] | None:
+        """Its first bytes came, so its address is known: count it, and let it log in.
+
+        Returns:
+            What to wait for while the server has enough to do (SC-11); that is no time in which it
+            should have logged in.
 
         Raises:
             StreamError: POLICY_VIOLATION: there are too many from there; RESOURCE_CONSTRAINT: there
@@ -92,7 +111,7 @@ class Crowd:
         """
         self.silent.pop(handler, None)
         if len(self.strangers) > self.limits.max_unauthenticated:
-            raise StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too many are logging in")
+            raise self.admission.refusal()
         address = handler.address
         if self._addresses[address] >= self.limits.max_streams_per_address:
             raise StreamError(
@@ -100,16 +119,38 @@ class Crowd:
             )
         self._addresses[address] += 1
         self._counted[handler] = address
+        turn = self.admission.begin(handler)
+        return None if turn is None else turn.addCallback(self._let_in, handler)
+
+    def _let_in(self, _: None, handler: ConnectionHandler) -> None:
+        handler.opened_at = self.clock.seconds()
 
     def bound(self, event: SessionBound) -> None:
         """A stranger is one no more."""
-        self.strangers.discard(event.session.connection)
+        handler = event.session.connection
+        if isinstance(handler, ConnectionHandler):
+            self.strangers.discard(handler)
+            if not self.admission.is_in_progress(handler):
+                handler.go_first()
+
+    def arrived(self, event: SessionAvailable) -> None:
+        """A login is complete: everybody it concerns has been told."""
+        handler = event.session.connection
+        if isinstance(handler, ConnectionHandler):
+            self.admission.end(handler)
+            self._logged_in(handler)
+
+    def _logged_in(self, handler: ConnectionHandler) -> None:
+        """Its login is over, or takes too long; who is online is served before who is not."""
+        if handler.stanza_handler.session.bound:
+            handler.go_first()
 
     def left(self, handler: ConnectionHandler) -> None:
         """The connection is gone: count it no more."""
         self.handlers.discard(handler)
         self.strangers.discard(handler)
         self.silent.pop(handler, None)
+        self.admission.end(handler)
         address = self._counted.pop(handler, None)
         if address is not None:
             self._addresses[address] -= 1
@@ -127,7 +168,10 @@ class Crowd:
         now = self.clock.seconds()
         limits = self.limits
         for handler in tuple(self.strangers):
-            if now - handler.opened_at > limits.negotiation_timeout_s:
+            if (
+                now - handler.opened_at > limits.negotiation_timeout_s
+                and not self.admission.give_up(handler)
+            ):
                 _close_late(handler, "this takes too long")
         for handler in tuple(self.handlers):
             silent_s = now - handler.received_at

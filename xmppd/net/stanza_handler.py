@@ -103,6 +103,7 @@ class StanzaHandler:
         self._peer = b""
         self._lang: str | None = None
         self._lang_bytes = b""
+        self._ended = False
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
         """Take the next thing that came.
@@ -247,11 +248,16 @@ class StanzaHandler:
             )  # fmt: skip
             self.session.deliver(answer, answer.wire())
 
+    def hear_no_more(self) -> None:
+        """The stream is about to end with all others: what they still say does not matter here."""
+        self.session.closed = True
+
     def end(self) -> None:
         """The wire is gone or going: say goodbye for the session, then forget it (SM-5, SM-8)."""
-        session = self.session
-        if session.closed:
+        if self._ended:
             return
+        self._ended = True
+        session = self.session
         session.closed = True
         if session.bound:
             gone = Presence.make(None, session.jid, type="unavailable")

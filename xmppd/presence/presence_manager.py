@@ -68,38 +68,47 @@ class PresenceManager:
         Online contacts are told from the presence they last sent; what offline contacts left behind
         takes one query for all of them (PM-7).
         """
-        others: list[str] = []
+        absent: list[str] = []
+        unread: list[JID] = []
         for contact in roster.subscribed_to:
             if not self.routing_table.is_local(contact):
                 self.routing_table.route(
                     Presence.make(contact.to_bare(), session.jid, type="probe")
                 )
+            elif not self.routing_table.available(contact.bare):
+                absent.append(contact.bare)
             elif not self._tell(session, contact.bare):
-                others.append(contact.bare)
-        return self._tell_later(session, others) if others else None
+                unread.append(contact)
+        return self._tell_later(session, absent, unread) if absent or unread else None
 
     def _tell(self, session: Session, contact: str) -> bool:
-        """Tell a session of a contact that is here; False if it is not, or its roster is not."""
-        available, theirs = self.routing_table.available(contact), self.rosters.loaded(contact)
-        if not available or theirs is None:
+        """Tell a session of a contact that is here; False if its roster is not."""
+        theirs = self.rosters.loaded(contact)
+        if theirs is None:
             return False
         if theirs.may_be_seen_by(session.jid):
-            for other in available:
+            for other in self.routing_table.available(contact):
                 tell(session, other)
         return True
 
-    async def _tell_later(self, session: Session, contacts: list[str]) -> None:
-        """Tell what absent contacts said when they left, if they let themselves be seen."""
-        left = await self.store.last_presence(contacts)
-        for bare in contacts:
-            last, contact = left.get(bare), JID.parse(bare)
-            spoke = last is not None and last.status is not None
-            if not spoke and not self.routing_table.available(bare):
+    async def _tell_later(self, session: Session, absent: list[str], unread: list[JID]) -> None:
+        """Tell what absent contacts said when they left, and of those whose rosters were not read.
+
+        Who comes while we ask has told everybody by itself: nobody hears it twice.
+        """
+        for contact in unread:
+            await self.rosters.roster(contact)
+            if session.presence is None:
+                return
+            self._tell(session, contact.bare)
+        for bare, last in (await self.store.last_presence(absent)).items() if absent else ():
+            if last.status is None:
                 continue
+            contact = JID.parse(bare)
             may_see = await self.can_see(session.jid, contact)
             if session.presence is None:
                 return
-            if not self._tell(session, bare) and may_see and last is not None and spoke:
+            if may_see and not self.routing_table.available(bare):
                 gone = unavailable(session.jid, contact, last)
                 session.deliver(gone, gone.wire())
 

@@ -18,6 +18,7 @@ class Bell:
     def __init__(self, hub: Hub, answer: Callable[["Bell"], None] = lambda bell: None) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK)
         self.mask = select.EPOLLIN
+        self.goes_first = False
         self.hub = hub
         self.answer = answer
         self.served = 0
@@ -101,10 +102,51 @@ class TurnTests(SynchronousTestCase):
 
     def test_nobody_starves(self) -> None:
         """More sockets than one turn asks the kernel for, always ready: all are served soon."""
+        self.patch(epoll_hub, "MAX_EVENTS", 256)
         bells = self.bells(600, lambda bell: None)
         for _ in range(4):
             self.hub.doRead()
         self.assertTrue(all(bell.served for bell in bells))
+
+    def test_who_goes_first(self) -> None:
+        """Who is online is served before the others, but for a few of them now and then."""
+        self.patch(epoll_hub, "OTHERS_IN_BETWEEN", 2)
+        order: list[Bell] = []
+        others = self.bells(4, order.append)
+        online = self.bells(3, order.append)
+        for bell in online:
+            bell.goes_first = True
+        self.hub.doRead()
+        self.assertEqual(order, [*others[:2], *online, *others[2:]])
+        order.clear()
+        self.hub.doRead()
+        self.assertEqual(set(order[:3]), set(online))
+
+    def test_others_have_their_share(self) -> None:
+        """However long each takes, and however many go first, all are served."""
+        self.patch(epoll_hub, "TURN_S", -1.0)
+        bells = self.bells(6, lambda bell: None)
+        for bell in bells[3:]:
+            bell.goes_first = True
+        for _ in range(12):
+            self.hub.doRead()
+        self.assertEqual([bell.served for bell in bells], [2] * 6)
+
+    def test_late(self) -> None:
+        """It is late while somebody waits for another turn, and not when one turn serves all."""
+        self.assertEqual(Hub.late_s(self.clock), 0.0)
+        self.assertEqual(Hub.late_s(MemoryReactorClock()), 0.0)
+        now = [0.0]
+        self.patch(epoll_hub, "monotonic", lambda: now[0])
+        self.patch(epoll_hub, "TURN_S", -1.0)
+        self.bells(3, lambda bell: bell.silence())
+        self.hub.doRead()
+        now[0] = 2.0
+        self.assertEqual(Hub.late_s(self.clock), 2.0)
+        self.hub.doRead()
+        self.hub.doRead()
+        self.hub.doRead()
+        self.assertEqual(Hub.late_s(self.clock), 0.0)
 
     def test_work_the_kernel_does_not_know_of(self) -> None:
         """Who asks to be served later is, in a turn of its own, and once however often it asks."""

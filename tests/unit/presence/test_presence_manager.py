@@ -105,7 +105,7 @@ class UnavailableTests(SynchronousTestCase):
         self.assertEqual(len(self.house.server.routing_table.sessions), 2)
 
     def test_shutdown(self) -> None:
-        """At shutdown everybody is told why, and contacts hear of it (BOOT-4)."""
+        """At shutdown everybody is told why, and nobody is left behind (BOOT-4)."""
         stopped = self.house.stop()
         for client in (self.romeo, self.juliet):
             data = client.raw()

@@ -1,0 +1,36 @@
+"""Accounts and rosters made directly in an xmppd's store, where the protocol takes too long."""
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+from xmppd.auth.keys import make_keys, prepare_password
+from xmppd.store import changes, queries
+from xmppd.store.base import RosterItem
+from xmppd.store.engine import make_engine, parse_url
+from xmppd.store.schema import digest
+
+SCRAM_ITERATIONS = 4_096
+ACCOUNTS_PER_TRANSACTION = 500
+
+
+def fill(database: Path, password: str, rosters: Mapping[str, list[str]]) -> None:
+    """Make those accounts that do not exist, all with one password and one salt.
+
+    Args:
+        database: The SQLite file, with its tables; a server may run on it.
+        password: Of all accounts.
+        rosters: By bare JID the mutual contacts, as bare JIDs.
+    """
+    engine = make_engine(parse_url(f"sqlite:///{database}"))
+    keys = make_keys(prepare_password(password), SCRAM_ITERATIONS)
+    remaining = iter(rosters.items())
+    while some := list(islice(remaining, ACCOUNTS_PER_TRANSACTION)):
+        with engine.begin() as connection:
+            for account, contacts in some:
+                if connection.execute(queries.ACCOUNT_EXISTS, {"owner": digest(account)}).first():
+                    continue
+                changes.create_account(connection, account, keys, 0.0)
+                items = [RosterItem(contact, subscription="both") for contact in contacts]
+                changes.save_roster_items(connection, account, items)
+    engine.dispose()

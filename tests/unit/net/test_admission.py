@@ -1,0 +1,295 @@
+"""Who may log in when everybody comes at once, and how the server knows what it sustains."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.net import admission
+from xmppd.net.admission import (
+    FIRST_WINDOW,
+    LARGEST_WINDOW,
+    LATE_S,
+    MAX_LET_IN_PER_TURN,
+    MIN_RETRY_S,
+    SLOT_S,
+    SMALLEST_WINDOW,
+    TICK_S,
+    Admission,
+    StoreWatch,
+    Window,
+)
+from xmppd.stanza import StreamCondition, StreamError
+from xmppd.testing import House, house_config
+
+
+class WindowTests(SynchronousTestCase):
+    """How many at once."""
+
+    def setUp(self) -> None:
+        self.window = Window()
+
+    def test_keeps_up(self) -> None:
+        """While the server keeps up and more want to come, more may, up to a limit."""
+        for _ in range(200):
+            self.window.adapt(0.0, wanted=True)
+        self.assertEqual(self.window.size, LARGEST_WINDOW)
+
+    def test_late(self) -> None:
+        """When the server is late, half as many may at each look, and never less than a few."""
+        self.window.adapt(2 * LATE_S, wanted=True)
+        self.assertEqual(self.window.size, FIRST_WINDOW / 2)
+        for _ in range(20):
+            self.window.adapt(2 * LATE_S, wanted=True)
+        self.assertEqual(self.window.size, SMALLEST_WINDOW)
+
+    def test_nobody_waits(self) -> None:
+        """What nobody asks for is not granted."""
+        self.window.adapt(0.0, wanted=False)
+        self.assertEqual(self.window.size, FIRST_WINDOW)
+
+
+class StoreWatchTests(SynchronousTestCase):
+    """How long the store takes."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.asked: list[Deferred[None]] = []
+        self.watch = StoreWatch(self.clock, self.ask)
+
+    def ask(self) -> Deferred[None]:
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+    def test_takes_long(self) -> None:
+        """Its answer counts, and so does that it has not come; there is one question at a time."""
+        self.assertEqual(self.watch.late_s(), 0.0)
+        self.clock.advance(2)
+        self.assertEqual(self.watch.late_s(), 2.0)
+        self.assertEqual(len(self.asked), 1)
+        self.clock.advance(1)
+        self.asked.pop().callback(None)
+        self.assertEqual(self.watch.late_s(), 3.0)
+        self.asked.pop().callback(None)
+        self.assertEqual(self.watch.late_s(), 0.0)
+
+    def test_fails(self) -> None:
+        """A store that fails has answered too; whoever needs it will tell."""
+        self.watch.late_s()
+        self.asked.pop().errback(RuntimeError("no store"))
+        self.assertEqual(self.watch.late_s(), 0.0)
+
+
+class AdmissionTests(SynchronousTestCase):
+    """Who comes in when."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.late_s = 0.0
+        self.over: list[int] = []
+        self.admission = Admission[int](self.clock, (lambda: self.late_s,), self.over.append)
+        self.let_in: list[int] = []
+
+    def came(self, _: None, who: int) -> None:
+        self.let_in.append(who)
+
+    def come(self, *people: int) -> None:
+        """They want to log in, in this order."""
+        for who in people:
+            turn = self.admission.begin(who)
+            if turn is None:
+                self.let_in.append(who)
+            else:
+                turn.addCallback(self.came, who)
+
+    def test_few(self) -> None:
+        """While there is room, nobody waits, and when all are here no timer runs."""
+        self.come(*range(5))
+        self.assertEqual(self.let_in, [0, 1, 2, 3, 4])
+        for who in range(5):
+            self.admission.end(who)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_herd(self) -> None:
+        """Beyond the window people wait, and come in one after the other in their order."""
+        self.come(*range(FIRST_WINDOW + 3))
+        self.assertEqual(len(self.let_in), FIRST_WINDOW)
+        self.admission.end(5)
+        self.admission.end(7)
+        self.come(1_000)
+        self.assertEqual(len(self.let_in), FIRST_WINDOW)  # not before those who were here first
+        self.clock.advance(0)
+        self.assertEqual(self.let_in[FIRST_WINDOW:], [FIRST_WINDOW, FIRST_WINDOW + 1])
+        self.assertEqual(self.admission.waiting, 2)
+        self.assertEqual(self.admission.counts.waiting_peak, 4)
+        self.assertEqual(self.admission.counts.let_in, FIRST_WINDOW + 2)
+
+    def test_late(self) -> None:
+        """A server that is late lets nobody in until fewer are logging in."""
+        self.come(*range(FIRST_WINDOW + 1))
+        self.late_s = 2 * LATE_S
+        self.clock.advance(TICK_S)
+        self.assertEqual(self.admission.late_s, 2 * LATE_S)
+        for who in range(FIRST_WINDOW // 2):
+            self.admission.end(who)
+        self.clock.advance(0)
+        self.assertEqual(self.admission.waiting, 1)
+        self.admission.end(FIRST_WINDOW - 1)
+        self.clock.advance(0)
+        self.assertEqual(self.admission.waiting, 0)
+
+    def test_late_timer(self) -> None:
+        """It is late when its own timer is."""
+        self.come(1)
+        self.clock.advance(TICK_S + 1.0)
+        self.assertAlmostEqual(self.admission.late_s, 1.0)
+
+    def test_recovers(self) -> None:
+        """When it keeps up again, more come in by themselves."""
+        self.come(*range(FIRST_WINDOW + 1))
+        self.clock.advance(TICK_S)
+        self.clock.advance(0)
+        self.assertEqual(self.admission.waiting, 0)
+
+    def test_few_in_a_turn(self) -> None:
+        """When many places are free at once, they are given away turn by turn."""
+        self.come(*range(2 * FIRST_WINDOW))
+        for who in range(FIRST_WINDOW):
+            self.admission.end(who)
+        self.assertEqual(len(self.let_in), FIRST_WINDOW)
+        between: list[int] = []
+        self.clock.callLater(0, lambda: between.append(len(self.let_in)))
+        self.clock.advance(0)
+        self.assertEqual(between, [FIRST_WINDOW + MAX_LET_IN_PER_TURN])
+        self.assertEqual(len(self.let_in), 2 * FIRST_WINDOW)
+
+    def test_slow_client(self) -> None:
+        """Who takes long keeps nobody out for longer than a while."""
+        self.come(*range(FIRST_WINDOW + 1))
+        self.patch(admission, "LATE_S", 1e9)
+        self.patch(admission, "LARGEST_WINDOW", FIRST_WINDOW)
+        self.clock.pump([SLOT_S / 100] * 99)
+        self.assertEqual(self.admission.waiting, 1)
+        self.clock.pump([TICK_S] * 3)
+        self.assertEqual(self.admission.waiting, 0)
+        self.assertEqual(self.over, list(range(FIRST_WINDOW)))
+        self.assertFalse(self.admission.is_in_progress(0))
+        self.assertTrue(self.admission.is_in_progress(FIRST_WINDOW))
+
+    def test_gone(self) -> None:
+        """Who leaves while waiting takes nobody's place."""
+        self.come(*range(FIRST_WINDOW + 2))
+        self.admission.end(FIRST_WINDOW)
+        self.admission.end(0)
+        self.clock.advance(0)
+        self.assertEqual(self.let_in[-1], FIRST_WINDOW + 1)
+
+    def test_too_long(self) -> None:
+        """Who has waited too long is told when to come again."""
+        self.come(*range(FIRST_WINDOW))
+        self.assertFalse(self.admission.give_up(0))
+        turn = self.admission.begin(-1)
+        assert turn is not None
+        self.assertTrue(self.admission.give_up(-1))
+        error = self.failureResultOf(turn, StreamError).value
+        self.assertEqual(error.condition, StreamCondition.RESOURCE_CONSTRAINT)
+        self.assertEqual(self.admission.counts.refused, 1)
+
+    def test_hint(self) -> None:
+        """Those who are refused are not told to come back all at the same time."""
+        texts = {self.admission.refusal().text for _ in range(100)}
+        hints = sorted(int(text.split()[-2]) for text in texts if text)
+        self.assertGreater(len(hints), 3)
+        self.assertGreaterEqual(hints[0], MIN_RETRY_S)
+        self.assertLessEqual(hints[-1], 2 * MIN_RETRY_S)
+
+    def test_stop(self) -> None:
+        """A server that stops lets nobody in any more."""
+        self.come(*range(FIRST_WINDOW + 1))
+        self.admission.end(0)
+        self.admission.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class GateTests(SynchronousTestCase):
+    """The same at the door."""
+
+    def setUp(self) -> None:
+        self.house = House(
+            config=house_config(
+                "montague.lit",
+                stream={"negotiation_timeout_s": 60.0, "max_unauthenticated": 3},
+            ),
+            romeo={},
+            juliet={},
+        )
+        self.house.server.crowd.admission.window.size = 1.0
+        self.patch(admission, "SMALLEST_WINDOW", 1)
+        self.patch(admission, "LARGEST_WINDOW", 1)
+
+    def statistic(self, name: str) -> float:
+        return self.house.server.parts.statistics[name].sample()
+
+    def test_turn(self) -> None:
+        """Who waits is not answered, until whoever logs in has become available."""
+        romeo = self.house.bind("romeo")
+        juliet = self.house.stranger()
+        juliet.open("montague.lit")
+        self.assertEqual(juliet.raw(), b"")
+        self.assertEqual(self.statistic("logins_waiting"), 1)
+        romeo.send("<presence/>")
+        self.house.clock.advance(0)
+        self.assertIn(b"<stream:features>", juliet.raw())
+        self.assertEqual(self.statistic("logins_waiting"), 0)
+
+    def test_lost(self) -> None:
+        """Whoever is lost while logging in makes room; whoever is lost while waiting needs none."""
+        romeo, juliet, nurse = (self.house.stranger() for _ in range(3))
+        for client in (romeo, juliet, nurse):
+            client.open("montague.lit")
+        juliet.lose()
+        romeo.lose()
+        self.house.clock.advance(0)
+        self.assertIn(b"<stream:features>", nurse.raw())
+
+    def test_waiting_is_not_logging_in(self) -> None:
+        """The time in which a client waited is not taken from that in which it must log in."""
+        romeo, juliet = self.house.bind("romeo"), self.house.stranger()
+        juliet.open("montague.lit")
+        self.patch(admission, "SLOT_S", 1e9)
+        self.house.clock.pump([1.0] * 55)
+        romeo.send("<presence/>")
+        self.house.clock.pump([1.0] * 50)
+        self.assertFalse(juliet.closed)
+        self.assertIn(b"<stream:features>", juliet.raw())
+        self.house.clock.pump([1.0] * 30)
+        self.assertIn(b"<connection-timeout", juliet.raw())
+
+    def test_waiting_ends(self) -> None:
+        """Nobody waits for ever: they are told when to try again."""
+        self.patch(admission, "SLOT_S", 1e9)
+        self.house.bind("romeo")
+        juliet = self.house.stranger()
+        juliet.open("montague.lit")
+        self.house.clock.pump([1.0] * 80)
+        self.assertRegex(juliet.raw(), b"<resource-constraint.*try again in [0-9]+ seconds")
+        self.assertEqual(self.statistic("logins_refused"), 1)
+
+    def test_queue_is_bounded(self) -> None:
+        """Beyond those who may wait, people are told when to try again."""
+        crowd = []
+        for number in range(4):
+            crowd.append(self.house.stranger(f"192.0.2.{number}"))
+            crowd[-1].open("montague.lit")
+        self.assertRegex(crowd[3].raw(), b"<resource-constraint.*try again in [0-9]+ seconds")
+        self.assertTrue(crowd[3].transport.lost)
+        self.assertEqual(self.statistic("logins_waiting"), 2)
+
+    def test_stop(self) -> None:
+        """Who waits when the server stops is told so."""
+        self.house.bind("romeo")
+        juliet = self.house.stranger()
+        juliet.open("montague.lit")
+        stopped = self.house.stop()
+        self.assertIn(b"<system-shutdown", juliet.raw())
+        self.house.clock.advance(10)
+        self.successResultOf(stopped)
