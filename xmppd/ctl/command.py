@@ -1,6 +1,7 @@
 """What a command is: its words, its arguments, what it needs, and what it does."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -181,26 +182,30 @@ class Command:
         arguments: What it has to be told.
         needs: ``file``: the configuration only; ``store``: the store, with or without a server that
             runs; ``server``: one that runs.
+        answers: ``table``: rows of a table; ``sentences``: each row has one in ``says``, for
+            people; ``stream``: the same, but nobody knows when the next one comes.
     """
 
     name: str
     help: str
-    run: Callable[[Desk, Arguments], AsyncIterator[Reply]]
+    run: Callable[[Desk, Arguments], AsyncGenerator[Reply, None]]
     arguments: tuple[Argument, ...] = ()
     needs: Literal["file", "store", "server"] = "store"
+    answers: Literal["table", "sentences", "stream"] = "table"
 
 
 async def replies(
     command: Command, desk: Desk, given: Mapping[str, object]
-) -> AsyncIterator[Reply]:
-    """Run a command.
+) -> AsyncGenerator[Reply, None]:
+    """Run a command; whoever asks closes what is returned, whatever happens.
 
     Raises:
         Refused: It cannot be done, for a reason that the administrator should know.
     """
     try:
-        async for reply in command.run(desk, Arguments(command.arguments, given)):
-            yield reply
+        async with aclosing(command.run(desk, Arguments(command.arguments, given))) as found:
+            async for reply in found:
+                yield reply
     except NoSuchAccount as error:
         raise Refused("there is no such account") from error
     except AccountExists as error:

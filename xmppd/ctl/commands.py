@@ -1,10 +1,16 @@
 """The table of commands."""
 
-from xmppd.ctl import house, rosters, sessions, users
+from xmppd.ctl import explain, house, rosters, sessions, users
 
 TABLE = {
     command.name: command
-    for command in (*users.COMMANDS, *sessions.COMMANDS, *rosters.COMMANDS, *house.COMMANDS)
+    for command in (
+        *users.COMMANDS,
+        *sessions.COMMANDS,
+        *rosters.COMMANDS,
+        *explain.COMMANDS,
+        *house.COMMANDS,
+    )
 }
 
 GROUPS = {
@@ -12,6 +18,7 @@ GROUPS = {
     "session": "who is connected",
     "roster": "contacts of an account",
     "group": "shared groups",
+    "explain": "why",
     "plugin": "plugins",
     "config": "the configuration",
     "db": "the database",
