@@ -15,6 +15,7 @@ from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, StanzaError
 from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+from xmppd.trace.trace import Trace
 
 MAX_TEXT_LENGTH = 10_000
 MAX_TEXTS = 1_000
@@ -67,6 +68,7 @@ class Desk:
         self.reactor = reactor
         self._server = server
         self._running = running
+        self._trace: Trace | None = None
 
     @property
     def server(self) -> XMPPServer:
@@ -74,6 +76,13 @@ class Desk:
         if self._server is None:
             raise Refused("this needs the server's store")
         return self._server
+
+    @property
+    def trace(self) -> Trace:
+        """Those who trace the server."""
+        if self._trace is None:
+            self._trace = Trace(self.server)
+        return self._trace
 
     @property
     def running(self) -> Running:

@@ -1,6 +1,6 @@
 """The table of commands."""
 
-from xmppd.ctl import explain, house, rosters, sessions, users
+from xmppd.ctl import explain, house, rosters, sessions, trace, users
 
 TABLE = {
     command.name: command
@@ -9,6 +9,7 @@ TABLE = {
         *sessions.COMMANDS,
         *rosters.COMMANDS,
         *explain.COMMANDS,
+        *trace.COMMANDS,
         *house.COMMANDS,
     )
 }

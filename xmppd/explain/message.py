@@ -1,12 +1,13 @@
 """What becomes of a message, and why?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from xmppd.explain.finding import Finding, counted, listed
 from xmppd.explain.parties import Party, intercepted, party, unread
 from xmppd.explain.rehearsal import Rehearsal
 from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Message
 from xmppd.store.base import OfflineMessage
@@ -161,7 +162,7 @@ def _somebody(case: Case) -> Finding:
     if case.kind == "headline":
         says = "a headline goes to every session whose priority is not negative"
         return _because("headline_to_all", says, "RT-20")
-    if len(got) == 1 and len(case.to.available + _available(case.to.others)) == 1:
+    if len(got) == 1 and len(case.to.available + _present(case.to.others)) == 1:
         return _because(
             "only_session", f"it is the one session of {bare} that is available", "RT-19"
         )
@@ -169,7 +170,7 @@ def _somebody(case: Case) -> Finding:
     return _because("priority", f"{priority} is the highest priority at {bare}", "RT-17")
 
 
-def _available(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
+def _present(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
     return tuple(session for session in sessions if session.presence is not None)
 
 
@@ -178,16 +179,18 @@ def _available(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
 
 def _passed_over(case: Case) -> Iterator[Finding]:
     """The sessions that do not get it."""
+    got = case.rehearsal.delivered
     for session in case.to.sessions + case.to.others:
-        if session.jid in case.rehearsal.closing:
-            yield Finding("closing", f"the connection of {session.jid} is gone", "SE-3")
-        elif session.jid not in case.rehearsal.delivered:
-            yield _skipped(case, session)
+        if session.jid not in got:
+            yield passed_over(session, case.to.jid, case.kind, got)
 
 
-def _skipped(case: Case, session: Session) -> Finding:
+def passed_over(session: Session, to: JID, kind: str, got: Collection[JID]) -> Finding:
+    """Why a session does not get a message of this type to this address, and others do."""
     jid = session.jid
-    if case.to.jid.resource is not None and case.to.sessions:
+    if isinstance(session, LocalClientSession) and session.closed:
+        return Finding("closing", f"the connection of {jid} is gone", "SE-3")
+    if to.resource is not None and to in got:
         return Finding("not_named", f"{jid} is another resource", "RT-12")
     if session.presence is None:
         return Finding("not_available", f"{jid} has sent no presence", "RT-16")
@@ -195,8 +198,8 @@ def _skipped(case: Case, session: Session) -> Finding:
         return Finding(
             "negative_priority", f"{jid} has priority {session.priority}: it wants none", "RT-17"
         )
-    if not case.rehearsal.delivered:
-        return Finding("not_meant", f"{jid} is not meant by a message of type {case.kind}", "OM-2")
+    if not got:
+        return Finding("not_meant", f"{jid} is not meant by a message of type {kind}", "OM-2")
     return Finding("lower_priority", f"{jid} has only priority {session.priority}", "RT-17")
 
 
@@ -254,4 +257,4 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
 """What is said, in this order."""
 
 
-__all__ = ["explain_message"]
+__all__ = ["explain_message", "passed_over"]

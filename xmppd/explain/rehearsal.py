@@ -18,7 +18,6 @@ class Rehearsal:
 
     Attributes:
         delivered: The sessions that would get it.
-        closing: Those it would be handed to if they were not about to go.
         left: The domains whose route would get it: components, or the way to other servers.
         stored: The accounts for which it would be kept.
         full: The account that has no room for it; None if none was asked in vain.
@@ -28,7 +27,6 @@ class Rehearsal:
     def __init__(self, server: XMPPServer, accounts: Iterable[JID]) -> None:
         self.server = server
         self.delivered: list[JID] = []
-        self.closing: list[JID] = []
         self.left: list[str] = []
         self.stored: list[str] = []
         self.full: str | None = None
@@ -88,8 +86,8 @@ class Extra:
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Note it."""
-        noted = self._rehearsal.closing if self._closed else self._rehearsal.delivered
-        noted.append(self.jid)
+        if not self._closed:
+            self._rehearsal.delivered.append(self.jid)
         return not self._closed
 
 
