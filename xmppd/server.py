@@ -27,6 +27,7 @@ from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamF
 from xmppd.net.stream_parser import Limits
 from xmppd.net.tls import TLS
 from xmppd.parts import Parts
+from xmppd.presence.fan_out import Broadcast, FanOut
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
@@ -110,6 +111,8 @@ class XMPPServer:
             self.routing_table,
             self.clock,
         )
+        self.fan_out = FanOut(self.clock)
+        self.events.on(Broadcast, self.fan_out.count)
         self.offline_message_flood = OfflineMessageFlood(
             store, self.requests, answer_timeout_s=config.stream.ping_timeout_s
         )

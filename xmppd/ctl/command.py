@@ -148,6 +148,17 @@ class Arguments:
         value = self._given.get(key, default)
         return value if isinstance(value, str) else default
 
+    def number(self, key: str, default: int, most: int) -> int:
+        """A whole number, or the default if it was not given.
+
+        Raises:
+            Refused: It is none, or not between 1 and the most it may be.
+        """
+        text = self.text(key, str(default))
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
+            raise Refused(f"{key} is a number from 1 to {most}")
+        return int(text)
+
     def texts(self, key: str) -> list[str]:
         """All texts that were given."""
         value = self._given.get(key, [])

@@ -1,6 +1,6 @@
 """The table of commands."""
 
-from xmppd.ctl import explain, house, rosters, sessions, trace, users
+from xmppd.ctl import explain, house, rosters, sessions, top, trace, users
 
 TABLE = {
     command.name: command
@@ -10,6 +10,7 @@ TABLE = {
         *rosters.COMMANDS,
         *explain.COMMANDS,
         *trace.COMMANDS,
+        *top.COMMANDS,
         *house.COMMANDS,
     )
 }
@@ -20,6 +21,7 @@ GROUPS = {
     "roster": "contacts of an account",
     "group": "shared groups",
     "explain": "why",
+    "top": "who causes most",
     "plugin": "plugins",
     "config": "the configuration",
     "db": "the database",

@@ -14,8 +14,8 @@ MAX_STANZAS = 1_000_000
 
 async def _trace(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     tracer = Tracer(address(arguments.text("address")), bodies=arguments.flag("bodies"))
-    seconds = _number(arguments, "seconds", MAX_SECONDS)
-    remaining = _number(arguments, "stanzas", MAX_STANZAS)
+    seconds = arguments.number("seconds", MAX_SECONDS, MAX_SECONDS)
+    remaining = arguments.number("stanzas", MAX_STANZAS, MAX_STANZAS)
     with ExitStack() as until:
         try:
             until.enter_context(desk.trace.joined(tracer))
@@ -31,14 +31,6 @@ async def _trace(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
             if tracer.dropped:
                 yield f"{tracer.dropped} stanzas were not shown: nobody read fast enough"
                 tracer.dropped = 0
-
-
-def _number(arguments: Arguments, key: str, most: int) -> int:
-    """A number that may be given, and is the largest one without."""
-    text = arguments.text(key, str(most))
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise Refused(f"{key} is a number from 1 to {most}")
-    return int(text)
 
 
 COMMANDS = (

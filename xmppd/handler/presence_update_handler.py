@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from xmppd.events import Events
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
+from xmppd.presence.fan_out import Broadcast
 from xmppd.presence.presence_manager import PresenceManager, tell
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
@@ -91,15 +92,20 @@ class PresenceUpdateHandler:
         session.presence = presence
         session.presence_around_to = presence.around_to()
         session.priority = priority
+        session.software = presence.software or session.software
         presence.payload.forget_trees()
         if newcomer:
             self.routing_table.refresh(session)
-        roster.broadcast(presence)
+        self._broadcast(presence, session, roster)
         if not newcomer:
             self.events.fire(PresenceChanged(session))
             return self.flood.flood(session)
         self.events.fire(SessionAvailable(session))
         return self._greet(session, roster)
+
+    def _broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> None:
+        copies = roster.broadcast(presence)
+        self.events.fire(Broadcast(session, presence, copies))
 
     def _greet(self, session: LocalClientSession, roster: Roster) -> Later:
         """What a session is owed with its first presence (PU-12 to PU-14)."""
@@ -131,7 +137,7 @@ class PresenceUpdateHandler:
         session.flooded = False
         self.routing_table.refresh(session)
         if was_available:
-            roster.broadcast(presence)
+            self._broadcast(presence, session, roster)
             if not session.closed:
                 session.deliver(presence, presence.addressed(session.jid).wire())
         self.presences.say_goodbye(
