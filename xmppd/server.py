@@ -27,7 +27,7 @@ from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamF
 from xmppd.net.stream_parser import Limits
 from xmppd.net.tls import TLS
 from xmppd.parts import Parts
-from xmppd.presence.fan_out import Broadcast, FanOut
+from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
@@ -112,7 +112,6 @@ class XMPPServer:
             self.clock,
         )
         self.fan_out = FanOut(self.clock)
-        self.events.on(Broadcast, self.fan_out.count)
         self.offline_message_flood = OfflineMessageFlood(
             store, self.requests, answer_timeout_s=config.stream.ping_timeout_s
         )
@@ -122,6 +121,7 @@ class XMPPServer:
             self.roster_manager,
             self.presence_manager,
             self.offline_message_flood,
+            self.fan_out,
             self.events,
         )
         self.presence_subscribe_handler = PresenceSubscribeHandler(

@@ -20,7 +20,7 @@ async def _presence(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, N
     others = sums.pop(OTHERS, Sum())
     ranked = sorted(sums.items(), key=lambda item: item[1].copies, reverse=True)
     for _, caused in ranked[rows:]:
-        others = others.plus(caused)
+        others.add_all(caused)
     for name, caused in (*ranked[:rows], (OTHERS, others)):
         if caused.broadcasts:
             yield {

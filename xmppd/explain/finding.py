@@ -27,9 +27,9 @@ def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def counted(count: int, what: str) -> str:
+def counted(count: int, one: str, more: str = "") -> str:
     """A number of things as a sentence has them."""
-    return f"1 {what}" if count == 1 else f"{count} {what}s"
+    return f"1 {one}" if count == 1 else f"{count} {more or f'{one}s'}"
 
 
 __all__ = ["Finding", "counted", "listed"]

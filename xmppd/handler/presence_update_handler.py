@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from xmppd.events import Events
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
-from xmppd.presence.fan_out import Broadcast
+from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager, tell
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
@@ -45,6 +45,7 @@ class PresenceUpdateHandler:
         rosters: RosterManager,
         presences: PresenceManager,
         flood: OfflineMessageFlood,
+        fan_out: FanOut,
         events: Events,
     ) -> None:
         self.sessions = sessions
@@ -52,6 +53,7 @@ class PresenceUpdateHandler:
         self.rosters = rosters
         self.presences = presences
         self.flood = flood
+        self.fan_out = fan_out
         self.events = events
 
     def process(self, presence: Presence) -> Later:
@@ -67,6 +69,12 @@ class PresenceUpdateHandler:
         if roster is None:
             return self._load_and_update(presence, session, session.account)
         return self._update(presence, session, roster)
+
+    def broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> int:
+        """Tell the contacts and the own sessions; how many copies that made."""
+        copies = roster.broadcast(presence)
+        self.fan_out.count(session, presence, copies)
+        return copies
 
     async def _load_and_update(
         self, presence: Presence, session: LocalClientSession, account: JID
@@ -96,16 +104,12 @@ class PresenceUpdateHandler:
         presence.payload.forget_trees()
         if newcomer:
             self.routing_table.refresh(session)
-        self._broadcast(presence, session, roster)
+        self.broadcast(presence, session, roster)
         if not newcomer:
             self.events.fire(PresenceChanged(session))
             return self.flood.flood(session)
         self.events.fire(SessionAvailable(session))
         return self._greet(session, roster)
-
-    def _broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> None:
-        copies = roster.broadcast(presence)
-        self.events.fire(Broadcast(session, presence, copies))
 
     def _greet(self, session: LocalClientSession, roster: Roster) -> Later:
         """What a session is owed with its first presence (PU-12 to PU-14)."""
@@ -137,7 +141,7 @@ class PresenceUpdateHandler:
         session.flooded = False
         self.routing_table.refresh(session)
         if was_available:
-            self._broadcast(presence, session, roster)
+            self.broadcast(presence, session, roster)
             if not session.closed:
                 session.deliver(presence, presence.addressed(session.jid).wire())
         self.presences.say_goodbye(

@@ -2,7 +2,6 @@
 
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -14,22 +13,8 @@ MAX_NAMES_PER_MINUTE = 300
 OTHERS = "(others)"
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast:
-    """A session's presence was told to everybody who sees it.
-
-    Attributes:
-        session: Whose.
-        presence: What was told.
-        copies: How many sessions it went to, and how many addresses elsewhere.
-    """
-
-    session: LocalClientSession
-    presence: Presence
-    copies: int
-
-
-class Sum(NamedTuple):
+@dataclass(slots=True)
+class Sum:
     """What somebody has caused.
 
     Attributes:
@@ -42,9 +27,15 @@ class Sum(NamedTuple):
     copies: int = 0
     bytes: int = 0
 
-    def plus(self, other: "Sum") -> "Sum":
-        """Both together."""
-        return Sum(*(one + another for one, another in zip(self, other, strict=True)))
+    def add(self, broadcasts: int, copies: int, bytes: int) -> None:
+        """More was caused."""
+        self.broadcasts += broadcasts
+        self.copies += copies
+        self.bytes += bytes
+
+    def add_all(self, other: "Sum") -> None:
+        """All that somebody else has caused, too."""
+        self.add(other.broadcasts, other.copies, other.bytes)
 
 
 class Sums:
@@ -57,17 +48,20 @@ class Sums:
     def __init__(self) -> None:
         self.by_name: dict[str, Sum] = {}
 
-    def add(self, name: str, more: Sum) -> None:
-        """This name has caused more."""
-        self.by_name[name] = self.by_name.get(name, Sum()).plus(more)
-        if len(self.by_name) > 2 * MAX_NAMES_PER_MINUTE:
-            self._prune()
+    def add(self, name: str, copies: int, bytes: int) -> None:
+        """One broadcast more of this name."""
+        caused = self.by_name.get(name)
+        if caused is None:
+            if len(self.by_name) >= 2 * MAX_NAMES_PER_MINUTE:
+                self._prune()
+            caused = self.by_name[name] = Sum()
+        caused.add(1, copies, bytes)
 
     def _prune(self) -> None:
         others = self.by_name.pop(OTHERS, Sum())
         ranked = sorted(self.by_name.items(), key=lambda item: item[1].copies, reverse=True)
         for _, small in ranked[MAX_NAMES_PER_MINUTE:]:
-            others = others.plus(small)
+            others.add_all(small)
         self.by_name = dict(ranked[:MAX_NAMES_PER_MINUTE])
         self.by_name[OTHERS] = others
 
@@ -94,15 +88,20 @@ class FanOut:
         self.clock = clock
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
 
-    def count(self, broadcast: Broadcast) -> None:
-        """Count one."""
+    def count(self, session: LocalClientSession, presence: Presence, copies: int) -> None:
+        """A session's presence was told to everybody who sees it.
+
+        Args:
+            session: Whose.
+            presence: What was told.
+            copies: How many sessions it went to, and how many addresses elsewhere.
+        """
         number = self._now()
         if not self._minutes or self._minutes[-1].number != number:
             self._minutes.append(Minute(number))
-        minute, session, copies = self._minutes[-1], broadcast.session, broadcast.copies
-        caused = Sum(1, copies, copies * len(broadcast.presence.wire()))
-        minute.accounts.add(session.jid.bare, caused)
-        minute.software.add(session.software, caused)
+        minute, size = self._minutes[-1], copies * len(presence.wire())
+        minute.accounts.add(session.jid.bare, copies, size)
+        minute.software.add(session.software, copies, size)
 
     def accounts(self, minutes: int) -> dict[str, Sum]:
         """By bare JID, over this minute and those before it."""
@@ -123,8 +122,8 @@ class FanOut:
         total: dict[str, Sum] = {}
         for part in parts:
             for name, caused in part.by_name.items():
-                total[name] = total.get(name, Sum()).plus(caused)
+                total.setdefault(name, Sum()).add_all(caused)
         return total
 
 
-__all__ = ["MAX_NAMES_PER_MINUTE", "MINUTES", "OTHERS", "Broadcast", "FanOut", "Sum"]
+__all__ = ["MAX_NAMES_PER_MINUTE", "MINUTES", "OTHERS", "FanOut", "Sum"]

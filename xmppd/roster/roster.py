@@ -102,10 +102,9 @@ class Roster:
             routes = users.get(bare)
             if routes is not None:
                 data = head + wire + tail
-                available = routes.available
-                copies += len(available)
-                for session in available:
+                for session in routes.available:
                     session.deliver(presence, data)
+                    copies += 1
         for jid in self._foreign:
             self.routing_table.route(presence.addressed(jid))
         if self.shared_groups.groups:
@@ -123,10 +122,9 @@ class Roster:
             if bare == self.account.bare or (item is not None and item.subscription in SUBSCRIBED):
                 continue
             data = head + JID.parse(bare).wire + tail
-            available = self.routing_table.available(bare)
-            copies += len(available)
-            for session in available:
+            for session in self.routing_table.available(bare):
                 session.deliver(presence, data)
+                copies += 1
         return copies
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from xmppd.explain.finding import counted
 from xmppd.explain.message import passed_over
 from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.server import XMPPServer
@@ -31,6 +32,8 @@ def returned(server: XMPPServer, step: Step, result: object) -> Outcome:
         return "arrived", "arrived"
     if result is False:
         return "nobody", f"nobody at {stanza.to}"
+    if isinstance(result, int):
+        return "done", counted(result, "copy", "copies")
     if isinstance(result, Stanza) and result is not stanza:
         return "changed", "changed by a plugin"
     if step.stage == "InterceptorManager" and result is None:
@@ -60,7 +63,7 @@ def skipped(server: XMPPServer, step: Step, passage: Passage) -> Iterator[tuple[
     stanza = step.stanza
     if step.stage == "MessageRouter" and isinstance(stanza, Message):
         return _sessions(server, stanza, passage)
-    if step.stage == "PresenceUpdateHandler" and isinstance(stanza, Presence):
+    if step.stage == "Roster" and isinstance(stanza, Presence):
         return _contacts(server, stanza)
     return iter(())
 

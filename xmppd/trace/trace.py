@@ -47,6 +47,7 @@ STAGES = (
     Stage("offline_message_strategy", "undeliverable", "OfflineMessageStrategy"),
     Stage("offline_message_strategy", "nobody_there", "OfflineMessageStrategy"),
     Stage("presence_update_handler", "process", "PresenceUpdateHandler"),
+    Stage("presence_update_handler", "broadcast", "Roster"),
     Stage("presence_subscribe_handler", "process", "PresenceSubscribeHandler"),
     Stage("presence_manager", "handle_probe", "PresenceManager, probe"),
     Stage("presence_manager", "deliver", "PresenceManager"),

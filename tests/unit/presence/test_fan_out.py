@@ -82,8 +82,8 @@ class SumsTests(SynchronousTestCase):
         """However many there are, the largest are kept by name and the total is right."""
         sums, many = Sums(), 10 * MAX_NAMES_PER_MINUTE
         for number in range(many):
-            sums.add("star", Sum(1, 1_000, 1))
-            sums.add(f"guest{number}", Sum(1, 1, 1))
+            sums.add("star", 1_000, 1)
+            sums.add(f"guest{number}", 1, 1)
             self.assertLessEqual(len(sums.by_name), 2 * MAX_NAMES_PER_MINUTE + 1)
         self.assertEqual(sums.by_name["star"].broadcasts, many)
         self.assertGreater(sums.by_name[OTHERS].broadcasts, 0)

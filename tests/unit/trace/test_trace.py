@@ -66,7 +66,10 @@ class WalkTests(TraceCase):
         """A presence is followed to each contact; who does not get it is named with the reason."""
         with self.trace.joined(self.tracer):
             self.romeo.send("<presence/>")
-        reasons = [str(row["says"]).strip() for row in self.rows() if row["code"] == "skipped"]
+        rows = self.rows()
+        (roster,) = [row for row in rows if row["stage"] == "Roster"]
+        self.assertIn("2 copies", str(roster["says"]))
+        reasons = [str(row["says"]).strip() for row in rows if row["code"] == "skipped"]
         self.assertEqual(
             reasons,
             [
