@@ -5,6 +5,7 @@ import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -34,6 +35,8 @@ def main() -> None:
     """Do what the command line says; ends the process: 0 done, 1 refused, 2 not understood."""
     options = parser().parse_args()
     command: Command = options.command
+    if command.answers == "stream" and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # also into a pipe
     paper = printer(sys.stdout, command.answers, json=options.json)
     try:
         told = given(command, options)

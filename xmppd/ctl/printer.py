@@ -56,7 +56,7 @@ class Printer:
 
 
 class SentencePrinter:
-    """Prints what replies say, at once.
+    """Prints what replies say.
 
     Args:
         out: Where to.
@@ -69,10 +69,10 @@ class SentencePrinter:
         """Print it."""
         says = f"{reply}." if isinstance(reply, str) else shown(reply["says"])
         self._out.write(f"{says}\n")
-        self._out.flush()
 
     def finish(self) -> None:
         """There is no more."""
+        self._out.flush()
 
 
 class JSONPrinter:
