@@ -1,7 +1,7 @@
 """What becomes of a message, and why?"""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xmppd.explain.finding import Finding, counted, listed
 from xmppd.explain.parties import Party, intercepted, party, unread
@@ -42,7 +42,7 @@ async def explain_message(
     """What would become of a message with a few words in it, sent just now.
 
     Returns:
-        The outcome first, then what it follows from, then what else there is to know.
+        The outcome, then what it follows from, then what else there is to know.
     """
     rehearsal = Rehearsal(server, (to, *server.admins))
     await rehearsal.route(Message.make(to, sender, _BODY, type=kind))
@@ -51,7 +51,9 @@ async def explain_message(
     case = Case(
         server, await party(server, sender), await party(server, to), kind, rehearsal, waiting
     )
-    return [finding for look in RULES for finding in look(case)]
+    found = [finding for look in RULES for finding in look(case)]
+    cause = next(finding for finding in found if finding.decides)
+    return [replace(finding, decides=finding is cause) for finding in found]
 
 
 # --- the outcome -------------------------------------------------------------------------------
@@ -254,7 +256,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _queue,
     _plugins,
 )
-"""What is said, in this order."""
+"""What is said, in this order; what says first that it decides, does."""
 
 
 __all__ = ["explain_message", "passed_over"]

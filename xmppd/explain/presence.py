@@ -59,16 +59,14 @@ async def explain_presence(server: XMPPServer, owner: JID, watcher: JID) -> list
     """What the watcher sees of the owner just now.
 
     Returns:
-        The outcome first, then what it follows from, then what else there is to know.
+        The outcome, then what it follows from, then what else there is to know.
     """
     last = await server.presence_manager.last_presence(owner.to_bare())
     case = Case(server, await party(server, owner), await party(server, watcher), last)
     found = [finding for look in RULES for finding in look(case)]
     cause = next((finding for finding in found if finding.hinders), found[0])
-    return [
-        _outcome(case, cause),
-        *(replace(finding, decides=finding is cause) for finding in found),
-    ]
+    others = [finding for finding in found if finding is not cause]
+    return [_outcome(case, cause), replace(cause, decides=True), *others]
 
 
 def _outcome(case: Case, cause: Finding) -> Finding:
@@ -384,7 +382,7 @@ def _agreement(case: Case) -> Iterator[Finding]:
     if belief is not None and grant is not None:
         yield Finding(
             "other_roster",
-            f"in the roster of {case.watcher.jid.bare} it is {_subscription(belief)}",
+            f"the roster of {case.watcher.jid.bare} says {_subscription(belief)}",
         )
     subscribed = roster.is_subscribed(case.watcher.jid)
     if subscribed and (belief is None or belief.subscription not in SUBSCRIBED_TO):
