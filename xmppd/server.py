@@ -29,6 +29,7 @@ from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamF
 from xmppd.net.stream_parser import Limits
 from xmppd.net.tls import TLS
 from xmppd.parts import Parts, Statistic
+from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
@@ -112,6 +113,7 @@ class XMPPServer:
             self.routing_table,
             self.clock,
         )
+        self.fan_out = FanOut(self.clock)
         self.offline_message_flood = OfflineMessageFlood(
             store, self.requests, answer_timeout_s=config.stream.ping_timeout_s
         )
@@ -121,6 +123,7 @@ class XMPPServer:
             self.roster_manager,
             self.presence_manager,
             self.offline_message_flood,
+            self.fan_out,
             self.events,
         )
         self.presence_subscribe_handler = PresenceSubscribeHandler(

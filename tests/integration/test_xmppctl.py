@@ -1,8 +1,9 @@
 """xmppctl in a process, with a server that runs and without."""
 
 import signal
+import subprocess
 
-from tests.integration.processes import Peer, ProcessCase
+from tests.integration.processes import PATIENCE_S, XMPPCTL, Peer, ProcessCase, environment
 from xmppd.data_directory import DataDirectory
 
 
@@ -48,6 +49,66 @@ class OnlineTests(ProcessCase):
         again.close()
         self.assertIn("the server stops", self.ctl("stop"))
         self.assertEqual(process.wait(1), 0)
+
+    def test_why(self) -> None:
+        """Why somebody is seen or not, what becomes of a message, and who causes most."""
+        self.start()
+        for name in ("romeo", "juliet"):
+            self.ctl("user", "add", name, "--stdin", input="rose\n")
+        self.ctl("roster", "add", "romeo", "juliet@localhost", "--mutual")
+        names = ("romeo@localhost", "juliet@localhost")
+        self.assertIn("sees_unavailable", str(self.rows("explain", "presence", *names)))
+        says = self.ctl("explain", "message", *names)
+        self.assertEqual(
+            says.splitlines()[:2],
+            [
+                "it is kept for juliet@localhost until they come (OM-2).",
+                "juliet@localhost is not connected (RT-18).",
+            ],
+        )
+        romeo = Peer(self.ports()[1])
+        self.addCleanup(romeo.close)
+        romeo.log_in("romeo", "rose")
+        romeo.until(b"<presence")
+        (row, *_) = self.rows("top", "presence", "--by", "account")
+        self.assertEqual((row["account"], row["copies"]), ("romeo@localhost", 1))
+
+    def test_trace(self) -> None:
+        """A trace is printed as it happens; Ctrl-C ends it here and in the server."""
+        self.start()
+        self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
+        romeo = Peer(self.ports()[1])
+        self.addCleanup(romeo.close)
+        romeo.log_in("romeo", "rose")
+        trace = self.begin_ctl("trace", "romeo@localhost")
+        assert trace.stdout is not None
+        self.assertIn(b"tracing romeo@localhost", trace.stdout.readline())
+        romeo.send(b"<message to='romeo@localhost' type='chat'><body>secret</body></message>")
+        lines = [trace.stdout.readline().decode() for _ in range(4)]
+        self.assertIn("<body>(6 characters)</body>", lines[0])
+        self.assertRegex(lines[3], r"\d+ µs +LocalClientSession: to romeo@localhost/")
+        trace.send_signal(signal.SIGINT)
+        self.assertEqual(trace.wait(PATIENCE_S), 130)
+        rows = self.begin_ctl("--json", "trace", "localhost", "--stanzas", "1", "--bodies")
+        assert rows.stdout is not None
+        rows.stdout.readline()
+        romeo.send(b"<message to='romeo@localhost' type='chat'><body>moon</body></message>")
+        self.assertIn(b"<body>moon</body>", rows.stdout.readline())
+        rows.stdout.read()
+        self.assertEqual(rows.wait(PATIENCE_S), 0)
+
+    def begin_ctl(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """An xmppctl that goes on until it is told to end."""
+        process = subprocess.Popen(
+            [*XMPPCTL, "--config", str(self.config), *arguments],
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            env=environment(),
+        )
+        self.addCleanup(self.end, process)
+        assert process.stdout is not None
+        self.addCleanup(process.stdout.close)
+        return process
 
     def test_after_a_crash(self) -> None:
         """A server that was killed leaves a socket behind, and hinders nobody."""

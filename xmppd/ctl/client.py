@@ -16,16 +16,26 @@ class NoServer(Exception):
 
 
 def ask(
-    path: Path, command: str, arguments: Mapping[str, str | bool | list[str]]
+    path: Path,
+    command: str,
+    arguments: Mapping[str, str | bool | list[str]],
+    *,
+    timeout_s: float | None = ANSWER_TIMEOUT_S,
 ) -> Iterator[Reply]:
     """Have a server do something.
+
+    Args:
+        path: Its socket.
+        command: What.
+        arguments: What the command has to be told.
+        timeout_s: How long the next line may take; None for as long as it does.
 
     Raises:
         NoServer: There is none.
         Refused: It does not, or does not answer.
     """
     request = Request(command, 1, dict(arguments))
-    with _connected(path) as connection, connection.makefile("rb") as answers:
+    with _connected(path, timeout_s) as connection, connection.makefile("rb") as answers:
         try:
             connection.sendall(json.encode(request) + b"\n")
             while True:
@@ -39,14 +49,14 @@ def ask(
             if command == "stop":
                 answers.readline(1)  # comes when the process ends
         except TimeoutError as error:
-            raise Refused(f"the server did not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
+            raise Refused(f"the server did not answer within {timeout_s:.0f} s") from error
         except (OSError, DecodeError) as error:
             raise Refused("the server went away before it had answered") from error
 
 
-def _connected(path: Path) -> socket.socket:
+def _connected(path: Path, timeout_s: float | None) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(ANSWER_TIMEOUT_S)
+    connection.settimeout(timeout_s)
     try:
         connection.connect(str(path))
     except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -58,4 +68,4 @@ def _connected(path: Path) -> socket.socket:
     return connection
 
 
-__all__ = ["NoServer", "ask"]
+__all__ = ["ANSWER_TIMEOUT_S", "NoServer", "ask"]

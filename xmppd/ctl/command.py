@@ -1,6 +1,7 @@
 """What a command is: its words, its arguments, what it needs, and what it does."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,6 +15,7 @@ from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, StanzaError
 from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+from xmppd.trace.trace import Trace
 
 MAX_TEXT_LENGTH = 10_000
 MAX_TEXTS = 1_000
@@ -66,6 +68,7 @@ class Desk:
         self.reactor = reactor
         self._server = server
         self._running = running
+        self._trace: Trace | None = None
 
     @property
     def server(self) -> XMPPServer:
@@ -73,6 +76,13 @@ class Desk:
         if self._server is None:
             raise Refused("this needs the server's store")
         return self._server
+
+    @property
+    def trace(self) -> Trace:
+        """Those who trace the server."""
+        if self._trace is None:
+            self._trace = Trace(self.server)
+        return self._trace
 
     @property
     def running(self) -> Running:
@@ -138,6 +148,17 @@ class Arguments:
         value = self._given.get(key, default)
         return value if isinstance(value, str) else default
 
+    def number(self, key: str, default: int, most: int) -> int:
+        """A whole number, or the default if it was not given.
+
+        Raises:
+            Refused: It is none, or not between 1 and the most it may be.
+        """
+        text = self.text(key, str(default))
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
+            raise Refused(f"{key} is a number from 1 to {most}")
+        return int(text)
+
     def texts(self, key: str) -> list[str]:
         """All texts that were given."""
         value = self._given.get(key, [])
@@ -181,26 +202,30 @@ class Command:
         arguments: What it has to be told.
         needs: ``file``: the configuration only; ``store``: the store, with or without a server that
             runs; ``server``: one that runs.
+        answers: ``table``: rows of a table; ``sentences``: each row has one in ``says``, for
+            people; ``stream``: the same, but nobody knows when the next one comes.
     """
 
     name: str
     help: str
-    run: Callable[[Desk, Arguments], AsyncIterator[Reply]]
+    run: Callable[[Desk, Arguments], AsyncGenerator[Reply, None]]
     arguments: tuple[Argument, ...] = ()
     needs: Literal["file", "store", "server"] = "store"
+    answers: Literal["table", "sentences", "stream"] = "table"
 
 
 async def replies(
     command: Command, desk: Desk, given: Mapping[str, object]
-) -> AsyncIterator[Reply]:
-    """Run a command.
+) -> AsyncGenerator[Reply, None]:
+    """Run a command; whoever asks closes what is returned, whatever happens.
 
     Raises:
         Refused: It cannot be done, for a reason that the administrator should know.
     """
     try:
-        async for reply in command.run(desk, Arguments(command.arguments, given)):
-            yield reply
+        async with aclosing(command.run(desk, Arguments(command.arguments, given))) as found:
+            async for reply in found:
+                yield reply
     except NoSuchAccount as error:
         raise Refused("there is no such account") from error
     except AccountExists as error:

@@ -1,10 +1,18 @@
 """The table of commands."""
 
-from xmppd.ctl import house, rosters, sessions, users
+from xmppd.ctl import explain, house, rosters, sessions, top, trace, users
 
 TABLE = {
     command.name: command
-    for command in (*users.COMMANDS, *sessions.COMMANDS, *rosters.COMMANDS, *house.COMMANDS)
+    for command in (
+        *users.COMMANDS,
+        *sessions.COMMANDS,
+        *rosters.COMMANDS,
+        *explain.COMMANDS,
+        *trace.COMMANDS,
+        *top.COMMANDS,
+        *house.COMMANDS,
+    )
 }
 
 GROUPS = {
@@ -12,6 +20,8 @@ GROUPS = {
     "session": "who is connected",
     "roster": "contacts of an account",
     "group": "shared groups",
+    "explain": "why",
+    "top": "who causes most",
     "plugin": "plugins",
     "config": "the configuration",
     "db": "the database",

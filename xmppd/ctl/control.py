@@ -3,10 +3,11 @@
 import os
 import socket
 import struct
+from contextlib import aclosing
 from pathlib import Path
 
 from msgspec import DecodeError, json
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -43,7 +44,8 @@ class ControlProtocol(LineOnlyReceiver):
 
     def __init__(self, factory: "Control") -> None:
         self.control = factory
-        self._busy = self._gone = False
+        self._busy = self._gone = self._endless = False
+        self._work: Deferred[None]
         self._room: Deferred[None] | None = None
 
     def connectionMade(self) -> None:
@@ -57,9 +59,11 @@ class ControlProtocol(LineOnlyReceiver):
             self.transport.registerProducer(self, True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The command it gave, if one is being done, is done without telling."""
+        """The command it gave is done without telling; one that has no end is given up."""
         self.control.connections -= 1
         self._gone = True
+        if self._endless:
+            self._work.cancel()
         self.resumeProducing()
 
     def lineReceived(self, line: bytes) -> None:
@@ -75,7 +79,7 @@ class ControlProtocol(LineOnlyReceiver):
             self._refuse(request.id, "one command at a time")
             return
         self._busy = True
-        Deferred.fromCoroutine(self._answer(request))
+        self._work = Deferred.fromCoroutine(self._answer(request))
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Nobody asks so much."""
@@ -85,12 +89,14 @@ class ControlProtocol(LineOnlyReceiver):
         try:
             await self._run(request)
             last = Answer(request.id, done=True)
+        except CancelledError:
+            return
         except Refused as error:
             last = Answer(request.id, error=str(error))
         except Exception:
             _log.failure("xmppctl's {command} failed", command=request.command)
             last = Answer(request.id, error="this failed; the server's log has the reason")
-        self._busy = False
+        self._busy = self._endless = False
         self._send(last)
 
     async def _run(self, request: Request) -> None:
@@ -98,13 +104,15 @@ class ControlProtocol(LineOnlyReceiver):
         if command is None or command.needs == "file":
             raise Refused(f'the server knows no command "{request.command}"')
         _log.info("xmppctl: {command}", command=request.command)
-        async for reply in replies(command, self.control.desk, request.arguments):
-            if self._room is not None:
-                await self._room
-            if isinstance(reply, str):
-                self._send(Answer(request.id, note=reply))
-            else:
-                self._send(Answer(request.id, row=reply))
+        self._endless = command.answers == "stream"
+        async with aclosing(replies(command, self.control.desk, request.arguments)) as found:
+            async for reply in found:
+                if self._room is not None:
+                    await self._room
+                if isinstance(reply, str):
+                    self._send(Answer(request.id, note=reply))
+                else:
+                    self._send(Answer(request.id, row=reply))
 
     def _send(self, answer: Answer) -> None:
         if not self._gone:

@@ -2,7 +2,7 @@
 
 import os
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from xmppd import config
 from xmppd.ctl.command import Argument, Arguments, Command, Desk
@@ -15,7 +15,7 @@ from xmppd.store.migrate import current_revision, upgrade
 _PLUGIN = Argument("plugin", "its name")
 
 
-async def _status(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _status(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     server, running = desk.server, desk.running
     yield {
         "version": version(),
@@ -32,7 +32,7 @@ async def _status(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     }
 
 
-async def _stats(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _stats(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     server = desk.server
     usage = resource.getrusage(resource.RUSAGE_SELF)
     numbers: dict[str, float] = {
@@ -52,37 +52,37 @@ async def _stats(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
         yield {"statistic": name, "value": value}
 
 
-async def _list_plugins(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _list_plugins(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     wanted = desk.server.config.plugins.load
     loaded = desk.running.plugins.loaded
     for name in sorted({*wanted, *loaded}):
         yield {"plugin": name, "loaded": name in loaded, "configured": name in wanted}
 
 
-async def _load_plugin(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _load_plugin(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     name = arguments.text("plugin")
     desk.running.plugins.load(name)
     yield f"the plugin {name} is loaded; name it in plugins.load to have it after a restart"
 
 
-async def _unload_plugin(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _unload_plugin(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     name = arguments.text("plugin")
     desk.running.plugins.unload(name)
     yield f"the plugin {name} is unloaded; take it from plugins.load to keep it out after a restart"
 
 
-async def _reload_plugin(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _reload_plugin(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     name = arguments.text("plugin")
     desk.running.plugins.reload(name)
     yield f"the plugin {name} was read again"
 
 
-async def _stop(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _stop(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     desk.running.stop()
     yield "the server stops"
 
 
-async def _reload(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _reload(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     now, later = desk.running.reload()
     for key in now:
         yield {"key": key, "effect": "holds now"}
@@ -91,18 +91,18 @@ async def _reload(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     yield "the configuration and the certificates were read again"
 
 
-async def _check(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _check(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     found = config.load(desk.path)
     certificates(found)
     doors(found, desk.reactor)
     yield f"{desk.path} has no mistake"
 
 
-async def _revision(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _revision(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     yield {"revision": current_revision(desk.config.storage.url)}
 
 
-async def _upgrade(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _upgrade(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     url = desk.config.storage.url
     before = upgrade(url)
     after = current_revision(url)

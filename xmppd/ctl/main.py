@@ -5,6 +5,7 @@ import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -15,10 +16,10 @@ from twisted.python.failure import Failure
 from xmppd import config
 from xmppd.config import ConfigError
 from xmppd.ctl import offline
-from xmppd.ctl.client import NoServer, ask
+from xmppd.ctl.client import ANSWER_TIMEOUT_S, NoServer, ask
 from xmppd.ctl.command import Argument, Command
 from xmppd.ctl.commands import GROUPS, TABLE
-from xmppd.ctl.printer import JSONPrinter, Printer
+from xmppd.ctl.printer import JSONPrinter, Printer, SentencePrinter, printer
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.data_directory import DataDirectory
 from xmppd.machine import IReactor, version
@@ -27,23 +28,26 @@ CONFIG_FILES = (Path("run/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
 MAX_PASSWORD_LENGTH = 10_000
 
 Given = dict[str, str | bool | list[str]]
+Paper = Printer | SentencePrinter | JSONPrinter
 
 
 def main() -> None:
     """Do what the command line says; ends the process: 0 done, 1 refused, 2 not understood."""
     options = parser().parse_args()
     command: Command = options.command
-    printer = JSONPrinter(sys.stdout) if options.json else Printer(sys.stdout)
+    if command.answers == "stream" and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # also into a pipe
+    paper = printer(sys.stdout, command.answers, json=options.json)
     try:
         told = given(command, options)
         try:
             for reply in _asked(command, told, options):
-                printer.take(reply)
+                paper.take(reply)
         except NoServer:
-            _offline(command, told, options, printer)
-        printer.finish()
+            _offline(command, told, options, paper)
+        paper.finish()
     except (ConfigError, Refused) as error:
-        printer.finish()
+        paper.finish()
         sys.exit(f"xmppctl: {str(error).rstrip('.')}.")
     except BrokenPipeError:
         sys.exit(1)
@@ -142,7 +146,8 @@ def _asked(command: Command, told: Given, options: argparse.Namespace) -> Iterat
     if command.needs == "file":
         raise NoServer
     data = options.data or Path(config.load(_path(options)).data)
-    yield from ask(DataDirectory(data).socket, command.name, told)
+    timeout_s = None if command.answers == "stream" else ANSWER_TIMEOUT_S
+    yield from ask(DataDirectory(data).socket, command.name, told, timeout_s=timeout_s)
 
 
 def _path(options: argparse.Namespace) -> Path:
@@ -152,9 +157,7 @@ def _path(options: argparse.Namespace) -> Path:
     return next((path for path in CONFIG_FILES if path.exists()), CONFIG_FILES[-1]).absolute()
 
 
-def _offline(
-    command: Command, told: Given, options: argparse.Namespace, printer: Printer | JSONPrinter
-) -> None:
+def _offline(command: Command, told: Given, options: argparse.Namespace, paper: Paper) -> None:
     """Do it ourselves."""
     if command.needs == "server" or options.data is not None:
         raise Refused("no server runs there; start it first, or use --config")
@@ -164,7 +167,7 @@ def _offline(
 
     async def work(reactor: IReactor) -> None:
         async for reply in offline.run(reactor, path, settings, command, told):
-            printer.take(reply)
+            paper.take(reply)
 
     def begin(reactor: IReactor) -> Deferred[None]:
         return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)

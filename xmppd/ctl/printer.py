@@ -55,6 +55,26 @@ class Printer:
             self._out.write("  ".join(cells).rstrip() + "\n")
 
 
+class SentencePrinter:
+    """Prints what replies say.
+
+    Args:
+        out: Where to.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def take(self, reply: Reply) -> None:
+        """Print it."""
+        says = f"{reply}." if isinstance(reply, str) else shown(reply["says"])
+        self._out.write(f"{says}\n")
+
+    def finish(self) -> None:
+        """There is no more."""
+        self._out.flush()
+
+
 class JSONPrinter:
     """Prints each reply as an object on a line of its own.
 
@@ -75,6 +95,13 @@ class JSONPrinter:
         self._out.flush()
 
 
+def printer(out: TextIO, answers: str, *, json: bool) -> Printer | SentencePrinter | JSONPrinter:
+    """The one that prints such answers."""
+    if json:
+        return JSONPrinter(out)
+    return Printer(out) if answers == "table" else SentencePrinter(out)
+
+
 WIDE = 6
 """A table of one row with more columns than this is a list."""
 
@@ -89,4 +116,4 @@ def shown(value: Value) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-__all__ = ["JSONPrinter", "Printer", "shown"]
+__all__ = ["JSONPrinter", "Printer", "SentencePrinter", "printer", "shown"]

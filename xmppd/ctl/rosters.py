@@ -1,6 +1,6 @@
 """Commands on rosters and shared groups."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
@@ -18,7 +18,7 @@ _GROUP = Argument("group", "the shared group's name")
 # --- rosters -----------------------------------------------------------------------------------
 
 
-async def _show(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _show(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     roster = await _roster(desk, account(desk, arguments.text("account")))
     shared = desk.server.shared_groups.items(roster.account.bare)
     for item in roster.shown():
@@ -32,7 +32,7 @@ async def _show(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
         }
 
 
-async def _add(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _add(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     roster = await _roster(desk, account(desk, arguments.text("account")))
     contact = address(arguments.text("contact")).to_bare()
     if contact.bare == roster.account.bare:
@@ -54,7 +54,7 @@ async def _add(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     yield f"{roster.account} and {contact} see each other"
 
 
-async def _remove(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _remove(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     roster = await _roster(desk, account(desk, arguments.text("account")))
     contact = address(arguments.text("contact"))
     try:
@@ -100,7 +100,7 @@ def _introduce(desk: Desk, one: JID, other: JID) -> None:
 # --- shared groups -----------------------------------------------------------------------------
 
 
-async def _list_groups(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _list_groups(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     for group in desk.server.shared_groups.groups.values():
         yield {
             "group": group.name,
@@ -111,7 +111,7 @@ async def _list_groups(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]
         }
 
 
-async def _save_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _save_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     name = arguments.text("group")
     group = desk.server.shared_groups.groups.get(name) or SharedGroup(name, name)
     coming = {account(desk, text).bare: None for text in arguments.texts("add")}
@@ -131,7 +131,7 @@ async def _save_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     yield f"members of the group {name}: {len(group.members)}"
 
 
-async def _delete_group(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _delete_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     name = arguments.text("group")
     if name not in desk.server.shared_groups.groups:
         raise Refused(f"there is no group {name}")

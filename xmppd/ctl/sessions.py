@@ -1,6 +1,6 @@
 """Commands on sessions."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
 from xmppd.ctl.protocol import Refused, Reply
@@ -9,7 +9,7 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import StreamCondition, StreamError
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     wanted = account(desk, arguments.text("account")).bare if arguments.given("account") else ""
     for session in tuple(desk.server.session_manager.sessions.values()):
         if session.bound and wanted in ("", session.jid.bare):
@@ -27,7 +27,7 @@ def _row(session: LocalClientSession) -> Reply:
     }
 
 
-async def _kick(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _kick(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = address(arguments.text("jid"))
     reason = arguments.text("reason", "an administrator ended this session")
     error = StreamError(StreamCondition.POLICY_VIOLATION, reason)

@@ -1,6 +1,6 @@
 """Commands on accounts."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -15,21 +15,21 @@ _ACCOUNT = Argument("account", "such as romeo@example.org")
 _PASSWORD = Argument("password", "asked for", "secret")
 
 
-async def _add(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _add(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = account(desk, arguments.text("account"))
     with _judged():
         await desk.server.passwords.create(jid.bare, arguments.text("password"))
     yield f"{jid} was added"
 
 
-async def _delete(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _delete(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = account(desk, arguments.text("account"))
     streams = _streams(desk, jid)
     await desk.server.accounts.remove(jid)
     yield f"{jid} was deleted, with all that belonged to it; {streams} were closed"
 
 
-async def _password(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _password(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = account(desk, arguments.text("account"))
     streams = _streams(desk, jid)
     with _judged():
@@ -37,26 +37,26 @@ async def _password(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
     yield f"the password of {jid} was changed; {streams} were closed"
 
 
-async def _disable(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _disable(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = account(desk, arguments.text("account"))
     streams = _streams(desk, jid)
     await desk.server.accounts.disable(jid)
     yield f"{jid} was disabled; {streams} were closed"
 
 
-async def _enable(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _enable(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = account(desk, arguments.text("account"))
     await desk.server.accounts.enable(jid)
     yield f"{jid} was enabled"
 
 
-async def _unlock(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _unlock(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = account(desk, arguments.text("account"))
     await desk.server.attempts.unlock(jid.bare)
     yield f"{jid} is not locked any more"
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncIterator[Reply]:
+async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     wanted = arguments.text("domain")
     if wanted and wanted not in desk.server.domains:
         raise Refused(f"{wanted} is not served here")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from xmppd.events import Events
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
+from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager, tell
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
@@ -44,6 +45,7 @@ class PresenceUpdateHandler:
         rosters: RosterManager,
         presences: PresenceManager,
         flood: OfflineMessageFlood,
+        fan_out: FanOut,
         events: Events,
     ) -> None:
         self.sessions = sessions
@@ -51,6 +53,7 @@ class PresenceUpdateHandler:
         self.rosters = rosters
         self.presences = presences
         self.flood = flood
+        self.fan_out = fan_out
         self.events = events
 
     def process(self, presence: Presence) -> Later:
@@ -66,6 +69,12 @@ class PresenceUpdateHandler:
         if roster is None:
             return self._load_and_update(presence, session, session.account)
         return self._update(presence, session, roster)
+
+    def broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> int:
+        """Tell the contacts and the own sessions; how many copies that made."""
+        copies = roster.broadcast(presence)
+        self.fan_out.count(session, presence, copies)
+        return copies
 
     async def _load_and_update(
         self, presence: Presence, session: LocalClientSession, account: JID
@@ -91,10 +100,11 @@ class PresenceUpdateHandler:
         session.presence = presence
         session.presence_around_to = presence.around_to()
         session.priority = priority
+        session.software = presence.software or session.software
         presence.payload.forget_trees()
         if newcomer:
             self.routing_table.refresh(session)
-        roster.broadcast(presence)
+        self.broadcast(presence, session, roster)
         if not newcomer:
             self.events.fire(PresenceChanged(session))
             return self.flood.flood(session)
@@ -131,7 +141,7 @@ class PresenceUpdateHandler:
         session.flooded = False
         self.routing_table.refresh(session)
         if was_available:
-            roster.broadcast(presence)
+            self.broadcast(presence, session, roster)
             if not session.closed:
                 session.deliver(presence, presence.addressed(session.jid).wire())
         self.presences.say_goodbye(

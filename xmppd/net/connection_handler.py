@@ -168,6 +168,14 @@ class ConnectionHandler(Protocol):
         """The peer's IP address; behind a PROXY endpoint, the real one, once it has told."""
         return _host(self.transport.getPeer())
 
+    @property
+    def queued_bytes(self) -> int:
+        """How much waits for a peer that does not read it, about."""
+        if self._guard is not None:
+            return self._guard.queued_bytes
+        waiting: int = getattr(self.transport, "queued_bytes", 0)
+        return waiting
+
     def channel_bindings(self) -> dict[str, bytes]:
         """What SASL may bind this connection to, by type; nothing without TLS."""
         return channel_bindings(ISystemHandle(self.transport)) if self.encrypted else {}

@@ -137,6 +137,11 @@ class Connection:
         """Unsent bytes at which a slow reader is dropped: these transports see to it themselves."""
         return self._limits.max_queued_bytes
 
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that the kernel would not take yet."""
+        return len(self._out)
+
     # Called by the hub.
 
     def serve(self, event: int) -> None:

@@ -17,6 +17,9 @@ class QueueGuard:
         transport: Watched from now on.
         max_queued_bytes: Beyond these the reader is given up.
         give_up: Called once, when they are exceeded.
+
+    Attributes:
+        queued_bytes: How many wait, counted since the transport said that it is enough.
     """
 
     def __init__(
@@ -26,7 +29,7 @@ class QueueGuard:
         self.give_up = give_up
         self._transport = transport
         self._choked = False
-        self._queued_bytes = 0
+        self.queued_bytes = 0
         transport.registerProducer(self, streaming=True)
 
     def leave(self) -> None:
@@ -37,19 +40,20 @@ class QueueGuard:
     def wrote(self, count: int) -> None:
         """So many bytes were handed to the transport."""
         if self._choked:
-            self._queued_bytes += count
-            if self._queued_bytes > self.max_queued_bytes:
+            self.queued_bytes += count
+            if self.queued_bytes > self.max_queued_bytes:
                 self._choked = False
                 self.give_up()
 
     def pauseProducing(self) -> None:
         """Enough is waiting: count from here."""
         self._choked = True
-        self._queued_bytes = 0
+        self.queued_bytes = 0
 
     def resumeProducing(self) -> None:
         """All has left."""
         self._choked = False
+        self.queued_bytes = 0
 
     def stopProducing(self) -> None:
         """The connection is gone."""

@@ -86,13 +86,17 @@ class Roster:
         self.items.pop(jid, None)
         self._subscribers = None
 
-    def broadcast(self, presence: Presence) -> None:
+    def broadcast(self, presence: Presence) -> int:
         """Tell everybody who may know, and the account's own resources (:rfc:`6121#section-4.4.2`).
 
         The presence becomes bytes once; each contact costs one splice, and all resources of a
         contact share its bytes.
+
+        Returns:
+            How many copies that made.
         """
         head, tail = presence.around_to()
+        copies = 0
         users = self.routing_table.users
         for bare, wire in self.subscribers:
             routes = users.get(bare)
@@ -100,15 +104,19 @@ class Roster:
                 data = head + wire + tail
                 for session in routes.available:
                     session.deliver(presence, data)
+                    copies += 1
         for jid in self._foreign:
             self.routing_table.route(presence.addressed(jid))
         if self.shared_groups.groups:
-            self._broadcast_to_groups(presence)
-        for session in self.routing_table.available(self.account.bare):
+            copies += self._broadcast_to_groups(presence)
+        own = self.routing_table.available(self.account.bare)
+        for session in own:
             session.deliver(presence, head + session.jid.wire + tail)
+        return copies + len(self._foreign) + len(own)
 
-    def _broadcast_to_groups(self, presence: Presence) -> None:
+    def _broadcast_to_groups(self, presence: Presence) -> int:
         head, tail = presence.around_to()
+        copies = 0
         for bare in self.shared_groups.online_watchers(self.account.bare):
             item = self.items.get(bare)
             if bare == self.account.bare or (item is not None and item.subscription in SUBSCRIBED):
@@ -116,6 +124,8 @@ class Roster:
             data = head + JID.parse(bare).wire + tail
             for session in self.routing_table.available(bare):
                 session.deliver(presence, data)
+                copies += 1
+        return copies
 
     @property
     def version_text(self) -> str:

@@ -61,6 +61,14 @@ class RosterManager:
         roster = self._loaded.get(account.bare)
         return await self._turn(account.to_bare()) if roster is None else roster
 
+    async def look(self, account: JID) -> Roster:
+        """The account's roster for who only looks: if it has to be read, it is not kept."""
+        roster = self._loaded.get(account.bare)
+        if roster is not None:
+            return roster
+        data = await self.store.roster(account.bare)
+        return Roster(account.to_bare(), data, self.routing_table, self.shared_groups)
+
     def _turn(self, account: JID) -> Deferred[Roster]:
         """The roster when it has been read; who asked first has it first."""
         turn: Deferred[Roster] = Deferred()

@@ -74,9 +74,12 @@ class SharedGroups:
 
     def sees(self, viewer: str, account: str) -> bool:
         """Whether a group lets the viewer see the account's presence."""
-        if account not in self._of or viewer == account:
-            return False
-        return any(account in group.members for group in self._seen_by(viewer))
+        return any(True for _ in self.showing(viewer, account))
+
+    def showing(self, viewer: str, account: str) -> Iterator[SharedGroup]:
+        """The groups that let the viewer see the account's presence."""
+        if account in self._of and viewer != account:
+            yield from (group for group in self._seen_by(viewer) if account in group.members)
 
     def items(self, viewer: str) -> dict[str, RosterItem]:
         """What shared groups add to this account's roster, by bare JID."""

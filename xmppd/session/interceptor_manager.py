@@ -1,5 +1,6 @@
 """Before it happens, you may change it: interceptors, asked only for what they declared."""
 
+from collections.abc import Iterable
 from typing import ClassVar, TypeVar
 
 from twisted.logger import Logger
@@ -8,6 +9,7 @@ from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StanzaError
 
 S = TypeVar("S", bound=Stanza)
 _log = Logger()
+OURS = "xmppd"
 KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
 
 
@@ -60,7 +62,7 @@ class InterceptorManager:
         self.outgoing: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
         self._plugins: dict[int, str] = {}
 
-    def add(self, interceptor: PacketInterceptor, *, plugin: str = "xmppd") -> None:
+    def add(self, interceptor: PacketInterceptor, *, plugin: str = OURS) -> None:
         """Ask this one too, after all others.
 
         Args:
@@ -79,6 +81,11 @@ class InterceptorManager:
         for table in (self.incoming, self.outgoing):
             for kind, known in table.items():
                 table[kind] = tuple(one for one in known if one is not interceptor)
+
+    def plugins(self, interceptors: Iterable[PacketInterceptor]) -> list[str]:
+        """The plugins that these belong to, each once."""
+        owners = (self._plugins.get(id(interceptor), OURS) for interceptor in interceptors)
+        return [plugin for plugin in dict.fromkeys(owners) if plugin != OURS]
 
     def come_in(self, stanza: S) -> S | None:
         """What is left of an arriving stanza once everybody has seen it.
@@ -114,5 +121,5 @@ class InterceptorManager:
 
     def _failed(self, interceptor: PacketInterceptor, stanza: Stanza) -> None:
         """A bug in an interceptor costs nobody a stanza: it goes on as it was (IN-3)."""
-        plugin = self._plugins.get(id(interceptor), "xmppd")
+        plugin = self._plugins.get(id(interceptor), OURS)
         _log.failure("{plugin} failed on {stanza}", plugin=plugin, stanza=stanza)

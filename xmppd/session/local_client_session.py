@@ -20,6 +20,7 @@ class LocalClientSession:
         priority: Of that presence.
         interested: It asked for its roster: changes are pushed to it (RFC 6121 §2.1.6).
         flooded: Offline messages went to it since it became available.
+        software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
         closed: Its wire is gone or going.
     """
@@ -38,6 +39,7 @@ class LocalClientSession:
         "presence_around_to",
         "priority",
         "since",
+        "software",
     )
 
     def __init__(
@@ -57,6 +59,7 @@ class LocalClientSession:
         self.presence: Presence | None = None
         self.presence_around_to = NOWHERE
         self.priority = 0
+        self.software = ""
         self.bound = self.interested = self.flooded = self.closed = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:

@@ -22,6 +22,10 @@ class Connection(Protocol):
     def address(self) -> str:
         """The peer's IP address."""
 
+    @property
+    def queued_bytes(self) -> int:
+        """How much waits for a peer that does not read it."""
+
     def write(self, data: bytes) -> None:
         """Send these bytes, now or when there is room."""
 

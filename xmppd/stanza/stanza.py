@@ -14,6 +14,8 @@ from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.jid import JID
 from xmppd.stanza.xml import Element, Tree, dump, escape, parse, write
 
+MAX_SOFTWARE_LENGTH = 200
+_CAPABILITIES = "{http://jabber.org/protocol/caps}c"
 _LANG = f"{{{ns.XML}}}lang"
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
@@ -217,6 +219,12 @@ class Presence(Stanza):
     def show(self) -> str | None:
         """``away``, ``chat``, ``dnd`` or ``xa``; None for plainly available."""
         return self.payload.tree.findtext("show")
+
+    @property
+    def software(self) -> str:
+        """The software that sent it, as its capabilities name it (:xep:`0115`); or nothing."""
+        capabilities = self.payload.tree.find(_CAPABILITIES)
+        return "" if capabilities is None else capabilities.get("node", "")[:MAX_SOFTWARE_LENGTH]
 
 
 class IQ(Stanza):

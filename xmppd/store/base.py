@@ -233,6 +233,18 @@ class RosterStore(Protocol):
         """Remove a shared group; no error if it is not there."""
 
 
+def check_room(
+    count: int, used_bytes: int, more_bytes: int, *, max_messages: int, max_bytes: int
+) -> None:
+    """One message more, beside so many that wait.
+
+    Raises:
+        QuotaExceeded: There is no room (OM-4).
+    """
+    if count >= max_messages or used_bytes + more_bytes > max_bytes:
+        raise QuotaExceeded(f"{count} messages of {used_bytes} bytes wait")
+
+
 class OfflineStore(Protocol):
     """Messages for those who are away (:xep:`0160`)."""
 
@@ -331,4 +343,5 @@ __all__ = [
     "SharedGroup",
     "Store",
     "StoreError",
+    "check_room",
 ]

@@ -17,6 +17,7 @@ from xmppd.store.base import (
     RosterItem,
     ScramKeys,
     SharedGroup,
+    check_room,
 )
 from xmppd.store.rows import names_to_text
 from xmppd.store.schema import digest
@@ -143,8 +144,7 @@ def store_offline(
     """Keep a message if there is room; tells its id."""
     owner = _lock(connection, account)
     count, size = connection.execute(queries.OFFLINE_USE, {"owner": owner}).one()
-    if count >= max_messages or size + len(stanza) > max_bytes:
-        raise QuotaExceeded(account)
+    check_room(count, size, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
     row = {"owner": owner, "stored": stored, "size": len(stanza), "stanza": stanza}
     message: int = connection.execute(queries.ADD_OFFLINE, row).scalar_one()
     return message

@@ -20,6 +20,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Store,
+    check_room,
 )
 
 
@@ -141,9 +142,8 @@ class MemoryStore(Store):
         self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
     ) -> int:
         waiting = self._belonging(account).offline
-        size = sum(len(message.stanza) for message in waiting) + len(stanza)
-        if len(waiting) >= max_messages or size > max_bytes:
-            raise QuotaExceeded(account)
+        size = sum(len(message.stanza) for message in waiting)
+        check_room(len(waiting), size, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
         self._offline_id += 1
         waiting.append(OfflineMessage(self._offline_id, stanza, stored))
         return self._offline_id

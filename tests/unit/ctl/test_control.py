@@ -1,6 +1,7 @@
 """The socket of xmppctl, from the server's side."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -10,6 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import deferLater
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
@@ -30,10 +32,23 @@ class Asker(LineOnlyReceiver):
         self.answers: list[Answer] = []
         self.last: Deferred[Answer] = Deferred()
         self.lost: Deferred[None] = Deferred()
+        self._awaited: dict[int, Deferred[None]] = {}
+
+    def answered(self, count: int) -> Deferred[None]:
+        """When so many answers have come."""
+        answered: Deferred[None] = Deferred()
+        if len(self.answers) >= count:
+            answered.callback(None)
+        else:
+            self._awaited[count] = answered
+        return answered
 
     def lineReceived(self, line: bytes) -> None:
         answer = json.decode(line, type=Answer)
         self.answers.append(answer)
+        awaited = self._awaited.pop(len(self.answers), None)
+        if awaited is not None:
+            awaited.callback(None)
         if answer.done or answer.error is not None:
             last, self.last = self.last, Deferred()
             last.callback(answer)
@@ -49,7 +64,8 @@ class ControlTests(TestCase):
         self.addCleanup(rmtree, directory)
         self.path = directory / "xmppctl.sock"
         self.path.write_text("left by a crash")
-        self.control = Control(Office(self.house).desk)
+        self.desk = Office(self.house).desk
+        self.control = Control(self.desk)
         self.port = listen(reactor, self.path, self.control)  # type: ignore[arg-type]
         self.addCleanup(self.port.stopListening)
 
@@ -135,3 +151,47 @@ class ControlTests(TestCase):
         asker.transport.resumeProducing()  # type: ignore[union-attr]
         self.assertTrue((await last).done)
         self.assertEqual(len(asker.answers), 5_002)
+
+    async def test_stream(self) -> None:
+        """A command without end answers as things happen, and ends with whoever gave it."""
+        (romeo,) = self.house.connect("romeo")
+        asker = await self.asker()
+        await self.begin(asker, b'{"command":"trace","arguments":{"address":"montague.lit"}}')
+        self.assertEqual(len(self.desk.trace.tracers), 1)
+        romeo.send("<presence/>")
+        await asker.answered(2)
+        row = asker.answers[1].row
+        assert row is not None
+        self.assertEqual((row["code"], row["from"]), ("stanza", "romeo@montague.lit/1"))
+        asker.transport.loseConnection()  # type: ignore[union-attr]
+        await self.until(lambda: not self.control.connections)
+        self.assertEqual(self.desk.trace.tracers, [])
+
+    async def test_stream_to_nobody(self) -> None:
+        """Who asks for a stream, does not read it and goes away holds up nothing."""
+        (romeo,) = self.house.connect("romeo")
+        asker = await self.asker()
+        await self.begin(asker, b'{"command":"trace","arguments":{"address":"montague.lit"}}')
+        asker.transport.pauseProducing()  # type: ignore[union-attr]
+        (tracer,) = self.desk.trace.tracers
+        while not tracer.dropped:
+            romeo.send("<presence/>")
+            await self.turn()
+        asker.transport.abortConnection()  # type: ignore[union-attr]
+        await self.until(lambda: not self.control.connections)
+        self.assertEqual(self.desk.trace.tracers, [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def begin(self, asker: Asker, request: bytes) -> None:
+        """Give a command, and wait for its first answer."""
+        asker.sendLine(request)
+        await asker.answered(1)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let the reactor turn until it is so."""
+        while not condition():
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Let the reactor turn once."""
+        await deferLater(reactor, 0, lambda: None)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.ctl.command import Refused
 from xmppd.ctl.commands import TABLE
 from xmppd.ctl.main import given, parser
-from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, shown
+from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, printer, shown
 
 
 class CommandLineTests(SynchronousTestCase):
@@ -102,6 +102,17 @@ class PrinterTests(SynchronousTestCase):
         """What a user wrote cannot move the administrator's cursor."""
         self.assertEqual(shown("a\x1b[2J\nb"), "a\\x1b[2J\\nb")
         self.assertEqual(shown("Ромео"), "Ромео")
+
+    def test_sentences(self) -> None:
+        """Where a row has a sentence, people get that."""
+        out = StringIO()
+        paper = printer(out, "sentences", json=False)
+        paper.take({"code": "sees", "says": "she sees\x1b him."})
+        paper.take("that is all")
+        paper.finish()
+        self.assertEqual(out.getvalue(), "she sees\\x1b him.\nthat is all.\n")
+        self.assertIsInstance(printer(out, "sentences", json=True), JSONPrinter)
+        self.assertIsInstance(printer(out, "table", json=False), Printer)
 
     def test_json(self) -> None:
         """Programs get an object a line."""

@@ -1,0 +1,41 @@
+"""xmppctl explain."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.ctl.desks import Office
+from xmppd.testing import House
+
+
+class ExplainTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House("montague.lit", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+        self.office = Office(self.house)
+        self.house.connect("romeo/orchard", "juliet/balcony")
+
+    def test_presence(self) -> None:
+        """Each row has a sentence for people, and a code for programs."""
+        names = {"owner": "romeo@montague.lit", "watcher": "juliet@montague.lit"}
+        first, second, *_ = self.office.rows("explain presence", **names)
+        self.assertEqual(
+            first,
+            {
+                "code": "sees",
+                "decides": False,
+                "rule": "",
+                "says": "juliet@montague.lit sees romeo@montague.lit, available at orchard.",
+            },
+        )
+        self.assertEqual((second["code"], second["decides"]), ("subscription", True))
+
+    def test_message(self) -> None:
+        """A type may be given; chat is meant without."""
+        names = {"sender": "romeo@montague.lit", "to": "juliet@montague.lit"}
+        self.assertEqual(self.office.rows("explain message", **names)[0]["code"], "delivered")
+        names["type"] = "groupchat"
+        self.assertEqual(self.office.rows("explain message", **names)[0]["code"], "bounced")
+
+    def test_refused(self) -> None:
+        """A domain sees nobody, and what is no address is refused."""
+        for owner in ("montague.lit", "@"):
+            why = self.office.refusal("explain presence", owner=owner, watcher="a@montague.lit")
+            self.assertIn(owner, why)

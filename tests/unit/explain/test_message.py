@@ -1,0 +1,164 @@
+"""What becomes of a message: each answer is proved by sending one."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.explain.finding import Finding
+from xmppd.explain.message import explain_message
+from xmppd.stanza import JID
+from xmppd.testing import Client, House, done, house_config
+
+JULIET = "juliet@montague.lit"
+NURSE = ("nurse@montague.lit",)
+
+
+class Post:
+    """Romeo writes; others are here, or not."""
+
+    def __init__(
+        self, *names: str, admins: tuple[str, ...] = (), **tables: dict[str, object]
+    ) -> None:
+        config = replace(house_config("montague.lit", **tables), admins=admins)
+        self.house = House(config=config, romeo={}, juliet={}, nurse={})
+        self.server = self.house.server
+        self.romeo, *self.others = self.house.connect("romeo", *names)
+
+    def with_priority(self, *priorities: int) -> "Post":
+        """The others say how much they want messages."""
+        for client, priority in zip(self.others, priorities, strict=True):
+            client.send(f"<presence><priority>{priority}</priority></presence>")
+        return self
+
+    def explained(self, to: str, kind: str, sender: str = "romeo@montague.lit") -> list[Finding]:
+        """What is said of it."""
+        return done(explain_message(self.server, JID.parse(sender), JID.parse(to), kind))
+
+    def sent(self, to: str, kind: str) -> str:
+        """What does become of it."""
+        for client in (self.romeo, *self.others):
+            client.raw()
+        before = self.waiting()
+        self.romeo.send(f"<message to='{to}' type='{kind}'><body>Wherefore?</body></message>")
+        if any("type='error'" in stanza for stanza in self.romeo.received()):
+            return "bounced"
+        got = [str(client.jid).partition("/")[2] for client in self.others if got_message(client)]
+        if got:
+            return "delivered " + " ".join(got)
+        return "stored" if self.waiting() > before else "dropped"
+
+    def waiting(self) -> int:
+        """How many messages wait for the two who may be away."""
+        stored = (done(self.house.store.offline_messages(str(self.house.jid(name))))
+                  for name in ("juliet", "nurse"))  # fmt: skip
+        return sum(map(len, stored))
+
+
+def got_message(client: Client) -> bool:
+    """Whether a message has come."""
+    return any(stanza.startswith("<message") for stanza in client.received())
+
+
+def full() -> Post:
+    """One message more than fits."""
+    post = Post(offline={"max_messages": 1})
+    post.sent(JULIET, "chat")
+    return post
+
+
+def silent() -> Post:
+    """Juliet is connected and has sent no presence."""
+    post = Post()
+    post.others.append(post.house.bind("juliet", "a"))
+    return post
+
+
+CASES: tuple[tuple[Callable[[], Post], str, str, str, str], ...] = (
+    (lambda: Post("juliet/a"), JULIET, "chat", "delivered a", "only_session"),
+    (lambda: Post("juliet/a", "juliet/b").with_priority(1, 5), JULIET, "chat", "delivered b",
+     "priority"),
+    (lambda: Post("juliet/a", "juliet/b"), JULIET, "normal", "delivered a b", "priority"),
+    (lambda: Post("juliet/a", "juliet/b").with_priority(1, 5), JULIET, "headline",
+     "delivered a b", "headline_to_all"),
+    (lambda: Post("juliet/a", "juliet/b").with_priority(1, 5), f"{JULIET}/a", "chat",
+     "delivered a", "full"),
+    (silent, f"{JULIET}/a", "chat", "delivered a", "full"),
+    (lambda: Post("juliet/a"), f"{JULIET}/b", "chat", "delivered a", "only_session"),
+    (lambda: Post("juliet/a"), f"{JULIET}/b", "normal", "bounced", "one_resource"),
+    (lambda: Post("juliet/a"), f"{JULIET}/b", "headline", "dropped", "one_resource_dropped"),
+    (Post, JULIET, "chat", "stored", "nobody_there"),
+    (lambda: Post("juliet/a").with_priority(-1), JULIET, "chat", "stored", "nobody_there"),
+    (silent, JULIET, "chat", "stored", "nobody_there"),
+    (full, JULIET, "chat", "bounced", "quota"),
+    (Post, JULIET, "headline", "dropped", "headline"),
+    (lambda: Post("juliet/a"), JULIET, "groupchat", "bounced", "bare"),
+    (lambda: Post("juliet/a"), JULIET, "error", "dropped", "bare"),
+    (Post, "june@montague.lit", "chat", "bounced", "no_account"),
+    (Post, "juliet@capulet.lit", "chat", "bounced", "no_route"),
+    (Post, "montague.lit", "chat", "bounced", "no_admins"),
+    (Post, "montague.lit/x", "chat", "bounced", "server_resource"),
+    (lambda: Post("nurse/n", admins=NURSE), "montague.lit", "chat", "delivered n", "admins"),
+    (lambda: Post(admins=NURSE), "montague.lit", "chat", "stored", "admins"),
+)  # fmt: skip
+"""Who is here; whom to; of which type; the outcome and the cause."""
+
+
+class MessageTests(SynchronousTestCase):
+    def test_causes(self) -> None:
+        """What is said of a message is what happens to it, and why."""
+        for number, (seed, to, kind, outcome, cause) in enumerate(CASES):
+            with self.subTest(f"{number}: {cause}"):
+                post = seed()
+                findings = post.explained(to, kind)
+                deciding = [finding.code for finding in findings if finding.decides]
+                self.assertEqual((findings[0].code, deciding), (outcome.split()[0], [cause]))
+                self.assertEqual(post.sent(to, kind), outcome)
+
+    def test_skipped(self) -> None:
+        """Each session that does not get it is named, with the reason."""
+        post = Post("juliet/a", "juliet/b", "juliet/c").with_priority(-1, 1, 5)
+        post.house.bind("juliet", "d")
+        says = {finding.code: finding.says for finding in post.explained(JULIET, "chat")}
+        self.assertIn("juliet@montague.lit/a", says["negative_priority"])
+        self.assertIn("juliet@montague.lit/b", says["lower_priority"])
+        self.assertIn("juliet@montague.lit/d", says["not_available"])
+
+    def test_sender(self) -> None:
+        """A sender who is not there could not send it."""
+        post = Post("juliet/a")
+        for sender, code in (
+            ("romeo@montague.lit", None),
+            ("nurse@montague.lit", "sender_away"),
+            ("june@montague.lit", "sender_unknown"),
+            ("romeo@capulet.lit", None),
+        ):
+            codes = {f.code for f in post.explained(JULIET, "chat", sender) if "sender" in f.code}
+            self.assertEqual(codes, {code} - {None})
+
+    def test_room(self) -> None:
+        """How much waits already is said where one more is kept."""
+        post = Post()
+        post.sent(JULIET, "chat")
+        self.assertIn("waiting", {finding.code for finding in post.explained(JULIET, "chat")})
+
+    def test_nothing_happens(self) -> None:
+        """Nothing is sent, stored or forgotten because somebody asked."""
+        post = Post("nurse", admins=NURSE)
+        post.sent(JULIET, "chat")
+        post.others[0].raw()
+        for to in (JULIET, "nurse@montague.lit", "montague.lit"):
+            post.explained(to, "chat")
+        self.assertEqual((post.others[0].raw(), post.romeo.raw(), post.waiting()), (b"", b"", 1))
+
+    def test_component(self) -> None:
+        """A component gets what is for its domain."""
+        post = Post()
+        post.server.routing_table.components["rooms.montague.lit"] = Silence()
+        found = post.explained("x@rooms.montague.lit", "groupchat")
+        self.assertEqual([finding.code for finding in found[:2]], ["handed_on", "component"])
+
+
+class Silence:
+    def deliver(self, stanza: object, wire: bytes) -> bool:
+        raise AssertionError("nothing is sent")

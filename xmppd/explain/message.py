@@ -1,0 +1,262 @@
+"""What becomes of a message, and why?"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+
+from xmppd.explain.finding import Finding, counted, listed
+from xmppd.explain.parties import Party, intercepted, party, unread
+from xmppd.explain.rehearsal import Rehearsal
+from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Session
+from xmppd.stanza import JID, Message
+from xmppd.store.base import OfflineMessage
+
+_BODY = b"<body>Wherefore?</body>"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A message that was rehearsed, and what there is to know about it.
+
+    Attributes:
+        server: Whose rules these are.
+        sender: Who writes.
+        to: Whom to.
+        kind: The message's type.
+        rehearsal: What became of it.
+        waiting: The messages that wait for the recipient already.
+    """
+
+    server: XMPPServer
+    sender: Party
+    to: Party
+    kind: str
+    rehearsal: Rehearsal
+    waiting: list[OfflineMessage]
+
+
+async def explain_message(
+    server: XMPPServer, sender: JID, to: JID, kind: str = "chat"
+) -> list[Finding]:
+    """What would become of a message with a few words in it, sent just now.
+
+    Returns:
+        The outcome, then what it follows from, then what else there is to know.
+    """
+    rehearsal = Rehearsal(server, (to, *server.admins))
+    await rehearsal.route(Message.make(to, sender, _BODY, type=kind))
+    local = server.routing_table.is_local(to) and to.local is not None
+    waiting = await server.store.offline_messages(to.bare) if local else []
+    case = Case(
+        server, await party(server, sender), await party(server, to), kind, rehearsal, waiting
+    )
+    found = [finding for look in RULES for finding in look(case)]
+    cause = next(finding for finding in found if finding.decides)
+    return [replace(finding, decides=finding is cause) for finding in found]
+
+
+# --- the outcome -------------------------------------------------------------------------------
+
+
+def _outcome(case: Case) -> Iterator[Finding]:
+    seen, to = case.rehearsal, case.to.jid
+    if seen.error is not None:
+        text = f" ({seen.error.text})" if seen.error.text else ""
+        yield Finding("bounced", f"it comes back with {seen.error.condition.tag}{text}", "PK-1")
+    elif seen.delivered:
+        names = listed([jid.full for jid in seen.delivered])
+        yield Finding("delivered", f"it is delivered to {names}", "MR-5" if to.resource else "RT-6")
+    elif seen.left:
+        yield Finding("handed_on", f"it is handed on to {listed(seen.left)}", "RT-3")
+    elif seen.stored:
+        yield Finding("stored", f"it is kept for {listed(seen.stored)} until they come", "OM-2")
+    else:
+        yield Finding("dropped", "it is dropped, and nobody is told", "OM-2")
+
+
+# --- why ---------------------------------------------------------------------------------------
+
+
+def _reason(case: Case) -> Iterator[Finding]:
+    """What the outcome follows from."""
+    to = case.to
+    if not to.local:
+        yield _elsewhere(case)
+    elif to.jid.local is None:
+        yield _the_server(case)
+    elif case.rehearsal.full is not None:
+        yield _because(
+            "quota",
+            f"{counted(len(case.waiting), 'message')} of {_size(case)} bytes wait for "
+            f"{to.jid.bare}; it may keep {_quota(case)}",
+            "OM-4",
+        )
+    elif not case.rehearsal.delivered:
+        yield from _nobody(case)
+    else:
+        yield _somebody(case)
+
+
+def _because(code: str, says: str, rule: str) -> Finding:
+    return Finding(code, says, rule, decides=True)
+
+
+def _elsewhere(case: Case) -> Finding:
+    domain = case.to.jid.domain
+    if domain in case.server.routing_table.components:
+        return _because("component", f"{domain} is a component of this server", "RT-3")
+    if case.rehearsal.left:
+        return _because("elsewhere", f"{domain} is another server", "RT-10")
+    return _because("no_route", f"no route leads to {domain}", "RT-10")
+
+
+def _the_server(case: Case) -> Finding:
+    if case.to.jid.resource is not None:
+        return _because("server_resource", "the server has no resources", "MR-3")
+    if not case.server.admins:
+        return _because("no_admins", "no administrators are configured to read it", "MR-3")
+    admins = listed([admin.bare for admin in case.server.admins])
+    return _because("admins", f"what is written to the server goes to {admins}", "MR-4")
+
+
+def _nobody(case: Case) -> Iterator[Finding]:
+    """Why no session gets it, and what that means for this type."""
+    to, kind = case.to, case.kind
+    if to.jid.resource is not None and not to.sessions:
+        yield Finding("resource_gone", f"{to.jid} is not connected", "MR-6")
+        if kind != "chat":
+            yield _one_resource(kind)
+            return
+    elif kind in ("groupchat", "error"):
+        says = f"a message of type {kind} is for one resource, never for an account"
+        yield _because("bare", says, "OM-2")
+        return
+    if kind == "headline":
+        yield _because("headline", "a headline that finds nobody is not kept", "OM-2")
+    elif not to.exists:
+        yield _because("no_account", f"there is no account {to.jid.bare}", "OM-1")
+    else:
+        yield _because("nobody_there", _whereabouts(to), "RT-18")
+
+
+def _one_resource(kind: str) -> Finding:
+    says = f"only that resource could have taken a message of type {kind}"
+    if kind in ("headline", "error"):
+        return _because("one_resource_dropped", f"{says}, which is never answered", "MR-6")
+    return _because("one_resource", says, "MR-6")
+
+
+def _whereabouts(to: Party) -> str:
+    """Why an account that exists has no session for a message."""
+    everybody = to.sessions + to.others
+    if not everybody:
+        closed = ", and its account is disabled" if to.disabled else ""
+        return f"{to.jid.bare} is not connected{closed}"
+    return f"no session of {to.jid.bare} wants messages"
+
+
+def _somebody(case: Case) -> Finding:
+    """Why those who get it do."""
+    bare, got = case.to.jid.bare, case.rehearsal.delivered
+    if case.to.jid.resource is not None and case.to.sessions:
+        return _because("full", f"{case.to.jid} is connected", "MR-5")
+    if case.kind == "headline":
+        says = "a headline goes to every session whose priority is not negative"
+        return _because("headline_to_all", says, "RT-20")
+    if len(got) == 1 and len(case.to.available + _present(case.to.others)) == 1:
+        return _because(
+            "only_session", f"it is the one session of {bare} that is available", "RT-19"
+        )
+    priority = max(s.priority for s in case.to.sessions + case.to.others if s.jid in got)
+    return _because("priority", f"{priority} is the highest priority at {bare}", "RT-17")
+
+
+def _present(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
+    return tuple(session for session in sessions if session.presence is not None)
+
+
+# --- what else ---------------------------------------------------------------------------------
+
+
+def _passed_over(case: Case) -> Iterator[Finding]:
+    """The sessions that do not get it."""
+    got = case.rehearsal.delivered
+    for session in case.to.sessions + case.to.others:
+        if session.jid not in got:
+            yield passed_over(session, case.to.jid, case.kind, got)
+
+
+def passed_over(session: Session, to: JID, kind: str, got: Collection[JID]) -> Finding:
+    """Why a session does not get a message of this type to this address, and others do."""
+    jid = session.jid
+    if isinstance(session, LocalClientSession) and session.closed:
+        return Finding("closing", f"the connection of {jid} is gone", "SE-3")
+    if to.resource is not None and to in got:
+        return Finding("not_named", f"{jid} is another resource", "RT-12")
+    if session.presence is None:
+        return Finding("not_available", f"{jid} has sent no presence", "RT-16")
+    if session.priority < 0:
+        return Finding(
+            "negative_priority", f"{jid} has priority {session.priority}: it wants none", "RT-17"
+        )
+    if not got:
+        return Finding("not_meant", f"{jid} is not meant by a message of type {kind}", "OM-2")
+    return Finding("lower_priority", f"{jid} has only priority {session.priority}", "RT-17")
+
+
+def _sender(case: Case) -> Iterator[Finding]:
+    sender = case.sender
+    if not sender.local:
+        return
+    if not sender.known:
+        says = f"there is no account {sender.jid.bare}, so nobody can send this"
+        yield Finding("sender_unknown", says)
+    elif not sender.sessions:
+        says = f"{sender.jid} is not connected: this holds for when it is"
+        if sender.disabled:
+            says = f"the account {sender.jid.bare} is disabled: nobody can send this"
+        yield Finding("sender_away", says, "MR-1")
+
+
+def _room(case: Case) -> Iterator[Finding]:
+    if case.rehearsal.stored and case.waiting:
+        yield Finding(
+            "waiting",
+            f"{counted(len(case.waiting), 'message')} of {_size(case)} bytes wait for "
+            f"{case.to.jid.bare} already; it may keep {_quota(case)}",
+            "OM-4",
+        )
+
+
+def _size(case: Case) -> int:
+    return sum(len(message.stanza) for message in case.waiting)
+
+
+def _quota(case: Case) -> str:
+    strategy = case.server.offline_message_strategy
+    return f"{counted(strategy.max_messages, 'message')} of {strategy.max_bytes} bytes"
+
+
+def _queue(case: Case) -> Iterator[Finding]:
+    got = [s for s in case.to.sessions + case.to.others if s.jid in case.rehearsal.delivered]
+    return unread(tuple(got))
+
+
+def _plugins(case: Case) -> Iterator[Finding]:
+    return intercepted(case.server, Message)
+
+
+RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    _outcome,
+    _reason,
+    _passed_over,
+    _room,
+    _sender,
+    _queue,
+    _plugins,
+)
+"""What is said, in this order; what says first that it decides, does."""
+
+
+__all__ = ["explain_message", "passed_over"]

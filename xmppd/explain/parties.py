@@ -1,0 +1,90 @@
+"""What is known of the two whom an explanation is about."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xmppd.explain.finding import Finding, listed
+from xmppd.roster.roster import Roster
+from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Session
+from xmppd.stanza import JID, Stanza
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One of the two.
+
+    Attributes:
+        jid: As it was named, bare or full.
+        local: Whether its domain is ours.
+        exists: Whether there is such an account; guests have none.
+        disabled: Whether an administrator closed it.
+        sessions: Those of the account, or the one of the resource that was named.
+        others: The account's other sessions.
+        roster: Its roster; None if it is not ours to know.
+    """
+
+    jid: JID
+    local: bool
+    exists: bool
+    disabled: bool
+    sessions: tuple[Session, ...]
+    others: tuple[Session, ...]
+    roster: Roster | None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an account, or a guest who is here."""
+        return self.exists or bool(self.sessions or self.others)
+
+    @property
+    def available(self) -> tuple[Session, ...]:
+        """Those of its sessions that sent presence."""
+        return tuple(session for session in self.sessions if session.presence is not None)
+
+
+async def party(server: XMPPServer, jid: JID) -> Party:
+    """What is known of this address; its roster is read, and not kept."""
+    local = server.routing_table.is_local(jid)
+    credentials = await server.store.credentials(jid.bare) if local and jid.local else None
+    connected = server.routing_table.connected(jid.bare)
+    named = tuple(s for s in connected if jid.is_bare or s.jid == jid)
+    return Party(
+        jid,
+        local,
+        exists=credentials is not None,
+        disabled=credentials is not None and credentials.disabled,
+        sessions=named,
+        others=tuple(s for s in connected if s not in named),
+        roster=await server.roster_manager.look(jid) if local and jid.local else None,
+    )
+
+
+def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
+    """Those who do not take what was sent to them already."""
+    for session in sessions:
+        if isinstance(session, LocalClientSession) and session.connection.queued_bytes:
+            yield Finding(
+                "queue",
+                f"{session.connection.queued_bytes} bytes wait for {session.jid}, which does not "
+                "read them",
+                "SE-9",
+            )
+
+
+def intercepted(server: XMPPServer, kind: type[Stanza]) -> Iterator[Finding]:
+    """The plugins that may change or stop such a stanza; they are not asked."""
+    interceptors = server.interceptors
+    for table, way in ((interceptors.incoming, "comes in"), (interceptors.outgoing, "goes out")):
+        plugins = interceptors.plugins(table[kind])
+        if plugins:
+            yield Finding(
+                "interceptor",
+                f"a {kind.name} that {way} is shown to {listed(plugins)}, which may change or stop "
+                "it and was not asked now",
+                "IN-3",
+            )
+
+
+__all__ = ["Party", "intercepted", "party", "unread"]

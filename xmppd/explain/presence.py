@@ -1,0 +1,421 @@
+"""What does one see of another's presence, and which rule decides?"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from xmppd.explain.finding import Finding, counted, listed
+from xmppd.explain.parties import Party, intercepted, party, unread
+from xmppd.roster.subscription import SUBSCRIBED_TO
+from xmppd.server import XMPPServer
+from xmppd.session.session import Session
+from xmppd.stanza import JID, Presence
+from xmppd.store.base import LastPresence, RosterItem
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that decides what a watcher sees of an owner.
+
+    Attributes:
+        server: Whose rules these are.
+        owner: Who is seen, or not.
+        watcher: Who sees, or does not.
+        last: What the owner left behind when the last session went.
+    """
+
+    server: XMPPServer
+    owner: Party
+    watcher: Party
+    last: LastPresence | None
+
+    @property
+    def grant(self) -> RosterItem | None:
+        """The watcher in the owner's roster: it decides."""
+        roster = self.owner.roster
+        return None if roster is None else roster.items.get(self.watcher.jid.bare)
+
+    @property
+    def belief(self) -> RosterItem | None:
+        """The owner in the watcher's roster: what the watcher takes to be so."""
+        roster = self.watcher.roster
+        return None if roster is None else roster.items.get(self.owner.jid.bare)
+
+    @property
+    def told_in_person(self) -> list[Session]:
+        """The owner's sessions that sent the watcher directed presence."""
+        knows = self.server.presence_manager.directed.knows
+        viewers = (self.watcher.jid, *(session.jid for session in self.watcher.sessions))
+        return [s for s in self.owner.sessions if any(knows(s.jid, viewer) for viewer in viewers)]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the owner's presence is the watcher's to know."""
+        roster = self.owner.roster
+        return roster is not None and roster.may_be_seen_by(self.watcher.jid)
+
+
+async def explain_presence(server: XMPPServer, owner: JID, watcher: JID) -> list[Finding]:
+    """What the watcher sees of the owner just now.
+
+    Returns:
+        The outcome, then what it follows from, then what else there is to know.
+    """
+    last = await server.presence_manager.last_presence(owner.to_bare())
+    case = Case(server, await party(server, owner), await party(server, watcher), last)
+    found = [finding for look in RULES for finding in look(case)]
+    cause = next((finding for finding in found if finding.hinders), found[0])
+    others = [finding for finding in found if finding is not cause]
+    return [_outcome(case, cause), replace(cause, decides=True), *others]
+
+
+def _outcome(case: Case, cause: Finding) -> Finding:
+    """What follows from the first rule that stands in the way, or from none doing so."""
+    owner, watcher = case.owner.jid, case.watcher.jid
+    if not cause.hinders:
+        seen = case.owner.available if case.allowed else _told(case)
+        resources = listed([session.jid.resource or "" for session in seen])
+        return Finding("sees", f"{watcher} sees {owner}, available at {resources}")
+    if cause.code == "owner_elsewhere":
+        return Finding("unknown", f"what {watcher} sees of {owner} is not for us to say")
+    if cause.code in AWAY:
+        return Finding("sees_unavailable", f"{watcher} sees {owner} as unavailable")
+    return Finding("sees_nothing", f"{watcher} sees nothing of {owner}")
+
+
+def _told(case: Case) -> list[Session]:
+    """The sessions that the watcher sees though it may not see the account."""
+    return [session for session in case.told_in_person if session.presence is not None]
+
+
+# --- is there anybody? -------------------------------------------------------------------------
+
+
+def _existence(case: Case) -> Iterator[Finding]:
+    owner, watcher = case.owner, case.watcher
+    if not owner.local:
+        yield _elsewhere(case, owner.jid, "decides who sees it")
+    elif not owner.known:
+        yield Finding(
+            "owner_unknown", f"there is no account {owner.jid.bare}", "PM-6", hinders=True
+        )
+    if not watcher.local:
+        if not _reached(case, watcher.jid):
+            yield Finding(
+                "watcher_unreachable",
+                f"no route leads to {watcher.jid.domain}, where {watcher.jid.bare} is",
+                "RT-10",
+                hinders=True,
+            )
+    elif not watcher.known:
+        yield Finding(
+            "watcher_unknown", f"there is no account {watcher.jid.bare}", "PR-10", hinders=True
+        )
+
+
+def _elsewhere(case: Case, jid: JID, what: str) -> Finding:
+    reached = _reached(case, jid)
+    way = ", and is asked with a probe" if reached else ", and no route leads there"
+    return Finding(
+        "owner_elsewhere" if reached else "owner_unreachable",
+        f"{jid.domain} is not served here{way}; whoever serves it {what}",
+        "PM-7" if reached else "RT-10",
+        hinders=True,
+    )
+
+
+def _reached(case: Case, jid: JID) -> bool:
+    """Whether a route leads to a domain that is not ours."""
+    routes = case.server.routing_table
+    return jid.domain in routes.components or routes.foreign is not None
+
+
+# --- may it be seen? ---------------------------------------------------------------------------
+
+
+def _permission(case: Case) -> Iterator[Finding]:
+    """Which rule lets the watcher see the owner; or why none does."""
+    if case.owner.roster is None or not case.owner.known:
+        return
+    if case.allowed:
+        yield from _allowances(case)
+        return
+    if _told(case):
+        resources = listed([session.jid.resource or "" for session in _told(case)])
+        yield Finding(
+            "directed",
+            f"{case.owner.jid.bare} does not let {case.watcher.jid.bare} see it, but {resources} "
+            "sent it presence in person: that was seen once, later changes are not, the goodbye is",
+            "DP-7",
+        )
+        return
+    yield next(finding for reason in REFUSALS for finding in reason(case))
+
+
+def _allowances(case: Case) -> Iterator[Finding]:
+    owner, watcher = case.owner.jid.bare, case.watcher.jid.bare
+    if owner == watcher:
+        yield Finding("self", "an account sees itself", "PM-5")
+        return
+    roster, grant = case.owner.roster, case.grant
+    if roster is not None and grant is not None and roster.is_subscribed(case.watcher.jid):
+        yield Finding(
+            "subscription",
+            f"{owner} lets {watcher} see it: subscription {grant.subscription} in its roster",
+            "RO-2",
+        )
+    for group in case.server.shared_groups.showing(watcher, owner):
+        yield Finding(
+            "group",
+            f"the shared group {group.name} shows {owner} to {watcher}",
+            "RO-3",
+        )
+
+
+def _asked(case: Case) -> Iterator[Finding]:
+    if case.grant is not None and case.grant.pending_in is not None:
+        yield _refusal(
+            case, "pending", "{watcher} has asked, and {owner} has not answered yet", "PS-7"
+        )
+
+
+def _unheard(case: Case) -> Iterator[Finding]:
+    if case.belief is not None and case.belief.ask:
+        yield _refusal(
+            case,
+            "request_lost",
+            "{watcher} believes that its request waits, but none waits in the roster of {owner}: "
+            "it has to ask again",
+            "PS-7",
+        )
+
+
+def _believed(case: Case) -> Iterator[Finding]:
+    if case.belief is not None and case.belief.subscription in SUBSCRIBED_TO:
+        yield _refusal(
+            case,
+            "rosters_disagree",
+            f"the roster of {{watcher}} says {case.belief.subscription}, that of {{owner}} "
+            f"{_subscription(case.grant)}, and only that of {{owner}} decides",
+            "RO-2",
+        )
+
+
+def _approved(case: Case) -> Iterator[Finding]:
+    if case.grant is not None and case.grant.approved:
+        yield _refusal(
+            case, "not_asked", "{owner} agreed in advance, but {watcher} has not asked", "PS-5"
+        )
+
+
+def _other_way(case: Case) -> Iterator[Finding]:
+    if case.grant is not None and case.grant.subscription in SUBSCRIBED_TO:
+        yield _refusal(
+            case,
+            "one_way",
+            "{owner} sees {watcher}, but {watcher} has not asked to see {owner}",
+            "RO-2",
+        )
+    if any(case.server.shared_groups.showing(case.owner.jid.bare, case.watcher.jid.bare)):
+        yield _refusal(
+            case,
+            "group_one_way",
+            "a shared group shows {watcher} to {owner}, but none shows {owner} to {watcher}",
+            "RO-7",
+        )
+
+
+def _unanswered(case: Case) -> Iterator[Finding]:
+    if case.grant is not None and case.grant.ask:
+        yield _refusal(
+            case,
+            "other_way_pending",
+            "{owner} has asked to see {watcher}; {watcher} has not asked to see {owner}",
+            "RO-2",
+        )
+
+
+def _contact(case: Case) -> Iterator[Finding]:
+    if case.grant is not None or case.belief is not None:
+        yield _refusal(
+            case,
+            "none",
+            f"the roster of {{owner}} says {_subscription(case.grant)} and that of {{watcher}} "
+            f"{_subscription(case.belief)}: nobody has asked, or it was refused",
+            "RO-2",
+        )
+
+
+def _stranger(case: Case) -> Iterator[Finding]:
+    yield _refusal(
+        case, "strangers", "neither {owner} nor {watcher} has the other in its roster", "PM-5"
+    )
+
+
+REFUSALS = (
+    _asked, _unheard, _believed, _approved, _other_way, _unanswered, _contact, _stranger,
+)  # fmt: skip
+"""Why no rule lets the watcher see the owner, the most particular first."""
+
+
+def _refusal(case: Case, code: str, says: str, rule: str) -> Finding:
+    owner, watcher = case.owner.jid.bare, case.watcher.jid.bare
+    return Finding(code, says.format(owner=owner, watcher=watcher), rule, hinders=True)
+
+
+def _subscription(item: RosterItem | None) -> str:
+    return "nothing" if item is None else f"subscription {item.subscription}"
+
+
+# --- is there something to see? ----------------------------------------------------------------
+
+AWAY = frozenset(("owner_disabled", "owner_never_here", "owner_away", "owner_not_available",
+                  "resource_gone"))  # fmt: skip
+
+
+def _availability(case: Case) -> Iterator[Finding]:
+    owner = case.owner
+    if not owner.local or not owner.known:
+        return
+    for session in owner.available:
+        yield _session(session)
+    if not owner.available:
+        yield _absence(case)
+    silent = [s.jid.resource or "" for s in owner.sessions if s.presence is None]
+    if silent and owner.available:
+        yield Finding(
+            "not_available", f"{listed(silent)} is connected and has sent no presence", "RT-1"
+        )
+
+
+def _session(session: Session) -> Finding:
+    presence = session.presence
+    show = None if presence is None else presence.show
+    return Finding(
+        "session",
+        f"{session.jid} is available{f' ({show})' if show else ''} with priority "
+        f"{session.priority}",
+        "PM-1",
+    )
+
+
+def _absence(case: Case) -> Finding:
+    """Why nobody is available."""
+    owner, bare = case.owner, case.owner.jid.bare
+    if owner.sessions:
+        resources = listed([session.jid.resource or "" for session in owner.sessions])
+        says = f"{bare} is connected with {resources}, which sent no presence or said goodbye"
+        return Finding("owner_not_available", says, "RT-1", hinders=True)
+    if owner.others:
+        others = listed([session.jid.resource or "" for session in owner.others])
+        says = f"{owner.jid} is not connected; {bare} is, with {others}"
+        return Finding("resource_gone", says, "RT-7", hinders=True)
+    if owner.disabled:
+        says = f"the account {bare} is disabled: nobody can log in"
+        return Finding("owner_disabled", says, hinders=True)
+    if case.last is None:
+        says = f"{bare} has not been here yet, so there is no last presence either"
+        return Finding("owner_never_here", says, "PM-4", hinders=True)
+    when = datetime.fromtimestamp(case.last.seen, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    status = "a status that is shown" if case.last.status else "no status"
+    return Finding("owner_away", f"{bare} left at {when}, with {status}", "PM-7", hinders=True)
+
+
+# --- does it arrive? ---------------------------------------------------------------------------
+
+
+def _reception(case: Case) -> Iterator[Finding]:
+    watcher = case.watcher
+    if not watcher.local or not watcher.known:
+        return
+    if not watcher.available and not _reached_in_person(case):
+        yield _deafness(case)
+    yield from unread(watcher.sessions)
+    uninterested = [s.jid.resource or "" for s in watcher.available if not s.interested]
+    if uninterested:
+        yield Finding(
+            "not_interested",
+            f"{listed(uninterested)} of {watcher.jid.bare} has not asked for the roster: it gets "
+            "presence, but no changes of contacts",
+            "RO-10",
+        )
+
+
+def _reached_in_person(case: Case) -> bool:
+    """Whether directed presence found a session that no broadcast reaches."""
+    knows = case.server.presence_manager.directed.knows
+    receivers = (s.jid for s in case.watcher.sessions)
+    return any(knows(s.jid, jid) for jid in receivers for s in case.owner.available)
+
+
+def _deafness(case: Case) -> Finding:
+    """Why the watcher is told nothing."""
+    watcher, bare = case.watcher, case.watcher.jid.bare
+    if watcher.sessions:
+        resources = listed([session.jid.resource or "" for session in watcher.sessions])
+        says = (
+            f"{bare} is connected with {resources}, which has not sent presence: nobody's presence "
+            "is delivered before that"
+        )
+        return Finding("watcher_not_available", says, "RT-8", hinders=True)
+    if watcher.others:
+        others = listed([session.jid.resource or "" for session in watcher.others])
+        says = f"{watcher.jid} is not connected; {bare} is, with {others}"
+        return Finding("watcher_resource_gone", says, "RT-7", hinders=True)
+    closed = ", and the account is disabled" if watcher.disabled else ""
+    says = f"{bare} is not connected{closed}; it would be told when it logs in"
+    return Finding("watcher_away", says, "PM-7", hinders=True)
+
+
+# --- what else ---------------------------------------------------------------------------------
+
+
+def _agreement(case: Case) -> Iterator[Finding]:
+    """What the watcher's roster says, where it matters or differs."""
+    roster, grant, belief = case.owner.roster, case.grant, case.belief
+    if (
+        roster is None
+        or case.watcher.roster is None
+        or case.owner.jid.bare == case.watcher.jid.bare
+    ):
+        return
+    if belief is not None and grant is not None:
+        yield Finding(
+            "other_roster",
+            f"the roster of {case.watcher.jid.bare} says {_subscription(belief)}",
+        )
+    subscribed = roster.is_subscribed(case.watcher.jid)
+    if subscribed and (belief is None or belief.subscription not in SUBSCRIBED_TO):
+        yield Finding(
+            "watcher_unaware",
+            f"the roster of {case.watcher.jid.bare} says {_subscription(belief)}: changes are "
+            "delivered, but nothing is asked for at login",
+            "PU-13",
+        )
+
+
+def _directed(case: Case) -> Iterator[Finding]:
+    if case.allowed and case.told_in_person and case.owner.jid.bare != case.watcher.jid.bare:
+        count = counted(len(case.told_in_person), "session")
+        yield Finding(
+            "directed_too", f"{count} of {case.owner.jid.bare} also sent it presence", "DP-1"
+        )
+
+
+def _plugins(case: Case) -> Iterator[Finding]:
+    return intercepted(case.server, Presence)
+
+
+RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    _existence,
+    _permission,
+    _availability,
+    _reception,
+    _agreement,
+    _directed,
+    _plugins,
+)
+"""What is looked at, in this order; the first finding that hinders is the cause."""
+
+
+__all__ = ["explain_presence"]

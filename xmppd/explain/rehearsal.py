@@ -1,0 +1,138 @@
+"""Rehearsal: the routers' own code over copies of the sessions, which note what they would get."""
+
+from collections.abc import Iterable
+
+from xmppd.handler.offline_message_flood import OfflineMessageFlood
+from xmppd.router.message_router import MessageRouter
+from xmppd.routing.requests import Requests
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Session
+from xmppd.stanza import JID, Message, Stanza, StanzaError
+from xmppd.store.base import OfflineMessage, OfflineStore, QuotaExceeded, check_room
+
+
+class Rehearsal:
+    """One message on its way through the MessageRouter, with nobody there to hear it.
+
+    Attributes:
+        delivered: The sessions that would get it.
+        left: The domains whose route would get it: components, or the way to other servers.
+        stored: The accounts for which it would be kept.
+        full: The account that has no room for it; None if none was asked in vain.
+        error: With what it would be answered; None if with nothing.
+    """
+
+    def __init__(self, server: XMPPServer, accounts: Iterable[JID]) -> None:
+        self.server = server
+        self.delivered: list[JID] = []
+        self.left: list[str] = []
+        self.stored: list[str] = []
+        self.full: str | None = None
+        self.error: StanzaError | None = None
+        self.router = self._router(self._table(accounts))
+
+    async def route(self, message: Message) -> None:
+        """Route it."""
+        try:
+            later = self.router.route(message)
+            if later is not None:
+                await later
+        except StanzaError as error:
+            self.error = error
+
+    def _table(self, accounts: Iterable[JID]) -> RoutingTable:
+        table, real = RoutingTable(self.server.domains), self.server.routing_table
+        for bare in {account.bare for account in accounts}:
+            for session in real.connected(bare):
+                extra = Extra(session, self)
+                table.add(extra)
+                table.refresh(extra)
+        for domain in real.components:
+            table.components[domain] = Exit(self)
+        if real.foreign is not None:
+            table.foreign = Exit(self)
+        return table
+
+    def _router(self, table: RoutingTable) -> MessageRouter:
+        """A router like the server's own, and of the same class, if a plugin has replaced it."""
+        server, real = self.server, self.server.offline_message_strategy
+        shelf = Shelf(server.store, self)
+        flood = OfflineMessageFlood(shelf, Requests(table, server.clock), answer_timeout_s=0)
+        strategy = real.__class__(
+            table,
+            server.store,
+            shelf,
+            flood,
+            server.wall_clock,
+            max_messages=real.max_messages,
+            max_bytes=real.max_bytes,
+        )
+        return server.message_router.__class__(table, strategy, server.admins)
+
+
+class Extra:
+    """Stands in for a session."""
+
+    def __init__(self, session: Session, rehearsal: Rehearsal) -> None:
+        self.jid = session.jid
+        self.presence = session.presence
+        self.presence_around_to = session.presence_around_to
+        self.priority = session.priority
+        self.interested = session.interested
+        self._closed = isinstance(session, LocalClientSession) and session.closed
+        self._rehearsal = rehearsal
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Note it."""
+        if not self._closed:
+            self._rehearsal.delivered.append(self.jid)
+        return not self._closed
+
+
+class Exit:
+    """Stands in for the route to other domains, or to a component."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self._rehearsal = rehearsal
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Note it."""
+        if stanza.to is not None:
+            self._rehearsal.left.append(stanza.to.domain)
+        return True
+
+
+class Shelf:
+    """Stands in for the store of messages that wait: knows what is there, and keeps nothing."""
+
+    def __init__(self, store: OfflineStore, rehearsal: Rehearsal) -> None:
+        self._store = store
+        self._rehearsal = rehearsal
+
+    async def store_offline(
+        self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
+    ) -> int:
+        """Note it, if there is room."""
+        waiting = await self._store.offline_messages(account)
+        size = sum(len(message.stanza) for message in waiting)
+        try:
+            check_room(
+                len(waiting), size, len(stanza), max_messages=max_messages, max_bytes=max_bytes
+            )
+        except QuotaExceeded:
+            self._rehearsal.full = account
+            raise
+        self._rehearsal.stored.append(account)
+        return 0
+
+    async def offline_messages(self, account: str) -> list[OfflineMessage]:
+        """Nothing is handed out."""
+        return []
+
+    async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
+        """Nothing is forgotten."""
+
+
+__all__ = ["Rehearsal"]

@@ -1,0 +1,95 @@
+"""What became of a stanza at a stage, and whom it passed by."""
+
+from collections.abc import Iterator
+
+from xmppd.explain.finding import counted
+from xmppd.explain.message import passed_over
+from xmppd.router.offline_message_strategy import worth_storing
+from xmppd.server import XMPPServer
+from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
+from xmppd.trace.passage import Passage, Step
+
+Outcome = tuple[str, str]
+"""A code, and the same in words."""
+
+
+def failed(error: Exception) -> Outcome:
+    """The stage has raised something."""
+    if isinstance(error, StanzaError):
+        text = f" ({error.text})" if error.text else ""
+        return "refused", f"refused with {error.condition.tag}{text}"
+    return "failed", f"failed with {type(error).__name__}; the log has its trace"
+
+
+def returned(server: XMPPServer, step: Step, result: object) -> Outcome:
+    """The stage has returned something: whether it arrived, what is left of it, or nothing."""
+    stanza = step.stanza
+    if step.session is not None:
+        return _delivered(server, stanza, step.session, result)
+    if step.stage == "OfflineMessageStrategy" and isinstance(stanza, Message):
+        return _kept(stanza)
+    if result is True:
+        return "arrived", "arrived"
+    if result is False:
+        return "nobody", f"nobody at {stanza.to}"
+    if isinstance(result, int):
+        return "done", counted(result, "copy", "copies")
+    if isinstance(result, Stanza) and result is not stanza:
+        return "changed", "changed by a plugin"
+    if step.stage == "InterceptorManager" and result is None:
+        plugins = server.interceptors.plugins(server.interceptors.incoming[stanza.__class__])
+        return "dropped", f"dropped by {' or '.join(plugins)}"
+    return "done", "done"
+
+
+def _delivered(server: XMPPServer, stanza: Stanza, session: JID, result: object) -> Outcome:
+    if result is None:
+        plugins = server.interceptors.plugins(server.interceptors.outgoing[stanza.__class__])
+        return "dropped", f"not to {session}: dropped by {' or '.join(plugins)}"
+    if stanza.to is not None and result is not stanza:
+        return "changed", f"to {session}, changed by a plugin"
+    return "delivered", f"to {session}"
+
+
+def _kept(message: Message) -> Outcome:
+    """The strategy has not refused it: then it is kept, if it is of a kind that is."""
+    if message.type in ("headline", "error") or not worth_storing(message):
+        return "dropped", "dropped: it means nothing later"
+    return "stored", f"kept for {message.to}"
+
+
+def skipped(server: XMPPServer, step: Step, passage: Passage) -> Iterator[tuple[JID, str]]:
+    """Those whom the stanza might have been for and who did not get it, each with the reason."""
+    stanza = step.stanza
+    if step.stage == "MessageRouter" and isinstance(stanza, Message):
+        return _sessions(server, stanza, passage)
+    if step.stage == "Roster" and isinstance(stanza, Presence):
+        return _contacts(server, stanza)
+    return iter(())
+
+
+def _sessions(server: XMPPServer, message: Message, passage: Passage) -> Iterator[tuple[JID, str]]:
+    """The other sessions of the account that a message is for (RT-16 to RT-20)."""
+    to = message.to or message.sender.to_bare()
+    got = {step.session for step in passage.steps if step.session and step.code != "skipped"}
+    for session in server.routing_table.connected(to.bare):
+        if session.jid not in got:
+            kind = message.type or "normal"
+            yield session.jid, passed_over(session, to, kind, got).says
+
+
+def _contacts(server: XMPPServer, presence: Presence) -> Iterator[tuple[JID, str]]:
+    """The contacts that a broadcast does not reach (RO-2, RO-3)."""
+    roster = server.roster_manager.loaded(presence.sender.bare)
+    if roster is None:
+        return
+    routes = server.routing_table
+    for item in roster.items.values():
+        contact = JID.parse(item.jid)
+        if not roster.may_be_seen_by(contact):
+            yield contact, f"{contact} may not see it: subscription {item.subscription}"
+        elif routes.is_local(contact) and not routes.available(contact.bare):
+            yield contact, f"{contact} is not available"
+
+
+__all__ = ["Outcome", "failed", "returned", "skipped"]

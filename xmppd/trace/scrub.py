@@ -1,0 +1,51 @@
+"""A stanza as it may be shown: what it is made of, and nothing that somebody wrote."""
+
+from xml.etree import ElementTree
+
+from xmppd.stanza import Stanza, Tree
+from xmppd.stanza.xml import local_name, write
+
+MAX_SHOWN_CHARACTERS = 2_000
+_PLAIN = frozenset(("type", "id", "node", "ver", "hash", "var", "subscription", "ask"))
+"""Attributes that say what something is, not what somebody says."""
+
+
+def shown(stanza: Stanza, *, bodies: bool) -> str:
+    """The stanza's element as text.
+
+    Args:
+        stanza: Not changed.
+        bodies: Whether to show text and attributes too; passwords are never shown.
+
+    Returns:
+        The element without its addresses, which may differ from those that hold.
+    """
+    tree = _scrubbed(stanza.payload.tree, bodies=bodies, secret=False)
+    tree.attrib.pop("to", None)
+    text = write(tree).decode()
+    if len(text) > MAX_SHOWN_CHARACTERS:
+        return f"{text[:MAX_SHOWN_CHARACTERS]}… ({len(text)} characters)"
+    return text
+
+
+def _scrubbed(element: Tree, *, bodies: bool, secret: bool) -> Tree:
+    secret = secret or "password" in local_name(element.tag) + element.get("var", "").lower()
+    clear = bodies and not secret
+    copy = ElementTree.Element(
+        element.tag,
+        {key: value if clear or key in _PLAIN else "…" for key, value in element.items()},
+    )
+    copy.text = element.text if clear else _measured(element.text)
+    for child in element:
+        inner = _scrubbed(child, bodies=bodies, secret=secret)
+        inner.tail = child.tail if clear else _measured(child.tail)
+        copy.append(inner)
+    return copy
+
+
+def _measured(text: str | None) -> str | None:
+    """How much text there is, instead of the text."""
+    return f"({len(text)} characters)" if text and text.strip() else None
+
+
+__all__ = ["shown"]

@@ -1,0 +1,125 @@
+"""Tracer: what one who traces wants to see, and what waits for them."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from twisted.internet.defer import Deferred
+
+from xmppd.stanza import JID
+from xmppd.trace.passage import Passage, Step
+from xmppd.trace.scrub import shown
+
+MAX_QUEUED_STEPS = 5_000
+
+Row = dict[str, str | int | float | bool | list[str] | None]
+
+
+class Tracer:
+    """Takes the passages that concern an address, for whoever reads them.
+
+    Args:
+        address: A full JID, an account for all its sessions, or a domain for all its accounts.
+        bodies: Whether to show what people wrote.
+
+    Attributes:
+        dropped: How many passages there was no room for since somebody asked.
+    """
+
+    def __init__(self, address: JID, *, bodies: bool = False) -> None:
+        self.address = address
+        self.bodies = bodies
+        self.dropped = 0
+        self._queue: deque[Passage] = deque()
+        self._queued_steps = 0
+        self._ended = False
+        self._more: Deferred[None] | None = None
+
+    def concerns(self, jid: JID | None) -> bool:
+        """Whether it is the address, or belongs to it."""
+        if jid is None:
+            return False
+        address = self.address
+        if address.resource is not None:
+            return jid.full == address.full
+        if address.local is not None:
+            return jid.bare == address.bare
+        return jid.domain == address.domain
+
+    def wants(self, step: Step) -> bool:
+        """Whether somebody concerned sends this, is to get it, or gets it."""
+        stanza = step.stanza
+        concerned = (stanza.sender, stanza.to, step.session)
+        return any(map(self.concerns, concerned))
+
+    def take(self, passage: Passage) -> None:
+        """A passage is over: keep it, if it is wanted and there is room."""
+        if not any(map(self.wants, passage.steps)):
+            return
+        if self._queued_steps + len(passage.steps) > MAX_QUEUED_STEPS and self._queue:
+            self.dropped += 1
+            return
+        self._queue.append(passage)
+        self._queued_steps += len(passage.steps)
+        self._wake()
+
+    def end(self) -> None:
+        """There will be no more."""
+        self._ended = True
+        self._wake()
+
+    async def next(self) -> Passage | None:
+        """The next passage; None if there will be none."""
+        while not self._queue:
+            if self._ended:
+                return None
+            self._more = Deferred()
+            await self._more
+        passage = self._queue.popleft()
+        self._queued_steps -= len(passage.steps)
+        return passage
+
+    def _wake(self) -> None:
+        more, self._more = self._more, None
+        if more is not None:
+            more.callback(None)
+
+    def rows(self, passage: Passage) -> Iterator[Row]:
+        """What is shown of a passage: all stages, and of deliveries those that are wanted."""
+        stanza = passage.stanza
+        to = "" if stanza.to is None else f" to {stanza.to}"
+        xml = shown(stanza, bodies=self.bodies)
+        yield {
+            "stanza": passage.number,
+            "stage": None,
+            "code": "stanza",
+            "from": stanza.sender.full,
+            "to": None if stanza.to is None else stanza.to.full,
+            "took_us": None,
+            "waited": False,
+            "says": f"#{passage.number} {stanza.name} from {stanza.sender}{to}: {xml}",
+        }
+        for step in passage.steps:
+            if step.session is None or self.wants(step):
+                yield _row(passage, step)
+        if passage.omitted:
+            yield {"stanza": passage.number, "code": "omitted",
+                   "says": f"  {passage.omitted} further steps are not shown"}  # fmt: skip
+
+
+def _row(passage: Passage, step: Step) -> Row:
+    took = "" if step.took_us is None else f"{step.took_us} µs"
+    waited = ", waited" if step.waited else ""
+    to = step.session or step.stanza.to
+    return {
+        "stanza": passage.number,
+        "stage": step.stage,
+        "code": step.code,
+        "from": step.stanza.sender.full,
+        "to": None if to is None else to.full,
+        "took_us": step.took_us,
+        "waited": step.waited,
+        "says": f"{took:>10}  {'  ' * step.depth}{step.stage}: {step.says}{waited}",
+    }
+
+
+__all__ = ["Tracer"]
