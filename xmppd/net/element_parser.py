@@ -41,6 +41,18 @@ class ElementParser:
         return tree
 
 
+def check_utf8(data: bytes) -> None:
+    """Refuse a torn character at the end of an element.
+
+    Expat would wait for the rest of it, and swallow the beginning of what is read next: another
+    stream's, from the pool.
+
+    Raises:
+        UnicodeDecodeError: The bytes are not UTF-8.
+    """
+    data.decode()
+
+
 def stream_error(error: ParseError) -> StreamError:
     """What the peer is told: its own entities are forbidden, all else is not XML."""
     if error.code == UNDEFINED_ENTITY:
@@ -83,7 +95,10 @@ class ParserPool:
 
         Raises:
             ParseError: They are not well-formed.
+            UnicodeDecodeError: They are not UTF-8.
         """
+        if not data.isascii():
+            check_utf8(data)
         # This is borrow, take and give_back, written out for what happens to every whole stanza.
         idle = self._idle
         parser = idle.pop() if idle else ElementParser(self._header)

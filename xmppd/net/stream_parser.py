@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import ParseError
 
 from xmppd.net.content import Content, Received
-from xmppd.net.element_parser import stream_error
+from xmppd.net.element_parser import check_utf8, stream_error
 from xmppd.net.stream_header import WHITE_SPACE, HeaderReader, StreamOpened
 from xmppd.net.xml_scanner import ElementScanner, Limits, TagScanner
 from xmppd.stanza.error import StreamCondition, StreamError
@@ -141,7 +141,7 @@ class StreamParser:
                 return self._begin_partial(begin, content)
             try:
                 tree = content.pool.parse(found)
-            except ParseError:  # up to where, and what, only reading it in order will tell
+            except (ParseError, UnicodeDecodeError):  # where, only reading it in order will tell
                 return self._begin_partial(begin, content)
             self._consume(end)
             return content.received(found, tree)
@@ -283,8 +283,16 @@ class _PartialElement:
         return end
 
     def received(self) -> Received:
-        """The element, which has ended."""
+        """The element, which has ended.
+
+        Raises:
+            StreamError: NOT_WELL_FORMED: it is not UTF-8.
+        """
         data, parser = bytes(self.data), self._parser
+        try:
+            check_utf8(data)
+        except UnicodeDecodeError as error:
+            raise StreamError(StreamCondition.NOT_WELL_FORMED, "this is not UTF-8") from error
         tree = parser.take()
         parser.fed_bytes += len(data)
         self._content.pool.give_back(parser)

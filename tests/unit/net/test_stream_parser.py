@@ -449,6 +449,31 @@ class PoolTests(Case):
             self.refused(opened(), data)
             self.assertEqual(len(content._shared_pool), 0)
 
+    def test_torn_characters_stay_at_home(self) -> None:
+        """A character torn by the end of its element is refused, and reaches no other stream."""
+        for data in (
+            b"<a\xf0/>",
+            b"<a>x</a\xe0>",
+            b"<a><b/></a\xf0\x90>",
+            b"<message><![CDATA[x]]></message\xe2>",
+            "<a>\u00e9</a>".encode() + b"<b></b\xc3>",
+        ):
+            for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
+                content._shared_pool._idle.clear()
+                stream = opened()
+                conditions = []
+                for piece in pieces:
+                    try:
+                        stream.feed(piece)
+                        while stream.next() is not None:
+                            conditions.append("heard")
+                    except StreamError as error:
+                        conditions.append(error.condition.value)
+                self.assertEqual(conditions[-1:], ["not-well-formed"], data)
+                for _ in range(2):
+                    other = self.received(opened(), b"<message><body>hi</body></message>")
+                    self.assertEqual(other.tree.findtext("body"), "hi")
+
     def test_canonical_header(self) -> None:
         """The header behind which shared parsers stand declares no default namespace."""
         self.assertEqual(canonical({"stream": "u"}), b'<stream xmlns:stream="u">')
