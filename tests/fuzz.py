@@ -12,7 +12,11 @@ MAX_EXAMPLES = 20_000
 def main() -> None:
     """Run trial under a profile of its own."""
     settings.register_profile(
-        "fuzz", max_examples=MAX_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck)
+        "fuzz",
+        max_examples=MAX_EXAMPLES,
+        derandomize=False,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
     settings.load_profile("fuzz")
     run()
