@@ -1,9 +1,13 @@
 """The tests. What hypothesis tries is the same in each run; ``make fuzz`` tries something new."""
 
-from hypothesis import HealthCheck, settings
+from contextlib import suppress
 
-# A busy machine is no mistake of ours: neither a slow example nor slow making of one is.
-settings.register_profile(
-    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("repeatable")
+# The parser is also tested on interpreters that have nothing installed.
+with suppress(ModuleNotFoundError):
+    from hypothesis import HealthCheck, settings
+
+    # A busy machine is no mistake of ours: neither a slow example nor slow making of one is.
+    settings.register_profile(
+        "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("repeatable")
