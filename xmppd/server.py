@@ -32,6 +32,7 @@ from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.shared_group_changes import SharedGroupChanges
+from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.iq_router import IQRouter
@@ -100,8 +101,9 @@ class XMPPServer:
             conflict=config.sessions.conflict,
         )
         self.shared_groups = SharedGroups(store, self.routing_table)
+        self.broadcasts = Broadcasts(lambda: self._sleep(0))
         self.roster_manager = RosterManager(
-            store, self.routing_table, self.shared_groups, self.events
+            store, self.routing_table, self.shared_groups, self.broadcasts, self.events
         )
         self.presence_manager = PresenceManager(
             self.routing_table, self.roster_manager, store, store, self.wall_clock
@@ -284,6 +286,7 @@ class XMPPServer:
         """Close all streams, each told why, and wait until the last is gone; then the store."""
         await self.crowd.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         self.requests.abandon()
+        await self.broadcasts.finish()
         await self.store.close()
 
     def _sleep(self, seconds: float) -> Deferred[None]:

@@ -56,9 +56,12 @@ class PresenceManager:
         """What the account left behind when its last resource went; None if it was never here."""
         return (await self.store.last_presence([account.bare])).get(account.bare)
 
-    async def left(self, account: JID, status: str | None) -> None:
-        """Note that the account's last resource has gone (PM-3); a guest leaves nothing behind."""
-        last = LastPresence(self.wall_clock(), status or None)
+    def left(self, account: JID, status: str | None) -> Later:
+        """Note that the account's last resource has gone, now (PM-3)."""
+        return self._keep(account, LastPresence(self.wall_clock(), status or None))
+
+    async def _keep(self, account: JID, last: LastPresence) -> None:
+        """A guest leaves nothing behind (BI-4)."""
         if await self.accounts.exists(account.bare):
             await self.store.save_last_presence(account.bare, last)
 
