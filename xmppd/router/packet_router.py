@@ -1,6 +1,6 @@
 """The hall: message, presence or iq; and the one place that answers what went wrong."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Protocol
 
 from twisted.logger import Logger
@@ -8,9 +8,10 @@ from twisted.logger import Logger
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
+from xmppd.router.unread import owed
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import InterceptorManager
-from xmppd.stanza import IQ, Condition, Later, Message, Presence, Stanza, StanzaError
+from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
 
 _log = Logger()
 
@@ -50,10 +51,26 @@ class PacketRouter:
                 if seen is None:
                     return None
                 stanza = seen
+        except Exception as error:
+            return self._failed(stanza, error)
+        return self._route(stanza)
+
+    def _route(self, stanza: Stanza) -> Later:
+        try:
             later = self._routers[stanza.__class__].route(stanza)
         except Exception as error:
             return self._failed(stanza, error)
         return None if later is None else self._finish(stanza, later)
+
+    async def take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+        """Route again what a session that is gone had not read (SE-12). Never fails.
+
+        Interceptors saw it come in, and do not see it a second time.
+        """
+        for stanza in owed(unread, session, self.routing_table):
+            later = self._route(stanza)
+            if later is not None:
+                await later
 
     async def _finish(self, stanza: Stanza, later: Awaitable[None]) -> None:
         try:
