@@ -388,6 +388,9 @@ class ConnectionHandler(Protocol):
 
     def give_up(self) -> None:
         """Cut off a peer that does not read."""
+        if self._closing:
+            return
+        self._closing = True
         _log.info("{id} reads too slowly", id=self.stanza_handler.session.id)
         self.transport.abortConnection()
 

@@ -328,7 +328,7 @@ class Connection:
             producer.resumeProducing()
 
     def _tell_watcher(self) -> None:
-        if self._producer_paused and self._watcher is not None and self.connected:
+        if self._producer_paused and self._watcher is not None and not self._mute:
             self._producer_paused = False
             self._watcher.resumeProducing()
 

@@ -17,8 +17,9 @@ class SlicesTests(SynchronousTestCase):
     """Two contacts in a turn; Romeo has five, who see nobody but him."""
 
     def setUp(self) -> None:
-        people = {name: {"romeo": "to"} for name in FRIENDS}
-        self.house = House(DOMAIN, romeo=dict.fromkeys(FRIENDS, "from"), **people)
+        self.house = House(DOMAIN, romeo=dict.fromkeys(FRIENDS, "from"))
+        for name in FRIENDS:
+            self.house.add(name, {"romeo": "to"})
         self.friends = self.house.connect(*FRIENDS)
         self.broadcasts = self.house.server.broadcasts
         self.broadcasts.contacts_per_slice = 2
