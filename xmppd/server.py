@@ -11,7 +11,7 @@ from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.config import Config
 from xmppd.events import Events
-from xmppd.handler.accounts import Accounts
+from xmppd.handler.accounts import AccountRemoved, Accounts
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
@@ -127,6 +127,7 @@ class XMPPServer:
             self.offline_message_flood,
             self.fan_out,
             self.events,
+            suppress_repeated=config.presence.suppress_repeated,
         )
         self.presence_subscribe_handler = PresenceSubscribeHandler(
             self.routing_table,
@@ -195,6 +196,7 @@ class XMPPServer:
             self.presence_subscribe_handler,
             self.events,
         )
+        self.events.on(AccountRemoved, self._forget_account)
         self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
         self.stream_features = StreamFeatures()
         for feature in self._core_features():
@@ -271,6 +273,7 @@ class XMPPServer:
         self.crowd.limits = door_limits(config)
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
+        self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated
         self.offline_message_strategy.max_messages = config.offline.max_messages
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
         self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
@@ -288,6 +291,9 @@ class XMPPServer:
         self.requests.abandon()
         await self.broadcasts.finish()
         await self.store.close()
+
+    def _forget_account(self, removed: AccountRemoved) -> None:
+        self.presence_manager.last_presences.forget(removed.account.bare)
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.clock, seconds, lambda: None)

@@ -38,7 +38,11 @@ class PresenceChanged:
 
 
 class PresenceUpdateHandler:
-    """First the state, then the broadcast, then what a newcomer is owed (PU-1 to PU-9)."""
+    """First the state, then the broadcast, then what a newcomer is owed (PU-1 to PU-9).
+
+    Attributes:
+        suppress_repeated: Whether contacts are spared what they know already (PU-16).
+    """
 
     def __init__(
         self,
@@ -49,7 +53,10 @@ class PresenceUpdateHandler:
         flood: OfflineMessageFlood,
         fan_out: FanOut,
         events: Events,
+        *,
+        suppress_repeated: bool,
     ) -> None:
+        self.suppress_repeated = suppress_repeated
         self.sessions = sessions
         self.routing_table = routing_table
         self.rosters = rosters
@@ -124,7 +131,10 @@ class PresenceUpdateHandler:
             priority = presence.priority
         except ValueError as error:
             raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
-        newcomer = session.presence is None
+        last = session.presence
+        newcomer = last is None
+        if self.suppress_repeated and last and last.payload.raw == presence.payload.raw:
+            return self.flood.flood(session)
         session.presence = presence
         session.presence_around_to = presence.around_to()
         session.priority = priority

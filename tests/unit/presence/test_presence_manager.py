@@ -37,7 +37,8 @@ class ProbeTests(SynchronousTestCase):
     def test_absent(self) -> None:
         """Of who is away, a subscriber is told the last status; if there is none, that it left."""
         self.assertEqual(self.probe("juliet"), [])
-        done(self.house.store.save_last_presence(ROMEO, LastPresence(1.0, "bye & <bye>")))
+        last_presences = self.house.server.presence_manager.last_presences
+        done(last_presences.save(ROMEO, LastPresence(1.0, "bye & <bye>")))
         status = "bye &amp; &lt;bye&gt;"
         (answer,) = self.probe("juliet")
         self.assertEqual(
