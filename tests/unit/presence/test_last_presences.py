@@ -119,7 +119,7 @@ class NoQueryTests(SynchronousTestCase):
         self.assertEqual((self.store.asked, self.store.existence), ([], 0))
 
     def test_greeting(self) -> None:
-        """Nor does a login whose absent contacts have all been seen leaving, or asked for before."""
+        """Nor does a login whose absent contacts are all known."""
         juliet = self.house.bind("juliet")
         juliet.send("<presence/>")
         self.assertIn("<status>bye</status>", "".join(juliet.received()))
