@@ -33,6 +33,8 @@ class Somebody:
         wire: Its wire.
         sees: For each full JID, whether the last presence from there said that it is available.
         broadcasts: The number of the newest broadcast it saw of somebody.
+        over: For each full JID, the number of the newest broadcast it had seen at its goodbye.
+        newest: For each full JID, the number of the newest broadcast it saw from there.
         available: Whether it is itself, as the server has it.
         presence: The number of its presence, as the server has it.
         answers: Whether it answers pings.
@@ -43,6 +45,8 @@ class Somebody:
         self.answers = answers
         self.sees: dict[str, bool] = {}
         self.broadcasts: dict[Somebody, int] = {}
+        self.over: dict[str, int] = {}
+        self.newest: dict[str, int] = {}
         self.presence: int | None = None
         self.live: Counter[int] = Counter()
 
@@ -71,7 +75,13 @@ def number_of(presence: Presence | None) -> int | None:
 
 
 class Promises(RuleBasedStateMachine):
-    """The house and everybody in it."""
+    """The house and everybody in it.
+
+    Attributes:
+        at_once: Whether who is told of a presence is told when it is said.
+    """
+
+    at_once = True
 
     @initialize(slow=st.booleans(), late=st.booleans(), both=st.booleans())
     def build(self, slow: bool, late: bool, both: bool) -> None:
@@ -271,7 +281,10 @@ class Promises(RuleBasedStateMachine):
             mark, number = text[0], int(text[1:])
             if mark == "b":
                 other = self.told_by[number]
-                assert number > self.gone.get(other, 0), f"{one.jid} sees {sender}, who is gone"
+                late = self.at_once and number <= self.gone.get(other, 0)
+                over = late or number <= one.over.get(sender, 0)
+                assert not over, f"{one.jid} sees {sender}, who is gone"
+                one.newest[sender] = number
                 newest = one.broadcasts.get(other, 0)
                 assert number >= newest, f"{one.jid} sees {sender} {number} after {newest}"
                 one.broadcasts[other] = number
@@ -289,6 +302,7 @@ class Promises(RuleBasedStateMachine):
             twice = one.sees.get(sender) is False
             assert told or not twice, f"{one.jid} saw {sender} leave twice"
             one.sees[sender] = False
+            one.over[sender] = one.newest.get(sender, 0)
 
     def saw_message(self, one: Somebody, stanza: ElementTree.Element) -> None:
         number = int(stanza.findtext("body", "0"))
@@ -390,6 +404,8 @@ class Promises(RuleBasedStateMachine):
 
 class SlicedPromises(Promises):
     """The same, where a broadcast reaches one contact in a turn."""
+
+    at_once = False
 
     def prepare(self) -> None:
         self.house.server.broadcasts.contacts_per_slice = 1

@@ -102,15 +102,18 @@ class Roster:
         broadcasts = self.broadcasts
         if len(contacts) > broadcasts.contacts_per_slice or broadcasts.under_way(self.account.bare):
             return self._broadcast_in_slices(presence, contacts)
-        return self._tell(presence, contacts) + self._tell_elsewhere_and_own(presence)
+        around = presence.around_to()
+        copies = self._tell(presence, around, contacts)
+        return copies + self._tell_elsewhere_and_own(presence, around)
 
     async def _broadcast_in_slices(self, presence: Presence, contacts: tuple[Contact, ...]) -> int:
-        """Unavailable reaches all who were contacts when it was said: they may have seen more.
+        """Tell all who were contacts when it was said, also if its session has left meanwhile.
 
-        Available ends when it is not what its session says any more, for what follows it will reach
-        everybody; and it spares who has ceased to be a contact.
+        Its goodbye follows, so that everybody hears one for one. But who has ceased to be a contact
+        is not told any further that somebody is available.
         """
         size = self.broadcasts.contacts_per_slice
+        around = presence.around_to()
         copies = 0
         async with self.broadcasts.turn(self.account.bare):
             for start in range(0, len(contacts), size):
@@ -118,16 +121,9 @@ class Roster:
                 if start:
                     await self.broadcasts.next_turn()
                     if presence.type is None:
-                        if not self._is_current(presence):
-                            return copies
                         told = self._still(told)
-                copies += self._tell(presence, told)
-            return copies + self._tell_elsewhere_and_own(presence)
-
-    def _is_current(self, presence: Presence) -> bool:
-        """Whether the session that said this has said nothing else since, and is here."""
-        session = self.routing_table.sessions.get(presence.sender.full)
-        return session is not None and session.presence is presence
+                copies += self._tell(presence, around, told)
+            return copies + self._tell_elsewhere_and_own(presence, around)
 
     def _still(self, contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
         now = frozenset(self._contacts())
@@ -145,8 +141,10 @@ class Roster:
             if bare != self.account.bare and (item is None or item.subscription not in SUBSCRIBED):
                 yield bare, JID.parse(bare).wire
 
-    def _tell(self, presence: Presence, contacts: tuple[Contact, ...]) -> int:
-        head, tail = presence.around_to()
+    def _tell(
+        self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[Contact, ...]
+    ) -> int:
+        head, tail = around
         copies = 0
         users = self.routing_table.users
         for bare, wire in contacts:
@@ -159,10 +157,10 @@ class Roster:
                     session.deliver(presence, data)
         return copies
 
-    def _tell_elsewhere_and_own(self, presence: Presence) -> int:
+    def _tell_elsewhere_and_own(self, presence: Presence, around: tuple[bytes, bytes]) -> int:
         for jid in self._foreign:
             self.routing_table.route(presence.addressed(jid))
-        head, tail = presence.around_to()
+        head, tail = around
         own = self.routing_table.available(self.account.bare)
         for session in own:
             session.deliver(presence, head + session.jid.wire + tail)
