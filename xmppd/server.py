@@ -290,6 +290,7 @@ class XMPPServer:
         await self.crowd.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         self.requests.abandon()
         await self.broadcasts.finish()
+        await self.packet_router.finish()
         await self.store.close()
 
     def _forget_account(self, removed: AccountRemoved) -> None:

@@ -393,6 +393,7 @@ class ConnectionHandler(Protocol):
         self._closing = True
         _log.info("{id} reads too slowly", id=self.stanza_handler.session.id)
         self.transport.abortConnection()
+        self.stanza_handler.end()
 
     def _last_words(self, data: bytes) -> None:
         """Our side is closed: what still comes is read for its end only (:rfc:`6120#section-4.4`).

@@ -267,7 +267,7 @@ class StanzaHandler:
         self.context.sessions.close(session)
         unread = session.take_unread()
         if unread:
-            Deferred.fromCoroutine(self.context.router.take_back(unread, session.jid))
+            self.context.router.take_back(unread, session.jid)
 
 
 def _served(to: str | None, domains: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Iterable
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.router.iq_router import IQRouter
@@ -37,6 +38,7 @@ class PacketRouter:
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
+        self._taking_back: set[Deferred[None]] = set()
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
             Presence: presence_router,
@@ -62,11 +64,22 @@ class PacketRouter:
             return self._failed(stanza, error)
         return None if later is None else self._finish(stanza, later)
 
-    async def take_back(self, unread: Iterable[Stanza], session: JID) -> None:
-        """Route again what a session that is gone had not read (SE-12). Never fails.
+    def take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+        """Route again what a session that is gone had not read (SE-12).
 
-        Interceptors saw it come in, and do not see it a second time.
+        Interceptors saw it come in, and do not see it a second time. It goes on by itself, in
+        order; :meth:`finish` waits for it.
         """
+        work = Deferred.fromCoroutine(self._take_back(unread, session))
+        self._taking_back.add(work)
+        work.addBoth(lambda _: self._taking_back.discard(work))
+
+    async def finish(self) -> None:
+        """Wait until all that was taken back has found its place."""
+        while self._taking_back:
+            await next(iter(self._taking_back))
+
+    async def _take_back(self, unread: Iterable[Stanza], session: JID) -> None:
         for stanza in owed(unread, session, self.routing_table):
             later = self._route(stanza)
             if later is not None:

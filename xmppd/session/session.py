@@ -30,7 +30,7 @@ class Connection(Protocol):
         """Send these bytes, now or when there is room."""
 
     def give_up(self) -> None:
-        """Cut it off: its peer does not read. Its session may be gone on return, or soon after."""
+        """Cut it off: its peer does not read. Its session is gone on return."""
 
     def close(self, error: StreamError | None = None) -> None:
         """End the stream, with an error if one is given. Its session is gone on return."""

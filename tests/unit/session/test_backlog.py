@@ -2,6 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import SlowStore
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, ns
@@ -36,8 +37,9 @@ class SlowReaderTestCase(SynchronousTestCase):
         config = house_config(DOMAIN, stream={"stanzas_per_s": 0.0, "bytes_per_s": 0.0,
                                               "max_queued_bytes": 20_000})  # fmt: skip
         both = {"juliet": "both"}
+        self.store = SlowStore()
         self.house = House(
-            DOMAIN, config=config, romeo=both, nurse=both,
+            DOMAIN, config=config, store=self.store, romeo=both, nurse=both,
             juliet={"romeo": "both", "nurse": "both"},
         )  # fmt: skip
         self.romeo, self.nurse, self.juliet = self.house.connect("romeo", "nurse", "juliet")
@@ -179,6 +181,33 @@ class LostTests(SlowReaderTestCase):
         self.assertTrue(self.juliet.closed)
         self.assertEqual(self.stored(), [*texts, "z" * 1_500])
         self.assertEqual(self.read(self.romeo), ["unavailable"])
+
+    def test_stop(self) -> None:
+        """A server that stops waits until what was not read is stored."""
+        self.juliet.stop_reading()
+        for letter in "abc":
+            self.romeo.send(message(letter))
+        self.store.slow = self.store.late = True
+        stopped = self.house.stop()
+        for handler in tuple(self.house.server.crowd.handlers):
+            handler.transport.abortConnection()
+        self.assertNoResult(stopped)
+        self.store.release_all()
+        self.store.slow = False
+        self.successResultOf(stopped)
+        self.assertEqual(self.stored(), ["a", "b", "c"])
+
+    def test_given_up_and_replaced(self) -> None:
+        """Who is cut off is gone at once, and in the way of no new session of the same address."""
+        self.juliet.stop_reading()
+        self.patch(self.juliet.transport, "abortConnection", lambda: None)  # as late as can be
+        for _ in range(12):
+            self.romeo.send(message("x" * 2_000))
+        self.assertTrue(self.juliet.closed)
+        (juliet,) = self.house.connect("juliet/1")
+        self.juliet.handler.connectionLost()
+        self.assertEqual(len(self.house.server.routing_table.available(JULIET)), 1)
+        self.assertFalse(juliet.closed)
 
     def test_requests_are_answered(self) -> None:
         """Who had asked something is told that nobody is there."""
