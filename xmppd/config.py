@@ -108,6 +108,12 @@ class Roster(Section, frozen=True):
     max_groups_per_item: int = 32
 
 
+class Presence(Section, frozen=True):
+    """``[presence]``: what is told to contacts."""
+
+    suppress_repeated: bool = False
+
+
 class Offline(Section, frozen=True):
     """``[offline]``: messages kept for those who are away."""
 
@@ -183,6 +189,7 @@ class Config(Section, frozen=True):
     registration: Registration = Registration()
     sessions: Sessions = Sessions()
     roster: Roster = Roster()
+    presence: Presence = Presence()
     offline: Offline = Offline()
     items: Items = Items()
     storage: Storage = Storage()
@@ -207,6 +214,7 @@ _APPLIES_NOW = (
     "auth.lockout_s",
     "auth.remembered_addresses",
     "registration.",
+    "presence.",
     "offline.",
     "plugins.",
     "contact.",

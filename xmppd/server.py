@@ -11,7 +11,7 @@ from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.config import Config
 from xmppd.events import Events
-from xmppd.handler.accounts import Accounts
+from xmppd.handler.accounts import AccountRemoved, Accounts
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
@@ -32,6 +32,7 @@ from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.shared_group_changes import SharedGroupChanges
+from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.iq_router import IQRouter
@@ -100,8 +101,9 @@ class XMPPServer:
             conflict=config.sessions.conflict,
         )
         self.shared_groups = SharedGroups(store, self.routing_table)
+        self.broadcasts = Broadcasts(lambda: self._sleep(0))
         self.roster_manager = RosterManager(
-            store, self.routing_table, self.shared_groups, self.events
+            store, self.routing_table, self.shared_groups, self.broadcasts, self.events
         )
         self.presence_manager = PresenceManager(
             self.routing_table, self.roster_manager, store, store, self.wall_clock
@@ -125,6 +127,7 @@ class XMPPServer:
             self.offline_message_flood,
             self.fan_out,
             self.events,
+            suppress_repeated=config.presence.suppress_repeated,
         )
         self.presence_subscribe_handler = PresenceSubscribeHandler(
             self.routing_table,
@@ -193,6 +196,7 @@ class XMPPServer:
             self.presence_subscribe_handler,
             self.events,
         )
+        self.events.on(AccountRemoved, self._forget_account)
         self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
         self.stream_features = StreamFeatures()
         for feature in self._core_features():
@@ -269,6 +273,7 @@ class XMPPServer:
         self.crowd.limits = door_limits(config)
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
+        self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated
         self.offline_message_strategy.max_messages = config.offline.max_messages
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
         self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
@@ -284,7 +289,12 @@ class XMPPServer:
         """Close all streams, each told why, and wait until the last is gone; then the store."""
         await self.crowd.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         self.requests.abandon()
+        await self.broadcasts.finish()
+        await self.packet_router.finish()
         await self.store.close()
+
+    def _forget_account(self, removed: AccountRemoved) -> None:
+        self.presence_manager.last_presences.forget(removed.account.bare)
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.clock, seconds, lambda: None)

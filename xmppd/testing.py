@@ -118,6 +118,14 @@ class Client:
         tree = ElementTree.fromstring(b"<s xmlns:stream='%b'>%b</s>" % (ns.STREAM.encode(), data))
         return [write(stanza).decode() for stanza in tree]
 
+    def stop_reading(self) -> None:
+        """Read so slowly that the wire is full."""
+        self.handler.pauseProducing()
+
+    def read_on(self) -> None:
+        """Read all that is on the wire."""
+        self.handler.resumeProducing()
+
     def lose(self) -> None:
         """The network breaks."""
         self.transport.abortConnection()

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
@@ -32,6 +33,8 @@ class Somebody:
         wire: Its wire.
         sees: For each full JID, whether the last presence from there said that it is available.
         broadcasts: The number of the newest broadcast it saw of somebody.
+        over: For each full JID, the number of the newest broadcast it had seen at its goodbye.
+        newest: For each full JID, the number of the newest broadcast it saw from there.
         available: Whether it is itself, as the server has it.
         presence: The number of its presence, as the server has it.
         answers: Whether it answers pings.
@@ -42,6 +45,8 @@ class Somebody:
         self.answers = answers
         self.sees: dict[str, bool] = {}
         self.broadcasts: dict[Somebody, int] = {}
+        self.over: dict[str, int] = {}
+        self.newest: dict[str, int] = {}
         self.presence: int | None = None
         self.live: Counter[int] = Counter()
 
@@ -70,12 +75,20 @@ def number_of(presence: Presence | None) -> int | None:
 
 
 class Promises(RuleBasedStateMachine):
-    """The house and everybody in it."""
+    """The house and everybody in it.
+
+    Attributes:
+        at_once: Whether who is told of a presence is told when it is said.
+    """
+
+    at_once = True
 
     @initialize(slow=st.booleans(), late=st.booleans(), both=st.booleans())
     def build(self, slow: bool, late: bool, both: bool) -> None:
         self.store = SlowStore()
         self.house = House(DOMAIN, store=self.store)
+        self.turns: list[Deferred[None]] = []
+        self.prepare()
         kind = "both" if both else "none"
         for name in PEOPLE:
             self.house.add(name, {other: kind for other in PEOPLE if other != name} if both else {})
@@ -89,6 +102,9 @@ class Promises(RuleBasedStateMachine):
         self.outcomes: dict[int, set[str]] = {}
         self.stored: set[int] = set()
         self.allowed = self.allowed_now()
+
+    def prepare(self) -> None:
+        """What a variant does differently."""
 
     # -- what may happen ------------------------------------------------------------------------
 
@@ -232,7 +248,7 @@ class Promises(RuleBasedStateMachine):
         one.presence = now
 
     def settled(self) -> bool:
-        return not self.store.waiting
+        return not self.store.waiting and not self.turns
 
     def note_stored(self) -> None:
         for name in PEOPLE:
@@ -265,7 +281,10 @@ class Promises(RuleBasedStateMachine):
             mark, number = text[0], int(text[1:])
             if mark == "b":
                 other = self.told_by[number]
-                assert number > self.gone.get(other, 0), f"{one.jid} sees {sender}, who is gone"
+                late = self.at_once and number <= self.gone.get(other, 0)
+                over = late or number <= one.over.get(sender, 0)
+                assert not over, f"{one.jid} sees {sender}, who is gone"
+                one.newest[sender] = number
                 newest = one.broadcasts.get(other, 0)
                 assert number >= newest, f"{one.jid} sees {sender} {number} after {newest}"
                 one.broadcasts[other] = number
@@ -283,6 +302,7 @@ class Promises(RuleBasedStateMachine):
             twice = one.sees.get(sender) is False
             assert told or not twice, f"{one.jid} saw {sender} leave twice"
             one.sees[sender] = False
+            one.over[sender] = one.newest.get(sender, 0)
 
     def saw_message(self, one: Somebody, stanza: ElementTree.Element) -> None:
         number = int(stanza.findtext("body", "0"))
@@ -356,18 +376,52 @@ class Promises(RuleBasedStateMachine):
         """Everybody leaves; the last word is always unavailable."""
         if not hasattr(self, "here"):
             return
-        while self.store.waiting:
-            self.store_answers(1)
+        self.settle()
         self.store.slow = False
         while self.here:
             self.here[0].wire.lose()
-            self.look()
+            self.settle()
             self.nobody_sees_ghosts()
         self.one_outcome()
         self.house.clock.advance(100)
 
+    def settle(self) -> None:
+        """Nothing waits any more."""
+        while not self.settled():
+            if self.store.waiting:
+                self.store_answers(1)
+            else:
+                self.take_turns()
+        self.look()
 
-Promises.TestCase.settings = settings(
+    def take_turns(self) -> None:
+        """Whoever tells its contacts in slices goes on."""
+        turns, self.turns = self.turns, []
+        for turn in turns:
+            turn.callback(None)
+        self.look()
+
+
+class SlicedPromises(Promises):
+    """The same, where a broadcast reaches one contact in a turn."""
+
+    at_once = False
+
+    def prepare(self) -> None:
+        self.house.server.broadcasts.contacts_per_slice = 1
+        self.house.server.broadcasts.next_turn = self.next_turn
+
+    def next_turn(self) -> Deferred[None]:
+        self.turns.append(Deferred())
+        return self.turns[-1]
+
+    @precondition(lambda self: self.turns)
+    @rule()
+    def others_had_their_turn(self) -> None:
+        self.take_turns()
+
+
+Promises.TestCase.settings = SlicedPromises.TestCase.settings = settings(
     phases=(Phase.generate,),  # to make what fails small may take minutes: add Phase.shrink then
     database=None,
     stateful_step_count=30,
@@ -379,7 +433,14 @@ Promises.TestCase.settings = settings(
 class PromiseTests(SynchronousTestCase):
     def test_promises(self) -> None:
         """Whatever happens, nobody sees ghosts and no message is lost or doubled."""
+        self.hold(Promises)
+
+    def test_promises_in_slices(self) -> None:
+        """Nor while broadcasts are on their way for many turns."""
+        self.hold(SlicedPromises)
+
+    def hold(self, promises: type[Promises]) -> None:
         try:
-            Promises.TestCase("runTest").runTest()
+            promises.TestCase("runTest").runTest()
         except AssertionError as error:
             self.fail("\n".join([str(error), *getattr(error, "__notes__", ())]))

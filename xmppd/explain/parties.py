@@ -64,11 +64,11 @@ async def party(server: XMPPServer, jid: JID) -> Party:
 def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
     """Those who do not take what was sent to them already."""
     for session in sessions:
-        if isinstance(session, LocalClientSession) and session.connection.queued_bytes:
+        if isinstance(session, LocalClientSession) and session.backlog is not None:
             yield Finding(
                 "queue",
-                f"{session.connection.queued_bytes} bytes wait for {session.jid}, which does not "
-                "read them",
+                f"the wire of {session.jid} is full, and {session.backlog.size_bytes} bytes more "
+                "wait for it to read them",
                 "SE-9",
             )
 

@@ -1,11 +1,13 @@
 """Available and unavailable: what a presence without an address sets off."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from xmppd.events import Events
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager, tell
+from xmppd.roster.broadcasts import Copies
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
@@ -36,7 +38,11 @@ class PresenceChanged:
 
 
 class PresenceUpdateHandler:
-    """First the state, then the broadcast, then what a newcomer is owed (PU-1 to PU-9)."""
+    """First the state, then the broadcast, then what a newcomer is owed (PU-1 to PU-9).
+
+    Attributes:
+        suppress_repeated: Whether contacts are spared what they know already (PU-16).
+    """
 
     def __init__(
         self,
@@ -47,7 +53,10 @@ class PresenceUpdateHandler:
         flood: OfflineMessageFlood,
         fan_out: FanOut,
         events: Events,
+        *,
+        suppress_repeated: bool,
     ) -> None:
+        self.suppress_repeated = suppress_repeated
         self.sessions = sessions
         self.routing_table = routing_table
         self.rosters = rosters
@@ -70,9 +79,18 @@ class PresenceUpdateHandler:
             return self._load_and_update(presence, session, session.account)
         return self._update(presence, session, roster)
 
-    def broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> int:
+    def broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Copies:
         """Tell the contacts and the own sessions; how many copies that made."""
         copies = roster.broadcast(presence)
+        if not isinstance(copies, int):
+            return self._count_later(presence, session, copies)
+        self.fan_out.count(session, presence, copies)
+        return copies
+
+    async def _count_later(
+        self, presence: Presence, session: LocalClientSession, telling: Awaitable[int]
+    ) -> int:
+        copies = await telling
         self.fan_out.count(session, presence, copies)
         return copies
 
@@ -89,14 +107,34 @@ class PresenceUpdateHandler:
             return self._unavailable(presence, session, roster)
         if session.closed:
             return None  # PU-1
+        if self.rosters.broadcasts.under_way(roster.account.bare):
+            return self._update_in_turn(presence, session, roster.account)
         return self._available(presence, session, roster)
+
+    async def _update_in_turn(
+        self, presence: Presence, session: LocalClientSession, account: JID
+    ) -> None:
+        """Nobody comes before all have heard of who went before: the state waits as well (PU-15).
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: too many of the account's resources wait already.
+        """
+        broadcasts = self.rosters.broadcasts
+        while broadcasts.under_way(account.bare):
+            if broadcasts.is_full(account.bare):
+                raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many presences wait already")
+            await broadcasts.quiet(account.bare)
+        await self._load_and_update(presence, session, account)
 
     def _available(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Later:
         try:
             priority = presence.priority
         except ValueError as error:
             raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
-        newcomer = session.presence is None
+        last = session.presence
+        newcomer = last is None
+        if self.suppress_repeated and last and last.payload.raw == presence.payload.raw:
+            return self.flood.flood(session)
         session.presence = presence
         session.presence_around_to = presence.around_to()
         session.priority = priority
@@ -104,7 +142,28 @@ class PresenceUpdateHandler:
         presence.payload.forget_trees()
         if newcomer:
             self.routing_table.refresh(session)
-        self.broadcast(presence, session, roster)
+        copies = self.broadcast(presence, session, roster)
+        if not isinstance(copies, int):
+            return self._go_on_after(copies, presence, session, roster, newcomer=newcomer)
+        return self._go_on(session, roster, newcomer=newcomer)
+
+    async def _go_on_after(
+        self,
+        telling: Awaitable[int],
+        presence: Presence,
+        session: LocalClientSession,
+        roster: Roster,
+        *,
+        newcomer: bool,
+    ) -> None:
+        """What follows a long broadcast, unless the session has left during it."""
+        await telling
+        if session.presence is presence:
+            following = self._go_on(session, roster, newcomer=newcomer)
+            if following is not None:
+                await following
+
+    def _go_on(self, session: LocalClientSession, roster: Roster, *, newcomer: bool) -> Later:
         if not newcomer:
             self.events.fire(PresenceChanged(session))
             return self.flood.flood(session)
@@ -140,10 +199,9 @@ class PresenceUpdateHandler:
         session.presence_around_to = NOWHERE
         session.flooded = False
         self.routing_table.refresh(session)
-        if was_available:
-            self.broadcast(presence, session, roster)
-            if not session.closed:
-                session.deliver(presence, presence.addressed(session.jid).wire())
+        copies = self.broadcast(presence, session, roster) if was_available else 0
+        if was_available and not session.closed:
+            session.deliver(presence, presence.addressed(session.jid).wire())
         self.presences.say_goodbye(
             presence,
             self.presences.directed.pop(session.jid),
@@ -153,5 +211,12 @@ class PresenceUpdateHandler:
             return None
         self.events.fire(SessionUnavailable(session))
         if self.routing_table.available(session.jid.bare):
-            return None
-        return self.presences.left(session.account, presence.payload.tree.findtext("status"))
+            return None if isinstance(copies, int) else _one_by_one(copies)
+        leaving = self.presences.left(session.account, presence.payload.tree.findtext("status"))
+        return leaving if isinstance(copies, int) else _one_by_one(copies, leaving)
+
+
+async def _one_by_one(*works: Awaitable[object] | None) -> None:
+    for work in works:
+        if work is not None:
+            await work

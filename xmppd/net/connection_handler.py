@@ -11,6 +11,7 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
     IOpenSSLContextFactory,
+    IPushProducer,
     IReactorTime,
     ISystemHandle,
 )
@@ -20,7 +21,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.certificate import xmpp_addresses
-from xmppd.net.queue_guard import QueueGuard
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext, error_element
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_parser import Limits, StreamParser
@@ -98,6 +98,14 @@ class Ranked(Typed):
     goes_first: bool
 
 
+@runtime_checkable
+class Watchable(Typed):
+    """A transport that tells how its queue does, and joins writes all the same."""
+
+    def watch_queue(self, watcher: IPushProducer) -> None:
+        """Tell it, as a producer is told, when enough is waiting and when all has left."""
+
+
 class Door(Typed):
     """Who lets connections in, and counts them."""
 
@@ -118,9 +126,11 @@ class Door(Typed):
         """The connection is gone."""
 
 
-@implementer(IHandshakeListener)
+@implementer(IHandshakeListener, IPushProducer)
 class ConnectionHandler(Protocol):
     """One connection (CH-1 to CH-6): a stanza at a time; while one waits, the wire pauses.
+
+    To its transport it is a producer as well: so it hears when its peer reads slowly (CH-3).
 
     Attributes:
         address: The peer's IP address.
@@ -161,20 +171,12 @@ class ConnectionHandler(Protocol):
         self._unheard_bytes = 0
         self._admitted = False
         self._timer: IDelayedCall | None = None
-        self._guard: QueueGuard | None = None
+        self._produces = False
 
     @property
     def address(self) -> str:
         """The peer's IP address; behind a PROXY endpoint, the real one, once it has told."""
         return _host(self.transport.getPeer())
-
-    @property
-    def queued_bytes(self) -> int:
-        """How much waits for a peer that does not read it, about."""
-        if self._guard is not None:
-            return self._guard.queued_bytes
-        waiting: int = getattr(self.transport, "queued_bytes", 0)
-        return waiting
 
     def channel_bindings(self) -> dict[str, bytes]:
         """What SASL may bind this connection to, by type; nothing without TLS."""
@@ -192,11 +194,12 @@ class ConnectionHandler(Protocol):
     def connectionMade(self) -> None:
         """Somebody is there."""
         self.door.come_in(self)
-        if not bounds_its_queue(self.transport):
-            self._guard = QueueGuard(
-                IConsumer(self.transport), self.limits.max_queued_bytes, self._reads_too_slowly
-            )
         self.stanza_handler = StanzaHandler(self.context, self)
+        if isinstance(self.transport, Watchable):
+            self.transport.watch_queue(self)
+        else:
+            self._produces = True
+            IConsumer(self.transport).registerProducer(self, streaming=True)
         if self.tls is None:
             self.stanza_handler.stream |= Stream.WITHOUT_TLS
         elif self.direct_tls:
@@ -242,6 +245,17 @@ class ConnectionHandler(Protocol):
         if turn is not None:
             self._wait_for(turn)
         return True
+
+    def pauseProducing(self) -> None:
+        """Enough waits for the peer already."""
+        self.stanza_handler.session.wire_is_full()
+
+    def resumeProducing(self) -> None:
+        """All has left."""
+        self.stanza_handler.session.wire_is_free()
+
+    def stopProducing(self) -> None:
+        """Nothing can be written any more: connectionLost tells the session."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The wire is gone (CH-6)."""
@@ -311,8 +325,6 @@ class ConnectionHandler(Protocol):
     def write(self, data: bytes) -> None:
         """Send these bytes."""
         self.transport.write(data)
-        if self._guard is not None:
-            self._guard.wrote(len(data))
 
     def open(self, header: bytes) -> None:
         """Answer the peer's stream header with ours."""
@@ -369,9 +381,19 @@ class ConnectionHandler(Protocol):
             self._timer = self.clock.callLater(self.limits.close_timeout_s, self._hang_up)
             self.transport.resumeProducing()
 
-    def _reads_too_slowly(self) -> None:
+    @property
+    def max_queued_bytes(self) -> int:
+        """How much may wait for the peer."""
+        return self.limits.max_queued_bytes
+
+    def give_up(self) -> None:
+        """Cut off a peer that does not read."""
+        if self._closing:
+            return
+        self._closing = True
         _log.info("{id} reads too slowly", id=self.stanza_handler.session.id)
         self.transport.abortConnection()
+        self.stanza_handler.end()
 
     def _last_words(self, data: bytes) -> None:
         """Our side is closed: what still comes is read for its end only (:rfc:`6120#section-4.4`).
@@ -388,8 +410,9 @@ class ConnectionHandler(Protocol):
             return  # whoever goes on talking wins no time by it
         self._hanging_up = True
         self._cancel_timer()
-        if self._guard is not None:
-            self._guard.leave()
+        if self._produces:
+            self._produces = False
+            IConsumer(self.transport).unregisterProducer()  # TLS waits for its producers
         self.transport.loseConnection()
         self._timer = self.clock.callLater(
             self.limits.close_timeout_s, self.transport.abortConnection
@@ -399,11 +422,6 @@ class ConnectionHandler(Protocol):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
-
-
-def bounds_its_queue(transport: object) -> bool:
-    """Whether a transport gives up slow readers by itself, as those of ``epoll:`` do."""
-    return hasattr(transport, "max_queued_bytes")
 
 
 def _host(address: IAddress) -> str:

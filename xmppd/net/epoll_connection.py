@@ -91,6 +91,7 @@ class Connection:
         "_sock",
         "_streaming",
         "_timer",
+        "_watcher",
         "_write_closed",
         "connected",
         "disconnecting",
@@ -128,19 +129,10 @@ class Connection:
         self._producer: IPushProducer | None = None
         self._streaming = False
         self._producer_paused = False
+        self._watcher: IPushProducer | None = None
         self._reason: Failure | None = None
         self._timer: IDelayedCall | None = None
         hub.add(self)
-
-    @property
-    def max_queued_bytes(self) -> int:
-        """Unsent bytes at which a slow reader is dropped: these transports see to it themselves."""
-        return self._limits.max_queued_bytes
-
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes that the kernel would not take yet."""
-        return len(self._out)
 
     # Called by the hub.
 
@@ -182,7 +174,7 @@ class Connection:
         protocol, producer = self.protocol, self._producer
         reason = self._reason or Failure(ConnectionDone())
         del self.protocol
-        self._producer = None
+        self._producer = self._watcher = None
         try:
             if producer is not None:
                 producer.stopProducing()
@@ -282,7 +274,7 @@ class Connection:
             )
             return
         self._watch_output()
-        producer = self._producer if self._streaming else None
+        producer = self._producer if self._streaming else self._watcher
         if producer is not None and not self._producer_paused and len(self._out) > PRODUCER_BYTES:
             self._producer_paused = True
             producer.pauseProducing()
@@ -330,9 +322,15 @@ class Connection:
         if producer is None:
             if self.connected:
                 self._finish()
+            self._tell_watcher()
         elif pulls or self._producer_paused:
             self._producer_paused = False
             producer.resumeProducing()
+
+    def _tell_watcher(self) -> None:
+        if self._producer_paused and self._watcher is not None and not self._mute:
+            self._producer_paused = False
+            self._watcher.resumeProducing()
 
     def _finish(self) -> None:
         """All that was written has left: close as far as was asked for."""
@@ -418,6 +416,14 @@ class Connection:
         if not streaming:
             self._watch(self.mask | OUT)
             self._producer.resumeProducing()
+
+    def watch_queue(self, watcher: IPushProducer) -> None:
+        """Tell this one, as a streaming producer is told, when much waits and when all has left.
+
+        Writes are joined all the same, and closing does not wait for it. It hears nothing while
+        there is a producer.
+        """
+        self._watcher = watcher
 
     def unregisterProducer(self) -> None:
         self._producer = None

@@ -265,6 +265,9 @@ class StanzaHandler:
             if later is not None:
                 Deferred.fromCoroutine(later)  # what a router returns never fails
         self.context.sessions.close(session)
+        unread = session.take_unread()
+        if unread:
+            self.context.router.take_back(unread, session.jid)
 
 
 def _served(to: str | None, domains: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from xmppd.presence.directed_presences import DirectedPresences
+from xmppd.presence.last_presences import LastPresences
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
@@ -16,6 +17,7 @@ class PresenceManager:
 
     Attributes:
         directed: Whom sessions told in private.
+        last_presences: What those who are away left behind.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class PresenceManager:
         self.routing_table = routing_table
         self.rosters = rosters
         self.accounts = accounts
-        self.store = store
+        self.last_presences = LastPresences(store)
         self.wall_clock = wall_clock
         self.directed = DirectedPresences()
 
@@ -54,13 +56,16 @@ class PresenceManager:
 
     async def last_presence(self, account: JID) -> LastPresence | None:
         """What the account left behind when its last resource went; None if it was never here."""
-        return (await self.store.last_presence([account.bare])).get(account.bare)
+        return (await self.last_presences.find([account.bare])).get(account.bare)
 
-    async def left(self, account: JID, status: str | None) -> None:
-        """Note that the account's last resource has gone (PM-3); a guest leaves nothing behind."""
-        last = LastPresence(self.wall_clock(), status or None)
+    def left(self, account: JID, status: str | None) -> Later:
+        """Note that the account's last resource has gone, now (PM-3)."""
+        return self._keep(account, LastPresence(self.wall_clock(), status or None))
+
+    async def _keep(self, account: JID, last: LastPresence) -> None:
+        """A guest leaves nothing behind (BI-4)."""
         if await self.accounts.exists(account.bare):
-            await self.store.save_last_presence(account.bare, last)
+            await self.last_presences.save(account.bare, last)
 
     def greet(self, session: Session, roster: Roster) -> Later:
         """Tell a session that became available who is here: the answers to all its probes at once.
@@ -76,7 +81,8 @@ class PresenceManager:
                     Presence.make(contact.to_bare(), session.jid, type="probe")
                 )
             elif not self.routing_table.available(contact.bare):
-                absent.append(contact.bare)
+                if not self._is_silent(contact.bare):
+                    absent.append(contact.bare)
             elif not self._tell(session, contact.bare):
                 unread.append(contact)
         return self._tell_later(session, absent, unread) if absent or unread else None
@@ -91,6 +97,13 @@ class PresenceManager:
                 tell(session, other)
         return True
 
+    def _is_silent(self, contact: str) -> bool:
+        """Whether it is known that an absent contact has left no words (PM-7, PM-9)."""
+        if not self.last_presences.knows(contact):
+            return False
+        last = self.last_presences.known(contact)
+        return last is None or last.status is None
+
     async def _tell_later(self, session: Session, absent: list[str], unread: list[JID]) -> None:
         """Tell what absent contacts said when they left, and of those whose rosters were not read.
 
@@ -101,7 +114,7 @@ class PresenceManager:
             if session.presence is None:
                 return
             self._tell(session, contact.bare)
-        for bare, last in (await self.store.last_presence(absent)).items() if absent else ():
+        for bare, last in (await self.last_presences.find(absent)).items():
             if last.status is None:
                 continue
             contact = JID.parse(bare)
@@ -112,21 +125,37 @@ class PresenceManager:
                 gone = unavailable(session.jid, contact, last)
                 session.deliver(gone, gone.wire())
 
-    async def handle_probe(self, probe: Presence) -> None:
+    def handle_probe(self, probe: Presence) -> Later:
         """Answer somebody who asks for an account of ours (:rfc:`6121#section-4.3.2`, PM-6)."""
         account, prober = probe.to, probe.sender
         if account is None:
-            return
+            return None
         account = account.to_bare()
-        if not await self.accounts.exists(account.bare) or not await self.can_see(prober, account):
+        roster = self.rosters.loaded(account.bare)
+        if roster is None or not roster.may_be_seen_by(prober):
+            return self._answer_stranger(prober, account)
+        available = self.routing_table.available(account.bare)
+        if not available and not self.last_presences.knows(account.bare):
+            return self._answer_later(prober, account)
+        self._answer(prober, account, self.last_presences.known(account.bare))
+        return None
+
+    async def _answer_stranger(self, prober: JID, account: JID) -> None:
+        """Somebody who may not see the account, or whose roster is not in memory."""
+        if await self.accounts.exists(account.bare) and await self.can_see(prober, account):
+            await self._answer_later(prober, account)
+        else:
             self.deliver(Presence.make(prober.to_bare(), account, type="unsubscribed"))
-            return
+
+    async def _answer_later(self, prober: JID, account: JID) -> None:
+        self._answer(prober, account, await self.last_presence(account))
+
+    def _answer(self, prober: JID, account: JID, last: LastPresence | None) -> None:
         available = self.routing_table.available(account.bare)
         for session in available:
             if session.presence is not None:
                 self.deliver(session.presence.addressed(prober))
-        last = None if available else await self.last_presence(account)
-        if last is not None:
+        if not available and last is not None:
             self.deliver(unavailable(prober, account, last))
 
     def send_presences(self, account: JID, to: JID) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 
+from xmppd.roster.broadcasts import Broadcasts, Copies
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Presence, escape, ns
 from xmppd.store.base import RosterData, RosterItem
+
+Contact = tuple[str, bytes]
+"""Bare JID, and its escaped bytes."""
 
 
 class Roster:
@@ -24,18 +28,20 @@ class Roster:
         data: RosterData,
         routing_table: RoutingTable,
         shared_groups: SharedGroups,
+        broadcasts: Broadcasts,
     ) -> None:
         self.account = account
         self.items = {item.jid: item for item in data.items}
         self.version = data.version
         self.routing_table = routing_table
         self.shared_groups = shared_groups
-        self._subscribers: tuple[tuple[str, bytes], ...] | None = None
+        self.broadcasts = broadcasts
+        self._subscribers: tuple[Contact, ...] | None = None
         self._foreign: tuple[JID, ...] = ()
 
     @property
-    def subscribers(self) -> tuple[tuple[str, bytes], ...]:
-        """Contacts of ours that see this account: bare JID and its escaped bytes; kept."""
+    def subscribers(self) -> tuple[Contact, ...]:
+        """Contacts of ours that see this account; kept."""
         if self._subscribers is None:
             seen_by = [
                 JID.parse(i.jid) for i in self.items.values() if i.subscription in SUBSCRIBED
@@ -86,46 +92,79 @@ class Roster:
         self.items.pop(jid, None)
         self._subscribers = None
 
-    def broadcast(self, presence: Presence) -> int:
+    def broadcast(self, presence: Presence) -> Copies:
         """Tell everybody who may know, and the account's own resources (:rfc:`6121#section-4.4.2`).
 
         The presence becomes bytes once; each contact costs one splice, and all resources of a
-        contact share its bytes.
-
-        Returns:
-            How many copies that made.
+        contact share its bytes. Beyond a thousand contacts others have their turn in between.
         """
-        head, tail = presence.around_to()
+        contacts = self._contacts()
+        broadcasts = self.broadcasts
+        if len(contacts) > broadcasts.contacts_per_slice or broadcasts.under_way(self.account.bare):
+            return self._broadcast_in_slices(presence, contacts)
+        around = presence.around_to()
+        copies = self._tell(presence, around, contacts)
+        return copies + self._tell_elsewhere_and_own(presence, around)
+
+    async def _broadcast_in_slices(self, presence: Presence, contacts: tuple[Contact, ...]) -> int:
+        """Tell all who were contacts when it was said, also if its session has left meanwhile.
+
+        Its goodbye follows, so that everybody hears one for one. But who has ceased to be a contact
+        is not told any further that somebody is available.
+        """
+        size = self.broadcasts.contacts_per_slice
+        around = presence.around_to()
+        copies = 0
+        async with self.broadcasts.turn(self.account.bare):
+            for start in range(0, len(contacts), size):
+                told = contacts[start : start + size]
+                if start:
+                    await self.broadcasts.next_turn()
+                    if presence.type is None:
+                        told = self._still(told)
+                copies += self._tell(presence, around, told)
+            return copies + self._tell_elsewhere_and_own(presence, around)
+
+    def _still(self, contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
+        now = frozenset(self._contacts())
+        return tuple(contact for contact in contacts if contact in now)
+
+    def _contacts(self) -> tuple[Contact, ...]:
+        """Who hears a broadcast: subscribers, and who is shown this account by a group (RO-3)."""
+        if not self.shared_groups.groups:
+            return self.subscribers
+        return self.subscribers + tuple(self._watchers())
+
+    def _watchers(self) -> Iterator[Contact]:
+        for bare in self.shared_groups.online_watchers(self.account.bare):
+            item = self.items.get(bare)
+            if bare != self.account.bare and (item is None or item.subscription not in SUBSCRIBED):
+                yield bare, JID.parse(bare).wire
+
+    def _tell(
+        self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[Contact, ...]
+    ) -> int:
+        head, tail = around
         copies = 0
         users = self.routing_table.users
-        for bare, wire in self.subscribers:
+        for bare, wire in contacts:
             routes = users.get(bare)
             if routes is not None:
                 data = head + wire + tail
-                for session in routes.available:
+                available = routes.available
+                copies += len(available)
+                for session in available:
                     session.deliver(presence, data)
-                    copies += 1
+        return copies
+
+    def _tell_elsewhere_and_own(self, presence: Presence, around: tuple[bytes, bytes]) -> int:
         for jid in self._foreign:
             self.routing_table.route(presence.addressed(jid))
-        if self.shared_groups.groups:
-            copies += self._broadcast_to_groups(presence)
+        head, tail = around
         own = self.routing_table.available(self.account.bare)
         for session in own:
             session.deliver(presence, head + session.jid.wire + tail)
-        return copies + len(self._foreign) + len(own)
-
-    def _broadcast_to_groups(self, presence: Presence) -> int:
-        head, tail = presence.around_to()
-        copies = 0
-        for bare in self.shared_groups.online_watchers(self.account.bare):
-            item = self.items.get(bare)
-            if bare == self.account.bare or (item is not None and item.subscription in SUBSCRIBED):
-                continue
-            data = head + JID.parse(bare).wire + tail
-            for session in self.routing_table.available(bare):
-                session.deliver(presence, data)
-                copies += 1
-        return copies
+        return len(self._foreign) + len(own)
 
     @property
     def version_text(self) -> str:

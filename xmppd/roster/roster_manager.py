@@ -8,11 +8,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from xmppd.events import Events
+from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster import Roster
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import AccountStore, RosterItem, RosterStore
+from xmppd.store.base import AccountStore, RosterData, RosterItem, RosterStore
 
 MAX_UNPINNED = 10_000
 
@@ -43,11 +44,13 @@ class RosterManager:
         store: Rosters,
         routing_table: RoutingTable,
         shared_groups: SharedGroups,
+        broadcasts: Broadcasts,
         events: Events,
     ) -> None:
         self.store = store
         self.routing_table = routing_table
         self.shared_groups = shared_groups
+        self.broadcasts = broadcasts
         self.events = events
         self._loaded: dict[str, Roster] = {}
         self._loading: dict[str, list[Deferred[Roster]]] = {}
@@ -67,7 +70,7 @@ class RosterManager:
         if roster is not None:
             return roster
         data = await self.store.roster(account.bare)
-        return Roster(account.to_bare(), data, self.routing_table, self.shared_groups)
+        return self._made(account.to_bare(), data)
 
     def _turn(self, account: JID) -> Deferred[Roster]:
         """The roster when it has been read; who asked first has it first."""
@@ -81,9 +84,12 @@ class RosterManager:
     async def _load(self, account: JID) -> Roster:
         data = await self.store.roster(account.bare)
         self._make_room()
-        roster = Roster(account, data, self.routing_table, self.shared_groups)
+        roster = self._made(account, data)
         self._loaded[account.bare] = roster
         return roster
+
+    def _made(self, account: JID, data: RosterData) -> Roster:
+        return Roster(account, data, self.routing_table, self.shared_groups, self.broadcasts)
 
     def _tell(self, outcome: Roster | Failure, account: str) -> None:
         for turn in self._loading.pop(account):

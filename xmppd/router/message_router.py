@@ -63,6 +63,8 @@ class MessageRouter:
         if not sessions:
             return False
         wire = message.wire()
+        if len(sessions) > 1:
+            message = message.for_several()
         arrived = [session.deliver(message, wire) for session in sessions]
         return any(arrived)
 

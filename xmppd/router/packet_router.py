@@ -1,16 +1,18 @@
 """The hall: message, presence or iq; and the one place that answers what went wrong."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
+from xmppd.router.unread import owed
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import InterceptorManager
-from xmppd.stanza import IQ, Condition, Later, Message, Presence, Stanza, StanzaError
+from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
 
 _log = Logger()
 
@@ -36,6 +38,7 @@ class PacketRouter:
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
+        self._taking_back: set[Deferred[None]] = set()
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
             Presence: presence_router,
@@ -50,10 +53,37 @@ class PacketRouter:
                 if seen is None:
                     return None
                 stanza = seen
+        except Exception as error:
+            return self._failed(stanza, error)
+        return self._route(stanza)
+
+    def _route(self, stanza: Stanza) -> Later:
+        try:
             later = self._routers[stanza.__class__].route(stanza)
         except Exception as error:
             return self._failed(stanza, error)
         return None if later is None else self._finish(stanza, later)
+
+    def take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+        """Route again what a session that is gone had not read (SE-12).
+
+        Interceptors saw it come in, and do not see it a second time. It goes on by itself, in
+        order; :meth:`finish` waits for it.
+        """
+        work = Deferred.fromCoroutine(self._take_back(unread, session))
+        self._taking_back.add(work)
+        work.addBoth(lambda _: self._taking_back.discard(work))
+
+    async def finish(self) -> None:
+        """Wait until all that was taken back has found its place."""
+        while self._taking_back:
+            await next(iter(self._taking_back))
+
+    async def _take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+        for stanza in owed(unread, session, self.routing_table):
+            later = self._route(stanza)
+            if later is not None:
+                await later
 
     async def _finish(self, stanza: Stanza, later: Awaitable[None]) -> None:
         try:

@@ -1,5 +1,6 @@
 """A client connected here."""
 
+from xmppd.session.backlog import Backlog
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
 from xmppd.stanza import JID, Presence, Stanza
@@ -23,10 +24,12 @@ class LocalClientSession:
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
         closed: Its wire is gone or going.
+        backlog: What waits while its wire is full; None while it is not.
     """
 
     __slots__ = (
         "account",
+        "backlog",
         "bound",
         "closed",
         "connection",
@@ -60,6 +63,7 @@ class LocalClientSession:
         self.presence_around_to = NOWHERE
         self.priority = 0
         self.software = ""
+        self.backlog: Backlog | None = None
         self.bound = self.interested = self.flooded = self.closed = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
@@ -71,5 +75,38 @@ class LocalClientSession:
             if seen is None:
                 return True
             wire = seen.wire()
+        if self.backlog is not None:
+            self._keep(stanza, wire, self.backlog)
+            return True
         self.connection.write(wire)
         return True
+
+    # -- a client that reads slowly -------------------------------------------------------------
+
+    def wire_is_full(self) -> None:
+        """Let what comes from now on wait here, where it can be taken back (SE-11)."""
+        if self.backlog is not None:
+            self.backlog.full = True
+        elif not self.closed:
+            self.backlog = Backlog()
+
+    def wire_is_free(self) -> None:
+        """Write what waits, until the wire is full again."""
+        backlog = self.backlog
+        if backlog is None:
+            return
+        backlog.full = False
+        while backlog and not backlog.full:
+            self.connection.write(backlog.take())
+        if not backlog.full:
+            self.backlog = None
+
+    def _keep(self, stanza: Stanza, wire: bytes, backlog: Backlog) -> None:
+        backlog.add(stanza, wire)
+        if backlog.size_bytes > self.connection.max_queued_bytes:
+            self.connection.give_up()
+
+    def take_unread(self) -> list[Stanza]:
+        """What waited when the wire was lost."""
+        backlog, self.backlog = self.backlog, None
+        return [] if backlog is None else backlog.stanzas()

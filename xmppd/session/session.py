@@ -23,11 +23,14 @@ class Connection(Protocol):
         """The peer's IP address."""
 
     @property
-    def queued_bytes(self) -> int:
-        """How much waits for a peer that does not read it."""
+    def max_queued_bytes(self) -> int:
+        """How much may wait for its peer."""
 
     def write(self, data: bytes) -> None:
         """Send these bytes, now or when there is room."""
+
+    def give_up(self) -> None:
+        """Cut it off: its peer does not read. Its session is gone on return."""
 
     def close(self, error: StreamError | None = None) -> None:
         """End the stream, with an error if one is given. Its session is gone on return."""

@@ -152,6 +152,10 @@ class Stanza:
             to, sender or self.sender, self.id, self.type, self.payload.without_to()
         )
 
+    def for_several(self) -> Self:
+        """The same value without an address: more than one get the same bytes."""
+        return self.__class__(None, self.sender, self.id, self.type, self.payload)
+
     def with_sender(self, sender: JID) -> Self:
         """The same stanza, from somebody else."""
         return self.__class__(self.to, sender, self.id, self.type, self.payload)

@@ -116,7 +116,11 @@ def left() -> Street:
 def gone() -> Street:
     """Romeo's last session is gone, and his presence is stored."""
     street = Street().here("juliet")
-    done(street.house.store.save_last_presence(ROMEO, LastPresence(1_700_000_000.0, "asleep")))
+    done(
+        street.house.server.presence_manager.last_presences.save(
+            ROMEO, LastPresence(1_700_000_000.0, "asleep")
+        )
+    )
     return street
 
 

@@ -37,7 +37,8 @@ class ProbeTests(SynchronousTestCase):
     def test_absent(self) -> None:
         """Of who is away, a subscriber is told the last status; if there is none, that it left."""
         self.assertEqual(self.probe("juliet"), [])
-        done(self.house.store.save_last_presence(ROMEO, LastPresence(1.0, "bye & <bye>")))
+        last_presences = self.house.server.presence_manager.last_presences
+        done(last_presences.save(ROMEO, LastPresence(1.0, "bye & <bye>")))
         status = "bye &amp; &lt;bye&gt;"
         (answer,) = self.probe("juliet")
         self.assertEqual(
@@ -64,7 +65,11 @@ class ProbeTests(SynchronousTestCase):
         """Who stands in a roster whose owner does not stand in theirs is told nothing."""
         house = House(DOMAIN, romeo={}, juliet={"romeo": "both", "tybalt": "to"}, tybalt={})
         house.connect("romeo")
-        done(house.store.save_last_presence(f"tybalt@{DOMAIN}", LastPresence(1.0, "secret")))
+        done(
+            house.server.presence_manager.last_presences.save(
+                f"tybalt@{DOMAIN}", LastPresence(1.0, "secret")
+            )
+        )
         juliet = house.bind("juliet")
         juliet.send("<presence/>")
         self.assertEqual(juliet.received(), [f"<presence from='{JULIET}/1' to='{JULIET}/1'/>"])

@@ -1,0 +1,65 @@
+"""What absent accounts left behind, without asking the store each time."""
+
+from collections.abc import Iterable, Sequence
+
+from xmppd.store.base import LastPresence, PresenceStore
+
+MAX_KNOWN = 50_000
+MAX_STATUS_LENGTH = 256
+"""In characters; a longer status is asked for when it is needed."""
+
+
+class LastPresences:
+    """Last presences, those known by heart (PM-9); also that an account was never here.
+
+    Nobody else writes them, so what is known stays true until it is written or forgotten here.
+    """
+
+    def __init__(self, store: PresenceStore) -> None:
+        self.store = store
+        self._known: dict[str, LastPresence | None] = {}
+        self._changes = 0
+
+    def knows(self, account: str) -> bool:
+        """Whether :meth:`known` tells all there is."""
+        return account in self._known
+
+    def known(self, account: str) -> LastPresence | None:
+        """What the account left behind, if that is known; None if it was never here."""
+        return self._known.get(account)
+
+    async def find(self, accounts: Iterable[str]) -> dict[str, LastPresence]:
+        """Those of them that were ever here; one query for all that are not known."""
+        wanted = tuple(dict.fromkeys(accounts))
+        found = {name: last for name in wanted if (last := self._known.get(name)) is not None}
+        unknown = [name for name in wanted if name not in self._known]
+        if unknown:
+            found.update(await self._ask(unknown))
+        return found
+
+    async def _ask(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
+        changes = self._changes
+        found = await self.store.last_presence(accounts)
+        if changes == self._changes:  # else the answer may be older than what has been written
+            for account in accounts:
+                self._remember(account, found.get(account))
+        return found
+
+    async def save(self, account: str, last: LastPresence) -> None:
+        """Note what the account leaves behind."""
+        self._changes += 1
+        self._remember(account, last)
+        await self.store.save_last_presence(account, last)
+
+    def forget(self, account: str) -> None:
+        """The account is gone, or what the store says of it has changed."""
+        self._changes += 1
+        self._known.pop(account, None)
+
+    def _remember(self, account: str, last: LastPresence | None) -> None:
+        self._known.pop(account, None)
+        if last is not None and last.status is not None and len(last.status) > MAX_STATUS_LENGTH:
+            return
+        if len(self._known) >= MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[account] = last
