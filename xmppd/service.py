@@ -16,8 +16,8 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from xmppd import config
-from xmppd.config import ConfigError
+from xmppd import config, config_file
+from xmppd.config_file import ConfigError
 from xmppd.ctl.command import Desk
 from xmppd.ctl.control import Control, listen
 from xmppd.data_directory import DataDirectory, DataDirectoryError
@@ -86,7 +86,7 @@ class XMPPService(Service):
         self._log = log
         self._opened = AsyncExitStack()
         with _told(path):
-            self.config = config.load(path)
+            self.config = config_file.load(path)
             log.use(self.config.log)
             self.tls = certificates(self.config)
             self.doors = doors(self.config, reactor)
@@ -199,7 +199,7 @@ class XMPPService(Service):
         Raises:
             ConfigError: Something in it cannot be used; nothing has changed.
         """
-        wanted = config.load(self.path)
+        wanted = config_file.load(self.path)
         try:
             certificates(wanted)
             doors(wanted, self._reactor)

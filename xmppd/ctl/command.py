@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from twisted.internet.interfaces import IReactorCore
 
-from xmppd.config import Config, ConfigError
+from xmppd.config import Config
+from xmppd.config_file import ConfigError
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.net.doors import Door, DoorError
 from xmppd.plugin_manager import PluginError, PluginManager

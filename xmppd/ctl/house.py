@@ -4,7 +4,7 @@ import os
 import resource
 from collections.abc import AsyncGenerator
 
-from xmppd import config
+from xmppd import config_file
 from xmppd.ctl.command import Argument, Arguments, Command, Desk
 from xmppd.ctl.protocol import Reply
 from xmppd.ctl.users import iso
@@ -92,7 +92,7 @@ async def _reload(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
 
 
 async def _check(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    found = config.load(desk.path)
+    found = config_file.load(desk.path)
     certificates(found)
     doors(found, desk.reactor)
     yield f"{desk.path} has no mistake"

@@ -13,8 +13,8 @@ from twisted.internet.task import react
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
-from xmppd import config
-from xmppd.config import ConfigError
+from xmppd import config_file
+from xmppd.config_file import ConfigError
 from xmppd.ctl import offline
 from xmppd.ctl.client import ANSWER_TIMEOUT_S, NoServer, ask
 from xmppd.ctl.command import Argument, Command
@@ -145,7 +145,7 @@ def _asked(command: Command, told: Given, options: argparse.Namespace) -> Iterat
     """
     if command.needs == "file":
         raise NoServer
-    data = options.data or Path(config.load(_path(options)).data)
+    data = options.data or Path(config_file.load(_path(options)).data)
     timeout_s = None if command.answers == "stream" else ANSWER_TIMEOUT_S
     yield from ask(DataDirectory(data).socket, command.name, told, timeout_s=timeout_s)
 
@@ -162,7 +162,7 @@ def _offline(command: Command, told: Given, options: argparse.Namespace, paper: 
     if command.needs == "server" or options.data is not None:
         raise Refused("no server runs there; start it first, or use --config")
     path = _path(options)
-    settings = config.load(path)
+    settings = config_file.load(path)
     failures: list[Failure] = []
 
     async def work(reactor: IReactor) -> None:
