@@ -184,9 +184,8 @@ class PresenceUpdateHandler:
             return self.flood.flood(session)
         return self._flood_after(later, session)
 
-    async def _flood_after(self, later: Later, session: LocalClientSession) -> None:
-        if later is not None:
-            await later
+    async def _flood_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
+        await later
         flooding = self.flood.flood(session)
         if flooding is not None:
             await flooding
