@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
+from xmppd.stanza.date_time import date_time
 
 NS = "urn:xmpp:time"
 
@@ -27,7 +27,7 @@ class IQTimeHandler(IQHandler):
         now = self.wall_clock()
         answer = element(NS, "time")
         child(answer, "tzo", zone_offset(time.localtime(now).tm_gmtoff))
-        child(answer, "utc", datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        child(answer, "utc", date_time(now))
         return answer
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from xmppd.parts import Command
 from xmppd.roster.roster import item_bytes
@@ -19,6 +18,7 @@ from xmppd.stanza import (
     ns,
     parse,
 )
+from xmppd.stanza.date_time import date_time
 from xmppd.stanza.form import Field, form, result
 from xmppd.store.base import AccountExists, NoSuchAccount
 
@@ -288,11 +288,6 @@ def texts(accounts: list[JID]) -> tuple[str, ...]:
 def listed(accounts: list[JID]) -> str:
     """The accounts in a sentence, up to the verb."""
     return ", ".join(texts(accounts)) + (" was" if len(accounts) == 1 else " were")
-
-
-def date_time(seconds: float) -> str:
-    """Seconds since 1970 as :xep:`0082` writes them."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def count(var: str, label: str, number: int) -> Element:

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from xmppd.ctl.command import Argument, Arguments, Command, Desk, account
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.stanza import JID
+from xmppd.stanza.date_time import date_time
 from xmppd.store.base import AccountInfo
 
 PAGE = 1_000
@@ -98,9 +98,7 @@ def _streams(desk: Desk, jid: JID) -> str:
 
 def iso(seconds: float | None) -> str | None:
     """A time as people and programs read it."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else date_time(seconds)
 
 
 COMMANDS = (

@@ -1,11 +1,11 @@
 """Store, bounce or drop: what becomes of a message that found nobody."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError, ns
+from xmppd.stanza.date_time import date_time
 from xmppd.stanza.xml import local_name, namespace_of
 from xmppd.store.base import AccountStore, OfflineStore, QuotaExceeded
 
@@ -88,7 +88,6 @@ def worth_storing(message: Message) -> bool:
 
 def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
     """The message, stamped with when it was sent (:xep:`0203`)."""
-    stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     end = wire.rindex(b"</")
-    delay = f"<delay xmlns='{ns.DELAY}' from='{domain}' stamp='{stamp}'/>"
+    delay = f"<delay xmlns='{ns.DELAY}' from='{domain}' stamp='{date_time(seconds)}'/>"
     return wire[:end] + delay.encode() + wire[end:]
