@@ -32,12 +32,11 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.stanza import error_bytes
-from xmppd.stanza.xml import local_name
+from xmppd.stanza.xml import LANG, local_name
 
 KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
 _STREAM = qname(ns.STREAM, "stream")
 _STREAM_ERROR = qname(ns.STREAM, "error")
-_LANG = f"{{{ns.XML}}}lang"
 MAX_LANG_LENGTH = 35
 """What :rfc:`5646#section-4.4.1` asks everybody to have room for."""
 
@@ -133,7 +132,7 @@ class StanzaHandler:
         if domain is not None and domain != self.domain and self.session.account is None:
             self.domain = domain
             self.context.sessions.move(self.session, domain)
-        self._speak(header.attributes.get(_LANG))
+        self._speak(header.attributes.get(LANG))
         self._peer = _claimed(header.attributes.get("from"))
         self.wire.open(self.header())
         _check(header)
@@ -210,8 +209,8 @@ class StanzaHandler:
         attributes = tree.attrib
         to_text = attributes.get("to")
         to = JID.parse(to_text) if to_text else None
-        if self._lang is not None and _LANG not in attributes:
-            attributes[_LANG] = self._lang
+        if self._lang is not None and LANG not in attributes:
+            attributes[LANG] = self._lang
             if raw is not None:
                 at = kind.after_name
                 raw = raw[:at] + self._lang_bytes + raw[at:]

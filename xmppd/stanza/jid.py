@@ -7,6 +7,8 @@ from ipaddress import IPv6Address
 import idna
 from precis_i18n import get_profile
 
+from xmppd.stanza.xml import escape
+
 MAX_PART_BYTES = 1023
 MAX_INTERNED_BYTES = 64 << 20
 MAX_DNS_NAME_BYTES = 253
@@ -23,8 +25,6 @@ _FORBIDDEN_LOCAL = re.compile(r"[\"&'/:<>@\s]")
 _DOTS = re.compile("[。．｡]")
 _local_profile = get_profile("UsernameCaseMapped")
 _resource_profile = get_profile("OpaqueString")
-
-_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +121,7 @@ _interned = _Interned()
 def _made(local: str | None, domain: str, resource: str | None) -> JID:
     bare = domain if local is None else f"{local}@{domain}"
     full = bare if resource is None else f"{bare}/{resource}"
-    return JID(local, domain, resource, bare, full, full.translate(_ESCAPES).encode())
+    return JID(local, domain, resource, bare, full, escape(full).encode())
 
 
 def _parse(text: str) -> JID:

@@ -12,11 +12,10 @@ from xml.etree import ElementTree
 from xmppd.stanza import ns
 from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.jid import JID
-from xmppd.stanza.xml import Element, Tree, dump, escape, parse, write
+from xmppd.stanza.xml import LANG, Element, Tree, dump, escape, parse, write
 
 MAX_SOFTWARE_LENGTH = 200
 _CAPABILITIES = "{http://jabber.org/protocol/caps}c"
-_LANG = f"{{{ns.XML}}}lang"
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
 
@@ -144,7 +143,7 @@ class Stanza:
     @property
     def lang(self) -> str | None:
         """The language its text is in, if it says."""
-        return self.payload.tree.get(_LANG)
+        return self.payload.tree.get(LANG)
 
     def addressed(self, to: JID, sender: JID | None = None) -> Self:
         """The same payload in another envelope."""

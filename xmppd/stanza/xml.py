@@ -8,10 +8,11 @@ from lxml.etree import _Element as Element
 from xmppd.stanza.ns import XML
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
-_LANG = f"{{{XML}}}lang"
+LANG = f"{{{XML}}}lang"
+"""``xml:lang``."""
 
 __all__ = ["Element", "Tree", "child", "dump", "element", "escape", "local_name", "namespace_of"]
-__all__ += ["parse", "qname", "write"]
+__all__ += ["LANG", "parse", "qname", "write"]
 
 
 def qname(namespace: str, name: str) -> str:
@@ -114,7 +115,7 @@ def _write(tree: Tree, outer: str, attributes: dict[str, str], out: list[str]) -
 def _attribute(key: str, value: str, number: int) -> str:
     if key[0] != "{":
         return f" {key}='{escape(value)}'"
-    if key == _LANG:
+    if key == LANG:
         return f" xml:lang='{escape(value)}'"
     namespace = escape(namespace_of(key))
     return f" xmlns:a{number}='{namespace}' a{number}:{local_name(key)}='{escape(value)}'"
