@@ -194,11 +194,6 @@ class Message(Stanza):
     __slots__ = ()
     name = "message"
 
-    @property
-    def has_body(self) -> bool:
-        """Whether it says something to a person."""
-        return self.payload.tree.find("body") is not None
-
 
 class Presence(Stanza):
     """Who is here, and who may know it (:rfc:`6121#section-4`)."""
