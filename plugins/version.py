@@ -1,10 +1,9 @@
 """XEP-0092: Software Version. Which server is this? The operating system stays its own affair."""
 
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 
 from xmppd.handler.iq_handler import IQHandler
+from xmppd.machine import version
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
 
@@ -30,14 +29,6 @@ class IQVersionHandler(IQHandler):
         return answer
 
 
-def installed_version() -> str:
-    """The version that was installed; a checkout that nobody installed has none."""
-    try:
-        return version_of(NAME)
-    except PackageNotFoundError:
-        return "unreleased"
-
-
 def plug(server: XMPPServer) -> list[IQHandler]:
     """What this feature is made of."""
-    return [IQVersionHandler(installed_version())]
+    return [IQVersionHandler(version())]

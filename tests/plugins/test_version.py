@@ -2,8 +2,9 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.machine import version
 from xmppd.testing import House
-from xmppd_plugins.version import NS, installed_version
+from xmppd_plugins.version import NS
 
 
 class VersionTests(SynchronousTestCase):
@@ -15,7 +16,7 @@ class VersionTests(SynchronousTestCase):
         """The server says its name and version, and nothing about the machine."""
         self.romeo.send(f"<iq type='get' id='v' to='montague.lit'><query xmlns='{NS}'/></iq>")
         (answer,) = self.romeo.received()
-        said = f"<name>xmppd</name><version>{installed_version()}</version>"
+        said = f"<name>xmppd</name><version>{version()}</version>"
         self.assertIn(f"<query xmlns='{NS}'>{said}</query>", answer)
 
     def test_account(self) -> None:
