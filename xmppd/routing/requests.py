@@ -34,11 +34,14 @@ class Requests:
         """
         iq = IQ.make(to, sender, query, id=f"xmppd-{next(self._ids)}", type=type)
         answer: Deferred[IQ | None] = Deferred()
-        if len(self._pending) >= MAX_PENDING or not self.routing_table.route(iq):
+        if len(self._pending) >= MAX_PENDING:
             answer.callback(None)
             return answer
         key = (iq.id or "", to.full)
         self._pending[key] = (answer, self.clock.callLater(timeout_s, self._settle, key, None))
+        arrived = self.routing_table.route(iq)  # a component may have answered by now
+        if not arrived and key in self._pending:
+            self._settle(key, None)
         return answer
 
     def answered(self, iq: IQ) -> bool:
