@@ -212,8 +212,6 @@ coverage() {
 
 # --- more ---------------------------------------------------------------------------------------
 
-bench() { "$BIN/python" -m bench "$@"; }
-
 fuzz() {
     workspace
     "$BIN/python" -m tests.unit.net.fuzz_stream_parser 60

@@ -235,6 +235,11 @@ def _check_mechanisms(config: Config) -> None:
                 f'auth.mechanisms has none that works without TLS at "{listen.endpoint}"; '
                 "add SCRAM-SHA-256."
             )
+    if "EXTERNAL" in config.auth.mechanisms and not config.tls.client_ca:
+        raise ConfigError(
+            'auth.mechanisms has "EXTERNAL" but no authority is trusted for it; '
+            "set tls.client_ca, or leave EXTERNAL out."
+        )
 
 
 def _works_in_clear(mechanism: str) -> bool:

@@ -1,5 +1,6 @@
 """The data directory: one server at a time, and this installation's secret."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -42,6 +43,7 @@ class DataDirectory:
             DataDirectoryError: It cannot be made or written.
         """
         try:
+            _refuse_unwritable(self.path)
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -55,6 +57,25 @@ class DataDirectory:
                 "stop that one, or choose another data directory"
             ) from error
         self._lock = lock
+
+    def is_free(self) -> bool:
+        """Whether a server could begin to work in it now; nothing is made.
+
+        Raises:
+            DataDirectoryError: It could not be made or written.
+        """
+        try:
+            _refuse_unwritable(self.path)
+            if not (self.path / "lock").exists():
+                return True
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self.lock()
+        except InUse:
+            return False
+        self.release()
+        return True
 
     def release(self) -> None:
         """Let others in."""
@@ -85,6 +106,15 @@ class DataDirectory:
             f"the data directory {self.path} cannot be used ({error.strerror}); "
             "make it a directory that the user xmppd runs as may write"
         )
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Look at the directory, or at where it would be made."""
+    place = next(place for place in (path, *path.parents) if place.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from xmppd import config, config_file
 from xmppd.config_file import ConfigError
+from xmppd.ctl.check import told
 from xmppd.ctl.command import Desk
 from xmppd.ctl.control import Control, listen
 from xmppd.data_directory import DataDirectory, DataDirectoryError
@@ -31,10 +32,9 @@ from xmppd.machine import (
     raise_descriptor_limit,
     warn_of_expat,
 )
-from xmppd.net.doors import DoorError, certificates, doors
+from xmppd.net.doors import certificates, doors
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
-from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
 
 T = TypeVar("T")
@@ -200,11 +200,9 @@ class XMPPService(Service):
             ConfigError: Something in it cannot be used; nothing has changed.
         """
         wanted = config_file.load(self.path)
-        try:
+        with told(self.path):
             certificates(wanted)
             doors(wanted, self._reactor)
-        except DoorError as error:
-            raise ConfigError(f"{self.path}: {error}.") from error
         now, later = config.changed(self.config, wanted)
         new = config.merged(self.config, wanted)
         self._change_plugins(new.plugins)
@@ -269,17 +267,10 @@ async def stop_listening(port: IListeningPort) -> None:
 def _told(path: Path) -> Iterator[None]:
     """A user's mistake, as the sentence with which the process ends."""
     try:
-        yield
+        with told(path):
+            yield
     except ConfigError as error:
         raise StartError(str(error)) from error
-    except DoorError as error:
-        raise StartError(f"{path}: {error}.") from error
-    except DataDirectoryError as error:
-        raise StartError(f"{path}: data: {error}.") from error
-    except PluginError as error:
-        raise StartError(f"{path}: plugins.load: {error}; correct or remove its name.") from error
-    except StoreError as error:
-        raise StartError(f"{path}: storage.url must name a database we can use: {error}") from error
 
 
 def wait(reactor: IReactorCore, work: Awaitable[T]) -> T:

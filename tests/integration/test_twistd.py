@@ -83,6 +83,8 @@ class StartTests(ProcessCase):
         self.assertIn("made run/xmppd.toml", first.stdout)
         second = self.run_command([*XMPPD, "setup", "--directory", "run"])
         self.assertEqual((second.returncode, second.stdout), (0, ""))
+        made = self.directory / "run" / "xmppd.toml"
+        made.write_text(made.read_text().replace("epoll:522", "epoll:0:backlog=522"))
         self.assertIn("no mistake", self.ctl("--config", "run/xmppd.toml", "config", "check"))
 
 
@@ -90,9 +92,16 @@ class MistakeTests(ProcessCase):
     """Each mistake is one sentence that names the file, the key and what to do."""
 
     def refused(self, *parts: str) -> None:
+        self.assertEqual(
+            self.ctl("config", "check", status=1), f"xmppctl: {self.only_start(*parts)}\n"
+        )
+
+    def only_start(self, *parts: str) -> str:
+        """A mistake that shows when everything is opened, and not before."""
         sentence = self.refused_start()
         for part in (str(self.config), *parts):
             self.assertIn(part, sentence)
+        return sentence
 
     def test_no_file(self) -> None:
         """The file is not there."""
@@ -134,7 +143,12 @@ class MistakeTests(ProcessCase):
         """The database's file is no database."""
         (self.directory / "data").mkdir()
         (self.directory / "data" / "xmppd.sqlite").write_bytes(b"once upon a time" * 100)
-        self.refused("storage.url", "xmppd.sqlite")
+        self.only_start("storage.url", "xmppd.sqlite")
+
+    def test_database_of_another_kind(self) -> None:
+        """The database is of a kind that we do not know."""
+        self.configure('[storage]\nurl = "mysql://localhost/x"\n')
+        self.refused("storage.url", "mysql")
 
     def test_plugin(self) -> None:
         """There is no plugin of that name."""
@@ -144,7 +158,8 @@ class MistakeTests(ProcessCase):
     def test_second_server(self) -> None:
         """A second server in the same data directory is refused, and the first one lives."""
         self.start()
-        self.refused("data", "in use", "stop that one")
+        self.only_start("data", "in use", "stop that one")
+        self.assertIn("no mistake", self.ctl("config", "check"))
         self.assertEqual(len(self.rows("status")), 1)
 
 

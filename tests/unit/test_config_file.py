@@ -259,6 +259,12 @@ class MistakeTests(FileCase):
                 self.assertIn('without TLS at "tcp:0"', self.refusal(text + only))
         self.load(text + "['PLAIN']")
 
+    def test_certificates_that_nobody_signs(self) -> None:
+        """EXTERNAL is refused while no authority's certificates are accepted."""
+        text = DOMAIN + "[auth]\nmechanisms = ['EXTERNAL', 'PLAIN']\n"
+        self.assertIn("set tls.client_ca", self.refusal(text))
+        self.load(text + "[tls]\nclient_ca = 'ca.pem'\n")
+
     def test_plugins(self) -> None:
         """A plugin is loaded once."""
         self.assertEqual(

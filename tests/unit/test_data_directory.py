@@ -41,6 +41,21 @@ class DataDirectoryTests(SynchronousTestCase):
         error = self.assertRaises(DataDirectoryError, directory.secret)
         self.assertIn("5 bytes", str(error))
 
+    def test_free(self) -> None:
+        """Whether it is free is seen without making anything."""
+        self.assertTrue(DataDirectory(self.path).is_free())
+        self.assertFalse(self.path.exists())
+        DataDirectory(self.path).path.mkdir()
+        self.assertTrue(DataDirectory(self.path).is_free())
+        self.assertEqual(list(self.path.iterdir()), [])
+
+    def test_free_nowhere(self) -> None:
+        """Below what is no directory, none could be made."""
+        self.path.write_text("in the way")
+        for path in (self.path, self.path / "data"):
+            error = self.assertRaises(DataDirectoryError, DataDirectory(path).is_free)
+            self.assertIn("Not a directory", str(error))
+
     def test_no_directory(self) -> None:
         """What is no directory is refused in a sentence."""
         self.path.write_text("in the way")

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from twisted.internet.interfaces import IReactorCore
-
 from xmppd.config import Config
 from xmppd.config_file import ConfigError
 from xmppd.ctl.protocol import Refused, Reply
+from xmppd.machine import IReactor
 from xmppd.net.doors import Door, DoorError
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
@@ -60,7 +59,7 @@ class Desk:
         self,
         path: Path,
         config: Config,
-        reactor: IReactorCore,
+        reactor: IReactor,
         server: XMPPServer | None = None,
         running: Running | None = None,
     ) -> None:

@@ -4,12 +4,11 @@ import os
 import resource
 from collections.abc import AsyncGenerator
 
-from xmppd import config_file
+from xmppd.ctl.check import check
 from xmppd.ctl.command import Argument, Arguments, Command, Desk
 from xmppd.ctl.protocol import Reply
 from xmppd.ctl.users import iso
 from xmppd.machine import version
-from xmppd.net.doors import certificates, doors
 from xmppd.store.migrate import current_revision, upgrade
 
 _PLUGIN = Argument("plugin", "its name")
@@ -92,9 +91,7 @@ async def _reload(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
 
 
 async def _check(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    found = config_file.load(desk.path)
-    certificates(found)
-    doors(found, desk.reactor)
+    await check(desk.path, desk.reactor)
     yield f"{desk.path} has no mistake"
 
 

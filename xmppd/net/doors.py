@@ -69,7 +69,7 @@ class Door:
         """
         try:
             self.port = await self.endpoint.listen(factory)
-        except (CannotListenError, OSError) as error:
+        except (CannotListenError, OSError, OverflowError) as error:  # tcp:99999 overflows
             raise DoorError(
                 f'listen.endpoint "{self.listen.endpoint}" cannot be opened ({_reason(error)}); '
                 "stop what listens there, or choose another port or address"

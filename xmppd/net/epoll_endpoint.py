@@ -11,6 +11,8 @@ from xmppd.net.epoll_connection import Limits
 from xmppd.net.epoll_hub import Reactor
 from xmppd.net.epoll_port import Port
 
+MAX_PORT = 65_535
+
 
 @implementer(IStreamServerEndpoint)
 @dataclass(frozen=True)
@@ -51,11 +53,14 @@ def endpoint_from_strings(
     """The endpoint for ``epoll:5222:interface=127.0.0.1:backlog=1000``.
 
     Raises:
-        ValueError: A number is none.
+        ValueError: A number is none, or the port's is too large.
     """
+    number = int(port)
+    if not 0 <= number <= MAX_PORT:  # the resolver would take what is left of it in 16 bits
+        raise ValueError(f"a port is a number from 0 to {MAX_PORT}")
     return EPollServerEndpoint(
         cast(Reactor, reactor),
-        int(port),
+        number,
         interface,
         int(backlog),
         Limits(int(max_queued_bytes), float(close_timeout_s)),

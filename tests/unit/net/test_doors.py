@@ -36,6 +36,15 @@ class OpenTests(TestCase):
                 await door.close()
                 self.assertEqual(door.where, "")
 
+    async def test_no_port(self) -> None:
+        """A number that no port has is refused, and not cut down to one that some port has."""
+        with self.assertRaisesRegex(DoorError, "from 0 to 65535"):
+            Door(Listen(endpoint="epoll:99999"), Stream(), REACTOR)
+        door = Door(Listen(endpoint="tcp:99999"), Stream(), REACTOR)
+        opened = Deferred.fromCoroutine(door.open(Factory.forProtocol(Protocol)))
+        error = await self.assertFailure(opened, DoorError)
+        self.assertIn("0-65535", str(error))
+
     async def test_ipv6(self) -> None:
         """An IPv6 address stands in brackets."""
         door = Door(Listen(endpoint=r"epoll:0:interface=\:\:1"), Stream(), REACTOR)
