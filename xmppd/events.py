@@ -53,4 +53,6 @@ class Events:
 
 
 def _failed(failure: Failure, plugin: str, event: object) -> None:
-    _log.failure("{plugin} failed on {event}", failure, plugin=plugin, event=event)
+    _log.failure(
+        "{plugin} failed on {event}", failure, plugin=plugin, event=event.__class__.__name__
+    )

@@ -99,4 +99,4 @@ class EventsTests(SynchronousTestCase):
         self.assertEqual(self.heard, [Sunset()])
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 2)
         lines = [formatEvent(event) for event in logged if "log_failure" in event]
-        self.assertEqual(lines, ["lark failed on Sunset()"] * 2)
+        self.assertEqual(lines, ["lark failed on Sunset"] * 2)

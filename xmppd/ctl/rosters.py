@@ -81,7 +81,7 @@ async def _partner(desk: Desk, contact: JID) -> Roster:
 
 async def _save(desk: Desk, roster: Roster, item: RosterItem) -> None:
     most = desk.server.config.roster.max_items
-    if item.jid not in roster.items and len(roster.items) >= most:
+    if item.jid not in roster.items and roster.count >= most:
         raise Refused(f"the roster of {roster.account} has {most} contacts, which is all it may")
     await desk.server.roster_manager.save(roster, item)
 

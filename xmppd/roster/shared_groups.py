@@ -61,10 +61,10 @@ class SharedGroups:
             for member in group.members:
                 self._of.setdefault(member, []).append(group)
 
-    def _seen_by(self, viewer: str) -> Iterator[SharedGroup]:
-        """The groups that stand in this account's roster."""
+    def _seen_by(self, viewer: str, groups: Iterable[SharedGroup]) -> Iterator[SharedGroup]:
+        """Those of the groups that stand in this account's roster."""
         own = {group.name for group in self._of.get(viewer, ())}
-        for group in self.groups.values():
+        for group in groups:
             if (
                 group.visible_to == EVERYBODY
                 or group.name in own
@@ -78,15 +78,15 @@ class SharedGroups:
 
     def showing(self, viewer: str, account: str) -> Iterator[SharedGroup]:
         """The groups that let the viewer see the account's presence."""
-        if account in self._of and viewer != account:
-            yield from (group for group in self._seen_by(viewer) if account in group.members)
+        if viewer != account:
+            yield from self._seen_by(viewer, self._of.get(account, ()))
 
     def items(self, viewer: str) -> dict[str, RosterItem]:
         """What shared groups add to this account's roster, by bare JID."""
         if not self.groups:
             return {}
         names: dict[str, list[str]] = {}
-        for group in self._seen_by(viewer):
+        for group in self._seen_by(viewer, self.groups.values()):
             for member in group.members:
                 if member != viewer:
                     names.setdefault(member, []).append(group.display_name)

@@ -190,6 +190,16 @@ class RosterTests(OfficeCase):
         why = office.refusal("roster add", account="romeo", contact="x@y.lit")
         self.assertIn("1 contacts", why)
 
+    def test_strangers_take_no_room(self) -> None:
+        """What strangers have asked does not count against the owner's contacts."""
+        house = House(
+            config=house_config("montague.lit", roster={"max_items": 1}), romeo={}, paris={}
+        )
+        (paris,) = house.connect("paris")
+        paris.send("<presence type='subscribe' to='romeo@montague.lit'/>")
+        said = Office(house).says("roster add", account="romeo", contact="juliet@capulet.lit")
+        self.assertIn("is in the roster of romeo", said)
+
     def test_remove(self) -> None:
         """A contact that is removed is gone on both sides, and both hear of it."""
         romeo, juliet = self.house.connect("romeo", "juliet")
