@@ -87,7 +87,7 @@ class PrivacyChanges:
                 raise StanzaError(Condition.CONFLICT, "the list is in force for another resource")
 
     async def _renew(self, account: JID) -> None:
-        await self._quiet(account.bare)
+        await self._ready(account)
         for session in self.routing_table.connected(account.bare):
             self._switch(session, self._in_force(session, active_list(session)))
 
@@ -99,10 +99,9 @@ class PrivacyChanges:
         Raises:
             StanzaError: ITEM_NOT_FOUND: there is none of this name.
         """
-        known = self.lists.loaded(session.jid.bare)
-        if name is not None and known is not None:
-            known.found(name)
-        await self._quiet(session.jid.bare)
+        await self._ready(session.jid)
+        if name is not None:
+            (await self.lists.lists(session.jid)).found(name)
         self._switch(session, self._in_force(session, name))
 
     async def hide(self, session: Session, *, probes: bool) -> None:
@@ -112,7 +111,7 @@ class PrivacyChanges:
         was here last.
         """
         account = session.jid.to_bare()
-        await self._quiet(account.bare)
+        await self._ready(account)
         was_seen = session.presence is not None and not is_invisible(session)
         hidden = self.lists.in_force(
             account, active=active_list(session), invisible=True, probes=probes
@@ -131,7 +130,7 @@ class PrivacyChanges:
         Returns:
             Whether it was available while nobody saw it.
         """
-        await self._quiet(session.jid.bare)
+        await self._ready(session.jid)
         hidden = session.privacy
         if hidden is None or not hidden.invisible:
             return False
@@ -152,11 +151,12 @@ class PrivacyChanges:
         session.flooded = False
         self.routing_table.refresh(session)
 
-    async def _quiet(self, account: str) -> None:
-        """Wait until everybody has heard what the account said before."""
+    async def _ready(self, account: JID) -> None:
+        """Have the lists at hand, and wait until all have heard what the account said before."""
+        await self.lists.lists(account)
         broadcasts = self.rosters.broadcasts
-        while broadcasts.under_way(account):
-            await broadcasts.quiet(account)
+        while broadcasts.under_way(account.bare):
+            await broadcasts.quiet(account.bare)
 
     def _in_force(self, session: Session, active: str | None) -> SessionPrivacy | None:
         old = session.privacy

@@ -91,6 +91,8 @@ class ManagerTests(SynchronousTestCase):
         self.flushLoggedErrors(StoreError)
         self.store.broken.clear()
         self.assertEqual(romeo.received(), [])
+        put(juliet, "<active/>")
+        self.assertIsNotNone(self.lists.loaded(JULIET.bare))
         blocklist = "<blocklist xmlns='urn:xmpp:blocking'/>"
         self.assertEqual(len(ask(juliet, "get", blocklist)[0]), 0)
         romeo.send("<message to='juliet@montague.lit' type='chat'><body>x</body></message>")
