@@ -201,11 +201,15 @@ class PrivacyChanges:
                 yield viewer
 
     def _seen_by(self, session: Session, roster: Roster) -> Iterator[Session]:
-        """The sessions of contacts here that a session sees."""
+        """The sessions of contacts here that a session sees, or that told it in person."""
+        knows = self.presences.directed.knows
         for contact in roster.subscribed_to:
             theirs = self.rosters.loaded(contact.bare)
-            if theirs is not None and theirs.may_be_seen_by(session.jid):
-                yield from self.presences.shown(contact.bare, session.jid)
+            may_see = theirs is not None and theirs.may_be_seen_by(session.jid)
+            for other in self.routing_table.connected(contact.bare):
+                shown = other.presence is not None and self.presences.shows(other, session.jid)
+                if (may_see and shown) or knows(other.jid, session.jid):
+                    yield other
 
     def _say_goodbye(
         self, session: Session, lost: Iterable[JID], new: SessionPrivacy | None

@@ -1,5 +1,7 @@
 """PrivacyChanges: lists that change while something else is going on."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_privacy_lists import denied, listed, presences, put, query, use
@@ -121,3 +123,78 @@ class MeanwhileTests(SynchronousTestCase):
         self.store.slow = False
         self.store.release_all()
         self.assertEqual(self.seen(self.others[0]), ["unavailable"])
+
+
+MOVE = (
+    "<iq type='set' id='g'><query xmlns='jabber:iq:roster'>"
+    "<item jid='{}@montague.lit'><group>{}</group></item></query></iq>"
+)
+LISTS = {
+    "out": denied("presence-out"),
+    "in": denied("presence-in"),
+    "all": denied(),
+    "enemies": denied("presence-out", "type='group' value='Enemies'"),
+    "foes": denied("presence-in", "type='group' value='Enemies'"),
+    "resource": denied("presence-out", "type='jid' value='romeo@montague.lit/1'"),
+    "both": denied("", "type='subscription' value='both'"),
+}
+BLOCK = (
+    "<iq type='set' id='b'><{} xmlns='urn:xmpp:blocking'><item jid='{}@montague.lit'/></{}></iq>"
+)
+INVISIBLE = "<iq type='set' id='i'><{} xmlns='urn:xmpp:invisible:1'/></iq>"
+EVERYBODY = ("juliet", *PEOPLE)
+
+others = st.sampled_from(EVERYBODY)
+stanzas = st.one_of(
+    st.sampled_from(("<presence/>", AWAY)),
+    st.builds("<presence to='{}@montague.lit'/>".format, others),
+    st.sampled_from([f"<active name='{name}'/>" for name in LISTS]).map(
+        lambda active: f"<iq type='set' id='a'>{query(active)}</iq>"
+    ),
+    st.just(f"<iq type='set' id='a'>{query('<active/>')}</iq>"),
+    st.builds(lambda kind, name: BLOCK.format(kind, name, kind),
+              st.sampled_from(("block", "unblock")), others),
+    st.builds(MOVE.format, others, st.sampled_from(("Friends", "Enemies"))),
+    st.builds(INVISIBLE.format, st.sampled_from(("invisible", "visible"))),
+)  # fmt: skip
+
+
+class PromiseTests(SynchronousTestCase):
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.tuples(others, stanzas), max_size=25))
+    def test_everybody_is_seen_to_leave(self, said: list[tuple[str, str]]) -> None:
+        """Whatever lists, blocks, groups and invisibility do: who was seen is seen to leave, once,
+        at the latest when the session ends.
+        """
+        house = House(plugins=("privacy_lists", "blocking", "invisible"))
+        for name in EVERYBODY:
+            house.add(name, {other: "both" for other in EVERYBODY if other != name})
+        clients = dict(zip(EVERYBODY, house.connect(*EVERYBODY), strict=True))
+        here = {name: {f"{other}@montague.lit/1" for other in EVERYBODY} for name in EVERYBODY}
+        for client in clients.values():
+            for name in EVERYBODY:
+                client.send(MOVE.format(name, "Enemies"))
+            for name, items in LISTS.items():
+                put(client, listed(name, items))
+        for name, stanza in said:
+            clients[name].send(stanza)
+            self.look(clients, here)
+        for name in EVERYBODY:
+            clients.pop(name).lose()
+            self.look(clients, here)
+            for viewer in clients:
+                self.assertNotIn(f"{name}@montague.lit/1", here[viewer], viewer)
+
+    def look(self, clients: dict[str, Client], here: dict[str, set[str]]) -> None:
+        """Note who is seen to come and go."""
+        for viewer, client in clients.items():
+            for name, type in presences(client.received()):
+                if name is None or viewer in name:
+                    if type == "unavailable":
+                        here[viewer].clear()  # who is not available is told no more
+                    continue
+                if type == "here":
+                    here[viewer].add(name)
+                elif type == "unavailable" and "/" in name:
+                    self.assertIn(name, here[viewer], viewer)
+                    here[viewer].discard(name)
