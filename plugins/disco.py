@@ -79,11 +79,11 @@ class IQDiscoItemsHandler(IQHandler):
         raise StanzaError(Condition.ITEM_NOT_FOUND)
 
     async def _account(self, iq: IQ, node: str) -> bytes:
-        """The account's available resources."""
+        """The account's available resources, as far as they show themselves."""
         account = await admit(self.server, iq)
         if node:
             raise StanzaError(Condition.ITEM_NOT_FOUND)
-        sessions = self.server.routing_table.available(account.bare)
+        sessions = self.server.presence_manager.shown(account.bare, iq.sender)
         return items_query(tuple(DiscoItem(session.jid, "") for session in sessions), node)
 
 

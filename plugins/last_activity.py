@@ -33,7 +33,7 @@ class IQLastActivityHandler(IQHandler):
     async def _account(self, viewer: JID, account: JID) -> Element:
         if not await self.server.presence_manager.can_see(viewer, account):
             raise StanzaError(Condition.FORBIDDEN)
-        if self.server.routing_table.available(account.bare):
+        if self.server.presence_manager.shown(account.bare, viewer):
             return element(NS, "query", seconds="0")
         last = await self.server.presence_manager.last_presence(account)
         if last is None:

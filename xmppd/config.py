@@ -147,6 +147,8 @@ class Plugins(Section, frozen=True):
         "entity_time",
         "vcard",
         "private_storage",
+        "blocking",
+        "invisible",
         "register",
         "contact_addresses",
         "adhoc_commands",

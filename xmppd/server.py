@@ -31,9 +31,12 @@ from xmppd.net.tls import TLS
 from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
+from xmppd.presence.privacy_changes import PrivacyChanges
 from xmppd.presence.shared_group_changes import SharedGroupChanges
+from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.privacy.reports import Reports
 from xmppd.roster.broadcasts import Broadcasts
-from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
@@ -105,9 +108,22 @@ class XMPPServer:
         self.roster_manager = RosterManager(
             store, self.routing_table, self.shared_groups, self.broadcasts, self.events
         )
-        self.presence_manager = PresenceManager(
-            self.routing_table, self.roster_manager, store, store, self.wall_clock
+        self.privacy_lists = PrivacyListManager(
+            store, self.roster_manager, self.routing_table, config.items, self.events
         )
+        self.presence_manager = PresenceManager(
+            self.routing_table,
+            self.roster_manager,
+            store,
+            store,
+            self.privacy_lists,
+            self.wall_clock,
+        )
+        self.reports = Reports(store)
+        self.privacy_changes = PrivacyChanges(
+            self.privacy_lists, self.roster_manager, self.presence_manager, self.routing_table
+        )
+        self.events.on(ContactChanged, self.privacy_changes.contact_changed)
         self.shared_group_changes = SharedGroupChanges(
             self.shared_groups,
             self.roster_manager,
@@ -142,6 +158,7 @@ class XMPPServer:
             store,
             store,
             self.offline_message_flood,
+            self.privacy_lists,
             self.wall_clock,
             max_messages=config.offline.max_messages,
             max_bytes=config.offline.max_bytes,
@@ -156,8 +173,10 @@ class XMPPServer:
             self.roster_manager,
             self.routing_table,
         )
-        self.iq_router = IQRouter(self.routing_table, self.requests, store)
-        self.iq_router.add(IQBindHandler(self.session_manager, self.roster_manager))
+        self.iq_router = IQRouter(self.routing_table, self.requests, store, self.privacy_lists)
+        self.iq_router.add(
+            IQBindHandler(self.session_manager, self.roster_manager, self.privacy_lists)
+        )
         self.iq_router.add(IQSessionHandler())
         self.iq_router.add(
             IQRosterHandler(
@@ -295,6 +314,7 @@ class XMPPServer:
 
     def _forget_account(self, removed: AccountRemoved) -> None:
         self.presence_manager.last_presences.forget(removed.account.bare)
+        self.privacy_lists.forget(removed.account.bare)
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.clock, seconds, lambda: None)

@@ -9,7 +9,7 @@ from xmppd.explain.rehearsal import Rehearsal
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
-from xmppd.stanza import JID, Message
+from xmppd.stanza import JID, Message, StanzaError
 from xmppd.store.base import OfflineMessage
 
 _BODY = b"<body>Wherefore?</body>"
@@ -26,6 +26,7 @@ class Case:
         kind: The message's type.
         rehearsal: What became of it.
         waiting: The messages that wait for the recipient already.
+        denied: Why a privacy list stands in the way; None if none does.
     """
 
     server: XMPPServer
@@ -34,6 +35,7 @@ class Case:
     kind: str
     rehearsal: Rehearsal
     waiting: list[OfflineMessage]
+    denied: Finding | None
 
 
 async def explain_message(
@@ -45,15 +47,51 @@ async def explain_message(
         The outcome, then what it follows from, then what else there is to know.
     """
     rehearsal = Rehearsal(server, (to, *server.admins))
-    await rehearsal.route(Message.make(to, sender, _BODY, type=kind))
+    message = Message.make(to, sender, _BODY, type=kind)
+    writer, reader = await party(server, sender), await party(server, to)
+    refusal = _refused(writer, message)
+    if refusal is None:
+        await rehearsal.route(message)
+    rehearsal.error = refusal or rehearsal.error
+    denied = await _denied(server, writer, reader, message)
     local = server.routing_table.is_local(to) and to.local is not None
     waiting = await server.store.offline_messages(to.bare) if local else []
-    case = Case(
-        server, await party(server, sender), await party(server, to), kind, rehearsal, waiting
-    )
+    case = Case(server, writer, reader, kind, rehearsal, waiting, denied)
     found = [finding for look in RULES for finding in look(case)]
     cause = next(finding for finding in found if finding.decides)
     return [replace(finding, decides=finding is cause) for finding in found]
+
+
+def _refused(writer: Party, message: Message) -> StanzaError | None:
+    """With what the sender's own list stops the message."""
+    for session in writer.sessions:
+        try:
+            if session.privacy is not None:
+                session.privacy.check_out(message)
+        except StanzaError as error:
+            return error
+    return None
+
+
+async def _denied(
+    server: XMPPServer, writer: Party, reader: Party, message: Message
+) -> Finding | None:
+    """The list that stands in the message's way, if one does."""
+    if _refused(writer, message) is not None:
+        says = f"{writer.jid} has a list in force that denies {reader.jid}"
+        return _because("sender_denies", says, "PL-4")
+    wanting = [s for s in reader.available if s.priority >= 0 or reader.jid.resource is not None]
+    denying = [s for s in wanting if s.privacy is not None and not s.privacy.lets_in(message)]
+    if denying and len(denying) == len(wanting):
+        names = listed([session.jid.full for session in denying])
+        return _because(
+            "session_denies", f"{names} has a list in force that denies {writer.jid}", "PL-3"
+        )
+    local = reader.local and reader.jid.local is not None and not wanting
+    if local and await server.privacy_lists.denies(reader.jid, "message", message.sender):
+        says = f"the default list of {reader.jid.bare} denies {writer.jid}"
+        return _because("account_denies", says, "PL-5")
+    return None
 
 
 # --- the outcome -------------------------------------------------------------------------------
@@ -81,7 +119,9 @@ def _outcome(case: Case) -> Iterator[Finding]:
 def _reason(case: Case) -> Iterator[Finding]:
     """What the outcome follows from."""
     to = case.to
-    if not to.local:
+    if case.denied is not None and not case.rehearsal.delivered:
+        yield case.denied
+    elif not to.local:
         yield _elsewhere(case)
     elif to.jid.local is None:
         yield _the_server(case)

@@ -73,7 +73,7 @@ def _outcome(case: Case, cause: Finding) -> Finding:
     """What follows from the first rule that stands in the way, or from none doing so."""
     owner, watcher = case.owner.jid, case.watcher.jid
     if not cause.hinders:
-        seen = case.owner.available if case.allowed else _told(case)
+        seen = _shown(case) if case.allowed else _told(case)
         resources = listed([session.jid.resource or "" for session in seen])
         return Finding("sees", f"{watcher} sees {owner}, available at {resources}")
     if cause.code == "owner_elsewhere":
@@ -86,6 +86,12 @@ def _outcome(case: Case, cause: Finding) -> Finding:
 def _told(case: Case) -> list[Session]:
     """The sessions that the watcher sees though it may not see the account."""
     return [session for session in case.told_in_person if session.presence is not None]
+
+
+def _shown(case: Case) -> list[Session]:
+    """The sessions that let the watcher know that they are here."""
+    shows = case.server.presence_manager.shows
+    return [session for session in case.owner.available if shows(session, case.watcher.jid)]
 
 
 # --- is there anybody? -------------------------------------------------------------------------
@@ -270,7 +276,7 @@ def _subscription(item: RosterItem | None) -> str:
 # --- is there something to see? ----------------------------------------------------------------
 
 AWAY = frozenset(("owner_disabled", "owner_never_here", "owner_away", "owner_not_available",
-                  "resource_gone"))  # fmt: skip
+                  "resource_gone", "hidden", "not_let_in"))  # fmt: skip
 
 
 def _availability(case: Case) -> Iterator[Finding]:
@@ -286,6 +292,36 @@ def _availability(case: Case) -> Iterator[Finding]:
         yield Finding(
             "not_available", f"{listed(silent)} is connected and has sent no presence", "RT-1"
         )
+
+
+def _privacy(case: Case) -> Iterator[Finding]:
+    """Sessions that hide from the watcher, or that the watcher does not let in."""
+    shown = _shown(case)
+    for session in case.owner.available:
+        if session not in shown:
+            invisible = session.privacy is not None and session.privacy.invisible
+            why = "is invisible" if invisible else "has a list in force that hides it from"
+            says = (
+                f"{session.jid} {why}" if invisible else f"{session.jid} {why} {case.watcher.jid}"
+            )
+            yield Finding(
+                "hidden", says, "PL-10" if invisible else "PL-6", hinders=case.allowed and not shown
+            )
+    deaf = [watcher for watcher in case.watcher.available if _lets_none_in(watcher, shown)]
+    for session in deaf:
+        yield Finding(
+            "not_let_in",
+            f"{session.jid} has a list in force that lets no presence in from {case.owner.jid}",
+            "PL-3",
+            hinders=len(deaf) == len(case.watcher.available),
+        )
+
+
+def _lets_none_in(session: Session, others: list[Session]) -> bool:
+    privacy = session.privacy
+    if privacy is None or not others:
+        return False
+    return not any(privacy.lets("presence-in", other.jid) for other in others)
 
 
 def _session(session: Session) -> Finding:
@@ -410,6 +446,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _existence,
     _permission,
     _availability,
+    _privacy,
     _reception,
     _agreement,
     _directed,

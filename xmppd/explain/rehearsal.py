@@ -65,6 +65,7 @@ class Rehearsal:
             server.store,
             shelf,
             flood,
+            server.privacy_lists,
             server.wall_clock,
             max_messages=real.max_messages,
             max_bytes=real.max_bytes,
@@ -81,14 +82,22 @@ class Extra:
         self.presence_around_to = session.presence_around_to
         self.priority = session.priority
         self.interested = session.interested
+        self.privacy = session.privacy
         self._closed = isinstance(session, LocalClientSession) and session.closed
         self._rehearsal = rehearsal
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Note it."""
-        if not self._closed:
-            self._rehearsal.delivered.append(self.jid)
-        return not self._closed
+        """Note it, if the session would take it."""
+        if self.privacy is not None and not self.privacy.lets_in(stanza):
+            return False
+        return self.deliver_ours(stanza, wire)
+
+    def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
+        """Note it, if there is a connection."""
+        if self._closed:
+            return False
+        self._rehearsal.delivered.append(self.jid)
+        return True
 
 
 class Exit:

@@ -209,6 +209,8 @@ class PresenceSubscribeHandler:
             self._show_presence(to, sender)
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
+        if await self.presences.privacy_lists.denies(to, "other", sender):
+            return  # PL-3
         roster = await self.rosters.roster(to)
         kind = presence.type or ""
         item = roster.items.get(sender.bare)

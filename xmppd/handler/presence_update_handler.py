@@ -7,6 +7,7 @@ from xmppd.events import Events
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager, tell
+from xmppd.presence.privacy_changes import is_invisible
 from xmppd.roster.broadcasts import Copies
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
@@ -81,7 +82,7 @@ class PresenceUpdateHandler:
 
     def broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Copies:
         """Tell the contacts and the own sessions; how many copies that made."""
-        copies = roster.broadcast(presence)
+        copies = roster.broadcast(presence, session.privacy)
         if not isinstance(copies, int):
             return self._count_later(presence, session, copies)
         self.fan_out.count(session, presence, copies)
@@ -179,6 +180,8 @@ class PresenceUpdateHandler:
             if item.pending_in is not None:
                 request = Presence.from_bytes(item.pending_in)
                 session.deliver(request, request.wire())
+        if session.privacy is not None and not session.privacy.probes:
+            return self.flood.flood(session)
         later = self.presences.greet(session, roster)
         if later is None:
             return self.flood.flood(session)
@@ -205,11 +208,12 @@ class PresenceUpdateHandler:
             presence,
             self.presences.directed.pop(session.jid),
             broadcast=roster if was_available else None,
+            privacy=session.privacy,
         )
         if not was_available or session.account is None:
             return None
         self.events.fire(SessionUnavailable(session))
-        if self.routing_table.available(session.jid.bare):
+        if is_invisible(session) or not self.presences.seems_gone(session.jid.bare):
             return None if isinstance(copies, int) else _one_by_one(copies)
         leaving = self.presences.left(session.account, presence.payload.tree.findtext("status"))
         return leaving if isinstance(copies, int) else _one_by_one(copies, leaving)

@@ -33,6 +33,10 @@ class DirectedPresences:
             if not receivers:
                 del self._sent[sender.full]
 
+    def receivers(self, sender: JID) -> tuple[JID, ...]:
+        """All who are owed a goodbye."""
+        return tuple(self._sent.get(sender.full, {}).values())
+
     def knows(self, sender: JID, viewer: JID) -> bool:
         """Whether the viewer was told by this session (DP-5); whole addresses are compared."""
         receivers = self._sent.get(sender.full, {})

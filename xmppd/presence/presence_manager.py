@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 
 from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.presence.last_presences import LastPresences
+from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
@@ -18,6 +20,7 @@ class PresenceManager:
     Attributes:
         directed: Whom sessions told in private.
         last_presences: What those who are away left behind.
+        privacy_lists: Whom accounts do not want to hear of them.
     """
 
     def __init__(
@@ -26,12 +29,14 @@ class PresenceManager:
         rosters: RosterManager,
         accounts: AccountStore,
         store: PresenceStore,
+        privacy_lists: PrivacyListManager,
         wall_clock: Callable[[], float],
     ) -> None:
         self.routing_table = routing_table
         self.rosters = rosters
         self.accounts = accounts
         self.last_presences = LastPresences(store)
+        self.privacy_lists = privacy_lists
         self.wall_clock = wall_clock
         self.directed = DirectedPresences()
 
@@ -49,10 +54,45 @@ class PresenceManager:
         return arrived
 
     async def can_see(self, viewer: JID, account: JID) -> bool:
-        """Whether the account lets the viewer see its presence (PM-5)."""
+        """Whether the account lets the viewer see its presence (PM-5), whoever of it is here."""
         if self.routing_table.is_local(viewer) and viewer.bare == account.bare:
             return True
-        return (await self.rosters.roster(account)).may_be_seen_by(viewer)
+        if not (await self.rosters.roster(account)).may_be_seen_by(viewer):
+            return False
+        return not await self.privacy_lists.denies(account, "presence-out", viewer)
+
+    def shows(self, session: Session, viewer: JID) -> bool:
+        """Whether a session lets this viewer, who may see its account, know that it is here (PL-6).
+
+        An invisible one is known to whom it told in person.
+        """
+        privacy = session.privacy
+        if privacy is None or privacy.shows_to(viewer):
+            return True
+        return privacy.invisible and self.directed.knows(session.jid, viewer)
+
+    def shown(self, account: str, viewer: JID) -> tuple[Session, ...]:
+        """The available sessions of an account, as far as this viewer may know of them."""
+        available = self.routing_table.available(account)
+        for session in available:
+            if session.privacy is not None:
+                return tuple(each for each in available if self.shows(each, viewer))
+        return available
+
+    def seems_gone(self, account: str) -> bool:
+        """Whether none of the account's resources is here, but such as are invisible."""
+        return all(
+            session.privacy is not None and session.privacy.invisible
+            for session in self.routing_table.available(account)
+        )
+
+    def _addresses(self, session: Session, viewer: JID) -> tuple[JID, ...]:
+        """Where to tell a viewer of a session: nowhere if it is not to know."""
+        privacy = session.privacy
+        if privacy is not None and viewer.is_bare and privacy.tells_apart(viewer.bare):
+            theirs = self.routing_table.available(viewer.bare)
+            return tuple(other.jid for other in theirs if self.shows(session, other.jid))
+        return (viewer,) if self.shows(session, viewer) else ()
 
     async def last_presence(self, account: JID) -> LastPresence | None:
         """What the account left behind when its last resource went; None if it was never here."""
@@ -80,7 +120,7 @@ class PresenceManager:
                 self.routing_table.route(
                     Presence.make(contact.to_bare(), session.jid, type="probe")
                 )
-            elif not self.routing_table.available(contact.bare):
+            elif not self.shown(contact.bare, session.jid):
                 if not self._is_silent(contact.bare):
                     absent.append(contact.bare)
             elif not self._tell(session, contact.bare):
@@ -93,7 +133,7 @@ class PresenceManager:
         if theirs is None:
             return False
         if theirs.may_be_seen_by(session.jid):
-            for other in self.routing_table.available(contact):
+            for other in self.shown(contact, session.jid):
                 tell(session, other)
         return True
 
@@ -121,7 +161,7 @@ class PresenceManager:
             may_see = await self.can_see(session.jid, contact)
             if session.presence is None:
                 return
-            if may_see and not self.routing_table.available(bare):
+            if may_see and not self.shown(bare, session.jid):
                 gone = unavailable(session.jid, contact, last)
                 session.deliver(gone, gone.wire())
 
@@ -131,38 +171,54 @@ class PresenceManager:
         if account is None:
             return None
         account = account.to_bare()
-        roster = self.rosters.loaded(account.bare)
+        roster, lists = self.rosters.loaded(account.bare), self.privacy_lists.loaded(account.bare)
+        if lists is None or lists.default_name is not None:
+            return self._answer_stranger(prober, account)
         if roster is None or not roster.may_be_seen_by(prober):
             return self._answer_stranger(prober, account)
-        available = self.routing_table.available(account.bare)
-        if not available and not self.last_presences.knows(account.bare):
+        shown = self.shown(account.bare, prober)
+        if not shown and not self.last_presences.knows(account.bare):
             return self._answer_later(prober, account)
-        self._answer(prober, account, self.last_presences.known(account.bare))
+        last = None if shown else self.last_presences.known(account.bare)
+        self._answer(prober, account, shown, last)
         return None
 
     async def _answer_stranger(self, prober: JID, account: JID) -> None:
-        """Somebody who may not see the account, or whose roster is not in memory."""
-        if await self.accounts.exists(account.bare) and await self.can_see(prober, account):
-            await self._answer_later(prober, account)
-        else:
+        """Somebody who may not see the account; or its roster or lists have to be asked."""
+        if await self.privacy_lists.denies(account, "other", prober):
+            return  # PL-3
+        if not await self._may_probe(prober, account):
             self.deliver(Presence.make(prober.to_bare(), account, type="unsubscribed"))
+        elif self.shown(account.bare, prober) or await self.can_see(prober, account):
+            await self._answer_later(prober, account)
 
     async def _answer_later(self, prober: JID, account: JID) -> None:
-        self._answer(prober, account, await self.last_presence(account))
+        last = await self.last_presence(account)
+        self._answer(prober, account, self.shown(account.bare, prober), last)
 
-    def _answer(self, prober: JID, account: JID, last: LastPresence | None) -> None:
-        available = self.routing_table.available(account.bare)
-        for session in available:
+    def _answer(
+        self, prober: JID, account: JID, shown: tuple[Session, ...], last: LastPresence | None
+    ) -> None:
+        for session in shown:
             if session.presence is not None:
                 self.deliver(session.presence.addressed(prober))
-        if not available and last is not None:
+        if not shown and last is not None:
             self.deliver(unavailable(prober, account, last))
+
+    async def _may_probe(self, prober: JID, account: JID) -> bool:
+        """Whether the account has let the prober see it, whatever it hides just now."""
+        if not await self.accounts.exists(account.bare):
+            return False
+        if self.routing_table.is_local(prober) and prober.bare == account.bare:
+            return True
+        return (await self.rosters.roster(account)).may_be_seen_by(prober)
 
     def send_presences(self, account: JID, to: JID) -> None:
         """Send the account's available presences to somebody who may see them now (PS-8)."""
         for session in self.routing_table.available(account.bare):
             if session.presence is not None:
-                self.deliver(session.presence.addressed(to))
+                for address in self._addresses(session, to):
+                    self.deliver(session.presence.addressed(address))
 
     def send_unavailable(self, account: JID, to: JID) -> None:
         """Say goodbye for the account's resources to who may not see them any more (PM-8).
@@ -171,7 +227,8 @@ class PresenceManager:
         """
         for session in self.routing_table.available(account.bare):
             gone = Presence.make(None, session.jid, type="unavailable")
-            self.say_goodbye(gone, (to, *self.directed.pop_contact(session.jid, to)))
+            knows = self._addresses(session, to)
+            self.say_goodbye(gone, (*knows, *self.directed.pop_contact(session.jid, to)))
 
     def deliver_to_interested(self, presence: Presence) -> None:
         """Hand a change of a subscription to the resources that know the roster
@@ -184,7 +241,11 @@ class PresenceManager:
                     session.deliver(presence, wire)
 
     def say_goodbye(
-        self, gone: Presence, receivers: Iterable[JID], broadcast: Roster | None = None
+        self,
+        gone: Presence,
+        receivers: Iterable[JID],
+        broadcast: Roster | None = None,
+        privacy: SessionPrivacy | None = None,
     ) -> None:
         """Tell each of these that a session is gone, once (DP-4).
 
@@ -192,10 +253,11 @@ class PresenceManager:
             gone: Of type ``unavailable``, from the session.
             receivers: Whom it had told.
             broadcast: The roster whose contacts have been told already; None if none were.
+            privacy: What kept some of them from hearing that.
         """
         told: set[Session] = set()
         for receiver in receivers:
-            heard = broadcast is not None and broadcast.may_be_seen_by(receiver)
+            heard = broadcast is not None and hears(broadcast, privacy, receiver)
             farewell = gone.addressed(receiver)
             if not self.routing_table.is_local(receiver):
                 if not heard:
@@ -212,6 +274,11 @@ class PresenceManager:
             return self.routing_table.available(receiver.bare)
         session = self.routing_table.sessions.get(receiver.full)
         return () if session is None else (session,)
+
+
+def hears(roster: Roster, privacy: SessionPrivacy | None, viewer: JID) -> bool:
+    """Whether a viewer hears what a session of the roster's owner broadcasts."""
+    return roster.may_be_seen_by(viewer) and (privacy is None or privacy.shows_to(viewer))
 
 
 def tell(session: Session, other: Session) -> None:

@@ -1,16 +1,15 @@
 """One account's roster: who may know, and how they are told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from xmppd.privacy.privacy_list import UNKNOWN, Standing
+from xmppd.privacy.session_privacy import Audience, Contact, SessionPrivacy
 from xmppd.roster.broadcasts import Broadcasts, Copies
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Presence, escape, ns
 from xmppd.store.base import RosterData, RosterItem
-
-Contact = tuple[str, bytes]
-"""Bare JID, and its escaped bytes."""
 
 
 class Roster:
@@ -38,10 +37,15 @@ class Roster:
         self.broadcasts = broadcasts
         self._subscribers: tuple[Contact, ...] | None = None
         self._foreign: tuple[JID, ...] = ()
+        self._standings: dict[str, Standing] | None = None
+        self._groups = shared_groups.groups
+        self._as_it_is = object()
 
     @property
     def subscribers(self) -> tuple[Contact, ...]:
-        """Contacts of ours that see this account; kept."""
+        """Contacts of ours that see this account; kept until anything of the roster changes."""
+        if self._groups is not self.shared_groups.groups:
+            self._forget()
         if self._subscribers is None:
             seen_by = [
                 JID.parse(i.jid) for i in self.items.values() if i.subscription in SUBSCRIBED
@@ -71,6 +75,38 @@ class Roster:
         """How many contacts the owner has."""
         return len(self.items) - sum(1 for _ in self.requests)
 
+    def audience(self, privacy: SessionPrivacy | None) -> Audience:
+        """The subscribers that hear what a session with this privacy broadcasts (RO-1)."""
+        contacts = self.subscribers
+        if privacy is None:
+            return Audience(contacts, self._foreign, ())
+        return privacy.audience(contacts, self._foreign, self._as_it_is)
+
+    def viewers(self) -> Iterator[JID]:
+        """All who may see this account; of those through shared groups who are online."""
+        for bare, _ in self.subscribers:
+            yield JID.parse(bare)
+        yield from self._foreign
+        for bare, _ in self._watchers():
+            yield JID.parse(bare)
+
+    def standing(self, jid: JID) -> Standing:
+        """What a JID is to the owner: subscription and groups, those of shared groups included."""
+        if self._groups is not self.shared_groups.groups:
+            self._forget()
+        if self._standings is None:
+            self._standings = {item.jid: (item.subscription, item.groups) for item in self.shown()}
+        standings = self._standings
+        return standings.get(jid.full) or standings.get(jid.bare, UNKNOWN)
+
+    def standing_of(self, item: RosterItem | None) -> Standing:
+        """What a contact was to the owner as this item had it."""
+        if item is None:
+            return UNKNOWN
+        shared = self.shared_groups.items(self.account.bare).get(item.jid)
+        item = with_shared(item, shared)
+        return item.subscription, item.groups
+
     def may_be_seen_by(self, viewer: JID) -> bool:
         """Whether this account's presence is the viewer's to know (PM-5)."""
         if viewer.bare == self.account.bare or self.is_subscribed(viewer):
@@ -85,28 +121,40 @@ class Roster:
     def put(self, item: RosterItem) -> None:
         """Add or replace a contact in memory."""
         self.items[item.jid] = item
-        self._subscribers = None
+        self._forget()
 
     def drop(self, jid: str) -> None:
         """Remove a contact from memory."""
         self.items.pop(jid, None)
-        self._subscribers = None
+        self._forget()
 
-    def broadcast(self, presence: Presence) -> Copies:
+    def _forget(self) -> None:
+        """Something has changed: what was worked out from the roster is worked out anew."""
+        self._subscribers = self._standings = None
+        self._groups = self.shared_groups.groups
+        self._as_it_is = object()
+
+    def broadcast(self, presence: Presence, privacy: SessionPrivacy | None = None) -> Copies:
         """Tell everybody who may know, and the account's own resources (:rfc:`6121#section-4.4.2`).
 
         The presence becomes bytes once; each contact costs one splice, and all resources of a
         contact share its bytes. Beyond a thousand contacts others have their turn in between.
+
+        Args:
+            presence: From a session of the account.
+            privacy: What is in force for that session.
         """
-        contacts = self._contacts()
+        contacts = self._contacts(privacy)
         broadcasts = self.broadcasts
         if len(contacts) > broadcasts.contacts_per_slice or broadcasts.under_way(self.account.bare):
-            return self._broadcast_in_slices(presence, contacts)
+            return self._broadcast_in_slices(presence, contacts, privacy)
         around = presence.around_to()
         copies = self._tell(presence, around, contacts)
-        return copies + self._tell_elsewhere_and_own(presence, around)
+        return copies + self._tell_elsewhere_and_own(presence, around, privacy)
 
-    async def _broadcast_in_slices(self, presence: Presence, contacts: tuple[Contact, ...]) -> int:
+    async def _broadcast_in_slices(
+        self, presence: Presence, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
+    ) -> int:
         """Tell all who were contacts when it was said, also if its session has left meanwhile.
 
         Its goodbye follows, so that everybody hears one for one. But who has ceased to be a contact
@@ -121,19 +169,25 @@ class Roster:
                 if start:
                     await self.broadcasts.next_turn()
                     if presence.type is None:
-                        told = self._still(told)
+                        told = self._still(told, privacy)
                 copies += self._tell(presence, around, told)
-            return copies + self._tell_elsewhere_and_own(presence, around)
+            return copies + self._tell_elsewhere_and_own(presence, around, privacy)
 
-    def _still(self, contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
-        now = frozenset(self._contacts())
+    def _still(
+        self, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
+    ) -> tuple[Contact, ...]:
+        now = frozenset(self._contacts(privacy))
         return tuple(contact for contact in contacts if contact in now)
 
-    def _contacts(self) -> tuple[Contact, ...]:
+    def _contacts(self, privacy: SessionPrivacy | None) -> tuple[Contact, ...]:
         """Who hears a broadcast: subscribers, and who is shown this account by a group (RO-3)."""
+        contacts = self.audience(privacy).contacts
         if not self.shared_groups.groups:
-            return self.subscribers
-        return self.subscribers + tuple(self._watchers())
+            return contacts
+        watchers = self._watchers()
+        if privacy is not None:
+            watchers = (watcher for watcher in watchers if privacy.shows_to_watcher(watcher[0]))
+        return contacts + tuple(watchers)
 
     def _watchers(self) -> Iterator[Contact]:
         for bare in self.shared_groups.online_watchers(self.account.bare):
@@ -157,14 +211,40 @@ class Roster:
                     session.deliver(presence, data)
         return copies
 
-    def _tell_elsewhere_and_own(self, presence: Presence, around: tuple[bytes, bytes]) -> int:
-        for jid in self._foreign:
+    def _tell_elsewhere_and_own(
+        self, presence: Presence, around: tuple[bytes, bytes], privacy: SessionPrivacy | None
+    ) -> int:
+        _, elsewhere, apart = self.audience(privacy)
+        for jid in elsewhere:
             self.routing_table.route(presence.addressed(jid))
+        copies = len(elsewhere)
+        if privacy is not None:
+            copies += self._tell_apart(presence, around, privacy, apart)
         head, tail = around
         own = self.routing_table.available(self.account.bare)
         for session in own:
             session.deliver(presence, head + session.jid.wire + tail)
-        return len(self._foreign) + len(own)
+        return copies + len(own)
+
+    def _tell_apart(
+        self,
+        presence: Presence,
+        around: tuple[bytes, bytes],
+        privacy: SessionPrivacy,
+        apart: Iterable[str],
+    ) -> int:
+        """To contacts of whom a rule names a resource: to each of theirs that may see it."""
+        head, tail = around
+        copies = 0
+        if self.shared_groups.groups:
+            watchers = (bare for bare, _ in self._watchers() if privacy.tells_apart(bare))
+            apart = (*apart, *watchers)
+        for bare in apart:
+            for session in self.routing_table.available(bare):
+                if privacy.shows_to(session.jid):
+                    session.deliver(presence, head + session.jid.wire + tail)
+                    copies += 1
+        return copies
 
     @property
     def version_text(self) -> str:

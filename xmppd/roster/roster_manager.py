@@ -27,6 +27,21 @@ class RosterChanged:
     item: RosterItem | None
 
 
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """A contact is another from this moment on, also before that is stored.
+
+    Attributes:
+        roster: As it is now.
+        jid: The contact's.
+        before: What the item was; None if it was none.
+    """
+
+    roster: Roster
+    jid: str
+    before: RosterItem | None
+
+
 class Rosters(RosterStore, AccountStore, Protocol):
     """Rosters, and whose they are."""
 
@@ -123,6 +138,7 @@ class RosterManager:
         """Add or change a contact: in memory, in the store, and at the owner's resources."""
         before = roster.items.get(item.jid)
         roster.put(item)
+        self.events.fire(ContactChanged(roster, item.jid, before))
         await self._stored(roster, self.store.save_roster_items(roster.account.bare, [item]))
         if push:
             roster.push(before, item)
@@ -130,7 +146,9 @@ class RosterManager:
 
     async def remove(self, roster: Roster, jid: str, *, push: bool = True) -> None:
         """Remove a contact: in memory, in the store, and at the owner's resources."""
+        before = roster.items.get(jid)
         roster.drop(jid)
+        self.events.fire(ContactChanged(roster, jid, before))
         await self._stored(roster, self.store.delete_roster_item(roster.account.bare, jid))
         if push:
             roster.push_contact(jid)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 
 from xmppd.handler.iq_handler import Answer, IQHandler
+from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, Condition, Element, Later, StanzaError
@@ -24,11 +25,16 @@ class IQRouter:
     """
 
     def __init__(
-        self, routing_table: RoutingTable, requests: Requests, accounts: AccountStore
+        self,
+        routing_table: RoutingTable,
+        requests: Requests,
+        accounts: AccountStore,
+        privacy_lists: PrivacyListManager,
     ) -> None:
         self.routing_table = routing_table
         self.requests = requests
         self.accounts = accounts
+        self.privacy_lists = privacy_lists
         self.handlers: dict[str, IQHandler] = {}
 
     def add(self, handler: IQHandler) -> None:
@@ -89,8 +95,14 @@ class IQRouter:
         return self._reply_later(iq, answer)
 
     async def _answer_for_account(self, handler: IQHandler, iq: IQ) -> None:
-        """As :rfc:`6121#section-8.5.1` has it: an account that does not exist answers nothing."""
-        if iq.to is None or not await self.accounts.exists(iq.to.bare):
+        """As :rfc:`6121#section-8.5.1` has it: an account that does not exist answers nothing;
+        and neither does one that denies the sender's requests (IQ-8).
+        """
+        if (
+            iq.to is None
+            or not await self.accounts.exists(iq.to.bare)
+            or await self.privacy_lists.denies(iq.to, "iq", iq.sender)
+        ):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         later = self._answer_as_asked(handler, iq)
         if later is not None:

@@ -43,21 +43,29 @@ class MessageRouter:
         if to.resource is not None:
             if self.routing_table.route(message):  # §8.5.3.1
                 return None
-            if kind != "chat":  # §8.5.3.2.1
+            if kind != "chat" or not self._wanted(message, to):  # §8.5.3.2.1
                 return self.offline.undeliverable(message, kind, to)
         if kind in ("groupchat", "error"):
             return self.offline.undeliverable(message, kind, to)
-        if self._to_account(message, kind, to):
+        sessions = [s for s in self.routing_table.available(to.bare) if s.priority >= 0]
+        wanting = [s for s in sessions if s.privacy is None or s.privacy.lets_in(message)]
+        if self._to_account(message, kind, wanting):
             return None
+        if sessions and not wanting:
+            return self.offline.undeliverable(message, kind, to)  # PL-3
         return self.offline.nobody_there(message, kind, to)
 
     def _leave(self, message: Message) -> None:
         if not self.routing_table.route(message):
             raise self.routing_table.unreached(message)
 
-    def _to_account(self, message: Message, kind: str, to: JID) -> bool:
-        """To the resources that want it most (RT-16, RT-17, §8.5.2.1.1); whether there are any."""
-        sessions = [s for s in self.routing_table.available(to.bare) if s.priority >= 0]
+    def _wanted(self, message: Message, to: JID) -> bool:
+        """Whether the session of this address, if there is one, does not deny the message."""
+        session = self.routing_table.sessions.get(to.full)
+        return session is None or session.privacy is None or session.privacy.lets_in(message)
+
+    def _to_account(self, message: Message, kind: str, sessions: list[Session]) -> bool:
+        """To those of them that want it most (RT-16, RT-17, §8.5.2.1.1); whether it arrived."""
         if len(sessions) > 1 and kind != "headline":
             sessions = _most_wanted(sessions)
         if not sessions:

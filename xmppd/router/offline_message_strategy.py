@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
+from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError, ns
 from xmppd.stanza.date_time import date_time
@@ -22,6 +23,7 @@ class OfflineMessageStrategy:
         accounts: AccountStore,
         store: OfflineStore,
         flood: OfflineMessageFlood,
+        privacy_lists: PrivacyListManager,
         wall_clock: Callable[[], float],
         *,
         max_messages: int,
@@ -31,6 +33,7 @@ class OfflineMessageStrategy:
         self.accounts = accounts
         self.store = store
         self.flood = flood
+        self.privacy_lists = privacy_lists
         self.wall_clock = wall_clock
         self.max_messages = max_messages
         self.max_bytes = max_bytes
@@ -52,7 +55,9 @@ class OfflineMessageStrategy:
         return None if kind == "headline" else self._store(message, to)
 
     async def _store(self, message: Message, to: JID) -> None:
-        if not await self.accounts.exists(to.bare):
+        if not await self.accounts.exists(to.bare) or await self.privacy_lists.denies(
+            to, "message", message.sender
+        ):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         if not worth_storing(message):
             return

@@ -53,6 +53,10 @@ class PacketRouter:
                 if seen is None:
                     return None
                 stanza = seen
+            if stanza.to is not None:
+                session = self.routing_table.sessions.get(stanza.sender.full)
+                if session is not None and session.privacy is not None:
+                    session.privacy.check_out(stanza)  # PL-4
         except Exception as error:
             return self._failed(stanza, error)
         return self._route(stanza)
@@ -97,4 +101,12 @@ class PacketRouter:
             _log.failure("{stanza} failed", stanza=stanza)
             error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
         if stanza.answerable:
-            self.routing_table.route(stanza.error(error))
+            self._reply(stanza.error(error))
+
+    def _reply(self, error: Stanza) -> None:
+        """The server speaks in the name of whom the stanza was for: no list is asked (PL-1)."""
+        session = None if error.to is None else self.routing_table.sessions.get(error.to.full)
+        if session is not None and session.privacy is not None:
+            session.deliver_ours(error, error.wire())
+        else:
+            self.routing_table.route(error)

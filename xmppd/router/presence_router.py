@@ -3,7 +3,7 @@
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTION_TYPES
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
-from xmppd.presence.presence_manager import PresenceManager
+from xmppd.presence.presence_manager import PresenceManager, hears
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
@@ -66,7 +66,7 @@ class PresenceRouter:
         if session is None or session.presence is None or to.resource is not None:
             return False
         roster = self.rosters.loaded(sender.bare)
-        return roster is not None and roster.may_be_seen_by(to)
+        return roster is not None and hears(roster, session.privacy, to)
 
     def _probe(self, presence: Presence) -> Later:
         to = presence.to

@@ -1,5 +1,6 @@
 """A client connected here."""
 
+from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.session.backlog import Backlog
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
@@ -20,6 +21,7 @@ class LocalClientSession:
         presence_around_to: The same as bytes before and behind an address.
         priority: Of that presence.
         interested: It asked for its roster: changes are pushed to it (RFC 6121 §2.1.6).
+        privacy: The list in force for it, and whether it is invisible; None if nothing is (PL-8).
         flooded: Offline messages went to it since it became available.
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
@@ -41,6 +43,7 @@ class LocalClientSession:
         "presence",
         "presence_around_to",
         "priority",
+        "privacy",
         "since",
         "software",
     )
@@ -62,14 +65,19 @@ class LocalClientSession:
         self.presence: Presence | None = None
         self.presence_around_to = NOWHERE
         self.priority = 0
+        self.privacy: SessionPrivacy | None = None
         self.software = ""
         self.backlog: Backlog | None = None
         self.bound = self.interested = self.flooded = self.closed = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand a stanza to the client (SE-3): False when its wire is gone."""
+        """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
+        want it and the sender is owed an answer (SE-2).
+        """
         if self.closed:
             return False
+        if self.privacy is not None and not self.privacy.lets_in(stanza):
+            return isinstance(stanza, Presence)
         if self.interceptors.outgoing[stanza.__class__]:
             seen = self.interceptors.go_out(stanza, self.jid)
             if seen is None:
@@ -80,6 +88,16 @@ class LocalClientSession:
             return True
         self.connection.write(wire)
         return True
+
+    def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
+        """Hand a stanza of the server's own making to the client, in whosever name it speaks: no
+        list is asked.
+        """
+        privacy, self.privacy = self.privacy, None
+        try:
+            return self.deliver(stanza, wire)
+        finally:
+            self.privacy = privacy
 
     # -- a client that reads slowly -------------------------------------------------------------
 

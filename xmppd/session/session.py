@@ -6,6 +6,7 @@ other servers are sessions too, with the same ``deliver``.
 
 from typing import Protocol
 
+from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.stanza import JID, Presence, Stanza, StreamError
 
 
@@ -60,6 +61,7 @@ class Session(Route, Protocol):
         presence_around_to: That presence as bytes before and behind an address.
         priority: Of that presence.
         interested: Whether it asked for the roster and so gets its changes.
+        privacy: What is in force for it; None if nothing is.
     """
 
     jid: JID
@@ -67,3 +69,7 @@ class Session(Route, Protocol):
     presence_around_to: tuple[bytes, bytes]
     priority: int
     interested: bool
+    privacy: SessionPrivacy | None
+
+    def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
+        """The same for what the server says in somebody's name: no list is asked (PL-1)."""

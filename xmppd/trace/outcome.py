@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from xmppd.explain.finding import counted
 from xmppd.explain.message import passed_over
+from xmppd.presence.presence_manager import hears
 from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
@@ -84,10 +85,16 @@ def _contacts(server: XMPPServer, presence: Presence) -> Iterator[tuple[JID, str
     if roster is None:
         return
     routes = server.routing_table
+    session = routes.sessions.get(presence.sender.full)
     for item in roster.items.values():
         contact = JID.parse(item.jid)
         if not roster.may_be_seen_by(contact):
             yield contact, f"{contact} may not see it: subscription {item.subscription}"
+        elif session is not None and not hears(roster, session.privacy, contact):
+            yield (
+                contact,
+                f"{contact} does not see this session: it is invisible, or a list hides it",
+            )
         elif routes.is_local(contact) and not routes.available(contact.bare):
             yield contact, f"{contact} is not available"
 

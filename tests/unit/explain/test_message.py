@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.plugins.test_privacy_lists import denied, listed, put, use
 from xmppd.explain.finding import Finding
 from xmppd.explain.message import explain_message
 from xmppd.stanza import JID
@@ -162,3 +163,38 @@ class MessageTests(SynchronousTestCase):
 class Silence:
     def deliver(self, stanza: object, wire: bytes) -> bool:
         raise AssertionError("nothing is sent")
+
+
+class PrivacyTests(SynchronousTestCase):
+    """Lists that stand in the way."""
+
+    def post(self) -> Post:
+        post = Post("juliet/a")
+        post.house.plugins.load("privacy_lists")
+        return post
+
+    def check(self, post: Post, code: str) -> None:
+        """What is said is what happens."""
+        found = post.explained(JULIET, "chat")
+        self.assertEqual(found[0].code, post.sent(JULIET, "chat").partition(" ")[0])
+        self.assertEqual([f.code for f in found if f.decides], [code])
+
+    def test_session(self) -> None:
+        """The recipient's session denies it (PL-3)."""
+        post = self.post()
+        use(post.others[0], denied("message"))
+        self.check(post, "session_denies")
+
+    def test_account(self) -> None:
+        """The default list denies it while nobody is here (PL-5)."""
+        post = self.post()
+        put(post.others[0], listed("l", denied("message")))
+        put(post.others[0], "<default name='l'/>")
+        post.others.pop().lose()
+        self.check(post, "account_denies")
+
+    def test_sender(self) -> None:
+        """The sender's own list denies the recipient (PL-4)."""
+        post = self.post()
+        use(post.romeo, denied())
+        self.check(post, "sender_denies")

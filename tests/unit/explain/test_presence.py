@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.plugins.test_privacy_lists import denied, put, use
 from xmppd.explain.finding import Finding
 from xmppd.explain.presence import explain_presence
 from xmppd.session.interceptor_manager import PacketInterceptor
@@ -285,3 +286,31 @@ class Curtain(PacketInterceptor):
 
     def outgoing(self, stanza: object, session: JID) -> None:
         raise AssertionError("nobody should ask")
+
+
+class PrivacyTests(SynchronousTestCase):
+    """Privacy lists and invisibility."""
+
+    def setUp(self) -> None:
+        self.street = Street().here("romeo", "juliet")
+        for name in ("privacy_lists", "invisible"):
+            self.street.house.plugins.load(name)
+
+    def test_hidden(self) -> None:
+        """A list keeps presence from the watcher, or the session is invisible (PL-6, PL-10)."""
+        romeo = self.street.clients[0]
+        use(romeo, denied("presence-out"))
+        found = self.street.explained()
+        self.assertEqual([f.code for f in found[:2]], ["sees_unavailable", "hidden"])
+        self.assertFalse(self.street.seen())
+        put(romeo, "<active/>")
+        self.assertTrue(self.street.seen())
+        romeo.send("<iq type='set' id='i'><invisible xmlns='urn:xmpp:invisible:1'/></iq>")
+        self.assertIn("is invisible", self.street.explained()[1].says)
+        self.assertFalse(self.street.seen())
+
+    def test_not_let_in(self) -> None:
+        """The watcher's own list lets no presence in (PL-3)."""
+        use(self.street.clients[1], denied("presence-in"))
+        self.assertEqual(self.street.explained()[1].code, "not_let_in")
+        self.assertFalse(self.street.seen())

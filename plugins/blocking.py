@@ -1,0 +1,202 @@
+"""XEP-0191: Blocking Command. Whom an account blocks gets no answer, and sees nothing of it.
+
+The blocklist is what the account's default privacy list denies everything (§5), whether
+:xep:`0016` is loaded or not. Somebody who is blocked may be reported with it (:xep:`0377`): reports
+are logged, and kept for the administrator, who reads them with ``xmppctl report list``. They are
+forwarded to nobody.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+
+from twisted.logger import Logger
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.parts import DiscoFeature, On
+from xmppd.privacy.privacy_list_manager import BlocklistChanged
+from xmppd.privacy.reports import (
+    MAX_ID_LENGTH,
+    MAX_MESSAGES,
+    MAX_REASON_LENGTH,
+    MAX_TEXT_LENGTH,
+    Report,
+)
+from xmppd.privacy.reports import (
+    NS as REPORTING,
+)
+from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionClosed
+from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
+
+NS = "urn:xmpp:blocking"
+ITEM = qname(NS, "item")
+REPORT, TEXT = qname(REPORTING, "report"), qname(REPORTING, "text")
+STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
+FORWARD = ("report-origin", "third-party")
+_log = Logger()
+
+
+class Blocklists:
+    """The blocklist of each account, and the sessions that want to know of its changes (§3.2)."""
+
+    def __init__(self, server: XMPPServer) -> None:
+        self.server = server
+        self._interested: dict[str, dict[str, LocalClientSession]] = {}
+        self._numbers = count()
+
+    def ask(self, session: LocalClientSession) -> None:
+        """The session has asked for the blocklist."""
+        self._interested.setdefault(session.jid.bare, {})[session.id] = session
+
+    def closed(self, event: SessionClosed) -> None:
+        """A session is gone."""
+        bare = event.session.jid.bare
+        interested = self._interested.get(bare, {})
+        interested.pop(event.session.id, None)
+        if not interested:
+            self._interested.pop(bare, None)
+
+    def push(self, account: JID, element: str, jids: Iterable[JID]) -> None:
+        """Tell the sessions that have asked who is blocked or unblocked."""
+        data = items(element, jids)
+        for session in tuple(self._interested.get(account.bare, {}).values()):
+            push_id = f"block-{next(self._numbers)}"
+            push = IQ.make(session.jid, account, data, id=push_id, type="set")
+            session.deliver(push, push.wire())
+
+    def changed(self, event: BlocklistChanged) -> None:
+        """The default privacy list has changed (§5)."""
+        if event.blocked:
+            self.push(event.account, "block", event.blocked)
+        if event.unblocked:
+            self.push(event.account, "unblock", event.unblocked)
+
+
+@dataclass(frozen=True)
+class IQBlocklistHandler(IQHandler):
+    """Show an account whom it blocks (§3.2)."""
+
+    lists: Blocklists
+
+    query = qname(NS, "blocklist")
+    features = (NS,)
+
+    async def on_get(self, iq: IQ) -> bytes:
+        session = own_session(self.lists.server, iq)
+        self.lists.ask(session)
+        known = await self.lists.server.privacy_lists.lists(session.jid)
+        return items("blocklist", known.blocked)
+
+
+@dataclass(frozen=True)
+class IQBlockHandler(IQHandler):
+    """Block, and take a report (§3.3)."""
+
+    lists: Blocklists
+
+    query = qname(NS, "block")
+
+    async def on_set(self, iq: IQ) -> None:
+        server = self.lists.server
+        account = own_session(server, iq).jid.to_bare()
+        blocked = named(iq)
+        if not blocked:
+            raise StanzaError(Condition.BAD_REQUEST, "somebody is to be blocked")
+        await server.privacy_changes.block(account, blocked)
+        self.lists.push(account, "block", blocked)
+        for jid, item in blocked.items():
+            report = read_report(account, jid, item, server.wall_clock())
+            if report is not None:
+                _log.warn(
+                    "{reporter} reports {reported} ({reason})",
+                    reporter=report.reporter,
+                    reported=report.reported,
+                    reason=report.reason,
+                )
+                await server.reports.add(report)
+
+
+@dataclass(frozen=True)
+class IQUnblockHandler(IQHandler):
+    """Unblock some, or all (§3.4, §3.5)."""
+
+    lists: Blocklists
+
+    query = qname(NS, "unblock")
+
+    async def on_set(self, iq: IQ) -> None:
+        server = self.lists.server
+        account = own_session(server, iq).jid.to_bare()
+        unblocked = named(iq)
+        await server.privacy_changes.unblock(account, unblocked or None)
+        self.lists.push(account, "unblock", unblocked)
+
+
+def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
+    """The session that asks for its own account.
+
+    Raises:
+        StanzaError: FORBIDDEN: it asks for somebody else's; NOT_ALLOWED: it is no session here.
+    """
+    if iq.to is not None and iq.to.bare != iq.sender.bare:
+        raise StanzaError(Condition.FORBIDDEN, "this blocklist is somebody else's")
+    session = server.session_manager.session(iq.sender)
+    if session is None:
+        raise StanzaError(Condition.NOT_ALLOWED)
+    return session
+
+
+def named(iq: IQ) -> dict[JID, Tree]:
+    """The items of a request, by the JIDs that they name.
+
+    Raises:
+        StanzaError: BAD_REQUEST or JID_MALFORMED: one names none.
+    """
+    found: dict[JID, Tree] = {}
+    for item in iq.payload.tree[0]:
+        if item.tag != ITEM or not item.get("jid"):
+            raise StanzaError(Condition.BAD_REQUEST, "items with a jid are expected")
+        try:
+            found[JID.parse(item.attrib["jid"])] = item
+        except ValueError as error:
+            raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
+    return found
+
+
+def read_report(account: JID, jid: JID, item: Tree, now: float) -> Report | None:
+    """What is reported with a block, cut to what is kept; None if nothing is, or for no reason."""
+    report = item.find(REPORT)
+    reason = "" if report is None else report.get("reason", "")
+    if report is None or not reason:
+        return None
+    ids = [found.get("id", "")[:MAX_ID_LENGTH] for found in report.findall(STANZA_ID)]
+    return Report(
+        account.bare,
+        jid.full,
+        reason[:MAX_REASON_LENGTH],
+        now,
+        text=(report.findtext(TEXT) or "").strip()[:MAX_TEXT_LENGTH],
+        messages=tuple(ids[:MAX_MESSAGES]),
+        forward=tuple(name for name in FORWARD if report.find(qname(REPORTING, name)) is not None),
+    )
+
+
+def items(element: str, jids: Iterable[JID]) -> bytes:
+    """An element with an item for each JID."""
+    inside = "".join(f"<item jid='{escape(jid.full)}'/>" for jid in jids)
+    return f"<{element} xmlns='{NS}'>{inside}</{element}>".encode()
+
+
+def plug(server: XMPPServer) -> list[object]:
+    """What this feature is made of."""
+    lists = Blocklists(server)
+    return [
+        IQBlocklistHandler(lists),
+        IQBlockHandler(lists),
+        IQUnblockHandler(lists),
+        DiscoFeature(REPORTING),
+        On(BlocklistChanged, lists.changed),
+        On(SessionClosed, lists.closed),
+    ]

@@ -1,0 +1,132 @@
+"""XEP-0016: Privacy Lists. Rules about whom an account hears, and who sees it.
+
+The specification is deprecated: it asks more of clients than most of them do, and blocking
+(:xep:`0191`) and invisibility (:xep:`0186`) have taken its place. It is here for clients that know
+nothing else, and not loaded unless it is named in ``plugins.load``. Lists are obeyed all the same,
+whether this is loaded or not.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from itertools import count
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.parts import On
+from xmppd.presence.privacy_changes import active_list
+from xmppd.privacy.privacy_list import NS, PrivacyList, name_of
+from xmppd.privacy.privacy_list_manager import PrivacyListChanged
+from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
+
+LIST, ACTIVE, DEFAULT = (qname(NS, name) for name in ("list", "active", "default"))
+
+
+@dataclass(frozen=True)
+class IQPrivacyHandler(IQHandler):
+    """Show an account its lists, and change them and their use as it asks (§2)."""
+
+    server: XMPPServer
+
+    query = qname(NS, "query")
+    features = (NS,)
+
+    async def on_get(self, iq: IQ) -> bytes:
+        """The names of all lists, or one list whole (§2.3)."""
+        session = own_session(self.server, iq)
+        known = await self.server.privacy_lists.lists(session.jid)
+        asked = list(iq.payload.tree[0])
+        if not asked:
+            active = active_list(session)
+            names = _named("active", active) + _named("default", known.default_name)
+            return _query(names + "".join(_named("list", name) for name in known.lists))
+        if len(asked) != 1 or asked[0].tag != LIST:
+            raise StanzaError(Condition.BAD_REQUEST, "one list is asked for at a time")
+        return _query(known.found(_name(asked[0])).wire().decode())
+
+    def on_set(self, iq: IQ) -> Awaitable[None]:
+        """Use a list, or change one: one thing at a time (§2.1)."""
+        session = own_session(self.server, iq)
+        asked = list(iq.payload.tree[0])
+        if len(asked) != 1 or asked[0].tag not in (LIST, ACTIVE, DEFAULT):
+            raise StanzaError(Condition.BAD_REQUEST, "one active, default or list is set at a time")
+        if asked[0].tag == LIST:
+            return self._set_list(session, asked[0])
+        name = _name(asked[0]) if "name" in asked[0].attrib else None
+        if asked[0].tag == DEFAULT:
+            account = session.jid.to_bare()
+            return self.server.privacy_changes.set_default(account, name, by=session)
+        return self.server.privacy_changes.activate(session, name)
+
+    async def _set_list(self, session: LocalClientSession, asked: Tree) -> None:
+        account = session.jid.to_bare()
+        if not len(asked):
+            await self.server.privacy_changes.remove(account, _name(asked), by=session)
+            return
+        try:
+            changed = PrivacyList.from_tree(asked)
+        except ValueError as error:
+            raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
+        await self._check_groups(account, changed)
+        await self.server.privacy_changes.save(account, changed)
+
+    async def _check_groups(self, account: JID, changed: PrivacyList) -> None:
+        """A rule's group is one of the roster's (§2.1)."""
+        if changed.groups:
+            roster = await self.server.roster_manager.roster(account)
+            missing = changed.groups.difference(*(item.groups for item in roster.shown()))
+            if missing:
+                raise StanzaError(
+                    Condition.ITEM_NOT_FOUND, f"the roster has no group {min(missing)}"
+                )
+
+
+@dataclass(frozen=True)
+class PrivacyListPush:
+    """Tells all resources of an account that a list has changed; they may fetch it (§2.2)."""
+
+    server: XMPPServer
+    _numbers: "count[int]" = field(default_factory=count)
+
+    def push(self, change: PrivacyListChanged) -> None:
+        """Tell them."""
+        query = _query(_named("list", change.name))
+        for session in self.server.session_manager.of_account(change.account.bare):
+            push_id = f"privacy-{next(self._numbers)}"
+            push = IQ.make(session.jid, change.account, query, id=push_id, type="set")
+            session.deliver(push, push.wire())
+
+
+def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
+    """The session that asks for its own account.
+
+    Raises:
+        StanzaError: FORBIDDEN: it asks for somebody else's; NOT_ALLOWED: it is no session here.
+    """
+    if iq.to is not None and iq.to.bare != iq.sender.bare:
+        raise StanzaError(Condition.FORBIDDEN, "these lists are somebody else's")
+    session = server.session_manager.session(iq.sender)
+    if session is None:
+        raise StanzaError(Condition.NOT_ALLOWED)
+    return session
+
+
+def _name(asked: Tree) -> str:
+    try:
+        return name_of(asked)
+    except ValueError as error:
+        raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
+
+
+def _named(element: str, name: str | None) -> str:
+    return "" if name is None else f"<{element} name='{escape(name)}'/>"
+
+
+def _query(inside: str) -> bytes:
+    return f"<query xmlns='{NS}'>{inside}</query>".encode()
+
+
+def plug(server: XMPPServer) -> list[object]:
+    """What this feature is made of."""
+    push = PrivacyListPush(server)
+    return [IQPrivacyHandler(server), On(PrivacyListChanged, push.push)]

@@ -1,0 +1,291 @@
+"""Privacy changes: who may no longer see somebody sees them leave; who may again, return."""
+
+from collections.abc import Iterable, Iterator
+
+from xmppd.presence.presence_manager import PresenceManager, tell
+from xmppd.privacy.privacy_list import Kind, PrivacyList, Standing
+from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.privacy.session_privacy import SessionPrivacy
+from xmppd.roster.roster import Roster
+from xmppd.roster.roster_manager import ContactChanged, RosterManager
+from xmppd.roster.subscription import SUBSCRIBED
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.local_client_session import NOWHERE, LocalClientSession
+from xmppd.session.session import Session
+from xmppd.stanza import JID, Condition, Presence, StanzaError
+
+
+class PrivacyChanges:
+    """Changes lists, or what is in force for a session; then shows what follows from it (PL-7).
+
+    The lists are stored first. What a session's contacts see of it, and it of them, changes in one
+    go; a long broadcast of the account is told whole before that.
+    """
+
+    def __init__(
+        self,
+        lists: PrivacyListManager,
+        rosters: RosterManager,
+        presences: PresenceManager,
+        routing_table: RoutingTable,
+    ) -> None:
+        self.lists = lists
+        self.rosters = rosters
+        self.presences = presences
+        self.routing_table = routing_table
+
+    # -- an account's lists -----------------------------------------------------------------------
+
+    async def save(self, account: JID, changed: PrivacyList) -> None:
+        """Add or replace a list."""
+        await self.lists.save(account, changed)
+        await self._renew(account)
+
+    async def remove(self, account: JID, name: str, *, by: Session | None) -> None:
+        """Remove a list.
+
+        Raises:
+            StanzaError: CONFLICT: it is in force for another session than the one that asks.
+        """
+        known = await self.lists.lists(account)
+        known.found(name)
+        self._check_unused(account, name, by, is_default=known.default_name == name)
+        await self.lists.remove(account, name)
+        await self._renew(account)
+
+    async def set_default(self, account: JID, name: str | None, *, by: Session | None) -> None:
+        """Make a list the default one, or decline any.
+
+        Raises:
+            StanzaError: CONFLICT: the one there is is in force for another session.
+        """
+        known = await self.lists.lists(account)
+        if name is not None:
+            known.found(name)
+        if known.default_name not in (None, name):
+            self._check_unused(account, None, by, is_default=True)
+        await self.lists.set_default(account, name)
+        await self._renew(account)
+
+    async def block(self, account: JID, jids: Iterable[JID]) -> None:
+        """Deny these JIDs everything."""
+        await self.lists.block(account, jids)
+        await self._renew(account)
+
+    async def unblock(self, account: JID, jids: Iterable[JID] | None) -> None:
+        """Take these JIDs, or all (None), out of the blocklist."""
+        await self.lists.unblock(account, jids)
+        await self._renew(account)
+
+    def _check_unused(
+        self, account: JID, name: str | None, by: Session | None, *, is_default: bool
+    ) -> None:
+        for session in self.routing_table.connected(account.bare):
+            active = active_list(session)
+            in_force = is_default if active is None else active == name
+            if in_force and session is not by:
+                raise StanzaError(Condition.CONFLICT, "the list is in force for another resource")
+
+    async def _renew(self, account: JID) -> None:
+        await self._ready(account)
+        for session in self.routing_table.connected(account.bare):
+            self._switch(session, self._in_force(session, active_list(session)))
+
+    # -- a session --------------------------------------------------------------------------------
+
+    async def activate(self, session: Session, name: str | None) -> None:
+        """Make a list the active one of a session, or decline any (:xep:`0016`, §2.4).
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: there is none of this name.
+        """
+        await self._ready(session.jid)
+        if name is not None:
+            (await self.lists.lists(session.jid)).found(name)
+        self._switch(session, self._in_force(session, name))
+
+    async def hide(self, session: Session, *, probes: bool) -> None:
+        """Make a session invisible (:xep:`0186`, §3.1).
+
+        Who saw it sees it leave, and if nothing else of the account is to be seen, that was when it
+        was here last.
+        """
+        account = session.jid.to_bare()
+        await self._ready(account)
+        was_seen = session.presence is not None and not is_invisible(session)
+        hidden = self.lists.in_force(
+            account, active=active_list(session), invisible=True, probes=probes
+        )
+        self._switch(session, hidden)
+        if was_seen and self.presences.seems_gone(account.bare):
+            later = self.presences.left(account, None)
+            if later is not None:
+                await later
+
+    async def show(self, session: LocalClientSession) -> bool:
+        """Make an invisible session visible: as one that has not sent presence yet (§3.2).
+
+        Whom it told in person is still owed a goodbye.
+
+        Returns:
+            Whether it was available while nobody saw it.
+        """
+        await self._ready(session.jid)
+        hidden = session.privacy
+        if hidden is None or not hidden.invisible:
+            return False
+        was_available = session.presence is not None
+        if was_available:
+            self._withdraw(session, hidden)
+        session.privacy = self.lists.in_force(session.jid.to_bare(), active=hidden.active)
+        return was_available
+
+    def _withdraw(self, session: LocalClientSession, hidden: SessionPrivacy) -> None:
+        gone = Presence.make(None, session.jid, type="unavailable")
+        roster = self.rosters.loaded(session.jid.bare)
+        if roster is not None:
+            copies = roster.broadcast(gone, hidden)  # to the account's own resources alone
+            assert isinstance(copies, int), "the account is quiet"
+        session.presence = None
+        session.presence_around_to = NOWHERE
+        session.flooded = False
+        self.routing_table.refresh(session)
+
+    async def _ready(self, account: JID) -> None:
+        """Have the lists at hand, and wait until all have heard what the account said before."""
+        await self.lists.lists(account)
+        broadcasts = self.rosters.broadcasts
+        while broadcasts.under_way(account.bare):
+            await broadcasts.quiet(account.bare)
+
+    def _in_force(self, session: Session, active: str | None) -> SessionPrivacy | None:
+        old = session.privacy
+        return self.lists.in_force(
+            session.jid.to_bare(),
+            active=active,
+            invisible=is_invisible(session),
+            probes=old is None or old.probes,
+        )
+
+    # -- what follows -----------------------------------------------------------------------------
+
+    def _switch(self, session: Session, new: SessionPrivacy | None) -> None:
+        """Put this in force, and tell everybody for whom that makes a difference."""
+        old = session.privacy
+        roster = self.rosters.loaded(session.jid.bare)
+        if roster is None or session.presence is None:
+            session.privacy = new
+            self._say_goodbye(session, (), new)
+            return
+        lost = [jid for jid in self._lookers(roster) if shows(old, jid) and not shows(new, jid)]
+        won = [jid for jid in self._lookers(roster) if shows(new, jid) and not shows(old, jid)]
+        seen = list(self._seen_by(session, roster))
+        for other in seen:
+            if lets(old, "presence-in", other.jid) and not lets(new, "presence-in", other.jid):
+                gone = Presence.make(session.jid, other.jid, type="unavailable")
+                session.deliver_ours(gone, gone.wire())
+        session.privacy = new
+        self._say_goodbye(session, lost, new)
+        for jid in won:
+            self.presences.deliver(session.presence.addressed(jid))
+        for other in seen:
+            if lets(new, "presence-in", other.jid) and not lets(old, "presence-in", other.jid):
+                tell(session, other)
+
+    def _lookers(self, roster: Roster) -> Iterator[JID]:
+        """Who may see an account: of those here each resource that is available."""
+        for viewer in roster.viewers():
+            if self.routing_table.is_local(viewer):
+                yield from (other.jid for other in self.routing_table.available(viewer.bare))
+            else:
+                yield viewer
+
+    def _seen_by(self, session: Session, roster: Roster) -> Iterator[Session]:
+        """The sessions of contacts here that a session sees, or that told it in person."""
+        knows = self.presences.directed.knows
+        for contact in roster.subscribed_to:
+            theirs = self.rosters.loaded(contact.bare)
+            may_see = theirs is not None and theirs.may_be_seen_by(session.jid)
+            for other in self.routing_table.connected(contact.bare):
+                shown = other.presence is not None and self.presences.shows(other, session.jid)
+                if (may_see and shown) or knows(other.jid, session.jid):
+                    yield other
+
+    def _say_goodbye(
+        self, session: Session, lost: Iterable[JID], new: SessionPrivacy | None
+    ) -> None:
+        """To those who saw the session by its roster, and those it told in person."""
+        gone = Presence.make(None, session.jid, type="unavailable")
+        directed = self.presences.directed
+        hides = new is not None and new.invisible and session.presence is not None
+        told = [
+            jid
+            for jid in directed.receivers(session.jid)
+            if hides or not lets(new, "presence-out", jid)
+        ]
+        for jid in told:
+            directed.withdrawn(session.jid, jid)
+        self.presences.say_goodbye(gone, (*lost, *told))
+
+    def contact_changed(self, change: ContactChanged) -> None:
+        """A contact has moved to other groups, or another subscription: lists may name these."""
+        roster, jid = change.roster, JID.parse(change.jid)
+        for session in self.routing_table.connected(roster.account.bare):
+            privacy = session.privacy
+            if privacy is None or privacy.rules is None or not privacy.rules.needs_roster:
+                continue
+            if session.presence is not None and roster.items.get(change.jid) != change.before:
+                self._contact_moved(session, privacy, change, jid)
+
+    def _contact_moved(
+        self, session: Session, privacy: SessionPrivacy, change: ContactChanged, contact: JID
+    ) -> None:
+        before, now = privacy.as_if(_Was(change.roster.standing_of(change.before))), privacy
+        saw = change.before is not None and change.before.subscription in SUBSCRIBED
+        if saw and change.roster.is_subscribed(contact) and session.presence is not None:
+            if shows(before, contact) and not shows(now, contact):
+                gone = Presence.make(None, session.jid, type="unavailable")
+                self.presences.say_goodbye(gone, (contact,))
+            elif shows(now, contact) and not shows(before, contact):
+                self.presences.deliver(session.presence.addressed(contact))
+        theirs = self.rosters.loaded(contact.bare)
+        if theirs is None or not theirs.may_be_seen_by(session.jid):
+            return
+        for other in self.presences.shown(contact.bare, session.jid):
+            was = before.lets("presence-in", other.jid)
+            if was and not now.lets("presence-in", other.jid):
+                gone = Presence.make(session.jid, other.jid, type="unavailable")
+                session.deliver_ours(gone, gone.wire())
+            elif not was and now.lets("presence-in", other.jid):
+                tell(session, other)
+
+
+class _Was:
+    """A contact as it was."""
+
+    def __init__(self, was: Standing) -> None:
+        self.was = was
+
+    def standing(self, jid: JID) -> Standing:
+        """What the contact was to the owner; nobody else is asked for."""
+        return self.was
+
+
+def active_list(session: Session) -> str | None:
+    """The name of a session's active list; None if it has none."""
+    return None if session.privacy is None else session.privacy.active
+
+
+def is_invisible(session: Session) -> bool:
+    """Whether a session is invisible (:xep:`0186`)."""
+    return session.privacy is not None and session.privacy.invisible
+
+
+def lets(privacy: SessionPrivacy | None, kind: Kind, jid: JID) -> bool:
+    """Whether what is in force lets this pass."""
+    return privacy is None or privacy.lets(kind, jid)
+
+
+def shows(privacy: SessionPrivacy | None, viewer: JID) -> bool:
+    """Whether what is in force shows a session to this viewer."""
+    return privacy is None or privacy.shows_to(viewer)

@@ -1,0 +1,1 @@
+"""Who must not: privacy lists, blocking and invisibility, compiled to look-ups."""

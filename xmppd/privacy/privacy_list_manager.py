@@ -1,0 +1,359 @@
+"""One object per account: its lists, which of them is the default, and so whom it blocks."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+from xml.etree import ElementTree
+
+from xmppd.config import Items
+from xmppd.events import Events
+from xmppd.privacy.privacy_list import (
+    MAX_RULES,
+    NS,
+    UNKNOWN,
+    Contacts,
+    Kind,
+    PrivacyList,
+    Standing,
+)
+from xmppd.privacy.session_privacy import SessionPrivacy
+from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.store.base import AccountStore, ItemStore, QuotaExceeded
+
+MAX_LISTS = 50
+MAX_UNPINNED = 10_000
+BLOCKLIST = "blocked"
+"""What the default list is called that a block makes where there is none."""
+
+_LIST = "list "
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyListChanged:
+    """A list was added, changed or removed."""
+
+    account: JID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlocklistChanged:
+    """Another default list, or one with other rules, blocks others than before."""
+
+    account: JID
+    blocked: tuple[JID, ...]
+    unblocked: tuple[JID, ...]
+
+
+class Keeper(AccountStore, ItemStore, Protocol):
+    """Where lists are kept, and whose they are."""
+
+
+class Rosters(Protocol):
+    """Where the rosters are."""
+
+    def loaded(self, account: str, /) -> Contacts | None:
+        """The account's roster if it is in memory."""
+
+    async def roster(self, account: JID, /) -> Contacts:
+        """The account's roster, read if need be."""
+
+
+class Sessions(Protocol):
+    """Who is online."""
+
+    @property
+    def users(self) -> Collection[str]:
+        """Bare JIDs."""
+
+
+@dataclass(frozen=True)
+class PrivacyLists:
+    """What an account has.
+
+    Attributes:
+        lists: By name.
+        default_name: Which of them is the default; None if none is.
+    """
+
+    lists: Mapping[str, PrivacyList] = field(default_factory=dict)
+    default_name: str | None = None
+
+    @property
+    def default(self) -> PrivacyList | None:
+        """The default list."""
+        return None if self.default_name is None else self.lists[self.default_name]
+
+    @property
+    def blocked(self) -> tuple[JID, ...]:
+        """The blocklist: whom the default list denies everything (:xep:`0191`, §5)."""
+        return () if self.default is None else self.default.blocked
+
+    def found(self, name: str) -> PrivacyList:
+        """The list of this name.
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: there is none.
+        """
+        if name not in self.lists:
+            raise StanzaError(Condition.ITEM_NOT_FOUND)
+        return self.lists[name]
+
+    def with_list(self, changed: PrivacyList) -> "PrivacyLists":
+        """The same, with one list added or replaced."""
+        return replace(self, lists={**self.lists, changed.name: changed})
+
+    def without(self, name: str) -> "PrivacyLists":
+        """The same, without one list; if it was the default, there is none from now on."""
+        lists = {known: kept for known, kept in self.lists.items() if known != name}
+        return PrivacyLists(lists, None if self.default_name == name else self.default_name)
+
+    def unused_name(self) -> str:
+        """A name for a new blocklist."""
+        name, number = BLOCKLIST, 1
+        while name in self.lists:
+            number += 1
+            name = f"{BLOCKLIST}-{number}"
+        return name
+
+
+NONE = PrivacyLists()
+
+
+class PrivacyListManager:
+    """The lists of everybody who needs them just now; "none" is remembered like any other answer.
+
+    What is in memory is the truth: it changes first, at once, so that two changes never work from
+    the same old state; then it is stored. If storing fails, it is read again when next needed.
+    """
+
+    def __init__(
+        self, store: Keeper, rosters: Rosters, sessions: Sessions, limits: Items, events: Events
+    ) -> None:
+        self.store = store
+        self.rosters = rosters
+        self.sessions = sessions
+        self.limits = limits
+        self.events = events
+        self._loaded: dict[str, PrivacyLists] = {}
+
+    async def lists(self, account: JID) -> PrivacyLists:
+        """What the account has, read if need be."""
+        known = self._loaded.get(account.bare)
+        if known is not None:
+            return known
+        items = await self.store.get_items(account.bare, NS)
+        self._make_room()
+        return self._loaded.setdefault(account.bare, _read(items))
+
+    def loaded(self, account: str) -> PrivacyLists | None:
+        """What the account has, if that is in memory, as it is for everybody online."""
+        return self._loaded.get(account)
+
+    def forget(self, account: str) -> None:
+        """Read the account's lists anew when next needed."""
+        self._loaded.pop(account, None)
+
+    def _make_room(self) -> None:
+        """Forget the oldest lists of people who are away, beyond a fixed number."""
+        online = self.sessions.users
+        if len(self._loaded) - len(online) <= MAX_UNPINNED:
+            return
+        for bare in [bare for bare in self._loaded if bare not in online][: MAX_UNPINNED // 2]:
+            del self._loaded[bare]
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    async def denies(self, account: JID, kind: Kind, jid: JID) -> bool:
+        """Whether the account's default list denies this, where no session's list is asked."""
+        default = (await self.lists(account)).default
+        if default is None:
+            return False
+        account = account.to_bare()
+        rules = default.compiled
+        contacts: Contacts = _Loaded(self.rosters, account.bare)
+        if rules.needs_roster:
+            contacts = await self.rosters.roster(account)
+        return not SessionPrivacy(account, contacts, rules).lets(kind, jid)
+
+    def in_force(
+        self,
+        account: JID,
+        *,
+        active: str | None = None,
+        invisible: bool = False,
+        probes: bool = True,
+    ) -> SessionPrivacy | None:
+        """What is in force for a session of an account whose lists are in memory.
+
+        Args:
+            account: Bare JID.
+            active: The name of the session's active list; the default list if there is none.
+            invisible: Whether the session is.
+            probes: Whether it is told of its contacts then.
+        """
+        known = self._loaded.get(account.bare, NONE)
+        chosen = known.lists.get(active) if active is not None else None
+        rules = chosen or known.default
+        if rules is None and not invisible:
+            return None
+        return SessionPrivacy(
+            account,
+            _Loaded(self.rosters, account.bare),
+            None if rules is None else rules.compiled,
+            active=None if chosen is None else chosen.name,
+            invisible=invisible,
+            probes=probes,
+        )
+
+    # -- changing ---------------------------------------------------------------------------------
+
+    async def save(self, account: JID, changed: PrivacyList) -> None:
+        """Add or replace a list.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: it is too long, or there are too many; NOT_ALLOWED: a
+                guest keeps none.
+        """
+        known = await self.lists(account)
+        _check_room(known, changed)
+        await self._change(account, known.with_list(changed), changed.name)
+
+    async def remove(self, account: JID, name: str) -> None:
+        """Remove a list.
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: there is none of this name.
+        """
+        known = await self.lists(account)
+        known.found(name)
+        await self._change(account, known.without(name), name)
+
+    async def set_default(self, account: JID, name: str | None) -> None:
+        """Make a list the default one, or decline any.
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: there is none of this name.
+        """
+        known = await self.lists(account)
+        if name is not None:
+            known.found(name)
+        await self._change(account, replace(known, default_name=name))
+
+    async def block(self, account: JID, jids: Iterable[JID]) -> None:
+        """Deny these JIDs everything, first of all, in the default list.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: there are too many; NOT_ALLOWED: a guest keeps none.
+        """
+        known = await self.lists(account)
+        default = known.default or PrivacyList(known.unused_name(), ())
+        changed = default.with_blocked(jids)
+        _check_room(known, changed)
+        after = replace(known.with_list(changed), default_name=changed.name)
+        await self._change(account, after, changed.name, by_blocking=True)
+
+    async def unblock(self, account: JID, jids: Iterable[JID] | None) -> None:
+        """Take these JIDs out of the blocklist; None for all.
+
+        A default list of which nothing is left is removed.
+        """
+        known = await self.lists(account)
+        if known.default is None:
+            return
+        changed = known.default.without_blocked(jids)
+        after = known.with_list(changed) if changed.rules else known.without(changed.name)
+        await self._change(account, after, changed.name, by_blocking=True)
+
+    async def _change(
+        self, account: JID, after: PrivacyLists, *changed: str, by_blocking: bool = False
+    ) -> None:
+        """Have it in memory, in the store, and told."""
+        before = self._loaded.get(account.bare, NONE)
+        self._loaded[account.bare] = after
+        try:
+            await self._store(account.bare, before, after)
+        except BaseException:
+            self.forget(account.bare)
+            raise
+        for name in changed:
+            if before.lists.get(name) != after.lists.get(name):
+                self.events.fire(PrivacyListChanged(account, name))
+        if not by_blocking and before.blocked != after.blocked:
+            self.events.fire(_difference(account, before.blocked, after.blocked))
+
+    async def _store(self, account: str, before: PrivacyLists, after: PrivacyLists) -> None:
+        """The lists first, then which is the default: a default that is not there is none."""
+        if not await self.store.exists(account):
+            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no lists")
+        for name in dict.fromkeys((*after.lists, *before.lists)):
+            new = after.lists.get(name)
+            if before.lists.get(name) is not new:
+                await self._set(account, _LIST + name, None if new is None else new.wire())
+        if before.default_name != after.default_name:
+            name = after.default_name or ""
+            await self._set(account, _DEFAULT, name.encode() or None)
+
+    async def _set(self, account: str, key: str, value: bytes | None) -> None:
+        limits = self.limits
+        try:
+            await self.store.set_item(
+                account, NS, key, value, max_items=limits.max_items, max_bytes=limits.max_bytes
+            )
+        except QuotaExceeded as error:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT,
+                f"an account keeps at most {limits.max_items} items and {limits.max_bytes} bytes",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The contacts of somebody whose roster is in memory."""
+
+    rosters: Rosters
+    account: str
+
+    def standing(self, jid: JID) -> Standing:
+        """What this JID is to the owner."""
+        roster = self.rosters.loaded(self.account)
+        return UNKNOWN if roster is None else roster.standing(jid)
+
+
+def _read(items: Mapping[str, bytes]) -> PrivacyLists:
+    lists: dict[str, PrivacyList] = {}
+    for key, value in items.items():
+        if key.startswith(_LIST):
+            tree = ElementTree.fromstring(b"<query xmlns='%b'>%b</query>" % (NS.encode(), value))
+            found = PrivacyList.from_tree(tree[0])
+            lists[found.name] = found
+    default = items.get(_DEFAULT, b"").decode()
+    return PrivacyLists(lists, default if default in lists else None)
+
+
+def _check_room(known: PrivacyLists, changed: PrivacyList) -> None:
+    if len(changed.rules) > MAX_RULES:
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, f"a list has at most {MAX_RULES} items")
+    if changed.name not in known.lists and len(known.lists) >= MAX_LISTS:
+        raise StanzaError(
+            Condition.RESOURCE_CONSTRAINT, f"an account has at most {MAX_LISTS} lists"
+        )
+
+
+def _difference(account: JID, before: Iterable[JID], after: Iterable[JID]) -> BlocklistChanged:
+    old, new = dict.fromkeys(before), dict.fromkeys(after)
+    return BlocklistChanged(
+        account,
+        tuple(jid for jid in new if jid not in old),
+        tuple(jid for jid in old if jid not in new),
+    )
+
+
+__all__ = [
+    "MAX_LISTS",
+    "BlocklistChanged",
+    "PrivacyListChanged",
+    "PrivacyListManager",
+    "PrivacyLists",
+]

@@ -1,0 +1,82 @@
+"""What people report about those they block, kept for the administrator (:xep:`0377`)."""
+
+from dataclasses import dataclass
+
+from msgspec import json
+
+from xmppd.stanza import JID
+from xmppd.store.base import ItemStore
+
+NS = "urn:xmpp:reporting:1"
+MAX_REPORTS = 1_000
+"""Of one domain; then the oldest makes way."""
+
+MAX_PER_REPORTER = 50
+"""So that nobody's reports push out those of others."""
+
+MAX_TEXT_LENGTH = 1_000
+MAX_REASON_LENGTH = 200
+MAX_MESSAGES = 10
+MAX_ID_LENGTH = 100
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Report:
+    """Somebody reports somebody.
+
+    Attributes:
+        reporter: Bare JID of who blocks.
+        reported: The JID that is blocked.
+        reason: A URN, such as ``urn:xmpp:reporting:spam``.
+        stamp: When, in seconds since 1970.
+        text: What the reporter says about it.
+        messages: Ids that the archive gave to the messages it is about.
+        forward: What the reporter agrees to: ``report-origin``, ``third-party``.
+    """
+
+    reporter: str
+    reported: str
+    reason: str
+    stamp: float
+    text: str = ""
+    messages: tuple[str, ...] = ()
+    forward: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Under what it is kept: of two about the same person the newer one."""
+        return f"{self.reporter} {self.reported}"
+
+
+class Reports:
+    """The reports of each domain, within limits."""
+
+    def __init__(self, store: ItemStore) -> None:
+        self.store = store
+
+    async def add(self, report: Report) -> None:
+        """Keep a report; the oldest makes way where there is no room."""
+        domain = JID.parse(report.reporter).domain
+        kept = {known.key: known for known in await self.of(domain) if known.key != report.key}
+        own = [known for known in kept.values() if known.reporter == report.reporter]
+        gone = own[: len(own) - MAX_PER_REPORTER + 1] if len(own) >= MAX_PER_REPORTER else []
+        if not gone and len(kept) >= MAX_REPORTS:
+            gone = list(kept.values())[: len(kept) - MAX_REPORTS + 1]
+        for old in gone:
+            await self._set(domain, old.key, None)
+        await self._set(domain, report.key, json.encode(report))
+
+    async def of(self, domain: str) -> list[Report]:
+        """The reports of the people of a domain, oldest first."""
+        items = await self.store.get_items(domain, NS)
+        reports = [json.decode(value, type=Report) for value in items.values()]
+        return sorted(reports, key=lambda report: report.stamp)
+
+    async def _set(self, domain: str, key: str, value: bytes | None) -> None:
+        await self.store.set_item(
+            domain, NS, key, value, max_items=2 * MAX_REPORTS, max_bytes=_MAX_BYTES
+        )
+
+
+__all__ = ["MAX_PER_REPORTER", "MAX_REPORTS", "Report", "Reports"]
