@@ -1,6 +1,10 @@
 """The tests. What hypothesis tries is the same in each run; ``make fuzz`` tries something new."""
 
+import signal
 from contextlib import suppress
+
+# A shell's background job ignores SIGINT, and so would every server that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The parser is also tested on interpreters that have nothing installed.
 with suppress(ModuleNotFoundError):

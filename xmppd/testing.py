@@ -22,8 +22,10 @@ from twisted.python.failure import Failure
 from xmppd.config import Config
 from xmppd.net.admission import LARGEST_WINDOW
 from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.net.stanza_handler import StanzaHandler
 from xmppd.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, ns
 from xmppd.stanza.xml import write
 from xmppd.store.base import RosterItem, Store
@@ -104,6 +106,18 @@ class Client:
         self.transport = transport
         self.jid: JID | None = None
 
+    @property
+    def stanza_handler(self) -> StanzaHandler:
+        """The server's side of the stream."""
+        stream = self.handler.stream_handler
+        assert isinstance(stream, StanzaHandler)
+        return stream
+
+    @property
+    def session(self) -> LocalClientSession:
+        """The server's side of the session."""
+        return self.stanza_handler.session
+
     def send(self, text: str | bytes) -> None:
         """Send XML, or any bytes, in one piece."""
         self.handler.dataReceived(text.encode() if isinstance(text, str) else text)
@@ -133,7 +147,7 @@ class Client:
     @property
     def closed(self) -> bool:
         """Whether the server hung up, or is about to."""
-        return self.handler.stanza_handler.session.closed
+        return self.session.closed
 
     def open(self, domain: str) -> None:
         """Send a stream header."""
@@ -216,7 +230,7 @@ class House:
         account = self.jid(name)
         client = self.stranger()
         client.open(account.domain)
-        client.handler.stanza_handler.authenticated(account)
+        client.stanza_handler.authenticated(account)
         client.handler.restart()
         client.open(account.domain)
         client.raw()
@@ -229,7 +243,7 @@ class House:
             f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'><resource>{resource}</resource>"
             "</bind></iq>"
         )
-        client.jid = client.handler.stanza_handler.session.jid
+        client.jid = client.session.jid
         client.raw()
         return client
 

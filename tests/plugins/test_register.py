@@ -105,7 +105,7 @@ class StrangerTests(SynchronousTestCase):
                 self.assertEqual(FEATURE in client.raw(), offered)
         client = house().stranger()
         client.open("montague.lit")
-        client.handler.stanza_handler.authenticated(client.house.jid("romeo"))
+        client.stanza_handler.authenticated(client.house.jid("romeo"))
         client.handler.restart()
         client.raw()
         client.open("montague.lit")

@@ -168,7 +168,7 @@ class AdministrationTests(SynchronousTestCase):
         """To end what is not there, or is no user's session, ends nothing."""
         stranger = self.house.stranger()
         stranger.open("montague.lit")
-        jid = stranger.handler.stanza_handler.session.jid.full
+        jid = stranger.session.jid.full
         answer = fill(self.escalus, "end-user-session", accountjids=[jid, "x@y.lit", "x@y.lit/1"])
         self.assertIn("0 sessions", "".join(answer.itertext()))
         self.assertFalse(stranger.closed)

@@ -53,7 +53,7 @@ class Somebody:
     @property
     def session(self) -> LocalClientSession:
         """Its session."""
-        return self.wire.handler.stanza_handler.session
+        return self.wire.session
 
     @property
     def jid(self) -> str:

@@ -1,5 +1,6 @@
 """The Protocol of one wire: bytes in, events out to its stream; and bytes out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol as Typed
 from typing import runtime_checkable
@@ -21,8 +22,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.certificate import xmpp_addresses
-from xmppd.net.stanza_handler import StanzaHandler, StreamContext, error_element
 from xmppd.net.stream_feature import Stream
+from xmppd.net.stream_handler import StreamHandler, Wire, error_element
 from xmppd.net.stream_parser import Limits, StreamParser
 from xmppd.net.tls import alpn_refused, channel_bindings, peer_certificate
 from xmppd.net.token_bucket import TokenBucket
@@ -138,15 +139,15 @@ class ConnectionHandler(Protocol):
         received_at: When bytes came last, on the clock.
         opened_at: When the connection was made, or after waiting let in, on the clock.
         pinged: A ping waits for an answer.
-        stanza_handler: The stream on it.
+        stream_handler: The stream on it.
     """
 
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
-    stanza_handler: StanzaHandler
+    stream_handler: StreamHandler
 
     def __init__(
         self,
-        context: StreamContext,
+        make_stream: Callable[[Wire], StreamHandler],
         limits: WireLimits,
         tls: IOpenSSLContextFactory | None,
         clock: IReactorTime,
@@ -155,7 +156,7 @@ class ConnectionHandler(Protocol):
         direct_tls: bool,
     ) -> None:
         self.door = door
-        self.context = context
+        self.make_stream = make_stream
         self.limits = limits
         self.tls = tls
         self.clock = clock
@@ -194,18 +195,19 @@ class ConnectionHandler(Protocol):
     def connectionMade(self) -> None:
         """Somebody is there."""
         self.door.come_in(self)
-        self.stanza_handler = StanzaHandler(self.context, self)
+        self.stream_handler = self.make_stream(self)
         if isinstance(self.transport, Watchable):
             self.transport.watch_queue(self)
         else:
             self._produces = True
             IConsumer(self.transport).registerProducer(self, streaming=True)
         if self.tls is None:
-            self.stanza_handler.stream |= Stream.WITHOUT_TLS
+            self.stream_handler.stream |= Stream.WITHOUT_TLS
         elif self.direct_tls:
             self.encrypted = True
-            self.stanza_handler.stream |= Stream.SECURE
+            self.stream_handler.stream |= Stream.SECURE
             self.transport.startTLS(self.tls)
+        self.stream_handler.made()
 
     def handshakeCompleted(self) -> None:
         """TLS is up. Who wants to speak something else on the direct port has the wrong door."""
@@ -248,11 +250,11 @@ class ConnectionHandler(Protocol):
 
     def pauseProducing(self) -> None:
         """Enough waits for the peer already."""
-        self.stanza_handler.session.wire_is_full()
+        self.stream_handler.wire_is_full()
 
     def resumeProducing(self) -> None:
         """All has left."""
-        self.stanza_handler.session.wire_is_free()
+        self.stream_handler.wire_is_free()
 
     def stopProducing(self) -> None:
         """Nothing can be written any more: connectionLost tells the session."""
@@ -261,7 +263,7 @@ class ConnectionHandler(Protocol):
         """The wire is gone (CH-6)."""
         self._closing = True
         self._cancel_timer()
-        self.stanza_handler.end()
+        self.stream_handler.end()
         self.door.left(self)
 
     # -- the work -------------------------------------------------------------------------------
@@ -274,7 +276,7 @@ class ConnectionHandler(Protocol):
                 event = self.parser.next()
                 if event is None:
                     break
-                later = self.stanza_handler.handle(event)
+                later = self.stream_handler.handle(event)
                 if later is not None:
                     self._wait_for(Deferred.fromCoroutine(later))
                 now = self.clock.seconds()
@@ -284,7 +286,7 @@ class ConnectionHandler(Protocol):
         except StreamError as error:
             self.close(error)
         except Exception:
-            _log.failure("{id} failed", id=self.stanza_handler.session.id)
+            _log.failure("{id} failed", id=self.stream_handler.id)
             self.close(StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
 
     def _wait_for(self, done: Deferred[None]) -> None:
@@ -305,7 +307,7 @@ class ConnectionHandler(Protocol):
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if not isinstance(error, StreamError):
-            _log.failure("{id} failed", failure, id=self.stanza_handler.session.id)
+            _log.failure("{id} failed", failure, id=self.stream_handler.id)
             error = StreamError(StreamCondition.INTERNAL_SERVER_ERROR)
         self._waiting = False
         self.close(error)
@@ -365,16 +367,16 @@ class ConnectionHandler(Protocol):
         self._closing = True
         self._cancel_timer()
         if not self._opened:
-            self.transport.write(self.stanza_handler.header())
+            self.transport.write(self.stream_handler.header())
         if error is not None:
             _log.info(
                 "{id} closed: {condition} {text}",
-                id=self.stanza_handler.session.id,
+                id=self.stream_handler.id,
                 condition=error.condition.value, text=error.text or "",
             )  # fmt: skip
             self.transport.write(error_element(error))
         self.transport.write(_CLOSE)
-        self.stanza_handler.end()
+        self.stream_handler.end()
         if self._peer_closed:
             self._hang_up()
         else:
@@ -391,9 +393,9 @@ class ConnectionHandler(Protocol):
         if self._closing:
             return
         self._closing = True
-        _log.info("{id} reads too slowly", id=self.stanza_handler.session.id)
+        _log.info("{id} reads too slowly", id=self.stream_handler.id)
         self.transport.abortConnection()
-        self.stanza_handler.end()
+        self.stream_handler.end()
 
     def _last_words(self, data: bytes) -> None:
         """Our side is closed: what still comes is read for its end only (:rfc:`6120#section-4.4`).

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReactorTime
@@ -12,11 +13,9 @@ from twisted.internet.task import LoopingCall
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.net.admission import Admission
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
-from xmppd.net.stanza_handler import StreamContext
+from xmppd.net.stanza_handler import StanzaHandler, StreamContext
 from xmppd.session.session_manager import SessionBound
-from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
-
-_PING = f"<ping xmlns='{ns.PING}'/>".encode()
+from xmppd.stanza import StreamCondition, StreamError
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Crowd:
         empty = self._empty = Deferred[None]()
         self.admission.stop()
         for handler in self.handlers:
-            handler.stanza_handler.hear_no_more()
+            handler.stream_handler.hear_no_more()
         for handler in tuple(self.handlers):
             handler.close(error)
         self._tell_if_empty()
@@ -142,7 +141,7 @@ class Crowd:
 
     def _logged_in(self, handler: ConnectionHandler) -> None:
         """Its login is over, or takes too long; who is online is served before who is not."""
-        if handler.stanza_handler.session.bound:
+        if handler.stream_handler.established:
             handler.go_first()
 
     def left(self, handler: ConnectionHandler) -> None:
@@ -179,13 +178,9 @@ class Crowd:
                 self._wake(handler, silent_s)
 
     def _wake(self, handler: ConnectionHandler, silent_s: float) -> None:
-        session = handler.stanza_handler.session
-        if not handler.pinged and session.bound:
+        if not handler.pinged and handler.stream_handler.established:
             handler.pinged = True
-            ping = IQ.make(
-                session.jid, JID.parse(session.jid.domain), _PING, id="are-you-there", type="get"
-            )
-            session.deliver(ping, ping.wire())
+            handler.stream_handler.ping()
         elif silent_s > self.limits.idle_timeout_s + self.limits.ping_timeout_s:
             _close_late(handler, "no answer to a ping")
 
@@ -228,7 +223,7 @@ class ClientListener(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> ConnectionHandler:
         """Somebody is at the door."""
         return ConnectionHandler(
-            self.context,
+            partial(StanzaHandler, self.context),
             self.limits,
             self.tls,
             self.clock,

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.net.stream_feature import Stream, StreamFeatures
+from xmppd.net.stream_handler import Wire
 from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
 from xmppd.router.packet_router import PacketRouter
-from xmppd.session.session import Connection
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
     IQ,
@@ -37,6 +36,7 @@ from xmppd.stanza.xml import LANG, local_name
 KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
 _STREAM = qname(ns.STREAM, "stream")
 _STREAM_ERROR = qname(ns.STREAM, "error")
+_PING = f"<ping xmlns='{ns.PING}'/>".encode()
 MAX_LANG_LENGTH = 35
 """What :rfc:`5646#section-4.4.1` asks everybody to have room for."""
 
@@ -60,29 +60,6 @@ class StreamContext:
     sessions: SessionManager
 
 
-class Wire(Connection, Protocol):
-    """What a stream needs of the connection below it."""
-
-    def open(self, header: bytes) -> None:
-        """Answer the peer's stream header with ours."""
-
-    def restart(self) -> None:
-        """Expect a new stream header on the same bytes."""
-
-    def start_tls(self) -> None:
-        """Tell the peer to proceed, and speak TLS from here on.
-
-        Raises:
-            StreamError: Something came in the clear behind the request.
-        """
-
-    def authenticated(self) -> None:
-        """The peer is known: the tighter limits do not hold any more."""
-
-    def peer_closed(self) -> None:
-        """The peer has closed its side of the stream: so do we."""
-
-
 class StanzaHandler:
     """One stream of a client, from its header to its end.
 
@@ -103,6 +80,19 @@ class StanzaHandler:
         self._lang: str | None = None
         self._lang_bytes = b""
         self._ended = False
+
+    @property
+    def id(self) -> str:
+        """What the log calls it."""
+        return self.session.id
+
+    @property
+    def established(self) -> bool:
+        """Whether the client has bound a resource."""
+        return self.session.bound
+
+    def made(self) -> None:
+        """The client speaks first."""
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
         """Take the next thing that came.
@@ -247,6 +237,23 @@ class StanzaHandler:
             )  # fmt: skip
             self.session.deliver(answer, answer.wire())
 
+    # -- what the wire has to say ---------------------------------------------------------------
+
+    def ping(self) -> None:
+        """Ask whether the client is there (:xep:`0199`)."""
+        session = self.session
+        server = JID.parse(session.jid.domain)
+        ping = IQ.make(session.jid, server, _PING, id="are-you-there", type="get")
+        session.deliver(ping, ping.wire())
+
+    def wire_is_full(self) -> None:
+        """The client reads slowly."""
+        self.session.wire_is_full()
+
+    def wire_is_free(self) -> None:
+        """It has read all."""
+        self.session.wire_is_free()
+
     def hear_no_more(self) -> None:
         """The stream is about to end with all others: what they still say does not matter here."""
         self.session.closed = True
@@ -304,12 +311,3 @@ def stream_error_in(tree: Tree) -> str:
     known = {condition.value for condition in StreamCondition}
     names = [local_name(child.tag) for child in tree]
     return next((name for name in names if name in known), "undefined-condition")
-
-
-def error_element(error: StreamError) -> bytes:
-    """A stream error as bytes (:rfc:`6120#section-4.9`)."""
-    text = ""
-    if error.text:
-        text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
-    condition = f"<{error.condition.value} xmlns='{ns.STREAM_ERRORS}'/>"
-    return f"<stream:error>{condition}{text}</stream:error>".encode()

@@ -127,5 +127,5 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(bound("".join(second.received())), f"romeo@{DOMAIN}/1")
         self.assertIs(
             house.server.routing_table.sessions[f"romeo@{DOMAIN}/1"],
-            second.handler.stanza_handler.session,
+            second.session,
         )

@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.unit.net.peer import dial, in_thread, next_turn, port_number
 from xmppd.net.epoll_connection import PRODUCER_BYTES
+from xmppd.net.stanza_handler import StanzaHandler
 from xmppd.stanza import ns
 from xmppd.testing import House, done, house_config
 
@@ -55,7 +56,10 @@ class TCPTests(TestCase):
         handler = self.handler
         handler.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)  # type: ignore[attr-defined]
         handler.dataReceived(header)
-        handler.stanza_handler.authenticated(self.house.jid("juliet"))
+        stream = handler.stream_handler
+        assert isinstance(stream, StanzaHandler)
+        self.session = stream.session
+        stream.authenticated(self.house.jid("juliet"))
         handler.restart()
         handler.dataReceived(header)
         handler.dataReceived(
@@ -77,21 +81,21 @@ class TCPTests(TestCase):
         """Messages come whole and in order; of the presences in between most have made way."""
         await self.arrive(100_000_000)
         await self.talk()
-        backlog = self.handler.stanza_handler.session.backlog
+        backlog = self.session.backlog
         assert backlog is not None
         self.assertGreater(len(backlog), COUNT // 2)
         heard = await in_thread(lambda: everything_until(self.sock, LAST))
         numbers = [int(part.split(b" ", 1)[0]) for part in heard.split(b"<body>")[1:]]
         self.assertEqual(numbers, list(range(COUNT)))
         self.assertLess(heard.count(b"<status>"), COUNT // 2)
-        self.assertIsNone(self.handler.stanza_handler.session.backlog)
+        self.assertIsNone(self.session.backlog)
 
     async def test_never_reads(self) -> None:
         """She is cut off; what had not been handed to the kernel's door is stored, in order."""
         await self.arrive(1_000_000)
         await self.talk()
         await next_turn()
-        self.assertTrue(self.handler.stanza_handler.session.closed)
+        self.assertTrue(self.session.closed)
         stored = [
             int(message.stanza.split(b"<body>")[1].split(b" ")[0])
             for message in done(self.house.store.offline_messages(JULIET))

@@ -493,7 +493,7 @@ class CloseTests(StreamCase):
     def test_our_own_bug(self) -> None:
         """If we are at fault, the client hears so, and nobody else does."""
         romeo, juliet = self.house.connect("romeo", "juliet")
-        romeo.handler.stanza_handler.handle = lambda event: 1 / 0  # type: ignore[assignment,return-value,method-assign]
+        romeo.stanza_handler.handle = lambda event: 1 / 0  # type: ignore[assignment,return-value,method-assign]
         romeo.send("<presence/>")
         self.assertEqual(self.error_of(romeo), "internal-server-error")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -621,8 +621,8 @@ class StreamIdTests(StreamCase):
         client = self.house.stranger()
         client.send(HEADER)
         first = re.findall(r" id='(\w+)'", client.raw().decode())
-        client.handler.stanza_handler.authenticated(self.house.jid("romeo"))
-        client.handler.stanza_handler.restart()
+        client.stanza_handler.authenticated(self.house.jid("romeo"))
+        client.stanza_handler.restart()
         client.send(HEADER)
         second = re.findall(r" id='(\w+)'", client.raw().decode())
         self.assertEqual((len(first), len(second)), (1, 1))

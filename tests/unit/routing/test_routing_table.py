@@ -32,7 +32,7 @@ class RoutingTableTests(SynchronousTestCase):
 
     def test_identity(self) -> None:
         """The end of an old session does not take the route of the one in its place (RT-2)."""
-        old = self.house.bind("romeo", "orchard").handler.stanza_handler.session
+        old = self.house.bind("romeo", "orchard").session
         new = self.house.bind("romeo", "orchard")
         self.assertFalse(self.table.remove(old))
         self.assertTrue(self.route("romeo@montague.lit/orchard"))

@@ -66,7 +66,7 @@ class WaitingTests(SlowReaderTestCase):
             self.romeo.send(stanza)
         self.assertEqual(self.juliet.received(), [])
         self.juliet.read_on()
-        self.assertIsNone(self.juliet.handler.stanza_handler.session.backlog)
+        self.assertIsNone(self.juliet.session.backlog)
         return self.read(self.juliet)
 
     def test_messages(self) -> None:
@@ -136,7 +136,7 @@ class WaitingTests(SlowReaderTestCase):
 
     def test_bytes_are_counted(self) -> None:
         """What makes way does not count; when all has left, nothing does."""
-        backlog = self.juliet.handler.stanza_handler.session.backlog
+        backlog = self.juliet.session.backlog
         assert backlog is not None
         for _ in range(3):
             self.romeo.send(status("x" * 1_000))
