@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 
 from sqlalchemy import Select
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from xmppd.store.base import StoreError
@@ -15,8 +15,6 @@ from xmppd.store.threads import Threads
 
 MAX_WAITING_READS = 10_000
 MAX_READS_PER_TRIP = 200
-
-T = TypeVar("T")
 
 
 class Read:
@@ -90,15 +88,14 @@ class JointReads:
             size = min(len(self._waiting), MAX_READS_PER_TRIP)
             batch = [self._waiting.popleft() for _ in range(size)]
             self.trips += 1
-            try:
-                answers = await self._threads.run(partial(self._answer, batch))
-            except Exception:  # whatever it is, each of them is told
-                failure = Failure()
-                for read in batch:
-                    read.rows.errback(failure)
-            else:
-                for read, rows in zip(batch, answers, strict=True):
+            asking = Deferred.fromCoroutine(self._threads.run(partial(self._answer, batch)))
+            [(answered, result)] = await DeferredList([asking], consumeErrors=True)
+            if answered:
+                for read, rows in zip(batch, result, strict=True):
                     read.rows.callback(rows)
+            else:
+                for read in batch:
+                    read.rows.errback(cast(Failure, result))
 
     def _back(self, _: object) -> None:
         self._at_home += 1
