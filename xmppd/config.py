@@ -149,6 +149,7 @@ class Plugins(Section, frozen=True):
         "private_storage",
         "blocking",
         "invisible",
+        "carbons",
         "register",
         "contact_addresses",
         "adhoc_commands",

@@ -38,6 +38,7 @@ from xmppd.privacy.reports import Reports
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
+from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.offline_message_strategy import OfflineMessageStrategy
@@ -163,8 +164,9 @@ class XMPPServer:
             max_messages=config.offline.max_messages,
             max_bytes=config.offline.max_bytes,
         )
+        self.carbons = Carbons(self.routing_table)
         self.message_router = MessageRouter(
-            self.routing_table, self.offline_message_strategy, self.admins
+            self.routing_table, self.offline_message_strategy, self.carbons, self.admins
         )
         self.presence_router = PresenceRouter(
             self.presence_update_handler,
@@ -193,6 +195,7 @@ class XMPPServer:
             self.iq_router,
             self.routing_table,
             self.interceptors,
+            self.carbons,
         )
 
         self.auth_provider: AuthProvider = SQLAuthProvider(

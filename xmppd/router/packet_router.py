@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
@@ -34,10 +35,12 @@ class PacketRouter:
         iq_router: IQRouter,
         routing_table: RoutingTable,
         interceptors: InterceptorManager,
+        carbons: Carbons,
     ) -> None:
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
+        self.carbons = carbons
         self._taking_back: set[Deferred[None]] = set()
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -46,7 +49,9 @@ class PacketRouter:
         }
 
     def route(self, stanza: Stanza) -> Later:
-        """Route a stanza whose sender is stamped. Never raises; what it returns never fails."""
+        """Route a stanza whose sender is stamped, and show a message to those of the sender's
+        resources that want to see it. Never raises; what it returns never fails.
+        """
         try:
             if self.interceptors.incoming[stanza.__class__]:
                 seen = self.interceptors.come_in(stanza)
@@ -57,6 +62,8 @@ class PacketRouter:
                 session = self.routing_table.sessions.get(stanza.sender.full)
                 if session is not None and session.privacy is not None:
                     session.privacy.check_out(stanza)  # PL-4
+                if isinstance(stanza, Message):
+                    self.carbons.sent(stanza)
         except Exception as error:
             return self._failed(stanza, error)
         return self._route(stanza)
@@ -110,3 +117,5 @@ class PacketRouter:
             session.deliver_ours(error, error.wire())
         else:
             self.routing_table.route(error)
+        if isinstance(error, Message):
+            self.carbons.received(error)

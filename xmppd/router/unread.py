@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Message, Stanza, ns, qname
+from xmppd.stanza.carbon import is_carbon
 
 _DELAY = qname(ns.DELAY, "delay")
 
@@ -21,6 +22,8 @@ def owed(unread: Iterable[Stanza], session: JID, routing_table: RoutingTable) ->
         if isinstance(stanza, IQ) and stanza.type in ("get", "set"):
             yield stanza
         elif isinstance(stanza, Message) and not _is_stored(stanza, session.domain):
+            if is_carbon(stanza, session.bare):
+                continue  # its original has a fate of its own
             if stanza.to is not None:
                 yield stanza
             elif not others:  # else they have it: several resources got it

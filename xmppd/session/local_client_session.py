@@ -22,6 +22,7 @@ class LocalClientSession:
         priority: Of that presence.
         interested: It asked for its roster: changes are pushed to it (RFC 6121 §2.1.6).
         privacy: The list in force for it, and whether it is invisible; None if nothing is (PL-8).
+        carbons: It wants copies of what the account's other resources send and get (:xep:`0280`).
         flooded: Offline messages went to it since it became available.
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
@@ -33,6 +34,7 @@ class LocalClientSession:
         "account",
         "backlog",
         "bound",
+        "carbons",
         "closed",
         "connection",
         "flooded",
@@ -68,7 +70,7 @@ class LocalClientSession:
         self.privacy: SessionPrivacy | None = None
         self.software = ""
         self.backlog: Backlog | None = None
-        self.bound = self.interested = self.flooded = self.closed = False
+        self.bound = self.interested = self.carbons = self.flooded = self.closed = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
