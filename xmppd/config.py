@@ -150,6 +150,7 @@ class Plugins(Section, frozen=True):
         "blocking",
         "invisible",
         "carbons",
+        "client_state",
         "register",
         "contact_addresses",
         "adhoc_commands",

@@ -64,10 +64,18 @@ async def party(server: XMPPServer, jid: JID) -> Party:
 def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
     """Those who do not take what was sent to them already."""
     for session in sessions:
-        if isinstance(session, LocalClientSession) and session.backlog is not None:
+        backlog = session.backlog if isinstance(session, LocalClientSession) else None
+        if backlog is not None and not backlog.full:
+            yield Finding(
+                "inactive",
+                f"nobody looks at the client of {session.jid}: what can wait does, "
+                f"{backlog.size_bytes} bytes just now",
+                "CS-2",
+            )
+        elif backlog is not None:
             yield Finding(
                 "queue",
-                f"the wire of {session.jid} is full, and {session.backlog.size_bytes} bytes more "
+                f"the wire of {session.jid} is full, and {backlog.size_bytes} bytes more "
                 "wait for it to read them",
                 "SE-9",
             )

@@ -1,4 +1,4 @@
-"""What waits for a client that reads slowly."""
+"""What waits for a client that reads slowly, or that nobody looks at."""
 
 from itertools import count
 
@@ -9,39 +9,56 @@ OVERHEAD_BYTES = 512
 
 
 class Backlog:
-    """Stanzas in the order in which they came, while the wire is full.
+    """Stanzas in the order in which they came, while the wire is full or its client inactive.
 
     Of the presences that a sender broadcasts only the newest waits: an available one makes way for
-    the next, and for a goodbye; what it says further is told behind that goodbye. Nothing else is
-    left out, and nothing overtakes (SE-11).
+    the next, and for a goodbye; what it says further is told behind that goodbye. What is news for
+    an inactive client makes way for whatever makes it old. Nothing else is left out, and nothing
+    overtakes (SE-11, CS-2).
 
     Attributes:
         full: Whether the wire takes nothing just now.
         size_bytes: What waits, with its overhead.
     """
 
-    __slots__ = ("_gone", "_here", "_numbers", "_stanzas", "full", "size_bytes")
+    __slots__ = (
+        "_gone",
+        "_here",
+        "_news",
+        "_news_of",
+        "_numbers",
+        "_stanzas",
+        "full",
+        "size_bytes",
+    )
 
-    def __init__(self) -> None:
-        self.full = True
+    def __init__(self, *, full: bool = True) -> None:
+        self.full = full
         self.size_bytes = 0
         self._numbers = count()
         self._stanzas: dict[int, tuple[Stanza, bytes]] = {}
         self._here: dict[str, int] = {}  # for each sender its broadcasts that wait
         self._gone: dict[str, int] = {}
+        self._news: dict[str, int] = {}
+        self._news_of: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self._stanzas)
 
-    def add(self, stanza: Stanza, wire: bytes) -> None:
+    def add(self, stanza: Stanza, wire: bytes, news: str | None = None) -> None:
         """Let a stanza wait behind all others.
 
         Args:
             stanza: A presence without an address is one that was broadcast.
             wire: Its finished bytes.
+            news: What it is news of, to an inactive client (CS-4).
         """
         number = next(self._numbers)
-        if isinstance(stanza, Presence) and stanza.to is None:
+        if news:
+            self._drop(self._news.get(news))
+            self._news[news] = number
+            self._news_of[number] = news
+        elif isinstance(stanza, Presence) and stanza.to is None:
             self._replace(stanza, number)
         stanza.payload.forget_trees()
         self._stanzas[number] = stanza, wire
@@ -60,6 +77,9 @@ class Backlog:
         if number is not None:
             _, wire = self._stanzas.pop(number)
             self.size_bytes -= len(wire) + OVERHEAD_BYTES
+            news = self._news_of.pop(number, None)
+            if news is not None:
+                del self._news[news]
 
     def take(self) -> bytes:
         """The bytes of the next one, which waits no more."""

@@ -2,6 +2,7 @@
 
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.session.backlog import Backlog
+from xmppd.session.client_state import MAX_HELD_BYTES, news_of
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
 from xmppd.stanza import JID, Presence, Stanza
@@ -27,7 +28,9 @@ class LocalClientSession:
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
         closed: Its wire is gone or going.
-        backlog: What waits while its wire is full; None while it is not.
+        inactive: Its client has said that nobody looks at it (:xep:`0352`).
+        settled: It was told who is here when it became available, so that what comes is news.
+        backlog: What waits while its wire is full, or its client inactive; else None.
     """
 
     __slots__ = (
@@ -39,6 +42,7 @@ class LocalClientSession:
         "connection",
         "flooded",
         "id",
+        "inactive",
         "interceptors",
         "interested",
         "jid",
@@ -46,6 +50,7 @@ class LocalClientSession:
         "presence_around_to",
         "priority",
         "privacy",
+        "settled",
         "since",
         "software",
     )
@@ -71,6 +76,7 @@ class LocalClientSession:
         self.software = ""
         self.backlog: Backlog | None = None
         self.bound = self.interested = self.carbons = self.flooded = self.closed = False
+        self.inactive = self.settled = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
@@ -118,13 +124,52 @@ class LocalClientSession:
         backlog.full = False
         while backlog and not backlog.full:
             self.connection.write(backlog.take())
-        if not backlog.full:
+        if not backlog.full and not self._holds:
             self.backlog = None
 
     def _keep(self, stanza: Stanza, wire: bytes, backlog: Backlog) -> None:
-        backlog.add(stanza, wire)
-        if backlog.size_bytes > self.connection.max_queued_bytes:
+        news = news_of(stanza, self.jid) if self._holds else None
+        if not backlog.full and (news is None or self._holds_much(backlog)):
+            self._write_all(backlog, wire)
+            return
+        backlog.add(stanza, wire, news)
+        if backlog.full and backlog.size_bytes > self.connection.max_queued_bytes:
             self.connection.give_up()
+
+    # -- a client that nobody looks at ----------------------------------------------------------
+
+    def rest(self, *, inactive: bool) -> None:
+        """The client says whether anybody looks at it (CS-1)."""
+        self.inactive = inactive
+        self._hold_or_write()
+
+    def settle(self, *, settled: bool) -> None:
+        """It was told who is here, or is told no more; only in between can presence wait (CS-3)."""
+        self.settled = settled
+        self._hold_or_write()
+
+    @property
+    def _holds(self) -> bool:
+        return self.inactive and self.settled
+
+    def _hold_or_write(self) -> None:
+        backlog = self.backlog
+        if self._holds:
+            if backlog is None and not self.closed:
+                self.backlog = Backlog(full=False)
+        elif backlog is not None and not backlog.full:
+            self._write_all(backlog)
+            if not backlog.full:
+                self.backlog = None
+
+    def _holds_much(self, backlog: Backlog) -> bool:
+        return backlog.size_bytes > min(MAX_HELD_BYTES, self.connection.max_queued_bytes // 2)
+
+    def _write_all(self, backlog: Backlog, wire: bytes = b"") -> None:
+        """What waits, and what comes behind it, in one write: the radio is woken once (CS-2)."""
+        waiting = [backlog.take() for _ in range(len(backlog))]
+        if waiting or wire:
+            self.connection.write(b"".join((*waiting, wire)))
 
     def take_unread(self) -> list[Stanza]:
         """What waited when the wire was lost."""

@@ -44,7 +44,10 @@ def is_carbon(message: Message, account: str) -> bool:
 
     Somebody else's message may look like one, and is only what it is.
     """
-    return message.sender.full == account and message.payload.tree[0].tag in _COPIES
+    if message.sender.full != account:
+        return False
+    tree = message.payload.tree
+    return len(tree) == 1 and tree[0].tag in _COPIES
 
 
 def copied(copy: Message) -> Tree:

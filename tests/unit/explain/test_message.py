@@ -141,7 +141,7 @@ class MessageTests(SynchronousTestCase):
         """Who gets copies is said, of both sides (CA-2, CA-3)."""
         post = Post("juliet/a", "juliet/b", "romeo/orchard").with_priority(1, 5, 0)
         for client in (post.romeo, *post.others):
-            post.server.carbons.enable(client.handler.stanza_handler.session)
+            post.server.carbons.enable(client.session)
         self.assertEqual(post.sent(JULIET, "chat"), "delivered a b orchard")
         found = {f.code: f.says for f in post.explained(JULIET, "chat", "romeo@montague.lit/1")}
         self.assertIn("delivered to juliet@montague.lit/b", found["delivered"])

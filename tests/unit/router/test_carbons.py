@@ -114,10 +114,10 @@ class LostTests(CarbonsTestCase):
     def test_copied_late(self) -> None:
         """Who asks for copies meanwhile gets one when the message is taken back."""
         for client in self.juliet:
-            self.house.server.carbons.disable(client.handler.stanza_handler.session)
+            self.house.server.carbons.disable(client.session)
         self.romeo.send(message(f"{JULIET}/a"))
         self.juliet[1].send("<presence><priority>5</priority></presence>")
-        self.house.server.carbons.enable(self.juliet[2].handler.stanza_handler.session)
+        self.house.server.carbons.enable(self.juliet[2].session)
         self.clear()
         self.juliet[0].lose()
         self.assertEqual(self.messages(), ["itself", "received"])
@@ -125,7 +125,7 @@ class LostTests(CarbonsTestCase):
     def test_sent_once(self) -> None:
         """The sender's resources saw it when it was sent, and not again."""
         (orchard,) = self.house.connect("romeo/orchard")
-        self.house.server.carbons.enable(orchard.handler.stanza_handler.session)
+        self.house.server.carbons.enable(orchard.session)
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual([in_a_word(each) for each in orchard.received()], ["sent"])
         self.juliet[0].lose()

@@ -66,7 +66,7 @@ class WalkTests(TraceCase):
         """Who traces the recipient sees who gets a copy, and not as one who got nothing."""
         tracer = Tracer(JID.parse("juliet@montague.lit"))
         tomb = self.house.bind("juliet", "tomb")
-        self.house.server.carbons.enable(tomb.handler.stanza_handler.session)
+        self.house.server.carbons.enable(tomb.session)
         with self.trace.joined(tracer):
             self.romeo.send(HELLO)
         rows = [(row["code"], row["to"]) for row in self.rows(tracer)]
