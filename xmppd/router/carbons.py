@@ -5,10 +5,10 @@ from collections.abc import Collection
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.stanza import Message, Tree, qname
-from xmppd.stanza.carbon import CARBONS, Direction, carbon
+from xmppd.stanza.carbon import CARBONS, Direction, carbon, forwarded
 from xmppd.stanza.xml import namespace_of
 
-MAX_REMEMBERED = 10_000
+MAX_REMEMBERED = 50_000
 """So many messages that were copied, at most: errors that answer them are copied as well."""
 
 _KEPT_PRIVATE = frozenset((qname(CARBONS, "private"), qname("urn:xmpp:hints", "no-copy")))
@@ -21,7 +21,7 @@ _DIRECT = "{jabber:x:conference}x"
 
 
 class Carbons:
-    """Copies messages to the resources of their sender and of their recipient (CA-1 to CA-9).
+    """Copies messages to the resources of their sender and of their recipient (CA-1 to CA-8).
 
     Which sessions want copies is a flag of theirs, and in :attr:`RoutingTable.carbons` by account,
     so that an account without one costs a look-up.
@@ -29,6 +29,8 @@ class Carbons:
 
     def __init__(self, routing_table: RoutingTable) -> None:
         self.routing_table = routing_table
+        self._last: Message | None = None
+        self._inside = b""  # the same, as it stands in copies for both sides
         self._recent: set[int] = set()
         self._older: set[int] = set()
 
@@ -85,7 +87,9 @@ class Carbons:
     def _copy(self, message: Message, direction: Direction, sessions: list[Session]) -> None:
         if not sessions:
             return
-        copy = carbon(message, direction, sessions[0].jid.to_bare())
+        if message is not self._last:
+            self._last, self._inside = message, forwarded(message)
+        copy = carbon(message, self._inside, direction, sessions[0].jid.to_bare())
         head, tail = copy.around_to()
         for session in sessions:
             session.deliver(copy, head + session.jid.wire + tail)
@@ -114,7 +118,7 @@ def _is_instant_message(message: Message, *, to_room: bool) -> bool:
             tell all the resources that are in them.
     """
     tree = message.payload.tree
-    tags = {child.tag for child in tree}
+    tags = [child.tag for child in tree]
     if not _KEPT_PRIVATE.isdisjoint(tags):
         return False
     if _ROOM in tags and not to_room and not message.sender.is_bare:

@@ -15,28 +15,35 @@ FORWARD = "urn:xmpp:forward:0"
 Direction = Literal["sent", "received"]
 _COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
 _INSIDE = f"<message xmlns='{ns.CLIENT}'".encode()
+_BEFORE: dict[Direction, bytes] = {
+    "sent": f"><sent xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>".encode(),
+    "received": f"><received xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>".encode(),
+}
+_BEHIND: dict[Direction, bytes] = {
+    "sent": b"</forwarded></sent></message>",
+    "received": b"</forwarded></received></message>",
+}
 
 
-def carbon(message: Message, direction: Direction, account: JID) -> Message:
+def forwarded(message: Message) -> bytes:
+    """An addressed message as it stands in a copy: with the very bytes that its recipient gets,
+    behind a declaration of the namespace that they have on a stream of their own.
+    """
+    return _INSIDE + message.wire()[message.after_name :]
+
+
+def carbon(message: Message, inside: bytes, direction: Direction, account: JID) -> Message:
     """The copy of a message for the resources of an account; who gets it is spliced in.
 
-    The message is in it with the very bytes that its recipient gets, behind a declaration of the
-    namespace that they have on a stream of their own.
-
     Args:
-        message: Addressed.
+        message: The original.
+        inside: The same, :func:`forwarded`.
         direction: From the account's point of view.
         account: Bare JID.
     """
-    kind = "" if message.type is None else f" type='{escape(message.type)}'"
-    head = f"<message{kind}><{direction} xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>"
-    raw = b"%b%b%b</forwarded></%b></message>" % (
-        head.encode(),
-        _INSIDE,
-        message.wire()[message.after_name :],
-        direction.encode(),
-    )
-    return Message(None, account, None, message.type, Payload(raw))
+    kind = b"" if message.type is None else f" type='{escape(message.type)}'".encode()
+    parts = (b"<message", kind, _BEFORE[direction], inside, _BEHIND[direction])
+    return Message(None, account, None, message.type, Payload(b"".join(parts)))
 
 
 def is_carbon(message: Message, account: str) -> bool:

@@ -29,7 +29,7 @@ from tests.plugins.test_client_state import (
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.client_state import LASTING, MAX_HELD_BYTES, news_of
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza
-from xmppd.stanza.carbon import carbon
+from xmppd.stanza.carbon import carbon, forwarded
 from xmppd.testing import House
 
 SESSION = JID.parse(f"{JULIET}/1")
@@ -48,7 +48,10 @@ def copied(children: str, *, sent: bool) -> str | None:
     """The same of a copy of a chat message."""
     sender, to = (MATE, PEER) if sent else (PEER, MATE)
     original = Message.make(to, sender, children.encode(), type="chat")
-    return news_of(carbon(original, "sent" if sent else "received", SESSION.to_bare()), SESSION)
+    return news_of(
+        carbon(original, forwarded(original), "sent" if sent else "received", SESSION.to_bare()),
+        SESSION,
+    )
 
 
 class ImportanceTests(SynchronousTestCase):
