@@ -49,12 +49,13 @@ def carbon(message: Message, inside: bytes, direction: Direction, account: JID) 
 def is_carbon(message: Message, account: str) -> bool:
     """Whether a message for a session of this account, a bare JID, is a copy.
 
-    Somebody else's message may look like one, and is only what it is.
+    Behind what makes it one, it may say when it was sent. Somebody else's message may look like a
+    copy, and is only what it is.
     """
     if message.sender.full != account:
         return False
     tree = message.payload.tree
-    return len(tree) == 1 and tree[0].tag in _COPIES
+    return len(tree) > 0 and tree[0].tag in _COPIES
 
 
 def copied(copy: Message) -> Tree:
