@@ -6,7 +6,8 @@ from twisted.python.failure import Failure
 
 from xmppd.routing.requests import Requests
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import IQ, JID, Later, Message, ns
+from xmppd.stanza import IQ, JID, Later, ns
+from xmppd.stanza.delay import out_of_store
 from xmppd.store.base import OfflineMessage, OfflineStore
 
 _log = Logger()
@@ -98,7 +99,7 @@ class OfflineMessageFlood:
         self, messages: list[OfflineMessage], session: LocalClientSession, account: JID
     ) -> None:
         for message in messages:
-            stanza = Message.from_bytes(message.stanza)
+            stanza = out_of_store(message.stanza)
             session.deliver(stanza, stanza.wire())
         server = JID.parse(account.domain)
         answer = self.requests.ask(session.jid, server, _PING, timeout_s=self.answer_timeout_s)

@@ -7,6 +7,9 @@ from xmppd.stanza import Presence, Stanza
 OVERHEAD_BYTES = 512
 """What a stanza that waits costs beside its bytes, about."""
 
+Waiting = tuple[Stanza, bytes, float]
+"""A stanza, its finished bytes, and when it came, in seconds since 1970; 0 if nobody knows."""
+
 
 class Backlog:
     """Stanzas in the order in which they came, while the wire is full.
@@ -26,25 +29,26 @@ class Backlog:
         self.full = True
         self.size_bytes = 0
         self._numbers = count()
-        self._stanzas: dict[int, tuple[Stanza, bytes]] = {}
+        self._stanzas: dict[int, Waiting] = {}
         self._here: dict[str, int] = {}  # for each sender its broadcasts that wait
         self._gone: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._stanzas)
 
-    def add(self, stanza: Stanza, wire: bytes) -> None:
+    def add(self, stanza: Stanza, wire: bytes, came: float = 0.0) -> None:
         """Let a stanza wait behind all others.
 
         Args:
             stanza: A presence without an address is one that was broadcast.
             wire: Its finished bytes.
+            came: When it came, in seconds since 1970; 0 if nobody knows.
         """
         number = next(self._numbers)
         if isinstance(stanza, Presence) and stanza.to is None:
             self._replace(stanza, number)
         stanza.payload.forget_trees()
-        self._stanzas[number] = stanza, wire
+        self._stanzas[number] = stanza, wire, came
         self.size_bytes += len(wire) + OVERHEAD_BYTES
 
     def _replace(self, presence: Presence, number: int) -> None:
@@ -58,19 +62,24 @@ class Backlog:
 
     def _drop(self, number: int | None) -> None:
         if number is not None:
-            _, wire = self._stanzas.pop(number)
+            _, wire, _ = self._stanzas.pop(number)
             self.size_bytes -= len(wire) + OVERHEAD_BYTES
 
     def take(self) -> bytes:
         """The bytes of the next one, which waits no more."""
+        return self.take_waiting()[1]
+
+    def take_waiting(self) -> Waiting:
+        """The next one, which waits no more."""
         number = next(iter(self._stanzas))
-        stanza, wire = self._stanzas[number]
+        next_one = self._stanzas[number]
+        sender = next_one[0].sender.full
         self._drop(number)
         for waiting in (self._here, self._gone):
-            if waiting.get(stanza.sender.full) == number:
-                del waiting[stanza.sender.full]
-        return wire
+            if waiting.get(sender) == number:
+                del waiting[sender]
+        return next_one
 
-    def stanzas(self) -> list[Stanza]:
+    def waiting(self) -> list[Waiting]:
         """All that waits, in order."""
-        return [stanza for stanza, _ in self._stanzas.values()]
+        return list(self._stanzas.values())

@@ -1,16 +1,21 @@
 """A client connected here."""
 
+from collections.abc import Iterable
+
 from xmppd.privacy.session_privacy import SessionPrivacy
-from xmppd.session.backlog import Backlog
+from xmppd.session.away import Away
+from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
-from xmppd.stanza import JID, Presence, Stanza
+from xmppd.session.stream_management import StreamManagement
+from xmppd.stanza import JID, Message, Presence, Stanza, StreamCondition, StreamError
+from xmppd.stanza.delay import Stamped, delayed, stamped
 
 NOWHERE = (b"", b"")
 
 
 class LocalClientSession:
-    """One resource of an account, at the end of a wire of ours.
+    """One resource of an account, at the end of a wire of ours; some outlive their wire (RS-4).
 
     Attributes:
         id: The stream's id, for logs.
@@ -25,8 +30,10 @@ class LocalClientSession:
         flooded: Offline messages went to it since it became available.
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
-        closed: Its wire is gone or going.
-        backlog: What waits while its wire is full; None while it is not.
+        closed: It has ended, or is about to.
+        connection: Its wire; while it sleeps, :class:`~xmppd.session.away.Away`.
+        backlog: What waits while its wire is full, or lost; None while it is not.
+        management: What its client has not acknowledged (:xep:`0198`); None if it never does.
     """
 
     __slots__ = (
@@ -40,6 +47,7 @@ class LocalClientSession:
         "interceptors",
         "interested",
         "jid",
+        "management",
         "presence",
         "presence_around_to",
         "priority",
@@ -68,6 +76,7 @@ class LocalClientSession:
         self.privacy: SessionPrivacy | None = None
         self.software = ""
         self.backlog: Backlog | None = None
+        self.management: StreamManagement | None = None
         self.bound = self.interested = self.flooded = self.closed = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
@@ -85,8 +94,10 @@ class LocalClientSession:
             wire = seen.wire()
         if self.backlog is not None:
             self._keep(stanza, wire, self.backlog)
-            return True
-        self.connection.write(wire)
+        elif self.management is not None:
+            self._send((stanza, wire, self.management.now()), self.management)
+        else:
+            self.connection.write(wire)
         return True
 
     def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
@@ -114,17 +125,81 @@ class LocalClientSession:
         if backlog is None:
             return
         backlog.full = False
-        while backlog and not backlog.full:
-            self.connection.write(backlog.take())
+        management = self.management
+        while backlog and not backlog.full and not self.closed:
+            if management is None:
+                self.connection.write(backlog.take())
+            else:
+                self._send(backlog.take_waiting(), management)
         if not backlog.full:
             self.backlog = None
 
     def _keep(self, stanza: Stanza, wire: bytes, backlog: Backlog) -> None:
-        backlog.add(stanza, wire)
+        management = self.management
+        if management is None:
+            backlog.add(stanza, wire)
+        else:
+            backlog.add(stanza, wire, management.now())
+            self._check_room(management)
         if backlog.size_bytes > self.connection.max_queued_bytes:
             self.connection.give_up()
 
-    def take_unread(self) -> list[Stanza]:
-        """What waited when the wire was lost."""
+    def take_unread(self) -> list[Waiting]:
+        """What the client has not acknowledged, and what waited, in order."""
+        unread = [] if self.management is None else self.management.take_unacknowledged()
         backlog, self.backlog = self.backlog, None
-        return [] if backlog is None else backlog.stanzas()
+        if backlog is not None:
+            unread += backlog.waiting()
+        return unread
+
+    # -- a client that acknowledges, and may come back ------------------------------------------
+
+    @property
+    def asleep(self) -> bool:
+        """Whether its wire is lost, and its client may come back on another one."""
+        return isinstance(self.connection, Away)
+
+    def _send(self, waiting: Waiting, management: StreamManagement) -> None:
+        self.connection.write(management.send(waiting))
+        self._check_room(management)
+
+    def _check_room(self, management: StreamManagement) -> None:
+        """End what grows without end: what is in the queue finds another place (RS-3)."""
+        backlog = self.backlog
+        waiting, waiting_bytes = (0, 0) if backlog is None else (len(backlog), backlog.size_bytes)
+        if not management.has_room(waiting, waiting_bytes):
+            self.connection.close(
+                StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is unacknowledged")
+            )
+
+    def fall_asleep(self, away: Away) -> None:
+        """Go on without a wire: what comes from now on waits, as it does for a slow reader."""
+        self.connection = away
+        if self.management is not None:
+            self.management.forget_trees()
+        self.wire_is_full()
+
+    def wake(self, connection: Connection) -> None:
+        """Go on with another wire, which counts as full until all that comes first is written.
+
+        What the client has not acknowledged waits before all that came since, and messages say how
+        long.
+        """
+        again = Backlog()
+        for stanza, wire, came in self.take_unread():
+            again.add(*_late(stanza, wire, came, self.jid.domain))
+        self.backlog = again
+        self.connection = connection
+
+
+def longest_asleep(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
+    """Which of these has slept longest; None if none sleeps."""
+    since = {s: s.connection.since for s in sessions if isinstance(s.connection, Away)}
+    return min(since, key=since.__getitem__, default=None)
+
+
+def _late(stanza: Stanza, wire: bytes, came: float, domain: str) -> Waiting:
+    """What waited for a wire; a message says since when."""
+    if isinstance(stanza, Message) and not isinstance(stanza.payload, Stamped):
+        return stamped(stanza, domain, came), delayed(wire, domain, came), came
+    return stanza, wire, came

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from xmppd.events import Events
 from xmppd.session.interceptor_manager import InterceptorManager
-from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.local_client_session import LocalClientSession, longest_asleep
 from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
 
@@ -123,7 +123,7 @@ class SessionManager:
         if session.bound:
             raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
         jid = self._free(_wanted(session.account, resource))
-        if len(self.routes.connected(jid.bare)) >= self.max_per_account:
+        if not self._has_room(jid.bare):
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
                 f"this account has {self.max_per_account} sessions; close one first",
@@ -136,6 +136,16 @@ class SessionManager:
         _log.info("{id} bound {jid}", id=session.id, jid=jid.full)
         self.events.fire(SessionBound(session))
         return jid
+
+    def _has_room(self, bare: str) -> bool:
+        """Whether the account may have one more; a session that sleeps makes room (RS-8)."""
+        if len(self.routes.connected(bare)) < self.max_per_account:
+            return True
+        longest = longest_asleep(self.of_account(bare))
+        if longest is None:
+            return False
+        longest.connection.close()
+        return True
 
     def _free(self, jid: JID) -> JID:
         """The JID, held by nobody any more, or another one, as the conflict policy says (BI-5)."""
@@ -152,7 +162,7 @@ class SessionManager:
         return jid
 
     def close(self, session: LocalClientSession) -> None:
-        """Forget a session whose wire is gone (SM-6). Its unavailable presence has been routed."""
+        """Forget a session that has ended (SM-6). Its unavailable presence has been routed."""
         if self.sessions.pop(session.id, None) is None:
             return
         self.routes.remove(session)
