@@ -260,6 +260,8 @@ class XMPPServer:
             self.session_end.end,
         )
         self.events.on(SessionClosed, self.sleepers.closed)
+        self.events.on(SessionClosed, self.offline_message_flood.closed)
+        self.events.on(SessionResumed, self.offline_message_flood.resumed)
         self.resumption = Resumption(self.sleepers, self.events)
 
     def _core_features(self) -> list[StreamFeature]:

@@ -31,6 +31,7 @@ class LocalClientSession:
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
         closed: It has ended, or is about to.
+        asleep: Its wire is lost, and its client may come back on another one.
         connection: Its wire; while it sleeps, :class:`~xmppd.session.away.Away`.
         backlog: What waits while its wire is full, or lost; None while it is not.
         management: What its client has not acknowledged (:xep:`0198`); None if it never does.
@@ -38,6 +39,7 @@ class LocalClientSession:
 
     __slots__ = (
         "account",
+        "asleep",
         "backlog",
         "bound",
         "closed",
@@ -77,7 +79,7 @@ class LocalClientSession:
         self.software = ""
         self.backlog: Backlog | None = None
         self.management: StreamManagement | None = None
-        self.bound = self.interested = self.flooded = self.closed = False
+        self.bound = self.interested = self.flooded = self.closed = self.asleep = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
@@ -144,20 +146,20 @@ class LocalClientSession:
         if backlog.size_bytes > self.connection.max_queued_bytes:
             self.connection.give_up()
 
+    def unread(self) -> list[Waiting]:
+        """What the client has not acknowledged, and what waits, in order."""
+        unread = [] if self.management is None else self.management.unacknowledged()
+        return unread if self.backlog is None else unread + self.backlog.waiting()
+
     def take_unread(self) -> list[Waiting]:
-        """What the client has not acknowledged, and what waited, in order."""
-        unread = [] if self.management is None else self.management.take_unacknowledged()
-        backlog, self.backlog = self.backlog, None
-        if backlog is not None:
-            unread += backlog.waiting()
+        """The same, of a session that ends, or begins anew with what its client has."""
+        unread = self.unread()
+        self.backlog = None
+        if self.management is not None:
+            self.management.forget_unacknowledged()
         return unread
 
     # -- a client that acknowledges, and may come back ------------------------------------------
-
-    @property
-    def asleep(self) -> bool:
-        """Whether its wire is lost, and its client may come back on another one."""
-        return isinstance(self.connection, Away)
 
     def _send(self, waiting: Waiting, management: StreamManagement) -> None:
         self.connection.write(management.send(waiting))
@@ -175,6 +177,7 @@ class LocalClientSession:
     def fall_asleep(self, away: Away) -> None:
         """Go on without a wire: what comes from now on waits, as it does for a slow reader."""
         self.connection = away
+        self.asleep = True
         if self.management is not None:
             self.management.forget_trees()
         self.wire_is_full()
@@ -190,6 +193,7 @@ class LocalClientSession:
             again.add(*_late(stanza, wire, came, self.jid.domain))
         self.backlog = again
         self.connection = connection
+        self.asleep = False
 
 
 def longest_asleep(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:

@@ -123,7 +123,9 @@ class SessionManager:
         if session.bound:
             raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
         jid = self._free(_wanted(session.account, resource))
-        if not self._has_room(jid.bare):
+        if len(self.routes.connected(jid.bare)) >= self.max_per_account and not self._made_room(
+            jid.bare
+        ):
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
                 f"this account has {self.max_per_account} sessions; close one first",
@@ -137,15 +139,12 @@ class SessionManager:
         self.events.fire(SessionBound(session))
         return jid
 
-    def _has_room(self, bare: str) -> bool:
-        """Whether the account may have one more; a session that sleeps makes room (RS-8)."""
-        if len(self.routes.connected(bare)) < self.max_per_account:
-            return True
+    def _made_room(self, bare: str) -> bool:
+        """Whether a session of the account slept; the one that did so longest is given up (RS-8)."""
         longest = longest_asleep(self.of_account(bare))
-        if longest is None:
-            return False
-        longest.connection.close()
-        return True
+        if longest is not None:
+            longest.connection.close()
+        return longest is not None
 
     def _free(self, jid: JID) -> JID:
         """The JID, held by nobody any more, or another one, as the conflict policy says (BI-5)."""

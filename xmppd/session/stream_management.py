@@ -157,17 +157,15 @@ class StreamManagement:
             and self.size_bytes + waiting_bytes <= limits.max_bytes
         )
 
-    def take_unacknowledged(self) -> list[Waiting]:
-        """All that was sent and not acknowledged, in order; it counts as not sent from now on."""
-        unacknowledged = list(self._unacknowledged)
-        self._unacknowledged.clear()
-        self.sent = (self.sent - len(unacknowledged)) % WRAP
-        self.size_bytes = self._unrequested = 0
-        return unacknowledged
-
     def unacknowledged(self) -> list[Waiting]:
-        """The same, and it stays."""
+        """All that was sent and not acknowledged, in order."""
         return list(self._unacknowledged)
+
+    def forget_unacknowledged(self) -> None:
+        """Nothing of that was sent: whoever has taken it sends it again."""
+        self.sent = (self.sent - len(self._unacknowledged)) % WRAP
+        self._unacknowledged.clear()
+        self.size_bytes = self._unrequested = 0
 
     def forget_trees(self) -> None:
         """Keep only bytes: it may be long until the client is back."""

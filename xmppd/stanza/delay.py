@@ -14,9 +14,14 @@ class Stamped(Payload):
 
 
 class Stored(Stamped):
-    """The payload of a message that came out of the store, where it still is."""
+    """The payload of a message that came out of the store, where it still is.
 
-    __slots__ = ()
+    Attributes:
+        number: What the store calls it.
+    """
+
+    __slots__ = ("number",)
+    number: int
 
 
 def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
@@ -42,9 +47,10 @@ def stamped(message: Message, domain: str, seconds: float) -> Message:
     return Message(message.to, message.sender, message.id, message.type, late)
 
 
-def out_of_store(data: bytes) -> Message:
-    """A message as it was stored, stamped and addressed."""
+def out_of_store(data: bytes, number: int) -> Message:
+    """A message as it was stored under this number, stamped and addressed."""
     message = Message.from_bytes(data)
     payload = message.payload
     stored = Stored(payload.raw, payload.to, payload.tree)
+    stored.number = number
     return Message(message.to, message.sender, message.id, message.type, stored)

@@ -606,3 +606,57 @@ class EndTests(ResumptionCase):
             self.romeo.send(message(str(number)))
         self.assertEqual(self.read(self.romeo), ["unavailable"])
         self.assertEqual(self.stored(), [str(number) for number in range(21)])
+
+
+class OfflineMessageTests(ResumptionCase):
+    """A client whose connection breaks while it is given what waited in the store."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.juliet.send("</stream:stream>")
+        for text in "abc":
+            self.romeo.send(message(text))
+        self.juliet = self.house.bind("juliet")
+        self.previd = self.juliet.enable()
+        self.juliet.send("<presence/>")
+        self.assertEqual(self.read(self.juliet), ["presence", "presence", "a", "b", "c", "get"])
+
+    def test_resumed(self) -> None:
+        """It gets the rest when it comes back, and they are forgotten with its answer."""
+        self.juliet.lose()
+        self.wait(200)
+        self.juliet = self.house.logged_in("juliet")
+        *told, ping = self.juliet.resume(self.previd, 3)
+        self.assertEqual([said(stanza) for stanza in told], ["resumed", "b", "c"])
+        self.assertEqual(self.stored(), ["a", "b", "c"])
+        (number,) = re.findall(" id='([^']*)'", ping)
+        self.juliet.send(f"<iq type='result' id='{number}' to='{DOMAIN}'/>")
+        self.assertEqual(self.stored(), [])
+
+    def test_another_resource(self) -> None:
+        """While it may come back nobody else gets them; then the next one does, at once."""
+        self.juliet.lose()
+        other = self.house.bind("juliet", "2")
+        other.send("<presence/>")
+        self.assertEqual(self.read(other), ["presence", "presence", "presence"])
+        self.wait(320)
+        self.assertEqual([text for text in self.read(other) if text in "abc"], ["a", "b", "c"])
+
+    def test_acknowledged(self) -> None:
+        """What it has acknowledged is forgotten, also if it never comes back."""
+        self.juliet.send(sm("a", h=4))
+        self.juliet.lose()
+        self.wait(320)
+        self.assertEqual(self.stored(), ["c"])
+
+    def test_lost_while_read(self) -> None:
+        """If the store answers when the connection is lost, they come when it is back."""
+        self.juliet.send("</stream:stream>")
+        self.juliet = self.house.bind("juliet")
+        self.previd = self.juliet.enable()
+        self.store.slow = True
+        self.juliet.send("<presence/>")
+        self.juliet.lose()
+        self.store.release_all()
+        self.store.slow = False
+        self.assertEqual(self.come_back()[-4:], ["a", "b", "c", "get"])
