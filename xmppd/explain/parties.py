@@ -64,19 +64,28 @@ async def party(server: XMPPServer, jid: JID) -> Party:
 def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
     """Those who do not take what was sent to them already."""
     for session in sessions:
-        backlog = session.backlog if isinstance(session, LocalClientSession) else None
-        if backlog is not None and not backlog.full:
+        if not isinstance(session, LocalClientSession) or session.backlog is None:
+            continue
+        size_bytes = session.backlog.size_bytes
+        if not session.backlog.full:
             yield Finding(
                 "inactive",
-                f"nobody looks at the client of {session.jid}: what can wait does, "
-                f"{backlog.size_bytes} bytes just now",
+                f"nobody looks at the client of {session.jid}: what can wait does, {size_bytes} "
+                "bytes just now",
                 "CS-2",
             )
-        elif backlog is not None:
+        elif session.asleep:
             yield Finding(
                 "queue",
-                f"the wire of {session.jid} is full, and {backlog.size_bytes} bytes more "
-                "wait for it to read them",
+                f"{session.jid} has lost its connection and may come back; {size_bytes} bytes "
+                "wait for it",
+                "RS-4",
+            )
+        else:
+            yield Finding(
+                "queue",
+                f"the wire of {session.jid} is full, and {size_bytes} bytes more wait for it to "
+                "read them",
                 "SE-9",
             )
 

@@ -12,6 +12,7 @@ from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.router.unread import owed
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.backlog import Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
 
@@ -75,7 +76,7 @@ class PacketRouter:
             return self._failed(stanza, error)
         return None if later is None else self._finish(stanza, later)
 
-    def take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+    def take_back(self, unread: Iterable[Waiting], session: JID) -> None:
         """Route again what a session that is gone had not read (SE-12).
 
         Interceptors saw it come in, and do not see it a second time. It goes on by itself, in
@@ -90,7 +91,7 @@ class PacketRouter:
         while self._taking_back:
             await next(iter(self._taking_back))
 
-    async def _take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+    async def _take_back(self, unread: Iterable[Waiting], session: JID) -> None:
         for stanza in owed(unread, session, self.routing_table):
             later = self._route(stanza)
             if later is not None:

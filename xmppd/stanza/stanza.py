@@ -56,13 +56,13 @@ class Payload:
         """Keep only the bytes; for a payload that will lie about for long."""
         self._tree = self._xml = None
 
-    def without_to(self) -> "Payload":
+    def without_to(self) -> Self:
         """The same payload, ready for any address."""
         if self.to is None:
             return self
         tree = self.tree
         attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
-        payload = Payload(write(tree, attributes=attributes))
+        payload = self.__class__(write(tree, attributes=attributes))
         payload.copied_for = self.copied_for
         return payload
 
