@@ -376,7 +376,7 @@ class Crowd:
         yield FEATURES
         client.send(
             b"<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
-            b"<resource>bench</resource></bind></iq>"
+            b"<resource>bench%d</resource></bind></iq>" % client.index
         )
         bound = JID.search((yield IQ_ANSWER))
         if bound is None:

@@ -74,6 +74,8 @@ SCENARIOS = (
     Scenario("chat-w20", "chat --window 20", "message", 9, 2.9, quick=True),
     Scenario("chat-w1-tls", "chat --starttls", "message", 25, quick=True),
     Scenario("chat-w20-tls", "chat --starttls --window 20", "message", 18),
+    Scenario("carbons-w1", "carbons --to full", "message"),
+    Scenario("carbons-w20", "carbons --to full --window 20", "message"),
     Scenario("rate-500", "rate --rate 500", "message"),
     Scenario("rate-2000", "rate --rate 2000", "message", quick=True),
     Scenario("presence-50", "presence --messages 400", "delivery", 4, 4, quick=True),

@@ -27,6 +27,7 @@ BODY = (
     b"a text of exactly one hundred bytes, as sent"
 )
 MESSAGE_END = b"</message>"
+COPY_END = b"</forwarded>"
 PRESENCE_END = b"</presence>"
 SUBSCRIPTIONS_PER_SEND = 50
 ROSTER_PASSES = 6
@@ -41,6 +42,7 @@ ITEM_JID = re.compile(rb"\bjid=['\"]([^'\"]*)")
 ITEM_MUTUAL = re.compile(rb"\bsubscription=['\"]both['\"]")
 NUMBERED_STATUS = re.compile(rb"<status>@(\d+)@</status>")
 SELF_PRESENCE = re.compile(rb"code=['\"]110['\"]")
+CARBONS_ENABLED = b"carbons"
 ERROR = re.compile(rb"type=['\"]error['\"]")
 
 
@@ -61,6 +63,7 @@ class Options(argparse.Namespace):
     repeat: int
     clients: int
     pairs: int
+    resources: int
     window: int
     to: str
     duration: float
@@ -100,7 +103,7 @@ class Options(argparse.Namespace):
     def users(self) -> list[str]:
         """The accounts the scenario needs; those with a roster are its own."""
         prefix, count = self.prefix, self.clients
-        if self.scenario in ("chat", "rate"):
+        if self.scenario in ("chat", "carbons", "rate"):
             count = 2 * self.pairs
         elif self.scenario == "muc":
             count = self.occupants
@@ -309,6 +312,41 @@ def chat(options: Options, meter: Meter) -> Iterator[Result]:
     yield from echo(options, meter, crowd, clients, clients[::2], MESSAGE_END)
 
 
+def carbons(options: Options, meter: Meter) -> Iterator[Result]:
+    """A message reaches every resource of both people: one as itself, all others but its sender as
+    copies (XEP-0280).
+    """
+    users = options.users()
+    crowd = options.crowd()
+    clients = crowd.log_in(users * options.resources, options.concurrency)
+    enable_carbons(crowd, clients)
+    crowd.drain(0.7)
+    talkers, others = clients[: len(users)], clients[len(users) :]
+    pair(options, talkers)
+    originals, copies = Total(), Total()
+    for client in others:
+        count(client, COPY_END, copies.add)
+    for result in echo(options, meter, crowd, talkers, talkers[::2], MESSAGE_END, originals):
+        wanted = originals.stanzas * 2 * (options.resources - 1)
+        if copies.stanzas != wanted:
+            raise BenchError(f"{copies.stanzas} copies instead of {wanted}")
+        deliveries = 1 + 2 * (options.resources - 1)
+        yield result | {
+            "cpu_us_per_delivery": round(float(str(result["cpu_us_per_op"])) / deliveries, 2)
+        }
+
+
+def enable_carbons(crowd: Crowd, clients: list[Client]) -> None:
+    """Have every client get copies, and wait until all do."""
+    enabled = Total()
+    for client in clients:
+        count(client, CARBONS_ENABLED, enabled.add)
+        client.send(b"<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
+    crowd.serve_until(lambda: enabled.stanzas == len(clients), 60.0)
+    for client in clients:
+        client.on_data = ignore
+
+
 def ping(options: Options, meter: Meter) -> Iterator[Result]:
     """The server answers a ping (XEP-0199)."""
     crowd, clients = present(options)
@@ -327,9 +365,20 @@ def echo(
     clients: list[Client],
     starters: list[Client],
     tag: bytes,
+    total: Total | None = None,
 ) -> Iterator[Result]:
-    """Closed loop: whoever gets a stanza sends one, until the time is over."""
-    total = Total()
+    """Closed loop: whoever gets a stanza sends one, until the time is over.
+
+    Args:
+        options: Of the command line.
+        meter: Reads the clocks.
+        crowd: Closed in the end.
+        clients: Who answer.
+        starters: Who begin.
+        tag: Ends a stanza.
+        total: Counts those that came, warming up included.
+    """
+    total = total or Total()
     running = True
 
     def answering(client: Client) -> Callable[[int], None]:
@@ -369,13 +418,18 @@ def present(options: Options) -> tuple[Crowd, list[Client]]:
 def paired(options: Options) -> tuple[Crowd, list[Client]]:
     """Log in, and give each client a peer and a message for it."""
     crowd, clients = present(options)
+    pair(options, clients)
+    return crowd, clients
+
+
+def pair(options: Options, clients: list[Client]) -> None:
+    """Give each client a peer and a message for it."""
     for client in clients:
         client.peer = clients[client.index ^ 1]
         client.stanza = b"<message to='%b' type='chat' id='m1'><body>%b</body></message>" % (
             client.peer.jid if options.to == "full" else client.peer.bare,
             BODY,
         )
-    return crowd, clients
 
 
 def rate(options: Options, meter: Meter) -> Iterator[Result]:
@@ -615,7 +669,7 @@ def idle(options: Options, meter: Meter) -> Iterator[Result]:
 
 SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {
     scenario.__name__: scenario
-    for scenario in (register, login, chat, rate, presence, storm, herd, muc, ping, idle)
+    for scenario in (register, login, chat, carbons, rate, presence, storm, herd, muc, ping, idle)
 }
 
 
@@ -638,9 +692,15 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--concurrency", type=int, default=50, help="logins in progress at once")
     add("--repeat", type=int, default=3)
     add("-n", "--clients", type=int, default=500, help="register, login, ping, idle, storm, herd")
-    add("--pairs", type=int, default=50, help="chat, rate")
-    add("--window", type=int, default=1, help="chat, ping: stanzas outstanding")
-    add("--to", choices=["bare", "full"], default="bare", help="chat, rate: kind of address")
+    add("--pairs", type=int, default=50, help="chat, carbons, rate")
+    add("--resources", type=int, default=3, help="carbons: of each account")
+    add("--window", type=int, default=1, help="chat, carbons, ping: stanzas outstanding")
+    add(
+        "--to",
+        choices=["bare", "full"],
+        default="bare",
+        help="chat, carbons, rate: kind of address",
+    )
     add("--duration", type=float, default=4.0, help="chat, rate, ping, idle: seconds")
     add("--warmup", type=float, default=1.0, help="chat, rate, ping: seconds")
     add("--rate", type=float, default=500.0, help="rate: messages per second")

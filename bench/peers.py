@@ -27,7 +27,9 @@ c2s_ports = {{ {port} }}
 s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "register", "offline" }}
+modules_enabled = {{
+    "disco", "roster", "saslauth", "tls", "ping", "register", "offline", "carbons"
+}}
 modules_disabled = {{ "s2s", "limits" }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -68,6 +70,7 @@ modules:
   mod_disco: {{}}
   mod_ping: {{}}
   mod_offline: {{}}
+  mod_carboncopy: {{}}
   mod_register: {{ ip_access: all, access: all, password_strength: 0 }}
   mod_muc: {{ max_users: 5000, default_room_options: {{ max_users: 5000 }} }}
 """

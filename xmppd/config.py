@@ -99,6 +99,18 @@ class Sessions(Section, frozen=True):
     conflict: Literal["kick", "refuse", "rename"] = "kick"
 
 
+class StreamManagement(Section, frozen=True):
+    """``[stream_management]``: acknowledgements, and sessions that outlive their connection."""
+
+    enabled: bool = True
+    resume_s: float = 300.0
+    max_sleeping_per_account: int = 10
+    max_unacked_stanzas: int = 10_000
+    max_unacked_bytes: int = 8_388_608
+    ack_every_stanzas: int = 8
+    ack_after_s: float = 10.0
+
+
 class Roster(Section, frozen=True):
     """``[roster]``: how large a roster may become."""
 
@@ -149,6 +161,8 @@ class Plugins(Section, frozen=True):
         "private_storage",
         "blocking",
         "invisible",
+        "carbons",
+        "client_state",
         "register",
         "contact_addresses",
         "adhoc_commands",
@@ -188,6 +202,7 @@ class Config(Section, frozen=True):
     auth: Auth = Auth()
     registration: Registration = Registration()
     sessions: Sessions = Sessions()
+    stream_management: StreamManagement = StreamManagement()
     roster: Roster = Roster()
     presence: Presence = Presence()
     offline: Offline = Offline()

@@ -22,6 +22,7 @@ from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.doors import tls_settings
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
+from xmppd.net.resumption import Resumption
 from xmppd.net.sasl import SASL
 from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
@@ -38,15 +39,19 @@ from xmppd.privacy.reports import Reports
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
+from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.offline_message_strategy import OfflineMessageStrategy
 from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
+from xmppd.router.session_end import SessionEnd
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import InterceptorManager
-from xmppd.session.session_manager import SessionBound, SessionManager
+from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
+from xmppd.session.sleepers import SessionResumed, Sleepers, SleepLimits
+from xmppd.session.stream_management import QueueLimits
 from xmppd.stanza import JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
 
@@ -163,8 +168,9 @@ class XMPPServer:
             max_messages=config.offline.max_messages,
             max_bytes=config.offline.max_bytes,
         )
+        self.carbons = Carbons(self.routing_table)
         self.message_router = MessageRouter(
-            self.routing_table, self.offline_message_strategy, self.admins
+            self.routing_table, self.offline_message_strategy, self.carbons, self.admins
         )
         self.presence_router = PresenceRouter(
             self.presence_update_handler,
@@ -193,8 +199,10 @@ class XMPPServer:
             self.iq_router,
             self.routing_table,
             self.interceptors,
+            self.carbons,
         )
 
+        self._let_sessions_sleep()
         self.auth_provider: AuthProvider = SQLAuthProvider(
             store,
             secret=around.secret,
@@ -221,17 +229,43 @@ class XMPPServer:
         for feature in self._core_features():
             self.stream_features.add(feature)
         self.stream_context = StreamContext(
-            self.domains, self.stream_features, self.packet_router, self.session_manager
+            self.domains,
+            self.stream_features,
+            self.packet_router,
+            self.session_manager,
+            self.sleepers,
+            self.session_end,
         )
-        store_watch = StoreWatch(self.clock, lambda: store.exists(""))
+        self._count_connections()
+
+    def _count_connections(self) -> None:
+        """Who comes in, and who looks after those that are here."""
+        store_watch = StoreWatch(self.clock, lambda: self.store.exists(""))
         self.crowd = Crowd(
-            door_limits(config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
+            door_limits(self.config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
         )
+        self.crowd.on_sweep = self.sleepers.sweep
+        self.events.on(SessionResumed, self.crowd.resumed)
         self.events.on(SessionBound, self.crowd.bound)
         self.events.on(SessionAvailable, self.crowd.arrived)
         for statistic in login_statistics(self.crowd.admission):
             self.parts.statistics[statistic.name] = statistic
         self.client_listeners: list[ClientListener] = []
+
+    def _let_sessions_sleep(self) -> None:
+        """Who ends with its wire, and who does not."""
+        self.session_end = SessionEnd(self.packet_router, self.session_manager)
+        self.sleepers = Sleepers(
+            sleep_limits(self.config),
+            self.session_manager,
+            self.clock.seconds,
+            self.wall_clock,
+            self.session_end.end,
+        )
+        self.events.on(SessionClosed, self.sleepers.closed)
+        self.events.on(SessionClosed, self.offline_message_flood.closed)
+        self.events.on(SessionResumed, self.offline_message_flood.resumed)
+        self.resumption = Resumption(self.sleepers, self.events)
 
     def _core_features(self) -> list[StreamFeature]:
         """What RFC 6120 and RFC 6121 have a stream offer."""
@@ -250,6 +284,8 @@ class XMPPServer:
             after_login(f"<ver xmlns='{ns.ROSTER_VERSIONING}'/>"),
             after_login(f"<sub xmlns='{ns.PRE_APPROVAL}'/>"),
         ]
+        if self.config.stream_management.enabled:
+            features.append(self.resumption.feature())
         if self.tls is not None:
             features.insert(0, starttls_feature(required=self.config.tls.required))
         return features
@@ -374,6 +410,21 @@ def wire_limits(config: Config) -> WireLimits:
         bytes_burst=stream.bytes_burst,
         close_timeout_s=stream.close_timeout_s,
         max_queued_bytes=stream.max_queued_bytes,
+    )
+
+
+def sleep_limits(config: Config) -> SleepLimits:
+    """How long sessions stay without a wire, as configured."""
+    management = config.stream_management
+    return SleepLimits(
+        QueueLimits(
+            max_stanzas=management.max_unacked_stanzas,
+            max_bytes=management.max_unacked_bytes,
+            ack_every_stanzas=management.ack_every_stanzas,
+            ack_after_s=management.ack_after_s,
+        ),
+        resume_s=management.resume_s,
+        max_per_account=management.max_sleeping_per_account,
     )
 
 

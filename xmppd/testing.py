@@ -146,8 +146,21 @@ class Client:
 
     @property
     def closed(self) -> bool:
-        """Whether the server hung up, or is about to."""
-        return self.session.closed
+        """Whether the server hung up, or is about to; the session may sleep."""
+        return self.session.closed or self.session.connection is not self.handler
+
+    def enable(self, attributes: str = "resume='true'") -> str:
+        """Switch stream management on (:xep:`0198`); the id to resume the session by, if any."""
+        self.send(f"<enable xmlns='{ns.STREAM_MANAGEMENT}' {attributes}/>")
+        enabled = ElementTree.fromstring(self.raw())
+        assert enabled.tag.endswith("}enabled"), enabled.tag
+        return enabled.get("id", "")
+
+    def resume(self, id: str, h: int) -> list[str]:
+        """Ask for an earlier session, with so many stanzas handled; all that came then."""
+        self.send(f"<resume xmlns='{ns.STREAM_MANAGEMENT}' previd='{id}' h='{h}'/>")
+        self.jid = self.session.jid
+        return self.received()
 
     def open(self, domain: str) -> None:
         """Send a stream header."""

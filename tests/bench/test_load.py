@@ -74,6 +74,11 @@ class RosterTests(SynchronousTestCase):
         self.assertEqual(max(degrees), 10)
         self.assertGreater(sum(degrees), 0.9 * 600)
 
+    def test_users_of_carbons(self) -> None:
+        """However many resources they have, it is two people for each pair."""
+        carbons = parse(["carbons", "--pairs", "1", "--resources", "3", "--server-pid", "1"])
+        self.assertEqual(carbons.users(), ["u0", "u1"])
+
     def test_users_of_a_scenario(self) -> None:
         """Scenarios with rosters have users of their own, so that others log in to empty ones."""
         presence = parse(["presence", "--contacts", "2", "--server-pid", "1"])

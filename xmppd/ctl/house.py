@@ -41,6 +41,7 @@ async def _stats(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
         "connections": len(server.crowd.handlers),
         "connections_not_logged_in": len(server.crowd.strangers),
         "sessions": server.session_manager.bound,
+        "sessions_sleeping": len(server.sleepers),
         "accounts_online": len(server.routing_table.users),
     }
     for domain in server.domains:

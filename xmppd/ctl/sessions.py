@@ -19,6 +19,7 @@ async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]
 def _row(session: LocalClientSession) -> Reply:
     return {
         "jid": session.jid.full,
+        "state": "sleeping" if session.asleep else "connected",
         "address": session.connection.address,
         "encrypted": session.connection.encrypted,
         "since": iso(session.since),

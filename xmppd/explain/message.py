@@ -259,6 +259,20 @@ def _sender(case: Case) -> Iterator[Finding]:
         yield Finding("sender_away", says, "MR-1")
 
 
+def _copies(case: Case) -> Iterator[Finding]:
+    """Who gets copies, beside those who get the message itself (:xep:`0280`)."""
+    if case.rehearsal.copied:
+        names = listed([jid.full for jid in case.rehearsal.copied])
+        yield Finding("copied", f"with carbons enabled, a copy goes to {names}", "CA-3")
+    sender = case.sender.jid
+    wanting = case.server.routing_table.carbons.get(sender.bare, ())
+    others = [session.jid.full for session in wanting if session.jid != sender]
+    leaves = case.denied is None or case.denied.code != "sender_denies"
+    if others and leaves and case.kind in ("chat", "normal") and case.to.jid.bare != sender.bare:
+        names = listed(others)
+        yield Finding("sent_copied", f"with carbons enabled, {names} sees what is sent", "CA-2")
+
+
 def _room(case: Case) -> Iterator[Finding]:
     if case.rehearsal.stored and case.waiting:
         yield Finding(
@@ -291,6 +305,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _outcome,
     _reason,
     _passed_over,
+    _copies,
     _room,
     _sender,
     _queue,

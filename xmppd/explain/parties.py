@@ -64,11 +64,28 @@ async def party(server: XMPPServer, jid: JID) -> Party:
 def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
     """Those who do not take what was sent to them already."""
     for session in sessions:
-        if isinstance(session, LocalClientSession) and session.backlog is not None:
+        if not isinstance(session, LocalClientSession) or session.backlog is None:
+            continue
+        size_bytes = session.backlog.size_bytes
+        if not session.backlog.full:
+            yield Finding(
+                "inactive",
+                f"nobody looks at the client of {session.jid}: what can wait does, {size_bytes} "
+                "bytes just now",
+                "CS-2",
+            )
+        elif session.asleep:
             yield Finding(
                 "queue",
-                f"the wire of {session.jid} is full, and {session.backlog.size_bytes} bytes more "
-                "wait for it to read them",
+                f"{session.jid} has lost its connection and may come back; {size_bytes} bytes "
+                "wait for it",
+                "RS-4",
+            )
+        else:
+            yield Finding(
+                "queue",
+                f"the wire of {session.jid} is full, and {size_bytes} bytes more wait for it to "
+                "read them",
                 "SE-9",
             )
 

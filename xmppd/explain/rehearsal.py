@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
+from xmppd.router.carbons import Carbons
 from xmppd.router.message_router import MessageRouter
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
@@ -10,6 +11,7 @@ from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Message, Stanza, StanzaError
+from xmppd.stanza.carbon import is_carbon
 from xmppd.store.base import OfflineMessage, OfflineStore, QuotaExceeded, check_room
 
 
@@ -18,6 +20,7 @@ class Rehearsal:
 
     Attributes:
         delivered: The sessions that would get it.
+        copied: Those of the recipient's that would get a copy.
         left: The domains whose route would get it: components, or the way to other servers.
         stored: The accounts for which it would be kept.
         full: The account that has no room for it; None if none was asked in vain.
@@ -27,6 +30,7 @@ class Rehearsal:
     def __init__(self, server: XMPPServer, accounts: Iterable[JID]) -> None:
         self.server = server
         self.delivered: list[JID] = []
+        self.copied: list[JID] = []
         self.left: list[str] = []
         self.stored: list[str] = []
         self.full: str | None = None
@@ -70,7 +74,7 @@ class Rehearsal:
             max_messages=real.max_messages,
             max_bytes=real.max_bytes,
         )
-        return server.message_router.__class__(table, strategy, server.admins)
+        return server.message_router.__class__(table, strategy, Carbons(table), server.admins)
 
 
 class Extra:
@@ -83,6 +87,7 @@ class Extra:
         self.priority = session.priority
         self.interested = session.interested
         self.privacy = session.privacy
+        self.carbons = session.carbons
         self._closed = isinstance(session, LocalClientSession) and session.closed
         self._rehearsal = rehearsal
 
@@ -96,7 +101,9 @@ class Extra:
         """Note it, if there is a connection."""
         if self._closed:
             return False
-        self._rehearsal.delivered.append(self.jid)
+        copy = isinstance(stanza, Message) and is_carbon(stanza, self.jid.bare)
+        got = self._rehearsal.copied if copy else self._rehearsal.delivered
+        got.append(self.jid)
         return True
 
 

@@ -6,7 +6,10 @@ from twisted.python.failure import Failure
 
 from xmppd.routing.requests import Requests
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import IQ, JID, Later, Message, ns
+from xmppd.session.session_manager import SessionClosed
+from xmppd.session.sleepers import SessionResumed
+from xmppd.stanza import IQ, JID, Later, ns
+from xmppd.stanza.delay import Stored, out_of_store
 from xmppd.store.base import OfflineMessage, OfflineStore
 
 _log = Logger()
@@ -32,6 +35,7 @@ class OfflineMessageFlood:
         self.routing_table = requests.routing_table
         self.answer_timeout_s = answer_timeout_s
         self._flooding: dict[str, LocalClientSession] = {}
+        self._flooded: dict[LocalClientSession, list[int]] = {}
         self._more: set[str] = set()
 
     def flood(self, session: LocalClientSession) -> Later:
@@ -55,9 +59,35 @@ class OfflineMessageFlood:
             session.flooded = False
         await self._next(account)
 
+    def resumed(self, event: SessionResumed) -> Later:
+        """A session has its client back, and may want what nobody was there to take."""
+        return self.flood(event.session)
+
+    def closed(self, event: SessionClosed) -> Later:
+        """If it was being flooded, nobody needs to wait for its answer."""
+        session = event.session
+        if session.account is None or self._flooding.get(session.account.bare) is not session:
+            return None
+        return self._forget_arrived(session, session.account)
+
+    def arrived(self, session: LocalClientSession) -> list[int]:
+        """What a session that has not answered yet was flooded with, and has acknowledged."""
+        unread = {
+            stanza.payload.number
+            for stanza, _, _ in session.unread()
+            if isinstance(stanza.payload, Stored)
+        }
+        return [number for number in self._flooded.get(session, ()) if number not in unread]
+
+    async def _forget_arrived(self, session: LocalClientSession, account: JID) -> None:
+        arrived = self.arrived(session)
+        if arrived:
+            await self.store.delete_offline(account.bare, arrived)
+        await self._lost(session, account)
+
     def _busy(self, account: str) -> bool:
         session = self._flooding.get(account)
-        return session is not None and not session.closed
+        return session is not None and (not session.closed or session in self._flooded)
 
     def _here(self, account: JID) -> list[LocalClientSession]:
         available = self.routing_table.available(account.bare)
@@ -80,7 +110,8 @@ class OfflineMessageFlood:
             raise
         if not waiting:
             self._done(session, account)
-        elif not _wants(session):  # it left while we read
+        elif not _wants(session):  # it left while we read, or sleeps
+            session.flooded = False
             self._done(session, account)
             await self._next(account)
         else:
@@ -98,11 +129,17 @@ class OfflineMessageFlood:
         self, messages: list[OfflineMessage], session: LocalClientSession, account: JID
     ) -> None:
         for message in messages:
-            stanza = Message.from_bytes(message.stanza)
+            stanza = out_of_store(message.stanza, message.id)
             session.deliver(stanza, stanza.wire())
+        ids = [message.id for message in messages]
+        if session.management is not None:
+            self._flooded[session] = ids
         server = JID.parse(account.domain)
-        answer = self.requests.ask(session.jid, server, _PING, timeout_s=self.answer_timeout_s)
-        answer.addCallback(self._answered, session, account, [message.id for message in messages])
+        timeout_s = self.answer_timeout_s
+        if session.management is not None:  # its ping waits with the messages for it to come back
+            timeout_s += session.management.max_s
+        answer = self.requests.ask(session.jid, server, _PING, timeout_s=timeout_s)
+        answer.addCallback(self._answered, session, account, ids)
 
     def _answered(
         self, answer: IQ | None, session: LocalClientSession, account: JID, ids: list[int]
@@ -127,10 +164,13 @@ class OfflineMessageFlood:
         self._done(session, account)
 
     def _done(self, session: LocalClientSession, account: JID) -> None:
+        self._flooded.pop(session, None)
         if self._flooding.get(account.bare) is session:
             del self._flooding[account.bare]
             self._more.discard(account.bare)
 
 
 def _wants(session: LocalClientSession) -> bool:
-    return session.presence is not None and session.priority >= 0 and not session.closed
+    if session.presence is None or session.priority < 0:
+        return False
+    return not session.closed and not session.asleep

@@ -181,15 +181,19 @@ class PresenceUpdateHandler:
                 request = Presence.from_bytes(item.pending_in)
                 session.deliver(request, request.wire())
         if session.privacy is not None and not session.privacy.probes:
-            return self.flood.flood(session)
+            return self._settle(session)
         later = self.presences.greet(session, roster)
-        if later is None:
-            return self.flood.flood(session)
-        return self._flood_after(later, session)
+        return self._settle(session) if later is None else self._settle_after(later, session)
 
-    async def _flood_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
+    def _settle(self, session: LocalClientSession) -> Later:
+        """It knows who is here, so that what comes is news; and it gets what has waited for it."""
+        if session.presence is not None:
+            session.settle(settled=True)
+        return self.flood.flood(session)
+
+    async def _settle_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
         await later
-        flooding = self.flood.flood(session)
+        flooding = self._settle(session)
         if flooding is not None:
             await flooding
 
@@ -200,6 +204,7 @@ class PresenceUpdateHandler:
         session.presence = None
         session.presence_around_to = NOWHERE
         session.flooded = False
+        session.settle(settled=False)
         self.routing_table.refresh(session)
         copies = self.broadcast(presence, session, roster) if was_available else 0
         if was_available and not session.closed:

@@ -36,6 +36,9 @@ MAX_UNHEARD_BYTES = 262_144
 TURN_S = 0.010
 """Seconds of stanzas that came at once; then others have their turn, and timers their say."""
 
+ACCIDENTS = (StreamCondition.CONNECTION_TIMEOUT, StreamCondition.SYSTEM_SHUTDOWN)
+"""Why we end streams whose clients may go on where they were."""
+
 _log = Logger()
 
 
@@ -139,6 +142,7 @@ class ConnectionHandler(Protocol):
         received_at: When bytes came last, on the clock.
         opened_at: When the connection was made, or after waiting let in, on the clock.
         pinged: A ping waits for an answer.
+        by_accident: It was lost, fell silent, or ends with the server.
         stream_handler: The stream on it.
     """
 
@@ -162,7 +166,7 @@ class ConnectionHandler(Protocol):
         self.clock = clock
         self.direct_tls = direct_tls
         self.encrypted = False
-        self.pinged = False
+        self.pinged = self.by_accident = False
         self.parser = StreamParser(limits.stranger)
         self.received_at = self.opened_at = clock.seconds()
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
@@ -261,6 +265,7 @@ class ConnectionHandler(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The wire is gone (CH-6)."""
+        self.by_accident = self.by_accident or not self._closing
         self._closing = True
         self._cancel_timer()
         self.stream_handler.end()
@@ -365,6 +370,7 @@ class ConnectionHandler(Protocol):
         if self._closing:
             return
         self._closing = True
+        self.by_accident = error is not None and error.condition in ACCIDENTS
         self._cancel_timer()
         if not self._opened:
             self.transport.write(self.stream_handler.header())

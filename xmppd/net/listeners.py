@@ -15,6 +15,7 @@ from xmppd.net.admission import Admission
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext
 from xmppd.session.session_manager import SessionBound
+from xmppd.session.sleepers import SessionResumed
 from xmppd.stanza import StreamCondition, StreamError
 
 
@@ -52,6 +53,7 @@ class Crowd:
         handlers: Everybody.
         strangers: Those of them who have not bound a resource.
         silent: Those of them who have not said a word, who has waited longest first.
+        on_sweep: Looks after sessions that have no connection; called by the same sweep.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Crowd:
         self.silent: dict[ConnectionHandler, None] = {}
         self._addresses: Counter[str] = Counter()
         self._counted: dict[ConnectionHandler, str] = {}
+        self.on_sweep: Callable[[], None] = lambda: None
         self._empty: Deferred[None] | None = None
         self._sweep = LoopingCall(self.sweep)
         self._sweep.clock = clock
@@ -139,6 +142,14 @@ class Crowd:
             self.admission.end(handler)
             self._logged_in(handler)
 
+    def resumed(self, event: SessionResumed) -> None:
+        """So is that of somebody who has a session already, and nobody is told."""
+        handler = event.session.connection
+        if isinstance(handler, ConnectionHandler):
+            self.strangers.discard(handler)
+            self.admission.end(handler)
+            self._logged_in(handler)
+
     def _logged_in(self, handler: ConnectionHandler) -> None:
         """Its login is over, or takes too long; who is online is served before who is not."""
         if handler.stream_handler.established:
@@ -176,6 +187,7 @@ class Crowd:
             silent_s = now - handler.received_at
             if silent_s > limits.idle_timeout_s:
                 self._wake(handler, silent_s)
+        self.on_sweep()
 
     def _wake(self, handler: ConnectionHandler, silent_s: float) -> None:
         if not handler.pinged and handler.stream_handler.established:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.net.stream_feature import Stream, StreamFeatures
 from xmppd.net.stream_handler import Wire
 from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
 from xmppd.router.packet_router import PacketRouter
+from xmppd.router.session_end import SessionEnd
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
+from xmppd.session.sleepers import Sleepers
 from xmppd.stanza import (
     IQ,
     JID,
@@ -52,12 +54,16 @@ class StreamContext:
         features: The table of stream features.
         router: Where stanzas go.
         sessions: Where sessions live.
+        sleepers: Those that outlive their wire.
+        session_end: Ends all others with theirs.
     """
 
     domains: Sequence[str]
     features: StreamFeatures
     router: PacketRouter
     sessions: SessionManager
+    sleepers: Sleepers
+    session_end: SessionEnd
 
 
 class StanzaHandler:
@@ -103,7 +109,9 @@ class StanzaHandler:
         if isinstance(event, Received):
             kind = KINDS.get(event.tree.tag)
             if kind is not None:
-                return self._stanza(kind, event)
+                management = self.session.management
+                later = self._stanza(kind, event)
+                return later if management is None else management.count_handled(later)
             return self._element(event.tree)
         if isinstance(event, StreamOpened):
             return self._opened(event)
@@ -177,6 +185,12 @@ class StanzaHandler:
         self.stream |= Stream.AUTHENTICATED
         self.wire.authenticated()
 
+    def take_over(self, session: LocalClientSession) -> None:
+        """Go on with a session that had another stream; the one this stream began with is gone."""
+        self.session.closed = True
+        self.context.sessions.close(self.session)
+        self.session = session
+
     # -- stanzas --------------------------------------------------------------------------------
 
     def _stanza(self, kind: type[Stanza], received: Received) -> Later:
@@ -248,32 +262,47 @@ class StanzaHandler:
 
     def wire_is_full(self) -> None:
         """The client reads slowly."""
-        self.session.wire_is_full()
+        if self._has_session:
+            self.session.wire_is_full()
 
     def wire_is_free(self) -> None:
         """It has read all."""
-        self.session.wire_is_free()
+        if self._has_session:
+            self.session.wire_is_free()
+
+    @property
+    def _has_session(self) -> bool:
+        """Whether the session is still this wire's: it may have gone on without it (RS-4)."""
+        return self.session.connection is self.wire
 
     def hear_no_more(self) -> None:
-        """The stream is about to end with all others: what they still say does not matter here."""
-        self.session.closed = True
+        """The stream is about to end with all others: what they still say does not matter here.
+
+        Not so a session that will be resumed: it sleeps from now on.
+        """
+        if not self._has_session:
+            return
+        if self._outlives_wire:
+            self.context.sleepers.lay_down(self.session)
+        else:
+            self.session.closed = True
+
+    @property
+    def _outlives_wire(self) -> bool:
+        management = self.session.management
+        return management is not None and management.key is not None
 
     def end(self) -> None:
-        """The wire is gone or going: say goodbye for the session, then forget it (SM-5, SM-8)."""
+        """The wire is gone or going: what becomes of the session depends on why (RS-4, SM-5)."""
         if self._ended:
             return
         self._ended = True
-        session = self.session
-        session.closed = True
-        if session.bound:
-            gone = Presence.make(None, session.jid, type="unavailable")
-            later = self.context.router.route(gone)
-            if later is not None:
-                Deferred.fromCoroutine(later)  # what a router returns never fails
-        self.context.sessions.close(session)
-        unread = session.take_unread()
-        if unread:
-            self.context.router.take_back(unread, session.jid)
+        if not self._has_session:
+            return
+        if self.wire.by_accident and self._outlives_wire:
+            self.context.sleepers.lay_down(self.session)
+        else:
+            self.context.session_end.end(self.session)
 
 
 def _served(to: str | None, domains: Sequence[str]) -> str | None:

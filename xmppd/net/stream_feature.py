@@ -43,6 +43,9 @@ class Negotiation(Protocol):
     def authenticated(self, account: JID) -> None:
         """The peer proved that it owns this account."""
 
+    def take_over(self, session: LocalClientSession) -> None:
+        """Go on with a session that had another stream."""
+
 
 Taken = Callable[[Negotiation, Tree], Later]
 

@@ -55,7 +55,13 @@ class StreamHandler(Protocol):
 
 
 class Wire(Connection, Protocol):
-    """What a stream needs of the connection below it."""
+    """What a stream needs of the connection below it.
+
+    Attributes:
+        by_accident: Whether it ended, or is ending, without its peer or us wanting it.
+    """
+
+    by_accident: bool
 
     def open(self, header: bytes) -> None:
         """Answer the peer's stream header with ours."""
@@ -83,4 +89,4 @@ def error_element(error: StreamError) -> bytes:
     if error.text:
         text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
     condition = f"<{error.condition.value} xmlns='{ns.STREAM_ERRORS}'/>"
-    return f"<stream:error>{condition}{text}</stream:error>".encode()
+    return f"<stream:error>{condition}{text}{error.application}</stream:error>".encode()

@@ -1,5 +1,6 @@
 """Messages: to a session, to an account, or to somebody elsewhere (:rfc:`6121#section-8`)."""
 
+from xmppd.router.carbons import Carbons
 from xmppd.router.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
@@ -19,10 +20,12 @@ class MessageRouter:
         self,
         routing_table: RoutingTable,
         offline: OfflineMessageStrategy,
+        carbons: Carbons,
         admins: tuple[JID, ...],
     ) -> None:
         self.routing_table = routing_table
         self.offline = offline
+        self.carbons = carbons
         self.admins = admins
 
     def route(self, message: Message) -> Later:
@@ -42,18 +45,31 @@ class MessageRouter:
         kind = message.type if message.type in TYPES else "normal"
         if to.resource is not None:
             if self.routing_table.route(message):  # §8.5.3.1
+                self.carbons.received(message)
                 return None
             if kind != "chat" or not self._wanted(message, to):  # §8.5.3.2.1
-                return self.offline.undeliverable(message, kind, to)
+                return self._undeliverable(message, kind, to)
         if kind in ("groupchat", "error"):
-            return self.offline.undeliverable(message, kind, to)
+            return self._undeliverable(message, kind, to)
         sessions = [s for s in self.routing_table.available(to.bare) if s.priority >= 0]
         wanting = [s for s in sessions if s.privacy is None or s.privacy.lets_in(message)]
         if self._to_account(message, kind, wanting):
             return None
         if sessions and not wanting:
-            return self.offline.undeliverable(message, kind, to)  # PL-3
-        return self.offline.nobody_there(message, kind, to)
+            return self._undeliverable(message, kind, to)  # PL-3
+        later = self.offline.nobody_there(message, kind, to)
+        return self._copy_after(later, message) if to.bare in self.routing_table.carbons else later
+
+    def _undeliverable(self, message: Message, kind: str, to: JID) -> None:
+        """What is not bounced is dropped, and copied all the same (CA-3)."""
+        self.offline.undeliverable(message, kind, to)
+        self.carbons.received(message)
+
+    async def _copy_after(self, later: Later, message: Message) -> None:
+        """It is stored for whoever comes next; those who are here get copies (CA-3)."""
+        if later is not None:
+            await later
+        self.carbons.received(message)
 
     def _leave(self, message: Message) -> None:
         if not self.routing_table.route(message):
@@ -71,10 +87,12 @@ class MessageRouter:
         if not sessions:
             return False
         wire = message.wire()
-        if len(sessions) > 1:
-            message = message.for_several()
-        arrived = [session.deliver(message, wire) for session in sessions]
-        return any(arrived)
+        shared = message.for_several() if len(sessions) > 1 else message
+        arrived = [session.deliver(shared, wire) for session in sessions]
+        if not any(arrived):
+            return False
+        self.carbons.received(message, sessions)
+        return True
 
     def _to_the_server(self, message: Message) -> Later:
         """What is written to the server goes to its administrators (MR-4)."""

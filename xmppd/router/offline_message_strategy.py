@@ -5,8 +5,8 @@ from collections.abc import Callable
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID, Condition, Later, Message, StanzaError, ns
-from xmppd.stanza.date_time import date_time
+from xmppd.stanza import JID, Condition, Later, Message, StanzaError
+from xmppd.stanza.delay import stamped
 from xmppd.stanza.xml import local_name, namespace_of
 from xmppd.store.base import AccountStore, OfflineStore, QuotaExceeded
 
@@ -65,7 +65,7 @@ class OfflineMessageStrategy:
         try:
             await self.store.store_offline(
                 to.bare,
-                delayed(message.wire(), to.domain, now),
+                stamped(message, to.domain, now).wire(),
                 stored=now,
                 max_messages=self.max_messages,
                 max_bytes=self.max_bytes,
@@ -89,10 +89,3 @@ def worth_storing(message: Message) -> bool:
     return "store" in hints or any(
         namespace_of(tag) not in (CHAT_STATES, HINTS) and tag != "thread" for tag in tags
     )
-
-
-def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
-    """The message, stamped with when it was sent (:xep:`0203`)."""
-    end = wire.rindex(b"</")
-    delay = f"<delay xmlns='{ns.DELAY}' from='{domain}' stamp='{date_time(seconds)}'/>"
-    return wire[:end] + delay.encode() + wire[end:]

@@ -6,11 +6,13 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.router.unread import owed
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.backlog import Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
 
@@ -34,10 +36,12 @@ class PacketRouter:
         iq_router: IQRouter,
         routing_table: RoutingTable,
         interceptors: InterceptorManager,
+        carbons: Carbons,
     ) -> None:
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
+        self.carbons = carbons
         self._taking_back: set[Deferred[None]] = set()
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -46,7 +50,9 @@ class PacketRouter:
         }
 
     def route(self, stanza: Stanza) -> Later:
-        """Route a stanza whose sender is stamped. Never raises; what it returns never fails."""
+        """Route a stanza whose sender is stamped, and show a message to those of the sender's
+        resources that want to see it. Never raises; what it returns never fails.
+        """
         try:
             if self.interceptors.incoming[stanza.__class__]:
                 seen = self.interceptors.come_in(stanza)
@@ -57,6 +63,8 @@ class PacketRouter:
                 session = self.routing_table.sessions.get(stanza.sender.full)
                 if session is not None and session.privacy is not None:
                     session.privacy.check_out(stanza)  # PL-4
+                if isinstance(stanza, Message):
+                    self.carbons.sent(stanza)
         except Exception as error:
             return self._failed(stanza, error)
         return self._route(stanza)
@@ -68,7 +76,7 @@ class PacketRouter:
             return self._failed(stanza, error)
         return None if later is None else self._finish(stanza, later)
 
-    def take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+    def take_back(self, unread: Iterable[Waiting], session: JID) -> None:
         """Route again what a session that is gone had not read (SE-12).
 
         Interceptors saw it come in, and do not see it a second time. It goes on by itself, in
@@ -83,7 +91,7 @@ class PacketRouter:
         while self._taking_back:
             await next(iter(self._taking_back))
 
-    async def _take_back(self, unread: Iterable[Stanza], session: JID) -> None:
+    async def _take_back(self, unread: Iterable[Waiting], session: JID) -> None:
         for stanza in owed(unread, session, self.routing_table):
             later = self._route(stanza)
             if later is not None:
@@ -110,3 +118,5 @@ class PacketRouter:
             session.deliver_ours(error, error.wire())
         else:
             self.routing_table.route(error)
+        if isinstance(error, Message):
+            self.carbons.received(error)

@@ -32,6 +32,8 @@ class RoutingTable:
     Attributes:
         domains: Served here.
         users: Routes by bare JID; only of accounts with a session.
+        carbons: By bare JID, the sessions that want copies (CA-1); only of accounts with such a
+            one.
         sessions: By full JID.
         components: Routes of services, by their domain.
         foreign: The route to all other domains; None if there is none.
@@ -40,6 +42,7 @@ class RoutingTable:
     def __init__(self, domains: Collection[str]) -> None:
         self.domains = frozenset(domains)
         self.users: dict[str, UserRoutes] = {}
+        self.carbons: dict[str, tuple[Session, ...]] = {}
         self.sessions: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
         self.foreign: Route | None = None
@@ -54,6 +57,8 @@ class RoutingTable:
         self.sessions[jid.full] = session
         if jid.local is not None and jid.resource is not None:
             self.users.setdefault(jid.bare, UserRoutes()).sessions[jid.resource] = session
+            if session.carbons:
+                self.refresh_carbons(session)
 
     def remove(self, session: Session) -> bool:
         """Forget a session, by identity: never the one that took its place (RT-2).
@@ -71,6 +76,8 @@ class RoutingTable:
             routes.refresh()
             if not routes.sessions:
                 del self.users[jid.bare]
+            if session.carbons:
+                self.refresh_carbons(session)
         return True
 
     def refresh(self, session: Session) -> None:
@@ -78,6 +85,15 @@ class RoutingTable:
         routes = self.users.get(session.jid.bare)
         if routes is not None:
             routes.refresh()
+
+    def refresh_carbons(self, session: Session) -> None:
+        """The session wants copies, or does so no more."""
+        bare = session.jid.bare
+        wanting = tuple(s for s in self.connected(bare) if s.carbons)
+        if wanting:
+            self.carbons[bare] = wanting
+        else:
+            self.carbons.pop(bare, None)
 
     def available(self, bare: str) -> tuple[Session, ...]:
         """The available sessions of an account (RT-8)."""

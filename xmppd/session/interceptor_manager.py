@@ -107,7 +107,7 @@ class InterceptorManager:
 
     def go_out(self, stanza: S, session: JID) -> S | None:
         """What is left of a leaving stanza for this session, once everybody has seen it."""
-        seen: S | None = stanza if stanza.to is not None else stanza.addressed(session.to_bare())
+        seen: S | None = stanza if stanza.to is not None else _addressed(stanza, session)
         for interceptor in self.outgoing[stanza.__class__]:
             if seen is None:
                 break
@@ -123,3 +123,9 @@ class InterceptorManager:
         """A bug in an interceptor costs nobody a stanza: it goes on as it was (IN-3)."""
         plugin = self._plugins.get(id(interceptor), OURS)
         _log.failure("{plugin} failed on {stanza}", plugin=plugin, stanza=stanza)
+
+
+def _addressed(stanza: S, session: JID) -> S:
+    """What several get is for the account; what the account itself says, for the resource."""
+    own = stanza.sender.full == session.bare
+    return stanza.addressed(session if own else session.to_bare())

@@ -1,16 +1,22 @@
 """A client connected here."""
 
+from collections.abc import Iterable
+
 from xmppd.privacy.session_privacy import SessionPrivacy
-from xmppd.session.backlog import Backlog
+from xmppd.session.away import Away
+from xmppd.session.backlog import Backlog, Waiting
+from xmppd.session.client_state import MAX_HELD_BYTES, news_of
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
-from xmppd.stanza import JID, Presence, Stanza
+from xmppd.session.stream_management import StreamManagement
+from xmppd.stanza import JID, Message, Presence, Stanza, StreamCondition, StreamError
+from xmppd.stanza.delay import Stamped, delayed, stamped
 
 NOWHERE = (b"", b"")
 
 
 class LocalClientSession:
-    """One resource of an account, at the end of a wire of ours.
+    """One resource of an account, at the end of a wire of ours; some outlive their wire (RS-4).
 
     Attributes:
         id: The stream's id, for logs.
@@ -22,28 +28,39 @@ class LocalClientSession:
         priority: Of that presence.
         interested: It asked for its roster: changes are pushed to it (RFC 6121 §2.1.6).
         privacy: The list in force for it, and whether it is invisible; None if nothing is (PL-8).
+        carbons: It wants copies of what the account's other resources send and get (:xep:`0280`).
         flooded: Offline messages went to it since it became available.
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
-        closed: Its wire is gone or going.
-        backlog: What waits while its wire is full; None while it is not.
+        closed: It has ended, or is about to.
+        asleep: Its wire is lost, and its client may come back on another one.
+        connection: Its wire; while it sleeps, :class:`~xmppd.session.away.Away`.
+        inactive: Its client has said that nobody looks at it (:xep:`0352`).
+        settled: It was told who is here when it became available, so that what comes is news.
+        backlog: What waits while its wire is full or lost, or its client inactive; else None.
+        management: What its client has not acknowledged (:xep:`0198`); None if it never does.
     """
 
     __slots__ = (
         "account",
+        "asleep",
         "backlog",
         "bound",
+        "carbons",
         "closed",
         "connection",
         "flooded",
         "id",
+        "inactive",
         "interceptors",
         "interested",
         "jid",
+        "management",
         "presence",
         "presence_around_to",
         "priority",
         "privacy",
+        "settled",
         "since",
         "software",
     )
@@ -68,7 +85,9 @@ class LocalClientSession:
         self.privacy: SessionPrivacy | None = None
         self.software = ""
         self.backlog: Backlog | None = None
-        self.bound = self.interested = self.flooded = self.closed = False
+        self.management: StreamManagement | None = None
+        self.bound = self.interested = self.carbons = self.flooded = False
+        self.closed = self.asleep = self.inactive = self.settled = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
@@ -85,8 +104,10 @@ class LocalClientSession:
             wire = seen.wire()
         if self.backlog is not None:
             self._keep(stanza, wire, self.backlog)
-            return True
-        self.connection.write(wire)
+        elif self.management is not None:
+            self._send((stanza, wire, self.management.now()), self.management)
+        else:
+            self.connection.write(wire)
         return True
 
     def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
@@ -114,17 +135,127 @@ class LocalClientSession:
         if backlog is None:
             return
         backlog.full = False
-        while backlog and not backlog.full:
-            self.connection.write(backlog.take())
-        if not backlog.full:
+        management = self.management
+        while backlog and not backlog.full and not self.closed:
+            if management is None:
+                self.connection.write(backlog.take())
+            else:
+                self._send(backlog.take_waiting(), management)
+        if not backlog.full and not self._holds:
             self.backlog = None
 
     def _keep(self, stanza: Stanza, wire: bytes, backlog: Backlog) -> None:
-        backlog.add(stanza, wire)
-        if backlog.size_bytes > self.connection.max_queued_bytes:
+        management = self.management
+        came = 0.0 if management is None else management.now()
+        news = news_of(stanza, self.jid) if self._holds else None
+        if not backlog.full and (news is None or self._holds_much(backlog)):
+            self._write_all((*backlog.take_all(), (stanza, wire, came)))
+            return
+        backlog.add(stanza, wire, came, news)
+        if management is not None:
+            self._check_room(management)
+        if backlog.full and backlog.size_bytes > self.connection.max_queued_bytes:
             self.connection.give_up()
 
-    def take_unread(self) -> list[Stanza]:
-        """What waited when the wire was lost."""
-        backlog, self.backlog = self.backlog, None
-        return [] if backlog is None else backlog.stanzas()
+    # -- a client that nobody looks at ----------------------------------------------------------
+
+    def rest(self, *, inactive: bool) -> None:
+        """The client says whether anybody looks at it (CS-1)."""
+        self.inactive = inactive
+        self._hold_or_write()
+
+    def settle(self, *, settled: bool) -> None:
+        """It was told who is here, or is told no more; only in between can presence wait (CS-3)."""
+        self.settled = settled
+        self._hold_or_write()
+
+    @property
+    def _holds(self) -> bool:
+        return self.inactive and self.settled
+
+    def _hold_or_write(self) -> None:
+        backlog = self.backlog
+        if self._holds:
+            if backlog is None and not self.closed:
+                self.backlog = Backlog(full=False)
+        elif backlog is not None and not backlog.full:
+            self._write_all(backlog.take_all())
+            if not backlog.full:
+                self.backlog = None
+
+    def _holds_much(self, backlog: Backlog) -> bool:
+        return backlog.size_bytes > min(MAX_HELD_BYTES, self.connection.max_queued_bytes // 2)
+
+    def _write_all(self, waiting: tuple[Waiting, ...]) -> None:
+        """In one write: the radio is woken once (CS-2)."""
+        management = self.management
+        if management is None:
+            data = b"".join([wire for _, wire, _ in waiting])
+        else:
+            data = b"".join(map(management.send, waiting))
+        if data:
+            self.connection.write(data)
+        if management is not None:
+            self._check_room(management)
+
+    def unread(self) -> list[Waiting]:
+        """What the client has not acknowledged, and what waits, in order."""
+        unread = [] if self.management is None else self.management.unacknowledged()
+        return unread if self.backlog is None else unread + self.backlog.waiting()
+
+    def take_unread(self) -> list[Waiting]:
+        """The same, of a session that ends, or begins anew with what its client has."""
+        unread = self.unread()
+        self.backlog = None
+        if self.management is not None:
+            self.management.forget_unacknowledged()
+        return unread
+
+    # -- a client that acknowledges, and may come back ------------------------------------------
+
+    def _send(self, waiting: Waiting, management: StreamManagement) -> None:
+        self.connection.write(management.send(waiting))
+        self._check_room(management)
+
+    def _check_room(self, management: StreamManagement) -> None:
+        """End what grows without end: what is in the queue finds another place (RS-3)."""
+        backlog = self.backlog
+        waiting, waiting_bytes = (0, 0) if backlog is None else (len(backlog), backlog.size_bytes)
+        if not management.has_room(waiting, waiting_bytes):
+            self.connection.close(
+                StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is unacknowledged")
+            )
+
+    def fall_asleep(self, away: Away) -> None:
+        """Go on without a wire: what comes from now on waits, as it does for a slow reader."""
+        self.connection = away
+        self.asleep = True
+        if self.management is not None:
+            self.management.forget_trees()
+        self.wire_is_full()
+
+    def wake(self, connection: Connection) -> None:
+        """Go on with another wire, which counts as full until all that comes first is written.
+
+        What the client has not acknowledged waits before all that came since, and messages say how
+        long.
+        """
+        again = Backlog()
+        for stanza, wire, came in self.take_unread():
+            again.add(*_late(stanza, wire, came, self.jid.domain))
+        self.backlog = again
+        self.connection = connection
+        self.asleep = self.inactive = False  # a resumed stream begins as active (:xep:`0352`)
+
+
+def longest_asleep(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
+    """Which of these has slept longest; None if none sleeps."""
+    since = {s: s.connection.since for s in sessions if isinstance(s.connection, Away)}
+    return min(since, key=since.__getitem__, default=None)
+
+
+def _late(stanza: Stanza, wire: bytes, came: float, domain: str) -> Waiting:
+    """What waited for a wire; a message says since when."""
+    if isinstance(stanza, Message) and not isinstance(stanza.payload, Stamped):
+        return stamped(stanza, domain, came), delayed(wire, domain, came), came
+    return stanza, wire, came

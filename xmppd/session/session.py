@@ -62,6 +62,7 @@ class Session(Route, Protocol):
         priority: Of that presence.
         interested: Whether it asked for the roster and so gets its changes.
         privacy: What is in force for it; None if nothing is.
+        carbons: Whether it wants copies of what its account's other resources send and get.
     """
 
     jid: JID
@@ -70,6 +71,7 @@ class Session(Route, Protocol):
     priority: int
     interested: bool
     privacy: SessionPrivacy | None
+    carbons: bool
 
     def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
         """The same for what the server says in somebody's name: no list is asked (PL-1)."""

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from xmppd.events import Events
 from xmppd.session.interceptor_manager import InterceptorManager
-from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.local_client_session import LocalClientSession, longest_asleep
 from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
 
@@ -123,7 +123,9 @@ class SessionManager:
         if session.bound:
             raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
         jid = self._free(_wanted(session.account, resource))
-        if len(self.routes.connected(jid.bare)) >= self.max_per_account:
+        if len(self.routes.connected(jid.bare)) >= self.max_per_account and not self._made_room(
+            jid.bare
+        ):
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
                 f"this account has {self.max_per_account} sessions; close one first",
@@ -136,6 +138,13 @@ class SessionManager:
         _log.info("{id} bound {jid}", id=session.id, jid=jid.full)
         self.events.fire(SessionBound(session))
         return jid
+
+    def _made_room(self, bare: str) -> bool:
+        """Whether a session of the account slept; the one that did so longest goes (RS-8)."""
+        longest = longest_asleep(self.of_account(bare))
+        if longest is not None:
+            longest.connection.close()
+        return longest is not None
 
     def _free(self, jid: JID) -> JID:
         """The JID, held by nobody any more, or another one, as the conflict policy says (BI-5)."""
@@ -152,7 +161,7 @@ class SessionManager:
         return jid
 
     def close(self, session: LocalClientSession) -> None:
-        """Forget a session whose wire is gone (SM-6). Its unavailable presence has been routed."""
+        """Forget a session that has ended (SM-6). Its unavailable presence has been routed."""
         if self.sessions.pop(session.id, None) is None:
             return
         self.routes.remove(session)

@@ -105,9 +105,13 @@ class StreamError(Exception):
     Args:
         condition: What went wrong.
         text: A sentence for people, if the condition alone does not tell.
+        application: An application-specific condition, as an element.
     """
 
-    def __init__(self, condition: StreamCondition, text: str | None = None) -> None:
+    def __init__(
+        self, condition: StreamCondition, text: str | None = None, *, application: str = ""
+    ) -> None:
         super().__init__(condition.value, text)
         self.condition = condition
         self.text = text
+        self.application = application

@@ -27,13 +27,15 @@ class Payload:
         raw: The whole element without ``from``, its name unprefixed and in no namespace: it takes
             on the content namespace of the stream it leaves by.
         to: The address written in ``raw``; None if there is none.
+        copied_for: Bare JID of the account whose other resources have got their copies (CA-7).
     """
 
-    __slots__ = ("_tree", "_xml", "raw", "to")
+    __slots__ = ("_tree", "_xml", "copied_for", "raw", "to")
 
     def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
         self.raw = raw
         self.to = to
+        self.copied_for: str | None = None
         self._tree = tree
         self._xml: Element | None = None
 
@@ -55,13 +57,15 @@ class Payload:
         """Keep only the bytes; for a payload that will lie about for long."""
         self._tree = self._xml = None
 
-    def without_to(self) -> "Payload":
+    def without_to(self) -> Self:
         """The same payload, ready for any address."""
         if self.to is None:
             return self
         tree = self.tree
         attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
-        return Payload(write(tree, attributes=attributes))
+        payload = self.__class__(write(tree, attributes=attributes))
+        payload.copied_for = self.copied_for
+        return payload
 
 
 class Stanza:

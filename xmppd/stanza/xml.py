@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element as Tree
 from lxml import etree
 from lxml.etree import _Element as Element
 
-from xmppd.stanza.ns import XML
+from xmppd.stanza.ns import CLIENT, XML
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 LANG = f"{{{XML}}}lang"
@@ -86,7 +86,9 @@ def write(tree: Tree, *, attributes: dict[str, str] | None = None) -> bytes:
     """A tree of the stream parser as bytes.
 
     Args:
-        tree: As the parser built it; names without a namespace belong to the stream's own.
+        tree: As the parser built it; names without a namespace belong to the stream's own. Inside
+            an element of another namespace they are those of a client's stanza that is forwarded
+            (:xep:`0297`), whatever stream it leaves by.
         attributes: Stands in for the attributes of the outermost element.
     """
     out: list[str] = []
@@ -98,7 +100,7 @@ def _write(tree: Tree, outer: str, attributes: dict[str, str], out: list[str]) -
     namespace, name = namespace_of(tree.tag), local_name(tree.tag)
     out.append(f"<{name}")
     if namespace != outer:
-        out.append(f" xmlns='{escape(namespace)}'")
+        out.append(f" xmlns='{escape(namespace or CLIENT)}'")
     for number, (key, value) in enumerate(attributes.items()):
         out.append(_attribute(key, value, number))
     if not len(tree) and not tree.text:

@@ -8,6 +8,7 @@ from xmppd.presence.presence_manager import hears
 from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
+from xmppd.stanza.carbon import is_carbon
 from xmppd.trace.passage import Passage, Step
 
 Outcome = tuple[str, str]
@@ -47,6 +48,8 @@ def _delivered(server: XMPPServer, stanza: Stanza, session: JID, result: object)
     if result is None:
         plugins = server.interceptors.plugins(server.interceptors.outgoing[stanza.__class__])
         return "dropped", f"not to {session}: dropped by {' or '.join(plugins)}"
+    if isinstance(stanza, Message) and is_carbon(stanza, session.bare):
+        return "copied", f"a copy to {session}"
     if stanza.to is not None and result is not stanza:
         return "changed", f"to {session}, changed by a plugin"
     return "delivered", f"to {session}"

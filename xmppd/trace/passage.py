@@ -16,8 +16,8 @@ class Step:
         depth: How many stages stand above it.
         stanza: What it was handed.
         session: The session that it was for, where a stanza leaves.
-        code: How it ended: ``done``, ``arrived``, ``delivered``, ``stored``, ``nobody``,
-            ``dropped``, ``changed``, ``skipped``, ``refused`` or ``failed``.
+        code: How it ended: ``done``, ``arrived``, ``delivered``, ``copied``, ``stored``,
+            ``nobody``, ``dropped``, ``changed``, ``skipped``, ``refused`` or ``failed``.
         says: The same for people.
         took_us: How long that took, what stands below it and what it waited for included.
         waited: Whether it had to wait.

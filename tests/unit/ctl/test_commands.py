@@ -124,7 +124,20 @@ class SessionTests(OfficeCase):
         (row,) = self.office.rows("session list", account="romeo")
         self.assertEqual(row["jid"], "romeo@montague.lit/orchard")
         self.assertEqual((row["address"], row["available"]), ("192.0.2.1", True))
+        self.assertEqual(row["state"], "connected")
         self.assertEqual(len(self.office.rows("session list")), 2)
+
+    def test_sleeping(self) -> None:
+        """One whose client is away is listed as sleeping, and can be ended."""
+        (romeo,) = self.house.connect("romeo/orchard")
+        romeo.enable()
+        romeo.lose()
+        (row,) = self.office.rows("session list")
+        self.assertEqual((row["state"], row["address"]), ("sleeping", "192.0.2.1"))
+        statistics = {row["statistic"]: row["value"] for row in self.office.rows("stats")}
+        self.assertEqual((statistics["sessions"], statistics["sessions_sleeping"]), (1, 1))
+        self.assertIn("ended: 1", self.office.says("session kick", jid="romeo@montague.lit"))
+        self.assertEqual(self.office.rows("session list"), [])
 
     def test_kick(self) -> None:
         """One session is ended, or all of an account, and told why."""

@@ -137,6 +137,19 @@ class MessageTests(SynchronousTestCase):
             codes = {f.code for f in post.explained(JULIET, "chat", sender) if "sender" in f.code}
             self.assertEqual(codes, {code} - {None})
 
+    def test_copies(self) -> None:
+        """Who gets copies is said, of both sides (CA-2, CA-3)."""
+        post = Post("juliet/a", "juliet/b", "romeo/orchard").with_priority(1, 5, 0)
+        for client in (post.romeo, *post.others):
+            post.server.carbons.enable(client.session)
+        self.assertEqual(post.sent(JULIET, "chat"), "delivered a b orchard")
+        found = {f.code: f.says for f in post.explained(JULIET, "chat", "romeo@montague.lit/1")}
+        self.assertIn("delivered to juliet@montague.lit/b", found["delivered"])
+        self.assertIn("copy goes to juliet@montague.lit/a", found["copied"])
+        self.assertIn("romeo@montague.lit/orchard sees what is sent", found["sent_copied"])
+        found = {f.code: f.says for f in post.explained(JULIET, "headline")}
+        self.assertFalse({"copied", "sent_copied"} & found.keys())
+
     def test_room(self) -> None:
         """How much waits already is said where one more is kept."""
         post = Post()

@@ -58,6 +58,14 @@ class MessageTests(SynchronousTestCase):
                 self.stage(*priorities)
                 self.assertEqual(self.outcome(to, kind), outcome)
 
+    def test_forwarded(self) -> None:
+        """A stanza inside a message arrives in the namespace in which its client put it."""
+        self.stage(0)
+        inside = "<message xmlns='jabber:client' from='a@b'><body>hi</body></message>"
+        forward = f"<forwarded xmlns='urn:xmpp:forward:0'>{inside}</forwarded>"
+        self.romeo.send(f"<message to='{BARE}'>{forward}</message>")
+        self.assertIn(inside.encode(), self.juliet[0].raw())
+
     def test_no_such_account(self) -> None:
         """Nobody of this name: an error, but never for an error or a headline (§8.5.1, OM-1)."""
         for to in (f"nobody@{DOMAIN}", f"nobody@{DOMAIN}/x"):

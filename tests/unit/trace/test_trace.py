@@ -62,6 +62,17 @@ class WalkTests(TraceCase):
         )
         self.assertTrue(all(isinstance(row["took_us"], int) for row in rows[1:4]))
 
+    def test_copy(self) -> None:
+        """Who traces the recipient sees who gets a copy, and not as one who got nothing."""
+        tracer = Tracer(JID.parse("juliet@montague.lit"))
+        tomb = self.house.bind("juliet", "tomb")
+        self.house.server.carbons.enable(tomb.session)
+        with self.trace.joined(tracer):
+            self.romeo.send(HELLO)
+        rows = [(row["code"], row["to"]) for row in self.rows(tracer)]
+        self.assertIn(("copied", "juliet@montague.lit/tomb"), rows)
+        self.assertNotIn("skipped", [code for code, _ in rows])
+
     def test_broadcast(self) -> None:
         """A presence is followed to each contact; who does not get it is named with the reason."""
         with self.trace.joined(self.tracer):

@@ -1,0 +1,57 @@
+"""XEP-0280: Message Carbons. Each of my devices sees what the others send and get.
+
+Here a client turns it on and off; what is copied is the business of
+:class:`~xmppd.router.carbons.Carbons`.
+"""
+
+from dataclasses import dataclass
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.server import XMPPServer
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import IQ, Condition, StanzaError, qname
+from xmppd.stanza.carbon import CARBONS
+
+RULES = "urn:xmpp:carbons:rules:0"
+
+
+@dataclass(frozen=True)
+class IQEnableHandler(IQHandler):
+    """Turn carbons on for the session that asks (§4); again and again does no harm (§10.1)."""
+
+    server: XMPPServer
+
+    query = qname(CARBONS, "enable")
+    features = (CARBONS, RULES)
+
+    def on_set(self, iq: IQ) -> None:
+        self.server.carbons.enable(own_session(self.server, iq))
+
+
+@dataclass(frozen=True)
+class IQDisableHandler(IQHandler):
+    """Turn carbons off (§5)."""
+
+    server: XMPPServer
+
+    query = qname(CARBONS, "disable")
+
+    def on_set(self, iq: IQ) -> None:
+        self.server.carbons.disable(own_session(self.server, iq))
+
+
+def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
+    """The session that asks for itself.
+
+    Raises:
+        StanzaError: NOT_ALLOWED: it asks for somebody else, or is no session here.
+    """
+    session = server.session_manager.session(iq.sender)
+    if session is None or (iq.to is not None and iq.to.local and iq.to.bare != iq.sender.bare):
+        raise StanzaError(Condition.NOT_ALLOWED, "carbons are for the resources of one account")
+    return session
+
+
+def plug(server: XMPPServer) -> list[object]:
+    """What this feature is made of."""
+    return [IQEnableHandler(server), IQDisableHandler(server)]

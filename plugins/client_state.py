@@ -1,0 +1,43 @@
+"""XEP-0352: Client State Indication. A client that nobody looks at hears what matters, and no more.
+
+Here a client says whether anybody does; what can wait is said in
+:mod:`xmppd.session.client_state`, and waits in the session.
+"""
+
+from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.parts import AtUnload
+from xmppd.server import XMPPServer
+from xmppd.stanza import Tree, qname
+
+NS = "urn:xmpp:csi:0"
+FEATURE = f"<csi xmlns='{NS}'/>".encode()
+
+
+def become_inactive(negotiation: Negotiation, element: Tree) -> None:
+    """Nobody looks at the client (§4.2)."""
+    negotiation.session.rest(inactive=True)
+
+
+def become_active(negotiation: Negotiation, element: Tree) -> None:
+    """Somebody does: what has waited is written before anything else is done (§5.1)."""
+    negotiation.session.rest(inactive=False)
+
+
+def plug(server: XMPPServer) -> list[object]:
+    """What this feature is made of."""
+
+    def wake_all() -> None:
+        for session in server.session_manager.sessions.values():
+            session.rest(inactive=False)
+
+    return [
+        AtUnload(wake_all),
+        StreamFeature(
+            lambda negotiation: FEATURE,
+            needs=Stream.AUTHENTICATED,
+            elements=(
+                (qname(NS, "inactive"), become_inactive),
+                (qname(NS, "active"), become_active),
+            ),
+        ),
+    ]

@@ -1,0 +1,169 @@
+"""Stream management on a stream (:xep:`0198`): the elements that are no stanzas."""
+
+import re
+
+from xmppd.events import Events
+from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.sleepers import SessionResumed, Sleepers
+from xmppd.session.stream_management import WRAP, StreamManagement
+from xmppd.stanza import Condition, StreamCondition, StreamError, Tree, escape, ns, qname
+
+_NS = ns.STREAM_MANAGEMENT
+_FEATURE = f"<sm xmlns='{_NS}'/>".encode()
+_COUNT = re.compile(r"[0-9]{1,10}\Z").match
+_TRUE = ("true", "1")
+
+
+class Resumption:
+    """Takes ``<enable/>``, ``<r/>``, ``<a/>`` and ``<resume/>``; all streams share one.
+
+    :meth:`enable` and :meth:`resume` return their answers, so that they can stand inside of another
+    element as well, where :xep:`0386` and :xep:`0388` have them.
+    """
+
+    def __init__(self, sleepers: Sleepers, events: Events) -> None:
+        self.sleepers = sleepers
+        self.events = events
+
+    def feature(self) -> StreamFeature:
+        """Its row in the table. What comes before its time is answered, hence no ``needs``."""
+        return StreamFeature(
+            advertise=lambda negotiation: (
+                _FEATURE if Stream.AUTHENTICATED in negotiation.stream else b""
+            ),
+            elements=(
+                (qname(_NS, "enable"), self._enable),
+                (qname(_NS, "resume"), self._resume),
+                (qname(_NS, "r"), self._requested),
+                (qname(_NS, "a"), self._acknowledged),
+            ),
+        )
+
+    # -- enabling ---------------------------------------------------------------------------------
+
+    def enable(self, negotiation: Negotiation, tree: Tree) -> bytes:
+        """Begin to count and to keep (§3).
+
+        Args:
+            negotiation: The stream.
+            tree: The ``<enable/>``.
+
+        Returns:
+            ``<enabled/>`` or ``<failed/>``: what follows it on the stream is counted.
+        """
+        session = negotiation.session
+        if not session.bound or session.management is not None:
+            return failed(Condition.UNEXPECTED_REQUEST)
+        if tree.get("resume") not in _TRUE:
+            self.sleepers.manage(session, None)
+            return f"<enabled xmlns='{_NS}'/>".encode()
+        wish = tree.get("max", "")
+        max_s = self.sleepers.limits.resume_s
+        if _COUNT(wish):
+            max_s = min(max_s, int(wish))
+        id = self.sleepers.manage(session, max_s)
+        return f"<enabled xmlns='{_NS}' id='{id}' resume='true' max='{max_s:.0f}'/>".encode()
+
+    def _enable(self, negotiation: Negotiation, tree: Tree) -> None:
+        is_second = negotiation.session.management is not None
+        negotiation.write(self.enable(negotiation, tree))
+        if is_second:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "it is enabled already")
+
+    # -- acknowledging ----------------------------------------------------------------------------
+
+    def _requested(self, negotiation: Negotiation, tree: Tree) -> None:
+        negotiation.write(_managed(negotiation).acknowledgement())
+
+    def _acknowledged(self, negotiation: Negotiation, tree: Tree) -> None:
+        h = _count(tree)
+        if h is None:
+            raise StreamError(StreamCondition.BAD_FORMAT, "h is a count of stanzas")
+        _managed(negotiation).acknowledge(h)
+
+    # -- resuming ---------------------------------------------------------------------------------
+
+    async def resume(self, negotiation: Negotiation, tree: Tree) -> bytes:
+        """Give a session back to its client (§5).
+
+        Its stanzas are not written before :meth:`flush` is called: the answer comes first.
+
+        Args:
+            negotiation: The stream; it has no resource yet.
+            tree: The ``<resume/>``.
+
+        Returns:
+            ``<resumed/>``, and the stream has the session; or ``<failed/>``, and the client may
+            bind a resource.
+
+        Raises:
+            StreamError: UNDEFINED_CONDITION: the client was never sent what it says it has.
+        """
+        fresh = negotiation.session
+        account, h, id = fresh.account, _count(tree), tree.get("previd", "")
+        if account is None or fresh.bound:
+            return failed(Condition.UNEXPECTED_REQUEST)
+        if h is None:
+            return failed(Condition.BAD_REQUEST)
+        session = self.sleepers.find(id, account)
+        while session is not None and not fresh.closed:
+            management = session.management
+            if management is None:
+                break
+            management.check(h)
+            if not session.asleep:
+                self._replace(session)
+            elif management.work is not None:
+                await management.work
+                session = self.sleepers.find(id, account)
+            else:
+                management.acknowledge(h)
+                self._attach(session, negotiation)
+                return (
+                    f"<resumed xmlns='{_NS}' previd='{escape(id)}' h='{management.handled}'/>"
+                ).encode()
+        return failed(Condition.ITEM_NOT_FOUND, self.sleepers.handled(id, account))
+
+    def flush(self, negotiation: Negotiation) -> None:
+        """The client has its answer: send it what it has not got."""
+        negotiation.session.wire_is_free()
+
+    async def _resume(self, negotiation: Negotiation, tree: Tree) -> None:
+        negotiation.write(await self.resume(negotiation, tree))
+        self.flush(negotiation)
+
+    def _replace(self, session: LocalClientSession) -> None:
+        """Take a session from a wire that seems alive; nobody hears of it."""
+        wire = session.connection
+        self.sleepers.lay_down(session)
+        wire.close(StreamError(StreamCondition.CONFLICT, "the session goes on elsewhere"))
+
+    def _attach(self, session: LocalClientSession, negotiation: Negotiation) -> None:
+        wire = negotiation.session.connection
+        negotiation.take_over(session)
+        self.sleepers.wake(session, wire)
+        self.events.fire(SessionResumed(session))
+
+
+def failed(condition: Condition, handled: int | None = None) -> bytes:
+    """The ``<failed/>`` that says why, and perhaps how much was handled before the end."""
+    h = "" if handled is None else f" h='{handled}'"
+    return (
+        f"<failed xmlns='{_NS}'{h}><{condition.tag} xmlns='{ns.STANZA_ERRORS}'/></failed>".encode()
+    )
+
+
+def _managed(negotiation: Negotiation) -> StreamManagement:
+    management = negotiation.session.management
+    if management is None:
+        raise StreamError(
+            StreamCondition.UNSUPPORTED_STANZA_TYPE, "stream management is not enabled"
+        )
+    return management
+
+
+def _count(tree: Tree) -> int | None:
+    """The ``h`` of an element; None if it has none that can be one."""
+    text = tree.get("h", "")
+    return int(text) if _COUNT(text) and int(text) < WRAP else None

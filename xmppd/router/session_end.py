@@ -1,0 +1,31 @@
+"""How a session ends, whether its wire takes it along or it has slept too long."""
+
+from twisted.internet.defer import Deferred
+
+from xmppd.router.packet_router import PacketRouter
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import Presence
+
+
+class SessionEnd:
+    """Says goodbye for a session, forgets it, and finds a place for what it had not read."""
+
+    def __init__(self, router: PacketRouter, sessions: SessionManager) -> None:
+        self.router = router
+        self.sessions = sessions
+
+    def end(self, session: LocalClientSession) -> None:
+        """End a session, once (SM-5, SM-6, SM-8, SE-12)."""
+        if session.id not in self.sessions.sessions:
+            return
+        session.closed = True
+        if session.bound:
+            gone = Presence.make(None, session.jid, type="unavailable")
+            later = self.router.route(gone)
+            if later is not None:
+                Deferred.fromCoroutine(later)  # what a router returns never fails
+        self.sessions.close(session)
+        unread = session.take_unread()
+        if unread:
+            self.router.take_back(unread, session.jid)

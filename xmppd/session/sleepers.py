@@ -1,0 +1,167 @@
+"""Sessions that outlive their wire: found again by an id that only their client knows."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from secrets import token_urlsafe
+
+from twisted.logger import Logger
+
+from xmppd.session.away import Away
+from xmppd.session.local_client_session import LocalClientSession, longest_asleep
+from xmppd.session.session import Connection
+from xmppd.session.session_manager import SessionClosed, SessionManager
+from xmppd.session.stream_management import QueueLimits, StreamManagement
+from xmppd.stanza import JID
+
+ID_BYTES = 24
+MAX_REMEMBERED = 10_000
+"""Sessions that ended lately, of which we still know how much their clients had us handle."""
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """A session has another wire."""
+
+    session: LocalClientSession
+
+
+@dataclass(frozen=True)
+class SleepLimits:
+    """How long sessions stay without a wire, and how many.
+
+    Attributes:
+        queue: What one session may leave unacknowledged.
+        resume_s: How long they stay; a client may wish for less.
+        max_per_account: How many of one account sleep; the one that has slept longest makes room.
+    """
+
+    queue: QueueLimits
+    resume_s: float
+    max_per_account: int
+
+
+class Sleepers:
+    """All sessions that can be resumed, awake or asleep (RS-4 to RS-8).
+
+    What is kept of an id is its hash: who reads our memory or our backups resumes nothing.
+
+    Args:
+        limits: How long they stay, and how many.
+        sessions: All that there are.
+        seconds: The clock's time.
+        wall_clock: Seconds since 1970.
+        end: Ends a session that is given up.
+    """
+
+    def __init__(
+        self,
+        limits: SleepLimits,
+        sessions: SessionManager,
+        seconds: Callable[[], float],
+        wall_clock: Callable[[], float],
+        end: Callable[[LocalClientSession], None],
+    ) -> None:
+        self.limits = limits
+        self.sessions = sessions
+        self._seconds = seconds
+        self._wall_clock = wall_clock
+        self._end = end
+        self._managed: dict[str, LocalClientSession] = {}
+        self._by_key: dict[bytes, LocalClientSession] = {}
+        self._asleep: dict[LocalClientSession, float] = {}
+        self._handled: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._asleep)
+
+    def manage(self, session: LocalClientSession, max_s: float | None) -> str:
+        """Count and keep what the session is sent from now on.
+
+        Args:
+            session: Bound.
+            max_s: How long it wants to stay without a wire; None if not at all.
+
+        Returns:
+            The id by which its client may resume it; empty if it may not.
+        """
+        queue = self.limits.queue
+        self._managed[session.id] = session
+        if max_s is None:
+            session.management = StreamManagement(queue, self._wall_clock)
+            return ""
+        id = token_urlsafe(ID_BYTES)
+        key = key_of(id)
+        self._by_key[key] = session
+        session.management = StreamManagement(
+            queue, self._wall_clock, key=key, max_s=min(max_s, self.limits.resume_s)
+        )
+        return id
+
+    def find(self, id: str, account: JID) -> LocalClientSession | None:
+        """The session of this id, if it is the account's own (RS-6)."""
+        session = self._by_key.get(key_of(id))
+        return session if session is not None and session.jid.bare == account.bare else None
+
+    def handled(self, id: str, account: JID) -> int | None:
+        """How much a session of the account that has ended lately had us handle."""
+        bare, handled = self._handled.get(key_of(id), ("", 0))
+        return handled if bare == account.bare else None
+
+    # -- asleep, and awake ------------------------------------------------------------------------
+
+    def lay_down(self, session: LocalClientSession) -> None:
+        """Its wire is lost, or belongs to it no more: let it sleep for the time agreed on."""
+        management = session.management
+        if management is not None and management.key is not None:
+            self._sleep(session, session.connection, management.max_s)
+
+    def _sleep(self, session: LocalClientSession, last: Connection, left_s: float) -> None:
+        now = self._seconds()
+        self._asleep[session] = now + left_s
+        session.fall_asleep(Away(last, now, lambda: self._end(session)))
+        _log.info("{id} {jid} sleeps", id=session.id, jid=session.jid.full)
+        theirs = [each for each in self.sessions.of_account(session.jid.bare) if each.asleep]
+        longest = longest_asleep(theirs)
+        if longest is not None and len(theirs) > self.limits.max_per_account:
+            self._end(longest)
+
+    def wake(self, session: LocalClientSession, connection: Connection) -> None:
+        """It has another wire."""
+        del self._asleep[session]
+        session.wake(connection)
+        _log.info("{id} {jid} was resumed", id=session.id, jid=session.jid.full)
+
+    def closed(self, event: SessionClosed) -> None:
+        """A session has ended: it cannot be resumed, but its client may know what we handled."""
+        session = event.session
+        management = session.management
+        if management is None:
+            return
+        del self._managed[session.id]
+        self._asleep.pop(session, None)
+        if management.key is not None:
+            del self._by_key[management.key]
+            self._handled[management.key] = session.jid.bare, management.handled
+            if len(self._handled) > MAX_REMEMBERED:
+                self._handled.popitem(last=False)
+
+    def sweep(self) -> None:
+        """Give up who has slept too long; ask for what was not acknowledged for long."""
+        now = self._seconds()
+        for session, until in tuple(self._asleep.items()):
+            if now >= until:
+                self._end(session)
+        wall_now = self._wall_clock()
+        for session in tuple(self._managed.values()):
+            management = session.management
+            if management is not None and not session.asleep and management.is_late(wall_now):
+                session.connection.write(management.request())
+
+
+def key_of(id: str) -> bytes:
+    """What a session is known by, instead of its id."""
+    return sha256(id.encode()).digest()

@@ -1,0 +1,196 @@
+"""Stream management (:xep:`0198`) as one session has it: what its client has, and what we have."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+
+from xmppd.session.backlog import OVERHEAD_BYTES, Waiting
+from xmppd.stanza import Later, Stanza, StreamCondition, StreamError, ns
+
+WRAP = 2**32
+"""Counters are unsigned 32 bit numbers, and begin anew behind the last one (§4)."""
+
+REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """What one session may leave unacknowledged.
+
+    Attributes:
+        max_stanzas: As many stanzas, those that wait for a wire included.
+        max_bytes: As many bytes, with what keeping them costs.
+        ack_every_stanzas: After so many an acknowledgement is asked for.
+        ack_after_s: The same for what was sent so long ago, when the next sweep sees it.
+    """
+
+    max_stanzas: int
+    max_bytes: int
+    ack_every_stanzas: int
+    ack_after_s: float
+
+
+class StreamManagement:
+    """Counters of a session, both ways, and what its client has not acknowledged (RS-1 to RS-3).
+
+    Attributes:
+        limits: Of the queue.
+        key: What the session is found by when its client wants it back; None if it never will.
+        max_s: How long it stays without a wire.
+        handled: How many stanzas of the client's have been handled; the ``h`` of our ``<a/>``.
+        sent: How many stanzas the client was sent; the highest ``h`` that it may say.
+        size_bytes: What is unacknowledged, with what keeping it costs.
+        work: The stanza of the client's that is being handled and has to wait; None if none has.
+    """
+
+    __slots__ = (
+        "_now",
+        "_unacknowledged",
+        "_unrequested",
+        "handled",
+        "key",
+        "limits",
+        "max_s",
+        "sent",
+        "size_bytes",
+        "work",
+    )
+
+    def __init__(
+        self,
+        limits: QueueLimits,
+        now: Callable[[], float],
+        *,
+        key: bytes | None = None,
+        max_s: float = 0.0,
+    ) -> None:
+        self.limits = limits
+        self.key = key
+        self.max_s = max_s
+        self.handled = self.sent = self.size_bytes = 0
+        self.work: Deferred[None] | None = None
+        self._now = now
+        self._unacknowledged: deque[Waiting] = deque()
+        self._unrequested = 0
+
+    def __len__(self) -> int:
+        return len(self._unacknowledged)
+
+    # -- what the client gets ---------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since 1970: when what comes just now came."""
+        return self._now()
+
+    def send(self, waiting: Waiting) -> bytes:
+        """Keep a stanza until it is acknowledged.
+
+        Returns:
+            The bytes to write: sometimes they ask for an acknowledgement.
+        """
+        wire = waiting[1]
+        self._unacknowledged.append(waiting)
+        self.size_bytes += len(wire) + OVERHEAD_BYTES
+        self.sent = (self.sent + 1) % WRAP
+        self._unrequested += 1
+        if self._unrequested < self.limits.ack_every_stanzas:
+            return wire
+        self._unrequested = 0
+        return wire + REQUEST
+
+    def check(self, h: int) -> None:
+        """Whether the client may say that it has handled so many.
+
+        Raises:
+            StreamError: UNDEFINED_CONDITION: so many were never sent (§6).
+        """
+        if self._outstanding(h) > len(self._unacknowledged):
+            raise StreamError(
+                StreamCondition.UNDEFINED_CONDITION,
+                f"you acknowledge {h} stanzas, and were sent {self.sent}",
+                application=f"<handled-count-too-high xmlns='{ns.STREAM_MANAGEMENT}'"
+                f" h='{h}' send-count='{self.sent}'/>",
+            )
+
+    def acknowledge(self, h: int) -> list[Stanza]:
+        """The client has handled so many: keep them no more.
+
+        Returns:
+            Those that it had not acknowledged before.
+
+        Raises:
+            StreamError: UNDEFINED_CONDITION: so many were never sent.
+        """
+        self.check(h)
+        arrived = []
+        while len(self._unacknowledged) > self._outstanding(h):
+            stanza, wire, _ = self._unacknowledged.popleft()
+            self.size_bytes -= len(wire) + OVERHEAD_BYTES
+            arrived.append(stanza)
+        self._unrequested = min(self._unrequested, len(self._unacknowledged))
+        return arrived
+
+    def _outstanding(self, h: int) -> int:
+        """How many were sent behind the one of this number."""
+        return (self.sent - h) % WRAP
+
+    def is_late(self, now: float) -> bool:
+        """Whether something that no acknowledgement was asked for was sent too long ago."""
+        unrequested = self._unrequested
+        if not unrequested:
+            return False
+        oldest = self._unacknowledged[-unrequested]
+        return now - oldest[2] >= self.limits.ack_after_s
+
+    def request(self) -> bytes:
+        """An ``<r/>`` that covers all that was sent."""
+        self._unrequested = 0
+        return REQUEST
+
+    def has_room(self, waiting: int, waiting_bytes: int) -> bool:
+        """Whether the queue is within its limits, with so much that waits for a wire."""
+        limits = self.limits
+        return (
+            len(self._unacknowledged) + waiting <= limits.max_stanzas
+            and self.size_bytes + waiting_bytes <= limits.max_bytes
+        )
+
+    def unacknowledged(self) -> list[Waiting]:
+        """All that was sent and not acknowledged, in order."""
+        return list(self._unacknowledged)
+
+    def forget_unacknowledged(self) -> None:
+        """Nothing of that was sent: whoever has taken it sends it again."""
+        self.sent = (self.sent - len(self._unacknowledged)) % WRAP
+        self._unacknowledged.clear()
+        self.size_bytes = self._unrequested = 0
+
+    def forget_trees(self) -> None:
+        """Keep only bytes: it may be long until the client is back."""
+        for stanza, _, _ in self._unacknowledged:
+            stanza.payload.forget_trees()
+
+    # -- what the client sends --------------------------------------------------------------------
+
+    def count_handled(self, later: Later) -> Later:
+        """Count a stanza of the client's when it has been handled, and not before (RS-1)."""
+        if later is None:
+            self.handled = (self.handled + 1) % WRAP
+            return None
+        return self._count_when_done(later)
+
+    async def _count_when_done(self, later: Later) -> None:
+        self.work = done = Deferred[None]()
+        try:
+            if later is not None:
+                await later
+            self.handled = (self.handled + 1) % WRAP
+        finally:
+            self.work = None
+            done.callback(None)
+
+    def acknowledgement(self) -> bytes:
+        """The ``<a/>`` that says how many were handled."""
+        return f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{self.handled}'/>".encode()

@@ -1,0 +1,63 @@
+"""Carbon copies: a message as another resource of its sender or recipient gets it (:xep:`0280`).
+
+A copy is its owner's account speaking: it comes from the bare JID, which no client can write.
+"""
+
+from typing import Literal
+
+from xmppd.stanza import ns
+from xmppd.stanza.jid import JID
+from xmppd.stanza.stanza import Message, Payload
+from xmppd.stanza.xml import Tree, escape, qname
+
+CARBONS = "urn:xmpp:carbons:2"
+FORWARD = "urn:xmpp:forward:0"
+Direction = Literal["sent", "received"]
+_COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
+_INSIDE = f"<message xmlns='{ns.CLIENT}'".encode()
+_BEFORE: dict[Direction, bytes] = {
+    "sent": f"><sent xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>".encode(),
+    "received": f"><received xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>".encode(),
+}
+_BEHIND: dict[Direction, bytes] = {
+    "sent": b"</forwarded></sent></message>",
+    "received": b"</forwarded></received></message>",
+}
+
+
+def forwarded(message: Message) -> bytes:
+    """An addressed message as it stands in a copy: with the very bytes that its recipient gets,
+    behind a declaration of the namespace that they have on a stream of their own.
+    """
+    return _INSIDE + message.wire()[message.after_name :]
+
+
+def carbon(message: Message, inside: bytes, direction: Direction, account: JID) -> Message:
+    """The copy of a message for the resources of an account; who gets it is spliced in.
+
+    Args:
+        message: The original.
+        inside: The same, :func:`forwarded`.
+        direction: From the account's point of view.
+        account: Bare JID.
+    """
+    kind = b"" if message.type is None else f" type='{escape(message.type)}'".encode()
+    parts = (b"<message", kind, _BEFORE[direction], inside, _BEHIND[direction])
+    return Message(None, account, None, message.type, Payload(b"".join(parts)))
+
+
+def is_carbon(message: Message, account: str) -> bool:
+    """Whether a message for a session of this account, a bare JID, is a copy.
+
+    Behind what makes it one, it may say when it was sent. Somebody else's message may look like a
+    copy, and is only what it is.
+    """
+    if message.sender.full != account:
+        return False
+    tree = message.payload.tree
+    return len(tree) > 0 and tree[0].tag in _COPIES
+
+
+def copied(copy: Message) -> Tree:
+    """The message that a copy is of; its names are in the namespace of clients."""
+    return copy.payload.tree[0][0][0]
