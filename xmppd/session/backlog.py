@@ -36,7 +36,7 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._stanzas)
 
-    def add(self, stanza: Stanza, wire: bytes, came: float = 0.0) -> None:
+    def add(self, stanza: Stanza, wire: bytes, *, came: float = 0.0) -> None:
         """Let a stanza wait behind all others.
 
         Args:

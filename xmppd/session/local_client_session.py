@@ -141,7 +141,7 @@ class LocalClientSession:
         if management is None:
             backlog.add(stanza, wire)
         else:
-            backlog.add(stanza, wire, management.now())
+            backlog.add(stanza, wire, came=management.now())
             self._check_room(management)
         if backlog.size_bytes > self.connection.max_queued_bytes:
             self.connection.give_up()
@@ -189,8 +189,9 @@ class LocalClientSession:
         long.
         """
         again = Backlog()
-        for stanza, wire, came in self.take_unread():
-            again.add(*_late(stanza, wire, came, self.jid.domain))
+        for waiting in self.take_unread():
+            stanza, wire, came = _late(*waiting, self.jid.domain)
+            again.add(stanza, wire, came=came)
         self.backlog = again
         self.connection = connection
         self.asleep = False
