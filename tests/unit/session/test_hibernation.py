@@ -262,6 +262,23 @@ class PrivacyTests(RestartCase):
         self.assertNotIn(JULIET.encode(), nurse.raw())
 
 
+class BlocklistTests(RestartCase):
+    """What a plugin knows of a session."""
+
+    plugins: ClassVar[tuple[str, ...]] = ("blocking",)
+
+    def test_pushes(self) -> None:
+        """A client that has asked for the blocklist hears of its changes behind a restart."""
+        self.juliet.send("<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>")
+        self.restart()
+        juliet, _ = self.come_back(self.juliet)
+        juliet.send(
+            "<iq type='set' id='2'><block xmlns='urn:xmpp:blocking'><item jid='x@y.lit'/></block>"
+            "</iq>"
+        )
+        self.assertIn(b"id='block-0'", juliet.raw())
+
+
 class KilledTests(RestartCase):
     """The server dies after a restart."""
 
