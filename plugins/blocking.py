@@ -28,6 +28,7 @@ from xmppd.privacy.reports import (
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
+from xmppd.session.session_state import SessionState
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
 
 NS = "urn:xmpp:blocking"
@@ -49,6 +50,10 @@ class Blocklists:
     def ask(self, session: LocalClientSession) -> None:
         """The session has asked for the blocklist."""
         self._interested.setdefault(session.jid.bare, {})[session.id] = session
+
+    def have_asked(self, session: LocalClientSession) -> bytes | None:
+        """Whether it has, for after a restart."""
+        return b"yes" if session.id in self._interested.get(session.jid.bare, {}) else None
 
     def closed(self, event: SessionClosed) -> None:
         """A session is gone."""
@@ -199,4 +204,5 @@ def plug(server: XMPPServer) -> list[object]:
         DiscoFeature(REPORTING),
         On(BlocklistChanged, lists.changed),
         On(SessionClosed, lists.closed),
+        SessionState(NS, lists.have_asked, lambda session, _: lists.ask(session)),
     ]

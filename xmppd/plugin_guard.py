@@ -14,6 +14,7 @@ from xmppd.handler.iq_handler import Answer, IQHandler
 from xmppd.net.stream_feature import Negotiation, StreamFeature, Taken
 from xmppd.parts import Command, Component, DiscoExtension, DiscoNode
 from xmppd.session.session import Route
+from xmppd.session.session_state import SessionState
 from xmppd.stanza import (
     IQ,
     Condition,
@@ -48,6 +49,9 @@ def guarded(part: object, plugin: str) -> object:
         case Command():
             form = None if part.form is None else _form(part.form, plugin)
             return replace(part, run=_run(part.run, plugin), form=form)
+        case SessionState():
+            dump, load = _or(None, part.dump, plugin), _or(None, part.load, plugin)
+            return replace(part, dump=dump, load=load)
         case Component():
             return replace(part, route=GuardedRoute(part.route, plugin))
     return part

@@ -32,6 +32,7 @@ from xmppd.parts import (
 from xmppd.plugin_guard import guarded
 from xmppd.server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.session.session_state import SessionState
 from xmppd.stanza import JID
 
 ENTRY_POINTS = "xmppd.plugins"
@@ -170,6 +171,8 @@ class PluginManager:
                 return partial(server.events.off, event, listener, plugin=plugin)
             case AtUnload(call):
                 return call
+            case SessionState():
+                return _keyed(server.hibernation.states, part.name, part)
             case Component():
                 return self._component(part)
             case Replace():

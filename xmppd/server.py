@@ -33,6 +33,7 @@ from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.privacy_changes import PrivacyChanges
+from xmppd.presence.session_states import directed_state, privacy_state
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.reports import Reports
@@ -48,6 +49,7 @@ from xmppd.router.presence_router import PresenceRouter
 from xmppd.router.session_end import SessionEnd
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.hibernation import Hibernation
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
 from xmppd.session.sleepers import SessionResumed, Sleepers, SleepLimits
@@ -244,7 +246,7 @@ class XMPPServer:
         self.crowd = Crowd(
             door_limits(self.config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
         )
-        self.crowd.on_sweep = self.sleepers.sweep
+        self.crowd.on_sweep = (self.sleepers.sweep, self.hibernation.sweep)
         self.events.on(SessionResumed, self.crowd.resumed)
         self.events.on(SessionBound, self.crowd.bound)
         self.events.on(SessionAvailable, self.crowd.arrived)
@@ -266,6 +268,25 @@ class XMPPServer:
         self.events.on(SessionClosed, self.offline_message_flood.closed)
         self.events.on(SessionResumed, self.offline_message_flood.resumed)
         self.resumption = Resumption(self.sleepers, self.events)
+        self.hibernation = Hibernation(
+            self.store,
+            self.session_manager,
+            self.sleepers,
+            self.wall_clock,
+            self._read_account,
+            self.offline_message_flood.given,
+            self.packet_router.finish,
+        )
+        for state in (
+            privacy_state(self.privacy_lists),
+            directed_state(self.presence_manager.directed),
+        ):
+            self.hibernation.states[state.name] = state
+
+    async def _read_account(self, account: JID) -> None:
+        """Have in memory what is there of everybody who is online."""
+        await self.roster_manager.roster(account)
+        await self.privacy_lists.lists(account)
 
     def _core_features(self) -> list[StreamFeature]:
         """What RFC 6120 and RFC 6121 have a stream offer."""
@@ -338,15 +359,28 @@ class XMPPServer:
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
         await self.shared_groups.load()
+        await self._take_up_sessions()
         self.crowd.start()
+
+    async def _take_up_sessions(self) -> None:
+        """Those of an orderly stop sleep on; of others, messages find another place (RS-9)."""
+        lost = await self.hibernation.load()
+        for each in lost:
+            self.packet_router.take_back(each.unread, each.jid)
+        await self.packet_router.finish()
+        await self.store.forget_sessions([each.key for each in lost])
 
     async def stop(self) -> None:
         """Close all streams, each told why, and wait until the last is gone; then the store."""
         await self.crowd.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
-        self.requests.abandon()
-        await self.broadcasts.finish()
-        await self.packet_router.finish()
-        await self.store.close()
+        try:
+            await self.sleepers.at_rest()
+            await self.broadcasts.finish()
+            await self.packet_router.finish()
+            await self.hibernation.save()
+            self.requests.abandon()
+        finally:
+            await self.store.close()
 
     def _forget_account(self, removed: AccountRemoved) -> None:
         self.presence_manager.last_presences.forget(removed.account.bare)

@@ -175,6 +175,7 @@ class House:
         config: Instead of the default configuration.
         plugins: Names of the plugins that are loaded.
         store: Instead of an empty store in memory.
+        clock: Instead of one that begins now.
         people: For each account the subscriptions in its roster, as ``{"juliet": "both"}``.
     """
 
@@ -187,10 +188,11 @@ class House:
         config: Config | None = None,
         plugins: tuple[str, ...] = (),
         store: Store | None = None,
+        clock: Clock | None = None,
         **people: Mapping[str, str],
     ) -> None:
         self.domain = domain
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.store = store or MemoryStore()
         self.server = XMPPServer(config or house_config(domain), self.store, self, None)
         self.server.crowd.admission.window.size = LARGEST_WINDOW
@@ -214,6 +216,26 @@ class House:
     def stop(self) -> Deferred[None]:
         """Shut the server down; done when the last client is gone."""
         return Deferred.fromCoroutine(self.server.stop())
+
+    def restarted(self) -> "House":
+        """Shut the server down, and start another one on the same store."""
+        stopping = self.stop()
+        while self.server.crowd.handlers:
+            self.clock.advance(1)
+        done(stopping)
+        return self.again()
+
+    def again(self) -> "House":
+        """Another server on the same store; this one has died without a word."""
+        clock = Clock()
+        clock.advance(self.clock.seconds())
+        return House(
+            self.domain,
+            config=self.server.config,
+            plugins=tuple(self.plugins.loaded),
+            store=self.store,
+            clock=clock,
+        )
 
     def jid(self, name: str) -> JID:
         """The account of this name."""

@@ -70,17 +70,21 @@ class OfflineMessageFlood:
             return None
         return self._forget_arrived(session, session.account)
 
-    def arrived(self, session: LocalClientSession) -> list[int]:
-        """What a session that has not answered yet was flooded with, and has acknowledged."""
+    def given(self, session: LocalClientSession) -> list[int]:
+        """What a session was flooded with and has not answered yet, if it acknowledges at all."""
+        return self._flooded.get(session, [])
+
+    def _arrived(self, session: LocalClientSession) -> list[int]:
+        """What of that it has acknowledged."""
         unread = {
             stanza.payload.number
             for stanza, _, _ in session.unread()
             if isinstance(stanza.payload, Stored)
         }
-        return [number for number in self._flooded.get(session, ()) if number not in unread]
+        return [number for number in self.given(session) if number not in unread]
 
     async def _forget_arrived(self, session: LocalClientSession, account: JID) -> None:
-        arrived = self.arrived(session)
+        arrived = self._arrived(session)
         if arrived:
             await self.store.delete_offline(account.bare, arrived)
         await self._lost(session, account)

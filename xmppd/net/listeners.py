@@ -53,7 +53,7 @@ class Crowd:
         handlers: Everybody.
         strangers: Those of them who have not bound a resource.
         silent: Those of them who have not said a word, who has waited longest first.
-        on_sweep: Looks after sessions that have no connection; called by the same sweep.
+        on_sweep: What looks after sessions that have no connection, in the same sweep.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Crowd:
         self.silent: dict[ConnectionHandler, None] = {}
         self._addresses: Counter[str] = Counter()
         self._counted: dict[ConnectionHandler, str] = {}
-        self.on_sweep: Callable[[], None] = lambda: None
+        self.on_sweep: tuple[Callable[[], None], ...] = ()
         self._empty: Deferred[None] | None = None
         self._sweep = LoopingCall(self.sweep)
         self._sweep.clock = clock
@@ -187,7 +187,8 @@ class Crowd:
             silent_s = now - handler.received_at
             if silent_s > limits.idle_timeout_s:
                 self._wake(handler, silent_s)
-        self.on_sweep()
+        for look in self.on_sweep:
+            look()
 
     def _wake(self, handler: ConnectionHandler, silent_s: float) -> None:
         if not handler.pinged and handler.stream_handler.established:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from xmppd.session.session import Connection
 from xmppd.stanza import StreamError
 
 
@@ -10,18 +9,28 @@ class Away:
     """Nobody is there, and nothing can be written: closing it gives the session up.
 
     Args:
-        last: The wire that was lost; where its client was is remembered.
-        since: When it was lost, on the clock.
+        address: Where the client was last.
+        encrypted: Whether TLS was on.
+        max_queued_bytes: How much may wait.
+        since: When the wire was lost, on the clock.
         give_up: Ends the session.
     """
 
     __slots__ = ("_give_up", "address", "encrypted", "max_queued_bytes", "since")
 
-    def __init__(self, last: Connection, since: float, give_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        max_queued_bytes: int,
+        since: float,
+        give_up: Callable[[], None],
+        *,
+        encrypted: bool,
+    ) -> None:
+        self.address = address
+        self.encrypted = encrypted
+        self.max_queued_bytes = max_queued_bytes
         self.since = since
-        self.address = last.address
-        self.encrypted = last.encrypted
-        self.max_queued_bytes = last.max_queued_bytes
         self._give_up = give_up
 
     def write(self, data: bytes) -> None:

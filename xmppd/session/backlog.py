@@ -48,7 +48,9 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._stanzas)
 
-    def add(self, stanza: Stanza, wire: bytes, came: float = 0.0, news: str | None = None) -> None:
+    def add(
+        self, stanza: Stanza, wire: bytes, *, came: float = 0.0, news: str | None = None
+    ) -> None:
         """Let a stanza wait behind all others.
 
         Args:

@@ -151,7 +151,7 @@ class LocalClientSession:
         if not backlog.full and (news is None or self._holds_much(backlog)):
             self._write_all((*backlog.take_all(), (stanza, wire, came)))
             return
-        backlog.add(stanza, wire, came, news)
+        backlog.add(stanza, wire, came=came, news=news)
         if management is not None:
             self._check_room(management)
         if backlog.full and backlog.size_bytes > self.connection.max_queued_bytes:
@@ -241,8 +241,9 @@ class LocalClientSession:
         long.
         """
         again = Backlog()
-        for stanza, wire, came in self.take_unread():
-            again.add(*_late(stanza, wire, came, self.jid.domain))
+        for waiting in self.take_unread():
+            stanza, wire, came = _late(*waiting, self.jid.domain)
+            again.add(stanza, wire, came=came)
         self.backlog = again
         self.connection = connection
         self.asleep = self.inactive = False  # a resumed stream begins as active (:xep:`0352`)

@@ -43,6 +43,9 @@ class Routes(Protocol):
     def remove(self, session: Session) -> bool:
         """Forget a session, by identity; whether it was here."""
 
+    def refresh(self, session: Session) -> None:
+        """The session became available or unavailable."""
+
     def connected(self, bare: str) -> tuple[Session, ...]:
         """All sessions of an account."""
 
@@ -140,7 +143,7 @@ class SessionManager:
         return jid
 
     def _made_room(self, bare: str) -> bool:
-        """Whether a session of the account slept; the one that did so longest goes (RS-8)."""
+        """Whether a session of the account slept; the one that did so longest is ended (RS-8)."""
         longest = longest_asleep(self.of_account(bare))
         if longest is not None:
             longest.connection.close()
@@ -159,6 +162,13 @@ class SessionManager:
             StreamError(StreamCondition.CONFLICT, "another session took this resource")
         )
         return jid
+
+    def restore(self, session: LocalClientSession) -> None:
+        """Have a session of before the server was started again; nobody is told (RS-9)."""
+        self.sessions[session.id] = session
+        self.bound += 1
+        self.routes.add(session)
+        self.routes.refresh(session)
 
     def close(self, session: LocalClientSession) -> None:
         """Forget a session that has ended (SM-6). Its unavailable presence has been routed."""

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from secrets import token_urlsafe
 
@@ -116,18 +117,54 @@ class Sleepers:
     def lay_down(self, session: LocalClientSession) -> None:
         """Its wire is lost, or belongs to it no more: let it sleep for the time agreed on."""
         management = session.management
-        if management is not None and management.key is not None:
-            self._sleep(session, session.connection, management.max_s)
-
-    def _sleep(self, session: LocalClientSession, last: Connection, left_s: float) -> None:
-        now = self._seconds()
-        self._asleep[session] = now + left_s
-        session.fall_asleep(Away(last, now, lambda: self._end(session)))
+        if management is None or management.key is None:
+            return
+        last = session.connection
+        self._sleep(session, last.address, last.encrypted, management.max_s)
         _log.info("{id} {jid} sleeps", id=session.id, jid=session.jid.full)
         theirs = [each for each in self.sessions.of_account(session.jid.bare) if each.asleep]
         longest = longest_asleep(theirs)
         if longest is not None and len(theirs) > self.limits.max_per_account:
             self._end(longest)
+
+    def restore(
+        self,
+        session: LocalClientSession,
+        management: StreamManagement,
+        address: str,
+        *,
+        encrypted: bool,
+        left_s: float,
+    ) -> None:
+        """Let a session of before the server was started again sleep on, for what time is left."""
+        session.management = management
+        self._managed[session.id] = session
+        if management.key is not None:
+            self._by_key[management.key] = session
+        self._sleep(session, address, encrypted, left_s)
+
+    def _sleep(
+        self, session: LocalClientSession, address: str, encrypted: bool, left_s: float
+    ) -> None:
+        now = self._seconds()
+        self._asleep[session] = now + left_s
+        max_bytes = self.limits.queue.max_bytes
+        end = partial(self._end, session)
+        session.fall_asleep(Away(address, max_bytes, now, end, encrypted=encrypted))
+
+    def resumable(self) -> list[LocalClientSession]:
+        """Those whose clients may come back."""
+        return list(self._by_key.values())
+
+    async def at_rest(self) -> None:
+        """Wait until nothing is being handled that a session counts when it is done."""
+        for session in self.resumable():
+            while session.management is not None and session.management.work is not None:
+                await session.management.work
+
+    def left_s(self, session: LocalClientSession) -> float:
+        """For how long a session still sleeps."""
+        return self._asleep[session] - self._seconds()
 
     def wake(self, session: LocalClientSession, connection: Connection) -> None:
         """It has another wire."""

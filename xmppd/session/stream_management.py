@@ -1,7 +1,7 @@
 """Stream management (:xep:`0198`) as one session has it: what its client has, and what we have."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -160,6 +160,12 @@ class StreamManagement:
     def unacknowledged(self) -> list[Waiting]:
         """All that was sent and not acknowledged, in order."""
         return list(self._unacknowledged)
+
+    def restore(self, unacknowledged: Iterable[Waiting], *, handled: int, sent: int) -> None:
+        """Have what a session of before the server was started again had."""
+        self._unacknowledged.extend(unacknowledged)
+        self.size_bytes = sum(len(each[1]) + OVERHEAD_BYTES for each in self._unacknowledged)
+        self.handled, self.sent = handled, sent
 
     def forget_unacknowledged(self) -> None:
         """Nothing of that was sent: whoever has taken it sends it again."""

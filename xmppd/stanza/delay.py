@@ -43,9 +43,13 @@ def stamped(message: Message, domain: str, seconds: float) -> Message:
     payload = message.payload
     if isinstance(payload, Stamped):
         return message
-    late = Stamped(delayed(payload.raw, domain, seconds), payload.to)
-    late.copied_for = payload.copied_for
-    return Message(message.to, message.sender, message.id, message.type, late)
+    return _with(message, Stamped(delayed(payload.raw, domain, seconds), payload.to))
+
+
+def as_stamped(message: Message) -> Message:
+    """The same message, that we have stamped before."""
+    payload = message.payload
+    return _with(message, Stamped(payload.raw, payload.to, payload.tree))
 
 
 def out_of_store(data: bytes, number: int) -> Message:
@@ -54,4 +58,9 @@ def out_of_store(data: bytes, number: int) -> Message:
     payload = message.payload
     stored = Stored(payload.raw, payload.to, payload.tree)
     stored.number = number
-    return Message(message.to, message.sender, message.id, message.type, stored)
+    return _with(message, stored)
+
+
+def _with(message: Message, payload: Payload) -> Message:
+    payload.copied_for = message.payload.copied_for
+    return Message(message.to, message.sender, message.id, message.type, payload)

@@ -5,7 +5,7 @@ answers hot reads without ever waiting, one across the network waits in a thread
 know. What has returned is safe on disk, unless its docstring says otherwise.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -127,6 +127,42 @@ class LastPresence:
 
     seen: float
     status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSession:
+    """A session that outlives the server.
+
+    Attributes:
+        key: What it is found by; a hash, from which nobody learns how to resume it.
+        account: Bare JID.
+        data: All that there is to know of it, in the words of whoever saved it.
+        taken: It was given out before: what has become of it since is not known.
+    """
+
+    key: bytes
+    account: str
+    data: bytes
+    taken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """A message that was accepted, and that its recipient's session has not acknowledged.
+
+    Attributes:
+        key: That of the session; empty if it cannot be resumed.
+        account: Bare JID of the recipient.
+        stanza: The whole message, addressed, as bytes.
+        came: Seconds since 1970.
+        number: Given by the store, rising; 0 if it has none yet.
+    """
+
+    key: bytes
+    account: str
+    stanza: bytes
+    came: float
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +342,43 @@ class ItemStore(Protocol):
         """
 
 
-class Store(AccountStore, RosterStore, OfflineStore, PresenceStore, ItemStore, Protocol):
+class SessionStore(Protocol):
+    """What sessions hold while nobody is connected, and what would be lost with them."""
+
+    async def save_sessions(
+        self, sessions: Sequence[SavedSession], *, theirs: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Keep these sessions, and no others; in one transaction.
+
+        Held messages are forgotten: what of them is not acknowledged is in the sessions.
+
+        Args:
+            sessions: Of a server that stops.
+            theirs: Offline messages by account that are in the sessions now, or have arrived.
+        """
+
+    async def take_sessions(self) -> list[SavedSession]:
+        """All that are kept; from now on they are taken."""
+
+    async def forget_sessions(self, keys: Sequence[bytes]) -> None:
+        """These are over, or hold nothing any more that they held when they were saved."""
+
+    async def hold_messages(
+        self, messages: Sequence[HeldMessage], *, arrived: Sequence[int]
+    ) -> list[int]:
+        """Keep messages until they are acknowledged; forget those that are.
+
+        Returns:
+            The numbers they were given.
+        """
+
+    async def held_messages(self) -> list[HeldMessage]:
+        """All that are held, oldest first."""
+
+
+class Store(
+    AccountStore, RosterStore, OfflineStore, PresenceStore, ItemStore, SessionStore, Protocol
+):
     """All of it, and its life."""
 
     async def open(self) -> None:
@@ -329,6 +401,7 @@ __all__ = [
     "AccountInfo",
     "AccountStore",
     "Credentials",
+    "HeldMessage",
     "ItemStore",
     "LastPresence",
     "NoSuchAccount",
@@ -339,7 +412,9 @@ __all__ = [
     "RosterData",
     "RosterItem",
     "RosterStore",
+    "SavedSession",
     "ScramKeys",
+    "SessionStore",
     "SharedGroup",
     "Store",
     "StoreError",

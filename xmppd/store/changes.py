@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from xmppd.store import queries
 from xmppd.store.base import (
     AccountExists,
+    HeldMessage,
     LastPresence,
     NoSuchAccount,
     QuotaExceeded,
     RosterItem,
+    SavedSession,
     ScramKeys,
     SharedGroup,
     check_room,
@@ -191,6 +193,61 @@ def delete_item(connection: Connection, account: str, namespace: str, key: str) 
     """Forget a value."""
     name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
     connection.execute(queries.FORGET_ITEM, name)
+
+
+def save_sessions(
+    connection: Connection, sessions: Sequence[SavedSession], theirs: Mapping[str, Sequence[int]]
+) -> None:
+    """Keep these and no others; nothing is held any more."""
+    connection.execute(queries.FORGET_ALL_SESSIONS)
+    connection.execute(queries.FORGET_ALL_HELD)
+    for account, ids in theirs.items():
+        delete_offline(connection, account, ids)
+    rows = [
+        {
+            "key": session.key,
+            "owner": digest(session.account),
+            "account": session.account,
+            "taken": session.taken,
+            "data": session.data,
+        }
+        for session in sessions
+    ]
+    if rows:
+        connection.execute(queries.ADD_SESSIONS, rows)
+
+
+def take_sessions(connection: Connection) -> list[SavedSession]:
+    """All sessions, which are taken from now on."""
+    found = connection.execute(queries.SESSIONS).all()
+    if found:
+        connection.execute(queries.TAKE_SESSIONS)
+    return [SavedSession(key, account, data, bool(taken)) for key, account, data, taken in found]
+
+
+def forget_sessions(connection: Connection, keys: Sequence[bytes]) -> None:
+    """Forget sessions."""
+    if keys:
+        connection.execute(queries.FORGET_SESSION, [{"session": key} for key in keys])
+
+
+def hold_messages(
+    connection: Connection, messages: Sequence[HeldMessage], arrived: Sequence[int]
+) -> list[int]:
+    """Keep some messages, forget others; tells the numbers of those that are kept."""
+    if arrived:
+        connection.execute(queries.FORGET_HELD, [{"held": number} for number in arrived])
+    numbers: list[int] = []
+    for message in messages:
+        row = {
+            "owner": digest(message.account),
+            "account": message.account,
+            "session": message.key,
+            "came": message.came,
+            "stanza": message.stanza,
+        }
+        numbers.append(connection.execute(queries.HOLD_MESSAGE, row).scalar_one())
+    return numbers
 
 
 def _lock(connection: Connection, name: str) -> bytes:

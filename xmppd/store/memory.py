@@ -1,7 +1,7 @@
 """A store that forgets: for tests, and for trying things out."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -11,12 +11,14 @@ from xmppd.store.base import (
     AccountExists,
     AccountInfo,
     Credentials,
+    HeldMessage,
     LastPresence,
     NoSuchAccount,
     OfflineMessage,
     QuotaExceeded,
     RosterData,
     RosterItem,
+    SavedSession,
     ScramKeys,
     SharedGroup,
     Store,
@@ -47,7 +49,9 @@ class MemoryStore(Store):
         self._accounts: dict[str, tuple[Credentials, float]] = {}
         self._belongings: dict[str, _Belongings] = {}
         self._shared_groups: dict[str, SharedGroup] = {}
-        self._offline_id = 0
+        self._offline_id = self._held_number = 0
+        self._sessions: dict[bytes, SavedSession] = {}
+        self._held: dict[int, HeldMessage] = {}
 
     @override
     async def open(self) -> None:
@@ -196,12 +200,51 @@ class MemoryStore(Store):
                 raise QuotaExceeded(account)
         self._belonging(account).items = others
 
+    @override
+    async def save_sessions(
+        self, sessions: Sequence[SavedSession], *, theirs: Mapping[str, Sequence[int]]
+    ) -> None:
+        self._sessions = {session.key: session for session in sessions}
+        self._held.clear()
+        for account, ids in theirs.items():
+            await MemoryStore.delete_offline(self, account, ids)
+
+    @override
+    async def take_sessions(self) -> list[SavedSession]:
+        found = list(self._sessions.values())
+        self._sessions = {session.key: replace(session, taken=True) for session in found}
+        return found
+
+    @override
+    async def forget_sessions(self, keys: Sequence[bytes]) -> None:
+        for key in keys:
+            self._sessions.pop(key, None)
+
+    @override
+    async def hold_messages(
+        self, messages: Sequence[HeldMessage], *, arrived: Sequence[int]
+    ) -> list[int]:
+        for number in arrived:
+            self._held.pop(number, None)
+        numbers = []
+        for message in messages:
+            self._held_number += 1
+            self._held[self._held_number] = replace(message, number=self._held_number)
+            numbers.append(self._held_number)
+        return numbers
+
+    @override
+    async def held_messages(self) -> list[HeldMessage]:
+        return list(self._held.values())
+
     def _belonging(self, account: str) -> _Belongings:
         """What belongs to the name."""
         return self._belongings.setdefault(account, _Belongings())
 
     def _forget_belongings(self, account: str) -> None:
         self._belongings.pop(account, None)
+        self._sessions = {k: each for k, each in self._sessions.items() if each.account != account}
+        self._held = {k: each for k, each in self._held.items() if each.account != account}
         for group in list(self._shared_groups.values()):
             members = tuple(member for member in group.members if member != account)
             self._shared_groups[group.name] = replace(group, members=members)

@@ -27,12 +27,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from xmppd.store.schema import (
     accounts,
+    held_messages,
     items,
     last_presences,
     offline_messages,
     roster_items,
     roster_versions,
     scram_keys,
+    sessions,
     shared_group_members,
     shared_groups,
 )
@@ -138,6 +140,8 @@ FORGET_BELONGINGS: tuple[Delete, ...] = tuple(
         last_presences,
         items,
         shared_group_members,
+        sessions,
+        held_messages,
     )
 )
 
@@ -255,3 +259,24 @@ OTHER_ITEMS_USE: Select[int, int] = select(
 )
 SAVE_ITEM = _add_or_replace(items)
 FORGET_ITEM: Delete = delete(items).where(*_this_item)
+
+# -- sessions
+
+SESSIONS: Select[bytes, str, bytes, bool] = select(
+    sessions.c.key, sessions.c.account, sessions.c.data, sessions.c.taken
+)
+TAKE_SESSIONS: Update = update(sessions).values(taken=True)
+ADD_SESSIONS: Insert = insert(sessions)
+FORGET_ALL_SESSIONS: Delete = delete(sessions)
+FORGET_SESSION: Delete = delete(sessions).where(sessions.c.key == bindparam("session"))
+
+HELD_MESSAGES: Select[bytes, str, bytes, float, int] = select(
+    held_messages.c.session,
+    held_messages.c.account,
+    held_messages.c.stanza,
+    held_messages.c.came,
+    held_messages.c.number,
+).order_by(held_messages.c.number)
+HOLD_MESSAGE: Insert = insert(held_messages).returning(held_messages.c.number)
+FORGET_HELD: Delete = delete(held_messages).where(held_messages.c.number == bindparam("held"))
+FORGET_ALL_HELD: Delete = delete(held_messages)

@@ -147,9 +147,35 @@ shared_group_members = Table(
     sqlite_with_rowid=False,
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    _digest_column("key"),
+    _digest_column("owner", primary_key=False),
+    Column("account", Text, nullable=False),
+    Column("taken", Boolean, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index(None, "owner"),
+)
+
+# As with offline messages, a number is never given twice.
+held_messages = Table(
+    "held_messages",
+    metadata,
+    Column("number", _Id, primary_key=True, autoincrement=True),
+    _digest_column("owner", primary_key=False),
+    Column("account", Text, nullable=False),
+    Column("session", LargeBinary, nullable=False),
+    Column("came", Double, nullable=False),
+    Column("stanza", LargeBinary, nullable=False),
+    Index(None, "owner"),
+    sqlite_autoincrement=True,
+)
+
 __all__ = [
     "accounts",
     "digest",
+    "held_messages",
     "items",
     "last_presences",
     "metadata",
@@ -157,6 +183,7 @@ __all__ = [
     "roster_items",
     "roster_versions",
     "scram_keys",
+    "sessions",
     "shared_group_members",
     "shared_groups",
 ]

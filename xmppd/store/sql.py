@@ -1,6 +1,6 @@
 """The store in a database."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import starmap
 
@@ -12,10 +12,12 @@ from xmppd.store import changes, queries, rows
 from xmppd.store.base import (
     AccountInfo,
     Credentials,
+    HeldMessage,
     LastPresence,
     OfflineMessage,
     RosterData,
     RosterItem,
+    SavedSession,
     ScramKeys,
     SharedGroup,
     Store,
@@ -229,6 +231,32 @@ class SQLStore(Store):
                 max_bytes=max_bytes,
             )
         await self._database.write(change)
+
+    @override
+    async def save_sessions(
+        self, sessions: Sequence[SavedSession], *, theirs: Mapping[str, Sequence[int]]
+    ) -> None:
+        change = partial(changes.save_sessions, sessions=tuple(sessions), theirs=dict(theirs))
+        await self._database.write(change)
+
+    @override
+    async def take_sessions(self) -> list[SavedSession]:
+        return await self._database.write(changes.take_sessions)
+
+    @override
+    async def forget_sessions(self, keys: Sequence[bytes]) -> None:
+        await self._database.write(partial(changes.forget_sessions, keys=tuple(keys)))
+
+    @override
+    async def hold_messages(
+        self, messages: Sequence[HeldMessage], *, arrived: Sequence[int]
+    ) -> list[int]:
+        change = partial(changes.hold_messages, messages=tuple(messages), arrived=tuple(arrived))
+        return await self._database.write(change)
+
+    @override
+    async def held_messages(self) -> list[HeldMessage]:
+        return list(starmap(HeldMessage, await self._database.read(queries.HELD_MESSAGES, {})))
 
     async def _change_account(self, account: str, change: Callable[[Connection], None]) -> None:
         try:

@@ -9,12 +9,14 @@ from twisted.trial.unittest import TestCase
 
 from xmppd.store.base import (
     AccountExists,
+    HeldMessage,
     LastPresence,
     NoSuchAccount,
     OfflineMessage,
     QuotaExceeded,
     RosterData,
     RosterItem,
+    SavedSession,
     ScramKeys,
     SharedGroup,
     Store,
@@ -429,6 +431,70 @@ class ItemContract(Asking):
         self.assertEqual(await self.store.get_item("room@muc.x", "n", "k"), b"v")
 
 
+class SessionContract(Asking):
+    async def hold(self, *texts: str, arrived: tuple[int, ...] = ()) -> list[int]:
+        """Hold messages for Romeo's session."""
+        messages = [HeldMessage(b"key", ROMEO, text.encode(), 1.5) for text in texts]
+        return await self.store.hold_messages(messages, arrived=arrived)
+
+    async def test_sessions(self) -> None:
+        """Sessions are found as they were saved, and again, as taken; until they are forgotten."""
+        romeo = SavedSession(bytes(range(32)), ROMEO, b"\x00'" * 100_000)
+        juliet = SavedSession(b"k", LONG_BARE, b"")
+        await self.store.save_sessions([romeo, juliet], theirs={})
+        self.assertCountEqual(await self.store.take_sessions(), [romeo, juliet])
+        taken = [replace(each, taken=True) for each in (romeo, juliet)]
+        self.assertCountEqual(await self.store.take_sessions(), taken)
+        await self.store.forget_sessions([romeo.key, b"unknown"])
+        self.assertEqual(await self.store.take_sessions(), taken[1:])
+        await self.store.forget_sessions([])
+
+    async def test_only_the_last(self) -> None:
+        """What was saved before is replaced."""
+        await self.store.save_sessions([SavedSession(b"a", ROMEO, b"")], theirs={})
+        await self.store.save_sessions([SavedSession(b"b", ROMEO, b"")], theirs={})
+        self.assertEqual([each.key for each in await self.store.take_sessions()], [b"b"])
+        await self.store.save_sessions([], theirs={})
+        self.assertEqual(await self.store.take_sessions(), [])
+
+    async def test_theirs(self) -> None:
+        """Offline messages that a session has are forgotten with its saving, and no others."""
+        await self.keep(3)
+        first, second, third = await self.store.offline_messages(ROMEO)
+        theirs = {ROMEO: [first.id, third.id], JULIET: [second.id]}
+        await self.store.save_sessions([], theirs=theirs)
+        self.assertEqual(await self.store.offline_messages(ROMEO), [second])
+
+    async def test_held(self) -> None:
+        """Messages are held in their order, until they are acknowledged."""
+        first, second = await self.hold("a", "b")
+        (third,) = await self.hold("c", arrived=(first, 999))
+        held = await self.store.held_messages()
+        self.assertEqual([each.stanza for each in held], [b"b", b"c"])
+        self.assertEqual([each.number for each in held], [second, third])
+        self.assertEqual(held[0], HeldMessage(b"key", ROMEO, b"b", 1.5, second))
+        self.assertEqual(await self.hold(arrived=(second, third)), [])
+        self.assertEqual(await self.store.held_messages(), [])
+        self.assertNotIn((await self.hold("d"))[0], (first, second, third))
+
+    async def test_saved_and_held(self) -> None:
+        """What is saved with its session need not be held any more."""
+        await self.hold("a")
+        await self.store.save_sessions([], theirs={})
+        self.assertEqual(await self.store.held_messages(), [])
+
+    async def test_with_the_account(self) -> None:
+        """Sessions and messages end with their account."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.store.save_sessions(
+            [SavedSession(b"a", ROMEO, b""), SavedSession(b"b", JULIET, b"")], theirs={}
+        )
+        await self.hold("a")
+        await self.store.delete_account(ROMEO)
+        self.assertEqual([each.key for each in await self.store.take_sessions()], [b"b"])
+        self.assertEqual(await self.store.held_messages(), [])
+
+
 class Contract(
     AccountContract,
     DeletionContract,
@@ -436,5 +502,6 @@ class Contract(
     OfflineContract,
     PresenceContract,
     ItemContract,
+    SessionContract,
 ):
     """All of it."""

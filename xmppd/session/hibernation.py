@@ -1,0 +1,277 @@
+"""Sessions that outlive the server: saved when it stops, taken up when it starts (RS-9)."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from secrets import token_hex
+from typing import NamedTuple
+
+from msgspec import Struct, msgpack
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.session.away import Away
+from xmppd.session.backlog import Backlog, Waiting
+from xmppd.session.interceptor_manager import KINDS
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
+from xmppd.session.session_state import SessionState
+from xmppd.session.sleepers import Sleepers
+from xmppd.session.stream_management import StreamManagement
+from xmppd.stanza import JID, Message, Presence, Stanza
+from xmppd.stanza.delay import Stamped, Stored, as_stamped
+from xmppd.store.base import SavedSession, SessionStore
+
+_KINDS = {kind.name.encode(): kind for kind in KINDS}
+_log = Logger()
+
+
+class SavedStanza(Struct, array_like=True):
+    """One that the client has not got.
+
+    Attributes:
+        wire: Its bytes.
+        came: When, in seconds since 1970.
+        addressed: Whether it was for this session, and not for several.
+        stamped: Whether it says when it came.
+    """
+
+    wire: bytes
+    came: float
+    addressed: bool
+    stamped: bool
+
+
+class Shell(Struct, frozen=True):
+    """A session without its parts.
+
+    Attributes:
+        jid: Full JID.
+        until: When it is given up, in seconds since 1970.
+        presence: Its last available presence.
+        unacknowledged: What the client was sent.
+        waiting: What it was not sent yet.
+        state: What parts of the server want to know, by their names.
+    """
+
+    jid: str
+    since: float
+    address: str
+    encrypted: bool
+    software: str
+    interested: bool
+    flooded: bool
+    presence: bytes | None
+    until: float
+    max_s: float
+    handled: int
+    sent: int
+    unacknowledged: list[SavedStanza]
+    waiting: list[SavedStanza]
+    state: dict[str, bytes]
+
+
+class Lost(NamedTuple):
+    """A session that was taken up, and then the server was killed.
+
+    Attributes:
+        key: What it was found by.
+        jid: Its full JID.
+        unread: What it had not read when it was saved.
+    """
+
+    key: bytes
+    jid: JID
+    unread: list[Waiting]
+
+
+class Hibernation:
+    """Saves sessions, and takes them up again.
+
+    Args:
+        store: Where they are kept.
+        sessions: All that there are.
+        sleepers: Those that can be resumed.
+        wall_clock: Seconds since 1970.
+        read_account: Reads what has to be in memory for everybody who is online.
+        given: Offline messages that a session was given, and that are still in the store.
+        finish: Waits until all that sessions had not read when they ended has found its place.
+
+    Attributes:
+        states: Who wants something saved of each session, by name.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        sessions: SessionManager,
+        sleepers: Sleepers,
+        wall_clock: Callable[[], float],
+        read_account: Callable[[JID], Awaitable[None]],
+        given: Callable[[LocalClientSession], Sequence[int]],
+        finish: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.store = store
+        self.sessions = sessions
+        self.sleepers = sleepers
+        self.wall_clock = wall_clock
+        self.read_account = read_account
+        self.given = given
+        self.finish = finish
+        self.states: dict[str, SessionState] = {}
+        self._restored: dict[bytes, LocalClientSession] = {}
+        self._started = 0.0
+
+    # -- when the server stops --------------------------------------------------------------------
+
+    async def save(self) -> None:
+        """Keep every session whose client may come back; they all sleep by now."""
+        saved: list[SavedSession] = []
+        theirs: dict[str, list[int]] = {}
+        for session in self.sleepers.resumable():
+            management = session.management
+            if management is not None and management.key is not None:
+                data = msgpack.encode(self._shell(session, management))
+                saved.append(SavedSession(management.key, session.jid.bare, data))
+                theirs.setdefault(session.jid.bare, []).extend(self._out_of_store(session))
+        await self.store.save_sessions(saved, theirs=theirs)
+        if saved:
+            _log.info("{count} sessions were saved", count=len(saved))
+
+    def _out_of_store(self, session: LocalClientSession) -> set[int]:
+        """Offline messages that it has: they are its own from now on."""
+        payloads = (stanza.payload for stanza, _, _ in session.unread())
+        unread = {payload.number for payload in payloads if isinstance(payload, Stored)}
+        return unread.union(self.given(session))
+
+    def _shell(self, session: LocalClientSession, management: StreamManagement) -> Shell:
+        states = ((name, state.dump(session)) for name, state in self.states.items())
+        backlog = session.backlog
+        return Shell(
+            jid=session.jid.full,
+            since=session.since,
+            address=session.connection.address,
+            encrypted=session.connection.encrypted,
+            software=session.software,
+            interested=session.interested,
+            flooded=session.flooded,
+            presence=None if session.presence is None else session.presence.wire(),
+            until=self.wall_clock() + self.sleepers.left_s(session),
+            max_s=management.max_s,
+            handled=management.handled,
+            sent=management.sent,
+            unacknowledged=_saved(management.unacknowledged()),
+            waiting=[] if backlog is None else _saved(backlog.waiting()),
+            state={name: data for name, data in states if data is not None},
+        )
+
+    # -- when it starts ---------------------------------------------------------------------------
+
+    async def load(self) -> list[Lost]:
+        """Take up the sessions of an orderly stop: they sleep for the time that they have left.
+
+        Returns:
+            What is left of sessions of which nobody knows what became, since the server was killed.
+        """
+        self._started = self.wall_clock()
+        lost = []
+        for saved in await self.store.take_sessions():
+            shell = msgpack.decode(saved.data, type=Shell)
+            if saved.taken:
+                unread = [*_waiting(shell.unacknowledged), *_waiting(shell.waiting)]
+                lost.append(Lost(saved.key, JID.parse(shell.jid), unread))
+            else:
+                await self._restore(saved.key, shell)
+        if self._restored:
+            _log.info("{count} sessions were taken up", count=len(self._restored))
+        return lost
+
+    async def _restore(self, key: bytes, shell: Shell) -> None:
+        jid = JID.parse(shell.jid)
+        session = LocalClientSession(
+            token_hex(8), jid, NOBODY, self.sessions.interceptors, shell.since
+        )
+        session.account = jid.to_bare()
+        session.bound = True
+        session.software = shell.software
+        session.interested = shell.interested
+        session.flooded = shell.flooded
+        if shell.presence is not None:
+            presence = Presence.from_bytes(shell.presence)
+            session.presence = presence
+            session.presence_around_to = presence.around_to()
+            session.priority = presence.priority
+            presence.payload.forget_trees()
+        session.backlog = Backlog()
+        for stanza, wire, came in _waiting(shell.waiting):
+            session.backlog.add(stanza, wire, came=came)
+        self.sessions.restore(session)
+        self.sleepers.restore(
+            session,
+            self._management(key, shell),
+            shell.address,
+            encrypted=shell.encrypted,
+            left_s=shell.until - self.wall_clock(),
+        )
+        self._restored[key] = session
+        await self.read_account(session.account)
+        for name, data in shell.state.items():
+            if name in self.states:
+                self.states[name].load(session, data)
+
+    def _management(self, key: bytes, shell: Shell) -> StreamManagement:
+        management = StreamManagement(
+            self.sleepers.limits.queue, self.wall_clock, key=key, max_s=shell.max_s
+        )
+        management.restore(_waiting(shell.unacknowledged), handled=shell.handled, sent=shell.sent)
+        return management
+
+    # -- while it runs ----------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Forget what was saved of sessions that hold nothing of it any more.
+
+        They have ended, or their clients have acknowledged all of it.
+        """
+        settled = [key for key, session in self._restored.items() if self._is_settled(session)]
+        for key in settled:
+            del self._restored[key]
+        if settled:
+            Deferred.fromCoroutine(self._forget(settled)).addErrback(_failed)
+
+    async def _forget(self, keys: list[bytes]) -> None:
+        await self.finish()
+        await self.store.forget_sessions(keys)
+
+    def _is_settled(self, session: LocalClientSession) -> bool:
+        return session.closed or all(came >= self._started for _, _, came in session.unread())
+
+
+def _failed(failure: Failure) -> None:
+    _log.failure("what was saved of sessions cannot be forgotten", failure)
+
+
+def _nobody_to_give_up() -> None:
+    """A session that is being taken up has not been lost yet."""
+
+
+NOBODY = Away("", 0, 0.0, _nobody_to_give_up, encrypted=False)
+"""What a session has for a connection until it sleeps on."""
+
+
+def _saved(waiting: Iterable[Waiting]) -> list[SavedStanza]:
+    return [
+        SavedStanza(wire, came, stanza.to is not None, isinstance(stanza.payload, Stamped))
+        for stanza, wire, came in waiting
+    ]
+
+
+def _waiting(saved: Iterable[SavedStanza]) -> Iterator[Waiting]:
+    for each in saved:
+        kind = _KINDS[each.wire[1 : each.wire.index(b" ")]]
+        stanza: Stanza = kind.from_bytes(each.wire)
+        if isinstance(stanza, Message) and each.stamped:
+            stanza = as_stamped(stanza)
+        if not each.addressed:
+            stanza = stanza.for_several()
+        stanza.payload.forget_trees()
+        yield stanza, each.wire, each.came
