@@ -250,6 +250,13 @@ class EligibleTests(CarbonsTestCase):
             sender.send(message(f"{JULIET}/a", BODY + ERROR, "error", id))
             self.assertEqual(self.got(), ["error", "", ""])
 
+    def test_error_of_forked(self) -> None:
+        """An error that answers what all resources got is copied to the others."""
+        self.romeo.send(message(JULIET, id="bad"))
+        self.clear()
+        self.juliet[0].send(message(f"{ROMEO}/1", ERROR, "error", "bad"))
+        self.assertEqual(self.got(), ["", "sent", "sent"])
+
     def test_error_to_nobody(self) -> None:
         """An error for a resource that has left still reaches the others (§6.1)."""
         self.juliet[0].send(message(f"{ROMEO}/1", id="bad"))

@@ -59,7 +59,7 @@ class ClientStateTestCase(SynchronousTestCase):
             DOMAIN,
             config=house_config(DOMAIN, stream={"max_queued_bytes": 2_000_000,
                                                 "stanzas_per_s": 0.0, "bytes_per_s": 0.0}),
-            plugins=("client_state", "ping"), store=self.store,
+            plugins=("client_state", "ping", "invisible"), store=self.store,
             romeo=both, nurse=both, tybalt={}, juliet={"romeo": "both", "nurse": "both"},
         )  # fmt: skip
         self.romeo, self.nurse, self.juliet = self.house.connect("romeo", "nurse", "juliet")
@@ -257,6 +257,19 @@ class ArrivalTests(ClientStateTestCase):
         self.juliet.send(GONE)
         self.assertEqual(self.read(), ["unavailable"])
         self.romeo.send(status("r"))
+        self.juliet.send("<presence/>")
+        self.assertEqual(sorted(self.read()), ["presence", "presence", "r"])
+        self.romeo.send(status("later"))
+        self.assertEqual(self.activated(), ["later"])
+
+    def test_become_visible(self) -> None:
+        """Who was invisible begins anew, and is told who is here again (XEP-0186)."""
+        self.juliet.send(ACTIVE)
+        for word in ("invisible", "visible"):
+            self.juliet.send(f"<iq type='set' id='v'><{word} xmlns='urn:xmpp:invisible:1'/></iq>")
+        self.romeo.send(status("r"))
+        self.juliet.send(INACTIVE)
+        self.juliet.raw()
         self.juliet.send("<presence/>")
         self.assertEqual(sorted(self.read()), ["presence", "presence", "r"])
         self.romeo.send(status("later"))

@@ -12,7 +12,7 @@ from xmppd.roster.broadcasts import Copies
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.session.local_client_session import NOWHERE, LocalClientSession
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
 
@@ -188,7 +188,7 @@ class PresenceUpdateHandler:
     def _settle(self, session: LocalClientSession) -> Later:
         """It knows who is here, so that what comes is news; and it gets what has waited for it."""
         if session.presence is not None:
-            session.settle(settled=True)
+            session.settle()
         return self.flood.flood(session)
 
     async def _settle_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
@@ -201,10 +201,7 @@ class PresenceUpdateHandler:
         self, presence: Presence, session: LocalClientSession, roster: Roster
     ) -> Later:
         was_available = session.presence is not None
-        session.presence = None
-        session.presence_around_to = NOWHERE
-        session.flooded = False
-        session.settle(settled=False)
+        session.become_unavailable()
         self.routing_table.refresh(session)
         copies = self.broadcast(presence, session, roster) if was_available else 0
         if was_available and not session.closed:

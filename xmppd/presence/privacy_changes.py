@@ -10,7 +10,7 @@ from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.subscription import SUBSCRIBED
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.session.local_client_session import NOWHERE, LocalClientSession
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Presence, StanzaError
 
@@ -146,9 +146,7 @@ class PrivacyChanges:
         if roster is not None:
             copies = roster.broadcast(gone, hidden)  # to the account's own resources alone
             assert isinstance(copies, int), "the account is quiet"
-        session.presence = None
-        session.presence_around_to = NOWHERE
-        session.flooded = False
+        session.become_unavailable()
         self.routing_table.refresh(session)
 
     async def _ready(self, account: JID) -> None:

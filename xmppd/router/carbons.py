@@ -56,8 +56,8 @@ class Carbons:
         sessions = self.routing_table.carbons.get(sender.bare)
         if sessions is None or to is None or to.bare == sender.bare:
             return
-        if self._is_eligible(message, sender.bare, to.bare, to_room=True):
-            others = [session for session in sessions if session.jid.full != sender.full]
+        others = [session for session in sessions if session.jid.full != sender.full]
+        if others and self._is_eligible(message, sender.bare, to.bare, to_room=True):
             self._copy(message, "sent", others)
 
     def received(self, message: Message, got: Collection[Session] = ()) -> None:
@@ -72,9 +72,6 @@ class Carbons:
         if sessions is None or to is None or message.payload.copied_for == to.bare:
             return
         sender = message.sender
-        if not self._is_eligible(message, to.bare, sender.bare, to_room=False):
-            return
-        message.payload.copied_for = to.bare
         others = [
             session
             for session in sessions
@@ -82,7 +79,11 @@ class Carbons:
             and session.jid.full not in (to.full, sender.full)
             and (session.privacy is None or session.privacy.lets_in(message))
         ]
-        self._copy(message, "sent" if sender.bare == to.bare else "received", others)
+        if not others and len(sessions) == 1:
+            return  # somebody with a single device, whom no error about it concerns either
+        if self._is_eligible(message, to.bare, sender.bare, to_room=False):
+            message.payload.copied_for = to.bare
+            self._copy(message, "sent" if sender.bare == to.bare else "received", others)
 
     def _copy(self, message: Message, direction: Direction, sessions: list[Session]) -> None:
         if not sessions:

@@ -120,6 +120,13 @@ class LocalClientSession:
         finally:
             self.privacy = privacy
 
+    def become_unavailable(self) -> None:
+        """It has no presence any more, and its next one will be a first one."""
+        self.presence = None
+        self.presence_around_to = NOWHERE
+        self.flooded = self.settled = False
+        self._hold_or_write()
+
     # -- a client that reads slowly -------------------------------------------------------------
 
     def wire_is_full(self) -> None:
@@ -164,9 +171,9 @@ class LocalClientSession:
         self.inactive = inactive
         self._hold_or_write()
 
-    def settle(self, *, settled: bool) -> None:
-        """It was told who is here, or is told no more; only in between can presence wait (CS-3)."""
-        self.settled = settled
+    def settle(self) -> None:
+        """It was told who is here: from now on presence is news, and may wait (CS-3)."""
+        self.settled = True
         self._hold_or_write()
 
     @property

@@ -15,6 +15,7 @@ FORWARD = "urn:xmpp:forward:0"
 Direction = Literal["sent", "received"]
 _COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
 _INSIDE = f"<message xmlns='{ns.CLIENT}'".encode()
+_CHAT = b"<message type='chat'"
 _BEFORE: dict[Direction, bytes] = {
     "sent": f"><sent xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>".encode(),
     "received": f"><received xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>".encode(),
@@ -41,9 +42,14 @@ def carbon(message: Message, inside: bytes, direction: Direction, account: JID) 
         direction: From the account's point of view.
         account: Bare JID.
     """
-    kind = b"" if message.type is None else f" type='{escape(message.type)}'".encode()
-    parts = (b"<message", kind, _BEFORE[direction], inside, _BEHIND[direction])
+    kind = message.type
+    head = _CHAT if kind == "chat" else b"<message" if kind is None else _head(kind)
+    parts = (head, _BEFORE[direction], inside, _BEHIND[direction])
     return Message(None, account, None, message.type, Payload(b"".join(parts)))
+
+
+def _head(kind: str) -> bytes:
+    return f"<message type='{escape(kind)}'".encode()
 
 
 def is_carbon(message: Message, account: str) -> bool:
