@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_state import SessionState
 from xmppd.stanza import IQ, Condition, StanzaError, qname
 from xmppd.stanza.carbon import CARBONS
 
@@ -54,4 +55,15 @@ def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
 
 def plug(server: XMPPServer) -> list[object]:
     """What this feature is made of."""
-    return [IQEnableHandler(server), IQDisableHandler(server)]
+
+    def dump(session: LocalClientSession) -> bytes | None:
+        return b"enabled" if session.carbons else None
+
+    def load(session: LocalClientSession, data: bytes) -> None:
+        server.carbons.enable(session)
+
+    return [
+        IQEnableHandler(server),
+        IQDisableHandler(server),
+        SessionState("carbons", dump, load),
+    ]

@@ -200,6 +200,7 @@ class Hibernation:
             session.presence = presence
             session.presence_around_to = presence.around_to()
             session.priority = presence.priority
+            session.settled = True
             presence.payload.forget_trees()
         session.backlog = Backlog()
         for stanza, wire, came in _waiting(shell.waiting):
