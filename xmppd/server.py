@@ -117,6 +117,7 @@ class XMPPServer:
             store,
             store,
             self.privacy_lists,
+            self.events,
             self.wall_clock,
         )
         self.reports = Reports(store)

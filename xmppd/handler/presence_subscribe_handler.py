@@ -115,6 +115,20 @@ class PresenceSubscribeHandler:
         if await self._sent(presence, account, contact, push=False):
             await self._pass_on(presence, account, contact)
 
+    def failed(self, error: Presence) -> None:
+        """What an account asked of somebody elsewhere came back, or was answered with an error.
+
+        Who cannot be reached is not here; a request goes on waiting, and whoever made it knows.
+        """
+        account, contact = error.to, error.sender.to_bare()
+        roster = None if account is None else self.rosters.loaded(account.bare)
+        item = None if roster is None else roster.items.get(contact.bare)
+        if account is None or item is None:
+            return
+        self.presences.remote.hide(account, contact)
+        if item.ask:
+            self.presences.deliver_to_interested(error)
+
     @asynccontextmanager
     async def _turn(self, one: JID, other: JID) -> AsyncIterator[None]:
         """Be alone with what these two have to say to each other."""
@@ -205,7 +219,7 @@ class PresenceSubscribeHandler:
         """To another server, and behind an approval what it is an approval of (PS-8)."""
         if not self.routing_table.route(presence) and presence.type == "subscribe":
             raise StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)  # PR-17
-        if presence.type == "subscribed":
+        if presence.type == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:

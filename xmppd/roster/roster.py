@@ -1,6 +1,8 @@
 """One account's roster: who may know, and how they are told."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 
 from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import Audience, Contact, SessionPrivacy
@@ -52,7 +54,8 @@ class Roster:
             ]
             local = self.routing_table.is_local
             self._subscribers = tuple((jid.bare, jid.wire) for jid in seen_by if local(jid))
-            self._foreign = tuple(jid for jid in seen_by if not local(jid))
+            foreign = (jid for jid in seen_by if not local(jid))
+            self._foreign = tuple(sorted(foreign, key=lambda jid: jid.domain))
         return self._subscribers
 
     @property
@@ -117,6 +120,11 @@ class Roster:
         """Whether the owner itself lets the viewer see its presence."""
         item = self.items.get(viewer.bare)
         return item is not None and item.subscription in SUBSCRIBED
+
+    def sees(self, contact: JID) -> bool:
+        """Whether the owner itself is subscribed to the contact."""
+        item = self.items.get(contact.bare)
+        return item is not None and item.subscription in SUBSCRIBED_TO
 
     def put(self, item: RosterItem) -> None:
         """Add or replace a contact in memory."""
@@ -215,9 +223,7 @@ class Roster:
         self, presence: Presence, around: tuple[bytes, bytes], privacy: SessionPrivacy | None
     ) -> int:
         _, elsewhere, apart = self.audience(privacy)
-        for jid in elsewhere:
-            self.routing_table.route(presence.addressed(jid))
-        copies = len(elsewhere)
+        copies = self._tell_elsewhere(presence, around, elsewhere) if elsewhere else 0
         if privacy is not None:
             copies += self._tell_apart(presence, around, privacy, apart)
         head, tail = around
@@ -225,6 +231,18 @@ class Roster:
         for session in own:
             session.deliver(presence, head + session.jid.wire + tail)
         return copies + len(own)
+
+    def _tell_elsewhere(
+        self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[JID, ...]
+    ) -> int:
+        """To contacts of other servers: all of one server in a row, so that they leave together."""
+        head, tail = around
+        for domain, there in groupby(contacts, key=attrgetter("domain")):
+            route = self.routing_table.way_to(domain)
+            if route is not None:
+                for jid in there:
+                    route.deliver(presence.addressed(jid), head + jid.wire + tail)
+        return len(contacts)
 
     def _tell_apart(
         self,
