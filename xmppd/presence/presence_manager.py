@@ -218,7 +218,7 @@ class PresenceManager:
         for session in shown:
             if session.presence is not None:
                 self.deliver(session.presence.addressed(prober))
-        if not shown and last is not None:
+        if not shown and (last is not None or not self.routing_table.is_local(prober)):
             self.deliver(unavailable(prober, account, last))
 
     async def _may_probe(self, prober: JID, account: JID) -> bool:
@@ -304,7 +304,8 @@ def tell(session: Session, other: Session) -> None:
         session.deliver(other.presence, head + session.jid.wire + tail)
 
 
-def unavailable(to: JID, sender: JID, last: LastPresence) -> Presence:
-    """The unavailable presence of somebody who is away, with the status they left."""
-    status = () if last.status is None else (f"<status>{escape(last.status)}</status>".encode(),)
+def unavailable(to: JID, sender: JID, last: LastPresence | None) -> Presence:
+    """The unavailable presence of somebody who is away, with the status they left, if any."""
+    text = None if last is None else last.status
+    status = () if text is None else (f"<status>{escape(text)}</status>".encode(),)
     return Presence.make(to, sender, *status, type="unavailable")
