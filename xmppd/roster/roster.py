@@ -154,11 +154,14 @@ class Roster:
         """
         contacts = self._contacts(privacy)
         broadcasts = self.broadcasts
-        if len(contacts) > broadcasts.contacts_per_slice or broadcasts.under_way(self.account.bare):
+        is_long = len(contacts) + len(self._foreign) > broadcasts.contacts_per_slice
+        if is_long or broadcasts.under_way(self.account.bare):
             return self._broadcast_in_slices(presence, contacts, privacy)
         around = presence.around_to()
         copies = self._tell(presence, around, contacts)
-        return copies + self._tell_elsewhere_and_own(presence, around, privacy)
+        if self._foreign:
+            copies += self._tell_elsewhere(presence, around, self.audience(privacy).elsewhere)
+        return copies + self._tell_apart_and_own(presence, around, privacy)
 
     async def _broadcast_in_slices(
         self, presence: Presence, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
@@ -179,7 +182,23 @@ class Roster:
                     if presence.type is None:
                         told = self._still(told, privacy)
                 copies += self._tell(presence, around, told)
-            return copies + self._tell_elsewhere_and_own(presence, around, privacy)
+            copies += await self._tell_elsewhere_in_slices(presence, around, privacy)
+            return copies + self._tell_apart_and_own(presence, around, privacy)
+
+    async def _tell_elsewhere_in_slices(
+        self, presence: Presence, around: tuple[bytes, bytes], privacy: SessionPrivacy | None
+    ) -> int:
+        size = self.broadcasts.contacts_per_slice
+        elsewhere = self.audience(privacy).elsewhere
+        copies = 0
+        for start in range(0, len(elsewhere), size):
+            await self.broadcasts.next_turn()
+            told = elsewhere[start : start + size]
+            if presence.type is None:
+                now = frozenset(self.audience(privacy).elsewhere)
+                told = tuple(jid for jid in told if jid in now)
+            copies += self._tell_elsewhere(presence, around, told)
+        return copies
 
     def _still(
         self, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
@@ -219,13 +238,12 @@ class Roster:
                     session.deliver(presence, data)
         return copies
 
-    def _tell_elsewhere_and_own(
+    def _tell_apart_and_own(
         self, presence: Presence, around: tuple[bytes, bytes], privacy: SessionPrivacy | None
     ) -> int:
-        _, elsewhere, apart = self.audience(privacy)
-        copies = self._tell_elsewhere(presence, around, elsewhere) if elsewhere else 0
+        copies = 0
         if privacy is not None:
-            copies += self._tell_apart(presence, around, privacy, apart)
+            copies += self._tell_apart(presence, around, privacy, self.audience(privacy).apart)
         head, tail = around
         own = self.routing_table.available(self.account.bare)
         for session in own:
