@@ -237,9 +237,12 @@ class RemotePresences:
         presence = said.addressed(session.jid)
         session.deliver(presence, presence.wire())
 
-    def seen_by(self, session: Session) -> list[Glimpse]:
-        """All that a session sees."""
-        return list(self._sights.get(session.jid.full, ()))
+    def seen_by(self, session: Session, contact: JID | None = None) -> list[Glimpse]:
+        """All that a session sees, or what it sees of one contact."""
+        sight = self._sights.get(session.jid.full)
+        if sight is None:
+            return []
+        return list(sight) if contact is None else sight.of_contact(contact)
 
     # -- goodbyes ---------------------------------------------------------------------------------
 

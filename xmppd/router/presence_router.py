@@ -43,7 +43,8 @@ class PresenceRouter:
         if kind == "probe":
             return self._probe(presence)
         if kind == "error":
-            return self._error(presence)
+            self.refuse(presence)
+            return None
         raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
 
     def _directed(self, presence: Presence, to: JID) -> None:
@@ -58,15 +59,15 @@ class PresenceRouter:
             self.presences.directed.sent(sender, to)
         self.presences.deliver(presence)
 
-    def _error(self, presence: Presence) -> None:
-        """What somebody's server, or ours, could not do with a presence (PR-14, PR-16)."""
-        to = presence.to
+    def refuse(self, error: Presence) -> None:
+        """Tell somebody what a server could not do with their presence (PR-14, PR-16)."""
+        to = error.to
         if to is None:
             return
         if to.resource is not None or not self.routing_table.is_local(to):
-            self.routing_table.route(presence)
-        elif not self.routing_table.is_local(presence.sender):
-            self.subscribe_handler.failed(presence)  # PR-18
+            self.routing_table.route(error)
+        elif not self.routing_table.is_local(error.sender):
+            self.subscribe_handler.failed(error)  # PR-18
 
     def _told_anyway(self, sender: JID, to: JID) -> bool:
         """Whether the contact hears of the sender's goodbye by its roster (DP-1).
