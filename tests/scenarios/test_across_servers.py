@@ -102,8 +102,8 @@ class Somebody:
 class AcrossServers(RuleBasedStateMachine):
     """Both servers, and everybody there."""
 
-    @initialize(friends=st.booleans())
-    def build(self, friends: bool) -> None:
+    @initialize(friends=st.booleans(), here=st.booleans())
+    def build(self, friends: bool, here: bool) -> None:
         self.houses = {domain: House(domain) for domain in DOMAINS}
         self.ways = {domain: Way(house) for domain, house in self.houses.items()}
         for domain, house in self.houses.items():
@@ -113,6 +113,9 @@ class AcrossServers(RuleBasedStateMachine):
             self.house(name).add(name, dict.fromkeys(others, "both") if friends else {})
         self.here: dict[str, Somebody] = {}
         self.numbers = count(1)
+        for name in PEOPLE if here else ():
+            self.log_in(name, "1")
+            self.settle()
 
     def house(self, jid: str) -> House:
         return self.houses[JID.parse(jid).domain]
@@ -161,15 +164,31 @@ class AcrossServers(RuleBasedStateMachine):
     @precondition(lambda self: self.here)
     @rule(data=st.data(), to=st.sampled_from(PEOPLE), kind=st.sampled_from(TYPES))
     def subscribe(self, data: st.DataObject, to: str, kind: str) -> None:
-        self.pick(data).wire.send(f"<presence to='{to}' type='{kind}'/>")
+        one = self.pick(data)
+        saw = self.believes_to_see(one, to)
+        one.wire.send(f"<presence to='{to}' type='{kind}'/>")
+        self.ends_with_goodbye(one, to, saw)
 
     @precondition(lambda self: self.here)
     @rule(data=st.data(), to=st.sampled_from(PEOPLE))
     def remove(self, data: st.DataObject, to: str) -> None:
-        self.pick(data).wire.send(
+        one = self.pick(data)
+        saw = self.believes_to_see(one, to)
+        one.wire.send(
             f"<iq type='set' id='x'><query xmlns='{ns.ROSTER}'>"
             f"<item jid='{to}' subscription='remove'/></query></iq>"
         )
+        self.ends_with_goodbye(one, to, saw)
+
+    def believes_to_see(self, one: Somebody, contact: str) -> bool:
+        item = self.roster(one.jid.partition("/")[0]).get(contact)
+        return item is not None and item.subscription in SUBSCRIBED_TO
+
+    def ends_with_goodbye(self, one: Somebody, contact: str, saw: bool) -> None:
+        """Who ends a subscription sees the contact leave at once."""
+        if saw and not self.believes_to_see(one, contact):
+            one.read()
+            assert not [jid for jid in one.sees if jid.startswith(contact)], (one.jid, contact)
 
     @precondition(lambda self: self.here)
     @rule(data=st.data())
@@ -178,9 +197,9 @@ class AcrossServers(RuleBasedStateMachine):
         one.wire.lose()
         del self.here[one.jid]
 
-    @rule(domain=st.sampled_from(DOMAINS), times=st.integers(1, 8))
+    @rule(domain=st.sampled_from(DOMAINS), times=st.sampled_from((1, 3, 1_000)))
     def arrive(self, domain: str, times: int) -> None:
-        """Some of what is on the way arrives."""
+        """Some of what is on the way arrives, or all."""
         self.carry(domain, times)
 
     @rule(domain=st.sampled_from(DOMAINS))
@@ -209,6 +228,7 @@ class AcrossServers(RuleBasedStateMachine):
         if not hasattr(self, "here"):
             return
         self.settle()
+        self.come_after_both_were_lost()
         self.leave_one_side()
         for jid in sorted(self.here):
             self.here.pop(jid).wire.lose()
@@ -225,11 +245,25 @@ class AcrossServers(RuleBasedStateMachine):
                 self.carry(domain, 1_000)
         self.nobody_leaves_twice()
 
+    def come_after_both_were_lost(self) -> None:
+        """What was known is not trusted any more: who comes now asks, and sees who is there."""
+        for domain in DOMAINS:
+            self.lose(domain)
+        for name in PEOPLE:
+            self.log_in(name, "3")
+            self.settle()
+        for owner, contact, item in self.pairs():
+            theirs = self.roster(contact).get(owner, RosterItem(owner))
+            if item.subscription in SUBSCRIBED_TO and theirs.subscription in SUBSCRIBED:
+                table = self.house(contact).server.routing_table
+                there = {session.jid.full for session in table.available(contact)}
+                assert there <= self.here[f"{owner}/3"].sees, (owner, contact, there)
+
     def leave_one_side(self) -> None:
-        """Those of one server go and the other is lost: who stays sees nobody there any more."""
+        """Those of one server go, unheard, and it is lost: who stays sees nobody there any more."""
         for jid in [jid for jid in self.here if jid.partition("/")[0].endswith(DOMAINS[0])]:
             self.here.pop(jid).wire.lose()
-        self.settle()
+        self.ways[DOMAINS[0]].under_way.clear()
         self.ways[DOMAINS[1]].lose(DOMAINS[0])
         for one in self.here.values():
             one.read()

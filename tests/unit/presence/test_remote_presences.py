@@ -88,6 +88,17 @@ class GreetingTests(RemoteTests):
         romeo.send("<presence/>")
         self.assertIn(presence(ROMEO, JULIET, "probe"), self.elsewhere.heard())
 
+    def test_no_ghosts(self) -> None:
+        """Who left while a session was not available is not shown by it to another one (RP-8)."""
+        first = self.connect("romeo/1")
+        self.elsewhere.send(presence(f"{JULIET}/balcony", ROMEO))
+        first.send("<presence type='unavailable'/>")
+        self.elsewhere.send(gone(f"{JULIET}/balcony", ROMEO))
+        first.send("<presence/>")
+        second = self.house.bind("romeo", "2")
+        second.send("<presence/>")
+        self.assertNotIn("balcony", "".join(second.received()))
+
     def test_list_in_force(self) -> None:
         """What a session knows for which a list is in force is not all that another may see."""
         house = House("montague.lit", plugins=("privacy_lists",), romeo={JULIET: "both"})
