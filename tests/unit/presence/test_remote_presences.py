@@ -98,6 +98,9 @@ class GreetingTests(RemoteTests):
         second = self.house.bind("romeo", "2")
         second.send("<presence/>")
         self.assertNotIn("balcony", "".join(second.received()))
+        first.raw()
+        self.elsewhere.lose("capulet.lit")
+        self.assert_got(first)
 
     def test_list_in_force(self) -> None:
         """What a session knows for which a list is in force is not all that another may see."""
