@@ -138,10 +138,13 @@ class PresenceManager:
 
         Of an account's sessions the first that is available does so.
         """
-        if not self.routing_table.is_local(contact):
-            account = session.jid.to_bare()
-            if self.routing_table.available(account.bare) == (session,):
-                self.routing_table.route(Presence.make(contact, account, type="subscribe"))
+        if self.routing_table.is_local(contact):
+            return
+        if session.privacy is not None and not session.privacy.lets("other", contact):
+            return
+        account = session.jid.to_bare()
+        if self.routing_table.available(account.bare) == (session,):
+            self.routing_table.route(Presence.make(contact, account, type="subscribe"))
 
     def _tell(self, session: Session, contact: str) -> bool:
         """Tell a session of a contact that is here; False if its roster is not."""

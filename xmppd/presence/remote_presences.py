@@ -150,11 +150,12 @@ class RemotePresences:
             self.routing_table.route(presence)  # from a component to somebody elsewhere
             return
         wire = presence.wire()
+        told = presence.for_several() if to.is_bare else presence
         for session in self._reached(to):
             if session.privacy is not None and not session.privacy.lets_in(presence):
                 continue
             if self._notes(session, presence, in_person=not to.is_bare):
-                session.deliver(presence, wire)
+                session.deliver(told, wire)
 
     def _reached(self, to: JID) -> tuple[Session, ...]:
         if to.resource is None:
@@ -205,6 +206,8 @@ class RemotePresences:
         forgotten = {seen.jid.bare for seen in known if seen.broadcast and seen.presence is None}
         told: set[str] = set()
         for contact in contacts:
+            if session.privacy is not None and not session.privacy.lets("presence-in", contact):
+                continue
             answered = known.probed.get(contact.bare)
             if answered is None or contact.bare in forgotten:
                 answered = False

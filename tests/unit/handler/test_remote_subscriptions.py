@@ -175,6 +175,19 @@ class RemoteSubscriptionTests(SynchronousTestCase):
         gateway.lose("gateway.montague.lit")
         self.assertEqual(romeo.received(), [gone("gateway.montague.lit", f"{ROMEO}/1")])
 
+    def test_account_removed(self) -> None:
+        """When an account is removed, its contacts elsewhere are told that it is over."""
+        self.build("both")
+        done(self.house.server.accounts.remove(self.house.jid("romeo")))
+        self.assertEqual(
+            self.elsewhere.heard(),
+            [
+                gone(f"{ROMEO}/1", JULIET),
+                presence(ROMEO, JULIET, "unsubscribe"),
+                presence(ROMEO, JULIET, "unsubscribed"),
+            ],
+        )
+
     def test_transit(self) -> None:
         """What a component asks of somebody on another server goes there, and nobody is told."""
         self.build()

@@ -166,6 +166,16 @@ class SeenTests(RemoteTests):
         self.assert_got(first)
         self.assert_got(idle, there)
 
+    def test_slow_reader(self) -> None:
+        """Of what somebody tells all, a client that reads slowly gets the newest (SE-11)."""
+        romeo = self.connect()
+        romeo.stop_reading()
+        for show in ("away", "xa", "dnd"):
+            said = presence(f"{JULIET}/1", ROMEO, inside=f"<show>{show}</show>")
+            self.elsewhere.send(said)
+        romeo.read_on()
+        self.assert_got(romeo, said)
+
     def test_stranger(self) -> None:
         """Of somebody who is no contact it is directed presence, and delivered (RP-2)."""
         romeo = self.connect()
@@ -318,6 +328,18 @@ class ListTests(RemoteTests):
         self.assert_got(self.romeo)
         self.assertEqual(self.elsewhere.heard(), [])
         self.romeo.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.elsewhere.heard(), [])
+
+    def test_login(self) -> None:
+        """Of whom nothing may come in nothing is asked; nor is a request repeated to them."""
+        self.romeo.send("<presence to='nurse@capulet.lit' type='subscribe'/>")
+        self.romeo.send(
+            "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
+            "<item jid='capulet.lit'/></block></iq>"
+        )
+        self.romeo.lose()
+        self.elsewhere.heard()
+        self.house.connect("romeo")
         self.assertEqual(self.elsewhere.heard(), [])
 
     def test_unblock(self) -> None:
