@@ -132,7 +132,7 @@ class RemotePresences:
         self.routing_table = routing_table
         self.rosters = rosters
         self.directed = directed
-        self._sights: dict[str, Sight] = {}
+        self._sights: dict[Session, Sight] = {}
         events.on(RemoteServerLost, self.lost)
         events.on(ContactChanged, self.contact_changed)
         events.on(SessionClosed, self.closed)
@@ -156,6 +156,7 @@ class RemotePresences:
                 continue
             if self._notes(session, presence, in_person=not to.is_bare):
                 session.deliver(told, wire)
+        presence.payload.forget_trees()  # it may be kept for long
 
     def _reached(self, to: JID) -> tuple[Session, ...]:
         if to.resource is None:
@@ -164,7 +165,7 @@ class RemotePresences:
 
     def _notes(self, session: Session, presence: Presence, *, in_person: bool) -> bool:
         """Note what a session is about to see; whether it is to see it."""
-        sight = self._sights.setdefault(session.jid.full, Sight())
+        sight = self._sights.setdefault(session, Sight())
         is_answer = sight.has_answered(presence.sender)
         if presence.type == "unavailable":
             return sight.pop(presence.sender) or is_answer  # RP-3
@@ -177,9 +178,7 @@ class RemotePresences:
             glimpse.in_person = True
         else:
             glimpse.broadcast = True
-            kept = presence if self._sees(session.jid, presence.sender) else None
-            presence.payload.forget_trees()
-            sight.keep(glimpse, kept)
+            sight.keep(glimpse, presence if self._sees(session.jid, presence.sender) else None)
         return True
 
     def _has_room(self, sight: Sight, session: Session, sender: JID) -> bool:
@@ -193,6 +192,14 @@ class RemotePresences:
         roster = self.rosters.loaded(account.bare)
         return roster is not None and roster.sees(contact)
 
+    def asked(self, sender: JID, contact: JID) -> None:
+        """A client asks for somebody elsewhere by itself: it waits for the answer (PR-12)."""
+        session = self.routing_table.sessions.get(sender.full)
+        if session is not None:
+            probed = self._sights.setdefault(session, Sight()).probed
+            if contact.bare in probed or len(probed) < MAX_SEEN:
+                probed[contact.bare] = False
+
     # -- what a newcomer is told ------------------------------------------------------------------
 
     def introduce(self, session: Session, contacts: Iterable[JID]) -> None:
@@ -201,7 +208,7 @@ class RemotePresences:
         Those that another resource of the account knows are not asked again
         (:rfc:`6121#section-4.3.1`).
         """
-        sight = self._sights.setdefault(session.jid.full, Sight())
+        sight = self._sights.setdefault(session, Sight())
         known = self._known_to_others(session)
         forgotten = {seen.jid.bare for seen in known if seen.broadcast and seen.presence is None}
         told: set[str] = set()
@@ -226,7 +233,7 @@ class RemotePresences:
         A list in force for it may hide what this one may see: such a resource does not count.
         """
         for other in self.routing_table.available(session.jid.bare):
-            sight = self._sights.get(other.jid.full)
+            sight = self._sights.get(other)
             if other is not session and other.privacy is None and sight and sight.probed:
                 return sight
         return Sight()
@@ -242,7 +249,7 @@ class RemotePresences:
 
     def seen_by(self, session: Session, contact: JID | None = None) -> list[Glimpse]:
         """All that a session sees, or what it sees of one contact."""
-        sight = self._sights.get(session.jid.full)
+        sight = self._sights.get(session)
         if sight is None:
             return []
         return list(sight) if contact is None else sight.of_contact(contact)
@@ -256,15 +263,14 @@ class RemotePresences:
             self._say_goodbye(session, sight, sight.of_domain(event.remote_domain))
 
     def _watching(self, domain: str) -> list[tuple[Session, Sight]]:
-        found = ((self.routing_table.sessions.get(jid), s) for jid, s in self._sights.items())
-        return [(session, s) for session, s in found if session and session.jid.domain == domain]
+        return [watch for watch in self._sights.items() if watch[0].jid.domain == domain]
 
     def hide(self, account: JID, contact: JID) -> None:
         """The account sees the contact no more, whatever the contact's server has yet to say of it
         (RP-7).
         """
         for session in self.routing_table.connected(account.bare):
-            sight = self._sights.get(session.jid.full)
+            sight = self._sights.get(session)
             if sight is not None:
                 sight.probed.pop(contact.bare, None)
                 self._say_goodbye(session, sight, sight.of_contact(contact))
@@ -279,7 +285,7 @@ class RemotePresences:
 
     def say_goodbye(self, session: Session, glimpses: Iterable[Glimpse]) -> None:
         """Let a session see these leave: what is in force for it from now on denies them."""
-        sight = self._sights.get(session.jid.full)
+        sight = self._sights.get(session)
         if sight is not None:
             self._say_goodbye(session, sight, glimpses)
 
@@ -293,7 +299,7 @@ class RemotePresences:
 
     def close_eyes(self, session: Session) -> None:
         """A session became unavailable: it sees no more than it is told in person (RP-8)."""
-        sight = self._sights.get(session.jid.full)
+        sight = self._sights.get(session)
         if sight is None:
             return
         sight.probed.clear()
@@ -303,11 +309,11 @@ class RemotePresences:
             if not glimpse.in_person:
                 sight.pop(glimpse.jid)
         if sight.is_empty:
-            del self._sights[session.jid.full]
+            del self._sights[session]
 
     def closed(self, event: SessionClosed) -> None:
         """A session is gone, and with it what it saw."""
-        self._sights.pop(event.session.jid.full, None)
+        self._sights.pop(event.session, None)
 
 
 def _size_bytes(presence: Presence | None) -> int:

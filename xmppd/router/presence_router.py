@@ -86,5 +86,6 @@ class PresenceRouter:
             raise StanzaError(Condition.BAD_REQUEST, "a probe asks for somebody")
         if self.routing_table.is_local(to):
             return self.presences.handle_probe(presence)  # PR-13
+        self.presences.remote.asked(presence.sender, to)
         self.routing_table.route(presence)  # PR-12
         return None

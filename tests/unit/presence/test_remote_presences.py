@@ -217,6 +217,19 @@ class SeenTests(RemoteTests):
         self.elsewhere.send(answer)
         self.assert_got(romeo, answer)
 
+    def test_asked_by_a_client(self) -> None:
+        """Whoever asks for somebody itself is given the answer; and cannot ask for too many."""
+        self.patch(remote_presences, "MAX_SEEN", 3)
+        romeo = self.connect()
+        for name in ("paris", "friar"):
+            romeo.send(f"<presence to='{name}@verona.lit' type='probe'/>")
+            probe = presence(f"{ROMEO}/1", f"{name}@verona.lit", "probe")
+            self.assertEqual(self.elsewhere.heard(), [probe])
+        answer = presence("paris@verona.lit", f"{ROMEO}/1", "unavailable", "<status>-</status>")
+        self.elsewhere.send(answer)
+        self.elsewhere.send(gone("friar@verona.lit", f"{ROMEO}/1"))
+        self.assert_got(romeo, answer)
+
     def test_rooms(self) -> None:
         """Who has left a room, and the rest, still hears the room say so."""
         romeo = self.connect()
