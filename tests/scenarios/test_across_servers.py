@@ -95,6 +95,10 @@ class Somebody:
             self.in_person.discard(sender)
 
     @property
+    def account(self) -> str:
+        return self.jid.partition("/")[0]
+
+    @property
     def sees(self) -> set[str]:
         return self.broadcast | self.in_person
 
@@ -104,7 +108,7 @@ class AcrossServers(RuleBasedStateMachine):
 
     @initialize(friends=st.booleans(), here=st.booleans())
     def build(self, friends: bool, here: bool) -> None:
-        self.houses = {domain: House(domain) for domain in DOMAINS}
+        self.houses = {domain: House(domain, plugins=("blocking",)) for domain in DOMAINS}
         self.ways = {domain: Way(house) for domain, house in self.houses.items()}
         for domain, house in self.houses.items():
             house.server.routing_table.foreign = self.ways[domain]
@@ -181,7 +185,7 @@ class AcrossServers(RuleBasedStateMachine):
         self.ends_with_goodbye(one, to, saw)
 
     def believes_to_see(self, one: Somebody, contact: str) -> bool:
-        item = self.roster(one.jid.partition("/")[0]).get(contact)
+        item = self.roster(one.account).get(contact)
         return item is not None and item.subscription in SUBSCRIBED_TO
 
     def ends_with_goodbye(self, one: Somebody, contact: str, saw: bool) -> None:
@@ -189,6 +193,20 @@ class AcrossServers(RuleBasedStateMachine):
         if saw and not self.believes_to_see(one, contact):
             one.read()
             assert not [jid for jid in one.sees if jid.startswith(contact)], (one.jid, contact)
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data(), to=st.sampled_from(PEOPLE), verb=st.sampled_from(("block", "unblock")))
+    def block(self, data: st.DataObject, to: str, verb: str) -> None:
+        """An account wants to have nothing to do with somebody, or changes its mind."""
+        one = self.pick(data)
+        one.wire.send(
+            f"<iq type='set' id='b'><{verb} xmlns='urn:xmpp:blocking'><item jid='{to}'/></{verb}>"
+            "</iq>"
+        )
+        for own in self.here.values() if verb == "block" else ():
+            if own.account == one.account != to:
+                own.read()
+                assert not [jid for jid in own.sees if jid.startswith(to)], (own.jid, to)
 
     @precondition(lambda self: self.here)
     @rule(data=st.data())
@@ -227,6 +245,10 @@ class AcrossServers(RuleBasedStateMachine):
         """The way is free again: everybody leaves, and comes back, one after the other."""
         if not hasattr(self, "here"):
             return
+        self.settle()
+        for name in PEOPLE:
+            house = self.house(name)
+            done(house.server.privacy_changes.unblock(house.jid(name), None))
         self.settle()
         self.come_after_both_were_lost()
         self.leave_one_side()

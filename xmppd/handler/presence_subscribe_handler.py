@@ -78,8 +78,8 @@ class PresenceSubscribeHandler:
 
         Raises:
             StanzaError: BAD_REQUEST: it is addressed to nobody; NOT_ALLOWED: to oneself, or by a
-                guest; RESOURCE_CONSTRAINT: the roster is full; REMOTE_SERVER_NOT_FOUND: the request
-                cannot leave.
+                guest; RESOURCE_CONSTRAINT: the roster is full; REMOTE_SERVER_NOT_FOUND, or what
+                else the way there says: the request cannot leave.
         """
         if presence.to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
@@ -218,7 +218,7 @@ class PresenceSubscribeHandler:
     def _leave(self, presence: Presence, sender: JID, to: JID) -> None:
         """To another server, and behind an approval what it is an approval of (PS-8)."""
         if not self.routing_table.route(presence) and presence.type == "subscribe":
-            raise StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)  # PR-17
+            raise self.routing_table.unreached(presence)  # PR-17
         if presence.type == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
 

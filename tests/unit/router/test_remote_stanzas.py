@@ -101,6 +101,25 @@ class RemoteStanzaTests(SynchronousTestCase):
                     self.assertEqual(answers[0], answers[1])
                     self.assertIn("<service-unavailable", answers[0])
 
+    def test_blocked(self) -> None:
+        """Who is blocked is answered as if there were no such account (PL-3)."""
+        (romeo,) = self.connect("romeo")
+        romeo.send(
+            f"<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{JULIET}'/>"
+            "</block></iq>"
+        )
+        romeo.raw()
+        self.elsewhere.heard()
+        ping = f"<ping xmlns='{ns.PING}'/>"
+        for to, unknown in ((ROMEO, NOBODY), (f"{ROMEO}/1", f"{NOBODY}/1")):
+            self.assertEqual(self.alike(self.message(to)), self.alike(self.message(unknown)))
+            self.assertEqual(self.alike(self.ask(to, ping)), self.alike(self.ask(unknown, ping)))
+        self.assertEqual(romeo.received(), [])
+
+    def alike(self, answers: list[str]) -> list[str]:
+        """The answers, whoever they are from."""
+        return [answer.replace(ROMEO, "?").replace(NOBODY, "?") for answer in answers]
+
     def test_contact_is_told_why(self) -> None:
         """A contact that may see the account is told what is wrong with its request."""
         (answer,) = self.ask(ROMEO, f"<query xmlns='{ns.ROSTER}'/>")
