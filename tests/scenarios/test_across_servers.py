@@ -62,7 +62,6 @@ class Somebody:
     Attributes:
         broadcast: Those who told its account.
         in_person: Those who told it by its full JID.
-        gone: Those whose goodbye was the last it heard of them; it may be the answer to a probe.
     """
 
     def __init__(self, wire: Client, jid: str) -> None:
@@ -71,7 +70,6 @@ class Somebody:
         self.available = True
         self.broadcast: set[str] = set()
         self.in_person: set[str] = set()
-        self.gone: set[str] = set()
 
     def read(self) -> None:
         """Take note of what came."""
@@ -86,11 +84,9 @@ class Somebody:
 
     def note(self, kind: str | None, sender: str, status: str) -> None:
         if kind is None:
-            self.gone.discard(sender)
             (self.in_person if status.startswith("d") else self.broadcast).add(sender)
         elif kind == "unavailable":
-            assert sender not in self.gone, f"{self.jid} is told twice that {sender} is gone"
-            self.gone.add(sender)
+            assert sender in self.sees, f"{self.jid} sees not {sender}, who is said to be gone"
             self.broadcast.discard(sender)
             self.in_person.discard(sender)
 
@@ -109,9 +105,7 @@ class AcrossServers(RuleBasedStateMachine):
     @initialize(friends=st.booleans(), here=st.booleans())
     def build(self, friends: bool, here: bool) -> None:
         self.houses = {domain: House(domain, plugins=("blocking",)) for domain in DOMAINS}
-        self.ways = {domain: Way(house) for domain, house in self.houses.items()}
-        for domain, house in self.houses.items():
-            house.server.routing_table.foreign = self.ways[domain]
+        self.open_ways()
         for name in PEOPLE:
             others = [other for other in PEOPLE if other.partition("@")[2] not in name]
             self.house(name).add(name, dict.fromkeys(others, "both") if friends else {})
@@ -120,6 +114,11 @@ class AcrossServers(RuleBasedStateMachine):
         for name in PEOPLE if here else ():
             self.log_in(name, "1")
             self.settle()
+
+    def open_ways(self) -> None:
+        self.ways = {domain: Way(house) for domain, house in self.houses.items()}
+        for domain, house in self.houses.items():
+            house.server.routing_table.foreign = self.ways[domain]
 
     def house(self, jid: str) -> House:
         return self.houses[JID.parse(jid).domain]
@@ -157,7 +156,6 @@ class AcrossServers(RuleBasedStateMachine):
         one.read()
         one.available = False
         one.broadcast.clear()
-        one.gone.clear()
         one.wire.send("<presence type='unavailable'/>")
 
     @precondition(lambda self: self.here)

@@ -168,7 +168,7 @@ class RemotePresences:
         sight = self._sights.setdefault(session, Sight())
         is_answer = sight.has_answered(presence.sender)
         if presence.type == "unavailable":
-            return sight.pop(presence.sender) or is_answer  # RP-3
+            return sight.pop(presence.sender) or (is_answer and presence.sender.is_bare)  # RP-3
         glimpse = sight.of(presence.sender)
         if glimpse is None:
             if not self._has_room(sight, session, presence.sender):
