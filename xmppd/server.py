@@ -124,6 +124,7 @@ class XMPPServer:
             store,
             store,
             self.privacy_lists,
+            self.events,
             self.wall_clock,
         )
         self.reports = Reports(store)
@@ -181,7 +182,7 @@ class XMPPServer:
             self.roster_manager,
             self.routing_table,
         )
-        self.iq_router = IQRouter(self.routing_table, self.requests, store, self.privacy_lists)
+        self.iq_router = IQRouter(self.routing_table, self.requests, store, self.presence_manager)
         self.iq_router.add(
             IQBindHandler(self.session_manager, self.roster_manager, self.privacy_lists)
         )

@@ -24,9 +24,10 @@ from xmppd.net.admission import LARGEST_WINDOW
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.stanza_handler import StanzaHandler
 from xmppd.plugin_manager import PluginManager
+from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import JID, ns
+from xmppd.stanza import IQ, JID, Message, Presence, Stanza, ns
 from xmppd.stanza.xml import write
 from xmppd.store.base import RosterItem, Store
 from xmppd.store.memory import MemoryStore
@@ -34,6 +35,7 @@ from xmppd.store.memory import MemoryStore
 P = ParamSpec("P")
 T = TypeVar("T")
 PASSWORD = "a rose by any other name"
+KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
 _HEADER = (
     f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
     " to='{domain}' version='1.0'>"
@@ -165,6 +167,47 @@ class Client:
     def open(self, domain: str) -> None:
         """Send a stream header."""
         self.send(_HEADER.format(domain=domain))
+
+
+class Elsewhere:
+    """Another server, or a component, as far as it is seen from a house: it hears and speaks.
+
+    Args:
+        house: Whose other domains, but for its components, all lead here.
+        domain: Of a component, if it is one.
+    """
+
+    def __init__(self, house: "House", domain: str | None = None) -> None:
+        self.house = house
+        self._heard: list[bytes] = []
+        table = house.server.routing_table
+        if domain is None:
+            table.foreign = self
+        else:
+            table.components[domain] = self
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """A stanza comes from the house."""
+        assert stanza.to is not None, "a stanza that leaves the house names its address"
+        self._heard.append(wire)
+        return True
+
+    def send(self, text: str) -> None:
+        """Somebody there sends a stanza to somebody in the house."""
+        tree = ElementTree.fromstring(text)
+        stanza = KINDS[tree.tag].from_tree(tree, JID.parse(tree.attrib["from"]))
+        later = self.house.server.packet_router.route(stanza)
+        if later is not None:
+            Deferred.fromCoroutine(later)  # what a router returns never fails
+
+    def heard(self) -> list[str]:
+        """The stanzas that came since somebody looked, each written the same way."""
+        heard, self._heard = self._heard, []
+        return [write(ElementTree.fromstring(wire)).decode() for wire in heard]
+
+    def lose(self, domain: str) -> None:
+        """The house finds that it cannot reach this domain any more."""
+        self.house.server.events.fire(RemoteServerLost(self.house.domain, domain))
 
 
 class House:

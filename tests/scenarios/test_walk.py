@@ -124,8 +124,8 @@ class WalkTests(SynchronousTestCase):
                 "PresenceManager.greet",
                 "presence > a/home",  # b/1
                 "presence > a/home",  # b/2
-                "presence probe > d@remote.org",
                 "presence > a/home",  # e/1
+                "presence probe > d@remote.org",
                 "presence unavailable > a/home",  # c, who is out
                 "OfflineMessageFlood.flood",
                 "message > a/home",

@@ -26,7 +26,7 @@ from xmppd.stanza import JID, Payload, ns
 from xmppd.stanza import xml as stanza_xml
 from xmppd.stanza.stanza import Stanza
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import Client, House, done
+from xmppd.testing import Client, Elsewhere, House, done
 
 DOMAIN = "montague.lit"
 CONTACTS = 200
@@ -118,17 +118,21 @@ class WorkTests(SynchronousTestCase):
         self.romeo, self.juliet = self.house.connect("romeo", "juliet")
         self.contacts = self.house.connect(*contacts)
 
-    def assert_work(self, stanzas: list[str], calls_each: int, **each: float) -> None:
-        """What Romeo sends is so much work, each.
+    def assert_work(
+        self, stanzas: list[str], calls_each: int, sender: Client | None = None, **each: float
+    ) -> None:
+        """What somebody sends is so much work, each.
 
         Args:
-            stanzas: What he sends.
+            stanzas: What is sent.
             calls_each: How many of our functions are called, at most.
+            sender: Who sends it; Romeo if nobody is named.
             each: All else that is counted, exactly; what is not named is not done.
         """
-        self.send(self.romeo, stanzas[:2])  # what is made once and kept is made by now
+        sender = sender or self.romeo
+        self.send(sender, stanzas[:2])  # what is made once and kept is made by now
         with counted() as work:
-            self.send(self.romeo, stanzas)
+            self.send(sender, stanzas)
         count = len(stanzas)
         work_each = {name.replace(" ", "_"): number / count for name, number in work.counts.items()}
         self.assertEqual(work_each, each)
@@ -174,6 +178,19 @@ class WorkTests(SynchronousTestCase):
             texts, CONTACTS * 2 + 65, feeds=1, serialised=3, without_an_address=2, broadcasts=1,
             deliveries=CONTACTS + 1, writes=CONTACTS + 1,
         )  # fmt: skip
+
+    def test_broadcast_elsewhere(self) -> None:
+        """The same, told to 200 contacts of other servers."""
+        self.house.add("nurse", {f"c{n}@s{n % 4}.lit": "both" for n in range(CONTACTS)})
+        elsewhere = Elsewhere(self.house)
+        (nurse,) = self.house.connect("nurse")
+        elsewhere.heard()
+        texts = [f"<presence><status>{number}</status></presence>" for number in range(50)]
+        self.assert_work(
+            texts, CONTACTS * 4 + 70, sender=nurse, feeds=1, serialised=3, broadcasts=1,
+            without_an_address=CONTACTS + 2, deliveries=1, writes=1,
+        )  # fmt: skip
+        self.assertEqual(len(elsewhere.heard()), CONTACTS * 52)
 
     def test_probe(self) -> None:
         """A probe for somebody who has left."""

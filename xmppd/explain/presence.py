@@ -130,6 +130,18 @@ def _elsewhere(case: Case, jid: JID, what: str) -> Finding:
     )
 
 
+def _told_from_elsewhere(case: Case) -> Iterator[Finding]:
+    """What the watcher's sessions have heard from the owner's server."""
+    remote = case.server.presence_manager.remote
+    for session in case.watcher.sessions:
+        told = [glimpse.jid for glimpse in remote.seen_by(session, case.owner.jid)]
+        if told:
+            resources = listed([jid.resource or jid.full for jid in told])
+            yield Finding(
+                "told", f"{session.jid} was told of {case.owner.jid.bare}: {resources}", "RP-3"
+            )
+
+
 def _reached(case: Case, jid: JID) -> bool:
     """Whether a route leads to a domain that is not ours."""
     routes = case.server.routing_table
@@ -444,6 +456,7 @@ def _plugins(case: Case) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _existence,
+    _told_from_elsewhere,
     _permission,
     _availability,
     _privacy,

@@ -46,4 +46,10 @@ class IQSessionHandler(IQHandler):
     query = qname(ns.SESSION, "session")
 
     def on_set(self, iq: IQ) -> None:
-        """Yes."""
+        """Yes; but it is no question for somebody else's account.
+
+        Raises:
+            StanzaError: SERVICE_UNAVAILABLE: as any account answers it, and none.
+        """
+        if iq.to is not None and iq.to.local is not None and iq.to.bare != iq.sender.bare:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)

@@ -78,8 +78,8 @@ class PresenceSubscribeHandler:
 
         Raises:
             StanzaError: BAD_REQUEST: it is addressed to nobody; NOT_ALLOWED: to oneself, or by a
-                guest; RESOURCE_CONSTRAINT: the roster is full; REMOTE_SERVER_NOT_FOUND: the request
-                cannot leave.
+                guest; RESOURCE_CONSTRAINT: the roster is full; REMOTE_SERVER_NOT_FOUND, or what
+                else the way there says: the request cannot leave.
         """
         if presence.to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
@@ -114,6 +114,20 @@ class PresenceSubscribeHandler:
         presence = Presence.make(contact, account, type=kind)
         if await self._sent(presence, account, contact, push=False):
             await self._pass_on(presence, account, contact)
+
+    def failed(self, error: Presence) -> None:
+        """What an account asked of somebody elsewhere came back, or was answered with an error.
+
+        Who cannot be reached is not here; a request goes on waiting, and whoever made it knows.
+        """
+        account, contact = error.to, error.sender.to_bare()
+        roster = None if account is None else self.rosters.loaded(account.bare)
+        item = None if roster is None else roster.items.get(contact.bare)
+        if account is None or item is None:
+            return
+        self.presences.remote.hide(account, contact)
+        if item.ask:
+            self.presences.deliver_to_interested(error)
 
     @asynccontextmanager
     async def _turn(self, one: JID, other: JID) -> AsyncIterator[None]:
@@ -204,8 +218,8 @@ class PresenceSubscribeHandler:
     def _leave(self, presence: Presence, sender: JID, to: JID) -> None:
         """To another server, and behind an approval what it is an approval of (PS-8)."""
         if not self.routing_table.route(presence) and presence.type == "subscribe":
-            raise StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)  # PR-17
-        if presence.type == "subscribed":
+            raise self.routing_table.unreached(presence)  # PR-17
+        if presence.type == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:

@@ -180,6 +180,8 @@ class PresenceUpdateHandler:
             if item.pending_in is not None:
                 request = Presence.from_bytes(item.pending_in)
                 session.deliver(request, request.wire())
+            if item.ask:
+                self.presences.ask_again(session, JID.parse(item.jid))
         if session.privacy is not None and not session.privacy.probes:
             return self._settle(session)
         later = self.presences.greet(session, roster)
@@ -203,6 +205,7 @@ class PresenceUpdateHandler:
         was_available = session.presence is not None
         session.become_unavailable()
         self.routing_table.refresh(session)
+        self.presences.remote.close_eyes(session)
         copies = self.broadcast(presence, session, roster) if was_available else 0
         if was_available and not session.closed:
             session.deliver(presence, presence.addressed(session.jid).wire())

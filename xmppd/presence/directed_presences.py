@@ -42,6 +42,11 @@ class DirectedPresences:
         receivers = self._sent.get(sender.full, {})
         return viewer.full in receivers or viewer.bare in receivers
 
+    def has_told(self, sender: JID, contact: JID) -> bool:
+        """Whether this session told any address of this contact, such as one of a room."""
+        receivers = self._sent.get(sender.full, {}).values()
+        return any(receiver.bare == contact.bare for receiver in receivers)
+
     def pop_contact(self, sender: JID, contact: JID) -> tuple[JID, ...]:
         """Those of this contact's addresses who are owed a goodbye, and are not from now on."""
         receivers = self._sent.get(sender.full, {})

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
+from xmppd.events import Events
 from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.presence.last_presences import LastPresences
+from xmppd.presence.remote_presences import RemotePresences
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.roster.roster import Roster
@@ -19,6 +21,7 @@ class PresenceManager:
 
     Attributes:
         directed: Whom sessions told in private.
+        remote: What sessions were told by people of other servers.
         last_presences: What those who are away left behind.
         privacy_lists: Whom accounts do not want to hear of them.
     """
@@ -30,6 +33,7 @@ class PresenceManager:
         accounts: AccountStore,
         store: PresenceStore,
         privacy_lists: PrivacyListManager,
+        events: Events,
         wall_clock: Callable[[], float],
     ) -> None:
         self.routing_table = routing_table
@@ -39,6 +43,7 @@ class PresenceManager:
         self.privacy_lists = privacy_lists
         self.wall_clock = wall_clock
         self.directed = DirectedPresences()
+        self.remote = RemotePresences(routing_table, rosters, self.directed, events)
 
     def deliver(self, presence: Presence) -> bool:
         """Hand an addressed presence out: to a full JID, or to each available resource (RT-6)."""
@@ -111,21 +116,35 @@ class PresenceManager:
         """Tell a session that became available who is here: the answers to all its probes at once.
 
         Online contacts are told from the presence they last sent; what offline contacts left behind
-        takes one query for all of them (PM-7).
+        takes one query for all of them (PM-7). Contacts elsewhere are asked (RP-5).
         """
         absent: list[str] = []
         unread: list[JID] = []
+        elsewhere: list[JID] = []
         for contact in roster.subscribed_to:
             if not self.routing_table.is_local(contact):
-                self.routing_table.route(
-                    Presence.make(contact.to_bare(), session.jid, type="probe")
-                )
+                elsewhere.append(contact)
             elif not self.shown(contact.bare, session.jid):
                 if not self._is_silent(contact.bare):
                     absent.append(contact.bare)
             elif not self._tell(session, contact.bare):
                 unread.append(contact)
+        if elsewhere:
+            self.remote.introduce(session, elsewhere)
         return self._tell_later(session, absent, unread) if absent or unread else None
+
+    def ask_again(self, session: Session, contact: JID) -> None:
+        """Repeat a request that another server has not answered: it may have been lost (PS-14).
+
+        Of an account's sessions the first that is available does so.
+        """
+        if self.routing_table.is_local(contact):
+            return
+        if session.privacy is not None and not session.privacy.lets("other", contact):
+            return
+        account = session.jid.to_bare()
+        if self.routing_table.available(account.bare) == (session,):
+            self.routing_table.route(Presence.make(contact, account, type="subscribe"))
 
     def _tell(self, session: Session, contact: str) -> bool:
         """Tell a session of a contact that is here; False if its roster is not."""
@@ -202,7 +221,7 @@ class PresenceManager:
         for session in shown:
             if session.presence is not None:
                 self.deliver(session.presence.addressed(prober))
-        if not shown and last is not None:
+        if not shown and (last is not None or not self.routing_table.is_local(prober)):
             self.deliver(unavailable(prober, account, last))
 
     async def _may_probe(self, prober: JID, account: JID) -> bool:
@@ -288,7 +307,8 @@ def tell(session: Session, other: Session) -> None:
         session.deliver(other.presence, head + session.jid.wire + tail)
 
 
-def unavailable(to: JID, sender: JID, last: LastPresence) -> Presence:
-    """The unavailable presence of somebody who is away, with the status they left."""
-    status = () if last.status is None else (f"<status>{escape(last.status)}</status>".encode(),)
+def unavailable(to: JID, sender: JID, last: LastPresence | None) -> Presence:
+    """The unavailable presence of somebody who is away, with the status they left, if any."""
+    text = None if last is None else last.status
+    status = () if text is None else (f"<status>{escape(text)}</status>".encode(),)
     return Presence.make(to, sender, *status, type="unavailable")

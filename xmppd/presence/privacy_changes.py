@@ -147,6 +147,7 @@ class PrivacyChanges:
             copies = roster.broadcast(gone, hidden)  # to the account's own resources alone
             assert isinstance(copies, int), "the account is quiet"
         session.become_unavailable()
+        self.presences.remote.close_eyes(session)
         self.routing_table.refresh(session)
 
     async def _ready(self, account: JID) -> None:
@@ -171,6 +172,7 @@ class PrivacyChanges:
         """Put this in force, and tell everybody for whom that makes a difference."""
         old = session.privacy
         roster = self.rosters.loaded(session.jid.bare)
+        self._hide_remote(session, new)
         if roster is None or session.presence is None:
             session.privacy = new
             self._say_goodbye(session, (), new)
@@ -189,6 +191,32 @@ class PrivacyChanges:
         for other in seen:
             if lets(new, "presence-in", other.jid) and not lets(old, "presence-in", other.jid):
                 tell(session, other)
+        if old is not None:
+            self._show_remote(session, roster.subscribed_to, old, new)
+
+    def _hide_remote(self, session: Session, new: SessionPrivacy | None) -> None:
+        """People elsewhere leave whom a session saw and may not see from now on."""
+        seen = self.presences.remote.seen_by(session)
+        denied = [glimpse for glimpse in seen if not lets(new, "presence-in", glimpse.jid)]
+        self.presences.remote.say_goodbye(session, denied)
+
+    def _show_remote(
+        self,
+        session: Session,
+        contacts: Iterable[JID],
+        old: SessionPrivacy,
+        new: SessionPrivacy | None,
+    ) -> None:
+        """Contacts elsewhere whom a session may see again: it is told, or they are asked."""
+        won = [
+            contact
+            for contact in contacts
+            if not self.routing_table.is_local(contact)
+            and (not old.lets("presence-in", contact) or old.tells_apart(contact.bare))
+            and lets(new, "presence-in", contact)
+        ]
+        if won:
+            self.presences.remote.introduce(session, won)
 
     def _lookers(self, roster: Roster) -> Iterator[JID]:
         """Who may see an account: of those here each resource that is available."""
@@ -246,6 +274,11 @@ class PrivacyChanges:
                 self.presences.say_goodbye(gone, (contact,))
             elif shows(now, contact) and not shows(before, contact):
                 self.presences.deliver(session.presence.addressed(contact))
+        if not self.routing_table.is_local(contact):
+            self._hide_remote(session, now)
+            if change.roster.sees(contact):
+                self._show_remote(session, (contact,), before, now)
+            return
         theirs = self.rosters.loaded(contact.bare)
         if theirs is None or not theirs.may_be_seen_by(session.jid):
             return

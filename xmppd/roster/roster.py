@@ -1,6 +1,8 @@
 """One account's roster: who may know, and how they are told."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 
 from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import Audience, Contact, SessionPrivacy
@@ -52,7 +54,8 @@ class Roster:
             ]
             local = self.routing_table.is_local
             self._subscribers = tuple((jid.bare, jid.wire) for jid in seen_by if local(jid))
-            self._foreign = tuple(jid for jid in seen_by if not local(jid))
+            foreign = (jid for jid in seen_by if not local(jid))
+            self._foreign = tuple(sorted(foreign, key=lambda jid: jid.domain))
         return self._subscribers
 
     @property
@@ -118,6 +121,11 @@ class Roster:
         item = self.items.get(viewer.bare)
         return item is not None and item.subscription in SUBSCRIBED
 
+    def sees(self, contact: JID) -> bool:
+        """Whether the owner itself is subscribed to the contact."""
+        item = self.items.get(contact.bare)
+        return item is not None and item.subscription in SUBSCRIBED_TO
+
     def put(self, item: RosterItem) -> None:
         """Add or replace a contact in memory."""
         self.items[item.jid] = item
@@ -146,11 +154,14 @@ class Roster:
         """
         contacts = self._contacts(privacy)
         broadcasts = self.broadcasts
-        if len(contacts) > broadcasts.contacts_per_slice or broadcasts.under_way(self.account.bare):
+        is_long = len(contacts) + len(self._foreign) > broadcasts.contacts_per_slice
+        if is_long or broadcasts.under_way(self.account.bare):
             return self._broadcast_in_slices(presence, contacts, privacy)
         around = presence.around_to()
         copies = self._tell(presence, around, contacts)
-        return copies + self._tell_elsewhere_and_own(presence, around, privacy)
+        if self._foreign:
+            copies += self._tell_elsewhere(presence, around, self.audience(privacy).elsewhere)
+        return copies + self._tell_apart_and_own(presence, around, privacy)
 
     async def _broadcast_in_slices(
         self, presence: Presence, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
@@ -171,7 +182,23 @@ class Roster:
                     if presence.type is None:
                         told = self._still(told, privacy)
                 copies += self._tell(presence, around, told)
-            return copies + self._tell_elsewhere_and_own(presence, around, privacy)
+            copies += await self._tell_elsewhere_in_slices(presence, around, privacy)
+            return copies + self._tell_apart_and_own(presence, around, privacy)
+
+    async def _tell_elsewhere_in_slices(
+        self, presence: Presence, around: tuple[bytes, bytes], privacy: SessionPrivacy | None
+    ) -> int:
+        size = self.broadcasts.contacts_per_slice
+        elsewhere = self.audience(privacy).elsewhere
+        copies = 0
+        for start in range(0, len(elsewhere), size):
+            await self.broadcasts.next_turn()
+            told = elsewhere[start : start + size]
+            if presence.type is None:
+                now = frozenset(self.audience(privacy).elsewhere)
+                told = tuple(jid for jid in told if jid in now)
+            copies += self._tell_elsewhere(presence, around, told)
+        return copies
 
     def _still(
         self, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
@@ -211,20 +238,29 @@ class Roster:
                     session.deliver(presence, data)
         return copies
 
-    def _tell_elsewhere_and_own(
+    def _tell_apart_and_own(
         self, presence: Presence, around: tuple[bytes, bytes], privacy: SessionPrivacy | None
     ) -> int:
-        _, elsewhere, apart = self.audience(privacy)
-        for jid in elsewhere:
-            self.routing_table.route(presence.addressed(jid))
-        copies = len(elsewhere)
+        copies = 0
         if privacy is not None:
-            copies += self._tell_apart(presence, around, privacy, apart)
+            copies += self._tell_apart(presence, around, privacy, self.audience(privacy).apart)
         head, tail = around
         own = self.routing_table.available(self.account.bare)
         for session in own:
             session.deliver(presence, head + session.jid.wire + tail)
         return copies + len(own)
+
+    def _tell_elsewhere(
+        self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[JID, ...]
+    ) -> int:
+        """To contacts of other servers: all of one server in a row, so that they leave together."""
+        head, tail = around
+        for domain, there in groupby(contacts, key=attrgetter("domain")):
+            route = self.routing_table.way_to(domain)
+            if route is not None:
+                for jid in there:
+                    route.deliver(presence.addressed(jid), head + jid.wire + tail)
+        return len(contacts)
 
     def _tell_apart(
         self,

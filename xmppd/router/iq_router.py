@@ -3,10 +3,10 @@
 from collections.abc import Awaitable
 
 from xmppd.handler.iq_handler import Answer, IQHandler
-from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import IQ, Condition, Element, Later, StanzaError
+from xmppd.stanza import IQ, JID, Condition, Element, Later, StanzaError
 from xmppd.store.base import AccountStore
 
 REQUESTS = ("get", "set")
@@ -29,12 +29,12 @@ class IQRouter:
         routing_table: RoutingTable,
         requests: Requests,
         accounts: AccountStore,
-        privacy_lists: PrivacyListManager,
+        presences: PresenceManager,
     ) -> None:
         self.routing_table = routing_table
         self.requests = requests
         self.accounts = accounts
-        self.privacy_lists = privacy_lists
+        self.presences = presences
         self.handlers: dict[str, IQHandler] = {}
 
     def add(self, handler: IQHandler) -> None:
@@ -101,12 +101,23 @@ class IQRouter:
         if (
             iq.to is None
             or not await self.accounts.exists(iq.to.bare)
-            or await self.privacy_lists.denies(iq.to, "iq", iq.sender)
+            or await self.presences.privacy_lists.denies(iq.to, "iq", iq.sender)
         ):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        later = self._answer_as_asked(handler, iq)
-        if later is not None:
-            await later
+        try:
+            later = self._answer_as_asked(handler, iq)
+            if later is not None:
+                await later
+        except StanzaError as error:
+            if await self._is_stranger(iq.sender, iq.to):
+                raise StanzaError(Condition.SERVICE_UNAVAILABLE) from error  # IQ-18
+            raise
+
+    async def _is_stranger(self, sender: JID, account: JID) -> bool:
+        """Whether it is not the sender's to know that there is this account."""
+        if self.routing_table.is_local(sender):
+            return False
+        return not await self.presences.can_see(sender, account)
 
     async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
         self._reply(iq, await answer)

@@ -38,6 +38,7 @@ class PacketRouter:
         interceptors: InterceptorManager,
         carbons: Carbons,
     ) -> None:
+        self.presence_router = presence_router
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
@@ -112,10 +113,15 @@ class PacketRouter:
             self._reply(stanza.error(error))
 
     def _reply(self, error: Stanza) -> None:
-        """The server speaks in the name of whom the stanza was for: no list is asked (PL-1)."""
+        """The server speaks in the name of whom the stanza was for: no list is asked (PL-1).
+
+        What an account is told of a presence is the PresenceRouter's to know (PR-18).
+        """
         session = None if error.to is None else self.routing_table.sessions.get(error.to.full)
         if session is not None and session.privacy is not None:
             session.deliver_ours(error, error.wire())
+        elif isinstance(error, Presence):
+            self.presence_router.refuse(error)
         else:
             self.routing_table.route(error)
         if isinstance(error, Message):

@@ -43,19 +43,31 @@ class PresenceRouter:
         if kind == "probe":
             return self._probe(presence)
         if kind == "error":
-            if to is not None and to.resource is not None:
-                self.routing_table.route(presence)  # PR-14, PR-16
+            self.refuse(presence)
             return None
         raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
 
     def _directed(self, presence: Presence, to: JID) -> None:
         """Presence for somebody in particular (PR-6 to PR-10, :rfc:`6121#section-4.6`)."""
         sender = presence.sender
+        if not self.routing_table.is_local(sender):
+            self.presences.remote.deliver(presence)  # PR-4, PR-7
+            return
         if presence.type == "unavailable":
             self.presences.directed.withdrawn(sender, to)
-        elif self.routing_table.is_local(sender) and not self._told_anyway(sender, to):
+        elif not self._told_anyway(sender, to):
             self.presences.directed.sent(sender, to)
         self.presences.deliver(presence)
+
+    def refuse(self, error: Presence) -> None:
+        """Tell somebody what a server could not do with their presence (PR-14, PR-16)."""
+        to = error.to
+        if to is None:
+            return
+        if to.resource is not None or not self.routing_table.is_local(to):
+            self.routing_table.route(error)
+        elif not self.routing_table.is_local(error.sender):
+            self.subscribe_handler.failed(error)  # PR-18
 
     def _told_anyway(self, sender: JID, to: JID) -> bool:
         """Whether the contact hears of the sender's goodbye by its roster (DP-1).
@@ -74,5 +86,6 @@ class PresenceRouter:
             raise StanzaError(Condition.BAD_REQUEST, "a probe asks for somebody")
         if self.routing_table.is_local(to):
             return self.presences.handle_probe(presence)  # PR-13
+        self.presences.remote.asked(presence.sender, to)
         self.routing_table.route(presence)  # PR-12
         return None

@@ -121,8 +121,12 @@ class RoutingTable:
             return session.deliver(stanza, stanza.wire())
         if to.domain in self.domains:
             return False
-        route = self.components.get(to.domain, self.foreign)
+        route = self.way_to(to.domain)
         return route is not None and route.deliver(stanza, stanza.wire())
+
+    def way_to(self, domain: str) -> Route | None:
+        """The route to a domain that is not ours: of a component, or to other servers."""
+        return self.components.get(domain, self.foreign)
 
     def unreached(self, stanza: Stanza) -> StanzaError:
         """What a sender is told when :meth:`route` found nobody: who was not there."""

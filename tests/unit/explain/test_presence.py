@@ -11,7 +11,7 @@ from xmppd.explain.presence import explain_presence
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Presence
 from xmppd.store.base import LastPresence, RosterItem, SharedGroup
-from xmppd.testing import Client, House, done
+from xmppd.testing import Client, Elsewhere, House, done
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 BOTH = {"romeo": {"juliet": "both"}, "juliet": {"romeo": "both"}}
@@ -204,6 +204,15 @@ class CauseTests(SynchronousTestCase):
         street.server.routing_table.components["capulet.lit"] = Nowhere()
         self.assertEqual(street.explained("juliet@capulet.lit", ROMEO)[0].code, "unknown")
         self.assertEqual(street.explained(ROMEO, "juliet@capulet.lit")[0].code, "sees")
+
+    def test_told_from_elsewhere(self) -> None:
+        """What the other server has said of somebody, we know (RP-3)."""
+        street = elsewhere()
+        server = Elsewhere(street.house)
+        server.send(f"<presence from='juliet@capulet.lit/balcony' to='{ROMEO}'/>")
+        findings = street.explained("juliet@capulet.lit", ROMEO)
+        told = [finding.says for finding in findings if finding.code == "told"]
+        self.assertEqual(told, [f"{ROMEO}/1 was told of juliet@capulet.lit: balcony"])
 
 
 class Nowhere:

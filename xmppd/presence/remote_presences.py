@@ -1,0 +1,320 @@
+"""Who is here on other servers, as far as our sessions were told, and so is to be seen leaving."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from xmppd.events import Events
+from xmppd.presence.directed_presences import DirectedPresences
+from xmppd.roster.roster_manager import ContactChanged, RosterManager
+from xmppd.roster.subscription import SUBSCRIBED_TO
+from xmppd.routing.remote_server import RemoteServerLost
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.session import Session
+from xmppd.session.session_manager import SessionClosed
+from xmppd.stanza import JID, Presence
+
+MAX_SEEN = 10_000
+MAX_SEEN_WITH_STRANGERS = 1_000
+"""Strangers may come while a session sees fewer; so they take no room of who is expected."""
+
+MAX_KEPT_BYTES = 1 << 20
+"""Of what contacts said; what is more is not kept, and asked for again when it is needed."""
+
+
+@dataclass(slots=True)
+class Glimpse:
+    """Somebody elsewhere who told a session that they are available.
+
+    Attributes:
+        jid: Who; a full JID, but for gateways.
+        presence: What they said last; None if that is not kept.
+        broadcast: They told the account, and so each of its available sessions.
+        in_person: They told this session by its full JID.
+    """
+
+    jid: JID
+    presence: Presence | None = None
+    broadcast: bool = False
+    in_person: bool = False
+
+
+class Sight:
+    """What one session sees of other servers.
+
+    Attributes:
+        probed: Contacts that were asked since the session is available, and whether they have said
+            anything since. What was heard of them is all there is to know.
+    """
+
+    __slots__ = ("_by_domain", "_kept_bytes", "count", "probed")
+
+    def __init__(self) -> None:
+        self.probed: dict[str, bool] = {}
+        self.count = 0
+        self._by_domain: dict[str, dict[str, Glimpse]] = {}
+        self._kept_bytes = 0
+
+    def __iter__(self) -> Iterator[Glimpse]:
+        for seen in self._by_domain.values():
+            yield from seen.values()
+
+    def of(self, jid: JID) -> Glimpse | None:
+        """What is seen of this address."""
+        return self._by_domain.get(jid.domain, {}).get(jid.full)
+
+    def of_contact(self, contact: JID) -> list[Glimpse]:
+        """All that is seen of a contact."""
+        seen = self._by_domain.get(contact.domain, {}).values()
+        return [glimpse for glimpse in seen if glimpse.jid.bare == contact.bare]
+
+    def of_domain(self, domain: str) -> list[Glimpse]:
+        """All that is seen of a server."""
+        return list(self._by_domain.get(domain, {}).values())
+
+    def add(self, jid: JID) -> Glimpse:
+        """Somebody who was not seen before."""
+        glimpse = self._by_domain.setdefault(jid.domain, {})[jid.full] = Glimpse(jid)
+        self.count += 1
+        return glimpse
+
+    def keep(self, glimpse: Glimpse, presence: Presence | None) -> None:
+        """Keep what was said, if there is room for it, instead of what was said before."""
+        self._kept_bytes -= _size_bytes(glimpse.presence)
+        if self._kept_bytes + _size_bytes(presence) > MAX_KEPT_BYTES:
+            presence = None
+        self._kept_bytes += _size_bytes(presence)
+        glimpse.presence = presence
+
+    def pop(self, jid: JID) -> bool:
+        """See somebody no more; whether they were seen."""
+        seen = self._by_domain.get(jid.domain, {})
+        glimpse = seen.pop(jid.full, None)
+        if glimpse is None:
+            return False
+        if not seen:
+            del self._by_domain[jid.domain]
+        self.count -= 1
+        self._kept_bytes -= _size_bytes(glimpse.presence)
+        return True
+
+    def has_answered(self, jid: JID) -> bool:
+        """Take note that a contact says something; whether it was asked and had not yet."""
+        waiting = self.probed.get(jid.bare) is False
+        if waiting:
+            self.probed[jid.bare] = True
+        return waiting
+
+    def forget_probes(self, domain: str) -> None:
+        """Nothing is known of this server any more."""
+        for bare in [bare for bare in self.probed if JID.parse(bare).domain == domain]:
+            del self.probed[bare]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is seen, and nobody asked."""
+        return not self._by_domain and not self.probed
+
+
+class RemotePresences:
+    """Hands presence of other servers' people to our sessions (RP-1 to RP-8).
+
+    What a session sees is kept with the session, so that each "available" it was told is followed
+    by one "unavailable", also when their server is lost.
+    """
+
+    def __init__(
+        self,
+        routing_table: RoutingTable,
+        rosters: RosterManager,
+        directed: DirectedPresences,
+        events: Events,
+    ) -> None:
+        self.routing_table = routing_table
+        self.rosters = rosters
+        self.directed = directed
+        self._sights: dict[Session, Sight] = {}
+        events.on(RemoteServerLost, self.lost)
+        events.on(ContactChanged, self.contact_changed)
+        events.on(SessionClosed, self.closed)
+
+    # -- what comes from there --------------------------------------------------------------------
+
+    def deliver(self, presence: Presence) -> None:
+        """Hand out somebody's presence, available or not, to whom it is addressed (RP-1).
+
+        From our side there is no difference between broadcast and directed presence
+        (:rfc:`6121#section-4.6.4`).
+        """
+        to = presence.to
+        if to is None or not self.routing_table.is_local(to):
+            self.routing_table.route(presence)  # from a component to somebody elsewhere
+            return
+        wire = presence.wire()
+        told = presence.for_several() if to.is_bare else presence
+        for session in self._reached(to):
+            if session.privacy is not None and not session.privacy.lets_in(presence):
+                continue
+            if self._notes(session, presence, in_person=not to.is_bare):
+                session.deliver(told, wire)
+        presence.payload.forget_trees()  # it may be kept for long
+
+    def _reached(self, to: JID) -> tuple[Session, ...]:
+        if to.resource is None:
+            return self.routing_table.available(to.bare)
+        return tuple(s for s in self.routing_table.connected(to.bare) if s.jid == to)
+
+    def _notes(self, session: Session, presence: Presence, *, in_person: bool) -> bool:
+        """Note what a session is about to see; whether it is to see it."""
+        sight = self._sights.setdefault(session, Sight())
+        is_answer = sight.has_answered(presence.sender)
+        if presence.type == "unavailable":
+            return sight.pop(presence.sender) or (is_answer and presence.sender.is_bare)  # RP-3
+        glimpse = sight.of(presence.sender)
+        if glimpse is None:
+            if not self._has_room(sight, session, presence.sender):
+                return False  # RP-4
+            glimpse = sight.add(presence.sender)
+        if in_person:
+            glimpse.in_person = True
+        else:
+            glimpse.broadcast = True
+            sight.keep(glimpse, presence if self._sees(session.jid, presence.sender) else None)
+        return True
+
+    def _has_room(self, sight: Sight, session: Session, sender: JID) -> bool:
+        if sight.count < MAX_SEEN_WITH_STRANGERS:
+            return True
+        expected = self._sees(session.jid, sender) or self.directed.has_told(session.jid, sender)
+        return expected and sight.count < MAX_SEEN
+
+    def _sees(self, account: JID, contact: JID) -> bool:
+        """Whether the account is subscribed to the contact."""
+        roster = self.rosters.loaded(account.bare)
+        return roster is not None and roster.sees(contact)
+
+    def asked(self, sender: JID, contact: JID) -> None:
+        """A client asks for somebody elsewhere by itself: it waits for the answer (PR-12)."""
+        session = self.routing_table.sessions.get(sender.full)
+        if session is not None:
+            probed = self._sights.setdefault(session, Sight()).probed
+            if contact.bare in probed or len(probed) < MAX_SEEN:
+                probed[contact.bare] = False
+
+    # -- what a newcomer is told ------------------------------------------------------------------
+
+    def introduce(self, session: Session, contacts: Iterable[JID]) -> None:
+        """Tell a session that became available of contacts elsewhere (RP-5).
+
+        Those that another resource of the account knows are not asked again
+        (:rfc:`6121#section-4.3.1`).
+        """
+        sight = self._sights.setdefault(session, Sight())
+        known = self._known_to_others(session)
+        forgotten = {seen.jid.bare for seen in known if seen.broadcast and seen.presence is None}
+        told: set[str] = set()
+        for contact in contacts:
+            if session.privacy is not None and not session.privacy.lets("presence-in", contact):
+                continue
+            answered = known.probed.get(contact.bare)
+            if answered is None or contact.bare in forgotten:
+                answered = False
+                probe = Presence.make(contact.to_bare(), session.jid.to_bare(), type="probe")
+                self.routing_table.route(probe)
+            else:
+                told.add(contact.bare)
+            sight.probed[contact.bare] = answered
+        for seen in list(known) if told else ():
+            if seen.presence is not None and seen.jid.bare in told:
+                self._show(session, sight, seen.presence)
+
+    def _known_to_others(self, session: Session) -> Sight:
+        """What another resource of the account knows of contacts.
+
+        A list in force for it may hide what this one may see: such a resource does not count.
+        """
+        for other in self.routing_table.available(session.jid.bare):
+            sight = self._sights.get(other)
+            if other is not session and other.privacy is None and sight and sight.probed:
+                return sight
+        return Sight()
+
+    def _show(self, session: Session, sight: Sight, said: Presence) -> None:
+        if session.privacy is not None and not session.privacy.lets_in(said):
+            return
+        glimpse = sight.of(said.sender) or sight.add(said.sender)
+        glimpse.broadcast = True
+        sight.keep(glimpse, said)
+        presence = said.addressed(session.jid)
+        session.deliver(presence, presence.wire())
+
+    def seen_by(self, session: Session, contact: JID | None = None) -> list[Glimpse]:
+        """All that a session sees, or what it sees of one contact."""
+        sight = self._sights.get(session)
+        if sight is None:
+            return []
+        return list(sight) if contact is None else sight.of_contact(contact)
+
+    # -- goodbyes ---------------------------------------------------------------------------------
+
+    def lost(self, event: RemoteServerLost) -> None:
+        """A server is gone: so is everybody there, for each session that saw them (RP-6)."""
+        for session, sight in self._watching(event.local_domain):
+            sight.forget_probes(event.remote_domain)
+            self._say_goodbye(session, sight, sight.of_domain(event.remote_domain))
+
+    def _watching(self, domain: str) -> list[tuple[Session, Sight]]:
+        return [watch for watch in self._sights.items() if watch[0].jid.domain == domain]
+
+    def hide(self, account: JID, contact: JID) -> None:
+        """The account sees the contact no more, whatever the contact's server has yet to say of it
+        (RP-7).
+        """
+        for session in self.routing_table.connected(account.bare):
+            sight = self._sights.get(session)
+            if sight is not None:
+                sight.probed.pop(contact.bare, None)
+                self._say_goodbye(session, sight, sight.of_contact(contact))
+
+    def contact_changed(self, change: ContactChanged) -> None:
+        """If that ended the account's subscription, the contact leaves its sight."""
+        if change.before is None or change.before.subscription not in SUBSCRIBED_TO:
+            return
+        contact = JID.parse(change.jid)
+        if not change.roster.sees(contact) and not self.routing_table.is_local(contact):
+            self.hide(change.roster.account, contact)
+
+    def say_goodbye(self, session: Session, glimpses: Iterable[Glimpse]) -> None:
+        """Let a session see these leave: what is in force for it from now on denies them."""
+        sight = self._sights.get(session)
+        if sight is not None:
+            self._say_goodbye(session, sight, glimpses)
+
+    def _say_goodbye(self, session: Session, sight: Sight, glimpses: Iterable[Glimpse]) -> None:
+        for glimpse in glimpses:
+            if sight.pop(glimpse.jid):
+                gone = Presence.make(session.jid, glimpse.jid, type="unavailable")
+                session.deliver_ours(gone, gone.wire())
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def close_eyes(self, session: Session) -> None:
+        """A session became unavailable: it sees no more than it is told in person (RP-8)."""
+        sight = self._sights.get(session)
+        if sight is None:
+            return
+        sight.probed.clear()
+        for glimpse in list(sight):
+            glimpse.broadcast = False
+            sight.keep(glimpse, None)
+            if not glimpse.in_person:
+                sight.pop(glimpse.jid)
+        if sight.is_empty:
+            del self._sights[session]
+
+    def closed(self, event: SessionClosed) -> None:
+        """A session is gone, and with it what it saw."""
+        self._sights.pop(event.session, None)
+
+
+def _size_bytes(presence: Presence | None) -> int:
+    return 0 if presence is None else len(presence.payload.raw)
