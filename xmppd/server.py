@@ -33,7 +33,7 @@ from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.privacy_changes import PrivacyChanges
-from xmppd.presence.session_states import directed_state, privacy_state
+from xmppd.presence.session_states import directed_state, privacy_state, sight_state
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.reports import Reports
@@ -281,6 +281,7 @@ class XMPPServer:
         for state in (
             privacy_state(self.privacy_lists),
             directed_state(self.presence_manager.directed),
+            sight_state(self.presence_manager.remote),
         ):
             self.hibernation.states[state.name] = state
 
@@ -370,6 +371,8 @@ class XMPPServer:
             self.packet_router.take_back(each.unread, each.jid)
         await self.packet_router.finish()
         await self.store.forget_sessions([each.key for each in lost])
+        for session in tuple(self.session_manager.sessions.values()):
+            self.presence_manager.look_elsewhere_again(session)
 
     async def stop(self) -> None:
         """Close all streams, each told why, and wait until the last is gone; then the store."""

@@ -133,6 +133,18 @@ class PresenceManager:
             self.remote.introduce(session, elsewhere)
         return self._tell_later(session, absent, unread) if absent or unread else None
 
+    def look_elsewhere_again(self, session: Session) -> None:
+        """After a restart: contacts elsewhere are asked what became of them, and told that the
+        session is still here, since their servers may have taken ours for lost (RP-9).
+        """
+        roster = self.rosters.loaded(session.jid.bare)
+        if roster is None or session.presence is None:
+            return
+        elsewhere = [jid for jid in roster.subscribed_to if not self.routing_table.is_local(jid)]
+        if elsewhere:
+            self.remote.introduce(session, elsewhere)
+        roster.tell_elsewhere(session.presence, session.privacy)
+
     def ask_again(self, session: Session, contact: JID) -> None:
         """Repeat a request that another server has not answered: it may have been lost (PS-14).
 

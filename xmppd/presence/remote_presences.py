@@ -247,6 +247,14 @@ class RemotePresences:
         presence = said.addressed(session.jid)
         session.deliver(presence, presence.wire())
 
+    def restore(self, session: Session, glimpses: Iterable[Glimpse]) -> None:
+        """Let a session that outlived the server see what it saw before."""
+        sight = self._sights.setdefault(session, Sight())
+        for seen in glimpses:
+            glimpse = sight.add(seen.jid)
+            glimpse.broadcast, glimpse.in_person = seen.broadcast, seen.in_person
+            sight.keep(glimpse, seen.presence)
+
     def seen_by(self, session: Session, contact: JID | None = None) -> list[Glimpse]:
         """All that a session sees, or what it sees of one contact."""
         sight = self._sights.get(session)

@@ -1,12 +1,13 @@
 """What presence and privacy want to know of sessions that outlive the server (RS-9)."""
 
-from msgspec import Struct, json
+from msgspec import Struct, json, msgpack
 
 from xmppd.presence.directed_presences import DirectedPresences
+from xmppd.presence.remote_presences import Glimpse, RemotePresences
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import SessionState
-from xmppd.stanza import JID
+from xmppd.stanza import JID, Presence
 
 
 class _Privacy(Struct, frozen=True):
@@ -15,6 +16,15 @@ class _Privacy(Struct, frozen=True):
     active: str | None
     invisible: bool
     probes: bool
+
+
+class _Seen(Struct, frozen=True, array_like=True):
+    """Somebody elsewhere whom a session saw."""
+
+    jid: str
+    presence: bytes | None
+    broadcast: bool
+    in_person: bool
 
 
 def privacy_state(lists: PrivacyListManager) -> SessionState:
@@ -50,3 +60,35 @@ def directed_state(directed: DirectedPresences) -> SessionState:
             directed.sent(session.jid, JID.parse(receiver))
 
     return SessionState("directed", dump, load)
+
+
+def sight_state(remote: RemotePresences) -> SessionState:
+    """Whom of other servers it saw, and is to see leaving (RP-3)."""
+
+    def dump(session: LocalClientSession) -> bytes | None:
+        seen = [
+            _Seen(
+                glimpse.jid.full,
+                None if glimpse.presence is None else glimpse.presence.wire(),
+                glimpse.broadcast,
+                glimpse.in_person,
+            )
+            for glimpse in remote.seen_by(session)
+        ]
+        return msgpack.encode(seen) if seen else None
+
+    def load(session: LocalClientSession, data: bytes) -> None:
+        remote.restore(
+            session,
+            (
+                Glimpse(
+                    JID.parse(seen.jid),
+                    None if seen.presence is None else Presence.from_bytes(seen.presence),
+                    seen.broadcast,
+                    seen.in_person,
+                )
+                for seen in msgpack.decode(data, type=list[_Seen])
+            ),
+        )
+
+    return SessionState("sight", dump, load)

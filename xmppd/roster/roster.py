@@ -250,6 +250,11 @@ class Roster:
             session.deliver(presence, head + session.jid.wire + tail)
         return copies + len(own)
 
+    def tell_elsewhere(self, presence: Presence, privacy: SessionPrivacy | None) -> int:
+        """Tell those of other servers who may know."""
+        around = presence.around_to()
+        return self._tell_elsewhere(presence, around, self.audience(privacy).elsewhere)
+
     def _tell_elsewhere(
         self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[JID, ...]
     ) -> int:

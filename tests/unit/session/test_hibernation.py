@@ -9,7 +9,7 @@ from tests.support import SlowStore
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import ns
-from xmppd.testing import Client, House, done
+from xmppd.testing import Client, Elsewhere, House, done
 
 DOMAIN = "montague.lit"
 JULIET, ROMEO = f"juliet@{DOMAIN}", f"romeo@{DOMAIN}"
@@ -70,6 +70,28 @@ class RestartCase(SynchronousTestCase):
         """Turn the clock."""
         for _ in range(int(seconds)):
             self.house.clock.advance(1)
+
+
+class ElsewhereTests(SynchronousTestCase):
+    """A session with a contact on another server."""
+
+    def test_restart(self) -> None:
+        """Who is elsewhere is asked and told, and is seen to leave though that was not heard."""
+        there = "friar@mantua.lit"
+        house = House(DOMAIN, store=SlowStore(), romeo={there: "both"})
+        elsewhere = Elsewhere(house)
+        (romeo,) = house.connect("romeo")
+        elsewhere.send(f"<presence from='{there}/cell' to='{ROMEO}'/>")
+        romeo.received()
+        id = romeo.enable()
+        house = house.restarted()
+        elsewhere = Elsewhere(house)
+        (session,) = house.server.session_manager.of_account(ROMEO)
+        house.server.presence_manager.look_elsewhere_again(session)
+        self.assertEqual([said(stanza) for stanza in elsewhere.heard()], ["probe", "presence"])
+        elsewhere.send(f"<presence from='{there}/cell' to='{ROMEO}' type='unavailable'/>")
+        told = house.logged_in("romeo").resume(id, 0)
+        self.assertEqual([said(stanza) for stanza in told], ["resumed", "unavailable"])
 
 
 class RestartTests(RestartCase):
