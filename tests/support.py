@@ -10,7 +10,7 @@ from xmppd.store.memory import MemoryStore
 
 SLOW = (
     "exists", "roster", "save_roster_items", "delete_roster_item", "store_offline",
-    "offline_messages", "delete_offline", "last_presence", "save_last_presence",
+    "offline_messages", "delete_offline", "last_presence", "save_last_presence", "hold_messages",
 )  # fmt: skip
 
 

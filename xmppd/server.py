@@ -41,6 +41,7 @@ from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.carbons import Carbons
+from xmppd.router.custody import Custody
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.offline_message_strategy import OfflineMessageStrategy
@@ -247,7 +248,7 @@ class XMPPServer:
         self.crowd = Crowd(
             door_limits(self.config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
         )
-        self.crowd.on_sweep = (self.sleepers.sweep, self.hibernation.sweep)
+        self.crowd.on_sweep = (self.sleepers.sweep, self.hibernation.sweep, self.custody.sweep)
         self.events.on(SessionResumed, self.crowd.resumed)
         self.events.on(SessionBound, self.crowd.bound)
         self.events.on(SessionAvailable, self.crowd.arrived)
@@ -265,10 +266,14 @@ class XMPPServer:
             self.wall_clock,
             self.session_end.end,
         )
+        self.custody = Custody(
+            self.store, self.session_manager, self.sleepers, self.packet_router.finish
+        )
+        self.events.on(SessionClosed, self.custody.closed)
         self.events.on(SessionClosed, self.sleepers.closed)
         self.events.on(SessionClosed, self.offline_message_flood.closed)
         self.events.on(SessionResumed, self.offline_message_flood.resumed)
-        self.resumption = Resumption(self.sleepers, self.events)
+        self.resumption = Resumption(self.sleepers, self.custody, self.events)
         self.hibernation = Hibernation(
             self.store,
             self.session_manager,
@@ -365,7 +370,8 @@ class XMPPServer:
         self.crowd.start()
 
     async def _take_up_sessions(self) -> None:
-        """Those of an orderly stop sleep on; of others, messages find another place (RS-9)."""
+        """Those of an orderly stop sleep on; of others, messages wait (RS-9, RS-10)."""
+        await self.custody.recover()
         lost = await self.hibernation.load()
         for each in lost:
             self.packet_router.take_back(each.unread, each.jid)

@@ -1,18 +1,24 @@
 """Stream management on a stream (:xep:`0198`): the elements that are no stanzas."""
 
 import re
+from collections.abc import Awaitable
+
+from twisted.logger import Logger
 
 from xmppd.events import Events
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.router.custody import Custody
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.sleepers import SessionResumed, Sleepers
 from xmppd.session.stream_management import WRAP, StreamManagement
-from xmppd.stanza import Condition, StreamCondition, StreamError, Tree, escape, ns, qname
+from xmppd.stanza import Condition, Later, StreamCondition, StreamError, Tree, escape, ns, qname
+from xmppd.store.base import StoreError
 
 _NS = ns.STREAM_MANAGEMENT
 _FEATURE = f"<sm xmlns='{_NS}'/>".encode()
 _COUNT = re.compile(r"[0-9]{1,10}\Z").match
 _TRUE = ("true", "1")
+_log = Logger()
 
 
 class Resumption:
@@ -22,8 +28,9 @@ class Resumption:
     element as well, where :xep:`0386` and :xep:`0388` have them.
     """
 
-    def __init__(self, sleepers: Sleepers, events: Events) -> None:
+    def __init__(self, sleepers: Sleepers, custody: Custody, events: Events) -> None:
         self.sleepers = sleepers
+        self.custody = custody
         self.events = events
 
     def feature(self) -> StreamFeature:
@@ -73,14 +80,35 @@ class Resumption:
 
     # -- acknowledging ----------------------------------------------------------------------------
 
-    def _requested(self, negotiation: Negotiation, tree: Tree) -> None:
-        negotiation.write(_managed(negotiation).acknowledgement())
+    def _requested(self, negotiation: Negotiation, tree: Tree) -> Later:
+        management = _managed(negotiation)
+        securing = self.custody.secure(negotiation.session)
+        if securing is None:
+            negotiation.write(management.acknowledgement())
+            return None
+        return self._acknowledge_when(securing, negotiation, management)
+
+    async def _acknowledge_when(
+        self, securing: Awaitable[None], negotiation: Negotiation, management: StreamManagement
+    ) -> None:
+        """What is not safe is not acknowledged: then the client keeps it (RS-10)."""
+        try:
+            await securing
+        except StoreError as error:
+            _log.error("nothing is acknowledged: {error}", error=error)
+        else:
+            negotiation.write(management.acknowledgement())
 
     def _acknowledged(self, negotiation: Negotiation, tree: Tree) -> None:
         h = _count(tree)
         if h is None:
             raise StreamError(StreamCondition.BAD_FORMAT, "h is a count of stanzas")
-        _managed(negotiation).acknowledge(h)
+        self._take(_managed(negotiation), h)
+
+    def _take(self, management: StreamManagement, h: int) -> None:
+        arrived = management.acknowledge(h)
+        if management.held:
+            self.custody.arrived(management, arrived)
 
     # -- resuming ---------------------------------------------------------------------------------
 
@@ -117,12 +145,16 @@ class Resumption:
             elif management.work is not None:
                 await management.work
                 session = self.sleepers.find(id, account)
+            elif (securing := self.custody.secure(session)) is not None:
+                await securing
+                session = self.sleepers.find(id, account)
             else:
-                management.acknowledge(h)
+                self._take(management, h)
                 self._attach(session, negotiation)
                 return (
                     f"<resumed xmlns='{_NS}' previd='{escape(id)}' h='{management.handled}'/>"
                 ).encode()
+        await self.custody.forget_received(id, account, h)
         return failed(Condition.ITEM_NOT_FOUND, self.sleepers.handled(id, account))
 
     def flush(self, negotiation: Negotiation) -> None:

@@ -111,7 +111,11 @@ class StanzaHandler:
             if kind is not None:
                 management = self.session.management
                 later = self._stanza(kind, event)
-                return later if management is None else management.count_handled(later)
+                if management is None:
+                    return later
+                if kind is Message:
+                    management.tells(event.tree.get("to", ""))
+                return management.count_handled(later)
             return self._element(event.tree)
         if isinstance(event, StreamOpened):
             return self._opened(event)

@@ -1,5 +1,6 @@
 """What waits for a client that reads slowly, or that nobody looks at."""
 
+from collections.abc import Iterator
 from itertools import count
 
 from xmppd.stanza import Presence, Stanza
@@ -105,6 +106,13 @@ class Backlog:
     def take_all(self) -> tuple[Waiting, ...]:
         """All of them, which wait no more."""
         return tuple([self.take_waiting() for _ in range(len(self))])
+
+    def since(self, moment: float) -> Iterator[Waiting]:
+        """What waits and came since then, the newest first."""
+        for waiting in reversed(self._stanzas.values()):
+            if waiting[2] < moment:
+                return
+            yield waiting
 
     def waiting(self) -> list[Waiting]:
         """All that waits, in order."""

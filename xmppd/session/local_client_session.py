@@ -1,6 +1,6 @@
 """A client connected here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.session.away import Away
@@ -210,6 +210,17 @@ class LocalClientSession:
         unread = [] if self.management is None else self.management.unacknowledged()
         return unread if self.backlog is None else unread + self.backlog.waiting()
 
+    def unread_since(self, moment: float) -> Iterator[tuple[int, Waiting]]:
+        """What of that came since then, the newest first.
+
+        With each comes the count of handled stanzas by which its client has it; 0 if it was not
+        sent yet.
+        """
+        if self.backlog is not None:
+            yield from ((0, waiting) for waiting in self.backlog.since(moment))
+        if self.management is not None:
+            yield from self.management.since(moment)
+
     def take_unread(self) -> list[Waiting]:
         """The same, of a session that ends, or begins anew with what its client has."""
         unread = self.unread()
@@ -248,8 +259,11 @@ class LocalClientSession:
         long.
         """
         again = Backlog()
+        held = {} if self.management is None else self.management.held
         for waiting in self.take_unread():
             stanza, wire, came = _late(*waiting, self.jid.domain)
+            if waiting[0] in held:
+                held[stanza] = held.pop(waiting[0])
             again.add(stanza, wire, came=came)
         self.backlog = again
         self.connection = connection

@@ -152,6 +152,10 @@ class Sleepers:
         end = partial(self._end, session)
         session.fall_asleep(Away(address, max_bytes, now, end, encrypted=encrypted))
 
+    def managed(self) -> list[LocalClientSession]:
+        """Those whose clients acknowledge what they get."""
+        return list(self._managed.values())
+
     def resumable(self) -> list[LocalClientSession]:
         """Those whose clients may come back."""
         return list(self._by_key.values())

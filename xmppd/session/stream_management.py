@@ -1,7 +1,7 @@
 """Stream management (:xep:`0198`) as one session has it: what its client has, and what we have."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -11,6 +11,9 @@ from xmppd.stanza import Later, Stanza, StreamCondition, StreamError, ns
 
 WRAP = 2**32
 """Counters are unsigned 32 bit numbers, and begin anew behind the last one (§4)."""
+
+MAX_TOLD = 100
+"""How many recipients are remembered between two acknowledgements."""
 
 REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
 
@@ -32,6 +35,21 @@ class QueueLimits:
     ack_after_s: float
 
 
+class Hold:
+    """A message that is in the store because it is in no other safe place.
+
+    Attributes:
+        number: What the store calls it; 0 while it is being written.
+        over: It has arrived, or found another place.
+    """
+
+    __slots__ = ("number", "over")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.over = False
+
+
 class StreamManagement:
     """Counters of a session, both ways, and what its client has not acknowledged (RS-1 to RS-3).
 
@@ -43,6 +61,10 @@ class StreamManagement:
         sent: How many stanzas the client was sent; the highest ``h`` that it may say.
         size_bytes: What is unacknowledged, with what keeping it costs.
         work: The stanza of the client's that is being handled and has to wait; None if none has.
+        told: Whom the client has sent messages since it was last told what was handled, in its own
+            words; None if those are too many to be kept.
+        told_since: When that began, in seconds since 1970.
+        held: Of the messages that are unacknowledged or wait, those that are in the store as well.
     """
 
     __slots__ = (
@@ -50,11 +72,14 @@ class StreamManagement:
         "_unacknowledged",
         "_unrequested",
         "handled",
+        "held",
         "key",
         "limits",
         "max_s",
         "sent",
         "size_bytes",
+        "told",
+        "told_since",
         "work",
     )
 
@@ -71,6 +96,9 @@ class StreamManagement:
         self.max_s = max_s
         self.handled = self.sent = self.size_bytes = 0
         self.work: Deferred[None] | None = None
+        self.told: set[str] | None = set()
+        self.told_since = now()
+        self.held: dict[Stanza, Hold] = {}
         self._now = now
         self._unacknowledged: deque[Waiting] = deque()
         self._unrequested = 0
@@ -173,6 +201,15 @@ class StreamManagement:
         self._unacknowledged.clear()
         self.size_bytes = self._unrequested = 0
 
+    def since(self, moment: float) -> Iterator[tuple[int, Waiting]]:
+        """What was sent and came since then, newest first; with each the ``h`` that covers it."""
+        position = self.sent
+        for waiting in reversed(self._unacknowledged):
+            if waiting[2] < moment:
+                return
+            yield position, waiting
+            position = (position - 1) % WRAP
+
     def forget_trees(self) -> None:
         """Keep only bytes: it may be long until the client is back."""
         for stanza, _, _ in self._unacknowledged:
@@ -196,6 +233,18 @@ class StreamManagement:
         finally:
             self.work = None
             done.callback(None)
+
+    def tells(self, to: str) -> None:
+        """The client sends somebody a message, which is not safe merely because it was handled."""
+        if self.told is not None:
+            self.told.add(to)
+            if len(self.told) > MAX_TOLD:
+                self.told = None
+
+    def is_safe(self) -> None:
+        """Whatever the client has sent so far is."""
+        self.told = set()
+        self.told_since = self._now()
 
     def acknowledgement(self) -> bytes:
         """The ``<a/>`` that says how many were handled."""

@@ -152,13 +152,15 @@ class HeldMessage:
 
     Attributes:
         key: That of the session; empty if it cannot be resumed.
+        position: The lowest count of handled stanzas by which its client has it; 0 if unknown.
         account: Bare JID of the recipient.
-        stanza: The whole message, addressed, as bytes.
+        stanza: The whole message, addressed and stamped, as bytes.
         came: Seconds since 1970.
         number: Given by the store, rising; 0 if it has none yet.
     """
 
     key: bytes
+    position: int
     account: str
     stanza: bytes
     came: float
@@ -372,8 +374,12 @@ class SessionStore(Protocol):
             The numbers they were given.
         """
 
-    async def held_messages(self) -> list[HeldMessage]:
-        """All that are held, oldest first."""
+    async def recover_messages(self) -> list[HeldMessage]:
+        """Make offline messages of all that are held, whatever the account's quota.
+
+        Returns:
+            All of them, oldest first; their numbers are those of the offline messages.
+        """
 
 
 class Store(

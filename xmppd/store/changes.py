@@ -4,6 +4,8 @@ They run in threads, so they touch nothing but the connection.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import starmap
 from operator import itemgetter
 
 from sqlalchemy import Connection
@@ -243,11 +245,30 @@ def hold_messages(
             "owner": digest(message.account),
             "account": message.account,
             "session": message.key,
+            "position": message.position,
             "came": message.came,
             "stanza": message.stanza,
         }
         numbers.append(connection.execute(queries.HOLD_MESSAGE, row).scalar_one())
     return numbers
+
+
+def recover_messages(connection: Connection) -> list[HeldMessage]:
+    """Make offline messages of all that are held; tells them with their new ids."""
+    held = starmap(HeldMessage, connection.execute(queries.HELD_MESSAGES).all())
+    recovered: list[HeldMessage] = []
+    for message in held:
+        row = {
+            "owner": digest(message.account),
+            "stored": message.came,
+            "size": len(message.stanza),
+            "stanza": message.stanza,
+        }
+        number: int = connection.execute(queries.ADD_OFFLINE, row).scalar_one()
+        recovered.append(replace(message, number=number))
+    if recovered:
+        connection.execute(queries.FORGET_ALL_HELD)
+    return recovered
 
 
 def _lock(connection: Connection, name: str) -> bytes:

@@ -234,8 +234,15 @@ class MemoryStore(Store):
         return numbers
 
     @override
-    async def held_messages(self) -> list[HeldMessage]:
-        return list(self._held.values())
+    async def recover_messages(self) -> list[HeldMessage]:
+        recovered = []
+        for held in self._held.values():
+            self._offline_id += 1
+            message = OfflineMessage(self._offline_id, held.stanza, held.came)
+            self._belonging(held.account).offline.append(message)
+            recovered.append(replace(held, number=self._offline_id))
+        self._held.clear()
+        return recovered
 
     def _belonging(self, account: str) -> _Belongings:
         """What belongs to the name."""

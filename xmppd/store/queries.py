@@ -270,8 +270,9 @@ ADD_SESSIONS: Insert = insert(sessions)
 FORGET_ALL_SESSIONS: Delete = delete(sessions)
 FORGET_SESSION: Delete = delete(sessions).where(sessions.c.key == bindparam("session"))
 
-HELD_MESSAGES: Select[bytes, str, bytes, float, int] = select(
+HELD_MESSAGES: Select[bytes, int, str, bytes, float, int] = select(
     held_messages.c.session,
+    held_messages.c.position,
     held_messages.c.account,
     held_messages.c.stanza,
     held_messages.c.came,

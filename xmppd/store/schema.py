@@ -166,6 +166,7 @@ held_messages = Table(
     _digest_column("owner", primary_key=False),
     Column("account", Text, nullable=False),
     Column("session", LargeBinary, nullable=False),
+    Column("position", BigInteger, nullable=False),
     Column("came", Double, nullable=False),
     Column("stanza", LargeBinary, nullable=False),
     Index(None, "owner"),

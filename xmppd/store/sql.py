@@ -255,8 +255,11 @@ class SQLStore(Store):
         return await self._database.write(change)
 
     @override
-    async def held_messages(self) -> list[HeldMessage]:
-        return list(starmap(HeldMessage, await self._database.read(queries.HELD_MESSAGES, {})))
+    async def recover_messages(self) -> list[HeldMessage]:
+        recovered = await self._database.write(changes.recover_messages)
+        for message in recovered:
+            self._nothing_waits.forget(message.account)
+        return recovered
 
     async def _change_account(self, account: str, change: Callable[[Connection], None]) -> None:
         try:

@@ -434,7 +434,7 @@ class ItemContract(Asking):
 class SessionContract(Asking):
     async def hold(self, *texts: str, arrived: tuple[int, ...] = ()) -> list[int]:
         """Hold messages for Romeo's session."""
-        messages = [HeldMessage(b"key", ROMEO, text.encode(), 1.5) for text in texts]
+        messages = [HeldMessage(b"key", 7, ROMEO, text.encode(), 1.5) for text in texts]
         return await self.store.hold_messages(messages, arrived=arrived)
 
     async def test_sessions(self) -> None:
@@ -466,22 +466,26 @@ class SessionContract(Asking):
         self.assertEqual(await self.store.offline_messages(ROMEO), [second])
 
     async def test_held(self) -> None:
-        """Messages are held in their order, until they are acknowledged."""
+        """Messages are held in their order until they are acknowledged, or become offline ones."""
         first, second = await self.hold("a", "b")
         (third,) = await self.hold("c", arrived=(first, 999))
-        held = await self.store.held_messages()
-        self.assertEqual([each.stanza for each in held], [b"b", b"c"])
-        self.assertEqual([each.number for each in held], [second, third])
-        self.assertEqual(held[0], HeldMessage(b"key", ROMEO, b"b", 1.5, second))
+        self.assertEqual(await self.store.offline_messages(ROMEO), [])
+        recovered = await self.store.recover_messages()
+        waiting = await self.store.offline_messages(ROMEO)
+        self.assertEqual(
+            [(each.stanza, each.stored) for each in waiting], [(b"b", 1.5), (b"c", 1.5)]
+        )
+        expected = [HeldMessage(b"key", 7, ROMEO, each.stanza, 1.5, each.id) for each in waiting]
+        self.assertEqual(recovered, expected)
+        self.assertEqual(await self.store.recover_messages(), [])
         self.assertEqual(await self.hold(arrived=(second, third)), [])
-        self.assertEqual(await self.store.held_messages(), [])
         self.assertNotIn((await self.hold("d"))[0], (first, second, third))
 
     async def test_saved_and_held(self) -> None:
         """What is saved with its session need not be held any more."""
         await self.hold("a")
         await self.store.save_sessions([], theirs={})
-        self.assertEqual(await self.store.held_messages(), [])
+        self.assertEqual(await self.store.recover_messages(), [])
 
     async def test_with_the_account(self) -> None:
         """Sessions and messages end with their account."""
@@ -492,7 +496,7 @@ class SessionContract(Asking):
         await self.hold("a")
         await self.store.delete_account(ROMEO)
         self.assertEqual([each.key for each in await self.store.take_sessions()], [b"b"])
-        self.assertEqual(await self.store.held_messages(), [])
+        self.assertEqual(await self.store.recover_messages(), [])
 
 
 class Contract(

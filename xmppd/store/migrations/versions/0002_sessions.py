@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.LargeBinary, nullable=False),
         sa.Column("account", sa.Text, nullable=False),
         sa.Column("session", sa.LargeBinary, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("came", sa.Double, nullable=False),
         sa.Column("stanza", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_held_messages"),

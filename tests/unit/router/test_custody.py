@@ -1,0 +1,257 @@
+"""What a sender was told is safe, when the server is killed."""
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support import SlowStore
+from xmppd.router import custody
+from xmppd.session import stream_management
+from xmppd.stanza import ns
+from xmppd.testing import Client, House, done
+
+DOMAIN = "montague.lit"
+JULIET, ROMEO = f"juliet@{DOMAIN}", f"romeo@{DOMAIN}"
+SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
+
+
+def message(text: str, to: str = JULIET, kind: str = "chat") -> str:
+    """A message that says something."""
+    return f"<message to='{to}' type='{kind}'><body>{text}</body></message>"
+
+
+class CustodyCase(SynchronousTestCase):
+    """Romeo and Juliet, who acknowledge what they get when they are told to."""
+
+    def setUp(self) -> None:
+        self.store = SlowStore()
+        both = {"juliet": "both"}
+        self.house = House(DOMAIN, store=self.store, romeo=both, juliet={"romeo": "both"})
+        self.romeo, self.juliet = self.house.connect("romeo", "juliet")
+        for client in (self.romeo, self.juliet):
+            client.raw()
+        self.romeo.enable()
+        self.previd = self.juliet.enable()
+
+    def asks(self, client: Client) -> int | None:
+        """What a client is told was handled; None if nothing yet."""
+        client.send(f"<r {SM}/>")
+        h = re.search(rb"<a [^>]*h='(\d+)'", client.raw())
+        return int(h[1]) if h else None
+
+    def acknowledge(self, h: int) -> None:
+        self.juliet.send(f"<a {SM} h='{h}'/>")
+
+    def killed(self) -> list[str]:
+        """What waits for Juliet when the server was killed and has started again."""
+        self.house = self.house.again()
+        waiting = done(self.store.offline_messages(JULIET))
+        return re.findall("<body>(.*?)</body>", " ".join(each.stanza.decode() for each in waiting))
+
+    def sweep(self) -> None:
+        self.house.server.custody.sweep()
+
+
+class KilledTests(CustodyCase):
+    """The server is killed."""
+
+    def test_unacknowledged(self) -> None:
+        """What was accepted and not acknowledged waits in the store, in order, once."""
+        self.romeo.send(message("a") + message("b"))
+        self.assertEqual(self.asks(self.romeo), 2)
+        self.romeo.send(message("c"))
+        self.assertEqual(self.asks(self.romeo), 3)
+        self.assertEqual(self.killed(), ["a", "b", "c"])
+        self.assertEqual(self.killed(), ["a", "b", "c"])
+
+    def test_stamped(self) -> None:
+        """It says when it came."""
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.killed()
+        (stored,) = done(self.store.offline_messages(JULIET))
+        self.assertIn(b"stamp='2023-11-14T22:13:20Z'", stored.stanza)
+
+    def test_asleep(self) -> None:
+        """So it is for a client that is away."""
+        self.juliet.lose()
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_never_asked(self) -> None:
+        """What its sender was never told about is not written: it sends that again."""
+        self.romeo.send(message("a"))
+        self.assertEqual(self.killed(), [])
+
+    def test_acknowledged_before(self) -> None:
+        """What its recipient has acknowledged is not written at all."""
+        self.romeo.send(message("a"))
+        self.acknowledge(1)
+        self.asks(self.romeo)
+        self.assertEqual(self.killed(), [])
+
+    def test_acknowledged_after(self) -> None:
+        """What its recipient acknowledges later is forgotten."""
+        self.romeo.send(message("a") + message("b"))
+        self.asks(self.romeo)
+        self.acknowledge(1)
+        self.sweep()
+        self.assertEqual(self.killed(), ["b"])
+
+    def test_given_up(self) -> None:
+        """What found another place is not kept twice."""
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.juliet.send("</stream:stream>")
+        self.sweep()
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_resumed(self) -> None:
+        """What was resent when a client came back is forgotten when it is acknowledged."""
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.juliet.lose()
+        self.juliet = self.house.logged_in("juliet")
+        self.juliet.resume(self.previd, 0)
+        self.acknowledge(1)
+        self.sweep()
+        self.assertEqual(self.killed(), [])
+
+    def test_resumed_and_killed(self) -> None:
+        """Until then it is kept."""
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.juliet.lose()
+        self.juliet = self.house.logged_in("juliet")
+        self.juliet.resume(self.previd, 0)
+        self.sweep()
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_several_resources(self) -> None:
+        """What two resources have is kept once, until one has acknowledged it."""
+        (other,) = self.house.connect("juliet/2")
+        other.enable()
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_one_of_several(self) -> None:
+        """One of them is enough."""
+        (other,) = self.house.connect("juliet/2")
+        self.acknowledge(1)
+        other.enable()
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        other.send(f"<a {SM} h='1'/>")
+        self.acknowledge(2)
+        self.sweep()
+        self.assertEqual(self.killed(), [])
+
+    def test_received(self) -> None:
+        """A client that says what it had got of a lost session does not get it again."""
+        self.romeo.send(message("a") + message("b") + message("c"))
+        self.asks(self.romeo)
+        self.assertEqual(self.killed(), ["a", "b", "c"])
+        thief = self.house.logged_in("romeo")
+        self.assertIn("item-not-found", thief.resume(self.previd, 3)[0])
+        juliet = self.house.logged_in("juliet")
+        self.assertIn("item-not-found", juliet.resume(self.previd, 2)[0])
+        (left,) = done(self.store.offline_messages(JULIET))
+        self.assertIn(b"<body>c</body>", left.stanza)
+
+    def test_resuming_acknowledges(self) -> None:
+        """What a sender that comes back is told was handled is safe as well."""
+        previd = self.house.bind("romeo", "2").enable()
+        romeo = self.house.logged_in("romeo")
+        romeo.resume(previd, 0)
+        romeo.send(message("a"))
+        romeo.lose()
+        romeo = self.house.logged_in("romeo")
+        self.assertIn("h='1'", romeo.resume(previd, 0)[0])
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_ended_sender(self) -> None:
+        """So is what a sender is told whose session has ended."""
+        self.romeo.send(message("a") + "</stream:stream>")
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_what_is_kept(self) -> None:
+        """What would not wait for somebody who is away is not kept, nor what is in the store."""
+        state = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+        self.romeo.send(f"<message to='{JULIET}' type='chat'>{state}</message>")
+        self.romeo.send(message("news", kind="headline") + message("x", "@") + "<presence/>")
+        self.assertEqual(self.asks(self.romeo), 4)
+        self.assertEqual(self.killed(), [])
+
+    def test_own_account(self) -> None:
+        """What somebody says to themselves is kept too."""
+        (other,) = self.house.connect("juliet/2")
+        other.enable()
+        self.juliet.send("<message type='chat'><body>a</body></message>")
+        self.asks(self.juliet)
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_many_recipients(self) -> None:
+        """However many people somebody writes to before asking."""
+        self.patch(stream_management, "MAX_TOLD", 2)
+        for number in range(4):
+            self.romeo.send(message("x", f"nobody-{number}@{DOMAIN}", "headline"))
+        self.romeo.send(message("a"))
+        management = self.romeo.session.management
+        assert management is not None
+        self.assertIsNone(management.told)
+        self.asks(self.romeo)
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_orderly_stop(self) -> None:
+        """A server that stops in order has them with its sessions."""
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.house = self.house.restarted()
+        self.assertEqual(done(self.store.offline_messages(JULIET)), [])
+        self.assertEqual(done(self.store.recover_messages()), [])
+
+
+class WritingTests(CustodyCase):
+    """The store takes its time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store.slow = True
+        self.romeo.send(message("a"))
+
+    def test_waits(self) -> None:
+        """The sender is told when it is safe, not before; and once for all it has asked about."""
+        self.assertIsNone(self.asks(self.romeo))
+        self.romeo.send(message("b"))
+        self.store.release_all()
+        self.assertIn(b" h='1'", self.romeo.raw())
+
+    def test_acknowledged_meanwhile(self) -> None:
+        """What is acknowledged while it is written is forgotten then."""
+        self.asks(self.romeo)
+        self.acknowledge(1)
+        self.store.release_all()
+        self.store.slow = False
+        self.sweep()
+        self.assertEqual(self.killed(), [])
+
+    def test_broken(self) -> None:
+        """If it cannot be written nothing is acknowledged, and it is tried again when asked."""
+        self.store.broken = {"hold_messages"}
+        self.assertIsNone(self.asks(self.romeo))
+        self.assertFalse(self.romeo.closed)
+        self.store.broken.clear()
+        self.store.slow = False
+        self.assertEqual(self.asks(self.romeo), 1)
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_many_arrived(self) -> None:
+        """What has arrived does not wait for the sweep when it is much."""
+        self.store.slow = False
+        self.patch(custody, "MAX_ARRIVED", 2)
+        self.romeo.send(message("b"))
+        self.asks(self.romeo)
+        self.acknowledge(2)
+        self.assertEqual(done(self.store.recover_messages()), [])
