@@ -8,6 +8,9 @@ from xmppd.stanza import IQ, JID, Message, Stanza
 from xmppd.stanza.carbon import is_carbon
 from xmppd.stanza.delay import Stored, stamped
 
+_FOR_ONE = ("chat", "error", "groupchat", "headline")
+"""Types of message of which the router decides what becomes of them without their resource."""
+
 
 def owed(unread: Iterable[Waiting], session: JID, routing_table: RoutingTable) -> Iterator[Stanza]:
     """Those stanzas that somebody waits for: they are routed as if the session had not been there.
@@ -24,8 +27,19 @@ def owed(unread: Iterable[Waiting], session: JID, routing_table: RoutingTable) -
         elif isinstance(stanza, Message) and not isinstance(stanza.payload, Stored):
             if is_carbon(stanza, session.bare):
                 continue  # its original has a fate of its own
-            late = stamped(stanza, session.domain, came) if came else stanza
+            late = _accepted(stanza, session, came) if came else stanza
             if late.to is not None:
                 yield late
             elif not others:  # else they have it: several resources got it
                 yield late.addressed(session.to_bare())
+
+
+def _accepted(message: Message, session: JID, came: float) -> Message:
+    """One that was accepted for a client that acknowledges says when that was.
+
+    Unless only this resource could have understood it, any of the account's will do.
+    """
+    late = stamped(message, session.domain, came)
+    if late.to is None or late.type in _FOR_ONE:
+        return late
+    return late.addressed(session.to_bare())

@@ -278,6 +278,6 @@ def longest_asleep(sessions: Iterable[LocalClientSession]) -> LocalClientSession
 
 def _late(stanza: Stanza, wire: bytes, came: float, domain: str) -> Waiting:
     """What waited for a wire; a message says since when."""
-    if isinstance(stanza, Message) and not isinstance(stanza.payload, Stamped):
+    if came and isinstance(stanza, Message) and not isinstance(stanza.payload, Stamped):
         return stamped(stanza, domain, came), delayed(wire, domain, came), came
     return stanza, wire, came

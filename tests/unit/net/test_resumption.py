@@ -520,6 +520,15 @@ class EndTests(ResumptionCase):
         self.assertEqual(self.read(other)[:2], ["unavailable", "one"])
         self.assertEqual(self.stored(), [])
 
+    def test_to_one_resource(self) -> None:
+        """What was for this resource is stored all the same; what a room said is bounced."""
+        self.juliet.lose()
+        for kind in ("normal", "chat", "groupchat"):
+            self.romeo.send(message(kind, f"{JULIET}/1", kind))
+        self.wait(320)
+        self.assertEqual(self.read(self.romeo), ["unavailable", "error"])
+        self.assertEqual(self.stored(), ["normal", "chat"])
+
     def test_requests(self) -> None:
         """A request that nobody answers is answered with an error."""
         self.juliet.lose()
