@@ -1,5 +1,6 @@
 """Sessions that outlive their connections, and their server, over real TLS."""
 
+import asyncio
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -10,7 +11,7 @@ from xml.etree.ElementTree import Element, XMLPullParser
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.people import PASSWORD, Person, ServerCase, befriend, people
+from tests.integration.people import PASSWORD, PATIENCE_S, Person, ServerCase, befriend, people
 from tests.integration.raw_client import RawClient
 from xmppd.server_process import ServerProcess
 from xmppd.stanza import ns
@@ -268,21 +269,54 @@ class SlixmppTests(ServerCase):
         person.end_session_on_disconnect = False
         return person
 
+    async def resume(self, person: Person) -> None:
+        """Come back by another connection, to the session there was."""
+        resumed = person.loop.create_future()
+        person.add_event_handler(
+            "session_resumed", lambda _: resumed.set_result(None), disposable=True
+        )
+        person.connect(self.server.host, self.server.port)
+        await resumed
+
+    async def friends(self, *names: str) -> list[Person]:
+        """Two that see each other, and can resume."""
+        friends = [await self.somebody(self.account(name)).arrive() for name in names]
+        await befriend(*friends)
+        for person in friends:
+            await person.catch_up()
+            person.inbox.clear()
+        return friends
+
+    @people
+    async def test_restarted(self) -> None:
+        """When the server is restarted both are back, have what was said, and saw nothing."""
+        romeo, juliet = await self.friends("romeo", "juliet")
+        await juliet.lose()
+        romeo.say(juliet.boundjid.bare, "before")
+        await romeo.catch_up()
+        gone = asyncio.ensure_future(romeo.wait_until("disconnected", PATIENCE_S))
+        await asyncio.to_thread(self.server.stop)
+        await gone
+        await asyncio.to_thread(self.server.start)
+        await self.resume(romeo)
+        romeo.say(juliet.boundjid.bare, "after")
+        await romeo.catch_up()
+        await self.resume(juliet)
+        for text in ("before", "after"):
+            message = await juliet.expect("message")
+            self.assertEqual(message["body"], text)
+        for person in (romeo, juliet):
+            await person.saw_nothing("presence")
+            await person.saw_nothing("message")
+
     @people
     async def test_resumed(self) -> None:
         """It resumes its session, has what it missed, and its contact has seen nothing."""
-        romeo = await self.somebody(self.account("romeo")).arrive()
-        (juliet,) = await self.arrivals("juliet")
-        await befriend(romeo, juliet)
-        await juliet.catch_up()
-        juliet.inbox.clear()
-        resumed = romeo.loop.create_future()
-        romeo.add_event_handler("session_resumed", lambda _: resumed.set_result(None))
+        romeo, juliet = await self.friends("romeo", "juliet")
         await romeo.lose()
         juliet.say(romeo.boundjid.bare, "while you were out")
         await juliet.catch_up()
-        romeo.connect(self.server.host, self.server.port)
-        await resumed
+        await self.resume(romeo)
         message = await romeo.expect("message", body="while you were out")
         self.assertTrue(message["delay"]["stamp"])
         romeo.say(juliet.boundjid.bare, "here I am")
