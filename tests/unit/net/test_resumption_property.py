@@ -1,4 +1,4 @@
-"""Wherever a connection is cut, whatever was under way: nothing lost, nothing twice, in order."""
+"""Wherever a connection is cut, or the server stopped: nothing lost, nothing twice, in order."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -80,6 +80,14 @@ class Person:
             self._read(data[: int(read * len(data))])
             self.online = False
 
+    def lost_server(self, house: House) -> None:
+        """The server has stopped; here is another one."""
+        self.house = house
+        if self.online:
+            data, _, _ = self.client.raw().partition(b"<stream:error>")
+            self._read(data)
+            self.online = False
+
     def read(self) -> None:
         """Take all that has come, and acknowledge it if asked."""
         if self.online:
@@ -114,7 +122,7 @@ class Person:
                 assert element.get("type") != "error", element.attrib
                 self.heard.append(element.findtext("body", ""))
             self.gone += element.get("type") == "unavailable"
-        elif name == "r" and self.online:
+        elif name == "r":
             self.client.send(f"<a {SM} h='{self._handled}'/>")
         elif name in ("a", "resumed"):
             handled = int(element.attrib["h"])
@@ -138,6 +146,7 @@ steps = st.one_of(
     st.tuples(st.just("come back"), people),
     st.tuples(st.just("read"), people),
     st.tuples(st.just("request"), people),
+    st.tuples(st.just("restart")),
     st.tuples(st.just("slow")),
     st.tuples(st.just("answer")),
 )
@@ -163,6 +172,12 @@ class Scene:
             return
         if step[0] == "answer":
             self._answer()
+            return
+        if step[0] == "restart":
+            self._answer()
+            self.house = self.house.restarted()
+            for person in self.people.values():
+                person.lost_server(self.house)
             return
         person = self.people[step[1]]
         if step[0] == "say":
