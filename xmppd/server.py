@@ -12,17 +12,22 @@ from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.config import Config
 from xmppd.events import Events
 from xmppd.handler.accounts import AccountRemoved, Accounts
+from xmppd.handler.binding import Binding
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
 from xmppd.net.admission import Admission, StoreWatch
+from xmppd.net.authentication import Authentication
+from xmppd.net.bind2 import Bind2
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.doors import tls_settings
 from xmppd.net.epoll_hub import Hub
+from xmppd.net.inline_feature import InlineFeatures
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
 from xmppd.net.sasl import SASL
+from xmppd.net.sasl2 import SASL2
 from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
@@ -174,9 +179,8 @@ class XMPPServer:
             self.routing_table,
         )
         self.iq_router = IQRouter(self.routing_table, self.requests, store, self.privacy_lists)
-        self.iq_router.add(
-            IQBindHandler(self.session_manager, self.roster_manager, self.privacy_lists)
-        )
+        self.binding = Binding(self.session_manager, self.roster_manager, self.privacy_lists)
+        self.iq_router.add(IQBindHandler(self.binding))
         self.iq_router.add(IQSessionHandler())
         self.iq_router.add(
             IQRosterHandler(
@@ -218,7 +222,7 @@ class XMPPServer:
         self.events.on(AccountRemoved, self._forget_account)
         self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
         self.stream_features = StreamFeatures()
-        for feature in self._core_features():
+        for feature in self._core_features(around.secret):
             self.stream_features.add(feature)
         self.stream_context = StreamContext(
             self.domains, self.stream_features, self.packet_router, self.session_manager
@@ -233,9 +237,9 @@ class XMPPServer:
             self.parts.statistics[statistic.name] = statistic
         self.client_listeners: list[ClientListener] = []
 
-    def _core_features(self) -> list[StreamFeature]:
+    def _core_features(self, secret: bytes) -> list[StreamFeature]:
         """What RFC 6120 and RFC 6121 have a stream offer."""
-        self.sasl = SASL(
+        self.authentication = Authentication(
             self.auth_provider,
             self.attempts,
             self.config.auth.mechanisms,
@@ -243,10 +247,15 @@ class XMPPServer:
             attempts_per_stream=self.config.auth.attempts_per_stream,
             exchange_of=exchange_of,
         )
+        self.inline_features = InlineFeatures()
+        self.bind2 = Bind2(self.binding, self.inline_features, secret)
         features = [
-            self.sasl.feature(),
-            after_login(f"<bind xmlns='{ns.BIND}'/>"),
-            after_login(f"<session xmlns='{ns.SESSION}'><optional/></session>"),
+            SASL(self.authentication).feature(),
+            SASL2(self.authentication, self.inline_features, self.bind2).feature(),
+            after_login(f"<bind xmlns='{ns.BIND}'/>", unless=Stream.BOUND),
+            after_login(
+                f"<session xmlns='{ns.SESSION}'><optional/></session>", unless=Stream.BOUND
+            ),
             after_login(f"<ver xmlns='{ns.ROSTER_VERSIONING}'/>"),
             after_login(f"<sub xmlns='{ns.PRE_APPROVAL}'/>"),
         ]
@@ -297,7 +306,7 @@ class XMPPServer:
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
         self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
         self.attempts.use(config.auth)
-        self.sasl.attempts_per_stream = config.auth.attempts_per_stream
+        self.authentication.attempts_per_stream = config.auth.attempts_per_stream
 
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
@@ -334,10 +343,10 @@ def login_statistics(admission: Admission[ConnectionHandler]) -> tuple[Statistic
     )
 
 
-def after_login(element: str) -> StreamFeature:
+def after_login(element: str, *, unless: Stream = Stream.NEW) -> StreamFeature:
     """A feature that is no more than an announcement to whoever has logged in."""
     data = element.encode()
-    return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED)
+    return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED, unless=unless)
 
 
 def exchange_of(negotiation: Negotiation) -> Exchange:

@@ -247,6 +247,11 @@ class _CountedMechanism:
         """Who has proved themselves."""
         return self._mechanism.account
 
+    @property
+    def binding(self) -> str:
+        """What the proof is bound to."""
+        return self._mechanism.binding
+
     async def step(self, response: bytes) -> bytes:
         """Take the step; count it if it was the last."""
         try:

@@ -1,5 +1,6 @@
 """A client connected here."""
 
+from xmppd.auth.login import Login
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.session.backlog import Backlog
 from xmppd.session.interceptor_manager import InterceptorManager
@@ -16,6 +17,7 @@ class LocalClientSession:
         id: The stream's id, for logs.
         jid: ``domain/id`` until a resource is bound, then the full JID.
         account: Bare JID, once authenticated.
+        login: How it was proved that it is this account's; None until then.
         bound: Whether a resource is bound.
         presence: The last available presence; None while unavailable.
         presence_around_to: The same as bytes before and behind an address.
@@ -40,6 +42,7 @@ class LocalClientSession:
         "interceptors",
         "interested",
         "jid",
+        "login",
         "presence",
         "presence_around_to",
         "priority",
@@ -62,6 +65,7 @@ class LocalClientSession:
         self.interceptors = interceptors
         self.since = since
         self.account: JID | None = None
+        self.login: Login | None = None
         self.presence: Presence | None = None
         self.presence_around_to = NOWHERE
         self.priority = 0

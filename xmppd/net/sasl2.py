@@ -1,0 +1,197 @@
+"""The Extensible SASL Profile (:xep:`0388`): a login that brings along what is to follow it."""
+
+import re
+from base64 import b64encode
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from xmppd.auth.base import SASLError
+from xmppd.auth.login import UserAgent
+from xmppd.net.authentication import Authentication
+from xmppd.net.bind2 import BIND, Bind2
+from xmppd.net.inline_feature import InlineFeature, InlineFeatures, Place
+from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.stanza import JID, StreamCondition, StreamError, Tree, escape, ns, qname
+
+NS = "urn:xmpp:sasl:2"
+MAX_AGENT_TEXT_LENGTH = 100
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client wants as soon as it has proved itself.
+
+    Attributes:
+        tree: Its ``<authenticate/>``.
+        agent: Who it is.
+    """
+
+    tree: Tree
+    agent: UserAgent
+
+
+class SASL2:
+    """The profile; all streams share one.
+
+    Args:
+        authentication: What it has in common with SASL as :rfc:`6120` has it.
+        inline: What may be negotiated inside of a login.
+        bind2: Binding, which comes after all of that.
+    """
+
+    def __init__(
+        self, authentication: Authentication, inline: InlineFeatures, bind2: Bind2
+    ) -> None:
+        self.authentication = authentication
+        self.inline = inline
+        self.bind2 = bind2
+        self._requests: WeakKeyDictionary[Negotiation, Request] = WeakKeyDictionary()
+
+    def feature(self) -> StreamFeature:
+        """Its row in the table."""
+        return StreamFeature(
+            advertise=self.advertise,
+            needs=self.authentication.needs,
+            unless=Stream.AUTHENTICATED,
+            elements=(
+                (qname(NS, "authenticate"), self.authenticate),
+                (qname(NS, "response"), self.response),
+                (qname(NS, "abort"), self.abort),
+            ),
+        )
+
+    def advertise(self, negotiation: Negotiation) -> bytes:
+        """The mechanisms, and what may come with a login (LI-1)."""
+        exchange = self.authentication.offer(negotiation)
+        if not exchange.offered:
+            return b""
+        listed = "".join(f"<mechanism>{name}</mechanism>" for name in exchange.offered)
+        return b"<authentication xmlns='%b'>%b<inline>%b%b</inline></authentication>" % (
+            NS.encode(),
+            listed.encode(),
+            self.bind2.advertise(negotiation),
+            self.inline.advertised(Place.AUTHENTICATE, negotiation),
+        )
+
+    # -- the exchange ---------------------------------------------------------------------------
+
+    async def authenticate(self, negotiation: Negotiation, tree: Tree) -> None:
+        """Begin an exchange with the mechanism the client chose, and note what is to follow."""
+        if negotiation in self._requests:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "an exchange is underway")
+        request = self._requests[negotiation] = Request(tree, _agent(tree))
+        try:
+            self.authentication.begin(negotiation, tree.get("mechanism", ""), NS)
+            initial = tree.find(qname(NS, "initial-response"))
+            if initial is None:
+                _write(negotiation, "challenge")
+                return
+            await self._step(negotiation, request, initial)
+        except SASLError as error:
+            self._failed(negotiation, error)
+
+    async def response(self, negotiation: Negotiation, tree: Tree) -> None:
+        """Go on with it."""
+        try:
+            await self._step(negotiation, self._request(negotiation), tree)
+        except SASLError as error:
+            self._failed(negotiation, error)
+
+    def abort(self, negotiation: Negotiation, tree: Tree) -> None:
+        """The client gave up."""
+        self._failed(negotiation, SASLError("aborted"))
+
+    def _request(self, negotiation: Negotiation) -> Request:
+        request = self._requests.get(negotiation)
+        if request is None:
+            raise SASLError("malformed-request", "There is no exchange to respond in.")
+        return request
+
+    async def _step(self, negotiation: Negotiation, request: Request, tree: Tree) -> None:
+        message = (tree.text or "").strip()
+        answer = await self.authentication.step(negotiation, message, NS)
+        account = self.authentication.account(negotiation)
+        if account is None:
+            _write(negotiation, "challenge", b64encode(answer))
+            return
+        _check_claim(negotiation, account)
+        await self._succeed(negotiation, request, account, answer)
+
+    def _failed(self, negotiation: Negotiation, error: SASLError) -> None:
+        self._requests.pop(negotiation, None)
+        text = f"<text xml:lang='en'>{escape(error.text)}</text>" if error.text else ""
+        _write(negotiation, "failure", f"<{error.condition} xmlns='{ns.SASL}'/>{text}".encode())
+        self.authentication.fail(negotiation, error)
+
+    # -- what follows ---------------------------------------------------------------------------
+
+    async def _succeed(
+        self, negotiation: Negotiation, request: Request, account: JID, answer: bytes
+    ) -> None:
+        """Let the client in, and do what it asked for: all of it before it is told (LI-2, LI-3)."""
+        login = self.authentication.complete(negotiation, account, request.agent)
+        del self._requests[negotiation]
+        taken: list[InlineFeature] = []
+        said = await self._inline(negotiation, request.tree, taken)
+        session = negotiation.session  # another one, if the client has resumed it
+        session.login = login
+        if session.bound:
+            negotiation.stream |= Stream.BOUND
+        identifier = session.jid if session.bound else account
+        data = b"<additional-data>%b</additional-data>" % b64encode(answer) if answer else b""
+        _write(
+            negotiation,
+            "success",
+            b"%b<authorization-identifier>%b</authorization-identifier>%b"
+            % (data, identifier.wire, said),
+        )
+        negotiation.offer()
+        for feature in taken:
+            feature.written(negotiation)
+
+    async def _inline(
+        self, negotiation: Negotiation, tree: Tree, taken: list[InlineFeature]
+    ) -> bytes:
+        """Take what came with the login; binding last, and not if there is a resource by then."""
+        answers = []
+        for feature, take, element in self.inline.asked(Place.AUTHENTICATE, tree):
+            answer = take(negotiation, element)
+            answers.append(await answer if isinstance(answer, Awaitable) else answer)
+            taken.append(feature)
+        bind = tree.find(BIND)
+        if bind is not None and not negotiation.session.bound:
+            answers.append(await self.bind2.bind(negotiation, bind, taken))
+        return b"".join(answers)
+
+
+def _write(negotiation: Negotiation, name: str, content: bytes = b"") -> None:
+    negotiation.write(
+        b"<%b xmlns='%b'>%b</%b>" % (name.encode(), NS.encode(), content, name.encode())
+    )
+
+
+def _check_claim(negotiation: Negotiation, account: JID) -> None:
+    """Who says in the stream's header who it is proves to be nobody else (LI-4)."""
+    claimed = negotiation.claimed
+    if claimed is not None and claimed.local is not None and claimed.bare != account.bare:
+        raise SASLError("invalid-authzid", "The stream's header names another account.")
+
+
+def _agent(tree: Tree) -> UserAgent:
+    """The client as it describes itself: short, on one line, and with an id that may be one."""
+    found = tree.find(qname(NS, "user-agent"))
+    if found is None:
+        return UserAgent()
+    id = found.get("id", "")
+    return UserAgent(
+        id.lower() if _UUID.fullmatch(id) else "",
+        _line(found.findtext(qname(NS, "software"))),
+        _line(found.findtext(qname(NS, "device"))),
+    )
+
+
+def _line(text: str | None) -> str:
+    return _CONTROL.sub(" ", text or "").strip()[:MAX_AGENT_TEXT_LENGTH]
