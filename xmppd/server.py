@@ -9,6 +9,7 @@ from twisted.internet.task import deferLater
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
+from xmppd.auth.tokens import Tokens
 from xmppd.config import Config
 from xmppd.events import Events
 from xmppd.handler.accounts import AccountRemoved, Accounts
@@ -24,6 +25,7 @@ from xmppd.net.bind2 import Bind2
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.doors import tls_settings
 from xmppd.net.epoll_hub import Hub
+from xmppd.net.fast import FAST
 from xmppd.net.inline_feature import InlineFeatures
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
 from xmppd.net.sasl import SASL
@@ -249,9 +251,12 @@ class XMPPServer:
         )
         self.inline_features = InlineFeatures()
         self.bind2 = Bind2(self.binding, self.inline_features, secret)
+        self.tokens = Tokens(self.store, self.config.tokens, secret=secret, now=self.wall_clock)
+        fast = FAST(self.tokens, self.authentication, self.auth_provider, self.attempts)
+        self.inline_features.add(fast.feature())
         features = [
             SASL(self.authentication).feature(),
-            SASL2(self.authentication, self.inline_features, self.bind2).feature(),
+            SASL2(self.authentication, self.inline_features, self.bind2, fast).feature(),
             after_login(f"<bind xmlns='{ns.BIND}'/>", unless=Stream.BOUND),
             after_login(
                 f"<session xmlns='{ns.SESSION}'><optional/></session>", unless=Stream.BOUND
@@ -306,6 +311,7 @@ class XMPPServer:
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
         self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
         self.attempts.use(config.auth)
+        self.tokens.policy = config.tokens
         self.authentication.attempts_per_stream = config.auth.attempts_per_stream
 
     async def start(self) -> None:

@@ -1,12 +1,15 @@
 """SASL2 over real TLS: channel binding, and one round trip from the handshake to being online."""
 
+import hmac
+
 from OpenSSL import SSL
 
 from tests.integration.people import PASSWORD, ServerCase
 from tests.integration.raw_client import QuickClient, RawClient
 from tests.integration.test_login import binding_of
 from tests.unit.auth.support import ScramClient
-from tests.unit.net.logins import BIND, Answer, authenticate, plain, response
+from tests.unit.net.logins import BIND, Answer, agent, authenticate, plain, response
+from xmppd.net.fast import NS as FAST
 
 
 class QuickStartTests(ServerCase):
@@ -51,3 +54,88 @@ class QuickStartTests(ServerCase):
                     client.send(response(scram.final(challenge)).encode())
                     answer = Answer(client.until(b"</success>"))
                     self.assertTrue(scram.accepts(answer.additional))
+
+
+BOUND_TO = {"EXPR": "tls-exporter", "ENDP": "tls-server-end-point", "NONE": ""}
+
+
+class TokenTests(ServerCase):
+    """A device that comes back with a token, over real TLS."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.address = self.account("romeo")
+        self.name = self.address.partition("@")[0]
+
+    def client(self) -> QuickClient:
+        """Somebody whose handshake is done."""
+        client = QuickClient(self.server)
+        self.addCleanup(client.close)
+        return client
+
+    def token(self, mechanism: str) -> str:
+        """A new token of the phone."""
+        client = self.client()
+        request = f"<request-token xmlns='{FAST}' mechanism='{mechanism}'/>"
+        login = authenticate(plain(self.name), request, agent=agent())
+        client.send(client.header + login.encode())
+        answer = Answer(client.until(b"</success>"))
+        token = answer["success"].find(f"{{{FAST}}}token")
+        assert token is not None
+        return token.get("token", "")
+
+    def login(self, client: QuickClient, token: str, suffix: str, count: int) -> bytes:
+        """Header and login by a token, as one piece."""
+        data = binding_of(client.tls, BOUND_TO[suffix]) if BOUND_TO[suffix] else b""
+        proof = hmac.digest(token.encode(), b"Initiator" + data, "sha256")
+        login = authenticate(
+            f"{self.name}\0".encode() + proof,
+            f"<fast xmlns='{FAST}' count='{count}'/>",
+            BIND,
+            mechanism=f"HT-SHA-256-{suffix}",
+            agent=agent(),
+        )
+        return client.header + login.encode()
+
+    def test_quick_start(self) -> None:
+        """Header and login in one record bring a device online, by each kind of binding."""
+        for suffix in BOUND_TO:
+            token = self.token(f"HT-SHA-256-{suffix}")
+            client = self.client()
+            client.send(self.login(client, token, suffix, 1) + b"<presence/>")
+            answer = Answer(client.until(b"</success>") + client.until(b"</stream:features>"))
+            self.assertEqual(answer.names, ["features", "success", "features"])
+            self.assertTrue(answer.identifier.startswith(f"{self.address}/Balcony/"))
+            (session,) = self.server.tell("session list", account=self.address)
+            assert isinstance(session, dict)
+            self.assertEqual(session["jid"], answer.identifier)
+
+    def test_replayed(self) -> None:
+        """What was recorded of a login opens no other connection, whatever it was bound to."""
+        for suffix in BOUND_TO:
+            token = self.token(f"HT-SHA-256-{suffix}")
+            client = self.client()
+            recorded = self.login(client, token, suffix, 1)
+            client.send(recorded)
+            client.until(b"</success>")
+            thief = self.client()
+            thief.send(recorded)
+            self.assertEqual(Answer(thief.until(b"</failure>")).failure, "not-authorized")
+            client = self.client()
+            client.send(self.login(client, token, suffix, 2))
+            client.until(b"</success>")
+
+    def test_survives_a_crash(self) -> None:
+        """Tokens, and how often they were used, are on disk before anybody is told."""
+        token = self.token("HT-SHA-256-NONE")
+        client = self.client()
+        recorded = self.login(client, token, "NONE", 1)
+        client.send(recorded)
+        client.until(b"</success>")
+        self.server.kill()
+        self.server.start()
+        thief, client = self.client(), self.client()
+        thief.send(recorded)
+        self.assertEqual(Answer(thief.until(b"</failure>")).failure, "not-authorized")
+        client.send(self.login(client, token, "NONE", 2))
+        client.until(b"</success>")

@@ -15,6 +15,7 @@ from xmppd.auth.mechanisms import offered
 from xmppd.net.stream_feature import Negotiation, Stream
 from xmppd.stanza import JID, StreamCondition, StreamError
 
+Make = Callable[[str, Exchange], Mechanism]
 _log = Logger()
 
 
@@ -101,15 +102,26 @@ class Authentication:
         self._attempts[negotiation] = Attempt(exchange, point, failures=failures)
         return exchange
 
-    def begin(self, negotiation: Negotiation, name: str, profile: str) -> None:
+    def begin(
+        self, negotiation: Negotiation, name: str, profile: str, make: Make | None = None
+    ) -> None:
         """Begin an exchange with the mechanism that the client chose.
+
+        Args:
+            negotiation: The stream.
+            name: The mechanism.
+            profile: Whose elements carry it.
+            make: Makes an exchange of a mechanism that is none of those offered to everybody.
 
         Raises:
             SASLError: ``invalid-mechanism``: it was not offered.
         """
         attempt = self._attempts[negotiation]
         attempt.underway = None
-        mechanism = self.limiter.begin(name, attempt.exchange, self.provider)
+        if make is not None:
+            mechanism = make(name, attempt.exchange)
+        else:
+            mechanism = self.limiter.begin(name, attempt.exchange, self.provider)
         attempt.underway = Underway(name, mechanism, profile)
 
     async def step(self, negotiation: Negotiation, message: str, profile: str) -> bytes:

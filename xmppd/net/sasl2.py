@@ -4,12 +4,14 @@ import re
 from base64 import b64encode
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from xmppd.auth.base import SASLError
 from xmppd.auth.login import UserAgent
 from xmppd.net.authentication import Authentication
 from xmppd.net.bind2 import BIND, Bind2
+from xmppd.net.fast import FAST, FAST_ELEMENT
 from xmppd.net.inline_feature import InlineFeature, InlineFeatures, Place
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.stanza import JID, StreamCondition, StreamError, Tree, escape, ns, qname
@@ -40,14 +42,16 @@ class SASL2:
         authentication: What it has in common with SASL as :rfc:`6120` has it.
         inline: What may be negotiated inside of a login.
         bind2: Binding, which comes after all of that.
+        fast: Logging in by tokens.
     """
 
     def __init__(
-        self, authentication: Authentication, inline: InlineFeatures, bind2: Bind2
+        self, authentication: Authentication, inline: InlineFeatures, bind2: Bind2, fast: FAST
     ) -> None:
         self.authentication = authentication
         self.inline = inline
         self.bind2 = bind2
+        self.fast = fast
         self._requests: WeakKeyDictionary[Negotiation, Request] = WeakKeyDictionary()
 
     def feature(self) -> StreamFeature:
@@ -84,7 +88,7 @@ class SASL2:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "an exchange is underway")
         request = self._requests[negotiation] = Request(tree, _agent(tree))
         try:
-            self.authentication.begin(negotiation, tree.get("mechanism", ""), NS)
+            self._begin(negotiation, request)
             initial = tree.find(qname(NS, "initial-response"))
             if initial is None:
                 _write(negotiation, "challenge")
@@ -92,6 +96,15 @@ class SASL2:
             await self._step(negotiation, request, initial)
         except SASLError as error:
             self._failed(negotiation, error)
+
+    def _begin(self, negotiation: Negotiation, request: Request) -> None:
+        """By a token, if the client says that it has one; else by what is offered to everybody."""
+        token = request.tree.find(FAST_ELEMENT)
+        make = None
+        if token is not None:
+            make = partial(self.fast.mechanism, agent=request.agent, element=token)
+        name = request.tree.get("mechanism", "")
+        self.authentication.begin(negotiation, name, NS, make)
 
     async def response(self, negotiation: Negotiation, tree: Tree) -> None:
         """Go on with it."""

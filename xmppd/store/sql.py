@@ -1,8 +1,9 @@
 """The store in a database."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import starmap
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
@@ -12,6 +13,7 @@ from xmppd.store import changes, queries, rows
 from xmppd.store.base import (
     AccountInfo,
     Credentials,
+    Device,
     LastPresence,
     OfflineMessage,
     RosterData,
@@ -19,6 +21,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Store,
+    Token,
 )
 from xmppd.store.cache import Cache
 from xmppd.store.database import Database
@@ -28,6 +31,7 @@ from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.schema import digest
 from xmppd.store.sqlite import SQLiteDatabase
 
+T = TypeVar("T")
 MAX_CACHED_ACCOUNTS = 10_000
 
 
@@ -94,6 +98,11 @@ class SQLStore(Store):
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         change = partial(changes.set_keys, account=account, keys=tuple(keys))
         await self._change_account(account, change)
+
+    @override
+    async def add_key(self, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]) -> bool:
+        change = partial(changes.add_key, account=account, key=key, known=dict(known))
+        return await self._change_account(account, change)
 
     @override
     async def delete_account(self, account: str) -> None:
@@ -195,6 +204,44 @@ class SQLStore(Store):
         await self._last_presences.save(account, last)
 
     @override
+    async def devices(self, account: str) -> list[Device]:
+        found = await self._database.read(queries.DEVICES, {"owner": digest(account)})
+        return [rows.device(row) for row in found]
+
+    @override
+    async def device(self, account: str, id: str) -> Device | None:
+        this = {"owner": digest(account), "device": digest(id)}
+        found = await self._database.read(queries.DEVICE, this)
+        return rows.device(found[0]) if found else None
+
+    @override
+    async def add_token(
+        self, account: str, device: Device, token: Token, *, max_devices: int
+    ) -> None:
+        change = partial(
+            changes.add_token, account=account, device=device, token=token, max_devices=max_devices
+        )
+        await self._database.write(change)
+
+    @override
+    async def use_token(
+        self, account: str, id: str, nonce: bytes, count: int | None, seen: float
+    ) -> bool:
+        change = partial(
+            changes.use_token, account=account, id=id, nonce=nonce, count=count, seen=seen
+        )
+        return await self._database.write(change)
+
+    @override
+    async def forget_token(self, account: str, id: str) -> None:
+        await self._database.write(partial(changes.forget_token, account=account, id=id))
+
+    @override
+    async def forget_device(self, account: str, id: str) -> bool:
+        change = partial(changes.forget_device, account=account, id=id)
+        return await self._database.write(change)
+
+    @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
         name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
         found = await self._database.read(queries.ITEM, name)
@@ -230,9 +277,9 @@ class SQLStore(Store):
             )
         await self._database.write(change)
 
-    async def _change_account(self, account: str, change: Callable[[Connection], None]) -> None:
+    async def _change_account(self, account: str, change: Callable[[Connection], T]) -> T:
         try:
-            await self._database.write(change)
+            return await self._database.write(change)
         finally:
             self._credentials.forget(account)
 
