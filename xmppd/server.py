@@ -30,6 +30,7 @@ from xmppd.net.inline_feature import InlineFeatures
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
 from xmppd.net.sasl import SASL
 from xmppd.net.sasl2 import SASL2
+from xmppd.net.scram_upgrade import ScramUpgrades
 from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
@@ -254,9 +255,12 @@ class XMPPServer:
         self.tokens = Tokens(self.store, self.config.tokens, secret=secret, now=self.wall_clock)
         fast = FAST(self.tokens, self.authentication, self.auth_provider, self.attempts)
         self.inline_features.add(fast.feature())
+        upgrades = ScramUpgrades(
+            self.store, self.config.auth.mechanisms, self.config.auth.scram_iterations
+        )
         features = [
             SASL(self.authentication).feature(),
-            SASL2(self.authentication, self.inline_features, self.bind2, fast).feature(),
+            SASL2(self.authentication, self.inline_features, self.bind2, fast, upgrades).feature(),
             after_login(f"<bind xmlns='{ns.BIND}'/>", unless=Stream.BOUND),
             after_login(
                 f"<session xmlns='{ns.SESSION}'><optional/></session>", unless=Stream.BOUND

@@ -3,16 +3,18 @@
 import re
 from base64 import b64encode
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
 from xmppd.auth.base import SASLError
 from xmppd.auth.login import UserAgent
+from xmppd.auth.message import admit
 from xmppd.net.authentication import Authentication
 from xmppd.net.bind2 import BIND, Bind2
 from xmppd.net.fast import FAST, FAST_ELEMENT
 from xmppd.net.inline_feature import InlineFeature, InlineFeatures, Place
+from xmppd.net.scram_upgrade import ScramUpgrades, Upgrade
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.stanza import JID, StreamCondition, StreamError, Tree, escape, ns, qname
 
@@ -22,17 +24,23 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
     """What a client wants as soon as it has proved itself.
 
     Attributes:
         tree: Its ``<authenticate/>``.
         agent: Who it is.
+        account: Who it proved to be; None until then.
+        tasks: What is still to be done before it is let in.
+        asked: The first of them waits for the client's answer.
     """
 
     tree: Tree
     agent: UserAgent
+    account: JID | None = None
+    tasks: list[Upgrade] = field(default_factory=list)
+    asked: bool = False
 
 
 class SASL2:
@@ -43,15 +51,22 @@ class SASL2:
         inline: What may be negotiated inside of a login.
         bind2: Binding, which comes after all of that.
         fast: Logging in by tokens.
+        upgrades: What is to be done before a client is let in, if it offers to.
     """
 
     def __init__(
-        self, authentication: Authentication, inline: InlineFeatures, bind2: Bind2, fast: FAST
+        self,
+        authentication: Authentication,
+        inline: InlineFeatures,
+        bind2: Bind2,
+        fast: FAST,
+        upgrades: ScramUpgrades,
     ) -> None:
         self.authentication = authentication
         self.inline = inline
         self.bind2 = bind2
         self.fast = fast
+        self.upgrades = upgrades
         self._requests: WeakKeyDictionary[Negotiation, Request] = WeakKeyDictionary()
 
     def feature(self) -> StreamFeature:
@@ -64,6 +79,8 @@ class SASL2:
                 (qname(NS, "authenticate"), self.authenticate),
                 (qname(NS, "response"), self.response),
                 (qname(NS, "abort"), self.abort),
+                (qname(NS, "next"), self.next),
+                (qname(NS, "task-data"), self.task_data),
             ),
         )
 
@@ -73,11 +90,12 @@ class SASL2:
         if not exchange.offered:
             return b""
         listed = "".join(f"<mechanism>{name}</mechanism>" for name in exchange.offered)
-        return b"<authentication xmlns='%b'>%b<inline>%b%b</inline></authentication>" % (
+        return b"<authentication xmlns='%b'>%b<inline>%b%b</inline>%b</authentication>" % (
             NS.encode(),
             listed.encode(),
             self.bind2.advertise(negotiation),
             self.inline.advertised(Place.AUTHENTICATE, negotiation),
+            self.upgrades.advertisement,
         )
 
     # -- the exchange ---------------------------------------------------------------------------
@@ -123,7 +141,39 @@ class SASL2:
             raise SASLError("malformed-request", "There is no exchange to respond in.")
         return request
 
+    async def next(self, negotiation: Negotiation, tree: Tree) -> None:
+        """The client begins the task that it was told to do."""
+        try:
+            request = self._request(negotiation)
+            task = request.tasks[0] if request.tasks else None
+            if task is None or request.asked or tree.get("task") != task.name:
+                raise SASLError("malformed-request", "This is not the task to do now.")
+            request.asked = True
+            _write(negotiation, "task-data", task.question)
+        except SASLError as error:
+            self._failed(negotiation, error)
+
+    async def task_data(self, negotiation: Negotiation, tree: Tree) -> None:
+        """The client has done it."""
+        try:
+            request = self._request(negotiation)
+            if request.account is None or not request.asked:
+                raise SASLError("malformed-request", "There is no task to do.")
+            await self._finish_task(request, tree)
+            await admit(self.authentication.provider, request.account.bare)
+        except SASLError as error:
+            self._failed(negotiation, error)
+            return
+        await self._go_on(negotiation, request, request.account, b"")
+
+    async def _finish_task(self, request: Request, tree: Tree) -> None:
+        known = await self.upgrades.keep(request.tasks[0], tree)
+        request.asked = False
+        request.tasks = [replace(task, known=known) for task in request.tasks[1:]]
+
     async def _step(self, negotiation: Negotiation, request: Request, tree: Tree) -> None:
+        if request.account is not None:
+            raise SASLError("malformed-request", "The exchange is over.")
         message = (tree.text or "").strip()
         answer = await self.authentication.step(negotiation, message, NS)
         account = self.authentication.account(negotiation)
@@ -131,7 +181,21 @@ class SASL2:
             _write(negotiation, "challenge", b64encode(answer))
             return
         _check_claim(negotiation, account)
-        await self._succeed(negotiation, request, account, answer)
+        request.account = account
+        mechanism = request.tree.get("mechanism", "")
+        request.tasks = await self.upgrades.wanted(request.tree, account.bare, mechanism)
+        await self._go_on(negotiation, request, account, answer)
+
+    async def _go_on(
+        self, negotiation: Negotiation, request: Request, account: JID, answer: bytes
+    ) -> None:
+        """Tell the client its next task, or let it in."""
+        if not request.tasks:
+            await self._succeed(negotiation, request, account, answer)
+            return
+        task = request.tasks[0].name.encode()
+        content = _additional(answer) + b"<tasks><task>%b</task></tasks>" % task
+        _write(negotiation, "continue", content)
 
     def _failed(self, negotiation: Negotiation, error: SASLError) -> None:
         self._requests.pop(negotiation, None)
@@ -154,12 +218,11 @@ class SASL2:
         if session.bound:
             negotiation.stream |= Stream.BOUND
         identifier = session.jid if session.bound else account
-        data = b"<additional-data>%b</additional-data>" % b64encode(answer) if answer else b""
         _write(
             negotiation,
             "success",
             b"%b<authorization-identifier>%b</authorization-identifier>%b"
-            % (data, identifier.wire, said),
+            % (_additional(answer), identifier.wire, said),
         )
         negotiation.offer()
         for feature in taken:
@@ -184,6 +247,11 @@ def _write(negotiation: Negotiation, name: str, content: bytes = b"") -> None:
     negotiation.write(
         b"<%b xmlns='%b'>%b</%b>" % (name.encode(), NS.encode(), content, name.encode())
     )
+
+
+def _additional(answer: bytes) -> bytes:
+    """What a mechanism has to say with its success."""
+    return b"<additional-data>%b</additional-data>" % b64encode(answer) if answer else b""
 
 
 def _check_claim(negotiation: Negotiation, account: JID) -> None:
