@@ -182,7 +182,13 @@ class XMPPServer:
             self.routing_table,
         )
         self.iq_router = IQRouter(self.routing_table, self.requests, store, self.privacy_lists)
-        self.binding = Binding(self.session_manager, self.roster_manager, self.privacy_lists)
+        store_watch = StoreWatch(self.clock, lambda: store.exists(""))
+        self.crowd = Crowd(
+            door_limits(config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
+        )
+        self.binding = Binding(
+            self.session_manager, self.roster_manager, self.privacy_lists, self.crowd.step_back
+        )
         self.iq_router.add(IQBindHandler(self.binding))
         self.iq_router.add(IQSessionHandler())
         self.iq_router.add(
@@ -229,10 +235,6 @@ class XMPPServer:
             self.stream_features.add(feature)
         self.stream_context = StreamContext(
             self.domains, self.stream_features, self.packet_router, self.session_manager
-        )
-        store_watch = StoreWatch(self.clock, lambda: store.exists(""))
-        self.crowd = Crowd(
-            door_limits(config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
         )
         self.events.on(SessionBound, self.crowd.bound)
         self.events.on(SessionAvailable, self.crowd.arrived)

@@ -31,3 +31,8 @@ class Login:
     mechanism: str
     binding: str = ""
     agent: UserAgent = UserAgent()
+
+    @property
+    def by_token(self) -> bool:
+        """Whether it was a token: then its client has been here before."""
+        return self.mechanism.startswith("HT-")

@@ -23,7 +23,7 @@ class IQBindHandler(IQHandler):
             raise StanzaError(Condition.NOT_AUTHORIZED)
         await self.binding.prepare(session)
         resource = iq.payload.tree[0].findtext(qname(ns.BIND, "resource"))
-        jid = self.binding.bind(session, resource)
+        jid = self.binding.sessions.bind(session, resource)
         bound = b"<bind xmlns='%b'><jid>%b</jid></bind>" % (ns.BIND.encode(), jid.wire)
         return iq.with_sender(jid).result(bound)
 

@@ -56,7 +56,7 @@ class Bind2:
         try:
             await self.binding.prepare(session)
             self._end_earlier(session)
-            self.binding.bind(session, self._resource(session, tree))
+            self.binding.sessions.bind(session, self._resource(session, tree))
         except StanzaError as error:
             _log.info("{id} is not bound: {condition} {text}", id=session.id,
                       condition=error.condition.value, text=error.text or "")  # fmt: skip

@@ -1,6 +1,5 @@
 """Fast Authentication Streamlining Tokens (:xep:`0484`): a device comes back in one round trip."""
 
-from datetime import UTC, datetime
 from weakref import WeakSet
 
 from xmppd.auth.attempts import AttemptLimiter
@@ -12,6 +11,7 @@ from xmppd.net.authentication import Authentication
 from xmppd.net.inline_feature import InlineFeature, Place
 from xmppd.net.stream_feature import Negotiation
 from xmppd.stanza import Tree, qname
+from xmppd.stanza.date_time import date_time
 
 NS = "urn:xmpp:fast:0"
 FAST_ELEMENT = qname(NS, "fast")
@@ -95,7 +95,7 @@ class FAST:
     async def follow_up(self, negotiation: Negotiation, element: Tree) -> bytes:
         """Forget the token that was used, if the client says so, or replace it, if it is time."""
         account, login = negotiation.session.account, negotiation.session.login
-        if account is None or login is None or not login.mechanism.startswith("HT-"):
+        if account is None or login is None or not login.by_token:
             return b""
         if element.get("invalidate") in _TRUE:
             await self.tokens.invalidate(account.bare, login.agent.id)
@@ -140,5 +140,5 @@ def _count(element: Tree) -> int | None:
 
 
 def _token(issued: Issued) -> bytes:
-    expiry = datetime.fromtimestamp(issued.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    expiry = date_time(issued.expires)
     return f"<token xmlns='{NS}' expiry='{expiry}' token='{issued.text}'/>".encode()

@@ -214,6 +214,8 @@ class SASL2:
         taken: list[InlineFeature] = []
         said = await self._inline(negotiation, request.tree, taken)
         session = negotiation.session  # another one, if the client has resumed it
+        if session.closed:
+            return
         session.login = login
         if session.bound:
             negotiation.stream |= Stream.BOUND

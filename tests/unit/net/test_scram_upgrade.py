@@ -10,7 +10,6 @@ from tests.unit.auth.support import ScramClient
 from tests.unit.net.logins import (
     BIND,
     HEADER,
-    SASL2,
     Answer,
     agent,
     authenticate,
