@@ -163,6 +163,7 @@ class Plugins(Section, frozen=True):
         "adhoc_commands",
         "service_administration",
         "stream_limits",
+        "client_access",
     )
     directory: str = ""
 

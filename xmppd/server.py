@@ -14,6 +14,7 @@ from xmppd.config import Config
 from xmppd.events import Events
 from xmppd.handler.accounts import AccountRemoved, Accounts
 from xmppd.handler.binding import Binding
+from xmppd.handler.devices import Devices
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
@@ -255,6 +256,7 @@ class XMPPServer:
         self.inline_features = InlineFeatures()
         self.bind2 = Bind2(self.binding, self.inline_features, secret)
         self.tokens = Tokens(self.store, self.config.tokens, secret=secret, now=self.wall_clock)
+        self.devices = Devices(self.tokens, self.session_manager)
         fast = FAST(self.tokens, self.authentication, self.auth_provider, self.attempts)
         self.inline_features.add(fast.feature())
         upgrades = ScramUpgrades(

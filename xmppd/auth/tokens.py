@@ -118,6 +118,10 @@ class Tokens:
         """Forget the token that a device used last."""
         await self.store.forget_token(account, device)
 
+    async def revoke(self, account: str, device: str) -> bool:
+        """Forget a device with all its tokens; whether there was one."""
+        return await self.store.forget_device(account, device)
+
     async def devices(self, account: str) -> list[Device]:
         """The devices that could log in just now; who was seen last comes first."""
         now = self._now()
