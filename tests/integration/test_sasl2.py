@@ -1,10 +1,11 @@
 """SASL2 over real TLS: channel binding, and one round trip from the handshake to being online."""
 
+import asyncio
 import hmac
 
 from OpenSSL import SSL
 
-from tests.integration.people import PASSWORD, ServerCase
+from tests.integration.people import PASSWORD, ServerCase, people
 from tests.integration.raw_client import QuickClient, RawClient
 from tests.integration.test_login import binding_of
 from tests.unit.auth.support import ScramClient
@@ -109,6 +110,22 @@ class TokenTests(ServerCase):
             (session,) = self.server.tell("session list", account=self.address)
             assert isinstance(session, dict)
             self.assertEqual(session["jid"], answer.identifier)
+
+    @people
+    async def test_among_others(self) -> None:
+        """Who comes back by a token is there for people with other clients, at once."""
+        juliet = self.account("juliet")
+        self.server.tell("roster add", account=juliet, contact=self.address, mutual=True)
+        nurse = await self.person(juliet).arrive()
+        token = self.token("HT-SHA-256-EXPR")
+        client = self.client()
+        client.send(self.login(client, token, "EXPR", 1) + b"<presence/>")
+        jid = Answer(client.until(b"</success>")).identifier
+        await nurse.expect("presence", type="available", sender=jid)
+        nurse.say(jid, "Ay me!")
+        self.assertIn(b"Ay me!", await asyncio.to_thread(client.until, b"</message>"))
+        client.send(f"<message to='{nurse.boundjid}'><body>She speaks</body></message>".encode())
+        await nurse.expect("message", sender=jid, body="She speaks")
 
     def test_replayed(self) -> None:
         """What was recorded of a login opens no other connection, whatever it was bound to."""

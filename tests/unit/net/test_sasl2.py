@@ -380,6 +380,21 @@ class InlineTests(LoginCase):
         self.assertIsNotNone(answer["success"].find("{urn:grave}resumed"))
         self.assertIsNone(answer["success"].find(f"{{{BIND2}}}bound"))
 
+    def test_binding_after_all(self) -> None:
+        """If it fails, its answer is told, and binding goes on: nobody asks a second time."""
+        failed = b"<failed xmlns='urn:grave' h='7'/>"
+        self.house.server.inline_features.add(
+            InlineFeature(
+                Place.AUTHENTICATE,
+                lambda negotiation: b"",
+                (("{urn:grave}rise", lambda negotiation, tree: failed),),
+            )
+        )
+        answer = self.say(authenticate(None, BIND, "<rise xmlns='urn:grave'/>"))
+        self.assertEqual([one.tag.partition("}")[2] for one in answer["success"]],
+                         ["authorization-identifier", "failed", "bound"])  # fmt: skip
+        self.assertIn("/Balcony/", answer.identifier)
+
     def test_waits(self) -> None:
         """What is asked for in a login may wait, and success waits for it."""
         ready: Deferred[bytes] = Deferred()
