@@ -2,13 +2,18 @@
 
 from xml.etree.ElementTree import Element
 
+from twisted.internet.defer import Deferred
+
 from tests.plugins.asking import ask, condition
 from tests.unit.net.logins import BIND, HEADER, LAPTOP, PHONE, agent, authenticate
 from tests.unit.net.test_fast import ROMEO, TokenCase, by_token
+from xmppd.handler.devices import opaque
+from xmppd.roster.roster import Roster
 from xmppd.stanza import JID
-from xmppd.testing import Client
-from xmppd_plugins.client_access import NS
+from xmppd.testing import Client, done
+from xmppd_plugins.client_access import NS, REVOKED
 
+TABLET = "7d9f41f1-9fd4-4a5e-8d1b-3f6f5d0c8a11"
 COMMANDS = "http://jabber.org/protocol/commands"
 LIST = f"<list xmlns='{NS}'/>"
 
@@ -87,6 +92,21 @@ class ClientAccessTests(AccessCase):
         self.assertFalse(self.works(self.phone_token))
         self.assertEqual(set(self.clients()), {"laptop"})
         self.assertEqual(condition(ask(self.laptop, "set", revoke(id))), "item-not-found")
+
+    def test_about_to_come(self) -> None:
+        """A client that is revoked while it logs in does not get in."""
+        roster: Deferred[Roster] = Deferred()
+        token = self.token(device=TABLET)
+        tablet = self.house.stranger(encrypted=True)
+        self.patch(self.house.server.roster_manager, "roster", lambda account: roster)
+        tablet.send(HEADER + by_token(token, BIND, device=TABLET))
+        tablet.raw()
+        done(
+            self.house.server.devices.revoke(
+                JID.parse(ROMEO), opaque(JID.parse(ROMEO), TABLET), REVOKED
+            )
+        )
+        self.assertTrue(tablet.closed)
 
     def test_knows_password(self) -> None:
         """Of a client that knows the password people are told that revoking is not enough."""

@@ -96,11 +96,13 @@ class Devices:
     ) -> None:
         if device.agent.id:
             await self.tokens.revoke(account.bare, device.agent.id)
-        for session in tuple(self.sessions.of_account(account.bare)):
-            own = session in device.sessions or (
-                device.agent.id != "" and _device(session) == device.agent.id
-            )
-            if own and session is not spare:
+        for session in tuple(self.sessions.sessions.values()):  # also one that is about to be bound
+            if (
+                session.account is not None
+                and session.account.bare == account.bare
+                and opaque(account, _device(session) or session.id) == device.id
+                and session is not spare
+            ):
                 session.connection.close(reason)
         _log.info("{account} has device {device} revoked", account=account.bare, device=device.id)
 
