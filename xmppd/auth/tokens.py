@@ -11,7 +11,7 @@ import hmac
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xmppd.auth.login import UserAgent
 from xmppd.config import Tokens as Policy
@@ -32,7 +32,7 @@ class Held:
         expired: Whether its time is over.
     """
 
-    text: str
+    text: str = field(repr=False)
     token: Token
     expired: bool
 
@@ -46,7 +46,7 @@ class Issued:
         expires: From when on it is worth nothing, in seconds since 1970.
     """
 
-    text: str
+    text: str = field(repr=False)
     expires: float
 
 

@@ -21,7 +21,9 @@ from xmppd.net.admission import (
     StoreWatch,
     Window,
 )
-from xmppd.stanza import StreamCondition, StreamError, ns
+from xmppd.net.inline_feature import InlineFeature, Place
+from xmppd.net.stream_feature import Negotiation
+from xmppd.stanza import StreamCondition, StreamError, Tree, ns
 from xmppd.testing import Client, House, house_config
 
 
@@ -382,6 +384,24 @@ class HerdTests(TokenCase):
         romeo.send("<presence/>")
         self.house.clock.advance(0)
         self.assertIn(b"<bound ", juliet.raw())
+
+    def test_resuming(self) -> None:
+        """Who has its session back needs no binding, and so does not step back."""
+
+        def resume(negotiation: Negotiation, tree: Tree) -> bytes:
+            self.house.server.session_manager.bind(negotiation.session, "orchard")
+            return b"<resumed xmlns='urn:test'/>"
+
+        offer = InlineFeature(
+            Place.AUTHENTICATE, lambda negotiation: b"", (("{urn:test}resume", resume),)
+        )
+        self.house.server.inline_features.add(offer)
+        juliet = self.full_login()
+        romeo = self.arrive(authenticate(None, BIND, "<resume xmlns='urn:test'/>"))
+        juliet.send(authenticate(plain("juliet"), BIND))
+        self.house.clock.advance(0)
+        self.assertIn(b"<resumed ", romeo.raw())
+        self.assertEqual(juliet.raw(), b"")
 
     def test_binding_as_of_old(self) -> None:
         """Without SASL2 it is binding that steps back: who resumes does not come so far."""
