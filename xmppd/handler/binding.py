@@ -32,10 +32,10 @@ class Binding:
         """Have the account's roster and lists at hand: whoever is online has them in memory.
 
         Raises:
-            StanzaError: NOT_AUTHORIZED: it is nobody's session yet; RESOURCE_CONSTRAINT: it has
-                waited too long, and is closed.
+            StanzaError: NOT_AUTHORIZED: it is nobody's session, or its wire is gone;
+                RESOURCE_CONSTRAINT: it has waited too long, and is closed.
         """
-        if session.account is None:
+        if session.account is None or session.closed:
             raise StanzaError(Condition.NOT_AUTHORIZED)
         if session.login is None or not session.login.by_token:
             turn = self.step_back(session)

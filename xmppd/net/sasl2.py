@@ -208,7 +208,12 @@ class SASL2:
     async def _succeed(
         self, negotiation: Negotiation, request: Request, account: JID, answer: bytes
     ) -> None:
-        """Let the client in, and do what it asked for: all of it before it is told (LI-2, LI-3)."""
+        """Let the client in, and do what it asked for: all of it before it is told (LI-2, LI-3).
+
+        Nothing is done for one that is lost meanwhile.
+        """
+        if negotiation.session.closed:
+            return
         login = self.authentication.complete(negotiation, account, request.agent)
         del self._requests[negotiation]
         taken: list[InlineFeature] = []

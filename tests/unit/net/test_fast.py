@@ -343,6 +343,29 @@ class CountTests(TokenCase):
         written.callback(None)
         self.assertIn(b"<success", client.raw())
 
+    def test_lost_meanwhile(self) -> None:
+        """For a device that is lost while its count is stored nothing is done any more."""
+        written: Deferred[None] = Deferred()
+
+        class Slow(MemoryStore):
+            async def use_token(
+                self, account: str, id: str, nonce: bytes, count: int | None, seen: float
+            ) -> bool:
+                await written
+                return await super().use_token(account, id, nonce, count, seen)
+
+        self.house = self.make(Slow())
+        token = self.token()
+        client = self.house.stranger(encrypted=True)
+        self.say(by_token(token, BIND, request_token()), client)
+        client.lose()
+        written.callback(None)
+        self.assertEqual(self.house.server.session_manager.bound, 0)
+        (device,) = done(self.house.store.devices(ROMEO))
+        self.assertIsNone(device.new)
+        self.assertNotIn(client.handler, self.house.server.crowd.handlers)
+        self.assertFalse(self.house.server.crowd.admission.is_in_progress(client.handler))
+
 
 class RevocationTests(TokenCase):
     """Tokens that are worth nothing any more."""
