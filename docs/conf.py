@@ -64,6 +64,10 @@ XEPS_HEAD = """\
 What the server knows beyond RFC 6120 and 6121, each a plugin of this name in `plugins/`. Which of
 them are loaded is said by `load` in `[plugins]` of the configuration.
 
+Logging in is no plugin: {xep}`0388` (Extensible SASL Profile), {xep}`0386` (Bind 2), {xep}`0484`
+(FAST tokens), {xep}`0480` (SASL upgrade tasks), {xep}`0440` (channel bindings) and {xep}`0474`
+(SCRAM downgrade protection) are always there.
+
 | XEP | plugin | |
 |---|---|---|
 """

@@ -7,10 +7,12 @@ Here a client turns it on and off; what is copied is the business of
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
+from xmppd.net.inline_feature import bind_feature
+from xmppd.net.stream_feature import Negotiation
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import SessionState
-from xmppd.stanza import IQ, Condition, StanzaError, qname
+from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
 from xmppd.stanza.carbon import CARBONS
 
 RULES = "urn:xmpp:carbons:rules:0"
@@ -62,8 +64,13 @@ def plug(server: XMPPServer) -> list[object]:
     def load(session: LocalClientSession, data: bytes) -> None:
         server.carbons.enable(session)
 
+    def enable(negotiation: Negotiation, element: Tree) -> bytes:
+        server.carbons.enable(negotiation.session)
+        return b""
+
     return [
         IQEnableHandler(server),
         IQDisableHandler(server),
+        bind_feature(CARBONS, (qname(CARBONS, "enable"), enable)),
         SessionState("carbons", dump, load),
     ]

@@ -4,6 +4,7 @@ Here a client says whether anybody does; what can wait is said in
 :mod:`xmppd.session.client_state`, and waits in the session.
 """
 
+from xmppd.net.inline_feature import bind_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.parts import AtUnload
 from xmppd.server import XMPPServer
@@ -11,6 +12,9 @@ from xmppd.stanza import Tree, qname
 
 NS = "urn:xmpp:csi:0"
 FEATURE = f"<csi xmlns='{NS}'/>".encode()
+
+
+INACTIVE, ACTIVE = qname(NS, "inactive"), qname(NS, "active")
 
 
 def become_inactive(negotiation: Negotiation, element: Tree) -> None:
@@ -21,6 +25,12 @@ def become_inactive(negotiation: Negotiation, element: Tree) -> None:
 def become_active(negotiation: Negotiation, element: Tree) -> None:
     """Somebody does: what has waited is written before anything else is done (§5.1)."""
     negotiation.session.rest(inactive=False)
+
+
+def begin(negotiation: Negotiation, element: Tree) -> bytes:
+    """The client says so in its login already."""
+    negotiation.session.rest(inactive=element.tag == INACTIVE)
+    return b""
 
 
 def plug(server: XMPPServer) -> list[object]:
@@ -35,9 +45,7 @@ def plug(server: XMPPServer) -> list[object]:
         StreamFeature(
             lambda negotiation: FEATURE,
             needs=Stream.AUTHENTICATED,
-            elements=(
-                (qname(NS, "inactive"), become_inactive),
-                (qname(NS, "active"), become_active),
-            ),
+            elements=((INACTIVE, become_inactive), (ACTIVE, become_active)),
         ),
+        bind_feature(NS, (INACTIVE, begin), (ACTIVE, begin)),
     ]

@@ -82,6 +82,15 @@ class Auth(Section, frozen=True):
     remembered_addresses: int = 100_000
 
 
+class Tokens(Section, frozen=True):
+    """``[tokens]``: what a client is given to come back with (XEP-0484)."""
+
+    mechanisms: tuple[str, ...] = ("HT-SHA-256-EXPR", "HT-SHA-256-ENDP", "HT-SHA-256-NONE")
+    lifetime_s: float = 1_814_400.0
+    rotation_s: float = 86_400.0
+    max_devices: int = 20
+
+
 class Registration(Section, frozen=True):
     """``[registration]``: in-band registration (XEP-0077)."""
 
@@ -168,6 +177,7 @@ class Plugins(Section, frozen=True):
         "adhoc_commands",
         "service_administration",
         "stream_limits",
+        "client_access",
     )
     directory: str = ""
 
@@ -200,6 +210,7 @@ class Config(Section, frozen=True):
     tls: TLS = TLS()
     stream: Stream = Stream()
     auth: Auth = Auth()
+    tokens: Tokens = Tokens()
     registration: Registration = Registration()
     sessions: Sessions = Sessions()
     stream_management: StreamManagement = StreamManagement()
@@ -225,6 +236,7 @@ _APPLIES_NOW = (
     "auth.failures_before_lockout",
     "auth.lockout_s",
     "auth.remembered_addresses",
+    "tokens.",
     "registration.",
     "presence.",
     "offline.",

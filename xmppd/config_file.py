@@ -15,6 +15,9 @@ from xmppd.config import Auth, Config, Domain, Level, Section, leaves
 from xmppd.stanza.jid import JID, prepare_domain
 
 MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
+TOKEN_MECHANISMS = frozenset(
+    f"HT-SHA-{bits}-{binding}" for bits in (256, 512) for binding in ("EXPR", "ENDP", "NONE")
+)
 LOG_LEVELS = get_args(Level)
 
 _MAY_BE_ZERO = frozenset({"offline.max_messages", "offline.max_bytes"})  # nothing is kept
@@ -242,6 +245,21 @@ def _check_mechanisms(config: Config) -> None:
         )
 
 
+def _check_tokens(config: Config) -> None:
+    for mechanism in config.tokens.mechanisms:
+        if mechanism not in TOKEN_MECHANISMS:
+            known = sorted(TOKEN_MECHANISMS)
+            near = get_close_matches(mechanism, known, n=1) or known
+            raise ConfigError(
+                f'tokens.mechanisms does not know "{mechanism}"; use {" or ".join(near)}.'
+            )
+    if config.tokens.rotation_s >= config.tokens.lifetime_s:
+        raise ConfigError(
+            "tokens.rotation_s is not less than tokens.lifetime_s; a token would expire before "
+            "it is followed by another."
+        )
+
+
 def _works_in_clear(mechanism: str) -> bool:
     return mechanism != "EXTERNAL" and not mechanism.endswith("-PLUS")
 
@@ -268,6 +286,7 @@ _CHECKS = (
     _check_admins,
     _check_certificates,
     _check_mechanisms,
+    _check_tokens,
     _check_log,
     _check_plugins,
 )

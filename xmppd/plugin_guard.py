@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from twisted.logger import Logger
 
 from xmppd.handler.iq_handler import Answer, IQHandler
+from xmppd.net.inline_feature import InlineFeature, InlineTaken
 from xmppd.net.stream_feature import Negotiation, StreamFeature, Taken
 from xmppd.parts import Command, Component, DiscoExtension, DiscoNode
 from xmppd.session.session import Route
@@ -40,6 +41,13 @@ def guarded(part: object, plugin: str) -> object:
         case StreamFeature():
             elements = tuple((tag, _taken(taken, plugin)) for tag, taken in part.elements)
             return replace(part, advertise=_or(b"", part.advertise, plugin), elements=elements)
+        case InlineFeature():
+            return replace(
+                part,
+                advertise=_or(b"", part.advertise, plugin),
+                elements=tuple((tag, _inline(taken, plugin)) for tag, taken in part.elements),
+                written=_or(None, part.written, plugin),
+            )
         case DiscoExtension():
             return replace(part, form=_or(None, part.form, plugin))
         case DiscoNode():
@@ -150,6 +158,23 @@ def _taken(taken: Taken, plugin: str) -> Taken:
         except Exception as error:
             raise _stream_error(error, plugin) from error
         return None if later is None else finish(later)
+
+    return call
+
+
+def _inline(taken: InlineTaken, plugin: str) -> InlineTaken:
+    """Who fails has nothing to say in a login, which goes on."""
+
+    async def finish(later: Awaitable[bytes]) -> bytes:
+        try:
+            return await later
+        except Exception:
+            _log.failure("the plugin {plugin} failed", plugin=plugin)
+            return b""
+
+    def call(negotiation: Negotiation, element: Tree) -> bytes | Awaitable[bytes]:
+        answer = _or(b"", taken, plugin)(negotiation, element)
+        return finish(answer) if isinstance(answer, Awaitable) else answer
 
     return call
 

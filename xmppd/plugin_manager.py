@@ -15,6 +15,7 @@ from typing import NoReturn, TypeVar
 from twisted.logger import Logger
 
 from xmppd.handler.iq_handler import IQHandler
+from xmppd.net.inline_feature import InlineFeature
 from xmppd.net.stream_feature import StreamFeature
 from xmppd.parts import (
     AtUnload,
@@ -166,6 +167,9 @@ class PluginManager:
             case StreamFeature():
                 server.stream_features.add(part)
                 return partial(server.stream_features.remove, part)
+            case InlineFeature():
+                server.inline_features.add(part)
+                return partial(server.inline_features.remove, part)
             case On(event, listener):
                 server.events.on(event, listener, plugin=plugin)
                 return partial(server.events.off, event, listener, plugin=plugin)

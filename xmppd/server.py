@@ -9,21 +9,30 @@ from twisted.internet.task import deferLater
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
+from xmppd.auth.tokens import Tokens
 from xmppd.config import Config
 from xmppd.events import Events
 from xmppd.handler.accounts import AccountRemoved, Accounts
+from xmppd.handler.binding import Binding
+from xmppd.handler.devices import Devices
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
 from xmppd.net.admission import Admission, StoreWatch
+from xmppd.net.authentication import Authentication
+from xmppd.net.bind2 import Bind2
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.doors import tls_settings
 from xmppd.net.epoll_hub import Hub
+from xmppd.net.fast import FAST
+from xmppd.net.inline_feature import InlineFeatures
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
 from xmppd.net.resumption import Resumption
 from xmppd.net.sasl import SASL
+from xmppd.net.sasl2 import SASL2
+from xmppd.net.scram_upgrade import ScramUpgrades
 from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
@@ -184,9 +193,14 @@ class XMPPServer:
             self.routing_table,
         )
         self.iq_router = IQRouter(self.routing_table, self.requests, store, self.presence_manager)
-        self.iq_router.add(
-            IQBindHandler(self.session_manager, self.roster_manager, self.privacy_lists)
+        store_watch = StoreWatch(self.clock, lambda: store.exists(""))
+        self.crowd = Crowd(
+            door_limits(config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
         )
+        self.binding = Binding(
+            self.session_manager, self.roster_manager, self.privacy_lists, self.crowd.step_back
+        )
+        self.iq_router.add(IQBindHandler(self.binding))
         self.iq_router.add(IQSessionHandler())
         self.iq_router.add(
             IQRosterHandler(
@@ -229,8 +243,12 @@ class XMPPServer:
         )
         self.events.on(AccountRemoved, self._forget_account)
         self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
+        self._let_clients_in(around.secret)
+
+    def _let_clients_in(self, secret: bytes) -> None:
+        """What a client's stream offers, and who counts and looks after those that are here."""
         self.stream_features = StreamFeatures()
-        for feature in self._core_features():
+        for feature in self._core_features(secret):
             self.stream_features.add(feature)
         self.stream_context = StreamContext(
             self.domains,
@@ -239,14 +257,6 @@ class XMPPServer:
             self.session_manager,
             self.sleepers,
             self.session_end,
-        )
-        self._count_connections()
-
-    def _count_connections(self) -> None:
-        """Who comes in, and who looks after those that are here."""
-        store_watch = StoreWatch(self.clock, lambda: self.store.exists(""))
-        self.crowd = Crowd(
-            door_limits(self.config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
         )
         self.crowd.on_sweep = (self.sleepers.sweep, self.hibernation.sweep, self.custody.sweep)
         self.events.on(SessionResumed, self.crowd.resumed)
@@ -295,9 +305,9 @@ class XMPPServer:
         await self.roster_manager.roster(account)
         await self.privacy_lists.lists(account)
 
-    def _core_features(self) -> list[StreamFeature]:
+    def _core_features(self, secret: bytes) -> list[StreamFeature]:
         """What RFC 6120 and RFC 6121 have a stream offer."""
-        self.sasl = SASL(
+        self.authentication = Authentication(
             self.auth_provider,
             self.attempts,
             self.config.auth.mechanisms,
@@ -305,15 +315,29 @@ class XMPPServer:
             attempts_per_stream=self.config.auth.attempts_per_stream,
             exchange_of=exchange_of,
         )
+        self.inline_features = InlineFeatures()
+        self.bind2 = Bind2(self.binding, self.inline_features, secret)
+        self.tokens = Tokens(self.store, self.config.tokens, secret=secret, now=self.wall_clock)
+        self.devices = Devices(self.tokens, self.session_manager)
+        fast = FAST(self.tokens, self.authentication, self.auth_provider, self.attempts)
+        self.inline_features.add(fast.feature())
+        upgrades = ScramUpgrades(
+            self.store, self.config.auth.mechanisms, self.config.auth.scram_iterations
+        )
         features = [
-            self.sasl.feature(),
-            after_login(f"<bind xmlns='{ns.BIND}'/>"),
-            after_login(f"<session xmlns='{ns.SESSION}'><optional/></session>"),
+            SASL(self.authentication).feature(),
+            SASL2(self.authentication, self.inline_features, self.bind2, fast, upgrades).feature(),
+            after_login(f"<bind xmlns='{ns.BIND}'/>", unless=Stream.BOUND),
+            after_login(
+                f"<session xmlns='{ns.SESSION}'><optional/></session>", unless=Stream.BOUND
+            ),
             after_login(f"<ver xmlns='{ns.ROSTER_VERSIONING}'/>"),
             after_login(f"<sub xmlns='{ns.PRE_APPROVAL}'/>"),
         ]
         if self.config.stream_management.enabled:
             features.append(self.resumption.feature())
+            for feature in self.resumption.inline_features():
+                self.inline_features.add(feature)
         if self.tls is not None:
             features.insert(0, starttls_feature(required=self.config.tls.required))
         return features
@@ -361,7 +385,8 @@ class XMPPServer:
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
         self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
         self.attempts.use(config.auth)
-        self.sasl.attempts_per_stream = config.auth.attempts_per_stream
+        self.tokens.policy = config.tokens
+        self.authentication.attempts_per_stream = config.auth.attempts_per_stream
 
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
@@ -414,10 +439,10 @@ def login_statistics(admission: Admission[ConnectionHandler]) -> tuple[Statistic
     )
 
 
-def after_login(element: str) -> StreamFeature:
+def after_login(element: str, *, unless: Stream = Stream.NEW) -> StreamFeature:
     """A feature that is no more than an announcement to whoever has logged in."""
     data = element.encode()
-    return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED)
+    return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED, unless=unless)
 
 
 def exchange_of(negotiation: Negotiation) -> Exchange:

@@ -15,14 +15,17 @@ from msgspec import convert
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISystemHandle
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from xmppd.config import Config
 from xmppd.net.admission import LARGEST_WINDOW
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.stanza_handler import StanzaHandler
+from xmppd.net.stream_feature import Stream
 from xmppd.plugin_manager import PluginManager
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.server import XMPPServer
@@ -62,6 +65,7 @@ def done(work: Awaitable[T]) -> T:
     return result
 
 
+@implementer(ISystemHandle)
 class Transport(StringTransport):
     """A wire in memory that tells its protocol when it is closed."""
 
@@ -71,6 +75,9 @@ class Transport(StringTransport):
     def __init__(self, address: str, protocol: ConnectionHandler) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", address, 40_000))  # type: ignore[no-untyped-call]
         self.protocol = protocol
+
+    def getHandle(self) -> None:
+        """There is no socket below."""
 
     def take(self) -> bytes:
         """What was written since somebody took it."""
@@ -296,12 +303,16 @@ class House:
             done(self.store.save_roster_items(account.bare, items))
         return account
 
-    def stranger(self, address: str = "192.0.2.1") -> Client:
-        """Somebody who has just connected."""
+    def stranger(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:
+        """Somebody who has just connected; as if by TLS, with nothing to bind to, if encrypted."""
         handler = self.server.client_listener("none").buildProtocol(IPv4Address("TCP", address, 1))
         transport = Transport(address, handler)
         handler.makeConnection(transport)  # type: ignore[no-untyped-call]
-        return Client(self, handler, transport)
+        client = Client(self, handler, transport)
+        if encrypted:
+            handler.encrypted = True
+            client.stanza_handler.stream |= Stream.SECURE
+        return client
 
     def logged_in(self, name: str) -> Client:
         """Somebody who has proved who they are, and has not bound a resource."""

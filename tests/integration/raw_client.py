@@ -23,14 +23,21 @@ class RawClient:
 
     def __init__(self, server: ServerProcess, *, version: int = SSL.TLS1_3_VERSION) -> None:
         self.domain = server.domain
-        self._socket = socket.create_connection((server.host, server.port))
+        self._connect(server.host, server.port)
+        self.open()
+        self.send(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        self.until(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        self._start_tls(server, version)
+        self.features = self.open()
+
+    def _connect(self, host: str, port: int) -> None:
+        self._socket = socket.create_connection((host, port))
         patience = struct.pack("ll", PATIENCE_S, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
         self._read = b""
         self._wire: socket.socket | SSL.Connection = self._socket
-        self.open()
-        self.send(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-        self.until(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+
+    def _start_tls(self, server: ServerProcess, version: int) -> None:
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_min_proto_version(version)
         context.set_max_proto_version(version)
@@ -41,7 +48,6 @@ class RawClient:
         self.tls.set_connect_state()
         self.tls.do_handshake()
         self._wire = self.tls
-        self.features = self.open()
 
     def close(self) -> None:
         """Leave without a word."""
@@ -72,12 +78,17 @@ class RawClient:
         head, end, self._read = data.partition(end)
         return head + end
 
-    def open(self) -> bytes:
-        """Open a stream; its features."""
-        self.send(
+    @property
+    def header(self) -> bytes:
+        """Our stream header."""
+        return (
             b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='%b' version='1.0'"
             b" xmlns:stream='http://etherx.jabber.org/streams'>" % self.domain.encode()
         )
+
+    def open(self) -> bytes:
+        """Open a stream; its features."""
+        self.send(self.header)
         return self.until(b"</stream:features>")
 
     def log_in(self, name: str, password: str, resource: str) -> None:
@@ -110,3 +121,12 @@ class RawClient:
         if answer == "failure":
             return answer, tree[0].tag.partition("}")[2].encode()
         return answer, b64decode(tree.text or "")
+
+
+class QuickClient(RawClient):
+    """The same with TLS from the first byte; nothing is said yet."""
+
+    def __init__(self, server: ServerProcess, *, version: int = SSL.TLS1_3_VERSION) -> None:
+        self.domain = server.domain
+        self._connect(server.host, server.direct_tls_port)
+        self._start_tls(server, version)

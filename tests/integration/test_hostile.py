@@ -15,6 +15,9 @@ from tests.integration.attackers import (
     plain,
     reset,
 )
+from tests.unit.net.logins import agent, authenticate
+from tests.unit.net.logins import plain as plain_message
+from tests.unit.net.test_fast import by_token
 
 STARTTLS = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 VCARD = b"<vCard xmlns='vcard-temp'/>"
@@ -34,6 +37,7 @@ class HostileTests(HostileCase):
             self.resets_in_handshakes,
             self.storm,
             self.names_of_strangers,
+            self.early_garbage,
             self.guesses,
         ):
             with self.attack(attack.__name__):
@@ -42,6 +46,7 @@ class HostileTests(HostileCase):
     def test_friends(self) -> None:
         """Whoever has a password cannot disturb others by it."""
         for attack in (
+            self.replayed_tokens,
             self.flood,
             self.large_stanzas,
             self.depth,
@@ -150,6 +155,29 @@ class HostileTests(HostileCase):
                 wire.sendall((HEADER, odd)[number % 2] + b"<iq type='get' id='1'>%b</iq>" % query)
             reset(wire)
 
+    def early_garbage(self) -> None:
+        """What is no login, right behind the header, with the first bytes under TLS."""
+        begin = b"<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>"
+        for garbage, words in (
+            (self.random.randbytes(2_000), b"<stream:error>"),
+            (begin + b"A" * 20_000, b"<policy-violation"),
+            (begin + b"<a>" * 1_000, b"<policy-violation"),
+            (begin + b"!</initial-response></authenticate>", b"<incorrect-encoding"),
+            (b"<authenticate xmlns='urn:xmpp:sasl:2'/>" * 10, b"<policy-violation"),
+            (b"<next xmlns='urn:xmpp:sasl:2' task='UPGR-SCRAM-SHA-512'/>", b"<malformed-request"),
+        ):
+            for _ in range(10):
+                wire = Intruder(self.direct)
+                wire.send(HEADER)
+                wire.flood(garbage)
+                wire.until(words)
+                reset(wire.socket)
+        crowd = [Intruder(self.direct) for _ in range(30)]
+        for wire in crowd:
+            wire.send(HEADER + begin + b"A" * 9_000)  # and never a word more
+        for wire in crowd:
+            reset(wire.socket)
+
     def guesses(self) -> None:
         """Passwords are guessed on many streams at once."""
         crowd = [Intruder(self.direct) for _ in range(30)]
@@ -163,6 +191,26 @@ class HostileTests(HostileCase):
             reset(wire.socket)
 
     # -- friends --------------------------------------------------------------------------------
+
+    def replayed_tokens(self) -> None:
+        """A login by a token, recorded and played again and again."""
+        message = plain_message("tybalt", "a rose by any other name")
+        request = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+        wire = Intruder(self.direct)
+        wire.send(HEADER + authenticate(message, request, agent=agent()).encode())
+        wire.until(b" token='")
+        token = wire.until(b"'")[:-1].decode()
+        wire.close()
+        recorded = HEADER + by_token(token, name="tybalt", count="1").encode()
+        wire = Intruder(self.direct)
+        wire.send(recorded)
+        wire.until(b"</success>")
+        wire.close()
+        for _ in range(8):
+            wire = Intruder(self.direct)
+            wire.send(recorded)
+            self.assertIn(b"<not-authorized", wire.until(b"</failure>"))
+            wire.close()
 
     def flood(self) -> None:
         """More stanzas than allowed: they are taken slowly, and none is lost."""

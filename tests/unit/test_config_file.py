@@ -10,8 +10,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, fields
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.auth.hashed_token import HASHED_TOKEN
 from xmppd.config import Config, Domain, Listen, Stream
-from xmppd.config_file import ConfigError, load
+from xmppd.config_file import TOKEN_MECHANISMS, ConfigError, load
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "xmppd.toml"
 DOMAIN = '[[domain]]\nname = "example.org"\n'
@@ -248,6 +249,17 @@ class MistakeTests(FileCase):
             self.refusal(DOMAIN + "[auth]\nmechanisms = ['SCRAM-SHA1']"),
             'auth.mechanisms does not know "SCRAM-SHA1"; use SCRAM-SHA-1.',
         )
+
+    def test_tokens(self) -> None:
+        """Mechanisms for tokens are known ones, and a token lives to see the next."""
+        self.assertEqual(TOKEN_MECHANISMS, frozenset(HASHED_TOKEN))
+        self.assertEqual(
+            self.refusal(DOMAIN + "[tokens]\nmechanisms = ['HT-SHA-256-UNIQ']"),
+            'tokens.mechanisms does not know "HT-SHA-256-UNIQ"; use HT-SHA-256-NONE.',
+        )
+        self.assertIn("use HT-", self.refusal(DOMAIN + "[tokens]\nmechanisms = ['PLAIN']"))
+        self.assertIn("would expire", self.refusal(DOMAIN + "[tokens]\nlifetime_s = 60.0"))
+        self.load(DOMAIN + "[tokens]\nmechanisms = []")
 
     def test_nobody_could_log_in(self) -> None:
         """A door without TLS is refused, unless that is wanted, and something works there."""

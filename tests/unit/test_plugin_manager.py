@@ -9,6 +9,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.handler.iq_handler import IQHandler
+from xmppd.net.inline_feature import bind_feature
 from xmppd.net.stream_feature import StreamFeature
 from xmppd.parts import (
     AtUnload,
@@ -101,6 +102,7 @@ ONE_OF_EACH: tuple[tuple[str, Callable[[], object]], ...] = (
     ("interceptor", Interceptor),
     ("listener", lambda: On(SessionBound, print)),
     ("stream feature", lambda: StreamFeature(lambda negotiation: b"<f/>")),
+    ("inline feature", lambda: bind_feature("urn:test")),
     ("disco feature", lambda: DiscoFeature("urn:test:more")),
     ("disco item", lambda: DiscoItem(JID.parse("news.montague.lit"), "News")),
     ("disco extension", lambda: DiscoExtension(lambda domain: None)),
@@ -123,6 +125,7 @@ def registries(server: XMPPServer) -> dict[str, object]:
         "interceptors": {n: repr(v) for n, v in vars(server.interceptors).items()},
         "listeners": dict(server.events._listeners),
         "stream features": server.stream_features.rows,
+        "inline features": repr(vars(server.inline_features)),
         "components": dict(server.routing_table.components),
         "stages": {name: type(stage) for name, stage in vars(server).items()},
     }

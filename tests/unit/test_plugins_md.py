@@ -8,8 +8,10 @@ from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.net.logins import authenticate, plain
+from xmppd.net.bind2 import NS as BIND2
 from xmppd.plugin_manager import PluginManager
-from xmppd.testing import Client, House, house_config
+from xmppd.testing import PASSWORD, Client, House, done, house_config
 
 TEXT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
@@ -106,6 +108,22 @@ class ExampleTests(SynchronousTestCase):
             romeo.send(f"<message type='{type}' to='juliet@montague.lit'><body>x</body></message>")
         (message,) = juliet.received()
         self.assertIn("type='chat'", message)
+
+    def test_inline_feature(self) -> None:
+        """A client is put to bed inside of its login."""
+        self.load(
+            "from xmppd.net.inline_feature import InlineFeature, bind_feature",
+            "from xmppd.net.stream_feature import Negotiation",
+            "from xmppd.server import XMPPServer",
+            "from xmppd.stanza import Tree",
+            block("def sleep"),
+        )
+        done(self.house.server.passwords.create("nurse@montague.lit", PASSWORD))
+        client = self.house.stranger()
+        client.open("montague.lit")
+        sleep = f"<bind xmlns='{BIND2}'><sleep xmlns='urn:example:nap'/></bind>"
+        client.send(authenticate(plain("nurse"), sleep))
+        self.assertIn(b"<bound xmlns='urn:xmpp:bind:0'><asleep ", client.raw())
 
     def test_stream_feature(self) -> None:
         """The message of the day is announced to those who have logged in."""

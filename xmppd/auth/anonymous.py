@@ -15,6 +15,8 @@ class AnonymousMechanism:
     No store knows that account, so no provider is asked.
     """
 
+    binding = ""
+
     def __init__(self, exchange: Exchange, provider: AuthProvider) -> None:
         self.account: str | None = None
         self._domain = exchange.domain

@@ -153,7 +153,11 @@ class AttemptLimiter:
             SASLError: ``invalid-mechanism``: it was not offered.
         """
         patient = _PatientProvider(provider, self, exchange.address)
-        return _CountedMechanism(begin(name, exchange, patient), self, exchange.address)
+        return self.counted(begin(name, exchange, patient), exchange.address)
+
+    def counted(self, mechanism: Mechanism, address: str) -> Mechanism:
+        """The exchange, such that its end is counted; waiting for its turn is its own business."""
+        return _CountedMechanism(mechanism, self, address)
 
     async def turn(self, account: str, address: str) -> None:
         """Wait until an attempt at this account from this address may be made.
@@ -246,6 +250,11 @@ class _CountedMechanism:
     def account(self) -> str | None:
         """Who has proved themselves."""
         return self._mechanism.account
+
+    @property
+    def binding(self) -> str:
+        """What the proof is bound to."""
+        return self._mechanism.binding
 
     async def step(self, response: bytes) -> bytes:
         """Take the step; count it if it was the last."""

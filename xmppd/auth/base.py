@@ -105,3 +105,7 @@ class Mechanism(Protocol):
     @property
     def account(self) -> str | None:
         """The bare JID that has proved itself; None while it has not."""
+
+    @property
+    def binding(self) -> str:
+        """The type of channel binding that the proof is bound to; empty if it is to none."""

@@ -11,6 +11,8 @@ from xmppd.stanza import JID
 class ExternalMechanism:
     """One message: the authorization identity, empty if the certificate leaves no choice."""
 
+    binding = ""
+
     def __init__(self, exchange: Exchange, provider: AuthProvider) -> None:
         self.account: str | None = None
         self._accounts = certified_accounts(exchange)

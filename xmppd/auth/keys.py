@@ -40,8 +40,13 @@ def prepare_password(password: str) -> bytes:
 
 def derive_keys(prepared: bytes, hash: str, salt: bytes, iterations: int) -> ScramKeys:
     """The keys of a prepared password under one hash. Takes milliseconds: call it in a thread."""
+    salted_password = hashlib.pbkdf2_hmac(ALGORITHMS[hash], prepared, salt, iterations)
+    return keys_of(salted_password, hash, salt, iterations)
+
+
+def keys_of(salted_password: bytes, hash: str, salt: bytes, iterations: int) -> ScramKeys:
+    """The keys, once PBKDF2 is done."""
     algorithm = ALGORITHMS[hash]
-    salted_password = hashlib.pbkdf2_hmac(algorithm, prepared, salt, iterations)
     client_key = hmac.digest(salted_password, b"Client Key", algorithm)
     return ScramKeys(
         hash=hash,

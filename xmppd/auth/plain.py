@@ -14,6 +14,8 @@ from xmppd.auth.message import (
 class PlainMechanism:
     """One message: ``[authzid] NUL authcid NUL password``."""
 
+    binding = ""
+
     def __init__(self, exchange: Exchange, provider: AuthProvider) -> None:
         self.account: str | None = None
         self._domain = exchange.domain

@@ -59,6 +59,7 @@ class ScramMechanism:
         nonce: str = "",
     ) -> None:
         self.account: str | None = None
+        self.binding = ""
         self._hash = hash
         self._algorithm = ALGORITHMS[hash]
         self._exchange = exchange
@@ -79,6 +80,7 @@ class ScramMechanism:
         self._check_flag(first["flag"])
         # What the client must repeat in client-final, so that nobody changed it on the way.
         self._channel = first["gs2_header"].encode() + self._binding_data(first["binding"])
+        self.binding = first["binding"] or ""
         self._tried = account_of(_unescaped(first["username"]), self._exchange.domain)
         check_authzid(_unescaped(first["authzid"] or ""), self._tried)
 

@@ -1,12 +1,13 @@
 """The table of commands."""
 
-from xmppd.ctl import explain, house, reports, rosters, sessions, top, trace, users
+from xmppd.ctl import devices, explain, house, reports, rosters, sessions, top, trace, users
 
 TABLE = {
     command.name: command
     for command in (
         *users.COMMANDS,
         *sessions.COMMANDS,
+        *devices.COMMANDS,
         *rosters.COMMANDS,
         *reports.COMMANDS,
         *explain.COMMANDS,
@@ -19,6 +20,7 @@ TABLE = {
 GROUPS = {
     "user": "accounts",
     "session": "who is connected",
+    "device": "clients that have access to an account",
     "roster": "contacts of an account",
     "group": "shared groups",
     "report": "what people reported",

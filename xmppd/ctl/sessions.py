@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator
 
 from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
-from xmppd.ctl.protocol import Refused, Reply
+from xmppd.ctl.protocol import Refused, Reply, Row
 from xmppd.ctl.users import iso
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import StreamCondition, StreamError
+from xmppd.stanza import JID, StreamCondition, StreamError
 
 
 async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
@@ -16,20 +16,51 @@ async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]
             yield _row(session)
 
 
-def _row(session: LocalClientSession) -> Reply:
+def _row(session: LocalClientSession) -> Row:
+    login = session.login
     return {
         "jid": session.jid.full,
         "state": "sleeping" if session.asleep else "connected",
         "address": session.connection.address,
         "encrypted": session.connection.encrypted,
+        "mechanism": login.mechanism if login is not None else None,
+        "device": login.agent.device if login is not None else None,
         "since": iso(session.since),
+        "idle_s": round(session.connection.silent_s),
         "available": session.presence is not None,
         "priority": session.priority,
     }
 
 
-async def _kick(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _show(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    session = desk.server.session_manager.session(address(arguments.text("jid")))
+    if session is None or not session.bound:
+        raise Refused("there is no such session")
+    login = session.login
+    yield {
+        **_row(session),
+        "state": _state(session),
+        "tls": session.connection.tls_version,
+        "binding": login.binding if login is not None else None,
+        "software": (login.agent.software if login is not None else "") or session.software,
+        "stream": session.id,
+    }
+
+
+def _state(session: LocalClientSession) -> str:
+    """What its presence says."""
+    presence = session.presence
+    if presence is None:
+        return "unavailable"
+    show = presence.show
+    presence.payload.forget_trees()
+    return show or "available"
+
+
+async def _end(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = address(arguments.text("jid"))
+    if arguments.flag("revoke"):
+        await _revoke(desk, jid)
     reason = arguments.text("reason", "an administrator ended this session")
     error = StreamError(StreamCondition.POLICY_VIOLATION, reason)
     sessions = desk.server.session_manager
@@ -45,6 +76,13 @@ async def _kick(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]
     yield f"sessions of {jid} that ended: {ended}"
 
 
+async def _revoke(desk: Desk, jid: JID) -> None:
+    """Take the tokens of a session, or of all that an account has."""
+    for session in tuple(desk.server.session_manager.of_account(jid.bare)):
+        if session.login is not None and jid in (session.jid, session.jid.to_bare()):
+            await desk.server.tokens.revoke(jid.bare, session.login.agent.id)
+
+
 COMMANDS = (
     Command(
         "session list",
@@ -54,12 +92,20 @@ COMMANDS = (
         needs="server",
     ),
     Command(
-        "session kick",
+        "session show",
+        "all there is to know of a session",
+        _show,
+        (Argument("jid", "such as romeo@example.org/orchard"),),
+        needs="server",
+    ),
+    Command(
+        "session end",
         "close a session, or all of an account",
-        _kick,
+        _end,
         (
             Argument("jid", "such as romeo@example.org/orchard; without the resource, all"),
             Argument("--reason", "told to the client"),
+            Argument("--revoke", "take its tokens too: it has to give the password again", "flag"),
         ),
         needs="server",
     ),

@@ -25,6 +25,10 @@ LARGEST_WINDOW = 1_000
 SLOT_S = 5.0
 """A login that takes longer waits for its client, and is no load of ours meanwhile."""
 
+NEWCOMERS_PER_FULL_LOGIN = 4
+"""Among those who have just come are those who come back; so many of them pass one who waits for a
+full login."""
+
 MAX_LET_IN_PER_TURN = 16
 MIN_RETRY_S = 5.0
 
@@ -98,6 +102,9 @@ class Counts:
 class Admission(Generic[W]):
     """Lets logins begin, as many at once as its window has room for; the others wait in order.
 
+    What a login costs shows only when the client has said how it logs in. One that needs no more
+    than to be let in again goes on; a full one steps back behind those who have just come.
+
     Nothing is measured and no timer runs while nobody logs in. How many may wait is for those to
     say who call :meth:`begin`.
 
@@ -125,7 +132,9 @@ class Admission(Generic[W]):
         self._lateness = lateness
         self._over = over
         self._in_progress: dict[W, float] = {}
-        self._waiting: dict[W, tuple[Deferred[None], float]] = {}
+        self._newcomers: dict[W, tuple[Deferred[None], float]] = {}
+        self._stepped_back: dict[W, tuple[Deferred[None], float]] = {}
+        self._newcomers_in_a_row = 0
         self._waited_s = 0.0
         self._tick_to_come: IDelayedCall | None = None
         self._turn_to_come: IDelayedCall | None = None
@@ -138,7 +147,7 @@ class Admission(Generic[W]):
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
-        return len(self._waiting)
+        return len(self._newcomers) + len(self._stepped_back)
 
     def is_in_progress(self, who: W) -> bool:
         """Whether the login has begun and is not over."""
@@ -151,30 +160,52 @@ class Admission(Generic[W]):
             None if it may begin at once; else what is called back when its turn has come, and
             fails with a StreamError if it has waited too long.
         """
-        if not self._waiting and self._has_room():
+        if not self.waiting and self._has_room():
+            self.counts.let_in += 1
             self._let_in(who)
             return None
+        return self._wait_in(self._newcomers, who)
+
+    def step_back(self, who: W) -> Deferred[None] | None:
+        """The login that has begun turns out to be a full one.
+
+        Returns:
+            None if it may go on at once, since nobody waits; else as :meth:`begin`.
+        """
+        if not self._newcomers and not self._stepped_back:
+            return None
+        self._in_progress.pop(who, None)
+        return self._wait_in(self._stepped_back, who)
+
+    def _wait_in(self, queue: dict[W, tuple[Deferred[None], float]], who: W) -> Deferred[None]:
         turn: Deferred[None] = Deferred()
-        self._waiting[who] = (turn, self._clock.seconds())
-        self.counts.waiting_peak = max(self.counts.waiting_peak, len(self._waiting))
+        queue[who] = (turn, self._clock.seconds())
+        self.counts.waiting_peak = max(self.counts.waiting_peak, self.waiting)
         self._let_more_in_soon()
         return turn
 
     def end(self, who: W) -> None:
         """The login is complete, or its client is gone."""
-        self._waiting.pop(who, None)
+        self._forget(who)
         if self._in_progress.pop(who, None) is not None:
             self._let_more_in_soon()
-        if not self._in_progress and not self._waiting:
+        if not self._in_progress and not self.waiting:
             self.stop()
 
     def give_up(self, who: W) -> bool:
         """Send somebody away who has waited too long; False if it does not wait."""
-        turn, _ = self._waiting.pop(who, (None, 0.0))
+        turn = self._forget(who)
         if turn is None:
             return False
         turn.errback(self.refusal())
         return True
+
+    def _forget(self, who: W) -> Deferred[None] | None:
+        """Wait for somebody no more; what they were to be told by, if they waited."""
+        for queue in (self._newcomers, self._stepped_back):
+            if who in queue:
+                return queue.pop(who)[0]
+        return None
 
     def refusal(self) -> StreamError:
         """What somebody is told who cannot even wait: when to try again, each another time."""
@@ -197,26 +228,36 @@ class Admission(Generic[W]):
 
     def _let_in(self, who: W) -> None:
         self._in_progress[who] = self._clock.seconds()
-        self.counts.let_in += 1
         if self._tick_to_come is None:
             self._tick_later()
 
     def _let_more_in_soon(self) -> None:
         """Not at once: whoever makes room is in the middle of something."""
-        if self._waiting and self._turn_to_come is None and self._has_room():
+        if self.waiting and self._turn_to_come is None and self._has_room():
             self._turn_to_come = self._clock.callLater(0, self._let_more_in)
 
     def _let_more_in(self) -> None:
         self._turn_to_come = None
         for _ in range(MAX_LET_IN_PER_TURN):
-            if not self._waiting or not self._has_room():
+            if not self.waiting or not self._has_room():
                 return
-            who = next(iter(self._waiting))
-            turn, since = self._waiting.pop(who)
+            queue = self._next_queue()
+            who = next(iter(queue))
+            turn, since = queue.pop(who)
             self._waited_s = self._clock.seconds() - since
             self._let_in(who)
             turn.callback(None)
         self._let_more_in_soon()
+
+    def _next_queue(self) -> dict[W, tuple[Deferred[None], float]]:
+        """Newcomers first; but a stream of them keeps nobody out for good."""
+        patience = self._newcomers_in_a_row < NEWCOMERS_PER_FULL_LOGIN
+        if self._newcomers and (patience or not self._stepped_back):
+            self._newcomers_in_a_row += 1 if self._stepped_back else 0
+            self.counts.let_in += 1
+            return self._newcomers
+        self._newcomers_in_a_row = 0
+        return self._stepped_back
 
     def _tick_later(self) -> None:
         due = self._clock.seconds() + TICK_S
@@ -226,13 +267,13 @@ class Admission(Generic[W]):
         """Measure, adapt, and see who takes too long."""
         now = self._clock.seconds()
         self.late_s = max(now - due, *(late_s() for late_s in self._lateness), 0.0)
-        self.window.adapt(self.late_s, wanted=bool(self._waiting))
+        self.window.adapt(self.late_s, wanted=self.waiting > 0)
         for who, since in tuple(self._in_progress.items()):
             if now - since <= SLOT_S:
                 break
             del self._in_progress[who]
             self._over(who)
         self._tick_to_come = None
-        if self._in_progress or self._waiting:
+        if self._in_progress or self.waiting:
             self._tick_later()
         self._let_more_in_soon()

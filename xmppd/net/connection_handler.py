@@ -25,7 +25,7 @@ from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_handler import StreamHandler, Wire, error_element
 from xmppd.net.stream_parser import Limits, StreamParser
-from xmppd.net.tls import alpn_refused, channel_bindings, peer_certificate
+from xmppd.net.tls import alpn_refused, channel_bindings, peer_certificate, tls_version
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import StreamCondition, StreamError, ns
 
@@ -182,6 +182,16 @@ class ConnectionHandler(Protocol):
     def address(self) -> str:
         """The peer's IP address; behind a PROXY endpoint, the real one, once it has told."""
         return _host(self.transport.getPeer())
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since bytes came last."""
+        return self.clock.seconds() - self.received_at
+
+    @property
+    def tls_version(self) -> str:
+        """Such as ``TLSv1.3``; empty without TLS."""
+        return (tls_version(ISystemHandle(self.transport)) or "") if self.encrypted else ""
 
     def channel_bindings(self) -> dict[str, bytes]:
         """What SASL may bind this connection to, by type; nothing without TLS."""

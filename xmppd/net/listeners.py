@@ -9,14 +9,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.net.admission import Admission
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionBound
 from xmppd.session.sleepers import SessionResumed
-from xmppd.stanza import StreamCondition, StreamError
+from xmppd.stanza import Condition, StanzaError, StreamCondition, StreamError
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,31 @@ class Crowd:
 
     def _let_in(self, _: None, handler: ConnectionHandler) -> None:
         handler.opened_at = self.clock.seconds()
+
+    def step_back(self, session: LocalClientSession) -> Deferred[None] | None:
+        """A session is about to be bound in a full login: those who come back go first.
+
+        Returns:
+            What to wait for, as :meth:`admit`; it fails with a StanzaError when its stream was
+            closed for waiting too long.
+        """
+        handler = session.connection
+        if not isinstance(handler, ConnectionHandler):
+            return None
+        turn = self.admission.step_back(handler)
+        return (
+            None
+            if turn is None
+            else turn.addCallbacks(
+                self._let_in, self._refused, callbackArgs=(handler,), errbackArgs=(handler,)
+            )
+        )
+
+    def _refused(self, failure: Failure, handler: ConnectionHandler) -> None:
+        error = failure.value
+        assert isinstance(error, StreamError), "that is what it gives up with"
+        handler.close(error)
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, error.text)
 
     def bound(self, event: SessionBound) -> None:
         """A stranger is one no more."""

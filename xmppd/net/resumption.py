@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from twisted.logger import Logger
 
 from xmppd.events import Events
+from xmppd.net.inline_feature import InlineFeature, Place, bind_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.router.custody import Custody
 from xmppd.session.local_client_session import LocalClientSession
@@ -45,6 +46,18 @@ class Resumption:
                 (qname(_NS, "r"), self._requested),
                 (qname(_NS, "a"), self._acknowledged),
             ),
+        )
+
+    def inline_features(self) -> tuple[InlineFeature, ...]:
+        """The same inside of a login: to resume instead of binding, or to enable with it."""
+        return (
+            InlineFeature(
+                Place.AUTHENTICATE,
+                advertise=lambda negotiation: _FEATURE,
+                elements=((qname(_NS, "resume"), self.resume),),
+                written=self.flush,
+            ),
+            bind_feature(_NS, (qname(_NS, "enable"), self.enable)),
         )
 
     # -- enabling ---------------------------------------------------------------------------------

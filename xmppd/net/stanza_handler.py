@@ -73,6 +73,7 @@ class StanzaHandler:
         stream: How far it has come.
         domain: The domain it was opened to; the first one served, until it says.
         session: Its session.
+        claimed: Whom the header says it is.
     """
 
     def __init__(self, context: StreamContext, wire: Wire) -> None:
@@ -82,7 +83,7 @@ class StanzaHandler:
         self.domain = context.domains[0]
         self.session = context.sessions.open(wire, self.domain)
         self._stream_id = self.session.id
-        self._peer = b""
+        self.claimed: JID | None = None
         self._lang: str | None = None
         self._lang_bytes = b""
         self._ended = False
@@ -135,11 +136,15 @@ class StanzaHandler:
             self.domain = domain
             self.context.sessions.move(self.session, domain)
         self._speak(header.attributes.get(LANG))
-        self._peer = _claimed(header.attributes.get("from"))
+        self.claimed = _claimed(header.attributes.get("from"))
         self.wire.open(self.header())
         _check(header)
         if domain != self.domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
+        self.offer()
+
+    def offer(self) -> None:
+        """Send what features the stream has, as far as it has come."""
         self.write(self.context.features.advertised(self))
 
     def _speak(self, lang: str | None) -> None:
@@ -155,7 +160,8 @@ class StanzaHandler:
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
             f" id='{self._stream_id}' from='{self.domain}' version='1.0' xml:lang='en'"
         )
-        return head.encode() + self._peer + b">"
+        peer = b"" if self.claimed is None else b" to='%b'" % self.claimed.wire
+        return head.encode() + peer + b">"
 
     def _element(self, tree: Tree) -> Later:
         """An element that is no stanza: part of the negotiation, or nothing we know."""
@@ -191,6 +197,7 @@ class StanzaHandler:
 
     def take_over(self, session: LocalClientSession) -> None:
         """Go on with a session that had another stream; the one this stream began with is gone."""
+        session.login = self.session.login
         self.session.closed = True
         self.context.sessions.close(self.session)
         self.session = session
@@ -318,12 +325,12 @@ def _served(to: str | None, domains: Sequence[str]) -> str | None:
     return domain if domain in domains else None
 
 
-def _claimed(sender: str | None) -> bytes:
-    """The ``to`` of our header: whom the peer says it is. Nothing else follows from that."""
+def _claimed(sender: str | None) -> JID | None:
+    """Whom the peer says it is; it is told so in our header."""
     try:
-        return b"" if sender is None else b" to='%b'" % JID.parse(sender).wire
+        return None if sender is None else JID.parse(sender)
     except ValueError:
-        return b""
+        return None
 
 
 def _check(header: StreamOpened) -> None:

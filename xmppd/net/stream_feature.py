@@ -16,6 +16,7 @@ class Stream(Flag):
     SECURE = auto()
     WITHOUT_TLS = auto()
     AUTHENTICATED = auto()
+    BOUND = auto()
 
 
 class Negotiation(Protocol):
@@ -25,17 +26,22 @@ class Negotiation(Protocol):
         stream: How far it has come.
         domain: The domain it was opened to.
         session: Its session.
+        claimed: Whom its header says it is; None if it does not say. Nothing follows from that.
     """
 
     stream: Stream
     domain: str
     session: LocalClientSession
+    claimed: JID | None
 
     def write(self, data: bytes) -> None:
         """Send these bytes."""
 
     def restart(self) -> None:
         """Expect a new stream header."""
+
+    def offer(self) -> None:
+        """Send what features the stream has, as far as it has come."""
 
     def start_tls(self) -> None:
         """Speak TLS from here on."""

@@ -13,16 +13,20 @@ class Away:
         encrypted: Whether TLS was on.
         max_queued_bytes: How much may wait.
         since: When the wire was lost, on the clock.
+        seconds: The clock's time.
         give_up: Ends the session.
     """
 
-    __slots__ = ("_give_up", "address", "encrypted", "max_queued_bytes", "since")
+    __slots__ = ("_give_up", "_seconds", "address", "encrypted", "max_queued_bytes", "since")
+
+    tls_version = ""
 
     def __init__(
         self,
         address: str,
         max_queued_bytes: int,
         since: float,
+        seconds: Callable[[], float],
         give_up: Callable[[], None],
         *,
         encrypted: bool,
@@ -31,7 +35,13 @@ class Away:
         self.encrypted = encrypted
         self.max_queued_bytes = max_queued_bytes
         self.since = since
+        self._seconds = seconds
         self._give_up = give_up
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing was heard of the client."""
+        return self._seconds() - self.since
 
     def write(self, data: bytes) -> None:
         """Nobody would get it; what a session without a wire is sent waits in its backlog."""

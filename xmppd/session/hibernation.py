@@ -255,7 +255,7 @@ def _nobody_to_give_up() -> None:
     """A session that is being taken up has not been lost yet."""
 
 
-NOBODY = Away("", 0, 0.0, _nobody_to_give_up, encrypted=False)
+NOBODY = Away("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
 """What a session has for a connection until it sleeps on."""
 
 

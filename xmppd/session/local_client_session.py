@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from xmppd.auth.login import Login
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.session.away import Away
 from xmppd.session.backlog import Backlog, Waiting
@@ -22,6 +23,7 @@ class LocalClientSession:
         id: The stream's id, for logs.
         jid: ``domain/id`` until a resource is bound, then the full JID.
         account: Bare JID, once authenticated.
+        login: How it was proved that it is this account's; None until then.
         bound: Whether a resource is bound.
         presence: The last available presence; None while unavailable.
         presence_around_to: The same as bytes before and behind an address.
@@ -55,6 +57,7 @@ class LocalClientSession:
         "interceptors",
         "interested",
         "jid",
+        "login",
         "management",
         "presence",
         "presence_around_to",
@@ -79,6 +82,7 @@ class LocalClientSession:
         self.interceptors = interceptors
         self.since = since
         self.account: JID | None = None
+        self.login: Login | None = None
         self.presence: Presence | None = None
         self.presence_around_to = NOWHERE
         self.priority = 0

@@ -24,6 +24,14 @@ class Connection(Protocol):
         """The peer's IP address."""
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since its peer last said something."""
+
+    @property
+    def tls_version(self) -> str:
+        """Such as ``TLSv1.3``; empty without TLS."""
+
+    @property
     def max_queued_bytes(self) -> int:
         """How much may wait for its peer."""
 

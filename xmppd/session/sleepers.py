@@ -150,7 +150,7 @@ class Sleepers:
         self._asleep[session] = now + left_s
         max_bytes = self.limits.queue.max_bytes
         end = partial(self._end, session)
-        session.fall_asleep(Away(address, max_bytes, now, end, encrypted=encrypted))
+        session.fall_asleep(Away(address, max_bytes, now, self._seconds, end, encrypted=encrypted))
 
     def managed(self) -> list[LocalClientSession]:
         """Those whose clients acknowledge what they get."""

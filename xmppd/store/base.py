@@ -6,7 +6,7 @@ know. What has returned is safe on disk, unless its docstring says otherwise.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 
@@ -186,6 +186,84 @@ class SharedGroup:
     groups: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that was given to a device, without what makes it one (FA-1).
+
+    Attributes:
+        nonce: Random; the token is made from it and a secret that is not in the store.
+        mechanism: The one it may be used with.
+        issued: When, in seconds since 1970.
+        expires: From when on it is worth nothing.
+        count: The highest number that it was used with; 0 if it never was with any.
+    """
+
+    nonce: bytes
+    mechanism: str
+    issued: float
+    expires: float
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A client of an account that has tokens (:xep:`0484#impl-tokens`).
+
+    Attributes:
+        id: The installation's own, from its user agent.
+        software: What it calls itself.
+        name: What its owner calls the device.
+        first_seen: When it was first given a token, in seconds since 1970.
+        last_seen: When it last logged in by one, or got one.
+        current: The token that it used last, or nothing.
+        new: One that it was given since and has not used, or nothing.
+    """
+
+    id: str
+    software: str
+    name: str
+    first_seen: float
+    last_seen: float
+    current: Token | None = None
+    new: Token | None = None
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """Those that it may use, the newer one first."""
+        return tuple(token for token in (self.new, self.current) if token is not None)
+
+    def used(self, nonce: bytes, count: int | None, seen: float) -> "Device | None":
+        """The device when it has used a token: an older one is worth nothing any more (FA-3).
+
+        Args:
+            nonce: The token's.
+            count: What the client says how often it used it; None if it does not say.
+            seen: Now.
+
+        Returns:
+            None if this is none of its tokens, or has been counted already (FA-4).
+        """
+        token = next((token for token in self.tokens if token.nonce == nonce), None)
+        if token is None or (token.count if count is None else count <= token.count):
+            return None
+        current = token if count is None else replace(token, count=count)
+        new = None if token is self.new else self.new
+        return replace(self, current=current, new=new, last_seen=seen)
+
+
+def with_token(known: Device | None, device: Device, token: Token) -> Device:
+    """A device with a new token.
+
+    Args:
+        known: As it is in the store; None if it is not.
+        device: As it describes itself now.
+        token: The new one.
+    """
+    if known is None:
+        return replace(device, current=None, new=token)
+    return replace(device, first_seen=known.first_seen, current=known.current, new=token)
+
+
 class AccountStore(Protocol):
     """Who has an account here."""
 
@@ -203,10 +281,22 @@ class AccountStore(Protocol):
         """
 
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
-        """Replace all keys of an account: a new password.
+        """Replace all keys of an account: a new password. Its devices' tokens go with the old one.
 
         Raises:
             NoSuchAccount: There is none of this name.
+        """
+
+    async def add_key(self, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]) -> bool:
+        """Add a key for the same password, or replace the one under the same hash.
+
+        Args:
+            account: Bare JID.
+            key: The new one.
+            known: The account's keys when its owner proved to know the password.
+
+        Returns:
+            False if the account has other keys by now: then nothing has changed.
         """
 
     async def delete_account(self, account: str) -> None:
@@ -219,7 +309,7 @@ class AccountStore(Protocol):
         """
 
     async def set_disabled(self, account: str, disabled: bool) -> None:
-        """Close an account to its owner, or open it again.
+        """Close an account to its owner, or open it again. Closing takes its devices' tokens.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -315,6 +405,46 @@ class PresenceStore(Protocol):
         """Note that the account's last resource went. May be written a moment later, in a batch."""
 
 
+class TokenStore(Protocol):
+    """Devices that may log in by a token."""
+
+    async def devices(self, account: str) -> list[Device]:
+        """The account's devices; who was seen last comes first."""
+
+    async def device(self, account: str, id: str) -> Device | None:
+        """One of them."""
+
+    async def add_token(
+        self, account: str, device: Device, token: Token, *, max_devices: int
+    ) -> None:
+        """Give a device a new token, in the place of one that it has not used.
+
+        If there are too many devices, the one that was seen longest ago is forgotten.
+
+        Args:
+            account: Bare JID.
+            device: As it describes itself now; its tokens, and when it was first seen, are not
+                looked at if it is known.
+            token: The new one.
+            max_devices: How many an account may have.
+        """
+
+    async def use_token(
+        self, account: str, id: str, nonce: bytes, count: int | None, seen: float
+    ) -> bool:
+        """Note that a device used a token, as :meth:`Device.used` says: once, whoever asks.
+
+        Returns:
+            False if that cannot be: there is no such token, or it has been counted.
+        """
+
+    async def forget_token(self, account: str, id: str) -> None:
+        """Forget the token that a device used last."""
+
+    async def forget_device(self, account: str, id: str) -> bool:
+        """Forget a device and its tokens; whether there was one."""
+
+
 class ItemStore(Protocol):
     """Small values by (account, namespace, key): what plugins keep without their own schema."""
 
@@ -383,7 +513,14 @@ class SessionStore(Protocol):
 
 
 class Store(
-    AccountStore, RosterStore, OfflineStore, PresenceStore, ItemStore, SessionStore, Protocol
+    AccountStore,
+    RosterStore,
+    OfflineStore,
+    PresenceStore,
+    TokenStore,
+    ItemStore,
+    SessionStore,
+    Protocol,
 ):
     """All of it, and its life."""
 
@@ -407,6 +544,7 @@ __all__ = [
     "AccountInfo",
     "AccountStore",
     "Credentials",
+    "Device",
     "HeldMessage",
     "ItemStore",
     "LastPresence",
@@ -424,5 +562,8 @@ __all__ = [
     "SharedGroup",
     "Store",
     "StoreError",
+    "Token",
+    "TokenStore",
     "check_room",
+    "with_token",
 ]

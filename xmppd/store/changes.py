@@ -10,9 +10,10 @@ from operator import itemgetter
 
 from sqlalchemy import Connection
 
-from xmppd.store import queries
+from xmppd.store import queries, rows
 from xmppd.store.base import (
     AccountExists,
+    Device,
     HeldMessage,
     LastPresence,
     NoSuchAccount,
@@ -21,7 +22,9 @@ from xmppd.store.base import (
     SavedSession,
     ScramKeys,
     SharedGroup,
+    Token,
     check_room,
+    with_token,
 )
 from xmppd.store.rows import names_to_text
 from xmppd.store.schema import digest
@@ -53,7 +56,21 @@ def set_keys(connection: Connection, account: str, keys: Sequence[ScramKeys]) ->
     if connection.execute(queries.ACCOUNT_EXISTS, {"owner": owner}).first() is None:
         raise NoSuchAccount(account)
     connection.execute(queries.FORGET_KEYS, {"owner": owner})
+    connection.execute(queries.FORGET_DEVICES, {"owner": owner})
     _add_keys(connection, owner, keys)
+
+
+def add_key(
+    connection: Connection, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]
+) -> bool:
+    """Add a key to those that are known, if these are still all there are."""
+    owner = _lock(connection, account)
+    found = connection.execute(queries.CREDENTIALS, {"owner": owner}).tuples().all()
+    credentials = rows.credentials(account, found)
+    if credentials is None or credentials.keys != known:
+        return False
+    connection.execute(queries.SAVE_KEY[connection.dialect.name], _key_row(owner, key))
+    return True
 
 
 def delete_account(connection: Connection, account: str) -> None:
@@ -66,9 +83,12 @@ def delete_account(connection: Connection, account: str) -> None:
 
 def set_disabled(connection: Connection, account: str, disabled: bool) -> None:
     """Close an account, or open it."""
-    values = {"whose": digest(account), "disabled": disabled}
+    owner = _lock(connection, account)
+    values = {"whose": owner, "disabled": disabled}
     if not connection.execute(queries.SET_DISABLED, values).rowcount:
         raise NoSuchAccount(account)
+    if disabled:
+        connection.execute(queries.FORGET_DEVICES, {"owner": owner})
 
 
 def set_locked(connection: Connection, account: str, until: float) -> None:
@@ -83,7 +103,7 @@ def save_roster_items(connection: Connection, account: str, items: Sequence[Rost
     owner = _lock(connection, account)
     if not items:
         return _roster_version(connection, owner)
-    rows = [
+    saving = [
         {
             "owner": owner,
             "contact": digest(item.jid),
@@ -97,7 +117,7 @@ def save_roster_items(connection: Connection, account: str, items: Sequence[Rost
         }
         for item in items
     ]
-    connection.execute(queries.SAVE_ROSTER_ITEM[connection.dialect.name], rows)
+    connection.execute(queries.SAVE_ROSTER_ITEM[connection.dialect.name], saving)
     return _next_roster_version(connection, owner)
 
 
@@ -170,6 +190,65 @@ def save_last_presences(connection: Connection, last: Mapping[str, LastPresence]
         for owner, left in sorted(by_owner.items(), key=itemgetter(0))
     ]
     connection.execute(queries.SAVE_LAST_PRESENCE[connection.dialect.name], rows)
+
+
+def add_token(
+    connection: Connection, account: str, device: Device, token: Token, max_devices: int
+) -> None:
+    """Give a device a token, and forget those for which there is no room."""
+    owner = _lock(connection, account)
+    known = _device(connection, owner, device.id)
+    _save_device(connection, owner, with_token(known, device, token))
+    found = connection.execute(queries.DEVICES, {"owner": owner}).all()
+    for other in found[max_devices:]:
+        connection.execute(queries.FORGET_DEVICE, {"owner": owner, "device": digest(other.id)})
+
+
+def use_token(
+    connection: Connection, account: str, id: str, nonce: bytes, count: int | None, seen: float
+) -> bool:
+    """Note that a token was used, if it may be."""
+    owner = _lock(connection, account)
+    device = _device(connection, owner, id)
+    used = None if device is None else device.used(nonce, count, seen)
+    if used is not None:
+        _save_device(connection, owner, used)
+    return used is not None
+
+
+def forget_token(connection: Connection, account: str, id: str) -> None:
+    """Forget the token that a device used last."""
+    owner = _lock(connection, account)
+    device = _device(connection, owner, id)
+    if device is not None:
+        _save_device(connection, owner, replace(device, current=None))
+
+
+def forget_device(connection: Connection, account: str, id: str) -> bool:
+    """Forget a device; whether there was one."""
+    this = {"owner": digest(account), "device": digest(id)}
+    return connection.execute(queries.FORGET_DEVICE, this).rowcount > 0
+
+
+def _device(connection: Connection, owner: bytes, id: str) -> Device | None:
+    this = {"owner": owner, "device": digest(id)}
+    found = connection.execute(queries.DEVICE, this).tuples().first()
+    return None if found is None else rows.device(found)
+
+
+def _save_device(connection: Connection, owner: bytes, device: Device) -> None:
+    row = {
+        "owner": owner,
+        "device": digest(device.id),
+        "id": device.id,
+        "software": device.software,
+        "name": device.name,
+        "first_seen": device.first_seen,
+        "last_seen": device.last_seen,
+        "current_token": rows.token_to_text(device.current),
+        "new_token": rows.token_to_text(device.new),
+    }
+    connection.execute(queries.SAVE_DEVICE[connection.dialect.name], row)
 
 
 def set_item(
@@ -285,19 +364,20 @@ def _lock(connection: Connection, name: str) -> bytes:
 
 
 def _add_keys(connection: Connection, owner: bytes, keys: Iterable[ScramKeys]) -> None:
-    rows = [
-        {
-            "owner": owner,
-            "hash": key.hash,
-            "salt": key.salt,
-            "iterations": key.iterations,
-            "stored_key": key.stored_key,
-            "server_key": key.server_key,
-        }
-        for key in keys
-    ]
-    if rows:
-        connection.execute(queries.ADD_KEYS, rows)
+    adding = [_key_row(owner, key) for key in keys]
+    if adding:
+        connection.execute(queries.ADD_KEYS, adding)
+
+
+def _key_row(owner: bytes, key: ScramKeys) -> dict[str, bytes | str | int]:
+    return {
+        "owner": owner,
+        "hash": key.hash,
+        "salt": key.salt,
+        "iterations": key.iterations,
+        "stored_key": key.stored_key,
+        "server_key": key.server_key,
+    }
 
 
 def _forget_belongings(connection: Connection, owner: bytes) -> None:

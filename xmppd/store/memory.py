@@ -11,6 +11,7 @@ from xmppd.store.base import (
     AccountExists,
     AccountInfo,
     Credentials,
+    Device,
     HeldMessage,
     LastPresence,
     NoSuchAccount,
@@ -22,7 +23,9 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Store,
+    Token,
     check_room,
+    with_token,
 )
 
 
@@ -35,6 +38,7 @@ class _Belongings:
     offline: list[OfflineMessage] = field(default_factory=list)
     last: LastPresence | None = None
     items: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
 
 
 class MemoryStore(Store):
@@ -80,6 +84,15 @@ class MemoryStore(Store):
     @override
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         self._change(account, lambda old: replace(old, keys=_by_hash(keys)))
+        self._belonging(account).devices.clear()
+
+    @override
+    async def add_key(self, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]) -> bool:
+        found = self._accounts.get(account)
+        if found is None or found[0].keys != known:
+            return False
+        self._change(account, lambda old: replace(old, keys={**old.keys, key.hash: key}))
+        return True
 
     @override
     async def delete_account(self, account: str) -> None:
@@ -91,6 +104,8 @@ class MemoryStore(Store):
     @override
     async def set_disabled(self, account: str, disabled: bool) -> None:
         self._change(account, lambda old: replace(old, disabled=disabled))
+        if disabled:
+            self._belonging(account).devices.clear()
 
     @override
     async def set_locked(self, account: str, until: float) -> None:
@@ -170,6 +185,44 @@ class MemoryStore(Store):
     @override
     async def save_last_presence(self, account: str, last: LastPresence) -> None:
         self._belonging(account).last = last
+
+    @override
+    async def devices(self, account: str) -> list[Device]:
+        found = self._belonging(account).devices.values()
+        return sorted(found, key=attrgetter("last_seen", "id"), reverse=True)
+
+    @override
+    async def device(self, account: str, id: str) -> Device | None:
+        return self._belonging(account).devices.get(id)
+
+    @override
+    async def add_token(
+        self, account: str, device: Device, token: Token, *, max_devices: int
+    ) -> None:
+        mine = self._belonging(account)
+        mine.devices[device.id] = with_token(mine.devices.get(device.id), device, token)
+        for other in (await self.devices(account))[max_devices:]:
+            del mine.devices[other.id]
+
+    @override
+    async def use_token(
+        self, account: str, id: str, nonce: bytes, count: int | None, seen: float
+    ) -> bool:
+        devices = self._belonging(account).devices
+        used = devices[id].used(nonce, count, seen) if id in devices else None
+        if used is not None:
+            devices[id] = used
+        return used is not None
+
+    @override
+    async def forget_token(self, account: str, id: str) -> None:
+        devices = self._belonging(account).devices
+        if id in devices:
+            devices[id] = replace(devices[id], current=None)
+
+    @override
+    async def forget_device(self, account: str, id: str) -> bool:
+        return self._belonging(account).devices.pop(id, None) is not None
 
     @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:

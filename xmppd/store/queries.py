@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from xmppd.store.schema import (
     accounts,
+    devices,
     held_messages,
     items,
     last_presences,
@@ -129,6 +130,7 @@ SET_LOCKED: Update = (
 )
 ADD_KEYS: Insert = insert(scram_keys)
 FORGET_KEYS: Delete = delete(scram_keys).where(scram_keys.c.owner == _owner)
+SAVE_KEY = _add_or_replace(scram_keys)
 
 FORGET_BELONGINGS: tuple[Delete, ...] = tuple(
     delete(table).where(table.c.owner == _owner)
@@ -138,6 +140,7 @@ FORGET_BELONGINGS: tuple[Delete, ...] = tuple(
         roster_versions,
         offline_messages,
         last_presences,
+        devices,
         items,
         shared_group_members,
         sessions,
@@ -239,6 +242,30 @@ def last_presences_of(size: int) -> Select[bytes, float, str | None]:
 def _owner_names(size: int) -> tuple[str, ...]:
     return tuple(f"owner_{number}" for number in range(size))
 
+
+# -- devices
+
+_device = (
+    devices.c.id,
+    devices.c.software,
+    devices.c.name,
+    devices.c.first_seen,
+    devices.c.last_seen,
+    devices.c.current_token,
+    devices.c.new_token,
+)
+_this_device = (devices.c.owner == _owner, devices.c.device == bindparam("device"))
+DEVICES: Select[str, str, str, float, float, str | None, str | None] = (
+    select(*_device)
+    .where(devices.c.owner == _owner)
+    .order_by(devices.c.last_seen.desc(), devices.c.id.desc())
+)
+DEVICE: Select[str, str, str, float, float, str | None, str | None] = select(*_device).where(
+    *_this_device
+)
+SAVE_DEVICE = _add_or_replace(devices)
+FORGET_DEVICE: Delete = delete(devices).where(*_this_device)
+FORGET_DEVICES: Delete = delete(devices).where(devices.c.owner == _owner)
 
 # -- items
 

@@ -7,14 +7,24 @@ from operator import attrgetter
 
 from msgspec import json
 
-from xmppd.store.base import Credentials, RosterData, RosterItem, ScramKeys, SharedGroup
+from xmppd.store.base import (
+    Credentials,
+    Device,
+    RosterData,
+    RosterItem,
+    ScramKeys,
+    SharedGroup,
+    Token,
+)
 
 _decoder = json.Decoder(tuple[str, ...])
+_token_decoder = json.Decoder(Token)
 
 MAX_CACHED_NAMES = 1_000
 
 RosterRow = tuple[int, str | None, str, str, str, bool, bytes | None, bool]
 KeysRow = tuple[bool, float, str | None, bytes, int, bytes, bytes]
+DeviceRow = tuple[str, str, str, float, float, str | None, str | None]
 MemberRow = tuple[str, str, str, str, str | None]
 
 
@@ -53,6 +63,23 @@ def roster(rows: Sequence[RosterRow]) -> RosterData:
     return RosterData(rows[0][0], tuple(items))
 
 
+def token_to_text(token: Token | None) -> str | None:
+    """A token as a column holds it."""
+    return None if token is None else json.encode(token).decode()
+
+
+def device(row: DeviceRow) -> Device:
+    """A device."""
+    id, software, name, first_seen, last_seen, current, new = row
+    return Device(
+        id, software, name, first_seen, last_seen, _token_of_text(current), _token_of_text(new)
+    )
+
+
+def _token_of_text(text: str | None) -> Token | None:
+    return None if text is None else _token_decoder.decode(text)
+
+
 def shared_groups(rows: Iterable[MemberRow]) -> list[SharedGroup]:
     """Groups, of one row for each member; a row without one if there is nobody in it."""
     return [
@@ -67,4 +94,4 @@ def shared_groups(rows: Iterable[MemberRow]) -> list[SharedGroup]:
     ]
 
 
-__all__ = ["credentials", "names_to_text", "roster", "shared_groups"]
+__all__ = ["credentials", "device", "names_to_text", "roster", "shared_groups", "token_to_text"]

@@ -114,6 +114,22 @@ last_presences = Table(
     sqlite_with_rowid=False,
 )
 
+# The tokens are texts of JSON, written by xmppd.store.rows.
+devices = Table(
+    "devices",
+    metadata,
+    _digest_column("owner"),
+    _digest_column("device"),
+    Column("id", _Ordered, nullable=False),
+    Column("software", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("first_seen", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("current_token", Text),
+    Column("new_token", Text),
+    sqlite_with_rowid=False,
+)
+
 items = Table(
     "items",
     metadata,
@@ -175,6 +191,7 @@ held_messages = Table(
 
 __all__ = [
     "accounts",
+    "devices",
     "digest",
     "held_messages",
     "items",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import starmap
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
@@ -12,6 +13,7 @@ from xmppd.store import changes, queries, rows
 from xmppd.store.base import (
     AccountInfo,
     Credentials,
+    Device,
     HeldMessage,
     LastPresence,
     OfflineMessage,
@@ -21,6 +23,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Store,
+    Token,
 )
 from xmppd.store.cache import Cache
 from xmppd.store.database import Database
@@ -30,6 +33,7 @@ from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.schema import digest
 from xmppd.store.sqlite import SQLiteDatabase
 
+T = TypeVar("T")
 MAX_CACHED_ACCOUNTS = 10_000
 
 
@@ -96,6 +100,11 @@ class SQLStore(Store):
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         change = partial(changes.set_keys, account=account, keys=tuple(keys))
         await self._change_account(account, change)
+
+    @override
+    async def add_key(self, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]) -> bool:
+        change = partial(changes.add_key, account=account, key=key, known=dict(known))
+        return await self._change_account(account, change)
 
     @override
     async def delete_account(self, account: str) -> None:
@@ -197,6 +206,44 @@ class SQLStore(Store):
         await self._last_presences.save(account, last)
 
     @override
+    async def devices(self, account: str) -> list[Device]:
+        found = await self._database.read(queries.DEVICES, {"owner": digest(account)})
+        return [rows.device(row) for row in found]
+
+    @override
+    async def device(self, account: str, id: str) -> Device | None:
+        this = {"owner": digest(account), "device": digest(id)}
+        found = await self._database.read(queries.DEVICE, this)
+        return rows.device(found[0]) if found else None
+
+    @override
+    async def add_token(
+        self, account: str, device: Device, token: Token, *, max_devices: int
+    ) -> None:
+        change = partial(
+            changes.add_token, account=account, device=device, token=token, max_devices=max_devices
+        )
+        await self._database.write(change)
+
+    @override
+    async def use_token(
+        self, account: str, id: str, nonce: bytes, count: int | None, seen: float
+    ) -> bool:
+        change = partial(
+            changes.use_token, account=account, id=id, nonce=nonce, count=count, seen=seen
+        )
+        return await self._database.write(change)
+
+    @override
+    async def forget_token(self, account: str, id: str) -> None:
+        await self._database.write(partial(changes.forget_token, account=account, id=id))
+
+    @override
+    async def forget_device(self, account: str, id: str) -> bool:
+        change = partial(changes.forget_device, account=account, id=id)
+        return await self._database.write(change)
+
+    @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
         name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
         found = await self._database.read(queries.ITEM, name)
@@ -261,9 +308,9 @@ class SQLStore(Store):
             self._nothing_waits.forget(message.account)
         return recovered
 
-    async def _change_account(self, account: str, change: Callable[[Connection], None]) -> None:
+    async def _change_account(self, account: str, change: Callable[[Connection], T]) -> T:
         try:
-            await self._database.write(change)
+            return await self._database.write(change)
         finally:
             self._credentials.forget(account)
 

@@ -6,9 +6,11 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.desks import Office
+from tests.unit.net.logins import BIND, HEADER
+from tests.unit.net.test_fast import TokenCase, by_token
 from xmppd.ctl.command import MAX_TEXTS, Desk, Refused, account
 from xmppd.ctl.commands import GROUPS, TABLE
-from xmppd.testing import House, done, house_config
+from xmppd.testing import Client, House, done, house_config
 
 
 class OfficeCase(SynchronousTestCase):
@@ -136,20 +138,20 @@ class SessionTests(OfficeCase):
         self.assertEqual((row["state"], row["address"]), ("sleeping", "192.0.2.1"))
         statistics = {row["statistic"]: row["value"] for row in self.office.rows("stats")}
         self.assertEqual((statistics["sessions"], statistics["sessions_sleeping"]), (1, 1))
-        self.assertIn("ended: 1", self.office.says("session kick", jid="romeo@montague.lit"))
+        self.assertIn("ended: 1", self.office.says("session end", jid="romeo@montague.lit"))
         self.assertEqual(self.office.rows("session list"), [])
 
-    def test_kick(self) -> None:
+    def test_end(self) -> None:
         """One session is ended, or all of an account, and told why."""
         a, b, c = self.house.connect("romeo/a", "romeo/b", "romeo/c")
-        said = self.office.says("session kick", jid="romeo@montague.lit/a", reason="go home")
+        said = self.office.says("session end", jid="romeo@montague.lit/a", reason="go home")
         self.assertIn("ended: 1", said)
         self.assertIn(b"go home", a.raw())
         self.assertFalse(b.closed)
-        self.office.says("session kick", jid="romeo@montague.lit")
+        self.office.says("session end", jid="romeo@montague.lit")
         self.assertTrue(b.closed and c.closed)
         for jid in ("romeo@montague.lit", "romeo@montague.lit/a"):
-            self.assertIn("no session", self.office.refusal("session kick", jid=jid))
+            self.assertIn("no session", self.office.refusal("session end", jid=jid))
 
 
 class RosterTests(OfficeCase):
@@ -294,3 +296,76 @@ class HouseTests(OfficeCase):
                 refusal = office.refusal("config check")
                 self.assertIn(why, refusal)
                 self.assertIn(str(path), refusal)
+
+
+class DeviceTests(TokenCase):
+    """The clients that have access, and their end."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.office = Office(self.house)
+        self.phone_token = self.token()
+        for handler in tuple(self.house.server.crowd.handlers):
+            handler.transport.abortConnection()
+
+    def arrive(self) -> Client:
+        """Romeo's phone, by its token."""
+        phone = self.house.stranger(encrypted=True)
+        phone.send(HEADER + by_token(self.phone_token, BIND))
+        return phone
+
+    def test_list(self) -> None:
+        """Clients are listed whether they are here or not."""
+        (row,) = self.office.rows("device list", account="romeo")
+        self.assertEqual((row["name"], row["software"], row["sessions"]), ("phone", "Balcony", 0))
+        self.assertEqual(row["token_expires"], "2023-12-05T22:13:20Z")
+        self.arrive()
+        self.house.bind("romeo")
+        here, other = self.office.rows("device list", account="romeo")
+        self.assertEqual({here["sessions"], other["sessions"]}, {1})
+        self.assertEqual({here["token_expires"], other["token_expires"]},
+                         {None, "2023-12-05T22:13:20Z"})  # fmt: skip
+
+    def test_revoke(self) -> None:
+        """One is revoked, or all, with sessions and tokens."""
+        phone, other = self.arrive(), self.house.bind("romeo")
+        (id,) = {
+            str(row["device"])
+            for row in self.office.rows("device list", account="romeo")
+            if row["name"] == "phone"
+        }
+        self.assertIn("no such", self.office.refusal("device revoke", account="romeo", device="x"))
+        said = self.office.says("device revoke", account="romeo", device=id)
+        self.assertIn("revoked: 1", said)
+        self.assertTrue(phone.closed)
+        self.assertFalse(other.closed)
+        self.assertFalse(self.works(self.phone_token))
+        self.office.says("device revoke", account="romeo")
+        self.assertTrue(other.closed)
+        self.assertIn("no device", self.office.refusal("device revoke", account="romeo"))
+
+    def test_show(self) -> None:
+        """A session is shown with how it logged in, from where, and how it is."""
+        phone = self.arrive()
+        jid = phone.session.jid.full
+        phone.send("<presence><show>away</show></presence>")
+        self.house.clock.advance(7)
+        (row,) = self.office.rows("session show", jid=jid)
+        self.assertEqual((row["mechanism"], row["binding"]), ("HT-SHA-256-NONE", ""))
+        self.assertEqual((row["software"], row["device"]), ("Balcony", "phone"))
+        self.assertEqual((row["state"], row["idle_s"], row["encrypted"]), ("away", 7, True))
+        self.assertIn(
+            "no such session", self.office.refusal("session show", jid="romeo@montague.lit")
+        )
+        phone.send("<presence type='unavailable'/>")
+        (row,) = self.office.rows("session show", jid=jid)
+        self.assertEqual(row["state"], "unavailable")
+
+    def test_end_and_revoke(self) -> None:
+        """Whoever ends a session may take its token with it."""
+        jid = self.arrive().session.jid.full
+        self.office.says("session end", jid=jid)
+        self.assertTrue(self.works(self.phone_token))
+        self.arrive()
+        self.office.says("session end", jid=jid, revoke=True)
+        self.assertFalse(self.works(self.phone_token))

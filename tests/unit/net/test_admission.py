@@ -4,6 +4,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.net.logins import BIND, HEADER, authenticate, plain, text_of
+from tests.unit.net.test_fast import TokenCase, by_token
 from xmppd.net import admission
 from xmppd.net.admission import (
     FIRST_WINDOW,
@@ -11,6 +13,7 @@ from xmppd.net.admission import (
     LATE_S,
     MAX_LET_IN_PER_TURN,
     MIN_RETRY_S,
+    NEWCOMERS_PER_FULL_LOGIN,
     SLOT_S,
     SMALLEST_WINDOW,
     TICK_S,
@@ -18,8 +21,10 @@ from xmppd.net.admission import (
     StoreWatch,
     Window,
 )
-from xmppd.stanza import StreamCondition, StreamError
-from xmppd.testing import House, house_config
+from xmppd.net.inline_feature import InlineFeature, Place
+from xmppd.net.stream_feature import Negotiation
+from xmppd.stanza import StreamCondition, StreamError, Tree, ns
+from xmppd.testing import Client, House, house_config
 
 
 class WindowTests(SynchronousTestCase):
@@ -202,6 +207,53 @@ class AdmissionTests(SynchronousTestCase):
         self.assertGreaterEqual(hints[0], MIN_RETRY_S)
         self.assertLessEqual(hints[-1], 2 * MIN_RETRY_S)
 
+    def step_back(self, *people: int) -> None:
+        """Their logins turn out to be full ones."""
+        for who in people:
+            turn = self.admission.step_back(who)
+            if turn is None:
+                self.let_in.append(who)
+            else:
+                turn.addCallback(self.came, who)
+
+    def test_nobody_to_step_back_for(self) -> None:
+        """While nobody waits, a full login goes on."""
+        self.come(1, 2)
+        self.assertIsNone(self.admission.step_back(1))
+        self.assertTrue(self.admission.is_in_progress(1))
+
+    def test_step_back(self) -> None:
+        """A full login makes room for those who have just come, and is let in after some of them;
+        those who step back keep their order.
+        """
+        self.patch(admission, "LARGEST_WINDOW", FIRST_WINDOW)
+        self.come(*range(FIRST_WINDOW), *range(1_000, 1_010))
+        del self.let_in[:]
+        self.step_back(0, 1, 2, 3)
+        self.assertEqual(self.admission.in_progress, FIRST_WINDOW - 4)
+        for who in range(4, 20):
+            self.admission.end(who)
+            self.clock.advance(0)
+        newcomers = iter(range(1_000, 1_010))
+        expected = [next(newcomers) for _ in range(NEWCOMERS_PER_FULL_LOGIN)] + [0]
+        expected += [next(newcomers) for _ in range(NEWCOMERS_PER_FULL_LOGIN)] + [1]
+        self.assertEqual(self.let_in, [*expected, *newcomers, 2, 3])
+        self.assertEqual(self.admission.waiting, 0)
+        self.assertEqual(self.admission.counts.let_in, FIRST_WINDOW + 10)
+
+    def test_stepped_back_and_gone(self) -> None:
+        """Who has stepped back may leave, or have waited too long, as others may."""
+        self.come(*range(FIRST_WINDOW + 2))
+        one, other = self.admission.step_back(0), self.admission.step_back(1)
+        assert one is not None
+        assert other is not None
+        self.admission.end(0)
+        self.assertNoResult(one)
+        self.assertTrue(self.admission.give_up(1))
+        self.failureResultOf(other, StreamError)
+        self.clock.advance(0)
+        self.assertEqual(self.admission.waiting, 0)
+
     def test_stop(self) -> None:
         """A server that stops lets nobody in any more."""
         self.come(*range(FIRST_WINDOW + 1))
@@ -293,3 +345,105 @@ class GateTests(SynchronousTestCase):
         self.assertIn(b"<system-shutdown", juliet.raw())
         self.house.clock.advance(10)
         self.successResultOf(stopped)
+
+
+class HerdTests(TokenCase):
+    """Those who come back go first, however they got into the queue."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.token_of_romeo = self.token()
+        for handler in tuple(self.house.server.crowd.handlers):
+            handler.transport.abortConnection()
+        self.house.server.crowd.admission.window.size = 1.0
+        self.patch(admission, "SMALLEST_WINDOW", 1)
+        self.patch(admission, "LARGEST_WINDOW", 1)
+        self.patch(admission, "SLOT_S", 1e9)
+
+    def arrive(self, *words: str) -> Client:
+        """Somebody under TLS who says this behind the header."""
+        client = self.house.stranger(encrypted=True)
+        client.send(HEADER + "".join(words))
+        return client
+
+    def full_login(self) -> Client:
+        """Juliet, with her password, when somebody else has come meanwhile."""
+        juliet = self.arrive()
+        juliet.raw()
+        return juliet
+
+    def test_by_token(self) -> None:
+        """A login by a token goes on where one by a password steps back."""
+        juliet = self.full_login()
+        romeo = self.arrive(by_token(self.token_of_romeo, BIND))
+        self.assertEqual(romeo.raw(), b"")
+        juliet.send(authenticate(plain("juliet"), BIND))
+        self.house.clock.advance(0)
+        self.assertIn(b"<bound ", romeo.raw())
+        self.assertEqual(juliet.raw(), b"")
+        romeo.send("<presence/>")
+        self.house.clock.advance(0)
+        self.assertIn(b"<bound ", juliet.raw())
+
+    def test_resuming(self) -> None:
+        """Who has its session back needs no binding, and so does not step back."""
+
+        def resume(negotiation: Negotiation, tree: Tree) -> bytes:
+            self.house.server.session_manager.bind(negotiation.session, "orchard")
+            return b"<resumed xmlns='urn:test'/>"
+
+        offer = InlineFeature(
+            Place.AUTHENTICATE, lambda negotiation: b"", (("{urn:test}resume", resume),)
+        )
+        self.house.server.inline_features.add(offer)
+        juliet = self.full_login()
+        romeo = self.arrive(authenticate(None, BIND, "<resume xmlns='urn:test'/>"))
+        juliet.send(authenticate(plain("juliet"), BIND))
+        self.house.clock.advance(0)
+        self.assertIn(b"<resumed ", romeo.raw())
+        self.assertEqual(juliet.raw(), b"")
+
+    def test_binding_as_of_old(self) -> None:
+        """Without SASL2 it is binding that steps back: who resumes does not come so far."""
+        juliet = self.full_login()
+        message = text_of(plain("juliet"))
+        juliet.send(f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>{message}</auth>")
+        juliet.send(HEADER)
+        juliet.raw()
+        romeo = self.arrive(by_token(self.token_of_romeo, BIND))
+        juliet.send(f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'/></iq>")
+        self.house.clock.advance(0)
+        self.assertIn(b"<bound ", romeo.raw())
+        self.assertEqual(juliet.raw(), b"")
+        romeo.send("<presence/>")
+        self.house.clock.advance(0)
+        self.assertIn(b"<jid>juliet@montague.lit/", juliet.raw())
+
+    def test_waiting_ends(self) -> None:
+        """Who has stepped back does not wait for ever either."""
+        for words in (
+            authenticate(plain("juliet"), BIND),
+            authenticate(plain("juliet")) + f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'/></iq>",
+        ):
+            juliet = self.full_login()
+            romeo = self.arrive(by_token(self.token_of_romeo))
+            juliet.send(words)
+            self.house.clock.advance(0)
+            juliet.raw()
+            self.house.clock.pump([1.0] * 80)
+            self.assertRegex(juliet.raw(), b"<resource-constraint.*try again in [0-9]+ seconds")
+            self.assertTrue(juliet.closed)
+            romeo.lose()
+            juliet.lose()
+        self.assertEqual(self.house.server.crowd.admission.waiting, 0)
+
+    def test_lost(self) -> None:
+        """Who is lost after stepping back is bound to nothing."""
+        juliet = self.full_login()
+        romeo = self.arrive(by_token(self.token_of_romeo))
+        juliet.send(authenticate(plain("juliet"), BIND))
+        juliet.lose()
+        romeo.lose()
+        self.house.clock.advance(0)
+        self.assertEqual(self.house.server.session_manager.sessions, {})
+        self.assertEqual(self.house.server.crowd.admission.waiting, 0)

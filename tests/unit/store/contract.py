@@ -9,6 +9,7 @@ from twisted.trial.unittest import TestCase
 
 from xmppd.store.base import (
     AccountExists,
+    Device,
     HeldMessage,
     LastPresence,
     NoSuchAccount,
@@ -20,6 +21,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Store,
+    Token,
 )
 
 ROMEO = "romeo@montague.lit"
@@ -431,6 +433,141 @@ class ItemContract(Asking):
         self.assertEqual(await self.store.get_item("room@muc.x", "n", "k"), b"v")
 
 
+PHONE = Device("d4565fa7-4d72-4749-b3d3-740edbf87770", "Balcony", "Romeo's phone", 10.5, 10.5)
+LAPTOP = Device("2a9c0a5e-6f0e-4a0d-9d1f-0b5f2ad0c3b7", "", "", 11.0, 11.0)
+TOKEN = Token(b"\x00\xff nonce", "HT-SHA-256-NONE", 10.5, 99.25)
+NEXT = Token(b"another", "HT-SHA-256-EXPR", 20.0, 109.0)
+
+
+class TokenContract(Asking):
+    """Devices and their tokens."""
+
+    async def add(self, device: Device, token: Token, max_devices: int = 5) -> None:
+        """Give Romeo's device a token."""
+        await self.store.add_token(ROMEO, device, token, max_devices=max_devices)
+
+    async def use(self, nonce: bytes, count: int | None = None, seen: float = 30.0) -> bool:
+        """Use a token of the phone."""
+        return await self.store.use_token(ROMEO, PHONE.id, nonce, count, seen)
+
+    async def phone(self) -> Device:
+        """The phone as it is kept."""
+        device = await self.store.device(ROMEO, PHONE.id)
+        assert device is not None
+        return device
+
+    async def test_devices(self) -> None:
+        """Devices are kept with their tokens, and listed with the one that was seen last first."""
+        self.assertEqual(await self.store.devices(ROMEO), [])
+        self.assertIsNone(await self.store.device(ROMEO, PHONE.id))
+        await self.add(LAPTOP, NEXT)
+        await self.add(PHONE, TOKEN)
+        phone, laptop = replace(PHONE, new=TOKEN), replace(LAPTOP, new=NEXT)
+        self.assertEqual(await self.store.devices(ROMEO), [laptop, phone])
+        self.assertEqual(await self.phone(), phone)
+        self.assertIsNone(await self.store.device(JULIET, PHONE.id))
+        await self.use(TOKEN.nonce)
+        self.assertEqual([one.id for one in await self.store.devices(ROMEO)],
+                         [PHONE.id, LAPTOP.id])  # fmt: skip
+
+    async def test_new_token(self) -> None:
+        """A new token takes the place of one that was not used, never of the one in use."""
+        await self.add(PHONE, TOKEN)
+        await self.use(TOKEN.nonce)
+        await self.add(PHONE, replace(NEXT, nonce=b"lost"))
+        renamed = replace(PHONE, name="Romeo's new phone", first_seen=40.0, last_seen=40.0)
+        await self.add(renamed, NEXT)
+        expected = replace(renamed, first_seen=10.5, current=TOKEN, new=NEXT)
+        self.assertEqual(await self.phone(), expected)
+        self.assertFalse(await self.use(b"lost"))
+
+    async def test_use(self) -> None:
+        """Using the new token ends the old one; using the old one does not end the new one."""
+        await self.add(PHONE, TOKEN)
+        self.assertTrue(await self.use(TOKEN.nonce))
+        await self.add(PHONE, NEXT)
+        self.assertTrue(await self.use(TOKEN.nonce))
+        self.assertTrue(await self.use(NEXT.nonce, seen=50.0))
+        self.assertFalse(await self.use(TOKEN.nonce))
+        self.assertFalse(await self.use(b"never"))
+        self.assertFalse(await self.store.use_token(JULIET, PHONE.id, NEXT.nonce, None, 1.0))
+        self.assertEqual(await self.phone(), replace(PHONE, last_seen=50.0, current=NEXT))
+
+    async def test_count(self) -> None:
+        """The count of a token rises, and is never left out once it was there."""
+        await self.add(PHONE, TOKEN)
+        self.assertTrue(await self.use(TOKEN.nonce))
+        self.assertFalse(await self.use(TOKEN.nonce, 0))
+        self.assertTrue(await self.use(TOKEN.nonce, 1))
+        self.assertTrue(await self.use(TOKEN.nonce, 2**31 - 1))
+        for count in (1, 2**31 - 1, None):
+            self.assertFalse(await self.use(TOKEN.nonce, count))
+
+    async def test_race(self) -> None:
+        """Of many who replay one login at the same time, one gets in."""
+        await self.add(PHONE, TOKEN)
+        asking = [Deferred.fromCoroutine(self.use(TOKEN.nonce, 1)) for _ in range(8)]
+        self.assertEqual(sum(await gatherResults(asking)), 1)
+
+    async def test_bounded(self) -> None:
+        """The device that was seen longest ago makes room."""
+        for number in range(4):
+            device = replace(PHONE, id=str(number), last_seen=float(number))
+            await self.add(device, TOKEN, max_devices=3)
+        devices = await self.store.devices(ROMEO)
+        self.assertEqual([device.id for device in devices], ["3", "2", "1"])
+
+    async def test_forget(self) -> None:
+        """A token, or a device with both, is forgotten; others stay."""
+        await self.add(PHONE, TOKEN)
+        await self.add(LAPTOP, TOKEN)
+        await self.use(TOKEN.nonce)
+        await self.add(PHONE, NEXT)
+        await self.store.forget_token(ROMEO, PHONE.id)
+        await self.store.forget_token(ROMEO, "nowhere")
+        self.assertFalse(await self.use(TOKEN.nonce))
+        self.assertTrue(await self.store.forget_device(ROMEO, PHONE.id))
+        self.assertFalse(await self.store.forget_device(ROMEO, PHONE.id))
+        self.assertFalse(await self.use(NEXT.nonce))
+        self.assertEqual([one.id for one in await self.store.devices(ROMEO)], [LAPTOP.id])
+
+    async def test_gone_with_the_account(self) -> None:
+        """A new password, closing an account and removing it take the tokens; locking does not."""
+        await self.store.create_account(ROMEO, KEYS)
+        await self.add(PHONE, TOKEN)
+        await self.store.set_locked(ROMEO, 99.0)
+        await self.store.set_disabled(ROMEO, False)
+        self.assertEqual(len(await self.store.devices(ROMEO)), 1)
+        await self.store.set_disabled(ROMEO, True)
+        self.assertEqual(await self.store.devices(ROMEO), [])
+        await self.add(PHONE, TOKEN)
+        await self.store.set_keys(ROMEO, KEYS)
+        self.assertEqual(await self.store.devices(ROMEO), [])
+        await self.add(PHONE, TOKEN)
+        await self.store.delete_account(ROMEO)
+        self.assertEqual(await self.store.devices(ROMEO), [])
+        await self.add(PHONE, TOKEN)
+        await self.store.create_account(ROMEO, KEYS)
+        self.assertEqual(await self.store.devices(ROMEO), [])
+
+    async def test_add_key(self) -> None:
+        """A key is added beside those it was proved with, and to no others; tokens stay."""
+        known = {key.hash: key for key in KEYS}
+        added = ScramKeys("SHA-512", b"salt", 20_000, b"stored", b"server")
+        better = replace(KEYS[1], iterations=20_000)
+        self.assertFalse(await self.store.add_key(ROMEO, added, known))
+        await self.store.create_account(ROMEO, KEYS)
+        await self.add(PHONE, TOKEN)
+        self.assertTrue(await self.store.add_key(ROMEO, added, known))
+        self.assertFalse(await self.store.add_key(ROMEO, better, known))
+        known["SHA-512"] = added
+        self.assertTrue(await self.store.add_key(ROMEO, better, known))
+        credentials = await self.store.credentials(ROMEO)
+        assert credentials is not None
+        self.assertEqual(credentials.keys, {**known, "SHA-256": better})
+        self.assertEqual(len(await self.store.devices(ROMEO)), 1)
+
+
 class SessionContract(Asking):
     async def hold(self, *texts: str, arrived: tuple[int, ...] = ()) -> list[int]:
         """Hold messages for Romeo's session."""
@@ -506,6 +643,7 @@ class Contract(
     OfflineContract,
     PresenceContract,
     ItemContract,
+    TokenContract,
     SessionContract,
 ):
     """All of it."""

@@ -1,0 +1,136 @@
+"""Tokens: what a device is given so that it need not know the password, and how it is checked.
+
+A token is not stored. The store has random bytes, this installation has a secret, and a token is
+what HMAC makes of both, of the account, the device and the mechanism. Whoever has the store alone
+has no token, nor anything to compute one from; whoever has the secret alone lacks the random bytes.
+Since the mechanisms are HMACs keyed by the token itself, a hash of the token would not do: it would
+either be of no use to us, or of the same use to a thief.
+"""
+
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from xmppd.auth.login import UserAgent
+from xmppd.config import Tokens as Policy
+from xmppd.store.base import Device, Token, TokenStore
+
+NONCE_BYTES = 16
+MAX_TOKENS_PER_DEVICE = 2
+_NO_TOKEN = Token(b"", "", 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A token that somebody may have.
+
+    Attributes:
+        text: The token as the client has it: never written anywhere.
+        token: What is known of it.
+        expired: Whether its time is over.
+    """
+
+    text: str = field(repr=False)
+    token: Token
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token on its way to its device.
+
+    Attributes:
+        text: The token.
+        expires: From when on it is worth nothing, in seconds since 1970.
+    """
+
+    text: str = field(repr=False)
+    expires: float
+
+
+class Tokens:
+    """The tokens of all accounts (FA-1 to FA-5).
+
+    Args:
+        store: Where devices are kept.
+        policy: How long tokens live, and how many devices there may be.
+        secret: This installation's own; the same on every node, and over restarts.
+        now: The time in seconds since 1970.
+    """
+
+    def __init__(
+        self, store: TokenStore, policy: Policy, *, secret: bytes, now: Callable[[], float]
+    ) -> None:
+        self.store = store
+        self.policy = policy
+        self._secret = secret
+        self._now = now
+
+    async def held(self, account: str, device: str, mechanism: str) -> tuple[Held, ...]:
+        """What a device may show that logs in by this mechanism, the newest first.
+
+        It is always as many, and what was made up can be shown by nobody: so it takes the same
+        time whether there is such an account and such a device.
+        """
+        known = await self.store.device(account, device)
+        tokens = [
+            token
+            for token in (known.tokens if known is not None else ())
+            if token.mechanism == mechanism
+        ]
+        tokens += [_NO_TOKEN] * (MAX_TOKENS_PER_DEVICE - len(tokens))
+        return tuple(self._held(account, device, token) for token in tokens)
+
+    def _held(self, account: str, device: str, token: Token) -> Held:
+        nonce = token.nonce or secrets.token_bytes(NONCE_BYTES)
+        text = self._text(account, device, token.mechanism, nonce)
+        return Held(text, token, token.expires <= self._now())
+
+    async def use(self, account: str, device: str, held: Held, count: int | None) -> bool:
+        """Note that a token was used; safe in the store on return.
+
+        Returns:
+            False if it is worth nothing any more, or was counted already.
+        """
+        return await self.store.use_token(account, device, held.token.nonce, count, self._now())
+
+    async def issue(self, account: str, agent: UserAgent, mechanism: str) -> Issued:
+        """A new token for a device; safe in the store on return."""
+        now = self._now()
+        token = Token(
+            secrets.token_bytes(NONCE_BYTES), mechanism, now, now + self.policy.lifetime_s
+        )
+        device = Device(agent.id, agent.software, agent.device, now, now)
+        await self.store.add_token(account, device, token, max_devices=self.policy.max_devices)
+        return Issued(self._text(account, agent.id, mechanism, token.nonce), token.expires)
+
+    async def follow_up(self, account: str, agent: UserAgent) -> Issued | None:
+        """A new token for a device that has just used one, if that one is due for rotation."""
+        device = await self.store.device(account, agent.id)
+        used = device.current if device is not None else None
+        if used is None or self._now() - used.issued < self.policy.rotation_s:
+            return None
+        return await self.issue(account, agent, used.mechanism)
+
+    async def invalidate(self, account: str, device: str) -> None:
+        """Forget the token that a device used last."""
+        await self.store.forget_token(account, device)
+
+    async def revoke(self, account: str, device: str) -> bool:
+        """Forget a device with all its tokens; whether there was one."""
+        return await self.store.forget_device(account, device)
+
+    async def devices(self, account: str) -> list[Device]:
+        """The devices that could log in just now; who was seen last comes first."""
+        now = self._now()
+        return [
+            device
+            for device in await self.store.devices(account)
+            if any(token.expires > now for token in device.tokens)
+        ]
+
+    def _text(self, account: str, device: str, mechanism: str, nonce: bytes) -> str:
+        message = f"token\0{account}\0{device}\0{mechanism}\0".encode() + nonce
+        return urlsafe_b64encode(hmac.digest(self._secret, message, "sha256")).decode().rstrip("=")
