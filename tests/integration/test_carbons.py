@@ -71,6 +71,7 @@ class CarbonsTests(ServerCase):
         await self.put_away(phone)
         for number in range(5):
             juliet.send_presence(pstatus=str(number))
+        await juliet.catch_up()
         typing = romeo.make_message(juliet.boundjid, mtype="chat")
         typing["chat_state"] = "composing"
         typing.send()

@@ -182,20 +182,18 @@ class PresenceUpdateHandler:
                 session.deliver(request, request.wire())
             if item.ask:
                 self.presences.ask_again(session, JID.parse(item.jid))
-        if session.privacy is not None and not session.privacy.probes:
-            return self._settle(session)
-        later = self.presences.greet(session, roster)
-        return self._settle(session) if later is None else self._settle_after(later, session)
-
-    def _settle(self, session: LocalClientSession) -> Later:
-        """It knows who is here, so that what comes is news; and it gets what has waited for it."""
-        if session.presence is not None:
-            session.settle()
+        if session.privacy is None or session.privacy.probes:
+            later = self.presences.greet(session, roster)
+            if later is not None:
+                return self._settle_after(later, session)
+        session.settle()
         return self.flood.flood(session)
 
     async def _settle_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
         await later
-        flooding = self._settle(session)
+        if session.presence is not None:
+            session.settle()
+        flooding = self.flood.flood(session)
         if flooding is not None:
             await flooding
 

@@ -178,7 +178,8 @@ class LocalClientSession:
     def settle(self) -> None:
         """It was told who is here: from now on presence is news, and may wait (CS-3)."""
         self.settled = True
-        self._hold_or_write()
+        if self.inactive:
+            self._hold_or_write()
 
     @property
     def _holds(self) -> bool:
