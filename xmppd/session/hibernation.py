@@ -119,12 +119,17 @@ class Hibernation:
         self.finish = finish
         self.states: dict[str, SessionState] = {}
         self._restored: dict[bytes, LocalClientSession] = {}
-        self._started = 0.0
+        self._started: float | None = None
 
     # -- when the server stops --------------------------------------------------------------------
 
     async def save(self) -> None:
-        """Keep every session whose client may come back; they all sleep by now."""
+        """Keep every session whose client may come back; they all sleep by now.
+
+        A server that never started knows of none, and what is kept is left as it is.
+        """
+        if self._started is None:
+            return
         saved: list[SavedSession] = []
         theirs: dict[str, list[int]] = {}
         for session in self.sleepers.resumable():
@@ -172,7 +177,6 @@ class Hibernation:
         Returns:
             What is left of sessions of which nobody knows what became, since the server was killed.
         """
-        self._started = self.wall_clock()
         lost = []
         for saved in await self.store.take_sessions():
             shell = msgpack.decode(saved.data, type=Shell)
@@ -181,6 +185,7 @@ class Hibernation:
                 lost.append(Lost(saved.key, JID.parse(shell.jid), unread))
             else:
                 await self._restore(saved.key, shell)
+        self._started = self.wall_clock()
         if self._restored:
             _log.info("{count} sessions were taken up", count=len(self._restored))
         return lost
@@ -244,7 +249,8 @@ class Hibernation:
         await self.store.forget_sessions(keys)
 
     def _is_settled(self, session: LocalClientSession) -> bool:
-        return session.closed or all(came >= self._started for _, _, came in session.unread())
+        started = self._started or 0.0
+        return session.closed or all(came >= started for _, _, came in session.unread())
 
 
 def _failed(failure: Failure) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import ns
@@ -241,6 +242,16 @@ class RestartTests(RestartCase):
         for saved in done(self.store.take_sessions()):
             for id in self.ids.values():
                 self.assertNotIn(id.encode(), saved.key + saved.data)
+
+    def test_never_started(self) -> None:
+        """A server that is stopped before it has started leaves alone what is kept."""
+        stopping = self.house.stop()
+        self.wait(10)
+        done(stopping)
+        config = self.house.server.config
+        done(XMPPServer(config, self.store, self.house, None).stop())
+        self.house = self.house.again()
+        self.assertEqual(self.come_back(self.juliet)[1][0], "resumed")
 
     def test_unknown_state(self) -> None:
         """What somebody saved who is not loaded any more is left alone."""
