@@ -11,7 +11,6 @@ from xmppd.net.inline_feature import bind_feature
 from xmppd.net.stream_feature import Negotiation
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_state import SessionState
 from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
 from xmppd.stanza.carbon import CARBONS
 
@@ -58,12 +57,6 @@ def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
 def plug(server: XMPPServer) -> list[object]:
     """What this feature is made of."""
 
-    def dump(session: LocalClientSession) -> bytes | None:
-        return b"enabled" if session.carbons else None
-
-    def load(session: LocalClientSession, data: bytes) -> None:
-        server.carbons.enable(session)
-
     def enable(negotiation: Negotiation, element: Tree) -> bytes:
         server.carbons.enable(negotiation.session)
         return b""
@@ -72,5 +65,4 @@ def plug(server: XMPPServer) -> list[object]:
         IQEnableHandler(server),
         IQDisableHandler(server),
         bind_feature(CARBONS, (qname(CARBONS, "enable"), enable)),
-        SessionState("carbons", dump, load),
     ]

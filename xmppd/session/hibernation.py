@@ -33,12 +33,14 @@ class SavedStanza(Struct, array_like=True):
         came: When, in seconds since 1970.
         addressed: Whether it was for this session, and not for several.
         stamped: Whether it says when it came.
+        copied: Whether the account's other resources have got their copies (:xep:`0280`).
     """
 
     wire: bytes
     came: float
     addressed: bool
     stamped: bool
+    copied: bool
 
 
 class Shell(Struct, frozen=True):
@@ -60,6 +62,8 @@ class Shell(Struct, frozen=True):
     software: str
     interested: bool
     flooded: bool
+    carbons: bool
+    settled: bool
     presence: bytes | None
     until: float
     max_s: float
@@ -159,6 +163,8 @@ class Hibernation:
             software=session.software,
             interested=session.interested,
             flooded=session.flooded,
+            carbons=session.carbons,
+            settled=session.settled,
             presence=None if session.presence is None else session.presence.wire(),
             until=self.wall_clock() + self.sleepers.left_s(session),
             max_s=management.max_s,
@@ -181,7 +187,8 @@ class Hibernation:
         for saved in await self.store.take_sessions():
             shell = msgpack.decode(saved.data, type=Shell)
             if saved.taken:
-                unread = [*_waiting(shell.unacknowledged), *_waiting(shell.waiting)]
+                queue = [*shell.unacknowledged, *shell.waiting]
+                unread = list(_waiting(queue, saved.account))
                 lost.append(Lost(saved.key, JID.parse(shell.jid), unread))
             else:
                 await self._restore(saved.key, shell)
@@ -200,15 +207,16 @@ class Hibernation:
         session.software = shell.software
         session.interested = shell.interested
         session.flooded = shell.flooded
+        session.carbons = shell.carbons
+        session.settled = shell.settled
         if shell.presence is not None:
             presence = Presence.from_bytes(shell.presence)
             session.presence = presence
             session.presence_around_to = presence.around_to()
             session.priority = presence.priority
-            session.settled = True
             presence.payload.forget_trees()
         session.backlog = Backlog()
-        for stanza, wire, came in _waiting(shell.waiting):
+        for stanza, wire, came in _waiting(shell.waiting, jid.bare):
             session.backlog.add(stanza, wire, came=came)
         self.sessions.restore(session)
         self.sleepers.restore(
@@ -228,7 +236,11 @@ class Hibernation:
         management = StreamManagement(
             self.sleepers.limits.queue, self.wall_clock, key=key, max_s=shell.max_s
         )
-        management.restore(_waiting(shell.unacknowledged), handled=shell.handled, sent=shell.sent)
+        management.restore(
+            _waiting(shell.unacknowledged, JID.parse(shell.jid).bare),
+            handled=shell.handled,
+            sent=shell.sent,
+        )
         return management
 
     # -- while it runs ----------------------------------------------------------------------------
@@ -267,12 +279,18 @@ NOBODY = Away("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
 
 def _saved(waiting: Iterable[Waiting]) -> list[SavedStanza]:
     return [
-        SavedStanza(wire, came, stanza.to is not None, isinstance(stanza.payload, Stamped))
+        SavedStanza(
+            wire,
+            came,
+            addressed=stanza.to is not None,
+            stamped=isinstance(stanza.payload, Stamped),
+            copied=stanza.payload.copied_for is not None,
+        )
         for stanza, wire, came in waiting
     ]
 
 
-def _waiting(saved: Iterable[SavedStanza]) -> Iterator[Waiting]:
+def _waiting(saved: Iterable[SavedStanza], account: str) -> Iterator[Waiting]:
     for each in saved:
         kind = _KINDS[each.wire[1 : each.wire.index(b" ")]]
         stanza: Stanza = kind.from_bytes(each.wire)
@@ -280,5 +298,7 @@ def _waiting(saved: Iterable[SavedStanza]) -> Iterator[Waiting]:
             stanza = as_stamped(stanza)
         if not each.addressed:
             stanza = stanza.for_several()
+        if each.copied:
+            stanza.payload.copied_for = account
         stanza.payload.forget_trees()
         yield stanza, each.wire, each.came
