@@ -1,7 +1,6 @@
 """Finder: from the name of a domain to a connection with its server."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from random import Random, SystemRandom
 
 from twisted.internet import defer
@@ -20,9 +19,6 @@ FIND_S = 30.0
 NOT_FOUND_S = 60.0
 """How long it is remembered that a domain has no server."""
 
-UNREACHABLE_S = 5.0
-"""How long it is remembered that its server could not be reached."""
-
 MAX_AT_ONCE = 100
 """Domains looked for at a time; each takes four descriptors at most."""
 
@@ -30,18 +26,7 @@ MAX_WAITING = 1_000
 """Domains that wait for their turn."""
 
 MAX_REMEMBERED = 10_000
-"""Domains of which it is remembered that there is no way."""
-
-Failed = RemoteServerNotFound | RemoteServerTimeout
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """How looking for a domain failed, and until when nobody looks again."""
-
-    kind: type[Failed]
-    text: str
-    until: float
+"""Domains of which it is remembered."""
 
 
 class Finder:
@@ -69,12 +54,13 @@ class Finder:
         self._names = names
         self._random = random or SystemRandom()
         self._turns = DeferredSemaphore(MAX_AT_ONCE)
-        self._failed: Cache[Remembered] = Cache(MAX_REMEMBERED)
+        self._not_found_until: Cache[float] = Cache(MAX_REMEMBERED)
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """What is connected to a domain's server.
 
-        A failure is remembered for a while, and told again to whoever asks again.
+        That there is no server is remembered for a while; how often to try one that cannot be
+        reached is for whoever wants to reach it.
 
         Args:
             domain: Prepared, as in an address.
@@ -84,26 +70,21 @@ class Finder:
             RemoteServerNotFound: The domain has no server.
             RemoteServerTimeout: It has, but there is no way to it in time; or nobody knows.
         """
-        self._raise_remembered(domain)
+        self._raise_if_not_found(domain)
         if len(self._turns.waiting) >= MAX_WAITING:
             raise RemoteServerTimeout("too many servers are looked for at this moment")
         found = Deferred.fromCoroutine(self._find(domain, make))
         try:
             return await found.addTimeout(FIND_S, self._reactor)
         except defer.TimeoutError:
-            failure = RemoteServerTimeout(f"the server of {domain} was not found in time")
-            self._remember(domain, failure, UNREACHABLE_S)
-            raise failure from None
-        except RemoteServerTimeout as failure:
-            self._remember(domain, failure, UNREACHABLE_S)
-            raise
-        except RemoteServerNotFound as failure:
-            self._remember(domain, failure, NOT_FOUND_S)
+            raise RemoteServerTimeout(f"the server of {domain} was not found in time") from None
+        except RemoteServerNotFound:
+            self._not_found_until[domain] = self._reactor.seconds() + NOT_FOUND_S
             raise
 
     def forget(self, domain: str) -> None:
         """Look for a domain afresh: it has been heard of, or somebody has mended it."""
-        self._failed.forget(domain)
+        self._not_found_until.forget(domain)
 
     def close(self) -> None:
         """Let go of name servers."""
@@ -114,17 +95,11 @@ class Finder:
             search = Search(domain, make, self._reactor, self._names, self.attempts, self._random)
             return await search.connect(self.known.get(domain, ()))
 
-    def _remember(self, domain: str, failure: Failed, seconds: float) -> None:
-        until = self._reactor.seconds() + seconds
-        self._failed[domain] = Remembered(failure.__class__, str(failure.text), until)
-
-    def _raise_remembered(self, domain: str) -> None:
-        if domain not in self._failed:
-            return
-        remembered = self._failed[domain]
-        if self._reactor.seconds() < remembered.until:
-            raise remembered.kind(remembered.text)
-        self._failed.forget(domain)
+    def _raise_if_not_found(self, domain: str) -> None:
+        if domain in self._not_found_until:
+            if self._reactor.seconds() < self._not_found_until[domain]:
+                raise RemoteServerNotFound.of(domain)
+            self.forget(domain)
 
 
 __all__ = [
@@ -133,6 +108,5 @@ __all__ = [
     "MAX_REMEMBERED",
     "MAX_WAITING",
     "NOT_FOUND_S",
-    "UNREACHABLE_S",
     "Finder",
 ]

@@ -40,6 +40,11 @@ class RemoteServerNotFound(StanzaError):
     def __init__(self, text: str) -> None:
         super().__init__(Condition.REMOTE_SERVER_NOT_FOUND, text)
 
+    @staticmethod
+    def of(domain: str) -> "RemoteServerNotFound":
+        """In the usual words."""
+        return RemoteServerNotFound(f"{domain} has no XMPP server")
+
 
 class RemoteServerTimeout(StanzaError):
     """A domain may have a server, but now there is no way to it."""
@@ -88,7 +93,7 @@ class Search:
                 return protocol
         if self.hopeful:
             raise RemoteServerTimeout(f"the server of {self.domain} cannot be reached")
-        raise RemoteServerNotFound(f"{self.domain} has no XMPP server")
+        raise RemoteServerNotFound.of(self.domain)
 
     # -- where to go ----------------------------------------------------------------------------
 
