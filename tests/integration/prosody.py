@@ -55,6 +55,7 @@ class Prosody:
         authority: Whose certificates it believes.
         signer: Who signed its own.
         days: How long that is valid yet.
+        named: Whom it names instead of the domain.
         dns: The name server it asks.
         secure: Whether nobody is believed without a valid certificate; else dialback is enough.
         settings: More lines of its configuration.
@@ -64,6 +65,7 @@ class Prosody:
         s2s_port: For servers.
         s2s_direct_tls_port: For servers, with TLS from the first byte.
         log: The file with what it says.
+        trust: PEM: what clients have to trust.
     """
 
     host = HOST
@@ -77,6 +79,7 @@ class Prosody:
         authority: Authority,
         signer: Authority,
         days: float = 5,
+        named: str = "",
         dns: tuple[str, int],
         secure: bool = True,
         settings: str = "",
@@ -86,8 +89,10 @@ class Prosody:
         self.domain = domain
         self.port, self.s2s_port, self.s2s_direct_tls_port = free_ports(3)
         self.log = directory / "prosody.log"
-        self._signer = signer
-        certificate, key = signer.issue(domain, days=days, directory=directory)
+        self.trust = signer.file
+        certificate, key = signer.issue(
+            domain, *filter(None, [named]), days=days, directory=directory
+        )
         self._config = directory / "prosody.cfg.lua"
         self._process: subprocess.Popen[bytes] | None = None
         (directory / "data").mkdir()
@@ -109,7 +114,7 @@ class Prosody:
 
     def certificate_of(self, domain: str) -> Path:
         """What a client has to trust."""
-        return self._signer.file
+        return self.trust
 
     def start(self) -> None:
         """Be up on return."""
