@@ -95,6 +95,14 @@ class PacketRouter:
         except Exception as error:
             self._failed(stanza, error)
 
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """A stanza that a route had taken does not arrive after all: tell its sender."""
+        if not stanza.answerable:
+            return
+        answer = stanza.error(error)
+        if not isinstance(answer, IQ) or not self.iq_router.requests.answered(answer):
+            self._reply(answer)
+
     def _failed(self, stanza: Stanza, error: Exception) -> None:
         """Tell the sender, unless the stanza is an answer itself (:rfc:`6120#section-8.3.1`)."""
         if not isinstance(error, StanzaError):

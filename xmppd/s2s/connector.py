@@ -1,0 +1,42 @@
+"""Connector: who finds another server's door and goes there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import Protocol as TwistedProtocol
+
+from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.lost import not_found
+from xmppd.s2s.targets import Target
+
+Make = Callable[[Target], TwistedProtocol]
+"""Makes the protocol for the door at which somebody has answered."""
+
+
+class Connector(Protocol):
+    """Goes from the name of a domain to a connection with its server."""
+
+    async def connect(self, domain: str, make: Make) -> IProtocol:
+        """What is connected to the domain's server.
+
+        Args:
+            domain: Prepared, as in an address.
+            make: Makes the protocol, once somebody has answered.
+
+        Raises:
+            StanzaError: REMOTE_SERVER_NOT_FOUND or REMOTE_SERVER_TIMEOUT: there is no way.
+        """
+
+
+class Nowhere:
+    """Finds nobody: a server that has no network."""
+
+    async def connect(self, domain: str, make: Make) -> IProtocol:
+        """Nobody is there."""
+        raise not_found("there is no way to other servers from here")
+
+
+def nowhere(attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> Nowhere:
+    """What finds nobody."""
+    return Nowhere()
