@@ -52,7 +52,7 @@ from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.connector import Connector, nowhere
+from xmppd.s2s.connector import Connector, Nowhere
 from xmppd.s2s.foreign_routes import ForeignRoutes
 from xmppd.s2s.server_listener import ServerListener
 from xmppd.s2s.targets import Target
@@ -103,7 +103,7 @@ class XMPPServer:
         store: Store,
         around: Surroundings,
         tls: TLS | None,
-        make_connector: MakeConnector = nowhere,
+        make_connector: MakeConnector = Nowhere,
     ) -> None:
         self.config = config
         self.store = store
@@ -364,7 +364,7 @@ class XMPPServer:
         self.config = config
         self.crowd.limits = door_limits(config)
         self.server_crowd.limits = server_door_limits(config)
-        self.foreign_routes.use(config.s2s)
+        self.foreign_routes.use(config.s2s, known_targets(config))
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
         self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated

@@ -13,7 +13,7 @@ Two houses that find each other::
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 from xml.etree import ElementTree
 
@@ -269,8 +269,9 @@ class Network:
 class MemoryConnector:
     """Finds the houses of a network."""
 
-    def __init__(self, house: "House") -> None:
+    def __init__(self, house: "House", known: Mapping[str, Sequence[Target]]) -> None:
         self.house = house
+        self.known = known
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """A line to the house that serves a domain.
@@ -296,6 +297,12 @@ class MemoryConnector:
         for line in (theirs, ours):
             line.protocol.makeConnection(line)  # type: ignore[no-untyped-call]
         return protocol
+
+    def forget(self, domain: str) -> None:
+        """Nothing is remembered."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def federate(*houses: "House") -> Network:
@@ -345,7 +352,7 @@ class House:
             self.store,
             self,
             None,
-            lambda attempts, known: MemoryConnector(self),
+            lambda attempts, known: MemoryConnector(self, known),
         )
         self.server.crowd.admission.window.size = LARGEST_WINDOW
         self.plugins = PluginManager(self.server)

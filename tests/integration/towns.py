@@ -136,6 +136,7 @@ class Map:
     """
 
     def __init__(self) -> None:
+        self.known: Mapping[str, Sequence[Target]] = {}
         self.targets: dict[str, Target] = {}
         self.asked: list[str] = []
 
@@ -150,6 +151,12 @@ class Map:
             return await endpoint.connect(_Once(make, target))
         except ConnectError as error:
             raise no_stream(str(error)) from error
+
+    def forget(self, domain: str) -> None:
+        """Nothing is remembered."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class _Once(Factory):

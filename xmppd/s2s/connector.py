@@ -15,7 +15,13 @@ Make = Callable[[Target], TwistedProtocol]
 
 
 class Connector(Protocol):
-    """Goes from the name of a domain to a connection with its server."""
+    """Goes from the name of a domain to a connection with its server.
+
+    Attributes:
+        known: Where some servers are, whatever DNS says.
+    """
+
+    known: Mapping[str, Sequence[Target]]
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """What is connected to the domain's server.
@@ -28,15 +34,25 @@ class Connector(Protocol):
             StanzaError: REMOTE_SERVER_NOT_FOUND or REMOTE_SERVER_TIMEOUT: there is no way.
         """
 
+    def forget(self, domain: str) -> None:
+        """Do not rely on what is known of a domain: it has been heard of."""
+
+    def close(self) -> None:
+        """Nobody is looked for any more."""
+
 
 class Nowhere:
     """Finds nobody: a server that has no network."""
+
+    def __init__(self, attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> None:
+        self.known = known
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """Nobody is there."""
         raise not_found("there is no way to other servers from here")
 
+    def forget(self, domain: str) -> None:
+        """Nothing is known."""
 
-def nowhere(attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> Nowhere:
-    """What finds nobody."""
-    return Nowhere()
+    def close(self) -> None:
+        """Nothing is open."""

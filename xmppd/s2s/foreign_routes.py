@@ -1,6 +1,6 @@
 """ForeignRoutes: the route to every domain that is not ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -13,16 +13,18 @@ from xmppd.net.connection_handler import WireLimits
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.net.stream_feature import Stream
 from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.callers import Callers
 from xmppd.s2s.connector import Connector
 from xmppd.s2s.dialback import DialbackKeys
 from xmppd.s2s.domain_pair import DomainPair
-from xmppd.s2s.lost import RemoteServerLost, not_found
+from xmppd.s2s.lost import not_found
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
 from xmppd.s2s.server_stream import ServerContext, ServerStream
+from xmppd.s2s.targets import Target
 from xmppd.s2s.verification import Trust
 from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
 
@@ -121,6 +123,7 @@ class ForeignRoutes:
         self.callers = Callers(
             self.context, connector, tls, limits, clock, at_once=config.max_connecting
         )
+        self._connector = connector
         self._events = events
         self._streams: dict[ServerStream, _Watch] = {}
         self._sweep = LoopingCall(self.sweep)
@@ -130,10 +133,16 @@ class ForeignRoutes:
         """Look after queues and streams from now on."""
         self._sweep.start(SWEEP_S, now=False)
 
-    def use(self, config: S2S) -> None:
-        """Go by another configuration; pairs that there are keep their bounds."""
+    def use(self, config: S2S, known: Mapping[str, Sequence[Target]]) -> None:
+        """Go by another configuration; pairs that there are keep their bounds.
+
+        Args:
+            config: How much of everything.
+            known: Where some servers are, whatever DNS says.
+        """
         self.config = config
         self.policies.use(config)
+        self._connector.known = known
 
     # -- as a Route -----------------------------------------------------------------------------
 
@@ -219,6 +228,7 @@ class ForeignRoutes:
 
     def heard(self, local: str, remote: str) -> None:
         """The remote domain has proved itself to the local one: it is there."""
+        self._connector.forget(remote)
         pair = self.pairs.get((local, remote))
         if pair is not None:
             pair.heard()
@@ -329,6 +339,7 @@ class ForeignRoutes:
         if self._sweep.running:
             self._sweep.stop()
         await self.callers.close(error)
+        self._connector.close()
 
 
 def _security(stream: ServerStream, remote: str) -> str:
