@@ -43,14 +43,32 @@ DAY = timedelta(days=1)
 class Authority:
     """Signs certificates.
 
+    Args:
+        directory: Where they are kept.
+        name: Its own.
+        above: Who has signed it; nobody but itself, if nobody.
+        use: What those it signs may be used for; None if it does not say.
+        is_authority: Whether its own certificate says that it is one.
+
     Attributes:
         file: Its own certificate.
+        now: When it began.
     """
 
-    def __init__(self, directory: Path, name: str = "authority") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str = "authority",
+        above: "Authority | None" = None,
+        *,
+        use: ObjectIdentifier | None = None,
+        is_authority: bool = True,
+    ) -> None:
         directory.mkdir(exist_ok=True)
         self.directory = directory
         self.file = directory / f"{name}.crt"
+        self.now = datetime.now(UTC)
+        self._chain = b""
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(
@@ -58,15 +76,28 @@ class Authority:
             key_encipherment=False, data_encipherment=False, key_agreement=False,
             encipher_only=False, decipher_only=False,
         )  # fmt: skip
+        issuer = above or self
         public = self._key.public_key()
-        certificate = (
-            self._builder(self._name, public, DAY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(usage, critical=True)
+        builder = (
+            issuer._builder(self._name, public, DAY)
+            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
-        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        if is_authority:
+            builder = builder.add_extension(usage, critical=True)
+        if use is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        certificate = builder.sign(issuer._key, hashes.SHA256())
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        self.file.write_bytes(pem)
+        if above is not None:
+            self._chain = pem + above._chain
+
+    def appoint(
+        self, name: str, *, use: ObjectIdentifier | None = None, is_authority: bool = True
+    ) -> "Authority":
+        """Another one, whose word is ours."""
+        return Authority(self.directory, name, self, use=use, is_authority=is_authority)
 
     def sign(
         self,
@@ -74,25 +105,28 @@ class Authority:
         *names: x509.GeneralName,
         lasts: timedelta = DAY,
         use: ObjectIdentifier | None = ExtendedKeyUsageOID.SERVER_AUTH,
+        named: bool = True,
     ) -> dict[str, str]:
         """A ``[[domain]]`` table with a new certificate; for a server's use only, as they are now.
 
         Args:
             domain: Whose.
             names: What it names; the domain, as DNS has it, if nothing.
-            lasts: From yesterday on until then from now.
+            lasts: From some days ago on until then from now.
             use: What it may be used for; None if it does not say.
+            named: Whether it names anything at all but its subject.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
-        builder = self._builder(subject, key.public_key(), lasts).add_extension(
-            x509.SubjectAlternativeName(names or (x509.DNSName(ascii_domain(domain)),)),
-            critical=False,
-        )
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ascii_domain(domain))])
+        builder = self._builder(subject, key.public_key(), lasts)
+        if named:
+            all_names = x509.SubjectAlternativeName(names or (x509.DNSName(ascii_domain(domain)),))
+            builder = builder.add_extension(all_names, critical=False)
         if use is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        pem = certificate.public_bytes(serialization.Encoding.PEM) + self._chain
+        pem += key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
@@ -104,15 +138,16 @@ class Authority:
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, lasts: timedelta
     ) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 2 * DAY)
-            .not_valid_after(now + lasts)
+            .not_valid_before(self.now - 3 * DAY)
+            .not_valid_after(self.now + lasts)
+            .add_extension(issuer, critical=False)
         )
 
 

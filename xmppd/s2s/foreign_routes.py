@@ -126,6 +126,7 @@ class ForeignRoutes:
         self._connector = connector
         self._events = events
         self._streams: dict[ServerStream, _Watch] = {}
+        self._outgoing: dict[str, list[OutgoingStream]] = {}
         self._sweep = LoopingCall(self.sweep)
         self._sweep.clock = clock
 
@@ -183,15 +184,8 @@ class ForeignRoutes:
 
     def stream_to(self, remote: str) -> OutgoingStream | None:
         """A stream to the remote domain that others of our domains may share."""
-        for stream in self._streams:
-            if (
-                isinstance(stream, OutgoingStream)
-                and stream.remote == remote
-                and stream.is_negotiated
-                and stream.shares
-            ):
-                return stream
-        return None
+        streams = self._outgoing.get(remote, ())
+        return next((stream for stream in streams if stream.is_negotiated and stream.shares), None)
 
     async def connect(self, pair: DomainPair, on_behalf_of: str) -> OutgoingStream:
         """A new stream to the pair's remote domain.
@@ -217,10 +211,17 @@ class ForeignRoutes:
         """There is one more stream."""
         now = self.clock.seconds()
         self._streams[stream] = _Watch(now, 0, now)
+        if isinstance(stream, OutgoingStream):
+            self._outgoing.setdefault(stream.remote, []).append(stream)
 
     def ended(self, stream: ServerStream) -> None:
         """There is one less: pairs that went by it look for another."""
         self._streams.pop(stream, None)
+        if isinstance(stream, OutgoingStream):
+            same = self._outgoing[stream.remote]
+            same.remove(stream)
+            if not same:
+                del self._outgoing[stream.remote]
         for key in tuple(stream.carries):
             pair = self.pairs.get(key)
             if pair is not None:

@@ -34,6 +34,12 @@ _USABLE = frozenset(
 )
 
 
+_OF_AUTHORITIES = ExtensionPolicy.webpki_defaults_ca()
+_OF_SERVERS = ExtensionPolicy.permit_all().require_present(
+    x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
+)
+
+
 @dataclass(frozen=True)
 class Proof:
     """What a chain of certificates proves.
@@ -88,20 +94,19 @@ class Trust:
     ) -> str:
         if not roots:
             return "no authority is trusted"
-        verifier = (
+        builder = (
             PolicyBuilder()
             .store(Store(roots))
             .time(datetime.fromtimestamp(self._wall_clock(), UTC))
-            .extension_policies(
-                ca_policy=ExtensionPolicy.webpki_defaults_ca(),
-                ee_policy=ExtensionPolicy.permit_all().require_present(
-                    x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
-                ),
-            )
-            .build_client_verifier()
+            .extension_policies(ca_policy=_OF_AUTHORITIES, ee_policy=_OF_SERVERS)
         )
         try:
-            verifier.verify(leaf, above)
+            try:
+                builder.build_client_verifier().verify(leaf, above)
+            except VerificationError:
+                # An authority may be appointed for servers only; then any name will do here.
+                some_host = x509.DNSName(_some_host(leaf))
+                builder.build_server_verifier(some_host).verify(leaf, above)
         except VerificationError as error:
             return f"the certificate is not valid: {_first_line(error)}"
         except ValueError as error:
@@ -122,6 +127,12 @@ def _names(names: CertifiedAddresses, domain: str) -> bool:
     parent = host.partition(".")[2]
     wanted = {host, f"*.{parent}"} if "." in parent else {host}
     return not wanted.isdisjoint(map(str.lower, names.dns_names))
+
+
+def _some_host(leaf: x509.Certificate) -> str:
+    """A host that the certificate names; one that nobody has, if it names none."""
+    names = xmpp_addresses(leaf).dns_names
+    return names[0].replace("*", "any", 1) if names else "names.invalid"
 
 
 def _prepared(address: str) -> str:
