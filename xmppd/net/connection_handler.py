@@ -179,10 +179,11 @@ class ConnectionHandler(Protocol):
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
         self._waiting = self._opened = self._closing = self._peer_closed = False
-        self._hanging_up = False
+        self._hanging_up = self._finished = False
         self._unheard_bytes = 0
         self._admitted = False
         self._timer: IDelayedCall | None = None
+        self._patience: IDelayedCall | None = None
         self._produces = False
 
     @property
@@ -388,6 +389,13 @@ class ConnectionHandler(Protocol):
         """From now on read so many stanzas a second."""
         self._stanzas = TokenBucket(stanzas_per_s, self.limits.stanzas_burst)
 
+    def finish(self) -> None:
+        """End our side of the stream, and for a while hear what the peer had said meanwhile."""
+        if not self._finished and not self._closing:
+            self._finished = True
+            self.transport.write(_CLOSE)
+            self._patience = self.clock.callLater(self.limits.close_timeout_s, self.peer_closed)
+
     def peer_closed(self) -> None:
         """The peer has closed its side: so do we."""
         self._peer_closed = True
@@ -401,6 +409,10 @@ class ConnectionHandler(Protocol):
         self._cancel_timer()
         if not self._opened:
             self.transport.write(self.stream_handler.header())
+        if self._finished:
+            self._peer_closed = True
+            self._hang_up()
+            return
         if error is not None:
             _log.info(
                 "{id} closed: {condition} {text}",
@@ -454,9 +466,10 @@ class ConnectionHandler(Protocol):
         )
 
     def _cancel_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        for timer in (self._timer, self._patience):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._patience = None
 
 
 def _host(address: IAddress) -> str:

@@ -309,8 +309,9 @@ class DomainPair:
             answer.callback(verdict)
         self._settle()
         outgoing = self.outgoing
-        if outgoing is not None and self.carrier not in (None, outgoing) and self._deadline is None:
-            self.outgoing = None  # all goes by the peer's own stream: this one has done its work
+        served = self.carrier is not None and self._deadline is None
+        if outgoing is not None and outgoing.only_asks and served:
+            self.outgoing = None  # all goes by the peer's own stream
             outgoing.leave(self)
 
     def lost(self, why: StanzaError) -> None:

@@ -143,6 +143,11 @@ class OutgoingStream(ServerStream):
             self._why = no_stream(f"{error.condition.value}: {error.text or 'its stream is wrong'}")
             raise
 
+    @property
+    def only_asks(self) -> bool:
+        """Whether it is there for keys of dialback alone."""
+        return not self.established and not self._proving
+
     # -- those who go by it ---------------------------------------------------------------------
 
     def join(self, party: Party) -> None:
@@ -158,7 +163,7 @@ class OutgoingStream(ServerStream):
             self._proving.discard(party.local)
             self.carries.discard((party.local, self.remote))
             if not self._parties and not self.ended:
-                self.wire.close()
+                self.retire()
 
     def prove(self, local: str) -> None:
         """Ask that stanzas from this domain of ours be taken (:xep:`0220`, §2.1.1)."""

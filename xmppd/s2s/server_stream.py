@@ -64,6 +64,9 @@ class ServerWire(Wire, Protocol):
     def take_at_most(self, stanzas_per_s: float) -> None:
         """Read so many stanzas a second from now on."""
 
+    def finish(self) -> None:
+        """End our side of the stream, and hear out the peer."""
+
 
 class Pairs(Protocol):
     """The pairs of one of our domains and one of theirs, as a stream sees them."""
@@ -197,7 +200,7 @@ class ServerStream:
     def ping(self) -> None:
         """Nothing came for long: ask, where an answer would come back on this stream."""
         if not self.bidirectional or not self.carries:
-            self.wire.close()
+            self.retire()
             return
         local, remote = next(iter(self.carries))
         ping = IQ.make(JID.parse(remote), JID.parse(local), _PING, id="are-you-there", type="get")
@@ -222,6 +225,11 @@ class ServerStream:
             self.ended = True
             self.context.pairs.ended(self)
 
+    def retire(self) -> None:
+        """Take no more stanzas, but bring those that are under way already (SV-12)."""
+        self.end()
+        self.wire.finish()
+
     # -- out ------------------------------------------------------------------------------------
 
     def send(self, wire: bytes) -> None:
@@ -230,7 +238,9 @@ class ServerStream:
         self.wire.write(wire)
 
     def write(self, data: bytes) -> None:
-        """Send anything else; whoever makes us talk and does not listen is cut off."""
+        """Send anything else; whoever makes us talk and does not listen is cut off (SV-14)."""
+        if self.ended:
+            return
         if self.full:
             self._unread_bytes += len(data)
             if self._unread_bytes > MAX_UNREAD_ANSWERS_BYTES:
