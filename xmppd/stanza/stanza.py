@@ -6,6 +6,7 @@ make.
 """
 
 import re
+from sys import intern
 from typing import ClassVar, Self
 from xml.etree import ElementTree
 
@@ -220,9 +221,14 @@ class Presence(Stanza):
 
     @property
     def software(self) -> str:
-        """The software that sent it, as its capabilities name it (:xep:`0115`); or nothing."""
+        """The software that sent it, as its capabilities name it (:xep:`0115`); or nothing.
+
+        All sessions of one software share the text.
+        """
         capabilities = self.payload.tree.find(_CAPABILITIES)
-        return "" if capabilities is None else capabilities.get("node", "")[:MAX_SOFTWARE_LENGTH]
+        if capabilities is None:
+            return ""
+        return intern(capabilities.get("node", "")[:MAX_SOFTWARE_LENGTH])
 
 
 class IQ(Stanza):

@@ -6,9 +6,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from tests.unit.store import databases
+from xmppd.store import queries, rows
 from xmppd.store.base import RosterItem, StoreError
 from xmppd.store.engine import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, parse_url
+from xmppd.store.joint_reads import MAX_WAITING_READS
 from xmppd.store.postgresql import PostgreSQLDatabase
+from xmppd.store.schema import digest
 
 
 def show(connection: Connection) -> list[str]:
@@ -18,6 +21,56 @@ def show(connection: Connection) -> list[str]:
 
 
 class PostgreSQLTests(databases.OnPostgreSQL):
+    async def opened(self, connections: int) -> PostgreSQLDatabase:
+        """The same database, by so many connections."""
+        database = PostgreSQLDatabase(
+            parse_url(self.url), IReactorFromThreads(reactor), connections
+        )
+        self.addCleanup(lambda: Deferred.fromCoroutine(database.close()))
+        await database.open(upgrade=True)
+        return database
+
+    async def test_herd(self) -> None:
+        """What many ask while all connections are taken goes in one trip, each to who asked."""
+        for number in range(3):
+            await self.store.save_roster_items(f"{number}@x", [RosterItem(f"of-{number}@x")])
+        database = await self.opened(1)
+        asked = [number % 3 for number in range(100)]
+        reads = [
+            Deferred.fromCoroutine(database.read(queries.ROSTER, {"owner": digest(f"{number}@x")}))
+            for number in asked
+        ]
+        told = [rows.roster(await read).items[0].jid for read in reads]
+        self.assertEqual(told, [f"of-{number}@x" for number in asked])
+        self.assertEqual(database.reads.trips, 2)
+
+    async def test_herd_without_database(self) -> None:
+        """If the database fails, everybody on the trip hears of it, and the next trip goes well."""
+        database = await self.opened(1)
+        databases.execute(self.url, "ALTER TABLE roster_items RENAME TO hidden")
+        for _ in range(2):
+            reads = [
+                Deferred.fromCoroutine(database.read(queries.ROSTER, {"owner": digest("a@x")}))
+                for _ in range(3)
+            ]
+            for read in reads:
+                await self.assertFailure(read, StoreError)
+        databases.execute(self.url, "ALTER TABLE hidden RENAME TO roster_items")
+        self.assertEqual(await database.read(queries.ROSTER, {"owner": digest("a@x")}), [])
+
+    async def test_too_many_reads(self) -> None:
+        """Only so many may wait."""
+        database = await self.opened(1)
+        nobody = {"owner": digest("a@x")}
+        reads = [
+            Deferred.fromCoroutine(database.read(queries.ROSTER, nobody))
+            for _ in range(MAX_WAITING_READS + 2)
+        ]
+        error = await self.assertFailure(reads.pop(), StoreError)
+        self.assertIn("too slow", str(error))
+        for read in reads:
+            self.assertEqual(await read, [])
+
     async def test_timeouts(self) -> None:
         """The server ends what takes too long."""
         database = PostgreSQLDatabase(parse_url(self.url), IReactorFromThreads(reactor), 1)

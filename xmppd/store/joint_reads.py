@@ -1,0 +1,104 @@
+"""Reads that wait for a connection go together, in one trip to the database."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import cast
+
+from sqlalchemy import Select
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
+
+from xmppd.store.base import StoreError
+from xmppd.store.database import Columns, Parameters
+from xmppd.store.threads import Threads
+
+MAX_WAITING_READS = 10_000
+MAX_READS_PER_TRIP = 200
+
+
+class Read:
+    """A query, and who waits for its rows.
+
+    Attributes:
+        query: What is asked.
+        parameters: Its values.
+        rows: What comes back.
+    """
+
+    __slots__ = ("parameters", "query", "rows")
+
+    def __init__(self, query: Select[*tuple[object, ...]], parameters: Parameters) -> None:
+        self.query = query
+        self.parameters = parameters
+        self.rows: Deferred[object] = Deferred()
+
+
+class JointReads:
+    """Reads of everybody, taken to the database by a few carriers.
+
+    While there is a carrier at home a read leaves at once, alone. When a herd comes and all are
+    under way, whatever is asked gathers, and the next one that is back takes all of it: the
+    rosters, lists and messages of many accounts in one trip. Only the reactor's thread touches the
+    queue.
+
+    Args:
+        answer: Gets the reads of a trip, in a thread; returns the rows of each.
+        threads: Where.
+        carriers: How many trips are made at the same time.
+        max_waiting_reads: With so many waiting another one is refused.
+
+    Attributes:
+        trips: How many there were.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Read]], Sequence[object]],
+        threads: Threads,
+        carriers: int,
+        max_waiting_reads: int = MAX_WAITING_READS,
+    ) -> None:
+        self.trips = 0
+        self._answer = answer
+        self._threads = threads
+        self._at_home = carriers
+        self._max_waiting_reads = max_waiting_reads
+        self._waiting: deque[Read] = deque()
+
+    async def read(
+        self, query: Select[*Columns], parameters: Parameters
+    ) -> Sequence[tuple[*Columns]]:
+        """The rows of a query.
+
+        Raises:
+            StoreError: The database failed, or too many reads wait already.
+        """
+        if len(self._waiting) >= self._max_waiting_reads:
+            raise StoreError(f"The database is too slow: {len(self._waiting)} reads wait for it.")
+        read = Read(query, parameters)
+        self._waiting.append(read)
+        if self._at_home:
+            self._at_home -= 1
+            Deferred.fromCoroutine(self._carry()).addBoth(self._back)
+        return cast(Sequence[tuple[*Columns]], await read.rows)
+
+    async def _carry(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), MAX_READS_PER_TRIP)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            self.trips += 1
+            asking = Deferred.fromCoroutine(self._threads.run(partial(self._answer, batch)))
+            [(answered, result)] = await DeferredList([asking], consumeErrors=True)
+            if answered:
+                for read, rows in zip(batch, result, strict=True):
+                    read.rows.callback(rows)
+            else:
+                for read in batch:
+                    read.rows.errback(cast(Failure, result))
+
+    def _back(self, _: object) -> None:
+        self._at_home += 1
+
+
+__all__ = ["MAX_READS_PER_TRIP", "MAX_WAITING_READS", "JointReads", "Read"]
