@@ -88,7 +88,7 @@ def _refuse_unknown_keys(table: Mapping[str, object], kind: type[Section], where
             continue
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, dict):
-                _refuse_unknown_keys(part, inner, f"{key}.")
+                _refuse_unknown_keys(part, inner, f"{where}{key}.")
 
 
 def _advice(key: str, where: str, known: list[str]) -> str:

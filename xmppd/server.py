@@ -284,6 +284,7 @@ class XMPPServer:
         config = self.config
         self.s2s_attempts = Attempts(self.clock, self.wall_clock)
         self.outgoing_tls = OutgoingTLS(outgoing_tls_settings(config))
+        self.trust = Trust(authorities(config), self.wall_clock)
         self.foreign_routes = ForeignRoutes(
             config.s2s,
             self.routing_table,
@@ -291,7 +292,7 @@ class XMPPServer:
             self.events,
             self.s2s_attempts,
             make_connector(self.s2s_attempts, known_targets(config)),
-            Trust(authorities(config), self.wall_clock),
+            self.trust,
             hmac_digest(secret, b"dialback", "sha256"),
             self.outgoing_tls,
             lambda: server_wire_limits(self.config),
@@ -360,6 +361,7 @@ class XMPPServer:
         """
         if self.tls is not None:
             self.tls.reload(tls_settings(config))
+        self.trust.use(authorities(config))
         self.outgoing_tls.use(outgoing_tls_settings(config))
         self.config = config
         self.crowd.limits = door_limits(config)

@@ -70,6 +70,21 @@ def load_identity(chain_file: Path, key_file: Path) -> Identity:
     return Identity(certificate, tuple(intermediates), key)
 
 
+def load_authorities(file: Path) -> list[x509.Certificate]:
+    """Read the certificates of those whose signatures shall count.
+
+    Raises:
+        ValueError: One sentence: what is wrong with the file, what to do.
+    """
+    pem = read_file(file)
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise ValueError(
+            f"{file} holds no certificate in PEM: give those of the authorities you trust"
+        ) from error
+
+
 def make_self_signed(domain: str, chain_file: Path, key_file: Path, *, days: int = 365) -> None:
     """Write a new P-256 key and a certificate for the domain that only we have signed.
 

@@ -143,6 +143,7 @@ class ForeignRoutes:
         """
         self.config = config
         self.policies.use(config)
+        self.callers.turns.at_once = config.max_connecting
         self._connector.known = known
 
     # -- as a Route -----------------------------------------------------------------------------

@@ -20,7 +20,12 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from xmppd.net.certificate import CertifiedAddresses, ascii_domain, read_file, xmpp_addresses
+from xmppd.net.certificate import (
+    CertifiedAddresses,
+    ascii_domain,
+    load_authorities,
+    xmpp_addresses,
+)
 from xmppd.stanza.jid import prepare_domain
 
 MAX_CHAIN_LENGTH = 8
@@ -72,9 +77,16 @@ class Trust:
 
     def __init__(self, authorities: Path | None, wall_clock: Callable[[], float]) -> None:
         self._wall_clock = wall_clock
-        self._roots: list[x509.Certificate] | None = None
-        if authorities is not None:
-            self._roots = _read(authorities)
+        self._roots: list[x509.Certificate] | None
+        self.use(authorities)
+
+    def use(self, authorities: Path | None) -> None:
+        """Trust these from now on.
+
+        Raises:
+            ValueError: The file cannot be used, in a sentence.
+        """
+        self._roots = None if authorities is None else load_authorities(authorities)
 
     def proof(self, chain: Sequence[x509.Certificate]) -> Proof:
         """What these certificates prove, the peer's own being the first."""
@@ -153,17 +165,6 @@ def _may_speak(leaf: x509.Certificate) -> bool:
 def _first_line(error: Exception) -> str:
     """What went wrong, without the names that a stranger has put into its certificate."""
     return str(error).partition(" (encountered processing")[0].partition("\n")[0][:200]
-
-
-def _read(path: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(read_file(path))
-    except ValueError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise ValueError(
-            f"{path} holds no certificate in PEM: give those of the authorities you trust"
-        ) from error
 
 
 def _of_this_machine() -> list[x509.Certificate]:
