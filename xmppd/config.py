@@ -4,6 +4,7 @@ The file they are read from is :mod:`xmppd.config_file`'s.
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Literal
 
 from msgspec import Struct
@@ -82,6 +83,7 @@ class S2S(Section, frozen=True):
     require_valid_certificate: bool = True
     allow_dialback: bool = True
     authorities: str = ""
+    dns_servers: tuple[str, ...] = ()
     max_queued_stanzas: int = 1_000
     max_queued_bytes: int = 4_194_304
     max_queue_age_s: float = 60.0
@@ -98,6 +100,23 @@ class S2S(Section, frozen=True):
     bytes_per_s: float = 4_194_304.0
     bytes_burst: int = 16_777_216
     domain: tuple[RemoteDomain, ...] = ()
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """An entry of ``s2s.dns_servers``: such as ``192.0.2.1``, ``192.0.2.1:5353``, ``[::1]:53``.
+
+    Returns:
+        Its IP address, its port.
+
+    Raises:
+        ValueError: It is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        host, port = text, "53"
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
+        raise ValueError(f"{port} is no port")
+    return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
 
 
 class Auth(Section, frozen=True):
@@ -260,7 +279,7 @@ _APPLIES_NOW = (
 )
 
 # Of those above: what a port keeps from when it was opened.
-_NEEDS_RESTART = frozenset({"stream.max_queued_bytes", "s2s.enabled"})
+_NEEDS_RESTART = frozenset({"stream.max_queued_bytes", "s2s.enabled", "s2s.dns_servers"})
 
 
 def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ from typing import get_args
 from msgspec import ValidationError, convert
 from msgspec.structs import fields, replace
 
-from xmppd.config import Auth, Config, Domain, Level, Section, leaves
+from xmppd.config import Auth, Config, Domain, Level, Section, leaves, name_server
 from xmppd.stanza.jid import JID, prepare_domain
 
 MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
@@ -281,6 +281,17 @@ def _check_remote_domains(config: Config) -> None:
             raise ConfigError("s2s.domain.stanzas_per_s must be greater than zero; or set block.")
 
 
+def _check_name_servers(config: Config) -> None:
+    for text in config.s2s.dns_servers:
+        try:
+            name_server(text)
+        except ValueError:
+            raise ConfigError(
+                f's2s.dns_servers has "{text}", which is no IP address; write it as '
+                '"192.0.2.1", or with its port as "192.0.2.1:53" or "[2001:db8::1]:53".'
+            ) from None
+
+
 def _check_log(config: Config) -> None:
     for namespace, level in config.log.levels.items():
         if level not in LOG_LEVELS:
@@ -304,6 +315,7 @@ _CHECKS = (
     _check_certificates,
     _check_mechanisms,
     _check_remote_domains,
+    _check_name_servers,
     _check_log,
     _check_plugins,
 )

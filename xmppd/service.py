@@ -171,7 +171,8 @@ class XMPPService(Service):
 
     def _finder(self, attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> Finder:
         reactor = cast(INetwork, self._reactor)
-        return Finder(reactor, NameService(reactor), attempts, known)
+        servers = [config.name_server(text) for text in self.config.s2s.dns_servers]
+        return Finder(reactor, NameService(reactor, servers), attempts, known)
 
     def _unload_plugins(self) -> None:
         for name in reversed(tuple(self.plugins.loaded)):

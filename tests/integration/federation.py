@@ -62,13 +62,7 @@ class FederatedServer(ServerProcess):
 
     def start(self) -> None:
         super().start()
-        (status,) = self.tell("status")
-        assert isinstance(status, dict)
-        listening = status["listening"]
-        assert isinstance(listening, list)
-        doors = [door.split() for door in listening]
-        ports = [int(where.rpartition(":")[2]) for where, kind, _ in doors if kind == "server"]
-        self.s2s_port, self.s2s_direct_tls_port = ports
+        self.s2s_port, self.s2s_direct_tls_port = self.ports("server")
 
     def _configuration(self, settings: Any) -> str:
         doors = "".join(
@@ -213,7 +207,11 @@ class Worlds:
         if self._world is None or self._owner is not owner:
             self.end()
             self._owner, self._world = owner, World()
-            owner.populate(self._world)
+            try:
+                owner.populate(self._world)
+            except BaseException:
+                self.end()
+                raise
         return self._world
 
     def end(self) -> None:

@@ -1,6 +1,6 @@
 """The table of commands."""
 
-from xmppd.ctl import explain, house, reports, rosters, sessions, top, trace, users
+from xmppd.ctl import explain, house, reports, rosters, servers, sessions, top, trace, users
 
 TABLE = {
     command.name: command
@@ -8,6 +8,7 @@ TABLE = {
         *users.COMMANDS,
         *sessions.COMMANDS,
         *rosters.COMMANDS,
+        *servers.COMMANDS,
         *reports.COMMANDS,
         *explain.COMMANDS,
         *trace.COMMANDS,
@@ -21,6 +22,7 @@ GROUPS = {
     "session": "who is connected",
     "roster": "contacts of an account",
     "group": "shared groups",
+    "s2s": "other servers",
     "report": "what people reported",
     "explain": "why",
     "top": "who causes most",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
 
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from xmppd.s2s.attempts import Attempts
@@ -14,16 +14,10 @@ from xmppd.s2s.targets import Target
 from xmppd.store.cache import Cache
 
 FIND_S = 30.0
-"""How long finding a domain may take, waiting for its turn included."""
+"""How long finding a domain may take; meanwhile it needs four descriptors at most."""
 
 NOT_FOUND_S = 60.0
 """How long it is remembered that a domain has no server."""
-
-MAX_AT_ONCE = 100
-"""Domains looked for at a time; each takes four descriptors at most."""
-
-MAX_WAITING = 1_000
-"""Domains that wait for their turn."""
 
 MAX_REMEMBERED = 10_000
 """Domains of which it is remembered."""
@@ -53,7 +47,6 @@ class Finder:
         self._reactor = reactor
         self._names = names
         self._random = random or SystemRandom()
-        self._turns = DeferredSemaphore(MAX_AT_ONCE)
         self._not_found_until: Cache[float] = Cache(MAX_REMEMBERED)
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
@@ -71,9 +64,8 @@ class Finder:
             RemoteServerTimeout: It has, but there is no way to it in time; or nobody knows.
         """
         self._raise_if_not_found(domain)
-        if len(self._turns.waiting) >= MAX_WAITING:
-            raise RemoteServerTimeout("too many servers are looked for at this moment")
-        found = Deferred.fromCoroutine(self._find(domain, make))
+        search = Search(domain, make, self._reactor, self._names, self.attempts, self._random)
+        found = Deferred.fromCoroutine(search.connect(self.known.get(domain, ())))
         try:
             return await found.addTimeout(FIND_S, self._reactor)
         except defer.TimeoutError:
@@ -90,11 +82,6 @@ class Finder:
         """Let go of name servers."""
         self._names.close()
 
-    async def _find(self, domain: str, make: Make) -> IProtocol:
-        async with self._turns:
-            search = Search(domain, make, self._reactor, self._names, self.attempts, self._random)
-            return await search.connect(self.known.get(domain, ()))
-
     def _raise_if_not_found(self, domain: str) -> None:
         if domain in self._not_found_until:
             if self._reactor.seconds() < self._not_found_until[domain]:
@@ -104,9 +91,7 @@ class Finder:
 
 __all__ = [
     "FIND_S",
-    "MAX_AT_ONCE",
     "MAX_REMEMBERED",
-    "MAX_WAITING",
     "NOT_FOUND_S",
     "Finder",
 ]

@@ -319,7 +319,11 @@ class ForeignRoutes:
         return rows
 
     def close_to(self, remote: str) -> int:
-        """Close all streams with a domain; how many there were."""
+        """Close all streams with a domain, and try it at once next time; how many there were."""
+        self._connector.forget(remote)
+        for pair in self.pairs.values():
+            if pair.remote == remote:
+                pair.heard()
         streams = [
             stream
             for stream in self._streams

@@ -193,6 +193,9 @@ class OutgoingStream(ServerStream):
         self._step = Step.FEATURES
         if Stream.SECURE in self.stream:
             self.proof = self.context.trust.proof(self.wire.certificate_chain())
+            if Stream.AUTHENTICATED not in self.stream:
+                flaw = self.proof.flaw_for(self.remote)
+                self._note(f"certificate, by {self.wire.tls_version()}", flaw or "valid")
 
     def _element(self, tree: Tree) -> Later:
         if tree.tag == _FEATURES and self._step is Step.FEATURES:
@@ -202,6 +205,7 @@ class OutgoingStream(ServerStream):
         elif tree.tag == _SUCCESS and self._step is Step.SUCCESS:
             self._authenticated()
         elif tree.tag == _SASL_FAILURE and self._step is Step.SUCCESS:
+            self._note(f"EXTERNAL as {self.local}", "it does not believe our certificate")
             self._may_authenticate = False
             self._negotiated()
         elif tree.tag == _TLS_FAILURE and self._step is Step.PROCEED:
@@ -249,6 +253,7 @@ class OutgoingStream(ServerStream):
 
     def _authenticated(self) -> None:
         """We are believed; a new stream begins (:rfc:`6120#section-6.4.6`)."""
+        self._note(f"EXTERNAL as {self.local}", "accepted")
         self.stream |= Stream.AUTHENTICATED
         self._may_authenticate = False
         self._step = Step.HEADER
@@ -289,16 +294,22 @@ class OutgoingStream(ServerStream):
             self._verdict(said)
         elif said.to in self._proving:
             if said.type == "valid":
+                self._note(f"dialback as {said.to}", "accepted")
                 self._proved(said.to)
                 return
+            why = _reason(said)
+            self._note(f"dialback as {said.to}", why.text or said.type)
             self._proving.discard(said.to)
-            self._parties[said.to].refused(_reason(said))
+            self._parties[said.to].refused(why)
 
     def _verdict(self, said: Dialback) -> None:
         party = self._parties.get(said.to)
         if party is not None:
             verdict = _reason(said) if said.type == "error" else said.type == "valid"
             party.verified(said.id, verdict)
+
+    def _note(self, what: str, outcome: str) -> None:
+        self.context.pairs.note(self.remote, what, outcome)
 
     @property
     def _policy(self) -> Policy:

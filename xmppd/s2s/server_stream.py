@@ -102,6 +102,9 @@ class Pairs(Protocol):
     def is_free(self, stream: "ServerStream") -> None:
         """The stream takes stanzas again."""
 
+    def note(self, remote: str, what: str, outcome: str) -> None:
+        """Something happened that an administrator may ask for."""
+
 
 @dataclass(frozen=True, eq=False)
 class ServerContext:

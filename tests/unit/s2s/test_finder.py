@@ -302,21 +302,13 @@ class MemoryTests(SynchronousTestCase):
         self.assertNoResult(self.find(domains[0]))
         self.failureResultOf(self.find(domains[1]), RemoteServerNotFound)
 
-    def test_turns(self) -> None:
-        """So many are looked for at a time, so many wait, and no more are taken on."""
-        self.patch(finding, "MAX_AT_ONCE", 2)
-        self.patch(finding, "MAX_WAITING", 1)
-        self.setUp()
-        for n in range(4):
-            self.known[f"{n}.lit"] = [Target(f"192.0.2.{n}")]
-        first, _, third = [self.find(f"{n}.lit") for n in range(3)]
-        self.assert_unreachable(self.find("3.lit"))
-        self.assertEqual(self.hosts(), ["192.0.2.0", "192.0.2.1"])
-        first.cancel()
-        self.failureResultOf(first, CancelledError)
-        self.assertEqual(self.hosts(), ["192.0.2.0", "192.0.2.1", "192.0.2.2"])
-        self.assertNoResult(third)
-        self.assertNoResult(self.find("3.lit"))
+    def test_given_up(self) -> None:
+        """Whoever no longer wants a server calls everybody back."""
+        found = self.find()
+        found.cancel()
+        self.failureResultOf(found, CancelledError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual([step.outcome for step in self.attempts.of("montague.lit")], ["given up"])
 
     def test_address(self) -> None:
         """A domain that is an IP address is its own host."""
