@@ -283,7 +283,7 @@ class ServerStream:
         """Check who says it and to whom, and route it (SV-7, SV-8)."""
         attributes = received.tree.attrib
         try:
-            sender = JID.parse(attributes.get("from", ""))
+            sender = JID.parse(attributes.pop("from", ""))  # a payload never has it
         except ValueError as error:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"from: {error}") from error
         self.passed += 1

@@ -32,6 +32,12 @@ class MessageTests(SynchronousTestCase):
         (goodbye,) = self.juliet.received()
         self.assertIn("type='unavailable'", goodbye)
 
+    def test_subscription(self) -> None:
+        """A request to see somebody arrives as it should, written anew though it is."""
+        self.romeo.send("<presence to='juliet@mantua.lit' type='subscribe'/>")
+        (request,) = self.juliet.received()
+        self.assertIn("from='romeo@verona.lit' to='juliet@mantua.lit' type='subscribe'", request)
+
     def test_request(self) -> None:
         """A request is answered, by a server as by its people."""
         self.romeo.send(f"<iq type='get' id='1' to='mantua.lit'><ping xmlns='{ns.PING}'/></iq>")
