@@ -293,7 +293,7 @@ class RemoteDomainTests(FileCase):
             ('name = "a.lit"\n[[s2s.domain]]\nname = "A.lit"', "is there twice; remove it."),
             ('name = "a.lit"\nport = 0', "s2s.domain.port is 0; make it a port"),
             ('name = "a.lit"\nstanzas_per_s = 0.0', "must be greater than zero; or set block."),
-            ('name = "a.lit"\nblok = true', "s2s.domain.blok is not an option; write s2s.domain."),
+            ('name = "a.lit"\nblocked = true', "s2s.domain.blocked is not an option; write s2s."),
             ("block = true", "s2s.domain[1] lacks name; add it."),
         ):
             with self.subTest(text):
