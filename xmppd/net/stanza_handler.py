@@ -114,7 +114,8 @@ class StanzaHandler:
         if domain is not None and domain != self.domain and self.session.account is None:
             self.domain = domain
             self.context.sessions.move(self.session, domain)
-        self._language.speak(header.attributes.get(LANG))
+        if LANG in header.attributes:
+            self._language.speak(header.attributes[LANG])
         self._peer = _claimed(header.attributes.get("from"))
         self.wire.open(self.header())
         check_header(header, ns.CLIENT, "clients")

@@ -36,12 +36,11 @@ class Language:
         self._name: str | None = None
         self._attribute = b""
 
-    def speak(self, lang: str | None) -> None:
+    def speak(self, lang: str) -> None:
         """Take it from a header; what is no language is not put on every stanza."""
-        if lang is None or len(lang) > MAX_LANG_LENGTH:
-            return
-        self._name = lang
-        self._attribute = f" xml:lang='{escape(lang)}'".encode()
+        if len(lang) <= MAX_LANG_LENGTH:
+            self._name = lang
+            self._attribute = f" xml:lang='{escape(lang)}'".encode()
 
     def typed(self, kind: type[Stanza], received: Received, sender: JID) -> Stanza:
         """A stanza in this language, from this sender, whatever it says itself.

@@ -68,7 +68,8 @@ class IncomingStream(ServerStream):
         served = self.context.serves(local)
         if served:
             self.local = local
-        self._language.speak(header.attributes.get(LANG))
+        if LANG in header.attributes:
+            self._language.speak(header.attributes[LANG])
         self.wire.open(self.header())
         check_header(header, ns.SERVER, "servers")
         if not served:

@@ -188,7 +188,8 @@ class OutgoingStream(ServerStream):
     def _opened(self, header: StreamOpened) -> None:
         check_header(header, ns.SERVER, "servers")
         self._stream_id = header.attributes.get("id", "")
-        self._language.speak(header.attributes.get(LANG))
+        if LANG in header.attributes:
+            self._language.speak(header.attributes[LANG])
         self._speaks_dialback = ns.DIALBACK in header.prefixes.values()
         self._step = Step.FEATURES
         if Stream.SECURE in self.stream:

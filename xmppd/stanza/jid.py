@@ -175,15 +175,13 @@ def prepare_domain(text: str) -> str:
         if not text.endswith("]"):
             raise ValueError(f"the domain {text!r} is no address literal")
         return f"[{_ipv6(text[1:-1])}]"
-    labels = text.lower().split(".")
+    text = text.lower()
+    labels = text.split(".")
     if _dns_bytes(labels) > MAX_DNS_NAME_BYTES:  # before the work: preparing a label takes its time
         raise ValueError("the domain is longer than a name in DNS can be")
-    prepared = [label if _is_plain(label) else _label(label) for label in labels]
+    plain = _ACE not in text
+    prepared = [label if plain and _LABEL.match(label) else _label(label) for label in labels]
     return _bounded(".".join(prepared), "domain")
-
-
-def _is_plain(label: str) -> bool:
-    return _LABEL.match(label) is not None and not label.startswith(_ACE)
 
 
 def _ipv6(text: str) -> IPv6Address:
