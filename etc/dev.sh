@@ -122,6 +122,18 @@ workspace() {
     trap 'exit 143' TERM HUP
 }
 
+# Somebody else's server, which asks the name server of the tests by libunbound.
+prosody_is_there() {
+    command -v prosody && lua5.4 -e 'require "lunbound"'
+}
+
+need_prosody() {
+    if prosody_is_there >/dev/null 2>&1; then return; fi
+    need prosody_is_there prosody lua-unbound
+    # Debian starts one at the ports that `make run` wants.
+    systemctl disable --now prosody >&2 || service prosody stop >&2 || true
+}
+
 trial() {
     "$BIN/python" -m twisted.trial --temp-directory="$WORK/trial" "$@"
 }
@@ -150,6 +162,7 @@ summary() {
 # The last line counts trial's tests and each step of `check` as one.
 tests() {
     workspace
+    need_prosody
     start_postgres
     { code=0; trial tests 2>&1 || code=$?; echo "$code" >"$WORK/status"; } | tee "$WORK/trial.log"
     counts=$(summary "$WORK/trial.log")
@@ -203,6 +216,7 @@ check() {
 
 coverage() {
     workspace
+    need_prosody
     start_postgres
     "$BIN/coverage" erase
     "$BIN/coverage" run -m twisted.trial --temp-directory="$WORK/trial" tests || true

@@ -52,7 +52,7 @@ LATE_IMPORTS = {("xmppd/app.py", "makeService"), ("twisted/plugins", "")}
 
 RULE = re.compile(
     r"\b(?:CH|FR|SH|SC|LI|FA|UP|SI|CC|IN|PK|IQ|MR|CA|OM|OS|PR|PU|DP|RO|PS|PM|PL|RP|RT|SM|BI|SE|RS|CS"
-    r"|BOOT)-\d+\b"
+    r"|SV|BOOT)-\d+\b"
 )
 
 

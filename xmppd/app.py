@@ -40,6 +40,10 @@ tls = "starttls"
 [[listen]]
 endpoint = "epoll:5223"
 tls = "direct"
+
+# Other servers could not call back somebody who is "localhost".
+[s2s]
+enabled = false
 """
 
 

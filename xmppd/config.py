@@ -4,6 +4,7 @@ The file they are read from is :mod:`xmppd.config_file`'s.
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Literal
 
 from msgspec import Struct
@@ -20,7 +21,7 @@ class Listen(Section, frozen=True):
     """A ``[[listen]]`` table: one door, named by a Twisted endpoint string."""
 
     endpoint: str
-    kind: Literal["client"] = "client"
+    kind: Literal["client", "server"] = "client"
     tls: Literal["none", "starttls", "direct"] = "starttls"
 
 
@@ -59,6 +60,63 @@ class Stream(Section, frozen=True):
     bytes_burst: int = 1_048_576
     max_unauthenticated: int = 5_000
     max_streams_per_address: int = 1_000
+
+
+class RemoteDomain(Section, frozen=True):
+    """A ``[[s2s.domain]]`` table: what differs for one domain of somebody else's."""
+
+    name: str
+    block: bool = False
+    require_valid_certificate: bool | None = None
+    allow_dialback: bool | None = None
+    host: str = ""
+    port: int = 5269
+    direct_tls: bool = False
+    stanzas_per_s: float | None = None
+
+
+class S2S(Section, frozen=True):
+    """``[s2s]``: other servers, whom we believe, and how much waits for them."""
+
+    enabled: bool = True
+    require_tls: bool = True
+    require_valid_certificate: bool = True
+    allow_dialback: bool = True
+    authorities: str = ""
+    dns_servers: tuple[str, ...] = ()
+    max_queued_stanzas: int = 1_000
+    max_queued_bytes: int = 4_194_304
+    max_queue_age_s: float = 60.0
+    connect_timeout_s: float = 30.0
+    idle_timeout_s: float = 600.0
+    retry_first_s: float = 2.0
+    retry_max_s: float = 600.0
+    max_pairs: int = 10_000
+    max_connecting: int = 100
+    max_unauthenticated: int = 500
+    max_streams_per_address: int = 100
+    stanzas_per_s: float = 2_000.0
+    stanzas_burst: int = 10_000
+    bytes_per_s: float = 4_194_304.0
+    bytes_burst: int = 16_777_216
+    domain: tuple[RemoteDomain, ...] = ()
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """An entry of ``s2s.dns_servers``: such as ``192.0.2.1``, ``192.0.2.1:5353``, ``[::1]:53``.
+
+    Returns:
+        Its IP address, its port.
+
+    Raises:
+        ValueError: It is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        host, port = text, "53"
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
+        raise ValueError(f"{port} is no port")
+    return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
 
 
 class Auth(Section, frozen=True):
@@ -209,6 +267,7 @@ class Config(Section, frozen=True):
     listen: tuple[Listen, ...] = ()
     tls: TLS = TLS()
     stream: Stream = Stream()
+    s2s: S2S = S2S()
     auth: Auth = Auth()
     tokens: Tokens = Tokens()
     registration: Registration = Registration()
@@ -230,6 +289,7 @@ _APPLIES_NOW = (
     "domain.certificate",
     "domain.key",
     "stream.",
+    "s2s.",
     "auth.attempts_per_stream",
     "auth.failures_before_delay",
     "auth.max_delay_s",
@@ -246,7 +306,7 @@ _APPLIES_NOW = (
 )
 
 # Of those above: what a port keeps from when it was opened.
-_NEEDS_RESTART = frozenset({"stream.max_queued_bytes"})
+_NEEDS_RESTART = frozenset({"stream.max_queued_bytes", "s2s.enabled", "s2s.dns_servers"})
 
 
 def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:

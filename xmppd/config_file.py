@@ -11,7 +11,7 @@ from typing import get_args
 from msgspec import ValidationError, convert
 from msgspec.structs import fields, replace
 
-from xmppd.config import Auth, Config, Domain, Level, Section, leaves
+from xmppd.config import Auth, Config, Domain, Level, Section, leaves, name_server
 from xmppd.stanza.jid import JID, prepare_domain
 
 MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
@@ -91,7 +91,7 @@ def _refuse_unknown_keys(table: Mapping[str, object], kind: type[Section], where
             continue
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, dict):
-                _refuse_unknown_keys(part, inner, f"{key}.")
+                _refuse_unknown_keys(part, inner, f"{where}{key}.")
 
 
 def _advice(key: str, where: str, known: list[str]) -> str:
@@ -157,6 +157,13 @@ def _prepared(config: Config, base: Path) -> Config:
             for domain in config.domain
         ),
         tls=replace(config.tls, client_ca=absolute(config.tls.client_ca)),
+        s2s=replace(
+            config.s2s,
+            authorities=absolute(config.s2s.authorities),
+            domain=tuple(
+                replace(remote, name=prepare_domain(remote.name)) for remote in config.s2s.domain
+            ),
+        ),
         storage=replace(config.storage, url=url),
         plugins=replace(config.plugins, directory=absolute(config.plugins.directory)),
     )
@@ -228,6 +235,8 @@ def _check_mechanisms(config: Config) -> None:
             )
     in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name)]
     for listen in config.listen:
+        if listen.kind != "client":
+            continue
         if listen.tls == "none" and config.tls.required:
             raise ConfigError(
                 f'listen.tls = "none" lets nobody log in at "{listen.endpoint}" while TLS is '
@@ -264,6 +273,43 @@ def _works_in_clear(mechanism: str) -> bool:
     return mechanism != "EXTERNAL" and not mechanism.endswith("-PLUS")
 
 
+def _check_remote_domains(config: Config) -> None:
+    if not config.s2s.enabled and any(listen.kind == "server" for listen in config.listen):
+        raise ConfigError(
+            'listen.kind = "server" has a door for other servers, but s2s.enabled is false; '
+            "remove one of the two."
+        )
+    ours = {prepare_domain(domain.name) for domain in config.domain}
+    seen = set(ours)
+    for remote in config.s2s.domain:
+        try:
+            name = prepare_domain(remote.name)
+        except ValueError:
+            raise ConfigError(
+                f's2s.domain.name "{remote.name}" is not a domain name; '
+                'write it as in DNS, such as "example.net".'
+            ) from None
+        if name in seen:
+            whose = "is one of ours" if name in ours else "is there twice"
+            raise ConfigError(f's2s.domain.name "{remote.name}" {whose}; remove it.')
+        seen.add(name)
+        if not 0 < remote.port < 65_536:
+            raise ConfigError(f"s2s.domain.port is {remote.port}; make it a port from 1 to 65535.")
+        if remote.stanzas_per_s is not None and remote.stanzas_per_s <= 0:
+            raise ConfigError("s2s.domain.stanzas_per_s must be greater than zero; or set block.")
+
+
+def _check_name_servers(config: Config) -> None:
+    for text in config.s2s.dns_servers:
+        try:
+            name_server(text)
+        except ValueError:
+            raise ConfigError(
+                f's2s.dns_servers has "{text}", which is no IP address; write it as '
+                '"192.0.2.1", or with its port as "192.0.2.1:53" or "[2001:db8::1]:53".'
+            ) from None
+
+
 def _check_log(config: Config) -> None:
     for namespace, level in config.log.levels.items():
         if level not in LOG_LEVELS:
@@ -287,6 +333,8 @@ _CHECKS = (
     _check_certificates,
     _check_mechanisms,
     _check_tokens,
+    _check_remote_domains,
+    _check_name_servers,
     _check_log,
     _check_plugins,
 )

@@ -1,9 +1,14 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from hmac import digest as hmac_digest
+from pathlib import Path
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 
 from xmppd.auth.attempts import AttemptLimiter
@@ -29,6 +34,7 @@ from xmppd.net.epoll_hub import Hub
 from xmppd.net.fast import FAST
 from xmppd.net.inline_feature import InlineFeatures
 from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
+from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.net.resumption import Resumption
 from xmppd.net.sasl import SASL
 from xmppd.net.sasl2 import SASL2
@@ -37,7 +43,7 @@ from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
 from xmppd.net.stream_parser import Limits
-from xmppd.net.tls import TLS
+from xmppd.net.tls import TLS, TLSSettings
 from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
@@ -59,6 +65,12 @@ from xmppd.router.presence_router import PresenceRouter
 from xmppd.router.session_end import SessionEnd
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.connector import Connector, Nowhere
+from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.s2s.server_listener import ServerListener
+from xmppd.s2s.targets import Target
+from xmppd.s2s.verification import Trust
 from xmppd.session.hibernation import Hibernation
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
@@ -87,6 +99,10 @@ class Surroundings(Protocol):
         """Runs a slow function beside the reactor."""
 
 
+MakeConnector = Callable[[Attempts, Mapping[str, Sequence[Target]]], Connector]
+"""Makes what finds other servers: notes what it does, and knows where some of them are."""
+
+
 class XMPPServer:
     """The whole house: its attributes are the stages, and what a plugin may use.
 
@@ -95,9 +111,17 @@ class XMPPServer:
         store: Open, or about to be.
         around: The clock, threads and secrets.
         tls: Certificates; None if there are none.
+        make_connector: Makes what finds other servers; without it none is found.
     """
 
-    def __init__(self, config: Config, store: Store, around: Surroundings, tls: TLS | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        around: Surroundings,
+        tls: TLS | None,
+        make_connector: MakeConnector = Nowhere,
+    ) -> None:
         self.config = config
         self.store = store
         self.tls = tls
@@ -244,6 +268,7 @@ class XMPPServer:
         self.events.on(AccountRemoved, self._forget_account)
         self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
         self._let_clients_in(around.secret)
+        self._open_to_servers(around.secret, make_connector)
 
     def _let_clients_in(self, secret: bytes) -> None:
         """What a client's stream offers, and who counts and looks after those that are here."""
@@ -342,6 +367,32 @@ class XMPPServer:
             features.insert(0, starttls_feature(required=self.config.tls.required))
         return features
 
+    def _open_to_servers(self, secret: bytes, make_connector: MakeConnector) -> None:
+        """The way to other servers, and theirs to us."""
+        config = self.config
+        self.s2s_attempts = Attempts(self.clock, self.wall_clock)
+        self.outgoing_tls = OutgoingTLS(outgoing_tls_settings(config))
+        self.trust = Trust(authorities(config), self.wall_clock)
+        self.foreign_routes = ForeignRoutes(
+            config.s2s,
+            self.routing_table,
+            self.packet_router,
+            self.events,
+            self.s2s_attempts,
+            make_connector(self.s2s_attempts, known_targets(config)),
+            self.trust,
+            hmac_digest(secret, b"dialback", "sha256"),
+            self.outgoing_tls,
+            lambda: server_wire_limits(self.config),
+            self.clock,
+        )
+        if config.s2s.enabled:
+            self.routing_table.foreign = self.foreign_routes
+            self.routing_table.foreign_error = self.foreign_routes.unreached
+        self.server_crowd = Crowd(
+            server_door_limits(config), self.clock, lambda: Hub.late_s(self.clock)
+        )
+
     def client_listener(self, tls: str) -> ClientListener:
         """The factory for a door.
 
@@ -362,6 +413,28 @@ class XMPPServer:
         self.client_listeners.append(listener)
         return listener
 
+    def server_listener(self, tls: str) -> ServerListener:
+        """The factory for a door of other servers.
+
+        Args:
+            tls: ``none``, ``starttls`` or ``direct``.
+        """
+        contexts = None
+        if self.tls is not None and tls != "none":
+            contexts = self.tls.context_factory("server")
+        return ServerListener(
+            self.foreign_routes.context,
+            self.server_crowd,
+            lambda: server_wire_limits(self.config),
+            self.clock,
+            tls=contexts,
+            direct_tls=tls == "direct",
+        )
+
+    def listener(self, kind: str, tls: str) -> ServerFactory:
+        """The factory for a door of this kind: ``client`` or ``server``."""
+        return self.server_listener(tls) if kind == "server" else self.client_listener(tls)
+
     def reload(self, config: Config) -> None:
         """Go by another configuration, as far as that is possible in flight.
 
@@ -376,8 +449,12 @@ class XMPPServer:
         """
         if self.tls is not None:
             self.tls.reload(tls_settings(config))
+        self.trust.use(authorities(config))
+        self.outgoing_tls.use(outgoing_tls_settings(config))
         self.config = config
         self.crowd.limits = door_limits(config)
+        self.server_crowd.limits = server_door_limits(config)
+        self.foreign_routes.use(config.s2s, known_targets(config))
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
         self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated
@@ -391,8 +468,10 @@ class XMPPServer:
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
         await self.shared_groups.load()
+        self.foreign_routes.start()
         await self._take_up_sessions()
         self.crowd.start()
+        self.server_crowd.start()
 
     async def _take_up_sessions(self) -> None:
         """Those of an orderly stop sleep on; of others, messages wait (RS-9, RS-10)."""
@@ -407,11 +486,15 @@ class XMPPServer:
 
     async def stop(self) -> None:
         """Close all streams, each told why, and wait until the last is gone; then the store."""
-        await self.crowd.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+        error = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
+        self.foreign_routes.give_back()
+        await self.crowd.close(error)
         try:
             await self.sleepers.at_rest()
             await self.broadcasts.finish()
             await self.packet_router.finish()
+            await self.foreign_routes.close(error)
+            await self.server_crowd.close(error)
             await self.hibernation.save()
             self.requests.abandon()
         finally:
@@ -507,3 +590,46 @@ def door_limits(config: Config) -> DoorLimits:
         max_unauthenticated=stream.max_unauthenticated,
         max_streams_per_address=stream.max_streams_per_address,
     )
+
+
+def server_wire_limits(config: Config) -> WireLimits:
+    """What one connection with another server may take, as configured."""
+    s2s = config.s2s
+    return replace(
+        wire_limits(config),
+        stanzas_per_s=s2s.stanzas_per_s,
+        stanzas_burst=s2s.stanzas_burst,
+        bytes_per_s=s2s.bytes_per_s,
+        bytes_burst=s2s.bytes_burst,
+    )
+
+
+def server_door_limits(config: Config) -> DoorLimits:
+    """How many servers come in, as configured."""
+    s2s = config.s2s
+    return replace(
+        door_limits(config),
+        idle_timeout_s=s2s.idle_timeout_s,
+        max_unauthenticated=s2s.max_unauthenticated,
+        max_streams_per_address=s2s.max_streams_per_address,
+    )
+
+
+def outgoing_tls_settings(config: Config) -> TLSSettings:
+    """What other servers are shown, as configured."""
+    tls = config.tls
+    return tls_settings(config) or TLSSettings((), tls.minimum_version, tls.ciphers)
+
+
+def authorities(config: Config) -> Path | None:
+    """Whose signatures on other servers' certificates count; None for those of the machine."""
+    return Path(config.s2s.authorities) if config.s2s.authorities else None
+
+
+def known_targets(config: Config) -> dict[str, tuple[Target, ...]]:
+    """Where servers are of which the configuration says so."""
+    return {
+        remote.name: (Target(remote.host, remote.port, remote.direct_tls),)
+        for remote in config.s2s.domain
+        if remote.host
+    }

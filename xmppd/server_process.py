@@ -134,7 +134,7 @@ class ServerProcess:
         finally:
             os.close(gone)
             path.unlink()
-        self.port, self.direct_tls_port = self._ports()
+        self.port, self.direct_tls_port = self.ports("client")
 
     def stop(self) -> None:
         """Stop, and be gone on return; clients are told."""
@@ -180,6 +180,19 @@ class ServerProcess:
         """
         return list(ask(self.directory / "data" / "xmppctl.sock", command, arguments))
 
+    def ports(self, kind: str) -> list[int]:
+        """Where it listens, in the order of its configuration.
+
+        Args:
+            kind: For whom: ``client``.
+        """
+        (status,) = self.tell("status")
+        assert isinstance(status, dict)
+        listening = status["listening"]
+        assert isinstance(listening, list)
+        doors = [door.split() for door in listening]
+        return [int(where.rpartition(":")[2]) for where, whom, _ in doors if whom == kind]
+
     # -- behind it ------------------------------------------------------------------------------
 
     def _arguments(self) -> list[str]:
@@ -196,14 +209,6 @@ class ServerProcess:
             why = "ended" if gone in events else f"is not up after {START_TIMEOUT_S:.0f} s"
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise NotStarted("\n".join([f"the server {why}:", *lines[-LOG_LINES_SHOWN:]]))
-
-    def _ports(self) -> tuple[int, int]:
-        (status,) = self.tell("status")
-        assert isinstance(status, dict)
-        listening = status["listening"]
-        assert isinstance(listening, list)
-        starttls, direct = (int(door.split()[0].rpartition(":")[2]) for door in listening)
-        return starttls, direct
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

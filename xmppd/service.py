@@ -2,11 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from shutil import which
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -34,6 +34,11 @@ from xmppd.machine import (
 )
 from xmppd.net.doors import certificates, doors
 from xmppd.plugin_manager import PluginError, PluginManager
+from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.finder import Finder
+from xmppd.s2s.name_service import IReactor as INetwork
+from xmppd.s2s.name_service import NameService
+from xmppd.s2s.targets import Target
 from xmppd.server import XMPPServer
 from xmppd.store.sql import make_store
 
@@ -141,7 +146,7 @@ class XMPPService(Service):
         self._opened.callback(machine.stop)
         await self._build(machine)
         for door in self.doors:
-            await door.open(self.server.client_listener(door.listen.tls))
+            await door.open(self.server.listener(door.listen.kind, door.listen.tls))
             self._opened.push_async_callback(door.close)
         await self._listen_for_commands(directory.socket)
         self._listen_for_signals()
@@ -155,7 +160,7 @@ class XMPPService(Service):
             pool_threads=storage.pool_threads,
             upgrade=storage.upgrade,
         )
-        self.server = XMPPServer(self.config, store, machine, self.tls)
+        self.server = XMPPServer(self.config, store, machine, self.tls, self._finder)
         self.plugins = PluginManager(self.server, self.config.plugins.directory)
         self._opened.callback(self._unload_plugins)
         self._opened.push_async_callback(self.server.stop)
@@ -163,6 +168,11 @@ class XMPPService(Service):
             self.plugins.load(name)
         await store.open()
         await self.server.start()
+
+    def _finder(self, attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> Finder:
+        reactor = cast(INetwork, self._reactor)
+        servers = [config.name_server(text) for text in self.config.s2s.dns_servers]
+        return Finder(reactor, NameService(reactor, servers), attempts, known)
 
     def _unload_plugins(self) -> None:
         for name in reversed(tuple(self.plugins.loaded)):
@@ -242,8 +252,9 @@ class XMPPService(Service):
     def _say_where(self) -> None:
         for door in self.doors:
             _log.info(
-                "clients come in at {door} (TLS: {tls})", door=door.where, tls=door.listen.tls
-            )
+                "{kind}s come in at {door} (TLS: {tls})",
+                kind=door.listen.kind, door=door.where, tls=door.listen.tls,
+            )  # fmt: skip
         domain = self.server.domains[0]
         _log.info(
             "xmppd is up; add a user with: {xmppctl} --config {path} user add you@{domain}",

@@ -5,9 +5,15 @@
     house = House("montague.lit", romeo={"juliet": "both"}, juliet={"romeo": "both"})
     romeo, juliet = house.connect("romeo", "juliet")
     romeo.send("<presence/>")
+
+Two houses that find each other::
+
+    verona, mantua = House("verona.lit"), House("mantua.lit")
+    federate(verona, mantua)
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 from xml.etree import ElementTree
 
@@ -15,7 +21,7 @@ from msgspec import convert
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import ISystemHandle
+from twisted.internet.interfaces import IProtocol, ISystemHandle
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -28,6 +34,9 @@ from xmppd.net.stanza_handler import StanzaHandler
 from xmppd.net.stream_feature import Stream
 from xmppd.plugin_manager import PluginManager
 from xmppd.routing.remote_server import RemoteServerLost
+from xmppd.s2s.connector import Make
+from xmppd.s2s.lost import not_found
+from xmppd.s2s.targets import Target
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza, ns
@@ -130,9 +139,11 @@ class Client:
     def send(self, text: str | bytes) -> None:
         """Send XML, or any bytes, in one piece."""
         self.handler.dataReceived(text.encode() if isinstance(text, str) else text)
+        self.house.network.settle()
 
     def raw(self) -> bytes:
         """All bytes that came since somebody looked."""
+        self.house.network.settle()
         return self.transport.take()
 
     def received(self) -> list[str]:
@@ -152,6 +163,7 @@ class Client:
     def lose(self) -> None:
         """The network breaks."""
         self.transport.abortConnection()
+        self.house.network.settle()
 
     @property
     def closed(self) -> bool:
@@ -217,6 +229,159 @@ class Elsewhere:
         self.house.server.events.fire(RemoteServerLost(self.house.domain, domain))
 
 
+class Line:
+    """One end of a connection between two houses: what is written arrives when the net settles."""
+
+    def __init__(self, network: "Network", address: str) -> None:
+        self.network = network
+        self.address = address
+        self.protocol: ConnectionHandler
+        self.other: Line
+        self.lost = False
+        self.sent = b""
+
+    def write(self, data: bytes) -> None:
+        """Let it arrive at the other end, later."""
+        self.sent += data
+        if not self.lost:
+            self.network.later(self.other.receive, data)
+
+    def receive(self, data: bytes) -> None:
+        """It arrives."""
+        if not self.lost:
+            self.protocol.dataReceived(data)
+
+    def loseConnection(self) -> None:
+        """Close both ends, behind what was written."""
+        self.network.later(self.close, ConnectionDone())
+        self.network.later(self.other.close, ConnectionDone())
+
+    def abortConnection(self) -> None:
+        """Close both ends; what was written is lost."""
+        self.close(ConnectionLost())
+        self.network.later(self.other.close, ConnectionLost())
+
+    def close(self, reason: Exception) -> None:
+        """Tell the protocol, once."""
+        if not self.lost:
+            self.lost = True
+            self.protocol.connectionLost(Failure(reason))
+
+    def getPeer(self) -> IPv4Address:
+        """Who is at the other end."""
+        return IPv4Address("TCP", self.other.address, 5269)
+
+    def getHandle(self) -> object:
+        """There is no socket."""
+        return None
+
+    def startTLS(self, contexts: object) -> None:
+        """There is no need."""
+
+    def watch_queue(self, watcher: object) -> None:
+        """It takes everything."""
+
+    def pauseProducing(self) -> None:
+        """What arrives is kept by the protocol."""
+
+    def resumeProducing(self) -> None:
+        """The protocol has it."""
+
+
+class Network:
+    """The lines between houses.
+
+    Attributes:
+        houses: By domain: who is found.
+        lines: All that were ever made, the caller's end first.
+    """
+
+    def __init__(self) -> None:
+        self.houses: dict[str, House] = {}
+        self.lines: list[tuple[Line, Line]] = []
+        self._due: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._settling = False
+
+    def later(self, call: Callable[..., None], *args: object) -> None:
+        """Do it when the net settles, behind all that is to be done already."""
+        self._due.append((call, args))
+
+    def settle(self) -> None:
+        """Let everything arrive that is under way, and what is said to it."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._due:
+                arrive, what = self._due.popleft()
+                arrive(*what)
+        finally:
+            self._settling = False
+
+    def cut(self, domain: str) -> None:
+        """The server of this domain is not found any more, and its lines break."""
+        house = self.houses.pop(domain)
+        for ends in self.lines:
+            for line in ends:
+                if line.address == house.address:
+                    line.abortConnection()
+        self.settle()
+
+
+class MemoryConnector:
+    """Finds the houses of a network."""
+
+    def __init__(self, house: "House", known: Mapping[str, Sequence[Target]]) -> None:
+        self.house = house
+        self.known = known
+
+    async def connect(self, domain: str, make: Make) -> IProtocol:
+        """A line to the house that serves a domain.
+
+        Raises:
+            StanzaError: REMOTE_SERVER_NOT_FOUND: there is none.
+        """
+        network = self.house.network
+        here = Deferred[None]()
+        network.later(here.callback, None)
+        await here
+        there = network.houses.get(domain)
+        if there is None:
+            raise not_found("there is no such house")
+        ours, theirs = Line(network, self.house.address), Line(network, there.address)
+        ours.other, theirs.other = theirs, ours
+        network.lines.append((ours, theirs))
+        listener = there.server.server_listener("none")
+        theirs.protocol = listener.buildProtocol(IPv4Address("TCP", self.house.address, 1))
+        protocol = make(Target(there.address))
+        assert isinstance(protocol, ConnectionHandler)
+        ours.protocol = protocol
+        for line in (theirs, ours):
+            line.protocol.makeConnection(line)  # type: ignore[no-untyped-call]
+        return protocol
+
+    def forget(self, domain: str) -> None:
+        """Nothing is remembered."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def federate(*houses: "House") -> Network:
+    """Let houses find each other; what one sends arrives at the other when somebody looks.
+
+    That is whenever a client sends or receives, or with :meth:`Network.settle`. Their clocks are
+    apart still.
+    """
+    network = Network()
+    for number, house in enumerate(houses, 1):
+        house.address = f"198.51.100.{number}"
+        house.network = network
+        for domain in house.server.domains:
+            network.houses[domain] = house
+    return network
+
+
 class House:
     """A server in memory.
 
@@ -244,7 +409,15 @@ class House:
         self.domain = domain
         self.clock = clock or Clock()
         self.store = store or MemoryStore()
-        self.server = XMPPServer(config or house_config(domain), self.store, self, None)
+        self.network = Network()
+        self.address = "198.51.100.1"
+        self.server = XMPPServer(
+            config or house_config(domain),
+            self.store,
+            self,
+            None,
+            lambda attempts, known: MemoryConnector(self, known),
+        )
         self.server.crowd.admission.window.size = LARGEST_WINDOW
         self.plugins = PluginManager(self.server)
         for name in plugins:
@@ -362,6 +535,7 @@ def house_config(*domains: str, **tables: Mapping[str, object]) -> Config:
     config: dict[str, dict[str, object]] = {
         "tls": {"required": False},
         "stream": {"stanzas_per_s": 0.0, "bytes_per_s": 0.0},
+        "s2s": {"require_tls": False, "require_valid_certificate": False},
         "auth": {"scram_iterations": 16},
         "plugins": {"load": ()},
     }

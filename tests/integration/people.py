@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from slixmpp import JID, ClientXMPP
 from slixmpp.xmlstream import StanzaBase
@@ -22,7 +22,7 @@ PASSWORD = "a rose by any other name"
 PLUGINS = ("xep_0030", "xep_0049", "xep_0050", "xep_0054", "xep_0077", "xep_0092", "xep_0115",
            "xep_0199", "xep_0203")  # fmt: skip
 
-Case = TypeVar("Case", bound="ServerCase")
+Case = TypeVar("Case", bound="Gathering")
 
 # Without a handler, Python writes what slixmpp has to say between the lines of trial.
 logging.getLogger().addHandler(logging.NullHandler())
@@ -30,6 +30,23 @@ logging.getLogger().addHandler(logging.NullHandler())
 
 class Refused(Exception):
     """The server did not let somebody in."""
+
+
+class Home(Protocol):
+    """A server that people may connect to."""
+
+    host: str
+    port: int
+    direct_tls_port: int
+
+    def certificate_of(self, domain: str) -> Path:
+        """What they have to trust."""
+
+
+class Gathering(Protocol):
+    """A test with people; they are sent home when it ends."""
+
+    present: "list[Person]"
 
 
 class Person(ClientXMPP):
@@ -48,7 +65,7 @@ class Person(ClientXMPP):
 
     def __init__(
         self,
-        server: ServerProcess,
+        server: Home,
         address: str,
         password: str = PASSWORD,
         *,

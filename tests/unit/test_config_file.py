@@ -11,7 +11,7 @@ from msgspec.structs import asdict, fields
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.auth.hashed_token import HASHED_TOKEN
-from xmppd.config import Config, Domain, Listen, Stream
+from xmppd.config import Config, Domain, Listen, RemoteDomain, Stream
 from xmppd.config_file import TOKEN_MECHANISMS, ConfigError, load
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "xmppd.toml"
@@ -283,6 +283,39 @@ class MistakeTests(FileCase):
             self.refusal(DOMAIN + "[plugins]\nload = ['ping', 'disco', 'ping']"),
             'plugins.load names "ping" twice; remove one of them.',
         )
+
+
+class RemoteDomainTests(FileCase):
+    """What is said of single domains of other servers."""
+
+    def test_prepared(self) -> None:
+        """Their names are prepared, and the file of authorities is found beside the file."""
+        text = (
+            '[s2s]\nauthorities = "ca.pem"\n[[s2s.domain]]\nname = "Bücher.EXAMPLE"\nblock = true'
+        )
+        s2s = self.load(f"{DOMAIN}{text}").s2s
+        self.assertEqual(s2s.domain, (RemoteDomain(name="bücher.example", block=True),))
+        self.assertEqual(s2s.authorities, str(self.directory.absolute() / "ca.pem"))
+
+    def test_mistakes(self) -> None:
+        """Each mistake earns its sentence."""
+        for text, sentence in (
+            ('name = "a..b"', 's2s.domain.name "a..b" is not a domain name'),
+            ('name = "example.org"', 's2s.domain.name "example.org" is one of ours; remove it.'),
+            ('name = "a.lit"\n[[s2s.domain]]\nname = "A.lit"', "is there twice; remove it."),
+            ('name = "a.lit"\nport = 0', "s2s.domain.port is 0; make it a port"),
+            ('name = "a.lit"\nstanzas_per_s = 0.0', "must be greater than zero; or set block."),
+            ('name = "a.lit"\nblocked = true', "s2s.domain.blocked is not an option; write s2s."),
+            ("block = true", "s2s.domain[1] lacks name; add it."),
+        ):
+            with self.subTest(text):
+                refusal = self.refusal(f"{DOMAIN}[[s2s.domain]]\n{text}\n")
+                self.assertIn(sentence, refusal)
+
+    def test_door_to_nowhere(self) -> None:
+        """A door for other servers, where there are none, is a contradiction."""
+        text = '[[listen]]\nendpoint = "tcp:0"\nkind = "server"\ntls = "none"\n'
+        self.assertIn("s2s.enabled is false", self.refusal(f"{DOMAIN}{text}[s2s]\nenabled = false"))
 
 
 class AnyFileTests(FileCase):

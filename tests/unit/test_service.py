@@ -71,6 +71,12 @@ class MistakeTests(SynchronousTestCase):
         """Whom to trust in is not there."""
         self.refused(SECURE + '[tls]\nclient_ca = "nobody.pem"\n', "tls.client_ca", "nobody.pem")
 
+    def test_authorities(self) -> None:
+        """Whose signatures on other servers' certificates count is not there."""
+        self.refused(
+            SECURE + '[s2s]\nauthorities = "nobody.pem"\n', "s2s.authorities", "nobody.pem"
+        )
+
     def test_ciphers(self) -> None:
         """OpenSSL does not know the ciphers."""
         self.refused(SECURE + '[tls]\nciphers = "rot13"\n', "tls.ciphers", "rot13")

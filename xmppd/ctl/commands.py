@@ -1,6 +1,17 @@
 """The table of commands."""
 
-from xmppd.ctl import devices, explain, house, reports, rosters, sessions, top, trace, users
+from xmppd.ctl import (
+    devices,
+    explain,
+    house,
+    reports,
+    rosters,
+    servers,
+    sessions,
+    top,
+    trace,
+    users,
+)
 
 TABLE = {
     command.name: command
@@ -9,6 +20,7 @@ TABLE = {
         *sessions.COMMANDS,
         *devices.COMMANDS,
         *rosters.COMMANDS,
+        *servers.COMMANDS,
         *reports.COMMANDS,
         *explain.COMMANDS,
         *trace.COMMANDS,
@@ -23,6 +35,7 @@ GROUPS = {
     "device": "clients that have access to an account",
     "roster": "contacts of an account",
     "group": "shared groups",
+    "s2s": "other servers",
     "report": "what people reported",
     "explain": "why",
     "top": "who causes most",

@@ -1,6 +1,7 @@
 """Certificates: read with their key, made for a trial run, and asked whom they speak for."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,11 @@ PrivateKey = (
 XMPP_ADDR = ObjectIdentifier("1.3.6.1.5.5.7.8.5")
 """id-on-xmppAddr, :rfc:`6120#section-13.7.1.4`."""
 
+SRV_NAME = ObjectIdentifier("1.3.6.1.5.5.7.8.7")
+"""id-on-dnsSRV, :rfc:`4985`."""
+
 _UTF8_STRING = 0x0C
+_IA5_STRING = 0x16
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,17 @@ class Identity:
 
 @dataclass(frozen=True)
 class CertifiedAddresses:
-    """Whom a certificate speaks for."""
+    """Whom a certificate speaks for.
+
+    Attributes:
+        xmpp_addresses: Addresses of XMPP.
+        dns_names: Hosts, some with a star for their first label.
+        srv_names: Services of a domain, such as ``_xmpp-server.example.org`` (:rfc:`4985`).
+    """
 
     xmpp_addresses: tuple[str, ...]
     dns_names: tuple[str, ...]
+    srv_names: tuple[str, ...] = ()
 
 
 def load_identity(chain_file: Path, key_file: Path) -> Identity:
@@ -56,6 +68,21 @@ def load_identity(chain_file: Path, key_file: Path) -> Identity:
             "give the key that certificate was made for"
         )
     return Identity(certificate, tuple(intermediates), key)
+
+
+def load_authorities(file: Path) -> list[x509.Certificate]:
+    """Read the certificates of those whose signatures shall count.
+
+    Raises:
+        ValueError: One sentence: what is wrong with the file, what to do.
+    """
+    pem = read_file(file)
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise ValueError(
+            f"{file} holds no certificate in PEM: give those of the authorities you trust"
+        ) from error
 
 
 def make_self_signed(domain: str, chain_file: Path, key_file: Path, *, days: int = 365) -> None:
@@ -77,7 +104,7 @@ def make_self_signed(domain: str, chain_file: Path, key_file: Path, *, days: int
 
 
 def xmpp_addresses(certificate: x509.Certificate) -> CertifiedAddresses:
-    """Whom a certificate names, for SASL EXTERNAL (:xep:`0178`).
+    """Whom a certificate names, for SASL EXTERNAL (:xep:`0178`) and between servers.
 
     Names that are not well-formed are left out: they name nobody.
     """
@@ -86,11 +113,16 @@ def xmpp_addresses(certificate: x509.Certificate) -> CertifiedAddresses:
     except (x509.ExtensionNotFound, ValueError):
         return CertifiedAddresses((), ())
     others = names.get_values_for_type(x509.OtherName)
-    texts = (_utf8_string(other.value) for other in others if other.type_id == XMPP_ADDR)
     return CertifiedAddresses(
-        tuple(text for text in texts if text),
+        _texts(others, XMPP_ADDR, _UTF8_STRING),
         tuple(names.get_values_for_type(x509.DNSName)),
+        _texts(others, SRV_NAME, _IA5_STRING),
     )
+
+
+def _texts(names: Iterable[x509.OtherName], kind: ObjectIdentifier, string: int) -> tuple[str, ...]:
+    texts = (_der_text(name.value, string) for name in names if name.type_id == kind)
+    return tuple(text for text in texts if text)
 
 
 def ascii_domain(domain: str) -> str:
@@ -197,9 +229,9 @@ def _der_string(text: bytes) -> bytes:
     return bytes([_UTF8_STRING, 0x80 | len(octets)]) + octets + text
 
 
-def _utf8_string(der: bytes) -> str | None:
-    """The text of one DER UTF8String; None if it is anything else, or not whole."""
-    if len(der) < 2 or der[0] != _UTF8_STRING:
+def _der_text(der: bytes, string: int) -> str | None:
+    """The text of one DER string of this kind; None if it is anything else, or not whole."""
+    if len(der) < 2 or der[0] != string:
         return None
     start, length = 2, der[1]
     if length & 0x80:

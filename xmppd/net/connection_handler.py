@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Protocol as Typed
 from typing import runtime_checkable
 
+from cryptography.x509 import Certificate
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
     IDelayedCall,
     IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
     IOpenSSLContextFactory,
     IPushProducer,
     IReactorTime,
@@ -25,13 +27,22 @@ from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_handler import StreamHandler, Wire, error_element
 from xmppd.net.stream_parser import Limits, StreamParser
-from xmppd.net.tls import alpn_refused, channel_bindings, peer_certificate, tls_version
+from xmppd.net.tls import (
+    alpn_refused,
+    channel_bindings,
+    peer_certificate,
+    peer_chain,
+    tls_version,
+)
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import StreamCondition, StreamError, ns
 
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
 _CLOSE = b"</stream:stream>"
 MAX_UNHEARD_BYTES = 262_144
+
+Contexts = IOpenSSLContextFactory | IOpenSSLClientConnectionCreator
+"""For those who called us, and for those whom we call."""
 
 TURN_S = 0.010
 """Seconds of stanzas that came at once; then others have their turn, and timers their say."""
@@ -85,7 +96,7 @@ class Transport(Typed):
     def abortConnection(self) -> None:
         """Close at once."""
 
-    def startTLS(self, contextFactory: IOpenSSLContextFactory, /) -> None:
+    def startTLS(self, contextFactory: Contexts, /) -> None:
         """Speak TLS from here on."""
 
     def getPeer(self) -> IAddress:
@@ -153,7 +164,7 @@ class ConnectionHandler(Protocol):
         self,
         make_stream: Callable[[Wire], StreamHandler],
         limits: WireLimits,
-        tls: IOpenSSLContextFactory | None,
+        tls: Contexts | None,
         clock: IReactorTime,
         door: Door,
         *,
@@ -172,10 +183,11 @@ class ConnectionHandler(Protocol):
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
         self._waiting = self._opened = self._closing = self._peer_closed = False
-        self._hanging_up = False
+        self._hanging_up = self._finished = False
         self._unheard_bytes = 0
         self._admitted = False
         self._timer: IDelayedCall | None = None
+        self._patience: IDelayedCall | None = None
         self._produces = False
 
     @property
@@ -203,6 +215,12 @@ class ConnectionHandler(Protocol):
         if peer is None or not peer.verified:
             return ()
         return xmpp_addresses(peer.certificate).xmpp_addresses
+
+    def certificate_chain(self) -> tuple[Certificate, ...]:
+        """What the peer has shown of itself, its own certificate first; who trusts it is another
+        question.
+        """
+        return peer_chain(ISystemHandle(self.transport)) if self.encrypted else ()
 
     # -- called by Twisted ----------------------------------------------------------------------
 
@@ -370,6 +388,25 @@ class ConnectionHandler(Protocol):
         self.transport.startTLS(self.tls)
         self.encrypted = True
 
+    def begin_tls(self) -> None:
+        """The peer has told us to proceed (:rfc:`6120#section-5.4.3.1`); a new header follows."""
+        if self.tls is None or self.parser.unread:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "nothing goes behind proceed")
+        self.parser.restart()
+        self.transport.startTLS(self.tls)
+        self.encrypted = True
+
+    def take_at_most(self, stanzas_per_s: float) -> None:
+        """From now on read so many stanzas a second."""
+        self._stanzas = TokenBucket(stanzas_per_s, self.limits.stanzas_burst)
+
+    def finish(self) -> None:
+        """End our side of the stream, and for a while hear what the peer had said meanwhile."""
+        if not self._finished and not self._closing:
+            self._finished = True
+            self.transport.write(_CLOSE)
+            self._patience = self.clock.callLater(self.limits.close_timeout_s, self.peer_closed)
+
     def peer_closed(self) -> None:
         """The peer has closed its side: so do we."""
         self._peer_closed = True
@@ -384,6 +421,10 @@ class ConnectionHandler(Protocol):
         self._cancel_timer()
         if not self._opened:
             self.transport.write(self.stream_handler.header())
+        if self._finished:
+            self._peer_closed = True
+            self._hang_up()
+            return
         if error is not None:
             _log.info(
                 "{id} closed: {condition} {text}",
@@ -437,9 +478,10 @@ class ConnectionHandler(Protocol):
         )
 
     def _cancel_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        for timer in (self._timer, self._patience):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._patience = None
 
 
 def _host(address: IAddress) -> str:

@@ -11,9 +11,18 @@ MAX_IDLE_PARSERS = 32
 _AMPERSAND = ord("&")
 
 _CANONICAL = canonical({"stream": ns.STREAM})
+_CANONICAL_OF_SERVERS = canonical({"stream": ns.STREAM, "db": ns.DIALBACK})
 _shared_pool = ParserPool(_CANONICAL, MAX_IDLE_PARSERS)
+_shared_pools = {
+    _CANONICAL: _shared_pool,
+    _CANONICAL_OF_SERVERS: ParserPool(_CANONICAL_OF_SERVERS, MAX_IDLE_PARSERS),
+}
 _empty_default = re.compile(rb"[ \t\r\n]xmlns[ \t\r\n]*=[ \t\r\n]*(?:''|\"\")").search
-_stream_prefix = re.compile(rb"[</ \t\r\n]stream:").search
+_prefix = re.compile(rb"[</ \t\r\n](?:stream|db):").search
+_sender = re.compile(
+    rb"<[a-z]+(?:[ \t\r\n]+[^ \t\r\n=<>\"']+[ \t\r\n]*=[ \t\r\n]*(?:'[^']*'|\"[^\"]*\"))*?"
+    rb"([ \t\r\n]+from[ \t\r\n]*=[ \t\r\n]*(?:'[^']*'|\"[^\"]*\"))"
+).match
 
 
 class Received:
@@ -22,8 +31,9 @@ class Received:
     Attributes:
         tree: As built in C. Names of the content namespace carry none, all others ``{ns}name``.
         raw: Its bytes as they came, if they mean the same on every stream and may be spliced:
-            they begin with the bare name, bring no ``from`` and lean on nothing that the header
-            declared. Else None, and whoever passes it on writes the tree.
+            they begin with the bare name and lean on nothing that the header declared. A client
+            has no business to write ``from``; what another server sends is given without it.
+            Else None, and whoever passes it on writes the tree.
     """
 
     __slots__ = ("raw", "tree")
@@ -43,7 +53,7 @@ class Content:
     off already, unless an element declares it itself or gives it a prefix.
 
     Args:
-        header: The header of the stream. One that declares more than the prefix ``stream`` gets
+        header: The header of the stream. One that declares more prefixes than are usual gets
             parsers of its own, and its elements are not handed on as they came.
 
     Attributes:
@@ -52,14 +62,16 @@ class Content:
     Spec: :rfc:`6120#section-4.8.2`
     """
 
-    __slots__ = ("_mention", "_shared", "_strip", "pool")
+    __slots__ = ("_from_servers", "_mention", "_shared", "_strip", "pool")
 
     def __init__(self, header: StreamHeader) -> None:
         namespace = header.opened.namespace
         self._strip = f"{{{namespace}}}"
-        self._shared = header.canonical == _CANONICAL
+        self._from_servers = namespace == ns.SERVER
+        pool = _shared_pools.get(header.canonical)
+        self._shared = pool is not None
         # An odd stream keeps no parser: each would hold on to all names its peer has thought of.
-        self.pool = _shared_pool if self._shared else ParserPool(header.canonical, 0)
+        self.pool = ParserPool(header.canonical, 0) if pool is None else pool
         # What is in every element that declares it again, unless it spells it with "&#".
         plain = self._shared and namespace.replace(":", "").isalnum()
         self._mention = namespace.encode() if plain else b""
@@ -80,11 +92,12 @@ class Content:
             or opaque
             or not self._shared
             or tree.tag[0] == "{"
-            or tree.get("from") is not None
             or ((find(b"''") >= 0 or find(b'""') >= 0) and _empty_default(data))
-            or (find(b"stream:") >= 0 and _stream_prefix(data))
+            or ((find(b"stream:") >= 0 or find(b"db:") >= 0) and _prefix(data))
         ):
             return Received(None, tree)
+        if tree.get("from") is not None:
+            return Received(_without_sender(data) if self._from_servers else None, tree)
         return Received(data, tree)
 
     def _take_off(self, tree: Tree) -> bool:
@@ -94,3 +107,9 @@ class Content:
         for element in found:
             element.tag = element.tag[len(strip) :]
         return bool(found)
+
+
+def _without_sender(data: bytes) -> bytes | None:
+    """An element's bytes without its ``from``; None if its name is not as plain as a stanza's."""
+    found = _sender(data)
+    return None if found is None else data[: found.start(1)] + data[found.end(1) :]

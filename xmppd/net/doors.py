@@ -17,6 +17,7 @@ from twisted.internet.interfaces import (
 from twisted.protocols.haproxy import proxyEndpoint
 
 from xmppd.config import Config, Listen, Stream
+from xmppd.net.certificate import load_authorities
 from xmppd.net.epoll_connection import Limits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
@@ -141,8 +142,13 @@ def certificates(config: Config) -> TLS | None:
     """The certificates that are configured, read and checked; None if there are none.
 
     Raises:
-        DoorError: One of them cannot be used.
+        DoorError: One of them cannot be used, nor one of those that others are measured by.
     """
+    try:
+        if config.s2s.authorities:
+            load_authorities(Path(config.s2s.authorities))
+    except ValueError as error:
+        raise DoorError(f"s2s.authorities: {error}") from error
     wanted = tls_settings(config)
     if wanted is None:
         return None

@@ -154,8 +154,14 @@ class Crowd:
         handler.close(error)
         raise StanzaError(Condition.RESOURCE_CONSTRAINT, error.text)
 
+    def greet(self, handler: ConnectionHandler) -> None:
+        """A stranger is one no more, and its login is complete."""
+        self.strangers.discard(handler)
+        self.admission.end(handler)
+        handler.go_first()
+
     def bound(self, event: SessionBound) -> None:
-        """A stranger is one no more."""
+        """A client is a stranger no more; its login goes on."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
             self.strangers.discard(handler)

@@ -6,6 +6,7 @@ from secrets import token_hex
 
 from twisted.logger import Logger
 
+from xmppd.net.stanza_intake import KINDS, Language, check_header, served, stream_error_in
 from xmppd.net.stream_feature import Stream, StreamFeatures
 from xmppd.net.stream_handler import Wire
 from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
@@ -20,27 +21,19 @@ from xmppd.stanza import (
     Condition,
     Later,
     Message,
-    Payload,
-    Presence,
     Stanza,
     StanzaError,
     StreamCondition,
     StreamError,
     Tree,
-    escape,
     ns,
     qname,
 )
-from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.stanza import error_bytes
 from xmppd.stanza.xml import LANG, local_name
 
-KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
-_STREAM = qname(ns.STREAM, "stream")
 _STREAM_ERROR = qname(ns.STREAM, "error")
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
-MAX_LANG_LENGTH = 35
-"""What :rfc:`5646#section-4.4.1` asks everybody to have room for."""
 
 _log = Logger()
 
@@ -84,8 +77,7 @@ class StanzaHandler:
         self.session = context.sessions.open(wire, self.domain)
         self._stream_id = self.session.id
         self.claimed: JID | None = None
-        self._lang: str | None = None
-        self._lang_bytes = b""
+        self._language = Language()
         self._ended = False
 
     @property
@@ -131,14 +123,15 @@ class StanzaHandler:
 
     def _opened(self, header: StreamOpened) -> None:
         """Check a stream header and answer it (:rfc:`6120#section-4.7`)."""
-        domain = _served(header.attributes.get("to"), self.context.domains)
+        domain = served(header.attributes.get("to"), self.context.domains)
         if domain is not None and domain != self.domain and self.session.account is None:
             self.domain = domain
             self.context.sessions.move(self.session, domain)
-        self._speak(header.attributes.get(LANG))
+        if LANG in header.attributes:
+            self._language.speak(header.attributes[LANG])
         self.claimed = _claimed(header.attributes.get("from"))
         self.wire.open(self.header())
-        _check(header)
+        check_header(header, ns.CLIENT, "clients")
         if domain != self.domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
         self.offer()
@@ -146,13 +139,6 @@ class StanzaHandler:
     def offer(self) -> None:
         """Send what features the stream has, as far as it has come."""
         self.write(self.context.features.advertised(self))
-
-    def _speak(self, lang: str | None) -> None:
-        """Remember the stream's language; what is no language is not put on every stanza."""
-        if lang is None or len(lang) > MAX_LANG_LENGTH:
-            return
-        self._lang = lang
-        self._lang_bytes = f" xml:lang='{escape(lang)}'".encode()
 
     def header(self) -> bytes:
         """Our side's stream header; addressed, if the peer has said who it is (§4.7.2)."""
@@ -213,31 +199,16 @@ class StanzaHandler:
         if "from" in tree.attrib:
             self._check_from(tree.attrib["from"])
         try:
-            stanza = self._typed(kind, received)
+            stanza = self._language.typed(kind, received, self.session.jid)
         except ValueError as error:
             self._malformed(kind, tree, str(error))
             return None
         return self.context.router.route(stanza)
 
-    def _typed(self, kind: type[Stanza], received: Received) -> Stanza:
-        tree, raw = received.tree, received.raw
-        attributes = tree.attrib
-        to_text = attributes.get("to")
-        to = JID.parse(to_text) if to_text else None
-        if self._lang is not None and LANG not in attributes:
-            attributes[LANG] = self._lang
-            if raw is not None:
-                at = kind.after_name
-                raw = raw[:at] + self._lang_bytes + raw[at:]
-        if raw is None or (to.full if to is not None else None) != to_text:
-            return kind.from_tree(tree, self.session.jid)
-        payload = Payload(raw, to, tree)
-        return kind(to, self.session.jid, attributes.get("id"), attributes.get("type"), payload)
-
     def _may_go_before_bind(self, kind: type[Stanza], tree: Tree) -> bool:
         """Binding itself, and what else says of itself that it may; and to the server only."""
         to = tree.get("to")
-        if kind is not IQ or len(tree) != 1 or (to and _served(to, self.context.domains) is None):
+        if kind is not IQ or len(tree) != 1 or (to and served(to, self.context.domains) is None):
             return False
         handler = self.context.router.iq_router.handlers.get(tree[0].tag)
         return handler is not None and handler.before_bind
@@ -316,38 +287,9 @@ class StanzaHandler:
             self.context.session_end.end(self.session)
 
 
-def _served(to: str | None, domains: Sequence[str]) -> str | None:
-    """The domain of ours that a header is addressed to; None if it is none."""
-    try:
-        domain = prepare_domain(to or "")
-    except ValueError:
-        return None
-    return domain if domain in domains else None
-
-
 def _claimed(sender: str | None) -> JID | None:
     """Whom the peer says it is; it is told so in our header."""
     try:
         return None if sender is None else JID.parse(sender)
     except ValueError:
         return None
-
-
-def _check(header: StreamOpened) -> None:
-    """Whether a header is one of a client's XMPP stream."""
-    if header.tag != _STREAM:
-        if local_name(header.tag) == "stream":
-            raise StreamError(StreamCondition.INVALID_NAMESPACE, f"streams are of {ns.STREAM}")
-        raise StreamError(StreamCondition.BAD_FORMAT, "a stream begins with <stream:stream>")
-    if header.namespace != ns.CLIENT and ns.CLIENT not in header.prefixes.values():
-        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"clients speak {ns.CLIENT}")
-    major = header.attributes.get("version", "0.9").partition(".")[0]
-    if not major.isdecimal() or not major.strip("0"):
-        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "version 1.0 is spoken here")
-
-
-def stream_error_in(tree: Tree) -> str:
-    """The condition that a stream error of the peer's names, for the log."""
-    known = {condition.value for condition in StreamCondition}
-    names = [local_name(child.tag) for child in tree]
-    return next((name for name in names if name in known), "undefined-condition")

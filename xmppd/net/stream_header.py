@@ -202,8 +202,8 @@ def _content_namespace(default: str, prefixes: dict[str, str]) -> str:
 
 
 def canonical(prefixes: dict[str, str], default: str = "") -> bytes:
-    """A stream header that declares these namespaces and nothing else."""
-    declarations = [f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in prefixes.items()]
+    """A stream header that declares these namespaces and nothing else, always in one order."""
+    declarations = [f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in sorted(prefixes.items())]
     if default:
         declarations.append(f" xmlns={quoteattr(default)}")
     return f"<stream{''.join(declarations)}>".encode()

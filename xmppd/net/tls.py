@@ -218,6 +218,21 @@ def peer_certificate(transport: ISystemHandle) -> PeerCertificate | None:
     return PeerCertificate(certificate, _verification_errors.get(connection, _UNSPECIFIED))
 
 
+def peer_chain(transport: ISystemHandle) -> tuple[x509.Certificate, ...]:
+    """All certificates that the peer has shown, its own first; who has signed them, nobody knows.
+
+    OpenSSL lists the first one among the others only where the peer is the server.
+    """
+    connection = _connection(transport)
+    if connection is None:
+        return ()
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return ()
+    chain = connection.get_peer_cert_chain(as_cryptography=True) or []
+    return (certificate, *(above for above in chain if above != certificate))
+
+
 def alpn_refused(transport: ISystemHandle) -> bool:
     """Whether the client wanted other protocols than XMPP only; direct TLS should then end."""
     connection = _connection(transport)
@@ -245,21 +260,31 @@ def _contexts(
     contexts = {}
     for domain, (files, identity) in identities.items():
         context = _context(settings, factory)
-        _show(context, files, identity)
+        show(context, files, identity)
         contexts[domain] = context
     return contexts
 
 
-def _context(settings: TLSSettings, factory: ContextFactory) -> SSL.Context:
-    """All there is to a context but its certificate; once used it cannot be changed."""
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+def new_context(method: int, settings: TLSSettings) -> SSL.Context:
+    """What the contexts of both ends have in common.
+
+    Raises:
+        ValueError: OpenSSL does not know the ciphers.
+    """
+    context = SSL.Context(method)
     context.set_min_proto_version(_MINIMUM[settings.minimum_version])
     context.set_options(_OPTIONS)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 10 KB less for an idle connection.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    _set_ciphers(context, settings.ciphers)
+    return context
+
+
+def _context(settings: TLSSettings, factory: ContextFactory) -> SSL.Context:
+    """All there is to a context but its certificate; once used it cannot be changed."""
+    context = new_context(SSL.TLS_SERVER_METHOD, settings)
     context.set_alpn_select_callback(factory.choose_protocol)
     context.set_tlsext_servername_callback(factory.choose_context)
-    _set_ciphers(context, settings.ciphers)
     if factory.kind == "server":
         context.set_default_verify_paths()
         context.set_verify(SSL.VERIFY_PEER, _note_server_verification)
@@ -294,7 +319,12 @@ def _trust(context: SSL.Context, ca_file: Path) -> None:
         ) from error
 
 
-def _show(context: SSL.Context, files: DomainCertificate, identity: Identity) -> None:
+def show(context: SSL.Context, files: DomainCertificate, identity: Identity) -> None:
+    """Have a context show a certificate.
+
+    Raises:
+        ValueError: OpenSSL refuses it.
+    """
     try:
         context.use_certificate(identity.certificate)
         for certificate in identity.intermediates:

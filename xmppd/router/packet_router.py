@@ -104,6 +104,17 @@ class PacketRouter:
         except Exception as error:
             self._failed(stanza, error)
 
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """A stanza that a route had taken does not arrive after all: tell its sender.
+
+        Of presence only what waits for an answer: requests, probes, and who wants to enter a room.
+        """
+        if not stanza.answerable or (isinstance(stanza, Presence) and not _waits(stanza)):
+            return
+        answer = stanza.error(error)
+        if not isinstance(answer, IQ) or not self.iq_router.requests.answered(answer):
+            self._reply(answer)
+
     def _failed(self, stanza: Stanza, error: Exception) -> None:
         """Tell the sender, unless the stanza is an answer itself (:rfc:`6120#section-8.3.1`)."""
         if not isinstance(error, StanzaError):
@@ -126,3 +137,9 @@ class PacketRouter:
             self.routing_table.route(error)
         if isinstance(error, Message):
             self.carbons.received(error)
+
+
+def _waits(presence: Presence) -> bool:
+    if presence.type is None:
+        return presence.to is not None and presence.to.resource is not None
+    return presence.type in ("subscribe", "probe")

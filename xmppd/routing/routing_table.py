@@ -1,6 +1,6 @@
 """Addresses and the routes that lead there."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from xmppd.session.session import Route, Session
 from xmppd.stanza import JID, Condition, Stanza, StanzaError
@@ -37,6 +37,7 @@ class RoutingTable:
         sessions: By full JID.
         components: Routes of services, by their domain.
         foreign: The route to all other domains; None if there is none.
+        foreign_error: Knows why that has not accepted a stanza.
     """
 
     def __init__(self, domains: Collection[str]) -> None:
@@ -46,6 +47,7 @@ class RoutingTable:
         self.sessions: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
         self.foreign: Route | None = None
+        self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
     def is_local(self, jid: JID) -> bool:
         """Whether the domain is ours: whole names only, never a part (RT-9)."""
@@ -133,4 +135,8 @@ class RoutingTable:
         to = stanza.to
         if to is None or to.domain in self.domains or to.domain in self.components:
             return StanzaError(Condition.SERVICE_UNAVAILABLE)
-        return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)
+        return self.foreign_error(stanza)
+
+
+def _no_server_found(stanza: Stanza) -> StanzaError:
+    return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)

@@ -22,6 +22,8 @@ _SIMPLE = re.compile(
 _SIMPLE_LOCAL = re.compile(r"[a-z0-9!#$%()*+,\-.;=?\[\\\]^_`{|}~]{1,1023}\Z").match
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\Z")
 _FORBIDDEN_LOCAL = re.compile(r"[\"&'/:<>@\s]")
+_ACE = "xn--"
+"""Before labels that are Unicode in DNS's own spelling; ours is the other one."""
 _DOTS = re.compile("[。．｡]")
 _local_profile = get_profile("UsernameCaseMapped")
 _resource_profile = get_profile("OpaqueString")
@@ -126,7 +128,7 @@ def _made(local: str | None, domain: str, resource: str | None) -> JID:
 
 def _parse(text: str) -> JID:
     simple = _SIMPLE.match(text)
-    if simple is not None and len(simple[2]) <= MAX_DNS_NAME_BYTES:
+    if simple is not None and len(simple[2]) <= MAX_DNS_NAME_BYTES and _ACE not in simple[2]:
         return _made(*simple.groups())
     bare, slash, resource = text.partition("/")
     local, at, domain = bare.rpartition("@")
@@ -173,10 +175,12 @@ def prepare_domain(text: str) -> str:
         if not text.endswith("]"):
             raise ValueError(f"the domain {text!r} is no address literal")
         return f"[{_ipv6(text[1:-1])}]"
-    labels = text.lower().split(".")
+    text = text.lower()
+    labels = text.split(".")
     if _dns_bytes(labels) > MAX_DNS_NAME_BYTES:  # before the work: preparing a label takes its time
         raise ValueError("the domain is longer than a name in DNS can be")
-    prepared = [label if _LABEL.match(label) else _label(label) for label in labels]
+    plain = _ACE not in text
+    prepared = [label if plain and _LABEL.match(label) else _label(label) for label in labels]
     return _bounded(".".join(prepared), "domain")
 
 

@@ -23,6 +23,7 @@ class Post:
     ) -> None:
         config = replace(house_config("montague.lit", **tables), admins=admins)
         self.house = House(config=config, romeo={}, juliet={}, nurse={})
+        self.house.server.routing_table.foreign = None
         self.server = self.house.server
         self.romeo, *self.others = self.house.connect("romeo", *names)
 

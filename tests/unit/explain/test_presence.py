@@ -69,7 +69,9 @@ class Street:
 
 def elsewhere() -> Street:
     """Juliet is on a server that no route leads to."""
-    return Street(romeo={"juliet@capulet.lit": "both"}).here("romeo")
+    street = Street(romeo={"juliet@capulet.lit": "both"})
+    street.server.routing_table.foreign = None
+    return street.here("romeo")
 
 
 def disabled() -> Street:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.config import Config
-from xmppd.net.stanza_handler import stream_error_in
+from xmppd.net.stanza_intake import stream_error_in
 from xmppd.net.starttls import starttls_feature
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns, stanza

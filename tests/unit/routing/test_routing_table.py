@@ -25,6 +25,7 @@ class RoutingTableTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = House(romeo={})
         self.table = self.house.server.routing_table
+        self.table.foreign = None
         self.romeo = self.house.jid("romeo")
 
     def route(self, to: str) -> bool:

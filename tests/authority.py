@@ -1,0 +1,109 @@
+"""An authority that signs the certificates of servers under test."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+DAY = timedelta(days=1)
+
+
+class Authority:
+    """Signs for whoever asks.
+
+    Args:
+        directory: Where its certificate is written, and those it signs.
+        name: How it calls itself.
+
+    Attributes:
+        file: PEM, with its certificate.
+    """
+
+    def __init__(self, directory: Path, name: str = "authority") -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.now(UTC)
+        certificate = (
+            self._certificate(self._name, self._key.public_key(), now - DAY, now + 10 * DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs=True), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.file = directory / f"{name}.pem"
+        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def issue(
+        self, domain: str, *names: str, days: float = 5, directory: Path | None = None
+    ) -> tuple[Path, Path]:
+        """Write a certificate and its key.
+
+        Args:
+            domain: What the files are called, and whom it is for, unless there are names.
+            names: Whom it is for instead.
+            days: How long it is valid yet; less than 0 if it has expired.
+            directory: Where to write, if not beside the authority.
+
+        Returns:
+            The files: DOMAIN.crt, DOMAIN.key.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        end = datetime.now(UTC) + timedelta(days=days)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
+        certificate = (
+            self._certificate(subject, key.public_key(), end - 10 * DAY, end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs=False), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name) for name in names or (domain,)]),
+                critical=False,
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+        where = directory or self._directory
+        certificate_file, key_file = where / f"{domain}.crt", where / f"{domain}.key"
+        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return certificate_file, key_file
+
+    def _certificate(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, begin: datetime, end: datetime
+    ) -> x509.CertificateBuilder:
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begin)
+            .not_valid_after(end)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(authority, critical=False)
+        )
+
+
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+__all__ = ["Authority"]

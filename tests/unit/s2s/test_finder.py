@@ -1,0 +1,320 @@
+"""From a domain to a connection: real DNS and real sockets on the loopback."""
+
+from pathlib import Path
+from random import Random
+from typing import cast
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IProtocol, IReactorTCP
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from tests.name_server import NameServer, port_of
+from xmppd.s2s import finder as finding
+from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.finder import FIND_S, NOT_FOUND_S, Finder
+from xmppd.s2s.name_service import IReactor, NameService
+from xmppd.s2s.search import TARGET_S, RemoteServerNotFound, RemoteServerTimeout
+from xmppd.s2s.targets import Target
+from xmppd.stanza import Condition, StanzaError
+
+STARTTLS = "_xmpp-server._tcp."
+DIRECT_TLS = "_xmpps-server._tcp."
+NO_HOSTS = Path("/nonexistent")
+
+
+class Ours(Protocol):
+    """What is connected to a target.
+
+    Args:
+        target: Which.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.lost: Deferred[None] = Deferred()
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.lost.callback(None)
+
+
+class Door(ServerFactory[Protocol]):
+    """A port that lets everybody in, and says nothing."""
+
+    protocol = Protocol
+    noisy = False
+
+    def __init__(self) -> None:
+        self._port = cast(IReactorTCP, reactor).listenTCP(
+            0, cast(ServerFactory, self), interface="127.0.0.1"
+        )
+        self.port = port_of(self._port)
+
+    def close(self) -> Deferred[None]:
+        """Let nobody in."""
+        closed = self._port.stopListening()
+        assert closed is not None
+        return closed
+
+
+class FinderCase(TestCase):
+    """A finder that asks a name server of ours."""
+
+    def setUp(self) -> None:
+        self.dns = NameServer()
+        self.dns.listen()
+        self.addCleanup(self.dns.stop)
+        self.open = Door()
+        self.addCleanup(self.open.close)
+        names = NameService(
+            cast(IReactor, reactor), [self.dns.address], hosts=NO_HOSTS, timeouts_s=(0.1,)
+        )
+        self.attempts = Attempts(cast(IReactor, reactor), lambda: 0.0)
+        self.known: dict[str, list[Target]] = {}
+        self.finder = Finder(
+            cast(IReactor, reactor), names, self.attempts, self.known, Random(2782)
+        )
+        self.addCleanup(self.finder.close)
+
+    def find(self, domain: str = "montague.lit") -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self.finder.connect(domain, Ours))
+
+    async def found(self, domain: str = "montague.lit") -> Target:
+        """The target that was connected; the connection is closed again."""
+        protocol = await self.find(domain)
+        assert isinstance(protocol, Ours)
+        assert protocol.transport is not None
+        protocol.transport.loseConnection()
+        await protocol.lost
+        return protocol.target
+
+    async def closed_port(self) -> int:
+        """A port where nobody listens."""
+        door = Door()
+        await door.close()
+        return door.port
+
+    def steps(self, domain: str = "montague.lit") -> list[tuple[str, str, str]]:
+        return [(step.kind, step.what, step.outcome) for step in self.attempts.of(domain)]
+
+
+class FoundTests(FinderCase):
+    async def test_starttls(self) -> None:
+        """A domain's SRV record leads to its server."""
+        self.dns.service(STARTTLS + "montague.lit", "xmpp.montague.lit", self.open.port)
+        self.dns.host("xmpp.montague.lit", "127.0.0.1")
+        self.assertEqual(await self.found(), Target("xmpp.montague.lit", self.open.port))
+
+    async def test_direct_tls(self) -> None:
+        """Whoever is told that a port speaks TLS from the first byte is told so (XEP-0368)."""
+        self.dns.service(DIRECT_TLS + "montague.lit", "xmpp.montague.lit", self.open.port)
+        self.dns.host("xmpp.montague.lit", "127.0.0.1")
+        target = await self.found()
+        self.assertEqual(target, Target("xmpp.montague.lit", self.open.port, direct_tls=True))
+
+    async def test_both_kinds_are_one_list(self) -> None:
+        """Direct TLS is tried first if its priority says so, and only then (XEP-0368)."""
+        closed = await self.closed_port()
+        self.dns.service(STARTTLS + "montague.lit", "a.montague.lit", closed, priority=1)
+        self.dns.service(DIRECT_TLS + "montague.lit", "b.montague.lit", closed, priority=2)
+        self.dns.service(STARTTLS + "montague.lit", "c.montague.lit", self.open.port, priority=3)
+        for host in "abc":
+            self.dns.host(f"{host}.montague.lit", "127.0.0.1")
+        self.assertEqual((await self.found()).host, "c.montague.lit")
+        self.assertEqual(
+            self.steps()[2:],
+            [
+                ("lookup", "a.montague.lit AAAA, A", "127.0.0.1"),
+                ("connect", f"127.0.0.1:{closed} (STARTTLS)", "refused"),
+                ("lookup", "b.montague.lit AAAA, A", "127.0.0.1"),
+                ("connect", f"127.0.0.1:{closed} (direct TLS)", "refused"),
+                ("lookup", "c.montague.lit AAAA, A", "127.0.0.1"),
+                ("connect", f"127.0.0.1:{self.open.port} (STARTTLS)", "connected"),
+            ],
+        )
+
+    async def test_next_address(self) -> None:
+        """When a host's IPv6 address does not answer, its IPv4 address does."""
+        self.dns.service(STARTTLS + "montague.lit", "xmpp.montague.lit", self.open.port)
+        self.dns.host("xmpp.montague.lit", "::1", "127.0.0.1")
+        self.assertEqual((await self.found()).host, "xmpp.montague.lit")
+        outcomes = [outcome for kind, _, outcome in self.steps() if kind == "connect"]
+        self.assertEqual(len(outcomes), 2)
+        self.assertEqual(outcomes[1], "connected")
+
+    async def test_host_without_address(self) -> None:
+        """A record that leads to a host without an address does not hide the next record."""
+        name = STARTTLS + "montague.lit"
+        self.dns.service(name, "gone.montague.lit", self.open.port, priority=1)
+        self.dns.service(name, "xmpp.montague.lit", self.open.port, priority=2)
+        self.dns.host("xmpp.montague.lit", "127.0.0.1")
+        self.assertEqual((await self.found()).host, "xmpp.montague.lit")
+
+    async def test_one_question_fails(self) -> None:
+        """What the one SRV record says holds, though the other could not be asked for."""
+        self.dns.broken.add(DIRECT_TLS + "montague.lit")
+        self.dns.service(STARTTLS + "montague.lit", "xmpp.montague.lit", self.open.port)
+        self.dns.host("xmpp.montague.lit", "127.0.0.1")
+        self.assertEqual((await self.found()).host, "xmpp.montague.lit")
+
+    async def test_no_direct_tls(self) -> None:
+        """The target "." takes one kind of door away, not the other."""
+        self.dns.service(DIRECT_TLS + "montague.lit", "", 0)
+        self.dns.service(STARTTLS + "montague.lit", "xmpp.montague.lit", self.open.port)
+        self.dns.host("xmpp.montague.lit", "127.0.0.1")
+        self.assertEqual((await self.found()).port, self.open.port)
+        self.assertEqual(self.steps()[0][2], "the service is not offered: .")
+
+    async def test_idn(self) -> None:
+        """A domain in another script is asked for as DNS spells it."""
+        self.dns.service(STARTTLS + "xn--mller-kva.lit", "xmpp.montague.lit", self.open.port)
+        self.dns.host("xmpp.montague.lit", "127.0.0.1")
+        self.assertEqual((await self.found("müller.lit")).host, "xmpp.montague.lit")
+
+    async def test_configured(self) -> None:
+        """Where the administrator says where a domain's server is, DNS is not asked."""
+        self.known["montague.lit"] = [
+            Target("127.0.0.1", await self.closed_port()),
+            Target("127.0.0.1", self.open.port, direct_tls=True),
+        ]
+        self.assertEqual(await self.found(), self.known["montague.lit"][1])
+        self.assertEqual(self.dns.asked, [])
+
+
+class FailureTests(FinderCase):
+    async def test_no_such_domain(self) -> None:
+        """A domain that DNS does not know has no server."""
+        error = cast(StanzaError, await self.assertFailure(self.find(), RemoteServerNotFound))
+        self.assertEqual(error.condition, Condition.REMOTE_SERVER_NOT_FOUND)
+        self.assertEqual(
+            self.steps(),
+            [
+                ("lookup", "_xmpps-server._tcp.montague.lit SRV", "no such name"),
+                ("lookup", "_xmpp-server._tcp.montague.lit SRV", "no such name"),
+                ("lookup", "montague.lit AAAA, A", "no such name"),
+            ],
+        )
+
+    async def test_decidedly_not(self) -> None:
+        """A domain that says it has no XMPP server is believed; its website is left in peace."""
+        self.dns.service(STARTTLS + "montague.lit", "", 0)
+        self.dns.host("montague.lit", "127.0.0.1")
+        await self.assertFailure(self.find(), RemoteServerNotFound)
+        self.assertNotIn(("montague.lit", "A"), self.dns.asked)
+
+    async def test_refused(self) -> None:
+        """A server that does not run cannot be reached, which may change."""
+        port = await self.closed_port()
+        self.dns.service(STARTTLS + "montague.lit", "xmpp.montague.lit", port)
+        self.dns.host("xmpp.montague.lit", "127.0.0.1")
+        error = cast(StanzaError, await self.assertFailure(self.find(), RemoteServerTimeout))
+        self.assertEqual(error.condition, Condition.REMOTE_SERVER_TIMEOUT)
+
+    async def test_broken_dns(self) -> None:
+        """While DNS is in trouble nobody says that the domain does not exist."""
+        self.dns.broken |= {DIRECT_TLS + "montague.lit", STARTTLS + "montague.lit"}
+        await self.assertFailure(self.find(), RemoteServerTimeout)
+
+    async def test_impossible_name(self) -> None:
+        """A domain that cannot stand in DNS is not asked for."""
+        await self.assertFailure(self.find("\N{COMBINING ACUTE ACCENT}.lit"), RemoteServerNotFound)
+        self.assertEqual(self.dns.asked, [])
+
+
+class MemoryTests(SynchronousTestCase):
+    """What becomes of failures and of time, on a clock of our own."""
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.known = {"montague.lit": [Target("192.0.2.1"), Target("2001:db8::1")]}
+        around = cast(IReactor, self.reactor)
+        names = NameService(around, [("192.0.2.53", 53)], hosts=NO_HOSTS)
+        self.attempts = Attempts(around, lambda: 0.0)
+        self.finder = Finder(around, names, self.attempts, self.known)
+
+    def find(self, domain: str = "montague.lit") -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self.finder.connect(domain, Ours))
+
+    def hosts(self) -> list[str]:
+        """Where connections were begun."""
+        return [client[0] for client in self.reactor.tcpClients]
+
+    def assert_unreachable(self, found: Deferred[IProtocol]) -> None:
+        self.failureResultOf(found, RemoteServerTimeout)
+
+    def test_time_of_a_target(self) -> None:
+        """A target that does not answer in time makes way for the next."""
+        found = self.find()
+        self.assertEqual(self.hosts(), ["192.0.2.1"])
+        self.reactor.advance(TARGET_S)
+        self.assertEqual(self.hosts(), ["192.0.2.1", "2001:db8::1"])
+        self.reactor.advance(TARGET_S)
+        self.assert_unreachable(found)
+        self.assertEqual(
+            [step.outcome for step in self.attempts.of("montague.lit")], ["given up"] * 2
+        )
+
+    def test_whole_time(self) -> None:
+        """However many targets there are, it is over in time."""
+        self.known["montague.lit"] = [Target(f"192.0.2.{n}") for n in range(10)]
+        found = self.find()
+        for _ in range(int(FIND_S)):
+            self.assertNoResult(found)
+            self.reactor.advance(1)
+        self.assert_unreachable(found)
+        self.assertEqual(len(self.hosts()), FIND_S / TARGET_S)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_unreachable_is_not_remembered(self) -> None:
+        """Who was not reached may be tried at once: that is not for the finder to say."""
+        self.find().addErrback(lambda _: None)
+        self.reactor.pump([TARGET_S, TARGET_S])
+        self.assertNoResult(self.find())
+
+    def test_not_found_is_remembered(self) -> None:
+        """That a domain has no server is remembered for a while."""
+        domain = "\N{COMBINING ACUTE ACCENT}.lit"
+        self.failureResultOf(self.find(domain), RemoteServerNotFound)
+        self.known[domain] = [Target("192.0.2.1")]
+        self.reactor.advance(NOT_FOUND_S - 1)
+        self.failureResultOf(self.find(domain), RemoteServerNotFound)
+        self.reactor.advance(1)
+        self.assertNoResult(self.find(domain))
+
+    def test_forget(self) -> None:
+        """A domain that was heard of is looked for at once."""
+        domain = "\N{COMBINING ACUTE ACCENT}.lit"
+        self.failureResultOf(self.find(domain), RemoteServerNotFound)
+        self.known[domain] = [Target("192.0.2.1")]
+        self.finder.forget(domain)
+        self.assertNoResult(self.find(domain))
+
+    def test_memory_is_bounded(self) -> None:
+        """Of very many failures, the oldest are forgotten."""
+        self.patch(finding, "MAX_REMEMBERED", 3)
+        self.setUp()
+        domains = [f"\N{COMBINING ACUTE ACCENT}{n}.lit" for n in range(4)]
+        for domain in domains:
+            self.failureResultOf(self.find(domain), RemoteServerNotFound)
+            self.known[domain] = [Target("192.0.2.1")]
+        self.assertNoResult(self.find(domains[0]))
+        self.failureResultOf(self.find(domains[1]), RemoteServerNotFound)
+
+    def test_given_up(self) -> None:
+        """Whoever no longer wants a server calls everybody back."""
+        found = self.find()
+        found.cancel()
+        self.failureResultOf(found, CancelledError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual([step.outcome for step in self.attempts.of("montague.lit")], ["given up"])
+
+    def test_address(self) -> None:
+        """A domain that is an IP address is its own host."""
+        self.find("192.0.2.9")
+        self.find("[2001:db8::9]")
+        self.assertEqual(
+            [client[:2] for client in self.reactor.tcpClients],
+            [("192.0.2.9", 5269), ("2001:db8::9", 5269)],
+        )

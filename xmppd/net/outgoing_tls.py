@@ -1,0 +1,81 @@
+"""TLS towards other servers: what we show them, and whom we ask for."""
+
+from OpenSSL import SSL
+from OpenSSL.crypto import X509
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from xmppd.net.certificate import ascii_domain, load_identity
+from xmppd.net.tls import TLSSettings, new_context, show
+
+_ALPN = [b"xmpp-server"]
+
+
+class OutgoingTLS:
+    """A context for each domain of ours, which shows that domain's certificate if it has one.
+
+    No handshake fails for what the other side shows: whether that is enough is policy's to say.
+    """
+
+    def __init__(self, settings: TLSSettings) -> None:
+        self._settings = settings
+        self._contexts: dict[str, SSL.Context] = {}
+
+    def use(self, settings: TLSSettings) -> None:
+        """Read the files again; connections from now on use what they hold."""
+        self._settings = settings
+        self._contexts = {}
+
+    def towards(self, remote: str, local: str, *, direct_tls: bool) -> "Towards":
+        """What to give to ``startTLS``.
+
+        Args:
+            remote: The domain that we want to speak with.
+            local: The domain in whose name.
+            direct_tls: TLS begins with the first byte, so that it says what is spoken.
+
+        Raises:
+            ValueError: A certificate cannot be used.
+        """
+        context = self._contexts.get(local)
+        if context is None:
+            context = self._contexts[local] = self._context(local)
+        return Towards(context, ascii_domain(remote).encode(), _ALPN if direct_tls else [])
+
+    def has_certificate(self, local: str) -> bool:
+        """Whether we can show who we are."""
+        return any(files.domain == local for files in self._settings.domains)
+
+    def _context(self, local: str) -> SSL.Context:
+        context = new_context(SSL.TLS_CLIENT_METHOD, self._settings)
+        context.set_verify(SSL.VERIFY_PEER, _go_on)
+        for files in self._settings.domains:
+            if files.domain == local:
+                show(context, files, load_identity(files.chain_file, files.key_file))
+        return context
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Towards:
+    """The client's end of TLS towards one domain."""
+
+    def __init__(self, context: SSL.Context, server_name: bytes, protocols: list[bytes]) -> None:
+        self._context = context
+        self._server_name = server_name
+        self._protocols = protocols
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """Twisted begins a handshake."""
+        connection = SSL.Connection(self._context, None)
+        connection.set_tlsext_host_name(self._server_name)
+        if self._protocols:
+            connection.set_alpn_protos(self._protocols)
+        return connection
+
+
+def _go_on(connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int) -> bool:
+    return True
+
+
+__all__ = ["OutgoingTLS", "Towards"]

@@ -1,0 +1,101 @@
+"""What every stream does with what comes in: check its header, speak its language, make stanzas."""
+
+from collections.abc import Container
+
+from xmppd.net.stream_parser import Received, StreamOpened
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Message,
+    Payload,
+    Presence,
+    Stanza,
+    StreamCondition,
+    StreamError,
+    Tree,
+    escape,
+    ns,
+    qname,
+)
+from xmppd.stanza.jid import prepare_domain
+from xmppd.stanza.xml import LANG, local_name
+
+KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
+MAX_LANG_LENGTH = 35
+"""What :rfc:`5646#section-4.4.1` asks everybody to have room for."""
+
+_STREAM = qname(ns.STREAM, "stream")
+
+
+class Language:
+    """The language of a stream, which its stanzas are in that name none (SC-5)."""
+
+    __slots__ = ("_attribute", "_name")
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._attribute = b""
+
+    def speak(self, lang: str) -> None:
+        """Take it from a header; what is no language is not put on every stanza."""
+        if len(lang) <= MAX_LANG_LENGTH:
+            self._name = lang
+            self._attribute = f" xml:lang='{escape(lang)}'".encode()
+
+    def typed(self, kind: type[Stanza], received: Received, sender: JID) -> Stanza:
+        """A stanza in this language, from this sender, whatever it says itself.
+
+        Raises:
+            ValueError: ``to`` is no address.
+        """
+        tree, raw = received.tree, received.raw
+        attributes = tree.attrib
+        to_text = attributes.get("to")
+        to = JID.parse(to_text) if to_text else None
+        if self._name is not None and LANG not in attributes:
+            attributes[LANG] = self._name
+            if raw is not None:
+                at = kind.after_name
+                raw = raw[:at] + self._attribute + raw[at:]
+        if raw is None or (to.full if to is not None else None) != to_text:
+            return kind.from_tree(tree, sender)
+        payload = Payload(raw, to, tree)
+        return kind(to, sender, attributes.get("id"), attributes.get("type"), payload)
+
+
+def served(domain: str | None, domains: Container[str]) -> str | None:
+    """The domain of ours that somebody means; None if it is none."""
+    try:
+        prepared = prepare_domain(domain or "")
+    except ValueError:
+        return None
+    return prepared if prepared in domains else None
+
+
+def check_header(header: StreamOpened, namespace: str, whose: str) -> None:
+    """Whether a header is one of an XMPP stream of this kind.
+
+    Args:
+        header: As it came.
+        namespace: Of what the stream shall carry.
+        whose: Who speaks that, for people.
+
+    Raises:
+        StreamError: It is not (SC-2, SC-3, SC-5).
+    """
+    if header.tag != _STREAM:
+        if local_name(header.tag) == "stream":
+            raise StreamError(StreamCondition.INVALID_NAMESPACE, f"streams are of {ns.STREAM}")
+        raise StreamError(StreamCondition.BAD_FORMAT, "a stream begins with <stream:stream>")
+    if header.namespace != namespace and namespace not in header.prefixes.values():
+        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"{whose} speak {namespace}")
+    major = header.attributes.get("version", "0.9").partition(".")[0]
+    if not major.isdecimal() or not major.strip("0"):
+        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "version 1.0 is spoken here")
+
+
+def stream_error_in(tree: Tree) -> str:
+    """The condition that a stream error of the peer's names, for the log."""
+    known = {condition.value for condition in StreamCondition}
+    names = [local_name(child.tag) for child in tree]
+    return next((name for name in names if name in known), "undefined-condition")

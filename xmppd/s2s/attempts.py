@@ -1,0 +1,78 @@
+"""Attempts: every step on the way to another server, with its outcome, for whoever asks why."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+MAX_DOMAINS = 1_000
+MAX_STEPS = 40
+"""Of each domain the latest are kept; of all domains, those that were tried last."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One thing that was tried.
+
+    Attributes:
+        at: When it began, in seconds since 1970.
+        kind: What sort of thing, in a word: ``lookup``, ``connect`` …
+        what: What exactly.
+        outcome: What came of it.
+        ms: How long it took; None while it lasts.
+    """
+
+    at: float
+    kind: str
+    what: str
+    outcome: str = "under way"
+    ms: float | None = None
+
+
+class Attempts:
+    """The steps of each domain, bounded in every direction.
+
+    Args:
+        clock: Measures how long a step takes.
+        wall_clock: Says when it began.
+    """
+
+    def __init__(self, clock: IReactorTime, wall_clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._by_domain: dict[str, deque[Step]] = {}
+
+    def begin(self, domain: str, kind: str, what: str) -> Callable[[str], None]:
+        """A step begins.
+
+        Returns:
+            What to call with its outcome, when there is one.
+        """
+        step = Step(self._wall_clock(), kind, what)
+        steps = self._by_domain.pop(domain, None) or deque(maxlen=MAX_STEPS)
+        if len(self._by_domain) >= MAX_DOMAINS:
+            del self._by_domain[next(iter(self._by_domain))]
+        self._by_domain[domain] = steps
+        steps.append(step)
+        began = self._clock.seconds()
+
+        def end(outcome: str) -> None:
+            step.outcome, step.ms = outcome, (self._clock.seconds() - began) * 1_000
+
+        return end
+
+    def note(self, domain: str, kind: str, what: str, outcome: str) -> None:
+        """A step that takes no time."""
+        self.begin(domain, kind, what)(outcome)
+
+    def of(self, domain: str) -> tuple[Step, ...]:
+        """What was tried for a domain, the oldest first."""
+        return tuple(self._by_domain.get(domain, ()))
+
+    def domains(self) -> tuple[str, ...]:
+        """The domains with steps, the one tried last at the end."""
+        return tuple(self._by_domain)
+
+
+__all__ = ["MAX_DOMAINS", "MAX_STEPS", "Attempts", "Step"]

@@ -1,0 +1,329 @@
+"""DomainPair: one of our domains and one of theirs; what the one has to say to the other."""
+
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.config import S2S
+from xmppd.s2s.lost import no_stream
+from xmppd.s2s.outbox import Outbox, OutboxLimits
+from xmppd.s2s.outgoing_stream import OutgoingStream
+from xmppd.s2s.policy import PolicyTable
+from xmppd.s2s.server_stream import ServerStream
+from xmppd.stanza import Condition, Stanza, StanzaError
+
+MAX_VERIFICATIONS_PER_PAIR = 16
+_log = Logger()
+
+
+class Streets(Protocol):
+    """What a pair needs to get its stanzas out of the house."""
+
+    clock: IReactorTime
+    policies: PolicyTable
+
+    def stream_to(self, remote: str) -> OutgoingStream | None:
+        """A stream to the remote domain that others of our domains may share."""
+
+    async def connect(self, pair: "DomainPair", on_behalf_of: str) -> OutgoingStream:
+        """A new stream to the pair's remote domain.
+
+        Raises:
+            StanzaError: There is no way.
+        """
+
+    def returned(self, pair: "DomainPair", stanzas: list[Stanza], why: StanzaError) -> None:
+        """What waited does not leave any more: its senders are told."""
+
+    def note(self, remote: str, what: str, outcome: str) -> None:
+        """Something happened that an administrator may ask for."""
+
+
+class DomainPair:
+    """One ordered queue, and the stream that carries it, or is on its way to do so.
+
+    A stream is made when there is something to carry. When that fails, everything that waits is
+    returned, and for a while nothing is even tried: each time twice as long (SV-10).
+
+    Attributes:
+        local: Our domain.
+        remote: Theirs.
+        outbox: What waits.
+        carrier: The stream that takes stanzas now.
+        outgoing: The stream of ours; it may be one that has not come so far yet.
+        why: Why it failed last; None after a success.
+        since: When the state became what it is, on the clock.
+    """
+
+    def __init__(self, local: str, remote: str, streets: Streets, config: S2S) -> None:
+        self.local = local
+        self.remote = remote
+        self.outbox = Outbox(
+            OutboxLimits(config.max_queued_stanzas, config.max_queued_bytes, config.max_queue_age_s)
+        )
+        self.carrier: ServerStream | None = None
+        self.outgoing: OutgoingStream | None = None
+        self.why: StanzaError | None = None
+        self.since = streets.clock.seconds()
+        self._streets = streets
+        self._config = config
+        self._connecting: Deferred[OutgoingStream] | None = None
+        self._deadline: IDelayedCall | None = None
+        self._retry_at = 0.0
+        self._delay_s = 0.0
+        self._alone = False
+        self._verifications: dict[str, Deferred[bool]] = {}
+        self._unasked: dict[str, str] = {}
+
+    @property
+    def state(self) -> str:
+        """What an administrator sees."""
+        if self.carrier is not None:
+            return "waiting for the peer to read" if self.carrier.full else "open"
+        if self._connecting is not None:
+            return "connecting"
+        if self.outgoing is not None:
+            return "negotiating" if self._deadline is not None else "idle"
+        return "failed" if self.why is not None else "closed"
+
+    def at_rest(self, now: float) -> bool:
+        """Whether nothing would be lost if the pair were forgotten."""
+        return (
+            self.carrier is None
+            and self.outgoing is None
+            and self._connecting is None
+            and not self.outbox
+            and now >= self._retry_at + self._delay_s
+        )
+
+    # -- stanzas --------------------------------------------------------------------------------
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Send a stanza, or let it wait; False if it cannot even wait (:attr:`why`)."""
+        carrier = self.carrier
+        if carrier is not None and not carrier.full and not self.outbox:
+            carrier.send(wire)
+            return True
+        return self._keep(stanza, wire)
+
+    def _keep(self, stanza: Stanza, wire: bytes) -> bool:
+        if self.carrier is None and not self._may_try():
+            return False
+        if not self.outbox.add(stanza, wire, self._streets.clock.seconds()):
+            self.why = StanzaError(Condition.RESOURCE_CONSTRAINT, "too much waits for that server")
+            return False
+        if self.carrier is None:
+            self._go(stanza.sender.bare)
+        return True
+
+    def _may_try(self) -> bool:
+        """Whether the last failure was long enough ago, if there was one."""
+        if self._streets.policies.of(self.remote).block:
+            self.why = StanzaError(Condition.NOT_ALLOWED, "this server does not speak with that")
+            return False
+        return self._streets.clock.seconds() >= self._retry_at
+
+    def expire(self, now: float) -> None:
+        """Return what has waited too long; a peer that has not read for so long is cut off."""
+        expired = self.outbox.take_expired(now)
+        if expired:
+            self._streets.returned(self, expired, no_stream("it did not take it in time"))
+            if self.carrier is not None:
+                self.carrier.wire.give_up()
+
+    def give_back(self) -> None:
+        """Return what waits, and stop trying: the server is about to stop."""
+        if self.carrier is None and (self.outbox or self._deadline is not None):
+            self._fail(no_stream("this server is shutting down"))
+
+    def may_go_by(self, stream: ServerStream) -> None:
+        """A stream takes our stanzas; one is enough, and the first is kept for order's sake."""
+        if self.carrier is None:
+            self.carrier = stream
+            self._changed()
+            self.why = None
+            self.heard()
+        self._settle()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits, until the stream is full."""
+        carrier = self.carrier
+        while carrier is not None and self.outbox and not carrier.full:
+            carrier.send(self.outbox.take())
+            carrier = self.carrier
+
+    def carrier_lost(self, stream: ServerStream) -> None:
+        """A stream takes nothing any more; what still waits goes another way."""
+        if self.carrier is stream:
+            self.carrier = None
+            self._changed()
+            if self.outbox and self.outgoing is not stream:
+                self._go("")
+
+    # -- a stream of ours -----------------------------------------------------------------------
+
+    def verify(self, stream_id: str, key: str, on_behalf_of: str) -> Deferred[bool]:
+        """Ask the remote domain for a key (:xep:`0220`, §2.1.2)."""
+        answer: Deferred[bool] = Deferred()
+        if stream_id in self._verifications or (
+            len(self._verifications) >= MAX_VERIFICATIONS_PER_PAIR
+        ):
+            answer.errback(StanzaError(Condition.RESOURCE_CONSTRAINT))
+        elif self.outgoing is None and not self._may_ask():
+            answer.errback(self.why or no_stream("it could not be reached just now"))
+        else:
+            self._verifications[stream_id] = answer
+            self._unasked[stream_id] = key
+            self._go(on_behalf_of)
+        return answer
+
+    def _may_ask(self) -> bool:
+        """Whether to ask for a key: whoever has called us is there, so the delay does not grow."""
+        failed_at = self._retry_at - self._delay_s
+        waited_s = self._streets.clock.seconds() - failed_at
+        return not self._delay_s or waited_s >= self._config.retry_first_s
+
+    def heard(self) -> None:
+        """The remote domain has proved itself to us: it is there, whatever failed before."""
+        self._retry_at = self._delay_s = 0.0
+
+    def _go(self, on_behalf_of: str) -> None:
+        """Have a stream do what there is to do."""
+        if self._deadline is None:
+            self._deadline = self._streets.clock.callLater(
+                self._config.connect_timeout_s, self._too_late
+            )
+        if self.outgoing is not None:
+            if self.outgoing.is_negotiated:
+                self.negotiated()
+            return
+        if self._connecting is not None:
+            return
+        shared = None if self._alone else self._streets.stream_to(self.remote)
+        if shared is not None:
+            self._take(shared)
+            return
+        self._connecting = connecting = Deferred.fromCoroutine(
+            self._streets.connect(self, on_behalf_of)
+        )
+        self._changed()
+        connecting.addCallbacks(self._connected, self._not_connected)
+
+    def _connected(self, stream: OutgoingStream) -> None:
+        self._connecting = None
+        if stream.ended:
+            self._fail(no_stream("it closed the connection at once"))
+        else:
+            self._take(stream)
+
+    def _take(self, stream: OutgoingStream) -> None:
+        self.outgoing = stream
+        self._changed()
+        stream.join(self)
+
+    def _not_connected(self, failure: Failure) -> None:
+        self._connecting = None
+        error = failure.value
+        if isinstance(error, StanzaError):
+            self._fail(error)
+        elif not isinstance(error, CancelledError):
+            _log.failure("{remote} could not be connected to", failure, remote=self.remote)
+            self._fail(no_stream("something is wrong on our side"))
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        self._fail(no_stream("it did not answer in time"))
+
+    def _settle(self) -> None:
+        """Wait for nothing any more, if there is nothing to wait for."""
+        waits = self._verifications or (self.outbox and self.carrier is None)
+        if not waits and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _fail(self, why: StanzaError) -> None:
+        """Nothing comes of it: return everything, and let some time pass (SV-10)."""
+        config = self._config
+        self.why = why
+        self._delay_s = min(config.retry_max_s, max(config.retry_first_s, 2 * self._delay_s))
+        self._retry_at = self._streets.clock.seconds() + self._delay_s
+        self._streets.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)
+        self._changed()
+        connecting, self._connecting = self._connecting, None
+        outgoing, self.outgoing = self.outgoing, None
+        verifications, self._verifications = self._verifications, {}
+        self._unasked = {}
+        if connecting is not None:
+            connecting.cancel()
+        if outgoing is not None:
+            outgoing.leave(self)
+        for answer in verifications.values():
+            answer.errback(why)
+        if self.carrier is None and self.outbox:
+            self._streets.returned(self, self.outbox.take_all(), why)
+        self._settle()
+
+    def _changed(self) -> None:
+        self.since = self._streets.clock.seconds()
+
+    # -- as a Party -----------------------------------------------------------------------------
+
+    def negotiated(self) -> None:
+        """The stream has come so far that dialback may be spoken."""
+        stream = self.outgoing
+        if stream is None:
+            return
+        unasked, self._unasked = self._unasked, {}
+        for stream_id, key in unasked.items():
+            stream.verify(self.local, stream_id, key)
+        if self.outbox and self.carrier is None:
+            stream.prove(self.local)
+
+    def proved(self) -> None:
+        """The peer takes our stanzas: it says so with ``may_go_by``."""
+        self._streets.note(self.remote, f"stream from {self.local}", "open")
+
+    def refused(self, why: StanzaError) -> None:
+        """The peer does not take our stanzas; on a stream of our own it may."""
+        stream = self.outgoing
+        if stream is not None and stream.local != self.local and not self._alone:
+            self._alone = True
+            self.outgoing = None
+            stream.leave(self)
+            self._go("")
+        else:
+            self._fail(why)
+
+    def verified(self, stream_id: str, verdict: bool | StanzaError) -> None:
+        """What the peer says about a key."""
+        answer = self._verifications.pop(stream_id, None)
+        if answer is None:
+            return
+        if isinstance(verdict, StanzaError):
+            answer.errback(verdict)
+        else:
+            answer.callback(verdict)
+        self._settle()
+        outgoing = self.outgoing
+        served = self.carrier is not None and self._deadline is None
+        if outgoing is not None and outgoing.only_asks and served:
+            self.outgoing = None  # all goes by the peer's own stream
+            outgoing.leave(self)
+
+    def lost(self, why: StanzaError) -> None:
+        """Our stream is gone. If it had carried us, that is no failure: another is made."""
+        stream, self.outgoing = self.outgoing, None
+        carried = stream is not None and (self.local, self.remote) in stream.carries
+        if self.carrier is stream:
+            self.carrier = None
+        self._changed()
+        if self._verifications or (self.outbox and self.carrier is None and not carried):
+            self._fail(why)
+        elif self.outbox and self.carrier is None:
+            self._go("")
+        else:
+            self._settle()

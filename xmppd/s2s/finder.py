@@ -1,0 +1,97 @@
+"""Finder: from the name of a domain to a connection with its server."""
+
+from collections.abc import Mapping, Sequence
+from random import Random, SystemRandom
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+
+from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.name_service import IReactor, NameService
+from xmppd.s2s.search import Make, RemoteServerNotFound, RemoteServerTimeout, Search
+from xmppd.s2s.targets import Target
+from xmppd.store.cache import Cache
+
+FIND_S = 30.0
+"""How long finding a domain may take; meanwhile it needs four descriptors at most."""
+
+NOT_FOUND_S = 60.0
+"""How long it is remembered that a domain has no server."""
+
+MAX_REMEMBERED = 10_000
+"""Domains of which it is remembered."""
+
+
+class Finder:
+    """Connects to the servers of domains.
+
+    Args:
+        reactor: Connects, and tells the time.
+        names: Knows names.
+        attempts: Where each step is noted.
+        known: Domains whose servers are configured, and where those are.
+        random: Draws among targets of one priority.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        names: NameService,
+        attempts: Attempts,
+        known: Mapping[str, Sequence[Target]],
+        random: Random | None = None,
+    ) -> None:
+        self.known = known
+        self.attempts = attempts
+        self._reactor = reactor
+        self._names = names
+        self._random = random or SystemRandom()
+        self._not_found_until: Cache[float] = Cache(MAX_REMEMBERED)
+
+    async def connect(self, domain: str, make: Make) -> IProtocol:
+        """What is connected to a domain's server.
+
+        That there is no server is remembered for a while; how often to try one that cannot be
+        reached is for whoever wants to reach it.
+
+        Args:
+            domain: Prepared, as in an address.
+            make: Makes the protocol, once a target is connected.
+
+        Raises:
+            RemoteServerNotFound: The domain has no server.
+            RemoteServerTimeout: It has, but there is no way to it in time; or nobody knows.
+        """
+        self._raise_if_not_found(domain)
+        search = Search(domain, make, self._reactor, self._names, self.attempts, self._random)
+        found = Deferred.fromCoroutine(search.connect(self.known.get(domain, ())))
+        try:
+            return await found.addTimeout(FIND_S, self._reactor)
+        except defer.TimeoutError:
+            raise RemoteServerTimeout(f"the server of {domain} was not found in time") from None
+        except RemoteServerNotFound:
+            self._not_found_until[domain] = self._reactor.seconds() + NOT_FOUND_S
+            raise
+
+    def forget(self, domain: str) -> None:
+        """Look for a domain afresh: it has been heard of, or somebody has mended it."""
+        self._not_found_until.forget(domain)
+
+    def close(self) -> None:
+        """Let go of name servers."""
+        self._names.close()
+
+    def _raise_if_not_found(self, domain: str) -> None:
+        if domain in self._not_found_until:
+            if self._reactor.seconds() < self._not_found_until[domain]:
+                raise RemoteServerNotFound.of(domain)
+            self.forget(domain)
+
+
+__all__ = [
+    "FIND_S",
+    "MAX_REMEMBERED",
+    "NOT_FOUND_S",
+    "Finder",
+]

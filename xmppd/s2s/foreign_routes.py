@@ -1,0 +1,356 @@
+"""ForeignRoutes: the route to every domain that is not ours."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from xmppd.config import S2S
+from xmppd.events import Events
+from xmppd.net.connection_handler import WireLimits
+from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.net.stream_feature import Stream
+from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.remote_server import RemoteServerLost
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.callers import Callers
+from xmppd.s2s.connector import Connector
+from xmppd.s2s.dialback import DialbackKeys
+from xmppd.s2s.domain_pair import DomainPair
+from xmppd.s2s.lost import not_found
+from xmppd.s2s.outgoing_stream import OutgoingStream
+from xmppd.s2s.policy import PolicyTable
+from xmppd.s2s.server_stream import ServerContext, ServerStream
+from xmppd.s2s.targets import Target
+from xmppd.s2s.verification import Trust
+from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
+
+SWEEP_S = 1.0
+
+
+@dataclass(slots=True)
+class _Watch:
+    """When a stream was last seen to work.
+
+    Attributes:
+        since: When it began, on the clock.
+        passed: How many stanzas had passed when somebody looked last.
+        at: When that number was another one.
+    """
+
+    since: float
+    passed: int
+    at: float
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """A row for the administrator: a stream, or a pair that has none.
+
+    Attributes:
+        direction: ``in``, ``out``, ``both`` or ``none``.
+        local: Our domain.
+        remote: Theirs; empty while it has not said.
+        state: In a few words.
+        address: The peer's IP address; empty without a stream.
+        security: The version of TLS, and what proves the peer's name.
+        queued_stanzas: What waits.
+        queued_bytes: The same, in memory.
+        passed: Stanzas that came and went by this stream.
+        since_s: For how many seconds.
+    """
+
+    direction: str
+    local: str
+    remote: str
+    state: str
+    address: str
+    security: str
+    queued_stanzas: int
+    queued_bytes: int
+    passed: int
+    since_s: float
+
+
+class ForeignRoutes:
+    """Finds or makes the pair of domains that a stanza goes by; looks after all of them.
+
+    Args:
+        config: How much of everything.
+        routing_table: Knows whom we serve.
+        router: Where stanzas go that come in, and those that come back.
+        events: Hear that a server is lost.
+        attempts: What was tried, for whoever asks why.
+        connector: Finds other servers.
+        trust: Whose signatures count.
+        secret: Ours, for keys of dialback and nothing else.
+        tls: What we show of ourselves.
+        limits: What one connection may take of us.
+        clock: The reactor's.
+
+    Attributes:
+        pairs: By our domain and theirs.
+        policies: What is asked of whom.
+        context: What the streams share.
+        callers: The connections we have made.
+    """
+
+    def __init__(
+        self,
+        config: S2S,
+        routing_table: RoutingTable,
+        router: PacketRouter,
+        events: Events,
+        attempts: Attempts,
+        connector: Connector,
+        trust: Trust,
+        secret: bytes,
+        tls: OutgoingTLS,
+        limits: Callable[[], WireLimits],
+        clock: IReactorTime,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.attempts = attempts
+        self.policies = PolicyTable(config)
+        self.pairs: dict[tuple[str, str], DomainPair] = {}
+        self.context = ServerContext(
+            routing_table, router, self, DialbackKeys(secret), self.policies, trust
+        )
+        self.callers = Callers(
+            self.context, connector, tls, limits, clock, at_once=config.max_connecting
+        )
+        self._connector = connector
+        self._events = events
+        self._streams: dict[ServerStream, _Watch] = {}
+        self._outgoing: dict[str, list[OutgoingStream]] = {}
+        self._sweep = LoopingCall(self.sweep)
+        self._sweep.clock = clock
+
+    def start(self) -> None:
+        """Look after queues and streams from now on."""
+        self._sweep.start(SWEEP_S, now=False)
+
+    def use(self, config: S2S, known: Mapping[str, Sequence[Target]]) -> None:
+        """Go by another configuration; pairs that there are keep their bounds.
+
+        Args:
+            config: How much of everything.
+            known: Where some servers are, whatever DNS says.
+        """
+        self.config = config
+        self.policies.use(config)
+        self.callers.turns.at_once = config.max_connecting
+        self._connector.known = known
+
+    # -- as a Route -----------------------------------------------------------------------------
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Hand a stanza to another server, now or when there is a stream.
+
+        Args:
+            stanza: With its address.
+            wire: Its finished bytes.
+
+        Returns:
+            Whether it left or waits; if not, :meth:`unreached` says why.
+        """
+        to = stanza.to
+        if to is None:
+            return False
+        pair = self.pairs.get((stanza.sender.domain, to.domain))
+        if pair is None:
+            pair = self._new_pair(stanza.sender.domain, to.domain)
+        return pair is not None and pair.deliver(stanza, wire)
+
+    def unreached(self, stanza: Stanza) -> StanzaError:
+        """Why a stanza was not taken."""
+        domain = "" if stanza.to is None else stanza.to.domain
+        pair = self.pairs.get((stanza.sender.domain, domain))
+        if pair is None:
+            return StanzaError(Condition.RESOURCE_CONSTRAINT, "too many servers are spoken with")
+        return pair.why or not_found("it could not be reached")
+
+    def _new_pair(self, local: str, remote: str) -> DomainPair | None:
+        """A pair, if the one is ours and there is room; nobody else's stanzas are passed on."""
+        if len(self.pairs) >= self.config.max_pairs or not self.context.serves(local):
+            return None
+        pair = self.pairs[local, remote] = DomainPair(local, remote, self, self.config)
+        return pair
+
+    # -- what pairs need ------------------------------------------------------------------------
+
+    def stream_to(self, remote: str) -> OutgoingStream | None:
+        """A stream to the remote domain that others of our domains may share."""
+        streams = self._outgoing.get(remote, ())
+        return next((stream for stream in streams if stream.is_negotiated and stream.shares), None)
+
+    async def connect(self, pair: DomainPair, on_behalf_of: str) -> OutgoingStream:
+        """A new stream to the pair's remote domain.
+
+        Raises:
+            StanzaError: There is no way.
+        """
+        return await self.callers.call(pair.local, pair.remote, on_behalf_of)
+
+    def returned(self, pair: DomainPair, stanzas: list[Stanza], why: StanzaError) -> None:
+        """Tell the senders of what does not leave any more, and the house who is lost."""
+        for stanza in stanzas:
+            self.context.router.bounce(stanza, why)
+        self._events.fire(RemoteServerLost(pair.local, pair.remote))
+
+    def note(self, remote: str, what: str, outcome: str) -> None:
+        """Something happened that an administrator may ask for."""
+        self.attempts.note(remote, "stream", what, outcome)
+
+    # -- what streams need ----------------------------------------------------------------------
+
+    def began(self, stream: ServerStream) -> None:
+        """There is one more stream."""
+        now = self.clock.seconds()
+        self._streams[stream] = _Watch(now, 0, now)
+        if isinstance(stream, OutgoingStream):
+            self._outgoing.setdefault(stream.remote, []).append(stream)
+
+    def ended(self, stream: ServerStream) -> None:
+        """There is one less: pairs that went by it look for another."""
+        self._streams.pop(stream, None)
+        if isinstance(stream, OutgoingStream):
+            same = self._outgoing[stream.remote]
+            same.remove(stream)
+            if not same:
+                del self._outgoing[stream.remote]
+        for key in tuple(stream.carries):
+            pair = self.pairs.get(key)
+            if pair is not None:
+                pair.carrier_lost(stream)
+
+    def heard(self, local: str, remote: str) -> None:
+        """The remote domain has proved itself to the local one: it is there."""
+        self._connector.forget(remote)
+        pair = self.pairs.get((local, remote))
+        if pair is not None:
+            pair.heard()
+
+    def verify(
+        self, local: str, remote: str, stream_id: str, key: str, address: str
+    ) -> Deferred[bool]:
+        """Ask the remote domain whether it has made this key."""
+        pair = self.pairs.get((local, remote)) or self._new_pair(local, remote)
+        if pair is None:
+            answer: Deferred[bool] = Deferred()
+            answer.errback(StanzaError(Condition.RESOURCE_CONSTRAINT))
+            return answer
+        return pair.verify(stream_id, key, address)
+
+    def may_carry(self, stream: ServerStream, local: str, remote: str) -> None:
+        """What the local domain has for the remote one may go by this stream."""
+        pair = self.pairs.get((local, remote)) or self._new_pair(local, remote)
+        if pair is not None:
+            pair.may_go_by(stream)
+
+    def is_free(self, stream: ServerStream) -> None:
+        """The stream takes stanzas again."""
+        for key in tuple(stream.carries):
+            pair = self.pairs.get(key)
+            if pair is not None and pair.carrier is stream:
+                pair.flush()
+
+    # -- looking after them ---------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Return what has waited too long, close idle streams, forget what is at rest."""
+        now = self.clock.seconds()
+        for key, pair in tuple(self.pairs.items()):
+            pair.expire(now)
+            if pair.at_rest(now):
+                self.pairs.pop(key, None)
+        for stream, watch in tuple(self._streams.items()):
+            if stream.passed != watch.passed:
+                watch.passed, watch.at = stream.passed, now
+            elif now - watch.at > self.config.idle_timeout_s:
+                stream.retire()
+
+    def state(self) -> list[StreamState]:
+        """All streams, and all pairs that have none, for the administrator."""
+        now = self.clock.seconds()
+        rows = [
+            row for stream, watch in self._streams.items() for row in self._rows(stream, watch, now)
+        ]
+        shown = {(row.local, row.remote) for row in rows if row.direction != "in"}
+        rows += [
+            StreamState(
+                "none", pair.local, pair.remote, pair.state, "", "",
+                len(pair.outbox), pair.outbox.size_bytes, 0, now - pair.since,
+            )
+            for key, pair in self.pairs.items() if key not in shown
+        ]  # fmt: skip
+        return rows
+
+    def _rows(self, stream: ServerStream, watch: _Watch, now: float) -> list[StreamState]:
+        """One for each pair of domains on it, or one for a stream that has none yet."""
+        brings = {(ours, theirs) for theirs, ours in stream.accepted}
+        keys = sorted(stream.carries | brings) or [(stream.local, stream.remote)]
+        rows = []
+        for local, remote in keys:
+            takes = (local, remote) in stream.carries
+            here = (local, remote) in brings
+            comes = here or not (takes or isinstance(stream, OutgoingStream))
+            direction = "both" if takes and here else "in" if comes else "out"
+            pair = self.pairs.get((local, remote)) if takes else None
+            state = "open" if takes or here else "negotiating"
+            rows.append(
+                StreamState(
+                    direction,
+                    local,
+                    remote,
+                    state if pair is None else pair.state,
+                    stream.wire.address,
+                    _security(stream, remote),
+                    0 if pair is None else len(pair.outbox),
+                    0 if pair is None else pair.outbox.size_bytes,
+                    stream.passed,
+                    now - watch.since,
+                )
+            )
+        return rows
+
+    def close_to(self, remote: str) -> int:
+        """Close all streams with a domain, and try it at once next time; how many there were."""
+        self._connector.forget(remote)
+        for pair in self.pairs.values():
+            if pair.remote == remote:
+                pair.heard()
+        streams = [
+            stream
+            for stream in self._streams
+            if stream.remote == remote
+            or any(theirs == remote for theirs, _ in stream.accepted)
+            or any(theirs == remote for _, theirs in stream.carries)
+        ]
+        for stream in streams:
+            stream.retire()
+        return len(streams)
+
+    def give_back(self) -> None:
+        """Return what waits for streams that are not there: the server is about to stop."""
+        for pair in tuple(self.pairs.values()):
+            pair.give_back()
+
+    async def close(self, error: StreamError) -> None:
+        """Close the streams that we have opened, each told why."""
+        if self._sweep.running:
+            self._sweep.stop()
+        await self.callers.close(error)
+        self._connector.close()
+
+
+def _security(stream: ServerStream, remote: str) -> str:
+    """How well the peer's name is known."""
+    version = stream.wire.tls_version or "in the clear"
+    if Stream.SECURE in stream.stream and not stream.proof.flaw_for(remote):
+        return f"{version}, certificate"
+    return f"{version}, dialback" if stream.established else version

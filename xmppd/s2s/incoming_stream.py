@@ -1,0 +1,165 @@
+"""A stream that another server has opened to us."""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from secrets import token_hex
+
+from twisted.logger import Logger
+
+from xmppd.net.stanza_intake import check_header
+from xmppd.net.stream_feature import Stream
+from xmppd.net.stream_parser import StreamOpened
+from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, header_between
+from xmppd.stanza import Later, StreamCondition, StreamError, Tree, ns, qname
+from xmppd.stanza.jid import prepare_domain
+from xmppd.stanza.xml import LANG
+
+MAX_FAILURES = 3
+_STARTTLS = qname(ns.TLS, "starttls")
+_AUTH = qname(ns.SASL, "auth")
+_BIDI = qname(ns.BIDI, "bidi")
+_EXTERNAL = f"<mechanisms xmlns='{ns.SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>".encode()
+_DIALBACK = f"<dialback xmlns='{ns.DIALBACK_FEATURE}'><errors/></dialback>".encode()
+_BIDI_FEATURE = f"<bidi xmlns='{ns.BIDI_FEATURE}'/>".encode()
+_log = Logger()
+
+
+class IncomingStream(ServerStream):
+    """From its header to its end: the peer proves domains, and speaks for those it has proved.
+
+    Args:
+        context: What streams share.
+        wire: The connection below.
+        known: Called when the peer is a stranger no more.
+
+    Attributes:
+        local: The domain of ours that its header names; the first, until it says.
+        remote: The domain that its header names: a claim, no more.
+    """
+
+    def __init__(self, context: ServerContext, wire: ServerWire, known: Callable[[], None]) -> None:
+        super().__init__(context, wire)
+        self._known = known
+        self.local = min(context.routing_table.domains)
+        self.remote = ""
+        self._stream_id = token_hex(8)
+        self._failures = 0
+
+    @property
+    def id(self) -> str:
+        """What the log calls it."""
+        return f"{self.remote or 'a server'} at {self.wire.address}"
+
+    @property
+    def stream_id(self) -> str:
+        """What we call the stream."""
+        return self._stream_id
+
+    def header(self) -> bytes:
+        """Our side's stream header; addressed, if the peer has said who it is."""
+        return header_between(self.local, self.remote or None, id=self._stream_id)
+
+    def _opened(self, header: StreamOpened) -> None:
+        """Check a stream header and answer it (:rfc:`6120#section-4.7`)."""
+        local = _domain(header.attributes.get("to"))
+        if not self.accepted:
+            self.remote = _domain(header.attributes.get("from"))
+        served = self.context.serves(local)
+        if served:
+            self.local = local
+        if LANG in header.attributes:
+            self._language.speak(header.attributes[LANG])
+        self.wire.open(self.header())
+        check_header(header, ns.SERVER, "servers")
+        if not served:
+            raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
+        if self.remote and self.context.policies.of(self.remote).block:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "we do not speak with that domain")
+        if Stream.SECURE in self.stream:
+            self.proof = self.context.trust.proof(self.wire.certificate_chain())
+        self.write(b"<stream:features>%b</stream:features>" % b"".join(self._features()))
+        if self.bidirectional:
+            for theirs, ours in self.accepted:
+                self.may_carry(ours, theirs)
+
+    def _features(self) -> list[bytes]:
+        """What is offered to a stream that has come this far (SV-1)."""
+        requires_tls = self.context.policies.of(self.remote).require_tls
+        if not self.stream & (Stream.SECURE | Stream.WITHOUT_TLS):
+            required = "<required/>" if requires_tls else ""
+            offer = f"<starttls xmlns='{ns.TLS}'>{required}</starttls>".encode()
+            if requires_tls:
+                return [offer]
+            return [offer, _BIDI_FEATURE, _DIALBACK]
+        if Stream.AUTHENTICATED in self.stream:
+            return [_DIALBACK]
+        if Stream.SECURE in self.stream and self.remote and not self.proof.flaw_for(self.remote):
+            return [_EXTERNAL, _BIDI_FEATURE, _DIALBACK]
+        return [_BIDI_FEATURE, _DIALBACK]
+
+    def _element(self, tree: Tree) -> Later:
+        if tree.tag == _STARTTLS and not self.stream & (Stream.SECURE | Stream.WITHOUT_TLS):
+            self._start_tls()
+        elif tree.tag == _BIDI and not self.accepted:
+            self.bidirectional = True
+        elif tree.tag == _AUTH and Stream.SECURE in self.stream and not self.accepted:
+            self._authenticate(tree)
+        else:
+            return super()._element(tree)
+        return None
+
+    def accept(self, remote: str, local: str) -> None:
+        """The peer speaks for this domain of its, to this one of ours."""
+        if not self.accepted:
+            self._known()
+        super().accept(remote, local)
+
+    def _start_tls(self) -> None:
+        self.wire.start_tls()
+        self.stream |= Stream.SECURE
+        self._stream_id = token_hex(8)
+
+    def _authenticate(self, tree: Tree) -> None:
+        """EXTERNAL: TLS has seen a certificate, and it names who this is (:xep:`0178`)."""
+        remote = self._authorization_identity(tree)
+        flaw = self.proof.flaw_for(remote) if remote else "it asks for no domain"
+        policy = self.context.policies.of(remote)
+        if (
+            tree.get("mechanism") != "EXTERNAL"
+            or flaw
+            or policy.block
+            or self.context.serves(remote)
+        ):
+            self._fail(flaw or "that domain may not, or not so")
+            return
+        self.remote = remote
+        self.write(f"<success xmlns='{ns.SASL}'/>".encode())
+        self._stream_id = token_hex(8)
+        self.wire.restart()
+        self.accept(remote, self.local)
+
+    def _authorization_identity(self, tree: Tree) -> str:
+        """The domain that the peer asks for; the header's, if it leaves that open."""
+        text = (tree.text or "").strip()
+        if text in ("", "="):
+            return self.remote
+        try:
+            return _domain(b64decode(text, validate=True).decode())
+        except (Base64Error, ValueError):
+            return ""
+
+    def _fail(self, flaw: str) -> None:
+        self._failures += 1
+        _log.info("{id} failed to authenticate: {flaw}", id=self.id, flaw=flaw)
+        self.write(f"<failure xmlns='{ns.SASL}'><not-authorized/></failure>".encode())
+        if self._failures >= MAX_FAILURES:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts")
+
+
+def _domain(text: str | None) -> str:
+    """A domain, prepared; empty if that is none."""
+    try:
+        return prepare_domain(text or "")
+    except ValueError:
+        return ""

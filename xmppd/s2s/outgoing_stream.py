@@ -1,0 +1,326 @@
+"""A stream that we have opened to another server."""
+
+from base64 import b64encode
+from enum import Enum
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from xmppd.net.stanza_intake import check_header
+from xmppd.net.stream_feature import Stream
+from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
+from xmppd.s2s import dialback
+from xmppd.s2s.dialback import RESULT, Dialback
+from xmppd.s2s.lost import no_stream, not_found
+from xmppd.s2s.policy import Policy
+from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, header_between
+from xmppd.stanza import (
+    Condition,
+    Later,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+    Tree,
+    ns,
+    qname,
+)
+from xmppd.stanza.xml import LANG
+
+_FEATURES = qname(ns.STREAM, "features")
+_STARTTLS = qname(ns.TLS, "starttls")
+_PROCEED = qname(ns.TLS, "proceed")
+_TLS_FAILURE = qname(ns.TLS, "failure")
+_SUCCESS = qname(ns.SASL, "success")
+_SASL_FAILURE = qname(ns.SASL, "failure")
+_MECHANISM = f"{qname(ns.SASL, 'mechanisms')}/{qname(ns.SASL, 'mechanism')}"
+_DIALBACK = qname(ns.DIALBACK_FEATURE, "dialback")
+_ERRORS = qname(ns.DIALBACK_FEATURE, "errors")
+_BIDI = qname(ns.BIDI_FEATURE, "bidi")
+_log = Logger()
+
+
+class Step(Enum):
+    """What an outgoing stream waits for; the value says what is wrong if it does not come."""
+
+    HEADER = "it did not answer our stream header"
+    FEATURES = "it did not say what it offers"
+    PROCEED = "it did not begin TLS"
+    SECURE_HEADER = "TLS did not come to a stream"
+    SUCCESS = "it did not answer our authentication"
+    NOTHING = "it closed the stream"
+
+
+class Party(Protocol):
+    """A pair of domains, as the stream sees it that shall carry it.
+
+    Attributes:
+        local: Our domain.
+    """
+
+    local: str
+
+    def negotiated(self) -> None:
+        """The stream has come so far that dialback may be spoken."""
+
+    def proved(self) -> None:
+        """The peer takes stanzas of the pair."""
+
+    def refused(self, why: StanzaError) -> None:
+        """It does not."""
+
+    def verified(self, stream_id: str, verdict: bool | StanzaError) -> None:
+        """What the peer says about a key."""
+
+    def lost(self, why: StanzaError) -> None:
+        """The stream is gone."""
+
+
+class OutgoingStream(ServerStream):
+    """From our header to the end: we prove domains of ours, and ask about theirs.
+
+    Attributes:
+        local: The domain of ours in whose name it was opened.
+        remote: The domain it was opened to.
+        is_negotiated: Whether dialback may be spoken.
+        shares: Whether other domains of ours may go the same way.
+    """
+
+    def __init__(
+        self,
+        context: ServerContext,
+        local: str,
+        remote: str,
+        wire: ServerWire,
+        *,
+        has_certificate: bool,
+    ) -> None:
+        super().__init__(context, wire)
+        self.local = local
+        self.remote = remote
+        self.is_negotiated = self.shares = False
+        self._may_authenticate = has_certificate
+        self._speaks_dialback = False
+        self._stream_id = ""
+        self._step = Step.HEADER
+        self._why: StanzaError | None = None
+        self._parties: dict[str, Party] = {}
+        self._proving: set[str] = set()
+
+    @property
+    def id(self) -> str:
+        """What the log calls it."""
+        return f"{self.local} to {self.remote}"
+
+    @property
+    def stream_id(self) -> str:
+        """What the peer calls the stream."""
+        return self._stream_id
+
+    def header(self) -> bytes:
+        """Our side's stream header."""
+        return header_between(self.local, self.remote)
+
+    def made(self) -> None:
+        """The wire is there: we speak first."""
+        super().made()
+        self.wire.open(self.header())
+
+    def end(self) -> None:
+        """The wire is gone or going: tell those who rely on it."""
+        if self.ended:
+            return
+        super().end()
+        why = self._why or no_stream(self._step.value)
+        parties, self._parties = self._parties, {}
+        for party in parties.values():
+            party.lost(why)
+
+    def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
+        """Take the next thing that came; what ends the stream is remembered."""
+        try:
+            return super().handle(event)
+        except StreamError as error:
+            self._why = no_stream(f"{error.condition.value}: {error.text or 'its stream is wrong'}")
+            raise
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it is there for keys of dialback alone."""
+        return not self.established and not self._proving
+
+    # -- those who go by it ---------------------------------------------------------------------
+
+    def join(self, party: Party) -> None:
+        """Somebody wants to go by this stream."""
+        self._parties[party.local] = party
+        if self.is_negotiated:
+            party.negotiated()
+
+    def leave(self, party: Party) -> None:
+        """Somebody does no longer; the last one closes it."""
+        if self._parties.get(party.local) is party:
+            del self._parties[party.local]
+            self._proving.discard(party.local)
+            self.carries.discard((party.local, self.remote))
+            if not self._parties and not self.ended:
+                self.retire()
+
+    def prove(self, local: str) -> None:
+        """Ask that stanzas from this domain of ours be taken (:xep:`0220`, §2.1.1)."""
+        if local in self._proving:
+            return
+        if not self._speaks_dialback:
+            self._parties[local].refused(no_stream("it offers no way to prove who we are"))
+            return
+        if self.proof.flaw_for(self.remote) and not self._policy.believes_dns:
+            self._parties[local].refused(no_stream(self.proof.flaw_for(self.remote)))
+            return
+        self._proving.add(local)
+        key = self.context.keys.key(self.remote, local, self._stream_id)
+        self.write(dialback.request("result", local, self.remote, key))
+
+    def verify(self, local: str, stream_id: str, key: str) -> None:
+        """Ask whether a key is the remote domain's (§2.1.2)."""
+        self.write(dialback.request("verify", local, self.remote, key, id=stream_id))
+
+    # -- negotiation ----------------------------------------------------------------------------
+
+    def _opened(self, header: StreamOpened) -> None:
+        check_header(header, ns.SERVER, "servers")
+        self._stream_id = header.attributes.get("id", "")
+        if LANG in header.attributes:
+            self._language.speak(header.attributes[LANG])
+        self._speaks_dialback = ns.DIALBACK in header.prefixes.values()
+        self._step = Step.FEATURES
+        if Stream.SECURE in self.stream:
+            self.proof = self.context.trust.proof(self.wire.certificate_chain())
+            if Stream.AUTHENTICATED not in self.stream:
+                flaw = self.proof.flaw_for(self.remote)
+                self._note(f"certificate, by {self.wire.tls_version}", flaw or "valid")
+
+    def _element(self, tree: Tree) -> Later:
+        if tree.tag == _FEATURES and self._step is Step.FEATURES:
+            self._go_on(tree)
+        elif tree.tag == _PROCEED and self._step is Step.PROCEED:
+            self._begin_tls()
+        elif tree.tag == _SUCCESS and self._step is Step.SUCCESS:
+            self._authenticated()
+        elif tree.tag == _SASL_FAILURE and self._step is Step.SUCCESS:
+            self._note(f"EXTERNAL as {self.local}", "it does not believe our certificate")
+            self._may_authenticate = False
+            self._negotiated()
+        elif tree.tag == _TLS_FAILURE and self._step is Step.PROCEED:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "it cannot begin TLS")
+        else:
+            return super()._element(tree)
+        return None
+
+    def _go_on(self, features: Tree) -> None:
+        """Take the next step that its features allow (SV-2)."""
+        if Stream.SECURE not in self.stream:
+            if features.find(_STARTTLS) is not None:
+                self._step = Step.PROCEED
+                self.write(f"<starttls xmlns='{ns.TLS}'/>".encode())
+                return
+            if self._policy.require_tls:
+                raise StreamError(StreamCondition.POLICY_VIOLATION, "it offers no TLS")
+        flaw = self.proof.flaw_for(self.remote)
+        if flaw and self._policy.require_valid_certificate:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, flaw)
+        dialback_feature = features.find(_DIALBACK)
+        self._speaks_dialback |= dialback_feature is not None
+        self.shares = dialback_feature is not None and dialback_feature.find(_ERRORS) is not None
+        if (
+            features.find(_BIDI) is not None
+            and not self.bidirectional
+            and (not flaw or self._policy.believes_dns)
+        ):
+            self.bidirectional = True
+            self.write(f"<bidi xmlns='{ns.BIDI}'/>".encode())
+        offered = [mechanism.text for mechanism in features.iterfind(_MECHANISM)]
+        if self._may_authenticate and Stream.SECURE in self.stream and "EXTERNAL" in offered:
+            self._step = Step.SUCCESS
+            identity = b64encode(self.local.encode()).decode()
+            auth = f"<auth xmlns='{ns.SASL}' mechanism='EXTERNAL'>{identity}</auth>"
+            self.write(auth.encode())
+            return
+        self._negotiated()
+
+    def _begin_tls(self) -> None:
+        self.wire.begin_tls()
+        self.stream |= Stream.SECURE
+        self._step = Step.SECURE_HEADER
+        self.wire.open(self.header())
+
+    def _authenticated(self) -> None:
+        """We are believed; a new stream begins (:rfc:`6120#section-6.4.6`)."""
+        self._note(f"EXTERNAL as {self.local}", "accepted")
+        self.stream |= Stream.AUTHENTICATED
+        self._may_authenticate = False
+        self._step = Step.HEADER
+        self.wire.restart()
+        self.wire.open(self.header())
+
+    def _negotiated(self) -> None:
+        self._step = Step.NOTHING
+        self.is_negotiated = True
+        if Stream.AUTHENTICATED in self.stream:
+            self._proved(self.local)
+        for party in tuple(self._parties.values()):
+            party.negotiated()
+
+    def _proved(self, local: str) -> None:
+        self._proving.discard(local)
+        if self.bidirectional:
+            self.accept(self.remote, local)
+        self.may_carry(local, self.remote)
+        party = self._parties.get(local)
+        if party is not None:
+            party.proved()
+
+    def _told(self, condition: str) -> None:
+        """The peer has told us why it ends the stream."""
+        gone = condition in (StreamCondition.HOST_UNKNOWN.value, StreamCondition.HOST_GONE.value)
+        text = f"it closed the stream: {condition}"
+        self._why = not_found(text) if gone else no_stream(text)
+        super()._told(condition)
+
+    # -- answers --------------------------------------------------------------------------------
+
+    def _answered(self, tag: str, said: Dialback) -> None:
+        """Something that we have asked; an answer to anything else is nobody's (SV-6)."""
+        if said.sender != self.remote:
+            return
+        if tag != RESULT:
+            self._verdict(said)
+        elif said.to in self._proving:
+            if said.type == "valid":
+                self._note(f"dialback as {said.to}", "accepted")
+                self._proved(said.to)
+                return
+            why = _reason(said)
+            self._note(f"dialback as {said.to}", why.text or said.type)
+            self._proving.discard(said.to)
+            self._parties[said.to].refused(why)
+
+    def _verdict(self, said: Dialback) -> None:
+        party = self._parties.get(said.to)
+        if party is not None:
+            verdict = _reason(said) if said.type == "error" else said.type == "valid"
+            party.verified(said.id, verdict)
+
+    def _note(self, what: str, outcome: str) -> None:
+        self.context.pairs.note(self.remote, what, outcome)
+
+    @property
+    def _policy(self) -> Policy:
+        return self.context.policies.of(self.remote)
+
+
+def _reason(said: Dialback) -> StanzaError:
+    """Why dialback has failed, for those whose stanzas wait."""
+    if said.type == "invalid":
+        return no_stream("it does not believe our dialback key")
+    text = f"dialback: {said.text or 'no reason given'}"
+    gone = said.text == Condition.ITEM_NOT_FOUND.tag
+    return not_found(text) if gone else no_stream(text)

@@ -1,0 +1,208 @@
+"""Search: one way to a domain's server, from its name to a connection."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+import idna
+from twisted.internet import defer, error
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, FailureGroup
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.internet.protocol import ClientFactory, Protocol
+
+from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.happy_eyeballs import first_to_connect
+from xmppd.s2s.name_service import (
+    IReactor,
+    LookupFailed,
+    NameService,
+    NoSuchName,
+    Services,
+)
+from xmppd.s2s.targets import Target, in_order
+from xmppd.stanza import Condition, StanzaError
+
+TARGET_S = 10.0
+"""How long connecting to one target may take, whatever the number of its addresses."""
+
+Make = Callable[[Target], Protocol]
+
+_WORDS = {error.ConnectionRefusedError: "refused", error.TimeoutError: "no answer"}
+
+
+class RemoteServerNotFound(StanzaError):
+    """A domain has no server, as far as DNS says."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Condition.REMOTE_SERVER_NOT_FOUND, text)
+
+    @staticmethod
+    def of(domain: str) -> "RemoteServerNotFound":
+        """In the usual words."""
+        return RemoteServerNotFound(f"{domain} has no XMPP server")
+
+
+class RemoteServerTimeout(StanzaError):
+    """A domain may have a server, but now there is no way to it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Condition.REMOTE_SERVER_TIMEOUT, text)
+
+
+@dataclass
+class Search:
+    """Asks for targets and tries them in order; each step is noted with its outcome.
+
+    Attributes:
+        domain: Whose server.
+        make: Makes the protocol that is connected to a target.
+        reactor: Connects.
+        names: Knows names.
+        attempts: Where steps are noted.
+        random: Draws among targets of one priority.
+        hopeful: Whether something failed that may be different another time.
+    """
+
+    domain: str
+    make: Make
+    reactor: IReactor
+    names: NameService
+    attempts: Attempts
+    random: Random
+    hopeful: bool = False
+
+    async def connect(self, targets: Sequence[Target] = ()) -> IProtocol:
+        """What is connected to the first target that can be reached.
+
+        Args:
+            targets: Where to go; if there are none, where DNS says.
+
+        Raises:
+            RemoteServerNotFound: There is nowhere to go.
+            RemoteServerTimeout: Nothing could be reached, or asked.
+
+        Spec: :rfc:`6120#section-3.2`
+        """
+        for target in targets or await self._targets():
+            protocol = await self._connect(target)
+            if protocol is not None:
+                return protocol
+        if self.hopeful:
+            raise RemoteServerTimeout(f"the server of {self.domain} cannot be reached")
+        raise RemoteServerNotFound.of(self.domain)
+
+    # -- where to go ----------------------------------------------------------------------------
+
+    async def _targets(self) -> Sequence[Target]:
+        literal = self.domain.strip("[]")
+        if is_address(literal):
+            return (Target(literal),)
+        host = in_ascii(self.domain)
+        asked = [
+            Deferred.fromCoroutine(self._services(f"_{service}._tcp.{host}", direct_tls))
+            for service, direct_tls in (("xmpps-server", True), ("xmpp-server", False))
+        ]
+        direct, starttls = [await answer for answer in asked]
+        offered = [*direct.offered, *starttls.offered]
+        if not offered and not starttls.refused:
+            return (Target(host),)
+        return in_order(offered, self.random)
+
+    async def _services(self, name: str, direct_tls: bool) -> Services:
+        """What DNS offers; nothing, if it does not say."""
+        ended = self.attempts.begin(self.domain, "lookup", f"{name} SRV")
+        try:
+            services = await self.names.services(name, direct_tls=direct_tls)
+        except LookupFailed as failure:
+            self._failed(failure, ended)
+            return Services()
+        ended(", ".join(map(str, services.offered)) or "the service is not offered: .")
+        return services
+
+    async def _addresses(self, host: str) -> Sequence[str]:
+        if is_address(host):
+            return (host,)
+        ended = self.attempts.begin(self.domain, "lookup", f"{host} AAAA, A")
+        try:
+            addresses = await self.names.addresses(host)
+        except LookupFailed as failure:
+            self._failed(failure, ended)
+            return ()
+        ended(", ".join(addresses))
+        return addresses
+
+    def _failed(self, failure: LookupFailed, ended: Callable[[str], None]) -> None:
+        self.hopeful |= not isinstance(failure, NoSuchName)
+        ended(str(failure))
+
+    # -- going there ----------------------------------------------------------------------------
+
+    async def _connect(self, target: Target) -> IProtocol | None:
+        """What is connected to a target, or None."""
+        addresses = await self._addresses(target.host)
+        if not addresses:
+            return None
+        factory = _Once(partial(self.make, target))
+        reach = partial(self._reach, target, factory)
+        winner = first_to_connect(addresses, reach, self.reactor)
+        try:
+            return await winner.addTimeout(TARGET_S, self.reactor)
+        except (FailureGroup, defer.TimeoutError):
+            self.hopeful = True
+            return None
+
+    async def _reach(self, target: Target, factory: "_Once", address: str) -> IProtocol:
+        """What is connected to one address."""
+        there = Target(address, target.port, target.direct_tls)
+        ended = self.attempts.begin(self.domain, "connect", str(there))
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        try:
+            protocol = await kind(self.reactor, address, target.port, TARGET_S).connect(factory)
+        except ConnectingCancelledError:
+            ended("another address was faster" if factory.used else "given up")
+            raise
+        except ConnectError as failure:
+            ended(_WORDS.get(failure.__class__, str(failure)))
+            raise
+        ended("connected")
+        return protocol
+
+
+class _Once(ClientFactory):
+    """Makes the protocol of whichever address is the first to be connected."""
+
+    noisy = False
+
+    def __init__(self, make: Callable[[], Protocol]) -> None:
+        self._make = make
+        self.used = False
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        self.used = True
+        return self._make()
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an IP address, which nobody need ask for."""
+    return isIPAddress(host) or isIPv6Address(host)
+
+
+def in_ascii(domain: str) -> str:
+    """A domain as DNS knows it.
+
+    Raises:
+        RemoteServerNotFound: DNS cannot know it.
+    """
+    if domain.isascii():
+        return domain
+    try:
+        return idna.encode(domain).decode()
+    except idna.IDNAError:
+        raise RemoteServerNotFound(f"{domain} cannot be a name in DNS") from None
+
+
+__all__ = ["TARGET_S", "Make", "RemoteServerNotFound", "RemoteServerTimeout", "Search", "in_ascii"]

@@ -1,0 +1,425 @@
+"""What a stream between servers is, whoever has opened it: who may say what on it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.x509 import Certificate
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.net.stanza_intake import KINDS, Language, stream_error_in
+from xmppd.net.stream_feature import Stream
+from xmppd.net.stream_handler import Wire
+from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
+from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.s2s import dialback
+from xmppd.s2s.dialback import RESULT, VERIFY, Dialback, DialbackKeys
+from xmppd.s2s.policy import PolicyTable
+from xmppd.s2s.verification import Proof, Trust
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Later,
+    Stanza,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+    Tree,
+    escape,
+    ns,
+    qname,
+)
+from xmppd.stanza.stanza import error_bytes
+from xmppd.stanza.xml import local_name
+
+MAX_PAIRS_PER_STREAM = 256
+MAX_VERIFICATIONS_PER_STREAM = 16
+MAX_UNREAD_ANSWERS_BYTES = 65_536
+"""What may be written to a peer that does not read, beside stanzas, which wait elsewhere."""
+
+STREAM_ERROR = qname(ns.STREAM, "error")
+_PING = f"<ping xmlns='{ns.PING}'/>".encode()
+_log = Logger()
+
+
+class ServerWire(Wire, Protocol):
+    """What a stream between servers needs of the connection below it."""
+
+    def begin_tls(self) -> None:
+        """The peer said proceed: speak TLS from here on.
+
+        Raises:
+            StreamError: Something came in the clear behind that.
+        """
+
+    def certificate_chain(self) -> tuple[Certificate, ...]:
+        """What the peer has shown of itself."""
+
+    def take_at_most(self, stanzas_per_s: float) -> None:
+        """Read so many stanzas a second from now on."""
+
+    def finish(self) -> None:
+        """End our side of the stream, and hear out the peer."""
+
+
+class Pairs(Protocol):
+    """The pairs of one of our domains and one of theirs, as a stream sees them."""
+
+    def began(self, stream: "ServerStream") -> None:
+        """There is one more stream."""
+
+    def ended(self, stream: "ServerStream") -> None:
+        """There is one less."""
+
+    def heard(self, local: str, remote: str) -> None:
+        """The remote domain has proved itself to the local one."""
+
+    def verify(
+        self, local: str, remote: str, stream_id: str, key: str, address: str
+    ) -> Deferred[bool]:
+        """Ask the remote domain whether it has made this key.
+
+        Args:
+            local: The domain of ours that it was shown to.
+            remote: The domain.
+            stream_id: Of the stream on which it was shown.
+            key: What was shown.
+            address: Who has shown it.
+
+        Returns:
+            Its answer; fails with a StanzaError if there is none.
+        """
+
+    def may_carry(self, stream: "ServerStream", local: str, remote: str) -> None:
+        """What the local domain has for the remote one may go by this stream."""
+
+    def is_free(self, stream: "ServerStream") -> None:
+        """The stream takes stanzas again."""
+
+    def note(self, remote: str, what: str, outcome: str) -> None:
+        """Something happened that an administrator may ask for."""
+
+
+@dataclass(frozen=True, eq=False)
+class ServerContext:
+    """What all streams between servers share.
+
+    Attributes:
+        routing_table: Knows whom we serve.
+        router: Where stanzas go.
+        pairs: Where they come from.
+        keys: Makes and recognises keys of dialback.
+        policies: What is asked of whom.
+        trust: Whose signatures count.
+    """
+
+    routing_table: RoutingTable
+    router: PacketRouter
+    pairs: Pairs
+    keys: DialbackKeys
+    policies: PolicyTable
+    trust: Trust
+
+    def serves(self, domain: str) -> bool:
+        """Whether the domain is ours, or a component's."""
+        table = self.routing_table
+        return domain in table.domains or domain in table.components
+
+
+class ServerStream:
+    """A stream to or from another server; :class:`IncomingStream` and :class:`OutgoingStream` are.
+
+    Attributes:
+        stream: How far it has come.
+        accepted: Pairs of (their domain, ours) from and to which it brings stanzas.
+        carries: Pairs of (our domain, theirs) from and to which it takes them.
+        bidirectional: Whether it does both (:xep:`0288`).
+        full: Whether it takes none just now.
+        ended: Whether it takes none any more.
+        passed: How many stanzas it brought and took.
+    """
+
+    local: str
+    remote: str
+
+    def __init__(self, context: ServerContext, wire: ServerWire) -> None:
+        self.context = context
+        self.wire = wire
+        self.stream = Stream.NEW
+        self.accepted: set[tuple[str, str]] = set()
+        self.carries: set[tuple[str, str]] = set()
+        self.bidirectional = self.full = self.ended = False
+        self.passed = 0
+        self.proof = Proof("it does not speak TLS")
+        self._language = Language()
+        self._unread_bytes = 0
+        self._verifying: set[tuple[str, str]] = set()
+
+    # -- as a StreamHandler ---------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """What the log calls it."""
+        raise NotImplementedError
+
+    @property
+    def stream_id(self) -> str:
+        """What the server that was called has named the stream."""
+        raise NotImplementedError
+
+    @property
+    def established(self) -> bool:
+        """Whether some domain has proved itself, on either side."""
+        return bool(self.accepted or self.carries)
+
+    def header(self) -> bytes:
+        """Our side's stream header."""
+        raise NotImplementedError
+
+    def made(self) -> None:
+        """The wire is there."""
+        self.context.pairs.began(self)
+
+    def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
+        """Take the next thing that came.
+
+        Raises:
+            StreamError: The stream cannot go on.
+        """
+        if isinstance(event, Received):
+            kind = KINDS.get(event.tree.tag)
+            return self._element(event.tree) if kind is None else self._stanza(kind, event)
+        if isinstance(event, StreamOpened):
+            return self._opened(event)
+        self.wire.peer_closed()
+        return None
+
+    def ping(self) -> None:
+        """Nothing came for long: ask, where an answer would come back on this stream."""
+        if not self.bidirectional or not self.carries:
+            self.retire()
+            return
+        local, remote = next(iter(self.carries))
+        ping = IQ.make(JID.parse(remote), JID.parse(local), _PING, id="are-you-there", type="get")
+        self.send(ping.wire())
+
+    def wire_is_full(self) -> None:
+        """The peer reads slowly: stanzas wait with their pairs."""
+        self.full = True
+
+    def wire_is_free(self) -> None:
+        """It has read all."""
+        self.full = False
+        self._unread_bytes = 0
+        self.context.pairs.is_free(self)
+
+    def hear_no_more(self) -> None:
+        """It will end with all others."""
+
+    def end(self) -> None:
+        """The wire is gone or going."""
+        if not self.ended:
+            self.ended = True
+            self.context.pairs.ended(self)
+
+    def retire(self) -> None:
+        """Take no more stanzas, but bring those that are under way already (SV-12)."""
+        self.end()
+        self.wire.finish()
+
+    # -- out ------------------------------------------------------------------------------------
+
+    def send(self, wire: bytes) -> None:
+        """Send a stanza."""
+        self.passed += 1
+        self.wire.write(wire)
+
+    def write(self, data: bytes) -> None:
+        """Send anything else; whoever makes us talk and does not listen is cut off (SV-14)."""
+        if self.ended:
+            return
+        if self.full:
+            self._unread_bytes += len(data)
+            if self._unread_bytes > MAX_UNREAD_ANSWERS_BYTES:
+                self.wire.give_up()
+                return
+        self.wire.write(data)
+
+    def may_carry(self, local: str, remote: str) -> None:
+        """The peer takes stanzas from this domain of ours to this one of its."""
+        self.carries.add((local, remote))
+        self.context.pairs.may_carry(self, local, remote)
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def _opened(self, header: StreamOpened) -> None:
+        raise NotImplementedError
+
+    def _element(self, tree: Tree) -> Later:
+        """An element that is no stanza: those that both sides may send."""
+        if tree.tag in (RESULT, VERIFY):
+            self._dialback(tree)
+        elif tree.tag == STREAM_ERROR:
+            self._told(stream_error_in(tree))
+        else:
+            raise StreamError(
+                StreamCondition.UNSUPPORTED_STANZA_TYPE,
+                f"<{local_name(tree.tag)}/> is not known here, or not at this point",
+            )
+        return None
+
+    def _told(self, condition: str) -> None:
+        """The peer has told us why it ends the stream."""
+        _log.info("{id} was told {condition}", id=self.id, condition=condition)
+        self.wire.close()
+
+    def _stanza(self, kind: type[Stanza], received: Received) -> Later:
+        """Check who says it and to whom, and route it (SV-7, SV-8)."""
+        attributes = received.tree.attrib
+        try:
+            sender = JID.parse(attributes.pop("from", ""))  # a payload never has it
+        except ValueError as error:
+            raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"from: {error}") from error
+        self.passed += 1
+        try:
+            stanza = self._language.typed(kind, received, sender)
+        except ValueError as error:
+            self._malformed(kind, sender, attributes.get("id"), attributes.get("type"), str(error))
+            return None
+        to = stanza.to
+        if to is None:
+            raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "a stanza needs a to")
+        if (sender.domain, to.domain) not in self.accepted:
+            raise self._not_accepted(sender.domain, to.domain)
+        return self.context.router.route(stanza)
+
+    def _not_accepted(self, remote: str, local: str) -> StreamError:
+        if not self.accepted:
+            return StreamError(StreamCondition.NOT_AUTHORIZED, "prove first who you are")
+        if not self.context.serves(local):
+            return StreamError(StreamCondition.HOST_UNKNOWN, "a domain that is not served here")
+        return StreamError(
+            StreamCondition.INVALID_FROM, "you have not proved to be that domain, to that domain"
+        )
+
+    def _malformed(
+        self, kind: type[Stanza], sender: JID, id: str | None, type: str | None, text: str
+    ) -> None:
+        """Answer a stanza whose ``to`` is no address, if its sender is known here (SI-2)."""
+        local = next((ours for theirs, ours in self.accepted if theirs == sender.domain), None)
+        if local is None:
+            raise self._not_accepted(sender.domain, "")
+        if type not in ("error", "result"):
+            error = error_bytes(StanzaError(Condition.JID_MALFORMED, text))
+            answer = kind.make(sender, JID.parse(local), error, id=id, type="error")
+            self.context.routing_table.route(answer)
+
+    # -- dialback -------------------------------------------------------------------------------
+
+    def _dialback(self, tree: Tree) -> None:
+        try:
+            said = Dialback.read(tree)
+        except ValueError as error:
+            raise StreamError(StreamCondition.IMPROPER_ADDRESSING, str(error)) from error
+        if said.type:
+            self._answered(tree.tag, said)
+        elif tree.tag == VERIFY:
+            self._asked_to_verify(said)
+        else:
+            self._claimed(said)
+
+    def _answered(self, tag: str, said: Dialback) -> None:
+        """An answer to something that we have asked on this stream; here that was nothing."""
+        raise StreamError(StreamCondition.POLICY_VIOLATION, "nobody has asked that")
+
+    def _asked_to_verify(self, asked: Dialback) -> None:
+        """Somebody was shown a key that is said to be ours (:xep:`0220`, §2.2.2)."""
+        if not self.context.serves(asked.to):
+            self._refuse("verify", asked, Condition.ITEM_NOT_FOUND)
+            return
+        valid = self.context.keys.is_ours(asked.text, asked.sender, asked.to, asked.id)
+        self.write(dialback.answer("verify", asked.to, asked.sender, id=asked.id, valid=valid))
+
+    def _claimed(self, claim: Dialback) -> None:
+        """The peer wants to speak for a domain: its certificate says so, or we ask (§2.2.1)."""
+        refusal = self._refusal(claim)
+        pair = (claim.sender, claim.to)
+        if refusal is not None:
+            self._refuse("result", claim, refusal)
+        elif not self.proof.flaw_for(claim.sender):
+            self._prove(claim)
+        elif pair not in self._verifying:
+            self._verifying.add(pair)
+            asked = self.context.pairs.verify(
+                claim.to, claim.sender, self.stream_id, claim.text, self.wire.address
+            )
+            asked.addCallbacks(
+                self._verified, self._not_verified, callbackArgs=(claim,), errbackArgs=(claim,)
+            )
+
+    def _refusal(self, claim: Dialback) -> Condition | None:
+        """Why a claim is not even looked into."""
+        policy = self.context.policies.of(claim.sender)
+        if not self.context.serves(claim.to) or self.context.serves(claim.sender):
+            return Condition.ITEM_NOT_FOUND
+        if policy.block or (policy.require_tls and Stream.SECURE not in self.stream):
+            return Condition.POLICY_VIOLATION
+        if self.proof.flaw_for(claim.sender) and not policy.believes_dns:
+            return Condition.NOT_AUTHORIZED
+        if (
+            len(self.accepted) >= MAX_PAIRS_PER_STREAM
+            or len(self._verifying) >= MAX_VERIFICATIONS_PER_STREAM
+        ):
+            return Condition.RESOURCE_CONSTRAINT
+        return None
+
+    def _refuse(self, name: str, asked: Dialback, condition: Condition) -> None:
+        self.write(dialback.refusal(name, asked.to, asked.sender, condition, id=asked.id))
+
+    def _verified(self, valid: bool, claim: Dialback) -> None:
+        self._verifying.discard((claim.sender, claim.to))
+        if self.ended:
+            return
+        if valid:
+            self._prove(claim)
+        elif self.accepted:
+            self._refuse("result", claim, Condition.FORBIDDEN)
+        else:
+            self.write(dialback.answer("result", claim.to, claim.sender, valid=False))
+            self.wire.close(StreamError(StreamCondition.NOT_AUTHORIZED, "that key is not valid"))
+
+    def _not_verified(self, failure: Failure, claim: Dialback) -> None:
+        failure.trap(StanzaError)
+        self._verifying.discard((claim.sender, claim.to))
+        if not self.ended and isinstance(failure.value, StanzaError):
+            self._refuse("result", claim, failure.value.condition)
+
+    def _prove(self, claim: Dialback) -> None:
+        self.write(dialback.answer("result", claim.to, claim.sender, valid=True))
+        self.accept(claim.sender, claim.to)
+        if self.bidirectional:
+            self.may_carry(claim.to, claim.sender)
+
+    def accept(self, remote: str, local: str) -> None:
+        """The peer speaks for this domain of its, to this one of ours."""
+        if not self.accepted:
+            self.stream |= Stream.AUTHENTICATED
+            self.wire.authenticated()
+        self.accepted.add((remote, local))
+        self.context.pairs.heard(local, remote)
+        self.wire.take_at_most(
+            min(self.context.policies.of(theirs).stanzas_per_s for theirs, _ in self.accepted)
+        )
+
+
+def header_between(local: str, remote: str | None, *, id: str | None = None) -> bytes:
+    """A stream header between servers, with the prefix that dialback has always had."""
+    to = "" if remote is None else f" to='{escape(remote)}'"
+    named = "" if id is None else f" id='{id}'"
+    return (
+        f"<?xml version='1.0'?><stream:stream xmlns='{ns.SERVER}' xmlns:stream='{ns.STREAM}'"
+        f" xmlns:db='{ns.DIALBACK}'{named} from='{escape(local)}'{to} version='1.0'>"
+    ).encode()

@@ -1,0 +1,88 @@
+"""Targets: which doors a domain has for other servers, and in which order they are tried."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from random import Random, SystemRandom
+
+PORT = 5269
+"""Where a server listens that says nothing else (:rfc:`6120#section-3.2.2`)."""
+
+MAX_TARGETS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One door of a remote server.
+
+    Attributes:
+        host: A name as in DNS, or an IP address.
+        port: Of TCP.
+        direct_tls: Whether TLS is spoken from the first byte (:xep:`0368`), or after STARTTLS.
+    """
+
+    host: str
+    port: int = PORT
+    direct_tls: bool = False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port} ({'direct TLS' if self.direct_tls else 'STARTTLS'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One SRV record.
+
+    Attributes:
+        priority: The lower is tried first.
+        weight: How large its share is among those of one priority.
+        target: Where it leads.
+    """
+
+    priority: int
+    weight: int
+    target: Target
+
+    def __str__(self) -> str:
+        return f"{self.priority} {self.weight} {self.target}"
+
+
+def in_order(services: Iterable[Service], random: Random | None = None) -> tuple[Target, ...]:
+    """The targets to try, one after the other; a new draw each time.
+
+    Those with direct TLS are records like all others: priorities and weights of both kinds are
+    mixed (:xep:`0368`).
+
+    Args:
+        services: The SRV records of a domain.
+        random: Draws among those of one priority.
+
+    Returns:
+        At most :data:`MAX_TARGETS`: nobody's DNS sends us to more doors than that.
+
+    Spec: :rfc:`2782`
+    """
+    random = random or SystemRandom()
+    ranked = sorted(services, key=lambda service: service.priority)
+    ordered: list[Target] = []
+    for _, equals in groupby(ranked, key=lambda service: service.priority):
+        ordered += drawn(list(equals), random)
+    return tuple(ordered[:MAX_TARGETS])
+
+
+def drawn(equals: list[Service], random: Random) -> Iterable[Target]:
+    """Those of one priority, drawn by weight; the weightless have a small chance to be early."""
+    left = sorted(equals, key=lambda service: service.weight)
+    while left:
+        mark = random.randint(0, sum(service.weight for service in left))
+        running = 0
+        for service in left:
+            running += service.weight
+            if running >= mark:
+                break
+        left.remove(service)
+        yield service.target
+
+
+__all__ = ["MAX_TARGETS", "PORT", "Service", "Target", "in_order"]

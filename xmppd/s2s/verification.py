@@ -1,0 +1,174 @@
+"""Whether a certificate proves that its owner is a domain (:rfc:`6120#section-13.7.2`).
+
+The chain is checked by cryptography's verifier: OpenSSL's has one purpose for clients and one for
+servers, and public authorities no longer sign for both. Between servers either will do.
+"""
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
+)
+
+from xmppd.net.certificate import (
+    CertifiedAddresses,
+    ascii_domain,
+    load_authorities,
+    xmpp_addresses,
+)
+from xmppd.stanza.jid import prepare_domain
+
+MAX_CHAIN_LENGTH = 8
+_SERVICE = "_xmpp-server."
+_USABLE = frozenset(
+    {
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    }
+)
+
+
+_OF_AUTHORITIES = ExtensionPolicy.webpki_defaults_ca()
+_OF_SERVERS = ExtensionPolicy.permit_all().require_present(
+    x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a chain of certificates proves.
+
+    Attributes:
+        flaw: Why it proves nothing; empty if somebody we trust has signed it, and it is valid now.
+        names: Whom it names.
+    """
+
+    flaw: str
+    names: CertifiedAddresses = field(default_factory=lambda: CertifiedAddresses((), ()))
+
+    def flaw_for(self, domain: str) -> str:
+        """Why it does not prove that its owner is this domain; empty if it does."""
+        if self.flaw:
+            return self.flaw
+        return "" if _names(self.names, domain) else "the certificate is for other names"
+
+
+class Trust:
+    """The authorities whose signatures count.
+
+    Args:
+        authorities: A PEM file; those of this machine if None.
+        wall_clock: Seconds since 1970.
+
+    Raises:
+        ValueError: The file cannot be used, in a sentence.
+    """
+
+    def __init__(self, authorities: Path | None, wall_clock: Callable[[], float]) -> None:
+        self._wall_clock = wall_clock
+        self._roots: list[x509.Certificate] | None
+        self.use(authorities)
+
+    def use(self, authorities: Path | None) -> None:
+        """Trust these from now on.
+
+        Raises:
+            ValueError: The file cannot be used, in a sentence.
+        """
+        self._roots = None if authorities is None else load_authorities(authorities)
+
+    def proof(self, chain: Sequence[x509.Certificate]) -> Proof:
+        """What these certificates prove, the peer's own being the first."""
+        if not chain:
+            return Proof("no certificate was shown")
+        leaf, *above = chain[:MAX_CHAIN_LENGTH]
+        if self._roots is None:
+            self._roots = _of_this_machine()
+        flaw = self._flaw(leaf, above, self._roots)
+        return Proof(flaw) if flaw else Proof("", xmpp_addresses(leaf))
+
+    def _flaw(
+        self,
+        leaf: x509.Certificate,
+        above: list[x509.Certificate],
+        roots: list[x509.Certificate],
+    ) -> str:
+        if not roots:
+            return "no authority is trusted"
+        builder = (
+            PolicyBuilder()
+            .store(Store(roots))
+            .time(datetime.fromtimestamp(self._wall_clock(), UTC))
+            .extension_policies(ca_policy=_OF_AUTHORITIES, ee_policy=_OF_SERVERS)
+        )
+        try:
+            try:
+                builder.build_client_verifier().verify(leaf, above)
+            except VerificationError:
+                # An authority may be appointed for servers only; then any name will do here.
+                some_host = x509.DNSName(_some_host(leaf))
+                builder.build_server_verifier(some_host).verify(leaf, above)
+        except VerificationError as error:
+            return f"the certificate is not valid: {_first_line(error)}"
+        except ValueError as error:
+            return f"the certificate cannot be read: {_first_line(error)}"
+        return "" if _may_speak(leaf) else "the certificate is for other uses"
+
+
+def _names(names: CertifiedAddresses, domain: str) -> bool:
+    """Whether one of the names is the domain: an xmppAddr, an SRV-ID, a DNS-ID."""
+    if domain in map(_prepared, names.xmpp_addresses):
+        return True
+    try:
+        host = ascii_domain(domain)
+    except ValueError:
+        return False
+    if f"{_SERVICE}{host}" in map(str.lower, names.srv_names):
+        return True
+    parent = host.partition(".")[2]
+    wanted = {host, f"*.{parent}"} if "." in parent else {host}
+    return not wanted.isdisjoint(map(str.lower, names.dns_names))
+
+
+def _some_host(leaf: x509.Certificate) -> str:
+    """A host that the certificate names; one that nobody has, if it names none."""
+    names = xmpp_addresses(leaf).dns_names
+    return names[0].replace("*", "any", 1) if names else "names.invalid"
+
+
+def _prepared(address: str) -> str:
+    try:
+        return prepare_domain(address)
+    except ValueError:
+        return ""
+
+
+def _may_speak(leaf: x509.Certificate) -> bool:
+    try:
+        uses = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return not _USABLE.isdisjoint(uses)
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without the names that a stranger has put into its certificate."""
+    return str(error).partition(" (encountered processing")[0].partition("\n")[0][:200]
+
+
+def _of_this_machine() -> list[x509.Certificate]:
+    """The authorities that the distribution trusts; none if it has no list of them."""
+    paths = ssl.get_default_verify_paths()
+    file = Path(paths.cafile or paths.openssl_cafile)
+    return x509.load_pem_x509_certificates(file.read_bytes()) if file.is_file() else []
