@@ -51,7 +51,7 @@ DOORS = {
 LATE_IMPORTS = {("xmppd/app.py", "makeService"), ("twisted/plugins", "")}
 
 RULE = re.compile(
-    r"\b(?:CH|FR|SH|SC|SI|CC|IN|PK|IQ|MR|OM|OS|PR|PU|DP|RO|PS|PM|PL|RT|SM|BI|SE|BOOT)-\d+\b"
+    r"\b(?:CH|FR|SH|SC|SI|CC|IN|PK|IQ|MR|OM|OS|PR|PU|DP|RO|PS|PM|PL|RT|SM|BI|SE|CO|BOOT)-\d+\b"
 )
 
 

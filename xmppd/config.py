@@ -20,7 +20,7 @@ class Listen(Section, frozen=True):
     """A ``[[listen]]`` table: one door, named by a Twisted endpoint string."""
 
     endpoint: str
-    kind: Literal["client"] = "client"
+    kind: Literal["client", "component"] = "client"
     tls: Literal["none", "starttls", "direct"] = "starttls"
 
 
@@ -30,6 +30,23 @@ class Domain(Section, frozen=True):
     name: str
     certificate: str = ""
     key: str = ""
+
+
+class Component(Section, frozen=True):
+    """A ``[[component]]`` table: a service of its own domain that connects to us (XEP-0114)."""
+
+    name: str
+    title: str = ""
+    secret: str = ""
+    secret_file: str = ""
+    max_connections: int = 1
+
+
+class ComponentStream(Section, frozen=True):
+    """``[component_stream]``: what one connection of a component may take of us."""
+
+    stanzas_per_s: float = 5_000.0
+    bytes_per_s: float = 10_485_760.0
 
 
 class TLS(Section, frozen=True):
@@ -183,6 +200,8 @@ class Config(Section, frozen=True):
     admins: tuple[str, ...] = ()
     domain: tuple[Domain, ...] = ()
     listen: tuple[Listen, ...] = ()
+    component: tuple[Component, ...] = ()
+    component_stream: ComponentStream = ComponentStream()
     tls: TLS = TLS()
     stream: Stream = Stream()
     auth: Auth = Auth()

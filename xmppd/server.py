@@ -1,7 +1,10 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
+import sys
+from dataclasses import replace
 from typing import Protocol
 
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -9,7 +12,9 @@ from twisted.internet.task import deferLater
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
-from xmppd.config import Config
+from xmppd.components.component_listener import ComponentListener
+from xmppd.components.components import Components
+from xmppd.config import Auth, Config, Listen
 from xmppd.events import Events
 from xmppd.handler.accounts import AccountRemoved, Accounts
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
@@ -232,6 +237,19 @@ class XMPPServer:
         for statistic in login_statistics(self.crowd.admission):
             self.parts.statistics[statistic.name] = statistic
         self.client_listeners: list[ClientListener] = []
+        self.components = Components(
+            config.component,
+            JID.parse(self.domains[0]),
+            self.routing_table,
+            self.packet_router,
+            self.parts,
+            self.events,
+            AttemptLimiter(
+                store, never_locked(config.auth), now=self.wall_clock, sleep=self._sleep
+            ),
+            self.clock,
+            door_limits(config),
+        )
 
     def _core_features(self) -> list[StreamFeature]:
         """What RFC 6120 and RFC 6121 have a stream offer."""
@@ -253,6 +271,23 @@ class XMPPServer:
         if self.tls is not None:
             features.insert(0, starttls_feature(required=self.config.tls.required))
         return features
+
+    def listener(self, listen: Listen) -> ClientListener | ComponentListener:
+        """The factory for a door, by whom it is for."""
+        if listen.kind == "component":
+            return self.component_listener(listen.tls)
+        return self.client_listener(listen.tls)
+
+    def component_listener(self, tls: str) -> ComponentListener:
+        """The factory for a door of components.
+
+        Args:
+            tls: ``none`` or ``direct``.
+        """
+        contexts = None
+        if self.tls is not None and tls != "none":
+            contexts = self.tls.context_factory("client")
+        return self.components.listener(component_wire_limits(self.config), contexts)
 
     def client_listener(self, tls: str) -> ClientListener:
         """The factory for a door.
@@ -292,21 +327,25 @@ class XMPPServer:
         self.crowd.limits = door_limits(config)
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
+        self.components.use(component_wire_limits(config), door_limits(config))
         self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated
         self.offline_message_strategy.max_messages = config.offline.max_messages
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
         self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
         self.attempts.use(config.auth)
+        self.components.attempts.use(never_locked(config.auth))
         self.sasl.attempts_per_stream = config.auth.attempts_per_stream
 
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
         await self.shared_groups.load()
         self.crowd.start()
+        self.components.start()
 
     async def stop(self) -> None:
         """Close all streams, each told why, and wait until the last is gone; then the store."""
         await self.crowd.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+        await self.components.crowd.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         self.requests.abandon()
         await self.broadcasts.finish()
         await self.packet_router.finish()
@@ -375,6 +414,23 @@ def wire_limits(config: Config) -> WireLimits:
         close_timeout_s=stream.close_timeout_s,
         max_queued_bytes=stream.max_queued_bytes,
     )
+
+
+def component_wire_limits(config: Config) -> WireLimits:
+    """What one connection of a component may take, as configured."""
+    stream = config.component_stream
+    return replace(
+        wire_limits(config),
+        stanzas_per_s=stream.stanzas_per_s,
+        stanzas_burst=stream.stanzas_per_s,
+        bytes_per_s=stream.bytes_per_s,
+        bytes_burst=stream.bytes_per_s,
+    )
+
+
+def never_locked(auth: Auth) -> Auth:
+    """The same limits for those who have no account that could be locked."""
+    return structs.replace(auth, failures_before_lockout=sys.maxsize)
 
 
 def door_limits(config: Config) -> DoorLimits:

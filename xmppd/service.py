@@ -141,7 +141,7 @@ class XMPPService(Service):
         self._opened.callback(machine.stop)
         await self._build(machine)
         for door in self.doors:
-            await door.open(self.server.client_listener(door.listen.tls))
+            await door.open(self.server.listener(door.listen))
             self._opened.push_async_callback(door.close)
         await self._listen_for_commands(directory.socket)
         self._listen_for_signals()
@@ -242,8 +242,9 @@ class XMPPService(Service):
     def _say_where(self) -> None:
         for door in self.doors:
             _log.info(
-                "clients come in at {door} (TLS: {tls})", door=door.where, tls=door.listen.tls
-            )
+                "{kind}s come in at {door} (TLS: {tls})",
+                kind=door.listen.kind, door=door.where, tls=door.listen.tls,
+            )  # fmt: skip
         domain = self.server.domains[0]
         _log.info(
             "xmppd is up; add a user with: {xmppctl} --config {path} user add you@{domain}",

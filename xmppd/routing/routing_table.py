@@ -34,6 +34,7 @@ class RoutingTable:
         users: Routes by bare JID; only of accounts with a session.
         sessions: By full JID.
         components: Routes of services, by their domain.
+        away: Those domains of services of whose connections there is none just now.
         foreign: The route to all other domains; None if there is none.
     """
 
@@ -42,6 +43,7 @@ class RoutingTable:
         self.users: dict[str, UserRoutes] = {}
         self.sessions: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
+        self.away: set[str] = set()
         self.foreign: Route | None = None
 
     def is_local(self, jid: JID) -> bool:
@@ -111,6 +113,8 @@ class RoutingTable:
     def unreached(self, stanza: Stanza) -> StanzaError:
         """What a sender is told when :meth:`route` found nobody: who was not there."""
         to = stanza.to
+        if to is not None and to.domain in self.away:
+            return StanzaError(Condition.REMOTE_SERVER_TIMEOUT, "the component is not connected")
         if to is None or to.domain in self.domains or to.domain in self.components:
             return StanzaError(Condition.SERVICE_UNAVAILABLE)
         return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)

@@ -74,3 +74,7 @@ class Backlog:
     def stanzas(self) -> list[Stanza]:
         """All that waits, in order."""
         return [stanza for stanza, _ in self._stanzas.values()]
+
+    def entries(self) -> list[tuple[Stanza, bytes]]:
+        """The same, each with its bytes."""
+        return list(self._stanzas.values())
