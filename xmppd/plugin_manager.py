@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 
 from twisted.logger import Logger
 
+from xmppd.components.internal_component import InternalComponent
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.net.stream_feature import StreamFeature
 from xmppd.parts import (
@@ -170,6 +171,8 @@ class PluginManager:
                 return partial(server.events.off, event, listener, plugin=plugin)
             case AtUnload(call):
                 return call
+            case InternalComponent():
+                return self._internal_component(part)
             case Component():
                 return self._component(part)
             case Replace():
@@ -194,6 +197,16 @@ class PluginManager:
             take_route()
 
         return take_both
+
+    def _internal_component(self, component: InternalComponent) -> Undo:
+        take_route = self._component(Component(component.jid.full, component, component.name))
+
+        def stop_it() -> None:
+            take_route()
+            component.stopped()
+
+        component.started()
+        return stop_it
 
     def _replace(self, replace: Replace) -> Undo:
         """The stage becomes an instance of the subclass; everybody who holds it holds that."""

@@ -1,15 +1,38 @@
 """Components that others have written, on real sockets."""
 
 import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+from hashlib import sha1
+from pathlib import Path
 from typing import Any, ClassVar
+from xml.etree import ElementTree
 
 from slixmpp import ComponentXMPP, Message
 from slixmpp.exceptions import IqError
 
-from tests.integration.people import PATIENCE_S, ServerCase, people
+from tests.integration.people import PATIENCE_S, PLUGINS, Person, ServerCase, people
 from xmppd.server_process import ServerProcess
 
 SECRET = "wherefore art thou"
+HEADER = (
+    b"<stream:stream xmlns='jabber:component:accept' to='mad.verona.lit'"
+    b" xmlns:stream='http://etherx.jabber.org/streams'>"
+)
+ROOT = Path(__file__).parents[2]
+WOKKEL = """
+import sys
+from xmppd_plugins.example_wokkel import DiscoHandler, Noticeboard, PingHandler
+from twisted.internet import reactor
+from wokkel.component import Component
+component = Component("127.0.0.1", int(sys.argv[1]), "outside.verona.lit", sys.argv[2])
+for handler in DiscoHandler(), PingHandler(), Noticeboard():
+    handler.setHandlerParent(component)
+component.startService()
+reactor.run()
+"""
 
 
 class Echo(ComponentXMPP):
@@ -148,3 +171,172 @@ class SlixmppTests(ServerCase):
         )
         component.send_presence(pto=romeo.boundjid.bare, pfrom="nurse@echo.verona.lit/1")
         await romeo.expect("presence", type="available", sender="nurse@echo.verona.lit/1")
+
+
+class WokkelTests(ServerCase):
+    """The same handlers of wokkel, in a process of their own and inside the server."""
+
+    settings: ClassVar[dict[str, object]] = {
+        "component": [{"name": "outside.verona.lit", "secret": SECRET}],
+        "plugins": {"load": ["disco", "ping", "example_wokkel"]},
+    }
+    plugins = (*PLUGINS, "xep_0060")
+
+    def outside(self) -> None:
+        """Have the process run, and end with the test."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", WOKKEL, str(self.server.component_port), SECRET],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+
+    @people
+    async def test_notice_board(self) -> None:
+        """Boards inside and outside are used in the same way, and do the same."""
+        self.outside()
+        romeo, juliet = [
+            await self.person(self.account(name), plugins=self.plugins).arrive()
+            for name in ("romeo", "juliet")
+        ]
+        await self.listed(romeo, "outside.verona.lit")
+        for board in ("outside.verona.lit", "board.verona.lit"):
+            await romeo["xep_0199"].ping(board, timeout=PATIENCE_S)
+            await self.use(board, romeo, juliet)
+
+    async def listed(self, person: Person, domain: str) -> None:
+        """Look until the component is there."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                items = await person["xep_0030"].get_items("verona.lit", timeout=PATIENCE_S)
+                if any(item[0] == domain for item in items["disco_items"]["items"]):
+                    return
+                await asyncio.sleep(0.05)
+
+    async def use(self, board: str, romeo: Person, juliet: Person) -> None:
+        """Hang up a notice, read it, and hear of another."""
+        notice = ElementTree.fromstring("<notice xmlns='urn:example:notice'>a plague</notice>")
+        await juliet["xep_0060"].publish(board, "verona", id="1", payload=notice)
+        found = await romeo["xep_0060"].get_items(board, "verona", timeout=PATIENCE_S)
+        self.assertIn("a plague", str(found))
+        await romeo["xep_0060"].subscribe(board, "verona", timeout=PATIENCE_S)
+        await juliet["xep_0060"].publish(board, "verona", id="2", payload=notice)
+        event = await romeo.expect("message", sender=board)
+        self.assertIn("a plague", str(event))
+        info = await romeo["xep_0030"].get_info(board, timeout=PATIENCE_S)
+        self.assertIn("http://jabber.org/protocol/pubsub#publish", info["disco_info"]["features"])
+
+
+class HostileTests(ServerCase):
+    """Components that mean no good, or are broken."""
+
+    settings: ClassVar[dict[str, object]] = {
+        "component": [{"name": "mad.verona.lit", "secret": SECRET}],
+        "stream": {"max_stanza_bytes": 65_536, "max_queued_bytes": 1_048_576},
+        "plugins": {"load": ["disco", "ping"]},
+    }
+
+    def wire(self) -> socket.socket:
+        """A connection at the components' door."""
+        wire = socket.create_connection((self.server.host, self.server.component_port))
+        wire.settimeout(PATIENCE_S)
+        self.addCleanup(wire.close)
+        return wire
+
+    def let_in(self) -> socket.socket:
+        """One that has made the handshake."""
+        wire = self.wire()
+        wire.sendall(HEADER)
+        head = until(wire, b">", 2)
+        stream_id = head.partition(b" id='")[2].partition(b"'")[0].decode()
+        proof = sha1(f"{stream_id}{SECRET}".encode()).hexdigest()
+        wire.sendall(f"<handshake>{proof}</handshake>".encode())
+        until(wire, b"<handshake/>", 1)
+        return wire
+
+    @people
+    async def test_every_state(self) -> None:
+        """In each state, what does not belong there ends that stream with the right error."""
+        (romeo,) = await self.arrivals("romeo")
+        large = b"<message to='x'><body>" + b"x" * 70_000 + b"</body></message>"
+        for state, sent, condition in (
+            ("new", b"GET / HTTP/1.1\r\n\r\n", b"not-well-formed"),
+            ("new", HEADER.replace(b"mad.", b"sane."), b"host-unknown"),
+            ("new", HEADER.replace(b"component:accept", b"client"), b"invalid-namespace"),
+            ("new", b"<!DOCTYPE x>" + HEADER, b"restricted-xml"),
+            ("opened", b"<handshake>0</handshake>", b"not-authorized"),
+            ("opened", b"<message to='x'/>", b"not-authorized"),
+            ("opened", large, b"policy-violation"),
+            ("opened", HEADER + b"</stream:stream>", b"not-authorized"),
+            ("in", HEADER + b"</stream:stream>", b"unsupported-stanza-type"),
+            ("in", large, b"policy-violation"),
+            ("in", b"<message from='romeo@verona.lit' to='x'/>", b"invalid-from"),
+            ("in", b"<message from='x@evil.example' to='x'/>", b"invalid-from"),
+            ("in", b"<message></iq>", b"not-well-formed"),
+            ("in", b"<message to='&x;'/>", b"restricted-xml"),
+        ):
+            with self.subTest(state=state, condition=condition):
+                wire = self.let_in() if state == "in" else self.wire()
+                wire.sendall(HEADER + sent if state == "opened" else sent)
+                self.assertIn(b"<" + condition + b" ", rest(wire))
+                wire.close()
+        await romeo.catch_up()
+
+    @people
+    async def test_resets(self) -> None:
+        """Streams that break in any state leave nothing behind."""
+        (romeo,) = await self.arrivals("romeo")
+        for _ in range(20):
+            for wire in (self.wire(), self.let_in()):
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                wire.sendall(b"<stream:str")
+                wire.close()
+        await romeo.catch_up()
+        self.let_in()
+        await romeo.catch_up()
+
+    @people
+    async def test_flood(self) -> None:
+        """While a component floods the server and reads nothing, people are served."""
+        (romeo,) = await self.arrivals("romeo")
+        before = memory_kb(self.server.pid)
+        wire = self.let_in()
+        wire.setblocking(False)
+        ping = b"<iq to='verona.lit' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>" * 200
+        until_s = asyncio.get_running_loop().time() + 3
+        while asyncio.get_running_loop().time() < until_s:
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                wire.send(ping)
+            async with asyncio.timeout(1):
+                await romeo.catch_up()
+        self.assertLess(memory_kb(self.server.pid) - before, 30_000)
+
+
+def until(wire: socket.socket, end: bytes, times: int) -> bytes:
+    """Read until this has come so often."""
+    data = b""
+    while data.count(end) < times:
+        more = wire.recv(65_536)
+        if not more:
+            raise EOFError(data)
+        data += more
+    return data
+
+
+def rest(wire: socket.socket) -> bytes:
+    """All that comes until the server has said its last word."""
+    data = b""
+    while b"</stream:stream>" not in data:
+        more = wire.recv(65_536)
+        if not more:
+            break
+        data += more
+    return data
+
+
+def memory_kb(pid: int) -> int:
+    """What a process has in memory."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0])

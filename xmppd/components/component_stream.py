@@ -198,7 +198,10 @@ class ComponentStream:
         self, kind: type[Stanza], tree: Tree, route: ComponentRoute, session: ComponentSession
     ) -> Later:
         """Give a stanza its type, check whom it is from, and route it (CO-3, CO-4)."""
-        sender = _sender(tree.get("from"), session.jid)
+        try:
+            sender = sender_at(tree.get("from"), session.jid)
+        except ValueError as error:
+            raise StreamError(StreamCondition.INVALID_FROM, str(error)) from error
         try:
             stanza = kind.from_tree(tree, sender)
         except ValueError as error:
@@ -268,18 +271,13 @@ def _proves(handshake: str, stream_id: str, secret: str) -> bool:
     return compare_digest(digest.encode(), handshake.strip().lower().encode())
 
 
-def _sender(text: str | None, component: JID) -> JID:
-    """Who sends: anybody at the component's domain, and nobody else.
+def sender_at(text: str | None, component: JID) -> JID:
+    """Who sends: anybody at the component's domain, and nobody else; unsaid, the component.
 
     Raises:
-        StreamError: INVALID_FROM.
+        ValueError: It is somebody else, or nobody.
     """
-    if text is None:
-        return component
-    try:
-        sender = JID.parse(text)
-    except ValueError as error:
-        raise StreamError(StreamCondition.INVALID_FROM, str(error)) from error
+    sender = component if text is None else JID.parse(text)
     if sender.domain != component.domain:
-        raise StreamError(StreamCondition.INVALID_FROM, f"that is not at {component.domain}")
+        raise ValueError(f"that is not at {component.domain}")
     return sender
