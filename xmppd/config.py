@@ -40,6 +40,10 @@ class Component(Section, frozen=True):
     secret: str = ""
     secret_file: str = ""
     max_connections: int = 1
+    delegate: tuple[str, ...] = ()
+    roster: Literal["none", "get", "set", "both"] = "none"
+    message: Literal["none", "outgoing"] = "none"
+    presence: Literal["none", "managed_entity"] = "none"
 
 
 class ComponentStream(Section, frozen=True):

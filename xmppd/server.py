@@ -339,6 +339,7 @@ class XMPPServer:
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
         await self.shared_groups.load()
+        self.components.trust(self)
         self.crowd.start()
         self.components.start()
 
