@@ -45,6 +45,7 @@ class Echo(ComponentXMPP):
 
     def __init__(self, server: ServerProcess, domain: str, secret: str = SECRET) -> None:
         super().__init__(domain, secret, server.host, server.component_port)
+        self.log = server.log
         self.register_plugin("xep_0030")
         self.register_plugin("xep_0199")
         self.heard: list[str] = []
@@ -65,11 +66,16 @@ class Echo(ComponentXMPP):
         return self
 
     async def lose(self) -> None:
-        """Have the connection break."""
-        gone = asyncio.ensure_future(self.wait_until("disconnected", PATIENCE_S))
-        await asyncio.sleep(0)
+        """Have the connection break, and the server notice."""
+        before = self.losses()
         self.abort()
-        await gone
+        async with asyncio.timeout(PATIENCE_S):
+            while self.losses() == before:
+                await asyncio.sleep(0.02)
+
+    def losses(self) -> int:
+        """How often the server has seen this component hang up."""
+        return self.log.read_text(encoding="utf-8").count(f"{self.boundjid.host} has hung up")
 
 
 class SlixmppTests(ServerCase):
