@@ -21,7 +21,7 @@ class Listen(Section, frozen=True):
     """A ``[[listen]]`` table: one door, named by a Twisted endpoint string."""
 
     endpoint: str
-    kind: Literal["client", "server"] = "client"
+    kind: Literal["client", "server", "component"] = "client"
     tls: Literal["none", "starttls", "direct"] = "starttls"
 
 
@@ -31,6 +31,27 @@ class Domain(Section, frozen=True):
     name: str
     certificate: str = ""
     key: str = ""
+
+
+class Component(Section, frozen=True):
+    """A ``[[component]]`` table: a service of its own domain that connects to us (XEP-0114)."""
+
+    name: str
+    title: str = ""
+    secret: str = ""
+    secret_file: str = ""
+    max_connections: int = 1
+    delegate: tuple[str, ...] = ()
+    roster: Literal["none", "get", "set", "both"] = "none"
+    message: Literal["none", "outgoing"] = "none"
+    presence: Literal["none", "managed_entity"] = "none"
+
+
+class ComponentStream(Section, frozen=True):
+    """``[component_stream]``: what one connection of a component may take of us."""
+
+    stanzas_per_s: float = 5_000.0
+    bytes_per_s: float = 10_485_760.0
 
 
 class TLS(Section, frozen=True):
@@ -265,6 +286,8 @@ class Config(Section, frozen=True):
     admins: tuple[str, ...] = ()
     domain: tuple[Domain, ...] = ()
     listen: tuple[Listen, ...] = ()
+    component: tuple[Component, ...] = ()
+    component_stream: ComponentStream = ComponentStream()
     tls: TLS = TLS()
     stream: Stream = Stream()
     s2s: S2S = S2S()

@@ -11,7 +11,7 @@ from typing import get_args
 from msgspec import ValidationError, convert
 from msgspec.structs import fields, replace
 
-from xmppd.config import Auth, Config, Domain, Level, Section, leaves, name_server
+from xmppd.config import Auth, Component, Config, Domain, Level, Section, leaves, name_server
 from xmppd.stanza.jid import JID, prepare_domain
 
 MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
@@ -54,9 +54,9 @@ def load(path: Path) -> Config:
         config = _typed(table)
         for check in _CHECKS:
             check(config)
+        return _prepared(config, path.absolute().parent)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return _prepared(config, path.absolute().parent)
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -156,6 +156,7 @@ def _prepared(config: Config, base: Path) -> Config:
             )
             for domain in config.domain
         ),
+        component=tuple(_with_secret(component, base) for component in config.component),
         tls=replace(config.tls, client_ca=absolute(config.tls.client_ca)),
         s2s=replace(
             config.s2s,
@@ -167,6 +168,25 @@ def _prepared(config: Config, base: Path) -> Config:
         storage=replace(config.storage, url=url),
         plugins=replace(config.plugins, directory=absolute(config.plugins.directory)),
     )
+
+
+def _with_secret(component: Component, base: Path) -> Component:
+    """The component with what its file says, if it has one."""
+    name = prepare_domain(component.name)
+    if not component.secret_file:
+        return replace(component, name=name)
+    path = base / component.secret_file
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(
+            f'component.secret_file "{path}" cannot be read ({reason}); '
+            "make it a file that this user may read, and nobody else."
+        ) from None
+    if not secret:
+        raise ConfigError(f'component.secret_file "{path}" is empty; write the secret into it.')
+    return replace(component, name=name, secret=secret, secret_file=str(path))
 
 
 # --- what cannot be together ---------------------------------------------------------------
@@ -197,6 +217,53 @@ def _check_domains(config: Config) -> None:
         seen.add(name)
 
 
+def _check_delegated(config: Config) -> None:
+    taken: dict[str, str] = {}
+    for component in config.component:
+        for text in component.delegate:
+            namespace = text.partition(" ")[0]
+            if namespace in taken:
+                raise ConfigError(
+                    f'component.delegate has "{namespace}" for {component.name} and for '
+                    f"{taken[namespace]}; only one of them can answer for it."
+                )
+            taken[namespace] = component.name
+
+
+def _check_components(config: Config) -> None:
+    taken = {prepare_domain(domain.name) for domain in config.domain}
+    for component in config.component:
+        try:
+            name = prepare_domain(component.name)
+        except ValueError:
+            raise ConfigError(
+                f'component.name "{component.name}" is not a domain name; '
+                'write it as in DNS, such as "gateway.example.org".'
+            ) from None
+        if name in taken:
+            raise ConfigError(
+                f'component.name "{component.name}" is a domain or a component already; '
+                "give it a name of its own."
+            )
+        taken.add(name)
+        if bool(component.secret) == bool(component.secret_file):
+            raise ConfigError(
+                f'component "{component.name}" needs a secret; '
+                "set either component.secret or component.secret_file."
+            )
+        if component.max_connections < 1:
+            raise ConfigError(
+                f"component.max_connections is {component.max_connections}; "
+                "make it greater than zero."
+            )
+    _check_delegated(config)
+    if config.component and all(listen.kind != "component" for listen in config.listen):
+        raise ConfigError(
+            f'component "{config.component[0].name}" has no door; add a [[listen]] table with '
+            'kind = "component".'
+        )
+
+
 def _check_admins(config: Config) -> None:
     for admin in config.admins:
         try:
@@ -216,6 +283,11 @@ def _check_certificates(config: Config) -> None:
                 f'domain.key of "{domain.name}" has no certificate; add domain.certificate.'
             )
     for listen in config.listen:
+        if listen.kind == "component" and listen.tls == "starttls":
+            raise ConfigError(
+                f'listen.endpoint "{listen.endpoint}" is for components, who know no STARTTLS; '
+                'set listen.tls = "none", or "direct".'
+            )
         bare = next((d.name for d in config.domain if not d.certificate), None)
         if listen.tls != "none" and bare is not None:
             raise ConfigError(
@@ -329,6 +401,7 @@ def _check_plugins(config: Config) -> None:
 _CHECKS = (
     _check_numbers,
     _check_domains,
+    _check_components,
     _check_admins,
     _check_certificates,
     _check_mechanisms,

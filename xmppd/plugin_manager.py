@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 
 from twisted.logger import Logger
 
+from xmppd.components.internal_component import InternalComponent
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.net.inline_feature import InlineFeature
 from xmppd.net.stream_feature import StreamFeature
@@ -175,16 +176,22 @@ class PluginManager:
                 return partial(server.events.off, event, listener, plugin=plugin)
             case AtUnload(call):
                 return call
+            case PacketInterceptor():
+                server.interceptors.add(part, plugin=plugin)
+                return partial(server.interceptors.remove, part)
+        return self._put_rare(part)
+
+    def _put_rare(self, part: object) -> Undo:
+        match part:
             case SessionState():
-                return _keyed(server.hibernation.states, part.name, part)
+                return _keyed(self.server.hibernation.states, part.name, part)
+            case InternalComponent():
+                return self._internal_component(part)
             case Component():
                 return self._component(part)
             case Replace():
                 return self._replace(part)
-            case PacketInterceptor():
-                server.interceptors.add(part, plugin=plugin)
-                return partial(server.interceptors.remove, part)
-        return _shelved(server.parts, part)
+        return _shelved(self.server.parts, part)
 
     def _component(self, component: Component) -> Undo:
         routing_table = self.server.routing_table
@@ -201,6 +208,16 @@ class PluginManager:
             take_route()
 
         return take_both
+
+    def _internal_component(self, component: InternalComponent) -> Undo:
+        take_route = self._component(Component(component.jid.full, component, component.name))
+
+        def stop_it() -> None:
+            take_route()
+            component.stopped()
+
+        component.started()
+        return stop_it
 
     def _replace(self, replace: Replace) -> Undo:
         """The stage becomes an instance of the subclass; everybody who holds it holds that."""

@@ -1,11 +1,13 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hmac import digest as hmac_digest
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ServerFactory
@@ -15,7 +17,9 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
-from xmppd.config import Config
+from xmppd.components.component_listener import ComponentListener
+from xmppd.components.components import Components
+from xmppd.config import Auth, Config, Listen
 from xmppd.events import Events
 from xmppd.handler.accounts import AccountRemoved, Accounts
 from xmppd.handler.binding import Binding
@@ -290,6 +294,24 @@ class XMPPServer:
         for statistic in login_statistics(self.crowd.admission):
             self.parts.statistics[statistic.name] = statistic
         self.client_listeners: list[ClientListener] = []
+        self._let_components_in()
+
+    def _let_components_in(self) -> None:
+        """Services that connect to us, and who counts them."""
+        config = self.config
+        self.components = Components(
+            config.component,
+            JID.parse(self.domains[0]),
+            self.routing_table,
+            self.packet_router,
+            self.parts,
+            self.events,
+            AttemptLimiter(
+                self.store, never_locked(config.auth), now=self.wall_clock, sleep=self._sleep
+            ),
+            self.clock,
+            door_limits(config),
+        )
 
     def _let_sessions_sleep(self) -> None:
         """Who ends with its wire, and who does not."""
@@ -393,6 +415,17 @@ class XMPPServer:
             server_door_limits(config), self.clock, lambda: Hub.late_s(self.clock)
         )
 
+    def component_listener(self, tls: str) -> ComponentListener:
+        """The factory for a door of components.
+
+        Args:
+            tls: ``none`` or ``direct``.
+        """
+        contexts = None
+        if self.tls is not None and tls != "none":
+            contexts = self.tls.context_factory("client")
+        return self.components.listener(component_wire_limits(self.config), contexts)
+
     def client_listener(self, tls: str) -> ClientListener:
         """The factory for a door.
 
@@ -431,9 +464,14 @@ class XMPPServer:
             direct_tls=tls == "direct",
         )
 
-    def listener(self, kind: str, tls: str) -> ServerFactory:
-        """The factory for a door of this kind: ``client`` or ``server``."""
-        return self.server_listener(tls) if kind == "server" else self.client_listener(tls)
+    def listener(self, listen: Listen) -> ServerFactory:
+        """The factory for a door, by whom it is for."""
+        listeners: dict[str, Callable[[str], ServerFactory]] = {
+            "client": self.client_listener,
+            "server": self.server_listener,
+            "component": self.component_listener,
+        }
+        return listeners[listen.kind](listen.tls)
 
     def reload(self, config: Config) -> None:
         """Go by another configuration, as far as that is possible in flight.
@@ -457,21 +495,25 @@ class XMPPServer:
         self.foreign_routes.use(config.s2s, known_targets(config))
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
+        self.components.use(component_wire_limits(config), door_limits(config))
         self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated
         self.offline_message_strategy.max_messages = config.offline.max_messages
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
         self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
         self.attempts.use(config.auth)
+        self.components.attempts.use(never_locked(config.auth))
         self.tokens.policy = config.tokens
         self.authentication.attempts_per_stream = config.auth.attempts_per_stream
 
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
         await self.shared_groups.load()
+        self.components.trust(self)
         self.foreign_routes.start()
         await self._take_up_sessions()
         self.crowd.start()
         self.server_crowd.start()
+        self.components.start()
 
     async def _take_up_sessions(self) -> None:
         """Those of an orderly stop sleep on; of others, messages wait (RS-9, RS-10)."""
@@ -493,6 +535,7 @@ class XMPPServer:
             await self.sleepers.at_rest()
             await self.broadcasts.finish()
             await self.packet_router.finish()
+            await self.components.crowd.close(error)
             await self.foreign_routes.close(error)
             await self.server_crowd.close(error)
             await self.hibernation.save()
@@ -578,6 +621,23 @@ def sleep_limits(config: Config) -> SleepLimits:
         resume_s=management.resume_s,
         max_per_account=management.max_sleeping_per_account,
     )
+
+
+def component_wire_limits(config: Config) -> WireLimits:
+    """What one connection of a component may take, as configured."""
+    stream = config.component_stream
+    return replace(
+        wire_limits(config),
+        stanzas_per_s=stream.stanzas_per_s,
+        stanzas_burst=stream.stanzas_per_s,
+        bytes_per_s=stream.bytes_per_s,
+        bytes_burst=stream.bytes_per_s,
+    )
+
+
+def never_locked(auth: Auth) -> Auth:
+    """The same limits for those who have no account that could be locked."""
+    return structs.replace(auth, failures_before_lockout=sys.maxsize)
 
 
 def door_limits(config: Config) -> DoorLimits:

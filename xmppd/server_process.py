@@ -58,12 +58,14 @@ class ServerProcess:
         domains: The domains it serves.
         settings: The configuration where it shall differ, table by table as in the file:
             ``sessions={"conflict": "refuse"}``. A key outside all tables is given as it is:
-            ``admins=["romeo@localhost"]``.
+            ``admins=["romeo@localhost"]``, and so are the tables of an array:
+            ``component=[{"name": "echo.localhost", "secret": "…"}]``.
 
     Attributes:
         host: The address to connect to.
         port: For STARTTLS; 0 before it has started.
         direct_tls_port: For TLS from the first byte.
+        component_port: For components, in clear; 0 if there are none.
         directory: Where its files are.
         domains: The domains it serves.
         log: The file with what it says.
@@ -72,6 +74,7 @@ class ServerProcess:
     host = HOST
     port = 0
     direct_tls_port = 0
+    component_port = 0
 
     def __init__(
         self, directory: Path, *domains: str, **settings: Mapping[str, object] | object
@@ -135,6 +138,7 @@ class ServerProcess:
             os.close(gone)
             path.unlink()
         self.port, self.direct_tls_port = self.ports("client")
+        self.component_port = next(iter(self.ports("component")), 0)
 
     def stop(self) -> None:
         """Stop, and be gone on return; clients are told."""
@@ -212,7 +216,7 @@ class ServerProcess:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        self.port = self.direct_tls_port = 0
+        self.port = self.direct_tls_port = self.component_port = 0
         if process is None:
             return
         process.send_signal(how)
@@ -228,9 +232,12 @@ class ServerProcess:
     def _configuration(self, settings: Mapping[str, Mapping[str, object] | object]) -> str:
         tables = {name: dict(table) for name, table in SETTINGS.items()}
         lines = ["data = 'data'"]
+        arrays: list[tuple[str, Mapping[str, object]]] = []
         for name, value in settings.items():
             if isinstance(value, Mapping):
                 tables.setdefault(name, {}).update(value)
+            elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+                arrays += [(name, table) for table in value]
             else:
                 lines.append(f"{name} = {_toml(value)}")
         for domain in self.domains:
@@ -239,10 +246,14 @@ class ServerProcess:
                 "certificate": str(self.certificate_of(domain)),
                 "key": str(self._key_of(domain)),
             }
-            lines += ["[[domain]]", *_pairs(table)]
+            arrays.append(("domain", table))
+        endpoint = f"epoll:0:interface={HOST}"
         for tls in ("starttls", "direct"):
-            door: dict[str, object] = {"endpoint": f"epoll:0:interface={HOST}", "tls": tls}
-            lines += ["[[listen]]", *_pairs(door)]
+            arrays.append(("listen", {"endpoint": endpoint, "tls": tls}))
+        if "component" in settings:
+            arrays.append(("listen", {"endpoint": endpoint, "kind": "component", "tls": "none"}))
+        for name, one in arrays:
+            lines += [f"[[{name}]]", *_pairs(one)]
         for name, table in tables.items():
             lines += [f"[{name}]", *_pairs(table)]
         return "\n".join(lines) + "\n"
@@ -264,4 +275,8 @@ def _pairs(table: Mapping[str, object]) -> list[str]:
 
 def _toml(value: object) -> str:
     """What is no table is written as in JSON."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_toml(key)} = {_toml(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(inner) for inner in value)}]"
     return dumps(value, ensure_ascii=False)

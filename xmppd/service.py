@@ -146,7 +146,7 @@ class XMPPService(Service):
         self._opened.callback(machine.stop)
         await self._build(machine)
         for door in self.doors:
-            await door.open(self.server.listener(door.listen.kind, door.listen.tls))
+            await door.open(self.server.listener(door.listen))
             self._opened.push_async_callback(door.close)
         await self._listen_for_commands(directory.socket)
         self._listen_for_signals()

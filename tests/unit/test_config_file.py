@@ -11,7 +11,7 @@ from msgspec.structs import asdict, fields
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.auth.hashed_token import HASHED_TOKEN
-from xmppd.config import Config, Domain, Listen, RemoteDomain, Stream
+from xmppd.config import Component, Config, Domain, Listen, RemoteDomain, Stream
 from xmppd.config_file import TOKEN_MECHANISMS, ConfigError, load
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "xmppd.toml"
@@ -277,6 +277,81 @@ class MistakeTests(FileCase):
         self.assertIn("set tls.client_ca", self.refusal(text))
         self.load(text + "[tls]\nclient_ca = 'ca.pem'\n")
 
+    def test_components(self) -> None:
+        """A component has a domain of its own, a secret, and a door."""
+        door = '[[listen]]\nendpoint = "tcp:5347"\nkind = "component"\ntls = "none"\n'
+        component = '[[component]]\nname = "echo.example.org"\n'
+        for text, sentence in (
+            (
+                component.replace("echo.", "") + "secret = 'x'\n" + door,
+                (
+                    'component.name "example.org" is a domain or a component already; '
+                    "give it a name of its own."
+                ),
+            ),
+            (
+                component.replace("echo.", "a..") + "secret = 'x'\n" + door,
+                (
+                    'component.name "a..example.org" is not a domain name; '
+                    'write it as in DNS, such as "gateway.example.org".'
+                ),
+            ),
+            (
+                component + door,
+                (
+                    'component "echo.example.org" needs a secret; '
+                    "set either component.secret or component.secret_file."
+                ),
+            ),
+            (
+                component + "secret = 'x'\nsecret_file = 'y'\n" + door,
+                (
+                    'component "echo.example.org" needs a secret; '
+                    "set either component.secret or component.secret_file."
+                ),
+            ),
+            (
+                component + "secret = 'x'\nmax_connections = 0\n" + door,
+                "component.max_connections is 0; make it greater than zero.",
+            ),
+            (
+                component + "secret = 'x'\n",
+                (
+                    'component "echo.example.org" has no door; add a [[listen]] table with '
+                    'kind = "component".'
+                ),
+            ),
+            (
+                component + "secret = 'x'\n" + door.replace("none", "starttls"),
+                (
+                    'listen.endpoint "tcp:5347" is for components, who know no STARTTLS; '
+                    'set listen.tls = "none", or "direct".'
+                ),
+            ),
+            (
+                component + "secret_file = 'nowhere'\n" + door,
+                (
+                    f'component.secret_file "{self.directory}/nowhere" cannot be read (No such '
+                    "file or directory); make it a file that this user may read, and nobody else."
+                ),
+            ),
+        ):
+            with self.subTest(sentence):
+                self.assertEqual(self.refusal(SECURE + text), sentence)
+
+    def test_secret_file(self) -> None:
+        """A component's secret may stand in a file of its own; an empty one is no secret."""
+        text = (
+            SECURE + '[[listen]]\nendpoint = "tcp:5347"\nkind = "component"\ntls = "none"\n'
+            '[[component]]\nname = "Echo.Example.org"\nsecret_file = "echo.secret"\n'
+        )
+        path = self.directory / "echo.secret"
+        path.write_text("wherefore\n", encoding="utf-8")
+        (component,) = self.load(text).component
+        self.assertEqual((component.name, component.secret), ("echo.example.org", "wherefore"))
+        path.write_text("\n", encoding="utf-8")
+        self.assertIn("is empty; write the secret into it.", self.refusal(text))
+
     def test_plugins(self) -> None:
         """A plugin is loaded once."""
         self.assertEqual(
@@ -359,6 +434,7 @@ class ReferenceTests(SynchronousTestCase):
     """etc/xmppd.toml, the administrator's manual."""
 
     samples = frozenset({"domain", "listen"})
+    in_comments = frozenset({"component"})
 
     def setUp(self) -> None:
         self.text = REFERENCE.read_text(encoding="utf-8")
@@ -369,8 +445,13 @@ class ReferenceTests(SynchronousTestCase):
         self.assert_same(Config(), self.table, "")
 
     def assert_same(self, section: Struct, table: dict[str, object], where: str) -> None:
-        self.assertEqual(list(asdict(section)), sorted(table, key=list(asdict(section)).index))
-        for key, default in asdict(section).items():
+        options = {
+            key: value
+            for key, value in asdict(section).items()
+            if where or key not in self.in_comments
+        }
+        self.assertEqual(list(options), sorted(table, key=list(options).index))
+        for key, default in options.items():
             documented = table[key]
             with self.subTest(where + key):
                 if isinstance(default, Struct):
@@ -384,18 +465,34 @@ class ReferenceTests(SynchronousTestCase):
                     self.assertEqual((type(default), default), (type(documented), documented))
 
     def assert_sample(self, key: str, documented: object) -> None:
-        kind = {"domain": Domain, "listen": Listen}[key]
+        kind = {"domain": Domain, "listen": Listen, "component": Component}[key]
         assert isinstance(documented, list)
         sample: dict[str, object] = documented[0]
         self.assertEqual([field.name for field in fields(kind)], list(sample))
         for field in fields(kind):
             if not field.required:
-                self.assertEqual(field.default, sample[field.name])
+                found = sample[field.name]
+                self.assertEqual(field.default, tuple(found) if isinstance(found, list) else found)
+
+    def test_component(self) -> None:
+        """What a component may be given stands there too, in comments: there is none by default."""
+        text = self.commented("# [[component]]")
+        self.assert_sample("component", tomllib.loads(text)["component"])
+        self.assert_explained(text)
+
+    def commented(self, head: str) -> str:
+        """The example in comments that begins like this."""
+        _, found, rest = self.text.partition(f"{head}\n")
+        lines = (found + rest.partition("\n\n")[0]).splitlines()
+        return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
 
     def test_every_option_is_explained(self) -> None:
         """Above each option stands what it means."""
+        self.assert_explained(self.text)
+
+    def assert_explained(self, text: str) -> None:
         above = ""
-        for line in self.text.splitlines():
+        for line in text.splitlines():
             if " = " in line and line[0].isalpha():
                 self.assertTrue(above.startswith("# "), f"nothing explains {line}")
             above = line

@@ -21,6 +21,7 @@ IMPORTS = f"""
 from dataclasses import dataclass
 from typing import TypeVar
 
+from xmppd.components.internal_component import InternalComponent
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.parts import *
@@ -145,6 +146,13 @@ class ExampleTests(SynchronousTestCase):
         (message,) = romeo.received()
         self.assertIn("from='a@echo.example.org'", message)
         self.assertIn("<body>hi</body>", message)
+
+    def test_parrot(self) -> None:
+        """So does the one with the plumbing done."""
+        self.load(IMPORTS, block("class Parrot"))
+        (romeo,) = self.connect("romeo")
+        romeo.send("<message to='a@parrot.example.org' type='chat'><body>hi</body></message>")
+        self.assertIn("<body>hi</body>", romeo.received()[0])
 
     def test_replace(self) -> None:
         """Nobody asks the administrators, who are asked nothing; others can be asked."""

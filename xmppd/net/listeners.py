@@ -219,11 +219,12 @@ class Crowd:
         for handler in tuple(self.handlers):
             silent_s = now - handler.received_at
             if silent_s > limits.idle_timeout_s:
-                self._wake(handler, silent_s)
+                self.wake(handler, silent_s)
         for look in self.on_sweep:
             look()
 
-    def _wake(self, handler: ConnectionHandler, silent_s: float) -> None:
+    def wake(self, handler: ConnectionHandler, silent_s: float) -> None:
+        """Ask a connection that has been silent for so long, and end it if it does not answer."""
         if not handler.pinged and handler.stream_handler.established:
             handler.pinged = True
             handler.stream_handler.ping()

@@ -20,7 +20,7 @@ _TLS_HANDSHAKE = b"\x16"
 WHITE_SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DECLARATION = b"<?xml"
-_CONTENT_NAMESPACES = (ns.CLIENT, ns.SERVER)
+_CONTENT_NAMESPACES = (ns.CLIENT, ns.SERVER, ns.COMPONENT)
 
 _UNBOUND_PREFIX, _UNDECLARING_PREFIX, _RESERVED_XML, _RESERVED_XMLNS = 27, 28, 38, 39
 _RESERVED_NAMESPACE = 40
@@ -41,8 +41,8 @@ class StreamOpened:
     Attributes:
         tag: ``{namespace}name``, mostly ``{http://etherx.jabber.org/streams}stream``.
         namespace: The content namespace: the default one, or, where the header has the streams'
-            own or none for that, the one of ``jabber:client`` and ``jabber:server`` that it gives
-            a prefix. Empty if there is none.
+            own or none for that, the one of clients, servers or components that it gives a prefix.
+            Empty if there is none.
         attributes: Without declarations; ``{namespace}name`` for those with a prefix.
         prefixes: The namespaces it declares, by prefix.
 

@@ -36,6 +36,7 @@ class RoutingTable:
             one.
         sessions: By full JID.
         components: Routes of services, by their domain.
+        away: Those domains of services of whose connections there is none just now.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Knows why that has not accepted a stanza.
     """
@@ -46,6 +47,7 @@ class RoutingTable:
         self.carbons: dict[str, tuple[Session, ...]] = {}
         self.sessions: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
+        self.away: set[str] = set()
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -133,6 +135,8 @@ class RoutingTable:
     def unreached(self, stanza: Stanza) -> StanzaError:
         """What a sender is told when :meth:`route` found nobody: who was not there."""
         to = stanza.to
+        if to is not None and to.domain in self.away:
+            return StanzaError(Condition.REMOTE_SERVER_TIMEOUT, "the component is not connected")
         if to is None or to.domain in self.domains or to.domain in self.components:
             return StanzaError(Condition.SERVICE_UNAVAILABLE)
         return self.foreign_error(stanza)

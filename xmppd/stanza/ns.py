@@ -3,6 +3,7 @@
 STREAM = "http://etherx.jabber.org/streams"
 CLIENT = "jabber:client"
 SERVER = "jabber:server"
+COMPONENT = "jabber:component:accept"
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"

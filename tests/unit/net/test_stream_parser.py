@@ -101,6 +101,7 @@ class StreamTests(Case):
             ("xmlns='jabber:client'", "jabber:client"),
             ("xmlns='u' xmlns:c='jabber:client'", "u"),
             (f"xmlns='{STREAMS}' xmlns:c='jabber:server'", "jabber:server"),
+            (f"xmlns='{STREAMS}' xmlns:c='jabber:component:accept'", "jabber:component:accept"),
             (f"xmlns='{STREAMS}'", STREAMS),
             ("xmlns:c='jabber:client'", "jabber:client"),
             ("", ""),

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.routing import requests
-from xmppd.stanza import IQ, JID, Message, Stanza
+from xmppd.stanza import IQ, JID, Condition, Message, Stanza
 from xmppd.testing import House
 
 PING = b"<ping xmlns='urn:xmpp:ping'/>"
@@ -52,6 +52,14 @@ class RoutingTableTests(SynchronousTestCase):
         self.assertTrue(self.route("a@jokes.montague.lit/b"))
         self.assertFalse(self.route("more.jokes.montague.lit"))
         self.assertEqual(len(jokes.got), 2)
+
+    def test_component_that_is_away(self) -> None:
+        """A sender learns that a component is away, and may come back."""
+        self.table.components["jokes.montague.lit"] = Recorder()
+        message = Message.make(JID.parse("a@jokes.montague.lit"), self.romeo)
+        for condition in (Condition.SERVICE_UNAVAILABLE, Condition.REMOTE_SERVER_TIMEOUT):
+            self.assertEqual(self.table.unreached(message).condition, condition)
+            self.table.away.add("jokes.montague.lit")
 
     def test_foreign(self) -> None:
         """Other domains have one route, if there is one."""

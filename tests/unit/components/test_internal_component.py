@@ -1,0 +1,112 @@
+"""A component inside the house."""
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.components.internal_component import MAX_PER_TURN, MAX_WAITING, InternalComponent
+from xmppd.stanza import IQ, JID, Condition, Message, Presence, Stanza, StanzaError
+from xmppd.testing import House
+
+DOMAIN = "jokes.montague.lit"
+
+
+class Jokes(InternalComponent):
+    """Keeps what it hears, and does what a message says."""
+
+    def __init__(self, house: House, domain: str = DOMAIN) -> None:
+        super().__init__(house.server, domain, "Jokes")
+        self.heard: list[Stanza] = []
+
+    def stanza_received(self, stanza: Stanza) -> None:
+        self.heard.append(stanza)
+        match stanza.payload.tree.findtext("body"):
+            case "fail":
+                raise ZeroDivisionError
+            case "refuse":
+                raise StanzaError(Condition.NOT_ALLOWED)
+            case "repeat" if stanza.to is not None and len(self.heard) < 10 * MAX_PER_TURN:
+                self.send(stanza.addressed(stanza.sender, stanza.to))
+
+
+class InternalTests(SynchronousTestCase):
+    """What is sent to it, and what it sends (CO-11)."""
+
+    def setUp(self) -> None:
+        self.house = House(plugins=("disco",), romeo={})
+        self.jokes = Jokes(self.house)
+        self.undo = self.house.plugins._put(self.jokes, "jokes")
+        (self.romeo,) = self.house.connect("romeo")
+
+    def say(self, body: str, to: str = f"yorick@{DOMAIN}") -> str:
+        self.romeo.send(f"<message to='{to}'><body>{body}</body></message>")
+        return "".join(self.romeo.received())
+
+    def test_hears(self) -> None:
+        """It hears what is for anybody at its domain."""
+        self.romeo.send(
+            f"<presence to='{DOMAIN}'/><iq to='a@{DOMAIN}/b' type='get' id='1'><x/></iq>"
+        )
+        self.say("alas")
+        self.assertEqual([stanza.__class__ for stanza in self.jokes.heard], [Presence, IQ, Message])
+
+    def test_speaks(self) -> None:
+        """What it says comes from whoever it is at its domain."""
+        self.assertIn(f"from='yorick@{DOMAIN}'", self.say("repeat"))
+
+    def test_for_nobody_else(self) -> None:
+        """It cannot speak for others, nor to nobody."""
+        romeo, juliet = JID.parse("romeo@montague.lit"), JID.parse("juliet@montague.lit")
+        self.assertRaises(ValueError, self.jokes.send, Message.make(romeo, juliet))
+        self.assertRaises(ValueError, self.jokes.send, Message.make(None, JID.parse(DOMAIN)))
+        self.assertEqual(self.romeo.received(), [])
+
+    def test_refuses(self) -> None:
+        """What it refuses comes back with its reason, unless it is an answer."""
+        self.assertIn("<not-allowed ", self.say("refuse"))
+        self.romeo.send(f"<message to='{DOMAIN}' type='error'><body>refuse</body></message>")
+        self.assertEqual(self.romeo.received(), [])
+
+    def test_fails(self) -> None:
+        """A bug in it is logged, the sender is told, and it goes on."""
+        self.assertIn("<internal-server-error ", self.say("fail"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIn("repeat", self.say("repeat"))
+
+    def test_talks_to_itself(self) -> None:
+        """Two that answer each other for long leave the others their turn."""
+        other = Jokes(self.house, "more.montague.lit")
+        self.house.plugins._put(other, "more")
+        self.jokes.send(Message.make(other.jid, self.jokes.jid, b"<body>repeat</body>"))
+        self.assertLess(len(other.heard), 3 * MAX_PER_TURN)
+        heard = self.say("repeat")
+        self.house.clock.advance(0)
+        self.assertIn("repeat", heard + "".join(self.romeo.received()))
+
+    def test_too_many(self) -> None:
+        """When too many wait, the sender is told."""
+        self.jokes._busy = True
+        message = f"<message to='{DOMAIN}'/>"
+        self.romeo.send(message * MAX_WAITING)
+        self.assertEqual(self.romeo.received(), [])
+        self.romeo.send(message)
+        self.assertIn("<service-unavailable ", self.romeo.received()[0])
+
+    def test_broadcast(self) -> None:
+        """A presence that many get has its address when it comes here."""
+        presence = Presence.make(None, JID.parse("romeo@montague.lit/1"))
+        self.jokes.deliver(presence, presence.addressed(self.jokes.jid).wire())
+        self.assertEqual(self.jokes.heard[-1].to, self.jokes.jid)
+
+    def test_listed(self) -> None:
+        """It is an item of the server while it is there."""
+        ask = (
+            "<iq to='montague.lit' type='get' id='i'>"
+            "<query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
+        )
+        self.romeo.send(ask)
+        (items,) = self.romeo.received()
+        self.assertEqual(re.findall("name='([^']*)'", items), ["Jokes"])
+        self.undo()
+        self.romeo.send(ask)
+        self.assertNotIn("Jokes", self.romeo.received()[0])

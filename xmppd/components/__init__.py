@@ -1,0 +1,1 @@
+"""Services under domains of their own: over a socket (XEP-0114), or inside the house."""

@@ -1,0 +1,67 @@
+"""The factory for wires of components, and the crowd of those that have come by them."""
+
+from functools import partial
+
+from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReactorTime
+from twisted.internet.protocol import ServerFactory
+
+from xmppd.components.component_stream import ComponentContext, ComponentStream
+from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.listeners import Crowd
+from xmppd.session.session import Connection
+
+
+class ComponentCrowd(Crowd):
+    """All connections of components. The silent are not asked whether they are there (CO-9)."""
+
+    def introduced(self, connection: Connection) -> None:
+        """A component has proved itself: it is a stranger no more."""
+        if isinstance(connection, ConnectionHandler):
+            self.strangers.discard(connection)
+            self.admission.end(connection)
+            connection.go_first()
+
+    def wake(self, handler: ConnectionHandler, silent_s: float) -> None:
+        """Write to it, so that the kernel finds out whether there is still a way."""
+        if handler.stream_handler.established:
+            handler.stream_handler.ping()
+
+
+class ComponentListener(ServerFactory):
+    """Makes a ConnectionHandler for each component that comes by one door.
+
+    Args:
+        context: What streams share.
+        crowd: All connections.
+        limits: What one connection may take.
+        clock: The reactor's.
+        tls: Contexts for TLS from the first byte; None for none. XEP-0114 knows no STARTTLS.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        context: ComponentContext,
+        crowd: ComponentCrowd,
+        limits: WireLimits,
+        clock: IReactorTime,
+        *,
+        tls: IOpenSSLContextFactory | None,
+    ) -> None:
+        self.context = context
+        self.crowd = crowd
+        self.limits = limits
+        self.clock = clock
+        self.tls = tls
+
+    def buildProtocol(self, addr: IAddress | None) -> ConnectionHandler:
+        """Somebody is at the door."""
+        return ConnectionHandler(
+            partial(ComponentStream, self.context),
+            self.limits,
+            self.tls,
+            self.clock,
+            self.crowd,
+            direct_tls=self.tls is not None,
+        )

@@ -1,0 +1,65 @@
+"""A component connected here."""
+
+from itertools import count
+
+from xmppd.session.backlog import Backlog, Waiting
+from xmppd.session.session import Connection
+from xmppd.stanza import JID, Stanza
+
+_numbers = count()
+
+
+class ComponentSession:
+    """One of a component's connections, at the end of a wire of ours (CO-7).
+
+    Attributes:
+        jid: The component's domain.
+        connection: The wire.
+        number: Tells it from the component's others.
+        closed: Its wire is gone or going.
+        backlog: What waits while its wire is full; None while it is not.
+    """
+
+    __slots__ = ("backlog", "closed", "connection", "jid", "number")
+
+    def __init__(self, jid: JID, connection: Connection) -> None:
+        self.jid = jid
+        self.connection = connection
+        self.number = next(_numbers)
+        self.closed = False
+        self.backlog: Backlog | None = None
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Hand a stanza to the component."""
+        if self.closed:
+            return False
+        if self.backlog is None:
+            self.connection.write(wire)
+            return True
+        self.backlog.add(stanza, wire)
+        if self.backlog.size_bytes > self.connection.max_queued_bytes:
+            self.connection.give_up()
+        return True
+
+    def wire_is_full(self) -> None:
+        """Let what comes from now on wait here, where it can be taken back."""
+        if self.backlog is not None:
+            self.backlog.full = True
+        elif not self.closed:
+            self.backlog = Backlog()
+
+    def wire_is_free(self) -> None:
+        """Write what waits, until the wire is full again."""
+        backlog = self.backlog
+        if backlog is None:
+            return
+        backlog.full = False
+        while backlog and not backlog.full:
+            self.connection.write(backlog.take())
+        if not backlog.full:
+            self.backlog = None
+
+    def take_unread(self) -> list[Waiting]:
+        """What waited when the wire was lost, in order."""
+        backlog, self.backlog = self.backlog, None
+        return [] if backlog is None else backlog.waiting()

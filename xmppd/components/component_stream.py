@@ -1,0 +1,283 @@
+"""The stream of a component that connects to us (:xep:`0114`)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha1
+from hmac import compare_digest
+from secrets import token_hex
+
+from twisted.logger import Logger
+
+from xmppd.auth.attempts import AttemptLimiter
+from xmppd.auth.base import SASLError
+from xmppd.components.component_route import ComponentRoute
+from xmppd.components.component_session import ComponentSession
+from xmppd.net.stanza_intake import KINDS, stream_error_in
+from xmppd.net.stream_feature import Stream
+from xmppd.net.stream_handler import Wire
+from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
+from xmppd.router.packet_router import PacketRouter
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Later,
+    Presence,
+    Stanza,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+    Tree,
+    ns,
+    qname,
+)
+from xmppd.stanza.jid import prepare_domain
+from xmppd.stanza.xml import local_name
+
+_STREAM = qname(ns.STREAM, "stream")
+_STREAM_ERROR = qname(ns.STREAM, "error")
+_HANDSHAKE = "handshake"
+_KEEP_ALIVE = b" "
+
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class ConnectableComponent:
+    """A component that may connect.
+
+    Attributes:
+        route: Where its stanzas go.
+        secret: What it has to know.
+    """
+
+    route: ComponentRoute
+    secret: str
+
+
+@dataclass(frozen=True)
+class ComponentContext:
+    """What the streams of all components share.
+
+    Attributes:
+        domain: The server's own, for what it says in its own name.
+        components: Who may connect, by domain.
+        router: Where stanzas go.
+        attempts: Slows down whoever guesses.
+        connected: Is told of a component that has proved itself.
+        disconnected: Is told when it is gone.
+    """
+
+    domain: JID
+    components: Mapping[str, ConnectableComponent]
+    router: PacketRouter
+    attempts: AttemptLimiter
+    connected: Callable[[ComponentSession], None]
+    disconnected: Callable[[ComponentSession], None]
+
+
+class ComponentStream:
+    """One connection of a component, from its header to its end (CO-1 to CO-8).
+
+    Attributes:
+        stream: How far it has come.
+        session: What delivers to it; None before the handshake.
+        ended: Its wire is gone or going.
+    """
+
+    def __init__(self, context: ComponentContext, wire: Wire) -> None:
+        self.context = context
+        self.wire = wire
+        self.stream = Stream.NEW
+        self.session: ComponentSession | None = None
+        self._stream_id = token_hex(16)
+        self._component: ConnectableComponent | None = None
+        self.ended = False
+
+    @property
+    def id(self) -> str:
+        """What the log calls it."""
+        name = "a component" if self._component is None else self._component.route.jid.domain
+        return f"{name} ({self._stream_id[:8]})"
+
+    @property
+    def established(self) -> bool:
+        """Whether the component has proved itself."""
+        return self.session is not None
+
+    def made(self) -> None:
+        """The component speaks first."""
+
+    def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
+        """Take the next thing that came.
+
+        Raises:
+            StreamError: The stream cannot go on.
+        """
+        if isinstance(event, Received):
+            return self._element(event.tree)
+        if isinstance(event, StreamOpened):
+            self._opened(event)
+        else:
+            self.wire.peer_closed()
+        return None
+
+    # -- the handshake --------------------------------------------------------------------------
+
+    def header(self) -> bytes:
+        """Our side's stream header; the component's domain is where it comes from (§3)."""
+        sender = self.context.domain if self._component is None else self._component.route.jid
+        head = (
+            f"<?xml version='1.0'?><stream:stream xmlns='{ns.COMPONENT}'"
+            f" xmlns:stream='{ns.STREAM}' id='{self._stream_id}' from='"
+        )
+        return b"%b%b'>" % (head.encode(), sender.wire)
+
+    def _opened(self, header: StreamOpened) -> None:
+        """Check a stream header, and answer it."""
+        name = header.attributes.get("to")
+        self._component = self.context.components.get(_prepared(name or ""))
+        self.wire.open(self.header())
+        if header.tag != _STREAM:
+            raise StreamError(StreamCondition.BAD_FORMAT, "a stream begins with <stream:stream>")
+        if header.namespace != ns.COMPONENT:
+            raise StreamError(
+                StreamCondition.INVALID_NAMESPACE, f"components speak {ns.COMPONENT} here"
+            )
+        if name is None:
+            raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "which component is this?")
+        if self._component is None:
+            raise StreamError(StreamCondition.HOST_UNKNOWN, "there is no such component here")
+
+    async def _handshake(self, component: ConnectableComponent, tree: Tree) -> None:
+        """Let the component in, if it knows the secret; whoever guesses waits (CO-2)."""
+        domain, address = component.route.jid.domain, self.wire.address
+        attempts = self.context.attempts
+        try:
+            await attempts.turn(domain, address)
+        except SASLError as error:
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, error.text) from error
+        if not _proves(tree.text or "", self._stream_id, component.secret):
+            await attempts.failed(domain, address)
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "that is not the secret")
+        attempts.succeeded(domain, address)
+        if not self.ended:
+            self._let_in(component)
+
+    def _let_in(self, component: ConnectableComponent) -> None:
+        if component.route.is_full:
+            raise StreamError(
+                StreamCondition.CONFLICT, "the component has as many connections as it may have"
+            )
+        self.session = ComponentSession(component.route.jid, self.wire)
+        self.stream |= Stream.AUTHENTICATED
+        self.wire.authenticated()
+        self.wire.write(b"<handshake/>")
+        component.route.join(self.session)
+        self.context.connected(self.session)
+
+    # -- what comes -----------------------------------------------------------------------------
+
+    def _element(self, tree: Tree) -> Later:
+        kind, session, component = KINDS.get(tree.tag), self.session, self._component
+        if tree.tag == _STREAM_ERROR:
+            _log.info("{id} was told {error}", id=self.id, error=stream_error_in(tree))
+            self.wire.close()
+            return None
+        if component is None or session is None:
+            if component is None or tree.tag != _HANDSHAKE:
+                raise StreamError(StreamCondition.NOT_AUTHORIZED, "the handshake comes first")
+            return self._handshake(component, tree)
+        if kind is not None:
+            return self._stanza(kind, tree, component.route, session)
+        raise StreamError(
+            StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{local_name(tree.tag)}/> is not known here"
+        )
+
+    def _stanza(
+        self, kind: type[Stanza], tree: Tree, route: ComponentRoute, session: ComponentSession
+    ) -> Later:
+        """Give a stanza its type, check whom it is from, and route it (CO-3, CO-4)."""
+        try:
+            sender = sender_at(tree.get("from"), session.jid)
+        except ValueError as error:
+            raise StreamError(StreamCondition.INVALID_FROM, str(error)) from error
+        try:
+            stanza = kind.from_tree(tree, sender)
+        except ValueError as error:
+            self._refuse(kind.make(None, sender, id=tree.get("id"), type=tree.get("type")),
+                         StanzaError(Condition.JID_MALFORMED, str(error)))  # fmt: skip
+            return None
+        if stanza.to is None:
+            self._refuse(stanza, StanzaError(Condition.BAD_REQUEST, "whom is this for?"))
+            return None
+        if isinstance(stanza, IQ) and stanza.type in ("get", "set"):
+            route.asked(session, stanza)
+        return self.context.router.route(stanza)
+
+    def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        """Tell the component what is wrong with a stanza that cannot be routed.
+
+        Presence for nobody in particular reaches nobody, and that is all.
+        """
+        if self.session is None or not stanza.answerable or isinstance(stanza, Presence):
+            return
+        answer = stanza.error(error).addressed(stanza.sender, self.context.domain)
+        self.session.deliver(answer, answer.wire())
+
+    # -- what the wire has to say ---------------------------------------------------------------
+
+    def ping(self) -> None:
+        """Send a space: XEP-0114 knows no ping, and few components would answer one (CO-9)."""
+        self.wire.write(_KEEP_ALIVE)
+
+    def wire_is_full(self) -> None:
+        """The component reads slowly."""
+        if self.session is not None:
+            self.session.wire_is_full()
+
+    def wire_is_free(self) -> None:
+        """It has read all."""
+        if self.session is not None:
+            self.session.wire_is_free()
+
+    def hear_no_more(self) -> None:
+        """The stream is about to end with all others: what it still says does not matter."""
+        if self.session is not None:
+            self.session.closed = True
+
+    def end(self) -> None:
+        """The wire is gone or going."""
+        if self.ended:
+            return
+        self.ended = True
+        if self.session is not None and self._component is not None:
+            self.session.closed = True
+            self._component.route.leave(self.session)
+            self.context.disconnected(self.session)
+            self._component.route.hand_on(self.session.take_unread())
+
+
+def _prepared(domain: str) -> str:
+    try:
+        return prepare_domain(domain)
+    except ValueError:
+        return ""
+
+
+def _proves(handshake: str, stream_id: str, secret: str) -> bool:
+    """Whether somebody knows the secret (§3); how much of it is right, nobody can measure."""
+    digest = sha1(f"{stream_id}{secret}".encode(), usedforsecurity=False).hexdigest()
+    return compare_digest(digest.encode(), handshake.strip().lower().encode())
+
+
+def sender_at(text: str | None, component: JID) -> JID:
+    """Who sends: anybody at the component's domain, and nobody else; unsaid, the component.
+
+    Raises:
+        ValueError: It is somebody else, or nobody.
+    """
+    sender = component if text is None else JID.parse(text)
+    if sender.domain != component.domain:
+        raise ValueError(f"that is not at {component.domain}")
+    return sender
