@@ -343,7 +343,7 @@ class InlineTests(LoginCase):
         """Bind 2 lists what may be negotiated with it."""
         inline = f".//{{{BIND2}}}bind/{{{BIND2}}}inline/{{{BIND2}}}feature"
         features = self.say()["features"].findall(inline)
-        self.assertEqual([feature.get("var") for feature in features], ["urn:nap"])
+        self.assertEqual([feature.get("var") for feature in features], ["urn:xmpp:sm:3", "urn:nap"])
 
     def test_taken(self) -> None:
         """It is taken once, with the full JID; its answer is in bound, and its last word last."""
