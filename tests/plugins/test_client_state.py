@@ -97,7 +97,7 @@ class InactiveTests(ClientStateTestCase):
         """Who has logged in is told of it; a stranger is not (§4.1)."""
         stranger = self.house.stranger()
         stranger.open(DOMAIN)
-        self.assertNotIn(CSI.encode(), stranger.raw())
+        self.assertNotIn(b"<csi", stranger.raw())
         stranger.send(INACTIVE)
         self.assertIn(b"not-authorized", stranger.raw())
         client = self.house.stranger()
