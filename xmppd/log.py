@@ -31,6 +31,8 @@ class Log:
     def use(self, settings: config.Log) -> None:
         """Tell as much as these settings say, from now on."""
         wanted = LogLevelFilterPredicate(LogLevel.lookupByName(settings.level))
+        # Twisted's older parts say each socket of each question to DNS.
+        wanted.setLogLevelForNamespace("log_legacy", LogLevel.warn)
         for namespace, level in settings.levels.items():
             wanted.setLogLevelForNamespace(namespace, LogLevel.lookupByName(level))
         self._wanted = wanted

@@ -3,7 +3,27 @@
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.config import Config, Domain, Listen, Offline, Stream, changed, merged
+from xmppd.config import Config, Domain, Listen, Offline, Stream, changed, merged, name_server
+
+
+class NameServerTests(SynchronousTestCase):
+    def test_written(self) -> None:
+        """A name server is an IP address, with its port or without."""
+        for text, address in (
+            ("192.0.2.1", ("192.0.2.1", 53)),
+            ("192.0.2.1:5353", ("192.0.2.1", 5353)),
+            ("2001:db8::1", ("2001:db8::1", 53)),
+            ("[2001:db8::1]", ("2001:db8::1", 53)),
+            ("[2001:db8::1]:5353", ("2001:db8::1", 5353)),
+        ):
+            with self.subTest(text):
+                self.assertEqual(name_server(text), address)
+
+    def test_none(self) -> None:
+        """A name is none, and neither is a port that no port has."""
+        for text in ("dns.example.org", "192.0.2.1:0", "192.0.2.1:65536", "", "[::1]:x"):
+            with self.subTest(text):
+                self.assertRaises(ValueError, name_server, text)
 
 
 class ChangedTests(SynchronousTestCase):
