@@ -1,25 +1,33 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from hmac import digest as hmac_digest
-from pathlib import Path
 from typing import Protocol
 
-from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 
 from xmppd.auth.attempts import AttemptLimiter
-from xmppd.auth.base import AuthProvider, Exchange, RunInThread
+from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.components.component_listener import ComponentListener
 from xmppd.components.components import Components
-from xmppd.config import Auth, Config, Listen
+from xmppd.config import Config, Listen
+from xmppd.configured import (
+    authorities,
+    component_wire_limits,
+    door_limits,
+    known_targets,
+    never_locked,
+    outgoing_tls_settings,
+    server_door_limits,
+    server_wire_limits,
+    sleep_limits,
+    wire_limits,
+)
 from xmppd.events import Events
 from xmppd.handler.accounts import AccountRemoved, Accounts
 from xmppd.handler.binding import Binding
@@ -30,14 +38,14 @@ from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
 from xmppd.net.admission import Admission, StoreWatch
-from xmppd.net.authentication import Authentication
+from xmppd.net.authentication import Authentication, exchange_of
 from xmppd.net.bind2 import Bind2
-from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.doors import tls_settings
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.fast import FAST
 from xmppd.net.inline_feature import InlineFeatures
-from xmppd.net.listeners import ClientListener, Crowd, DoorLimits
+from xmppd.net.listeners import ClientListener, Crowd
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.net.resumption import Resumption
 from xmppd.net.sasl import SASL
@@ -45,9 +53,8 @@ from xmppd.net.sasl2 import SASL2
 from xmppd.net.scram_upgrade import ScramUpgrades
 from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
-from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature, StreamFeatures
-from xmppd.net.stream_parser import Limits
-from xmppd.net.tls import TLS, TLSSettings
+from xmppd.net.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
+from xmppd.net.tls import TLS
 from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
@@ -78,8 +85,7 @@ from xmppd.s2s.verification import Trust
 from xmppd.session.hibernation import Hibernation
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
-from xmppd.session.sleepers import SessionResumed, Sleepers, SleepLimits
-from xmppd.session.stream_management import QueueLimits
+from xmppd.session.sleepers import SessionResumed, Sleepers
 from xmppd.stanza import JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
 
@@ -563,133 +569,3 @@ def login_statistics(admission: Admission[ConnectionHandler]) -> tuple[Statistic
         Statistic("logins_refused", lambda: counts.refused),
         Statistic("late_ms", lambda: round(admission.late_s * 1000, 1)),
     )
-
-
-def after_login(element: str, *, unless: Stream = Stream.NEW) -> StreamFeature:
-    """A feature that is no more than an announcement to whoever has logged in."""
-    data = element.encode()
-    return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED, unless=unless)
-
-
-def exchange_of(negotiation: Negotiation) -> Exchange:
-    """What a SASL mechanism may know about a stream of ours."""
-    wire = negotiation.session.connection
-    if not isinstance(wire, ConnectionHandler):
-        return Exchange(negotiation.domain, wire.address, wire.encrypted)
-    return Exchange(
-        negotiation.domain,
-        wire.address,
-        wire.encrypted,
-        bindings=wire.channel_bindings(),
-        certificate_addresses=wire.certificate_addresses(),
-    )
-
-
-def wire_limits(config: Config) -> WireLimits:
-    """What one connection may take, as configured."""
-    stream = config.stream
-    return WireLimits(
-        stranger=Limits(
-            max_stanza_bytes=stream.max_preauth_stanza_bytes,
-            max_depth=stream.max_depth,
-            max_attributes=stream.max_attributes,
-        ),
-        friend=Limits(
-            max_stanza_bytes=stream.max_stanza_bytes,
-            max_depth=stream.max_depth,
-            max_attributes=stream.max_attributes,
-        ),
-        stanzas_per_s=stream.stanzas_per_s,
-        stanzas_burst=stream.stanzas_burst,
-        bytes_per_s=stream.bytes_per_s,
-        bytes_burst=stream.bytes_burst,
-        close_timeout_s=stream.close_timeout_s,
-        max_queued_bytes=stream.max_queued_bytes,
-    )
-
-
-def sleep_limits(config: Config) -> SleepLimits:
-    """How long sessions stay without a wire, as configured."""
-    management = config.stream_management
-    return SleepLimits(
-        QueueLimits(
-            max_stanzas=management.max_unacked_stanzas,
-            max_bytes=management.max_unacked_bytes,
-            ack_every_stanzas=management.ack_every_stanzas,
-            ack_after_s=management.ack_after_s,
-        ),
-        resume_s=management.resume_s,
-        max_per_account=management.max_sleeping_per_account,
-    )
-
-
-def component_wire_limits(config: Config) -> WireLimits:
-    """What one connection of a component may take, as configured."""
-    stream = config.component_stream
-    return replace(
-        wire_limits(config),
-        stanzas_per_s=stream.stanzas_per_s,
-        stanzas_burst=stream.stanzas_per_s,
-        bytes_per_s=stream.bytes_per_s,
-        bytes_burst=stream.bytes_per_s,
-    )
-
-
-def never_locked(auth: Auth) -> Auth:
-    """The same limits for those who have no account that could be locked."""
-    return structs.replace(auth, failures_before_lockout=sys.maxsize)
-
-
-def door_limits(config: Config) -> DoorLimits:
-    """How many come in, as configured."""
-    stream = config.stream
-    return DoorLimits(
-        negotiation_timeout_s=stream.negotiation_timeout_s,
-        idle_timeout_s=stream.idle_timeout_s,
-        ping_timeout_s=stream.ping_timeout_s,
-        max_unauthenticated=stream.max_unauthenticated,
-        max_streams_per_address=stream.max_streams_per_address,
-    )
-
-
-def server_wire_limits(config: Config) -> WireLimits:
-    """What one connection with another server may take, as configured."""
-    s2s = config.s2s
-    return replace(
-        wire_limits(config),
-        stanzas_per_s=s2s.stanzas_per_s,
-        stanzas_burst=s2s.stanzas_burst,
-        bytes_per_s=s2s.bytes_per_s,
-        bytes_burst=s2s.bytes_burst,
-    )
-
-
-def server_door_limits(config: Config) -> DoorLimits:
-    """How many servers come in, as configured."""
-    s2s = config.s2s
-    return replace(
-        door_limits(config),
-        idle_timeout_s=s2s.idle_timeout_s,
-        max_unauthenticated=s2s.max_unauthenticated,
-        max_streams_per_address=s2s.max_streams_per_address,
-    )
-
-
-def outgoing_tls_settings(config: Config) -> TLSSettings:
-    """What other servers are shown, as configured."""
-    tls = config.tls
-    return tls_settings(config) or TLSSettings((), tls.minimum_version, tls.ciphers)
-
-
-def authorities(config: Config) -> Path | None:
-    """Whose signatures on other servers' certificates count; None for those of the machine."""
-    return Path(config.s2s.authorities) if config.s2s.authorities else None
-
-
-def known_targets(config: Config) -> dict[str, tuple[Target, ...]]:
-    """Where servers are of which the configuration says so."""
-    return {
-        remote.name: (Target(remote.host, remote.port, remote.direct_tls),)
-        for remote in config.s2s.domain
-        if remote.host
-    }

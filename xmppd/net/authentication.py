@@ -12,6 +12,7 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.login import Login, UserAgent
 from xmppd.auth.mechanisms import offered
+from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.stream_feature import Negotiation, Stream
 from xmppd.stanza import JID, StreamCondition, StreamError
 
@@ -174,3 +175,17 @@ def _decoded(text: str) -> bytes:
         return b64decode(text, validate=True)
     except (Base64Error, ValueError) as error:
         raise SASLError("incorrect-encoding", "This is not Base64.") from error
+
+
+def exchange_of(negotiation: Negotiation) -> Exchange:
+    """What a SASL mechanism may know about a stream of ours."""
+    wire = negotiation.session.connection
+    if not isinstance(wire, ConnectionHandler):
+        return Exchange(negotiation.domain, wire.address, wire.encrypted)
+    return Exchange(
+        negotiation.domain,
+        wire.address,
+        wire.encrypted,
+        bindings=wire.channel_bindings(),
+        certificate_addresses=wire.certificate_addresses(),
+    )

@@ -119,3 +119,9 @@ class StreamFeatures:
     def knows(self, tag: str) -> bool:
         """Whether the element belongs to a feature, offered just now or not."""
         return tag in self._takers
+
+
+def after_login(element: str, *, unless: Stream = Stream.NEW) -> StreamFeature:
+    """A feature that is no more than an announcement to whoever has logged in."""
+    data = element.encode()
+    return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED, unless=unless)

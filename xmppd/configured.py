@@ -1,0 +1,127 @@
+"""What the configuration says, in the words of those it is said to."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from msgspec import structs
+
+from xmppd.config import Auth, Config
+from xmppd.net.connection_handler import WireLimits
+from xmppd.net.doors import tls_settings
+from xmppd.net.listeners import DoorLimits
+from xmppd.net.stream_parser import Limits
+from xmppd.net.tls import TLSSettings
+from xmppd.s2s.targets import Target
+from xmppd.session.sleepers import SleepLimits
+from xmppd.session.stream_management import QueueLimits
+
+
+def wire_limits(config: Config) -> WireLimits:
+    """What one connection may take, as configured."""
+    stream = config.stream
+    return WireLimits(
+        stranger=Limits(
+            max_stanza_bytes=stream.max_preauth_stanza_bytes,
+            max_depth=stream.max_depth,
+            max_attributes=stream.max_attributes,
+        ),
+        friend=Limits(
+            max_stanza_bytes=stream.max_stanza_bytes,
+            max_depth=stream.max_depth,
+            max_attributes=stream.max_attributes,
+        ),
+        stanzas_per_s=stream.stanzas_per_s,
+        stanzas_burst=stream.stanzas_burst,
+        bytes_per_s=stream.bytes_per_s,
+        bytes_burst=stream.bytes_burst,
+        close_timeout_s=stream.close_timeout_s,
+        max_queued_bytes=stream.max_queued_bytes,
+    )
+
+
+def sleep_limits(config: Config) -> SleepLimits:
+    """How long sessions stay without a wire, as configured."""
+    management = config.stream_management
+    return SleepLimits(
+        QueueLimits(
+            max_stanzas=management.max_unacked_stanzas,
+            max_bytes=management.max_unacked_bytes,
+            ack_every_stanzas=management.ack_every_stanzas,
+            ack_after_s=management.ack_after_s,
+        ),
+        resume_s=management.resume_s,
+        max_per_account=management.max_sleeping_per_account,
+    )
+
+
+def component_wire_limits(config: Config) -> WireLimits:
+    """What one connection of a component may take, as configured."""
+    stream = config.component_stream
+    return replace(
+        wire_limits(config),
+        stanzas_per_s=stream.stanzas_per_s,
+        stanzas_burst=stream.stanzas_per_s,
+        bytes_per_s=stream.bytes_per_s,
+        bytes_burst=stream.bytes_per_s,
+    )
+
+
+def never_locked(auth: Auth) -> Auth:
+    """The same limits for those who have no account that could be locked."""
+    return structs.replace(auth, failures_before_lockout=sys.maxsize)
+
+
+def door_limits(config: Config) -> DoorLimits:
+    """How many come in, as configured."""
+    stream = config.stream
+    return DoorLimits(
+        negotiation_timeout_s=stream.negotiation_timeout_s,
+        idle_timeout_s=stream.idle_timeout_s,
+        ping_timeout_s=stream.ping_timeout_s,
+        max_unauthenticated=stream.max_unauthenticated,
+        max_streams_per_address=stream.max_streams_per_address,
+    )
+
+
+def server_wire_limits(config: Config) -> WireLimits:
+    """What one connection with another server may take, as configured."""
+    s2s = config.s2s
+    return replace(
+        wire_limits(config),
+        stanzas_per_s=s2s.stanzas_per_s,
+        stanzas_burst=s2s.stanzas_burst,
+        bytes_per_s=s2s.bytes_per_s,
+        bytes_burst=s2s.bytes_burst,
+    )
+
+
+def server_door_limits(config: Config) -> DoorLimits:
+    """How many servers come in, as configured."""
+    s2s = config.s2s
+    return replace(
+        door_limits(config),
+        idle_timeout_s=s2s.idle_timeout_s,
+        max_unauthenticated=s2s.max_unauthenticated,
+        max_streams_per_address=s2s.max_streams_per_address,
+    )
+
+
+def outgoing_tls_settings(config: Config) -> TLSSettings:
+    """What other servers are shown, as configured."""
+    tls = config.tls
+    return tls_settings(config) or TLSSettings((), tls.minimum_version, tls.ciphers)
+
+
+def authorities(config: Config) -> Path | None:
+    """Whose signatures on other servers' certificates count; None for those of the machine."""
+    return Path(config.s2s.authorities) if config.s2s.authorities else None
+
+
+def known_targets(config: Config) -> dict[str, tuple[Target, ...]]:
+    """Where servers are of which the configuration says so."""
+    return {
+        remote.name: (Target(remote.host, remote.port, remote.direct_tls),)
+        for remote in config.s2s.domain
+        if remote.host
+    }
