@@ -186,7 +186,7 @@ class WorkTests(SynchronousTestCase):
 
     def test_logins(self) -> None:
         """Binding, roster and first presence of somebody with one contact, who is online."""
-        self.logins(226, deliveries=7, writes=7)
+        self.logins(227, deliveries=7, writes=7)
 
     def test_logins_of_the_lonely(self) -> None:
         """The same, when the contact is away and has left no word."""
