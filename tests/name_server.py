@@ -176,7 +176,7 @@ class NameThread(Zone):
                     self.wfile.write(message.toStr())
 
         self._server = UDPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     @property
