@@ -85,7 +85,7 @@ class PytestTests(DirectoryCase):
     def test_documentation(self) -> None:
         """The examples in the documentation work as they stand there."""
         text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-        example, fixture = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        example, fixture, houses = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
         shared = (
             "def test_shared(verona):\n"
             "    assert verona.add_user('nurse', 'at your service') == 'nurse@verona.lit'\n"
@@ -103,6 +103,7 @@ class PytestTests(DirectoryCase):
         )  # fmt: skip
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
         self.assertIn("2 passed", ended.stdout)
+        exec(houses, {})  # it is ours
 
     def test_entry_point(self) -> None:
         """Pytest finds the plugin by itself where xmppd is installed."""

@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.presence.test_remote_presences import JULIET, ROMEO, gone, presence
+from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import ns
 from xmppd.store.base import RosterItem
 from xmppd.testing import Elsewhere, House, done
@@ -100,7 +101,8 @@ class RemoteSubscriptionTests(SynchronousTestCase):
     def test_no_way(self) -> None:
         """A request that cannot leave is answered, and waits no less (PR-17)."""
         self.build()
-        self.house.server.routing_table.foreign = None
+        table = self.house.server.routing_table
+        table.foreign, table.foreign_error = None, RoutingTable(()).foreign_error
         self.romeo.send(f"<presence to='{JULIET}' type='subscribe'/>")
         self.assertIn("<remote-server-not-found", "".join(self.got()))
         self.assertEqual(self.item(), RosterItem(JULIET, ask=True))
