@@ -19,6 +19,9 @@ from xmppd.store.base import Device, Token, TokenStore
 
 NONCE_BYTES = 16
 MAX_TOKENS_PER_DEVICE = 2
+SEEN_EVERY_S = 600.0
+"""How exactly it is known when a device was seen last."""
+
 _NO_TOKEN = Token(b"", "", 0, 0)
 
 
@@ -91,10 +94,21 @@ class Tokens:
     async def use(self, account: str, device: str, held: Held, count: int | None) -> bool:
         """Note that a token was used; safe in the store on return.
 
+        A phone that comes and goes all day is noted once in :data:`SEEN_EVERY_S`, unless it counts.
+
         Returns:
             False if it is worth nothing any more, or was counted already.
         """
+        if count is None and await self._is_nothing_new(account, device, held.token):
+            return True
         return await self.store.use_token(account, device, held.token.nonce, count, self._now())
+
+    async def _is_nothing_new(self, account: str, device: str, token: Token) -> bool:
+        """Whether the device has used this token lately, and never counted."""
+        known = await self.store.device(account, device)
+        if known is None or known.current is None or known.current.nonce != token.nonce:
+            return False
+        return not known.current.count and self._now() - known.last_seen < SEEN_EVERY_S
 
     async def issue(self, account: str, agent: UserAgent, mechanism: str) -> Issued:
         """A new token for a device; safe in the store on return."""

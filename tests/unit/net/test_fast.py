@@ -1,12 +1,14 @@
 """Tokens, as a client sees them: how they are got, shown, followed by others, and lost."""
 
 import hmac
+from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.net.logins import BIND, HEADER, LAPTOP, PHONE, Answer, agent, authenticate, plain
+from xmppd.auth.tokens import SEEN_EVERY_S
 from xmppd.net.fast import MAX_COUNT
 from xmppd.net.fast import NS as FAST
 from xmppd.stanza import JID
@@ -250,6 +252,30 @@ class LoginTests(TokenCase):
         self.assertFalse(self.works(token))
         done(accounts.enable(romeo))
         self.assertFalse(self.works(token))
+
+
+class SeenTests(TokenCase):
+    """When a device was seen last."""
+
+    def test_nothing_new(self) -> None:
+        """A phone that comes and goes costs no write each time, unless that is some time ago."""
+        token = self.token()
+        self.assertTrue(self.works(token))
+        store, notes = self.house.store, []
+        use = store.use_token
+
+        async def use_token(*args: Any) -> bool:
+            notes.append(args)
+            return await use(*args)
+
+        self.patch(store, "use_token", use_token)
+        self.assertTrue(self.works(token))
+        self.assertEqual(notes, [])
+        self.house.clock.advance(SEEN_EVERY_S)
+        self.assertTrue(self.works(token))
+        self.assertEqual(len(notes), 1)
+        self.assertTrue(self.works(token, count="1"))
+        self.assertEqual(len(notes), 2)
 
 
 class RotationTests(TokenCase):
