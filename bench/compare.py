@@ -74,6 +74,7 @@ SCENARIOS = (
     Scenario("chat-w20", "chat --window 20", "message", 9, 2.9, quick=True),
     Scenario("chat-w1-tls", "chat --starttls", "message", 25, quick=True),
     Scenario("chat-w20-tls", "chat --starttls --window 20", "message", 18),
+    Scenario("component-w20", "component --window 20", "message"),
     Scenario("carbons-w1", "carbons --to full", "message"),
     Scenario("carbons-w20", "carbons --to full --window 20", "message"),
     Scenario("rate-500", "rate --rate 500", "message"),
@@ -139,7 +140,8 @@ class Run:
             command += ["--duration", str(self.duration_s)]
         command += scenario.load.format(unique=f"n{time.time_ns()}").split()
         command += ["--domain", server.hashed_domain if scenario.hashed else server.domain]
-        command += ["--port", str(server.port), "--server-pid", str(pid), *more]
+        command += ["--port", str(server.port), "--component-port", str(server.component_port)]
+        command += ["--server-pid", str(pid), *more]
         if isinstance(server, Xmppd):
             command += ["--data", str(server.data)]
         try:

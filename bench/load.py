@@ -18,8 +18,10 @@ from pathlib import Path
 
 from bench.canary import Canary
 from bench.client import BenchError, Client, Crowd, ignore, raise_descriptor_limit
+from bench.component import Component
 from bench.fill import fill
 from bench.meter import Meter, Result, measured, percentiles
+from bench.server import COMPONENT
 from xmppd.ctl.client import ask
 
 BODY = (
@@ -52,6 +54,7 @@ class Options(argparse.Namespace):
     scenario: str
     host: str
     port: int
+    component_port: int
     domain: str
     password: str
     prefix: str
@@ -103,7 +106,7 @@ class Options(argparse.Namespace):
     def users(self) -> list[str]:
         """The accounts the scenario needs; those with a roster are its own."""
         prefix, count = self.prefix, self.clients
-        if self.scenario in ("chat", "carbons", "rate"):
+        if self.scenario in ("chat", "carbons", "component", "rate"):
             count = 2 * self.pairs
         elif self.scenario == "muc":
             count = self.occupants
@@ -345,6 +348,21 @@ def enable_carbons(crowd: Crowd, clients: list[Client]) -> None:
     crowd.serve_until(lambda: enabled.stanzas == len(clients), 60.0)
     for client in clients:
         client.on_data = ignore
+
+
+def component(options: Options, meter: Meter) -> Iterator[Result]:
+    """A message to a component (XEP-0114), or its answer, is delivered; it answers everything."""
+    crowd, clients = present(options)
+    service = Component(crowd, options.component_port)
+    crowd.serve_until(lambda: service.connected, 10.0)
+    for client in clients:
+        client.stanza = b"<message to='%b' type='chat' id='m1'><body>%b</body></message>" % (
+            COMPONENT.encode(), BODY,
+        )  # fmt: skip
+    for result in echo(options, meter, crowd, clients, clients, MESSAGE_END):
+        messages = 2 * float(result["ops"] or 0)
+        cost_us = float(result["cpu_us_per_op"] or 0) / 2
+        yield result | {"ops": messages, "cpu_us_per_op": round(cost_us, 2)}
 
 
 def ping(options: Options, meter: Meter) -> Iterator[Result]:
@@ -669,7 +687,20 @@ def idle(options: Options, meter: Meter) -> Iterator[Result]:
 
 SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {
     scenario.__name__: scenario
-    for scenario in (register, login, chat, carbons, rate, presence, storm, herd, muc, ping, idle)
+    for scenario in (
+        register,
+        login,
+        chat,
+        component,
+        carbons,
+        rate,
+        presence,
+        storm,
+        herd,
+        muc,
+        ping,
+        idle,
+    )
 }
 
 
@@ -682,6 +713,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("scenario", choices=SCENARIOS)
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=5222)
+    add("--component-port", type=int, default=5347)
     add("--domain", default="p.test")
     add("--password", default="pw")
     add("--prefix", default="u", help="user names are PREFIX0, PREFIX1, …")

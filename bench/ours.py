@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.server import HOST, Server, ServerError, main
+from bench.server import COMPONENT, COMPONENT_SECRET, HOST, Server, ServerError, main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,6 +28,19 @@ key = "{key}"
 endpoint = "epoll:{port}:interface={host}"
 kind = "client"
 tls = "starttls"
+
+[[listen]]
+endpoint = "epoll:{component_port}:interface={host}"
+kind = "component"
+tls = "none"
+
+[[component]]
+name = "{component}"
+secret = "{component_secret}"
+
+[component_stream]
+stanzas_per_s = 1e9
+bytes_per_s = 1e12
 
 [tls]
 required = false
@@ -95,6 +108,9 @@ class Xmppd(Server):
                 directory=self.directory,
                 host=HOST,
                 port=self.port,
+                component_port=self.component_port,
+                component=COMPONENT,
+                component_secret=COMPONENT_SECRET,
                 certificate=self.certificate,
                 key=self.key,
             )

@@ -12,7 +12,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from bench.server import HOST, Server, ServerError, debian_version, main
+from bench.server import (
+    COMPONENT,
+    COMPONENT_SECRET,
+    HOST,
+    Server,
+    ServerError,
+    debian_version,
+    main,
+)
 
 PROSODY_CONFIG = """\
 run_as_root = true
@@ -24,6 +32,8 @@ network_settings = {{ tcp_backlog = 4096, nagle = false }}
 gc = {{ mode = "generational" }}
 interfaces = {{ "{host}" }}
 c2s_ports = {{ {port} }}
+component_ports = {{ {component_port} }}
+component_interfaces = {{ "{host}" }}
 s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
@@ -43,6 +53,8 @@ VirtualHost "h.test"
     authentication = "internal_hashed"
 Component "conference.p.test" "muc"
     restrict_room_creation = false
+Component "{component}"
+    component_secret = "{component_secret}"
 """
 
 EJABBERD_CONFIG = """\
@@ -62,6 +74,10 @@ listen:
     max_stanza_size: 262144
     backlog: 4096
     starttls: true
+  - port: {component_port}
+    ip: "{host}"
+    module: ejabberd_service
+    hosts: {{ "{component}": {{ password: "{component_secret}" }} }}
 shaper_rules:
   max_user_sessions: 10
   max_user_offline_messages: 100
@@ -101,6 +117,9 @@ class Prosody(Server):
                 port=self.port,
                 certificate=self.certificate,
                 key=self.key,
+                component_port=self.component_port,
+                component=COMPONENT,
+                component_secret=COMPONENT_SECRET,
             )
         )
 
@@ -134,7 +153,12 @@ class Ejabberd(Server):
         certificate_and_key.write_text(self.key.read_text() + self.certificate.read_text())
         self._config.write_text(
             EJABBERD_CONFIG.format(
-                host=HOST, port=self.port, certificate_and_key=certificate_and_key
+                host=HOST,
+                port=self.port,
+                certificate_and_key=certificate_and_key,
+                component_port=self.component_port,
+                component=COMPONENT,
+                component_secret=COMPONENT_SECRET,
             )
         )
 

@@ -18,6 +18,9 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 PORTS_TO_TRY = 100
+COMPONENT_OFFSET = 125
+COMPONENT = "echo.p.test"
+COMPONENT_SECRET = "pw"
 
 
 class ServerError(Exception):
@@ -40,6 +43,7 @@ class Server(ABC):
         self.key = self.directory / "key.pem"
         self.pid_file = self.directory / "bench.pid"
         self.port = self.usual_port
+        self.component_port = self.usual_port + COMPONENT_OFFSET
 
     @abstractmethod
     def check_installed(self) -> None:
@@ -69,6 +73,7 @@ class Server(ABC):
         self.directory.mkdir(parents=True, exist_ok=True)
         self._make_certificate()
         self.port = free_port(self.usual_port)
+        self.component_port = free_port(self.usual_port + COMPONENT_OFFSET)
         self.configure()
         with self.output.open("ab") as output:
             process = subprocess.Popen(
