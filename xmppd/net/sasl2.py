@@ -216,10 +216,11 @@ class SASL2:
             return
         login = self.authentication.complete(negotiation, account, request.agent)
         del self._requests[negotiation]
+        wire = negotiation.session.connection
         taken: list[InlineFeature] = []
         said = await self._inline(negotiation, request.tree, taken)
         session = negotiation.session  # another one, if the client has resumed it
-        if session.closed:
+        if session.closed or session.connection is not wire:  # it may have gone on without us
             return
         session.login = login
         if session.bound:
