@@ -210,7 +210,7 @@ class SASL2:
     ) -> None:
         """Let the client in, and do what it asked for: all of it before it is told (LI-2, LI-3).
 
-        Nothing is done for one that is lost meanwhile.
+        Nothing is done for one that is lost meanwhile (LI-9).
         """
         if negotiation.session.closed:
             return
