@@ -67,12 +67,12 @@ them are loaded is said by `load` in `[plugins]` of the configuration.
 What is no plugin is always there.
 
 - Logging in: {xep}`0388` (Extensible SASL Profile), {xep}`0386` (Bind 2), {xep}`0484`
-  (FAST tokens), {xep}`0480` (SASL upgrade tasks), {xep}`0440` (channel bindings), {xep}`0474` (SCRAM
-  downgrade protection), and {xep}`0368` (TLS from the first byte).
+  (FAST tokens), {xep}`0480` (SASL upgrade tasks), {xep}`0440` (channel bindings), {xep}`0474`
+  (SCRAM downgrade protection), and {xep}`0368` (TLS from the first byte).
 - Sessions: {xep}`0198` (stream management), {xep}`0160` and {xep}`0203` (offline messages), and the
   rules behind {xep}`0280`, {xep}`0352`, {xep}`0016`, {xep}`0191` and {xep}`0186`.
-- Other servers: {xep}`0220` and {xep}`0185` (dialback), {xep}`0178` (certificates), {xep}`0288` (both
-  directions on one connection), {xep}`0368` (where they are).
+- Other servers: {xep}`0220` and {xep}`0185` (dialback), {xep}`0178` (certificates), {xep}`0288`
+  (both directions on one connection), {xep}`0368` (where they are).
 - Components: {xep}`0114`, {xep}`0355` (namespace delegation, by configuration) and {xep}`0356`
   (privileged entities: rosters, messages, presence).
 

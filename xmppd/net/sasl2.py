@@ -210,16 +210,17 @@ class SASL2:
     ) -> None:
         """Let the client in, and do what it asked for: all of it before it is told (LI-2, LI-3).
 
-        Nothing is done for one that is lost meanwhile.
+        Nothing is done for one that is lost meanwhile (LI-9).
         """
         if negotiation.session.closed:
             return
         login = self.authentication.complete(negotiation, account, request.agent)
         del self._requests[negotiation]
+        wire = negotiation.session.connection
         taken: list[InlineFeature] = []
         said = await self._inline(negotiation, request.tree, taken)
         session = negotiation.session  # another one, if the client has resumed it
-        if session.closed:
+        if session.closed or session.connection is not wire:  # it may have gone on without us
             return
         session.login = login
         if session.bound:
