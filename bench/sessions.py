@@ -171,7 +171,7 @@ def come(phones: Phones, users: list[str], meter: Meter) -> Result:
 def returns(server: Xmppd, meter: Meter, users: list[str]) -> dict[str, Result]:
     """Each way to come back, once."""
     known, results = Phones(server, "first"), {}
-    for how in ("first", "classic", "sasl2", "token", "again", "resume"):
+    for how in ("first", "classic", "sasl2", "again", "resume", "token"):
         phones = Phones(server, how, known)
         results[how] = come(phones, users, meter)
         if how == "again":
