@@ -3,11 +3,12 @@
 from twisted.internet.defer import Deferred
 
 from tests.unit.net.logins import BIND, LAPTOP, Answer, agent, authenticate, plain
-from tests.unit.net.test_fast import ROMEO, TokenCase, by_token
+from tests.unit.net.test_fast import ROMEO, TokenCase, by_token, request_token
 from xmppd.net.bind2 import NS as BIND2
 from xmppd.net.inline_feature import InlineFeature, Place
 from xmppd.net.stream_feature import Negotiation
 from xmppd.stanza import Tree, ns
+from xmppd.store.base import Device, StoreError, Token
 from xmppd.store.memory import MemoryStore
 from xmppd.testing import Client, House
 
@@ -164,6 +165,48 @@ class ResumingTests(InlineCase):
         self.assertTrue(answer.identifier.startswith("juliet@"))
         _, answer = self.arrive(authenticate(None, resume(self.previd), agent=agent()))
         self.assertEqual(answer.identifier, self.jid)
+
+    def test_restarted(self) -> None:
+        """So it is behind a restart: token and session outlive it, and its carbons with it."""
+        romeo, answer = self.arrive(authenticate(None, bind(ENABLE, CARBONS), agent=agent(LAPTOP)))
+        previd, jid = self.enabled(answer), answer.identifier
+        token = self.token()
+        self.juliet.send(message("before", jid))
+        self.house = self.house.restarted()
+        romeo, answer = self.arrive(by_token(token, BIND, resume(previd), request_token()))
+        self.assertEqual(answer.identifier, jid)
+        self.assertEqual(self.bodies(answer), ["before"])
+        self.assertTrue(romeo.session.carbons)
+        self.assertEqual(romeo.session.account, romeo.session.jid.to_bare())
+
+    def test_store_fails(self) -> None:
+        """If the token that was asked for cannot be stored, the session sleeps on, unharmed."""
+
+        class Broken(MemoryStore):
+            async def add_token(
+                self, account: str, device: Device, token: Token, *, max_devices: int
+            ) -> None:
+                raise StoreError("the disk is gone")
+
+        self.house = self.make(Broken())
+        _, answer = self.arrive(authenticate(None, bind(ENABLE), agent=agent(LAPTOP)))
+        previd, jid = self.enabled(answer), answer.identifier
+        words = authenticate(None, resume(previd), request_token(), agent=agent())
+        self.assertIn("error", self.arrive(words)[1].names)
+        self.flushLoggedErrors(StoreError)
+        _, answer = self.arrive(authenticate(None, resume(previd), agent=agent()))
+        self.assertEqual(answer.identifier, jid)
+
+    def test_makes_room(self) -> None:
+        """Who resumes takes no place from those who log in: its own is free at once."""
+        crowd = self.house.server.crowd
+        self.juliet.send("<presence/>")
+        before = crowd.admission.in_progress
+        for _ in range(20):
+            self.romeo.lose()
+            self.romeo, _ = self.arrive(authenticate(None, resume(self.previd), agent=agent()))
+        self.assertEqual(crowd.admission.in_progress, before)
+        self.assertNotIn(self.romeo.handler, crowd.strangers)
 
     def test_wrong_password(self) -> None:
         """Who proves nothing resumes nothing, and takes no session from its wire."""
