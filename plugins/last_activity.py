@@ -27,7 +27,7 @@ class IQLastActivityHandler(IQHandler):
     def on_get(self, iq: IQ) -> Element | Awaitable[Element]:
         account = iq.sender.to_bare() if iq.to is None else iq.to
         if account.local is None:
-            return self._since(self.server.started_at)
+            return _seconds(self.server.clock.seconds() - self.server.started_at)
         return self._account(iq.sender, account)
 
     async def _account(self, viewer: JID, account: JID) -> Element:
@@ -38,11 +38,7 @@ class IQLastActivityHandler(IQHandler):
         last = await self.server.presence_manager.last_presence(account)
         if last is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "this account has never been here")
-        return self._since(last.seen, last.status)
-
-    def _since(self, moment: float, status: str | None = None) -> Element:
-        seconds = max(0, int(self.server.wall_clock() - moment))  # clocks may be set back
-        return element(NS, "query", status, seconds=str(seconds))
+        return _seconds(self.server.wall_clock() - last.seen, last.status)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +73,11 @@ class LastActivityInterceptor(PacketInterceptor):
             return True
         roster = self.server.roster_manager.loaded(to.bare)
         return roster is not None and roster.may_be_seen_by(viewer)
+
+
+def _seconds(passed_s: float, status: str | None = None) -> Element:
+    whole = max(0, int(passed_s))  # since the time of day may have been set back
+    return element(NS, "query", status, seconds=str(whole))
 
 
 def plug(server: XMPPServer) -> list[object]:

@@ -51,6 +51,9 @@ DOORS = {
 # be loaded by every twistd on the machine.
 LATE_IMPORTS = {("xmppd/app.py", "makeService"), ("twisted/plugins", "")}
 
+# Where the time of day is read; everything that lasts is measured by the steady clock instead.
+WALL_CLOCK = "xmppd/clocks.py"
+
 RULE = re.compile(
     r"\b(?:CH|FR|SH|SC|LI|FA|UP|SI|CC|IN|PK|IQ|MR|CA|OM|OS|PR|PU|DP|RO|PS|PM|PL|RP|RT|SM|BI|SE|RS|CS"
     r"|SV|CO|BOOT)-\d+\b"
@@ -230,6 +233,64 @@ def is_broad(kind: ast.expr | None) -> bool:
 def raises(handler: ast.ExceptHandler) -> bool:
     """Whether the handler ends by raising."""
     return isinstance(handler.body[-1], ast.Raise)
+
+
+class ClockTests(Rules):
+    """The time of day may be set at any moment: it is for stamps only."""
+
+    def test_one_place(self) -> None:
+        """Nobody reads the time of day but the one who hands it out as such."""
+        broken = [
+            f"{name}:{line}"
+            for name, tree in python(*SOURCE)
+            if name != WALL_CLOCK
+            for line in reads_wall_clock(tree)
+        ]
+        self.assert_none(broken, f"The time of day is read, away from {WALL_CLOCK}:")
+
+    def test_rule_itself(self) -> None:
+        """The rule sees every way to read the time of day, and lets the others be."""
+        tree = ast.parse(
+            "from time import time, monotonic\n"
+            "import time\n"
+            "time.time()\n"
+            "start(now=time.time)\n"
+            "datetime.now(UTC)\n"
+            "datetime.datetime.today()\n"
+            "time.time_ns()\n"
+            "time.monotonic()\n"
+            "management.now()\n"
+            "self.time = 1\n"
+            "reading.time()\n"
+        )
+        self.assertEqual(reads_wall_clock(tree), [1, 3, 4, 5, 6, 7])
+
+
+WALL_CLOCK_READERS = {
+    ("time", "time"),
+    ("time", "time_ns"),
+    ("datetime", "now"),
+    ("datetime", "utcnow"),
+    ("datetime", "today"),
+    ("date", "today"),
+}
+
+
+def reads_wall_clock(tree: ast.Module) -> list[int]:
+    """The lines where the time of day is read, or what reads it is taken."""
+    lines = set[int]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            taken = {(node.module or "", alias.name) for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            owner = node.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            taken = {(name, node.attr)}
+        else:
+            continue
+        if taken & WALL_CLOCK_READERS:
+            lines.add(node.lineno)
+    return sorted(lines)
 
 
 class LaterTests(Rules):

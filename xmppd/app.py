@@ -11,7 +11,7 @@ from twisted.python import usage
 from twisted.scripts import twistd
 
 from xmppd.log import Log
-from xmppd.machine import IReactor, version
+from xmppd.machine import IReactor, keep_steady_time, version
 from xmppd.net.certificate import make_self_signed
 
 CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
@@ -85,7 +85,9 @@ def makeService(options: Options) -> IService:
 
     from xmppd.service import XMPPService
 
-    return XMPPService(options.path, cast(IReactor, reactor), options.log, options.observer)
+    ours = cast(IReactor, reactor)
+    keep_steady_time(ours)
+    return XMPPService(options.path, ours, options.log, options.observer)
 
 
 # --- the console script ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from twisted.internet.interfaces import (
@@ -20,12 +21,15 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
+from xmppd.clocks import Clocks, wall_clock
+
 SPARE_DESCRIPTORS = 100
 """For the database, the log and whatever plugins open; the rest is for clients."""
 
 YOUNG_COLLECTIONS_BEFORE_FULL = 100
 """A full collection walks every session; ten younger ones, Python's choice, come too soon."""
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SAFE_EXPAT = (2, 6, 4)
 
 P = ParamSpec("P")
@@ -44,20 +48,18 @@ class Machine:
     them, and those are counted at the door.
 
     Attributes:
-        clock: The reactor's time.
+        clock: The reactor's time, which is steady.
+        clocks: The same, and the time of day.
         secret: This installation's own.
     """
 
     def __init__(self, reactor: IReactor, secret: bytes) -> None:
         self.clock: IReactorTime = reactor
+        self.clocks = Clocks(reactor.seconds, wall_clock, boot_id())
         self.secret = secret
         self._reactor = reactor
         self._threads = ThreadPool(0, os.cpu_count() or 1, name="xmppd-passwords")
         self._threads.start()
-
-    def wall_clock(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
 
     async def run_in_thread(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -76,6 +78,23 @@ def version() -> str:
         return metadata("xmppd")["Version"]
     except PackageNotFoundError:
         return "from a checkout"
+
+
+def keep_steady_time(reactor: IReactor) -> None:
+    """Have the reactor measure by the steady clock: timers then keep, whoever sets the time of day.
+
+    Twisted measures by the wall clock, and lets that be replaced for just this purpose. It must be
+    done before the first timer is set.
+    """
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+
+
+def boot_id() -> str:
+    """What tells this start of the machine from all others; empty where the system does not say."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def raise_descriptor_limit() -> int:
@@ -121,7 +140,9 @@ __all__ = [
     "SPARE_DESCRIPTORS",
     "IReactor",
     "Machine",
+    "boot_id",
     "keep_collections_rare",
+    "keep_steady_time",
     "notify",
     "raise_descriptor_limit",
     "version",

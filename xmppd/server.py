@@ -13,6 +13,7 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
+from xmppd.clocks import Clocks
 from xmppd.components.component_listener import ComponentListener
 from xmppd.components.components import Components
 from xmppd.config import Config, Listen
@@ -95,14 +96,15 @@ class Surroundings(Protocol):
 
     @property
     def clock(self) -> IReactorTime:
-        """The reactor's time."""
+        """The reactor's time, which nobody sets."""
 
     @property
     def secret(self) -> bytes:
         """This installation's own; the same after a restart."""
 
-    def wall_clock(self) -> float:
-        """Seconds since 1970."""
+    @property
+    def clocks(self) -> Clocks:
+        """The same, and the time of day."""
 
     @property
     def run_in_thread(self) -> RunInThread:
@@ -136,8 +138,9 @@ class XMPPServer:
         self.store = store
         self.tls = tls
         self.clock = around.clock
-        self.wall_clock = around.wall_clock
-        self.started_at = around.wall_clock()
+        self.clocks = around.clocks
+        self.wall_clock = around.clocks.wall_clock
+        self.started_at = self.clock.seconds()
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
 
@@ -252,6 +255,7 @@ class XMPPServer:
             self.routing_table,
             self.interceptors,
             self.carbons,
+            self.clocks,
         )
 
         self._let_sessions_sleep()
@@ -325,12 +329,15 @@ class XMPPServer:
         self.sleepers = Sleepers(
             sleep_limits(self.config),
             self.session_manager,
-            self.clock.seconds,
-            self.wall_clock,
+            self.clocks,
             self.session_end.end,
         )
         self.custody = Custody(
-            self.store, self.session_manager, self.sleepers, self.packet_router.finish
+            self.store,
+            self.session_manager,
+            self.sleepers,
+            self.clocks,
+            self.packet_router.finish,
         )
         self.events.on(SessionClosed, self.custody.closed)
         self.events.on(SessionClosed, self.sleepers.closed)
@@ -341,7 +348,7 @@ class XMPPServer:
             self.store,
             self.session_manager,
             self.sleepers,
-            self.wall_clock,
+            self.clocks,
             self._read_account,
             self.offline_message_flood.given,
             self.packet_router.finish,

@@ -28,6 +28,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from xmppd.clocks import Clocks
 from xmppd.components.component_stream import ComponentStream
 from xmppd.config import Config
 from xmppd.net.admission import LARGEST_WINDOW
@@ -48,6 +49,7 @@ from xmppd.store.memory import MemoryStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
+SOME_AFTERNOON = 1_700_000_000.0
 PASSWORD = "a rose by any other name"
 KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
 _HEADER = (
@@ -422,7 +424,9 @@ class House:
         config: Instead of the default configuration.
         plugins: Names of the plugins that are loaded.
         store: Instead of an empty store in memory.
-        clock: Instead of one that begins now.
+        clock: The steady one, instead of one that begins now.
+        wall_ahead_s: How far the wall clock is ahead of it: whoever changes that sets the time of
+            day, and nothing that lasts is to notice.
         people: For each account the subscriptions in its roster, as ``{"juliet": "both"}``.
     """
 
@@ -436,11 +440,14 @@ class House:
         plugins: tuple[str, ...] = (),
         store: Store | None = None,
         clock: Clock | None = None,
+        wall_ahead_s: float = SOME_AFTERNOON,
         **people: Mapping[str, str],
     ) -> None:
         self.domain = domain
         self.clock = clock or Clock()
-        self.store = store or MemoryStore()
+        self.wall_ahead_s = wall_ahead_s
+        self.clocks = Clocks(self.clock.seconds, self.wall_clock, "tests")
+        self.store = store or MemoryStore(self.wall_clock)
         self.network = Network()
         self.address = "198.51.100.1"
         self.server = XMPPServer(
@@ -459,8 +466,8 @@ class House:
             self.add(name, contacts)
 
     def wall_clock(self) -> float:
-        """Seconds since 1970: some afternoon, and what the clock was turned since."""
-        return 1_700_000_000.0 + self.clock.seconds()
+        """Seconds since 1970."""
+        return self.wall_ahead_s + self.clock.seconds()
 
     async def run_in_thread(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -474,14 +481,18 @@ class House:
 
     def restarted(self) -> "House":
         """Shut the server down, and start another one on the same store."""
+        self.shut_down()
+        return self.again()
+
+    def shut_down(self) -> None:
+        """Shut the server down, for as long as its clients take to hang up."""
         stopping = self.stop()
         while self.server.crowd.handlers:
             self.clock.advance(1)
         done(stopping)
-        return self.again()
 
     def again(self) -> "House":
-        """Another server on the same store; this one has died without a word."""
+        """Another server on the same store; this one was shut down, or died without a word."""
         clock = Clock()
         clock.advance(self.clock.seconds())
         return House(
@@ -490,6 +501,7 @@ class House:
             plugins=tuple(self.plugins.loaded),
             store=self.store,
             clock=clock,
+            wall_ahead_s=self.wall_ahead_s,
         )
 
     def jid(self, name: str) -> JID:

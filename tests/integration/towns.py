@@ -21,6 +21,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
 from tests.unit.net.peer import port_number
+from xmppd.clocks import Clocks, wall_clock
 from xmppd.config import Domain
 from xmppd.net.admission import LARGEST_WINDOW
 from xmppd.net.certificate import SRV_NAME, XMPP_ADDR, ascii_domain
@@ -230,6 +231,7 @@ class Town(House):
         config = replace(house_config(s2s=s2s), domain=convert(tables, tuple[Domain, ...]))
         self.domain = config.domain[0].name
         self.clock = clock  # type: ignore[assignment]
+        self.clocks = Clocks(clock.seconds, wall_clock)
         self.store = MemoryStore()
         self.network = Network()
         self.address = "127.0.0.1"
@@ -248,10 +250,6 @@ class Town(House):
 
     def _connector(self, attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> Map:
         return self.roads
-
-    def wall_clock(self) -> float:
-        """Seconds since 1970."""
-        return datetime.now(UTC).timestamp()
 
     async def open(self) -> None:
         """Open the door, and enter it on the map."""

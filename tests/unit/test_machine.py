@@ -4,15 +4,20 @@ import gc
 import os
 import resource
 import socket
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twisted.internet import reactor
+from twisted.internet.base import ReactorBase
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from xmppd import machine as machine_module
 from xmppd.machine import (
     Machine,
+    boot_id,
     keep_collections_rare,
+    keep_steady_time,
     notify,
     raise_descriptor_limit,
 )
@@ -24,7 +29,32 @@ class ThreadTests(TestCase):
         machine = Machine(reactor, b"secret")  # type: ignore[arg-type]
         self.addCleanup(machine.stop)
         self.assertEqual(await machine.run_in_thread(pow, 2, exp=5), 32)
-        self.assertGreater(machine.wall_clock(), 1.7e9)
+        self.assertGreater(machine.clocks.wall_clock(), 1.7e9)
+
+
+class Timers(ReactorBase):
+    """A reactor that has no more than timers."""
+
+    def installWaker(self) -> None:
+        """Nobody wakes it."""
+
+
+class SteadyTimeTests(SynchronousTestCase):
+    def test_timers(self) -> None:
+        """Timers keep, whoever sets the time of day."""
+        clock = Timers()
+        keep_steady_time(clock)  # type: ignore[arg-type]
+        timer = clock.callLater(60, lambda: None)
+        self.assertLess(abs(timer.getTime() - time.monotonic() - 60), 5)
+        left_s = clock.timeout()
+        assert left_s is not None
+        self.assertLess(abs(left_s - 60), 5)
+
+    def test_start_of_the_machine(self) -> None:
+        """Each start of the machine has a name of its own, on systems that give it one."""
+        self.assertEqual(boot_id(), boot_id())
+        self.patch(machine_module, "BOOT_ID", Path("/nowhere"))
+        self.assertEqual(boot_id(), "")
 
 
 class LimitTests(SynchronousTestCase):

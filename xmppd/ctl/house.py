@@ -19,7 +19,7 @@ async def _status(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
     yield {
         "version": version(),
         "pid": os.getpid(),
-        "since": iso(server.started_at),
+        "since": iso(server.clocks.stamp(server.started_at)),
         "config": str(desk.path),
         "data": server.config.data,
         "domains": list(server.domains),
@@ -35,7 +35,7 @@ async def _stats(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
     server = desk.server
     usage = resource.getrusage(resource.RUSAGE_SELF)
     numbers: dict[str, float] = {
-        "uptime_s": round(server.wall_clock() - server.started_at),
+        "uptime_s": round(server.clock.seconds() - server.started_at),
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
         "max_memory_kb": usage.ru_maxrss,
         "connections": len(server.crowd.handlers),

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
+from xmppd.clocks import wall_clock
+
 PrivateKey = (
     ec.EllipticCurvePrivateKey
     | ed25519.Ed25519PrivateKey
@@ -163,7 +165,7 @@ def _load_chain(path: Path) -> list[x509.Certificate]:
 
 
 def _check_dates(path: Path, certificate: x509.Certificate) -> None:
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(wall_clock(), UTC)
     if certificate.not_valid_after_utc < now:
         raise ValueError(
             f"{path} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: renew the certificate"
@@ -205,7 +207,7 @@ def _self_signed(domain: str, key: ec.EllipticCurvePrivateKey, days: int) -> x50
         x509.DNSName(ascii_domain(domain)),
         x509.OtherName(XMPP_ADDR, _der_string(text)),
     ]
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(wall_clock(), UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(name)

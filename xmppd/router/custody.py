@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.clocks import Clocks
 from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed, SessionManager
@@ -19,9 +20,6 @@ from xmppd.store.base import HeldMessage, OfflineStore, SessionStore, StoreError
 
 MAX_ARRIVED = 100
 """Messages that are forgotten at the latest when there are so many."""
-
-CLOCK_STEP_S = 5.0
-"""The time of day may be set back by so much, and nothing is overlooked."""
 
 _NOT_KEPT = ("error", "groupchat", "headline")
 _log = Logger()
@@ -38,11 +36,13 @@ class Unsafe:
     Attributes:
         stanza: It.
         management: The session's.
+        came: When it came, on the steady clock.
         message: It, as it is written to the store.
     """
 
     stanza: Message
     management: StreamManagement
+    came: float
     message: HeldMessage
 
 
@@ -57,6 +57,7 @@ class Custody:
         store: Where messages are kept.
         sessions: All that there are.
         sleepers: Those that acknowledge.
+        clocks: Say when a message came.
         finish: Waits until all that sessions had not read when they ended has found its place.
     """
 
@@ -65,11 +66,13 @@ class Custody:
         store: Keeper,
         sessions: SessionManager,
         sleepers: Sleepers,
+        clocks: Clocks,
         finish: Callable[[], Awaitable[None]],
     ) -> None:
         self.store = store
         self.sessions = sessions
         self.sleepers = sleepers
+        self.clocks = clocks
         self.finish = finish
         self._arrived: list[int] = []
         self._ended: list[Hold] = []
@@ -97,18 +100,19 @@ class Custody:
         management.is_safe()
 
     def _unsafe(self, sender: JID, management: StreamManagement) -> Iterator[Unsafe]:
-        since = management.told_since - CLOCK_STEP_S
         for session in self._recipients(sender, management):
             theirs = session.management
             if theirs is None:
                 continue
-            for position, (stanza, wire, came) in session.unread_since(since):
+            for position, (stanza, wire, came) in session.unread_since(management.told_since):
                 if stanza.sender.full != sender.full or stanza in theirs.held:
                     continue
                 if isinstance(stanza, Message) and _is_kept(stanza):
-                    late = _stamped(stanza, wire, came, session.jid.domain)
+                    stamp = self.clocks.stamp(came)
+                    late = _stamped(stanza, wire, stamp, session.jid.domain)
                     key, bare = theirs.key or b"", session.jid.bare
-                    yield Unsafe(stanza, theirs, HeldMessage(key, position, bare, late, came))
+                    message = HeldMessage(key, position, bare, late, stamp)
+                    yield Unsafe(stanza, theirs, came, message)
 
     def _recipients(
         self, sender: JID, management: StreamManagement
@@ -123,7 +127,7 @@ class Custody:
         holds: dict[Stanza, Hold] = {}
         messages: list[HeldMessage] = []
         unsafe.reverse()  # each session told of the newest first
-        for each in sorted(unsafe, key=lambda each: each.message.came):
+        for each in sorted(unsafe, key=lambda each: each.came):
             if each.stanza not in holds:
                 holds[each.stanza] = Hold()
                 messages.append(each.message)
@@ -212,8 +216,8 @@ def _is_kept(message: Message) -> bool:
     return worth_storing(message)
 
 
-def _stamped(message: Message, wire: bytes, came: float, domain: str) -> bytes:
-    return wire if isinstance(message.payload, Stamped) else delayed(wire, domain, came)
+def _stamped(message: Message, wire: bytes, stamp: float, domain: str) -> bytes:
+    return wire if isinstance(message.payload, Stamped) else delayed(wire, domain, stamp)
 
 
 def _account(text: str, sender: JID) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from xmppd.clocks import Clocks
 from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
@@ -37,12 +38,14 @@ class PacketRouter:
         routing_table: RoutingTable,
         interceptors: InterceptorManager,
         carbons: Carbons,
+        clocks: Clocks,
     ) -> None:
         self.presence_router = presence_router
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
         self.carbons = carbons
+        self.clocks = clocks
         self._taking_back: set[Deferred[None]] = set()
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -93,7 +96,7 @@ class PacketRouter:
             await next(iter(self._taking_back))
 
     async def _take_back(self, unread: Iterable[Waiting], session: JID) -> None:
-        for stanza in owed(unread, session, self.routing_table):
+        for stanza in owed(unread, session, self.routing_table, self.clocks):
             later = self._route(stanza)
             if later is not None:
                 await later

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from xmppd.clocks import UNKNOWN, Clocks
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
@@ -12,13 +13,16 @@ _FOR_ONE = ("chat", "error", "groupchat", "headline")
 """Types of message of which the router decides what becomes of them without their resource."""
 
 
-def owed(unread: Iterable[Waiting], session: JID, routing_table: RoutingTable) -> Iterator[Stanza]:
+def owed(
+    unread: Iterable[Waiting], session: JID, routing_table: RoutingTable, clocks: Clocks
+) -> Iterator[Stanza]:
     """Those stanzas that somebody waits for: they are routed as if the session had not been there.
 
     Args:
         unread: In the order in which they came.
         session: Full JID of the session that is gone.
         routing_table: Knows it no more.
+        clocks: Say when a message came.
     """
     others = any(other.priority >= 0 for other in routing_table.available(session.bare))
     for stanza, _, came in unread:
@@ -27,19 +31,20 @@ def owed(unread: Iterable[Waiting], session: JID, routing_table: RoutingTable) -
         elif isinstance(stanza, Message) and not isinstance(stanza.payload, Stored):
             if is_carbon(stanza, session.bare):
                 continue  # its original has a fate of its own
-            late = _accepted(stanza, session, came) if came else stanza
+            known = came != UNKNOWN
+            late = _accepted(stanza, session, clocks.stamp(came)) if known else stanza
             if late.to is not None:
                 yield late
             elif not others:  # else they have it: several resources got it
                 yield late.addressed(session.to_bare())
 
 
-def _accepted(message: Message, session: JID, came: float) -> Message:
+def _accepted(message: Message, session: JID, stamp: float) -> Message:
     """One that was accepted for a client that acknowledges says when that was.
 
     Unless only this resource could have understood it, any of the account's will do.
     """
-    late = stamped(message, session.domain, came)
+    late = stamped(message, session.domain, stamp)
     if late.to is None or late.type in _FOR_ONE:
         return late
     return late.addressed(session.to_bare())

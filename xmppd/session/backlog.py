@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from itertools import count
 
+from xmppd.clocks import UNKNOWN
 from xmppd.stanza import Presence, Stanza
 
 OVERHEAD_BYTES = 512
 """What a stanza that waits costs beside its bytes, about."""
 
 Waiting = tuple[Stanza, bytes, float]
-"""A stanza, its finished bytes, and when it came, in seconds since 1970; 0 if nobody knows."""
+"""A stanza, its finished bytes, and when it came on the steady clock, UNKNOWN if nobody knows."""
 
 
 class Backlog:
@@ -50,14 +51,14 @@ class Backlog:
         return len(self._stanzas)
 
     def add(
-        self, stanza: Stanza, wire: bytes, *, came: float = 0.0, news: str | None = None
+        self, stanza: Stanza, wire: bytes, *, came: float = UNKNOWN, news: str | None = None
     ) -> None:
         """Let a stanza wait behind all others.
 
         Args:
             stanza: A presence without an address is one that was broadcast.
             wire: Its finished bytes.
-            came: When it came, in seconds since 1970; 0 if nobody knows.
+            came: When it came, on the steady clock.
             news: What it is news of, to an inactive client (CS-4).
         """
         number = next(self._numbers)

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.clocks import UNKNOWN, Clocks, Note
 from xmppd.session.away import Away
 from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.interceptor_manager import KINDS
@@ -30,14 +31,14 @@ class SavedStanza(Struct, array_like=True):
 
     Attributes:
         wire: Its bytes.
-        came: When, in seconds since 1970.
+        came: When, in seconds since 1970; None if nobody noted it.
         addressed: Whether it was for this session, and not for several.
         stamped: Whether it says when it came.
         copied: Whether the account's other resources have got their copies (:xep:`0280`).
     """
 
     wire: bytes
-    came: float
+    came: float | None
     addressed: bool
     stamped: bool
     copied: bool
@@ -48,7 +49,8 @@ class Shell(Struct, frozen=True):
 
     Attributes:
         jid: Full JID.
-        until: When it is given up, in seconds since 1970.
+        saved: When that was.
+        left_s: How long it sleeps from then on.
         presence: Its last available presence.
         unacknowledged: What the client was sent.
         waiting: What it was not sent yet.
@@ -65,7 +67,8 @@ class Shell(Struct, frozen=True):
     carbons: bool
     settled: bool
     presence: bytes | None
-    until: float
+    saved: Note
+    left_s: float
     max_s: float
     handled: int
     sent: int
@@ -95,7 +98,7 @@ class Hibernation:
         store: Where they are kept.
         sessions: All that there are.
         sleepers: Those that can be resumed.
-        wall_clock: Seconds since 1970.
+        clocks: Tell the time.
         read_account: Reads what has to be in memory for everybody who is online.
         given: Offline messages that a session was given, and that are still in the store.
         finish: Waits until all that sessions had not read when they ended has found its place.
@@ -109,7 +112,7 @@ class Hibernation:
         store: SessionStore,
         sessions: SessionManager,
         sleepers: Sleepers,
-        wall_clock: Callable[[], float],
+        clocks: Clocks,
         read_account: Callable[[JID], Awaitable[None]],
         given: Callable[[LocalClientSession], Sequence[int]],
         finish: Callable[[], Awaitable[None]],
@@ -117,7 +120,7 @@ class Hibernation:
         self.store = store
         self.sessions = sessions
         self.sleepers = sleepers
-        self.wall_clock = wall_clock
+        self.clocks = clocks
         self.read_account = read_account
         self.given = given
         self.finish = finish
@@ -166,12 +169,13 @@ class Hibernation:
             carbons=session.carbons,
             settled=session.settled,
             presence=None if session.presence is None else session.presence.wire(),
-            until=self.wall_clock() + self.sleepers.left_s(session),
+            saved=self.clocks.note(),
+            left_s=self.sleepers.left_s(session),
             max_s=management.max_s,
             handled=management.handled,
             sent=management.sent,
-            unacknowledged=_saved(management.unacknowledged()),
-            waiting=[] if backlog is None else _saved(backlog.waiting()),
+            unacknowledged=self._saved(management.unacknowledged()),
+            waiting=[] if backlog is None else self._saved(backlog.waiting()),
             state={name: data for name, data in states if data is not None},
         )
 
@@ -188,11 +192,11 @@ class Hibernation:
             shell = msgpack.decode(saved.data, type=Shell)
             if saved.taken:
                 queue = [*shell.unacknowledged, *shell.waiting]
-                unread = list(_waiting(queue, saved.account))
+                unread = list(self._waiting(queue, saved.account))
                 lost.append(Lost(saved.key, JID.parse(shell.jid), unread))
             else:
                 await self._restore(saved.key, shell)
-        self._started = self.wall_clock()
+        self._started = self.clocks.seconds()
         if self._restored:
             _log.info("{count} sessions were taken up", count=len(self._restored))
         return lost
@@ -216,7 +220,7 @@ class Hibernation:
             session.priority = presence.priority
             presence.payload.forget_trees()
         session.backlog = Backlog()
-        for stanza, wire, came in _waiting(shell.waiting, jid.bare):
+        for stanza, wire, came in self._waiting(shell.waiting, jid.bare):
             session.backlog.add(stanza, wire, came=came)
         self.sessions.restore(session)
         self.sleepers.restore(
@@ -224,7 +228,7 @@ class Hibernation:
             self._management(key, shell),
             shell.address,
             encrypted=shell.encrypted,
-            left_s=shell.until - self.wall_clock(),
+            left_s=shell.left_s - self.clocks.since_s(shell.saved),
         )
         self._restored[key] = session
         await self.read_account(session.account)
@@ -234,14 +238,42 @@ class Hibernation:
 
     def _management(self, key: bytes, shell: Shell) -> StreamManagement:
         management = StreamManagement(
-            self.sleepers.limits.queue, self.wall_clock, key=key, max_s=shell.max_s
+            self.sleepers.limits.queue, self.clocks.seconds, key=key, max_s=shell.max_s
         )
         management.restore(
-            _waiting(shell.unacknowledged, JID.parse(shell.jid).bare),
+            self._waiting(shell.unacknowledged, JID.parse(shell.jid).bare),
             handled=shell.handled,
             sent=shell.sent,
         )
         return management
+
+    # -- its stanzas ------------------------------------------------------------------------------
+
+    def _saved(self, waiting: Iterable[Waiting]) -> list[SavedStanza]:
+        return [
+            SavedStanza(
+                wire,
+                None if came == UNKNOWN else self.clocks.stamp(came),
+                addressed=stanza.to is not None,
+                stamped=isinstance(stanza.payload, Stamped),
+                copied=stanza.payload.copied_for is not None,
+            )
+            for stanza, wire, came in waiting
+        ]
+
+    def _waiting(self, saved: Iterable[SavedStanza], account: str) -> Iterator[Waiting]:
+        for each in saved:
+            kind = _KINDS[each.wire[1 : each.wire.index(b" ")]]
+            stanza: Stanza = kind.from_bytes(each.wire)
+            if isinstance(stanza, Message) and each.stamped:
+                stanza = as_stamped(stanza)
+            if not each.addressed:
+                stanza = stanza.for_several()
+            if each.copied:
+                stanza.payload.copied_for = account
+            stanza.payload.forget_trees()
+            came = UNKNOWN if each.came is None else self.clocks.moment(each.came)
+            yield stanza, each.wire, came
 
     # -- while it runs ----------------------------------------------------------------------------
 
@@ -262,7 +294,7 @@ class Hibernation:
 
     def _is_settled(self, session: LocalClientSession) -> bool:
         started = self._started or 0.0
-        return session.closed or all(came >= started for _, _, came in session.unread())
+        return session.closed or all(came > started for _, _, came in session.unread())
 
 
 def _failed(failure: Failure) -> None:
@@ -275,30 +307,3 @@ def _nobody_to_give_up() -> None:
 
 NOBODY = Away("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
 """What a session has for a connection until it sleeps on."""
-
-
-def _saved(waiting: Iterable[Waiting]) -> list[SavedStanza]:
-    return [
-        SavedStanza(
-            wire,
-            came,
-            addressed=stanza.to is not None,
-            stamped=isinstance(stanza.payload, Stamped),
-            copied=stanza.payload.copied_for is not None,
-        )
-        for stanza, wire, came in waiting
-    ]
-
-
-def _waiting(saved: Iterable[SavedStanza], account: str) -> Iterator[Waiting]:
-    for each in saved:
-        kind = _KINDS[each.wire[1 : each.wire.index(b" ")]]
-        stanza: Stanza = kind.from_bytes(each.wire)
-        if isinstance(stanza, Message) and each.stamped:
-            stanza = as_stamped(stanza)
-        if not each.addressed:
-            stanza = stanza.for_several()
-        if each.copied:
-            stanza.payload.copied_for = account
-        stanza.payload.forget_trees()
-        yield stanza, each.wire, each.came

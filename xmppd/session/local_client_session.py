@@ -1,8 +1,9 @@
 """A client connected here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from xmppd.auth.login import Login
+from xmppd.clocks import UNKNOWN
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.session.away import Away
 from xmppd.session.backlog import Backlog, Waiting
@@ -157,7 +158,7 @@ class LocalClientSession:
 
     def _keep(self, stanza: Stanza, wire: bytes, backlog: Backlog) -> None:
         management = self.management
-        came = 0.0 if management is None else management.now()
+        came = UNKNOWN if management is None else management.now()
         news = news_of(stanza, self.jid) if self._holds else None
         if not backlog.full and (news is None or self._holds_much(backlog)):
             self._write_all((*backlog.take_all(), (stanza, wire, came)))
@@ -257,19 +258,23 @@ class LocalClientSession:
             self.management.forget_trees()
         self.wire_is_full()
 
-    def wake(self, connection: Connection) -> None:
+    def wake(self, connection: Connection, stamp: Callable[[float], float]) -> None:
         """Go on with another wire, which counts as full until all that comes first is written.
 
         What the client has not acknowledged waits before all that came since, and messages say how
         long.
+
+        Args:
+            connection: The wire.
+            stamp: Says of a moment on the steady clock when that was, in seconds since 1970.
         """
         again = Backlog()
         held = {} if self.management is None else self.management.held
         for waiting in self.take_unread():
-            stanza, wire, came = _late(*waiting, self.jid.domain)
+            stanza, wire = _late(waiting, self.jid.domain, stamp)
             if waiting[0] in held:
                 held[stanza] = held.pop(waiting[0])
-            again.add(stanza, wire, came=came)
+            again.add(stanza, wire, came=waiting[2])
         self.backlog = again
         self.connection = connection
         self.asleep = self.inactive = False  # a resumed stream begins as active (:xep:`0352`)
@@ -281,8 +286,10 @@ def longest_asleep(sessions: Iterable[LocalClientSession]) -> LocalClientSession
     return min(since, key=since.__getitem__, default=None)
 
 
-def _late(stanza: Stanza, wire: bytes, came: float, domain: str) -> Waiting:
+def _late(waiting: Waiting, domain: str, stamp: Callable[[float], float]) -> tuple[Stanza, bytes]:
     """What waited for a wire; a message says since when."""
-    if came and isinstance(stanza, Message) and not isinstance(stanza.payload, Stamped):
-        return stamped(stanza, domain, came), delayed(wire, domain, came), came
-    return stanza, wire, came
+    stanza, wire, came = waiting
+    if came == UNKNOWN or not isinstance(stanza, Message) or isinstance(stanza.payload, Stamped):
+        return stanza, wire
+    seconds = stamp(came)
+    return stamped(stanza, domain, seconds), delayed(wire, domain, seconds)

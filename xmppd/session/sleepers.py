@@ -9,6 +9,7 @@ from secrets import token_urlsafe
 
 from twisted.logger import Logger
 
+from xmppd.clocks import Clocks
 from xmppd.session.away import Away
 from xmppd.session.local_client_session import LocalClientSession, longest_asleep
 from xmppd.session.session import Connection
@@ -53,8 +54,7 @@ class Sleepers:
     Args:
         limits: How long they stay, and how many.
         sessions: All that there are.
-        seconds: The clock's time.
-        wall_clock: Seconds since 1970.
+        clocks: Tell the time.
         end: Ends a session that is given up.
     """
 
@@ -62,14 +62,12 @@ class Sleepers:
         self,
         limits: SleepLimits,
         sessions: SessionManager,
-        seconds: Callable[[], float],
-        wall_clock: Callable[[], float],
+        clocks: Clocks,
         end: Callable[[LocalClientSession], None],
     ) -> None:
         self.limits = limits
         self.sessions = sessions
-        self._seconds = seconds
-        self._wall_clock = wall_clock
+        self.clocks = clocks
         self._end = end
         self._managed: dict[str, LocalClientSession] = {}
         self._by_key: dict[bytes, LocalClientSession] = {}
@@ -92,13 +90,13 @@ class Sleepers:
         queue = self.limits.queue
         self._managed[session.id] = session
         if max_s is None:
-            session.management = StreamManagement(queue, self._wall_clock)
+            session.management = StreamManagement(queue, self.clocks.seconds)
             return ""
         id = token_urlsafe(ID_BYTES)
         key = key_of(id)
         self._by_key[key] = session
         session.management = StreamManagement(
-            queue, self._wall_clock, key=key, max_s=min(max_s, self.limits.resume_s)
+            queue, self.clocks.seconds, key=key, max_s=min(max_s, self.limits.resume_s)
         )
         return id
 
@@ -146,11 +144,13 @@ class Sleepers:
     def _sleep(
         self, session: LocalClientSession, address: str, encrypted: bool, left_s: float
     ) -> None:
-        now = self._seconds()
+        now = self.clocks.seconds()
         self._asleep[session] = now + left_s
         max_bytes = self.limits.queue.max_bytes
         end = partial(self._end, session)
-        session.fall_asleep(Away(address, max_bytes, now, self._seconds, end, encrypted=encrypted))
+        session.fall_asleep(
+            Away(address, max_bytes, now, self.clocks.seconds, end, encrypted=encrypted)
+        )
 
     def managed(self) -> list[LocalClientSession]:
         """Those whose clients acknowledge what they get."""
@@ -168,12 +168,12 @@ class Sleepers:
 
     def left_s(self, session: LocalClientSession) -> float:
         """For how long a session still sleeps."""
-        return self._asleep[session] - self._seconds()
+        return self._asleep[session] - self.clocks.seconds()
 
     def wake(self, session: LocalClientSession, connection: Connection) -> None:
         """It has another wire."""
         del self._asleep[session]
-        session.wake(connection)
+        session.wake(connection, self.clocks.stamp)
         _log.info("{id} {jid} was resumed", id=session.id, jid=session.jid.full)
 
     def closed(self, event: SessionClosed) -> None:
@@ -192,14 +192,13 @@ class Sleepers:
 
     def sweep(self) -> None:
         """Give up who has slept too long; ask for what was not acknowledged for long."""
-        now = self._seconds()
+        now = self.clocks.seconds()
         for session, until in tuple(self._asleep.items()):
             if now >= until:
                 self._end(session)
-        wall_now = self._wall_clock()
         for session in tuple(self._managed.values()):
             management = session.management
-            if management is not None and not session.asleep and management.is_late(wall_now):
+            if management is not None and not session.asleep and management.is_late(now):
                 session.connection.write(management.request())
 
 

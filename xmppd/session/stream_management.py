@@ -63,7 +63,7 @@ class StreamManagement:
         work: The stanza of the client's that is being handled and has to wait; None if none has.
         told: Whom the client has sent messages since it was last told what was handled, in its own
             words; None if those are too many to be kept.
-        told_since: When that began, in seconds since 1970.
+        told_since: When that began, on the steady clock.
         held: Of the messages that are unacknowledged or wait, those that are in the store as well.
     """
 
@@ -109,7 +109,7 @@ class StreamManagement:
     # -- what the client gets ---------------------------------------------------------------------
 
     def now(self) -> float:
-        """Seconds since 1970: when what comes just now came."""
+        """The steady clock's time: when what comes just now came."""
         return self._now()
 
     def send(self, waiting: Waiting) -> bytes:

@@ -1,12 +1,12 @@
 """A store that forgets: for tests, and for trying things out."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from typing_extensions import override
 
+from xmppd.clocks import wall_clock
 from xmppd.store.base import (
     AccountExists,
     AccountInfo,
@@ -48,7 +48,7 @@ class MemoryStore(Store):
         now: Tells the time in seconds since 1970.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float] = wall_clock) -> None:
         self._now = now
         self._accounts: dict[str, tuple[Credentials, float]] = {}
         self._belongings: dict[str, _Belongings] = {}

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from typing_extensions import override
 
+from xmppd.clocks import wall_clock
 from xmppd.store import changes, queries, rows
 from xmppd.store.base import (
     AccountInfo,
@@ -90,7 +91,7 @@ class SQLStore(Store):
     async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
         # What was noted of an earlier account of this name must not be written into this one.
         await self._last_presences.write()
-        created = self._clock.seconds()
+        created = wall_clock()
         await self._change_account(
             account,
             partial(changes.create_account, account=account, keys=tuple(keys), created=created),
