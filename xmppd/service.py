@@ -36,8 +36,8 @@ from xmppd.net.doors import certificates, doors
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.finder import Finder
-from xmppd.s2s.name_service import IReactor as INetwork
 from xmppd.s2s.name_service import NameService
+from xmppd.s2s.question import IReactor as INetwork
 from xmppd.s2s.targets import Target
 from xmppd.server import XMPPServer
 from xmppd.store.sql import make_store

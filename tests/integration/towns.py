@@ -191,9 +191,6 @@ class Map:
     def forget(self, domain: str) -> None:
         """Nothing is remembered."""
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 class _Once(Factory):
     noisy = False

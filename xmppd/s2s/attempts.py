@@ -10,6 +10,9 @@ MAX_DOMAINS = 1_000
 MAX_STEPS = 40
 """Of each domain the latest are kept; of all domains, those that were tried last."""
 
+MAX_TEXT = 500
+"""Characters of what was tried, and of its outcome: a stranger's DNS has a part in both."""
+
 
 @dataclass(slots=True)
 class Step:
@@ -49,7 +52,7 @@ class Attempts:
         Returns:
             What to call with its outcome, when there is one.
         """
-        step = Step(self._wall_clock(), kind, what)
+        step = Step(self._wall_clock(), kind, shortened(what))
         steps = self._by_domain.pop(domain, None) or deque(maxlen=MAX_STEPS)
         if len(self._by_domain) >= MAX_DOMAINS:
             del self._by_domain[next(iter(self._by_domain))]
@@ -58,7 +61,8 @@ class Attempts:
         began = self._clock.seconds()
 
         def end(outcome: str) -> None:
-            step.outcome, step.ms = outcome, (self._clock.seconds() - began) * 1_000
+            step.outcome = shortened(outcome)
+            step.ms = (self._clock.seconds() - began) * 1_000
 
         return end
 
@@ -75,4 +79,9 @@ class Attempts:
         return tuple(self._by_domain)
 
 
-__all__ = ["MAX_DOMAINS", "MAX_STEPS", "Attempts", "Step"]
+def shortened(text: str) -> str:
+    """As much of a text as is kept."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+__all__ = ["MAX_DOMAINS", "MAX_STEPS", "MAX_TEXT", "Attempts", "Step"]

@@ -37,9 +37,6 @@ class Connector(Protocol):
     def forget(self, domain: str) -> None:
         """Do not rely on what is known of a domain: it has been heard of."""
 
-    def close(self) -> None:
-        """Nobody is looked for any more."""
-
 
 class Nowhere:
     """Finds nobody: a server that has no network."""
@@ -53,6 +50,3 @@ class Nowhere:
 
     def forget(self, domain: str) -> None:
         """Nothing is known."""
-
-    def close(self) -> None:
-        """Nothing is open."""

@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.name_service import IReactor, NameService
+from xmppd.s2s.name_service import NameService
+from xmppd.s2s.question import IReactor
 from xmppd.s2s.search import Make, RemoteServerNotFound, RemoteServerTimeout, Search
 from xmppd.s2s.targets import Target
 from xmppd.store.cache import Cache
@@ -77,10 +78,6 @@ class Finder:
     def forget(self, domain: str) -> None:
         """Look for a domain afresh: it has been heard of, or somebody has mended it."""
         self._not_found_until.forget(domain)
-
-    def close(self) -> None:
-        """Let go of name servers."""
-        self._names.close()
 
     def _raise_if_not_found(self, domain: str) -> None:
         if domain in self._not_found_until:

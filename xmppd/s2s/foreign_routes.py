@@ -345,7 +345,6 @@ class ForeignRoutes:
         if self._sweep.running:
             self._sweep.stop()
         await self.callers.close(error)
-        self._connector.close()
 
 
 def _security(stream: ServerStream, remote: str) -> str:

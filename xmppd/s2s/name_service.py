@@ -1,29 +1,20 @@
 """NameService: what DNS and the hosts file say about a domain and its hosts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.error import CannotListenError, ConnectError, ConnectionClosed
-from twisted.internet.interfaces import IReactorTCP, IReactorTime, IReactorUDP
 from twisted.names import dns
-from twisted.names.client import Resolver
-from twisted.names.error import (
-    DNSFormatError,
-    DNSNameError,
-    DNSQueryRefusedError,
-    DNSServerError,
-    DomainError,
-)
 from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
 
+from xmppd.s2s.question import IReactor, LookupFailed, NoAnswer, NoSuchName, Question
 from xmppd.s2s.targets import Service, Target
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -36,24 +27,11 @@ AAAA_DELAY_S = 0.05
 """How much longer than A an answer for AAAA may take: the Resolution Delay of :rfc:`8305`."""
 
 MAX_ADDRESSES = 8
-
-WORDS = {DNSServerError: "SERVFAIL", DNSQueryRefusedError: "REFUSED", DNSFormatError: "FORMERR"}
+MAX_NAME = 253
+MAX_LABEL = 63
 
 _HOST = re.compile(rb"[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*\.?\Z").match
 T = TypeVar("T")
-
-
-class LookupFailed(Exception):
-    """There is no answer to go by; the text says why."""
-
-
-class NoSuchName(LookupFailed):
-    """DNS says that there is nothing of the kind."""
-
-
-class NoAnswer(LookupFailed):
-    """DNS does not say; another time it may."""
-
 
 Found = tuple[str, ...] | LookupFailed
 
@@ -71,14 +49,11 @@ class Services:
     refused: bool = False
 
 
-class IReactor(IReactorTCP, IReactorUDP, IReactorTime):
-    """What asking takes of a reactor."""
-
-
 class NameService:
     """Asks the hosts file, then DNS.
 
-    A question takes one descriptor while it is under way, and ends when its time is over.
+    A question takes one descriptor while it is under way, and ends when its time is over or nobody
+    waits for it any more.
 
     Args:
         reactor: Sends the questions.
@@ -103,8 +78,6 @@ class NameService:
         self._resolv_conf = resolv_conf
         self._hosts = FilePath(str(hosts))
         self._timeouts_s = timeouts_s
-        self._servers: tuple[tuple[str, int], ...] = ()
-        self._resolver: Resolver | None = None
 
     async def services(self, name: str, *, direct_tls: bool) -> Services:
         """The SRV records of a service.
@@ -151,17 +124,27 @@ class NameService:
                 [address for address in known if ":" not in address],
             )
         v6 = Deferred.fromCoroutine(self._addresses(host, dns.AAAA))
-        v4 = await Deferred.fromCoroutine(self._addresses(host, dns.A))
-        if isinstance(v4, LookupFailed):
-            return self._only(await v6, v4)
-        late = NoAnswer("too late")
-        found = await in_time(v6, AAAA_DELAY_S, late, self._reactor)
-        return by_turns(() if isinstance(found, LookupFailed) else found, v4)
+        v4 = Deferred.fromCoroutine(self._addresses(host, dns.A))
+        try:
+            fours = await v4
+            if isinstance(fours, LookupFailed):
+                return self._only(await v6, fours)
+            return by_turns(await self._soon(v6), fours)
+        finally:
+            let_go(v6, v4)
 
     def _only(self, v6: Found, why_not_v4: LookupFailed) -> tuple[str, ...]:
         if isinstance(v6, LookupFailed):
             raise v6 if isinstance(v6, NoAnswer) else why_not_v4
         return v6[:MAX_ADDRESSES]
+
+    async def _soon(self, found: Deferred[Found]) -> tuple[str, ...]:
+        """The addresses that are found within a moment; those of the other family are there."""
+        try:
+            addresses = await found.addTimeout(AAAA_DELAY_S, self._reactor)
+        except DeferredTimeoutError:
+            return ()
+        return () if isinstance(addresses, LookupFailed) else addresses
 
     async def _addresses(self, host: str, type: int) -> Found:
         """The addresses of one family, or why there are none."""
@@ -172,38 +155,14 @@ class NameService:
 
     async def _ask(self, name: str, type: int) -> list[object]:
         """The records of a type; those of an alias are among them."""
-        resolver = self._current_resolver()
+        if not is_name(name):
+            raise NoSuchName("DNS knows no such long names")
         try:
-            # Not its lookup methods: if one of them finds no socket, it never answers for that
-            # name again.
-            message = await resolver.queryUDP([dns.Query(name, type, dns.IN)])
-            answers, _, _ = await maybeDeferred(resolver.filterAnswers, message)
-        except DNSNameError:
-            raise NoSuchName("no such name") from None
-        except DeferredTimeoutError:
-            raise NoAnswer("no answer from DNS") from None
-        except DomainError as error:
-            raise NoAnswer(f"DNS says {WORDS.get(error.__class__, 'no')}") from None
-        except (CannotListenError, ConnectError, ConnectionClosed, OSError) as error:
-            raise NoAnswer(f"DNS cannot be asked: {error}") from None
-        return [answer.payload for answer in answers if answer.type == type]
-
-    def _current_resolver(self) -> Resolver:
-        """The one that asks the servers there are now."""
+            question = Question(self._reactor, name, type)
+        except UnicodeError:
+            raise NoSuchName("DNS knows no such names") from None
         servers = self._configured or name_servers(self._resolv_conf)
-        if self._resolver is None or servers != self._servers:
-            self.close()
-            self._servers = servers
-            self._resolver = Resolver(
-                servers=list(servers), timeout=self._timeouts_s, reactor=self._reactor
-            )
-        return self._resolver
-
-    def close(self) -> None:
-        """Let go of connections to name servers, which long answers need."""
-        if self._resolver is not None:
-            for connection in list(self._resolver.connections):
-                connection.transport.loseConnection()
+        return await question.ask(servers, self._timeouts_s)
 
 
 def name_servers(resolv_conf: Path) -> tuple[tuple[str, int], ...]:
@@ -222,18 +181,28 @@ def by_turns(v6: Sequence[str], v4: Sequence[str]) -> tuple[str, ...]:
     return tuple(address for address in pairs if address is not None)[:MAX_ADDRESSES]
 
 
-def in_time(answer: Deferred[T], seconds: float, otherwise: T, clock: IReactorTime) -> Deferred[T]:
-    """The answer, or something else if it takes longer; what it then is, is ignored."""
-    result: Deferred[T] = Deferred()
-    timer = clock.callLater(seconds, result.callback, otherwise)
+def is_name(name: str) -> bool:
+    """Whether DNS could know this name, which is in ASCII (:rfc:`1035#section-2.3.4`)."""
+    labels = name.removesuffix(".").split(".")
+    return len(name) <= MAX_NAME and all(0 < len(label) <= MAX_LABEL for label in labels)
 
-    def settle(outcome: T) -> None:
-        if timer.active():
-            timer.cancel()
-            result.callback(outcome)
 
-    answer.addCallback(settle)
-    return result
+async def both(
+    first: Coroutine[Deferred[object], object, T], second: Coroutine[Deferred[object], object, T]
+) -> tuple[T, T]:
+    """Two results that are waited for side by side; whoever stops waiting stops both."""
+    one, other = Deferred.fromCoroutine(first), Deferred.fromCoroutine(second)
+    try:
+        return await one, await other
+    finally:
+        let_go(one, other)
+
+
+def let_go(*results: Deferred[T]) -> None:
+    """Nobody waits for these any more, if anybody still does."""
+    for result in results:
+        result.addErrback(lambda _: None)
+        result.cancel()
 
 
 def _address(record: object) -> str:
@@ -251,5 +220,7 @@ __all__ = [
     "NoAnswer",
     "NoSuchName",
     "Services",
+    "both",
+    "let_go",
     "name_servers",
 ]

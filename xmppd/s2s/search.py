@@ -8,7 +8,7 @@ from random import Random
 import idna
 from twisted.internet import defer, error
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred, FailureGroup
+from twisted.internet.defer import FailureGroup
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IProtocol
@@ -16,13 +16,8 @@ from twisted.internet.protocol import ClientFactory, Protocol
 
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.happy_eyeballs import first_to_connect
-from xmppd.s2s.name_service import (
-    IReactor,
-    LookupFailed,
-    NameService,
-    NoSuchName,
-    Services,
-)
+from xmppd.s2s.name_service import LookupFailed, NameService, NoSuchName, Services, both
+from xmppd.s2s.question import IReactor
 from xmppd.s2s.targets import Target, in_order
 from xmppd.stanza import Condition, StanzaError
 
@@ -102,17 +97,16 @@ class Search:
         if is_address(literal):
             return (Target(literal),)
         host = in_ascii(self.domain)
-        asked = [
-            Deferred.fromCoroutine(self._services(f"_{service}._tcp.{host}", direct_tls))
-            for service, direct_tls in (("xmpps-server", True), ("xmpp-server", False))
-        ]
-        direct, starttls = [await answer for answer in asked]
+        direct, starttls = await both(
+            self._services(f"_xmpps-server._tcp.{host}", direct_tls=True),
+            self._services(f"_xmpp-server._tcp.{host}", direct_tls=False),
+        )
         offered = [*direct.offered, *starttls.offered]
         if not offered and not starttls.refused:
             return (Target(host),)
         return in_order(offered, self.random)
 
-    async def _services(self, name: str, direct_tls: bool) -> Services:
+    async def _services(self, name: str, *, direct_tls: bool) -> Services:
         """What DNS offers; nothing, if it does not say."""
         ended = self.attempts.begin(self.domain, "lookup", f"{name} SRV")
         try:

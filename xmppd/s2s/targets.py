@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from heapq import nsmallest
 from random import Random, SystemRandom
 
 PORT = 5269
@@ -51,8 +51,9 @@ class Service:
 def in_order(services: Iterable[Service], random: Random | None = None) -> tuple[Target, ...]:
     """The targets to try, one after the other; a new draw each time.
 
-    Those with direct TLS are records like all others: priorities and weights of both kinds are
-    mixed (:xep:`0368`).
+    Those of one priority come in the order of a draw in which each has a chance as large as its
+    weight; a weight of 0 is a small chance, like 1. Those with direct TLS are records like all
+    others: priorities and weights of both kinds are mixed (:xep:`0368`).
 
     Args:
         services: The SRV records of a domain.
@@ -64,25 +65,13 @@ def in_order(services: Iterable[Service], random: Random | None = None) -> tuple
     Spec: :rfc:`2782`
     """
     random = random or SystemRandom()
-    ranked = sorted(services, key=lambda service: service.priority)
-    ordered: list[Target] = []
-    for _, equals in groupby(ranked, key=lambda service: service.priority):
-        ordered += drawn(list(equals), random)
-    return tuple(ordered[:MAX_TARGETS])
 
+    def place(service: Service) -> tuple[int, float]:
+        # The least of several exponential variates belongs to each as often as its rate is large.
+        return service.priority, random.expovariate(service.weight or 1)
 
-def drawn(equals: list[Service], random: Random) -> Iterable[Target]:
-    """Those of one priority, drawn by weight; the weightless have a small chance to be early."""
-    left = sorted(equals, key=lambda service: service.weight)
-    while left:
-        mark = random.randint(0, sum(service.weight for service in left))
-        running = 0
-        for service in left:
-            running += service.weight
-            if running >= mark:
-                break
-        left.remove(service)
-        yield service.target
+    first = nsmallest(MAX_TARGETS, services, key=place)
+    return tuple(dict.fromkeys(service.target for service in first))
 
 
 __all__ = ["MAX_TARGETS", "PORT", "Service", "Target", "in_order"]

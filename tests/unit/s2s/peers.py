@@ -126,9 +126,6 @@ class Elsewhere:
     def forget(self, domain: str) -> None:
         """Nothing is remembered."""
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     def last(self, domain: str = "verona.lit") -> Called:
         """The server of this domain that was called last."""
         return self.called[domain][-1]

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.s2s.attempts import MAX_DOMAINS, MAX_STEPS, Attempts
+from xmppd.s2s.attempts import MAX_DOMAINS, MAX_STEPS, MAX_TEXT, Attempts
 
 
 class AttemptsTests(SynchronousTestCase):
@@ -30,6 +30,12 @@ class AttemptsTests(SynchronousTestCase):
             self.attempts.note("montague.lit", "connect", str(n), "refused")
         kept = [step.what for step in self.attempts.of("montague.lit")]
         self.assertEqual(kept, [str(n) for n in range(5, MAX_STEPS + 5)])
+
+    def test_texts_are_bounded(self) -> None:
+        """Of what a stranger's DNS says the beginning is kept."""
+        self.attempts.note("montague.lit", "lookup", "w" * 10_000, "o" * 10_000)
+        (step,) = self.attempts.of("montague.lit")
+        self.assertEqual((len(step.what), len(step.outcome)), (MAX_TEXT, MAX_TEXT))
 
     def test_domains_are_bounded(self) -> None:
         """Of very many domains, those that were tried last are kept."""

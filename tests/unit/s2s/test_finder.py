@@ -15,7 +15,8 @@ from tests.name_server import NameServer, port_of
 from xmppd.s2s import finder as finding
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.finder import FIND_S, NOT_FOUND_S, Finder
-from xmppd.s2s.name_service import IReactor, NameService
+from xmppd.s2s.name_service import NameService
+from xmppd.s2s.question import IReactor
 from xmppd.s2s.search import TARGET_S, RemoteServerNotFound, RemoteServerTimeout
 from xmppd.s2s.targets import Target
 from xmppd.stanza import Condition, StanzaError
@@ -76,7 +77,6 @@ class FinderCase(TestCase):
         self.finder = Finder(
             cast(IReactor, reactor), names, self.attempts, self.known, Random(2782)
         )
-        self.addCleanup(self.finder.close)
 
     def find(self, domain: str = "montague.lit") -> Deferred[IProtocol]:
         return Deferred.fromCoroutine(self.finder.connect(domain, Ours))
@@ -216,6 +216,26 @@ class FailureTests(FinderCase):
         """While DNS is in trouble nobody says that the domain does not exist."""
         self.dns.broken |= {DIRECT_TLS + "montague.lit", STARTTLS + "montague.lit"}
         await self.assertFailure(self.find(), RemoteServerTimeout)
+
+    async def test_long_names(self) -> None:
+        """So is one that is longer than a name in DNS can be, or has a part that is."""
+        for domain in ("a" * 64 + ".lit", ".".join(["a" * 60] * 5), "montague..lit"):
+            await self.assertFailure(self.find(domain), RemoteServerNotFound)
+        self.assertEqual(self.dns.asked, [])
+
+    async def test_end_of_the_search(self) -> None:
+        """When the time is over nothing is asked any more, whatever is under way."""
+        self.patch(finding, "FIND_S", 0.05)
+        silent = ("montague.lit", "AAAA"), ("montague.lit", "A")
+        services = (STARTTLS + "montague.lit", "SRV"), (DIRECT_TLS + "montague.lit", "SRV")
+        for questions in (services[:1], services[1:], services, silent[:1], silent[1:], silent):
+            with self.subTest(questions):
+                self.dns.silent = set(questions)
+                self.finder._names = NameService(
+                    cast(IReactor, reactor), [self.dns.address], hosts=NO_HOSTS, timeouts_s=(60,)
+                )
+                await self.assertFailure(self.find(), RemoteServerTimeout, RemoteServerNotFound)
+                self.finder.forget("montague.lit")
 
     async def test_impossible_name(self) -> None:
         """A domain that cannot stand in DNS is not asked for."""

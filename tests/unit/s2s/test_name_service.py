@@ -12,7 +12,6 @@ from tests.name_server import NameServer
 from xmppd.s2s import name_service
 from xmppd.s2s.name_service import (
     MAX_ADDRESSES,
-    IReactor,
     NameService,
     NoAnswer,
     NoSuchName,
@@ -20,6 +19,7 @@ from xmppd.s2s.name_service import (
     by_turns,
     name_servers,
 )
+from xmppd.s2s.question import IReactor
 from xmppd.s2s.targets import Service, Target
 
 T = TypeVar("T")
@@ -39,11 +39,9 @@ class NameServiceCase(TestCase):
         self.names = self.service(self.server.address)
 
     def service(self, *servers: tuple[str, int]) -> NameService:
-        names = NameService(
+        return NameService(
             cast(IReactor, reactor), servers, hosts=self.hosts, timeouts_s=(0.1, 0.1)
         )
-        self.addCleanup(names.close)
-        return names
 
     async def assert_raises(self, kind: type[Exception], text: str, asked: Deferred[T]) -> None:
         error = cast(Exception, await self.assertFailure(asked, kind))

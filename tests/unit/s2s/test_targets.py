@@ -34,6 +34,13 @@ class OrderTests(SynchronousTestCase):
         self.assertTrue(400 < first["small"] < 600, first)
         self.assertTrue(0 < first["none"] < 100, first)
 
+    def test_weightless(self) -> None:
+        """Of those without a weight each comes first as often as the others."""
+        services = [service(host) for host in "abc"]
+        random = Random(2782)
+        first = Counter(in_order(services, random)[0].host for _ in range(900))
+        self.assertTrue(all(200 < first[host] < 400 for host in "abc"), first)
+
     def test_all_are_tried(self) -> None:
         """No target is left out or tried twice."""
         services = [service(f"host{n}", n // 3, n) for n in range(9)]
@@ -43,6 +50,27 @@ class OrderTests(SynchronousTestCase):
     def test_bound(self) -> None:
         """A domain that names hundreds of hosts does not send us to all of them."""
         self.assertEqual(len(in_order([service(f"host{n}", n) for n in range(300)])), MAX_TARGETS)
+
+    def test_same_target(self) -> None:
+        """A door that is named many times is one door."""
+        services = [service("a", n) for n in range(9)]
+        self.assertEqual(in_order([*services, service("b", 9)])[0].host, "a")
+        self.assertEqual(len(in_order([*services, service("b", 9)])), 2)
+
+    def test_linear(self) -> None:
+        """Each record is drawn for once, however many there are and whatever they weigh."""
+
+        class Counting(Random):
+            drawn = 0
+
+            def expovariate(self, lambd: float = 1.0) -> float:
+                self.drawn += 1
+                return super().expovariate(lambd)
+
+        for weight in (0, 1, 65_535):
+            random = Counting(2782)
+            in_order((service(f"host{n}", 0, weight) for n in range(1_980)), random)
+            self.assertEqual(random.drawn, 1_980)
 
     def test_words(self) -> None:
         """A target is shown as people write it, an IPv6 address in brackets."""
