@@ -536,10 +536,19 @@ class Store(
 
 
 class StoreError(Exception):
-    """The store cannot be used: unreachable, unwritable, or of a schema we do not know."""
+    """The store cannot be used: unreachable, unwritable, or of a schema we do not know.
+
+    Its text is for administrators, and the store has logged it: who catches it tells the peer
+    :data:`STORE_FAILS` with a condition that means "try again", and logs no trace.
+    """
+
+
+STORE_FAILS = "The server cannot use its database just now. Try again later."
+"""What people are told of a :class:`StoreError`, whatever its text says."""
 
 
 __all__ = [
+    "STORE_FAILS",
     "AccountExists",
     "AccountInfo",
     "AccountStore",

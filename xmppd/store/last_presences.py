@@ -6,7 +6,6 @@ from itertools import islice
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
 from xmppd.store import changes, queries
 from xmppd.store.base import LastPresence, StoreError
@@ -15,8 +14,6 @@ from xmppd.store.schema import digest
 
 WRITE_AFTER_S = 0.5
 MAX_UNWRITTEN = 10_000
-
-_log = Logger()
 
 
 class LastPresences:
@@ -94,8 +91,7 @@ class LastPresences:
     async def _write_or_retry(self) -> None:
         try:
             await self.write()
-        except StoreError as error:
-            _log.error("last presences are not written yet: {error}", error=error)
+        except StoreError:
             self._write_soon()
 
     async def _write_noted(self) -> None:

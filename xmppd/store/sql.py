@@ -33,6 +33,7 @@ from xmppd.store.last_presences import LastPresences
 from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.schema import digest
 from xmppd.store.sqlite import SQLiteDatabase
+from xmppd.store.watched import Watched
 
 T = TypeVar("T")
 MAX_CACHED_ACCOUNTS = 10_000
@@ -56,7 +57,8 @@ class SQLStore(Store):
     ) -> None:
         self._clock = reactor
         self._upgrade = upgrade
-        self._database = _database(url, IReactorFromThreads(reactor), pool_threads)
+        database = _database(url, IReactorFromThreads(reactor), pool_threads)
+        self._database = Watched(database, self._clock)
         self._last_presences = LastPresences(self._database, self._clock)
         # Absence is kept as well: a name that somebody guesses is looked for once.
         self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_ACCOUNTS)

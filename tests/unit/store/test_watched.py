@@ -1,0 +1,127 @@
+"""What the log says of a database that fails for a while."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, Select, select
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.store.base import QuotaExceeded, StoreError
+from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.schema import accounts
+from xmppd.store.watched import CALM_S, Watched
+from xmppd.testing import done
+
+QUERY = select(accounts.c.account)
+
+
+class Fickle(Database):
+    """A database that does as it is told.
+
+    Attributes:
+        reads: What becomes of a read.
+        writes: What becomes of a write.
+    """
+
+    alone = True
+
+    def __init__(self) -> None:
+        self.reads: Exception | None = None
+        self.writes: Exception | None = None
+
+    async def open(self, upgrade: bool) -> None:
+        """There is nothing to open."""
+
+    async def read(
+        self, query: Select[*Columns], parameters: Parameters
+    ) -> Sequence[tuple[*Columns]]:
+        if self.reads is not None:
+            raise self.reads
+        return []
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        if self.writes is not None:
+            raise self.writes
+        return change(None)  # type: ignore[arg-type]  # nobody looks at it
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class WatchedTests(SynchronousTestCase):
+    """An episode (ST-3)."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.fickle = Fickle()
+        self.database = Watched(self.fickle, self.clock)
+
+    def write(self, times: int = 1) -> None:
+        for _ in range(times):
+            done(self.database.write(lambda _: None))
+
+    def fail_to_write(self, times: int = 1) -> None:
+        self.fickle.writes = StoreError("the disk is full")
+        for _ in range(times):
+            self.assertRaises(StoreError, self.write)
+        self.fickle.writes = None
+
+    def test_one_line(self) -> None:
+        """A thousand calls that fail are one line, and one at the end says how many."""
+        with capturedLogs() as lines:
+            self.fail_to_write(1_000)
+            self.clock.advance(60)
+            self.fail_to_write()
+            self.write(10)
+            self.clock.advance(CALM_S)
+            self.write(10)
+        self.assertEqual(
+            [formatEvent(line) for line in lines],
+            [
+                "the database cannot be written: the disk is full",
+                "the database can be written again; 1001 calls failed in 60 s",
+            ],
+        )
+
+    def test_on_and_off(self) -> None:
+        """While calls fail now and then, it is one episode."""
+        with capturedLogs() as lines:
+            for _ in range(100):
+                self.fail_to_write()
+                self.write()
+                self.clock.advance(CALM_S / 2)
+        self.assertEqual(len(lines), 1)
+        self.clock.advance(CALM_S)
+        with capturedLogs() as lines:
+            self.write()
+            self.clock.advance(CALM_S)
+        self.assertIn("100 calls failed", formatEvent(lines[0]) or "")
+
+    def test_apart(self) -> None:
+        """A disk that is full may still be read: the two are told apart."""
+        with capturedLogs() as lines:
+            self.fail_to_write()
+            done(self.database.read(QUERY, {}))
+            self.clock.advance(CALM_S)
+        self.assertEqual(len(lines), 1)
+        self.fickle.reads = StoreError("the disk is gone")
+        with capturedLogs() as lines:
+            self.assertRaises(StoreError, done, self.database.read(QUERY, {}))
+        self.assertEqual(formatEvent(lines[0]), "the database cannot be read: the disk is gone")
+
+    def test_refusal(self) -> None:
+        """What is refused for a reason of its own is no failure."""
+        self.fickle.writes = QuotaExceeded("full")
+        with capturedLogs() as lines:
+            self.assertRaises(QuotaExceeded, self.write)
+        self.assertEqual(lines, [])
+
+    def test_closed(self) -> None:
+        """Closing ends an episode, and leaves no timer."""
+        self.fail_to_write(3)
+        self.write()
+        with capturedLogs() as lines:
+            done(self.database.close())
+        self.assertIn("3 calls failed", formatEvent(lines[0]) or "")
+        self.assertEqual(self.clock.getDelayedCalls(), [])

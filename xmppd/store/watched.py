@@ -1,0 +1,124 @@
+"""What fails for a while is said when it begins and when it is over, not each time."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, Select
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from typing_extensions import override
+
+from xmppd.store.base import StoreError
+from xmppd.store.database import Columns, Database, Parameters, T
+
+CALM_S = 2.0
+"""What has not failed for so long, and has worked since, works again."""
+
+_log = Logger()
+
+
+class Episode:
+    """Says once that something fails, and once that it works again and how often it failed (ST-3).
+
+    Args:
+        clock: The reactor's.
+        doing: What fails, such as ``read``.
+    """
+
+    def __init__(self, clock: IReactorTime, doing: str) -> None:
+        self._clock = clock
+        self._doing = doing
+        self._count = 0
+        self._began = self._failed = 0.0
+        self._look: IDelayedCall | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it has failed and is not known to work again."""
+        return self._count > 0
+
+    def failed(self, error: StoreError) -> None:
+        """It has failed once more."""
+        self._failed = self._clock.seconds()
+        if not self._count:
+            self._began = self._failed
+            _log.error("the database cannot be {doing}: {error}", doing=self._doing, error=error)
+        self._count += 1
+
+    def succeeded(self) -> None:
+        """It has worked; whether it goes on doing so is seen a moment later."""
+        if self._look is None:
+            self._look = self._clock.callLater(CALM_S, self._look_again)
+
+    def over(self) -> None:
+        """Nobody will see any more how it ends."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        if self._count:
+            self._say("the database could not be {doing} to the end: {count} calls failed in {s} s")
+
+    def _look_again(self) -> None:
+        self._look = None
+        if self._clock.seconds() - self._failed >= CALM_S:  # else the next success looks again
+            self._say("the database can be {doing} again; {count} calls failed in {s} s")
+
+    def _say(self, words: str) -> None:
+        count, self._count = self._count, 0
+        seconds = round(self._failed - self._began)
+        _log.info(words, doing=self._doing, count=count, s=seconds)
+
+
+class Watched(Database):
+    """A database of which the log says when it fails, and when it works again.
+
+    Reading and writing are told apart: on a full disk one goes on without the other.
+
+    Args:
+        database: The one that is asked.
+        clock: The reactor's.
+    """
+
+    def __init__(self, database: Database, clock: IReactorTime) -> None:
+        self.alone = database.alone
+        self._database = database
+        self._reading = Episode(clock, "read")
+        self._writing = Episode(clock, "written")
+
+    @override
+    async def open(self, upgrade: bool) -> None:
+        await self._database.open(upgrade)
+
+    @override
+    async def read(
+        self, query: Select[*Columns], parameters: Parameters
+    ) -> Sequence[tuple[*Columns]]:
+        try:
+            rows = await self._database.read(query, parameters)
+        except StoreError as error:
+            self._reading.failed(error)
+            raise
+        if self._reading.lasts:
+            self._reading.succeeded()
+        return rows
+
+    @override
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        try:
+            result = await self._database.write(change)
+        except StoreError as error:
+            self._writing.failed(error)
+            raise
+        if self._writing.lasts:
+            self._writing.succeeded()
+        return result
+
+    @override
+    async def close(self) -> None:
+        try:
+            await self._database.close()
+        finally:
+            self._reading.over()
+            self._writing.over()
+
+
+__all__ = ["CALM_S", "Episode", "Watched"]
