@@ -60,6 +60,8 @@ class OfflineMessageStrategy:
         ):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         if not worth_storing(message):
+            if _means_something(message):
+                raise StanzaError(Condition.SERVICE_UNAVAILABLE, "it is not to be kept")  # OM-3
             return
         now = self.wall_clock()
         try:
@@ -78,14 +80,22 @@ class OfflineMessageStrategy:
 
 
 def worth_storing(message: Message) -> bool:
-    """Whether a message means anything later: not mere chat states (:xep:`0160`).
+    """Whether a message means anything later, and its sender lets it wait (OM-3).
 
-    :xep:`0334` hints are obeyed.
+    ``no-permanent-store`` is about archives (:xep:`0334#no-permanent-store`): what waits is gone
+    when it has arrived.
     """
+    return "no-store" not in _hints(message) and _means_something(message)
+
+
+def _means_something(message: Message) -> bool:
+    """Whether it is more than mere chat states (:xep:`0160`), or says itself that it is."""
     tags = [child.tag for child in message.payload.tree]
-    hints = {local_name(tag) for tag in tags if namespace_of(tag) == HINTS}
-    if "no-store" in hints or "no-permanent-store" in hints:
-        return False
-    return "store" in hints or any(
+    return "store" in _hints(message) or any(
         namespace_of(tag) not in (CHAT_STATES, HINTS) and tag != "thread" for tag in tags
     )
+
+
+def _hints(message: Message) -> set[str]:
+    tags = [child.tag for child in message.payload.tree]
+    return {local_name(tag) for tag in tags if namespace_of(tag) == HINTS}

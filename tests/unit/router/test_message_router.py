@@ -276,10 +276,9 @@ class OfflineTests(SynchronousTestCase):
         self.assertEqual(self.kept(), 3)
 
     def test_nothing_to_say(self) -> None:
-        """A chat state, or what its sender does not want kept, is not (OS-1)."""
+        """A chat state, or a message with nothing in it, is not kept (OS-1)."""
         for child in (
             "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
-            "<body>x</body><no-store xmlns='urn:xmpp:hints'/>",
             "",
         ):
             self.romeo.send(f"<message to='{BARE}' type='chat'>{child}</message>")
@@ -319,12 +318,10 @@ class OfflineTests(SynchronousTestCase):
         juliet = self.house.bind("juliet")
         self.store.broken = {"offline_messages"}
         juliet.send("<presence/>")
-        self.assertEqual(len(self.flushLoggedErrors()), 1)
         self.store.broken = {"delete_offline"}
         second = self.house.bind("juliet", "2")
         second.send("<presence/>")
         self.assertEqual(self.bodies(second), ["one", "?"])
         self.answer(second)
-        self.assertEqual(len(self.flushLoggedErrors()), 1)
         self.assertEqual(self.kept(), 1)
         self.assertEqual(self.house.server.offline_message_flood._flooding, {})
