@@ -297,7 +297,12 @@ class XMPPServer:
             self.sleepers,
             self.session_end,
         )
-        self.crowd.on_sweep = (self.sleepers.sweep, self.hibernation.sweep, self.custody.sweep)
+        self.crowd.on_sweep = (
+            self.sleepers.sweep,
+            self.hibernation.sweep,
+            self.custody.sweep,
+            self.offline_message_flood.sweep,
+        )
         self.events.on(SessionResumed, self.crowd.resumed)
         self.events.on(SessionBound, self.crowd.bound)
         self.events.on(SessionAvailable, self.crowd.arrived)

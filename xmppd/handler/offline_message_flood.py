@@ -10,7 +10,7 @@ from xmppd.session.session_manager import SessionClosed
 from xmppd.session.sleepers import SessionResumed
 from xmppd.stanza import IQ, JID, Later, ns
 from xmppd.stanza.delay import Stored, out_of_store
-from xmppd.store.base import OfflineMessage, OfflineStore
+from xmppd.store.base import OfflineMessage, OfflineStore, StoreError
 
 _log = Logger()
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
@@ -37,6 +37,7 @@ class OfflineMessageFlood:
         self._flooding: dict[str, LocalClientSession] = {}
         self._flooded: dict[LocalClientSession, list[int]] = {}
         self._more: set[str] = set()
+        self._dry: set[LocalClientSession] = set()
 
     def flood(self, session: LocalClientSession) -> Later:
         """Flood a session whose priority is not negative, once for as long as it is available.
@@ -63,9 +64,18 @@ class OfflineMessageFlood:
         """A session has its client back, and may want what nobody was there to take."""
         return self.flood(event.session)
 
+    def sweep(self) -> None:
+        """Flood those whose messages could not be read when they came, since the store failed."""
+        dry, self._dry = self._dry, set()
+        for session in dry:
+            later = self.flood(session)
+            if later is not None:
+                Deferred.fromCoroutine(later).addErrback(self._failed, session, session.jid)
+
     def closed(self, event: SessionClosed) -> Later:
         """If it was being flooded, nobody needs to wait for its answer."""
         session = event.session
+        self._dry.discard(session)
         if session.account is None or self._flooding.get(session.account.bare) is not session:
             return None
         return self._forget_arrived(session, session.account)
@@ -109,6 +119,11 @@ class OfflineMessageFlood:
         self._flooding[account.bare] = session
         try:
             waiting = await self._waiting(account.bare)
+        except StoreError:
+            session.flooded = False
+            self._done(session, account)
+            self._dry.add(session)
+            return
         except BaseException:
             self._done(session, account)
             raise
@@ -164,7 +179,8 @@ class OfflineMessageFlood:
             await self._next(account)
 
     def _failed(self, failure: Failure, session: LocalClientSession, account: JID) -> None:
-        _log.failure("messages of {account} stay stored", failure, account=account)
+        if not failure.check(StoreError):  # which the store has logged
+            _log.failure("messages of {account} stay stored", failure, account=account)
         self._done(session, account)
 
     def _done(self, session: LocalClientSession, account: JID) -> None:

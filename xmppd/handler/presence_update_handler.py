@@ -1,6 +1,7 @@
 """Available and unavailable: what a presence without an address sets off."""
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from xmppd.events import Events
@@ -15,6 +16,7 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
+from xmppd.store.base import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ class PresenceUpdateHandler:
         return self.flood.flood(session)
 
     async def _settle_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
-        await later
+        with suppress(StoreError):  # then it is not told what contacts said when they left
+            await later
         if session.presence is not None:
             session.settle()
         flooding = self.flood.flood(session)

@@ -50,8 +50,9 @@ class RosterManager:
     """The rosters of everybody who needs one just now.
 
     A roster in memory is the truth: it changes first, at once, so that two changes never work from
-    the same old state; then it is stored; then its owner is told. If storing fails, the roster is
-    forgotten, and read again when next needed.
+    the same old state; then it is stored; then its owner is told. If storing fails, the change is
+    undone: whoever is online is still known by its contacts, who are to see it leave. Only if
+    another change has come on top of it, the roster is forgotten, and read when next needed.
     """
 
     def __init__(
@@ -139,7 +140,8 @@ class RosterManager:
         before = roster.items.get(item.jid)
         roster.put(item)
         self.events.fire(ContactChanged(roster, item.jid, before))
-        await self._stored(roster, self.store.save_roster_items(roster.account.bare, [item]))
+        saving = self.store.save_roster_items(roster.account.bare, [item])
+        await self._stored(roster, item.jid, before, saving)
         if push:
             roster.push(before, item)
         self.events.fire(RosterChanged(roster.account, item.jid, item))
@@ -149,14 +151,30 @@ class RosterManager:
         before = roster.items.get(jid)
         roster.drop(jid)
         self.events.fire(ContactChanged(roster, jid, before))
-        await self._stored(roster, self.store.delete_roster_item(roster.account.bare, jid))
+        deleting = self.store.delete_roster_item(roster.account.bare, jid)
+        await self._stored(roster, jid, before, deleting)
         if push:
             roster.push_contact(jid)
         self.events.fire(RosterChanged(roster.account, jid, None))
 
-    async def _stored(self, roster: Roster, change: Awaitable[int]) -> None:
+    async def _stored(
+        self, roster: Roster, jid: str, before: RosterItem | None, change: Awaitable[int]
+    ) -> None:
+        """Wait for the store; if it fails, the contact is what it was before."""
+        changed = roster.items.get(jid)
         try:
             roster.version = max(await change, roster.version)
         except BaseException:
-            self.forget(roster.account.bare)
+            if roster.items.get(jid) is changed:
+                self._undo(roster, jid, before)
+            else:
+                self.forget(roster.account.bare)
             raise
+
+    def _undo(self, roster: Roster, jid: str, before: RosterItem | None) -> None:
+        undone = roster.items.get(jid)
+        if before is None:
+            roster.drop(jid)
+        else:
+            roster.put(before)
+        self.events.fire(ContactChanged(roster, jid, undone))
