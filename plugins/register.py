@@ -13,7 +13,7 @@ from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
-from xmppd.store.base import AccountExists, NoSuchAccount
+from xmppd.store.base import AccountExists, NoSuchAccount, StoreError
 
 NS = "jabber:iq:register"
 FEATURE = b"<register xmlns='http://jabber.org/features/iq-register'/>"
@@ -152,7 +152,7 @@ class IQRegisterHandler(IQHandler):
         self.made.count(address)  # at once: many streams may be at it
         try:
             await self._create(account, password, address)
-        except StanzaError:
+        except (StanzaError, StoreError):
             self.made.uncount(address)
             raise
 

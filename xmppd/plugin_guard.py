@@ -27,6 +27,7 @@ from xmppd.stanza import (
     StreamError,
     Tree,
 )
+from xmppd.store.base import StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -168,6 +169,8 @@ def _inline(taken: InlineTaken, plugin: str) -> InlineTaken:
     async def finish(later: Awaitable[bytes]) -> bytes:
         try:
             return await later
+        except StoreError:
+            return b""  # the store has logged it
         except Exception:
             _log.failure("the plugin {plugin} failed", plugin=plugin)
             return b""
@@ -180,8 +183,8 @@ def _inline(taken: InlineTaken, plugin: str) -> InlineTaken:
 
 
 def _stanza_error(error: Exception, plugin: str) -> Exception:
-    """What the sender is told: what the plugin said, or that we have a bug."""
-    if isinstance(error, StanzaError | StreamError):
+    """The sender is told what the plugin said, that we have a bug, or that the store fails."""
+    if isinstance(error, StanzaError | StreamError | StoreError):
         return error
     _log.failure("the plugin {plugin} failed", plugin=plugin)
     return StanzaError(Condition.INTERNAL_SERVER_ERROR)
@@ -189,7 +192,7 @@ def _stanza_error(error: Exception, plugin: str) -> Exception:
 
 def _stream_error(error: Exception, plugin: str) -> Exception:
     """The same for whoever negotiates a stream."""
-    if isinstance(error, StreamError):
+    if isinstance(error, StreamError | StoreError):
         return error
     _log.failure("the plugin {plugin} failed", plugin=plugin)
     return StreamError(StreamCondition.INTERNAL_SERVER_ERROR)

@@ -1,10 +1,11 @@
 """What a SASL mechanism and an authentication provider are."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
-from xmppd.store.base import ScramKeys
+from xmppd.store.base import STORE_FAILS, ScramKeys, StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +36,19 @@ class SASLError(Exception):
         self.condition = condition
         self.text = text
         self.account = account
+
+
+@contextmanager
+def while_store_answers() -> Iterator[None]:
+    """A login during which the store fails is to be tried again, and counts as no guess.
+
+    Raises:
+        SASLError: ``temporary-auth-failure``: the store failed (:rfc:`6120#section-6.5.11`).
+    """
+    try:
+        yield
+    except StoreError as error:
+        raise SASLError("temporary-auth-failure", STORE_FAILS) from error
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
-from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
+from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError, while_store_answers
 from xmppd.auth.login import Login, UserAgent
 from xmppd.auth.mechanisms import offered
 from xmppd.net.connection_handler import ConnectionHandler
@@ -134,7 +134,8 @@ class Authentication:
         underway = self._attempts[negotiation].underway
         if underway is None or underway.profile != profile:
             raise SASLError("malformed-request", "There is no exchange to respond in.")
-        return await underway.mechanism.step(_decoded(message))
+        with while_store_answers():
+            return await underway.mechanism.step(_decoded(message))
 
     def account(self, negotiation: Negotiation) -> JID | None:
         """Who has proved themselves; None while nobody has."""

@@ -36,6 +36,7 @@ from xmppd.net.tls import (
 )
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import StreamCondition, StreamError, ns
+from xmppd.store.base import STORE_FAILS, StoreError
 
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
 _CLOSE = b"</stream:stream>"
@@ -316,11 +317,8 @@ class ConnectionHandler(Protocol):
                 owed_s = self._stanzas.take(1, now)
                 if owed_s or now > turn_ends:
                     self._rest(owed_s)
-        except StreamError as error:
-            self.close(error)
         except Exception:
-            _log.failure("{id} failed", id=self.stream_handler.id)
-            self.close(StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
+            self.close(self._stream_error(Failure()))
 
     def _wait_for(self, done: Deferred[None]) -> None:
         """Pause the wire until a stanza's work is done; often it is at once."""
@@ -338,12 +336,18 @@ class ConnectionHandler(Protocol):
                 self.transport.resumeProducing()
 
     def _failed(self, failure: Failure) -> None:
-        error = failure.value
-        if not isinstance(error, StreamError):
-            _log.failure("{id} failed", failure, id=self.stream_handler.id)
-            error = StreamError(StreamCondition.INTERNAL_SERVER_ERROR)
         self._waiting = False
-        self.close(error)
+        self.close(self._stream_error(failure))
+
+    def _stream_error(self, failure: Failure) -> StreamError:
+        """What the peer is told of whatever ends its stream."""
+        error = failure.value
+        if isinstance(error, StreamError):
+            return error
+        if isinstance(error, StoreError):  # the store has logged it
+            return StreamError(StreamCondition.RESOURCE_CONSTRAINT, STORE_FAILS)
+        _log.failure("{id} failed", failure, id=self.stream_handler.id)
+        return StreamError(StreamCondition.INTERNAL_SERVER_ERROR)
 
     def _rest(self, wait_s: float) -> None:
         """Read no more until the peer has earned it: slows a flood down, drops nothing."""

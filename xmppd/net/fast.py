@@ -12,6 +12,7 @@ from xmppd.net.inline_feature import InlineFeature, Place
 from xmppd.net.stream_feature import Negotiation
 from xmppd.stanza import Tree, qname
 from xmppd.stanza.date_time import date_time
+from xmppd.store.base import StoreError
 
 NS = "urn:xmpp:fast:0"
 FAST_ELEMENT = qname(NS, "fast")
@@ -102,7 +103,10 @@ class FAST:
             return b""
         if negotiation in self._given:
             return b""
-        issued = await self.tokens.follow_up(account.bare, login.agent)
+        try:
+            issued = await self.tokens.follow_up(account.bare, login.agent)
+        except StoreError:
+            return b""  # it goes on with the token it has
         return b"" if issued is None else _token(issued)
 
     # -- getting one ----------------------------------------------------------------------------
@@ -110,10 +114,16 @@ class FAST:
     async def request_token(self, negotiation: Negotiation, element: Tree) -> bytes:
         """Give a token to who has proved itself and says which client it is.
 
-        Nothing is said to whom nothing can be given, guests included: there is no way to.
+        Nothing is said to whom nothing can be given, guests included: there is no way to. The login
+        goes on all the same, also if the store fails.
         """
+        try:
+            return await self._issued(negotiation, element.get("mechanism", ""))
+        except StoreError:
+            return b""
+
+    async def _issued(self, negotiation: Negotiation, name: str) -> bytes:
         account, login = negotiation.session.account, negotiation.session.login
-        name = element.get("mechanism", "")
         if (
             account is None
             or login is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
-from xmppd.auth.base import SASLError
+from xmppd.auth.base import SASLError, while_store_answers
 from xmppd.auth.login import UserAgent
 from xmppd.auth.message import admit
 from xmppd.net.authentication import Authentication
@@ -159,8 +159,9 @@ class SASL2:
             request = self._request(negotiation)
             if request.account is None or not request.asked:
                 raise SASLError("malformed-request", "There is no task to do.")
-            await self._finish_task(request, tree)
-            await admit(self.authentication.provider, request.account.bare)
+            with while_store_answers():
+                await self._finish_task(request, tree)
+                await admit(self.authentication.provider, request.account.bare)
         except SASLError as error:
             self._failed(negotiation, error)
             return
@@ -183,7 +184,8 @@ class SASL2:
         _check_claim(negotiation, account)
         request.account = account
         mechanism = request.tree.get("mechanism", "")
-        request.tasks = await self.upgrades.wanted(request.tree, account.bare, mechanism)
+        with while_store_answers():
+            request.tasks = await self.upgrades.wanted(request.tree, account.bare, mechanism)
         await self._go_on(negotiation, request, account, answer)
 
     async def _go_on(
@@ -199,8 +201,7 @@ class SASL2:
 
     def _failed(self, negotiation: Negotiation, error: SASLError) -> None:
         self._requests.pop(negotiation, None)
-        text = f"<text xml:lang='en'>{escape(error.text)}</text>" if error.text else ""
-        _write(negotiation, "failure", f"<{error.condition} xmlns='{ns.SASL}'/>{text}".encode())
+        _write_failure(negotiation, error)
         self.authentication.fail(negotiation, error)
 
     # -- what follows ---------------------------------------------------------------------------
@@ -211,6 +212,10 @@ class SASL2:
         """Let the client in, and do what it asked for: all of it before it is told (LI-2, LI-3).
 
         Nothing is done for one that is lost meanwhile (LI-9).
+
+        Raises:
+            StreamError: RESOURCE_CONSTRAINT: the store failed; the client has been told that its
+                login has, and a stream that somebody has logged in on lets nobody try again.
         """
         if negotiation.session.closed:
             return
@@ -218,7 +223,12 @@ class SASL2:
         del self._requests[negotiation]
         wire = negotiation.session.connection
         taken: list[InlineFeature] = []
-        said = await self._inline(negotiation, request.tree, taken)
+        try:
+            with while_store_answers():
+                said = await self._inline(negotiation, request.tree, taken)
+        except SASLError as error:
+            _write_failure(negotiation, error)
+            raise StreamError(StreamCondition.RESOURCE_CONSTRAINT, error.text) from error
         session = negotiation.session  # another one, if the client has resumed it
         if session.closed or session.connection is not wire:  # it may have gone on without us
             return
@@ -255,6 +265,11 @@ def _write(negotiation: Negotiation, name: str, content: bytes = b"") -> None:
     negotiation.write(
         b"<%b xmlns='%b'>%b</%b>" % (name.encode(), NS.encode(), content, name.encode())
     )
+
+
+def _write_failure(negotiation: Negotiation, error: SASLError) -> None:
+    text = f"<text xml:lang='en'>{escape(error.text)}</text>" if error.text else ""
+    _write(negotiation, "failure", f"<{error.condition} xmlns='{ns.SASL}'/>{text}".encode())
 
 
 def _additional(answer: bytes) -> bytes:

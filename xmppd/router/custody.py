@@ -229,4 +229,5 @@ def _account(text: str, sender: JID) -> str:
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("messages that have arrived cannot be forgotten", failure)
+    if not failure.check(StoreError):  # which the store has logged
+        _log.failure("messages that have arrived cannot be forgotten", failure)

@@ -16,6 +16,7 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.backlog import Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
+from xmppd.store.base import STORE_FAILS, StoreError
 
 _log = Logger()
 
@@ -120,7 +121,9 @@ class PacketRouter:
 
     def _failed(self, stanza: Stanza, error: Exception) -> None:
         """Tell the sender, unless the stanza is an answer itself (:rfc:`6120#section-8.3.1`)."""
-        if not isinstance(error, StanzaError):
+        if isinstance(error, StoreError):  # the store has logged it (ST-2)
+            error = StanzaError(Condition.RESOURCE_CONSTRAINT, STORE_FAILS)
+        elif not isinstance(error, StanzaError):
             _log.failure("{stanza} failed", stanza=stanza)
             error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
         if stanza.answerable:

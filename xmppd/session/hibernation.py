@@ -20,7 +20,7 @@ from xmppd.session.sleepers import Sleepers
 from xmppd.session.stream_management import StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
-from xmppd.store.base import SavedSession, SessionStore
+from xmppd.store.base import SavedSession, SessionStore, StoreError
 
 _KINDS = {kind.name.encode(): kind for kind in KINDS}
 _log = Logger()
@@ -298,7 +298,8 @@ class Hibernation:
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("what was saved of sessions cannot be forgotten", failure)
+    if not failure.check(StoreError):  # which the store has logged
+        _log.failure("what was saved of sessions cannot be forgotten", failure)
 
 
 def _nobody_to_give_up() -> None:

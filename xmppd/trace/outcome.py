@@ -9,6 +9,7 @@ from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
 from xmppd.stanza.carbon import is_carbon
+from xmppd.store.base import StoreError
 from xmppd.trace.passage import Passage, Step
 
 Outcome = tuple[str, str]
@@ -20,6 +21,8 @@ def failed(error: Exception) -> Outcome:
     if isinstance(error, StanzaError):
         text = f" ({error.text})" if error.text else ""
         return "refused", f"refused with {error.condition.tag}{text}"
+    if isinstance(error, StoreError):
+        return "failed", "failed, since the database does; the log says how"
     return "failed", f"failed with {type(error).__name__}; the log has its trace"
 
 

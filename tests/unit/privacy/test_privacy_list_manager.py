@@ -87,8 +87,7 @@ class ManagerTests(SynchronousTestCase):
         romeo.raw()
         self.store.broken.add("set_item")
         block = "<block xmlns='urn:xmpp:blocking'><item jid='romeo@montague.lit'/></block>"
-        self.assertEqual(condition(ask(juliet, "set", block)), "internal-server-error")
-        self.flushLoggedErrors(StoreError)
+        self.assertEqual(condition(ask(juliet, "set", block)), "resource-constraint")
         self.store.broken.clear()
         self.assertEqual(romeo.received(), [])
         put(juliet, "<active/>")
