@@ -37,9 +37,7 @@ class Resumption:
     def feature(self) -> StreamFeature:
         """Its row in the table. What comes before its time is answered, hence no ``needs``."""
         return StreamFeature(
-            advertise=lambda negotiation: (
-                _FEATURE if Stream.AUTHENTICATED in negotiation.stream else b""
-            ),
+            advertise=_offer,
             elements=(
                 (qname(_NS, "enable"), self._enable),
                 (qname(_NS, "resume"), self._resume),
@@ -70,7 +68,8 @@ class Resumption:
             tree: The ``<enable/>``.
 
         Returns:
-            ``<enabled/>`` or ``<failed/>``: what follows it on the stream is counted.
+            ``<enabled/>``: what follows it on the stream is counted. Or ``<failed/>``, and nothing
+            has changed: there is no resource yet, or it is enabled already.
         """
         session = negotiation.session
         if not session.bound or session.management is not None:
@@ -86,10 +85,7 @@ class Resumption:
         return f"<enabled xmlns='{_NS}' id='{id}' resume='true' max='{max_s:.0f}'/>".encode()
 
     def _enable(self, negotiation: Negotiation, tree: Tree) -> None:
-        is_second = negotiation.session.management is not None
         negotiation.write(self.enable(negotiation, tree))
-        if is_second:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "it is enabled already")
 
     # -- acknowledging ----------------------------------------------------------------------------
 
@@ -189,6 +185,13 @@ class Resumption:
         negotiation.take_over(session)
         self.sleepers.wake(session, wire)
         self.events.fire(SessionResumed(session))
+
+
+def _offer(negotiation: Negotiation) -> bytes:
+    """The feature, to whoever has logged in and has not enabled it with the login."""
+    if Stream.AUTHENTICATED in negotiation.stream and negotiation.session.management is None:
+        return _FEATURE
+    return b""
 
 
 def failed(condition: Condition, handled: int | None = None) -> bytes:

@@ -221,7 +221,7 @@ class SASL2:
             return
         login = self.authentication.complete(negotiation, account, request.agent)
         del self._requests[negotiation]
-        wire = negotiation.session.connection
+        fresh, wire = negotiation.session, negotiation.session.connection
         taken: list[InlineFeature] = []
         try:
             with while_store_answers():
@@ -242,7 +242,8 @@ class SASL2:
             b"%b<authorization-identifier>%b</authorization-identifier>%b"
             % (_additional(answer), identifier.wire, said),
         )
-        negotiation.offer()
+        if session is fresh:  # nothing is negotiated on a stream that was resumed (LI-9)
+            negotiation.offer()
         for feature in taken:
             feature.written(negotiation)
 

@@ -129,13 +129,18 @@ class EnablingTests(ResumptionCase):
             self.assertFalse(client.closed)
 
     def test_twice(self) -> None:
-        """A second time it fails, and ends the stream."""
-        self.romeo.enable()
-        self.romeo.send(sm("enable", resume="true"))
-        data = self.romeo.raw()
-        self.assertTrue(data.startswith(b"<failed xmlns='urn:xmpp:sm:3'><unexpected-request "))
-        self.assertIn(b"policy-violation", data)
-        self.assertEqual(self.read(self.juliet), ["unavailable"])
+        """A second time it fails, and all goes on as it was: the counts, and the id."""
+        previd = self.romeo.enable()
+        for again in (sm("enable", resume="true"), sm("enable"), sm("enable", resume="false")):
+            self.romeo.send(f"<message to='{JULIET}'><body>one</body></message>")
+            self.romeo.send(again)
+            refusal = f"<unexpected-request xmlns='{ns.STANZA_ERRORS}'/>"
+            self.assertEqual(self.romeo.raw().decode(), f"<failed xmlns='{SM}'>{refusal}</failed>")
+        self.romeo.send(sm("r"))
+        self.assertIn(b" h='3'/>", self.romeo.raw())
+        self.assertFalse(self.romeo.closed)
+        self.romeo.lose()
+        self.assertIn(" h='3'/>", self.house.logged_in("romeo").resume(previd, 0)[0])
 
     def test_thousands(self) -> None:
         """Who enables it on ever more connections holds no more sessions than any account."""
