@@ -123,4 +123,6 @@ class IQRouter:
         self._reply(iq, await answer)
 
     def _reply(self, iq: IQ, answer: Answer) -> None:
-        self.routing_table.route(answer if isinstance(answer, IQ) else iq.result(answer))
+        stanza = answer if isinstance(answer, IQ) else iq.result(answer)
+        if not self.routing_table.route(stanza):
+            self.routing_table.answer_unbound(stanza)

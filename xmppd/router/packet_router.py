@@ -139,8 +139,8 @@ class PacketRouter:
             session.deliver_ours(error, error.wire())
         elif isinstance(error, Presence):
             self.presence_router.refuse(error)
-        else:
-            self.routing_table.route(error)
+        elif not self.routing_table.route(error):
+            self.routing_table.answer_unbound(error)
         if isinstance(error, Message):
             self.carbons.received(error)
 

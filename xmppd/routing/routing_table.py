@@ -34,7 +34,9 @@ class RoutingTable:
         users: Routes by bare JID; only of accounts with a session.
         carbons: By bare JID, the sessions that want copies (CA-1); only of accounts with such a
             one.
-        sessions: By full JID.
+        sessions: Those that have a resource, by full JID.
+        unbound: Streams that have none yet, by ``domain/stream-id``: only what they ask is answered
+            there, and nothing else is routed to them (SC-8).
         components: Routes of services, by their domain.
         away: Those domains of services of whose connections there is none just now.
         foreign: The route to all other domains; None if there is none.
@@ -46,6 +48,7 @@ class RoutingTable:
         self.users: dict[str, UserRoutes] = {}
         self.carbons: dict[str, tuple[Session, ...]] = {}
         self.sessions: dict[str, Session] = {}
+        self.unbound: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
         self.away: set[str] = set()
         self.foreign: Route | None = None
@@ -56,13 +59,15 @@ class RoutingTable:
         return jid.domain in self.domains
 
     def add(self, session: Session) -> None:
-        """Make a session reachable under its JID (RT-1)."""
+        """Make a session reachable under its JID (RT-1); one without a resource, to answers."""
         jid = session.jid
+        if jid.local is None or jid.resource is None:
+            self.unbound[jid.full] = session
+            return
         self.sessions[jid.full] = session
-        if jid.local is not None and jid.resource is not None:
-            self.users.setdefault(jid.bare, UserRoutes()).sessions[jid.resource] = session
-            if session.carbons:
-                self.refresh_carbons(session)
+        self.users.setdefault(jid.bare, UserRoutes()).sessions[jid.resource] = session
+        if session.carbons:
+            self.refresh_carbons(session)
 
     def remove(self, session: Session) -> bool:
         """Forget a session, by identity: never the one that took its place (RT-2).
@@ -71,6 +76,9 @@ class RoutingTable:
             Whether it was here.
         """
         jid = session.jid
+        if self.unbound.get(jid.full) is session:
+            del self.unbound[jid.full]
+            return True
         if self.sessions.get(jid.full) is not session:
             return False
         del self.sessions[jid.full]
@@ -127,6 +135,12 @@ class RoutingTable:
             return False
         route = self.way_to(to.domain)
         return route is not None and route.deliver(stanza, stanza.wire())
+
+    def answer_unbound(self, answer: Stanza) -> None:
+        """Hand the server's answer to a stream without a resource that has asked, if one has."""
+        asker = None if answer.to is None else self.unbound.get(answer.to.full)
+        if asker is not None:
+            asker.deliver(answer, answer.wire())
 
     def way_to(self, domain: str) -> Route | None:
         """The route to a domain that is not ours: of a component, or to other servers."""

@@ -36,9 +36,10 @@ class Routes(Protocol):
     """What a SessionManager needs of the RoutingTable."""
 
     sessions: dict[str, Session]
+    unbound: dict[str, Session]
 
     def add(self, session: Session) -> None:
-        """Make a session reachable under its JID."""
+        """Make a session reachable under its JID; one without a resource, to answers."""
 
     def remove(self, session: Session) -> bool:
         """Forget a session, by identity; whether it was here."""
@@ -78,7 +79,7 @@ class SessionManager:
         self.bound = 0
 
     def open(self, connection: Connection, domain: str) -> LocalClientSession:
-        """A session for a new stream: reachable at once, so that it can be answered."""
+        """A session for a new stream, which can be answered at once."""
         stream_id = token_hex(8)
         jid = JID.of(None, domain, stream_id)
         session = LocalClientSession(
@@ -95,8 +96,8 @@ class SessionManager:
         self.routes.add(session)
 
     def session(self, jid: JID) -> LocalClientSession | None:
-        """The session of this full JID, if it is here."""
-        found = self.routes.sessions.get(jid.full)
+        """The session of this full JID, or of this stream without a resource, if it is here."""
+        found = self.routes.sessions.get(jid.full) or self.routes.unbound.get(jid.full)
         return found if isinstance(found, LocalClientSession) else None
 
     def of_account(self, bare: str) -> Iterator[LocalClientSession]:
