@@ -38,7 +38,7 @@ class IQLastActivityHandler(IQHandler):
         last = await self.server.presence_manager.last_presence(account)
         if last is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "this account has never been here")
-        return _seconds(self.server.wall_clock() - last.seen, last.status)
+        return _seconds(self.server.presence_manager.absent_s(account, last), last.status)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +76,7 @@ class LastActivityInterceptor(PacketInterceptor):
 
 
 def _seconds(passed_s: float, status: str | None = None) -> Element:
-    whole = max(0, int(passed_s))  # since the time of day may have been set back
-    return element(NS, "query", status, seconds=str(whole))
+    return element(NS, "query", status, seconds=str(int(passed_s)))
 
 
 def plug(server: XMPPServer) -> list[object]:

@@ -172,7 +172,7 @@ class XMPPServer:
             store,
             self.privacy_lists,
             self.events,
-            self.wall_clock,
+            self.clocks,
         )
         self.reports = Reports(store)
         self.privacy_changes = PrivacyChanges(
@@ -280,7 +280,7 @@ class XMPPServer:
             self.events,
         )
         self.events.on(AccountRemoved, self._forget_account)
-        self.attempts = AttemptLimiter(store, config.auth, now=self.wall_clock, sleep=self._sleep)
+        self.attempts = AttemptLimiter(store, config.auth, clocks=self.clocks, sleep=self._sleep)
         self._let_clients_in(around.secret)
         self._open_to_servers(around.secret, make_connector)
 
@@ -322,7 +322,7 @@ class XMPPServer:
             self.parts,
             self.events,
             AttemptLimiter(
-                self.store, never_locked(config.auth), now=self.wall_clock, sleep=self._sleep
+                self.store, never_locked(config.auth), clocks=self.clocks, sleep=self._sleep
             ),
             self.clock,
             door_limits(config),

@@ -5,13 +5,17 @@ is the same.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.auth.base import SASLError
 from xmppd.stanza import ns
 from xmppd.stanza.date_time import date_time
-from xmppd.testing import Client, House, done
+from xmppd.testing import Client, House, done, federate, house_config
 
 DOMAIN = "montague.lit"
 JULIET, ROMEO = f"juliet@{DOMAIN}", f"romeo@{DOMAIN}"
@@ -50,9 +54,15 @@ class StepCase(SynchronousTestCase):
             with self.subTest(step_s=step_s):
                 self.assertEqual(story(step), usual)
 
-    def people(self) -> tuple[House, Client, Client]:
-        """Romeo and Juliet, who see each other."""
-        house = House(DOMAIN, romeo={"juliet": "both"}, juliet={"romeo": "both"})
+    def people(self, **tables: Mapping[str, object]) -> tuple[House, Client, Client]:
+        """Romeo and Juliet, who see each other; the configuration may differ."""
+        house = House(
+            DOMAIN,
+            config=house_config(DOMAIN, **tables),
+            plugins=("last_activity",),
+            romeo={"juliet": "both"},
+            juliet={"romeo": "both"},
+        )
         romeo, juliet = house.connect("romeo", "juliet")
         romeo.raw()
         return house, romeo, juliet
@@ -167,3 +177,227 @@ class CustodyTests(StepCase):
             return asked.index(True)
 
         self.assert_unnoticed(story)
+
+
+class ConnectedTests(StepCase):
+    def test_throttled(self) -> None:
+        """Who sends too fast is read at the same rate as before."""
+
+        def story(step: Step) -> object:
+            house, romeo, juliet = self.people(stream={"stanzas_per_s": 1.0, "stanzas_burst": 2})
+            romeo.send("".join(map(message, "abcdefgh")))
+            step(house)
+            read = []
+            for _ in range(6):
+                house.clock.advance(1)
+                read.append("".join(bodies(juliet)))
+                romeo.send(message("x"))
+            return read
+
+        self.assert_unnoticed(story)
+
+    def test_throttled_in_bytes(self) -> None:
+        """So it is with who sends too much."""
+
+        def story(step: Step) -> object:
+            house, romeo, juliet = self.people(stream={"bytes_per_s": 100.0, "bytes_burst": 100})
+            romeo.send(message("a" * 300))
+            romeo.send(message("b"))
+            step(house)
+            read = []
+            for _ in range(9):
+                house.clock.advance(1)
+                read.append("".join(bodies(juliet)))
+            return read
+
+        self.assert_unnoticed(story)
+
+    def test_silent(self) -> None:
+        """Who is silent is pinged, and given up, after the same time."""
+
+        def story(step: Step) -> object:
+            house, _, juliet = self.people(
+                stream={"idle_timeout_s": 60.0, "ping_timeout_s": 20.0, "close_timeout_s": 5.0}
+            )
+            seen = []
+            for second in range(120):
+                if second in (10, 70, 85):
+                    step(house)
+                house.clock.advance(1)
+                seen.append((b"are-you-there" in juliet.raw(), juliet.closed))
+            return [second for second, what in enumerate(seen) if what != seen[second - 1]]
+
+        self.assert_unnoticed(story)
+
+    def test_stranger(self) -> None:
+        """Who does not log in is sent away after the same time."""
+
+        def story(step: Step) -> object:
+            house, _, _ = self.people(stream={"negotiation_timeout_s": 30.0})
+            stranger = house.stranger()
+            stranger.open(DOMAIN)
+            step(house)
+            seconds = 0
+            while not stranger.transport.lost:
+                house.clock.advance(1)
+                seconds += 1
+            return seconds
+
+        self.assert_unnoticed(story)
+
+    def test_waits_for_its_turn(self) -> None:
+        """Who waits until others have logged in is let in at the same time."""
+
+        def story(step: Step) -> list[int]:
+            house, _, _ = self.people()
+            window = house.server.crowd.admission.window
+            window.size = 0.5
+            strangers = [house.stranger() for _ in range(3)]
+            for stranger in strangers:
+                stranger.open(DOMAIN)
+            window.size = 0
+            step(house)
+            let_in = []
+            for _ in range(240):
+                house.clock.advance(0.05)
+                window.size = 0  # and one more with the next tick: there is room for one
+                let_in.append(sum(bool(stranger.raw()) for stranger in strangers))
+            return let_in
+
+        usual = story(nothing)
+        self.assertEqual((usual[0], sum(usual)), (1, 3))
+        self.assert_unnoticed(story)
+
+    def test_guesses(self) -> None:
+        """Who guesses waits as long for the next attempt as before."""
+
+        def story(step: Step) -> object:
+            house, _, _ = self.people()
+            attempts = house.server.attempts
+            for _ in range(9):
+                done(attempts.failed(JULIET, "192.0.2.1"))
+            step(house)
+            let_in = []
+            for _ in range(20):
+                waiting = Deferred.fromCoroutine(attempts.turn(JULIET, "192.0.2.1"))
+                outcome: list[object] = []
+                waiting.addCallbacks(outcome.append, lambda failure: failure.trap(SASLError))
+                house.clock.advance(1)
+                let_in.append(len(outcome))
+                waiting.cancel()
+            return let_in
+
+        self.assert_unnoticed(story)
+
+    def test_last_activity(self) -> None:
+        """How long the server is up, and how long somebody has been away, is what it was."""
+
+        def story(step: Step) -> list[str]:
+            house, romeo, juliet = self.people()
+            juliet.send("</stream:stream>")
+            romeo.raw()
+            house.clock.advance(50)
+            step(house)
+            house.clock.advance(50)
+            answers = []
+            query = "<query xmlns='jabber:iq:last'/>"
+            for whom in (JULIET, DOMAIN):
+                romeo.send(f"<iq type='get' id='1' to='{whom}'>{query}</iq>")
+                answers += romeo.received()
+            return answers
+
+        juliet, server = story(nothing)
+        self.assertIn("seconds='100'", juliet)
+        self.assertIn("seconds='100'", server)
+        self.assert_unnoticed(story)
+
+
+class FloodTests(StepCase):
+    def test_unanswered(self) -> None:
+        """Messages that waited, and were not answered for, wait again after the same time."""
+
+        def story(step: Step) -> object:
+            house, romeo, juliet = self.people()
+            juliet.send("</stream:stream>")
+            for text in "ab":
+                romeo.send(message(text))
+                step(house)
+            (juliet,) = house.connect("juliet/2")
+            step(house)
+            self.wait(house, 65)
+            juliet.send("</stream:stream>")
+            step(house)
+            back = house.bind("juliet", "3")
+            back.send("<presence/>")
+            return bodies(back)
+
+        self.assertEqual(story(nothing), ["a", "b"])
+        self.assert_unnoticed(story)
+
+
+class Silent(Protocol):
+    """A server that takes what it is told and never answers."""
+
+    def buildProtocol(self, addr: IAddress | None) -> "Silent":
+        """There is one for all."""
+        return self
+
+
+class FederationTests(StepCase):
+    def to_silence(self, **s2s: float) -> tuple[House, Client]:
+        """Romeo, who writes to somebody whose server does not answer."""
+        strict = {"require_tls": False, "require_valid_certificate": False}
+        verona = House(DOMAIN, config=house_config(DOMAIN, s2s={**strict, **s2s}), romeo={})
+        mantua = House("mantua.lit")
+        federate(verona, mantua)
+        self.patch(mantua.server, "server_listener", lambda tls: Silent())
+        (romeo,) = verona.connect("romeo")
+        romeo.send(message("a", "friar@mantua.lit"))
+        return verona, romeo
+
+    def came_back(self, house: House, romeo: Client, step: Step) -> list[int]:
+        """In which seconds something comes back to Romeo."""
+        came = []
+        for second in range(100):
+            if second in (3, 20, 50):
+                step(house)
+            house.clock.advance(1)
+            if "<error" in romeo.raw().decode():
+                came.append(second)
+            if second == 60:
+                romeo.send(message("b", "friar@mantua.lit"))
+        return came
+
+    def test_queued(self) -> None:
+        """What waits for another server comes back after the same time."""
+
+        def story(step: Step) -> object:
+            house, romeo = self.to_silence(max_queue_age_s=10.0, connect_timeout_s=90.0)
+            return self.came_back(house, romeo, step)
+
+        self.assertTrue(story(nothing))
+        self.assert_unnoticed(story)
+
+    def test_given_up(self) -> None:
+        """A server that does not answer is given up, and tried again, after the same time."""
+
+        def story(step: Step) -> object:
+            house, romeo = self.to_silence(max_queue_age_s=90.0, connect_timeout_s=10.0)
+            return self.came_back(house, romeo, step)
+
+        self.assertTrue(story(nothing))
+        self.assert_unnoticed(story)
+
+    def test_dialback(self) -> None:
+        """Two servers reach each other, one by the time of yesterday."""
+        for step_s in STEPS_S:
+            with self.subTest(step_s=step_s):
+                verona, mantua = House(DOMAIN, romeo={}), House("mantua.lit", friar={})
+                federate(verona, mantua)
+                (romeo,), (friar,) = verona.connect("romeo"), mantua.connect("friar")
+                mantua.wall_ahead_s += step_s
+                romeo.send(message("a", "friar@mantua.lit"))
+                self.assertEqual(bodies(friar), ["a"])
+                verona.wall_ahead_s += step_s
+                friar.send(message("b", ROMEO))
+                self.assertEqual(bodies(romeo), ["b"])

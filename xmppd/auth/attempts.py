@@ -25,6 +25,7 @@ from ipaddress import IPv6Address, ip_address
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
+from xmppd.clocks import Clocks
 from xmppd.config import Auth
 from xmppd.store.base import AccountStore, NoSuchAccount, ScramKeys
 
@@ -47,7 +48,7 @@ class _Failures:
 
     Args:
         config: The limits.
-        now: The time in seconds.
+        now: The time on the steady clock.
     """
 
     def __init__(self, config: Auth, now: Callable[[], float]) -> None:
@@ -120,7 +121,7 @@ class AttemptLimiter:
     Args:
         store: Where locks are kept.
         config: The limits; ``remembered_addresses`` also bounds the accounts that are remembered.
-        now: The time in seconds since 1970.
+        clocks: Failures are counted by the steady one; a lock ends at a time of day.
         sleep: Waits for so many seconds.
     """
 
@@ -129,15 +130,15 @@ class AttemptLimiter:
         store: AccountStore,
         config: Auth,
         *,
-        now: Callable[[], float],
+        clocks: Clocks,
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
         self._store = store
         self._config = config
-        self._now = now
+        self._clocks = clocks
         self._sleep = sleep
-        self._accounts = _Failures(config, now)
-        self._networks = _Failures(config, now)
+        self._accounts = _Failures(config, clocks.seconds)
+        self._networks = _Failures(config, clocks.seconds)
         self._familiar: dict[tuple[str, str], None] = {}
 
     def use(self, config: Auth) -> None:
@@ -210,10 +211,10 @@ class AttemptLimiter:
         self._accounts.forget(account)
 
     async def _lock(self, account: str) -> None:
-        until = self._now() + self._config.lockout_s
+        until = self._clocks.seconds() + self._config.lockout_s
         self._accounts.rest(account, until)
         try:
-            await self._store.set_locked(account, until)
+            await self._store.set_locked(account, self._clocks.stamp(until))
         except NoSuchAccount:
             return  # it was guessed at all the same, and nobody is to see the difference
 

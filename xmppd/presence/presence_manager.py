@@ -1,7 +1,8 @@
 """Who is here, who was, and who may ask."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from xmppd.clocks import Clocks
 from xmppd.events import Events
 from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.presence.last_presences import LastPresences
@@ -14,6 +15,10 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Later, Presence, escape
 from xmppd.store.base import AccountStore, LastPresence, PresenceStore
+from xmppd.store.cache import Cache
+
+MAX_DEPARTURES = 10_000
+"""Accounts that left lately, of which we know by the steady clock how long ago that was."""
 
 
 class PresenceManager:
@@ -34,14 +39,15 @@ class PresenceManager:
         store: PresenceStore,
         privacy_lists: PrivacyListManager,
         events: Events,
-        wall_clock: Callable[[], float],
+        clocks: Clocks,
     ) -> None:
         self.routing_table = routing_table
         self.rosters = rosters
         self.accounts = accounts
         self.last_presences = LastPresences(store)
         self.privacy_lists = privacy_lists
-        self.wall_clock = wall_clock
+        self.clocks = clocks
+        self._departures: Cache[tuple[LastPresence, float]] = Cache(MAX_DEPARTURES)
         self.directed = DirectedPresences()
         self.remote = RemotePresences(routing_table, rosters, self.directed, events)
 
@@ -105,7 +111,22 @@ class PresenceManager:
 
     def left(self, account: JID, status: str | None) -> Later:
         """Note that the account's last resource has gone, now (PM-3)."""
-        return self._keep(account, LastPresence(self.wall_clock(), status or None))
+        last = LastPresence(self.clocks.wall_clock(), status or None)
+        self._departures[account.bare] = last, self.clocks.seconds()
+        return self._keep(account, last)
+
+    def absent_s(self, account: JID, last: LastPresence) -> float:
+        """How long the account has been away; of who left lately it is known by the steady clock.
+
+        Args:
+            account: Bare JID.
+            last: What it left behind.
+        """
+        if account.bare in self._departures:
+            departure, moment = self._departures[account.bare]
+            if departure == last:
+                return self.clocks.seconds() - moment
+        return max(0.0, self.clocks.wall_clock() - last.seen)
 
     async def _keep(self, account: JID, last: LastPresence) -> None:
         """A guest leaves nothing behind (BI-4)."""

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from xmppd.auth.base import Exchange, Mechanism, SASLError
 from xmppd.auth.keys import derive_keys
 from xmppd.auth.provider import SQLAuthProvider
+from xmppd.clocks import Clocks
 from xmppd.store.memory import MemoryStore
 
 P = ParamSpec("P")
@@ -42,6 +43,7 @@ class Verona:
 
     def __init__(self, *, secret: bytes = b"of this server") -> None:
         self.time = 1_000_000.0
+        self.clocks = Clocks(lambda: self.time, lambda: self.time)
         self.store = MemoryStore(lambda: self.time)
         self.pbkdf2 = HereAndNow()
         run(self.store.create_account(JULIET, KEYS))

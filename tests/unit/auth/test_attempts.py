@@ -30,7 +30,7 @@ class House:
         self.slept: list[float] = []
         config = Auth(**limits)  # type: ignore[arg-type]
         self.limiter = AttemptLimiter(
-            self.verona.store, config, now=lambda: self.verona.time, sleep=self._sleep
+            self.verona.store, config, clocks=self.verona.clocks, sleep=self._sleep
         )
 
     async def _sleep(self, seconds: float) -> None:
