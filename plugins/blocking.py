@@ -204,5 +204,5 @@ def plug(server: XMPPServer) -> list[object]:
         DiscoFeature(REPORTING),
         On(BlocklistChanged, lists.changed),
         On(SessionClosed, lists.closed),
-        SessionState(NS, lists.have_asked, lambda session, _: lists.ask(session)),
+        SessionState(NS, lists.have_asked, lambda _: lists.ask),
     ]

@@ -21,7 +21,8 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.form import Field, form
-from xmppd.store.base import QuotaExceeded
+from xmppd.store.base import Item, QuotaExceeded
+from xmppd.store.quarantine import readable
 
 NS = "urn:xmppd:example:greeter"
 GREETING = "Welcome to this server!"
@@ -42,8 +43,11 @@ class Greeter:
 
     async def greeting(self, domain: str) -> str:
         """What a domain says to its newcomers."""
-        kept = await self.server.store.get_item(domain, NS, "greeting")
-        return GREETING if kept is None else kept.decode()
+        store = self.server.store
+        kept = await store.get_item(domain, NS, "greeting")
+        items = [] if kept is None else [Item(NS, "greeting", kept)]
+        texts = await readable(store, domain, items, lambda item: item.value.decode())
+        return texts[0] if texts else GREETING
 
     async def keep(self, name: str, key: str, value: bytes) -> None:
         """Store something for an account or a domain, within what one of them may store."""

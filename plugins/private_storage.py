@@ -26,7 +26,7 @@ class IQPrivateHandler(IQHandler):
         asked = elements(iq)
         if not asked:
             raise StanzaError(Condition.BAD_REQUEST, "name the element that you want")
-        kept = await self.items.store.get_items(iq.sender.bare, NS)
+        kept = await self.items.elements(iq.sender.bare, NS)
         tags = dict.fromkeys(tree.tag for tree in asked)
         found = b"".join(kept.get(tag) or write(Tree(tag)) for tag in tags)
         return b"<query xmlns='%b'>%b</query>" % (NS.encode(), found)

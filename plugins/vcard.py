@@ -27,7 +27,7 @@ class IQvCardHandler(IQHandler):
         has an account (§3.3).
         """
         account = iq.sender.bare if iq.to is None else iq.to.bare
-        card = await self.items.store.get_item(account, NS, "")
+        card = (await self.items.elements(account, NS)).get("")
         if card is not None:
             return card
         own = account == iq.sender.bare

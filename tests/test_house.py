@@ -45,6 +45,7 @@ DOORS = {
     "xmppd/router/packet_router.py",
     "xmppd/session/interceptor_manager.py",
     "xmppd/store/group_commit.py",
+    "xmppd/store/quarantine.py",
 }
 
 # Functions that may import when they are called: what they import installs a reactor, or must not
@@ -56,7 +57,7 @@ WALL_CLOCK = "xmppd/clocks.py"
 
 RULE = re.compile(
     r"\b(?:CH|FR|SH|SC|LI|FA|UP|SI|CC|IN|PK|IQ|MR|CA|OM|OS|PR|PU|DP|RO|PS|PM|PL|RP|RT|SM|BI|SE|RS|CS"
-    r"|SV|CO|BOOT)-\d+\b"
+    r"|SV|CO|QT|BOOT)-\d+\b"
 )
 
 

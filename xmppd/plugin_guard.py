@@ -15,7 +15,7 @@ from xmppd.net.inline_feature import InlineFeature, InlineTaken
 from xmppd.net.stream_feature import Negotiation, StreamFeature, Taken
 from xmppd.parts import Command, Component, DiscoExtension, DiscoNode
 from xmppd.session.session import Route
-from xmppd.session.session_state import SessionState
+from xmppd.session.session_state import Put, SessionState
 from xmppd.stanza import (
     IQ,
     Condition,
@@ -59,8 +59,7 @@ def guarded(part: object, plugin: str) -> object:
             form = None if part.form is None else _form(part.form, plugin)
             return replace(part, run=_run(part.run, plugin), form=form)
         case SessionState():
-            dump, load = _or(None, part.dump, plugin), _or(None, part.load, plugin)
-            return replace(part, dump=dump, load=load)
+            return replace(part, dump=_or(None, part.dump, plugin), load=_load(part.load, plugin))
         case Component():
             return replace(part, route=GuardedRoute(part.route, plugin))
     return part
@@ -121,6 +120,12 @@ def _or(otherwise: T, function: Callable[P, T], plugin: str) -> Callable[P, T]:
             return otherwise
 
     return call
+
+
+def _load(load: Callable[[bytes], Put], plugin: str) -> Callable[[bytes], Put]:
+    """A session goes on without the state of a plugin that fails."""
+    guarded = _or(lambda session: None, load, plugin)
+    return lambda data: _or(None, guarded(data), plugin)
 
 
 def _form(form: Callable[[IQ], Element], plugin: str) -> Callable[[IQ], Element]:

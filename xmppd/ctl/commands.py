@@ -4,6 +4,7 @@ from xmppd.ctl import (
     devices,
     explain,
     house,
+    quarantine,
     reports,
     rosters,
     servers,
@@ -26,6 +27,7 @@ TABLE = {
         *trace.COMMANDS,
         *top.COMMANDS,
         *house.COMMANDS,
+        *quarantine.COMMANDS,
     )
 }
 
@@ -42,5 +44,6 @@ GROUPS = {
     "plugin": "plugins",
     "config": "the configuration",
     "db": "the database",
+    "db quarantine": "records that could not be read",
 }
-"""What the first words of two mean."""
+"""What the words before the last one mean."""

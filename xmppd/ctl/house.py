@@ -46,6 +46,7 @@ async def _stats(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
     }
     for domain in server.domains:
         numbers[f"accounts_of_{domain}"] = await server.store.count_accounts(domain)
+    numbers["quarantined"] = await server.store.count_quarantined()
     for statistic in server.parts.statistics.values():
         numbers[statistic.name] = statistic.sample()
     for name, value in numbers.items():

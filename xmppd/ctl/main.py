@@ -67,15 +67,14 @@ def parser() -> argparse.ArgumentParser:
     )
     top.set_defaults(config=None, data=None, json=False)
     top.add_argument("--version", action="version", version=f"xmppctl {version()}")
-    words = top.add_subparsers(metavar="command", required=True)
-    groups = {
-        word: words.add_parser(word, help=what).add_subparsers(metavar="command", required=True)
-        for word, what in GROUPS.items()
-    }
+    places = {"": top.add_subparsers(metavar="command", required=True)}
+    for name, what in GROUPS.items():
+        group, _, word = name.rpartition(" ")
+        group_parser = places[group].add_parser(word, help=what)
+        places[name] = group_parser.add_subparsers(metavar="command", required=True)
     for command in TABLE.values():
         group, _, word = command.name.rpartition(" ")
-        place = groups[group] if group else words
-        _add(place.add_parser(word, help=command.help, parents=[_common()]), command)
+        _add(places[group].add_parser(word, help=command.help, parents=[_common()]), command)
     return top
 
 

@@ -1,6 +1,6 @@
 """Rehearsal: the routers' own code over copies of the sessions, which note what they would get."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.router.carbons import Carbons
@@ -12,7 +12,14 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Message, Stanza, StanzaError
 from xmppd.stanza.carbon import is_carbon
-from xmppd.store.base import OfflineMessage, OfflineStore, QuotaExceeded, check_room
+from xmppd.store.base import (
+    Damaged,
+    OfflineMessage,
+    OfflineStore,
+    Quarantined,
+    QuotaExceeded,
+    check_room,
+)
 
 
 class Rehearsal:
@@ -149,6 +156,10 @@ class Shelf:
 
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
         """Nothing is forgotten."""
+
+    async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
+        """Nothing is read, so nothing is unreadable."""
+        return []
 
 
 __all__ = ["Rehearsal"]

@@ -1,5 +1,7 @@
 """Messages that waited, handed to the resource that came back; forgotten when they have arrived."""
 
+from typing import Protocol
+
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -8,12 +10,17 @@ from xmppd.routing.requests import Requests
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.sleepers import SessionResumed
-from xmppd.stanza import IQ, JID, Later, ns
+from xmppd.stanza import IQ, JID, Later, Message, ns
 from xmppd.stanza.delay import Stored, out_of_store
-from xmppd.store.base import OfflineMessage, OfflineStore, StoreError
+from xmppd.store.base import OfflineMessage, OfflineStore, Quarantine, StoreError
+from xmppd.store.quarantine import set_aside, sift
 
 _log = Logger()
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
+
+
+class Shelf(OfflineStore, Quarantine, Protocol):
+    """Where messages wait, and what cannot be read is set aside."""
 
 
 class OfflineMessageFlood:
@@ -25,7 +32,7 @@ class OfflineMessageFlood:
 
     def __init__(
         self,
-        store: OfflineStore,
+        store: Shelf,
         requests: Requests,
         *,
         answer_timeout_s: float,
@@ -136,21 +143,23 @@ class OfflineMessageFlood:
         else:
             self._deliver(waiting, session, account)
 
-    async def _waiting(self, account: str) -> list[OfflineMessage]:
-        """What is stored, also what was stored while we read."""
+    async def _waiting(self, account: str) -> list[tuple[int, Message]]:
+        """What is stored and can be read, also what was stored while we read; with its ids."""
         while True:
             self._more.discard(account)
-            messages = await self.store.offline_messages(account)
+            stored = await self.store.offline_messages(account)
+            messages, damaged = sift(stored, _read) if stored else ([], ())
+            if damaged:
+                await set_aside(self.store, account, damaged)
             if account not in self._more:
                 return messages
 
     def _deliver(
-        self, messages: list[OfflineMessage], session: LocalClientSession, account: JID
+        self, messages: list[tuple[int, Message]], session: LocalClientSession, account: JID
     ) -> None:
-        for message in messages:
-            stanza = out_of_store(message.stanza, message.id)
+        for _, stanza in messages:
             session.deliver(stanza, stanza.wire())
-        ids = [message.id for message in messages]
+        ids = [id for id, _ in messages]
         if session.management is not None:
             self._flooded[session] = ids
         server = JID.parse(account.domain)
@@ -188,6 +197,10 @@ class OfflineMessageFlood:
         if self._flooding.get(account.bare) is session:
             del self._flooding[account.bare]
             self._more.discard(account.bare)
+
+
+def _read(message: OfflineMessage) -> tuple[int, Message]:
+    return message.id, out_of_store(message.stanza, message.id)
 
 
 def _wants(session: LocalClientSession) -> bool:

@@ -6,7 +6,7 @@ from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.presence.remote_presences import Glimpse, RemotePresences
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_state import SessionState
+from xmppd.session.session_state import Put, SessionState
 from xmppd.stanza import JID, Presence
 
 
@@ -36,14 +36,18 @@ def privacy_state(lists: PrivacyListManager) -> SessionState:
             return None
         return json.encode(_Privacy(privacy.active, privacy.invisible, privacy.probes))
 
-    def load(session: LocalClientSession, data: bytes) -> None:
+    def load(data: bytes) -> Put:
         saved = json.decode(data, type=_Privacy)
-        session.privacy = lists.in_force(
-            session.jid.to_bare(),
-            active=saved.active,
-            invisible=saved.invisible,
-            probes=saved.probes,
-        )
+
+        def put(session: LocalClientSession) -> None:
+            session.privacy = lists.in_force(
+                session.jid.to_bare(),
+                active=saved.active,
+                invisible=saved.invisible,
+                probes=saved.probes,
+            )
+
+        return put
 
     return SessionState("privacy", dump, load)
 
@@ -55,9 +59,14 @@ def directed_state(directed: DirectedPresences) -> SessionState:
         receivers = directed.receivers(session.jid)
         return json.encode([jid.full for jid in receivers]) if receivers else None
 
-    def load(session: LocalClientSession, data: bytes) -> None:
-        for receiver in json.decode(data, type=list[str]):
-            directed.sent(session.jid, JID.parse(receiver))
+    def load(data: bytes) -> Put:
+        receivers = [JID.parse(receiver) for receiver in json.decode(data, type=list[str])]
+
+        def put(session: LocalClientSession) -> None:
+            for receiver in receivers:
+                directed.sent(session.jid, receiver)
+
+        return put
 
     return SessionState("directed", dump, load)
 
@@ -77,18 +86,16 @@ def sight_state(remote: RemotePresences) -> SessionState:
         ]
         return msgpack.encode(seen) if seen else None
 
-    def load(session: LocalClientSession, data: bytes) -> None:
-        remote.restore(
-            session,
-            (
-                Glimpse(
-                    JID.parse(seen.jid),
-                    None if seen.presence is None else Presence.from_bytes(seen.presence),
-                    seen.broadcast,
-                    seen.in_person,
-                )
-                for seen in msgpack.decode(data, type=list[_Seen])
-            ),
-        )
+    def load(data: bytes) -> Put:
+        glimpses = [
+            Glimpse(
+                JID.parse(seen.jid),
+                None if seen.presence is None else Presence.from_bytes(seen.presence),
+                seen.broadcast,
+                seen.in_person,
+            )
+            for seen in msgpack.decode(data, type=list[_Seen])
+        ]
+        return lambda session: remote.restore(session, glimpses)
 
     return SessionState("sight", dump, load)

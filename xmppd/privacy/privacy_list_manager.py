@@ -18,7 +18,8 @@ from xmppd.privacy.privacy_list import (
 )
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import AccountStore, ItemStore, QuotaExceeded
+from xmppd.store.base import AccountStore, Item, ItemStore, Quarantine, QuotaExceeded
+from xmppd.store.quarantine import set_aside, sift
 
 MAX_LISTS = 50
 MAX_UNPINNED = 10_000
@@ -46,7 +47,7 @@ class BlocklistChanged:
     unblocked: tuple[JID, ...]
 
 
-class Keeper(AccountStore, ItemStore, Protocol):
+class Keeper(AccountStore, ItemStore, Quarantine, Protocol):
     """Where lists are kept, and whose they are."""
 
 
@@ -143,9 +144,13 @@ class PrivacyListManager:
         known = self._loaded.get(account.bare)
         if known is not None:
             return known
-        items = await self.store.get_items(account.bare, NS)
+        kept = await self.store.get_items(account.bare, NS)
+        items = [Item(NS, key, value) for key, value in kept.items()]
+        found, damaged = sift(items, _read)
+        if damaged:
+            await set_aside(self.store, account.bare, damaged)
         self._make_room()
-        return self._loaded.setdefault(account.bare, _read(items))
+        return self._loaded.setdefault(account.bare, _of(found))
 
     def loaded(self, account: str) -> PrivacyLists | None:
         """What the account has, if that is in memory, as it is for everybody online."""
@@ -321,14 +326,22 @@ class _Loaded:
         return UNKNOWN if roster is None else roster.standing(jid)
 
 
-def _read(items: Mapping[str, bytes]) -> PrivacyLists:
+def _read(item: Item) -> PrivacyList | str:
+    """A list, or the name of the default one."""
+    if item.key == _DEFAULT:
+        return item.value.decode()
+    tree = ElementTree.fromstring(b"<query xmlns='%b'>%b</query>" % (NS.encode(), item.value))
+    return PrivacyList.from_tree(tree[0])
+
+
+def _of(found: Iterable[PrivacyList | str]) -> PrivacyLists:
     lists: dict[str, PrivacyList] = {}
-    for key, value in items.items():
-        if key.startswith(_LIST):
-            tree = ElementTree.fromstring(b"<query xmlns='%b'>%b</query>" % (NS.encode(), value))
-            found = PrivacyList.from_tree(tree[0])
-            lists[found.name] = found
-    default = items.get(_DEFAULT, b"").decode()
+    default = None
+    for each in found:
+        if isinstance(each, str):
+            default = each
+        else:
+            lists[each.name] = each
     return PrivacyLists(lists, default if default in lists else None)
 
 

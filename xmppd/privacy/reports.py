@@ -1,11 +1,14 @@
 """What people report about those they block, kept for the administrator (:xep:`0377`)."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from msgspec import json
 
 from xmppd.stanza import JID
-from xmppd.store.base import ItemStore
+from xmppd.stanza.date_time import date_time
+from xmppd.store.base import Item, ItemStore, Quarantine
+from xmppd.store.quarantine import readable
 
 NS = "urn:xmpp:reporting:1"
 MAX_REPORTS = 1_000
@@ -49,10 +52,14 @@ class Report:
         return f"{self.reporter} {self.reported}"
 
 
+class Keeper(ItemStore, Quarantine, Protocol):
+    """Where reports are kept."""
+
+
 class Reports:
     """The reports of each domain, within limits."""
 
-    def __init__(self, store: ItemStore) -> None:
+    def __init__(self, store: Keeper) -> None:
         self.store = store
 
     async def add(self, report: Report) -> None:
@@ -69,14 +76,27 @@ class Reports:
 
     async def of(self, domain: str) -> list[Report]:
         """The reports of the people of a domain, oldest first."""
-        items = await self.store.get_items(domain, NS)
-        reports = [json.decode(value, type=Report) for value in items.values()]
+        kept = await self.store.get_items(domain, NS)
+        items = (Item(NS, key, value) for key, value in kept.items())
+        reports = await readable(self.store, domain, items, _read)
         return sorted(reports, key=lambda report: report.stamp)
 
     async def _set(self, domain: str, key: str, value: bytes | None) -> None:
         await self.store.set_item(
             domain, NS, key, value, max_items=2 * MAX_REPORTS, max_bytes=_MAX_BYTES
         )
+
+
+def _read(item: Item) -> Report:
+    """A report as it was kept.
+
+    Raises:
+        ValueError: It names nobody, or no moment there is.
+    """
+    report = json.decode(item.value, type=Report)
+    JID.parse(report.reporter)
+    date_time(report.stamp)
+    return report
 
 
 __all__ = ["MAX_PER_REPORTER", "MAX_REPORTS", "Report", "Reports"]

@@ -1,7 +1,7 @@
 """One Roster per account: loaded once, kept while its owner is here, changed through here only."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -12,8 +12,16 @@ from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster import Roster
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import AccountStore, RosterData, RosterItem, RosterStore
+from xmppd.stanza import JID, Condition, Presence, StanzaError
+from xmppd.store.base import (
+    AccountStore,
+    Quarantine,
+    RosterData,
+    RosterItem,
+    RosterStore,
+    Unreadable,
+)
+from xmppd.store.quarantine import set_aside, sift
 
 MAX_UNPINNED = 10_000
 
@@ -42,7 +50,7 @@ class ContactChanged:
     before: RosterItem | None
 
 
-class Rosters(RosterStore, AccountStore, Protocol):
+class Rosters(RosterStore, AccountStore, Quarantine, Protocol):
     """Rosters, and whose they are."""
 
 
@@ -85,8 +93,7 @@ class RosterManager:
         roster = self._loaded.get(account.bare)
         if roster is not None:
             return roster
-        data = await self.store.roster(account.bare)
-        return self._made(account.to_bare(), data)
+        return await self._read(account.to_bare())
 
     def _turn(self, account: JID) -> Deferred[Roster]:
         """The roster when it has been read; who asked first has it first."""
@@ -94,18 +101,23 @@ class RosterManager:
         turns = self._loading.setdefault(account.bare, [])
         turns.append(turn)
         if len(turns) == 1:
-            Deferred.fromCoroutine(self._load(account)).addBoth(self._tell, account.bare)
+            reading = Deferred.fromCoroutine(self._read(account))
+            reading.addCallback(self._keep).addBoth(self._tell, account.bare)
         return turn
 
-    async def _load(self, account: JID) -> Roster:
+    async def _read(self, account: JID) -> Roster:
         data = await self.store.roster(account.bare)
-        self._make_room()
-        roster = self._made(account, data)
-        self._loaded[account.bare] = roster
-        return roster
-
-    def _made(self, account: JID, data: RosterData) -> Roster:
+        items, damaged = sift(data.items, _sound)
+        if damaged:
+            await set_aside(self.store, account.bare, damaged)
+            version = (await self.store.roster(account.bare)).version
+            data = RosterData(version, tuple(items))
         return Roster(account, data, self.routing_table, self.shared_groups, self.broadcasts)
+
+    def _keep(self, roster: Roster) -> Roster:
+        self._make_room()
+        self._loaded[roster.account.bare] = roster
+        return roster
 
     def _tell(self, outcome: Roster | Failure, account: str) -> None:
         for turn in self._loading.pop(account):
@@ -178,3 +190,20 @@ class RosterManager:
         else:
             roster.put(before)
         self.events.fire(ContactChanged(roster, jid, undone))
+
+
+def _sound(item: RosterItem) -> RosterItem:
+    """A contact whose address and request are what they should be.
+
+    Raises:
+        ValueError: They are not; a contact can do without its request.
+    """
+    if JID.parse(item.jid).full != item.jid:
+        raise ValueError("the address is not prepared")
+    if item.pending_in is not None:
+        try:
+            Presence.from_bytes(item.pending_in)
+        except ValueError as error:
+            rest = replace(item, pending_in=None)
+            raise Unreadable(f"the request: {error}", field="pending_in", rest=rest) from error
+    return item

@@ -1,8 +1,10 @@
 """Sessions that outlive the server: saved when it stops, taken up when it starts (RS-9)."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
 from secrets import token_hex
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct, msgpack
 from twisted.internet.defer import Deferred
@@ -15,12 +17,13 @@ from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.interceptor_manager import KINDS
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
-from xmppd.session.session_state import SessionState
+from xmppd.session.session_state import Put, SessionState
 from xmppd.session.sleepers import Sleepers
-from xmppd.session.stream_management import StreamManagement
+from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
-from xmppd.store.base import SavedSession, SessionStore, StoreError
+from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore, StoreError
+from xmppd.store.quarantine import readable
 
 _KINDS = {kind.name.encode(): kind for kind in KINDS}
 _log = Logger()
@@ -77,8 +80,37 @@ class Shell(Struct, frozen=True):
     state: dict[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Queued(Fragment):
+    """A stanza of a saved session's queue.
+
+    Attributes:
+        saved: It.
+        jid: Full JID of the session.
+    """
+
+    saved: SavedStanza
+    jid: JID
+
+
+class _Whole(NamedTuple):
+    """A session that can go on.
+
+    Attributes:
+        shell: As it was saved.
+        jid: Full JID.
+        presence: Its last available presence.
+        puts: Put on it what parts of the server want to know.
+    """
+
+    shell: Shell
+    jid: JID
+    presence: Presence | None
+    puts: list[Put]
+
+
 class Lost(NamedTuple):
-    """A session that was taken up, and then the server was killed.
+    """A session that cannot go on: it was taken up and the server was killed, or it is not whole.
 
     Attributes:
         key: What it was found by.
@@ -89,6 +121,10 @@ class Lost(NamedTuple):
     key: bytes
     jid: JID
     unread: list[Waiting]
+
+
+class Keeper(SessionStore, Quarantine, Protocol):
+    """Where sessions are saved, and what cannot be read of them is set aside."""
 
 
 class Hibernation:
@@ -109,7 +145,7 @@ class Hibernation:
 
     def __init__(
         self,
-        store: SessionStore,
+        store: Keeper,
         sessions: SessionManager,
         sleepers: Sleepers,
         clocks: Clocks,
@@ -185,24 +221,41 @@ class Hibernation:
         """Take up the sessions of an orderly stop: they sleep for the time that they have left.
 
         Returns:
-            What is left of sessions of which nobody knows what became, since the server was killed.
+            What is left of sessions that cannot go on, since the server was killed while they did,
+            or since they were set aside.
         """
-        lost = []
+        lost: list[Lost] = []
         for saved in await self.store.take_sessions():
-            shell = msgpack.decode(saved.data, type=Shell)
-            if saved.taken:
-                queue = [*shell.unacknowledged, *shell.waiting]
-                unread = list(self._waiting(queue, saved.account))
-                lost.append(Lost(saved.key, JID.parse(shell.jid), unread))
-            else:
-                await self._restore(saved.key, shell)
+            for found in await readable(self.store, saved.account, [saved], _shell_of):
+                lost += await self._take_up(saved, *found)
         self._started = self.clocks.seconds()
         if self._restored:
             _log.info("{count} sessions were taken up", count=len(self._restored))
         return lost
 
-    async def _restore(self, key: bytes, shell: Shell) -> None:
-        jid = JID.parse(shell.jid)
+    async def _take_up(self, saved: SavedSession, shell: Shell, jid: JID) -> list[Lost]:
+        """Have a session again, or what is left of it."""
+        account = saved.account
+        wholes: list[_Whole] = []
+        if not saved.taken:
+            wholes = await readable(self.store, account, [saved], lambda _: self._whole(shell, jid))
+        unacknowledged = await readable(
+            self.store,
+            account,
+            _queued(shell.unacknowledged, jid),
+            self._waiting,
+            instead=_nothing if wholes else None,
+        )
+        unsent = _queued(shell.waiting, jid)
+        waiting = await readable(self.store, account, unsent, self._waiting)
+        for whole in wholes:
+            await self._restore(saved.key, whole, unacknowledged, waiting)
+        return [] if wholes else [Lost(saved.key, jid, [*unacknowledged, *waiting])]
+
+    async def _restore(
+        self, key: bytes, whole: _Whole, unacknowledged: list[Waiting], waiting: list[Waiting]
+    ) -> None:
+        shell, jid, presence, puts = whole
         session = LocalClientSession(
             token_hex(8), jid, NOBODY, self.sessions.interceptors, shell.since
         )
@@ -213,39 +266,43 @@ class Hibernation:
         session.flooded = shell.flooded
         session.carbons = shell.carbons
         session.settled = shell.settled
-        if shell.presence is not None:
-            presence = Presence.from_bytes(shell.presence)
+        if presence is not None:
             session.presence = presence
             session.presence_around_to = presence.around_to()
             session.priority = presence.priority
             presence.payload.forget_trees()
         session.backlog = Backlog()
-        for stanza, wire, came in self._waiting(shell.waiting, jid.bare):
+        for stanza, wire, came in waiting:
             session.backlog.add(stanza, wire, came=came)
+        management = StreamManagement(
+            self.sleepers.limits.queue, self.clocks.seconds, key=key, max_s=shell.max_s
+        )
+        management.restore(unacknowledged, handled=shell.handled, sent=shell.sent)
         self.sessions.restore(session)
         self.sleepers.restore(
             session,
-            self._management(key, shell),
+            management,
             shell.address,
             encrypted=shell.encrypted,
             left_s=shell.left_s - self.clocks.since_s(shell.saved),
         )
         self._restored[key] = session
         await self.read_account(session.account)
-        for name, data in shell.state.items():
-            if name in self.states:
-                self.states[name].load(session, data)
+        for put in puts:
+            put(session)
 
-    def _management(self, key: bytes, shell: Shell) -> StreamManagement:
-        management = StreamManagement(
-            self.sleepers.limits.queue, self.clocks.seconds, key=key, max_s=shell.max_s
-        )
-        management.restore(
-            self._waiting(shell.unacknowledged, JID.parse(shell.jid).bare),
-            handled=shell.handled,
-            sent=shell.sent,
-        )
-        return management
+    def _whole(self, shell: Shell, jid: JID) -> _Whole:
+        """What a session cannot go on without: its presence, and what parts of us know of it.
+
+        Raises:
+            ValueError: The presence cannot be read; or whatever a part raises.
+        """
+        presence = None if shell.presence is None else Presence.from_bytes(shell.presence)
+        if presence is not None:
+            _check(presence)
+        known = [name for name in shell.state if name in self.states]
+        puts = [self.states[name].load(shell.state[name]) for name in known]
+        return _Whole(shell, jid, presence, puts)
 
     # -- its stanzas ------------------------------------------------------------------------------
 
@@ -261,19 +318,26 @@ class Hibernation:
             for stanza, wire, came in waiting
         ]
 
-    def _waiting(self, saved: Iterable[SavedStanza], account: str) -> Iterator[Waiting]:
-        for each in saved:
-            kind = _KINDS[each.wire[1 : each.wire.index(b" ")]]
-            stanza: Stanza = kind.from_bytes(each.wire)
-            if isinstance(stanza, Message) and each.stamped:
-                stanza = as_stamped(stanza)
-            if not each.addressed:
-                stanza = stanza.for_several()
-            if each.copied:
-                stanza.payload.copied_for = account
-            stanza.payload.forget_trees()
-            came = UNKNOWN if each.came is None else self.clocks.moment(each.came)
-            yield stanza, each.wire, came
+    def _waiting(self, queued: _Queued) -> Waiting:
+        """A stanza that waited.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+        saved = queued.saved
+        kind = _KINDS[saved.wire[1 : saved.wire.index(b" ")]]
+        stanza: Stanza = kind.from_bytes(saved.wire)
+        if isinstance(stanza, Message) and saved.stamped:
+            stanza = as_stamped(stanza)
+        if not saved.addressed:
+            stanza = stanza.for_several()
+        if saved.copied:
+            stanza.payload.copied_for = queued.jid.bare
+        stanza.payload.forget_trees()
+        if saved.came is not None and not isfinite(saved.came):
+            raise ValueError("it came at no time")
+        came = UNKNOWN if saved.came is None else self.clocks.moment(saved.came)
+        return stanza, saved.wire, came
 
     # -- while it runs ----------------------------------------------------------------------------
 
@@ -308,3 +372,40 @@ def _nobody_to_give_up() -> None:
 
 NOBODY = Away("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
 """What a session has for a connection until it sleeps on."""
+
+
+def _queued(saved: Iterable[SavedStanza], jid: JID) -> list[_Queued]:
+    return [_Queued("stanza of a saved session", jid.full, s.wire, s, jid) for s in saved]
+
+
+def _nothing(queued: _Queued) -> Waiting:
+    """What takes the place of a stanza that was sent: its client has counted it, perhaps."""
+    empty = Message.make(queued.jid, JID.parse(queued.jid.domain), type="headline")
+    return empty, empty.wire(), UNKNOWN
+
+
+def _shell_of(saved: SavedSession) -> tuple[Shell, JID]:
+    """A session as it was saved, and its address.
+
+    Raises:
+        ValueError: There is no such session.
+    """
+    shell = msgpack.decode(saved.data, type=Shell)
+    jid = JID.parse(shell.jid)
+    if jid.resource is None or jid.bare != saved.account:
+        raise ValueError("it is not the account's")
+    if not all(map(isfinite, (shell.since, *shell.saved[:2], shell.left_s, shell.max_s))):
+        raise ValueError("its times are none")
+    if not (0 <= shell.handled < WRAP and 0 <= shell.sent < WRAP):
+        raise ValueError("its counters are none")
+    return shell, jid
+
+
+def _check(presence: Presence) -> None:
+    """Whether a presence may be that of a session.
+
+    Raises:
+        ValueError: It is not an available one, or has no priority there is.
+    """
+    if presence.type is not None or not -128 <= presence.priority <= 127:
+        raise ValueError("its presence is not one of somebody available")

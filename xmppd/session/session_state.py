@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from xmppd.session.local_client_session import LocalClientSession
 
+Put = Callable[[LocalClientSession], None]
+"""Puts on a session what was saved of it."""
+
 
 @dataclass(frozen=True)
 class SessionState:
@@ -13,10 +16,12 @@ class SessionState:
     Attributes:
         name: What it is; nobody else's.
         dump: Gets a session, returns what is to be saved; None if there is nothing.
-        load: Gets the session and what was saved. The account's roster and privacy lists have been
-            read by then; no client is connected.
+        load: Gets what was saved, and returns what puts it on the session. It raises, and has
+            changed nothing, if that cannot be read: then the session is not taken up. When the
+            session gets it, the account's roster and privacy lists have been read; no client is
+            connected.
     """
 
     name: str
     dump: Callable[[LocalClientSession], bytes | None]
-    load: Callable[[LocalClientSession, bytes], None]
+    load: Callable[[bytes], Put]

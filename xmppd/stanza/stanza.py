@@ -136,9 +136,18 @@ class Stanza:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """A stanza that we wrote ourselves, read back; it names its sender."""
-        tree = ElementTree.fromstring(data)
-        return cls.from_tree(tree, JID.parse(tree.attrib["from"]))
+        """A stanza that we wrote ourselves, read back; it names its sender.
+
+        Raises:
+            ValueError: It is not one any more.
+        """
+        try:
+            tree = ElementTree.fromstring(data)
+        except ElementTree.ParseError as error:
+            raise ValueError(str(error)) from error
+        if tree.tag != cls.name:
+            raise ValueError(f"it is no {cls.name}")
+        return cls.from_tree(tree, JID.parse(tree.get("from", "")))
 
     @property
     def xml(self) -> Element:

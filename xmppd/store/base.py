@@ -22,6 +22,21 @@ class QuotaExceeded(Exception):
     """There is no room for more: a count or a size is at its limit."""
 
 
+class Unreadable(ValueError):
+    """A record is not what it should be.
+
+    Args:
+        reason: Why, in one sentence.
+        field: What alone of it is wrong; empty if nothing of the record can be used.
+        rest: The record without that field.
+    """
+
+    def __init__(self, reason: str, *, field: str = "", rest: object = None) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.rest = rest
+
+
 @dataclass(frozen=True, slots=True)
 class ScramKeys:
     """What SCRAM needs of one password under one hash; the password cannot be had back from it.
@@ -165,6 +180,78 @@ class HeldMessage:
     stanza: bytes
     came: float
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A small value of an account.
+
+    Attributes:
+        namespace: Of the plugin or feature that keeps it.
+        key: Its name there.
+        value: In the words of whoever keeps it.
+    """
+
+    namespace: str
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A part of a record that is kept in one piece: a stanza in the queue of a saved session.
+
+    Attributes:
+        kind: What it is, for an administrator.
+        name: Which one.
+        data: Its bytes.
+    """
+
+    kind: str
+    name: str
+    data: bytes
+
+
+Record = OfflineMessage | RosterItem | Item | SavedSession | Fragment
+"""What a store keeps without looking inside, and whoever reads it may find unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A record that cannot be read.
+
+    Attributes:
+        record: As the store gave it.
+        reason: Why, in one sentence.
+        field: What alone of it is wrong; empty if nothing of the record can be used.
+    """
+
+    record: Record
+    reason: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A record that was set aside.
+
+    Attributes:
+        number: Given by the store, rising.
+        kind: What it was, such as ``offline message``.
+        account: Whose it was, or what else it belonged to; empty if that is not known.
+        name: Which one of the account's.
+        reason: Why it could not be read.
+        since: When that was noticed, in seconds since 1970.
+        size_bytes: What keeping it takes.
+    """
+
+    number: int
+    kind: str
+    account: str
+    name: str
+    reason: str
+    since: float
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,6 +599,42 @@ class SessionStore(Protocol):
         """
 
 
+class Quarantine(Protocol):
+    """Where records go that cannot be read: there they trouble nobody, and are not lost."""
+
+    async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
+        """Move records to the quarantine, in one transaction.
+
+        A record that has been replaced since it was read stays where it is, and what is there
+        already is not kept twice. When there is no more room the oldest make way.
+
+        Args:
+            account: Whose records they are.
+            damaged: A record of which a field alone is wrong stays, without it.
+
+        Returns:
+            Those that were moved.
+        """
+
+
+class QuarantineStore(Quarantine, Protocol):
+    """What was set aside, for an administrator."""
+
+    async def quarantined(
+        self, *, account: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Quarantined]:
+        """What is set aside, by number, a page at a time; of one account, or of everybody."""
+
+    async def quarantined_fields(self, number: int) -> dict[str, object] | None:
+        """A record that was set aside, field by field; None if there is none of this number."""
+
+    async def forget_quarantined(self, numbers: Sequence[int]) -> int:
+        """Delete these for good; tells how many there were."""
+
+    async def count_quarantined(self) -> int:
+        """How many records are set aside."""
+
+
 class Store(
     AccountStore,
     RosterStore,
@@ -520,6 +643,7 @@ class Store(
     TokenStore,
     ItemStore,
     SessionStore,
+    QuarantineStore,
     Protocol,
 ):
     """All of it, and its life."""
@@ -553,15 +677,22 @@ __all__ = [
     "AccountInfo",
     "AccountStore",
     "Credentials",
+    "Damaged",
     "Device",
+    "Fragment",
     "HeldMessage",
+    "Item",
     "ItemStore",
     "LastPresence",
     "NoSuchAccount",
     "OfflineMessage",
     "OfflineStore",
     "PresenceStore",
+    "Quarantine",
+    "QuarantineStore",
+    "Quarantined",
     "QuotaExceeded",
+    "Record",
     "RosterData",
     "RosterItem",
     "RosterStore",
@@ -573,6 +704,7 @@ __all__ = [
     "StoreError",
     "Token",
     "TokenStore",
+    "Unreadable",
     "check_room",
     "with_token",
 ]

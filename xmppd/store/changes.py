@@ -233,7 +233,7 @@ def forget_device(connection: Connection, account: str, id: str) -> bool:
 def _device(connection: Connection, owner: bytes, id: str) -> Device | None:
     this = {"owner": owner, "device": digest(id)}
     found = connection.execute(queries.DEVICE, this).tuples().first()
-    return None if found is None else rows.device(found)
+    return None if found is None else rows.device(*found)
 
 
 def _save_device(connection: Connection, owner: bytes, device: Device) -> None:
@@ -284,7 +284,7 @@ def save_sessions(
     connection.execute(queries.FORGET_ALL_HELD)
     for account, ids in theirs.items():
         delete_offline(connection, account, ids)
-    rows = [
+    saving = [
         {
             "key": session.key,
             "owner": digest(session.account),
@@ -294,16 +294,16 @@ def save_sessions(
         }
         for session in sessions
     ]
-    if rows:
-        connection.execute(queries.ADD_SESSIONS, rows)
+    if saving:
+        connection.execute(queries.ADD_SESSIONS, saving)
 
 
 def take_sessions(connection: Connection) -> list[SavedSession]:
     """All sessions, which are taken from now on."""
-    found = connection.execute(queries.SESSIONS).all()
+    found = list(starmap(rows.saved_session, connection.execute(queries.SESSIONS).tuples()))
     if found:
         connection.execute(queries.TAKE_SESSIONS)
-    return [SavedSession(key, account, data, bool(taken)) for key, account, data, taken in found]
+    return found
 
 
 def forget_sessions(connection: Connection, keys: Sequence[bytes]) -> None:
@@ -334,7 +334,7 @@ def hold_messages(
 
 def recover_messages(connection: Connection) -> list[HeldMessage]:
     """Make offline messages of all that are held; tells them with their new ids."""
-    held = starmap(HeldMessage, connection.execute(queries.HELD_MESSAGES).all())
+    held = starmap(rows.held_message, connection.execute(queries.HELD_MESSAGES).tuples().all())
     recovered: list[HeldMessage] = []
     for message in held:
         row = {
@@ -348,6 +348,14 @@ def recover_messages(connection: Connection) -> list[HeldMessage]:
     if recovered:
         connection.execute(queries.FORGET_ALL_HELD)
     return recovered
+
+
+def forget_quarantined(connection: Connection, numbers: Sequence[int]) -> int:
+    """Delete what was set aside; tells how many there were."""
+    return sum(
+        connection.execute(queries.FORGET_QUARANTINED, {"entry": number}).rowcount
+        for number in numbers
+    )
 
 
 def _lock(connection: Connection, name: str) -> bytes:

@@ -125,8 +125,17 @@ def _be_durable(connection: SQLiteConnection, _entry: ConnectionPoolEntry) -> No
     """What a commit has told is safe stays safe when the power fails."""
     # The module would begin transactions at the first INSERT only; we say when.
     connection.isolation_level = None
+    connection.text_factory = text_or_bytes
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def text_or_bytes(column: bytes) -> str | bytes:
+    """A text of SQLite; one that is no UTF-8 stays bytes, and fails as the row it is in is read."""
+    try:
+        return column.decode()
+    except UnicodeDecodeError:
+        return column
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -134,4 +143,11 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-__all__ = ["database_errors", "is_in_transaction", "make_engine", "parse_url", "store_error"]
+__all__ = [
+    "database_errors",
+    "is_in_transaction",
+    "make_engine",
+    "parse_url",
+    "store_error",
+    "text_or_bytes",
+]

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, Engine
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.python.failure import Failure
 
-from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError, Unreadable
 from xmppd.store.engine import database_errors, is_in_transaction
 from xmppd.store.threads import Threads
 
 MAX_QUEUED_WRITES = 10_000
 MAX_WRITES_PER_COMMIT = 500
 
-_REFUSALS = (AccountExists, NoSuchAccount, QuotaExceeded, StoreError)
+_REFUSALS = (AccountExists, NoSuchAccount, QuotaExceeded, StoreError, Unreadable)
 
 T = TypeVar("T")
 

@@ -1,14 +1,14 @@
 """When accounts were last here: noted at once, written a moment later, many at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import islice
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from xmppd.store import changes, queries
-from xmppd.store.base import LastPresence, StoreError
+from xmppd.store import changes, queries, rows
+from xmppd.store.base import LastPresence, StoreError, Unreadable
 from xmppd.store.database import Database
 from xmppd.store.schema import digest
 
@@ -22,14 +22,20 @@ class LastPresences:
     Args:
         database: Where they go.
         clock: Tells when.
+        heal: Sets aside what cannot be read of an account's.
         max_unwritten: With so many unwritten, who brings another one waits for them.
     """
 
     def __init__(
-        self, database: Database, clock: IReactorTime, max_unwritten: int = MAX_UNWRITTEN
+        self,
+        database: Database,
+        clock: IReactorTime,
+        heal: Callable[[str], Awaitable[None]],
+        max_unwritten: int = MAX_UNWRITTEN,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._heal = heal
         self._max_unwritten = max_unwritten
         self._unwritten: dict[str, LastPresence] = {}
         self._being_written: dict[str, LastPresence] = {}
@@ -77,8 +83,14 @@ class LastPresences:
     async def _find_written(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
         names = {digest(account): account for account in accounts}
         parameters = queries.owner_parameters(list(names))
-        rows = await self._database.read(queries.last_presences_of(len(parameters)), parameters)
-        return {names[owner]: LastPresence(seen, status) for owner, seen, status in rows}
+        query = queries.last_presences_of(len(parameters))
+        found = {}
+        for owner, seen, status in await self._database.read(query, parameters):
+            try:
+                found[names[owner]] = rows.last_presence(seen, status)
+            except Unreadable:
+                await self._heal(names[owner])
+        return found
 
     def _write_soon(self) -> None:
         if self._timer is None and not self._closed:

@@ -1,7 +1,7 @@
 """A store that forgets: for tests, and for trying things out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 
 from typing_extensions import override
@@ -11,12 +11,17 @@ from xmppd.store.base import (
     AccountExists,
     AccountInfo,
     Credentials,
+    Damaged,
     Device,
+    Fragment,
     HeldMessage,
+    Item,
     LastPresence,
     NoSuchAccount,
     OfflineMessage,
+    Quarantined,
     QuotaExceeded,
+    Record,
     RosterData,
     RosterItem,
     SavedSession,
@@ -27,6 +32,7 @@ from xmppd.store.base import (
     check_room,
     with_token,
 )
+from xmppd.store.quarantine import MAX_QUARANTINED, MAX_QUARANTINED_BYTES, in_a_line
 
 
 @dataclass(slots=True)
@@ -56,6 +62,8 @@ class MemoryStore(Store):
         self._offline_id = self._held_number = 0
         self._sessions: dict[bytes, SavedSession] = {}
         self._held: dict[int, HeldMessage] = {}
+        self._quarantine: dict[int, tuple[Quarantined, Record]] = {}
+        self._quarantine_number = 0
 
     @override
     async def open(self) -> None:
@@ -297,6 +305,99 @@ class MemoryStore(Store):
         self._held.clear()
         return recovered
 
+    @override
+    async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
+        moved = []
+        for each in damaged:
+            known = [
+                record for entry, record in self._quarantine.values() if entry.account == account
+            ]
+            if not self._is_as_it_was(account, each.record) or each.record in known:
+                continue
+            kind, name, size_bytes = _described(each.record)
+            self._quarantine_number += 1
+            entry = Quarantined(
+                self._quarantine_number,
+                kind,
+                account,
+                in_a_line(name),
+                each.reason,
+                self._now(),
+                size_bytes,
+            )
+            self._quarantine[entry.number] = entry, each.record
+            moved.append(entry)
+            await self._remove(account, each)
+        while (
+            len(self._quarantine) > MAX_QUARANTINED
+            or self._quarantine_bytes > MAX_QUARANTINED_BYTES
+        ):
+            del self._quarantine[min(self._quarantine)]
+        return moved
+
+    @override
+    async def quarantined(
+        self, *, account: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Quarantined]:
+        found = [
+            entry
+            for entry, _ in self._quarantine.values()
+            if entry.number > after and account in ("", entry.account)
+        ]
+        return found[:limit]
+
+    @override
+    async def quarantined_fields(self, number: int) -> dict[str, object] | None:
+        found = self._quarantine.get(number)
+        if found is None:
+            return None
+        record = found[1]
+        return {each.name: getattr(record, each.name) for each in fields(record)}
+
+    @override
+    async def forget_quarantined(self, numbers: Sequence[int]) -> int:
+        return sum(self._quarantine.pop(number, None) is not None for number in numbers)
+
+    @override
+    async def count_quarantined(self) -> int:
+        return len(self._quarantine)
+
+    @property
+    def _quarantine_bytes(self) -> int:
+        return sum(entry.size_bytes for entry, _ in self._quarantine.values())
+
+    def _is_as_it_was(self, account: str, record: Record) -> bool:
+        """Whether nothing else has taken the record's place."""
+        mine = self._belonging(account)
+        match record:
+            case OfflineMessage():
+                return record in mine.offline
+            case RosterItem():
+                return mine.roster.get(record.jid) == record
+            case Item():
+                return mine.items.get((record.namespace, record.key)) == record.value
+            case SavedSession():
+                kept = self._sessions.get(record.key)
+                return kept is not None and kept.data == record.data
+            case Fragment():
+                return True
+
+    async def _remove(self, account: str, damaged: Damaged) -> None:
+        mine = self._belonging(account)
+        match damaged.record:
+            case OfflineMessage(id=id):
+                await MemoryStore.delete_offline(self, account, [id])
+            case RosterItem() as item if damaged.field == "pending_in":
+                mine.roster[item.jid] = replace(item, pending_in=None)
+                mine.roster_version += 1
+            case RosterItem(jid=jid):
+                del mine.roster[jid]
+                mine.roster_version += 1
+            case Item() as item:
+                del mine.items[item.namespace, item.key]
+            case SavedSession(key=key):
+                del self._sessions[key]
+
     def _belonging(self, account: str) -> _Belongings:
         """What belongs to the name."""
         return self._belongings.setdefault(account, _Belongings())
@@ -305,6 +406,9 @@ class MemoryStore(Store):
         self._belongings.pop(account, None)
         self._sessions = {k: each for k, each in self._sessions.items() if each.account != account}
         self._held = {k: each for k, each in self._held.items() if each.account != account}
+        self._quarantine = {
+            k: each for k, each in self._quarantine.items() if each[0].account != account
+        }
         for group in list(self._shared_groups.values()):
             members = tuple(member for member in group.members if member != account)
             self._shared_groups[group.name] = replace(group, members=members)
@@ -325,6 +429,21 @@ class MemoryStore(Store):
         return AccountInfo(
             account, created, known.disabled, known.locked_until, last.seen if last else None
         )
+
+
+def _described(record: Record) -> tuple[str, str, int]:
+    """What an administrator calls a record, its name, and its size in bytes."""
+    match record:
+        case OfflineMessage():
+            return "offline message", str(record.id), len(record.stanza)
+        case RosterItem():
+            return "contact", record.jid, len(record.pending_in or b"")
+        case Item():
+            return "item", f"{record.namespace}, {record.key}", len(record.value)
+        case SavedSession():
+            return "saved session", record.key.hex(), len(record.data)
+        case Fragment():
+            return record.kind, record.name, len(record.data)
 
 
 def _by_hash(keys: Sequence[ScramKeys]) -> dict[str, ScramKeys]:

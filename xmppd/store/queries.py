@@ -32,6 +32,7 @@ from xmppd.store.schema import (
     items,
     last_presences,
     offline_messages,
+    quarantine,
     roster_items,
     roster_versions,
     scram_keys,
@@ -145,6 +146,7 @@ FORGET_BELONGINGS: tuple[Delete, ...] = tuple(
         shared_group_members,
         sessions,
         held_messages,
+        quarantine,
     )
 )
 
@@ -308,3 +310,40 @@ HELD_MESSAGES: Select[bytes, int, str, bytes, float, int] = select(
 HOLD_MESSAGE: Insert = insert(held_messages).returning(held_messages.c.number)
 FORGET_HELD: Delete = delete(held_messages).where(held_messages.c.number == bindparam("held"))
 FORGET_ALL_HELD: Delete = delete(held_messages)
+
+# -- quarantine
+
+_entry = (
+    quarantine.c.number,
+    quarantine.c.kind,
+    quarantine.c.account,
+    quarantine.c.name,
+    quarantine.c.reason,
+    quarantine.c.since,
+    quarantine.c.size,
+)
+QUARANTINED: Select[int, str, str, str, str, float, int] = (
+    select(*_entry)
+    .where(quarantine.c.number > bindparam("after"))
+    .order_by(quarantine.c.number)
+    .limit(bindparam("limit"))
+)
+QUARANTINED_OF: Select[int, str, str, str, str, float, int] = QUARANTINED.where(
+    quarantine.c.owner == _owner
+)
+QUARANTINED_FIELDS: Select[bytes] = select(quarantine.c.fields).where(
+    quarantine.c.number == bindparam("number")
+)
+QUARANTINE_USE: Select[int, int] = select(
+    func.count(), func.coalesce(func.sum(quarantine.c.size), 0)
+).select_from(quarantine)
+QUARANTINED_SIZES: Select[int, int] = select(quarantine.c.number, quarantine.c.size).order_by(
+    quarantine.c.number
+)
+SET_ASIDE: ByDialect = {
+    name: dialect.insert(quarantine)
+    .on_conflict_do_nothing(index_elements=[quarantine.c.digest])
+    .returning(quarantine.c.number)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+FORGET_QUARANTINED: Delete = delete(quarantine).where(quarantine.c.number == bindparam("entry"))

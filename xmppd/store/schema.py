@@ -189,6 +189,26 @@ held_messages = Table(
     sqlite_autoincrement=True,
 )
 
+# Records that could not be read. The fields are a map in MessagePack, by column of the table they
+# were in; the digest of all of it keeps a record from being set aside twice.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("number", _Id, primary_key=True, autoincrement=True),
+    _digest_column("owner", primary_key=False),
+    _digest_column("digest", primary_key=False),
+    Column("kind", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("fields", LargeBinary, nullable=False),
+    Index(None, "owner"),
+    Index("uq_quarantine_digest", "digest", unique=True),
+    sqlite_autoincrement=True,
+)
+
 __all__ = [
     "accounts",
     "devices",
@@ -198,6 +218,7 @@ __all__ = [
     "last_presences",
     "metadata",
     "offline_messages",
+    "quarantine",
     "roster_items",
     "roster_versions",
     "scram_keys",

@@ -1,23 +1,26 @@
 """The store in a database."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import starmap
 from typing import TypeVar
 
+from msgspec import msgpack
 from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from typing_extensions import override
 
 from xmppd.clocks import wall_clock
-from xmppd.store import changes, queries, rows
+from xmppd.store import changes, healing, kinds, queries, rows
 from xmppd.store.base import (
     AccountInfo,
     Credentials,
+    Damaged,
     Device,
     HeldMessage,
     LastPresence,
     OfflineMessage,
+    Quarantined,
     RosterData,
     RosterItem,
     SavedSession,
@@ -25,12 +28,15 @@ from xmppd.store.base import (
     SharedGroup,
     Store,
     Token,
+    Unreadable,
 )
 from xmppd.store.cache import Cache
 from xmppd.store.database import Database
 from xmppd.store.engine import parse_url
+from xmppd.store.kinds import Kind
 from xmppd.store.last_presences import LastPresences
 from xmppd.store.postgresql import PostgreSQLDatabase
+from xmppd.store.quarantine import report
 from xmppd.store.schema import digest
 from xmppd.store.sqlite import SQLiteDatabase
 from xmppd.store.watched import Watched
@@ -59,7 +65,7 @@ class SQLStore(Store):
         self._upgrade = upgrade
         database = _database(url, IReactorFromThreads(reactor), pool_threads)
         self._database = Watched(database, self._clock)
-        self._last_presences = LastPresences(self._database, self._clock)
+        self._last_presences = LastPresences(self._database, self._clock, self._heal_presences)
         # Absence is kept as well: a name that somebody guesses is looked for once.
         self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_ACCOUNTS)
         self._nothing_waits: Cache[bool] = Cache(MAX_CACHED_ACCOUNTS)
@@ -79,8 +85,12 @@ class SQLStore(Store):
     async def credentials(self, account: str) -> Credentials | None:
         if account in self._credentials:
             return self._credentials[account]
-        found = await self._database.read(queries.CREDENTIALS, {"owner": digest(account)})
-        credentials = rows.credentials(account, found)
+        owner = {"owner": digest(account)}
+
+        async def read() -> Credentials | None:
+            return rows.credentials(account, await self._database.read(queries.CREDENTIALS, owner))
+
+        credentials = await self._sound(read, (kinds.ACCOUNT, kinds.KEY), owner, account)
         if self._database.alone:
             self._credentials[account] = credentials
         return credentials
@@ -130,11 +140,13 @@ class SQLStore(Store):
     ) -> list[AccountInfo]:
         await self._last_presences.write()
         page = {"domain": digest(domain), "after": after, "limit": limit}
-        found = await self._database.read(queries.ACCOUNTS, page)
-        return [
-            AccountInfo(account, created, bool(disabled), locked_until, last_seen)
-            for account, created, disabled, locked_until, last_seen in found
-        ]
+
+        async def read() -> list[AccountInfo]:
+            found = await self._database.read(queries.ACCOUNTS, page)
+            return list(starmap(rows.account_info, found))
+
+        where = {"domain": page["domain"]}
+        return await self._sound(read, (kinds.ACCOUNT, kinds.LAST_PRESENCE), where)
 
     @override
     async def count_accounts(self, domain: str) -> int:
@@ -143,7 +155,13 @@ class SQLStore(Store):
 
     @override
     async def roster(self, account: str) -> RosterData:
-        return rows.roster(await self._database.read(queries.ROSTER, {"owner": digest(account)}))
+        owner = {"owner": digest(account)}
+
+        async def read() -> RosterData:
+            return rows.roster(await self._database.read(queries.ROSTER, owner))
+
+        kind = (kinds.ROSTER_VERSION, kinds.ROSTER_ITEM)
+        return await self._sound(read, kind, owner, account)
 
     @override
     async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
@@ -157,7 +175,10 @@ class SQLStore(Store):
 
     @override
     async def shared_groups(self) -> list[SharedGroup]:
-        return rows.shared_groups(await self._database.read(queries.SHARED_GROUPS, {}))
+        async def read() -> list[SharedGroup]:
+            return rows.shared_groups(await self._database.read(queries.SHARED_GROUPS, {}))
+
+        return await self._sound(read, (kinds.SHARED_GROUP, kinds.MEMBER), {})
 
     @override
     async def save_shared_group(self, group: SharedGroup) -> None:
@@ -189,11 +210,16 @@ class SQLStore(Store):
     async def offline_messages(self, account: str) -> list[OfflineMessage]:
         if account in self._nothing_waits:
             return []
-        waiting = {"owner": digest(account)}
-        found = await self._database.read(queries.OFFLINE_MESSAGES, waiting)
-        if not found and self._database.alone:
+        owner = {"owner": digest(account)}
+
+        async def read() -> list[OfflineMessage]:
+            found = await self._database.read(queries.OFFLINE_MESSAGES, owner)
+            return list(starmap(rows.offline_message, found))
+
+        waiting = await self._sound(read, (kinds.OFFLINE_MESSAGE,), owner, account)
+        if not waiting and self._database.alone:
             self._nothing_waits[account] = True
-        return list(starmap(OfflineMessage, found))
+        return waiting
 
     @override
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
@@ -210,14 +236,22 @@ class SQLStore(Store):
 
     @override
     async def devices(self, account: str) -> list[Device]:
-        found = await self._database.read(queries.DEVICES, {"owner": digest(account)})
-        return [rows.device(row) for row in found]
+        owner = {"owner": digest(account)}
+
+        async def read() -> list[Device]:
+            return list(starmap(rows.device, await self._database.read(queries.DEVICES, owner)))
+
+        return await self._sound(read, (kinds.DEVICE,), owner, account)
 
     @override
     async def device(self, account: str, id: str) -> Device | None:
         this = {"owner": digest(account), "device": digest(id)}
-        found = await self._database.read(queries.DEVICE, this)
-        return rows.device(found[0]) if found else None
+
+        async def read() -> Device | None:
+            found = await self._database.read(queries.DEVICE, this)
+            return rows.device(*found[0]) if found else None
+
+        return await self._sound(read, (kinds.DEVICE,), this, account)
 
     @override
     async def add_token(
@@ -226,7 +260,7 @@ class SQLStore(Store):
         change = partial(
             changes.add_token, account=account, device=device, token=token, max_devices=max_devices
         )
-        await self._database.write(change)
+        await self._change_devices(account, change)
 
     @override
     async def use_token(
@@ -235,11 +269,11 @@ class SQLStore(Store):
         change = partial(
             changes.use_token, account=account, id=id, nonce=nonce, count=count, seen=seen
         )
-        return await self._database.write(change)
+        return await self._change_devices(account, change)
 
     @override
     async def forget_token(self, account: str, id: str) -> None:
-        await self._database.write(partial(changes.forget_token, account=account, id=id))
+        await self._change_devices(account, partial(changes.forget_token, account=account, id=id))
 
     @override
     async def forget_device(self, account: str, id: str) -> bool:
@@ -249,13 +283,21 @@ class SQLStore(Store):
     @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
         name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
-        found = await self._database.read(queries.ITEM, name)
-        return found[0][0] if found else None
+
+        async def read() -> bytes | None:
+            found = await self._database.read(queries.ITEM, name)
+            return rows.item(key, found[0][0])[1] if found else None
+
+        return await self._sound(read, (kinds.ITEM,), name, account)
 
     @override
     async def get_items(self, account: str, namespace: str) -> dict[str, bytes]:
         name = {"owner": digest(account), "space": digest(namespace)}
-        return dict(await self._database.read(queries.ITEMS, name))
+
+        async def read() -> dict[str, bytes]:
+            return dict(starmap(rows.item, await self._database.read(queries.ITEMS, name)))
+
+        return await self._sound(read, (kinds.ITEM,), name, account)
 
     @override
     async def set_item(
@@ -291,7 +333,8 @@ class SQLStore(Store):
 
     @override
     async def take_sessions(self) -> list[SavedSession]:
-        return await self._database.write(changes.take_sessions)
+        take = partial(self._database.write, changes.take_sessions)
+        return await self._sound(take, (kinds.SESSION,), {})
 
     @override
     async def forget_sessions(self, keys: Sequence[bytes]) -> None:
@@ -306,10 +349,77 @@ class SQLStore(Store):
 
     @override
     async def recover_messages(self) -> list[HeldMessage]:
-        recovered = await self._database.write(changes.recover_messages)
+        recover = partial(self._database.write, changes.recover_messages)
+        recovered = await self._sound(recover, (kinds.HELD_MESSAGE,), {})
         for message in recovered:
             self._nothing_waits.forget(message.account)
         return recovered
+
+    @override
+    async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
+        now = wall_clock()
+        change = partial(healing.set_aside, account=account, damaged=tuple(damaged), now=now)
+        return await self._database.write(change)
+
+    @override
+    async def quarantined(
+        self, *, account: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Quarantined]:
+        page: dict[str, object] = {"after": after, "limit": limit}
+        if account:
+            page["owner"] = digest(account)
+        query = queries.QUARANTINED_OF if account else queries.QUARANTINED
+        return list(starmap(Quarantined, await self._database.read(query, page)))
+
+    @override
+    async def quarantined_fields(self, number: int) -> dict[str, object] | None:
+        found = await self._database.read(queries.QUARANTINED_FIELDS, {"number": number})
+        return msgpack.decode(found[0][0], type=dict[str, object]) if found else None
+
+    @override
+    async def forget_quarantined(self, numbers: Sequence[int]) -> int:
+        change = partial(changes.forget_quarantined, numbers=tuple(numbers))
+        return await self._database.write(change)
+
+    @override
+    async def count_quarantined(self) -> int:
+        return (await self._database.read(queries.QUARANTINE_USE, {}))[0][0]
+
+    async def _sound(
+        self,
+        ask: Callable[[], Awaitable[T]],
+        damaged: Sequence[Kind],
+        where: Mapping[str, object],
+        account: str = "",
+    ) -> T:
+        """What is asked; if a row is not sound, the tables concerned are healed, and asked again.
+
+        Args:
+            ask: Reads the rows, or changes something that depends on them.
+            damaged: Of which kinds they are.
+            where: The columns by which they are found.
+            account: Whose they are; empty if they say so themselves.
+        """
+        try:
+            return await ask()
+        except Unreadable:
+            await self._heal(damaged, where, account)
+            return await ask()
+
+    async def _heal(
+        self, damaged: Sequence[Kind], where: Mapping[str, object], account: str = ""
+    ) -> None:
+        change = partial(
+            healing.heal, kinds=damaged, where=where, account=account, now=wall_clock()
+        )
+        report(await self._database.write(change))
+
+    async def _heal_presences(self, account: str) -> None:
+        await self._heal((kinds.LAST_PRESENCE,), {"owner": digest(account)}, account)
+
+    async def _change_devices(self, account: str, change: Callable[[Connection], T]) -> T:
+        ask = partial(self._database.write, change)
+        return await self._sound(ask, (kinds.DEVICE,), {"owner": digest(account)}, account)
 
     async def _change_account(self, account: str, change: Callable[[Connection], T]) -> T:
         try:

@@ -12,12 +12,13 @@ from typing_extensions import override
 
 from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
-from xmppd.store.engine import make_engine, store_error
+from xmppd.store.engine import make_engine, store_error, text_or_bytes
 from xmppd.store.group_commit import GroupCommit
 from xmppd.store.migrate import prepare
 from xmppd.store.threads import Threads
 
 READ_TIMEOUT_S = 1.0
+_NOT_UTF_8 = "Could not decode to UTF-8"
 
 _dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
 
@@ -61,11 +62,25 @@ class SQLiteDatabase(Database):
         if self._reader is None:
             raise StoreError("The store is not open.")
         text, names, fixed = _compiled(query)
-        values = {**fixed, **parameters}
+        by_name = {**fixed, **parameters}
+        values = [by_name[name] for name in names]
         try:
-            return self._reader.execute(text, [values[name] for name in names]).fetchall()
+            return self._reader.execute(text, values).fetchall()
+        except sqlite3.Error as error:
+            if str(error).startswith(_NOT_UTF_8):
+                return self._read_any_text(text, values)
+            raise store_error(self._url, error) from error
+
+    def _read_any_text(self, text: str, values: Sequence[object]) -> Sequence[tuple[*Columns]]:
+        """The rows; a text that is no UTF-8 is bytes in them. Done always, it would cost time."""
+        assert self._reader is not None, "it was just read from"
+        self._reader.text_factory = text_or_bytes
+        try:
+            return self._reader.execute(text, values).fetchall()
         except sqlite3.Error as error:
             raise store_error(self._url, error) from error
+        finally:
+            self._reader.text_factory = str
 
     @override
     async def write(self, change: Callable[[Connection], T]) -> T:

@@ -255,8 +255,8 @@ class RestartTests(RestartCase):
 
     def test_unknown_state(self) -> None:
         """What somebody saved who is not loaded any more is left alone."""
-        loaded: list[bytes] = []
-        state = SessionState("x", _dump, lambda session, data: loaded.append(data))
+        loaded: list[LocalClientSession] = []
+        state = SessionState("x", _dump, lambda data: loaded.append)
         self.house.server.hibernation.states["x"] = state
         self.restart()
         self.assertEqual(self.come_back(self.juliet)[1][0], "resumed")

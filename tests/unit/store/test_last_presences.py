@@ -15,6 +15,10 @@ from xmppd.store.sqlite import SQLiteDatabase
 GONE = LastPresence(1.0, "gone")
 
 
+async def _nothing_to_heal(account: str) -> None:
+    raise AssertionError(account)
+
+
 class LastPresencesTests(TestCase):
     async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
         self.url = sqlite_url(self)
@@ -22,7 +26,7 @@ class LastPresencesTests(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(self.database.close()))
         await self.database.open(upgrade=True)
         self.clock = Clock()
-        self.presences = LastPresences(self.database, self.clock, max_unwritten=3)
+        self.presences = LastPresences(self.database, self.clock, _nothing_to_heal, max_unwritten=3)
 
     async def test_one_write(self) -> None:
         """Those who go at the same moment are written together, once that moment is over."""

@@ -1,0 +1,413 @@
+"""What becomes of records that cannot be read, asked of every store and every database."""
+
+import contextlib
+import random
+from dataclasses import replace
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from msgspec import msgpack
+from sqlalchemy import Engine, create_engine, insert, select, type_coerce, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import NullType
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.store.contract import JULIET, KEYS, ROMEO, Asking
+from xmppd.stanza import Message
+from xmppd.stanza.ns import XML
+from xmppd.store import healing, kinds, memory, schema
+from xmppd.store.base import (
+    Damaged,
+    Device,
+    Fragment,
+    HeldMessage,
+    Item,
+    LastPresence,
+    OfflineMessage,
+    Record,
+    RosterItem,
+    SavedSession,
+    SharedGroup,
+    Token,
+    Unreadable,
+)
+from xmppd.store.engine import parse_url
+from xmppd.store.kinds import Kind
+from xmppd.store.migrate import SCRIPTS, prepare
+from xmppd.store.quarantine import readable
+from xmppd.store.schema import digest
+from xmppd.store.sql import SQLStore
+
+DOMAIN = ROMEO.rpartition("@")[2]
+DEVICE = Device("id", "Gajim", "desk", 1.0, 2.0)
+TOKEN = Token(b"nonce", "HT-SHA-256-NONE", 1.0, 2.0)
+KINDS = [kind for kind in vars(kinds).values() if isinstance(kind, Kind)]
+FRAGMENT = Fragment("stanza of a saved session", f"{ROMEO}/orchard", b"<mess")
+CONTACT = RosterItem(JULIET, "Juliet", ("Friends",), "both", pending_in=b"<presence")
+
+
+class QuarantineContract(Asking):
+    async def test_only_what_is_bad(self) -> None:
+        """What can be read comes back in order; the rest is set aside, whatever reading raised."""
+        ids = [await self.wait(text) for text in (b"good", b"bad", b"better", b"worse")]
+        self.assertEqual(await self.read(), ["good", "better"])
+        self.assertEqual(await self.read(), ["good", "better"])
+        left = [message.id for message in await self.store.offline_messages(ROMEO)]
+        self.assertEqual(left, [ids[0], ids[2]])
+        entries = await self.store.quarantined()
+        self.assertEqual(
+            [(e.kind, e.account, e.name, e.reason) for e in entries],
+            [
+                ("offline message", ROMEO, str(ids[1]), "KeyError: b'bad'"),
+                ("offline message", ROMEO, str(ids[3]), "KeyError: b'worse'"),
+            ],
+        )
+        fields = await self.store.quarantined_fields(entries[0].number)
+        assert fields is not None
+        self.assertEqual(fields["stanza"], b"bad")
+        self.assertEqual(await self.store.count_quarantined(), 2)
+
+    async def wait(self, stanza: bytes) -> int:
+        return await self.store.store_offline(
+            ROMEO, stanza, stored=1.0, max_messages=99, max_bytes=9_999
+        )
+
+    async def read(self) -> list[str]:
+        known = {b"good": "good", b"better": "better"}
+        found = await self.store.offline_messages(ROMEO)
+        return await readable(self.store, ROMEO, found, lambda message: known[message.stanza])
+
+    async def test_what_stands_in_its_place(self) -> None:
+        """Something else may take the place of what is bad, so that nothing moves up."""
+        for text in (b"good", b"bad", b"better"):
+            await self.wait(text)
+        found = await self.store.offline_messages(ROMEO)
+
+        def read(message: OfflineMessage) -> bytes:
+            if message.stanza == b"bad":
+                raise ValueError("bad")
+            return message.stanza
+
+        values = await readable(self.store, ROMEO, found, read, instead=lambda _: b"-")
+        self.assertEqual(values, [b"good", b"-", b"better"])
+
+    async def test_part_of_a_contact(self) -> None:
+        """A contact whose request cannot be read stays one, in a new version of the roster."""
+        version = await self.store.save_roster_items(ROMEO, [CONTACT])
+
+        def read(item: RosterItem) -> RosterItem:
+            raise Unreadable("no", field="pending_in", rest=replace(item, pending_in=None))
+
+        items = (await self.store.roster(ROMEO)).items
+        rest = replace(CONTACT, pending_in=None)
+        self.assertEqual(await readable(self.store, ROMEO, items, read), [rest])
+        found = await self.store.roster(ROMEO)
+        self.assertEqual(found.items, (rest,))
+        self.assertGreater(found.version, version)
+        (entry,) = await self.store.quarantined()
+        self.assertEqual((entry.kind, entry.name), ("contact", JULIET))
+
+    async def test_each_kind(self) -> None:
+        """Contacts, items, sessions and parts of them are moved, and nothing beside them."""
+        other = replace(CONTACT, jid="nurse@capulet.lit")
+        await self.store.save_roster_items(ROMEO, [CONTACT, other])
+        await self.set_item("k", b"bad")
+        await self.set_item("l", b"good")
+        sessions = [SavedSession(key, ROMEO, key) for key in (b"bad", b"good")]
+        await self.store.save_sessions(sessions, theirs={})
+        damaged: list[Record] = [CONTACT, Item("urn:x", "k", b"bad"), sessions[0], FRAGMENT]
+        moved = await self.store.set_aside(ROMEO, [Damaged(each, "bad") for each in damaged])
+        self.assertEqual(
+            [(entry.kind, entry.name) for entry in moved],
+            [
+                ("contact", JULIET),
+                ("item", "urn:x, k"),
+                ("saved session", b"bad".hex()),
+                (FRAGMENT.kind, FRAGMENT.name),
+            ],
+        )
+        self.assertEqual((await self.store.roster(ROMEO)).items, (other,))
+        self.assertEqual(await self.store.get_items(ROMEO, "urn:x"), {"l": b"good"})
+        self.assertEqual([each.key for each in await self.store.take_sessions()], [b"good"])
+
+    async def test_replaced(self) -> None:
+        """What has been written anew since it was read stays where it is."""
+        await self.set_item("k", b"good")
+        moved = await self.store.set_aside(ROMEO, [Damaged(Item("urn:x", "k", b"bad"), "bad")])
+        moved += await self.store.set_aside(ROMEO, [Damaged(OfflineMessage(7, b"", 0.0), "bad")])
+        self.assertEqual(moved, [])
+        self.assertEqual(await self.store.get_item(ROMEO, "urn:x", "k"), b"good")
+
+    async def test_once(self) -> None:
+        """A part of something that is read again and again is set aside once."""
+        for expected in (1, 0):
+            moved = await self.store.set_aside(ROMEO, [Damaged(FRAGMENT, "bad")])
+            self.assertEqual(len(moved), expected)
+        self.assertEqual(await self.store.count_quarantined(), 1)
+
+    async def test_pages(self) -> None:
+        """They are listed by number, a page at a time, of one account or of all."""
+        for account in (ROMEO, JULIET, ROMEO):
+            data = str(await self.store.count_quarantined()).encode()
+            await self.store.set_aside(account, [Damaged(replace(FRAGMENT, data=data), "bad")])
+        numbers = [entry.number for entry in await self.store.quarantined()]
+        self.assertEqual(numbers, sorted(set(numbers)))
+        page = await self.store.quarantined(after=numbers[0], limit=1)
+        self.assertEqual([entry.number for entry in page], numbers[1:2])
+        his = await self.store.quarantined(account=ROMEO)
+        self.assertEqual([entry.number for entry in his], [numbers[0], numbers[2]])
+        self.assertEqual(await self.store.forget_quarantined([*numbers[:2], 999]), 2)
+        self.assertEqual([e.number for e in await self.store.quarantined()], numbers[2:])
+        self.assertIsNone(await self.store.quarantined_fields(numbers[0]))
+
+    async def test_bounded(self) -> None:
+        """When there are too many, or they are too large, the oldest make way."""
+        for module in (healing, memory):
+            self.patch(module, "MAX_QUARANTINED", 3)
+            self.patch(module, "MAX_QUARANTINED_BYTES", 1_000)
+        for number in range(5):
+            fragment = replace(FRAGMENT, data=b"%d" % number)
+            await self.store.set_aside(ROMEO, [Damaged(fragment, "bad")])
+        kept = [await self.data(entry.number) for entry in await self.store.quarantined()]
+        self.assertEqual(kept, [b"2", b"3", b"4"])
+        large = replace(FRAGMENT, data=b"x" * 990)
+        await self.store.set_aside(ROMEO, [Damaged(large, "bad")])
+        entries = await self.store.quarantined()
+        self.assertEqual(await self.data(entries[-1].number), large.data)
+        self.assertLessEqual(sum(entry.size_bytes for entry in entries), 1_000)
+
+    async def data(self, number: int) -> object:
+        fields = await self.store.quarantined_fields(number)
+        assert fields is not None
+        return fields["data"]
+
+    async def test_with_the_account(self) -> None:
+        """What is set aside of an account goes with it."""
+        await self.store.create_account(ROMEO, KEYS)
+        for account in (ROMEO, JULIET):
+            await self.store.set_aside(account, [Damaged(FRAGMENT, "bad")])
+        await self.store.delete_account(ROMEO)
+        self.assertEqual([e.account for e in await self.store.quarantined()], [JULIET])
+
+    async def test_words(self) -> None:
+        """What an entry says stands in one line, whatever the record has."""
+        fragment = Fragment("x", "a\n\x00\x1b[2J" * 100, b"")
+        await self.store.set_aside(ROMEO, [Damaged(fragment, "bad")])
+        (entry,) = await self.store.quarantined()
+        self.assertTrue(entry.name.isprintable())
+        self.assertLess(len(entry.name), 300)
+
+
+class DamageContract(Asking):
+    """Values in the database that nobody wrote."""
+
+    url: str
+
+    async def fill(self) -> None:
+        """Have two good records of each kind."""
+        store = self.store
+        for account in (ROMEO, f"benvolio@{DOMAIN}"):
+            await store.create_account(account, KEYS)
+            contacts = [RosterItem(JULIET, "J", ("Friends",), "both", pending_in=b"<p/>")]
+            contacts.append(RosterItem("nurse@capulet.lit"))
+            await store.save_roster_items(account, contacts)
+            for text in (b"<a/>", b"<b/>"):
+                await store.store_offline(account, text, stored=1.0, max_messages=9, max_bytes=999)
+                await store.set_item(
+                    account, "urn:x", text.decode(), text, max_items=9, max_bytes=999
+                )
+            await store.save_last_presence(account, LastPresence(5.0, "gone"))
+            await store.add_token(account, DEVICE, TOKEN, max_devices=5)
+            await store.add_token(account, replace(DEVICE, id="other"), TOKEN, max_devices=5)
+        for name in ("staff", "zoo"):
+            await store.save_shared_group(SharedGroup(name, name, (ROMEO, JULIET)))
+        await store.save_sessions(
+            [SavedSession(key, ROMEO, b"data") for key in (b"a", b"b")], theirs={}
+        )
+        held = [HeldMessage(b"key", 7, ROMEO, text, 1.5) for text in (b"<c/>", b"<d/>")]
+        await store.hold_messages(held, arrived=())
+        await store.accounts(DOMAIN)  # writes last presences
+
+    async def read_all(self) -> dict[str, Any]:
+        """Read everything; nothing may raise."""
+        store = self.store
+        return {
+            "credentials": await store.credentials(ROMEO),
+            "accounts": await store.accounts(DOMAIN),
+            "roster": (await store.roster(ROMEO)).items,
+            "groups": await store.shared_groups(),
+            "messages": await store.offline_messages(ROMEO),
+            "last": await store.last_presence([ROMEO, f"benvolio@{DOMAIN}"]),
+            "devices": await store.devices(ROMEO),
+            "device": await store.device(ROMEO, "id"),
+            "used": await store.use_token(ROMEO, "id", b"?", 1, 1.0),
+            "item": await store.get_item(ROMEO, "urn:x", "<a/>"),
+            "items": await store.get_items(ROMEO, "urn:x"),
+            "sessions": await store.take_sessions(),
+            "held": await store.recover_messages(),
+        }
+
+    async def another_store(self) -> None:
+        """Open the database anew: nothing is remembered."""
+        await self.store.close()
+        self.store = SQLStore(self.url, reactor=reactor)
+        await self.store.open()
+
+    def damage(self, table: str, column: str, value: object, where: str = "") -> None:
+        """Put something in a column behind the store's back."""
+        engine = create_engine(parse_url(self.url))
+        found = schema.metadata.tables[table]
+        with engine.begin() as connection:
+            changed = update(found).values({column: type_coerce(value, NullType())})
+            if where:
+                changed = changed.where(found.c[where.partition("=")[0]] == where.partition("=")[2])
+            connection.execute(changed)
+        engine.dispose()
+
+    def random_damage(self, chance: random.Random) -> str:
+        """Truncate or flip bytes somewhere; tells where."""
+        kind = chance.choice(KINDS)
+        column = chance.choice([c for c in kind.table.c if c.name in kind.columns])
+        engine = create_engine(parse_url(self.url))
+        # What a database refuses does no damage.
+        with contextlib.suppress(SQLAlchemyError, IndexError), engine.begin() as connection:
+            raw = (type_coerce(each, NullType()).label(each.name) for each in kind.table.c)
+            row = chance.choice(connection.execute(select(*raw)).mappings().all())
+            key = [each == row[each.name] for each in kind.table.primary_key]
+            value = type_coerce(damaged(row[column.name], chance), NullType())
+            changed = update(kind.table).where(*key).values({column.name: value})
+            connection.execute(changed)
+        engine.dispose()
+        return f"{kind.table.name}.{column.name}"
+
+    async def test_nothing_raises(self) -> None:
+        """Whatever bytes are truncated or flipped, everything else can be read."""
+        seed = random.randrange(2**32)
+        chance = random.Random(seed)
+        await self.fill()
+        for _ in range(40):
+            where = [self.random_damage(chance) for _ in range(chance.randint(1, 3))]
+            await self.another_store()
+            try:
+                first = await self.read_all()
+                quarantined = await self.store.count_quarantined()
+                again = await self.read_all()
+            except Exception as error:
+                raise AssertionError(f"seed {seed}: {where} stopped reading") from error
+            self.assertEqual(first["roster"], again["roster"], f"seed {seed}: {where}")
+            self.assertEqual(await self.store.count_quarantined(), quarantined, f"seed {seed}")
+            for entry in await self.store.quarantined():
+                self.assertIsNotNone(await self.store.quarantined_fields(entry.number))
+
+
+def damaged(value: object, chance: random.Random) -> object:
+    """The same value as a disk or a hand may leave it."""
+    data = bytearray(value if isinstance(value, bytes) else str(value).encode())
+    match chance.randrange(3):
+        case 0:
+            del data[chance.randrange(len(data) + 1) :]
+        case 1 if data:
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        case _:
+            data.insert(chance.randrange(len(data) + 1), chance.randrange(256))
+    if isinstance(value, bytes):
+        return bytes(data)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return bytes(data)
+
+
+class MendedContract(SynchronousTestCase):
+    """A database of before xml: attributes were written as what they are."""
+
+    engine: Engine
+
+    # As the old writer wrote it; an innocent text that looks like it has to stay.
+    WRONG = (
+        f"<message from='{ROMEO}/a' to='{JULIET}' xmlns:a2='{XML}' a2:base='u'><x xmlns='urn:x'"
+        f" xmlns:a0='{XML}' a0:space='preserve' xmlns:a1='{XML}' a1:id='i'/>"
+        f"<body> xmlns:a0=&apos;{XML}&apos; a0:id=</body></message>"
+    ).encode()
+
+    def mend(self) -> None:
+        """Have a database of the revision before, and start."""
+        config = Config()
+        config.set_main_option("script_location", SCRIPTS)
+        config.set_main_option("path_separator", "os")
+        owner = {"owner": digest(JULIET)}
+        wrong = self.WRONG
+        rows = {
+            "offline_messages": {"stored": 1.0, "stanza": wrong, "size": 1},
+            "held_messages": {
+                "account": JULIET, "session": b"", "position": 0, "came": 1.0, "stanza": wrong,
+            },
+            "items": {
+                "space": b"s", "item": b"i", "namespace": "n", "key": "k", "size": 1,
+                "value": wrong,
+            },
+            "roster_items": {
+                "contact": b"c", "jid": "c", "name": "", "groups": "[]", "subscription": "none",
+                "ask": False, "approved": False, "pending_in": wrong,
+            },
+            "sessions": {"key": b"k", "account": JULIET, "taken": False, "data": self.session()},
+        }  # fmt: skip
+        with self.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0003")
+            for table, row in rows.items():
+                connection.execute(insert(schema.metadata.tables[table]).values(owner | row))
+        prepare(self.engine, upgrade=True)
+
+    def session(self) -> bytes:
+        """A session as it was saved then."""
+        seen = [["a@b", self.WRONG, True, False]]
+        return msgpack.encode(
+            {
+                "jid": f"{JULIET}/b",
+                "until": 1e12,
+                "waiting": [[self.WRONG, 1.0, True, False, False]],
+                "state": {"sight": msgpack.encode(seen), "directed": b'["a@b"]'},
+            }
+        )
+
+    def column(self, name: str) -> bytes:
+        """What is in a column now."""
+        table, _, column = name.partition(".")
+        found = schema.metadata.tables[table].c[column]
+        with self.engine.connect() as connection:
+            data: bytes = connection.execute(select(found)).scalar_one()
+            return data
+
+    def test_mended(self) -> None:
+        """Whatever was stored can be read, and says what its sender said."""
+        self.mend()
+        for name in (
+            "offline_messages.stanza",
+            "held_messages.stanza",
+            "items.value",
+            "roster_items.pending_in",
+        ):
+            with self.subTest(name):
+                self.assert_mended(self.column(name))
+
+    def test_session(self) -> None:
+        """Also what is deep in a saved session; how long it sleeps is said as it is today."""
+        self.mend()
+        shell = msgpack.decode(self.column("sessions.data"))
+        self.assert_mended(shell["waiting"][0][0])
+        self.assert_mended(msgpack.decode(shell["state"]["sight"])[0][1])
+        self.assertEqual(shell["state"]["directed"], b'["a@b"]')
+        self.assertNotIn("until", shell)
+        self.assertAlmostEqual(shell["saved"][1] + shell["left_s"], 1e12)
+
+    def assert_mended(self, data: bytes) -> None:
+        """It is the message that was wrong."""
+        tree = Message.from_bytes(data).payload.tree
+        self.assertEqual(tree.get(f"{{{XML}}}base"), "u")
+        self.assertEqual(
+            dict(tree[0].items()), {f"{{{XML}}}space": "preserve", f"{{{XML}}}id": "i"}
+        )
+        self.assertEqual(tree[1].text, f" xmlns:a0='{XML}' a0:id=")

@@ -1,0 +1,177 @@
+"""Moving records to the quarantine, in a transaction that somebody else begins and ends."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import msgpack
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+    cast,
+    delete,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.types import NullType
+
+from xmppd.store import queries, schema
+from xmppd.store.base import Damaged, Fragment, Quarantined, Unreadable
+from xmppd.store.kinds import Kind, place
+from xmppd.store.quarantine import MAX_QUARANTINED, MAX_QUARANTINED_BYTES, in_a_line, reason
+from xmppd.store.schema import digest
+
+Row = Mapping[str, object]
+
+
+def heal(
+    connection: Connection, kinds: Sequence[Kind], where: Row, account: str, now: float
+) -> list[Quarantined]:
+    """Set aside what is not sound in some tables.
+
+    Args:
+        connection: In a transaction.
+        kinds: Of which records.
+        where: Columns and their values; a kind whose table lacks one of them is looked at whole.
+        account: Whose records they are; empty if they say so themselves.
+        now: Seconds since 1970.
+    """
+    mover = _Mover(connection, account, now)
+    for kind in kinds:
+        here = where if where.keys() <= set(kind.table.c.keys()) else {}
+        rows = connection.execute(_whole(kind.table, here)).mappings()
+        unsound = [found for row in rows if (found := _judged(kind, dict(row))) is not None]
+        for row, rest, why in unsound:
+            mover.move(kind, row, rest, why)
+    return mover.finish()
+
+
+def set_aside(
+    connection: Connection, account: str, damaged: Sequence[Damaged], now: float
+) -> list[Quarantined]:
+    """Set aside records of an account that whoever read them found unreadable."""
+    mover = _Mover(connection, account, now)
+    for each in damaged:
+        mover.set_aside(each)
+    return mover.finish()
+
+
+class _Mover:
+    """Moves records, one after another."""
+
+    def __init__(self, connection: Connection, account: str, now: float) -> None:
+        self._connection = connection
+        self._account = account
+        self._now = now
+        self._moved: list[Quarantined] = []
+
+    def set_aside(self, damaged: Damaged) -> None:
+        """Set a record aside, unless there is another in its place by now."""
+        found = place(self._account, damaged.record)
+        if found is None:
+            if isinstance(damaged.record, Fragment):
+                part = damaged.record
+                self._keep(part.kind, part.name, damaged.reason, {"data": part.data})
+            return
+        kind, key, content = found
+        row = self._connection.execute(_whole(kind.table, key)).mappings().first()
+        if row is None or any(row[column] != value for column, value in content.items()):
+            return
+        field = damaged.field
+        rest = {**row, field: kind.instead[field]} if field in kind.instead else None
+        self.move(kind, dict(row), rest, damaged.reason)
+
+    def finish(self) -> list[Quarantined]:
+        """Make room; what was moved."""
+        count, size = self._connection.execute(queries.QUARANTINE_USE).one()
+        if count > MAX_QUARANTINED or size > MAX_QUARANTINED_BYTES:
+            gone = []
+            for number, size_bytes in self._connection.execute(queries.QUARANTINED_SIZES).tuples():
+                if count <= MAX_QUARANTINED and size <= MAX_QUARANTINED_BYTES:
+                    break
+                gone.append({"entry": number})
+                count, size = count - 1, size - size_bytes
+            self._connection.execute(queries.FORGET_QUARANTINED, gone)
+        return self._moved
+
+    def move(self, kind: Kind, row: Row, rest: Row | None, why: str) -> None:
+        """Keep a row in the quarantine, and what can be used of it (None: nothing) in its place."""
+        table = kind.table
+        key = {column.name: row[column.name] for column in table.primary_key}
+        if rest is None:
+            self._connection.execute(delete(table).where(*_matching(table, key)))
+        else:
+            changed = {name: value for name, value in rest.items() if value is not row[name]}
+            self._connection.execute(update(table).where(*_matching(table, key)).values(changed))
+        if table is schema.roster_items:  # whoever has the roster as it was is told
+            raising = queries.NEXT_ROSTER_VERSION[self._connection.dialect.name]
+            self._connection.execute(raising, {"owner": row["owner"]})
+        name = ", ".join(_shown(row[column]) for column in kind.named_by)
+        self._keep(kind.name, name, why, dict(row))
+
+    def _keep(self, kind: str, name: str, why: str, fields: dict[str, object]) -> None:
+        account, owner = fields.get("account"), fields.get("owner")
+        account = account if isinstance(account, str) and not self._account else self._account
+        data = msgpack.encode(fields)
+        row = {
+            "owner": owner if isinstance(owner, bytes) else digest(account),
+            "digest": digest(f"{kind} {account} {data.hex()}"),
+            "kind": kind,
+            "account": _shown(account),
+            "name": _shown(name),
+            "reason": why,
+            "since": self._now,
+            "size": len(data),
+            "fields": data,
+        }
+        adding = queries.SET_ASIDE[self._connection.dialect.name]
+        number = self._connection.execute(adding, row).scalar()
+        if number is not None:
+            entry = Quarantined(
+                number, kind, _shown(account), _shown(name), why, self._now, len(data)
+            )
+            self._moved.append(entry)
+
+
+def _judged(kind: Kind, row: Row) -> tuple[Row, Row | None, str] | None:
+    """A row that is not sound, with what can be used of it, and why; None if it is sound."""
+    why = ""
+    rest = dict(row)
+    while True:
+        try:
+            kind.check(*(rest[column] for column in kind.columns))
+        except Unreadable as error:
+            why = why or reason(error)
+            field = error.field
+            if field not in kind.instead or rest[field] == kind.instead[field]:
+                return row, None, why
+            rest[field] = kind.instead[field]
+        else:
+            return (row, rest, why) if why else None
+
+
+def _whole(table: Table, where: Row) -> Select[*tuple[object, ...]]:
+    """Rows as the database has them, whatever is in which column."""
+    columns = (type_coerce(column, NullType()).label(column.name) for column in table.c)
+    return select(*columns).where(*_matching(table, where)).with_for_update()
+
+
+def _matching(table: Table, where: Row) -> list[ColumnElement[bool]]:
+    return [_equal(table.c[name], value) for name, value in where.items()]
+
+
+def _equal(column: ColumnElement[object], value: object) -> ColumnElement[bool]:
+    if isinstance(column.type, Text) and isinstance(value, bytes):  # a text that is not UTF-8
+        return cast(column, LargeBinary) == value
+    return column == value
+
+
+def _shown(value: object) -> str:
+    """A value in a line: printable, and not too long."""
+    return in_a_line(value.hex() if isinstance(value, bytes) else str(value))
+
+
+__all__ = ["heal", "set_aside"]
