@@ -105,6 +105,7 @@ class S2S(Section, frozen=True):
     allow_dialback: bool = True
     authorities: str = ""
     dns_servers: tuple[str, ...] = ()
+    allow_private: bool = False
     max_queued_stanzas: int = 1_000
     max_queued_bytes: int = 4_194_304
     max_queue_age_s: float = 60.0

@@ -12,7 +12,7 @@ from xmppd.net.doors import tls_settings
 from xmppd.net.listeners import DoorLimits
 from xmppd.net.stream_parser import Limits
 from xmppd.net.tls import TLSSettings
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions, Target
 from xmppd.session.sleepers import SleepLimits
 from xmppd.session.stream_management import QueueLimits
 
@@ -118,10 +118,11 @@ def authorities(config: Config) -> Path | None:
     return Path(config.s2s.authorities) if config.s2s.authorities else None
 
 
-def known_targets(config: Config) -> dict[str, tuple[Target, ...]]:
-    """Where servers are of which the configuration says so."""
-    return {
+def directions(config: Config) -> Directions:
+    """Where other servers may be, as configured."""
+    known = {
         remote.name: (Target(remote.host, remote.port, remote.direct_tls),)
         for remote in config.s2s.domain
         if remote.host
     }
+    return Directions(known, config.s2s.allow_private)

@@ -1,6 +1,6 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from hmac import digest as hmac_digest
 from typing import Protocol
 
@@ -20,8 +20,8 @@ from xmppd.config import Config, Listen
 from xmppd.configured import (
     authorities,
     component_wire_limits,
+    directions,
     door_limits,
-    known_targets,
     never_locked,
     outgoing_tls_settings,
     server_door_limits,
@@ -81,7 +81,7 @@ from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.connector import Connector, Nowhere
 from xmppd.s2s.foreign_routes import ForeignRoutes
 from xmppd.s2s.server_listener import ServerListener
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions
 from xmppd.s2s.verification import Trust
 from xmppd.session.hibernation import Hibernation
 from xmppd.session.interceptor_manager import InterceptorManager
@@ -111,7 +111,7 @@ class Surroundings(Protocol):
         """Runs a slow function beside the reactor."""
 
 
-MakeConnector = Callable[[Attempts, Mapping[str, Sequence[Target]]], Connector]
+MakeConnector = Callable[[Attempts, Directions], Connector]
 """Makes what finds other servers: notes what it does, and knows where some of them are."""
 
 
@@ -419,7 +419,7 @@ class XMPPServer:
             self.packet_router,
             self.events,
             self.s2s_attempts,
-            make_connector(self.s2s_attempts, known_targets(config)),
+            make_connector(self.s2s_attempts, directions(config)),
             self.trust,
             hmac_digest(secret, b"dialback", "sha256"),
             self.outgoing_tls,
@@ -510,7 +510,7 @@ class XMPPServer:
         self.config = config
         self.crowd.limits = door_limits(config)
         self.server_crowd.limits = server_door_limits(config)
-        self.foreign_routes.use(config.s2s, known_targets(config))
+        self.foreign_routes.use(config.s2s, directions(config))
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
         self.components.use(component_wire_limits(config), door_limits(config))

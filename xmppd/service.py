@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from shutil import which
@@ -38,7 +38,7 @@ from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.finder import Finder
 from xmppd.s2s.name_service import NameService
 from xmppd.s2s.question import IReactor as INetwork
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions
 from xmppd.server import XMPPServer
 from xmppd.store.sql import make_store
 
@@ -169,10 +169,10 @@ class XMPPService(Service):
         await store.open()
         await self.server.start()
 
-    def _finder(self, attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> Finder:
+    def _finder(self, attempts: Attempts, directions: Directions) -> Finder:
         reactor = cast(INetwork, self._reactor)
         servers = [config.name_server(text) for text in self.config.s2s.dns_servers]
-        return Finder(reactor, NameService(reactor, servers), attempts, known)
+        return Finder(reactor, NameService(reactor, servers), attempts, directions)
 
     def _unload_plugins(self) -> None:
         for name in reversed(tuple(self.plugins.loaded)):

@@ -39,7 +39,7 @@ from xmppd.plugin_manager import PluginManager
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.s2s.connector import Make
 from xmppd.s2s.lost import not_found
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions, Target
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza, ns
@@ -339,9 +339,11 @@ class Network:
 class MemoryConnector:
     """Finds the houses of a network."""
 
-    def __init__(self, house: "House", known: Mapping[str, Sequence[Target]]) -> None:
+    def __init__(self, house: "House") -> None:
         self.house = house
-        self.known = known
+
+    def use(self, directions: Directions) -> None:
+        """Every house is where it is."""
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """A line to the house that serves a domain.
@@ -370,9 +372,6 @@ class MemoryConnector:
 
     def forget(self, domain: str) -> None:
         """Nothing is remembered."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def federate(*houses: "House") -> Network:
@@ -455,7 +454,7 @@ class House:
             self.store,
             self,
             None,
-            lambda attempts, known: MemoryConnector(self, known),
+            lambda attempts, directions: MemoryConnector(self),
         )
         self.server.crowd.admission.window.size = LARGEST_WINDOW
         self.plugins = PluginManager(self.server)

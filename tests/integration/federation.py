@@ -55,6 +55,7 @@ class FederatedServer(ServerProcess):
         table = {
             "authorities": str(authority.file),
             "dns_servers": [f"{dns[0]}:{dns[1]}"],
+            "allow_private": True,
             "retry_first_s": 0.1,
             **s2s,
         }

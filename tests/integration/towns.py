@@ -31,7 +31,7 @@ from xmppd.net.tls import TLS
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.connector import Make
 from xmppd.s2s.lost import no_stream, not_found
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions, Target
 from xmppd.server import XMPPServer
 from xmppd.store.memory import MemoryStore
 from xmppd.testing import Client, House, Network, done, house_config
@@ -172,9 +172,11 @@ class Map:
     """
 
     def __init__(self) -> None:
-        self.known: Mapping[str, Sequence[Target]] = {}
         self.targets: dict[str, Target] = {}
         self.asked: list[str] = []
+
+    def use(self, directions: Directions) -> None:
+        """The map has all."""
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """What is connected to the domain's server."""
@@ -245,7 +247,7 @@ class Town(House):
         for name, contacts in people.items():
             self.add(name, contacts)
 
-    def _connector(self, attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> Map:
+    def _connector(self, attempts: Attempts, directions: Directions) -> Map:
         return self.roads
 
     async def open(self) -> None:

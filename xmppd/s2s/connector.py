@@ -1,6 +1,6 @@
 """Connector: who finds another server's door and goes there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IProtocol
@@ -8,20 +8,17 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.lost import not_found
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions, Target
 
 Make = Callable[[Target], TwistedProtocol]
 """Makes the protocol for the door at which somebody has answered."""
 
 
 class Connector(Protocol):
-    """Goes from the name of a domain to a connection with its server.
+    """Goes from the name of a domain to a connection with its server."""
 
-    Attributes:
-        known: Where some servers are, whatever DNS says.
-    """
-
-    known: Mapping[str, Sequence[Target]]
+    def use(self, directions: Directions) -> None:
+        """Go by these from now on."""
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """What is connected to the domain's server.
@@ -41,8 +38,11 @@ class Connector(Protocol):
 class Nowhere:
     """Finds nobody: a server that has no network."""
 
-    def __init__(self, attempts: Attempts, known: Mapping[str, Sequence[Target]]) -> None:
-        self.known = known
+    def __init__(self, attempts: Attempts, directions: Directions) -> None:
+        """Whatever they are."""
+
+    def use(self, directions: Directions) -> None:
+        """They lead nowhere."""
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """Nobody is there."""

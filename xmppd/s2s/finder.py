@@ -1,6 +1,5 @@
 """Finder: from the name of a domain to a connection with its server."""
 
-from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
 
 from twisted.internet import defer
@@ -11,7 +10,7 @@ from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.name_service import NameService
 from xmppd.s2s.question import IReactor
 from xmppd.s2s.search import Make, RemoteServerNotFound, RemoteServerTimeout, Search
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions
 from xmppd.store.cache import Cache
 
 FIND_S = 30.0
@@ -31,7 +30,7 @@ class Finder:
         reactor: Connects, and tells the time.
         names: Knows names.
         attempts: Where each step is noted.
-        known: Domains whose servers are configured, and where those are.
+        directions: Where to go and where not, as configured.
         random: Draws among targets of one priority.
     """
 
@@ -40,15 +39,20 @@ class Finder:
         reactor: IReactor,
         names: NameService,
         attempts: Attempts,
-        known: Mapping[str, Sequence[Target]],
+        directions: Directions,
         random: Random | None = None,
     ) -> None:
-        self.known = known
         self.attempts = attempts
+        self._directions = directions
         self._reactor = reactor
         self._names = names
         self._random = random or SystemRandom()
-        self._not_found_until: Cache[float] = Cache(MAX_REMEMBERED)
+        self._not_found: Cache[tuple[float, RemoteServerNotFound]] = Cache(MAX_REMEMBERED)
+
+    def use(self, directions: Directions) -> None:
+        """Go by these from now on; who was not found by the others is looked for at once."""
+        self._directions = directions
+        self._not_found = Cache(MAX_REMEMBERED)
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """What is connected to a domain's server.
@@ -65,24 +69,33 @@ class Finder:
             RemoteServerTimeout: It has, but there is no way to it in time; or nobody knows.
         """
         self._raise_if_not_found(domain)
-        search = Search(domain, make, self._reactor, self._names, self.attempts, self._random)
-        found = Deferred.fromCoroutine(search.connect(self.known.get(domain, ())))
+        search = Search(
+            domain,
+            make,
+            self._reactor,
+            self._names,
+            self.attempts,
+            self._random,
+            allow_private=self._directions.allow_private,
+        )
+        found = Deferred.fromCoroutine(search.connect(self._directions.known.get(domain, ())))
         try:
             return await found.addTimeout(FIND_S, self._reactor)
         except defer.TimeoutError:
             raise RemoteServerTimeout(f"the server of {domain} was not found in time") from None
-        except RemoteServerNotFound:
-            self._not_found_until[domain] = self._reactor.seconds() + NOT_FOUND_S
+        except RemoteServerNotFound as error:
+            self._not_found[domain] = self._reactor.seconds() + NOT_FOUND_S, error
             raise
 
     def forget(self, domain: str) -> None:
         """Look for a domain afresh: it has been heard of, or somebody has mended it."""
-        self._not_found_until.forget(domain)
+        self._not_found.forget(domain)
 
     def _raise_if_not_found(self, domain: str) -> None:
-        if domain in self._not_found_until:
-            if self._reactor.seconds() < self._not_found_until[domain]:
-                raise RemoteServerNotFound.of(domain)
+        if domain in self._not_found:
+            until, error = self._not_found[domain]
+            if self._reactor.seconds() < until:
+                raise error.again()
             self.forget(domain)
 
 

@@ -1,6 +1,6 @@
 """ForeignRoutes: the route to every domain that is not ours."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -24,7 +24,7 @@ from xmppd.s2s.lost import not_found
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
 from xmppd.s2s.server_stream import ServerContext, ServerStream
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions
 from xmppd.s2s.verification import Trust
 from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
 
@@ -134,17 +134,17 @@ class ForeignRoutes:
         """Look after queues and streams from now on."""
         self._sweep.start(SWEEP_S, now=False)
 
-    def use(self, config: S2S, known: Mapping[str, Sequence[Target]]) -> None:
+    def use(self, config: S2S, directions: Directions) -> None:
         """Go by another configuration; pairs that there are keep their bounds.
 
         Args:
             config: How much of everything.
-            known: Where some servers are, whatever DNS says.
+            directions: Where other servers may be.
         """
         self.config = config
         self.policies.use(config)
         self.callers.turns.at_once = config.max_connecting
-        self._connector.known = known
+        self._connector.use(directions)
 
     # -- as a Route -----------------------------------------------------------------------------
 

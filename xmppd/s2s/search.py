@@ -17,6 +17,7 @@ from twisted.internet.protocol import ClientFactory, Protocol
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.happy_eyeballs import first_to_connect
 from xmppd.s2s.name_service import LookupFailed, NameService, NoSuchName, Services, both
+from xmppd.s2s.public_address import flaw_of
 from xmppd.s2s.question import IReactor
 from xmppd.s2s.targets import Target, in_order
 from xmppd.stanza import Condition, StanzaError
@@ -34,6 +35,10 @@ class RemoteServerNotFound(StanzaError):
 
     def __init__(self, text: str) -> None:
         super().__init__(Condition.REMOTE_SERVER_NOT_FOUND, text)
+
+    def again(self) -> "RemoteServerNotFound":
+        """The same, to be raised another time."""
+        return RemoteServerNotFound(self.text or "")
 
     @staticmethod
     def of(domain: str) -> "RemoteServerNotFound":
@@ -59,7 +64,9 @@ class Search:
         names: Knows names.
         attempts: Where steps are noted.
         random: Draws among targets of one priority.
+        allow_private: Whether DNS may lead anywhere; else to public addresses of others alone.
         hopeful: Whether something failed that may be different another time.
+        refused: Whether it led to an address where we do not go.
     """
 
     domain: str
@@ -68,13 +75,15 @@ class Search:
     names: NameService
     attempts: Attempts
     random: Random
+    allow_private: bool
     hopeful: bool = False
+    refused: bool = False
 
     async def connect(self, targets: Sequence[Target] = ()) -> IProtocol:
         """What is connected to the first target that can be reached.
 
         Args:
-            targets: Where to go; if there are none, where DNS says.
+            targets: Where to go, and be it here; if there are none, where DNS says.
 
         Raises:
             RemoteServerNotFound: There is nowhere to go.
@@ -82,12 +91,15 @@ class Search:
 
         Spec: :rfc:`6120#section-3.2`
         """
+        self.allow_private |= bool(targets)
         for target in targets or await self._targets():
             protocol = await self._connect(target)
             if protocol is not None:
                 return protocol
         if self.hopeful:
             raise RemoteServerTimeout(f"the server of {self.domain} cannot be reached")
+        if self.refused:
+            raise RemoteServerNotFound(f"the server of {self.domain} has no public address")
         raise RemoteServerNotFound.of(self.domain)
 
     # -- where to go ----------------------------------------------------------------------------
@@ -137,7 +149,11 @@ class Search:
 
     async def _connect(self, target: Target) -> IProtocol | None:
         """What is connected to a target, or None."""
-        addresses = await self._addresses(target.host)
+        addresses = [
+            address
+            for address in await self._addresses(target.host)
+            if self._may_reach(target.at(address))
+        ]
         if not addresses:
             return None
         factory = _Once(partial(self.make, target))
@@ -149,10 +165,18 @@ class Search:
             self.hopeful = True
             return None
 
+    def _may_reach(self, there: Target) -> bool:
+        """Whether a stranger may have us connect there, an IP address."""
+        flaw = "" if self.allow_private else flaw_of(there.host)
+        if flaw:
+            self.refused = True
+            outcome = f"not tried, since it is {flaw}; s2s.allow_private would allow it"
+            self.attempts.note(self.domain, "connect", str(there), outcome)
+        return not flaw
+
     async def _reach(self, target: Target, factory: "_Once", address: str) -> IProtocol:
         """What is connected to one address."""
-        there = Target(address, target.port, target.direct_tls)
-        ended = self.attempts.begin(self.domain, "connect", str(there))
+        ended = self.attempts.begin(self.domain, "connect", str(target.at(address)))
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         try:
             protocol = await kind(self.reactor, address, target.port, TARGET_S).connect(factory)

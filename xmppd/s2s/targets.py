@@ -1,7 +1,7 @@
 """Targets: which doors a domain has for other servers, and in which order they are tried."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from random import Random, SystemRandom
 
@@ -25,9 +25,26 @@ class Target:
     port: int = PORT
     direct_tls: bool = False
 
+    def at(self, address: str) -> "Target":
+        """The same at one of its host's addresses."""
+        return replace(self, host=address)
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port} ({'direct TLS' if self.direct_tls else 'STARTTLS'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """What the administrator says of the ways to other servers.
+
+    Attributes:
+        known: Where some servers are, whatever DNS says.
+        allow_private: Whether DNS may lead to addresses that are not public, or to this machine.
+    """
+
+    known: Mapping[str, Sequence[Target]] = field(default_factory=dict)
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +91,4 @@ def in_order(services: Iterable[Service], random: Random | None = None) -> tuple
     return tuple(dict.fromkeys(service.target for service in first))
 
 
-__all__ = ["MAX_TARGETS", "PORT", "Service", "Target", "in_order"]
+__all__ = ["MAX_TARGETS", "PORT", "Directions", "Service", "Target", "in_order"]

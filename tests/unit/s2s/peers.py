@@ -1,6 +1,5 @@
 """Other servers that say exactly what a test wants them to."""
 
-from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from twisted.internet.address import IPv4Address
@@ -9,7 +8,7 @@ from twisted.internet.interfaces import IProtocol
 
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.s2s.connector import Make
-from xmppd.s2s.targets import Target
+from xmppd.s2s.targets import Directions, Target
 from xmppd.stanza import StanzaError, ns
 from xmppd.stanza.xml import write
 from xmppd.testing import House, Transport
@@ -94,7 +93,6 @@ class Elsewhere:
     """A connector whose servers are all puppets.
 
     Attributes:
-        known: As configured.
         wanted: Whom the house looks for, and who waits for the answer.
         called: The servers that it has found, by domain, the last one last.
         there: Whether they are found at once.
@@ -102,13 +100,15 @@ class Elsewhere:
     """
 
     def __init__(self, house: House) -> None:
-        self.known: Mapping[str, Sequence[Target]] = {}
         self.wanted: list[tuple[str, Deferred[None]]] = []
         self.called: dict[str, list[Called]] = {}
         self.there = True
         self.why: StanzaError | None = None
         house.server.foreign_routes.callers._connector = self
         house.server.foreign_routes._connector = self
+
+    def use(self, directions: Directions) -> None:
+        """They lead nowhere else."""
 
     async def connect(self, domain: str, make: Make) -> IProtocol:
         """A wire to a puppet."""

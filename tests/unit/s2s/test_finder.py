@@ -6,6 +6,7 @@ from typing import cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IProtocol, IReactorTCP
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.testing import MemoryReactorClock
@@ -17,8 +18,8 @@ from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.finder import FIND_S, NOT_FOUND_S, Finder
 from xmppd.s2s.name_service import NameService
 from xmppd.s2s.question import IReactor
-from xmppd.s2s.search import TARGET_S, RemoteServerNotFound, RemoteServerTimeout
-from xmppd.s2s.targets import Target
+from xmppd.s2s.search import TARGET_S, RemoteServerNotFound, RemoteServerTimeout, Search
+from xmppd.s2s.targets import Directions, Target
 from xmppd.stanza import Condition, StanzaError
 
 STARTTLS = "_xmpp-server._tcp."
@@ -74,8 +75,9 @@ class FinderCase(TestCase):
         )
         self.attempts = Attempts(cast(IReactor, reactor), lambda: 0.0)
         self.known: dict[str, list[Target]] = {}
+        directions = Directions(self.known, allow_private=True)
         self.finder = Finder(
-            cast(IReactor, reactor), names, self.attempts, self.known, Random(2782)
+            cast(IReactor, reactor), names, self.attempts, directions, Random(2782)
         )
 
     def find(self, domain: str = "montague.lit") -> Deferred[IProtocol]:
@@ -243,6 +245,62 @@ class FailureTests(FinderCase):
         self.assertEqual(self.dns.asked, [])
 
 
+class PrivateTests(FinderCase):
+    """DNS may not lead strangers to our neighbours."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.finder.use(Directions(self.known))
+
+    async def assert_refused(self) -> None:
+        error = await self.assertFailure(self.find(), RemoteServerNotFound)
+        self.assertIn("no public address", str(cast(Exception, error)))
+        (kind, _, outcome) = self.steps()[-1]
+        self.assertEqual(kind, "connect")
+        self.assertIn("not a public address", outcome)
+
+    async def test_targets(self) -> None:
+        """Neither by an SRV record, with any kind of TLS and any port …"""
+        for service in (STARTTLS, DIRECT_TLS):
+            for address in ("127.0.0.1", "::1", "10.1.2.3", "64:ff9b::7f00:1"):
+                with self.subTest(service, address=address):
+                    self.dns.service(service + "montague.lit", "x.montague.lit", self.open.port)
+                    self.dns.host("x.montague.lit", address)
+                    await self.assert_refused()
+                    self.dns.forget(service + "montague.lit")
+                    self.dns.forget("x.montague.lit")
+                    self.finder.forget("montague.lit")
+
+    async def test_literal_target(self) -> None:
+        """… be its target an address itself …"""
+        self.dns.service(STARTTLS + "montague.lit", "127.0.0.1", self.open.port)
+        await self.assert_refused()
+
+    async def test_alias(self) -> None:
+        """… nor by an alias …"""
+        self.dns.alias("montague.lit", "x.montague.lit")
+        self.dns.host("x.montague.lit", "127.0.0.1")
+        await self.assert_refused()
+
+    async def test_own_address(self) -> None:
+        """… nor by the domain's own address."""
+        self.dns.host("montague.lit", "127.0.0.1")
+        await self.assert_refused()
+
+    async def test_one_of_several(self) -> None:
+        """An address that is public is tried, and the others are not."""
+        tried: list[str] = []
+
+        async def reach(search: Search, target: Target, factory: object, address: str) -> None:
+            tried.append(address)
+            raise ConnectError
+
+        self.patch(Search, "_reach", reach)
+        self.dns.host("montague.lit", "127.0.0.1", "8.8.8.8", "::1", "10.0.0.1")
+        await self.assertFailure(self.find(), RemoteServerTimeout)
+        self.assertEqual(tried, ["8.8.8.8"])
+
+
 class MemoryTests(SynchronousTestCase):
     """What becomes of failures and of time, on a clock of our own."""
 
@@ -252,7 +310,7 @@ class MemoryTests(SynchronousTestCase):
         around = cast(IReactor, self.reactor)
         names = NameService(around, [("192.0.2.53", 53)], hosts=NO_HOSTS)
         self.attempts = Attempts(around, lambda: 0.0)
-        self.finder = Finder(around, names, self.attempts, self.known)
+        self.finder = Finder(around, names, self.attempts, Directions(self.known))
 
     def find(self, domain: str = "montague.lit") -> Deferred[IProtocol]:
         return Deferred.fromCoroutine(self.finder.connect(domain, Ours))
@@ -332,9 +390,47 @@ class MemoryTests(SynchronousTestCase):
 
     def test_address(self) -> None:
         """A domain that is an IP address is its own host."""
-        self.find("192.0.2.9")
-        self.find("[2001:db8::9]")
+        self.find("8.8.8.8")
+        self.find("[2606:4700::9]")
         self.assertEqual(
             [client[:2] for client in self.reactor.tcpClients],
-            [("192.0.2.9", 5269), ("2001:db8::9", 5269)],
+            [("8.8.8.8", 5269), ("2606:4700::9", 5269)],
         )
+
+    def test_private_address(self) -> None:
+        """One that is not public is nobody's server, and nothing is sent there."""
+        for domain in (
+            "127.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.7]",
+            "[64:ff9b::7f00:1]",
+            "10.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "[fe80::1]",
+            "224.0.0.1",
+            "0.0.0.0",
+            "192.0.2.9",
+        ):
+            with self.subTest(domain):
+                error = self.failureResultOf(self.find(domain), RemoteServerNotFound)
+                self.assertIn("no public address", str(error.value))
+                (step,) = self.attempts.of(domain)
+                self.assertIn("s2s.allow_private", step.outcome)
+        self.assertEqual(self.hosts(), [])
+
+    def test_private_and_named(self) -> None:
+        """Where the administrator says where a server is, that is where it is."""
+        self.known["mantua.lit"] = [Target("127.0.0.1", 5270)]
+        self.find("mantua.lit")
+        self.assertEqual(self.hosts(), ["127.0.0.1"])
+
+    def test_remembered_reason(self) -> None:
+        """Whoever asks again is told why again; and other directions are gone by at once."""
+        for _ in range(2):
+            error = self.failureResultOf(self.find("127.0.0.1"), RemoteServerNotFound)
+            self.assertIn("no public address", str(error.value))
+        self.assertEqual(len(self.attempts.of("127.0.0.1")), 1)
+        self.finder.use(Directions(allow_private=True))
+        self.find("127.0.0.1")
+        self.assertEqual(self.hosts(), ["127.0.0.1"])
