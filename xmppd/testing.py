@@ -37,7 +37,7 @@ from xmppd.net.stanza_handler import StanzaHandler
 from xmppd.net.stream_feature import Stream
 from xmppd.plugin_manager import PluginManager
 from xmppd.routing.remote_server import RemoteServerLost
-from xmppd.s2s.connector import Make
+from xmppd.s2s.connector import Visitor
 from xmppd.s2s.lost import not_found
 from xmppd.s2s.targets import Directions, Target
 from xmppd.server import XMPPServer
@@ -345,7 +345,7 @@ class MemoryConnector:
     def use(self, directions: Directions) -> None:
         """Every house is where it is."""
 
-    async def connect(self, domain: str, make: Make) -> IProtocol:
+    async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
         """A line to the house that serves a domain.
 
         Raises:
@@ -363,11 +363,12 @@ class MemoryConnector:
         network.lines.append((ours, theirs))
         listener = there.server.server_listener("none")
         theirs.protocol = listener.buildProtocol(IPv4Address("TCP", self.house.address, 1))
-        protocol = make(Target(there.address))
+        protocol = visitor.make(Target(there.address))
         assert isinstance(protocol, ConnectionHandler)
         ours.protocol = protocol
         for line in (theirs, ours):
             line.protocol.makeConnection(line)  # type: ignore[no-untyped-call]
+        await visitor.settle(protocol)
         return protocol
 
     def forget(self, domain: str) -> None:

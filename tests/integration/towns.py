@@ -29,7 +29,7 @@ from xmppd.net.doors import tls_settings
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.tls import TLS
 from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.connector import Make
+from xmppd.s2s.connector import Visitor
 from xmppd.s2s.lost import no_stream, not_found
 from xmppd.s2s.targets import Directions, Target
 from xmppd.server import XMPPServer
@@ -178,7 +178,7 @@ class Map:
     def use(self, directions: Directions) -> None:
         """The map has all."""
 
-    async def connect(self, domain: str, make: Make) -> IProtocol:
+    async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
         """What is connected to the domain's server."""
         self.asked.append(domain)
         target = self.targets.get(domain)
@@ -186,9 +186,11 @@ class Map:
             raise not_found("it is not on the map")
         endpoint = TCP4ClientEndpoint(clock, target.host, target.port, timeout=5)
         try:
-            return await endpoint.connect(_Once(make, target))
+            protocol = await endpoint.connect(_Once(visitor, target))
         except ConnectError as error:
             raise no_stream(str(error)) from error
+        await visitor.settle(protocol)
+        return protocol
 
     def forget(self, domain: str) -> None:
         """Nothing is remembered."""
@@ -197,12 +199,12 @@ class Map:
 class _Once(Factory):
     noisy = False
 
-    def __init__(self, make: Make, target: Target) -> None:
-        self._made = make, target
+    def __init__(self, visitor: Visitor, target: Target) -> None:
+        self._made = visitor, target
 
     def buildProtocol(self, addr: object) -> Protocol:
-        make, target = self._made
-        return make(target)
+        visitor, target = self._made
+        return visitor.make(target)
 
 
 class Town(House):

@@ -32,6 +32,7 @@ from xmppd.net.tls import (
     channel_bindings,
     peer_certificate,
     peer_chain,
+    tls_flaw,
     tls_version,
 )
 from xmppd.net.token_bucket import TokenBucket
@@ -155,6 +156,8 @@ class ConnectionHandler(Protocol):
         opened_at: When the connection was made, or after waiting let in, on the clock.
         pinged: A ping waits for an answer.
         by_accident: It was lost, fell silent, or ends with the server.
+        error: With what we have ended the stream; None if with nothing.
+        tls_flaw: Why TLS has failed; empty if it has not.
         stream_handler: The stream on it.
     """
 
@@ -179,6 +182,8 @@ class ConnectionHandler(Protocol):
         self.direct_tls = direct_tls
         self.encrypted = False
         self.pinged = self.by_accident = False
+        self.error: StreamError | None = None
+        self.tls_flaw = ""
         self.parser = StreamParser(limits.stranger)
         self.received_at = self.opened_at = clock.seconds()
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
@@ -295,6 +300,7 @@ class ConnectionHandler(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The wire is gone (CH-6)."""
         self.by_accident = self.by_accident or not self._closing
+        self.tls_flaw = tls_flaw(reason)
         self._closing = True
         self._cancel_timer()
         self.stream_handler.end()
@@ -421,6 +427,7 @@ class ConnectionHandler(Protocol):
         if self._closing:
             return
         self._closing = True
+        self.error = error
         self.by_accident = error is not None and error.condition in ACCIDENTS
         self._cancel_timer()
         if not self._opened:

@@ -13,7 +13,8 @@ _ALPN = [b"xmpp-server"]
 
 
 class OutgoingTLS:
-    """A context for each domain of ours, which shows that domain's certificate if it has one.
+    """A context for each domain of ours, which shows that domain's certificate if it has one; and
+    one that shows none.
 
     No handshake fails for what the other side shows: whether that is enough is policy's to say.
     """
@@ -21,26 +22,31 @@ class OutgoingTLS:
     def __init__(self, settings: TLSSettings) -> None:
         self._settings = settings
         self._contexts: dict[str, SSL.Context] = {}
+        """By domain; the one that shows nothing by an empty name."""
 
     def use(self, settings: TLSSettings) -> None:
         """Read the files again; connections from now on use what they hold."""
         self._settings = settings
         self._contexts = {}
 
-    def towards(self, remote: str, local: str, *, direct_tls: bool) -> "Towards":
+    def towards(
+        self, remote: str, local: str, *, direct_tls: bool, shows: bool = True
+    ) -> "Towards":
         """What to give to ``startTLS``.
 
         Args:
             remote: The domain that we want to speak with.
             local: The domain in whose name.
             direct_tls: TLS begins with the first byte, so that it says what is spoken.
+            shows: Whether the domain's certificate is shown.
 
         Raises:
             ValueError: A certificate cannot be used.
         """
-        context = self._contexts.get(local)
+        name = local if shows else ""
+        context = self._contexts.get(name)
         if context is None:
-            context = self._contexts[local] = self._context(local)
+            context = self._contexts[name] = self._context(name)
         return Towards(context, ascii_domain(remote).encode(), _ALPN if direct_tls else [])
 
     def has_certificate(self, local: str) -> bool:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 from twisted.internet.interfaces import IOpenSSLContextFactory, ISystemHandle
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.certificate import Identity, ascii_domain, load_identity, read_file
@@ -336,6 +337,18 @@ def show(context: SSL.Context, files: DomainCertificate, identity: Identity) -> 
             f"{files.chain_file} is refused by OpenSSL ({_reason(error)}): "
             "use a certificate with a stronger key"
         ) from error
+
+
+def tls_flaw(why_lost: Failure) -> str:
+    """Why TLS has failed, in OpenSSL's words; empty if a connection was lost for other reasons."""
+    error = why_lost.value
+    return _reason(error) if isinstance(error, SSL.Error) and error.args else ""
+
+
+def refuses_certificate(flaw: str) -> bool:
+    """Whether TLS has failed since the peer does not believe the certificate that it was shown."""
+    refusal = "alert" in flaw and ("certificate" in flaw or "unknown ca" in flaw)
+    return refusal and "required" not in flaw
 
 
 def _reason(error: SSL.Error) -> str:

@@ -1,10 +1,11 @@
 """Callers: go to other servers' doors and open streams there."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IProtocol, IReactorTime
 
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
 from xmppd.net.outgoing_tls import OutgoingTLS
@@ -15,6 +16,13 @@ from xmppd.s2s.server_stream import ServerContext
 from xmppd.s2s.targets import Target
 from xmppd.s2s.turns import Turns
 from xmppd.stanza import StreamError
+from xmppd.store.cache import Cache
+
+DISBELIEF_S = 3_600.0
+"""How long it is remembered that a server does not believe a certificate of ours."""
+
+MAX_DISBELIEVERS = 10_000
+"""Servers of which it is remembered."""
 
 
 class Callers:
@@ -51,6 +59,7 @@ class Callers:
         self._limits = limits
         self._clock = clock
         self._empty: Deferred[None] | None = None
+        self._disbelief_until: Cache[dict[str, float]] = Cache(MAX_DISBELIEVERS)
 
     async def call(self, local: str, remote: str, on_behalf_of: str) -> OutgoingStream:
         """Open a stream to another server, in the name of one of our domains.
@@ -60,33 +69,62 @@ class Callers:
             remote: Theirs.
             on_behalf_of: Who wants it; all of them get their turn.
 
+        Returns:
+            One that is negotiated.
+
         Raises:
             StanzaError: There is no way.
+            Disbelieved: There may be one if it is tried again.
         """
         await self.turns.begin(on_behalf_of)
         try:
-            handler = await self._connector.connect(remote, partial(self._made, local, remote))
+            handler = await self._connector.connect(remote, _Call(self, local, remote))
         finally:
             self.turns.end()
-        assert isinstance(handler, ConnectionHandler)
-        stream = handler.stream_handler
-        assert isinstance(stream, OutgoingStream)
-        return stream
+        return _stream_on(handler)
 
-    def _made(self, local: str, remote: str, target: Target) -> ConnectionHandler:
+    def forget(self, remote: str) -> None:
+        """Show a server our certificates again, whatever it thought of them."""
+        self._disbelief_until.forget(remote)
+
+    def forget_all(self) -> None:
+        """Show all servers our certificates: they may be others by now."""
+        self._disbelief_until = Cache(MAX_DISBELIEVERS)
+
+    def make(self, local: str, remote: str, target: Target) -> ConnectionHandler:
+        """Our end of a connection with a target."""
+        shows = self._tls.has_certificate(local) and self._believes(local, remote)
         try:
-            tls = self._tls.towards(remote, local, direct_tls=target.direct_tls)
+            tls = self._tls.towards(remote, local, direct_tls=target.direct_tls, shows=shows)
         except ValueError as error:
             raise no_stream(str(error)) from error
-        has_certificate = self._tls.has_certificate(local)
         return ConnectionHandler(
-            partial(OutgoingStream, self._context, local, remote, has_certificate=has_certificate),
+            partial(OutgoingStream, self._context, local, remote, may_authenticate=shows),
             self._limits(),
             tls,
             self._clock,
             self,
             direct_tls=target.direct_tls,
         )
+
+    async def settle(self, stream: OutgoingStream) -> None:
+        """Wait until a stream is negotiated; and remember whether our certificate was believed."""
+        try:
+            await stream.settled()
+        finally:
+            if stream.disbelieved:
+                self._disbelieved(stream.local, stream.remote)
+
+    def _disbelieved(self, local: str, remote: str) -> None:
+        if remote not in self._disbelief_until:
+            self._disbelief_until[remote] = {}
+        self._disbelief_until[remote][local] = self._clock.seconds() + DISBELIEF_S
+
+    def _believes(self, local: str, remote: str) -> bool:
+        """Whether a server is not known to have refused this domain's certificate."""
+        if remote not in self._disbelief_until:
+            return True
+        return self._clock.seconds() >= self._disbelief_until[remote].get(local, 0.0)
 
     def close(self, error: StreamError) -> Deferred[None]:
         """Close every stream, each told why; done when the last connection is gone."""
@@ -115,3 +153,27 @@ class Callers:
         if self._empty is not None and not self.handlers:
             empty, self._empty = self._empty, None
             empty.callback(None)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One of our domains that wants to speak with one of theirs."""
+
+    callers: Callers
+    local: str
+    remote: str
+
+    def make(self, target: Target) -> ConnectionHandler:
+        """The protocol for a door at which somebody has answered."""
+        return self.callers.make(self.local, self.remote, target)
+
+    async def settle(self, protocol: IProtocol) -> None:
+        """Wait until its stream is negotiated."""
+        await self.callers.settle(_stream_on(protocol))
+
+
+def _stream_on(protocol: IProtocol) -> OutgoingStream:
+    assert isinstance(protocol, ConnectionHandler)
+    stream = protocol.stream_handler
+    assert isinstance(stream, OutgoingStream)
+    return stream

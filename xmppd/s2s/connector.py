@@ -1,6 +1,5 @@
 """Connector: who finds another server's door and goes there."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IProtocol
@@ -10,8 +9,24 @@ from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.lost import not_found
 from xmppd.s2s.targets import Directions, Target
 
-Make = Callable[[Target], TwistedProtocol]
-"""Makes the protocol for the door at which somebody has answered."""
+
+class Visitor(Protocol):
+    """Who wants to be connected with a domain's server."""
+
+    def make(self, target: Target) -> TwistedProtocol:
+        """The protocol for the door at which somebody has answered.
+
+        Raises:
+            StanzaError: None can be made.
+        """
+
+    async def settle(self, protocol: IProtocol) -> None:
+        """Wait until it has come so far that this is the right door. Cancelling it closes it.
+
+        Raises:
+            StanzaError: It is not, and another may be.
+            Disbelieved: It may be, for somebody who shows no certificate.
+        """
 
 
 class Connector(Protocol):
@@ -20,15 +35,16 @@ class Connector(Protocol):
     def use(self, directions: Directions) -> None:
         """Go by these from now on."""
 
-    async def connect(self, domain: str, make: Make) -> IProtocol:
-        """What is connected to the domain's server.
+    async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
+        """What is connected to the domain's server, and has settled.
 
         Args:
             domain: Prepared, as in an address.
-            make: Makes the protocol, once somebody has answered.
+            visitor: Makes the protocol, once somebody has answered, and says whether it will do.
 
         Raises:
             StanzaError: REMOTE_SERVER_NOT_FOUND or REMOTE_SERVER_TIMEOUT: there is no way.
+            Disbelieved: Where there is one, the visitor's certificate is not believed.
         """
 
     def forget(self, domain: str) -> None:
@@ -44,7 +60,7 @@ class Nowhere:
     def use(self, directions: Directions) -> None:
         """They lead nowhere."""
 
-    async def connect(self, domain: str, make: Make) -> IProtocol:
+    async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
         """Nobody is there."""
         raise not_found("there is no way to other servers from here")
 

@@ -1,5 +1,6 @@
 """DomainPair: one of our domains and one of theirs; what the one has to say to the other."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -8,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.config import S2S
-from xmppd.s2s.lost import no_stream
+from xmppd.s2s.lost import Disbelieved, no_stream
 from xmppd.s2s.outbox import Outbox, OutboxLimits
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
@@ -40,6 +41,22 @@ class Streets(Protocol):
 
     def note(self, remote: str, what: str, outcome: str) -> None:
         """Something happened that an administrator may ask for."""
+
+    def failed(self, pair: "DomainPair") -> None:
+        """Nothing came of it: the next time all is tried that there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verification:
+    """A key that was shown to us.
+
+    Attributes:
+        key: What it is.
+        answer: Whether the remote domain has made it.
+    """
+
+    key: str
+    answer: Deferred[bool]
 
 
 class DomainPair:
@@ -75,8 +92,8 @@ class DomainPair:
         self._retry_at = 0.0
         self._delay_s = 0.0
         self._alone = False
-        self._verifications: dict[str, Deferred[bool]] = {}
-        self._unasked: dict[str, str] = {}
+        self._verifications: dict[str, _Verification] = {}
+        self._unasked: list[str] = []
 
     @property
     def state(self) -> str:
@@ -176,8 +193,8 @@ class DomainPair:
         elif self.outgoing is None and not self._may_ask():
             answer.errback(self.why or no_stream("it could not be reached just now"))
         else:
-            self._verifications[stream_id] = answer
-            self._unasked[stream_id] = key
+            self._verifications[stream_id] = _Verification(key, answer)
+            self._unasked.append(stream_id)
             self._go(on_behalf_of)
         return answer
 
@@ -198,8 +215,7 @@ class DomainPair:
                 self._config.connect_timeout_s, self._too_late
             )
         if self.outgoing is not None:
-            if self.outgoing.is_negotiated:
-                self.negotiated()
+            self._speak(self.outgoing)
             return
         if self._connecting is not None:
             return
@@ -224,11 +240,30 @@ class DomainPair:
         self.outgoing = stream
         self._changed()
         stream.join(self)
+        self._speak(stream)
+
+    def _speak(self, stream: OutgoingStream) -> None:
+        """Say what there is to say: ask for keys, and ask that our stanzas be taken."""
+        unasked, self._unasked = self._unasked, []
+        for stream_id in unasked:
+            stream.verify(self.local, stream_id, self._verifications[stream_id].key)
+        if self.outbox and self.carrier is None:
+            stream.prove(self.local)
+
+    def _again(self) -> None:
+        """Our certificate was refused: a stream that does not show it says all once more."""
+        self._unasked = list(self._verifications)
+        if self._unasked or (self.outbox and self.carrier is None):
+            self._go("")
+        else:
+            self._settle()
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None
         error = failure.value
-        if isinstance(error, StanzaError):
+        if isinstance(error, Disbelieved):
+            self._again()
+        elif isinstance(error, StanzaError):
             self._fail(error)
         elif not isinstance(error, CancelledError):
             _log.failure("{remote} could not be connected to", failure, remote=self.remote)
@@ -252,17 +287,18 @@ class DomainPair:
         self._delay_s = min(config.retry_max_s, max(config.retry_first_s, 2 * self._delay_s))
         self._retry_at = self._streets.clock.seconds() + self._delay_s
         self._streets.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)
+        self._streets.failed(self)
         self._changed()
         connecting, self._connecting = self._connecting, None
         outgoing, self.outgoing = self.outgoing, None
         verifications, self._verifications = self._verifications, {}
-        self._unasked = {}
+        self._unasked = []
         if connecting is not None:
             connecting.cancel()
         if outgoing is not None:
             outgoing.leave(self)
-        for answer in verifications.values():
-            answer.errback(why)
+        for verification in verifications.values():
+            verification.answer.errback(why)
         if self.carrier is None and self.outbox:
             self._streets.returned(self, self.outbox.take_all(), why)
         self._settle()
@@ -271,17 +307,6 @@ class DomainPair:
         self.since = self._streets.clock.seconds()
 
     # -- as a Party -----------------------------------------------------------------------------
-
-    def negotiated(self) -> None:
-        """The stream has come so far that dialback may be spoken."""
-        stream = self.outgoing
-        if stream is None:
-            return
-        unasked, self._unasked = self._unasked, {}
-        for stream_id, key in unasked.items():
-            stream.verify(self.local, stream_id, key)
-        if self.outbox and self.carrier is None:
-            stream.prove(self.local)
 
     def proved(self) -> None:
         """The peer takes our stanzas: it says so with ``may_go_by``."""
@@ -300,13 +325,13 @@ class DomainPair:
 
     def verified(self, stream_id: str, verdict: bool | StanzaError) -> None:
         """What the peer says about a key."""
-        answer = self._verifications.pop(stream_id, None)
-        if answer is None:
+        verification = self._verifications.pop(stream_id, None)
+        if verification is None:
             return
         if isinstance(verdict, StanzaError):
-            answer.errback(verdict)
+            verification.answer.errback(verdict)
         else:
-            answer.callback(verdict)
+            verification.answer.callback(verdict)
         self._settle()
         outgoing = self.outgoing
         served = self.carrier is not None and self._deadline is None
@@ -321,7 +346,9 @@ class DomainPair:
         if self.carrier is stream:
             self.carrier = None
         self._changed()
-        if self._verifications or (self.outbox and self.carrier is None and not carried):
+        if isinstance(why, Disbelieved):
+            self._again()
+        elif self._verifications or (self.outbox and self.carrier is None and not carried):
             self._fail(why)
         elif self.outbox and self.carrier is None:
             self._go("")

@@ -7,14 +7,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.connector import Visitor
 from xmppd.s2s.name_service import NameService
 from xmppd.s2s.question import IReactor
-from xmppd.s2s.search import Make, RemoteServerNotFound, RemoteServerTimeout, Search
+from xmppd.s2s.search import RemoteServerNotFound, RemoteServerTimeout, Search
 from xmppd.s2s.targets import Directions
 from xmppd.store.cache import Cache
 
 FIND_S = 30.0
-"""How long finding a domain may take; meanwhile it needs four descriptors at most."""
+"""How long finding a domain's server may take, and being let in there."""
 
 NOT_FOUND_S = 60.0
 """How long it is remembered that a domain has no server."""
@@ -54,7 +55,7 @@ class Finder:
         self._directions = directions
         self._not_found = Cache(MAX_REMEMBERED)
 
-    async def connect(self, domain: str, make: Make) -> IProtocol:
+    async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
         """What is connected to a domain's server.
 
         That there is no server is remembered for a while; how often to try one that cannot be
@@ -62,16 +63,17 @@ class Finder:
 
         Args:
             domain: Prepared, as in an address.
-            make: Makes the protocol, once a target is connected.
+            visitor: Makes the protocol, once a target is connected, and says whether it will do.
 
         Raises:
             RemoteServerNotFound: The domain has no server.
             RemoteServerTimeout: It has, but there is no way to it in time; or nobody knows.
+            StanzaError: Where there is a way, the visitor was turned away.
         """
         self._raise_if_not_found(domain)
         search = Search(
             domain,
-            make,
+            visitor,
             self._reactor,
             self._names,
             self.attempts,

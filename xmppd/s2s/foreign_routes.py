@@ -144,6 +144,7 @@ class ForeignRoutes:
         self.config = config
         self.policies.use(config)
         self.callers.turns.at_once = config.max_connecting
+        self.callers.forget_all()
         self._connector.use(directions)
 
     # -- as a Route -----------------------------------------------------------------------------
@@ -205,6 +206,10 @@ class ForeignRoutes:
     def note(self, remote: str, what: str, outcome: str) -> None:
         """Something happened that an administrator may ask for."""
         self.attempts.note(remote, "stream", what, outcome)
+
+    def failed(self, pair: DomainPair) -> None:
+        """Nothing came of it: the next time it is shown our certificate, if it was not."""
+        self.callers.forget(pair.remote)
 
     # -- what streams need ----------------------------------------------------------------------
 
@@ -321,6 +326,7 @@ class ForeignRoutes:
     def close_to(self, remote: str) -> int:
         """Close all streams with a domain, and try it at once next time; how many there were."""
         self._connector.forget(remote)
+        self.callers.forget(remote)
         for pair in self.pairs.values():
             if pair.remote == remote:
                 pair.heard()

@@ -136,7 +136,7 @@ class NameService:
     def _only(self, v6: Found, why_not_v4: LookupFailed) -> tuple[str, ...]:
         if isinstance(v6, LookupFailed):
             raise v6 if isinstance(v6, NoAnswer) else why_not_v4
-        return v6[:MAX_ADDRESSES]
+        return by_turns(v6, ())
 
     async def _soon(self, found: Deferred[Found]) -> tuple[str, ...]:
         """The addresses that are found within a moment; those of the other family are there."""
@@ -178,7 +178,7 @@ def name_servers(resolv_conf: Path) -> tuple[tuple[str, int], ...]:
 def by_turns(v6: Sequence[str], v4: Sequence[str]) -> tuple[str, ...]:
     """IPv6 and IPv4 by turns, so that neither keeps the other waiting (:rfc:`8305#section-4`)."""
     pairs = chain.from_iterable(zip_longest(v6, v4))
-    return tuple(address for address in pairs if address is not None)[:MAX_ADDRESSES]
+    return tuple(dict.fromkeys(filter(None, pairs)))[:MAX_ADDRESSES]
 
 
 def is_name(name: str) -> bool:

@@ -4,14 +4,16 @@ from base64 import b64encode
 from enum import Enum
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.net.stanza_intake import check_header
 from xmppd.net.stream_feature import Stream
-from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
+from xmppd.net.stream_parser import StreamOpened
+from xmppd.net.tls import refuses_certificate
 from xmppd.s2s import dialback
 from xmppd.s2s.dialback import RESULT, Dialback
-from xmppd.s2s.lost import no_stream, not_found
+from xmppd.s2s.lost import Disbelieved, no_stream, not_found
 from xmppd.s2s.policy import Policy
 from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, header_between
 from xmppd.stanza import (
@@ -59,9 +61,6 @@ class Party(Protocol):
 
     local: str
 
-    def negotiated(self) -> None:
-        """The stream has come so far that dialback may be spoken."""
-
     def proved(self) -> None:
         """The peer takes stanzas of the pair."""
 
@@ -83,6 +82,7 @@ class OutgoingStream(ServerStream):
         remote: The domain it was opened to.
         is_negotiated: Whether dialback may be spoken.
         shares: Whether other domains of ours may go the same way.
+        disbelieved: Whether the peer does not believe our certificate.
     """
 
     def __init__(
@@ -92,17 +92,18 @@ class OutgoingStream(ServerStream):
         remote: str,
         wire: ServerWire,
         *,
-        has_certificate: bool,
+        may_authenticate: bool,
     ) -> None:
         super().__init__(context, wire)
         self.local = local
         self.remote = remote
-        self.is_negotiated = self.shares = False
-        self._may_authenticate = has_certificate
+        self.is_negotiated = self.shares = self.disbelieved = False
+        self._may_authenticate = self._shows_certificate = may_authenticate
         self._speaks_dialback = False
         self._stream_id = ""
         self._step = Step.HEADER
         self._why: StanzaError | None = None
+        self._settled: Deferred[None] | None = None
         self._parties: dict[str, Party] = {}
         self._proving: set[str] = set()
 
@@ -130,31 +131,58 @@ class OutgoingStream(ServerStream):
         if self.ended:
             return
         super().end()
-        why = self._why or no_stream(self._step.value)
+        why = self._why_lost()
         parties, self._parties = self._parties, {}
         for party in parties.values():
             party.lost(why)
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled.errback(why)
 
-    def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
-        """Take the next thing that came; what ends the stream is remembered."""
-        try:
-            return super().handle(event)
-        except StreamError as error:
-            self._why = no_stream(f"{error.condition.value}: {error.text or 'its stream is wrong'}")
-            raise
+    def _why_lost(self) -> StanzaError:
+        """What is wrong, if something is."""
+        if self._shows_certificate and refuses_certificate(self.wire.tls_flaw):
+            self.disbelieved = True
+        if self._step is Step.SUCCESS:
+            self.disbelieved = True
+        if self.disbelieved and not self.carries:
+            return Disbelieved()
+        if self.wire.tls_flaw and not self.established:
+            return no_stream(f"TLS failed: {self.wire.tls_flaw}")
+        error = self.wire.error
+        if error is not None:
+            return no_stream(f"{error.condition.value}: {error.text or 'its stream is wrong'}")
+        return self._why or no_stream(self._step.value)
 
     @property
     def only_asks(self) -> bool:
         """Whether it is there for keys of dialback alone."""
         return not self.established and not self._proving
 
+    def settled(self) -> Deferred[None]:
+        """Fires when it is negotiated; fails with a StanzaError if it ends before that. Cancelling
+        closes it.
+        """
+        settled = self._settled = Deferred(self._give_up)
+        if self.ended:
+            self._settled = None
+            settled.errback(self._why_lost())
+        elif self.is_negotiated:
+            self._settled = None
+            settled.callback(None)
+        return settled
+
+    def _give_up(self, settled: Deferred[None]) -> None:
+        self._settled = None
+        self.retire()
+
     # -- those who go by it ---------------------------------------------------------------------
 
     def join(self, party: Party) -> None:
-        """Somebody wants to go by this stream."""
+        """Somebody wants to go by this stream, which is negotiated."""
         self._parties[party.local] = party
-        if self.is_negotiated:
-            party.negotiated()
+        if (party.local, self.remote) in self.carries:
+            party.proved()
 
     def leave(self, party: Party) -> None:
         """Somebody does no longer; the last one closes it."""
@@ -171,9 +199,6 @@ class OutgoingStream(ServerStream):
             return
         if not self._speaks_dialback:
             self._parties[local].refused(no_stream("it offers no way to prove who we are"))
-            return
-        if self.proof.flaw_for(self.remote) and not self._policy.believes_dns:
-            self._parties[local].refused(no_stream(self.proof.flaw_for(self.remote)))
             return
         self._proving.add(local)
         key = self.context.keys.key(self.remote, local, self._stream_id)
@@ -208,6 +233,7 @@ class OutgoingStream(ServerStream):
         elif tree.tag == _SASL_FAILURE and self._step is Step.SUCCESS:
             self._note(f"EXTERNAL as {self.local}", "it does not believe our certificate")
             self._may_authenticate = False
+            self.disbelieved = True
             self._negotiated()
         elif tree.tag == _TLS_FAILURE and self._step is Step.PROCEED:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "it cannot begin TLS")
@@ -225,7 +251,7 @@ class OutgoingStream(ServerStream):
             if self._policy.require_tls:
                 raise StreamError(StreamCondition.POLICY_VIOLATION, "it offers no TLS")
         flaw = self.proof.flaw_for(self.remote)
-        if flaw and self._policy.require_valid_certificate:
+        if flaw and not self._policy.believes_dns:
             raise StreamError(StreamCondition.POLICY_VIOLATION, flaw)
         dialback_feature = features.find(_DIALBACK)
         self._speaks_dialback |= dialback_feature is not None
@@ -266,8 +292,9 @@ class OutgoingStream(ServerStream):
         self.is_negotiated = True
         if Stream.AUTHENTICATED in self.stream:
             self._proved(self.local)
-        for party in tuple(self._parties.values()):
-            party.negotiated()
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled.callback(None)
 
     def _proved(self, local: str) -> None:
         self._proving.discard(local)

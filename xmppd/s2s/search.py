@@ -8,14 +8,16 @@ from random import Random
 import idna
 from twisted.internet import defer, error
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import FailureGroup
+from twisted.internet.defer import Deferred, FailureGroup
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.internet.protocol import ClientFactory, Protocol
 
 from xmppd.s2s.attempts import Attempts
+from xmppd.s2s.connector import Visitor
 from xmppd.s2s.happy_eyeballs import first_to_connect
+from xmppd.s2s.lost import Disbelieved, no_stream
 from xmppd.s2s.name_service import LookupFailed, NameService, NoSuchName, Services, both
 from xmppd.s2s.public_address import flaw_of
 from xmppd.s2s.question import IReactor
@@ -23,9 +25,9 @@ from xmppd.s2s.targets import Target, in_order
 from xmppd.stanza import Condition, StanzaError
 
 TARGET_S = 10.0
-"""How long connecting to one target may take, whatever the number of its addresses."""
-
-Make = Callable[[Target], Protocol]
+"""How long connecting to one target may take, whatever the number of its addresses; and how long
+settling there.
+"""
 
 _WORDS = {error.ConnectionRefusedError: "refused", error.TimeoutError: "no answer"}
 
@@ -59,7 +61,7 @@ class Search:
 
     Attributes:
         domain: Whose server.
-        make: Makes the protocol that is connected to a target.
+        visitor: Who wants to go there.
         reactor: Connects.
         names: Knows names.
         attempts: Where steps are noted.
@@ -67,10 +69,11 @@ class Search:
         allow_private: Whether DNS may lead anywhere; else to public addresses of others alone.
         hopeful: Whether something failed that may be different another time.
         refused: Whether it led to an address where we do not go.
+        why: Why the visitor did not stay where it was last; None if it was nowhere.
     """
 
     domain: str
-    make: Make
+    visitor: Visitor
     reactor: IReactor
     names: NameService
     attempts: Attempts
@@ -78,9 +81,10 @@ class Search:
     allow_private: bool
     hopeful: bool = False
     refused: bool = False
+    why: StanzaError | None = None
 
     async def connect(self, targets: Sequence[Target] = ()) -> IProtocol:
-        """What is connected to the first target that can be reached.
+        """What has settled at the first target where that is possible.
 
         Args:
             targets: Where to go, and be it here; if there are none, where DNS says.
@@ -88,14 +92,17 @@ class Search:
         Raises:
             RemoteServerNotFound: There is nowhere to go.
             RemoteServerTimeout: Nothing could be reached, or asked.
+            StanzaError: Why it was not possible at the last one that was reached.
 
         Spec: :rfc:`6120#section-3.2`
         """
         self.allow_private |= bool(targets)
         for target in targets or await self._targets():
-            protocol = await self._connect(target)
+            protocol = await self._visit(target)
             if protocol is not None:
                 return protocol
+        if self.why is not None:
+            raise self.why
         if self.hopeful:
             raise RemoteServerTimeout(f"the server of {self.domain} cannot be reached")
         if self.refused:
@@ -147,16 +154,27 @@ class Search:
 
     # -- going there ----------------------------------------------------------------------------
 
-    async def _connect(self, target: Target) -> IProtocol | None:
-        """What is connected to a target, or None."""
+    async def _visit(self, target: Target) -> IProtocol | None:
+        """What has settled at a target, at the first of its addresses where it could; or None."""
         addresses = [
             address
             for address in await self._addresses(target.host)
             if self._may_reach(target.at(address))
         ]
-        if not addresses:
-            return None
-        factory = _Once(partial(self.make, target))
+        while addresses:
+            factory = _Once(partial(self.visitor.make, target))
+            protocol = await self._connect(target, factory, addresses)
+            if protocol is None:
+                return None
+            if await self._settles(target.at(factory.address), protocol):
+                return protocol
+            addresses = addresses[addresses.index(factory.address) + 1 :]
+        return None
+
+    async def _connect(
+        self, target: Target, factory: "_Once", addresses: Sequence[str]
+    ) -> IProtocol | None:
+        """What is connected to one of a target's addresses, or None."""
         reach = partial(self._reach, target, factory)
         winner = first_to_connect(addresses, reach, self.reactor)
         try:
@@ -164,6 +182,28 @@ class Search:
         except (FailureGroup, defer.TimeoutError):
             self.hopeful = True
             return None
+
+    async def _settles(self, there: Target, protocol: IProtocol) -> bool:
+        """Whether the visitor can stay."""
+        ended = self.attempts.begin(self.domain, "negotiate", str(there))
+        settled = Deferred.fromCoroutine(self.visitor.settle(protocol))
+        try:
+            await settled.addTimeout(TARGET_S, self.reactor)
+        except Disbelieved as why:
+            ended(why.text or "")
+            raise
+        except StanzaError as why:
+            self.why = why
+        except defer.TimeoutError:
+            self.why = no_stream("it did not come to a stream in time")
+        except defer.CancelledError:
+            ended("given up")
+            raise
+        else:
+            ended("done")
+            return True
+        ended(self.why.text or self.why.condition.tag)
+        return False
 
     def _may_reach(self, there: Target) -> bool:
         """Whether a stranger may have us connect there, an IP address."""
@@ -187,17 +227,24 @@ class Search:
             ended(_WORDS.get(failure.__class__, str(failure)))
             raise
         ended("connected")
+        factory.address = address
         return protocol
 
 
 class _Once(ClientFactory):
-    """Makes the protocol of whichever address is the first to be connected."""
+    """Makes the protocol of whichever address is the first to be connected.
+
+    Attributes:
+        used: Whether it has made one.
+        address: The address at which it is connected.
+    """
 
     noisy = False
 
     def __init__(self, make: Callable[[], Protocol]) -> None:
         self._make = make
         self.used = False
+        self.address = ""
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         self.used = True
@@ -223,4 +270,4 @@ def in_ascii(domain: str) -> str:
         raise RemoteServerNotFound(f"{domain} cannot be a name in DNS") from None
 
 
-__all__ = ["TARGET_S", "Make", "RemoteServerNotFound", "RemoteServerTimeout", "Search", "in_ascii"]
+__all__ = ["TARGET_S", "RemoteServerNotFound", "RemoteServerTimeout", "Search", "in_ascii"]

@@ -46,7 +46,15 @@ _log = Logger()
 
 
 class ServerWire(Wire, Protocol):
-    """What a stream between servers needs of the connection below it."""
+    """What a stream between servers needs of the connection below it.
+
+    Attributes:
+        error: With what we have ended the stream; None if with nothing.
+        tls_flaw: Why TLS has failed; empty if it has not.
+    """
+
+    error: StreamError | None
+    tls_flaw: str
 
     def begin_tls(self) -> None:
         """The peer said proceed: speak TLS from here on.

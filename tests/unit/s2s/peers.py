@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from xmppd.net.connection_handler import ConnectionHandler
-from xmppd.s2s.connector import Make
+from xmppd.s2s.connector import Visitor
 from xmppd.s2s.targets import Directions, Target
 from xmppd.stanza import StanzaError, ns
 from xmppd.stanza.xml import write
@@ -110,7 +110,7 @@ class Elsewhere:
     def use(self, directions: Directions) -> None:
         """They lead nowhere else."""
 
-    async def connect(self, domain: str, make: Make) -> IProtocol:
+    async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
         """A wire to a puppet."""
         if not self.there:
             turn: Deferred[None] = Deferred()
@@ -118,9 +118,10 @@ class Elsewhere:
             await turn
         if self.why is not None:
             raise self.why
-        handler = make(Target("192.0.2.8"))
+        handler = visitor.make(Target("192.0.2.8"))
         assert isinstance(handler, ConnectionHandler)
         self.called.setdefault(domain, []).append(Called(handler, "192.0.2.8"))
+        await visitor.settle(handler)
         return handler
 
     def forget(self, domain: str) -> None:

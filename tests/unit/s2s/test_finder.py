@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.name_server import NameServer, port_of
 from xmppd.s2s import finder as finding
+from xmppd.s2s import search as searching
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.finder import FIND_S, NOT_FOUND_S, Finder
+from xmppd.s2s.lost import Disbelieved, no_stream, not_found
 from xmppd.s2s.name_service import NameService
 from xmppd.s2s.question import IReactor
 from xmppd.s2s.search import TARGET_S, RemoteServerNotFound, RemoteServerTimeout, Search
@@ -40,6 +42,38 @@ class Ours(Protocol):
 
     def connectionLost(self, reason: object = None) -> None:
         self.lost.callback(None)
+
+
+class Visitor:
+    """Somebody who wants to be connected.
+
+    Attributes:
+        visited: The targets where he has been.
+        verdicts: What he thinks of the next ones; None if one will do. He stays at all others.
+    """
+
+    def __init__(self) -> None:
+        self.visited: list[Target] = []
+        self.verdicts: list[StanzaError | Deferred[None]] = []
+
+    def make(self, target: Target) -> Ours:
+        """Our end."""
+        return Ours(target)
+
+    async def settle(self, protocol: IProtocol) -> None:
+        """Wait for the verdict."""
+        assert isinstance(protocol, Ours)
+        self.visited.append(protocol.target)
+        if self.verdicts:
+            verdict = self.verdicts.pop(0)
+            try:
+                if isinstance(verdict, StanzaError):
+                    raise verdict
+                await verdict
+            except BaseException:
+                assert protocol.transport is not None
+                protocol.transport.loseConnection()
+                raise
 
 
 class Door(ServerFactory[Protocol]):
@@ -70,6 +104,7 @@ class FinderCase(TestCase):
         self.addCleanup(self.dns.stop)
         self.open = Door()
         self.addCleanup(self.open.close)
+        self.visitor = Visitor()
         names = NameService(
             cast(IReactor, reactor), [self.dns.address], hosts=NO_HOSTS, timeouts_s=(0.1,)
         )
@@ -81,7 +116,7 @@ class FinderCase(TestCase):
         )
 
     def find(self, domain: str = "montague.lit") -> Deferred[IProtocol]:
-        return Deferred.fromCoroutine(self.finder.connect(domain, Ours))
+        return Deferred.fromCoroutine(self.finder.connect(domain, self.visitor))
 
     async def found(self, domain: str = "montague.lit") -> Target:
         """The target that was connected; the connection is closed again."""
@@ -134,6 +169,7 @@ class FoundTests(FinderCase):
                 ("connect", f"127.0.0.1:{closed} (direct TLS)", "refused"),
                 ("lookup", "c.montague.lit AAAA, A", "127.0.0.1"),
                 ("connect", f"127.0.0.1:{self.open.port} (STARTTLS)", "connected"),
+                ("negotiate", f"127.0.0.1:{self.open.port} (STARTTLS)", "done"),
             ],
         )
 
@@ -183,6 +219,67 @@ class FoundTests(FinderCase):
         ]
         self.assertEqual(await self.found(), self.known["montague.lit"][1])
         self.assertEqual(self.dns.asked, [])
+
+
+class SettlingTests(FinderCase):
+    """Whoever has answered may turn out not to be the one."""
+
+    def publish(self, *hosts: str) -> None:
+        for priority, host in enumerate(hosts):
+            self.dns.service(STARTTLS + "montague.lit", host, self.open.port, priority=priority)
+            self.dns.host(host, "127.0.0.1")
+
+    def visited(self) -> list[str]:
+        return [target.host for target in self.visitor.visited]
+
+    async def test_next_target(self) -> None:
+        """Where the visitor cannot stay, the next target is tried."""
+        self.publish("a.lit", "b.lit", "c.lit", "d.lit")
+        wrong = no_stream("a wrong certificate")
+        self.visitor.verdicts = [no_stream("no TLS"), not_found("not here"), wrong]
+        self.assertEqual((await self.found()).host, "d.lit")
+        self.assertEqual(self.visited(), ["a.lit", "b.lit", "c.lit", "d.lit"])
+        outcomes = [outcome for kind, _, outcome in self.steps() if kind == "negotiate"]
+        self.assertEqual(outcomes, ["no TLS", "not here", "a wrong certificate", "done"])
+
+    async def test_none_will_do(self) -> None:
+        """When none is left, what was wrong with the last is what is wrong."""
+        self.publish("a.lit", "b.lit")
+        self.visitor.verdicts = [no_stream("no TLS"), not_found("not here")]
+        error = cast(StanzaError, await self.assertFailure(self.find(), StanzaError))
+        self.assertEqual(error.text, "not here")
+        self.assertEqual(error.condition, Condition.REMOTE_SERVER_NOT_FOUND)
+
+    async def test_next_is_not_there(self) -> None:
+        """That counts more than that others could not even be reached."""
+        self.publish("a.lit")
+        self.dns.service(STARTTLS + "montague.lit", "b.lit", await self.closed_port(), priority=2)
+        self.dns.host("b.lit", "127.0.0.1")
+        self.visitor.verdicts = [no_stream("no TLS")]
+        error = cast(StanzaError, await self.assertFailure(self.find(), StanzaError))
+        self.assertEqual(error.text, "no TLS")
+
+    async def test_silent_target(self) -> None:
+        """A target that keeps us waiting makes way for the next."""
+        self.patch(searching, "TARGET_S", 0.05)
+        self.publish("a.lit", "b.lit")
+        self.visitor.verdicts = [Deferred()]
+        self.assertEqual((await self.found()).host, "b.lit")
+
+    async def test_end_of_the_search(self) -> None:
+        """However many targets there are, it is over in time."""
+        self.patch(finding, "FIND_S", 0.1)
+        self.publish("a.lit", "b.lit")
+        self.visitor.verdicts = [Deferred(), Deferred()]
+        await self.assertFailure(self.find(), RemoteServerTimeout)
+        self.assertEqual(self.visited(), ["a.lit"])
+
+    async def test_disbelieved(self) -> None:
+        """A server that does not believe a certificate is to be called without one: no other is."""
+        self.publish("a.lit", "b.lit")
+        self.visitor.verdicts = [Disbelieved()]
+        await self.assertFailure(self.find(), Disbelieved)
+        self.assertEqual(self.visited(), ["a.lit"])
 
 
 class FailureTests(FinderCase):
@@ -313,7 +410,7 @@ class MemoryTests(SynchronousTestCase):
         self.finder = Finder(around, names, self.attempts, Directions(self.known))
 
     def find(self, domain: str = "montague.lit") -> Deferred[IProtocol]:
-        return Deferred.fromCoroutine(self.finder.connect(domain, Ours))
+        return Deferred.fromCoroutine(self.finder.connect(domain, Visitor()))
 
     def hosts(self) -> list[str]:
         """Where connections were begun."""

@@ -205,3 +205,7 @@ class TurnsTests(SynchronousTestCase):
         """The longer list has the end to itself."""
         self.assertEqual(by_turns(["6a"], ["4a", "4b"]), ("6a", "4a", "4b"))
         self.assertEqual(by_turns(["6a", "6b"], ["4a"]), ("6a", "4a", "6b"))
+
+    def test_once(self) -> None:
+        """An address that is named twice is tried once."""
+        self.assertEqual(by_turns(["6a", "6a"], ["4a", "4a", "4b"]), ("6a", "4a", "4b"))
