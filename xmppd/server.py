@@ -342,13 +342,13 @@ class XMPPServer:
             self.session_manager,
             self.sleepers,
             self.clocks,
-            self.packet_router.finish,
+            self.packet_router,
         )
         self.events.on(SessionClosed, self.custody.closed)
         self.events.on(SessionClosed, self.sleepers.closed)
         self.events.on(SessionClosed, self.offline_message_flood.closed)
         self.events.on(SessionResumed, self.offline_message_flood.resumed)
-        self.resumption = Resumption(self.sleepers, self.custody, self.events)
+        self.resumption = Resumption(self.sleepers, self.custody, self.events, self._sleep)
         self.hibernation = Hibernation(
             self.store,
             self.session_manager,

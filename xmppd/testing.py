@@ -56,6 +56,7 @@ _HEADER = (
     f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
     " to='{domain}' version='1.0'>"
 )
+_REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>"
 _COMPONENT_HEADER = (
     f"<?xml version='1.0'?><stream:stream xmlns='{ns.COMPONENT}' xmlns:stream='{ns.STREAM}'"
     " to='{domain}'>"
@@ -155,7 +156,14 @@ class Client:
         return self.transport.take()
 
     def received(self) -> list[str]:
-        """The stanzas that came since somebody looked, each written the same way."""
+        """The stanzas that came since somebody looked, each written the same way.
+
+        The server's requests to acknowledge them (:xep:`0198`) are left out.
+        """
+        return [each for each in self.elements() if each != _REQUEST]
+
+    def elements(self) -> list[str]:
+        """The same, with whatever else came."""
         data = self.raw().removesuffix(b"</stream:stream>")
         tree = ElementTree.fromstring(b"<s xmlns:stream='%b'>%b</s>" % (ns.STREAM.encode(), data))
         return [write(stanza).decode() for stanza in tree]

@@ -167,7 +167,7 @@ class CustodyTests(StepCase):
         def story(step: Step) -> object:
             house, romeo, juliet = self.people()
             juliet.enable()
-            romeo.send(message("a"))
+            romeo.send(f"<iq type='get' id='q' to='{JULIET}/1'><query xmlns='urn:x'/></iq>")
             juliet.raw()
             step(house)
             asked = []

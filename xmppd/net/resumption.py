@@ -1,9 +1,11 @@
 """Stream management on a stream (:xep:`0198`): the elements that are no stanzas."""
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from xmppd.events import Events
 from xmppd.net.inline_feature import InlineFeature, Place, bind_feature
@@ -12,7 +14,7 @@ from xmppd.router.custody import Custody
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.sleepers import SessionResumed, Sleepers
 from xmppd.session.stream_management import WRAP, StreamManagement
-from xmppd.stanza import Condition, Later, StreamCondition, StreamError, Tree, escape, ns, qname
+from xmppd.stanza import Condition, StreamCondition, StreamError, Tree, escape, ns, qname
 from xmppd.store.base import StoreError
 
 _NS = ns.STREAM_MANAGEMENT
@@ -20,6 +22,12 @@ _FEATURE = f"<sm xmlns='{_NS}'/>".encode()
 _COUNT = re.compile(r"[0-9]{1,10}\Z").match
 _TRUE = ("true", "1")
 _log = Logger()
+
+MAX_ASKED = 1_000
+"""``<r/>`` that wait for an answer on one stream; for one more, another one gets none."""
+
+RETRY_S = 1.0
+"""When the store is asked again whether it takes what is to be safe."""
 
 
 class Resumption:
@@ -29,10 +37,17 @@ class Resumption:
     element as well, where :xep:`0386` and :xep:`0388` have them.
     """
 
-    def __init__(self, sleepers: Sleepers, custody: Custody, events: Events) -> None:
+    def __init__(
+        self,
+        sleepers: Sleepers,
+        custody: Custody,
+        events: Events,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
         self.sleepers = sleepers
         self.custody = custody
         self.events = events
+        self.sleep = sleep
 
     def feature(self) -> StreamFeature:
         """Its row in the table. What comes before its time is answered, hence no ``needs``."""
@@ -89,30 +104,58 @@ class Resumption:
 
     # -- acknowledging ----------------------------------------------------------------------------
 
-    def _requested(self, negotiation: Negotiation, tree: Tree) -> Later:
-        management = _managed(negotiation)
-        securing = self.custody.secure(negotiation.session)
+    def _requested(self, negotiation: Negotiation, tree: Tree) -> None:
+        session, management = negotiation.session, _managed(negotiation)
+        asked = management.asked
+        asked.append(management.handled)
+        if len(asked) > 1:  # answers go in order, and one waits already
+            if len(asked) > MAX_ASKED:
+                del asked[-2]  # the last answer acknowledges what this one would have
+            return
+        securing = self.custody.secure(session)
         if securing is None:
-            negotiation.write(management.acknowledgement())
-            return None
-        return self._acknowledge_when(securing, negotiation, management)
-
-    async def _acknowledge_when(
-        self, securing: Awaitable[None], negotiation: Negotiation, management: StreamManagement
-    ) -> None:
-        """What is not safe is not acknowledged: then the client keeps it (RS-10)."""
-        try:
-            await securing
-        except StoreError as error:
-            _log.error("nothing is acknowledged: {error}", error=error)
+            negotiation.write(management.answer(1))
         else:
-            negotiation.write(management.acknowledgement())
+            answering = self._answer_when(securing, session, management)
+            Deferred.fromCoroutine(answering).addErrback(_failed, session)
+
+    async def _answer_when(
+        self,
+        securing: Awaitable[None] | None,
+        session: LocalClientSession,
+        management: StreamManagement,
+    ) -> None:
+        """What is not safe is not acknowledged: then the client keeps it (RS-10).
+
+        Meanwhile its stream is read, and further ``<r/>`` wait behind this one.
+        """
+        asked, failures = management.asked, 0
+        while True:
+            covered = len(asked)
+            try:
+                if securing is not None:
+                    await securing
+            except StoreError as error:
+                failures += 1
+                if failures == 1:
+                    _log.error("{jid} gets no <a/>: {error}", jid=session.jid.full, error=error)
+                await self.sleep(RETRY_S)
+            else:
+                if asked is management.asked:
+                    session.connection.write(management.answer(covered))
+            if not asked or asked is not management.asked or session.closed:
+                return
+            securing = self.custody.secure(session)
 
     def _acknowledged(self, negotiation: Negotiation, tree: Tree) -> None:
         h = _count(tree)
         if h is None:
             raise StreamError(StreamCondition.BAD_FORMAT, "h is a count of stanzas")
-        self._take(_managed(negotiation), h)
+        management = _managed(negotiation)
+        self._take(management, h)
+        again = management.request_again()
+        if again:
+            negotiation.write(again)
 
     def _take(self, management: StreamManagement, h: int) -> None:
         arrived = management.acknowledge(h)
@@ -200,6 +243,10 @@ def failed(condition: Condition, handled: int | None = None) -> bytes:
     return (
         f"<failed xmlns='{_NS}'{h}><{condition.tag} xmlns='{ns.STANZA_ERRORS}'/></failed>".encode()
     )
+
+
+def _failed(failure: Failure, session: LocalClientSession) -> None:
+    _log.failure("{jid} gets no <a/>", failure, jid=session.jid.full)
 
 
 def _managed(negotiation: Negotiation) -> StreamManagement:

@@ -1,6 +1,6 @@
 """Accepted is safe: what a sender was told is handled is not lost, even if the server is killed."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed, SessionManager
 from xmppd.session.sleepers import Sleepers, key_of
-from xmppd.session.stream_management import Hold, StreamManagement
+from xmppd.session.stream_management import Hold, StreamManagement, Told
 from xmppd.stanza import JID, Message, Stanza
 from xmppd.stanza.delay import Stamped, Stored, delayed
 from xmppd.store.base import HeldMessage, OfflineStore, SessionStore, StoreError
@@ -27,6 +27,17 @@ _log = Logger()
 
 class Keeper(OfflineStore, SessionStore, Protocol):
     """Where messages are kept."""
+
+
+class Returning(Protocol):
+    """What a PacketRouter has taken back."""
+
+    @property
+    def taking_back(self) -> bool:
+        """Whether there is any."""
+
+    async def finish(self) -> None:
+        """Wait until all of it has found its place."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Custody:
         sessions: All that there are.
         sleepers: Those that acknowledge.
         clocks: Say when a message came.
-        finish: Waits until all that sessions had not read when they ended has found its place.
+        returning: What sessions had not read when they ended, and has yet to find its place.
     """
 
     def __init__(
@@ -67,13 +78,13 @@ class Custody:
         sessions: SessionManager,
         sleepers: Sleepers,
         clocks: Clocks,
-        finish: Callable[[], Awaitable[None]],
+        returning: Returning,
     ) -> None:
         self.store = store
         self.sessions = sessions
         self.sleepers = sleepers
         self.clocks = clocks
-        self.finish = finish
+        self.returning = returning
         self._arrived: list[int] = []
         self._ended: list[Hold] = []
         self._recovered: dict[bytes, list[HeldMessage]] = {}
@@ -89,22 +100,43 @@ class Custody:
         management = sender.management
         if management is None:
             return None
-        unsafe = list(self._unsafe(sender.jid, management))
+        if management.securing is not None or self.returning.taking_back:
+            return self._secure_later(sender.jid, management)
+        unsafe = list(self._unsafe(sender.jid, management.told))
+        told = management.take_told()
+        return self._secure(unsafe, told, management) if unsafe else None
+
+    async def _secure_later(self, sender: JID, management: StreamManagement) -> None:
+        """What somebody else makes safe is not safe before that is done; and what is on its way
+        from one place to another is in neither.
+        """
+        while management.securing is not None or self.returning.taking_back:
+            if management.securing is not None:
+                await management.securing
+            else:
+                await self.returning.finish()
+        unsafe = list(self._unsafe(sender, management.told))
+        told = management.take_told()
         if unsafe:
-            return self._secure(unsafe, management)
-        management.is_safe()
-        return None
+            await self._secure(unsafe, told, management)
 
-    async def _secure(self, unsafe: list[Unsafe], management: StreamManagement) -> None:
-        await self._hold(unsafe)
-        management.is_safe()
+    async def _secure(self, unsafe: list[Unsafe], told: Told, management: StreamManagement) -> None:
+        management.securing = done = Deferred[None]()
+        try:
+            await self._hold(unsafe)
+        except StoreError:
+            management.is_unsafe(told)
+            raise
+        finally:
+            management.securing = None
+            done.callback(None)
 
-    def _unsafe(self, sender: JID, management: StreamManagement) -> Iterator[Unsafe]:
-        for session in self._recipients(sender, management):
+    def _unsafe(self, sender: JID, told: Told) -> Iterator[Unsafe]:
+        for session in self._recipients(sender, told):
             theirs = session.management
             if theirs is None:
                 continue
-            for position, (stanza, wire, came) in session.unread_since(management.told_since):
+            for position, (stanza, wire, came) in session.unread_since(told.since):
                 if stanza.sender.full != sender.full or stanza in theirs.held:
                     continue
                 if isinstance(stanza, Message) and _is_kept(stanza):
@@ -114,12 +146,10 @@ class Custody:
                     message = HeldMessage(key, position, bare, late, stamp)
                     yield Unsafe(stanza, theirs, came, message)
 
-    def _recipients(
-        self, sender: JID, management: StreamManagement
-    ) -> Iterable[LocalClientSession]:
-        if management.told is None:
+    def _recipients(self, sender: JID, told: Told) -> Iterable[LocalClientSession]:
+        if told.to is None:
             return self.sleepers.managed()
-        accounts = {_account(text, sender) for text in management.told}
+        accounts = {_account(text, sender) for text in told.to}
         return (session for bare in accounts for session in self.sessions.of_account(bare))
 
     async def _hold(self, unsafe: list[Unsafe]) -> None:
@@ -182,7 +212,7 @@ class Custody:
 
     async def _forget(self) -> None:
         ended, self._ended = self._ended, []
-        await self.finish()
+        await self.returning.finish()
         for hold in ended:
             self._release(hold)
         arrived, self._arrived = self._arrived, []

@@ -91,6 +91,11 @@ class PacketRouter:
         self._taking_back.add(work)
         work.addBoth(lambda _: self._taking_back.discard(work))
 
+    @property
+    def taking_back(self) -> bool:
+        """Whether something that was taken back has yet to find its place."""
+        return bool(self._taking_back)
+
     async def finish(self) -> None:
         """Wait until all that was taken back has found its place."""
         while self._taking_back:

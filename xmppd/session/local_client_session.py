@@ -205,7 +205,7 @@ class LocalClientSession:
         if management is None:
             data = b"".join([wire for _, wire, _ in waiting])
         else:
-            data = b"".join(map(management.send, waiting))
+            data = management.send_all(waiting, ask=self._holds)
         if data:
             self.connection.write(data)
         if management is not None:
@@ -256,6 +256,7 @@ class LocalClientSession:
         self.asleep = True
         if self.management is not None:
             self.management.forget_trees()
+            self.management.forget_asked()
         self.wire_is_full()
 
     def wake(self, connection: Connection, stamp: Callable[[float], float]) -> None:

@@ -198,7 +198,9 @@ class Sleepers:
                 self._end(session)
         for session in tuple(self._managed.values()):
             management = session.management
-            if management is not None and not session.asleep and management.is_late(now):
+            if management is None or session.asleep or session.inactive:
+                continue  # a phone in a pocket is not woken for that
+            if management.is_late(now):
                 session.connection.write(management.request())
 
 

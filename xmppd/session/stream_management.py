@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 
 from xmppd.session.backlog import OVERHEAD_BYTES, Waiting
-from xmppd.stanza import Later, Stanza, StreamCondition, StreamError, ns
+from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
 
 WRAP = 2**32
 """Counters are unsigned 32 bit numbers, and begin anew behind the last one (§4)."""
@@ -50,6 +50,25 @@ class Hold:
         self.over = False
 
 
+@dataclass(frozen=True)
+class Told:
+    """Whom a client has sent messages that it has not been told are safe.
+
+    Attributes:
+        to: In its own words; None if those are too many to be kept.
+        since: When that began, on the steady clock.
+    """
+
+    to: set[str] | None
+    since: float
+
+    def __or__(self, later: "Told") -> "Told":
+        together = None if self.to is None or later.to is None else self.to | later.to
+        if together is not None and len(together) > MAX_TOLD:
+            together = None
+        return Told(together, self.since)
+
+
 class StreamManagement:
     """Counters of a session, both ways, and what its client has not acknowledged (RS-1 to RS-3).
 
@@ -61,25 +80,30 @@ class StreamManagement:
         sent: How many stanzas the client was sent; the highest ``h`` that it may say.
         size_bytes: What is unacknowledged, with what keeping it costs.
         work: The stanza of the client's that is being handled and has to wait; None if none has.
-        told: Whom the client has sent messages since it was last told what was handled, in its own
-            words; None if those are too many to be kept.
-        told_since: When that began, on the steady clock.
+        told: Whom the client has sent messages that nobody has begun to secure yet.
+        securing: Done when what was sent before is safe, or cannot be made so; None if nobody is at
+            it.
+        asked: For each ``<r/>`` of the client's present wire that has no answer yet, how many
+            stanzas had been handled when it came.
         held: Of the messages that are unacknowledged or wait, those that are in the store as well.
     """
 
     __slots__ = (
         "_now",
+        "_requested",
         "_unacknowledged",
         "_unrequested",
+        "_urgent",
+        "asked",
         "handled",
         "held",
         "key",
         "limits",
         "max_s",
+        "securing",
         "sent",
         "size_bytes",
         "told",
-        "told_since",
         "work",
     )
 
@@ -96,12 +120,15 @@ class StreamManagement:
         self.max_s = max_s
         self.handled = self.sent = self.size_bytes = 0
         self.work: Deferred[None] | None = None
-        self.told: set[str] | None = set()
-        self.told_since = now()
+        self.told = Told(set(), now())
+        self.securing: Deferred[None] | None = None
+        self.asked: deque[int] = deque()
         self.held: dict[Stanza, Hold] = {}
         self._now = now
         self._unacknowledged: deque[Waiting] = deque()
         self._unrequested = 0
+        self._requested = False  # a request is open
+        self._urgent = False  # among those it does not cover is a message
 
     def __len__(self) -> int:
         return len(self._unacknowledged)
@@ -116,17 +143,45 @@ class StreamManagement:
         """Keep a stanza until it is acknowledged.
 
         Returns:
-            The bytes to write: sometimes they ask for an acknowledgement.
+            The bytes to write: an acknowledgement is asked for behind a message, unless a request
+            is open, and behind so many of whatever kind (RS-2).
         """
-        wire = waiting[1]
+        wire = self._keep(waiting)
+        if self._unrequested < self.limits.ack_every_stanzas and not self._wants_request:
+            return wire
+        return wire + self.request()
+
+    def send_all(self, waiting: Iterable[Waiting], *, ask: bool) -> bytes:
+        """Keep several until they are acknowledged.
+
+        Args:
+            waiting: In order.
+            ask: Whether to ask for an acknowledgement behind all of them, message or not.
+
+        Returns:
+            The bytes to write.
+        """
+        wires = [self._keep(each) for each in waiting]
+        if not wires:
+            return b""
+        every = self.limits.ack_every_stanzas
+        if self._wants_request or self._unrequested >= every or (ask and not self._requested):
+            wires.append(self.request())
+        return b"".join(wires)
+
+    def _keep(self, waiting: Waiting) -> bytes:
+        stanza, wire, _ = waiting
         self._unacknowledged.append(waiting)
         self.size_bytes += len(wire) + OVERHEAD_BYTES
         self.sent = (self.sent + 1) % WRAP
         self._unrequested += 1
-        if self._unrequested < self.limits.ack_every_stanzas:
-            return wire
-        self._unrequested = 0
-        return wire + REQUEST
+        if stanza.__class__ is Message:
+            self._urgent = True
+        return wire
+
+    @property
+    def _wants_request(self) -> bool:
+        return self._urgent and not self._requested
 
     def check(self, h: int) -> None:
         """Whether the client may say that it has handled so many.
@@ -157,8 +212,15 @@ class StreamManagement:
             stanza, wire, _ = self._unacknowledged.popleft()
             self.size_bytes -= len(wire) + OVERHEAD_BYTES
             arrived.append(stanza)
+        self._requested = False
         self._unrequested = min(self._unrequested, len(self._unacknowledged))
+        if not self._unrequested:
+            self._urgent = False
         return arrived
+
+    def request_again(self) -> bytes:
+        """What to write when a request was answered: another one, if a message came behind it."""
+        return self.request() if self._wants_request else b""
 
     def _outstanding(self, h: int) -> int:
         """How many were sent behind the one of this number."""
@@ -175,6 +237,8 @@ class StreamManagement:
     def request(self) -> bytes:
         """An ``<r/>`` that covers all that was sent."""
         self._unrequested = 0
+        self._urgent = False
+        self._requested = True
         return REQUEST
 
     def has_room(self, waiting: int, waiting_bytes: int) -> bool:
@@ -200,6 +264,7 @@ class StreamManagement:
         self.sent = (self.sent - len(self._unacknowledged)) % WRAP
         self._unacknowledged.clear()
         self.size_bytes = self._unrequested = 0
+        self._requested = self._urgent = False
 
     def since(self, moment: float) -> Iterator[tuple[int, Waiting]]:
         """What was sent and came since then, newest first; with each the ``h`` that covers it."""
@@ -236,16 +301,26 @@ class StreamManagement:
 
     def tells(self, to: str) -> None:
         """The client sends somebody a message, which is not safe merely because it was handled."""
-        if self.told is not None:
-            self.told.add(to)
-            if len(self.told) > MAX_TOLD:
-                self.told = None
+        told = self.told.to
+        if told is not None:
+            told.add(to)
+            if len(told) > MAX_TOLD:
+                self.told = Told(None, self.told.since)
 
-    def is_safe(self) -> None:
-        """Whatever the client has sent so far is."""
-        self.told = set()
-        self.told_since = self._now()
+    def take_told(self) -> Told:
+        """Whom it has sent messages until now: somebody makes sure that they are safe."""
+        told, self.told = self.told, Told(set(), self._now())
+        return told
 
-    def acknowledgement(self) -> bytes:
-        """The ``<a/>`` that says how many were handled."""
-        return f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{self.handled}'/>".encode()
+    def is_unsafe(self, told: Told) -> None:
+        """They could not be made safe."""
+        self.told = told | self.told
+
+    def answer(self, count: int) -> bytes:
+        """The ``<a/>`` for the oldest so many ``<r/>``, with the counts of when they came."""
+        handled = [self.asked.popleft() for _ in range(count)]
+        return "".join(f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{h}'/>" for h in handled).encode()
+
+    def forget_asked(self) -> None:
+        """The wire on which they came is gone: nobody waits for these answers any more."""
+        self.asked = deque()

@@ -160,6 +160,9 @@ class AcknowledgementTests(ResumptionCase):
 
     settings: ClassVar[dict[str, object]] = {"ack_every_stanzas": 3, "ack_after_s": 10.0}
 
+    def read(self, client: Client) -> list[str]:
+        return [said(element) for element in client.elements()]
+
     def test_handled(self) -> None:
         """What a client has sent since it enabled it is counted, whatever came of it."""
         self.juliet.send(message("a", ROMEO) + "<iq type='get' id='x'><q xmlns='y'/></iq>")
@@ -181,18 +184,32 @@ class AcknowledgementTests(ResumptionCase):
         self.store.release_all()
         self.assertEqual(self.romeo.raw(), b"<a xmlns='urn:xmpp:sm:3' h='1'/>")
 
+    def test_asked_at_once(self) -> None:
+        """A message is asked about in the same send, unless the last request is still open."""
+        self.romeo.send(message("a"))
+        self.assertEqual(self.read(self.juliet), ["a", "r"])
+        self.romeo.send(message("b"))
+        self.assertEqual(self.read(self.juliet), ["b"])
+        self.juliet.send(sm("a", h=1))
+        self.assertEqual(self.read(self.juliet), ["r"])
+        self.juliet.send(sm("a", h=2))
+        self.assertEqual(self.read(self.juliet), [])
+        self.romeo.send(message("c"))
+        self.assertEqual(self.read(self.juliet), ["c", "r"])
+
     def test_asked_by_count(self) -> None:
-        """The client is asked after every so many stanzas."""
-        for text in "abcdefg":
-            self.romeo.send(message(text))
-        told = self.read(self.juliet)
-        self.assertEqual(told, ["a", "b", "c", "r", "d", "e", "f", "r", "g"])
+        """The client is asked after every so many stanzas of whatever kind."""
+        for show in "abcdefg":
+            self.romeo.send(f"<presence><status>{show}</status></presence>")
+        told = ["r" if "<r " in each else "" for each in self.juliet.elements()]
+        self.assertEqual(told, ["", "", "", "r", "", "", "", "r", ""])
 
     def test_asked_by_time(self) -> None:
-        """It is asked for a single stanza when some time has passed, once."""
-        self.romeo.send(message("a"))
+        """It is asked for a single presence when some time has passed, once."""
+        self.romeo.send("<presence/>")
+        self.juliet.raw()
         self.wait(5)
-        self.assertEqual(self.read(self.juliet), ["a"])
+        self.assertEqual(self.read(self.juliet), [])
         self.wait(20)
         self.assertEqual(self.read(self.juliet), ["r"])
         self.wait(20)

@@ -3,6 +3,7 @@
 from tests.plugins.test_carbons import in_a_word
 from tests.plugins.test_client_state import ACTIVE, INACTIVE, TYPING, status
 from tests.unit.net.test_resumption import JULIET, ROMEO, ResumptionCase, message, sm
+from xmppd.session.stream_management import REQUEST
 
 
 class StateTests(ResumptionCase):
@@ -25,6 +26,29 @@ class StateTests(ResumptionCase):
 
     def messages(self, client_stanzas: list[str]) -> list[str]:
         return [in_a_word(each) for each in client_stanzas if each.startswith("<message")]
+
+    def test_asked_when_woken(self) -> None:
+        """A client that nobody looks at is asked in the write that wakes it, at its end, and by
+        no write of its own.
+        """
+        self.juliet.send(INACTIVE)
+        self.romeo.send(status("1"))
+        self.wait(30)
+        self.assertEqual(self.juliet.raw(), b"")
+        self.romeo.send(message("a"))
+        told = self.juliet.raw()
+        self.assertTrue(told.endswith(REQUEST), told)
+        self.assertEqual(told.count(b"<r "), 1)
+        self.romeo.send(message("b"))
+        self.wait(30)
+        self.assertNotIn(b"<r ", self.juliet.raw())
+
+    def test_asked_for_any_kind(self) -> None:
+        """So it is whatever has woken it."""
+        self.juliet.send(INACTIVE)
+        self.romeo.send(status("1"))
+        self.romeo.send(f"<iq to='{JULIET}/1' type='get' id='q'><q xmlns='y'/></iq>")
+        self.assertTrue(self.juliet.raw().endswith(REQUEST))
 
     def test_held(self) -> None:
         """What was held is counted when it is written, and can be acknowledged."""

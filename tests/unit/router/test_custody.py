@@ -5,6 +5,7 @@ import re
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.net import resumption
 from xmppd.router import custody
 from xmppd.session import stream_management
 from xmppd.stanza import ns
@@ -26,11 +27,11 @@ class CustodyCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.store = SlowStore()
         both = {"juliet": "both"}
-        self.house = House(DOMAIN, store=self.store, romeo=both, juliet={"romeo": "both"})
+        self.house = House(DOMAIN, store=self.store, romeo=both, juliet={"romeo": "both"}, nurse={})
         self.romeo, self.juliet = self.house.connect("romeo", "juliet")
         for client in (self.romeo, self.juliet):
             client.raw()
-        self.romeo.enable()
+        self.romeo_id = self.romeo.enable()
         self.previd = self.juliet.enable()
 
     def asks(self, client: Client) -> int | None:
@@ -200,7 +201,7 @@ class KilledTests(CustodyCase):
         self.romeo.send(message("a"))
         management = self.romeo.session.management
         assert management is not None
-        self.assertIsNone(management.told)
+        self.assertIsNone(management.told.to)
         self.asks(self.romeo)
         self.assertEqual(self.killed(), ["a"])
 
@@ -218,6 +219,7 @@ class WritingTests(CustodyCase):
 
     def setUp(self) -> None:
         super().setUp()
+        (self.nurse,) = self.house.connect("nurse")
         self.store.slow = True
         self.romeo.send(message("a"))
 
@@ -227,6 +229,60 @@ class WritingTests(CustodyCase):
         self.romeo.send(message("b"))
         self.store.release_all()
         self.assertIn(b" h='1'", self.romeo.raw())
+
+    def test_reads_on(self) -> None:
+        """Meanwhile the sender talks to whoever is online, and answers come in order: each with
+        the count of when it was asked, none ahead of what is safe.
+        """
+        self.assertIsNone(self.asks(self.romeo))
+        for text in "bc":
+            self.romeo.send(message(text, f"nurse@{DOMAIN}") + message(text))
+            self.assertIsNone(self.asks(self.romeo))
+        self.assertEqual(self.nurse.raw().count(b"<body>"), 2)
+        self.assertEqual(self.juliet.raw().count(b"<body>"), 3)
+        self.store.release()
+        self.assertEqual(re.findall(rb"h='(\d+)'", self.romeo.raw()), [b"1"])
+        self.assertIsNone(self.asks(self.romeo))
+        self.store.release()
+        self.assertEqual(re.findall(rb"h='(\d+)'", self.romeo.raw()), [b"3", b"5", b"5"])
+        self.store.slow = False
+        self.assertEqual(self.killed(), ["a", "b", "c"])
+
+    def test_many_questions(self) -> None:
+        """However often it asks while nothing can be said, little is kept of it."""
+        self.patch(resumption, "MAX_ASKED", 3)
+        for _ in range(10):
+            self.romeo.send(message("x"))
+            self.assertIsNone(self.asks(self.romeo))
+        management = self.romeo.session.management
+        assert management is not None
+        self.assertEqual(list(management.asked), [2, 3, 11])
+        self.store.release_all()
+        self.assertEqual(re.findall(rb"h='(\d+)'", self.romeo.raw()), [b"2", b"3", b"11"])
+
+    def test_another_wire(self) -> None:
+        """What was asked on a wire that is lost is not answered on the next one."""
+        previd = self.romeo_id
+        self.asks(self.romeo)
+        self.romeo.lose()
+        romeo = self.house.logged_in("romeo")
+        romeo.send(f"<resume {SM} previd='{previd}' h='0'/>")
+        self.assertNotIn(b"resumed", romeo.raw())
+        self.store.release_all()
+        self.store.slow = False
+        told = romeo.raw()
+        self.assertIn(b"<resumed", told)
+        self.assertNotIn(b"<a ", told)
+
+    def test_on_its_way(self) -> None:
+        """What a lost session had not read is not safe before it has found another place."""
+        self.store.late = True
+        self.juliet.send("</stream:stream>")
+        self.assertIsNone(self.asks(self.romeo))
+        self.store.slow = False
+        self.store.release_all()
+        self.assertIn(b"<a ", self.romeo.raw())
+        self.assertEqual(self.killed(), ["a"])
 
     def test_acknowledged_meanwhile(self) -> None:
         """What is acknowledged while it is written is forgotten then."""
@@ -238,13 +294,15 @@ class WritingTests(CustodyCase):
         self.assertEqual(self.killed(), [])
 
     def test_broken(self) -> None:
-        """If it cannot be written nothing is acknowledged, and it is tried again when asked."""
+        """If it cannot be written nothing is acknowledged, and it is tried again soon."""
         self.store.broken = {"hold_messages"}
         self.assertIsNone(self.asks(self.romeo))
         self.assertFalse(self.romeo.closed)
         self.store.broken.clear()
         self.store.slow = False
-        self.assertEqual(self.asks(self.romeo), 1)
+        self.assertIsNone(self.asks(self.romeo))
+        self.house.clock.advance(resumption.RETRY_S)
+        self.assertEqual(re.findall(rb"h='(\d+)'", self.romeo.raw()), [b"1", b"1"])
         self.assertEqual(self.killed(), ["a"])
 
     def test_many_arrived(self) -> None:
