@@ -160,7 +160,12 @@ class XMPPServer:
         self.shared_groups = SharedGroups(store, self.routing_table)
         self.broadcasts = Broadcasts(lambda: self._sleep(0))
         self.roster_manager = RosterManager(
-            store, self.routing_table, self.shared_groups, self.broadcasts, self.events
+            store,
+            self.routing_table,
+            self.shared_groups,
+            self.broadcasts,
+            self.events,
+            max_items=config.roster.max_items,
         )
         self.privacy_lists = PrivacyListManager(
             store, self.roster_manager, self.routing_table, config.items, self.events
@@ -206,7 +211,6 @@ class XMPPServer:
             self.presence_manager,
             store,
             self.events,
-            max_items=config.roster.max_items,
         )
         self.offline_message_strategy = OfflineMessageStrategy(
             self.routing_table,
@@ -244,7 +248,6 @@ class XMPPServer:
                 self.roster_manager,
                 self.session_manager,
                 self.presence_subscribe_handler,
-                max_items=config.roster.max_items,
                 max_groups_per_item=config.roster.max_groups_per_item,
             )
         )

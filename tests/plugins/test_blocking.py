@@ -181,7 +181,17 @@ class BlockedTests(BlockingCase):
         self.juliet.send("<presence><status>x</status></presence>")
         self.assertEqual(presences(self.romeo.received()), [])
         self.assertEqual(presences(self.tybalt.received()), [])
-        self.assertEqual([s for s in self.juliet.received() if "romeo" in s or "tybalt" in s], [])
+        self.assertEqual(presences(self.juliet.received()), [("juliet@montague.lit/1", "here")])
+
+    def test_roster(self) -> None:
+        """Who is blocked cannot speak, but what they end is over in the owner's roster (§3.3)."""
+        command(self.juliet, "block", ROMEO)
+        self.romeo.raw()
+        for kind, left in (("unsubscribe", "to"), ("unsubscribed", "none")):
+            with self.subTest(kind):
+                self.romeo.send(f"<presence type='{kind}' to='juliet@montague.lit'/>")
+                [push] = self.juliet.received()
+                self.assertIn(f"<item jid='{ROMEO}' subscription='{left}'/>", push)
 
     def test_unavailable_first(self) -> None:
         """Who is blocked sees the account leave; and return when unblocked (§3.3, §3.4)."""

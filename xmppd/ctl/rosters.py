@@ -6,6 +6,7 @@ from dataclasses import replace
 from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.handler.presence_subscribe_handler import Subscribed
+from xmppd.roster.contact_names import check_group_name, named
 from xmppd.roster.roster import Roster
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.store.base import RosterItem, SharedGroup
@@ -38,18 +39,23 @@ async def _add(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     if contact.bare == roster.account.bare:
         raise Refused("nobody is a contact of themselves")
     theirs = await _partner(desk, contact) if arguments.flag("mutual") else None
+    rosters = desk.server.roster_manager
     item = roster.items.get(contact.bare) or RosterItem(contact.bare)
-    if arguments.given("name"):
-        item = replace(item, name=arguments.text("name"))
-    if arguments.given("group"):
-        item = replace(item, groups=tuple(dict.fromkeys(arguments.texts("group"))))
+    item = named(
+        item,
+        arguments.text("name", item.name),
+        arguments.texts("group") if arguments.given("group") else item.groups,
+        max_groups=desk.server.config.roster.max_groups_per_item,
+    )
     if theirs is None:
-        await _save(desk, roster, item)
+        await rosters.save(roster, item)
         yield f"{contact} is in the roster of {roster.account} (subscription {item.subscription})"
         return
-    await _save(desk, roster, _both(item))
     own = theirs.items.get(roster.account.bare) or RosterItem(roster.account.bare)
-    await _save(desk, theirs, _both(own))
+    for full, contact_of in ((roster, item), (theirs, own)):
+        rosters.check_room(full, _both(contact_of))
+    await rosters.save(roster, _both(item))
+    await rosters.save(theirs, _both(own))
     _introduce(desk, roster.account, contact)
     yield f"{roster.account} and {contact} see each other"
 
@@ -79,13 +85,6 @@ async def _partner(desk: Desk, contact: JID) -> Roster:
     return await _roster(desk, contact)
 
 
-async def _save(desk: Desk, roster: Roster, item: RosterItem) -> None:
-    most = desk.server.config.roster.max_items
-    if item.jid not in roster.items and roster.count >= most:
-        raise Refused(f"the roster of {roster.account} has {most} contacts, which is all it may")
-    await desk.server.roster_manager.save(roster, item)
-
-
 def _both(item: RosterItem) -> RosterItem:
     return replace(item, subscription="both", ask=False, pending_in=None, approved=False)
 
@@ -113,7 +112,14 @@ async def _list_groups(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply
 
 async def _save_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     name = arguments.text("group")
-    group = desk.server.shared_groups.groups.get(name) or SharedGroup(name, name)
+    groups = desk.server.shared_groups.groups
+    group = groups.get(name) or SharedGroup(name, name)
+    for text in (name, arguments.text("display", group.display_name)):
+        check_group_name(text)
+    also = tuple(dict.fromkeys(arguments.texts("also")))
+    for other in also:
+        if other not in groups:
+            raise Refused(f'there is no group "{other}" whose members could see {name}')
     coming = {account(desk, text).bare: None for text in arguments.texts("add")}
     going = {account(desk, text).bare for text in arguments.texts("remove")}
     for member in coming:
@@ -124,7 +130,7 @@ async def _save_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply,
         group,
         display_name=arguments.text("display", group.display_name),
         visible_to=arguments.text("visible_to", group.visible_to),
-        groups=tuple(arguments.texts("also")) if arguments.given("also") else group.groups,
+        groups=also if arguments.given("also") else group.groups,
         members=tuple(member for member in members if member not in going),
     )
     await desk.server.shared_group_changes.save(group)

@@ -1,9 +1,10 @@
 """Roster get and set (:rfc:`6121#section-2`)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
+from xmppd.roster.contact_names import named
 from xmppd.roster.roster import Roster, item_bytes
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.session.session_manager import SessionManager
@@ -11,9 +12,6 @@ from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, ns, qname
 from xmppd.store.base import RosterItem
 
 _GROUP = qname(ns.ROSTER, "group")
-MAX_NAME_LENGTH = 1_023
-MAX_WORDS_BYTES = 4_096
-"""Of a contact's name and groups together, or a full roster would fill hundreds of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,6 @@ class IQRosterHandler(IQHandler):
     rosters: RosterManager
     sessions: SessionManager
     subscriptions: PresenceSubscribeHandler
-    max_items: int
     max_groups_per_item: int
 
     query = qname(ns.ROSTER, "query")
@@ -64,31 +61,10 @@ class IQRosterHandler(IQHandler):
         return await self.rosters.roster(account)
 
     async def _change(self, roster: Roster, jid: JID, asked: Tree) -> None:
-        item = roster.items.get(jid.full)
-        if item is None and roster.count >= self.max_items:
-            raise StanzaError(
-                Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
-            )
-        name = asked.get("name", "")
-        if len(name) > MAX_NAME_LENGTH:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "the name is too long")
-        groups = self._groups(asked)
-        if len("".join((name, *groups)).encode()) > MAX_WORDS_BYTES:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "the name and the groups are too long")
-        changed = replace(item or RosterItem(jid.full), name=name, groups=groups)
-        await self.rosters.save(roster, changed)
-
-    def _groups(self, asked: Tree) -> tuple[str, ...]:
+        item = roster.items.get(jid.full) or RosterItem(jid.full)
         groups = [group.text or "" for group in asked.findall(_GROUP)]
-        if len(set(groups)) != len(groups):
-            raise StanzaError(Condition.BAD_REQUEST, "a group is named twice")
-        if not all(groups) or any(len(group) > MAX_NAME_LENGTH for group in groups):
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "a group's name is empty or too long")
-        if len(groups) > self.max_groups_per_item:
-            raise StanzaError(
-                Condition.NOT_ACCEPTABLE, f"a contact has at most {self.max_groups_per_item} groups"
-            )
-        return tuple(groups)
+        changed = named(item, asked.get("name", ""), groups, max_groups=self.max_groups_per_item)
+        await self.rosters.save(roster, changed)
 
 
 def _contact(item: Tree) -> JID:

@@ -1,8 +1,9 @@
 """Subscribe and its three sisters: who asks, who agrees, and who changes their mind."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from twisted.internet.defer import DeferredLock
 
@@ -62,15 +63,12 @@ class PresenceSubscribeHandler:
         presences: PresenceManager,
         accounts: AccountStore,
         events: Events,
-        *,
-        max_items: int,
     ) -> None:
         self.routing_table = routing_table
         self.rosters = rosters
         self.presences = presences
         self.accounts = accounts
         self.events = events
-        self.max_items = max_items
         self._turns: dict[frozenset[str], DeferredLock] = {}
 
     async def process(self, presence: Presence) -> None:
@@ -78,8 +76,8 @@ class PresenceSubscribeHandler:
 
         Raises:
             StanzaError: BAD_REQUEST: it is addressed to nobody; NOT_ALLOWED: to oneself, or by a
-                guest; RESOURCE_CONSTRAINT: the roster is full; REMOTE_SERVER_NOT_FOUND, or what
-                else the way there says: the request cannot leave.
+                guest; RESOURCE_CONSTRAINT: the roster is full, or too many requests wait there;
+                REMOTE_SERVER_NOT_FOUND, or what else the way there says: the request cannot leave.
         """
         if presence.to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
@@ -182,29 +180,24 @@ class PresenceSubscribeHandler:
         pending: bytes | None = None,
         approves: bool | None = None,
         push: bool = True,
-    ) -> RosterItem | None:
-        """The contact's item in its new state, saved and pushed if anything changed (PS-12)."""
+        before_push: Callable[[], None] | None = None,
+    ) -> None:
+        """Bring the contact's item into its new state, saved and pushed if that changed (PS-12)."""
         if item is None:
             if move.state is State.NONE and not approves:
-                return None
-            self._check_room(roster, request=pending is not None)
+                return
+            if pending is not None and sum(1 for _ in roster.requests) >= MAX_REQUESTS:
+                raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests wait there")
         after = in_state(item or RosterItem(contact.bare), move.state, pending)
         if approves is not None:
             after = replace(after, approved=approves)
         if item is not None and not visible(item) and after == RosterItem(contact.bare):
+            # A request that is over leaves nothing behind.
             await self.rosters.remove(roster, contact.bare, push=False)
-            return None  # a request that is over leaves nothing behind
-        if after != item:
-            await self.rosters.save(roster, after, push=push)
-        return after
-
-    def _check_room(self, roster: Roster, *, request: bool) -> None:
-        if request and sum(1 for _ in roster.requests) >= MAX_REQUESTS:
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests wait there")
-        if not request and roster.count >= self.max_items:
-            raise StanzaError(
-                Condition.RESOURCE_CONSTRAINT, f"the roster has {self.max_items} contacts"
-            )
+            if before_push is not None:
+                before_push()
+        elif after != item:
+            await self.rosters.save(roster, after, push=push, before_push=before_push)
 
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
         """To the contact: on another server, or on its own side of this one (PS-4)."""
@@ -223,28 +216,25 @@ class PresenceSubscribeHandler:
             self._show_presence(to, sender)
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
-        if await self.presences.privacy_lists.denies(to, "other", sender):
+        kind = presence.type or ""
+        if kind == "subscribe" and await self.presences.privacy_lists.denies(to, "other", sender):
             return  # PL-3
         roster = await self.rosters.roster(to)
-        kind = presence.type or ""
         item = roster.items.get(sender.bare)
         if kind == "subscribe" and (_was_seen(item) or (item is not None and item.approved)):
             await self._agree(roster, sender, to, item)  # PS-6
             return
         move = RECEIVED[kind][state_of(item)]
-        pending = _kept(presence) if kind == "subscribe" else None
+        if kind == "subscribe":
+            await self._moved(roster, sender, item, move, pending=_kept(presence), push=False)
+            if move.passes:
+                self.presences.deliver(presence)
+            return
         if kind == "unsubscribe" and _was_seen(item):
             self._hide(roster, sender)
-        after = await self._moved(roster, sender, item, move, pending=pending, push=False)
-        if not move.passes:
-            return
-        if kind == "subscribe":
-            self.presences.deliver(presence)
-            return
-        self.presences.deliver_to_interested(presence)  # before the push: §3.1.6
-        if after is not None:
-            roster.push(item, after)
-        if kind == "subscribed" and self.routing_table.is_local(sender):
+        tell = partial(self.presences.deliver_to_interested, presence)
+        await self._moved(roster, sender, item, move, before_push=tell)  # §3.1.6
+        if move.passes and kind == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
 
     async def _agree(self, roster: Roster, sender: JID, to: JID, item: RosterItem | None) -> None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable
 
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster_manager import RosterManager
@@ -13,6 +15,7 @@ from xmppd.stanza import JID
 from xmppd.store.base import SharedGroup
 
 VIEWERS_PER_SLICE = 20
+_log = Logger()
 
 
 class SharedGroupChanges:
@@ -56,10 +59,16 @@ class SharedGroupChanges:
         viewers = sorted(before.online_viewers() | self.groups.online_viewers())
         for viewer in viewers:
             self._say_goodbyes(JID.parse(viewer), before)
-        for number, viewer in enumerate(viewers, 1):
-            self._show_to(JID.parse(viewer), before)
-            if number % VIEWERS_PER_SLICE == 0:
+        for start in range(0, len(viewers), VIEWERS_PER_SLICE):
+            if start:
                 await deferLater(self.clock, 0, lambda: None)
+            told = [
+                Deferred.fromCoroutine(self._show_to(JID.parse(viewer), before))
+                for viewer in viewers[start : start + VIEWERS_PER_SLICE]
+            ]
+            for succeeded, result in await DeferredList(told, consumeErrors=True):
+                if not succeeded:
+                    _log.failure("a changed group was not shown to somebody", result)
 
     def _say_goodbyes(self, viewer: JID, before: SharedGroups) -> None:
         """Those who are not seen any more leave, unless their own rosters show them anyway."""
@@ -68,15 +77,17 @@ class SharedGroupChanges:
             if before.sees(viewer.bare, bare) and not self._seen(viewer, contact):
                 self.presences.send_unavailable(contact, viewer)
 
-    def _show_to(self, viewer: JID, before: SharedGroups) -> None:
+    async def _show_to(self, viewer: JID, before: SharedGroups) -> None:
         """The viewer's roster as it is now, and those who were not seen before."""
         roster = self.rosters.loaded(viewer.bare)
         if roster is None:
             return
         old, new = before.items(viewer.bare), self.groups.items(viewer.bare)
-        for bare in sorted(old.keys() | new.keys()):
-            if old.get(bare) != new.get(bare):
-                roster.push_contact(bare)
+        concerned = sorted(old.keys() | new.keys())
+        changed = [bare for bare in concerned if old.get(bare) != new.get(bare)]
+        if changed:
+            await self.rosters.show(roster, changed)
+        for bare in concerned:
             if self.groups.sees(viewer.bare, bare) and not before.sees(viewer.bare, bare):
                 self._introduce(JID.parse(bare), viewer)
 

@@ -1,13 +1,15 @@
 """One account's roster: who may know, and how they are told."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
+
+from twisted.internet.defer import DeferredLock
 
 from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import Audience, Contact, SessionPrivacy
 from xmppd.roster.broadcasts import Broadcasts, Copies
-from xmppd.roster.shared_groups import SharedGroups
+from xmppd.roster.shared_groups import SharedGroups, mark
 from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Presence, escape, ns
@@ -20,7 +22,9 @@ class Roster:
     Attributes:
         account: Bare JID of its owner.
         items: By the contact's JID as text.
-        version: Rises with every change.
+        version: Of what the owner was pushed last, or was given; rises with every change.
+        turn: Whoever changes the roster in the store, and pushes that, does so alone: pushes come
+            in the order of their versions.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Roster:
         self.account = account
         self.items = {item.jid: item for item in data.items}
         self.version = data.version
+        self.turn = DeferredLock()
         self.routing_table = routing_table
         self.shared_groups = shared_groups
         self.broadcasts = broadcasts
@@ -290,8 +295,10 @@ class Roster:
     @property
     def version_text(self) -> str:
         """The ``ver`` of :rfc:`6121#section-2.6`: changes with the roster and what groups add."""
-        shared = self.shared_groups.version(self.account.bare)
-        return f"{self.version}-{shared}" if shared else str(self.version)
+        return self._version_text(self.shared_groups.items(self.account.bare))
+
+    def _version_text(self, shared: Mapping[str, RosterItem]) -> str:
+        return f"{self.version}-{mark(shared)}" if shared else str(self.version)
 
     def shown(self) -> Iterator[RosterItem]:
         """What the owner gets to see: never a contact that is no more than a request (RO-12)."""
@@ -307,22 +314,30 @@ class Roster:
         A contact that is no more than a request from now on leaves the roster that they see.
         """
         if visible(item) or (before is not None and visible(before)):
-            self.push_contact(item.jid)
+            self.push_contacts([item.jid])
 
-    def push_contact(self, jid: str) -> None:
-        """Tell the owner's interested resources how a contact stands now, or that it is gone."""
-        own = self.items.get(jid)
-        shared = self.shared_groups.items(self.account.bare).get(jid)
-        if own is not None and visible(own):
-            self._push(item_bytes(with_shared(own, shared)))
-        elif shared is not None:
-            self._push(item_bytes(shared))
-        else:
-            self._push(f"<item jid='{escape(jid)}' subscription='remove'/>".encode())
+    def push_contacts(self, jids: Sequence[str]) -> None:
+        """Tell the owner's interested resources how contacts stand now, or that they are gone.
 
-    def _push(self, item: bytes) -> None:
+        The last push has the roster's version; those before it have versions that were passed over
+        on the way there, so that who is cut off between them is given the whole roster (RO-17).
+        """
+        shared = self.shared_groups.items(self.account.bare)
+        last = self.version
+        for number, jid in enumerate(jids, 1 - len(jids)):
+            self.version = last + number
+            own, brought = self.items.get(jid), shared.get(jid)
+            if own is not None and visible(own):
+                item = item_bytes(with_shared(own, brought))
+            elif brought is not None:
+                item = item_bytes(brought)
+            else:
+                item = f"<item jid='{escape(jid)}' subscription='remove'/>".encode()
+            self._push(item, self._version_text(shared))
+
+    def _push(self, item: bytes, version: str) -> None:
         query = b"<query xmlns='%b' ver='%b'>%b</query>" % (
-            ns.ROSTER.encode(), self.version_text.encode(), item,
+            ns.ROSTER.encode(), version.encode(), item,
         )  # fmt: skip
         for session in self.routing_table.connected(self.account.bare):
             if session.interested:

@@ -1,6 +1,6 @@
 """One Roster per account: loaded once, kept while its owner is here, changed through here only."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from xmppd.events import Events
 from xmppd.roster.broadcasts import Broadcasts
-from xmppd.roster.roster import Roster
+from xmppd.roster.roster import Roster, visible
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Presence, StanzaError
@@ -61,6 +61,9 @@ class RosterManager:
     the same old state; then it is stored; then its owner is told. If storing fails, the change is
     undone: whoever is online is still known by its contacts, who are to see it leave. Only if
     another change has come on top of it, the roster is forgotten, and read when next needed.
+
+    Attributes:
+        max_items: How many contacts a roster may have, whatever makes them (RO-18).
     """
 
     def __init__(
@@ -70,7 +73,10 @@ class RosterManager:
         shared_groups: SharedGroups,
         broadcasts: Broadcasts,
         events: Events,
+        *,
+        max_items: int,
     ) -> None:
+        self.max_items = max_items
         self.store = store
         self.routing_table = routing_table
         self.shared_groups = shared_groups
@@ -147,15 +153,50 @@ class RosterManager:
         if not await self.store.exists(account.bare):
             raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no contacts")
 
-    async def save(self, roster: Roster, item: RosterItem, *, push: bool = True) -> None:
-        """Add or change a contact: in memory, in the store, and at the owner's resources."""
+    def check_room(self, roster: Roster, item: RosterItem) -> None:
+        """Whether the roster may have this contact (RO-18).
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: it would be one too many.
+        """
+        before = roster.items.get(item.jid)
+        is_new = visible(item) and (before is None or not visible(before))
+        if is_new and roster.count >= self.max_items:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT,
+                f"the roster has {self.max_items} contacts, which is all it may have",
+            )
+
+    async def save(
+        self,
+        roster: Roster,
+        item: RosterItem,
+        *,
+        push: bool = True,
+        before_push: Callable[[], None] | None = None,
+    ) -> None:
+        """Add or change a contact: in memory, in the store, and at the owner's resources.
+
+        Args:
+            roster: Of its owner.
+            item: The contact as it is from now on.
+            push: Whether its owner is told.
+            before_push: Called when the change is stored, before its owner is told.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: there are as many contacts as there may be.
+        """
+        self.check_room(roster, item)
         before = roster.items.get(item.jid)
         roster.put(item)
         self.events.fire(ContactChanged(roster, item.jid, before))
-        saving = self.store.save_roster_items(roster.account.bare, [item])
-        await self._stored(roster, item.jid, before, saving)
-        if push:
-            roster.push(before, item)
+        async with roster.turn:
+            saving = self.store.save_roster_items(roster.account.bare, [item])
+            await self._stored(roster, item.jid, before, item, saving)
+            if before_push is not None:
+                before_push()
+            if push:
+                roster.push(before, item)
         self.events.fire(RosterChanged(roster.account, item.jid, item))
 
     async def remove(self, roster: Roster, jid: str, *, push: bool = True) -> None:
@@ -163,21 +204,32 @@ class RosterManager:
         before = roster.items.get(jid)
         roster.drop(jid)
         self.events.fire(ContactChanged(roster, jid, before))
-        deleting = self.store.delete_roster_item(roster.account.bare, jid)
-        await self._stored(roster, jid, before, deleting)
-        if push:
-            roster.push_contact(jid)
+        async with roster.turn:
+            deleting = self.store.delete_roster_item(roster.account.bare, jid)
+            await self._stored(roster, jid, before, None, deleting)
+            if push:
+                roster.push_contacts([jid])
         self.events.fire(RosterChanged(roster.account, jid, None))
 
+    async def show(self, roster: Roster, jids: Sequence[str]) -> None:
+        """Tell the owner of contacts that shared groups have changed (RO-17)."""
+        async with roster.turn:
+            roster.version = await self.store.raise_roster_version(roster.account.bare)
+            roster.push_contacts(jids)
+
     async def _stored(
-        self, roster: Roster, jid: str, before: RosterItem | None, change: Awaitable[int]
+        self,
+        roster: Roster,
+        jid: str,
+        before: RosterItem | None,
+        after: RosterItem | None,
+        change: Awaitable[int],
     ) -> None:
         """Wait for the store; if it fails, the contact is what it was before."""
-        changed = roster.items.get(jid)
         try:
-            roster.version = max(await change, roster.version)
+            roster.version = await change
         except BaseException:
-            if roster.items.get(jid) is changed:
+            if roster.items.get(jid) is after:
                 self._undo(roster, jid, before)
             else:
                 self.forget(roster.account.bare)

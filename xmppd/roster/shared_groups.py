@@ -3,8 +3,8 @@
 They stay symbolic: who sees whom is looked up in the group, never written into anybody's roster.
 """
 
-from collections.abc import Iterable, Iterator
-from zlib import crc32
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
 
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.store.base import RosterItem, RosterStore, SharedGroup
@@ -112,7 +112,7 @@ class SharedGroups:
                     watchers.update(self.groups[name].members)
         return [watcher for watcher in watchers if watcher in online]
 
-    def version(self, viewer: str) -> str:
-        """A mark of what groups add to this account's roster; empty if nothing."""
-        items = self.items(viewer)
-        return f"{crc32(repr(sorted(items.items())).encode()):x}" if items else ""
+
+def mark(items: Mapping[str, RosterItem]) -> str:
+    """A mark of what groups add to a roster."""
+    return blake2b(repr(sorted(items.items())).encode(), digest_size=8).hexdigest()

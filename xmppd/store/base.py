@@ -7,7 +7,11 @@ know. What has returned is safe on disk, unless its docstring says otherwise.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import SystemRandom
 from typing import Protocol
+
+ROSTER_VERSION_STEP = 2**32
+"""A roster's version rises by more than half of this and by less than the whole: 2**31 times."""
 
 
 class AccountExists(Exception):
@@ -110,10 +114,21 @@ class RosterItem:
 
 @dataclass(frozen=True, slots=True)
 class RosterData:
-    """A roster as it is kept: its version counts every change (:rfc:`6121#section-2.6`)."""
+    """A roster as it is kept.
+
+    Attributes:
+        version: Rises with every change, by a step drawn at random (:rfc:`6121#section-2.6`): so it
+            never names another state, not after an account was made anew or a backup restored.
+        items: The contacts, by JID.
+    """
 
     version: int
     items: tuple[RosterItem, ...]
+
+
+def roster_version_step() -> int:
+    """How far a roster's version rises this time; the versions passed over name no state."""
+    return SystemRandom().randrange(ROSTER_VERSION_STEP // 2, ROSTER_VERSION_STEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,6 +451,13 @@ class RosterStore(Protocol):
 
         Returns:
             The roster's new version; the old one if it was not there.
+        """
+
+    async def raise_roster_version(self, account: str) -> int:
+        """Give the roster a new version, since something outside of it changes what its owner sees.
+
+        Returns:
+            The new version.
         """
 
     async def shared_groups(self) -> list[SharedGroup]:

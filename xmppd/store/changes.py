@@ -24,6 +24,7 @@ from xmppd.store.base import (
     SharedGroup,
     Token,
     check_room,
+    roster_version_step,
     with_token,
 )
 from xmppd.store.rows import names_to_text
@@ -119,6 +120,11 @@ def save_roster_items(connection: Connection, account: str, items: Sequence[Rost
     ]
     connection.execute(queries.SAVE_ROSTER_ITEM[connection.dialect.name], saving)
     return _next_roster_version(connection, owner)
+
+
+def raise_roster_version(connection: Connection, account: str) -> int:
+    """Give a roster a new version; tells it."""
+    return _next_roster_version(connection, _lock(connection, account))
 
 
 def delete_roster_item(connection: Connection, account: str, jid: str) -> int:
@@ -399,5 +405,6 @@ def _roster_version(connection: Connection, owner: bytes) -> int:
 
 def _next_roster_version(connection: Connection, owner: bytes) -> int:
     raising = queries.NEXT_ROSTER_VERSION[connection.dialect.name]
-    version: int = connection.execute(raising, {"owner": owner}).scalar_one()
+    values = {"owner": owner, "step": roster_version_step()}
+    version: int = connection.execute(raising, values).scalar_one()
     return version

@@ -30,6 +30,7 @@ from xmppd.store.base import (
     Store,
     Token,
     check_room,
+    roster_version_step,
     with_token,
 )
 from xmppd.store.quarantine import MAX_QUARANTINED, MAX_QUARANTINED_BYTES, in_a_line
@@ -141,14 +142,20 @@ class MemoryStore(Store):
         mine = self._belonging(account)
         if items:
             mine.roster.update((item.jid, item) for item in items)
-            mine.roster_version += 1
+            mine.roster_version += roster_version_step()
         return mine.roster_version
 
     @override
     async def delete_roster_item(self, account: str, jid: str) -> int:
         mine = self._belonging(account)
         if mine.roster.pop(jid, None):
-            mine.roster_version += 1
+            mine.roster_version += roster_version_step()
+        return mine.roster_version
+
+    @override
+    async def raise_roster_version(self, account: str) -> int:
+        mine = self._belonging(account)
+        mine.roster_version += roster_version_step()
         return mine.roster_version
 
     @override

@@ -47,6 +47,7 @@ MAX_NAMES_PER_QUERY = 500
 _QUERY_SIZES = (1, 8, 32, 128, MAX_NAMES_PER_QUERY)
 
 _owner: BindParameter[bytes] = bindparam("owner")
+_step: BindParameter[int] = bindparam("step")
 
 
 def _add_or_replace(table: Table) -> ByDialect:
@@ -76,10 +77,10 @@ def _add_if_absent(table: Table) -> ByDialect:
 def _next_roster_version() -> ByDialect:
     by_dialect: ByDialect = {}
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql)):
-        first = dialect.insert(roster_versions).values(owner=_owner, version=1)
+        first = dialect.insert(roster_versions).values(owner=_owner, version=_step)
         by_dialect[name] = first.on_conflict_do_update(
             index_elements=[roster_versions.c.owner],
-            set_={"version": roster_versions.c.version + 1},
+            set_={"version": roster_versions.c.version + _step},
         ).returning(roster_versions.c.version)
     return by_dialect
 

@@ -174,6 +174,10 @@ class SQLStore(Store):
         return await self._database.write(change)
 
     @override
+    async def raise_roster_version(self, account: str) -> int:
+        return await self._database.write(partial(changes.raise_roster_version, account=account))
+
+    @override
     async def shared_groups(self) -> list[SharedGroup]:
         async def read() -> list[SharedGroup]:
             return rows.shared_groups(await self._database.read(queries.SHARED_GROUPS, {}))

@@ -207,6 +207,37 @@ class RosterTests(OfficeCase):
         why = office.refusal("roster add", account="romeo", contact="x@y.lit")
         self.assertIn("1 contacts", why)
 
+    def test_full_of_the_other(self) -> None:
+        """Nobody is made to see somebody whose roster has no room for them."""
+        config = house_config("montague.lit", roster={"max_items": 1})
+        office = Office(House(config=config, romeo={}, tybalt={"juliet": "both"}))
+        given = {"account": "romeo", "contact": "tybalt@montague.lit", "mutual": True}
+        self.assertIn("1 contacts", office.refusal("roster add", **given))
+        self.assertEqual(office.rows("roster show", account="romeo"), [])
+
+    def test_words(self) -> None:
+        """A contact's name and groups are what a client could have given them as well."""
+        given = {"account": "romeo", "contact": "x@y.lit"}
+        cases: dict[str, dict[str, object]] = {
+            "is empty": {"group": [""]},
+            "is named twice": {"group": ["a", "a"]},
+            "longer than 1023": {"name": "n" * 1_024},
+            "too long": {"name": "n" * 1_023, "group": [letter * 1_023 for letter in "abcd"]},
+            "at most 32 groups": {"group": [str(number) for number in range(33)]},
+            "does not allow": {"name": "\x1b[2J"},
+        }
+        for why, words in cases.items():
+            with self.subTest(why):
+                self.assertIn(why, self.office.refusal("roster add", **given, **words))
+
+    def test_words_of_groups(self) -> None:
+        """A shared group is shown by a name that can be written, to groups that there are."""
+        save = self.office.refusal
+        self.assertIn("is empty", save("group save", group=""))
+        self.assertIn("is empty", save("group save", group="g", display=""))
+        self.assertIn("does not allow", save("group save", group="g", display="\x07"))
+        self.assertIn('no group "h"', save("group save", group="g", also=["h"]))
+
     def test_strangers_take_no_room(self) -> None:
         """What strangers have asked does not count against the owner's contacts."""
         house = House(

@@ -44,6 +44,32 @@ class RosterTests(SynchronousTestCase):
             self.assertIn("type='result'", added(romeo, contact, "/>"))
         self.assertIn("<resource-constraint", added(romeo, "z@capulet.lit", "/>"))
 
+    def test_whatever_makes_a_contact(self) -> None:
+        """A full roster takes no contact more, be it set, asked for, approved or approved ahead."""
+        house = House(
+            config=house_config("montague.lit", roster={"max_items": 2}), romeo={}, a={}, b={}
+        )
+        romeo, a, b = house.connect("romeo", "a", "b")
+        for client in (a, b):
+            client.send("<presence type='subscribe' to='romeo@montague.lit'/>")
+        added(romeo, "x@capulet.lit", "/>")
+        romeo.send("<presence type='subscribed' to='a@montague.lit'/>")  # the last one
+        self.assertNotIn("<error", "".join(romeo.received()))
+        full = "<resource-constraint"
+        for kind, contact in (
+            ("subscribed", "b@montague.lit"),
+            ("subscribed", "y@capulet.lit"),
+            ("subscribe", "y@capulet.lit"),
+        ):
+            with self.subTest(kind=kind, contact=contact):
+                romeo.send(f"<presence type='{kind}' to='{contact}'/>")
+                self.assertIn(full, romeo.received()[-1])
+        self.assertIn(full, added(romeo, "b@montague.lit", " name='B'/>"))
+        self.assertNotIn(full, added(romeo, "x@capulet.lit", " name='X'/>"))
+        roster = house.server.roster_manager._loaded["romeo@montague.lit"]
+        self.assertEqual(roster.count, 2)
+        self.assertEqual([item.jid for item in roster.requests], ["b@montague.lit"])
+
     def test_long_request(self) -> None:
         """A request is handed out as it came; what waits of it is not more than is decent."""
         house = House(romeo={}, tybalt={})

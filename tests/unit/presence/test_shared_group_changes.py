@@ -1,5 +1,7 @@
 """SharedGroupChanges: an administrator changes a group, and everybody online sees it (RO-14)."""
 
+from xml.etree.ElementTree import fromstring
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -38,6 +40,26 @@ class SharedGroupChangesTests(SynchronousTestCase):
             presence, push = client.received()
             self.assertIn(f"<item jid='{other}' subscription='remove'/>", push)
             self.assertIn("type='unavailable'", presence)
+
+    def test_versions(self) -> None:
+        """Each push has a version and an id of its own, also of a state that comes back (§2.6.3).
+
+        Who is cut off between two of them is given the whole roster when they return.
+        """
+        self.romeo.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+        self.romeo.received()
+        for members in ((ROMEO, JULIET, TYBALT), (ROMEO,), (ROMEO, JULIET, TYBALT)):
+            self.save(*members)
+        pushes = [fromstring(text) for text in self.romeo.received() if text.startswith("<iq")]
+        versions = [push[0].get("ver") or "" for push in pushes]
+        self.assertEqual(len(set(versions)), 6)
+        self.assertEqual(len({push.get("id") for push in pushes}), 6)
+        for version in versions:
+            self.romeo.send(
+                f"<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='{version}'/></iq>"
+            )
+            (answer,) = self.romeo.received()
+            self.assertEqual("<query" in answer, version != versions[-1])
 
     def test_everybody_sees(self) -> None:
         """A group for everybody is seen by all, and its members see only each other."""

@@ -1,0 +1,74 @@
+"""What a contact may be called, and which groups it may be in, whoever says so."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xmppd.stanza import Condition, StanzaError
+from xmppd.store.base import RosterItem
+
+MAX_NAME_LENGTH = 1_023
+"""Of a contact's name and of a group's, in characters."""
+
+MAX_WORDS_BYTES = 4_096
+"""Of a contact's name and groups together, or a full roster would fill hundreds of megabytes."""
+
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def named(item: RosterItem, name: str, groups: Sequence[str], *, max_groups: int) -> RosterItem:
+    """The contact under this name, in these groups.
+
+    Args:
+        item: As it was.
+        name: Empty for none.
+        groups: Each of them once.
+        max_groups: How many there may be.
+
+    Raises:
+        StanzaError: NOT_ACCEPTABLE: something is empty, too long or too many; BAD_REQUEST: a group
+            is named twice.
+
+    Spec: :rfc:`6121#section-2.3.3`
+    """
+    check_name(name, "the name")
+    if len(set(groups)) != len(groups):
+        raise StanzaError(Condition.BAD_REQUEST, "a group is named twice")
+    for group in groups:
+        check_group_name(group)
+    if len(groups) > max_groups:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a contact has at most {max_groups} groups")
+    if len("".join((name, *groups)).encode()) > MAX_WORDS_BYTES:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "the name and the groups are too long")
+    return replace(item, name=name, groups=tuple(groups))
+
+
+def check_group_name(name: str) -> None:
+    """Refuse what cannot be the name of a group.
+
+    Raises:
+        StanzaError: NOT_ACCEPTABLE: it is empty, too long, or holds what XML cannot.
+    """
+    if not name:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "a group's name is empty")
+    check_name(name, "a group's name")
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse what is too long for a name, or cannot be written in XML.
+
+    Args:
+        name: Perhaps empty.
+        what: What the error calls it.
+
+    Raises:
+        StanzaError: NOT_ACCEPTABLE: it is.
+    """
+    if len(name) > MAX_NAME_LENGTH:
+        raise StanzaError(
+            Condition.NOT_ACCEPTABLE, f"{what} is longer than {MAX_NAME_LENGTH} characters"
+        )
+    if _UNWRITABLE.search(name):
+        raise StanzaError(
+            Condition.NOT_ACCEPTABLE, f"{what} holds a character that XML does not allow"
+        )
