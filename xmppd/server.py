@@ -351,7 +351,9 @@ class XMPPServer:
         self.events.on(SessionClosed, self.sleepers.closed)
         self.events.on(SessionClosed, self.offline_message_flood.closed)
         self.events.on(SessionResumed, self.offline_message_flood.resumed)
-        self.resumption = Resumption(self.sleepers, self.custody, self.events, self._sleep)
+        self.resumption = Resumption(
+            self.sleepers, self.custody, self.offline_message_flood, self.events, self._sleep
+        )
         self.hibernation = Hibernation(
             self.store,
             self.session_manager,

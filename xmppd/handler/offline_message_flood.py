@@ -1,16 +1,19 @@
 """Messages that waited, handed to the resource that came back; forgotten when they have arrived."""
 
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.clocks import UNKNOWN
+from xmppd.handler.lines import Lines
 from xmppd.routing.requests import Requests
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.sleepers import SessionResumed
-from xmppd.stanza import IQ, JID, Later, Message, ns
+from xmppd.stanza import IQ, JID, Later, Message, Stanza, ns
 from xmppd.stanza.delay import Stored, out_of_store
 from xmppd.store.base import OfflineMessage, OfflineStore, Quarantine, StoreError
 from xmppd.store.quarantine import set_aside, sift
@@ -26,8 +29,13 @@ class Shelf(OfflineStore, Quarantine, Protocol):
 class OfflineMessageFlood:
     """Delivers offline messages with the first presence that wants them (:xep:`0160`, PU-14).
 
-    They are deleted only when the client has answered a ping sent behind them: whoever answers has
-    read what came before. A connection that dies halfway loses nothing.
+    They are deleted only when the client has acknowledged them, or answered a ping sent behind
+    them: whoever answers has read what came before. A connection that dies halfway loses nothing.
+
+    Whatever comes for the account meanwhile goes behind them, by the account's line.
+
+    Attributes:
+        lines: Of all accounts for which something is stored just now, or about to be read.
     """
 
     def __init__(
@@ -41,127 +49,106 @@ class OfflineMessageFlood:
         self.requests = requests
         self.routing_table = requests.routing_table
         self.answer_timeout_s = answer_timeout_s
-        self._flooding: dict[str, LocalClientSession] = {}
-        self._flooded: dict[LocalClientSession, list[int]] = {}
-        self._more: set[str] = set()
+        self.lines = Lines(requests.clock.seconds)
+        self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
+
+    def expect(self, session: LocalClientSession) -> None:
+        """A session is available: before it was flooded it gets nothing that comes from now on."""
+        if not session.flooded and session.account is not None and _wants(session):
+            self.lines.await_flood(session.account.bare)
 
     def flood(self, session: LocalClientSession) -> Later:
         """Flood a session whose priority is not negative, once for as long as it is available.
 
-        While one resource is being flooded no other is: nobody gets a message twice.
+        Nobody gets a message twice: what one resource was given no other is, while it may answer.
         """
-        if session.flooded or session.account is None or not _wants(session):
+        if session.flooded or session.account is None or session.priority < 0:
             return None
-        if self._busy(session.account.bare):
-            return None
-        session.flooded = True
-        return self._flood(session, session.account)
+        return self._flood_in_turn(session.account)
+
+    async def _flood_in_turn(self, account: JID) -> None:
+        turn = self.lines.join(account.bare)
+        if turn is not None:
+            await turn
+        try:
+            await self.catch_up(account)
+        finally:
+            self.lines.leave(account.bare)
+
+    async def catch_up(self, account: JID) -> None:
+        """Flood whoever has come and was not flooded yet. Only for whoever has the turn."""
+        bare = account.bare
+        newcomers = [
+            session
+            for session in self.routing_table.available(bare)
+            if isinstance(session, LocalClientSession)
+            and not (session.flooded or session.closed or session.priority < 0)
+        ]
+        if newcomers:
+            for each in newcomers:
+                each.flooded = True
+            try:
+                stored = await self.store.offline_messages(bare)
+                messages, damaged = sift(stored, _read) if stored else ([], ())
+                if damaged:
+                    await set_aside(self.store, bare, damaged)
+            except StoreError:
+                self._dry.update(newcomers)
+            else:
+                if messages:
+                    self._give(messages, newcomers, account)
+            self.lines.open[bare].hurried_until = UNKNOWN
+        self.lines.open[bare].awaited = False
 
     async def stored(self, account: JID) -> None:
-        """A message was stored; whoever has come meanwhile gets it."""
-        if self._busy(account.bare):
-            self._more.add(account.bare)
-            return
-        for session in self._here(account):
+        """A message was stored, by whoever has the turn; who has come meanwhile gets it."""
+        here = self._here(account)
+        for session in here:
             session.flooded = False
-        await self._next(account)
+        if here:
+            await self.catch_up(account)
+        elif self.routing_table.connected(account.bare):
+            self.lines.hurry(account.bare)
 
-    def resumed(self, event: SessionResumed) -> Later:
-        """A session has its client back, and may want what nobody was there to take."""
-        return self.flood(event.session)
-
-    def sweep(self) -> None:
-        """Flood those whose messages could not be read when they came, since the store failed."""
-        dry, self._dry = self._dry, set()
-        for session in dry:
-            later = self.flood(session)
-            if later is not None:
-                Deferred.fromCoroutine(later).addErrback(self._failed, session, session.jid)
-
-    def closed(self, event: SessionClosed) -> Later:
-        """If it was being flooded, nobody needs to wait for its answer."""
-        session = event.session
-        self._dry.discard(session)
-        if session.account is None or self._flooding.get(session.account.bare) is not session:
-            return None
-        return self._forget_arrived(session, session.account)
-
-    def given(self, session: LocalClientSession) -> list[int]:
-        """What a session was flooded with and has not answered yet, if it acknowledges at all."""
-        return self._flooded.get(session, [])
-
-    def _arrived(self, session: LocalClientSession) -> list[int]:
-        """What of that it has acknowledged."""
-        unread = {
-            stanza.payload.number
-            for stanza, _, _ in session.unread()
-            if isinstance(stanza.payload, Stored)
-        }
-        return [number for number in self.given(session) if number not in unread]
-
-    async def _forget_arrived(self, session: LocalClientSession, account: JID) -> None:
-        arrived = self._arrived(session)
-        if arrived:
-            await self.store.delete_offline(account.bare, arrived)
-        await self._lost(session, account)
-
-    def _busy(self, account: str) -> bool:
-        session = self._flooding.get(account)
-        return session is not None and (not session.closed or session in self._flooded)
+    def holds_back(self, to: JID) -> bool:
+        """Whether a resource is about to become available, and has yet to be given what came
+        before.
+        """
+        session = self.routing_table.sessions.get(to.full)
+        return session is not None and session.presence is None and self.lines.is_hurried(to.bare)
 
     def _here(self, account: JID) -> list[LocalClientSession]:
         available = self.routing_table.available(account.bare)
         return [session for session in available if isinstance(session, LocalClientSession)]
 
-    async def _next(self, account: JID) -> None:
-        """The turn of the account's next resource that was not flooded yet, if there is one."""
-        for session in self._here(account):
-            later = self.flood(session)
-            if later is not None:
-                await later
-                return
+    # -- giving -----------------------------------------------------------------------------------
 
-    async def _flood(self, session: LocalClientSession, account: JID) -> None:
-        self._flooding[account.bare] = session
-        try:
-            waiting = await self._waiting(account.bare)
-        except StoreError:
-            session.flooded = False
-            self._done(session, account)
-            self._dry.add(session)
-            return
-        except BaseException:
-            self._done(session, account)
-            raise
-        if not waiting:
-            self._done(session, account)
-        elif not _wants(session):  # it left while we read, or sleeps
-            session.flooded = False
-            self._done(session, account)
-            await self._next(account)
-        else:
-            self._deliver(waiting, session, account)
-
-    async def _waiting(self, account: str) -> list[tuple[int, Message]]:
-        """What is stored and can be read, also what was stored while we read; with its ids."""
-        while True:
-            self._more.discard(account)
-            stored = await self.store.offline_messages(account)
-            messages, damaged = sift(stored, _read) if stored else ([], ())
-            if damaged:
-                await set_aside(self.store, account, damaged)
-            if account not in self._more:
-                return messages
-
-    def _deliver(
-        self, messages: list[tuple[int, Message]], session: LocalClientSession, account: JID
+    def _give(
+        self,
+        messages: Iterable[tuple[int, Message]],
+        newcomers: Iterable[LocalClientSession],
+        account: JID,
     ) -> None:
-        for _, stanza in messages:
-            session.deliver(stanza, stanza.wire())
-        ids = [id for id, _ in messages]
-        if session.management is not None:
-            self._flooded[session] = ids
+        """To one of those who are still here, rather not to one that sleeps."""
+        still_here = sorted(filter(_wants, newcomers), key=lambda each: each.asleep)
+        if not still_here:
+            for each in newcomers:
+                each.flooded = False
+            return
+        session = still_here[0]
+        given = self._given.get(account.bare, {})
+        taken = set[int]().union(*given.values())
+        ids = []
+        for id, message in messages:
+            if id not in taken:
+                session.deliver(message, message.wire())
+                ids.append(id)
+        if ids:
+            self._given.setdefault(account.bare, {}).setdefault(session, set()).update(ids)
+            self._ask(session, account, ids)
+
+    def _ask(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
         server = JID.parse(account.domain)
         timeout_s = self.answer_timeout_s
         if session.management is not None:  # its ping waits with the messages for it to come back
@@ -171,32 +158,106 @@ class OfflineMessageFlood:
 
     def _answered(
         self, answer: IQ | None, session: LocalClientSession, account: JID, ids: list[int]
-    ) -> Deferred[None]:
-        work = self._forget(session, account, ids) if answer else self._lost(session, account)
-        return Deferred.fromCoroutine(work).addErrback(self._failed, session, account)
+    ) -> None:
+        still_given = self._still_given(session, account).intersection(ids)
+        if still_given:
+            self._settle(session, account, still_given if answer else (), still_given)
 
-    async def _forget(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
-        """They have arrived. Look whether more came meanwhile."""
-        await self.store.delete_offline(account.bare, ids)
-        if self._flooding.get(account.bare) is session:
-            await self._flood(session, account)
+    # -- what becomes of it -----------------------------------------------------------------------
 
-    async def _lost(self, session: LocalClientSession, account: JID) -> None:
-        """Nobody knows what arrived: it stays stored, for another resource or another day."""
-        if self._flooding.get(account.bare) is session:
-            self._done(session, account)
-            await self._next(account)
+    def given(self, session: LocalClientSession) -> Collection[int]:
+        """What a session was flooded with and has not answered yet, if it acknowledges at all."""
+        if session.management is None or session.account is None:
+            return ()
+        return self._still_given(session, session.account)
 
-    def _failed(self, failure: Failure, session: LocalClientSession, account: JID) -> None:
+    def acknowledged(self, session: LocalClientSession, stanzas: Sequence[Stanza]) -> None:
+        """A client has acknowledged these: such of them as it was flooded with have arrived."""
+        if session.account is None or session.account.bare not in self._given:
+            return
+        numbers = {each.payload.number for each in stanzas if isinstance(each.payload, Stored)}
+        arrived = numbers & self._still_given(session, session.account)
+        if arrived:
+            self._settle(session, session.account, arrived, arrived)
+
+    def closed(self, event: SessionClosed) -> None:
+        """If it was being flooded, nobody needs to wait for its answer."""
+        session = event.session
+        self._dry.discard(session)
+        if session.account is None:
+            return
+        bare = session.account.bare
+        if bare in self.lines.open and not self.routing_table.connected(bare):
+            self.lines.nobody_comes(bare)
+        given = self._still_given(session, session.account)
+        if given:
+            unread = {
+                stanza.payload.number
+                for stanza, _, _ in session.unread()
+                if isinstance(stanza.payload, Stored)
+            }
+            arrived = set() if session.management is None else given - unread
+            self._settle(session, session.account, arrived, set(given))
+
+    def resumed(self, event: SessionResumed) -> Later:
+        """A session has its client back, and may want what nobody was there to take."""
+        return self.flood(event.session)
+
+    def sweep(self) -> None:
+        """Flood those whose messages could not be read when they came, since the store failed."""
+        dry, self._dry = self._dry, set()
+        for session in dry:
+            session.flooded = False
+            later = self.flood(session)
+            if later is not None:
+                Deferred.fromCoroutine(later).addErrback(self._failed, session.jid)
+
+    def _still_given(self, session: LocalClientSession, account: JID) -> set[int]:
+        return self._given.get(account.bare, {}).get(session, set())
+
+    def _settle(
+        self,
+        session: LocalClientSession,
+        account: JID,
+        arrived: Collection[int],
+        given: Collection[int],
+    ) -> None:
+        """Of what a session was given some has arrived; nobody knows of the rest: it stays stored,
+        for another resource or another day.
+        """
+        work = Deferred.fromCoroutine(self._forget(session, account, arrived, given))
+        work.addErrback(self._failed, account)
+
+    async def _forget(
+        self,
+        session: LocalClientSession,
+        account: JID,
+        arrived: Collection[int],
+        given: Collection[int],
+    ) -> None:
+        try:
+            if arrived:
+                await self.store.delete_offline(account.bare, arrived)
+        finally:
+            self._take_from(session, account, given)
+        others = [each for each in self._here(account) if each is not session]
+        if others and len(arrived) < len(given):
+            for other in others:
+                other.flooded = False
+            await self._flood_in_turn(account)
+
+    def _take_from(self, session: LocalClientSession, account: JID, given: Collection[int]) -> None:
+        by_session = self._given.get(account.bare, {})
+        rest = by_session.get(session, set())
+        rest.difference_update(given)
+        if not rest:
+            by_session.pop(session, None)
+        if not by_session:
+            self._given.pop(account.bare, None)
+
+    def _failed(self, failure: Failure, account: JID) -> None:
         if not failure.check(StoreError):  # which the store has logged
             _log.failure("messages of {account} stay stored", failure, account=account)
-        self._done(session, account)
-
-    def _done(self, session: LocalClientSession, account: JID) -> None:
-        self._flooded.pop(session, None)
-        if self._flooding.get(account.bare) is session:
-            del self._flooding[account.bare]
-            self._more.discard(account.bare)
 
 
 def _read(message: OfflineMessage) -> tuple[int, Message]:
@@ -204,6 +265,4 @@ def _read(message: OfflineMessage) -> tuple[int, Message]:
 
 
 def _wants(session: LocalClientSession) -> bool:
-    if session.presence is None or session.priority < 0:
-        return False
-    return not session.closed and not session.asleep
+    return session.presence is not None and session.priority >= 0 and not session.closed

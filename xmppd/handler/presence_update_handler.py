@@ -147,6 +147,7 @@ class PresenceUpdateHandler:
             self.routing_table.refresh(session)
         copies = self.broadcast(presence, session, roster)
         if not isinstance(copies, int):
+            self.flood.expect(session)
             return self._go_on_after(copies, presence, session, roster, newcomer=newcomer)
         return self._go_on(session, roster, newcomer=newcomer)
 
@@ -187,6 +188,7 @@ class PresenceUpdateHandler:
         if session.privacy is None or session.privacy.probes:
             later = self.presences.greet(session, roster)
             if later is not None:
+                self.flood.expect(session)
                 return self._settle_after(later, session)
         session.settle()
         return self.flood.flood(session)

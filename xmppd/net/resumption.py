@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.events import Events
+from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.net.inline_feature import InlineFeature, Place, bind_feature
 from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.router.custody import Custody
@@ -41,11 +42,13 @@ class Resumption:
         self,
         sleepers: Sleepers,
         custody: Custody,
+        flood: OfflineMessageFlood,
         events: Events,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self.sleepers = sleepers
         self.custody = custody
+        self.flood = flood
         self.events = events
         self.sleep = sleep
 
@@ -152,15 +155,16 @@ class Resumption:
         if h is None:
             raise StreamError(StreamCondition.BAD_FORMAT, "h is a count of stanzas")
         management = _managed(negotiation)
-        self._take(management, h)
+        self._take(negotiation.session, management, h)
         again = management.request_again()
         if again:
             negotiation.write(again)
 
-    def _take(self, management: StreamManagement, h: int) -> None:
+    def _take(self, session: LocalClientSession, management: StreamManagement, h: int) -> None:
         arrived = management.acknowledge(h)
         if management.held:
             self.custody.arrived(management, arrived)
+        self.flood.acknowledged(session, arrived)
 
     # -- resuming ---------------------------------------------------------------------------------
 
@@ -201,7 +205,7 @@ class Resumption:
                 await securing
                 session = self.sleepers.find(id, account)
             else:
-                self._take(management, h)
+                self._take(session, management, h)
                 self._attach(session, negotiation)
                 return (
                     f"<resumed xmlns='{_NS}' previd='{escape(id)}' h='{management.handled}'/>"

@@ -27,6 +27,8 @@ class MessageRouter:
         self.offline = offline
         self.carbons = carbons
         self.admins = admins
+        self._lines = offline.flood.lines
+        self._turn_of = ""  # the account whose turn it is, while its message is routed
 
     def route(self, message: Message) -> Later:
         """Deliver, store or bounce a message.
@@ -42,9 +44,13 @@ class MessageRouter:
             return self._leave(message)
         if to.local is None:
             return self._to_the_server(message)
+        in_turn = to.bare == self._turn_of
+        if not in_turn and to.bare in self._lines.open:
+            return self._route_in_turn(message, to)
         kind = message.type if message.type in TYPES else "normal"
         if to.resource is not None:
-            if self.routing_table.route(message):  # §8.5.3.1
+            held_back = in_turn and kind == "chat" and self.offline.flood.holds_back(to)
+            if not held_back and self.routing_table.route(message):  # §8.5.3.1
                 self.carbons.received(message)
                 return None
             if kind != "chat" or not self._wanted(message, to):  # §8.5.3.2.1
@@ -57,8 +63,30 @@ class MessageRouter:
             return None
         if sessions and not wanting:
             return self._undeliverable(message, kind, to)  # PL-3
+        if not in_turn and kind != "headline":
+            return self._route_in_turn(message, to)
         later = self.offline.nobody_there(message, kind, to)
         return self._copy_after(later, message) if to.bare in self.routing_table.carbons else later
+
+    async def _route_in_turn(self, message: Message, to: JID) -> None:
+        """Behind what is stored for the account, or is just being stored (MR-7)."""
+        turn = self._lines.join(to.bare)
+        if turn is not None:
+            await turn
+        try:
+            await self.offline.flood.catch_up(to.to_bare())
+            later = self._route_now(message, to)
+            if later is not None:
+                await later
+        finally:
+            self._lines.leave(to.bare)
+
+    def _route_now(self, message: Message, to: JID) -> Later:
+        self._turn_of = to.bare
+        try:
+            return MessageRouter.route(self, message)  # a plugin's router has seen it
+        finally:
+            self._turn_of = ""
 
     def _undeliverable(self, message: Message, kind: str, to: JID) -> None:
         """What is not bounced is dropped, and copied all the same (CA-3)."""

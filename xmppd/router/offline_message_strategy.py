@@ -76,7 +76,7 @@ class OfflineMessageStrategy:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE, "too many messages wait for this account already"
             ) from error
-        await self.flood.stored(to)
+        await self.flood.stored(to.to_bare())
 
 
 def worth_storing(message: Message) -> bool:

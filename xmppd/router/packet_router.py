@@ -85,7 +85,7 @@ class PacketRouter:
         """Route again what a session that is gone had not read (SE-12).
 
         Interceptors saw it come in, and do not see it a second time. It goes on by itself, in
-        order; :meth:`finish` waits for it.
+        order, and ahead of whatever comes later (MR-7); :meth:`finish` waits for it.
         """
         work = Deferred.fromCoroutine(self._take_back(unread, session))
         self._taking_back.add(work)
@@ -102,10 +102,13 @@ class PacketRouter:
             await next(iter(self._taking_back))
 
     async def _take_back(self, unread: Iterable[Waiting], session: JID) -> None:
+        works = []
         for stanza in owed(unread, session, self.routing_table, self.clocks):
             later = self._route(stanza)
             if later is not None:
-                await later
+                works.append(Deferred.fromCoroutine(_wait(later)))
+        for work in works:
+            await work
 
     async def _finish(self, stanza: Stanza, later: Awaitable[None]) -> None:
         try:
@@ -148,6 +151,10 @@ class PacketRouter:
             self.routing_table.answer_unbound(error)
         if isinstance(error, Message):
             self.carbons.received(error)
+
+
+async def _wait(later: Awaitable[None]) -> None:
+    await later
 
 
 def _waits(presence: Presence) -> bool:

@@ -1,6 +1,6 @@
 """Sessions that outlive the server: saved when it stops, taken up when it starts (RS-9)."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from math import isfinite
 from secrets import token_hex
@@ -150,7 +150,7 @@ class Hibernation:
         sleepers: Sleepers,
         clocks: Clocks,
         read_account: Callable[[JID], Awaitable[None]],
-        given: Callable[[LocalClientSession], Sequence[int]],
+        given: Callable[[LocalClientSession], Collection[int]],
         finish: Callable[[], Awaitable[None]],
     ) -> None:
         self.store = store

@@ -324,4 +324,4 @@ class OfflineTests(SynchronousTestCase):
         self.assertEqual(self.bodies(second), ["one", "?"])
         self.answer(second)
         self.assertEqual(self.kept(), 1)
-        self.assertEqual(self.house.server.offline_message_flood._flooding, {})
+        self.assertEqual(self.house.server.offline_message_flood._given, {})
