@@ -446,7 +446,7 @@ class XMPPServer:
         """
         contexts = None
         if self.tls is not None and tls != "none":
-            contexts = self.tls.context_factory("client")
+            contexts = self.tls.context_factory("client", direct_tls=True)
         return self.components.listener(component_wire_limits(self.config), contexts)
 
     def client_listener(self, tls: str) -> ClientListener:
@@ -457,7 +457,7 @@ class XMPPServer:
         """
         contexts = None
         if self.tls is not None and tls != "none":
-            contexts = self.tls.context_factory("client")
+            contexts = self.tls.context_factory("client", direct_tls=tls == "direct")
         listener = ClientListener(
             self.stream_context,
             self.crowd,
@@ -477,7 +477,7 @@ class XMPPServer:
         """
         contexts = None
         if self.tls is not None and tls != "none":
-            contexts = self.tls.context_factory("server")
+            contexts = self.tls.context_factory("server", direct_tls=tls == "direct")
         return ServerListener(
             self.foreign_routes.context,
             self.server_crowd,

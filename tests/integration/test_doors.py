@@ -221,8 +221,9 @@ class TLSTests(DoorCase):
         if starttls:
             self.assertIn(b"<mechanisms", wire.features())
         else:
-            with self.assertRaises((EOFError, ConnectionError, ssl.SSLError)):
+            with self.assertRaises(ssl.SSLError) as raised:
                 wire.features()
+            self.assertIn("alert no application protocol", str(raised.exception))
         wire.close()
 
     def sni(self, port: int, *, starttls: bool) -> None:

@@ -11,7 +11,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
     IDelayedCall,
-    IHandshakeListener,
     IOpenSSLClientConnectionCreator,
     IOpenSSLContextFactory,
     IPushProducer,
@@ -28,7 +27,6 @@ from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_handler import StreamHandler, Wire, error_element
 from xmppd.net.stream_parser import Limits, StreamParser
 from xmppd.net.tls import (
-    alpn_refused,
     channel_bindings,
     peer_certificate,
     peer_chain,
@@ -143,7 +141,7 @@ class Door(Typed):
         """The connection is gone."""
 
 
-@implementer(IHandshakeListener, IPushProducer)
+@implementer(IPushProducer)
 class ConnectionHandler(Protocol):
     """One connection (CH-1 to CH-6): a stanza at a time; while one waits, the wire pauses.
 
@@ -246,11 +244,6 @@ class ConnectionHandler(Protocol):
             self.stream_handler.stream |= Stream.SECURE
             self.transport.startTLS(self.tls)
         self.stream_handler.made()
-
-    def handshakeCompleted(self) -> None:
-        """TLS is up. Who wants to speak something else on the direct port has the wrong door."""
-        if self.direct_tls and alpn_refused(ISystemHandle(self.transport)):
-            self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came (CH-2)."""

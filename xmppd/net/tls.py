@@ -7,7 +7,7 @@ Twisted's or ours: both hand out OpenSSL's connection with ``getHandle()``.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -47,7 +47,6 @@ _UNSPECIFIED = 1
 """X509_V_ERR_UNSPECIFIED: nobody has verified it."""
 
 _verification_errors: WeakKeyDictionary[SSL.Connection, int] = WeakKeyDictionary()
-_alpn_refusals: WeakSet[SSL.Connection] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -100,12 +99,30 @@ class PeerCertificate:
         return self.verify_error == 0
 
 
+class NoApplicationProtocol(SSL.Error):
+    """The peer wants to speak what is not spoken here, and OpenSSL tells it so.
+
+    Its arguments are as those of all errors of OpenSSL.
+
+    Spec: :rfc:`7301#section-3.2`
+    """
+
+    def __init__(self) -> None:
+        super().__init__([("SSL routines", "", "no application protocol")])
+
+
 @implementer(IOpenSSLContextFactory)
 class ContextFactory:
-    """What ``startTLS`` wants, of Twisted's transports and of ours: stays the same over reloads."""
+    """What ``startTLS`` wants, of Twisted's transports and of ours: stays the same over reloads.
 
-    def __init__(self, kind: Kind) -> None:
+    Args:
+        kind: Who connects.
+        direct_tls: TLS begins with the first byte, so that ALPN alone says what is spoken.
+    """
+
+    def __init__(self, kind: Kind, *, direct_tls: bool) -> None:
         self.kind = kind
+        self.direct_tls = direct_tls
         self._by_domain: dict[bytes, SSL.Context] = {}
 
     def getContext(self) -> SSL.Context:
@@ -127,12 +144,16 @@ class ContextFactory:
     ) -> bytes | SSL._NoOverlappingProtocols:
         """OpenSSL asks when a client has offered protocols (:rfc:`7301`).
 
-        Another protocol is no reason to fail: over STARTTLS it is clear what will be spoken.
+        Behind STARTTLS it is clear what will be spoken, and another protocol no reason to fail.
+
+        Raises:
+            NoApplicationProtocol: This is the wrong door; the handshake ends with that alert.
         """
         ours = _ALPN[self.kind]
         if ours in offered:
             return ours
-        _alpn_refusals.add(connection)
+        if self.direct_tls:
+            raise NoApplicationProtocol
         return SSL.NO_OVERLAPPING_PROTOCOLS
 
 
@@ -147,19 +168,23 @@ class TLS:
         """
         self._settings = settings
         self._identities = _identities(settings)
-        self._factories: dict[Kind, ContextFactory] = {}
+        self._factories: dict[tuple[Kind, bool], ContextFactory] = {}
 
-    def context_factory(self, kind: Kind) -> ContextFactory:
+    def context_factory(self, kind: Kind, *, direct_tls: bool = False) -> ContextFactory:
         """What to give to ``startTLS``.
+
+        Args:
+            kind: Who connects.
+            direct_tls: TLS begins with the first byte.
 
         Raises:
             ValueError: A setting or file that only this kind uses is wrong.
         """
-        if kind not in self._factories:
-            factory = ContextFactory(kind)
+        if (kind, direct_tls) not in self._factories:
+            factory = ContextFactory(kind, direct_tls=direct_tls)
             factory.use(_contexts(self._settings, self._identities, factory))
-            self._factories[kind] = factory
-        return self._factories[kind]
+            self._factories[kind, direct_tls] = factory
+        return self._factories[kind, direct_tls]
 
     def reload(self, settings: TLSSettings | None = None) -> None:
         """Read the files again; connections from now on use what they hold.
@@ -232,12 +257,6 @@ def peer_chain(transport: ISystemHandle) -> tuple[x509.Certificate, ...]:
         return ()
     chain = connection.get_peer_cert_chain(as_cryptography=True) or []
     return (certificate, *(above for above in chain if above != certificate))
-
-
-def alpn_refused(transport: ISystemHandle) -> bool:
-    """Whether the client wanted other protocols than XMPP only; direct TLS should then end."""
-    connection = _connection(transport)
-    return connection is not None and connection in _alpn_refusals
 
 
 def _identities(settings: TLSSettings) -> dict[bytes, tuple[DomainCertificate, Identity]]:

@@ -30,7 +30,6 @@ from xmppd.net.tls import (
     DomainCertificate,
     Kind,
     TLSSettings,
-    alpn_refused,
     channel_bindings,
     peer_certificate,
     tls_version,
@@ -75,9 +74,14 @@ class Stock(TestCase):
         self.files = Files(Path(self.mktemp()))
         self.tls = TLS(self.files.settings(*DOMAINS))
 
-    async def serve(self, kind: Kind = "client") -> None:
-        """Answer each client with x, under TLS from its first byte."""
-        factory = self.tls.context_factory(kind)
+    async def serve(self, kind: Kind = "client", *, direct_tls: bool = False) -> None:
+        """Answer each client with x, under TLS from its first byte.
+
+        Args:
+            kind: Who connects.
+            direct_tls: Whether that is because of the port.
+        """
+        factory = self.tls.context_factory(kind, direct_tls=direct_tls)
 
         def answer(server: Recorder, data: bytes) -> None:
             server.transport.write(data)
@@ -205,20 +209,45 @@ class Stock(TestCase):
                 self.assertEqual(self.shown(connection), self.on_file(domain))
 
     async def test_alpn(self) -> None:
-        """XMPP is agreed on; a client that offers other protocols only is served, and noted."""
+        """XMPP is agreed on; behind STARTTLS, who offers other protocols only is served as well."""
         await self.serve()
-        for offered, agreed, refused in (
-            ((b"xmpp-client",), b"xmpp-client", False),
-            ((b"h2", b"xmpp-client"), b"xmpp-client", False),
-            ((b"http/1.1",), b"", True),
-            ((b"xmpp-server",), b"", True),
-            ((), b"", False),
+        for offered, agreed in (
+            ((b"xmpp-client",), b"xmpp-client"),
+            ((b"h2", b"xmpp-client"), b"xmpp-client"),
+            ((b"http/1.1",), b""),
+            ((b"xmpp-server",), b""),
+            ((), b""),
         ):
             for sni in ("", "capulet.lit"):
                 with self.subTest(offered=offered, sni=sni):
-                    connection, server = await self.client(alpn=offered, sni=sni)
+                    connection, _ = await self.client(alpn=offered, sni=sni)
                     self.assertEqual(connection.get_alpn_proto_negotiated(), agreed)
-                    self.assertEqual(alpn_refused(server.transport), refused)
+
+    async def assert_wrong_door(self, kind: Kind, *wrong: tuple[bytes, ...]) -> None:
+        """Whoever offers these is told so by the handshake; everybody else is served."""
+        await self.serve(kind, direct_tls=True)
+        for offered in wrong:
+            for newest in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+                for sni in ("", "capulet.lit"):
+                    with self.subTest(offered=offered, newest=newest, sni=sni):
+                        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+                        context.set_max_proto_version(newest)
+                        with self.assertRaises(SSL.Error) as raised:
+                            await in_thread(self.connect, context, sni, offered)
+                        self.assertIn("alert no application protocol", str(raised.exception))
+        await self.client()
+        await self.client(alpn=(b"h2", f"xmpp-{kind}".encode()))
+
+    async def test_alpn_of_direct_tls(self) -> None:
+        """Where TLS begins with the first byte, who offers other protocols only is told that this
+        is the wrong door (RFC 7301, §3.2).
+        """
+        wrong = (b"http/1.1",), (b"h2", b"http/1.1"), (b"xmpp-server",), (b"x" * 255,)
+        await self.assert_wrong_door("client", *wrong)
+
+    async def test_alpn_of_direct_tls_for_servers(self) -> None:
+        """So it is where servers call."""
+        await self.assert_wrong_door("server", (b"http/1.1",), (b"xmpp-client",))
 
     async def test_alpn_of_servers(self) -> None:
         """Other servers agree on xmpp-server."""
@@ -377,9 +406,8 @@ class Stock(TestCase):
                 tls_version(transport),
                 channel_bindings(transport),
                 peer_certificate(transport),
-                alpn_refused(transport),
             ),
-            (None, {}, None, False),
+            (None, {}, None),
         )
         sock.close()
         await server.end()
