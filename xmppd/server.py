@@ -181,7 +181,11 @@ class XMPPServer:
         )
         self.reports = Reports(store)
         self.privacy_changes = PrivacyChanges(
-            self.privacy_lists, self.roster_manager, self.presence_manager, self.routing_table
+            self.privacy_lists,
+            self.roster_manager,
+            self.presence_manager,
+            self.routing_table,
+            self.events,
         )
         self.events.on(ContactChanged, self.privacy_changes.contact_changed)
         self.shared_group_changes = SharedGroupChanges(
@@ -322,6 +326,8 @@ class XMPPServer:
             JID.parse(self.domains[0]),
             self.routing_table,
             self.packet_router,
+            self.store,
+            self.privacy_lists,
             self.parts,
             self.events,
             AttemptLimiter(

@@ -12,6 +12,7 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import SASLError
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
+from xmppd.components.privileges import Voice
 from xmppd.net.stanza_intake import KINDS, stream_error_in
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_handler import Wire
@@ -49,10 +50,12 @@ class ConnectableComponent:
     Attributes:
         route: Where its stanzas go.
         secret: What it has to know.
+        voice: Speaks in others' names, as far as it may.
     """
 
     route: ComponentRoute
     secret: str
+    voice: Voice
 
 
 @dataclass(frozen=True)
@@ -189,13 +192,17 @@ class ComponentStream:
                 raise StreamError(StreamCondition.NOT_AUTHORIZED, "the handshake comes first")
             return self._handshake(component, tree)
         if kind is not None:
-            return self._stanza(kind, tree, component.route, session)
+            return self._stanza(kind, tree, component, session)
         raise StreamError(
             StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{local_name(tree.tag)}/> is not known here"
         )
 
     def _stanza(
-        self, kind: type[Stanza], tree: Tree, route: ComponentRoute, session: ComponentSession
+        self,
+        kind: type[Stanza],
+        tree: Tree,
+        component: ConnectableComponent,
+        session: ComponentSession,
     ) -> Later:
         """Give a stanza its type, check whom it is from, and route it (CO-3, CO-4)."""
         try:
@@ -212,8 +219,22 @@ class ComponentStream:
             self._refuse(stanza, StanzaError(Condition.BAD_REQUEST, "whom is this for?"))
             return None
         if isinstance(stanza, IQ) and stanza.type in ("get", "set"):
-            route.asked(session, stanza)
+            component.route.asked(session, stanza)
+        if component.voice.is_wanted(stanza):
+            return self._speak(stanza, component.voice)
         return self.context.router.route(stanza)
+
+    async def _speak(self, envelope: Stanza, voice: Voice) -> None:
+        """Route what is said in somebody's name, as if they had (CO-14)."""
+        router = self.context.router
+        try:
+            message = await voice.message(envelope)
+        except StanzaError as error:
+            router.bounce(envelope, error)
+            return
+        later = router.route(message)
+        if later is not None:
+            await later
 
     def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
         """Tell the component what is wrong with a stanza that cannot be routed.

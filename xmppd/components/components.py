@@ -15,15 +15,16 @@ from xmppd.components.component_stream import ComponentContext, ConnectableCompo
 from xmppd.components.delegation import NS as DELEGATION
 from xmppd.components.delegation import Delegated, Delegations
 from xmppd.components.privileges import NS as PRIVILEGE
-from xmppd.components.privileges import Privilege, Privileges
+from xmppd.components.privileges import Privilege, Privileges, Voice
 from xmppd.config import Component
 from xmppd.events import Events
 from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
 from xmppd.net.connection_handler import WireLimits
 from xmppd.net.listeners import DoorLimits
 from xmppd.parts import DiscoFeature, DiscoItem, Parts
+from xmppd.presence.privacy_changes import PrivacySwitched
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
-from xmppd.roster.roster_manager import RosterChanged
+from xmppd.roster.roster_manager import ContactChanged, RosterChanged
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.remote_server import RemoteServerLost
@@ -31,7 +32,7 @@ from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import JID, Message
-from xmppd.store.base import Store
+from xmppd.store.base import AccountStore, Store
 
 _OTHERS = 0o077
 _log = Logger()
@@ -96,6 +97,8 @@ class Components:
         domain: JID,
         routing_table: RoutingTable,
         router: PacketRouter,
+        accounts: AccountStore,
+        privacy_lists: PrivacyListManager,
         parts: Parts,
         events: Events,
         attempts: AttemptLimiter,
@@ -120,13 +123,14 @@ class Components:
             route = ComponentRoute(jid, component.max_connections, routing_table, router)
             self.routes[component.name] = route
             self._items[component.name] = DiscoItem(jid, component.title)
-            connectable[component.name] = ConnectableComponent(route, component.secret)
             for text in component.delegate:
                 delegated = Delegated.parse(jid, text)
                 self.delegated[delegated.namespace] = delegated
             privilege = Privilege(jid, component.roster, component.message, component.presence)
             if privilege.announcement():
                 self.granted[component.name] = privilege
+            voice = Voice(privilege, routing_table, accounts, privacy_lists)
+            connectable[component.name] = ConnectableComponent(route, component.secret, voice)
             warn_of_open_file(component.secret_file)
         self._context = ComponentContext(
             domain, connectable, router, attempts, self._connected, self._disconnected
@@ -148,12 +152,18 @@ class Components:
             self.parts.features.append(DiscoFeature(DELEGATION))
         if self.granted:
             privileges = Privileges(
-                self.granted, server.routing_table, server.iq_router, server.store
+                self.granted,
+                server.routing_table,
+                server.iq_router,
+                server.store,
+                server.privacy_lists,
             )
             server.interceptors.add(privileges)
             self.events.on(RosterChanged, privileges.roster_changed)
-            self.events.on(SessionAvailable, privileges.arrived)
-            self.events.on(SessionUnavailable, privileges.gone)
+            self.events.on(ContactChanged, privileges.contact_changed)
+            self.events.on(SessionAvailable, privileges.changed)
+            self.events.on(SessionUnavailable, privileges.changed)
+            self.events.on(PrivacySwitched, privileges.changed)
             self._privileges = privileges
 
     def _announce(self, session: ComponentSession) -> None:
@@ -212,6 +222,9 @@ class Components:
             self.parts.items.remove(self._items[domain])
         _log.info("{domain} has hung up ({count} left)", domain=domain, count=count)
         self.events.fire(ComponentDisconnected(session, count == 0))
+        privilege = self.granted.get(domain)
+        if count == 0 and privilege is not None and self._privileges is not None:
+            self._privileges.left(privilege)
         if count == 0:
             for ours in self.domains:
                 self.events.fire(RemoteServerLost(ours, domain))

@@ -1,17 +1,21 @@
 """What a component may do that the administrator trusts like the server itself (:xep:`0356`)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from xmppd.components.delegation import FORWARD
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
+from xmppd.presence.privacy_changes import PrivacySwitched, shows
+from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.roster.roster import item_bytes
-from xmppd.roster.roster_manager import RosterChanged
+from xmppd.roster.roster_manager import ContactChanged, RosterChanged
 from xmppd.router.iq_router import IQRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import PacketInterceptor
@@ -20,6 +24,7 @@ from xmppd.stanza import (
     IQ,
     JID,
     Condition,
+    ErrorType,
     Message,
     Presence,
     Stanza,
@@ -29,6 +34,8 @@ from xmppd.stanza import (
     ns,
     qname,
 )
+from xmppd.stanza.carbon import CARBONS
+from xmppd.stanza.xml import local_name, namespace_of
 from xmppd.store.base import AccountStore
 
 NS = "urn:xmpp:privilege:2"
@@ -37,7 +44,13 @@ _FORWARDED_MESSAGE = "/".join(
     (_PRIVILEGE, qname(FORWARD, "forwarded"), qname(ns.CLIENT, "message"))
 )
 _ROSTER = IQRosterHandler.query
+_WHOSE = "only in the name of an account of this server"
+_COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
+_STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
+_SERVERS_OWN = ("urn:xmpp:mam:", "urn:xmpp:privilege:", "urn:xmpp:delegation:", "urn:xmpp:sm:")
+"""Namespaces, whatever their version, of what a server alone says to its clients and components."""
 
+_log = Logger()
 S = TypeVar("S", bound=Stanza)
 
 
@@ -70,14 +83,108 @@ class Privilege:
         )
 
 
+class Voice:
+    """Speaks in the name of accounts here, for one component (CO-14).
+
+    Args:
+        privilege: What the component may do.
+        routing_table: Knows which domains are ours.
+        accounts: Who there is.
+        privacy_lists: To whom they do not want to speak.
+    """
+
+    def __init__(
+        self,
+        privilege: Privilege,
+        routing_table: RoutingTable,
+        accounts: AccountStore,
+        privacy_lists: PrivacyListManager,
+    ) -> None:
+        self.privilege = privilege
+        self.routing_table = routing_table
+        self.accounts = accounts
+        self.privacy_lists = privacy_lists
+
+    def is_wanted(self, stanza: Stanza) -> bool:
+        """Whether the component wants to speak in somebody's name by this."""
+        to = stanza.to
+        return (
+            isinstance(stanza, Message)
+            and to is not None
+            and to.full == to.domain
+            and self.routing_table.is_local(to)
+            and stanza.payload.tree.find(_PRIVILEGE) is not None
+        )
+
+    async def message(self, envelope: Stanza) -> Stanza:
+        """The message inside, which is its sender's.
+
+        Raises:
+            StanzaError: FORBIDDEN: that is not granted; or in nobody's name whom we serve; or it
+                holds what only a server says. NOT_ACCEPTABLE: its sender has blocked whom it is
+                for.
+        """
+        message, sender, to = self._inside(envelope)
+        credentials = await self.accounts.credentials(sender.bare)
+        if credentials is None or credentials.disabled:
+            raise StanzaError(Condition.FORBIDDEN, _WHOSE)
+        if await self.privacy_lists.denies(sender, "message", self.privilege.component):
+            raise StanzaError(Condition.FORBIDDEN, _WHOSE)
+        if await self.privacy_lists.denies(sender, "other", to):
+            raise StanzaError(Condition.NOT_ACCEPTABLE, type=ErrorType.CANCEL)
+        return message
+
+    def _inside(self, envelope: Stanza) -> tuple[Stanza, JID, JID]:
+        """The message inside, whose it is and whom it is for; so far as can be said at once."""
+        if self.privilege.message != "outgoing":
+            raise StanzaError(Condition.FORBIDDEN)
+        inner = envelope.payload.tree.findall(_FORWARDED_MESSAGE)
+        if len(inner) != 1:
+            raise StanzaError(Condition.FORBIDDEN, "one message at a time")
+        try:
+            sender = JID.parse(inner[0].get("from", ""))
+            message = envelope.from_tree(_as_content(inner[0]), sender)
+        except ValueError as error:
+            raise StanzaError(Condition.FORBIDDEN, str(error)) from error
+        if sender.local is None or not sender.is_bare or not self.routing_table.is_local(sender):
+            raise StanzaError(Condition.FORBIDDEN, _WHOSE)
+        if message.to is None:
+            raise StanzaError(Condition.FORBIDDEN, "whom is this for?")
+        for child in inner[0]:
+            if is_servers_own(child, self.routing_table.domains):
+                raise StanzaError(
+                    Condition.FORBIDDEN, f"only a server writes <{local_name(child.tag)}/>"
+                )
+        return message, sender, message.to
+
+
+def is_servers_own(child: Tree, domains: Collection[str]) -> bool:
+    """Whether only a server puts this into a message of an account: clients believe it.
+
+    Args:
+        child: Of a message.
+        domains: Ours.
+    """
+    namespace = namespace_of(child.tag)
+    if child.tag == _STANZA_ID:
+        try:
+            return JID.parse(child.get("by", "")).domain in domains
+        except ValueError:
+            return True
+    return child.tag in _COPIES or namespace.startswith(_SERVERS_OWN)
+
+
 class Privileges(PacketInterceptor):
     """Lets components do what the configuration grants them, and nothing else (CO-14).
+
+    Each of them is a viewer like any other: what an account hides from it, and that somebody is
+    invisible, it does not hear, whatever it is granted.
 
     Args:
         granted: By domain of the component.
     """
 
-    incoming_kinds = (IQ, Message)
+    incoming_kinds = (IQ,)
 
     def __init__(
         self,
@@ -85,44 +192,28 @@ class Privileges(PacketInterceptor):
         routing_table: RoutingTable,
         iq_router: IQRouter,
         accounts: AccountStore,
+        privacy_lists: PrivacyListManager,
     ) -> None:
         self.granted = granted
         self.routing_table = routing_table
         self.iq_router = iq_router
         self.accounts = accounts
+        self.privacy_lists = privacy_lists
+        self._pushing = DeferredLock()
+        self._seen: dict[Privilege, set[Session]] = {
+            privilege: set()
+            for privilege in granted.values()
+            if privilege.presence == "managed_entity"
+        }
 
     def incoming(self, stanza: S, session: JID) -> S | None:
         privilege = self.granted.get(stanza.sender.full)
         to = stanza.to
         if privilege is None or to is None or not self.routing_table.is_local(to):
             return stanza
-        if isinstance(stanza, Message) and to.full == to.domain:
-            return self._message(stanza, privilege)
         if isinstance(stanza, IQ) and stanza.query_tag == _ROSTER and stanza.answerable:
             return self._roster(stanza, privilege, to)
         return stanza
-
-    # -- messages in somebody's name --------------------------------------------------------------
-
-    def _message(self, stanza: S, privilege: Privilege) -> S:
-        """The message inside, which goes on as its sender's.
-
-        Raises:
-            StanzaError: FORBIDDEN: that is not granted, or in nobody's name whom we serve.
-        """
-        if stanza.payload.tree.find(_PRIVILEGE) is None:
-            return stanza
-        inner = stanza.payload.tree.find(_FORWARDED_MESSAGE)
-        if privilege.message != "outgoing" or inner is None:
-            raise StanzaError(Condition.FORBIDDEN)
-        try:
-            sender = JID.parse(inner.get("from", ""))
-            message = stanza.from_tree(_as_content(inner), sender)
-        except ValueError as error:
-            raise StanzaError(Condition.FORBIDDEN, str(error)) from error
-        if not sender.is_bare or not self.routing_table.is_local(sender) or message.to is None:
-            raise StanzaError(Condition.FORBIDDEN, "only in the name of an account of this server")
-        return message
 
     # -- rosters ----------------------------------------------------------------------------------
 
@@ -132,10 +223,12 @@ class Privileges(PacketInterceptor):
         Deferred.fromCoroutine(self._answer(iq, to))  # it answers all itself
 
     async def _answer(self, iq: IQ, account: JID) -> None:
-        """As the account itself would be answered."""
+        """As the account itself would be answered, if it does not deny the component."""
         try:
             if not await self.accounts.exists(account.bare):
                 raise StanzaError(Condition.ITEM_NOT_FOUND)
+            if await self.privacy_lists.denies(account, "iq", iq.sender):
+                raise StanzaError(Condition.SERVICE_UNAVAILABLE)
             answer = iq.result(await self._ask_roster(iq.with_sender(account)))
         except StanzaError as error:
             answer = iq.error(error)
@@ -150,41 +243,67 @@ class Privileges(PacketInterceptor):
         return None
 
     def roster_changed(self, event: RosterChanged) -> None:
-        """Push the change to whoever may read rosters."""
+        """Push the change to whoever may read rosters, in order."""
+        for privilege in self.granted.values():
+            if privilege.reads_rosters:
+                pushing = self._push(event, privilege.component)
+                self._pushing.run(Deferred.fromCoroutine, pushing).addErrback(_push_failed)
+
+    async def _push(self, event: RosterChanged, component: JID) -> None:
+        if await self.privacy_lists.denies(event.account, "other", component):
+            return
         item = b"<item jid='%b' subscription='remove'/>" % escape(event.jid).encode()
         if event.item is not None:
             item = item_bytes(event.item)
         query = b"<query xmlns='%b'>%b</query>" % (ns.ROSTER.encode(), item)
-        for privilege in self.granted.values():
-            if privilege.reads_rosters:
-                self.routing_table.route(
-                    IQ.make(privilege.component, event.account, query, id="push", type="set")
-                )
+        push = IQ.make(component, event.account, query, id="push", type="set")
+        self.routing_table.route(push)
 
     # -- presence ---------------------------------------------------------------------------------
 
-    def arrived(self, event: SessionAvailable) -> None:
-        """Tell that somebody is here."""
-        for privilege in self.granted.values():
-            self._tell(event.session, privilege)
+    def changed(self, event: SessionAvailable | SessionUnavailable | PrivacySwitched) -> None:
+        """A session has come, gone, hidden or shown itself."""
+        self._look(event.session)
 
-    def gone(self, event: SessionUnavailable) -> None:
-        """Tell that somebody is here no more."""
-        for privilege in self.granted.values():
-            if privilege.presence == "managed_entity":
-                self.routing_table.route(
-                    Presence.make(privilege.component, event.session.jid, type="unavailable")
-                )
+    def contact_changed(self, event: ContactChanged) -> None:
+        """Somebody's contact is in other groups, which their lists may name."""
+        if event.jid in self.granted:
+            for session in self.routing_table.connected(event.roster.account.bare):
+                self._look(session)
 
     def greet(self, privilege: Privilege) -> None:
         """Tell a component that has connected who is here."""
-        for bare in tuple(self.routing_table.users):
-            for session in self.routing_table.available(bare):
-                self._tell(session, privilege)
+        if privilege in self._seen:
+            self._seen[privilege].clear()
+            for bare in tuple(self.routing_table.users):
+                for session in self.routing_table.available(bare):
+                    self._show(session, privilege)
 
-    def _tell(self, session: Session, privilege: Privilege) -> None:
-        if privilege.presence == "managed_entity" and session.presence is not None:
-            self.routing_table.route(session.presence.addressed(privilege.component))
+    def left(self, privilege: Privilege) -> None:
+        """A component has gone, and sees nobody."""
+        if privilege in self._seen:
+            self._seen[privilege].clear()
+
+    def _look(self, session: Session) -> None:
+        for privilege in self._seen:
+            self._show(session, privilege)
+
+    def _show(self, session: Session, privilege: Privilege) -> None:
+        """Tell a component what it may know of a session, if that is not what it knows."""
+        seen, component = self._seen[privilege], privilege.component
+        if session.presence is not None and shows(session.privacy, component):
+            if session not in seen and self.routing_table.route(
+                session.presence.addressed(component)
+            ):
+                seen.add(session)
+        elif session in seen:
+            seen.remove(session)
+            gone = Presence.make(component, session.jid, type="unavailable")
+            self.routing_table.route(gone)
+
+
+def _push_failed(failure: Failure) -> None:
+    _log.failure("a component was not told of a change of a roster", failure)
 
 
 def _as_content(forwarded: Tree) -> Tree:

@@ -1,7 +1,9 @@
 """Privacy changes: who may no longer see somebody sees them leave; who may again, return."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from xmppd.events import Events
 from xmppd.presence.presence_manager import PresenceManager, tell
 from xmppd.privacy.privacy_list import Kind, PrivacyList, Standing
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
@@ -13,6 +15,15 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Presence, StanzaError
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacySwitched:
+    """Another rule decides from now on who may see a session, and those who are told of it in the
+    ordinary way have been.
+    """
+
+    session: Session
 
 
 class PrivacyChanges:
@@ -28,11 +39,13 @@ class PrivacyChanges:
         rosters: RosterManager,
         presences: PresenceManager,
         routing_table: RoutingTable,
+        events: Events,
     ) -> None:
         self.lists = lists
         self.rosters = rosters
         self.presences = presences
         self.routing_table = routing_table
+        self.events = events
 
     # -- an account's lists -----------------------------------------------------------------------
 
@@ -170,6 +183,10 @@ class PrivacyChanges:
 
     def _switch(self, session: Session, new: SessionPrivacy | None) -> None:
         """Put this in force, and tell everybody for whom that makes a difference."""
+        self._put_in_force(session, new)
+        self.events.fire(PrivacySwitched(session))
+
+    def _put_in_force(self, session: Session, new: SessionPrivacy | None) -> None:
         old = session.privacy
         roster = self.rosters.loaded(session.jid.bare)
         self._hide_remote(session, new)
