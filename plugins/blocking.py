@@ -30,6 +30,7 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
+from xmppd.stanza.addresses import parse_all
 
 NS = "urn:xmpp:blocking"
 ITEM = qname(NS, "item")
@@ -106,7 +107,7 @@ class IQBlockHandler(IQHandler):
     async def on_set(self, iq: IQ) -> None:
         server = self.lists.server
         account = own_session(server, iq).jid.to_bare()
-        blocked = named(iq)
+        blocked = await named(server, iq)
         if not blocked:
             raise StanzaError(Condition.BAD_REQUEST, "somebody is to be blocked")
         await server.privacy_changes.block(account, blocked)
@@ -134,7 +135,7 @@ class IQUnblockHandler(IQHandler):
     async def on_set(self, iq: IQ) -> None:
         server = self.lists.server
         account = own_session(server, iq).jid.to_bare()
-        unblocked = named(iq)
+        unblocked = await named(server, iq)
         await server.privacy_changes.unblock(account, unblocked or None)
         self.lists.push(account, "unblock", unblocked)
 
@@ -153,21 +154,22 @@ def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
     return session
 
 
-def named(iq: IQ) -> dict[JID, Tree]:
+async def named(server: XMPPServer, iq: IQ) -> dict[JID, Tree]:
     """The items of a request, by the JIDs that they name.
 
     Raises:
-        StanzaError: BAD_REQUEST or JID_MALFORMED: one names none.
+        StanzaError: BAD_REQUEST or JID_MALFORMED: one names none; RESOURCE_CONSTRAINT: there are
+            more than a list may have.
     """
-    found: dict[JID, Tree] = {}
-    for item in iq.payload.tree[0]:
-        if item.tag != ITEM or not item.get("jid"):
-            raise StanzaError(Condition.BAD_REQUEST, "items with a jid are expected")
-        try:
-            found[JID.parse(item.attrib["jid"])] = item
-        except ValueError as error:
-            raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
-    return found
+    asked = iq.payload.tree[0]
+    server.privacy_lists.check_length(len(asked))
+    if any(item.tag != ITEM or not item.get("jid") for item in asked):
+        raise StanzaError(Condition.BAD_REQUEST, "items with a jid are expected")
+    try:
+        jids = await parse_all([item.attrib["jid"] for item in asked], server.turns.next)
+    except ValueError as error:
+        raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
+    return dict(zip(jids, asked, strict=True))
 
 
 def read_report(account: JID, jid: JID, item: Tree, now: float) -> Report | None:

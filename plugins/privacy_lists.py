@@ -18,6 +18,7 @@ from xmppd.privacy.privacy_list_manager import PrivacyListChanged
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
+from xmppd.stanza.addresses import parse_all
 
 LIST, ACTIVE, DEFAULT = (qname(NS, name) for name in ("list", "active", "default"))
 
@@ -63,7 +64,10 @@ class IQPrivacyHandler(IQHandler):
         if not len(asked):
             await self.server.privacy_changes.remove(account, _name(asked), by=session)
             return
+        self.server.privacy_lists.check_length(len(asked))
+        named = [item.get("value", "") for item in asked if item.get("type") == "jid"]
         try:
+            await parse_all(named, self.server.turns.next)  # so that reading the list does not wait
             changed = PrivacyList.from_tree(asked)
         except ValueError as error:
             raise StanzaError(Condition.BAD_REQUEST, str(error)) from error

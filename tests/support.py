@@ -1,9 +1,10 @@
-"""A store that takes its time, for tests of what happens meanwhile."""
+"""A store that takes its time, and a clock that goes turn by turn, for what happens meanwhile."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from xmppd.store.base import StoreError
 from xmppd.store.memory import MemoryStore
@@ -17,6 +18,14 @@ QUICK = (
     "device", "use_token", "add_token", "forget_token", "save_sessions", "forget_sessions",
 )  # fmt: skip
 EVERYTHING = {*SLOW, *QUICK}
+
+
+def next_turn(clock: Clock) -> None:
+    """One turn of the reactor: what is due, and not what that causes."""
+    for call in [call for call in clock.calls if call.getTime() <= clock.seconds()]:
+        clock.calls.remove(call)
+        call.called = 1
+        call.func(*call.args, **call.kw)
 
 
 class SlowStore(MemoryStore):

@@ -207,6 +207,12 @@ class Roster(Section, frozen=True):
     max_groups_per_item: int = 32
 
 
+class Privacy(Section, frozen=True):
+    """``[privacy]``: how long blocklists and privacy lists may become."""
+
+    max_items_per_list: int = 2_000
+
+
 class Presence(Section, frozen=True):
     """``[presence]``: what is told to contacts."""
 
@@ -298,6 +304,7 @@ class Config(Section, frozen=True):
     sessions: Sessions = Sessions()
     stream_management: StreamManagement = StreamManagement()
     roster: Roster = Roster()
+    privacy: Privacy = Privacy()
     presence: Presence = Presence()
     offline: Offline = Offline()
     items: Items = Items()

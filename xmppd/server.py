@@ -89,6 +89,7 @@ from xmppd.session.session_manager import SessionBound, SessionClosed, SessionMa
 from xmppd.session.sleepers import SessionResumed, Sleepers
 from xmppd.stanza import JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
+from xmppd.turns import Turns
 
 
 class Surroundings(Protocol):
@@ -144,6 +145,7 @@ class XMPPServer:
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
 
+        self.turns = Turns(self.clock)
         self.parts = Parts()
         self.events = Events()
         self.interceptors = InterceptorManager()
@@ -158,7 +160,7 @@ class XMPPServer:
             conflict=config.sessions.conflict,
         )
         self.shared_groups = SharedGroups(store, self.routing_table)
-        self.broadcasts = Broadcasts(lambda: self._sleep(0))
+        self.broadcasts = Broadcasts(self.turns.next)
         self.roster_manager = RosterManager(
             store,
             self.routing_table,
@@ -168,7 +170,13 @@ class XMPPServer:
             max_items=config.roster.max_items,
         )
         self.privacy_lists = PrivacyListManager(
-            store, self.roster_manager, self.routing_table, config.items, self.events
+            store,
+            self.roster_manager,
+            self.routing_table,
+            self.turns.next,
+            config.items,
+            config.privacy,
+            self.events,
         )
         self.presence_manager = PresenceManager(
             self.routing_table,

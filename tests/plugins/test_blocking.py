@@ -6,13 +6,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from tests.plugins.test_privacy_lists import denied, listed, presences, put
-from xmppd.privacy.privacy_list import MAX_RULES
+from xmppd.config import Privacy
 from xmppd.privacy.reports import MAX_PER_REPORTER, MAX_REPORTS, MAX_TEXT_LENGTH, Report, Reports
 from xmppd.store.base import RosterItem
 from xmppd.store.memory import MemoryStore
 from xmppd.testing import Client, House, done
 
 NS = "urn:xmpp:blocking"
+MOST = Privacy().max_items_per_list
 ROMEO = "romeo@montague.lit"
 MESSAGE = "<message type='chat' to='{}'><body>hi</body></message>"
 
@@ -119,11 +120,11 @@ class BlocklistTests(BlockingCase):
 
     def test_full(self) -> None:
         """Beyond the limit nobody more can be blocked, and all others stay so."""
-        for start in range(0, MAX_RULES, 500):
+        for start in range(0, MOST, 500):
             names = [f"u{n}@x.lit" for n in range(start, start + 500)]
             self.assertEqual(command(self.juliet, "block", *names), "result")
         self.assertEqual(command(self.juliet, "block", ROMEO), "resource-constraint")
-        self.assertEqual(len(blocklist(self.juliet)), MAX_RULES)
+        self.assertEqual(len(blocklist(self.juliet)), MOST)
 
     def test_self(self) -> None:
         """To block oneself or the server has no effect (§5)."""

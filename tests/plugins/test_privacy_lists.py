@@ -6,13 +6,15 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
-from tests.support import SlowStore
-from xmppd.privacy.privacy_list import MAX_RULES, NS
+from tests.support import SlowStore, next_turn
+from xmppd.config import Privacy
+from xmppd.privacy.privacy_list import NS
 from xmppd.privacy.privacy_list_manager import MAX_LISTS
 from xmppd.stanza import qname
 from xmppd.store.base import RosterItem, SharedGroup
-from xmppd.testing import Client, House, done
+from xmppd.testing import Client, House, done, house_config
 
+MOST = Privacy().max_items_per_list
 ACTIVE = "<active name='l'/>"
 DENY_ROMEO = "<item type='jid' value='romeo@montague.lit' action='deny' order='1'/>"
 
@@ -37,6 +39,7 @@ def put(client: Client, inside: str) -> str:
     """Set something; how that was answered. Pushes that came before are left out."""
     client.raw()
     client.send(f"<iq type='set' id='a'>{query(inside)}</iq>")
+    client.house.clock.advance(0)  # long lists take some turns
     answers = [ElementTree.fromstring(stanza) for stanza in client.received()]
     return next(condition(answer) for answer in answers if answer.get("id") == "a")
 
@@ -172,11 +175,46 @@ class ManagingTests(ListsCase):
         def rules(count: int) -> str:
             return "".join(f"<item action='deny' order='{n}'/>" for n in range(count))
 
-        self.assertEqual(put(self.juliet, listed("l", rules(MAX_RULES + 1))), "resource-constraint")
-        self.assertEqual(put(self.juliet, listed("l", rules(MAX_RULES))), "result")
+        self.assertEqual(put(self.juliet, listed("l", rules(MOST + 1))), "resource-constraint")
+        self.assertEqual(put(self.juliet, listed("l", rules(MOST))), "result")
         self.juliet.raw()
         self.juliet.send(f"<iq type='set' id='a'>{query(listed('l', rules(10_000)))}</iq>")
         self.assertIn(b"policy-violation", self.juliet.raw())  # already as a stanza
+
+    def test_limit(self) -> None:
+        """The administrator says how long a list may be; a longer one is not even looked into."""
+        house = House(
+            config=house_config("montague.lit", privacy={"max_items_per_list": 3}),
+            plugins=("privacy_lists", "blocking"),
+            romeo={},
+        )
+        romeo = house.connect("romeo")[0]
+        wrong = "<item type='jid' value='@' action='deny' order='1'/>"
+        self.assertEqual(put(romeo, listed("l", *[wrong] * 4)), "resource-constraint")
+        self.assertEqual(put(romeo, listed("l", *[denied(order=n) for n in range(3)])), "result")
+        for name in ("block", "unblock"):
+            items = "<item jid='@'/>" * 4
+            answer = ask(romeo, "set", f"<{name} xmlns='urn:xmpp:blocking'>{items}</{name}>")
+            self.assertEqual(condition(answer), "resource-constraint")
+
+    def test_others_go_on(self) -> None:
+        """A list of international addresses is read a slice at a time: nobody else waits for it."""
+        letters = [".".join(chr(0xAC00 + 30 * n + i) for i in range(30)) for n in range(50)]
+        items = [
+            f"<item type='jid' value='{text}' action='deny' order='{n}'/>"
+            for n, text in enumerate(letters)
+        ]
+        self.juliet.send(f"<iq type='set' id='slow'>{query(listed('l', *items))}</iq>")
+        self.assertEqual(self.juliet.received(), [])
+        self.assertEqual(condition(ask(self.romeo, "get", query(""))), "result")  # meanwhile
+        turns = 0
+        while not (received := self.juliet.received()):
+            next_turn(self.house.clock)
+            turns += 1
+        self.assertGreater(turns, 5)
+        self.assertIn("type='result'", "".join(received))
+        rules = ask(self.juliet, "get", query("<list name='l'/>"))[0][0]
+        self.assertEqual([rule.get("value") for rule in rules], letters)
 
     def test_too_many(self) -> None:
         """An account has only so many lists."""

@@ -48,6 +48,7 @@ COUNTED: dict[CodeType, str] = {
     code(stanza_xml.parse): "parsed by lxml",
     code(Payload.without_to): "without an address",
     code(JID.parse): "addresses",
+    code(JID.prepared): "addresses",
     code(ConnectionHandler.write): "writes",
     code(LocalClientSession.deliver): "deliveries",
     code(RoutingTable.route): "routed",

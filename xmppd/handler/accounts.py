@@ -143,5 +143,5 @@ class Accounts:
         roster = await self.rosters.roster(account)
         for item in tuple(roster.items.values()):
             for kind in farewells(item):
-                farewell = Presence.make(JID.parse(item.jid), account, type=kind)
+                farewell = Presence.make(JID.prepared(item.jid), account, type=kind)
                 await self.subscriptions.process(farewell)

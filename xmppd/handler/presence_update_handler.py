@@ -184,7 +184,7 @@ class PresenceUpdateHandler:
                 request = Presence.from_bytes(item.pending_in)
                 session.deliver(request, request.wire())
             if item.ask:
-                self.presences.ask_again(session, JID.parse(item.jid))
+                self.presences.ask_again(session, JID.prepared(item.jid))
         if session.privacy is None or session.privacy.probes:
             later = self.presences.greet(session, roster)
             if later is not None:

@@ -35,6 +35,7 @@ from xmppd.net.tls import (
 )
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import StreamCondition, StreamError, ns
+from xmppd.stanza.jid import effort
 from xmppd.store.base import STORE_FAILS, StoreError
 
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
@@ -46,6 +47,12 @@ Contexts = IOpenSSLContextFactory | IOpenSSLClientConnectionCreator
 
 TURN_S = 0.010
 """Seconds of stanzas that came at once; then others have their turn, and timers their say."""
+
+PREPARING_US_PER_S = 20_000
+"""Microseconds a second that preparing a peer's addresses may take for long (CH-7)."""
+
+PREPARING_US_BURST = 20_000
+"""The same at once."""
 
 ACCIDENTS = (StreamCondition.CONNECTION_TIMEOUT, StreamCondition.SYSTEM_SHUTDOWN)
 """Why we end streams whose clients may go on where they were."""
@@ -143,7 +150,7 @@ class Door(Typed):
 
 @implementer(IPushProducer)
 class ConnectionHandler(Protocol):
-    """One connection (CH-1 to CH-6): a stanza at a time; while one waits, the wire pauses.
+    """One connection (CH-1 to CH-7): a stanza at a time; while one waits, the wire pauses.
 
     To its transport it is a producer as well: so it hears when its peer reads slowly (CH-3).
 
@@ -186,6 +193,7 @@ class ConnectionHandler(Protocol):
         self.received_at = self.opened_at = clock.seconds()
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
+        self._preparing = TokenBucket(PREPARING_US_PER_S, PREPARING_US_BURST)
         self._waiting = self._opened = self._closing = self._peer_closed = False
         self._hanging_up = self._finished = False
         self._unheard_bytes = 0
@@ -309,11 +317,14 @@ class ConnectionHandler(Protocol):
                 event = self.parser.next()
                 if event is None:
                     break
+                spent_us = effort.spent_us
                 later = self.stream_handler.handle(event)
                 if later is not None:
                     self._wait_for(Deferred.fromCoroutine(later))
                 now = self.clock.seconds()
                 owed_s = self._stanzas.take(1, now)
+                if effort.spent_us != spent_us:
+                    owed_s = max(owed_s, self._preparing.take(effort.spent_us - spent_us, now))
                 if owed_s or now > turn_ends:
                     self._rest(owed_s)
         except Exception:

@@ -209,7 +209,7 @@ class PresenceManager:
         for bare, last in (await self.last_presences.find(absent)).items():
             if last.status is None:
                 continue
-            contact = JID.parse(bare)
+            contact = JID.prepared(bare)
             may_see = await self.can_see(session.jid, contact)
             if session.presence is None:
                 return

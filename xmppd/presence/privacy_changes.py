@@ -272,7 +272,7 @@ class PrivacyChanges:
 
     def contact_changed(self, change: ContactChanged) -> None:
         """A contact has moved to other groups, or another subscription: lists may name these."""
-        roster, jid = change.roster, JID.parse(change.jid)
+        roster, jid = change.roster, JID.prepared(change.jid)
         for session in self.routing_table.connected(roster.account.bare):
             privacy = session.privacy
             if privacy is None or privacy.rules is None or not privacy.rules.needs_roster:

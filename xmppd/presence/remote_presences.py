@@ -106,7 +106,7 @@ class Sight:
 
     def forget_probes(self, domain: str) -> None:
         """Nothing is known of this server any more."""
-        for bare in [bare for bare in self.probed if JID.parse(bare).domain == domain]:
+        for bare in [bare for bare in self.probed if JID.prepared(bare).domain == domain]:
             del self.probed[bare]
 
     @property
@@ -287,7 +287,7 @@ class RemotePresences:
         """If that ended the account's subscription, the contact leaves its sight."""
         if change.before is None or change.before.subscription not in SUBSCRIBED_TO:
             return
-        contact = JID.parse(change.jid)
+        contact = JID.prepared(change.jid)
         if not change.roster.sees(contact) and not self.routing_table.is_local(contact):
             self.hide(change.roster.account, contact)
 

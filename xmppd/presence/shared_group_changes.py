@@ -58,12 +58,12 @@ class SharedGroupChanges:
             return
         viewers = sorted(before.online_viewers() | self.groups.online_viewers())
         for viewer in viewers:
-            self._say_goodbyes(JID.parse(viewer), before)
+            self._say_goodbyes(JID.prepared(viewer), before)
         for start in range(0, len(viewers), VIEWERS_PER_SLICE):
             if start:
                 await deferLater(self.clock, 0, lambda: None)
             told = [
-                Deferred.fromCoroutine(self._show_to(JID.parse(viewer), before))
+                Deferred.fromCoroutine(self._show_to(JID.prepared(viewer), before))
                 for viewer in viewers[start : start + VIEWERS_PER_SLICE]
             ]
             for succeeded, result in await DeferredList(told, consumeErrors=True):
@@ -73,7 +73,7 @@ class SharedGroupChanges:
     def _say_goodbyes(self, viewer: JID, before: SharedGroups) -> None:
         """Those who are not seen any more leave, unless their own rosters show them anyway."""
         for bare in before.items(viewer.bare):
-            contact = JID.parse(bare)
+            contact = JID.prepared(bare)
             if before.sees(viewer.bare, bare) and not self._seen(viewer, contact):
                 self.presences.send_unavailable(contact, viewer)
 
@@ -89,7 +89,7 @@ class SharedGroupChanges:
             await self.rosters.show(roster, changed)
         for bare in concerned:
             if self.groups.sees(viewer.bare, bare) and not before.sees(viewer.bare, bare):
-                self._introduce(JID.parse(bare), viewer)
+                self._introduce(JID.prepared(bare), viewer)
 
     def _introduce(self, contact: JID, viewer: JID) -> None:
         roster = self.rosters.loaded(contact.bare)

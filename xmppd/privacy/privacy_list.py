@@ -3,7 +3,7 @@
 Blocking (:xep:`0191`) is made of the same rules: it denies a JID everything.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
@@ -11,7 +11,6 @@ from typing import Literal, Protocol
 from xmppd.stanza import JID, Tree, escape, qname
 
 NS = "jabber:iq:privacy"
-MAX_RULES = 2_000
 MAX_NAME_LENGTH = 255
 """Of a list, in characters."""
 
@@ -101,13 +100,17 @@ class PrivacyList:
         self.rules = tuple(sorted(rules, key=lambda rule: rule.order))
 
     @classmethod
-    def from_tree(cls, tree: Tree) -> "PrivacyList":
+    def from_tree(cls, tree: Tree, *, address: Callable[[str], JID] = JID.parse) -> "PrivacyList":
         """Read a ``<list/>``.
+
+        Args:
+            tree: As the parser built it.
+            address: Makes a JID of what a rule names.
 
         Raises:
             ValueError: It is not well-formed; the message says why.
         """
-        rules = [rule_of(item) for item in tree]
+        rules = [rule_of(item, address) for item in tree]
         if len({rule.order for rule in rules}) != len(rules):
             raise ValueError("two items have the same order")
         return cls(name_of(tree), rules)
@@ -126,7 +129,7 @@ class PrivacyList:
     def blocked(self) -> tuple[JID, ...]:
         """Who is denied everything (:xep:`0191`), in the order of the rules."""
         names = dict.fromkeys(rule.value for rule in self.rules if rule.blocks)
-        return tuple(JID.parse(name) for name in names)
+        return tuple(JID.prepared(name) for name in names)
 
     def with_blocked(self, jids: Iterable[JID]) -> "PrivacyList":
         """The list with these JIDs denied everything, before all other rules."""
@@ -166,7 +169,7 @@ class CompiledList:
             for kind in rule.kinds or KINDS:
                 self._tables[kind].add(rule)
             if rule.type == "jid" and "/" in rule.value:
-                apart.add(JID.parse(rule.value).bare)
+                apart.add(JID.prepared(rule.value).bare)
         self.apart = frozenset(apart)
 
     def verdict(self, kind: Kind, jid: JID, contacts: Contacts) -> Verdict:
@@ -230,7 +233,7 @@ def name_of(tree: Tree) -> str:
     return name
 
 
-def rule_of(item: Tree) -> Rule:
+def rule_of(item: Tree, address: Callable[[str], JID] = JID.parse) -> Rule:
     """Read an ``<item/>`` (:xep:`0016`, §2.1).
 
     Raises:
@@ -243,7 +246,7 @@ def rule_of(item: Tree) -> Rule:
         raise ValueError("an item's action is allow or deny")
     if type and type not in TYPES:
         raise ValueError("an item's type is jid, group or subscription")
-    value = _value(type, item.get("value", "")) if type else ""
+    value = _value(type, item.get("value", ""), address) if type else ""
     return Rule(_order(item.get("order", "")), action == "allow", type, value, _kinds(item))
 
 
@@ -253,12 +256,12 @@ def _order(text: str) -> int:
     return int(text)
 
 
-def _value(type: str, value: str) -> str:
+def _value(type: str, value: str, address: Callable[[str], JID]) -> str:
     if not value or len(value) > MAX_VALUE_LENGTH:
         raise ValueError(f"an item's {type} has from 1 to {MAX_VALUE_LENGTH} characters")
     if type == "subscription" and value not in SUBSCRIPTIONS:
         raise ValueError("an item's subscription is none, to, from or both")
-    return JID.parse(value).full if type == "jid" else value
+    return address(value).full if type == "jid" else value
 
 
 def _kinds(item: Tree) -> frozenset[Kind]:

@@ -1,14 +1,13 @@
 """One object per account: its lists, which of them is the default, and so whom it blocks."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from xml.etree import ElementTree
 
-from xmppd.config import Items
+from xmppd.config import Items, Privacy
 from xmppd.events import Events
 from xmppd.privacy.privacy_list import (
-    MAX_RULES,
     NS,
     UNKNOWN,
     Contacts,
@@ -18,10 +17,13 @@ from xmppd.privacy.privacy_list import (
 )
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import AccountStore, Item, ItemStore, Quarantine, QuotaExceeded
+from xmppd.store.base import AccountStore, Damaged, Item, ItemStore, Quarantine, QuotaExceeded
 from xmppd.store.quarantine import set_aside, sift
 
 MAX_LISTS = 50
+RULES_PER_SLICE = 500
+"""Some 5 ms of reading; then others have their turn."""
+
 MAX_UNPINNED = 10_000
 BLOCKLIST = "blocked"
 """What the default list is called that a block makes where there is none."""
@@ -130,11 +132,20 @@ class PrivacyListManager:
     """
 
     def __init__(
-        self, store: Keeper, rosters: Rosters, sessions: Sessions, limits: Items, events: Events
+        self,
+        store: Keeper,
+        rosters: Rosters,
+        sessions: Sessions,
+        next_turn: Callable[[], Awaitable[None]],
+        room: Items,
+        limits: Privacy,
+        events: Events,
     ) -> None:
         self.store = store
         self.rosters = rosters
         self.sessions = sessions
+        self.next_turn = next_turn
+        self.room = room
         self.limits = limits
         self.events = events
         self._loaded: dict[str, PrivacyLists] = {}
@@ -145,12 +156,28 @@ class PrivacyListManager:
         if known is not None:
             return known
         kept = await self.store.get_items(account.bare, NS)
-        items = [Item(NS, key, value) for key, value in kept.items()]
-        found, damaged = sift(items, _read)
+        found, damaged = await self._read_all([Item(NS, key, value) for key, value in kept.items()])
         if damaged:
             await set_aside(self.store, account.bare, damaged)
         self._make_room()
         return self._loaded.setdefault(account.bare, _of(found))
+
+    async def _read_all(
+        self, items: Iterable[Item]
+    ) -> tuple[list[PrivacyList | str], list[Damaged]]:
+        """What was stored, and what of it cannot be read; long lists are read a turn each."""
+        found: list[PrivacyList | str] = []
+        damaged: list[Damaged] = []
+        rules = 0
+        for item in items:
+            if rules >= RULES_PER_SLICE:
+                await self.next_turn()
+                rules = 0
+            sound, unsound = sift([item], _read)
+            found += sound
+            damaged += unsound
+            rules += sum(len(each.rules) for each in sound if isinstance(each, PrivacyList))
+        return found, damaged
 
     def loaded(self, account: str) -> PrivacyLists | None:
         """What the account has, if that is in memory, as it is for everybody online."""
@@ -222,7 +249,7 @@ class PrivacyListManager:
                 guest keeps none.
         """
         known = await self.lists(account)
-        _check_room(known, changed)
+        self._check_room(known, changed)
         await self._change(account, known.with_list(changed), changed.name)
 
     async def remove(self, account: JID, name: str) -> None:
@@ -255,7 +282,7 @@ class PrivacyListManager:
         known = await self.lists(account)
         default = known.default or PrivacyList(known.unused_name(), ())
         changed = default.with_blocked(jids)
-        _check_room(known, changed)
+        self._check_room(known, changed)
         after = replace(known.with_list(changed), default_name=changed.name)
         await self._change(account, after, changed.name, by_blocking=True)
 
@@ -300,8 +327,25 @@ class PrivacyListManager:
             name = after.default_name or ""
             await self._set(account, _DEFAULT, name.encode() or None)
 
+    def check_length(self, rules: int) -> None:
+        """Whether a list may have so many rules (PL-12).
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: it may not.
+        """
+        most = self.limits.max_items_per_list
+        if rules > most:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, f"a list has at most {most} items")
+
+    def _check_room(self, known: PrivacyLists, changed: PrivacyList) -> None:
+        self.check_length(len(changed.rules))
+        if changed.name not in known.lists and len(known.lists) >= MAX_LISTS:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, f"an account has at most {MAX_LISTS} lists"
+            )
+
     async def _set(self, account: str, key: str, value: bytes | None) -> None:
-        limits = self.limits
+        limits = self.room
         try:
             await self.store.set_item(
                 account, NS, key, value, max_items=limits.max_items, max_bytes=limits.max_bytes
@@ -331,7 +375,7 @@ def _read(item: Item) -> PrivacyList | str:
     if item.key == _DEFAULT:
         return item.value.decode()
     tree = ElementTree.fromstring(b"<query xmlns='%b'>%b</query>" % (NS.encode(), item.value))
-    return PrivacyList.from_tree(tree[0])
+    return PrivacyList.from_tree(tree[0], address=JID.prepared)
 
 
 def _of(found: Iterable[PrivacyList | str]) -> PrivacyLists:
@@ -343,15 +387,6 @@ def _of(found: Iterable[PrivacyList | str]) -> PrivacyLists:
         else:
             lists[each.name] = each
     return PrivacyLists(lists, default if default in lists else None)
-
-
-def _check_room(known: PrivacyLists, changed: PrivacyList) -> None:
-    if len(changed.rules) > MAX_RULES:
-        raise StanzaError(Condition.RESOURCE_CONSTRAINT, f"a list has at most {MAX_RULES} items")
-    if changed.name not in known.lists and len(known.lists) >= MAX_LISTS:
-        raise StanzaError(
-            Condition.RESOURCE_CONSTRAINT, f"an account has at most {MAX_LISTS} lists"
-        )
 
 
 def _difference(account: JID, before: Iterable[JID], after: Iterable[JID]) -> BlocklistChanged:

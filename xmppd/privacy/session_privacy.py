@@ -143,7 +143,7 @@ class SessionPrivacy:
         """Whether all of somebody hears a broadcast to whom a group shows the account; kept."""
         shows = self._watchers.get(bare)
         if shows is None:
-            shows = not self.tells_apart(bare) and self.shows_to(JID.parse(bare))
+            shows = not self.tells_apart(bare) and self.shows_to(JID.prepared(bare))
             self._watchers[bare] = shows
         return shows
 
@@ -155,7 +155,7 @@ class SessionPrivacy:
             tuple(
                 contact
                 for contact in contacts
-                if contact[0] not in apart and self.shows_to(JID.parse(contact[0]))
+                if contact[0] not in apart and self.shows_to(JID.prepared(contact[0]))
             ),
             tuple(jid for jid in elsewhere if self.shows_to(jid)),
             tuple(apart),

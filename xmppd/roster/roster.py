@@ -55,7 +55,7 @@ class Roster:
             self._forget()
         if self._subscribers is None:
             seen_by = [
-                JID.parse(i.jid) for i in self.items.values() if i.subscription in SUBSCRIBED
+                JID.prepared(i.jid) for i in self.items.values() if i.subscription in SUBSCRIBED
             ]
             local = self.routing_table.is_local
             self._subscribers = tuple((jid.bare, jid.wire) for jid in seen_by if local(jid))
@@ -68,10 +68,10 @@ class Roster:
         """Contacts this account sees, shared groups included."""
         for item in self.items.values():
             if item.subscription in SUBSCRIBED_TO:
-                yield JID.parse(item.jid)
+                yield JID.prepared(item.jid)
         for bare in self.shared_groups.items(self.account.bare):
             if bare not in self.items or self.items[bare].subscription not in SUBSCRIBED_TO:
-                yield JID.parse(bare)
+                yield JID.prepared(bare)
 
     @property
     def requests(self) -> Iterator[RosterItem]:
@@ -93,10 +93,10 @@ class Roster:
     def viewers(self) -> Iterator[JID]:
         """All who may see this account; of those through shared groups who are online."""
         for bare, _ in self.subscribers:
-            yield JID.parse(bare)
+            yield JID.prepared(bare)
         yield from self._foreign
         for bare, _ in self._watchers():
-            yield JID.parse(bare)
+            yield JID.prepared(bare)
 
     def standing(self, jid: JID) -> Standing:
         """What a JID is to the owner: subscription and groups, those of shared groups included."""
@@ -225,7 +225,7 @@ class Roster:
         for bare in self.shared_groups.online_watchers(self.account.bare):
             item = self.items.get(bare)
             if bare != self.account.bare and (item is None or item.subscription not in SUBSCRIBED):
-                yield bare, JID.parse(bare).wire
+                yield bare, JID.prepared(bare).wire
 
     def _tell(
         self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[Contact, ...]

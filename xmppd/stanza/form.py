@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 
-from xmppd.stanza.jid import JID
+from xmppd.stanza.jid import JID, effort
 from xmppd.stanza.xml import Element, Tree, child, element, qname
 
 DATA = "jabber:x:data"
 MAX_VALUES = 1_000
+MAX_PREPARING_US = 50_000
+"""What the addresses in one form may take to be prepared, in microseconds: about 1,000 that have a
+few letters beyond ASCII, and any number that have none.
+"""
 MAX_VALUE_LENGTH = 10_000
 
 _BOOLEANS = frozenset(("0", "1", "false", "true"))
@@ -75,12 +79,13 @@ def submitted(answer: Tree, asked: Element) -> dict[str, list[str]]:
     """
     brought = {line.get("var", ""): line for line in answer.iterfind(qname(DATA, "field"))}
     values: dict[str, list[str]] = {}
+    limit_us = effort.spent_us + MAX_PREPARING_US
     for line in asked.iterfind(qname(DATA, "field")):
         var = line.get("var", "")
         if var == _FORM_TYPE:
             _check_form_type(brought.get(var), line)
         else:
-            values[var] = _values(brought.get(var), line)
+            values[var] = _values(brought.get(var), line, limit_us)
     return values
 
 
@@ -90,7 +95,7 @@ def _check_form_type(came: Tree | None, asked: Element) -> None:
         raise ValueError("this is another form")
 
 
-def _values(came: Tree | None, asked: Element) -> list[str]:
+def _values(came: Tree | None, asked: Element, limit_us: int) -> list[str]:
     """The values of one field, each checked; an empty one is none, except in a text of lines."""
     type, var = asked.get("type", ""), asked.get("var", "")
     found = [] if came is None else [line.text or "" for line in came.iter(qname(DATA, "value"))]
@@ -101,13 +106,15 @@ def _values(came: Tree | None, asked: Element) -> list[str]:
         raise ValueError(f"{var} has too many values")
     if any(len(value) > MAX_VALUE_LENGTH for value in values):
         raise ValueError(f"{var} is too long")
-    return [_checked(value, type, asked) for value in values]
+    return [_checked(value, type, asked, limit_us) for value in values]
 
 
-def _checked(value: str, type: str, asked: Element) -> str:
+def _checked(value: str, type: str, asked: Element, limit_us: int) -> str:
     """A value as its type has it: a JID prepared, a choice one of those offered."""
     var = asked.get("var", "")
     if type.startswith("jid-"):
+        if effort.spent_us >= limit_us:
+            raise ValueError(f"{var} has too many addresses with letters beyond ASCII")
         try:
             return JID.parse(value.strip()).full
         except ValueError as error:

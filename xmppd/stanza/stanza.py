@@ -6,6 +6,7 @@ make.
 """
 
 import re
+from collections.abc import Callable
 from sys import intern
 from typing import ClassVar, Self
 from xml.etree import ElementTree
@@ -122,15 +123,22 @@ class Stanza:
         return cls(to, sender, id, type, Payload(raw))
 
     @classmethod
-    def from_tree(cls, tree: Tree, sender: JID) -> Self:
+    def from_tree(
+        cls, tree: Tree, sender: JID, *, address: Callable[[str], JID] = JID.parse
+    ) -> Self:
         """A stanza written anew from its tree: whatever the bytes said, these say what we read.
+
+        Args:
+            tree: As the parser built it.
+            sender: Who it is from.
+            address: Makes a JID of ``to``.
 
         Raises:
             ValueError: ``to`` is no JID.
         """
         attributes = {key: value for key, value in tree.attrib.items() if key not in ("from", "to")}
         to_text = tree.get("to")
-        to = JID.parse(to_text) if to_text else None
+        to = address(to_text) if to_text else None
         payload = Payload(write(tree, attributes=attributes), tree=tree)
         return cls(to, sender, tree.get("id"), tree.get("type"), payload)
 
@@ -147,7 +155,8 @@ class Stanza:
             raise ValueError(str(error)) from error
         if tree.tag != cls.name:
             raise ValueError(f"it is no {cls.name}")
-        return cls.from_tree(tree, JID.parse(tree.get("from", "")))
+        sender = JID.prepared(tree.get("from", ""))
+        return cls.from_tree(tree, sender, address=JID.prepared)
 
     @property
     def xml(self) -> Element:

@@ -9,10 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.config import Config
+from xmppd.net.connection_handler import PREPARING_US_BURST
 from xmppd.net.stanza_intake import stream_error_in
 from xmppd.net.starttls import starttls_feature
 from xmppd.session.interceptor_manager import PacketInterceptor
-from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, ns, stanza
+from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, jid, ns, stanza
+from xmppd.stanza.jid import effort
 from xmppd.testing import PASSWORD, Client, House, done, house_config
 
 S = TypeVar("S", bound=Stanza)
@@ -391,6 +393,23 @@ class LimitTests(StreamCase):
         self.assertEqual(len(juliet.received()), 15)
         house.clock.pump([0.1] * 40)
         self.assertEqual(len(juliet.received()), 35)
+
+    def test_dear_addresses(self) -> None:
+        """Who names addresses that take long to prepare is read more slowly (CH-7)."""
+        house = House(romeo={}, juliet={})
+        romeo, juliet = house.connect("romeo", "juliet")
+        letters = ["".join(chr(0xAC00 + 300 * n + i) for i in range(300)) for n in range(30)]
+        jid._interned.clear()
+        spent_us = effort.spent_us
+        for resource in letters:
+            romeo.send(f"<message to='juliet@montague.lit/{resource}' type='headline'/>")
+        romeo.send("<message to='juliet@montague.lit'><body>x</body></message>")
+        self.assertEqual(romeo.transport.producerState, "paused")
+        self.assertLess(effort.spent_us - spent_us, PREPARING_US_BURST + 1_000)
+        self.assertEqual(juliet.received(), [])
+        house.clock.pump([0.01] * 60)
+        self.assertEqual(len(juliet.received()), 1)
+        self.assertEqual(romeo.transport.producerState, "producing")
 
     def test_others_have_their_turn(self) -> None:
         """Stanzas that came at once and are a lot of work do not keep everybody else waiting."""

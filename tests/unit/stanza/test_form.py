@@ -4,8 +4,17 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.stanza import dump
-from xmppd.stanza.form import MAX_VALUE_LENGTH, MAX_VALUES, Field, form, result, submitted
+from xmppd.stanza import dump, jid
+from xmppd.stanza.form import (
+    MAX_PREPARING_US,
+    MAX_VALUE_LENGTH,
+    MAX_VALUES,
+    Field,
+    form,
+    result,
+    submitted,
+)
+from xmppd.stanza.jid import effort
 
 ASKED = form(
     "urn:capulets",
@@ -52,6 +61,15 @@ class FormTests(SynchronousTestCase):
                 "title": [],
             },
         )
+
+    def test_dear_addresses(self) -> None:
+        """A form of a thousand addresses that take long to prepare is refused before they are."""
+        jid._label.cache_clear()
+        names = [".".join(chr(0xAC00 + 11 * n + i) for i in range(40)) for n in range(900)]
+        spent_us = effort.spent_us
+        with self.assertRaisesRegex(ValueError, "guests has too many addresses with letters"):
+            read(HOST, ("guests", *names))
+        self.assertLess(effort.spent_us - spent_us, 2 * MAX_PREPARING_US)
 
     def test_not_asked(self) -> None:
         """A field nobody asked for is not looked at."""
