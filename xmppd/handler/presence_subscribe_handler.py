@@ -23,14 +23,21 @@ from xmppd.roster.subscription import (
 )
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Presence, StanzaError
-from xmppd.store.base import AccountStore, RosterItem
+from xmppd.store.base import AccountStore, RosterItem, has_share
 
 TYPES = frozenset(SENT)
 MAX_REQUESTS = 500
 """Of strangers, waiting in one roster; they take no room of the owner's contacts."""
 
+SMALL_SHARE = 10
+"""So many requests any domain may have waiting, while there is room; more only as its share."""
+
 MAX_REQUEST_BYTES = 4_096
 """A longer request is kept without what it says beside itself."""
+
+MAX_REQUESTS_BYTES = 262_144
+"""Of all that wait in one roster: their owner gets them at each login. Beyond that, or beyond its
+domain's share of it, a request is kept without what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +193,8 @@ class PresenceSubscribeHandler:
         if item is None:
             if move.state is State.NONE and not approves:
                 return
-            if pending is not None and sum(1 for _ in roster.requests) >= MAX_REQUESTS:
-                raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests wait there")
+            if pending is not None:
+                pending = _with_room(roster, contact, pending)
         after = in_state(item or RosterItem(contact.bare), move.state, pending)
         if approves is not None:
             after = replace(after, approved=approves)
@@ -262,9 +269,30 @@ class PresenceSubscribeHandler:
 def _kept(request: Presence) -> bytes:
     """The request as it waits for its answer, at each login of who has to give it."""
     wire = request.wire()
-    if len(wire) > MAX_REQUEST_BYTES:
-        return request.make(request.to, request.sender, type="subscribe").wire()
-    return wire
+    return _bare(request.sender, request.to) if len(wire) > MAX_REQUEST_BYTES else wire
+
+
+def _bare(sender: JID, to: JID | None) -> bytes:
+    return Presence.make(to, sender, type="subscribe").wire()
+
+
+def _with_room(roster: Roster, stranger: JID, pending: bytes) -> bytes:
+    """A new request as there is room for it, and as its domain has a share of that room (PS-15).
+
+    Raises:
+        StanzaError: RESOURCE_CONSTRAINT: there is none.
+    """
+    waiting = [
+        (JID.prepared(item.jid).domain, len(item.pending_in or b"")) for item in roster.requests
+    ]
+    of_domain = [size for domain, size in waiting if domain == stranger.domain]
+    free = MAX_REQUESTS - len(waiting)
+    if free < 1 or (len(of_domain) >= SMALL_SHARE and not has_share(len(of_domain), 1, free)):
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests wait there")
+    free_bytes = MAX_REQUESTS_BYTES - sum(size for _, size in waiting)
+    if has_share(sum(of_domain), len(pending), free_bytes):
+        return pending
+    return _bare(stranger, roster.account)
 
 
 def _was_seen(item: RosterItem | None) -> bool:

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.handler import presence_subscribe_handler
 from xmppd.stanza import ns
 from xmppd.store.base import RosterItem
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing import Client, Elsewhere, House, done, house_config
 
 
 def added(client: Client, jid: str, words: str = "") -> str:
@@ -69,6 +69,35 @@ class RosterTests(SynchronousTestCase):
         roster = house.server.roster_manager._loaded["romeo@montague.lit"]
         self.assertEqual(roster.count, 2)
         self.assertEqual([item.jid for item in roster.requests], ["b@montague.lit"])
+
+    def test_share_of_a_domain(self) -> None:
+        """However many strangers somebody makes up at its own domain, others may still ask."""
+        self.patch(presence_subscribe_handler, "MAX_REQUESTS", 100)
+        self.patch(presence_subscribe_handler, "MAX_REQUESTS_BYTES", 20_000)
+        house = House(romeo={}, juliet={})
+        elsewhere = Elsewhere(house)
+        (juliet,) = house.connect("juliet")
+        long = f"<status>{'x' * 1_000}</status>"
+        request = "<presence type='subscribe' to='romeo@montague.lit' from='{}@{}'>{}</presence>"
+        for number in range(100):
+            elsewhere.send(request.format(number, "evil.lit", long))
+        answers = elsewhere.heard()
+        self.assertEqual(len(answers), 50)
+        self.assertIn("<resource-constraint", answers[0])
+        for name in ("verona.lit", "mantua.lit"):
+            for number in range(10):
+                elsewhere.send(request.format(number, name, "<status>hi</status>"))
+        self.assertEqual(elsewhere.heard(), [])
+        juliet.send("<presence type='subscribe' to='romeo@montague.lit'/>")
+        self.assertNotIn("type='error'", "".join(juliet.received()))
+        items = done(house.store.roster("romeo@montague.lit")).items
+        self.assertEqual(len(items), 71)
+        requests = {item.jid: item.pending_in or b"" for item in items}
+        self.assertLess(sum(map(len, requests.values())), 20_000)
+        self.assertIn(b"xxx", requests["0@evil.lit"])
+        self.assertNotIn(b"xxx", requests["49@evil.lit"])  # but it is asked
+        self.assertIn(b"type='subscribe'", requests["49@evil.lit"])
+        self.assertIn(b"hi", requests["9@mantua.lit"])
 
     def test_long_request(self) -> None:
         """A request is handed out as it came; what waits of it is not more than is decent."""
