@@ -252,7 +252,7 @@ class Promises(RuleBasedStateMachine):
 
     def note_stored(self) -> None:
         for name in PEOPLE:
-            for kept in self.store._belonging(f"{name}@{DOMAIN}").offline:
+            for kept in self.store._belonging(f"{name}@{DOMAIN}").offline.values():
                 number = int(ElementTree.fromstring(kept.stanza).findtext("body", ""))
                 self.stored.add(number)
                 self.outcomes[number].add("stored")

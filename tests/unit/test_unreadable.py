@@ -49,7 +49,7 @@ class UnreadableCase(SynchronousTestCase):
 
     def store_message(self, stanza: bytes, account: str = JULIET) -> None:
         storing = self.store.store_offline(
-            account, stanza, stored=1.0, max_messages=999, max_bytes=99_999
+            account, stanza, sender=ROMEO, stored=1.0, max_messages=999, max_bytes=99_999
         )
         done(storing)
 

@@ -18,6 +18,7 @@ from xmppd.store.base import (
     OfflineStore,
     Quarantined,
     QuotaExceeded,
+    Shares,
     check_room,
 )
 
@@ -135,22 +136,33 @@ class Shelf:
         self._rehearsal = rehearsal
 
     async def store_offline(
-        self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
+        self,
+        account: str,
+        stanza: bytes,
+        *,
+        sender: str,
+        sender_domain: str | None = None,
+        stored: float,
+        max_messages: int,
+        max_bytes: int,
     ) -> int:
         """Note it, if there is room."""
-        waiting = await self._store.offline_messages(account)
-        size = sum(len(message.stanza) for message in waiting)
+        use = await self._store.offline_use(account, sender, sender_domain)
         try:
-            check_room(
-                len(waiting), size, len(stanza), max_messages=max_messages, max_bytes=max_bytes
-            )
+            check_room(use, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
         except QuotaExceeded:
             self._rehearsal.full = account
             raise
         self._rehearsal.stored.append(account)
         return 0
 
-    async def offline_messages(self, account: str) -> list[OfflineMessage]:
+    async def offline_use(self, account: str, sender: str, sender_domain: str | None) -> Shares:
+        """As it is."""
+        return await self._store.offline_use(account, sender, sender_domain)
+
+    async def offline_messages(
+        self, account: str, *, after: int = 0, limit: int | None = None
+    ) -> list[OfflineMessage]:
         """Nothing is handed out."""
         return []
 

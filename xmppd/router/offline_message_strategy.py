@@ -63,19 +63,19 @@ class OfflineMessageStrategy:
             if _means_something(message):
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE, "it is not to be kept")  # OM-3
             return
-        now = self.wall_clock()
+        now, sender = self.wall_clock(), message.sender
         try:
             await self.store.store_offline(
                 to.bare,
                 stamped(message, to.domain, now).wire(),
+                sender=sender.bare,
+                sender_domain=None if self.routing_table.is_local(sender) else sender.domain,
                 stored=now,
                 max_messages=self.max_messages,
                 max_bytes=self.max_bytes,
             )
         except QuotaExceeded as error:
-            raise StanzaError(
-                Condition.SERVICE_UNAVAILABLE, "too many messages wait for this account already"
-            ) from error
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE, str(error)) from error
         await self.flood.stored(to.to_bare())
 
 

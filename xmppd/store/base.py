@@ -470,35 +470,105 @@ class RosterStore(Protocol):
         """Remove a shared group; no error if it is not there."""
 
 
-def check_room(
-    count: int, used_bytes: int, more_bytes: int, *, max_messages: int, max_bytes: int
-) -> None:
-    """One message more, beside so many that wait.
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much of something there is."""
+
+    count: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many messages wait for an account.
+
+    Attributes:
+        all: Together.
+        of_sender: Of one sender.
+        of_domain: Of all senders of its domain; nothing if that is not counted.
+    """
+
+    all: Use = Use()
+    of_sender: Use = Use()
+    of_domain: Use = Use()
+
+
+def has_share(theirs: int, more: int, free: int) -> bool:
+    """Whether somebody who has so many places may have more, where so many are free.
+
+    Half of what nobody else has is for one, and half of the rest for the next one: so nobody takes
+    the last place that is free from those who have none.
+    """
+    return theirs + more <= free
+
+
+def check_room(used: Shares, more_bytes: int, *, max_messages: int, max_bytes: int) -> None:
+    """One message more, beside those that wait (OM-4).
+
+    Args:
+        used: By those that wait.
+        more_bytes: Of the message.
+        max_messages: That may wait for the account.
+        max_bytes: The same in bytes.
 
     Raises:
-        QuotaExceeded: There is no room (OM-4).
+        QuotaExceeded: There is no room, or the sender has had its share of it.
     """
-    if count >= max_messages or used_bytes + more_bytes > max_bytes:
-        raise QuotaExceeded(f"{count} messages of {used_bytes} bytes wait")
+    free, free_bytes = max_messages - used.all.count, max_bytes - used.all.bytes
+    if free < 1 or more_bytes > free_bytes:
+        raise QuotaExceeded("too many messages wait for this account already")
+    for share in (used.of_sender, used.of_domain):
+        if not has_share(share.count, 1, free) or not has_share(
+            share.bytes, more_bytes, free_bytes
+        ):
+            raise QuotaExceeded("too many messages of yours wait for this account already")
 
 
 class OfflineStore(Protocol):
     """Messages for those who are away (:xep:`0160`)."""
 
     async def store_offline(
-        self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
+        self,
+        account: str,
+        stanza: bytes,
+        *,
+        sender: str,
+        sender_domain: str | None = None,
+        stored: float,
+        max_messages: int,
+        max_bytes: int,
     ) -> int:
-        """Keep one message, if there is room; count and bytes are of the whole account.
+        """Keep one message, if there is room. What that costs does not depend on what is there.
+
+        Args:
+            account: Bare JID of the recipient.
+            stanza: The message.
+            sender: Bare JID; of a sender's messages only its share is kept.
+            sender_domain: The same for all senders of this domain, if it is given.
+            stored: When it came, in seconds since 1970.
+            max_messages: How many may wait for the account.
+            max_bytes: The same in bytes.
 
         Returns:
             Its id.
 
         Raises:
-            QuotaExceeded: There is no room.
+            QuotaExceeded: There is no room; the message says for whom, to people.
         """
 
-    async def offline_messages(self, account: str) -> list[OfflineMessage]:
-        """All that wait, oldest first."""
+    async def offline_use(self, account: str, sender: str, sender_domain: str | None) -> Shares:
+        """How much waits for an account, in all and of a sender."""
+
+    async def offline_messages(
+        self, account: str, *, after: int = 0, limit: int | None = None
+    ) -> list[OfflineMessage]:
+        """Those that wait, oldest first.
+
+        Args:
+            account: Bare JID.
+            after: Only those behind the one of this id.
+            limit: So many at most; None for all.
+        """
 
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
         """Forget these: they have arrived."""
@@ -722,11 +792,14 @@ __all__ = [
     "ScramKeys",
     "SessionStore",
     "SharedGroup",
+    "Shares",
     "Store",
     "StoreError",
     "Token",
     "TokenStore",
     "Unreadable",
+    "Use",
     "check_room",
+    "has_share",
     "with_token",
 ]

@@ -167,15 +167,26 @@ def store_offline(
     connection: Connection,
     account: str,
     stanza: bytes,
+    sender: str,
+    sender_domain: str | None,
     stored: float,
     max_messages: int,
     max_bytes: int,
 ) -> int:
     """Keep a message if there is room; tells its id."""
     owner = _lock(connection, account)
-    count, size = connection.execute(queries.OFFLINE_USE, {"owner": owner}).one()
-    check_room(count, size, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
-    row = {"owner": owner, "stored": stored, "size": len(stanza), "stanza": stanza}
+    shares = rows.shares(sender, sender_domain)
+    found = connection.execute(queries.OFFLINE_USE, {"owner": owner, **shares}).tuples()
+    used = rows.offline_use(found, shares)
+    check_room(used, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
+    row = {
+        "owner": owner,
+        "stored": stored,
+        "size": len(stanza),
+        "stanza": stanza,
+        "sender": shares["sender"],
+        "sender_domain": None if sender_domain is None else shares["domain"],
+    }
     message: int = connection.execute(queries.ADD_OFFLINE, row).scalar_one()
     return message
 
@@ -269,8 +280,12 @@ def set_item(
     """Keep a value if there is room."""
     name = {"owner": _lock(connection, account), "space": digest(namespace), "item": digest(key)}
     size = len(key.encode()) + len(value)
-    count, size_of_others = connection.execute(queries.OTHER_ITEMS_USE, name).one()
-    if count >= max_items or size_of_others + size > max_bytes:
+    use = {"owner": name["owner"], "all": rows.ITEMS}
+    count, used_bytes = connection.execute(queries.ITEMS_USE, use).tuples().first() or (0, 0)
+    before = connection.execute(queries.ITEM_SIZE, name).scalar()
+    if before is not None:
+        count, used_bytes = count - 1, used_bytes - before
+    if count >= max_items or used_bytes + size > max_bytes:
         raise QuotaExceeded(account)
     row = {**name, "namespace": namespace, "key": key, "size": size, "value": value}
     connection.execute(queries.SAVE_ITEM[connection.dialect.name], row)

@@ -1,5 +1,6 @@
 """A store that forgets: for tests, and for trying things out."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
@@ -27,8 +28,10 @@ from xmppd.store.base import (
     SavedSession,
     ScramKeys,
     SharedGroup,
+    Shares,
     Store,
     Token,
+    Use,
     check_room,
     roster_version_step,
     with_token,
@@ -42,10 +45,37 @@ class _Belongings:
 
     roster: dict[str, RosterItem] = field(default_factory=dict)
     roster_version: int = 0
-    offline: list[OfflineMessage] = field(default_factory=list)
+    offline: dict[int, OfflineMessage] = field(default_factory=dict)
+    shares: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    used: defaultdict[str, Use] = field(default_factory=lambda: defaultdict(Use))
     last: LastPresence | None = None
     items: dict[tuple[str, str], bytes] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
+
+    def keep(
+        self, message: OfflineMessage, sender: str | None = None, sender_domain: str | None = None
+    ) -> None:
+        """Add a message, and count it as its sender's and its sender's domain's."""
+        self.offline[message.id] = message
+        senders = () if sender is None else (sender,)
+        self.shares[message.id] = (
+            "",
+            *senders,
+            *(() if not sender_domain else ("@" + sender_domain,)),
+        )
+        self._count(message, 1)
+
+    def forget(self, id: int) -> None:
+        """Drop a message, if it is there."""
+        message = self.offline.pop(id, None)
+        if message is not None:
+            self._count(message, -1)
+            del self.shares[id]
+
+    def _count(self, message: OfflineMessage, sign: int) -> None:
+        for share in self.shares[message.id]:
+            old = self.used[share]
+            self.used[share] = Use(old.count + sign, old.bytes + sign * len(message.stanza))
 
 
 class MemoryStore(Store):
@@ -173,24 +203,41 @@ class MemoryStore(Store):
 
     @override
     async def store_offline(
-        self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
+        self,
+        account: str,
+        stanza: bytes,
+        *,
+        sender: str,
+        sender_domain: str | None = None,
+        stored: float,
+        max_messages: int,
+        max_bytes: int,
     ) -> int:
-        waiting = self._belonging(account).offline
-        size = sum(len(message.stanza) for message in waiting)
-        check_room(len(waiting), size, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
+        mine = self._belonging(account)
+        used = await self.offline_use(account, sender, sender_domain)
+        check_room(used, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
         self._offline_id += 1
-        waiting.append(OfflineMessage(self._offline_id, stanza, stored))
-        return self._offline_id
+        message = OfflineMessage(self._offline_id, stanza, stored)
+        mine.keep(message, sender, sender_domain)
+        return message.id
 
     @override
-    async def offline_messages(self, account: str) -> list[OfflineMessage]:
-        return list(self._belonging(account).offline)
+    async def offline_use(self, account: str, sender: str, sender_domain: str | None) -> Shares:
+        used = self._belonging(account).used
+        of_domain = Use() if sender_domain is None else used["@" + sender_domain]
+        return Shares(used[""], used[sender], of_domain)
+
+    @override
+    async def offline_messages(
+        self, account: str, *, after: int = 0, limit: int | None = None
+    ) -> list[OfflineMessage]:
+        waiting = self._belonging(account).offline.values()
+        return [message for message in waiting if message.id > after][:limit]
 
     @override
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
-        arrived = set(ids)
-        mine = self._belonging(account)
-        mine.offline = [message for message in mine.offline if message.id not in arrived]
+        for id in ids:
+            self._belonging(account).forget(id)
 
     @override
     async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
@@ -307,7 +354,7 @@ class MemoryStore(Store):
         for held in self._held.values():
             self._offline_id += 1
             message = OfflineMessage(self._offline_id, held.stanza, held.came)
-            self._belonging(held.account).offline.append(message)
+            self._belonging(held.account).keep(message)
             recovered.append(replace(held, number=self._offline_id))
         self._held.clear()
         return recovered
@@ -378,7 +425,7 @@ class MemoryStore(Store):
         mine = self._belonging(account)
         match record:
             case OfflineMessage():
-                return record in mine.offline
+                return mine.offline.get(record.id) == record
             case RosterItem():
                 return mine.roster.get(record.jid) == record
             case Item():

@@ -39,6 +39,7 @@ from xmppd.store.schema import (
     sessions,
     shared_group_members,
     shared_groups,
+    usage,
 )
 
 ByDialect = dict[str, Insert]
@@ -209,12 +210,14 @@ FORGET_MEMBERS: Delete = delete(shared_group_members).where(
 
 OFFLINE_MESSAGES: Select[int, bytes, float] = (
     select(offline_messages.c.id, offline_messages.c.stanza, offline_messages.c.stored)
-    .where(offline_messages.c.owner == _owner)
+    .where(offline_messages.c.owner == _owner, offline_messages.c.id > bindparam("after"))
     .order_by(offline_messages.c.id)
+    .limit(bindparam("limit"))
 )
-OFFLINE_USE: Select[int, int] = select(
-    func.count(), func.coalesce(func.sum(offline_messages.c.size), 0)
-).where(offline_messages.c.owner == _owner)
+OFFLINE_USE: Select[bytes, int, int] = select(usage.c.share, usage.c.count, usage.c.bytes).where(
+    usage.c.owner == _owner,
+    usage.c.share.in_((bindparam("all"), bindparam("sender"), bindparam("domain"))),
+)
 ADD_OFFLINE: Insert = insert(offline_messages).returning(offline_messages.c.id)
 FORGET_OFFLINE: Delete = delete(offline_messages).where(
     offline_messages.c.owner == _owner, offline_messages.c.id == bindparam("message")
@@ -281,12 +284,10 @@ ITEM: Select[bytes] = select(items.c.value).where(*_this_item)
 ITEMS: Select[str, bytes] = select(items.c.key, items.c.value).where(
     items.c.owner == _owner, items.c.space == bindparam("space")
 )
-OTHER_ITEMS_USE: Select[int, int] = select(
-    func.count(), func.coalesce(func.sum(items.c.size), 0)
-).where(
-    items.c.owner == _owner,
-    (items.c.space != bindparam("space")) | (items.c.item != bindparam("item")),
+ITEMS_USE: Select[int, int] = select(usage.c.count, usage.c.bytes).where(
+    usage.c.owner == _owner, usage.c.share == bindparam("all")
 )
+ITEM_SIZE: Select[int] = select(items.c.size).where(*_this_item)
 SAVE_ITEM = _add_or_replace(items)
 FORGET_ITEM: Delete = delete(items).where(*_this_item)
 

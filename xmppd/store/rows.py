@@ -26,9 +26,12 @@ from xmppd.store.base import (
     SavedSession,
     ScramKeys,
     SharedGroup,
+    Shares,
     Token,
     Unreadable,
+    Use,
 )
+from xmppd.store.schema import digest
 
 _decoder = json.Decoder(tuple[str, ...])
 _token_decoder = json.Decoder(Token)
@@ -41,6 +44,8 @@ _MAX_SECONDS = 253_402_300_799
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
 _SUBSCRIPTIONS = frozenset(("none", "to", "from", "both"))
 _VISIBLE_TO = frozenset(("members", "everybody"))
+MESSAGES, ITEMS = b"messages", b"items"
+"""What the database counts all messages and all items of an account under."""
 
 RosterRow = tuple[int, str | None, str, str, str, bool, bytes | None, bool]
 KeysRow = tuple[bool, float, str | None, bytes, int, bytes, bytes]
@@ -106,6 +111,25 @@ def check_account(account: str, created: float, disabled: bool, locked_until: fl
     _moment("created", created)
     _flag("disabled", disabled)
     _moment("locked_until", locked_until)
+
+
+def shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:
+    """What a sender's messages are counted under, as parameters of a query.
+
+    No message is counted under the domain ``None``.
+    """
+    of_domain = digest("@" + (sender_domain or ""))
+    return {"all": MESSAGES, "sender": digest(sender), "domain": of_domain}
+
+
+def offline_use(rows: Iterable[tuple[bytes, int, int]], shares: dict[str, bytes]) -> Shares:
+    """How much waits for an account, of the rows found with :func:`shares`."""
+    used = {
+        share: Use(count, size)
+        for share, count, size in rows
+        if isinstance(count, int) and isinstance(size, int)  # not so if the disk has damaged them
+    }
+    return Shares(*(used.get(shares[name], Use()) for name in ("all", "sender", "domain")))
 
 
 def roster(rows: Sequence[RosterRow]) -> RosterData:

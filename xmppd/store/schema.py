@@ -92,6 +92,18 @@ roster_items = Table(
     sqlite_with_rowid=False,
 )
 
+# How much an owner keeps; triggers of the database see to it. The share is b"messages" or b"items"
+# for all of them; or what a message has for its sender, or its sender's domain.
+usage = Table(
+    "usage",
+    metadata,
+    _digest_column("owner"),
+    Column("share", LargeBinary, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # An id is never given twice: whoever forgets a message late must not hit another one.
 offline_messages = Table(
     "offline_messages",
@@ -101,6 +113,8 @@ offline_messages = Table(
     Column("stored", Double, nullable=False),
     Column("size", Integer, nullable=False),
     Column("stanza", LargeBinary, nullable=False),
+    Column("sender", LargeBinary),
+    Column("sender_domain", LargeBinary),
     Index(None, "owner", "id"),
     sqlite_autoincrement=True,
 )
@@ -225,4 +239,5 @@ __all__ = [
     "sessions",
     "shared_group_members",
     "shared_groups",
+    "usage",
 ]

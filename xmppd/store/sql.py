@@ -26,6 +26,7 @@ from xmppd.store.base import (
     SavedSession,
     ScramKeys,
     SharedGroup,
+    Shares,
     Store,
     Token,
     Unreadable,
@@ -43,6 +44,8 @@ from xmppd.store.watched import Watched
 
 T = TypeVar("T")
 MAX_CACHED_ACCOUNTS = 10_000
+NO_LIMIT = 2**31 - 1
+"""More rows than there are."""
 
 
 class SQLStore(Store):
@@ -194,12 +197,22 @@ class SQLStore(Store):
 
     @override
     async def store_offline(
-        self, account: str, stanza: bytes, *, stored: float, max_messages: int, max_bytes: int
+        self,
+        account: str,
+        stanza: bytes,
+        *,
+        sender: str,
+        sender_domain: str | None = None,
+        stored: float,
+        max_messages: int,
+        max_bytes: int,
     ) -> int:
         change = partial(
             changes.store_offline,
             account=account,
             stanza=stanza,
+            sender=sender,
+            sender_domain=sender_domain,
             stored=stored,
             max_messages=max_messages,
             max_bytes=max_bytes,
@@ -211,17 +224,26 @@ class SQLStore(Store):
             self._nothing_waits.forget(account)  # who looked meanwhile saw none yet
 
     @override
-    async def offline_messages(self, account: str) -> list[OfflineMessage]:
+    async def offline_use(self, account: str, sender: str, sender_domain: str | None) -> Shares:
+        shares = rows.shares(sender, sender_domain)
+        use = {"owner": digest(account), **shares}
+        return rows.offline_use(await self._database.read(queries.OFFLINE_USE, use), shares)
+
+    @override
+    async def offline_messages(
+        self, account: str, *, after: int = 0, limit: int | None = None
+    ) -> list[OfflineMessage]:
         if account in self._nothing_waits:
             return []
         owner = {"owner": digest(account)}
+        page = {**owner, "after": after, "limit": limit or NO_LIMIT}
 
         async def read() -> list[OfflineMessage]:
-            found = await self._database.read(queries.OFFLINE_MESSAGES, owner)
+            found = await self._database.read(queries.OFFLINE_MESSAGES, page)
             return list(starmap(rows.offline_message, found))
 
         waiting = await self._sound(read, (kinds.OFFLINE_MESSAGE,), owner, account)
-        if not waiting and self._database.alone:
+        if not waiting and not after and self._database.alone:
             self._nothing_waits[account] = True
         return waiting
 

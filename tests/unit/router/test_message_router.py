@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.config import Config
 from xmppd.stanza import ns
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing import Client, Elsewhere, House, done, house_config
 
 DOMAIN = "montague.lit"
 BARE = f"juliet@{DOMAIN}"
@@ -169,7 +169,7 @@ class OfflineTests(SynchronousTestCase):
         self.house = House(
             DOMAIN,
             config=house_config(DOMAIN, offline={"max_messages": 3}),
-            store=self.store, romeo={}, juliet={},
+            store=self.store, romeo={}, juliet={}, nurse={},
         )  # fmt: skip
         (self.romeo,) = self.house.connect("romeo")
 
@@ -266,14 +266,30 @@ class OfflineTests(SynchronousTestCase):
         self.assertEqual(self.bodies(first), [])
 
     def test_quota(self) -> None:
-        """Beyond the limit the sender is told, and what waits stays (OM-4)."""
-        for body in ("1", "2", "3"):
+        """Beyond the limit, or its share of it, a sender is told, and what waits stays (OM-4)."""
+        (nurse,) = self.house.connect("nurse")
+        for body in ("1", "2"):
             self.romeo.send(text(BARE, "chat", body))
         self.assertEqual(self.romeo.received(), [])
-        self.romeo.send(text(BARE, "chat", "4"))
+        self.romeo.send(text(BARE, "chat", "3"))
         (error,) = self.romeo.received()
         self.assertIn("<error type='cancel'><service-unavailable", error)
+        self.assertIn("too many messages of yours", error)
+        nurse.send(text(BARE, "chat", "3"))
+        self.assertEqual(nurse.received(), [])
+        nurse.send(text(BARE, "chat", "4"))
+        self.assertIn("too many messages wait", nurse.received()[0])
         self.assertEqual(self.kept(), 3)
+
+    def test_share_of_a_domain(self) -> None:
+        """All senders of another domain have one share; of ours each has its own."""
+        elsewhere = Elsewhere(self.house)
+        for number in range(3):
+            message = text(BARE, "chat").replace("<message", f"<message from='{number}@evil.lit'")
+            elsewhere.send(message)
+        self.assertEqual(len(elsewhere.heard()), 1)
+        self.romeo.send(text(BARE, "chat"))
+        self.assertEqual((self.kept(), self.romeo.received()), (3, []))
 
     def test_nothing_to_say(self) -> None:
         """A chat state, or a message with nothing in it, is not kept (OS-1)."""

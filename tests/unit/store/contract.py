@@ -3,6 +3,7 @@
 from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
+from itertools import count as naturals
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
@@ -20,8 +21,10 @@ from xmppd.store.base import (
     SavedSession,
     ScramKeys,
     SharedGroup,
+    Shares,
     Store,
     Token,
+    Use,
 )
 
 ROMEO = "romeo@montague.lit"
@@ -36,6 +39,7 @@ LONG_DOMAIN = "".join(chr(0x5E00 + 11 * number) for number in range(341))
 LONG_RESOURCE = "".join(chr(0xAC00 + 13 * number) for number in range(341))
 LONG_BARE = f"{LONG_LOCAL}@{LONG_DOMAIN}"
 LONG_FULL = f"{LONG_BARE}/{LONG_RESOURCE}"
+STRANGERS = map("{}@anywhere.lit".format, naturals())
 HOSTILE = ("", "'", '"; DROP TABLE items; --', "a\\b%_", "{urn:x}y", "𝔘𝔫𝔦\u202e", "?", ":owner")
 
 
@@ -49,7 +53,12 @@ class Asking(TestCase):
         waiting = [
             Deferred.fromCoroutine(
                 self.store.store_offline(
-                    ROMEO, bytes(size), stored=1.0, max_messages=5, max_bytes=1000
+                    ROMEO,
+                    bytes(size),
+                    sender=next(STRANGERS),
+                    stored=1.0,
+                    max_messages=5,
+                    max_bytes=1000,
                 )
             ).addErrback(lambda failure: failure.trap(QuotaExceeded))
             for _ in range(count)
@@ -182,7 +191,9 @@ class DeletionContract(Asking):
     async def fill(self) -> None:
         """Give Romeo one of everything."""
         await self.store.save_roster_items(ROMEO, [RosterItem(JULIET)])
-        await self.store.store_offline(ROMEO, b"<m/>", stored=1, max_messages=9, max_bytes=99)
+        await self.store.store_offline(
+            ROMEO, b"<m/>", sender=JULIET, stored=1, max_messages=9, max_bytes=99
+        )
         await self.store.save_last_presence(ROMEO, LastPresence(1.0, "gone"))
         await self.set_item("k", b"v")
         await self.store.save_shared_group(SharedGroup("staff", "Staff", (ROMEO, JULIET)))
@@ -322,7 +333,12 @@ class OfflineContract(Asking):
         """Messages wait in the order they came, and are forgotten one by one."""
         ids = [
             await self.store.store_offline(
-                ROMEO, b"<m>\x00%d</m>" % number, stored=number, max_messages=9, max_bytes=999
+                ROMEO,
+                b"<m>\x00%d</m>" % number,
+                sender=JULIET,
+                stored=number,
+                max_messages=9,
+                max_bytes=999,
             )
             for number in range(3)
         ]
@@ -341,15 +357,21 @@ class OfflineContract(Asking):
 
     async def test_ids_are_not_reused(self) -> None:
         """Who forgets a message twice does not forget a later one."""
-        first = await self.store.store_offline(ROMEO, b"a", stored=1, max_messages=9, max_bytes=9)
+        first = await self.store.store_offline(
+            ROMEO, b"a", sender=JULIET, stored=1, max_messages=9, max_bytes=9
+        )
         await self.store.delete_offline(ROMEO, [first])
-        await self.store.store_offline(ROMEO, b"b", stored=1, max_messages=9, max_bytes=9)
+        await self.store.store_offline(
+            ROMEO, b"b", sender=JULIET, stored=1, max_messages=9, max_bytes=9
+        )
         await self.store.delete_offline(ROMEO, [first])
         self.assertEqual(len(await self.store.offline_messages(ROMEO)), 1)
 
     async def test_only_ones_own(self) -> None:
         """Nobody forgets another's messages."""
-        his = await self.store.store_offline(ROMEO, b"a", stored=1, max_messages=9, max_bytes=9)
+        his = await self.store.store_offline(
+            ROMEO, b"a", sender=JULIET, stored=1, max_messages=9, max_bytes=9
+        )
         await self.store.delete_offline(JULIET, [his])
         self.assertEqual(len(await self.store.offline_messages(ROMEO)), 1)
 
@@ -358,19 +380,93 @@ class OfflineContract(Asking):
         for _ in range(2):
             self.assertEqual(await self.store.offline_messages(ROMEO), [])
             self.assertEqual(await self.store.offline_messages(ROMEO), [])
-            his = await self.store.store_offline(ROMEO, b"a", stored=1, max_messages=9, max_bytes=9)
+            his = await self.store.store_offline(
+                ROMEO, b"a", sender=JULIET, stored=1, max_messages=9, max_bytes=9
+            )
             self.assertEqual([m.id for m in await self.store.offline_messages(ROMEO)], [his])
             await self.store.delete_offline(ROMEO, [his])
 
     async def test_offline_bytes(self) -> None:
         """Bytes of all messages count, and room is there again once some are gone."""
         store = partial(self.store.store_offline, stored=1.0, max_messages=9, max_bytes=10)
-        first = await store(ROMEO, b"12345")
-        await store(ROMEO, b"12345")
-        await self.refuses(QuotaExceeded, store(ROMEO, b"1"))
-        await store(JULIET, b"1234567890")
+        first = await store(ROMEO, b"12345", sender="a")
+        await store(ROMEO, b"12345", sender="b")
+        await self.refuses(QuotaExceeded, store(ROMEO, b"1", sender="c"))
+        await store(JULIET, b"1234567890", sender="a")
         await self.store.delete_offline(ROMEO, [first])
-        await store(ROMEO, b"1")
+        await store(ROMEO, b"1", sender="c")
+
+    async def test_shares(self) -> None:
+        """A sender has half of the room, the next one half of the rest, and so on."""
+        kept = [await self.keep_of(f"sender{number}@x.lit", 100) for number in range(10)]
+        self.assertEqual(kept, [50, 25, 13, 6, 3, 2, 1, 0, 0, 0])
+        first = (await self.store.offline_messages(ROMEO))[0]
+        await self.store.delete_offline(ROMEO, [first.id, first.id, 0])
+        self.assertEqual(await self.keep_of("sender0@x.lit", 9), 0)
+        self.assertEqual(await self.keep_of("sender11@x.lit", 9), 1)
+
+    async def test_share_in_bytes(self) -> None:
+        """Long messages count by their bytes; the first one of a sender may take all there is."""
+        self.assertEqual(await self.keep_of("a@x.lit", 20, size=60), 8)
+        self.assertEqual(await self.keep_of("b@x.lit", 20, size=60), 4)
+        used = await self.store.offline_use(ROMEO, "a@x.lit", None)
+        self.assertEqual(used, Shares(Use(12, 720), Use(8, 480), Use()))
+        self.assertEqual(await self.keep_of("c@x.lit", 1, size=280), 1)
+
+    async def test_share_of_a_domain(self) -> None:
+        """However many names somebody makes up at its own domain, all of them have one share."""
+        kept = [await self.keep_of(f"{n}@evil.lit", 10, domain="evil.lit") for n in range(20)]
+        self.assertEqual(sum(kept), 50)
+        self.assertEqual(await self.keep_of("evil.lit", 5), 5)
+        self.assertEqual(await self.keep_of("paris@verona.lit", 5, domain="verona.lit"), 5)
+        used = await self.store.offline_use(ROMEO, "0@evil.lit", "evil.lit")
+        self.assertEqual((used.of_domain.count, used.all.count), (50, 60))
+
+    async def test_counted_whatever_happens(self) -> None:
+        """What is held, recovered or forgotten with its account is counted like everything else."""
+        await self.keep_of("a@x.lit", 7)
+        await self.store.hold_messages([HeldMessage(b"k", 1, ROMEO, b"<m/>", 1.0)], arrived=[])
+        await self.store.recover_messages()
+        used = await self.store.offline_use(ROMEO, "a@x.lit", "x.lit")
+        self.assertEqual(used, Shares(Use(8, 74), Use(7, 70), Use()))
+        await self.store.create_account(ROMEO, [])  # whatever bore this name is gone
+        self.assertEqual(await self.store.offline_use(ROMEO, "a@x.lit", None), Shares())
+        self.assertEqual(await self.keep_of("a@x.lit", 60), 50)
+        waiting = await self.store.offline_messages(ROMEO)
+        await self.store.save_sessions([], theirs={ROMEO: [each.id for each in waiting]})
+        self.assertEqual(await self.store.offline_use(ROMEO, "a@x.lit", None), Shares())
+
+    async def keep_of(
+        self, sender: str, count: int, *, size: int = 10, domain: str | None = None
+    ) -> int:
+        """Try to store so many messages of a sender where there is room for 100; how many were."""
+        kept = 0
+        for _ in range(count):
+            try:
+                await self.store.store_offline(
+                    ROMEO,
+                    bytes(size),
+                    sender=sender,
+                    sender_domain=domain,
+                    stored=1.0,
+                    max_messages=100,
+                    max_bytes=1_000,
+                )
+            except QuotaExceeded:
+                return kept
+            kept += 1
+        return kept
+
+    async def test_pages(self) -> None:
+        """Messages can be had a few at a time."""
+        await self.keep_of("a@x.lit", 5)
+        ids = [message.id for message in await self.store.offline_messages(ROMEO)]
+        first = await self.store.offline_messages(ROMEO, limit=2)
+        second = await self.store.offline_messages(ROMEO, after=first[-1].id, limit=2)
+        third = await self.store.offline_messages(ROMEO, after=second[-1].id, limit=2)
+        self.assertEqual([each.id for each in (*first, *second, *third)], ids)
+        self.assertEqual(await self.store.offline_messages(ROMEO, after=ids[-1]), [])
+        self.assertEqual(len(await self.store.offline_messages(ROMEO)), 5)  # it was not empty
 
     async def test_offline_quota_race(self) -> None:
         """Of many messages that come at once only as many are kept as there is room for."""

@@ -71,7 +71,7 @@ class QuarantineContract(Asking):
 
     async def wait(self, stanza: bytes) -> int:
         return await self.store.store_offline(
-            ROMEO, stanza, stored=1.0, max_messages=99, max_bytes=9_999
+            ROMEO, stanza, sender=JULIET, stored=1.0, max_messages=99, max_bytes=9_999
         )
 
     async def read(self) -> list[str]:
@@ -214,7 +214,9 @@ class DamageContract(Asking):
             contacts.append(RosterItem("nurse@capulet.lit"))
             await store.save_roster_items(account, contacts)
             for text in (b"<a/>", b"<b/>"):
-                await store.store_offline(account, text, stored=1.0, max_messages=9, max_bytes=999)
+                await store.store_offline(
+                    account, text, sender=JULIET, stored=1.0, max_messages=9, max_bytes=999
+                )
                 await store.set_item(
                     account, "urn:x", text.decode(), text, max_items=9, max_bytes=999
                 )

@@ -1,17 +1,22 @@
 """What becomes of a schema, asked of each database by the test cases that mix this in."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Connection, Engine, insert, inspect, select
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.store.databases import execute
-from xmppd.store import migrate, migrations
+from xmppd.store import migrate, migrations, queries
 from xmppd.store.base import StoreError
-from xmppd.store.schema import metadata
+from xmppd.store.schema import items, metadata, offline_messages, usage
+
+SHARES = ("sender", "sender_domain")
 
 LATER_STEP = """
 revision = "9999"
@@ -70,6 +75,79 @@ class SchemaContract(SynchronousTestCase):
             rows = connection.exec_driver_sql("SELECT version, extra FROM roster_versions").all()
         self.assertEqual([tuple(row) for row in rows], [(7, None)])
 
+    def test_usage_of_before(self) -> None:
+        """What was stored before it was counted is counted with the upgrade."""
+        self.upgrade("0004")
+        with self.engine.begin() as connection:
+            self.keep(connection, "a", "one", "three")
+            self.keep(connection, "b", "four")
+            self.put(connection, "a", "k", "value")
+        self.prepare()
+        self.assert_counted()
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM offline_messages WHERE size = 3")
+        self.assert_counted()
+
+    def test_usage(self) -> None:
+        """Whatever adds, changes or removes rows, also several at a time, they are counted."""
+        self.prepare()
+        with self.engine.begin() as connection:
+            self.keep(connection, "a", "one", "three", "eleven", sender="s", sender_domain="d")
+            self.keep(connection, "a", "four", sender="t", sender_domain="d")
+            self.keep(connection, "b", "eight", sender="s")
+            for key, value in (("k", "v"), ("k", "longer"), ("l", ""), ("k", "less")):
+                self.put(connection, "a", key, value)
+        self.assert_counted()
+        for statement in (
+            "UPDATE offline_messages SET size = size + 7 WHERE size > 3",
+            "DELETE FROM offline_messages WHERE size < 12",
+            "DELETE FROM items",
+        ):
+            execute(self.url, statement)
+            self.assert_counted()
+
+    def keep(self, connection: Connection, owner: str, *words: str, **shares: str) -> None:
+        """Store messages."""
+        rows = [
+            {"owner": owner.encode(), "stored": 1.0, "size": len(word), "stanza": word.encode()}
+            | {name: share.encode() for name, share in shares.items()}
+            for word in words
+        ]
+        connection.execute(insert(offline_messages), rows)
+
+    def put(self, connection: Connection, owner: str, key: str, value: str) -> None:
+        """Store an item, or another in its place."""
+        row = {
+            "owner": owner.encode(),
+            "space": b"",
+            "item": key.encode(),
+            "namespace": "",
+            "key": key,
+            "size": len(value),
+            "value": value.encode(),
+        }
+        connection.execute(queries.SAVE_ITEM[connection.dialect.name], row)
+
+    def assert_counted(self) -> None:
+        """The table of usage says what is there."""
+        with self.engine.connect() as connection:
+            found = {
+                (owner, share): (count, size)
+                for owner, share, count, size in connection.execute(select(usage))
+            }
+            expected: Counter[tuple[bytes, bytes]] = Counter()
+            sizes: Counter[tuple[bytes, bytes]] = Counter()
+            messages = select(*[offline_messages.c[c] for c in ("owner", "size", *SHARES)])
+            for owner, size, *shares in connection.execute(messages):
+                for share in (b"messages", *shares):
+                    if share is not None:
+                        expected[owner, share] += 1
+                        sizes[owner, share] += size
+            for owner, size in connection.execute(select(items.c.owner, items.c.size)):
+                expected[owner, b"items"] += 1
+                sizes[owner, b"items"] += size
+        self.assertEqual(found, {key: (expected[key], sizes[key]) for key in expected})
+
     def test_older(self) -> None:
         """Older tables are left alone if the administrator wants that, who learns what to do."""
         self.prepare()
@@ -98,6 +176,15 @@ class SchemaContract(SynchronousTestCase):
         """The newest revision."""
         steps = Path(migrations.__path__[0], "versions").glob("[0-9]*.py")
         return max(step.name[:4] for step in steps)
+
+    def upgrade(self, revision: str) -> None:
+        """Make the tables as they were then."""
+        config = Config()
+        config.set_main_option("script_location", migrate.SCRIPTS)
+        config.set_main_option("path_separator", "os")
+        with self.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
 
     def later_scripts(self) -> str:
         """The steps of a version that knows one more."""

@@ -1,5 +1,6 @@
 """SQLite: writes share a commit, and what was told is safe."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,10 +17,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tests.unit.store.databases import sqlite_url
-from xmppd.store import group_commit, queries, sql
-from xmppd.store.base import NoSuchAccount, RosterItem, StoreError
+from xmppd.store import changes, group_commit, queries, sql
+from xmppd.store.base import NoSuchAccount, QuotaExceeded, RosterItem, StoreError
 from xmppd.store.engine import parse_url
 from xmppd.store.sqlite import SQLiteDatabase
+
+STEPS = 10
+"""Instructions of SQLite's machine between two looks of who counts them."""
 
 ADD = "INSERT INTO last_presences VALUES (?, 1.0, ?)"
 
@@ -58,6 +62,68 @@ class DatabaseCase(TestCase):
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
         await self.database.write(change)
+
+
+class CostTests(DatabaseCase):
+    """What a change costs, in instructions of SQLite's machine."""
+
+    async def steps(self, change: Callable[[Connection], object]) -> int:
+        """How many a change takes."""
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += STEPS
+
+        def counting(connection: Connection) -> None:
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            raw.set_progress_handler(count, STEPS)
+            try:
+                change(connection)
+            finally:
+                raw.set_progress_handler(None, 0)
+
+        await self.database.write(counting)
+        return counted
+
+    async def test_storing(self) -> None:
+        """To keep a message, or refuse it, is the same work whether few wait or thousands."""
+
+        def store(connection: Connection, number: int, most: int = 10_000) -> None:
+            with contextlib.suppress(QuotaExceeded):
+                changes.store_offline(
+                    connection, "romeo@montague.lit", b"x" * 100, f"{number}@x.lit", "x.lit",
+                    1.0, most, 10_000_000,
+                )  # fmt: skip
+
+        def fill(connection: Connection) -> None:
+            for number in range(4_000):
+                store(connection, number % 50)
+
+        await self.database.write(lambda connection: store(connection, 1))
+        few = await self.steps(lambda connection: store(connection, 1))
+        await self.database.write(fill)
+        many = await self.steps(lambda connection: store(connection, 1))
+        refused = await self.steps(lambda connection: store(connection, 1, most=100))
+        self.assertLess(many, 1.3 * few)
+        self.assertLess(refused, few)
+
+    async def test_items(self) -> None:
+        """The same is true of items."""
+
+        def put(connection: Connection, number: int) -> None:
+            changes.set_item(
+                connection, "romeo@montague.lit", "n", str(number), b"v", 10_000, 1_000_000
+            )
+
+        def fill(connection: Connection) -> None:
+            for number in range(2_000):
+                put(connection, number)
+
+        few = await self.steps(lambda connection: put(connection, -1))
+        await self.database.write(fill)
+        self.assertLess(await self.steps(lambda connection: put(connection, -2)), 1.3 * few)
 
 
 class GroupCommitTests(DatabaseCase):
