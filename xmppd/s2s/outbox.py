@@ -3,10 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
+from xmppd.session.backlog import cost_bytes
 from xmppd.stanza import Stanza
-
-OVERHEAD_BYTES = 512
-"""What a stanza that waits costs beside its bytes, about."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Outbox:
 
     def add(self, stanza: Stanza, wire: bytes, now: float) -> bool:
         """Let a stanza wait behind all others; False if there is no room."""
-        size = self.size_bytes + len(wire) + OVERHEAD_BYTES
+        size = self.size_bytes + cost_bytes(stanza, wire)
         if len(self._waiting) >= self.limits.stanzas or size > self.limits.bytes:
             return False
         stanza.payload.forget_trees()
@@ -69,5 +67,5 @@ class Outbox:
 
     def _pop(self) -> tuple[Stanza, bytes]:
         _, stanza, wire = self._waiting.popleft()
-        self.size_bytes -= len(wire) + OVERHEAD_BYTES
+        self.size_bytes -= cost_bytes(stanza, wire)
         return stanza, wire

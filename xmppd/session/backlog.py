@@ -1,7 +1,6 @@
 """What waits for a client that reads slowly, or that nobody looks at."""
 
 from collections.abc import Iterator
-from itertools import count
 
 from xmppd.clocks import UNKNOWN
 from xmppd.stanza import Presence, Stanza
@@ -9,46 +8,113 @@ from xmppd.stanza import Presence, Stanza
 OVERHEAD_BYTES = 512
 """What a stanza that waits costs beside its bytes, about."""
 
+PRESENCE_ROOM = 4
+"""Broadcast presences have so many times the room of everything else. They are bounded by how many
+there are to be seen, and come all at once when somebody joins a large group (SE-9).
+"""
+
 Waiting = tuple[Stanza, bytes, float]
 """A stanza, its finished bytes, and when it came on the steady clock, UNKNOWN if nobody knows."""
+
+
+def cost_bytes(stanza: Stanza, wire: bytes) -> int:
+    """What keeping a stanza costs: the payload of one that has no address is shared by many."""
+    own = 0 if stanza.to is None else len(stanza.payload.raw)
+    return len(wire) + own + OVERHEAD_BYTES
+
+
+class Newest:
+    """Which of the presences that are kept in some order are not out of date.
+
+    Of what a sender broadcasts only the newest is kept: an available presence makes way for the
+    next one, and for a goodbye; what the sender says further is told behind that goodbye (SE-11).
+    """
+
+    __slots__ = ("_gone", "_here")
+
+    def __init__(self) -> None:
+        self._here: dict[str, int] = {}  # by sender
+        self._gone: dict[str, int] = {}
+
+    def add(self, stanza: Stanza, number: int) -> tuple[int | None, ...]:
+        """Take note of a stanza.
+
+        Returns:
+            The numbers of what makes way for it.
+        """
+        if not is_broadcast(stanza):
+            return ()
+        sender = stanza.sender.full
+        here = self._here.pop(sender, None)
+        if stanza.type is None:
+            self._here[sender] = number
+            return (here,)
+        gone = self._gone.pop(sender, None)
+        self._gone[sender] = number
+        return here, gone
+
+    def forget(self, stanza: Stanza, number: int) -> None:
+        """A stanza is kept no more: it makes way for nothing."""
+        if is_broadcast(stanza):
+            sender = stanza.sender.full
+            for known in (self._here, self._gone):
+                if known.get(sender) == number:
+                    del known[sender]
+
+    def clear(self) -> None:
+        """Nothing is kept any more."""
+        self._here.clear()
+        self._gone.clear()
+
+
+def is_broadcast(stanza: Stanza) -> bool:
+    """Whether it is a presence for all who may know: one without an address."""
+    return stanza.to is None and isinstance(stanza, Presence)
 
 
 class Backlog:
     """Stanzas in the order in which they came, while the wire is full or its client inactive.
 
-    Of the presences that a sender broadcasts only the newest waits: an available one makes way for
-    the next, and for a goodbye; what it says further is told behind that goodbye. What is news for
-    an inactive client makes way for whatever makes it old. Nothing else is left out, and nothing
-    overtakes (SE-11, CS-2).
+    Presences that are out of date make way (:class:`Newest`), and what is news for an inactive
+    client makes way for whatever makes it old. Nothing else is left out, and nothing overtakes
+    (SE-11, CS-2).
 
     Attributes:
         full: Whether the wire takes nothing just now.
-        size_bytes: What waits, with its overhead.
+        size_bytes: What waits, with what keeping it costs.
+        presence_bytes: What of that are broadcast presences.
+        presences: How many those are.
     """
 
     __slots__ = (
-        "_gone",
-        "_here",
+        "_first",
+        "_newest",
         "_news",
         "_news_of",
-        "_numbers",
+        "_next",
         "_stanzas",
         "full",
+        "presence_bytes",
+        "presences",
         "size_bytes",
     )
 
     def __init__(self, *, full: bool = True) -> None:
         self.full = full
-        self.size_bytes = 0
-        self._numbers = count()
+        self.size_bytes = self.presence_bytes = self.presences = 0
+        self._first = self._next = 0  # the first one has this number at least
         self._stanzas: dict[int, Waiting] = {}
-        self._here: dict[str, int] = {}  # for each sender its broadcasts that wait
-        self._gone: dict[str, int] = {}
+        self._newest = Newest()
         self._news: dict[str, int] = {}
         self._news_of: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self._stanzas)
+
+    def exceeds(self, max_bytes: int) -> bool:
+        """Whether more waits than so much, and what is allowed for presences beside it."""
+        others = self.size_bytes - self.presence_bytes
+        return others > max_bytes or self.presence_bytes > PRESENCE_ROOM * max_bytes
 
     def add(
         self, stanza: Stanza, wire: bytes, *, came: float = UNKNOWN, news: str | None = None
@@ -61,30 +127,30 @@ class Backlog:
             came: When it came, on the steady clock.
             news: What it is news of, to an inactive client (CS-4).
         """
-        number = next(self._numbers)
+        number = self._next
+        self._next += 1
         if news:
             self._drop(self._news.get(news))
             self._news[news] = number
             self._news_of[number] = news
-        elif isinstance(stanza, Presence) and stanza.to is None:
-            self._replace(stanza, number)
+        else:
+            for outdated in self._newest.add(stanza, number):
+                self._drop(outdated)
         stanza.payload.forget_trees()
         self._stanzas[number] = stanza, wire, came
-        self.size_bytes += len(wire) + OVERHEAD_BYTES
+        self._count(stanza, wire, 1)
 
-    def _replace(self, presence: Presence, number: int) -> None:
-        sender = presence.sender.full
-        self._drop(self._here.pop(sender, None))
-        if presence.type is None:
-            self._here[sender] = number
-        else:
-            self._drop(self._gone.pop(sender, None))
-            self._gone[sender] = number
+    def _count(self, stanza: Stanza, wire: bytes, sign: int) -> None:
+        cost = sign * cost_bytes(stanza, wire)
+        self.size_bytes += cost
+        if is_broadcast(stanza):
+            self.presences += sign
+            self.presence_bytes += cost
 
     def _drop(self, number: int | None) -> None:
         if number is not None:
-            _, wire, _ = self._stanzas.pop(number)
-            self.size_bytes -= len(wire) + OVERHEAD_BYTES
+            stanza, wire, _ = self._stanzas.pop(number)
+            self._count(stanza, wire, -1)
             news = self._news_of.pop(number, None)
             if news is not None:
                 del self._news[news]
@@ -95,13 +161,11 @@ class Backlog:
 
     def take_waiting(self) -> Waiting:
         """The next one, which waits no more."""
-        number = next(iter(self._stanzas))
-        next_one = self._stanzas[number]
-        sender = next_one[0].sender.full
-        self._drop(number)
-        for waiting in (self._here, self._gone):
-            if waiting.get(sender) == number:
-                del waiting[sender]
+        while self._first not in self._stanzas:
+            self._first += 1
+        next_one = self._stanzas[self._first]
+        self._drop(self._first)
+        self._newest.forget(next_one[0], self._first)
         return next_one
 
     def take_all(self) -> tuple[Waiting, ...]:

@@ -56,6 +56,8 @@ class Shell(Struct, frozen=True):
         left_s: How long it sleeps from then on.
         presence: Its last available presence.
         unacknowledged: What the client was sent.
+        positions: For each of those the ``h`` that covers it.
+        outstanding: How many were sent behind the last one that was acknowledged.
         waiting: What it was not sent yet.
         state: What parts of the server want to know, by their names.
     """
@@ -76,6 +78,8 @@ class Shell(Struct, frozen=True):
     handled: int
     sent: int
     unacknowledged: list[SavedStanza]
+    positions: list[int]
+    outstanding: int
     waiting: list[SavedStanza]
     state: dict[str, bytes]
 
@@ -211,6 +215,8 @@ class Hibernation:
             handled=management.handled,
             sent=management.sent,
             unacknowledged=self._saved(management.unacknowledged()),
+            positions=management.positions(),
+            outstanding=management.outstanding,
             waiting=[] if backlog is None else self._saved(backlog.waiting()),
             state={name: data for name, data in states if data is not None},
         )
@@ -277,7 +283,13 @@ class Hibernation:
         management = StreamManagement(
             self.sleepers.limits.queue, self.clocks.seconds, key=key, max_s=shell.max_s
         )
-        management.restore(unacknowledged, handled=shell.handled, sent=shell.sent)
+        management.restore(
+            unacknowledged,
+            shell.positions,
+            handled=shell.handled,
+            sent=shell.sent,
+            outstanding=shell.outstanding,
+        )
         self.sessions.restore(session)
         self.sleepers.restore(
             session,
@@ -295,8 +307,11 @@ class Hibernation:
         """What a session cannot go on without: its presence, and what parts of us know of it.
 
         Raises:
-            ValueError: The presence cannot be read; or whatever a part raises.
+            ValueError: The presence cannot be read, or its counters make no sense; or whatever a
+                part raises.
         """
+        if len(shell.positions) != len(shell.unacknowledged) or not 0 <= shell.outstanding < WRAP:
+            raise ValueError("nobody knows what its client has acknowledged")
         presence = None if shell.presence is None else Presence.from_bytes(shell.presence)
         if presence is not None:
             _check(presence)

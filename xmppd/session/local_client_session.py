@@ -166,7 +166,7 @@ class LocalClientSession:
         backlog.add(stanza, wire, came=came, news=news)
         if management is not None:
             self._check_room(management)
-        if backlog.full and backlog.size_bytes > self.connection.max_queued_bytes:
+        if backlog.full and backlog.exceeds(self.connection.max_queued_bytes):
             self.connection.give_up()
 
     # -- a client that nobody looks at ----------------------------------------------------------
@@ -243,9 +243,7 @@ class LocalClientSession:
 
     def _check_room(self, management: StreamManagement) -> None:
         """End what grows without end: what is in the queue finds another place (RS-3)."""
-        backlog = self.backlog
-        waiting, waiting_bytes = (0, 0) if backlog is None else (len(backlog), backlog.size_bytes)
-        if not management.has_room(waiting, waiting_bytes):
+        if not management.has_room(self.backlog):
             self.connection.close(
                 StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is unacknowledged")
             )
@@ -255,7 +253,6 @@ class LocalClientSession:
         self.connection = away
         self.asleep = True
         if self.management is not None:
-            self.management.forget_trees()
             self.management.forget_asked()
         self.wire_is_full()
 

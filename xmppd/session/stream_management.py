@@ -3,10 +3,18 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from twisted.internet.defer import Deferred
 
-from xmppd.session.backlog import OVERHEAD_BYTES, Waiting
+from xmppd.session.backlog import (
+    PRESENCE_ROOM,
+    Backlog,
+    Newest,
+    Waiting,
+    cost_bytes,
+    is_broadcast,
+)
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
 
 WRAP = 2**32
@@ -78,7 +86,9 @@ class StreamManagement:
         max_s: How long it stays without a wire.
         handled: How many stanzas of the client's have been handled; the ``h`` of our ``<a/>``.
         sent: How many stanzas the client was sent; the highest ``h`` that it may say.
-        size_bytes: What is unacknowledged, with what keeping it costs.
+        size_bytes: What is kept until it is acknowledged, with what keeping it costs.
+        presence_bytes: What of that are broadcast presences; of each sender the newest is kept.
+        presences: How many those are.
         work: The stanza of the client's that is being handled and has to wait; None if none has.
         told: Whom the client has sent messages that nobody has begun to secure yet.
         securing: Done when what was sent before is safe, or cannot be made so; None if nobody is at
@@ -89,6 +99,9 @@ class StreamManagement:
     """
 
     __slots__ = (
+        "_acknowledged",
+        "_last",
+        "_newest",
         "_now",
         "_requested",
         "_unacknowledged",
@@ -100,6 +113,8 @@ class StreamManagement:
         "key",
         "limits",
         "max_s",
+        "presence_bytes",
+        "presences",
         "securing",
         "sent",
         "size_bytes",
@@ -118,14 +133,17 @@ class StreamManagement:
         self.limits = limits
         self.key = key
         self.max_s = max_s
-        self.handled = self.sent = self.size_bytes = 0
+        self.handled = self.sent = 0
+        self.size_bytes = self.presence_bytes = self.presences = 0
         self.work: Deferred[None] | None = None
         self.told = Told(set(), now())
         self.securing: Deferred[None] | None = None
         self.asked: deque[int] = deque()
         self.held: dict[Stanza, Hold] = {}
         self._now = now
-        self._unacknowledged: deque[Waiting] = deque()
+        self._unacknowledged: dict[int, Waiting] = {}
+        self._last = self._acknowledged = 0  # numbers in that, which do not begin anew
+        self._newest = Newest()
         self._unrequested = 0
         self._requested = False  # a request is open
         self._urgent = False  # among those it does not cover is a message
@@ -171,9 +189,9 @@ class StreamManagement:
 
     def _keep(self, waiting: Waiting) -> bytes:
         stanza, wire, _ = waiting
-        self._unacknowledged.append(waiting)
-        self.size_bytes += len(wire) + OVERHEAD_BYTES
         self.sent = (self.sent + 1) % WRAP
+        self._last += 1
+        self._put(self._last, waiting)
         self._unrequested += 1
         if stanza.__class__ is Message:
             self._urgent = True
@@ -183,13 +201,30 @@ class StreamManagement:
     def _wants_request(self) -> bool:
         return self._urgent and not self._requested
 
+    def _put(self, number: int, waiting: Waiting) -> None:
+        stanza = waiting[0]
+        for outdated in self._newest.add(stanza, number):
+            if outdated is not None:
+                self._count(self._unacknowledged.pop(outdated), -1)
+        stanza.payload.forget_trees()
+        self._unacknowledged[number] = waiting
+        self._count(waiting, 1)
+
+    def _count(self, waiting: Waiting, sign: int) -> None:
+        stanza, wire, _ = waiting
+        cost = sign * cost_bytes(stanza, wire)
+        self.size_bytes += cost
+        if is_broadcast(stanza):
+            self.presences += sign
+            self.presence_bytes += cost
+
     def check(self, h: int) -> None:
         """Whether the client may say that it has handled so many.
 
         Raises:
             StreamError: UNDEFINED_CONDITION: so many were never sent (§6).
         """
-        if self._outstanding(h) > len(self._unacknowledged):
+        if self._outstanding(h) > self._last - self._acknowledged:
             raise StreamError(
                 StreamCondition.UNDEFINED_CONDITION,
                 f"you acknowledge {h} stanzas, and were sent {self.sent}",
@@ -201,19 +236,22 @@ class StreamManagement:
         """The client has handled so many: keep them no more.
 
         Returns:
-            Those that it had not acknowledged before.
+            Those that it had not acknowledged before, and that were not out of date.
 
         Raises:
             StreamError: UNDEFINED_CONDITION: so many were never sent.
         """
         self.check(h)
         arrived = []
-        while len(self._unacknowledged) > self._outstanding(h):
-            stanza, wire, _ = self._unacknowledged.popleft()
-            self.size_bytes -= len(wire) + OVERHEAD_BYTES
-            arrived.append(stanza)
+        until = self._last - self._outstanding(h)
+        for number in list(takewhile(lambda number: number <= until, self._unacknowledged)):
+            waiting = self._unacknowledged.pop(number)
+            self._newest.forget(waiting[0], number)
+            self._count(waiting, -1)
+            arrived.append(waiting[0])
+        self._acknowledged = until
         self._requested = False
-        self._unrequested = min(self._unrequested, len(self._unacknowledged))
+        self._unrequested = min(self._unrequested, self._last - until)
         if not self._unrequested:
             self._urgent = False
         return arrived
@@ -231,7 +269,8 @@ class StreamManagement:
         unrequested = self._unrequested
         if not unrequested:
             return False
-        oldest = self._unacknowledged[-unrequested]
+        first = self._last - unrequested + 1
+        oldest = next(filter(None, map(self._unacknowledged.get, range(first, self._last + 1))))
         return now - oldest[2] >= self.limits.ack_after_s
 
     def request(self) -> bytes:
@@ -241,44 +280,77 @@ class StreamManagement:
         self._requested = True
         return REQUEST
 
-    def has_room(self, waiting: int, waiting_bytes: int) -> bool:
-        """Whether the queue is within its limits, with so much that waits for a wire."""
+    def has_room(self, backlog: Backlog | None) -> bool:
+        """Whether the queue is within its limits, with what waits for a wire.
+
+        Of stanzas those are counted that are no broadcast presences.
+        """
         limits = self.limits
+        stanzas = len(self._unacknowledged) - self.presences
+        size, presence_bytes = self.size_bytes, self.presence_bytes
+        if backlog is not None:
+            stanzas += len(backlog) - backlog.presences
+            size += backlog.size_bytes
+            presence_bytes += backlog.presence_bytes
         return (
-            len(self._unacknowledged) + waiting <= limits.max_stanzas
-            and self.size_bytes + waiting_bytes <= limits.max_bytes
+            stanzas <= limits.max_stanzas
+            and size - presence_bytes <= limits.max_bytes
+            and presence_bytes <= PRESENCE_ROOM * limits.max_bytes
         )
 
     def unacknowledged(self) -> list[Waiting]:
-        """All that was sent and not acknowledged, in order."""
-        return list(self._unacknowledged)
+        """What was sent and is not acknowledged, nor out of date, in order."""
+        return list(self._unacknowledged.values())
 
-    def restore(self, unacknowledged: Iterable[Waiting], *, handled: int, sent: int) -> None:
-        """Have what a session of before the server was started again had."""
-        self._unacknowledged.extend(unacknowledged)
-        self.size_bytes = sum(len(each[1]) + OVERHEAD_BYTES for each in self._unacknowledged)
-        self.handled, self.sent = handled, sent
+    def positions(self) -> list[int]:
+        """For each of those the ``h`` that covers it."""
+        return [self._position(number) for number in self._unacknowledged]
+
+    def _position(self, number: int) -> int:
+        return (self.sent - self._last + number) % WRAP
+
+    def restore(
+        self,
+        unacknowledged: Iterable[Waiting],
+        positions: Iterable[int],
+        *,
+        handled: int,
+        sent: int,
+        outstanding: int,
+    ) -> None:
+        """Have what a session of before the server was started again had.
+
+        Args:
+            unacknowledged: What is kept.
+            positions: For each of those the ``h`` that covers it.
+            handled: As it was.
+            sent: As it was.
+            outstanding: How many stanzas were sent behind the last one that was acknowledged.
+        """
+        self.handled, self.sent, self._last = handled, sent, outstanding
+        for waiting, position in zip(unacknowledged, positions, strict=True):
+            self._put(outstanding - self._outstanding(position), waiting)
+
+    @property
+    def outstanding(self) -> int:
+        """How many stanzas were sent behind the last one that was acknowledged."""
+        return self._last - self._acknowledged
 
     def forget_unacknowledged(self) -> None:
         """Nothing of that was sent: whoever has taken it sends it again."""
-        self.sent = (self.sent - len(self._unacknowledged)) % WRAP
+        self.sent = (self.sent - self.outstanding) % WRAP
+        self._last = self._acknowledged
         self._unacknowledged.clear()
-        self.size_bytes = self._unrequested = 0
+        self._newest.clear()
+        self.size_bytes = self.presence_bytes = self.presences = self._unrequested = 0
         self._requested = self._urgent = False
 
     def since(self, moment: float) -> Iterator[tuple[int, Waiting]]:
         """What was sent and came since then, newest first; with each the ``h`` that covers it."""
-        position = self.sent
-        for waiting in reversed(self._unacknowledged):
+        for number, waiting in reversed(self._unacknowledged.items()):
             if waiting[2] < moment:
                 return
-            yield position, waiting
-            position = (position - 1) % WRAP
-
-    def forget_trees(self) -> None:
-        """Keep only bytes: it may be long until the client is back."""
-        for stanza, _, _ in self._unacknowledged:
-            stanza.payload.forget_trees()
+            yield self._position(number), waiting
 
     # -- what the client sends --------------------------------------------------------------------
 

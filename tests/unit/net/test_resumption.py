@@ -7,8 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.session import sleepers
+from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.sleepers import SessionResumed
-from xmppd.stanza import StreamCondition, StreamError, ns
+from xmppd.stanza import JID, Presence, StreamCondition, StreamError, ns
 from xmppd.testing import Client, House, done, house_config
 
 DOMAIN = "montague.lit"
@@ -638,6 +639,89 @@ class EndTests(ResumptionCase):
             self.romeo.send(message(str(number)))
         self.assertEqual(self.read(self.romeo), ["unavailable"])
         self.assertEqual(self.stored(), [str(number) for number in range(21)])
+
+
+class PresenceTests(ResumptionCase):
+    """Presences that are not acknowledged: of each sender only the newest is kept."""
+
+    settings: ClassVar[dict[str, object]] = {"max_unacked_stanzas": 20, "max_unacked_bytes": 30_000}
+
+    def say(self, *texts: str) -> None:
+        """Romeo says how he is; ``-`` is that he leaves."""
+        for text in texts:
+            gone = " type='unavailable'" if text == "-" else ""
+            self.romeo.send(f"<presence{gone}><status>{text}</status></presence>")
+
+    def test_newest(self) -> None:
+        """Who comes back hears the newest, and the last goodbye before it, where they stood."""
+        self.say("1")
+        self.romeo.send(message("a"))
+        self.say("2", "-", "3", "-", "4")
+        self.romeo.send(message("b"))
+        self.say("5")
+        self.juliet.lose()
+        self.assertEqual(self.come_back(), ["resumed", "a", "-", "b", "5"])
+
+    def test_counted(self) -> None:
+        """What is out of date was sent all the same, and may be acknowledged one by one."""
+        self.say("1", "2")
+        self.romeo.send(message("a"))
+        self.say("3", "4")
+        self.romeo.send(message("b"))
+        management = self.juliet.session.management
+        assert management is not None
+        for h, left in ((0, "a4b"), (1, "a4b"), (2, "a4b"), (3, "4b"), (4, "4b"), (5, "b")):
+            self.juliet.send(sm("a", h=h))
+            kept = [said(wire.decode()) for _, wire, _ in management.unacknowledged()]
+            self.assertEqual("".join(kept), left)
+            self.assertEqual(management.outstanding, 6 - h)
+        self.juliet.lose()
+        self.say("5")
+        self.assertEqual(self.come_back(5), ["resumed", "b", "5"])
+        self.juliet.send(sm("a", h=9))
+        self.assertIn("send-count='7'", self.last_words(self.juliet))
+
+    def test_after_a_restart(self) -> None:
+        """Positions outlive a restart: the client says how many it got, and gets the others."""
+        for h, again in ((2, ["a", "b"]), (4, ["b"]), (5, [])):
+            with self.subTest(h=h):
+                self.setUp()
+                self.say("1", "2")
+                self.romeo.send(message("a"))
+                self.say("3")
+                self.romeo.send(message("b"))
+                self.house = self.house.restarted()
+                self.assertEqual(self.come_back(h), ["resumed", *again, "unavailable"])
+
+    def test_many(self) -> None:
+        """Many who come at once, and come and go, do not end a session that acknowledges late."""
+        management = self.juliet.session.management
+        assert management is not None
+        for turn in range(3):
+            for number in range(60):
+                sender = JID.parse(f"n{number}@{DOMAIN}/1")
+                presence = Presence.make(None, sender, b"%d" % turn + b"x" * 1_000)
+                self.assertTrue(self.juliet.session.deliver(presence, presence.wire()))
+        self.assertFalse(self.juliet.closed)
+        self.assertEqual((management.outstanding, len(management)), (180, 60))
+        for number in range(20):
+            self.romeo.send(message(str(number)))
+        self.assertFalse(self.juliet.closed)
+        self.romeo.send(message("one more"))
+        self.assertIn("resource-constraint", self.last_words(self.juliet))
+
+    def test_only_bytes(self) -> None:
+        """What is not acknowledged keeps no trees, and counts as the bytes that are kept."""
+        inside = "<x xmlns='urn:x'>" + "<a/>" * 1_000 + "</x>"
+        self.romeo.send(f"<message to='{JULIET}/1'>{inside}</message>")
+        management = self.juliet.session.management
+        assert management is not None
+        ((stanza, wire, _),) = management.unacknowledged()
+        self.assertIsNone(stanza.payload._tree)
+        kept = len(wire) + len(stanza.payload.raw)
+        self.assertEqual(management.size_bytes, kept + OVERHEAD_BYTES)
+        self.juliet.send(sm("a", h=1))
+        self.assertEqual((management.size_bytes, management.presence_bytes), (0, 0))
 
 
 class OfflineMessageTests(ResumptionCase):

@@ -30,7 +30,7 @@ class TCPTests(TestCase):
     async def arrive(self, max_queued_bytes: int) -> None:
         """Romeo is in the house; Juliet comes by a socket and does not read."""
         stream = {"stanzas_per_s": 0.0, "bytes_per_s": 0.0, "max_queued_bytes": max_queued_bytes}
-        offline = {"max_messages": COUNT, "max_bytes": 100_000_000}
+        offline = {"max_messages": 2 * COUNT, "max_bytes": 100_000_000}
         config = house_config(DOMAIN, stream=stream, offline=offline)
         both = {"juliet": "both"}
         self.house = House(DOMAIN, config=config, romeo=both, juliet={"romeo": "both"})

@@ -2,7 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.s2s.outbox import OVERHEAD_BYTES, Outbox, OutboxLimits
+from xmppd.s2s.outbox import Outbox, OutboxLimits
+from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.stanza import JID, Message
 
 ROMEO, JULIET = JID.parse("romeo@a.lit"), JID.parse("juliet@b.lit")
@@ -26,7 +27,8 @@ class OutboxTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """So many bytes wait, what they cost beside included; room is free when they have left."""
-        outbox = Outbox(OutboxLimits(1_000, 2 * (OVERHEAD_BYTES + 100), 60.0))
+        each = OVERHEAD_BYTES + 100 + len(message(0).payload.raw)
+        outbox = Outbox(OutboxLimits(1_000, 2 * each, 60.0))
         self.assertEqual(self.fill(outbox, 3, 100), [True, True, False])
         outbox.take()
         self.assertTrue(outbox.add(message(9), b"x" * 100, 9.0))

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.interceptor_manager import PacketInterceptor, S
-from xmppd.stanza import JID, Message, ns
+from xmppd.stanza import JID, Message, Presence, ns
 from xmppd.testing import Client, House, done, house_config
 
 DOMAIN = "montague.lit"
@@ -35,7 +35,7 @@ def said(stanza: str) -> str:
 class SlowReaderTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         config = house_config(DOMAIN, stream={"stanzas_per_s": 0.0, "bytes_per_s": 0.0,
-                                              "max_queued_bytes": 20_000})  # fmt: skip
+                                              "max_queued_bytes": 35_000})  # fmt: skip
         both = {"juliet": "both"}
         self.store = SlowStore()
         self.house = House(
@@ -134,6 +134,37 @@ class WaitingTests(SlowReaderTestCase):
         self.juliet.read_on()
         self.assertEqual(self.read(self.juliet), ["d"])
 
+    def test_only_bytes_wait(self) -> None:
+        """What waits keeps no trees, and counts as the bytes that are kept: a payload, a wire."""
+        inside = "<a/>" * 1_000
+        self.romeo.send(f"<message to='{JULIET}/1'><x xmlns='urn:x'>{inside}</x></message>")
+        backlog = self.juliet.session.backlog
+        assert backlog is not None
+        ((stanza, wire, _),) = backlog.waiting()
+        self.assertIsNone(stanza.payload._tree)
+        kept = len(wire) + len(stanza.payload.raw)
+        self.assertEqual(backlog.size_bytes, kept + OVERHEAD_BYTES)
+
+    def test_many_presences(self) -> None:
+        """Many who come at once have room of their own, and their presence counts once (SE-9)."""
+        for number in range(60):
+            self.romeo.send(status(f"{number}" * 1_500))
+        self.assertFalse(self.juliet.closed)
+        for number in range(60):
+            presence = Presence.make(None, JID.parse(f"n{number}@{DOMAIN}/1"), b"x" * 1_000)
+            self.assertTrue(self.juliet.session.deliver(presence, presence.wire()))
+        self.assertFalse(self.juliet.closed)  # they take more than messages may
+        backlog = self.juliet.session.backlog
+        assert backlog is not None
+        self.assertGreater(backlog.size_bytes, self.juliet.handler.max_queued_bytes)
+        self.romeo.send(message("a"))
+        self.assertFalse(self.juliet.closed)
+        for number in range(60, 200):
+            presence = Presence.make(None, JID.parse(f"n{number}@{DOMAIN}/1"), b"x" * 1_000)
+            self.juliet.session.deliver(presence, presence.wire())
+        self.assertTrue(self.juliet.closed)  # but not without end
+        self.assertEqual(self.stored(), ["a"])
+
     def test_bytes_are_counted(self) -> None:
         """What makes way does not count; when all has left, nothing does."""
         backlog = self.juliet.session.backlog
@@ -202,7 +233,7 @@ class LostTests(SlowReaderTestCase):
         self.juliet.stop_reading()
         self.patch(self.juliet.transport, "abortConnection", lambda: None)  # as late as can be
         for _ in range(12):
-            self.romeo.send(message("x" * 2_000))
+            self.romeo.send(message("x" * 3_000))
         self.assertTrue(self.juliet.closed)
         (juliet,) = self.house.connect("juliet/1")
         self.juliet.handler.connectionLost()
