@@ -438,6 +438,7 @@ class XMPPServer:
             self.packet_router,
             self.events,
             self.s2s_attempts,
+            Attempts(self.clock, self.wall_clock),
             make_connector(self.s2s_attempts, directions(config)),
             self.trust,
             hmac_digest(secret, b"dialback", "sha256"),

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from xmppd.ctl.command import Argument, Arguments, Command, Desk
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.ctl.users import iso
+from xmppd.s2s.attempts import Step
 from xmppd.stanza.jid import prepare_domain
 
 _DOMAIN = Argument("domain", "theirs, such as example.net")
@@ -36,7 +37,11 @@ async def _close(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
 
 async def _why(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     domain = _domain(arguments)
-    steps = desk.server.s2s_attempts.of(domain)
+    routes = desk.server.foreign_routes
+    steps = sorted((*routes.attempts.of(domain), *routes.refusals.of(domain)), key=_began)
+    if routes.policies.of(domain).block:
+        now = desk.server.wall_clock()
+        steps.append(Step(now, "policy", "s2s.domain", "blocked: nothing goes or comes", 0.0))
     if not steps:
         raise Refused(f"since the server has started, nothing was tried to reach {domain}")
     for step in steps:
@@ -47,6 +52,10 @@ async def _why(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
             "outcome": step.outcome,
             "ms": None if step.ms is None else round(step.ms, 1),
         }
+
+
+def _began(step: Step) -> float:
+    return step.at
 
 
 def _domain(arguments: Arguments) -> str:
@@ -74,7 +83,7 @@ COMMANDS = (
     ),
     Command(
         "s2s why",
-        "every step that was tried to reach another server, and what came of it",
+        "every step that was tried to reach another server, or by which it was turned away here",
         _why,
         (_DOMAIN,),
         needs="server",

@@ -1,11 +1,12 @@
 """What becomes of a message, and why?"""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from xmppd.explain.finding import Finding, counted, listed
 from xmppd.explain.parties import Party, intercepted, party, unread
 from xmppd.explain.rehearsal import Rehearsal
+from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
@@ -26,7 +27,9 @@ class Case:
         kind: The message's type.
         rehearsal: What became of it.
         waiting: The messages that wait for the recipient already.
-        denied: Why a privacy list stands in the way; None if none does.
+        denied: What stands in the way, be it somebody's list or our configuration; None if nothing
+            does.
+        barred: Whether it does not even come in.
     """
 
     server: XMPPServer
@@ -36,6 +39,7 @@ class Case:
     rehearsal: Rehearsal
     waiting: list[OfflineMessage]
     denied: Finding | None
+    barred: bool
 
 
 async def explain_message(
@@ -49,49 +53,82 @@ async def explain_message(
     rehearsal = Rehearsal(server, (to, *server.admins))
     message = Message.make(to, sender, _BODY, type=kind)
     writer, reader = await party(server, sender), await party(server, to)
-    refusal = _refused(writer, message)
-    if refusal is None:
+    denied = _barred(server, writer)
+    barred = denied is not None
+    if denied is None:
+        ours = [session.privacy for session in writer.sessions] or [await _default(server, writer)]
+        denied = _refused(rehearsal, writer, ours, message)
+    if denied is None:
         await rehearsal.route(message)
-    rehearsal.error = refusal or rehearsal.error
-    denied = await _denied(server, writer, reader, message)
+        denied = _denied(reader, await _default(server, reader), message)
     local = server.routing_table.is_local(to) and to.local is not None
     waiting = await server.store.offline_messages(to.bare) if local else []
-    case = Case(server, writer, reader, kind, rehearsal, waiting, denied)
+    case = Case(server, writer, reader, kind, rehearsal, waiting, denied, barred)
     found = [finding for look in RULES for finding in look(case)]
     cause = next(finding for finding in found if finding.decides)
     return [replace(finding, decides=finding is cause) for finding in found]
 
 
-def _refused(writer: Party, message: Message) -> StanzaError | None:
-    """With what the sender's own list stops the message."""
-    for session in writer.sessions:
+def _barred(server: XMPPServer, writer: Party) -> Finding | None:
+    """Why nothing comes in from the sender's server, if nothing does."""
+    domain = writer.jid.domain
+    if writer.local or domain in server.routing_table.components:
+        return None
+    if not server.foreign_routes.policies.of(domain).block:
+        return None
+    says = f"{domain} is blocked by s2s.domain: nothing comes from there"
+    return _because("sender_barred", says, "SV-4")
+
+
+async def _default(server: XMPPServer, of: Party) -> SessionPrivacy | None:
+    """An account's default list: in force for all but the sessions with an active one."""
+    if of.roster is None:
+        return None
+    default = (await server.privacy_lists.lists(of.jid)).default
+    if default is None:
+        return None
+    return SessionPrivacy(of.jid.to_bare(), of.roster, default.compiled)
+
+
+def _refused(
+    rehearsal: Rehearsal,
+    writer: Party,
+    lists: Iterable[SessionPrivacy | None],
+    message: Message,
+) -> Finding | None:
+    """The sender's own list that stops the message, and with which error it does."""
+    reader = message.to
+    for privacy in lists:
         try:
-            if session.privacy is not None:
-                session.privacy.check_out(message)
+            if privacy is not None:
+                privacy.check_out(message)
         except StanzaError as error:
-            return error
+            rehearsal.error = error
+            assert privacy is not None and reader is not None
+            if privacy.blocks(reader):
+                return _because("sender_denies", f"{writer.jid.bare} has blocked {reader}", "PL-9")
+            says = f"{writer.jid} has a list in force that denies {reader}"
+            return _because("sender_denies", says, "PL-4")
     return None
 
 
-async def _denied(
-    server: XMPPServer, writer: Party, reader: Party, message: Message
-) -> Finding | None:
-    """The list that stands in the message's way, if one does."""
-    if _refused(writer, message) is not None:
-        says = f"{writer.jid} has a list in force that denies {reader.jid}"
-        return _because("sender_denies", says, "PL-4")
+def _denied(reader: Party, default: SessionPrivacy | None, message: Message) -> Finding | None:
+    """The recipient's list that stands in the message's way, if one does."""
+    sender = message.sender
     wanting = [s for s in reader.available if s.priority >= 0 or reader.jid.resource is not None]
     denying = [s for s in wanting if s.privacy is not None and not s.privacy.lets_in(message)]
     if denying and len(denying) == len(wanting):
+        if all(s.privacy is not None and s.privacy.blocks(sender) for s in denying):
+            return _because("session_denies", f"{reader.jid.bare} has blocked {sender}", "PL-9")
         names = listed([session.jid.full for session in denying])
-        return _because(
-            "session_denies", f"{names} has a list in force that denies {writer.jid}", "PL-3"
-        )
-    local = reader.local and reader.jid.local is not None and not wanting
-    if local and await server.privacy_lists.denies(reader.jid, "message", message.sender):
-        says = f"the default list of {reader.jid.bare} denies {writer.jid}"
-        return _because("account_denies", says, "PL-5")
-    return None
+        says = f"{names} has a list in force that denies {sender}"
+        return _because("session_denies", says, "PL-3")
+    if default is None or wanting or default.lets_in(message):
+        return None
+    if default.blocks(sender):
+        return _because("account_denies", f"{reader.jid.bare} has blocked {sender}", "PL-9")
+    says = f"the default list of {reader.jid.bare} denies {sender}"
+    return _because("account_denies", says, "PL-5")
 
 
 # --- the outcome -------------------------------------------------------------------------------
@@ -99,7 +136,9 @@ async def _denied(
 
 def _outcome(case: Case) -> Iterator[Finding]:
     seen, to = case.rehearsal, case.to.jid
-    if seen.error is not None:
+    if case.barred:
+        yield Finding("refused", "it does not come in, and the other server is told", "SV-4")
+    elif seen.error is not None:
         text = f" ({seen.error.text})" if seen.error.text else ""
         yield Finding("bounced", f"it comes back with {seen.error.condition.tag}{text}", "PK-1")
     elif seen.delivered:
@@ -144,10 +183,20 @@ def _because(code: str, says: str, rule: str) -> Finding:
 
 def _elsewhere(case: Case) -> Finding:
     domain = case.to.jid.domain
-    if domain in case.server.routing_table.components:
+    table, routes = case.server.routing_table, case.server.foreign_routes
+    if domain in table.away:
+        return _because("component_away", f"no connection of {domain} is there", "CO-8")
+    if domain in table.components:
         return _because("component", f"{domain} is a component of this server", "RT-3")
     if case.rehearsal.left:
         return _because("elsewhere", f"{domain} is another server", "RT-10")
+    if table.foreign is not None and routes.policies.of(domain).block:
+        says = f"{domain} is blocked by s2s.domain: nothing goes there"
+        return _because("peer_blocked", says, "SV-4")
+    seconds = routes.retry_in_s(case.sender.jid.domain, domain)
+    if seconds:
+        says = f"{domain} could not be reached, and is not tried for another {seconds:.0f} s"
+        return _because("peer_unreached", f"{says}: see s2s why {domain}", "SV-10")
     return _because("no_route", f"no route leads to {domain}", "RT-10")
 
 

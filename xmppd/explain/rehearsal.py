@@ -7,10 +7,11 @@ from xmppd.router.carbons import Carbons
 from xmppd.router.message_router import MessageRouter
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.s2s.foreign_routes import ForeignRoutes
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
-from xmppd.stanza import JID, Message, Stanza, StanzaError
+from xmppd.stanza import JID, Condition, Message, Stanza, StanzaError
 from xmppd.stanza.carbon import is_carbon
 from xmppd.store.base import (
     Damaged,
@@ -62,9 +63,11 @@ class Rehearsal:
                 table.add(extra)
                 table.refresh(extra)
         for domain in real.components:
-            table.components[domain] = Exit(self)
+            table.components[domain] = Exit(self, open=domain not in real.away)
+        table.away = real.away
         if real.foreign is not None:
-            table.foreign = Exit(self)
+            table.foreign = WayOut(self, self.server.foreign_routes)
+            table.foreign_error = table.foreign.unreached
         return table
 
     def _router(self, table: RoutingTable) -> MessageRouter:
@@ -116,16 +119,45 @@ class Extra:
 
 
 class Exit:
-    """Stands in for the route to other domains, or to a component."""
+    """Stands in for the route to a component.
 
-    def __init__(self, rehearsal: Rehearsal) -> None:
+    Args:
+        rehearsal: Notes what leaves.
+        open: Whether anything does.
+    """
+
+    def __init__(self, rehearsal: Rehearsal, *, open: bool) -> None:
         self._rehearsal = rehearsal
+        self._open = open
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Note it."""
-        if stanza.to is not None:
+        """Note it, if somebody is there."""
+        if self._open and stanza.to is not None:
             self._rehearsal.left.append(stanza.to.domain)
+        return self._open
+
+
+class WayOut:
+    """Stands in for the route to other servers."""
+
+    def __init__(self, rehearsal: Rehearsal, routes: ForeignRoutes) -> None:
+        self._rehearsal = rehearsal
+        self._routes = routes
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Note it, if it would leave or wait."""
+        if stanza.to is None or self._obstacle(stanza) is not None:
+            return False
+        self._rehearsal.left.append(stanza.to.domain)
         return True
+
+    def unreached(self, stanza: Stanza) -> StanzaError:
+        """Why it would come back."""
+        return self._obstacle(stanza) or StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)
+
+    def _obstacle(self, stanza: Stanza) -> StanzaError | None:
+        domain = "" if stanza.to is None else stanza.to.domain
+        return self._routes.obstacle(stanza.sender.domain, domain)
 
 
 class Shelf:

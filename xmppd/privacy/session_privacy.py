@@ -95,6 +95,10 @@ class SessionPrivacy:
         """Whether the list lets a stanza of this kind pass, from or to this JID."""
         return not self._verdict(kind, jid) & DENY
 
+    def blocks(self, jid: JID) -> bool:
+        """Whether this JID is in the blocklist, and that is in force (:xep:`0191`)."""
+        return bool(self._verdict("other", jid) & BLOCK)
+
     def check_out(self, stanza: Stanza) -> None:
         """Whether the owner may send this (:xep:`0016`, §2.14).
 

@@ -126,8 +126,26 @@ class DomainPair:
             return True
         return self._keep(stanza, wire)
 
+    def obstacle(self) -> StanzaError | None:
+        """Why a stanza would come back at once; None if it would leave, or wait."""
+        if self.carrier is None:
+            if self._streets.policies.of(self.remote).block:
+                return StanzaError(
+                    Condition.NOT_ALLOWED, "this server does not speak with that one"
+                )
+            if self.retry_in_s > 0:
+                return self.why or no_stream("it could not be reached just now")
+        return None
+
+    @property
+    def retry_in_s(self) -> float:
+        """For how many seconds nobody is called, since nothing came of it the last time."""
+        return max(0.0, self._retry_at - self._streets.clock.seconds())
+
     def _keep(self, stanza: Stanza, wire: bytes) -> bool:
-        if self.carrier is None and not self._may_try():
+        obstacle = self.obstacle()
+        if obstacle is not None:
+            self.why = obstacle
             return False
         if not self.outbox.add(stanza, wire, self._streets.clock.seconds()):
             self.why = StanzaError(Condition.RESOURCE_CONSTRAINT, "too much waits for that server")
@@ -135,13 +153,6 @@ class DomainPair:
         if self.carrier is None:
             self._go(stanza.sender.bare)
         return True
-
-    def _may_try(self) -> bool:
-        """Whether the last failure was long enough ago, if there was one."""
-        if self._streets.policies.of(self.remote).block:
-            self.why = StanzaError(Condition.NOT_ALLOWED, "this server does not speak with that")
-            return False
-        return self._streets.clock.seconds() >= self._retry_at
 
     def expire(self, now: float) -> None:
         """Return what has waited too long; a peer that has not read for so long is cut off."""

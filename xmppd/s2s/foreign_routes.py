@@ -84,6 +84,7 @@ class ForeignRoutes:
         router: Where stanzas go that come in, and those that come back.
         events: Hear that a server is lost.
         attempts: What was tried, for whoever asks why.
+        refusals: Who called us and was turned away, for the same; kept apart, since anybody can.
         connector: Finds other servers.
         trust: Whose signatures count.
         secret: Ours, for keys of dialback and nothing else.
@@ -105,6 +106,7 @@ class ForeignRoutes:
         router: PacketRouter,
         events: Events,
         attempts: Attempts,
+        refusals: Attempts,
         connector: Connector,
         trust: Trust,
         secret: bytes,
@@ -115,6 +117,7 @@ class ForeignRoutes:
         self.config = config
         self.clock = clock
         self.attempts = attempts
+        self.refusals = refusals
         self.policies = PolicyTable(config)
         self.pairs: dict[tuple[str, str], DomainPair] = {}
         self.context = ServerContext(
@@ -143,6 +146,9 @@ class ForeignRoutes:
         """
         self.config = config
         self.policies.use(config)
+        for remote in config.domain:
+            if remote.block:
+                self.close_to(remote.name)
         self.callers.turns.at_once = config.max_connecting
         self.callers.forget_all()
         self._connector.use(directions)
@@ -175,6 +181,20 @@ class ForeignRoutes:
             return StanzaError(Condition.RESOURCE_CONSTRAINT, "too many servers are spoken with")
         return pair.why or not_found("it could not be reached")
 
+    def obstacle(self, local: str, remote: str) -> StanzaError | None:
+        """Why a stanza of one of our domains to one of theirs would come back at once; None if it
+        would leave, or wait.
+        """
+        pair = self.pairs.get((local, remote))
+        return (pair or DomainPair(local, remote, self, self.config)).obstacle()
+
+    def retry_in_s(self, local: str, remote: str) -> float:
+        """For how many seconds a domain is not called in the name of one of ours, since nothing
+        came of it the last time.
+        """
+        pair = self.pairs.get((local, remote))
+        return 0.0 if pair is None or pair.carrier is not None else pair.retry_in_s
+
     def _new_pair(self, local: str, remote: str) -> DomainPair | None:
         """A pair, if the one is ours and there is room; nobody else's stanzas are passed on."""
         if len(self.pairs) >= self.config.max_pairs or not self.context.serves(local):
@@ -206,6 +226,11 @@ class ForeignRoutes:
     def note(self, remote: str, what: str, outcome: str) -> None:
         """Something happened that an administrator may ask for."""
         self.attempts.note(remote, "stream", what, outcome)
+
+    def turned_away(self, remote: str, address: str, why: str) -> None:
+        """Somebody has called us, and is not believed to be the remote domain."""
+        if remote:
+            self.refusals.note(remote, "refuse", f"a call from {address}", why)
 
     def failed(self, pair: DomainPair) -> None:
         """Nothing came of it: the next time it is shown our certificate, if it was not."""

@@ -75,6 +75,7 @@ class IncomingStream(ServerStream):
         if not served:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
         if self.remote and self.context.policies.of(self.remote).block:
+            self._tell_why(self.remote, "it is blocked by s2s.domain")
             raise StreamError(StreamCondition.POLICY_VIOLATION, "we do not speak with that domain")
         if Stream.SECURE in self.stream:
             self.proof = self.context.trust.proof(self.wire.certificate_chain())
@@ -131,7 +132,9 @@ class IncomingStream(ServerStream):
             or policy.block
             or self.context.serves(remote)
         ):
-            self._fail(flaw or "that domain may not, or not so")
+            flaw = flaw or "that domain may not, or not so"
+            self._tell_why(remote, f"EXTERNAL: {flaw}")
+            self._fail(flaw)
             return
         self.remote = remote
         self.write(f"<success xmlns='{ns.SASL}'/>".encode())

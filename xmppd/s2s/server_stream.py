@@ -110,6 +110,9 @@ class Pairs(Protocol):
     def note(self, remote: str, what: str, outcome: str) -> None:
         """Something happened that an administrator may ask for."""
 
+    def turned_away(self, remote: str, address: str, why: str) -> None:
+        """Somebody at this address has called us, and is not believed to be the remote domain."""
+
 
 @dataclass(frozen=True, eq=False)
 class ServerContext:
@@ -356,7 +359,7 @@ class ServerStream:
         refusal = self._refusal(claim)
         pair = (claim.sender, claim.to)
         if refusal is not None:
-            self._refuse("result", claim, refusal)
+            self._turn_away(claim, refusal)
         elif not self.proof.flaw_for(claim.sender):
             self._prove(claim)
         elif pair not in self._verifying:
@@ -384,6 +387,17 @@ class ServerStream:
             return Condition.RESOURCE_CONSTRAINT
         return None
 
+    def _turn_away(self, claim: Dialback, condition: Condition) -> None:
+        why = "it is blocked by s2s.domain"
+        if not self.context.policies.of(claim.sender).block:
+            flaw = self.proof.flaw_for(claim.sender)
+            why = f"dialback: {condition.tag}{flaw and f', {flaw}'}"
+        self._tell_why(claim.sender, why)
+        self._refuse("result", claim, condition)
+
+    def _tell_why(self, remote: str, why: str) -> None:
+        self.context.pairs.turned_away(remote, self.wire.address, why)
+
     def _refuse(self, name: str, asked: Dialback, condition: Condition) -> None:
         self.write(dialback.refusal(name, asked.to, asked.sender, condition, id=asked.id))
 
@@ -393,7 +407,9 @@ class ServerStream:
             return
         if valid:
             self._prove(claim)
-        elif self.accepted:
+            return
+        self._tell_why(claim.sender, "dialback: the domain itself does not know the key")
+        if self.accepted:
             self._refuse("result", claim, Condition.FORBIDDEN)
         else:
             self.write(dialback.answer("result", claim.to, claim.sender, valid=False))
@@ -403,6 +419,8 @@ class ServerStream:
         failure.trap(StanzaError)
         self._verifying.discard((claim.sender, claim.to))
         if not self.ended and isinstance(failure.value, StanzaError):
+            why = failure.value.text or failure.value.condition.tag
+            self._tell_why(claim.sender, f"dialback: the domain itself cannot be asked: {why}")
             self._refuse("result", claim, failure.value.condition)
 
     def _prove(self, claim: Dialback) -> None:

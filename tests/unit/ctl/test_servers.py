@@ -3,7 +3,9 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.desks import Office
-from xmppd.testing import House, federate
+from tests.unit.s2s.peers import Caller
+from xmppd.s2s.attempts import MAX_DOMAINS
+from xmppd.testing import House, federate, house_config
 
 
 class ServerTests(SynchronousTestCase):
@@ -43,6 +45,46 @@ class ServerTests(SynchronousTestCase):
         self.say("elsewhere.lit")
         outcomes = [row["outcome"] for row in self.office.rows("s2s why", domain="elsewhere.lit")]
         self.assertEqual(outcomes[-1], "there is no such house")
+
+    def test_why_blocked(self) -> None:
+        """That a domain is blocked is told, and who called in its name all the same."""
+        remote = [{"name": "mantua.lit", "block": True}]
+        config = house_config("verona.lit", s2s={"domain": remote})
+        verona, mantua = House("verona.lit", config=config), House("mantua.lit", juliet={})
+        federate(verona, mantua)
+        office = Office(verona)
+        (row,) = office.rows("s2s why", domain="mantua.lit")
+        self.assertEqual((row["step"], row["what"]), ("policy", "s2s.domain"))
+        (juliet,) = mantua.connect("juliet")
+        juliet.send("<message to='romeo@verona.lit'/>")
+        mantua.network.settle()
+        rows = office.rows("s2s why", domain="mantua.lit")
+        self.assertEqual([row["step"] for row in rows], ["refuse", "policy"])
+        self.assertIn("blocked", str(rows[0]["outcome"]))
+
+    def test_why_turned_away(self) -> None:
+        """Who called and was not believed is told, apart from what we have tried ourselves."""
+        for said, outcome in (
+            ("<db:result from='capulet.lit' to='verona.lit'>key</db:result>", "cannot be asked"),
+            ("<db:result from='capulet.lit' to='padua.lit'>key</db:result>", "item-not-found"),
+        ):
+            with self.subTest(outcome):
+                caller = Caller(self.verona)
+                caller.open(sender="capulet.lit", to="verona.lit")
+                caller.send(said)
+                self.verona.network.settle()
+                rows = self.office.rows("s2s why", domain="capulet.lit")
+                self.assertIn("refuse", [row["step"] for row in rows])
+                outcomes = [str(row["outcome"]) for row in rows if row["step"] == "refuse"]
+                self.assertIn(outcome, outcomes[-1])
+
+    def test_strangers_keep_nothing_out(self) -> None:
+        """However many names strangers call themselves, what we have tried is told still."""
+        self.say("elsewhere.lit")
+        before = self.office.rows("s2s why", domain="elsewhere.lit")
+        for number in range(MAX_DOMAINS + 1):
+            self.verona.server.foreign_routes.turned_away(f"d{number}.lit", "192.0.2.1", "no")
+        self.assertEqual(self.office.rows("s2s why", domain="elsewhere.lit"), before)
 
     def test_nothing_tried(self) -> None:
         """Of a domain that nobody wanted there is nothing to tell; and a domain must be one."""

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.plugins.test_blocking import command
 from tests.plugins.test_privacy_lists import denied, listed, put, use
+from tests.unit.s2s.peers import Elsewhere
 from xmppd.explain.finding import Finding
 from xmppd.explain.message import explain_message
+from xmppd.s2s.lost import no_stream
 from xmppd.stanza import JID
 from xmppd.testing import Client, House, done, house_config
 
@@ -55,6 +58,11 @@ class Post:
         stored = (done(self.house.store.offline_messages(str(self.house.jid(name))))
                   for name in ("juliet", "nurse"))  # fmt: skip
         return sum(map(len, stored))
+
+
+def block(client: Client, jid: str) -> None:
+    """Somebody blocks somebody."""
+    command(client, "block", jid)
 
 
 def got_message(client: Client) -> bool:
@@ -212,3 +220,100 @@ class PrivacyTests(SynchronousTestCase):
         post = self.post()
         use(post.romeo, denied())
         self.check(post, "sender_denies")
+
+    def blocking(self) -> Post:
+        post = Post("juliet/a", "nurse/n")
+        post.house.plugins.load("blocking")
+        return post
+
+    def says(self, post: Post, to: str = JULIET, sender: str = "romeo@montague.lit") -> str:
+        """The sentence on which the outcome depends."""
+        return next(f.says for f in post.explained(to, "chat", sender) if f.decides)
+
+    def test_blocked(self) -> None:
+        """The recipient has blocked the sender, and is here or not (PL-9)."""
+        post = self.blocking()
+        block(post.others[0], "romeo@montague.lit")
+        said = "juliet@montague.lit has blocked romeo@montague.lit"
+        self.check(post, "session_denies")
+        self.assertEqual(self.says(post), said)
+        self.assertEqual(self.says(post, f"{JULIET}/a"), said)
+        post.others.pop(0).lose()
+        self.check(post, "account_denies")
+        self.assertEqual(self.says(post), said)
+
+    def test_blocked_domain(self) -> None:
+        """So it is with a whole domain of others."""
+        post = self.blocking()
+        block(post.others[0], "capulet.lit")
+        said = "juliet@montague.lit has blocked tybalt@capulet.lit"
+        self.assertEqual(self.says(post, sender="tybalt@capulet.lit"), said)
+
+    def test_sender_blocks(self) -> None:
+        """The sender has blocked the recipient, and is here or not."""
+        post = self.blocking()
+        block(post.romeo, JULIET)
+        self.check(post, "sender_denies")
+        said = "romeo@montague.lit has blocked juliet@montague.lit"
+        self.assertEqual(self.says(post), said)
+        post.romeo.lose()
+        self.assertEqual(self.says(post), said)
+        self.assertEqual(post.explained(JULIET, "chat")[0].code, "bounced")
+
+
+class ElsewhereTests(SynchronousTestCase):
+    """Messages from and to other servers, and components."""
+
+    def setUp(self) -> None:
+        blocked = [{"name": "spam.lit", "block": True}]
+        secret = {"name": "rooms.montague.lit", "secret": "wherefore"}
+        config = house_config("montague.lit", s2s={"domain": blocked}, component=[secret])
+        self.house = House(config=config, romeo={}, juliet={})
+        self.elsewhere = Elsewhere(self.house)
+        self.romeo, self.juliet = self.house.connect("romeo", "juliet")
+
+    def explained(self, to: str, sender: str = "romeo@montague.lit") -> tuple[str, str]:
+        """The outcome, and what it depends on."""
+        found = done(explain_message(self.house.server, JID.parse(sender), JID.parse(to), "chat"))
+        return found[0].code, next(f.code for f in found if f.decides)
+
+    def bounces(self, to: str) -> bool:
+        """Whether it comes back at once."""
+        self.romeo.send(f"<message to='{to}' type='chat'><body>Wherefore?</body></message>")
+        return "type='error'" in self.romeo.raw().decode()
+
+    def test_blocked_there(self) -> None:
+        """What is for a blocked server comes back (SV-4)."""
+        self.assertEqual(self.explained("x@spam.lit"), ("bounced", "peer_blocked"))
+        self.assertTrue(self.bounces("x@spam.lit"))
+
+    def test_blocked_here(self) -> None:
+        """What a blocked server has for us does not come in."""
+        found = self.explained("juliet@montague.lit", "x@spam.lit")
+        self.assertEqual(found, ("refused", "sender_barred"))
+
+    def test_unreached(self) -> None:
+        """While a server is left alone that could not be reached, all comes back (SV-10)."""
+        self.assertEqual(self.explained("x@verona.lit"), ("handed_on", "elsewhere"))
+        self.elsewhere.why = no_stream("it turned us away")
+        self.assertTrue(self.bounces("x@verona.lit"))
+        self.assertEqual(self.explained("x@verona.lit"), ("bounced", "peer_unreached"))
+        self.assertTrue(self.bounces("x@verona.lit"))
+        self.house.clock.advance(60)
+        self.assertEqual(self.explained("x@verona.lit"), ("handed_on", "elsewhere"))
+
+    def test_asking_changes_nothing(self) -> None:
+        """Nobody is called because somebody asked."""
+        self.explained("x@verona.lit")
+        self.assertEqual(self.elsewhere.called, {})
+        self.assertEqual(self.house.server.foreign_routes.pairs, {})
+
+    def test_component_away(self) -> None:
+        """A component that is not connected gets nothing (CO-8)."""
+        to = "x@rooms.montague.lit"
+        self.assertEqual(self.explained(to), ("bounced", "component_away"))
+        self.assertTrue(self.bounces(to))
+        service = self.house.service("rooms.montague.lit")
+        service.shake_hands("wherefore")
+        self.assertEqual(self.explained(to), ("handed_on", "component"))
+        self.assertFalse(self.bounces(to))

@@ -376,6 +376,15 @@ class StreamTests(Hostile):
         self.assertIn("<not-allowed", juliet.raw().decode())
         self.assertEqual(elsewhere.called, {})
 
+    def test_blocked_meanwhile(self) -> None:
+        """Streams with a domain that is blocked from now on are closed (SV-4)."""
+        caller = self.proved()
+        config = house_config("mantua.lit", s2s={"domain": [{"name": VERONA, "block": True}]})
+        self.house.server.reload(config)
+        self.assertTrue(caller.heard().endswith("</stream:stream>"))
+        self.juliet.send("<message to='romeo@verona.lit' id='m'><body>hi</body></message>")
+        self.assertIn("<not-allowed", self.juliet.raw().decode())
+
     def test_idle(self) -> None:
         """A stream that carries nothing for long is closed without a word of blame (SV-11)."""
         caller = self.proved()
