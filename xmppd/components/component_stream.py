@@ -13,7 +13,7 @@ from xmppd.auth.base import SASLError
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.privileges import Voice
-from xmppd.net.stanza_intake import KINDS, stream_error_in
+from xmppd.net.stanza_intake import KINDS, check_namespaces, stream_error_in
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_handler import Wire
 from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
@@ -35,7 +35,6 @@ from xmppd.stanza import (
 from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.xml import local_name
 
-_STREAM = qname(ns.STREAM, "stream")
 _STREAM_ERROR = qname(ns.STREAM, "error")
 _HANDSHAKE = "handshake"
 _KEEP_ALIVE = b" "
@@ -87,6 +86,8 @@ class ComponentStream:
         session: What delivers to it; None before the handshake.
         ended: Its wire is gone or going.
     """
+
+    namespace = ns.COMPONENT
 
     def __init__(self, context: ComponentContext, wire: Wire) -> None:
         self.context = context
@@ -141,12 +142,7 @@ class ComponentStream:
         name = header.attributes.get("to")
         self._component = self.context.components.get(_prepared(name or ""))
         self.wire.open(self.header())
-        if header.tag != _STREAM:
-            raise StreamError(StreamCondition.BAD_FORMAT, "a stream begins with <stream:stream>")
-        if header.namespace != ns.COMPONENT:
-            raise StreamError(
-                StreamCondition.INVALID_NAMESPACE, f"components speak {ns.COMPONENT} here"
-            )
+        check_namespaces(header, self.namespace, "components")
         if name is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "which component is this?")
         if self._component is None:

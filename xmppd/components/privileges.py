@@ -35,7 +35,7 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.carbon import CARBONS
-from xmppd.stanza.xml import local_name, namespace_of
+from xmppd.stanza.names import local_name, namespace_of, put_names_right
 from xmppd.store.base import AccountStore
 
 NS = "urn:xmpp:privilege:2"
@@ -307,8 +307,7 @@ def _push_failed(failure: Failure) -> None:
 
 
 def _as_content(forwarded: Tree) -> Tree:
-    """A forwarded stanza with the namespace of clients taken off, as the parser would."""
-    tree, client = deepcopy(forwarded), f"{{{ns.CLIENT}}}"
-    for element in tree.iter():
-        element.tag = element.tag.removeprefix(client)
+    """A forwarded stanza of a client as one that stands by itself."""
+    tree = deepcopy(forwarded)
+    put_names_right(tree, ns.CLIENT, bare_is_content=False)
     return tree

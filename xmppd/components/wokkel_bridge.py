@@ -117,7 +117,7 @@ class WokkelComponent(InternalComponent):
 
 def new_parser() -> StreamParser:
     """A parser of what handlers send, behind the header of a component."""
-    parser = StreamParser(LIMITS)
+    parser = StreamParser(LIMITS, ns.COMPONENT)
     parser.feed(_HEADER)
     assert isinstance(parser.next(), StreamOpened)
     return parser
@@ -202,7 +202,7 @@ class _Watched:
 
 def element_of(stanza: Stanza) -> domish.Element:
     """A stanza as handlers read it."""
-    element = _converted(stanza.payload.tree)
+    element = _converted(stanza.payload.tree, ns.COMPONENT)
     element["from"] = stanza.sender.full
     if stanza.to is not None:
         element["to"] = stanza.to.full
@@ -210,14 +210,15 @@ def element_of(stanza: Stanza) -> domish.Element:
     return element
 
 
-def _converted(tree: Tree) -> domish.Element:
-    uri = namespace_of(tree.tag) or ns.COMPONENT
+def _converted(tree: Tree, scope: str) -> domish.Element:
+    """An element in which a bare name is in the namespace ``scope``."""
+    uri = scope if tree.tag[0] != "{" else namespace_of(tree.tag)
     attributes = {_attribute(key): value for key, value in tree.attrib.items()}
     element = domish.Element((uri, local_name(tree.tag)), attribs=attributes)
     if tree.text:
         element.addContent(tree.text)
     for child in tree:
-        element.addChild(_converted(child))
+        element.addChild(_converted(child, ns.COMPONENT if uri == scope == ns.COMPONENT else ""))
         if child.tail:
             element.addContent(child.tail)
     return element

@@ -164,10 +164,12 @@ class ConnectionHandler(Protocol):
         error: With what we have ended the stream; None if with nothing.
         tls_flaw: Why TLS has failed; empty if it has not.
         stream_handler: The stream on it.
+        parser: Of what the peer sends.
     """
 
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
     stream_handler: StreamHandler
+    parser: StreamParser
 
     def __init__(
         self,
@@ -189,7 +191,6 @@ class ConnectionHandler(Protocol):
         self.pinged = self.by_accident = False
         self.error: StreamError | None = None
         self.tls_flaw = ""
-        self.parser = StreamParser(limits.stranger)
         self.received_at = self.opened_at = clock.seconds()
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
@@ -240,6 +241,7 @@ class ConnectionHandler(Protocol):
         """Somebody is there."""
         self.door.come_in(self)
         self.stream_handler = self.make_stream(self)
+        self.parser = StreamParser(self.limits.stranger, self.stream_handler.namespace)
         if isinstance(self.transport, Watchable):
             self.transport.watch_queue(self)
         else:

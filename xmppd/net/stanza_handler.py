@@ -69,6 +69,8 @@ class StanzaHandler:
         claimed: Whom the header says it is.
     """
 
+    namespace = ns.CLIENT
+
     def __init__(self, context: StreamContext, wire: Wire) -> None:
         self.context = context
         self.wire = wire
@@ -131,7 +133,7 @@ class StanzaHandler:
             self._language.speak(header.attributes[LANG])
         self.claimed = _claimed(header.attributes.get("from"))
         self.wire.open(self.header())
-        check_header(header, ns.CLIENT, "clients")
+        check_header(header, self.namespace, "clients")
         if domain != self.domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
         self.offer()
@@ -197,7 +199,7 @@ class StanzaHandler:
         if not session.bound and not self._may_go_before_bind(kind, tree):
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "log in and bind a resource first")
         if "from" in tree.attrib:
-            self._check_from(tree.attrib["from"])
+            self._check_from(tree.attrib.pop("from"))  # a payload never has it
         try:
             stanza = self._language.typed(kind, received, self.session.jid)
         except ValueError as error:

@@ -73,7 +73,7 @@ def served(domain: str | None, domains: Container[str]) -> str | None:
 
 
 def check_header(header: StreamOpened, namespace: str, whose: str) -> None:
-    """Whether a header is one of an XMPP stream of this kind.
+    """Whether a header is one of an XMPP stream of this kind and of version 1.0.
 
     Args:
         header: As it came.
@@ -83,15 +83,32 @@ def check_header(header: StreamOpened, namespace: str, whose: str) -> None:
     Raises:
         StreamError: It is not (SC-2, SC-3, SC-5).
     """
+    check_namespaces(header, namespace, whose)
+    major = header.attributes.get("version", "0.9").partition(".")[0]
+    if not major.isdecimal() or not major.strip("0"):
+        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "version 1.0 is spoken here")
+
+
+def check_namespaces(header: StreamOpened, namespace: str, whose: str) -> None:
+    """Whether a header is one of an XMPP stream of this kind.
+
+    Args:
+        header: As it came.
+        namespace: Of what the stream shall carry. A header may leave it out, if the stanzas declare
+            it themselves (:rfc:`6120#section-4.8.2`), but not have another one instead.
+        whose: Who speaks that, for people.
+
+    Raises:
+        StreamError: It is not (SC-2, SC-3).
+    """
     if header.tag != _STREAM:
         if local_name(header.tag) == "stream":
             raise StreamError(StreamCondition.INVALID_NAMESPACE, f"streams are of {ns.STREAM}")
         raise StreamError(StreamCondition.BAD_FORMAT, "a stream begins with <stream:stream>")
-    if header.namespace != namespace and namespace not in header.prefixes.values():
+    if header.namespace not in (namespace, ns.STREAM, "") and (
+        namespace not in header.prefixes.values()
+    ):
         raise StreamError(StreamCondition.INVALID_NAMESPACE, f"{whose} speak {namespace}")
-    major = header.attributes.get("version", "0.9").partition(".")[0]
-    if not major.isdecimal() or not major.strip("0"):
-        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "version 1.0 is spoken here")
 
 
 def stream_error_in(tree: Tree) -> str:

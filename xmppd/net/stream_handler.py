@@ -13,9 +13,11 @@ class StreamHandler(Protocol):
 
     Attributes:
         stream: How far it has come.
+        namespace: The content namespace of streams of this kind.
     """
 
     stream: Stream
+    namespace: str
 
     @property
     def id(self) -> str:

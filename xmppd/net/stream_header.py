@@ -12,7 +12,6 @@ from xml.sax.saxutils import quoteattr
 
 from xmppd.net.element_parser import UNDEFINED_ENTITY
 from xmppd.net.xml_scanner import Limits, TagScanner
-from xmppd.stanza import ns
 from xmppd.stanza.error import StreamCondition, StreamError
 
 MAX_KEPT_HEADERS = 256
@@ -20,7 +19,6 @@ _TLS_HANDSHAKE = b"\x16"
 WHITE_SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DECLARATION = b"<?xml"
-_CONTENT_NAMESPACES = (ns.CLIENT, ns.SERVER, ns.COMPONENT)
 
 _UNBOUND_PREFIX, _UNDECLARING_PREFIX, _RESERVED_XML, _RESERVED_XMLNS = 27, 28, 38, 39
 _RESERVED_NAMESPACE = 40
@@ -40,9 +38,7 @@ class StreamOpened:
 
     Attributes:
         tag: ``{namespace}name``, mostly ``{http://etherx.jabber.org/streams}stream``.
-        namespace: The content namespace: the default one, or, where the header has the streams'
-            own or none for that, the one of clients, servers or components that it gives a prefix.
-            Empty if there is none.
+        namespace: The default one; empty if there is none.
         attributes: Without declarations; ``{namespace}name`` for those with a prefix.
         prefixes: The namespaces it declares, by prefix.
 
@@ -63,14 +59,11 @@ class StreamHeader:
         opened: What it says.
         name: As written, prefix included: what closes the stream.
         end: The position behind it.
-        canonical: The header of our own that binds the same names for stanzas, but leaves the
-            content namespace off unprefixed ones.
     """
 
     opened: StreamOpened
     name: bytes
     end: int
-    canonical: bytes
 
 
 class HeaderReader:
@@ -177,28 +170,18 @@ class _Parse:
         if self._tag.endswith(b"/>"):
             raise StreamError(StreamCondition.BAD_FORMAT, "a stream that holds nothing")
         prefixes = {prefix: uri for prefix, uri in self._namespaces.items() if prefix is not None}
-        default = self._namespaces.get(None, "")
-        content = _content_namespace(default, prefixes)
         opened = StreamOpened(
             tag=_qualified(self._name),
-            namespace=content,
+            namespace=self._namespaces.get(None, ""),
             attributes={_qualified(name): value for name, value in self._attributes.items()},
             prefixes=prefixes,
         )
         name = self._tag[1:].split(None, 1)[0].rstrip(b">")
-        outer = "" if default == content else default
-        return StreamHeader(opened, name, end, canonical(prefixes, outer))
+        return StreamHeader(opened, name, end)
 
 
 def _qualified(name: str) -> str:
     return "{" + name if "}" in name else name
-
-
-def _content_namespace(default: str, prefixes: dict[str, str]) -> str:
-    if default not in ("", ns.STREAM):
-        return default
-    bound = prefixes.values()
-    return next((uri for uri in _CONTENT_NAMESPACES if uri in bound), default)
 
 
 def canonical(prefixes: dict[str, str], default: str = "") -> bytes:

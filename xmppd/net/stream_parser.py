@@ -15,6 +15,7 @@ from xmppd.net.content import Content, Received
 from xmppd.net.element_parser import check_utf8, stream_error
 from xmppd.net.stream_header import WHITE_SPACE, HeaderReader, StreamOpened
 from xmppd.net.xml_scanner import ElementScanner, Limits, TagScanner
+from xmppd.stanza import ns
 from xmppd.stanza.error import StreamCondition, StreamError
 
 __all__ = ["Limits", "Received", "StreamClosed", "StreamOpened", "StreamParser"]
@@ -40,6 +41,7 @@ class StreamParser:
 
     Args:
         limits: How much of everything the peer may send.
+        namespace: Of its stanzas, whether the header declares it or they do.
     """
 
     __slots__ = (
@@ -51,11 +53,13 @@ class StreamParser:
         "_deaf",
         "_header",
         "_limits",
+        "_namespace",
         "_ordinary_bytes",
         "_partial",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, namespace: str = ns.CLIENT) -> None:
+        self._namespace = namespace
         self._data = b""
         self._at = 0
         self._deaf = False
@@ -165,7 +169,7 @@ class StreamParser:
         if header is None:
             return None
         self._consume(header.end)
-        self._content = Content(header)
+        self._content = Content(header.opened, self._namespace)
         self._closing_name = header.name
         return header.opened
 

@@ -10,6 +10,7 @@ from xmppd.stanza.jid import prepare_domain
 
 RESULT = qname(ns.DIALBACK, "result")
 VERIFY = qname(ns.DIALBACK, "verify")
+_ERROR = qname(ns.SERVER, "error")
 MAX_KEY_LENGTH = 1_024
 
 
@@ -66,7 +67,7 @@ class Dialback:
             ValueError: It lacks an address, or has one that is none.
         """
         kind = tree.get("type", "")
-        error = tree.find("error")
+        error = tree.find(_ERROR)
         if kind == "error":
             condition = "" if error is None or not len(error) else error[0].tag
             text = condition.rpartition("}")[2]

@@ -71,7 +71,7 @@ class IncomingStream(ServerStream):
         if LANG in header.attributes:
             self._language.speak(header.attributes[LANG])
         self.wire.open(self.header())
-        check_header(header, ns.SERVER, "servers")
+        check_header(header, self.namespace, "servers")
         if not served:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
         if self.remote and self.context.policies.of(self.remote).block:

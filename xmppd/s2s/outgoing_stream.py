@@ -211,7 +211,7 @@ class OutgoingStream(ServerStream):
     # -- negotiation ----------------------------------------------------------------------------
 
     def _opened(self, header: StreamOpened) -> None:
-        check_header(header, ns.SERVER, "servers")
+        check_header(header, self.namespace, "servers")
         self._stream_id = header.attributes.get("id", "")
         if LANG in header.attributes:
             self._language.speak(header.attributes[LANG])

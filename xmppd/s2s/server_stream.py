@@ -153,6 +153,7 @@ class ServerStream:
         passed: How many stanzas it brought and took.
     """
 
+    namespace = ns.SERVER
     local: str
     remote: str
 

@@ -9,12 +9,11 @@ import re
 from collections.abc import Callable
 from sys import intern
 from typing import ClassVar, Self
-from xml.etree import ElementTree
 
 from xmppd.stanza import ns
 from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.jid import JID
-from xmppd.stanza.xml import LANG, Element, Tree, dump, escape, parse, write
+from xmppd.stanza.xml import LANG, Element, Tree, dump, escape, parse, read, write
 
 MAX_SOFTWARE_LENGTH = 200
 _CAPABILITIES = "{http://jabber.org/protocol/caps}c"
@@ -44,7 +43,7 @@ class Payload:
     def tree(self) -> Tree:
         """The element as the stream parser built it, for a cheap look at tags and text."""
         if self._tree is None:
-            self._tree = ElementTree.fromstring(self.raw)
+            self._tree = read(self.raw)
         return self._tree
 
     @property
@@ -149,10 +148,7 @@ class Stanza:
         Raises:
             ValueError: It is not one any more.
         """
-        try:
-            tree = ElementTree.fromstring(data)
-        except ElementTree.ParseError as error:
-            raise ValueError(str(error)) from error
+        tree = read(data)
         if tree.tag != cls.name:
             raise ValueError(f"it is no {cls.name}")
         sender = JID.prepared(tree.get("from", ""))

@@ -1,37 +1,35 @@
 """XML for handlers and plugins: elements to build, read and write. The one door to lxml."""
 
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element as Tree
 
 from lxml import etree
 from lxml.etree import _Element as Element
 
+from xmppd.stanza.names import local_name, namespace_of, put_names_right, qname
 from xmppd.stanza.ns import CLIENT, XML
 
-_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
+_NO_CHARACTERS = dict.fromkeys((*range(0x20), 0xFFFE, 0xFFFF), "\ufffd")
+"""What XML 1.0 has no way to say; white space is among it, and is put right below."""
+_TEXT_ESCAPES = _NO_CHARACTERS | str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "\t", "\n": "\n", "\r": "&#13;"}
+)
+_ESCAPES = _TEXT_ESCAPES | str.maketrans(
+    {"'": "&apos;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;"}
+)
 LANG = f"{{{XML}}}lang"
 """``xml:lang``."""
 
 __all__ = ["Element", "Tree", "child", "dump", "element", "escape", "local_name", "namespace_of"]
-__all__ += ["LANG", "parse", "qname", "write"]
-
-
-def qname(namespace: str, name: str) -> str:
-    """``{namespace}name``, as elements and handlers spell it."""
-    return f"{{{namespace}}}{name}"
-
-
-def local_name(tag: str) -> str:
-    """The name without its namespace."""
-    return tag.rpartition("}")[2]
-
-
-def namespace_of(tag: str) -> str:
-    """The namespace of ``{namespace}name``; empty for the stream's content namespace."""
-    return tag[1:].partition("}")[0] if tag[:1] == "{" else ""
+__all__ += ["LANG", "parse", "qname", "read", "write"]
 
 
 def escape(text: str) -> str:
-    """Text as it stands in an element or an attribute value."""
+    """Text as it stands in an element or an attribute value, and is read as the same again.
+
+    White space is written as references, which is what keeps it in an attribute (XML 1.0, §3.3.3);
+    what is no character of XML becomes U+FFFD.
+    """
     return text.translate(_ESCAPES)
 
 
@@ -82,42 +80,70 @@ def dump(found: Element) -> bytes:
     return etree.tostring(found, with_tail=False)
 
 
+def read(data: bytes) -> Tree:
+    """The tree of a stanza that we have written, or handed on as it came.
+
+    Raises:
+        ValueError: It is not well-formed.
+    """
+    is_plain = b" xmlns=''" not in data and b' xmlns=""' not in data
+    try:
+        if is_plain:
+            return ElementTree.fromstring(data)
+        (tree,) = ElementTree.fromstring(b"<s xmlns='%b'>%b</s>" % (CLIENT.encode(), data))
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    put_names_right(tree, CLIENT, bare_is_content=False)
+    return tree
+
+
 def write(tree: Tree, *, attributes: dict[str, str] | None = None) -> bytes:
-    """A tree of the stream parser as bytes.
+    """A tree as bytes that mean the same on every stream.
 
     Args:
-        tree: As the parser built it; names without a namespace belong to the stream's own. Inside
-            an element of another namespace they are those of a client's stanza that is forwarded
-            (:xep:`0297`), whatever stream it leaves by.
+        tree: Its names spelled as in :mod:`xmppd.stanza.names` (FR-6).
         attributes: Stands in for the attributes of the outermost element.
     """
     out: list[str] = []
-    _write(tree, "", tree.attrib if attributes is None else attributes, out)
+    _write(tree, None, tree.attrib if attributes is None else attributes, out)
     return "".join(out).encode()
 
 
-def _write(tree: Tree, outer: str, attributes: dict[str, str], out: list[str]) -> None:
-    namespace, name = namespace_of(tree.tag), local_name(tree.tag)
+def _write(tree: Tree, scope: str | None, attributes: dict[str, str], out: list[str]) -> None:
+    """Write an element where names without a prefix are in ``scope``; None for the content's."""
+    tag = tree.tag
+    namespace: str | None
+    if tag[0] == "{":
+        namespace, _, name = tag[1:].partition("}")
+    else:
+        namespace, name = None if scope is None else "", tag
     out.append(f"<{name}")
-    if namespace != outer:
-        out.append(f" xmlns='{escape(namespace or CLIENT)}'")
-    for number, (key, value) in enumerate(attributes.items()):
-        out.append(_attribute(key, value, number))
+    if namespace is not None and namespace != scope:
+        out.append(f" xmlns='{escape(namespace)}'")
+    if attributes:
+        _write_attributes(attributes, out)
     if not len(tree) and not tree.text:
         out.append("/>")
         return
     out.append(">")
-    out.append(escape(tree.text or ""))
+    if tree.text:
+        out.append(tree.text.translate(_TEXT_ESCAPES))
     for inner in tree:
         _write(inner, namespace, inner.attrib, out)
-        out.append(escape(inner.tail or ""))
+        if inner.tail:
+            out.append(inner.tail.translate(_TEXT_ESCAPES))
     out.append(f"</{name}>")
 
 
-def _attribute(key: str, value: str, number: int) -> str:
-    if key[0] != "{":
-        return f" {key}='{escape(value)}'"
-    if key == LANG:
-        return f" xml:lang='{escape(value)}'"
-    namespace = escape(namespace_of(key))
-    return f" xmlns:a{number}='{namespace}' a{number}:{local_name(key)}='{escape(value)}'"
+def _write_attributes(attributes: dict[str, str], out: list[str]) -> None:
+    prefixes = {XML: "xml"}
+    for key, value in attributes.items():
+        name = key
+        if key[0] == "{":
+            namespace, _, local = key[1:].partition("}")
+            prefix = prefixes.get(namespace)
+            if prefix is None:
+                prefix = prefixes[namespace] = f"a{len(prefixes)}"
+                out.append(f" xmlns:{prefix}='{escape(namespace)}'")
+            name = f"{prefix}:{local}"
+        out.append(f" {name}='{escape(value)}'")

@@ -163,6 +163,9 @@ ORDINARY = [
     same("text in other scripts", "<message><body>ὰβγ 😀</body></message>"),
     same("']]' without '>'", "<message><body>a ]] ] b</body></message>"),
     same("a prefix that it declares itself", "<message xmlns:x='u' x:y='1'><x:z/></message>"),
+    same("a forwarded message", FORWARDED),
+    same("it, with references", FORWARDED.replace("r:c", "r&#58;c")),
+    same("the other content namespace", "<a><b xmlns='jabber:server'><c/></b></a>"),
     same("the prefix xml", "<message xml:lang='en'><body xml:lang='de'>x</body></message>"),
     same(
         "words that look like trouble",
@@ -178,15 +181,27 @@ ORDINARY = [
     Case("what follows the end is not heard", HEADER + END + b"<a/></b>", ["open", "closed"]),
 ]
 
+WITHOUT_SENDER = [
+    stanza("a sender of its own", "<message from='a@b' to='c'><body/></message>",
+           "message=<message to='c'><body/></message>"),
+    stanza("a sender, spelled oddly", "<message\na='>' from = 'a@b'\n/>",
+           "message=<message\na='>'\n/>"),
+    stanza("what looks like a sender", "<a b=' from=\"x\"' xml:from='' c=\" from='y'\" from=''/>",
+           "a=<a b=' from=\"x\"' xml:from='' c=\" from='y'\"/>"),
+]  # fmt: skip
+
 WRITTEN_AGAIN = [
-    stanza("a sender of its own", "<message from='a@b'><body/></message>", "message"),
-    stanza("a sender, spelled oddly", "<message\nfrom = 'a@b'/>", "message"),
+    stanza("a sender of an odd element", "<a-b from='x'/>", "a-b"),
     stanza("CDATA", "<message><body><![CDATA[</message>&<!-- ]] ]>]]></body></message>", "message"),
     stanza("much CDATA", "<message><![CDATA[" + "</message>]]" * 99 + "]]></message>", "message"),
     stanza("the content namespace again", "<iq xmlns='jabber:client'><x/></iq>", "iq"),
-    stanza("a forwarded message", FORWARDED, "message"),
-    stanza("it, with references", FORWARDED.replace("r:c", "r&#58;c"), "message"),
+    stanza("the content namespace for a child", "<iq><x xmlns='jabber:client'/></iq>", "iq"),
+    stanza("it, with references", "<iq><x xmlns='jabber&#58;client'/></iq>", "iq"),
+    stanza("it, with a prefix", "<iq><c:x xmlns:c='jabber:client'/></iq>", "iq"),
+    stanza("a bare name in another namespace", "<iq><x:x xmlns:x='u'><y/></x:x></iq>", "iq"),
     stanza("no namespace", "<message><body xmlns=''/></message>", "message"),
+    stanza("no namespace at all", "<message xmlns=''/>", "{}message"),
+    stanza("no namespace, deep", "<a><x xmlns='u'><y xmlns=''/></x></a>", "a"),
     stanza("no namespace, spelled oddly", '<a><b c="" xmlns\n=\t""/></a>', "a"),
     stanza("a prefix of the header", "<message><stream:x/></message>", "message"),
     stanza("an attribute with it", "<message><x stream:y='1'/></message>", "message"),
@@ -196,7 +211,11 @@ WRITTEN_AGAIN = [
     prefixed("a prefix for the content", "xmlns='jabber:client' xmlns:c='jabber:client'",
              "<c:message><c:body/></c:message><message/>", "message", "message"),
     prefixed("only a prefix for the content", "xmlns:c='jabber:client'",
-             "<c:message/><message/>", "message", "message"),
+             "<c:message/><message/>", "message", "{}message"),
+    prefixed("no content namespace", "", "<message xmlns='jabber:client'><body/></message>"
+             "<message/>", "message", "{}message"),
+    prefixed("another default namespace", "xmlns='u' xmlns:c='jabber:client'",
+             "<c:message/><message/>", "message", "{u}message"),
     prefixed("a prefix beyond stream", "xmlns='jabber:client' xmlns:q='u'",
              "<message><q:x/></message><message/>", "message", "message"),
     Case("another prefix for streams",
@@ -204,6 +223,9 @@ WRITTEN_AGAIN = [
          ["open", "a", "closed"]),
     Case("streams as the default namespace",
          f"<stream xmlns='{STREAMS}' xmlns:c='jabber:client'><c:a/><error/></stream >".encode(),
+         ["open", "a", f"{{{STREAMS}}}error", "closed"]),
+    Case("streams as the default namespace, and none for the content",
+         f"<stream xmlns='{STREAMS}'><a xmlns='jabber:client'/><error/></stream>".encode(),
          ["open", "a", f"{{{STREAMS}}}error", "closed"]),
 ]  # fmt: skip
 
@@ -308,4 +330,4 @@ HEADERS = [
            OPEN[:-1] + " ".join(f" a{n}=''" for n in range(15)) + ">", "!policy-violation"),
 ]  # fmt: skip
 
-CASES = HEADERS + ORDINARY + WRITTEN_AGAIN + REFUSED
+CASES = HEADERS + ORDINARY + WITHOUT_SENDER + WRITTEN_AGAIN + REFUSED

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.odd_stanzas import odd_stanzas
 from tests.unit.net.stream_cases import END
 from tests.unit.net.stream_reference import FRAGMENTS, WRONG, cut, differences
 
@@ -47,6 +48,12 @@ class PropertyTests(SynchronousTestCase):
     def test_mistakes(self, fragments: list[bytes], random: Random) -> None:
         """A mistake is found by both, and everything before it is heard."""
         data = b"".join(fragments) + END
+        self.assertEqual(differences(data, cut(data, random)), [])
+
+    @given(st.lists(odd_stanzas, max_size=3), randoms)
+    def test_odd_stanzas(self, stanzas: list[str], random: Random) -> None:
+        """What is legal and odd is heard as it is meant."""
+        data = "".join(stanzas).encode() + END
         self.assertEqual(differences(data, cut(data, random)), [])
 
     @given(st.lists(elements, min_size=1, max_size=4), st.binary(max_size=3), randoms)

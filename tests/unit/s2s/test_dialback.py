@@ -10,7 +10,8 @@ from xmppd.stanza import Condition, ns
 
 def read(data: bytes) -> Dialback:
     """What an element says."""
-    (tree,) = ElementTree.fromstring(b"<s xmlns:db='%b'>%b</s>" % (ns.DIALBACK.encode(), data))
+    head = f"<s xmlns='{ns.SERVER}' xmlns:db='{ns.DIALBACK}'>"
+    (tree,) = ElementTree.fromstring(b"%b%b</s>" % (head.encode(), data))
     return Dialback.read(tree)
 
 
