@@ -8,6 +8,7 @@ where none of this can occur.
 from dataclasses import dataclass
 from functools import lru_cache
 from pyexpat import ExpatError, ParserCreate
+from secrets import token_hex
 from xml.sax.saxutils import quoteattr
 
 from xmppd.net.element_parser import UNDEFINED_ENTITY
@@ -19,6 +20,9 @@ _TLS_HANDSHAKE = b"\x16"
 WHITE_SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DECLARATION = b"<?xml"
+_ROOT = f"ὰ{token_hex(16)}"
+"""What encloses the elements of pooled parsers: a name that no peer can close, since nobody knows
+it, and no element that is cut out of the bytes unread begins with such a letter."""
 
 _UNBOUND_PREFIX, _UNDECLARING_PREFIX, _RESERVED_XML, _RESERVED_XMLNS = 27, 28, 38, 39
 _RESERVED_NAMESPACE = 40
@@ -189,4 +193,4 @@ def canonical(prefixes: dict[str, str], default: str = "") -> bytes:
     declarations = [f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in sorted(prefixes.items())]
     if default:
         declarations.append(f" xmlns={quoteattr(default)}")
-    return f"<stream{''.join(declarations)}>".encode()
+    return f"<{_ROOT}{''.join(declarations)}>".encode()

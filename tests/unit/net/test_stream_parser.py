@@ -481,3 +481,28 @@ class PoolTests(Case):
             (canonical({}, "u&"), b'xmlns="u&amp;"'),
         ):
             self.assertEqual(header.partition(b" ")[2], declared + b">")
+
+    def test_nobody_can_end_what_streams_share(self) -> None:
+        """The element around all that a parser reads has a name that no peer can close."""
+        name = canonical({}).decode()[1:-1]
+        for guess in ("stream", "stream:stream", "s", name, name[1:]):
+            for data in (
+                f"<{guess}/></{guess}>",
+                f"<{guess}></{guess}></{guess}>",
+                f"<{guess}/> </{guess} \n>",
+                f"<{guess} a='1'/></{guess}>",
+                f"<a></{guess}>",
+                f"<a/></{guess}>",
+                f"<a><b/></{guess}></a>",
+                f"<a><![CDATA[]]></a></{guess}>",
+                f"<a xmlns:stream='u'><stream:stream/></{guess}>",
+            ):
+                for pieces in ([data.encode()], bytewise(data.encode())):
+                    with self.subTest(data):
+                        content._shared_pool._idle.clear()
+                        hear([HEADER, *pieces])
+                        other = opened()
+                        other.feed(b"<message><body>to")
+                        self.assertIs(other.next(), None)
+                        event = self.received(other, b"rn</body></message>")
+                        self.assertEqual(event.tree.findtext("body"), "torn")

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.odd_stanzas import odd_stanzas
-from tests.unit.net.stream_cases import END
+from tests.unit.net.stream_cases import END, HEADER, hear
 from tests.unit.net.stream_reference import FRAGMENTS, WRONG, cut, differences
+from xmppd.net.stream_header import canonical
 
 randoms = st.integers(0, 2**32).map(Random)
 names = st.sampled_from(("message", "iq", "body", "x:y", "q"))
@@ -16,6 +17,13 @@ texts = st.sampled_from(("", "hi", " ", "&amp;", "<![CDATA[</message>]]>", "&#10
 attributes = st.sampled_from(
     ("", " a='>'", ' b="\'/>"', " from='x'", " xmlns='u'", " xmlns='jabber:client'", " xmlns=''")
 )
+
+
+ENDS = (
+    b"<stream/></stream>", b"<stream></stream></stream>", b"<s/></s>", b"</stream>", b"<stream/>",
+    b"<%b/></%b>" % ((canonical({})[1:-1],) * 2), b"</%b>" % canonical({})[1:-1],
+)  # fmt: skip
+"""What would end the element that encloses the stanzas, if it had such a name."""
 
 
 def written(name: str, attribute: str, children: list[str]) -> str:
@@ -49,6 +57,21 @@ class PropertyTests(SynchronousTestCase):
         """A mistake is found by both, and everything before it is heard."""
         data = b"".join(fragments) + END
         self.assertEqual(differences(data, cut(data, random)), [])
+
+    @given(
+        st.lists(odd_stanzas | st.sampled_from(WRONG + ENDS) | st.binary(max_size=4), max_size=8),
+        odd_stanzas,
+        randoms,
+    )
+    def test_nobody_spoils_a_parser(
+        self, noise: list[str | bytes], stanza: str, random: Random
+    ) -> None:
+        """Whatever one stream brings, a legal stanza on another one is heard, wherever it tears."""
+        bad = b"".join(each if isinstance(each, bytes) else each.encode() for each in noise)
+        hear([HEADER, *cut(bad, random)])
+        data = stanza.encode() + END
+        self.assertEqual(differences(data, cut(data, random)), [])
+        self.assertEqual(hear([HEADER, *cut(data, random)])[-1], "closed")
 
     @given(st.lists(odd_stanzas, max_size=3), randoms)
     def test_odd_stanzas(self, stanzas: list[str], random: Random) -> None:
