@@ -1,6 +1,5 @@
 """What becomes of records that cannot be read, asked of every store and every database."""
 
-import contextlib
 import random
 from dataclasses import replace
 from typing import Any
@@ -9,15 +8,15 @@ from alembic import command
 from alembic.config import Config
 from msgspec import msgpack
 from sqlalchemy import Engine, create_engine, insert, select, type_coerce, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.store.contract import JULIET, KEYS, ROMEO, Asking
+from tests.unit.store.damage import do_damage
 from xmppd.stanza import Message
 from xmppd.stanza.ns import XML
-from xmppd.store import healing, kinds, memory, schema
+from xmppd.store import healing, memory, schema
 from xmppd.store.base import (
     Damaged,
     Device,
@@ -34,7 +33,6 @@ from xmppd.store.base import (
     Unreadable,
 )
 from xmppd.store.engine import parse_url
-from xmppd.store.kinds import Kind
 from xmppd.store.migrate import SCRIPTS, prepare
 from xmppd.store.quarantine import readable
 from xmppd.store.schema import digest
@@ -43,7 +41,6 @@ from xmppd.store.sql import SQLStore
 DOMAIN = ROMEO.rpartition("@")[2]
 DEVICE = Device("id", "Gajim", "desk", 1.0, 2.0)
 TOKEN = Token(b"nonce", "HT-SHA-256-NONE", 1.0, 2.0)
-KINDS = [kind for kind in vars(kinds).values() if isinstance(kind, Kind)]
 FRAGMENT = Fragment("stanza of a saved session", f"{ROMEO}/orchard", b"<mess")
 CONTACT = RosterItem(JULIET, "Juliet", ("Friends",), "both", pending_in=b"<presence")
 
@@ -268,29 +265,13 @@ class DamageContract(Asking):
             connection.execute(changed)
         engine.dispose()
 
-    def random_damage(self, chance: random.Random) -> str:
-        """Truncate or flip bytes somewhere; tells where."""
-        kind = chance.choice(KINDS)
-        column = chance.choice([c for c in kind.table.c if c.name in kind.columns])
-        engine = create_engine(parse_url(self.url))
-        # What a database refuses does no damage.
-        with contextlib.suppress(SQLAlchemyError, IndexError), engine.begin() as connection:
-            raw = (type_coerce(each, NullType()).label(each.name) for each in kind.table.c)
-            row = chance.choice(connection.execute(select(*raw)).mappings().all())
-            key = [each == row[each.name] for each in kind.table.primary_key]
-            value = type_coerce(damaged(row[column.name], chance), NullType())
-            changed = update(kind.table).where(*key).values({column.name: value})
-            connection.execute(changed)
-        engine.dispose()
-        return f"{kind.table.name}.{column.name}"
-
     async def test_nothing_raises(self) -> None:
         """Whatever bytes are truncated or flipped, everything else can be read."""
         seed = random.randrange(2**32)
         chance = random.Random(seed)
         await self.fill()
         for _ in range(40):
-            where = [self.random_damage(chance) for _ in range(chance.randint(1, 3))]
+            where = [do_damage(self.url, chance) for _ in range(chance.randint(1, 3))]
             await self.another_store()
             try:
                 first = await self.read_all()
@@ -302,24 +283,6 @@ class DamageContract(Asking):
             self.assertEqual(await self.store.count_quarantined(), quarantined, f"seed {seed}")
             for entry in await self.store.quarantined():
                 self.assertIsNotNone(await self.store.quarantined_fields(entry.number))
-
-
-def damaged(value: object, chance: random.Random) -> object:
-    """The same value as a disk or a hand may leave it."""
-    data = bytearray(value if isinstance(value, bytes) else str(value).encode())
-    match chance.randrange(3):
-        case 0:
-            del data[chance.randrange(len(data) + 1) :]
-        case 1 if data:
-            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        case _:
-            data.insert(chance.randrange(len(data) + 1), chance.randrange(256))
-    if isinstance(value, bytes):
-        return bytes(data)
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return bytes(data)
 
 
 class MendedContract(SynchronousTestCase):
