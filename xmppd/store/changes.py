@@ -119,12 +119,12 @@ def save_roster_items(connection: Connection, account: str, items: Sequence[Rost
         for item in items
     ]
     connection.execute(queries.SAVE_ROSTER_ITEM[connection.dialect.name], saving)
-    return _next_roster_version(connection, owner)
+    return next_roster_version(connection, owner)
 
 
 def raise_roster_version(connection: Connection, account: str) -> int:
     """Give a roster a new version; tells it."""
-    return _next_roster_version(connection, _lock(connection, account))
+    return next_roster_version(connection, _lock(connection, account))
 
 
 def delete_roster_item(connection: Connection, account: str, jid: str) -> int:
@@ -133,7 +133,7 @@ def delete_roster_item(connection: Connection, account: str, jid: str) -> int:
     forgotten = {"owner": owner, "contact": digest(jid)}
     if not connection.execute(queries.FORGET_ROSTER_ITEM, forgotten).rowcount:
         return _roster_version(connection, owner)
-    return _next_roster_version(connection, owner)
+    return next_roster_version(connection, owner)
 
 
 def save_shared_group(connection: Connection, group: SharedGroup) -> None:
@@ -379,6 +379,14 @@ def forget_quarantined(connection: Connection, numbers: Sequence[int]) -> int:
     )
 
 
+def next_roster_version(connection: Connection, owner: bytes) -> int:
+    """Raise the version of a roster; tells it."""
+    raising = queries.NEXT_ROSTER_VERSION[connection.dialect.name]
+    values = {"owner": owner, "step": roster_version_step()}
+    version: int = connection.execute(raising, values).scalar_one()
+    return version
+
+
 def _lock(connection: Connection, name: str) -> bytes:
     """Be alone with a name until the transaction ends: on SQLite whoever writes is.
 
@@ -416,10 +424,3 @@ def _forget_belongings(connection: Connection, owner: bytes) -> None:
 
 def _roster_version(connection: Connection, owner: bytes) -> int:
     return connection.execute(queries.ROSTER_VERSION, {"owner": owner}).scalar() or 0
-
-
-def _next_roster_version(connection: Connection, owner: bytes) -> int:
-    raising = queries.NEXT_ROSTER_VERSION[connection.dialect.name]
-    values = {"owner": owner, "step": roster_version_step()}
-    version: int = connection.execute(raising, values).scalar_one()
-    return version

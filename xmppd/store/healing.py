@@ -18,11 +18,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType
 
-from xmppd.store import queries, schema
+from xmppd.store import queries
 from xmppd.store.base import Damaged, Fragment, Quarantined, Unreadable
-from xmppd.store.kinds import Kind, place
+from xmppd.store.changes import next_roster_version
+from xmppd.store.kinds import ROSTER_ITEM, ROSTER_VERSION, Kind, place
 from xmppd.store.quarantine import MAX_QUARANTINED, MAX_QUARANTINED_BYTES, in_a_line, reason
 from xmppd.store.schema import digest
+
+_OF_ROSTERS = (ROSTER_ITEM, ROSTER_VERSION)
 
 Row = Mapping[str, object]
 
@@ -106,9 +109,9 @@ class _Mover:
         else:
             changed = {name: value for name, value in rest.items() if value is not row[name]}
             self._connection.execute(update(table).where(*_matching(table, key)).values(changed))
-        if table is schema.roster_items:  # whoever has the roster as it was is told
-            raising = queries.NEXT_ROSTER_VERSION[self._connection.dialect.name]
-            self._connection.execute(raising, {"owner": row["owner"]})
+        owner = row.get("owner")
+        if kind in _OF_ROSTERS and isinstance(owner, bytes):  # it is another one than before
+            next_roster_version(self._connection, owner)
         name = ", ".join(_shown(row[column]) for column in kind.named_by)
         self._keep(kind.name, name, why, dict(row))
 

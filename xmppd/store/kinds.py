@@ -9,8 +9,8 @@ from xmppd.store import rows, schema
 from xmppd.store.base import Fragment, Item, OfflineMessage, Record, RosterItem, SavedSession
 from xmppd.store.schema import digest
 
-UNKNOWN_VERSION = 1 << 40
-"""Of a roster whose version cannot be read: higher than any that was counted to."""
+UNKNOWN_VERSION = 2**62
+"""Of a roster whose version cannot be read: higher than any that a step has led to."""
 
 NO_GROUPS = rows.names_to_text(())
 

@@ -443,10 +443,10 @@ class MemoryStore(Store):
                 await MemoryStore.delete_offline(self, account, [id])
             case RosterItem() as item if damaged.field == "pending_in":
                 mine.roster[item.jid] = replace(item, pending_in=None)
-                mine.roster_version += 1
+                mine.roster_version += roster_version_step()
             case RosterItem(jid=jid):
                 del mine.roster[jid]
-                mine.roster_version += 1
+                mine.roster_version += roster_version_step()
             case Item() as item:
                 del mine.items[item.namespace, item.key]
             case SavedSession(key=key):

@@ -73,7 +73,7 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
         self.assertEqual(len(found["roster"]), 2)
         before = (await self.store.roster(ROMEO)).version
         after = await self.store.save_roster_items(ROMEO, [RosterItem("x@y")])
-        self.assertEqual(after, before + 1)
+        self.assertGreater(after, before)
 
     async def test_account_stays(self) -> None:
         """An account whose name in the list is damaged can log in, and the others are listed."""
