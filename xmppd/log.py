@@ -63,10 +63,22 @@ def one_line(event: LogEvent) -> str | None:
     text = " ".join(formatEvent(event).splitlines())  # what a peer wrote does not begin a line
     if not text:
         return None
+    text = printable(text)
     if "log_failure" in event:
-        text = f"{text}\n{event['log_failure'].getTraceback().rstrip()}"
+        lines = event["log_failure"].getTraceback().rstrip().splitlines()
+        text = "\n".join((text, *map(printable, lines)))
     time, level = formatTime(event["log_time"]), event["log_level"].name
     return f"{time} {level:<8} {event['log_namespace']}: {text}\n"
 
 
-__all__ = ["Log", "one_line"]
+def printable(text: str) -> str:
+    """A text with everything spelled out that could move a terminal's cursor or hide what is said.
+
+    Line feeds are spelled out as well.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+__all__ = ["Log", "one_line", "printable"]

@@ -34,6 +34,17 @@ class LineTests(SynchronousTestCase):
                 line = one_line(self.event("{id} failed", id=f"1{end}2026 info: well", **more))
                 self.assertIn(": 1 2026 info: well failed\n", line or "")
 
+    def test_no_controls(self) -> None:
+        """What a peer wrote moves no cursor of whoever reads the log, also where it failed."""
+        text = "\x1b[2J\x9b31m\u202e"
+        for event in (
+            self.event("{it}", it=text),
+            self.event("it failed", log_failure=Failure(ValueError(text))),
+        ):
+            line = one_line(event) or ""
+            self.assertIn("\\x1b[2J\\x9b31m\\u202e", line)
+            self.assertTrue(line.replace("\n", "").isprintable())
+
     def test_failure(self) -> None:
         """A bug of ours shows where it is."""
         line = one_line(self.event("it failed", log_failure=Failure(ValueError("why")))) or ""

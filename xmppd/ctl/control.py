@@ -44,23 +44,23 @@ class ControlProtocol(LineOnlyReceiver):
 
     def __init__(self, factory: "Control") -> None:
         self.control = factory
-        self._busy = self._gone = self._endless = False
+        self.busy = False
+        self._gone = self._endless = False
         self._work: Deferred[None]
         self._room: Deferred[None] | None = None
 
     def connectionMade(self) -> None:
         """Let in who owns the server, and root."""
-        self.control.connections += 1
         if not may_command(peer_uid(self.transport.getHandle())):
             self._refuse(0, "only the user that the server runs as, and root, may do this")
-        elif self.control.connections > MAX_CONNECTIONS:
+        elif not self.control.admits(self):
             self._refuse(0, f"{MAX_CONNECTIONS} others are giving commands; try again later")
         else:
             self.transport.registerProducer(self, True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The command it gave is done without telling; one that has no end is given up."""
-        self.control.connections -= 1
+        self.control.forget(self)
         self._gone = True
         if self._endless:
             self._work.cancel()
@@ -72,13 +72,13 @@ class ControlProtocol(LineOnlyReceiver):
             return
         try:
             request = json.decode(line, type=Request)
-        except DecodeError as error:
+        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._refuse(0, f"this is no request ({error})")
             return
-        if self._busy:
+        if self.busy:
             self._refuse(request.id, "one command at a time")
             return
-        self._busy = True
+        self.busy = True
         self._work = Deferred.fromCoroutine(self._answer(request))
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -96,7 +96,7 @@ class ControlProtocol(LineOnlyReceiver):
         except Exception:
             _log.failure("xmppctl's {command} failed", command=request.command)
             last = Answer(request.id, error="this failed; the server's log has the reason")
-        self._busy = self._endless = False
+        self.busy = self._endless = False
         self._send(last)
 
     async def _run(self, request: Request) -> None:
@@ -113,6 +113,10 @@ class ControlProtocol(LineOnlyReceiver):
                     self._send(Answer(request.id, note=reply))
                 else:
                     self._send(Answer(request.id, row=reply))
+
+    def give_way(self) -> None:
+        """Be closed, since somebody else has a command to give."""
+        self._refuse(0, "no command came, and others have commands to give")
 
     def _send(self, answer: Answer) -> None:
         if not self._gone:
@@ -144,18 +148,33 @@ class ControlProtocol(LineOnlyReceiver):
 
 
 class Control(ServerFactory):
-    """Makes a ControlProtocol for each xmppctl.
+    """Makes a ControlProtocol for each xmppctl, and lets so many in.
 
     Attributes:
         desk: What commands work with.
-        connections: How many there are.
+        admitted: Those that may give commands, the oldest first.
     """
 
     noisy = False
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.connections = 0
+        self.admitted: dict[ControlProtocol, None] = {}
+
+    def admits(self, connection: ControlProtocol) -> bool:
+        """Let one in, in the place of the oldest idle one if there is no other."""
+        if len(self.admitted) >= MAX_CONNECTIONS:
+            idle = next((other for other in self.admitted if not other.busy), None)
+            if idle is None:
+                return False
+            self.forget(idle)
+            idle.give_way()
+        self.admitted[connection] = None
+        return True
+
+    def forget(self, connection: ControlProtocol) -> None:
+        """It is gone, or about to be."""
+        self.admitted.pop(connection, None)
 
     def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
         """Somebody is there."""

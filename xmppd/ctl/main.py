@@ -22,10 +22,11 @@ from xmppd.ctl.commands import GROUPS, TABLE
 from xmppd.ctl.printer import JSONPrinter, Printer, SentencePrinter, printer
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.data_directory import DataDirectory
+from xmppd.log import printable
 from xmppd.machine import IReactor, version
 
 CONFIG_FILES = (Path("run/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
-MAX_PASSWORD_LENGTH = 10_000
+MAX_PASSWORD_BYTES = 10_000
 
 Given = dict[str, str | bool | list[str]]
 Paper = Printer | SentencePrinter | JSONPrinter
@@ -35,8 +36,10 @@ def main() -> None:
     """Do what the command line says; ends the process: 0 done, 1 refused, 2 not understood."""
     options = parser().parse_args()
     command: Command = options.command
-    if command.answers == "stream" and isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # also into a pipe
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Whole lines, also into a pipe; and what the terminal cannot show is spelled out.
+        line_buffering = True if command.answers == "stream" else None
+        sys.stdout.reconfigure(line_buffering=line_buffering, errors="backslashreplace")
     paper = printer(sys.stdout, command.answers, json=options.json)
     try:
         told = given(command, options)
@@ -48,7 +51,8 @@ def main() -> None:
         paper.finish()
     except (ConfigError, Refused) as error:
         paper.finish()
-        sys.exit(f"xmppctl: {str(error).rstrip('.')}.")
+        text = "\n".join(map(printable, str(error).rstrip(".").splitlines()))
+        sys.exit(f"xmppctl: {text}.")
     except BrokenPipeError:
         sys.exit(1)
     except KeyboardInterrupt:
@@ -111,7 +115,7 @@ def given(command: Command, options: argparse.Namespace) -> Given:
     """What the command line says, and what has to be asked for.
 
     Raises:
-        Refused: There is nobody to ask.
+        Refused: There is nobody to ask, or something is not UTF-8.
     """
     told: Given = {}
     for argument in command.arguments:
@@ -119,12 +123,22 @@ def given(command: Command, options: argparse.Namespace) -> Given:
             told[argument.key] = _secret(argument, from_stdin=options.stdin)
         elif (value := getattr(options, argument.key)) not in (None, False):
             told[argument.key] = value
+    for key, value in told.items():
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and not _is_unicode(text) for text in texts):
+            raise Refused(f"the {key} is not written in UTF-8; see to the terminal's encoding")
     return told
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it holds no bytes that Python could not read as UTF-8 and keeps as they are."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _secret(argument: Argument, *, from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline(MAX_PASSWORD_LENGTH).rstrip("\r\n")
+        line = sys.stdin.buffer.readline(MAX_PASSWORD_BYTES)
+        return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not sys.stdin.isatty():
         raise Refused(f"there is nobody to ask for the {argument.name}; use --stdin")
     first = getpass.getpass(f"{argument.name.capitalize()}: ")

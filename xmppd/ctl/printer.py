@@ -4,6 +4,7 @@ import json
 from typing import TextIO
 
 from xmppd.ctl.protocol import Reply, Row, Value
+from xmppd.log import printable
 
 ROWS_AT_ONCE = 1_000
 """Columns are as wide as the widest value of so many rows."""
@@ -25,7 +26,7 @@ class Printer:
         """Print it, or keep it until its table is complete."""
         if isinstance(reply, str):
             self.finish()
-            self._out.write(f"{reply}.\n")
+            self._out.write(f"{printable(reply)}.\n")
             return
         self._rows.append(reply)
         if len(self._rows) >= ROWS_AT_ONCE:
@@ -67,7 +68,7 @@ class SentencePrinter:
 
     def take(self, reply: Reply) -> None:
         """Print it."""
-        says = f"{reply}." if isinstance(reply, str) else shown(reply["says"])
+        says = f"{printable(reply)}." if isinstance(reply, str) else shown(reply["says"])
         self._out.write(f"{says}\n")
 
     def finish(self) -> None:
@@ -88,7 +89,8 @@ class JSONPrinter:
     def take(self, reply: Reply) -> None:
         """Print it."""
         row = {"note": reply} if isinstance(reply, str) else reply
-        self._out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        text = json.dumps(row, ensure_ascii=False)
+        self._out.write("".join(map(_json_character, text)) + "\n")
 
     def finish(self) -> None:
         """There is no more."""
@@ -112,8 +114,12 @@ def shown(value: Value) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = ", ".join(value) if isinstance(value, list) else str(value)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(", ".join(value) if isinstance(value, list) else str(value))
+
+
+def _json_character(character: str) -> str:
+    """A character of a JSON text: what is not printable stands in a string, where it is escaped."""
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 __all__ = ["JSONPrinter", "Printer", "SentencePrinter", "printer", "shown"]

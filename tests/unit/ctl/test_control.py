@@ -20,6 +20,7 @@ from tests.unit.ctl.desks import Office
 from xmppd.ctl.control import MAX_CONNECTIONS, Control, listen, may_command
 from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer
 from xmppd.testing import House, done
+from xmppd.trace import trace
 
 
 class Asker(LineOnlyReceiver):
@@ -114,8 +115,18 @@ class ControlTests(TestCase):
             self.assertIn(why, answer.error or "")
 
     async def test_no_request(self) -> None:
-        """What is no request, or too large, ends the connection."""
-        for line in (b"hello", b'{"command":1}', b"[" * (MAX_REQUEST_BYTES + 1)):
+        """What is no request, not UTF-8, or too large is answered, and ends the connection."""
+        for line in (
+            b"",
+            b"null",
+            b"hello",
+            b'{"command":1}',
+            b'{"command":"status\xff"}',
+            b'{"command":"status","arguments":{"x":"\xed\xa0\x80"}}',
+            b'{"command":"\\ud800"}',
+            b"[" * 100_000,
+            b"[" * (MAX_REQUEST_BYTES + 1),
+        ):
             asker = await self.asker()
             answer = await self.ask(asker, line)
             self.assertIn("request", answer.error or "")
@@ -130,12 +141,27 @@ class ControlTests(TestCase):
 
     async def test_too_many(self) -> None:
         """So many may give commands at once, and no more."""
-        askers = [await self.asker() for _ in range(MAX_CONNECTIONS)]
-        for asker in askers:
-            await self.ask(asker, b'{"command":"session list"}')
+        self.patch(trace, "MAX_TRACERS", MAX_CONNECTIONS)
+        for _ in range(MAX_CONNECTIONS):
+            request = b'{"command":"trace","arguments":{"address":"montague.lit"}}'
+            await self.begin(await self.asker(), request)
         one_more = await self.asker()
         self.assertIn("others", (await one_more.last).error or "")
         await one_more.lost
+
+    async def test_idle(self) -> None:
+        """Connections that give no command lock nobody out: the oldest makes way."""
+        askers = [await self.asker() for _ in range(MAX_CONNECTIONS)]
+        for asker in askers:
+            await self.ask(asker, b'{"command":"session list"}')
+        farewells = [asker.last for asker in askers[:3]]
+        for farewell in farewells:
+            answer = await self.ask(await self.asker(), b'{"command":"session list"}')
+            self.assertTrue(answer.done)
+            self.assertIn("no command came", (await farewell).error or "")
+        for asker in askers[:3]:
+            await asker.lost
+        self.assertEqual(len(self.control.admitted), MAX_CONNECTIONS)
 
     async def test_slow_reader(self) -> None:
         """Who does not read gets no more rows until they do; nothing is lost."""
@@ -164,7 +190,7 @@ class ControlTests(TestCase):
         assert row is not None
         self.assertEqual((row["code"], row["from"]), ("stanza", "romeo@montague.lit/1"))
         asker.transport.loseConnection()  # type: ignore[union-attr]
-        await self.until(lambda: not self.control.connections)
+        await self.until(lambda: not self.control.admitted)
         self.assertEqual(self.desk.trace.tracers, [])
 
     async def test_stream_to_nobody(self) -> None:
@@ -178,7 +204,7 @@ class ControlTests(TestCase):
             romeo.send("<presence/>")
             await self.turn()
         asker.transport.abortConnection()  # type: ignore[union-attr]
-        await self.until(lambda: not self.control.connections)
+        await self.until(lambda: not self.control.admitted)
         self.assertEqual(self.desk.trace.tracers, [])
         self.assertEqual(self.flushLoggedErrors(), [])
 

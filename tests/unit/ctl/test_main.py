@@ -2,8 +2,9 @@
 
 import contextlib
 import getpass
+import json
 import sys
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -57,13 +58,27 @@ class SecretTests(SynchronousTestCase):
 
     def test_stdin(self) -> None:
         """A program writes it on a line."""
-        self.patch(sys, "stdin", StringIO("a rose \nand more"))
+        self.patch(sys, "stdin", stdin(b"a rose \nand more"))
         self.assertEqual(self.given("--stdin"), "a rose ")
+
+    def test_not_unicode(self) -> None:
+        """What is not UTF-8 is refused in a sentence, wherever it comes from."""
+        self.patch(sys, "stdin", stdin("rosé\n".encode("latin-1")))
+        refused = self.assertRaises(Refused, self.given, "--stdin")
+        self.assertIn("the password is not written in UTF-8", str(refused))
+        options = parser().parse_args(["roster", "add", "romeo", "x@y", "--group", "ros\udce9"])
+        refused = self.assertRaises(Refused, given, options.command, options)
+        self.assertIn("the group is not written in UTF-8", str(refused))
 
     def test_nobody(self) -> None:
         """Without a terminal nobody is waited for."""
-        self.patch(sys, "stdin", StringIO("rose"))
+        self.patch(sys, "stdin", stdin(b"rose"))
         self.assertIn("--stdin", str(self.assertRaises(Refused, self.given)))
+
+
+def stdin(data: bytes) -> TextIOWrapper:
+    """A pipe that something was written into."""
+    return TextIOWrapper(BytesIO(data))
 
 
 class Terminal(StringIO):
@@ -102,6 +117,22 @@ class PrinterTests(SynchronousTestCase):
         """What a user wrote cannot move the administrator's cursor."""
         self.assertEqual(shown("a\x1b[2J\nb"), "a\\x1b[2J\\nb")
         self.assertEqual(shown("Ромео"), "Ромео")
+
+    def test_every_way_is_safe(self) -> None:
+        """As table, sentence, note or JSON: none writes a control character or turns the text."""
+        text = "a\x1b[2J\x9b31m\u202eb\ud800\U000e0041"
+        for answers in ("table", "sentences"):
+            for as_json in (False, True):
+                with self.subTest(answers, as_json=as_json):
+                    out = StringIO()
+                    paper = printer(out, answers, json=as_json)
+                    paper.take({"says": text})
+                    paper.take(text)
+                    paper.finish()
+                    self.assertTrue(out.getvalue().replace("\n", "").isprintable())
+                    if as_json:
+                        row, note = map(json.loads, out.getvalue().splitlines())
+                        self.assertEqual((row["says"], note["note"]), (text, text))
 
     def test_sentences(self) -> None:
         """Where a row has a sentence, people get that."""
