@@ -9,6 +9,7 @@ from xmppd.stanza import IQ, Condition, StanzaError, qname
 from xmppd.stanza.xml import write
 
 NS = "vcard-temp"
+EMPTY = f"<vCard xmlns='{NS}'/>".encode()
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,17 @@ class IQvCardHandler(IQHandler):
     async def on_get(self, iq: IQ) -> bytes:
         """The card of whoever is asked.
 
-        An account without a card answers as one that does not exist, so that cards tell nobody who
+        The owner of no card is given an empty one, which clients fill in (§3.1). To others an
+        account without a card answers as one that does not exist, so that cards tell nobody who
         has an account (§3.3).
         """
         account = iq.sender.bare if iq.to is None else iq.to.bare
         card = (await self.items.elements(account, NS)).get("")
         if card is not None:
             return card
-        own = account == iq.sender.bare
-        raise StanzaError(Condition.ITEM_NOT_FOUND if own else Condition.SERVICE_UNAVAILABLE)
+        if account == iq.sender.bare:
+            return EMPTY
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
 
     async def on_set(self, iq: IQ) -> None:
         """Keep the sender's card."""

@@ -32,8 +32,8 @@ class VCardTests(SynchronousTestCase):
         self.assertEqual(name_on(answer), "Juliet")
 
     def test_no_card_yet(self) -> None:
-        """I am told that I have no card yet."""
-        self.assertEqual(condition(ask(self.juliet, "get", EMPTY)), "item-not-found")
+        """Whoever has no card yet is given an empty one, as clients expect (§3.1)."""
+        self.assertEqual(len(ask(self.juliet, "get", EMPTY)[0]), 0)
 
     def test_card_of_somebody_offline(self) -> None:
         """Cards are shown to everybody, also while their owner is away."""
@@ -68,10 +68,10 @@ class VCardTests(SynchronousTestCase):
         self.assertEqual(name_on(ask(self.juliet, "get", EMPTY)), "Juliet")
 
     def test_empty_card(self) -> None:
-        """An empty card is no card."""
+        """An empty card is none, and is what its owner is given."""
         ask(self.juliet, "set", CARD)
         self.assertEqual(condition(ask(self.juliet, "set", EMPTY)), "result")
-        self.assertEqual(condition(ask(self.juliet, "get", EMPTY)), "item-not-found")
+        self.assertEqual(len(ask(self.juliet, "get", EMPTY)[0]), 0)
 
     def test_wrong_name_or_namespace(self) -> None:
         """Something that only looks like a card is not known."""
