@@ -255,6 +255,7 @@ class Plugins(Section, frozen=True):
         "vcard",
         "private_storage",
         "blocking",
+        "privacy_lists",
         "invisible",
         "carbons",
         "client_state",
