@@ -1,6 +1,7 @@
 """twistd's door, and the console script ``xmppd``."""
 
 import argparse
+import pwd
 import sys
 from pathlib import Path
 from typing import cast
@@ -72,7 +73,14 @@ class Options(usage.Options):
         name = self.parent["logfile"]
         if name == "-" or (not name and self.parent["nodaemon"]):
             return self.log.to_stdout()
-        return self.log.to_file(name or "twistd.log")
+        return self.log.to_file(name or "twistd.log", self._becomes())
+
+    def _becomes(self) -> tuple[int, int] | None:
+        """The user and group that twistd will change to; None if it stays who it is."""
+        uid, gid = self.parent["uid"], self.parent["gid"]
+        if uid is None:
+            return None if gid is None else (-1, gid)
+        return uid, pwd.getpwuid(uid).pw_gid if gid is None else gid
 
 
 def makeService(options: Options) -> IService:

@@ -12,6 +12,7 @@ from msgspec import ValidationError, convert
 from msgspec.structs import fields, replace
 
 from xmppd.config import Auth, Component, Config, Domain, Level, Section, leaves, name_server
+from xmppd.permissions import Writable, check_unwritable
 from xmppd.stanza.jid import JID, prepare_domain
 
 MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
@@ -64,6 +65,7 @@ def load(path: Path) -> Config:
 
 def _parsed(path: Path) -> dict[str, object]:
     try:
+        check_unwritable(path)
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
@@ -73,6 +75,8 @@ def _parsed(path: Path) -> dict[str, object]:
         raise ConfigError(
             f"it cannot be read ({error.strerror}); make it a file that this user may read."
         ) from None
+    except Writable as error:
+        raise ConfigError(f"{error}.") from None
     except UnicodeDecodeError:
         raise ConfigError("it is not UTF-8 text; save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:

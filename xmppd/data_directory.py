@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from xmppd.permissions import Writable, check_unwritable
+
 SECRET_BYTES = 32
 
 
@@ -33,6 +35,19 @@ class DataDirectory:
         """Where a running server listens for xmppctl."""
         return self.path / "xmppctl.sock"
 
+    @property
+    def owner(self) -> int:
+        """The user it belongs to; this process's if there is none yet."""
+        try:
+            return self.path.stat().st_uid
+        except OSError:
+            return os.geteuid()
+
+    @property
+    def secret_file(self) -> Path:
+        """Where this installation's secret lies."""
+        return self.path / "secret"
+
     def lock(self) -> None:
         """Make the directory if there is none, and keep everybody else out of it.
 
@@ -40,14 +55,18 @@ class DataDirectory:
 
         Raises:
             InUse: Somebody is in there.
-            DataDirectoryError: It cannot be made or written.
+            DataDirectoryError: It cannot be made or written, or others may write it.
         """
         try:
             _refuse_unwritable(self.path)
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            check_unwritable(self.path)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            lock = os.open(self.path / "lock", flags, 0o600)
         except OSError as error:
             raise self._unusable(error) from error
+        except Writable as error:
+            raise DataDirectoryError(str(error)) from error
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -62,14 +81,18 @@ class DataDirectory:
         """Whether a server could begin to work in it now; nothing is made.
 
         Raises:
-            DataDirectoryError: It could not be made or written.
+            DataDirectoryError: It could not be made or written, or others may write it.
         """
         try:
             _refuse_unwritable(self.path)
+            if self.path.exists():
+                check_unwritable(self.path)
             if not (self.path / "lock").exists():
                 return True
         except OSError as error:
             raise self._unusable(error) from error
+        except Writable as error:
+            raise DataDirectoryError(str(error)) from error
         try:
             self.lock()
         except InUse:
@@ -85,15 +108,18 @@ class DataDirectory:
         """This installation's own bytes, made once.
 
         Raises:
-            DataDirectoryError: They cannot be read or written.
+            DataDirectoryError: They cannot be read or written, or others may write them.
         """
-        path = self.path / "secret"
+        path = self.secret_file
         try:
             if not path.exists():
                 _write_private(path, secrets.token_bytes(SECRET_BYTES))
+            check_unwritable(path)
             secret = path.read_bytes()
         except OSError as error:
             raise self._unusable(error) from error
+        except Writable as error:
+            raise DataDirectoryError(str(error)) from error
         if len(secret) != SECRET_BYTES:
             raise DataDirectoryError(
                 f"{path} has {len(secret)} bytes instead of {SECRET_BYTES}; "
@@ -118,9 +144,13 @@ def _refuse_unwritable(path: Path) -> None:
 
 
 def _write_private(path: Path, content: bytes) -> None:
-    """Write the whole file or none, for our eyes only."""
+    """Write the whole file or none, for our eyes only.
+
+    What a crash, or somebody else, has left in the place of the draft is removed and not followed.
+    """
     draft = path.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -31,6 +31,7 @@ from xmppd.parts import (
     Replace,
     Statistic,
 )
+from xmppd.permissions import Writable, check_unwritable
 from xmppd.plugin_guard import guarded
 from xmppd.server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
@@ -127,6 +128,8 @@ class PluginManager:
             return self._find(name)
         except PluginError:
             raise
+        except Writable as error:
+            raise PluginError(f"the plugin {name} is not loaded, since {error}") from error
         except Exception as error:
             raise _cannot(name, error) from error
 
@@ -146,6 +149,8 @@ class PluginManager:
 
     def _find(self, name: str) -> ModuleType:
         if self.directory is not None and (self.directory / f"{name}.py").is_file():
+            for path in (self.directory, self.directory / f"{name}.py"):
+                check_unwritable(path)
             return _from_file(name, self.directory / f"{name}.py")
         for entry_point in entry_points(group=ENTRY_POINTS, name=name):
             found: ModuleType = entry_point.load()

@@ -1,5 +1,6 @@
 """The service that twistd starts: everything a server needs of its machine, in order, and back."""
 
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,7 +19,7 @@ from twisted.python.failure import Failure
 
 from xmppd import config, config_file
 from xmppd.config_file import ConfigError
-from xmppd.ctl.check import told
+from xmppd.ctl.check import exposed, told
 from xmppd.ctl.command import Desk
 from xmppd.ctl.control import Control, listen
 from xmppd.data_directory import DataDirectory, DataDirectoryError
@@ -33,6 +34,7 @@ from xmppd.machine import (
     warn_of_expat,
 )
 from xmppd.net.doors import certificates, doors
+from xmppd.permissions import PRIVATE
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.finder import Finder
@@ -97,9 +99,19 @@ class XMPPService(Service):
             self.doors = doors(self.config, reactor)
 
     def setServiceParent(self, parent: Componentized) -> None:
-        """Become twistd's application; its log is ours."""
+        """Become twistd's application; its log is ours.
+
+        Raises:
+            StartError: The log cannot be written.
+        """
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
-        observer = self._observer()
+        try:
+            observer = self._observer()
+        except OSError as error:
+            raise StartError(
+                f"the log cannot be written to {error.filename} ({error.strerror}); name a file "
+                "of its own with --logfile, in a directory that xmppd's user may write."
+            ) from error
         if observer is not None:
             parent.setComponent(ILogObserver, observer)
 
@@ -139,6 +151,7 @@ class XMPPService(Service):
         warn_of_expat()
         clients = raise_descriptor_limit() - SPARE_DESCRIPTORS
         _log.info("{clients} clients fit into the limit of open files", clients=clients)
+        self._opened.callback(os.umask, os.umask(PRIVATE))
         directory = DataDirectory(Path(self.config.data))
         directory.lock()
         self._opened.callback(directory.release)
@@ -150,6 +163,10 @@ class XMPPService(Service):
             self._opened.push_async_callback(door.close)
         await self._listen_for_commands(directory.socket)
         self._listen_for_signals()
+        for warning in exposed(self.path, self.config):
+            _log.warn("{warning}", warning=warning)
+        if not self._log.rotates:
+            _log.warn("the log's directory cannot be written, so the log will never be rotated")
         keep_collections_rare()
 
     async def _build(self, machine: Machine) -> None:

@@ -82,18 +82,21 @@ class ProcessCase(SynchronousTestCase):
         """Write the configuration, with something added."""
         self.config.write_text(BASE.format(endpoint=endpoint) + text, encoding="utf-8")
 
-    def start(self, *command: str, **environ: str) -> "subprocess.Popen[bytes]":
-        """A server that is up, started by twistd or otherwise."""
-        with self.log.open("wb") as log:
+    def start(
+        self, *command: str, log: Path | None = None, **environ: str
+    ) -> "subprocess.Popen[bytes]":
+        """A server that is up, started by twistd or otherwise, which may log to another file."""
+        written = log or self.log
+        with self.log.open("wb") as output:
             process = subprocess.Popen(
                 command or twistd("-n", "--pidfile=", "xmppd", "--config", self.config),
                 cwd=self.directory,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**environment(), **environ},
             )
         self.addCleanup(self.end, process)
-        self.wait_for(lambda: "xmppd is up" in self.log.read_text(), process)
+        self.wait_for(lambda: written.exists() and "xmppd is up" in written.read_text(), process)
         return process
 
     def end(self, process: "subprocess.Popen[bytes]") -> None:

@@ -1,11 +1,13 @@
 """A real server in a real process: how it starts, refuses to start, reloads and stops."""
 
 import os
+import pwd
 import signal
 import socket
 import sys
 from shutil import copyfile, copytree, ignore_patterns
 from sysconfig import get_path
+from unittest import SkipTest
 
 from tests.integration.processes import HEADER, ROOT, XMPPD, Peer, ProcessCase, twistd
 from xmppd.net.certificate import make_self_signed
@@ -37,6 +39,32 @@ class StartTests(ProcessCase):
         )
         self.assertNotIn("Traceback", self.text())
 
+    def test_what_others_may_read(self) -> None:
+        """Files with secrets that others may read are named at the start; ours are not made so."""
+        self.config.chmod(0o644)  # it holds no secret
+        self.ctl("user", "add", "romeo", "--stdin", input="a rose\n")
+        data = self.directory / "data"
+        self.end(self.start())
+        self.assertNotIn("others may", self.text())
+        files = [data / "secret", data / "xmppd.sqlite", self.directory / "localhost.key"]
+        for path in files:
+            path.chmod(0o644)
+        self.end(self.start())
+        said = self.ctl("config", "check")
+        for path in files:
+            for text in (said, self.text()):
+                self.assertIn(f"others may read {path}, which holds secrets; run: chmod", text)
+
+    def test_what_others_may_write(self) -> None:
+        """What others may write stops the start, and a check says so as well."""
+        self.end(self.start())
+        data = self.directory / "data"
+        for path, mode in ((data, 0o700), (data / "secret", 0o600), (self.config, 0o644)):
+            with self.subTest(path):
+                path.chmod(mode | 0o006)
+                self.assertIn(f"run: chmod o-w {path}", self.refused_start())
+                path.chmod(mode)
+
     def test_tcp_works_too(self) -> None:
         """Any of Twisted's endpoints serves as well as ours, and logs as much as one wants."""
         self.configure(
@@ -63,6 +91,45 @@ class StartTests(ProcessCase):
         self.assertEqual(self.rows("status")[0]["pid"], pid)
         os.kill(pid, signal.SIGTERM)
         self.wait_for(lambda: not pid_file.exists())
+
+    def test_user_of_the_log(self) -> None:
+        """Started by root for another user, the log is that user's, who can rotate it."""
+        if os.getuid() != 0:
+            raise SkipTest("only root becomes another user")
+        nobody = pwd.getpwnam("nobody")
+        self.directory.chmod(0o755)
+        logs = self.directory / "logs"
+        for path in (logs, self.directory / "data"):
+            path.mkdir(mode=0o700)
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        for name in ("localhost.key", "localhost.crt"):
+            os.chown(self.directory / name, nobody.pw_uid, nobody.pw_gid)
+        log = logs / "twistd.log"
+        arguments = ("--pidfile=", "--uid", "nobody", "--logfile", log)
+        self.start(*twistd("-n", *arguments, "xmppd", "--config", self.config), log=log)
+        found = log.stat()
+        self.assertEqual(
+            (found.st_uid, found.st_gid, found.st_mode & 0o777),
+            (nobody.pw_uid, nobody.pw_gid, 0o640),
+        )
+        self.assertNotIn("rotated", log.read_text())
+
+    def test_check_for_another_user(self) -> None:
+        """Root is told what the server's user may not read."""
+        if os.getuid() != 0:
+            raise SkipTest("only root becomes another user")
+        self.directory.chmod(0o755)
+        data = self.directory / "data"
+        data.mkdir(mode=0o700)
+        nobody = pwd.getpwnam("nobody")
+        os.chown(data, nobody.pw_uid, nobody.pw_gid)
+        key = self.directory / "localhost.key"
+        said = self.ctl("config", "check", status=1)
+        self.assertIn(f"{key}", said)
+        self.assertIn("Permission denied", said)
+        os.chown(key, -1, nobody.pw_gid)
+        key.chmod(0o640)
+        self.assertIn("has no mistake", self.ctl("config", "check"))
 
     def test_daemon_that_cannot_start(self) -> None:
         """A daemon that cannot start says so where it was started, and in its log."""

@@ -32,6 +32,13 @@ class FileCase(SynchronousTestCase):
         self.path.write_text(text, encoding="utf-8")
         return load(self.path)
 
+    def test_others_may_write(self) -> None:
+        """A file that others may write is not believed."""
+        self.load(DOMAIN)
+        self.path.chmod(0o666)
+        error = self.assertRaises(ConfigError, load, self.path)
+        self.assertIn(f"chmod o-w {self.path}.", str(error))
+
     def refusal(self, text: str) -> str:
         """What the administrator reads; always one sentence that begins with the file's name."""
         error = self.assertRaises(ConfigError, self.load, text)

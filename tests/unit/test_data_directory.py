@@ -34,6 +34,38 @@ class DataDirectoryTests(SynchronousTestCase):
         self.assertEqual((self.path / "secret").stat().st_mode & 0o777, 0o600)
         self.assertFalse((self.path / "secret.new").exists())
 
+    def test_links_are_not_followed(self) -> None:
+        """What somebody put in the place of a file that is to be made is not written to."""
+        self.path.mkdir(mode=0o700)
+        victim = self.path.parent / "victim"
+        victim.write_text("mine")
+        (self.path / "secret.new").symlink_to(victim)
+        directory = self.locked()
+        self.assertEqual(len(directory.secret()), 32)
+        self.assertEqual(victim.read_text(), "mine")
+        self.assertFalse((self.path / "secret").is_symlink())
+
+    def test_lock_is_no_link(self) -> None:
+        """A link in the place of the lock is refused."""
+        self.path.mkdir(mode=0o700)
+        (self.path / "lock").symlink_to(self.path.parent / "victim")
+        self.assertRaises(DataDirectoryError, DataDirectory(self.path).lock)
+        self.assertFalse((self.path.parent / "victim").exists())
+
+    def test_others_may_write(self) -> None:
+        """What others may write is refused, with the command that mends it."""
+        self.path.mkdir()
+        self.path.chmod(0o777)
+        for use in (DataDirectory(self.path).lock, DataDirectory(self.path).is_free):
+            error = self.assertRaises(DataDirectoryError, use)
+            self.assertIn(f"chmod o-w {self.path}", str(error))
+        self.path.chmod(0o700)
+        directory = self.locked()
+        directory.secret()
+        (self.path / "secret").chmod(0o606)
+        error = self.assertRaises(DataDirectoryError, directory.secret)
+        self.assertIn(f"chmod o-w {self.path / 'secret'}", str(error))
+
     def test_broken_secret(self) -> None:
         """A secret that was cut off is not taken for one."""
         directory = self.locked()

@@ -1,7 +1,10 @@
 """What a line of the log says, and which lines there are."""
 
+import os
 import sys
 from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from twisted.logger import LogEvent, Logger, LogLevel
 from twisted.python.failure import Failure
@@ -53,6 +56,43 @@ class LineTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """An event without words is no line."""
         self.assertIsNone(one_line(self.event("")))
+
+
+class LogFileTests(SynchronousTestCase):
+    """The log in a file, which names people's addresses."""
+
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = Path(directory.name) / "twistd.log"
+
+    def written(self) -> str:
+        """What the file holds when something was logged."""
+        observer = Log().to_file(str(self.path), (os.getuid(), os.getgid()))
+        Logger("xmppd", observer=observer).error("something")
+        return self.path.read_text()
+
+    def test_private(self) -> None:
+        """Its owner may write it, its group may read it; also if it was there and open to all."""
+        self.assertIn("something", self.written())
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
+        self.path.chmod(0o666)
+        self.written()
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
+
+    def test_link(self) -> None:
+        """Root does not give away what somebody has put a link to."""
+        victim = self.path.parent / "victim"
+        victim.write_text("mine")
+        self.path.symlink_to(victim)
+        self.assertRaises(OSError, self.written)
+        self.assertEqual(victim.read_text(), "mine")
+
+    def test_device(self) -> None:
+        """What is no file stays as it is."""
+        mode = Path(os.devnull).stat().st_mode
+        Log().to_file(os.devnull, (os.getuid(), os.getgid()))
+        self.assertEqual(Path(os.devnull).stat().st_mode, mode)
 
 
 class LevelTests(SynchronousTestCase):

@@ -496,6 +496,21 @@ class FindingTests(PluginTestCase):
         self.assertEqual(self.features(), ["urn:mine"])
         self.assertNotIn("{urn:xmpp:ping}ping", self.server.iq_router.handlers)
 
+    def test_others_may_write(self) -> None:
+        """A plugin that others may write is not run, nor one from where they may put another."""
+        self.addCleanup(sys.modules.pop, "xmppd_local_ping", None)
+        self.write(self.FEATURE.format("mine"), "ping")
+        directory = self.plugins.directory
+        assert directory is not None
+        for path in (directory, directory / "ping.py"):
+            with self.subTest(path):
+                mode = path.stat().st_mode
+                path.chmod(mode | 0o002)
+                error = self.assertRaises(PluginError, self.plugins.load, "ping")
+                self.assertIn(f"chmod o-w {path}", str(error))
+                path.chmod(mode)
+        self.plugins.load("ping")
+
     def test_ours(self) -> None:
         """Without such a file the one that comes with the server is taken."""
         self.plugins.load("ping")

@@ -1,5 +1,7 @@
-"""What a start would refuse: found without starting, and said in the same sentences."""
+"""What a start would refuse, or warn of: found without starting, and in the same sentences."""
 
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -13,10 +15,14 @@ from xmppd.config_file import ConfigError
 from xmppd.data_directory import DataDirectory, DataDirectoryError
 from xmppd.machine import IReactor, Machine
 from xmppd.net.doors import DoorError, certificates, doors
+from xmppd.permissions import readable_by_others
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
+from xmppd.store.engine import has_password
 from xmppd.store.sql import make_store
+
+SQLITE = "sqlite:///"
 
 
 @contextmanager
@@ -40,24 +46,81 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
-async def check(path: Path, reactor: IReactor) -> None:
+async def check(path: Path, reactor: IReactor) -> list[str]:
     """Go through a start, as far as that leaves no trace; the database is not asked.
 
-    While a server is in the data directory, the ports are taken to be its own.
+    Root looks at files as the user of the data directory may, since that is the server's. While a
+    server is in the data directory, the ports are taken to be its own.
+
+    Returns:
+        What a start would warn of.
 
     Raises:
         ConfigError: The first mistake.
     """
     with told(path):
-        found = config_file.load(path)
-        certificates(found)
-        closed = doors(found, reactor)
-        nobody_runs = DataDirectory(Path(found.data)).is_free()
-        await _load_plugins(found, reactor)
+        data = DataDirectory(Path(config_file.load(path).data))
+        with _as_user(data.owner):
+            found = config_file.load(path)
+            certificates(found)
+            closed = doors(found, reactor)
+            nobody_runs = data.is_free()
+            await _load_plugins(found, reactor)
         if nobody_runs:
             for door in closed:
                 await door.open(_Nobody())
                 await door.close()
+    return exposed(path, found)
+
+
+@contextmanager
+def _as_user(uid: int) -> Iterator[None]:
+    """What root may read is not what that user may; nothing changes for anybody but root."""
+    if os.geteuid() != 0 or uid == 0:
+        yield
+        return
+    groups = os.getgroups()
+    group, theirs = _groups(uid)
+    os.setgroups(theirs)
+    os.setegid(group)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(os.getgid())
+        os.setgroups(groups)
+
+
+def _groups(uid: int) -> tuple[int, list[int]]:
+    """A user's own group, and all that they are in; one without a name has none but root's."""
+    try:
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        return os.getgid(), []
+    return user.pw_gid, os.getgrouplist(user.pw_name, user.pw_gid)
+
+
+def exposed(path: Path, config: Config) -> list[str]:
+    """Files with secrets in them that all users of this machine may read, a sentence for each.
+
+    Args:
+        path: The configuration file.
+        config: What it says.
+    """
+    data = Path(config.data)
+    files = [DataDirectory(data).secret_file]
+    files += [Path(domain.key or domain.certificate) for domain in config.domain if domain.key]
+    url = config.storage.url
+    if url.startswith(SQLITE):
+        files.append(Path(url.removeprefix(SQLITE)))
+    if has_password(url) or any(component.secret for component in config.component):
+        files.append(path)
+    return [
+        f"others may read {file}, which holds secrets; run: chmod o-r {file}"
+        for file in files
+        if readable_by_others(file)
+    ]
 
 
 async def _load_plugins(found: Config, reactor: IReactor) -> None:
@@ -81,4 +144,4 @@ class _Nobody(Factory):
         return None
 
 
-__all__ = ["check", "told"]
+__all__ = ["check", "exposed", "told"]

@@ -93,7 +93,8 @@ async def _reload(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
 
 
 async def _check(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    await check(desk.path, desk.reactor)
+    for warning in await check(desk.path, desk.reactor):
+        yield warning
     yield f"{desk.path} has no mistake"
 
 

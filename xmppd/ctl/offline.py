@@ -1,5 +1,6 @@
 """Commands while the server is down: one without doors is built over the same store."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ from xmppd.ctl.command import Command, Desk, replies
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.machine import IReactor, Machine
+from xmppd.permissions import PRIVATE
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
@@ -36,6 +38,7 @@ async def run(
 
 
 async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> XMPPServer:
+    opened.callback(os.umask, os.umask(PRIVATE))
     directory = DataDirectory(Path(config.data))
     try:
         directory.lock()

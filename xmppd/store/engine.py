@@ -28,6 +28,14 @@ _POSTGRESQL_OPTIONS = " ".join(
 )
 
 
+def has_password(url: str) -> bool:
+    """Whether the URL of a database holds the password to it."""
+    try:
+        return make_url(url).password is not None
+    except ArgumentError:
+        return False
+
+
 def parse_url(url: str) -> URL:
     """The URL of a database we can use.
 
