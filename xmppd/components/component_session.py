@@ -37,7 +37,7 @@ class ComponentSession:
             self.connection.write(wire)
             return True
         self.backlog.add(stanza, wire)
-        if self.backlog.exceeds(self.connection.max_queued_bytes):
+        if self.backlog.load.exceeds(self.connection.max_queued_bytes):
             self.connection.give_up()
         return True
 

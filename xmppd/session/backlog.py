@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from xmppd.clocks import UNKNOWN
 from xmppd.stanza import Presence, Stanza
+from xmppd.stanza.delay import Stored
 
 OVERHEAD_BYTES = 512
 """What a stanza that waits costs beside its bytes, about."""
 
 PRESENCE_ROOM = 4
-"""Broadcast presences have so many times the room of everything else. They are bounded by how many
-there are to be seen, and come all at once when somebody joins a large group (SE-9).
-"""
+"""Broadcast presences have so many times the room of what others send."""
 
 Waiting = tuple[Stanza, bytes, float]
 """A stanza, its finished bytes, and when it came on the steady clock, UNKNOWN if nobody knows."""
@@ -21,6 +20,46 @@ def cost_bytes(stanza: Stanza, wire: bytes) -> int:
     """What keeping a stanza costs: the payload of one that has no address is shared by many."""
     own = 0 if stanza.to is None else len(stanza.payload.raw)
     return len(wire) + own + OVERHEAD_BYTES
+
+
+class Load:
+    """How much is kept for a client, apart by what bounds it (SE-9).
+
+    What others send is bounded by the limit of the queue. What the server says by itself comes all
+    at once, and is no reason to close anybody: the presence of those who are there, of whom a large
+    group has many, and messages out of the store, which the account's quota bounds.
+
+    Attributes:
+        stanzas: Of others.
+        bytes: Of those, with what keeping them costs.
+        presence_bytes: The same of broadcast presences.
+        all_bytes: The same of everything.
+    """
+
+    __slots__ = ("all_bytes", "bytes", "presence_bytes", "stanzas")
+
+    def __init__(self) -> None:
+        self.stanzas = self.bytes = self.presence_bytes = self.all_bytes = 0
+
+    def add(self, stanza: Stanza, wire: bytes, sign: int = 1) -> None:
+        """Count a stanza; or with -1 count it no more."""
+        cost = sign * cost_bytes(stanza, wire)
+        self.all_bytes += cost
+        if is_broadcast(stanza):
+            self.presence_bytes += cost
+        elif not isinstance(stanza.payload, Stored):
+            self.stanzas += sign
+            self.bytes += cost
+
+    def __add__(self, other: "Load") -> "Load":
+        both = Load()
+        for name in self.__slots__:
+            setattr(both, name, getattr(self, name) + getattr(other, name))
+        return both
+
+    def exceeds(self, max_bytes: int) -> bool:
+        """Whether that is more than may be."""
+        return self.bytes > max_bytes or self.presence_bytes > PRESENCE_ROOM * max_bytes
 
 
 class Newest:
@@ -81,9 +120,7 @@ class Backlog:
 
     Attributes:
         full: Whether the wire takes nothing just now.
-        size_bytes: What waits, with what keeping it costs.
-        presence_bytes: What of that are broadcast presences.
-        presences: How many those are.
+        load: How much waits.
     """
 
     __slots__ = (
@@ -94,14 +131,12 @@ class Backlog:
         "_next",
         "_stanzas",
         "full",
-        "presence_bytes",
-        "presences",
-        "size_bytes",
+        "load",
     )
 
     def __init__(self, *, full: bool = True) -> None:
         self.full = full
-        self.size_bytes = self.presence_bytes = self.presences = 0
+        self.load = Load()
         self._first = self._next = 0  # the first one has this number at least
         self._stanzas: dict[int, Waiting] = {}
         self._newest = Newest()
@@ -111,10 +146,10 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._stanzas)
 
-    def exceeds(self, max_bytes: int) -> bool:
-        """Whether more waits than so much, and what is allowed for presences beside it."""
-        others = self.size_bytes - self.presence_bytes
-        return others > max_bytes or self.presence_bytes > PRESENCE_ROOM * max_bytes
+    @property
+    def size_bytes(self) -> int:
+        """How much waits, with what keeping it costs."""
+        return self.load.all_bytes
 
     def add(
         self, stanza: Stanza, wire: bytes, *, came: float = UNKNOWN, news: str | None = None
@@ -138,19 +173,12 @@ class Backlog:
                 self._drop(outdated)
         stanza.payload.forget_trees()
         self._stanzas[number] = stanza, wire, came
-        self._count(stanza, wire, 1)
-
-    def _count(self, stanza: Stanza, wire: bytes, sign: int) -> None:
-        cost = sign * cost_bytes(stanza, wire)
-        self.size_bytes += cost
-        if is_broadcast(stanza):
-            self.presences += sign
-            self.presence_bytes += cost
+        self.load.add(stanza, wire)
 
     def _drop(self, number: int | None) -> None:
         if number is not None:
             stanza, wire, _ = self._stanzas.pop(number)
-            self._count(stanza, wire, -1)
+            self.load.add(stanza, wire, -1)
             news = self._news_of.pop(number, None)
             if news is not None:
                 del self._news[news]

@@ -166,7 +166,7 @@ class LocalClientSession:
         backlog.add(stanza, wire, came=came, news=news)
         if management is not None:
             self._check_room(management)
-        if backlog.full and backlog.exceeds(self.connection.max_queued_bytes):
+        if backlog.full and backlog.load.exceeds(self.connection.max_queued_bytes):
             self.connection.give_up()
 
     # -- a client that nobody looks at ----------------------------------------------------------

@@ -7,14 +7,7 @@ from itertools import takewhile
 
 from twisted.internet.defer import Deferred
 
-from xmppd.session.backlog import (
-    PRESENCE_ROOM,
-    Backlog,
-    Newest,
-    Waiting,
-    cost_bytes,
-    is_broadcast,
-)
+from xmppd.session.backlog import Backlog, Load, Newest, Waiting
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
 
 WRAP = 2**32
@@ -86,9 +79,8 @@ class StreamManagement:
         max_s: How long it stays without a wire.
         handled: How many stanzas of the client's have been handled; the ``h`` of our ``<a/>``.
         sent: How many stanzas the client was sent; the highest ``h`` that it may say.
-        size_bytes: What is kept until it is acknowledged, with what keeping it costs.
-        presence_bytes: What of that are broadcast presences; of each sender the newest is kept.
-        presences: How many those are.
+        load: How much is kept until it is acknowledged; of broadcast presences the newest of each
+            sender is.
         work: The stanza of the client's that is being handled and has to wait; None if none has.
         told: Whom the client has sent messages that nobody has begun to secure yet.
         securing: Done when what was sent before is safe, or cannot be made so; None if nobody is at
@@ -112,12 +104,10 @@ class StreamManagement:
         "held",
         "key",
         "limits",
+        "load",
         "max_s",
-        "presence_bytes",
-        "presences",
         "securing",
         "sent",
-        "size_bytes",
         "told",
         "work",
     )
@@ -134,7 +124,7 @@ class StreamManagement:
         self.key = key
         self.max_s = max_s
         self.handled = self.sent = 0
-        self.size_bytes = self.presence_bytes = self.presences = 0
+        self.load = Load()
         self.work: Deferred[None] | None = None
         self.told = Told(set(), now())
         self.securing: Deferred[None] | None = None
@@ -202,21 +192,13 @@ class StreamManagement:
         return self._urgent and not self._requested
 
     def _put(self, number: int, waiting: Waiting) -> None:
-        stanza = waiting[0]
+        stanza, wire, _ = waiting
         for outdated in self._newest.add(stanza, number):
             if outdated is not None:
-                self._count(self._unacknowledged.pop(outdated), -1)
+                self.load.add(*self._unacknowledged.pop(outdated)[:2], -1)
         stanza.payload.forget_trees()
         self._unacknowledged[number] = waiting
-        self._count(waiting, 1)
-
-    def _count(self, waiting: Waiting, sign: int) -> None:
-        stanza, wire, _ = waiting
-        cost = sign * cost_bytes(stanza, wire)
-        self.size_bytes += cost
-        if is_broadcast(stanza):
-            self.presences += sign
-            self.presence_bytes += cost
+        self.load.add(stanza, wire)
 
     def check(self, h: int) -> None:
         """Whether the client may say that it has handled so many.
@@ -245,10 +227,10 @@ class StreamManagement:
         arrived = []
         until = self._last - self._outstanding(h)
         for number in list(takewhile(lambda number: number <= until, self._unacknowledged)):
-            waiting = self._unacknowledged.pop(number)
-            self._newest.forget(waiting[0], number)
-            self._count(waiting, -1)
-            arrived.append(waiting[0])
+            stanza, wire, _ = self._unacknowledged.pop(number)
+            self._newest.forget(stanza, number)
+            self.load.add(stanza, wire, -1)
+            arrived.append(stanza)
         self._acknowledged = until
         self._requested = False
         self._unrequested = min(self._unrequested, self._last - until)
@@ -281,22 +263,11 @@ class StreamManagement:
         return REQUEST
 
     def has_room(self, backlog: Backlog | None) -> bool:
-        """Whether the queue is within its limits, with what waits for a wire.
-
-        Of stanzas those are counted that are no broadcast presences.
-        """
-        limits = self.limits
-        stanzas = len(self._unacknowledged) - self.presences
-        size, presence_bytes = self.size_bytes, self.presence_bytes
+        """Whether the queue is within its limits, with what waits for a wire (RS-3)."""
+        load, limits = self.load, self.limits
         if backlog is not None:
-            stanzas += len(backlog) - backlog.presences
-            size += backlog.size_bytes
-            presence_bytes += backlog.presence_bytes
-        return (
-            stanzas <= limits.max_stanzas
-            and size - presence_bytes <= limits.max_bytes
-            and presence_bytes <= PRESENCE_ROOM * limits.max_bytes
-        )
+            load = load + backlog.load
+        return load.stanzas <= limits.max_stanzas and not load.exceeds(limits.max_bytes)
 
     def unacknowledged(self) -> list[Waiting]:
         """What was sent and is not acknowledged, nor out of date, in order."""
@@ -342,7 +313,8 @@ class StreamManagement:
         self._last = self._acknowledged
         self._unacknowledged.clear()
         self._newest.clear()
-        self.size_bytes = self.presence_bytes = self.presences = self._unrequested = 0
+        self.load = Load()
+        self._unrequested = 0
         self._requested = self._urgent = False
 
     def since(self, moment: float) -> Iterator[tuple[int, Waiting]]:

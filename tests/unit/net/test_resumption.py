@@ -226,7 +226,7 @@ class AcknowledgementTests(ResumptionCase):
         self.juliet.send(sm("a", h=3))
         self.assertEqual(len(management), 1)
         self.juliet.send(sm("a", h=4))
-        self.assertEqual((len(management), management.size_bytes), (0, 0))
+        self.assertEqual((len(management), management.load.all_bytes), (0, 0))
 
     def test_wrap(self) -> None:
         """Counters begin anew behind 4,294,967,295."""
@@ -719,9 +719,9 @@ class PresenceTests(ResumptionCase):
         ((stanza, wire, _),) = management.unacknowledged()
         self.assertIsNone(stanza.payload._tree)
         kept = len(wire) + len(stanza.payload.raw)
-        self.assertEqual(management.size_bytes, kept + OVERHEAD_BYTES)
+        self.assertEqual(management.load.all_bytes, kept + OVERHEAD_BYTES)
         self.juliet.send(sm("a", h=1))
-        self.assertEqual((management.size_bytes, management.presence_bytes), (0, 0))
+        self.assertEqual((management.load.all_bytes, management.load.bytes), (0, 0))
 
 
 class OfflineMessageTests(ResumptionCase):
