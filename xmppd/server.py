@@ -205,7 +205,10 @@ class XMPPServer:
         )
         self.fan_out = FanOut(self.clock)
         self.offline_message_flood = OfflineMessageFlood(
-            store, self.requests, answer_timeout_s=config.stream.ping_timeout_s
+            store,
+            self.requests,
+            self.turns.next,
+            answer_timeout_s=config.stream.ping_timeout_s,
         )
         self.presence_update_handler = PresenceUpdateHandler(
             self.session_manager,

@@ -74,7 +74,8 @@ class Rehearsal:
         """A router like the server's own, and of the same class, if a plugin has replaced it."""
         server, real = self.server, self.server.offline_message_strategy
         shelf = Shelf(server.store, self)
-        flood = OfflineMessageFlood(shelf, Requests(table, server.clock), answer_timeout_s=0)
+        requests = Requests(table, server.clock)
+        flood = OfflineMessageFlood(shelf, requests, server.turns.next, answer_timeout_s=0)
         strategy = real.__class__(
             table,
             server.store,

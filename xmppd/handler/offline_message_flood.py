@@ -1,6 +1,14 @@
 """Messages that waited, handed to the resource that came back; forgotten when they have arrived."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -17,6 +25,10 @@ from xmppd.stanza import IQ, JID, Later, Message, Stanza, ns
 from xmppd.stanza.delay import Stored, out_of_store
 from xmppd.store.base import OfflineMessage, OfflineStore, Quarantine, StoreError
 from xmppd.store.quarantine import set_aside, sift
+
+MESSAGES_PER_SLICE = 50
+BYTES_PER_SLICE = 65_536
+"""Of stored messages, or one message: some 4 ms of reading; then others have their turn (CH-8)."""
 
 _log = Logger()
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
@@ -42,16 +54,19 @@ class OfflineMessageFlood:
         self,
         store: Shelf,
         requests: Requests,
+        next_turn: Callable[[], Awaitable[None]],
         *,
         answer_timeout_s: float,
     ) -> None:
         self.store = store
         self.requests = requests
+        self.next_turn = next_turn
         self.routing_table = requests.routing_table
         self.answer_timeout_s = answer_timeout_s
         self.lines = Lines(requests.clock.seconds)
         self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
+        self._cut_short: set[str] = set()
 
     def expect(self, session: LocalClientSession) -> None:
         """A session is available: before it was flooded it gets nothing that comes from now on."""
@@ -79,27 +94,25 @@ class OfflineMessageFlood:
     async def catch_up(self, account: JID) -> None:
         """Flood whoever has come and was not flooded yet. Only for whoever has the turn."""
         bare = account.bare
-        newcomers = [
-            session
-            for session in self.routing_table.available(bare)
-            if isinstance(session, LocalClientSession)
-            and not (session.flooded or session.closed or session.priority < 0)
-        ]
-        if newcomers:
+        finished = False
+        while not finished and (newcomers := self._newcomers(bare)):
             for each in newcomers:
                 each.flooded = True
             try:
-                stored = await self.store.offline_messages(bare)
-                messages, damaged = sift(stored, _read) if stored else ([], ())
-                if damaged:
-                    await set_aside(self.store, bare, damaged)
+                finished = await self._give_all(newcomers, account)
             except StoreError:
                 self._dry.update(newcomers)
-            else:
-                if messages:
-                    self._give(messages, newcomers, account)
+                finished = True
             self.lines.open[bare].hurried_until = UNKNOWN
         self.lines.open[bare].awaited = False
+
+    def _newcomers(self, account: str) -> list[LocalClientSession]:
+        return [
+            session
+            for session in self.routing_table.available(account)
+            if isinstance(session, LocalClientSession)
+            and not (session.flooded or session.closed or session.priority < 0)
+        ]
 
     async def stored(self, account: JID) -> None:
         """A message was stored, by whoever has the turn; who has come meanwhile gets it."""
@@ -124,20 +137,59 @@ class OfflineMessageFlood:
 
     # -- giving -----------------------------------------------------------------------------------
 
+    async def _give_all(self, newcomers: list[LocalClientSession], account: JID) -> bool:
+        """All that is stored to one of those who are still here, a slice in each turn.
+
+        Returns:
+            False if it has left meanwhile, and others may have all of it at once.
+        """
+        bare = account.bare
+        session: LocalClientSession | None = None
+        ids: list[int] = []
+        try:
+            async for few in self._slices(bare):
+                session = session or _chosen(newcomers)
+                if session is None or session.closed:
+                    for each in newcomers:
+                        each.flooded = False
+                    return session is None or self._is_cut_short(session, bare)
+                messages, damaged = sift(few, _read)
+                if damaged:
+                    await set_aside(self.store, bare, damaged)
+                ids += self._give(messages, session, bare)
+            return True
+        finally:
+            if session is not None and ids and not session.closed:
+                self._ask(session, account, ids)
+
+    async def _slices(self, account: str) -> AsyncIterator[list[OfflineMessage]]:
+        """What is stored, in order: in each turn as much as it has time for."""
+        after, is_first = 0, True
+        while stored := await self.store.offline_messages(
+            account, after=after, limit=MESSAGES_PER_SLICE
+        ):
+            after = stored[-1].id
+            for few in _sliced(stored):
+                if not is_first:
+                    await self.next_turn()
+                is_first = False
+                yield few
+
+    def _is_cut_short(self, session: LocalClientSession, account: str) -> bool:
+        """Whether the rest has to wait until it is known what of the first part has arrived."""
+        if session not in self._given.get(account, {}):
+            return False
+        self._cut_short.add(account)
+        return True
+
     def _give(
         self,
         messages: Iterable[tuple[int, Message]],
-        newcomers: Iterable[LocalClientSession],
-        account: JID,
-    ) -> None:
-        """To one of those who are still here, rather not to one that sleeps."""
-        still_here = sorted(filter(_wants, newcomers), key=lambda each: each.asleep)
-        if not still_here:
-            for each in newcomers:
-                each.flooded = False
-            return
-        session = still_here[0]
-        given = self._given.get(account.bare, {})
+        session: LocalClientSession,
+        account: str,
+    ) -> list[int]:
+        """Nothing that another resource was given, and may have."""
+        given = self._given.setdefault(account, {})
         taken = set[int]().union(*given.values())
         ids = []
         for id, message in messages:
@@ -145,8 +197,10 @@ class OfflineMessageFlood:
                 session.deliver(message, message.wire())
                 ids.append(id)
         if ids:
-            self._given.setdefault(account.bare, {}).setdefault(session, set()).update(ids)
-            self._ask(session, account, ids)
+            given.setdefault(session, set()).update(ids)
+        elif not given:
+            del self._given[account]
+        return ids
 
     def _ask(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
         server = JID.parse(account.domain)
@@ -241,7 +295,9 @@ class OfflineMessageFlood:
         finally:
             self._take_from(session, account, given)
         others = [each for each in self._here(account) if each is not session]
-        if others and len(arrived) < len(given):
+        missed = account.bare in self._cut_short
+        self._cut_short.discard(account.bare)
+        if others and (missed or len(arrived) < len(given)):
             for other in others:
                 other.flooded = False
             await self._flood_in_turn(account)
@@ -262,6 +318,26 @@ class OfflineMessageFlood:
 
 def _read(message: OfflineMessage) -> tuple[int, Message]:
     return message.id, out_of_store(message.stanza, message.id)
+
+
+def _sliced(messages: Iterable[OfflineMessage]) -> Iterator[list[OfflineMessage]]:
+    """Each as much as one turn has time for."""
+    few: list[OfflineMessage] = []
+    size_bytes = 0
+    for message in messages:
+        if few and size_bytes + len(message.stanza) > BYTES_PER_SLICE:
+            yield few
+            few, size_bytes = [], 0
+        few.append(message)
+        size_bytes += len(message.stanza)
+    if few:
+        yield few
+
+
+def _chosen(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
+    """One that is still here, rather not one that sleeps; None if none is."""
+    still_here = sorted(filter(_wants, sessions), key=lambda each: each.asleep)
+    return still_here[0] if still_here else None
 
 
 def _wants(session: LocalClientSession) -> bool:

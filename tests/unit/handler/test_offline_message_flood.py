@@ -1,15 +1,17 @@
 """What waits comes before what comes later, whatever the store takes its time for."""
 
 import re
+from itertools import chain
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support import SlowStore
+from tests.support import SlowStore, next_turn
 from xmppd.handler import lines
+from xmppd.handler.offline_message_flood import BYTES_PER_SLICE, MESSAGES_PER_SLICE
 from xmppd.stanza import ns
-from xmppd.store.base import RosterItem
-from xmppd.testing import Client, House, done
+from xmppd.store.base import RosterItem, StoreError
+from xmppd.testing import Client, House, done, house_config
 
 DOMAIN = "montague.lit"
 JULIET = f"juliet@{DOMAIN}"
@@ -46,6 +48,118 @@ class FloodCase(SynchronousTestCase):
         """Answer every ping of the server's."""
         for id in re.findall(rb"id='(xmppd-\d+)'", data):
             client.send(b"<iq type='result' id='%b' to='%b'/>" % (id, DOMAIN.encode()))
+
+
+class SliceTests(FloodCase):
+    """A flood that is too long for one turn of the reactor (CH-8)."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for number in range(4 * MESSAGES_PER_SLICE + 7):
+            self.store_message(number)
+        self.said = 4 * MESSAGES_PER_SLICE + 7
+
+    def store_message(self, number: int, words: str = "") -> None:
+        text = f"<message from='n{number}@{DOMAIN}/1' to='{JULIET}'><body>{number}</body>{words}"
+        storing = self.store.store_offline(
+            JULIET, f"{text}</message>".encode(), sender=f"n{number}", stored=1.0,
+            max_messages=1_000, max_bytes=10_000_000,
+        )  # fmt: skip
+        done(storing)
+
+    def turns(self, client: Client) -> list[list[int]]:
+        """What comes in each turn of the reactor."""
+        found = [self.heard(client)]
+        while self.house.clock.calls and self.house.clock.calls[0].getTime() <= (
+            self.house.clock.seconds()
+        ):
+            next_turn(self.house.clock)
+            found.append(self.heard(client))
+        return found
+
+    def test_slices(self) -> None:
+        """Each turn has a slice; what comes meanwhile comes behind, in order."""
+        juliet = self.house.bind("juliet")
+        juliet.send("<presence/>")
+        self.say()
+        turns = self.turns(juliet)
+        self.assertEqual([len(turn) for turn in turns], [50, 50, 50, 50, 8])
+        self.assertEqual(list(chain(*turns)), list(range(self.said)))
+
+    def test_bytes(self) -> None:
+        """Of long messages a turn has fewer."""
+        done(self.store.delete_offline(JULIET, range(1, 1_000)))
+        for number in range(20):
+            self.store_message(number, "x" * (BYTES_PER_SLICE // 3))
+        juliet = self.house.bind("juliet")
+        juliet.send("<presence/>")
+        self.assertEqual([len(turn) for turn in self.turns(juliet)], [2] * 10)
+
+    def test_one_ping(self) -> None:
+        """The client is asked once, behind all of them, and then they are forgotten."""
+        juliet = self.house.bind("juliet")
+        juliet.send("<presence/>")
+        while self.house.clock.calls[0].getTime() <= self.house.clock.seconds():
+            next_turn(self.house.clock)
+        data = juliet.raw()
+        self.assertEqual(data.count(b"urn:xmpp:ping"), 1)
+        self.answer(juliet, data)
+        self.assertEqual(self.kept(), 0)
+
+    def test_lost(self) -> None:
+        """If the client is lost amid it, another one gets everything, in order."""
+        for acknowledges in (False, True):
+            for turns in range(4):
+                with self.subTest(acknowledges=acknowledges, turns=turns):
+                    self.setUp()
+                    juliet = self.house.bind("juliet")
+                    if acknowledges:
+                        juliet.enable("")
+                    juliet.send("<presence/>")
+                    for _ in range(turns):
+                        next_turn(self.house.clock)
+                    other = self.house.bind("juliet", "2")
+                    other.send("<presence/>")
+                    juliet.lose()
+                    self.say()
+                    self.house.clock.advance(0)
+                    self.assertEqual(self.heard(other), list(range(self.said)))
+
+    def test_store_fails(self) -> None:
+        """If the store fails amid it, the rest comes when it is there again, once."""
+        juliet = self.house.bind("juliet")
+        juliet.send("<presence/>")
+        self.store.slow = True
+        next_turn(self.house.clock)
+        self.store.waiting.pop(0).errback(StoreError("the disk is full"))
+        self.store.slow = False
+        got = self.heard(juliet)
+        self.assertEqual(got, list(range(len(got))))
+        self.house.server.offline_message_flood.sweep()
+        self.house.clock.advance(0)
+        self.assertEqual(self.heard(juliet), list(range(len(got), self.said)))
+
+    def test_a_full_queue(self) -> None:
+        """A flood that is larger than what may wait for a client does not close it."""
+        config = house_config(
+            DOMAIN,
+            stream={"stanzas_per_s": 0.0, "bytes_per_s": 0.0, "max_queued_bytes": 20_000},
+            stream_management={"max_unacked_stanzas": 10, "max_unacked_bytes": 20_000},
+        )
+        for acknowledges in (False, True):
+            house = House(DOMAIN, config=config, store=self.store)
+            juliet = house.bind("juliet")
+            if acknowledges:
+                juliet.enable()
+            else:
+                juliet.stop_reading()
+            juliet.send("<presence/>")
+            house.clock.advance(0)
+            self.assertFalse(juliet.closed)
+            if not acknowledges:
+                juliet.read_on()
+            self.assertEqual(self.heard(juliet), list(range(self.said)))
+            juliet.lose()
 
 
 class OrderTests(FloodCase):
