@@ -95,24 +95,25 @@ class OfflineMessageFlood:
         """Flood whoever has come and was not flooded yet. Only for whoever has the turn."""
         bare = account.bare
         finished = False
-        while not finished and (newcomers := self._newcomers(bare)):
+        while not finished:
+            newcomers = [
+                session
+                for session in self.routing_table.available(bare)
+                if isinstance(session, LocalClientSession)
+                and not (session.flooded or session.closed or session.priority < 0)
+            ]
+            if not newcomers:
+                break
             for each in newcomers:
                 each.flooded = True
             try:
-                finished = await self._give_all(newcomers, account)
+                first = await self.store.offline_messages(bare, limit=MESSAGES_PER_SLICE)
+                finished = not first or await self._give_all(first, newcomers, account)
             except StoreError:
                 self._dry.update(newcomers)
                 finished = True
             self.lines.open[bare].hurried_until = UNKNOWN
         self.lines.open[bare].awaited = False
-
-    def _newcomers(self, account: str) -> list[LocalClientSession]:
-        return [
-            session
-            for session in self.routing_table.available(account)
-            if isinstance(session, LocalClientSession)
-            and not (session.flooded or session.closed or session.priority < 0)
-        ]
 
     async def stored(self, account: JID) -> None:
         """A message was stored, by whoever has the turn; who has come meanwhile gets it."""
@@ -137,8 +138,15 @@ class OfflineMessageFlood:
 
     # -- giving -----------------------------------------------------------------------------------
 
-    async def _give_all(self, newcomers: list[LocalClientSession], account: JID) -> bool:
+    async def _give_all(
+        self, first: list[OfflineMessage], newcomers: list[LocalClientSession], account: JID
+    ) -> bool:
         """All that is stored to one of those who are still here, a slice in each turn.
+
+        Args:
+            first: The oldest of what is stored.
+            newcomers: Who was not flooded yet.
+            account: Whose they are.
 
         Returns:
             False if it has left meanwhile, and others may have all of it at once.
@@ -147,7 +155,7 @@ class OfflineMessageFlood:
         session: LocalClientSession | None = None
         ids: list[int] = []
         try:
-            async for few in self._slices(bare):
+            async for few in self._slices(first, bare):
                 session = session or _chosen(newcomers)
                 if session is None or session.closed:
                     for each in newcomers:
@@ -162,18 +170,20 @@ class OfflineMessageFlood:
             if session is not None and ids and not session.closed:
                 self._ask(session, account, ids)
 
-    async def _slices(self, account: str) -> AsyncIterator[list[OfflineMessage]]:
+    async def _slices(
+        self, stored: list[OfflineMessage], account: str
+    ) -> AsyncIterator[list[OfflineMessage]]:
         """What is stored, in order: in each turn as much as it has time for."""
-        after, is_first = 0, True
-        while stored := await self.store.offline_messages(
-            account, after=after, limit=MESSAGES_PER_SLICE
-        ):
-            after = stored[-1].id
+        begun = False
+        while stored:
             for few in _sliced(stored):
-                if not is_first:
+                if begun:
                     await self.next_turn()
-                is_first = False
+                begun = True
                 yield few
+            stored = await self.store.offline_messages(
+                account, after=stored[-1].id, limit=MESSAGES_PER_SLICE
+            )
 
     def _is_cut_short(self, session: LocalClientSession, account: str) -> bool:
         """Whether the rest has to wait until it is known what of the first part has arrived."""

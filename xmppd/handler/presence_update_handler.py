@@ -186,7 +186,7 @@ class PresenceUpdateHandler:
             if item.ask:
                 self.presences.ask_again(session, JID.prepared(item.jid))
         if session.privacy is None or session.privacy.probes:
-            later = self.presences.greet(session, roster)
+            later = self.presences.greet(session, tuple(roster.subscribed_to))
             if later is not None:
                 self.flood.expect(session)
                 return self._settle_after(later, session)

@@ -7,8 +7,10 @@ else of Twisted is needed or replaced: timers, threads and all other sockets sta
 
 import os
 import select
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
+from math import inf
 from time import monotonic
 from typing import ClassVar, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
@@ -93,7 +95,7 @@ class Hub:
         self._parked: set[Descriptor] = set()
         self._ready: dict[Descriptor, int] = {}
         self._written: list[Descriptor] = []
-        self._dead: list[Descriptor] = []
+        self._dead: deque[Descriptor] = deque()
         self._in_between = 0
         self._last_in_line: Descriptor | None = None
         self._in_line_since = 0.0
@@ -193,14 +195,14 @@ class Hub:
         try:
             self._serve()
         finally:
-            self._end_turn()
+            self._end_turn(until=monotonic() + TURN_S)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor stops: last words leave, then everybody is told."""
-        self._end_turn()
+        self._end_turn(until=inf)
         for descriptor in list(self._descriptors.values()):
             descriptor.lose(reason)
-        self._end_turn()
+        self._end_turn(until=inf)
 
     def _take_turn_soon(self) -> None:
         if not self._in_turn and self._turn_to_come is None:
@@ -247,18 +249,23 @@ class Hub:
                 ready[descriptor] = ready.get(descriptor, 0) | event
         return ready
 
-    def _end_turn(self) -> None:
-        """Written bytes leave, then the dead are told; either may cause more of the other."""
+    def _end_turn(self, until: float) -> None:
+        """Written bytes leave, then the dead are told; either may cause more of the other.
+
+        Where many end at once, and there is much to do for each, the others wait for the next turn.
+        """
         self._in_turn = True
         try:
             while self._written or self._dead:
                 self._flush_written()
-                self._bury_dead()
+                self._bury_dead(until)
+                if monotonic() >= until:
+                    break
         finally:
             self._in_turn = False
-        if not self._descriptors:
+        if not self._descriptors and not self._dead:
             self._close()
-        elif self._ready:
+        elif self._ready or self._dead or self._written:
             self._take_turn_soon()
 
     def _flush_written(self) -> None:
@@ -269,13 +276,14 @@ class Hub:
             except BaseException:  # A producer's, which hears that there is room again.
                 descriptor.crash()
 
-    def _bury_dead(self) -> None:
-        dead, self._dead = self._dead, []
-        for descriptor in dead:
+    def _bury_dead(self, until: float) -> None:
+        while self._dead:
             try:
-                descriptor.bury()
+                self._dead.popleft().bury()
             except BaseException:  # connectionLost's, or a factory's doStop.
                 _log.failure("connectionLost failed")
+            if monotonic() >= until:
+                return
 
     def _close(self) -> None:
         self._last_in_line = None

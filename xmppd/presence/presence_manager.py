@@ -133,16 +133,20 @@ class PresenceManager:
         if await self.accounts.exists(account.bare):
             await self.last_presences.save(account.bare, last)
 
-    def greet(self, session: Session, roster: Roster) -> Later:
-        """Tell a session that became available who is here: the answers to all its probes at once.
+    def greet(self, session: Session, contacts: tuple[JID, ...]) -> Later:
+        """Tell a session that became available which contacts are here: the answers to all its
+        probes at once.
 
         Online contacts are told from the presence they last sent; what offline contacts left behind
-        takes one query for all of them (PM-7). Contacts elsewhere are asked (RP-5).
+        takes one query for all of them (PM-7). Contacts elsewhere are asked (RP-5). Beyond a
+        thousand of them others have their turn in between (CH-8).
         """
+        if len(contacts) > self.rosters.broadcasts.contacts_per_slice:
+            return self._greet_in_slices(session, contacts)
         absent: list[str] = []
         unread: list[JID] = []
         elsewhere: list[JID] = []
-        for contact in roster.subscribed_to:
+        for contact in contacts:
             if not self.routing_table.is_local(contact):
                 elsewhere.append(contact)
             elif not self.shown(contact.bare, session.jid):
@@ -153,6 +157,19 @@ class PresenceManager:
         if elsewhere:
             self.remote.introduce(session, elsewhere)
         return self._tell_later(session, absent, unread) if absent or unread else None
+
+    async def _greet_in_slices(self, session: Session, contacts: tuple[JID, ...]) -> None:
+        """What changes between two slices is told by whoever it is about."""
+        broadcasts = self.rosters.broadcasts
+        size = broadcasts.contacts_per_slice
+        for start in range(0, len(contacts), size):
+            if start:
+                await broadcasts.next_turn()
+            if session.presence is None:
+                return
+            later = self.greet(session, contacts[start : start + size])
+            if later is not None:
+                await later
 
     def look_elsewhere_again(self, session: Session) -> None:
         """After a restart: contacts elsewhere are asked what became of them, and told that the

@@ -8,6 +8,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import next_turn
 from xmppd.net import epoll_hub
 from xmppd.net.epoll_hub import Hub
 
@@ -186,6 +187,18 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(bell.calls, [])
         self.clock.advance(0)
         self.assertEqual(bell.calls, ["bury"])
+
+    def test_many_dead(self) -> None:
+        """Who ends when a turn is over is buried in the next one; at the reactor's end all are."""
+        self.patch(epoll_hub, "TURN_S", 0.0)
+        bells = self.bells(4, lambda bell: bell.lose(Failure(Exception())))
+        for bell in bells:
+            bell.lose(Failure(Exception()))
+        for buried in (0, 1, 2):
+            self.assertEqual([bell.calls for bell in bells].count(["bury"]), buried)
+            next_turn(self.clock)
+        self.hub.connectionLost(Failure(Exception()))
+        self.assertEqual([bell.calls for bell in bells], [["bury"]] * 4)
 
     def test_crash(self) -> None:
         """Whatever a handler raises ends that one; the others are served, the hub lives."""

@@ -1,7 +1,10 @@
 """Who is here, who may ask, and who is owed a goodbye."""
 
+from xml.etree import ElementTree
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import next_turn
 from xmppd.presence.directed_presences import MAX_PER_SESSION, DirectedPresences
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.store.base import LastPresence
@@ -9,6 +12,65 @@ from xmppd.testing import Client, House, done
 
 DOMAIN = "montague.lit"
 ROMEO, JULIET = f"romeo@{DOMAIN}", f"juliet@{DOMAIN}"
+
+
+class GreetingTests(SynchronousTestCase):
+    """A newcomer with more contacts than one turn of the reactor has time for (CH-8)."""
+
+    def setUp(self) -> None:
+        names = [f"n{number}" for number in range(7)]
+        self.house = House(
+            DOMAIN,
+            juliet=dict.fromkeys(names, "both"),
+        )
+        for name in names:
+            self.house.add(name, {"juliet": "both"})
+        self.contacts = self.house.connect(*names)
+        self.house.server.broadcasts.contacts_per_slice = 3
+        self.juliet = self.house.bind("juliet")
+
+    def heard(self) -> list[str]:
+        """Of whom Juliet hears."""
+        trees = map(ElementTree.fromstring, self.juliet.received())
+        return [
+            ("-" if tree.get("type") else "") + (tree.get("from") or "").partition("@")[0]
+            for tree in trees
+        ]
+
+    def turns(self) -> list[list[str]]:
+        """The same for each turn of the reactor."""
+        found = []
+        for _ in range(8):
+            next_turn(self.house.clock)
+            found.append(self.heard())
+        return [turn for turn in found if turn]
+
+    def test_slices(self) -> None:
+        """It hears of a few in each turn, and of all in the end."""
+        self.juliet.send("<presence/>")
+        *_, first, second, third = [self.heard(), *self.turns()]
+        self.assertEqual([len(first), len(second), len(third)], [4, 3, 1])
+        self.assertEqual(first.pop(0), "juliet")
+        self.assertEqual(sorted(first + second + third), [f"n{n}" for n in range(7)])
+
+    def test_meanwhile(self) -> None:
+        """Who leaves amid it is not shown as here; if the newcomer leaves, that is all."""
+        self.juliet.send("<presence/>")
+        next_turn(self.house.clock)
+        while len(self.heard()) < 3:
+            next_turn(self.house.clock)
+        self.contacts[6].send("<presence type='unavailable'/>")
+        heard = [name for turn in self.turns() for name in turn]
+        self.assertNotIn("n6", heard)
+        self.juliet.send("<presence type='unavailable'/>")
+        self.house.clock.advance(0)
+        self.heard()
+        self.juliet.send("<presence/>")
+        while len(self.heard()) < 3:
+            next_turn(self.house.clock)
+        self.juliet.lose()
+        self.house.clock.advance(0)
+        self.assertEqual(list(self.house.server.session_manager.of_account(JULIET)), [])
 
 
 class ProbeTests(SynchronousTestCase):
