@@ -406,7 +406,7 @@ class XMPPServer:
         self.bind2 = Bind2(self.binding, self.inline_features, secret)
         self.tokens = Tokens(self.store, self.config.tokens, secret=secret, now=self.wall_clock)
         self.devices = Devices(self.tokens, self.session_manager)
-        fast = FAST(self.tokens, self.authentication, self.auth_provider, self.attempts)
+        fast = FAST(self.tokens, self.authentication, self.auth_provider)
         self.inline_features.add(fast.feature())
         upgrades = ScramUpgrades(
             self.store, self.config.auth.mechanisms, self.config.auth.scram_iterations

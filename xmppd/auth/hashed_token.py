@@ -4,7 +4,6 @@ Spec: :xep:`0484`, draft-schmaus-kitten-sasl-ht
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from xmppd.auth.base import AuthProvider, Exchange, SASLError
@@ -56,7 +55,6 @@ class HashedTokenMechanism:
         provider: Who says whether the account may log in.
         tokens: Who knows what the device was given.
         claim: What the client says beside its proof.
-        turn: Waits until an attempt at an account may be made.
     """
 
     def __init__(
@@ -66,7 +64,6 @@ class HashedTokenMechanism:
         provider: AuthProvider,
         tokens: Tokens,
         claim: Claim,
-        turn: Callable[[str], Awaitable[None]],
     ) -> None:
         self.account: str | None = None
         self._name = name
@@ -77,7 +74,6 @@ class HashedTokenMechanism:
         self._provider = provider
         self._tokens = tokens
         self._claim = claim
-        self._turn = turn
 
     async def step(self, response: bytes) -> bytes:
         """Check the proof, count it, and prove that we know the token too."""
@@ -85,12 +81,11 @@ class HashedTokenMechanism:
         if not username or not found:
             raise malformed("not a user name and a hash")
         account = account_of(text_of(username), self._domain)
-        await self._turn(account)
         held = await self._held(account, proof)
         if held is None:
             raise not_authorized(account)
-        if held.expired:
-            raise SASLError("credentials-expired", "This token has expired.")
+        if held.ended:
+            raise SASLError("credentials-expired", "This token is not valid any more.")
         await admit(self._provider, account)
         if not await self._tokens.use(account, self._claim.device, held, self._claim.count):
             raise not_authorized(account)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from xmppd.auth.login import UserAgent
 from xmppd.config import Tokens as Policy
-from xmppd.store.base import Device, Token, TokenStore
+from xmppd.store.base import MAX_SPENT_TOKENS, Device, Token, TokenStore
 
 NONCE_BYTES = 16
 MAX_TOKENS_PER_DEVICE = 2
@@ -32,12 +32,12 @@ class Held:
     Attributes:
         text: The token as the client has it: never written anywhere.
         token: What is known of it.
-        expired: Whether its time is over.
+        ended: Whether it is worth nothing any more: its time is over, or it was taken back.
     """
 
     text: str = field(repr=False)
     token: Token
-    expired: bool
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +72,22 @@ class Tokens:
         self._now = now
 
     async def held(self, account: str, device: str, mechanism: str) -> tuple[Held, ...]:
-        """What a device may show that logs in by this mechanism, the newest first.
+        """What a device may show that logs in by this mechanism, with what has ended.
 
         It is always as many, and what was made up can be shown by nobody: so it takes the same
         time whether there is such an account and such a device.
         """
         known = await self.store.device(account, device)
-        tokens = [
-            token
-            for token in (known.tokens if known is not None else ())
-            if token.mechanism == mechanism
-        ]
-        tokens += [_NO_TOKEN] * (MAX_TOKENS_PER_DEVICE - len(tokens))
-        return tuple(self._held(account, device, token) for token in tokens)
+        tokens = [] if known is None else [*known.tokens, *known.spent]
+        tokens = [token for token in tokens if token.mechanism == mechanism]
+        tokens += [_NO_TOKEN] * (MAX_TOKENS_PER_DEVICE + MAX_SPENT_TOKENS - len(tokens))
+        spent = () if known is None else known.spent
+        return tuple(self._held(account, device, token, token in spent) for token in tokens)
 
-    def _held(self, account: str, device: str, token: Token) -> Held:
+    def _held(self, account: str, device: str, token: Token, spent: bool) -> Held:
         nonce = token.nonce or secrets.token_bytes(NONCE_BYTES)
         text = self._text(account, device, token.mechanism, nonce)
-        return Held(text, token, token.expires <= self._now())
+        return Held(text, token, spent or token.expires <= self._now())
 
     async def use(self, account: str, device: str, held: Held, count: int | None) -> bool:
         """Note that a token was used; safe in the store on return.
@@ -130,12 +128,12 @@ class Tokens:
         return await self.issue(account, agent, used.mechanism)
 
     async def invalidate(self, account: str, device: str) -> None:
-        """Forget the token that a device used last."""
-        await self.store.forget_token(account, device)
+        """End the token that a device used last."""
+        await self.store.end_token(account, device)
 
     async def revoke(self, account: str, device: str) -> bool:
-        """Forget a device with all its tokens; whether there was one."""
-        return await self.store.forget_device(account, device)
+        """End all tokens of a device; whether it had any."""
+        return await self.store.end_device(account, device)
 
     async def devices(self, account: str) -> list[Device]:
         """The devices that could log in just now; who was seen last comes first."""

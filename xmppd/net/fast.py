@@ -2,7 +2,6 @@
 
 from weakref import WeakSet
 
-from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.hashed_token import Claim, HashedTokenMechanism, usable
 from xmppd.auth.login import UserAgent
@@ -27,7 +26,6 @@ class FAST:
         tokens: The tokens.
         authentication: Knows what a stream was offered.
         provider: Who says whether an account may log in.
-        limiter: Who slows guessing down.
     """
 
     def __init__(
@@ -35,12 +33,10 @@ class FAST:
         tokens: Tokens,
         authentication: Authentication,
         provider: AuthProvider,
-        limiter: AttemptLimiter,
     ) -> None:
         self.tokens = tokens
         self.authentication = authentication
         self.provider = provider
-        self.limiter = limiter
         self._given: WeakSet[Negotiation] = WeakSet()
 
     def feature(self) -> InlineFeature:
@@ -68,7 +64,7 @@ class FAST:
     def mechanism(
         self, name: str, exchange: Exchange, agent: UserAgent, element: Tree
     ) -> Mechanism:
-        """An exchange by a token.
+        """An exchange by a token; nobody guesses one, so it neither waits nor counts (FA-6).
 
         Args:
             name: The mechanism that the client chose.
@@ -83,15 +79,8 @@ class FAST:
             raise SASLError("invalid-mechanism", "This mechanism was not offered.")
         if not agent.id:
             raise SASLError("malformed-request", "A client with a token says which one it is.")
-        mechanism = HashedTokenMechanism(
-            name,
-            exchange,
-            self.provider,
-            self.tokens,
-            Claim(agent.id, _count(element)),
-            lambda account: self.limiter.turn(account, exchange.address),
-        )
-        return self.limiter.counted(mechanism, exchange.address)
+        claim = Claim(agent.id, _count(element))
+        return HashedTokenMechanism(name, exchange, self.provider, self.tokens, claim)
 
     async def follow_up(self, negotiation: Negotiation, element: Tree) -> bytes:
         """Forget the token that was used, if the client says so, or replace it, if it is time."""

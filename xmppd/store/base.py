@@ -8,7 +8,10 @@ know. What has returned is safe on disk, unless its docstring says otherwise.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import SystemRandom
-from typing import Protocol
+from typing import Any, Protocol
+
+MAX_SPENT_TOKENS = 4
+"""How many of the tokens that a device was given are known after their end."""
 
 ROSTER_VERSION_STEP = 2**32
 """A roster's version rises by more than half of this and by less than the whole: 2**31 times."""
@@ -319,6 +322,8 @@ class Device:
         last_seen: When it last logged in by one, or got one.
         current: The token that it used last, or nothing.
         new: One that it was given since and has not used, or nothing.
+        spent: Those it was given that are worth nothing any more, the newest first: whoever still
+            shows one is told so. At most :data:`MAX_SPENT_TOKENS`.
     """
 
     id: str
@@ -328,6 +333,7 @@ class Device:
     last_seen: float
     current: Token | None = None
     new: Token | None = None
+    spent: tuple[Token, ...] = ()
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -349,8 +355,33 @@ class Device:
         if token is None or (token.count if count is None else count <= token.count):
             return None
         current = token if count is None else replace(token, count=count)
-        new = None if token is self.new else self.new
-        return replace(self, current=current, new=new, last_seen=seen)
+        if token is self.new:
+            return self._spending(self.current, current=current, new=None, last_seen=seen)
+        return replace(self, current=current, last_seen=seen)
+
+    def given(self, device: "Device", token: Token) -> "Device":
+        """The device when it has a new token, in the place of one that it has not used (FA-3).
+
+        Args:
+            device: As it describes itself now.
+            token: The new one.
+        """
+        told = replace(
+            device, first_seen=self.first_seen, current=self.current, new=token, spent=self.spent
+        )
+        return told._spending(self.new)
+
+    def without_current(self) -> "Device":
+        """The device when the token that it used last is worth nothing any more."""
+        return self._spending(self.current, current=None)
+
+    def ended(self) -> "Device":
+        """The device when none of its tokens is worth anything any more (FA-5)."""
+        return self._spending(self.current, self.new, current=None, new=None)
+
+    def _spending(self, *tokens: Token | None, **changes: Any) -> "Device":
+        spent = (*(token for token in tokens if token is not None), *self.spent)
+        return replace(self, spent=spent[:MAX_SPENT_TOKENS], **changes)
 
 
 def with_token(known: Device | None, device: Device, token: Token) -> Device:
@@ -362,8 +393,32 @@ def with_token(known: Device | None, device: Device, token: Token) -> Device:
         token: The new one.
     """
     if known is None:
-        return replace(device, current=None, new=token)
-    return replace(device, first_seen=known.first_seen, current=known.current, new=token)
+        return replace(device, current=None, new=token, spent=())
+    return known.given(device, token)
+
+
+def within(devices: Sequence[Device], max_devices: int) -> list[Device]:
+    """What is left of an account's devices when it may have so many (FA-5).
+
+    Those that were seen longest ago lose their tokens. As many without tokens are still known, so
+    that they can be told.
+
+    Args:
+        devices: All of the account's, the one that was seen last first.
+        max_devices: How many may have tokens.
+
+    Returns:
+        Those that are kept, in the same order.
+    """
+    kept, active, ended = [], 0, 0
+    for device in devices:
+        if device.tokens and active < max_devices:
+            active += 1
+            kept.append(device)
+        elif ended < max_devices:
+            ended += 1
+            kept.append(device.ended())
+    return kept
 
 
 class AccountStore(Protocol):
@@ -383,7 +438,7 @@ class AccountStore(Protocol):
         """
 
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
-        """Replace all keys of an account: a new password. Its devices' tokens go with the old one.
+        """Replace all keys of an account: a new password. Its devices' tokens end with the old one.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -411,7 +466,7 @@ class AccountStore(Protocol):
         """
 
     async def set_disabled(self, account: str, disabled: bool) -> None:
-        """Close an account to its owner, or open it again. Closing takes its devices' tokens.
+        """Close an account to its owner, or open it again. Closing ends its devices' tokens.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -588,7 +643,7 @@ class TokenStore(Protocol):
     """Devices that may log in by a token."""
 
     async def devices(self, account: str) -> list[Device]:
-        """The account's devices; who was seen last comes first."""
+        """The account's devices, those without tokens too; who was seen last comes first."""
 
     async def device(self, account: str, id: str) -> Device | None:
         """One of them."""
@@ -598,14 +653,14 @@ class TokenStore(Protocol):
     ) -> None:
         """Give a device a new token, in the place of one that it has not used.
 
-        If there are too many devices, the one that was seen longest ago is forgotten.
+        If there are too many devices, it goes as :func:`within` says.
 
         Args:
             account: Bare JID.
             device: As it describes itself now; its tokens, and when it was first seen, are not
                 looked at if it is known.
             token: The new one.
-            max_devices: How many an account may have.
+            max_devices: How many of an account may have tokens.
         """
 
     async def use_token(
@@ -617,11 +672,11 @@ class TokenStore(Protocol):
             False if that cannot be: there is no such token, or it has been counted.
         """
 
-    async def forget_token(self, account: str, id: str) -> None:
-        """Forget the token that a device used last."""
+    async def end_token(self, account: str, id: str) -> None:
+        """End the token that a device used last."""
 
-    async def forget_device(self, account: str, id: str) -> bool:
-        """Forget a device and its tokens; whether there was one."""
+    async def end_device(self, account: str, id: str) -> bool:
+        """End all tokens of a device; whether it had any."""
 
 
 class ItemStore(Protocol):
@@ -802,4 +857,5 @@ __all__ = [
     "check_room",
     "has_share",
     "with_token",
+    "within",
 ]

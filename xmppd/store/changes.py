@@ -26,6 +26,7 @@ from xmppd.store.base import (
     check_room,
     roster_version_step,
     with_token,
+    within,
 )
 from xmppd.store.rows import names_to_text
 from xmppd.store.schema import digest
@@ -57,7 +58,7 @@ def set_keys(connection: Connection, account: str, keys: Sequence[ScramKeys]) ->
     if connection.execute(queries.ACCOUNT_EXISTS, {"owner": owner}).first() is None:
         raise NoSuchAccount(account)
     connection.execute(queries.FORGET_KEYS, {"owner": owner})
-    connection.execute(queries.FORGET_DEVICES, {"owner": owner})
+    _end_devices(connection, owner)
     _add_keys(connection, owner, keys)
 
 
@@ -89,7 +90,7 @@ def set_disabled(connection: Connection, account: str, disabled: bool) -> None:
     if not connection.execute(queries.SET_DISABLED, values).rowcount:
         raise NoSuchAccount(account)
     if disabled:
-        connection.execute(queries.FORGET_DEVICES, {"owner": owner})
+        _end_devices(connection, owner)
 
 
 def set_locked(connection: Connection, account: str, until: float) -> None:
@@ -212,13 +213,18 @@ def save_last_presences(connection: Connection, last: Mapping[str, LastPresence]
 def add_token(
     connection: Connection, account: str, device: Device, token: Token, max_devices: int
 ) -> None:
-    """Give a device a token, and forget those for which there is no room."""
+    """Give a device a token, and end those of others for which there is no room."""
     owner = _lock(connection, account)
     known = _device(connection, owner, device.id)
     _save_device(connection, owner, with_token(known, device, token))
-    found = connection.execute(queries.DEVICES, {"owner": owner}).all()
-    for other in found[max_devices:]:
-        connection.execute(queries.FORGET_DEVICE, {"owner": owner, "device": digest(other.id)})
+    devices = _devices(connection, owner)
+    kept = {each.id: each for each in within(devices, max_devices)}
+    for other in devices:
+        if other.id not in kept:
+            gone = {"owner": owner, "device": digest(other.id)}
+            connection.execute(queries.FORGET_DEVICE, gone)
+        elif kept[other.id] != other:
+            _save_device(connection, owner, kept[other.id])
 
 
 def use_token(
@@ -233,18 +239,34 @@ def use_token(
     return used is not None
 
 
-def forget_token(connection: Connection, account: str, id: str) -> None:
-    """Forget the token that a device used last."""
+def end_token(connection: Connection, account: str, id: str) -> None:
+    """End the token that a device used last."""
     owner = _lock(connection, account)
     device = _device(connection, owner, id)
     if device is not None:
-        _save_device(connection, owner, replace(device, current=None))
+        _save_device(connection, owner, device.without_current())
 
 
-def forget_device(connection: Connection, account: str, id: str) -> bool:
-    """Forget a device; whether there was one."""
-    this = {"owner": digest(account), "device": digest(id)}
-    return connection.execute(queries.FORGET_DEVICE, this).rowcount > 0
+def end_device(connection: Connection, account: str, id: str) -> bool:
+    """End a device's tokens; whether it had any."""
+    owner = _lock(connection, account)
+    device = _device(connection, owner, id)
+    if device is None or not device.tokens:
+        return False
+    _save_device(connection, owner, device.ended())
+    return True
+
+
+def _end_devices(connection: Connection, owner: bytes) -> None:
+    for device in _devices(connection, owner):
+        if device.tokens:
+            _save_device(connection, owner, device.ended())
+
+
+def _devices(connection: Connection, owner: bytes) -> list[Device]:
+    """An account's devices, the one that was seen last first."""
+    found = connection.execute(queries.DEVICES, {"owner": owner}).tuples().all()
+    return [rows.device(*row) for row in found]
 
 
 def _device(connection: Connection, owner: bytes, id: str) -> Device | None:
@@ -264,6 +286,7 @@ def _save_device(connection: Connection, owner: bytes, device: Device) -> None:
         "last_seen": device.last_seen,
         "current_token": rows.token_to_text(device.current),
         "new_token": rows.token_to_text(device.new),
+        "spent_tokens": rows.tokens_to_text(device.spent),
     }
     connection.execute(queries.SAVE_DEVICE[connection.dialect.name], row)
 

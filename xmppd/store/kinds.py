@@ -84,10 +84,19 @@ LAST_PRESENCE = Kind(
 DEVICE = Kind(
     "device",
     schema.devices,
-    ("id", "software", "name", "first_seen", "last_seen", "current_token", "new_token"),
+    (
+        "id",
+        "software",
+        "name",
+        "first_seen",
+        "last_seen",
+        "current_token",
+        "new_token",
+        "spent_tokens",
+    ),
     rows.device,
     ("id",),
-    {"software": "", "name": "", "current_token": None, "new_token": None},
+    {"software": "", "name": "", "current_token": None, "new_token": None, "spent_tokens": None},
 )
 ITEM = Kind("item", schema.items, ("key", "value"), rows.item, ("namespace", "key"))
 SHARED_GROUP = Kind(

@@ -35,6 +35,7 @@ from xmppd.store.base import (
     check_room,
     roster_version_step,
     with_token,
+    within,
 )
 from xmppd.store.quarantine import MAX_QUARANTINED, MAX_QUARANTINED_BYTES, in_a_line
 
@@ -123,7 +124,7 @@ class MemoryStore(Store):
     @override
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         self._change(account, lambda old: replace(old, keys=_by_hash(keys)))
-        self._belonging(account).devices.clear()
+        self._end_devices(account)
 
     @override
     async def add_key(self, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]) -> bool:
@@ -144,7 +145,7 @@ class MemoryStore(Store):
     async def set_disabled(self, account: str, disabled: bool) -> None:
         self._change(account, lambda old: replace(old, disabled=disabled))
         if disabled:
-            self._belonging(account).devices.clear()
+            self._end_devices(account)
 
     @override
     async def set_locked(self, account: str, until: float) -> None:
@@ -263,8 +264,8 @@ class MemoryStore(Store):
     ) -> None:
         mine = self._belonging(account)
         mine.devices[device.id] = with_token(mine.devices.get(device.id), device, token)
-        for other in (await self.devices(account))[max_devices:]:
-            del mine.devices[other.id]
+        kept = within(await self.devices(account), max_devices)
+        mine.devices = {each.id: each for each in kept}
 
     @override
     async def use_token(
@@ -277,14 +278,18 @@ class MemoryStore(Store):
         return used is not None
 
     @override
-    async def forget_token(self, account: str, id: str) -> None:
+    async def end_token(self, account: str, id: str) -> None:
         devices = self._belonging(account).devices
         if id in devices:
-            devices[id] = replace(devices[id], current=None)
+            devices[id] = devices[id].without_current()
 
     @override
-    async def forget_device(self, account: str, id: str) -> bool:
-        return self._belonging(account).devices.pop(id, None) is not None
+    async def end_device(self, account: str, id: str) -> bool:
+        devices = self._belonging(account).devices
+        if id not in devices or not devices[id].tokens:
+            return False
+        devices[id] = devices[id].ended()
+        return True
 
     @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
@@ -466,6 +471,10 @@ class MemoryStore(Store):
         for group in list(self._shared_groups.values()):
             members = tuple(member for member in group.members if member != account)
             self._shared_groups[group.name] = replace(group, members=members)
+
+    def _end_devices(self, account: str) -> None:
+        mine = self._belonging(account)
+        mine.devices = {id: device.ended() for id, device in mine.devices.items()}
 
     def _change(self, account: str, change: Callable[[Credentials], Credentials]) -> None:
         try:

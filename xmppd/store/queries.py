@@ -259,19 +259,19 @@ _device = (
     devices.c.last_seen,
     devices.c.current_token,
     devices.c.new_token,
+    devices.c.spent_tokens,
 )
 _this_device = (devices.c.owner == _owner, devices.c.device == bindparam("device"))
-DEVICES: Select[str, str, str, float, float, str | None, str | None] = (
+DEVICES: Select[str, str, str, float, float, str | None, str | None, str | None] = (
     select(*_device)
     .where(devices.c.owner == _owner)
     .order_by(devices.c.last_seen.desc(), devices.c.id.desc())
 )
-DEVICE: Select[str, str, str, float, float, str | None, str | None] = select(*_device).where(
-    *_this_device
-)
+DEVICE: Select[str, str, str, float, float, str | None, str | None, str | None] = select(
+    *_device
+).where(*_this_device)
 SAVE_DEVICE = _add_or_replace(devices)
 FORGET_DEVICE: Delete = delete(devices).where(*_this_device)
-FORGET_DEVICES: Delete = delete(devices).where(devices.c.owner == _owner)
 
 # -- items
 

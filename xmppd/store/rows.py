@@ -35,6 +35,7 @@ from xmppd.store.schema import digest
 
 _decoder = json.Decoder(tuple[str, ...])
 _token_decoder = json.Decoder(Token)
+_tokens_decoder = json.Decoder(tuple[Token, ...])
 
 MAX_CACHED_NAMES = 1_000
 MAX_ITERATIONS = 100_000_000
@@ -223,6 +224,11 @@ def token_to_text(token: Token | None) -> str | None:
     return None if token is None else json.encode(token).decode()
 
 
+def tokens_to_text(tokens: Sequence[Token]) -> str | None:
+    """Tokens as a column holds them."""
+    return json.encode(tokens).decode() if tokens else None
+
+
 def device(
     id: str,
     software: str,
@@ -231,6 +237,7 @@ def device(
     last_seen: float,
     current_token: str | None,
     new_token: str | None,
+    spent_tokens: str | None,
 ) -> Device:
     """A device."""
     return Device(
@@ -241,6 +248,7 @@ def device(
         _moment("last_seen", last_seen),
         _token_of_text("current_token", current_token),
         _token_of_text("new_token", new_token),
+        _tokens_of_text("spent_tokens", spent_tokens),
     )
 
 
@@ -249,6 +257,15 @@ def _token_of_text(column: str, text: str | None) -> Token | None:
         return None
     try:
         return _token_decoder.decode(text)
+    except (MsgspecError, ValueError, TypeError) as error:
+        raise _bad(column, str(error)) from error
+
+
+def _tokens_of_text(column: str, text: str | None) -> tuple[Token, ...]:
+    if text is None:
+        return ()
+    try:
+        return _tokens_decoder.decode(text)
     except (MsgspecError, ValueError, TypeError) as error:
         raise _bad(column, str(error)) from error
 
@@ -346,4 +363,5 @@ __all__ = [
     "scram_keys",
     "shared_groups",
     "token_to_text",
+    "tokens_to_text",
 ]

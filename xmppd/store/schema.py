@@ -141,6 +141,7 @@ devices = Table(
     Column("last_seen", Double, nullable=False),
     Column("current_token", Text),
     Column("new_token", Text),
+    Column("spent_tokens", Text),
     sqlite_with_rowid=False,
 )
 

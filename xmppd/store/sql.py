@@ -115,7 +115,7 @@ class SQLStore(Store):
     @override
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         change = partial(changes.set_keys, account=account, keys=tuple(keys))
-        await self._change_account(account, change)
+        await self._end_devices(account, change)
 
     @override
     async def add_key(self, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]) -> bool:
@@ -130,7 +130,7 @@ class SQLStore(Store):
     @override
     async def set_disabled(self, account: str, disabled: bool) -> None:
         change = partial(changes.set_disabled, account=account, disabled=disabled)
-        await self._change_account(account, change)
+        await self._end_devices(account, change)
 
     @override
     async def set_locked(self, account: str, until: float) -> None:
@@ -298,13 +298,13 @@ class SQLStore(Store):
         return await self._change_devices(account, change)
 
     @override
-    async def forget_token(self, account: str, id: str) -> None:
-        await self._change_devices(account, partial(changes.forget_token, account=account, id=id))
+    async def end_token(self, account: str, id: str) -> None:
+        await self._change_devices(account, partial(changes.end_token, account=account, id=id))
 
     @override
-    async def forget_device(self, account: str, id: str) -> bool:
-        change = partial(changes.forget_device, account=account, id=id)
-        return await self._database.write(change)
+    async def end_device(self, account: str, id: str) -> bool:
+        change = partial(changes.end_device, account=account, id=id)
+        return await self._change_devices(account, change)
 
     @override
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
@@ -446,6 +446,11 @@ class SQLStore(Store):
     async def _change_devices(self, account: str, change: Callable[[Connection], T]) -> T:
         ask = partial(self._database.write, change)
         return await self._sound(ask, (kinds.DEVICE,), {"owner": digest(account)}, account)
+
+    async def _end_devices(self, account: str, change: Callable[[Connection], None]) -> None:
+        """Change an account such that its devices' tokens end."""
+        ask = partial(self._change_account, account, change)
+        await self._sound(ask, (kinds.DEVICE,), {"owner": digest(account)}, account)
 
     async def _change_account(self, account: str, change: Callable[[Connection], T]) -> T:
         try:

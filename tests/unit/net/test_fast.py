@@ -8,10 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.net.logins import BIND, HEADER, LAPTOP, PHONE, Answer, agent, authenticate, plain
-from xmppd.auth.tokens import SEEN_EVERY_S
+from xmppd.auth.tokens import MAX_TOKENS_PER_DEVICE, SEEN_EVERY_S
 from xmppd.net.fast import MAX_COUNT
 from xmppd.net.fast import NS as FAST
 from xmppd.stanza import JID
+from xmppd.store.base import MAX_SPENT_TOKENS
 from xmppd.store.memory import MemoryStore
 from xmppd.testing import PASSWORD, Client, House, done, house_config
 
@@ -79,11 +80,12 @@ class TokenCase(SynchronousTestCase):
 
     def works(self, token: str, **how: str) -> bool:
         """Whether it lets its device in."""
+        return self.refusal(token, **how) == ""
+
+    def refusal(self, token: str, **how: str) -> str:
+        """The condition by which it is refused; empty if it lets its device in."""
         answer = self.say(by_token(token, **how))
-        if "success" in answer.names:
-            return True
-        self.assertEqual(answer.failure, "not-authorized")
-        return False
+        return "" if "success" in answer.names else answer.failure
 
 
 class IssueTests(TokenCase):
@@ -211,7 +213,8 @@ class LoginTests(TokenCase):
         self.assertEqual(len(answers), 1)
         tokens = self.house.server.tokens
         for account, device in ((ROMEO, PHONE), (ROMEO, LAPTOP), ("nobody@montague.lit", PHONE)):
-            self.assertEqual(len(done(tokens.held(account, device, NONE))), 2)
+            held = done(tokens.held(account, device, NONE))
+            self.assertEqual(len(held), MAX_TOKENS_PER_DEVICE + MAX_SPENT_TOKENS)
 
     def test_malformed(self) -> None:
         """What makes no sense is told so."""
@@ -234,15 +237,22 @@ class LoginTests(TokenCase):
                 self.assertEqual(self.say(words).failure, condition)
         self.assertTrue(self.works(token))
 
-    def test_guesses_count(self) -> None:
-        """Guessing tokens is counted as guessing passwords is."""
-        self.house = self.make(auth={"failures_before_lockout": 3, "failures_before_delay": 1_000})
+    def test_guesses_do_not_count(self) -> None:
+        """Wrong tokens keep nobody waiting: neither the right one, nor the password."""
+        self.house = self.make(auth={"failures_before_lockout": 3, "failures_before_delay": 1})
         token = self.token()
-        for _ in range(3):
+        for _ in range(10):
             self.assertFalse(self.works("a guess"))
-        self.assertFalse(self.works(token))
-        self.house.clock.advance(3_601)
         self.assertTrue(self.works(token))
+        self.assertIn("success", self.say(authenticate(None, agent=agent(LAPTOP))).names)
+
+    def test_guesses_end_a_stream(self) -> None:
+        """One stream guesses as often as with passwords."""
+        client = self.house.stranger(encrypted=True)
+        self.say("", client)
+        for _ in range(3):
+            client.send(by_token("a guess"))
+        self.assertEqual(Answer(client.raw()).stream_error, "policy-violation")
 
     def test_disabled(self) -> None:
         """A closed account's devices stay out, and their tokens are gone when it is opened."""
@@ -252,6 +262,97 @@ class LoginTests(TokenCase):
         self.assertFalse(self.works(token))
         done(accounts.enable(romeo))
         self.assertFalse(self.works(token))
+
+
+class EndTests(TokenCase):
+    """A token that its client was given and that has ended is ``credentials-expired`` (FA-2)."""
+
+    def used(self) -> str:
+        """A token that Romeo's phone has used."""
+        token = self.token()
+        self.assertTrue(self.works(token))
+        return token
+
+    def assert_ended(self, token: str, **how: str) -> None:
+        """It is told from one that never was, for its own client and mechanism only."""
+        self.assertEqual(self.refusal(token, **how), "credentials-expired")
+        self.assertEqual(self.refusal(token + "x", **how), "not-authorized")
+        self.assertEqual(self.refusal(token, device=LAPTOP), "not-authorized")
+        self.assertEqual(self.refusal(token, name="juliet"), "not-authorized")
+
+    def test_invalidated(self) -> None:
+        """By its client, which then logs in with the password on the same stream."""
+        token = self.token()
+        fast = f"<fast xmlns='{FAST}' invalidate='true'/>"
+        self.say(authenticate(proof(token), fast, mechanism=NONE, agent=agent()))
+        self.assert_ended(token)
+        client = self.house.stranger(encrypted=True)
+        self.say(by_token(token), client)
+        client.send(authenticate(None, agent=agent()))
+        self.assertIn("success", Answer(client.raw()).names)
+
+    def test_superseded(self) -> None:
+        """By one that was used, or in the place of which another was given."""
+        old = self.used()
+        unused, new = self.token(), self.token()
+        self.assert_ended(unused)
+        self.assertTrue(self.works(old))
+        self.assertTrue(self.works(new))
+        self.assert_ended(old)
+        self.assert_ended(unused)
+
+    def test_with_the_password(self) -> None:
+        """With the password, by whatever way it was changed; both the one in use and the next."""
+        tokens = [self.used(), self.token()]
+        accounts = self.house.server.accounts
+        done(accounts.set_password(JID.parse(ROMEO), "another rose by any name"))
+        for token in tokens:
+            self.assert_ended(token)
+        self.house = House(config=house_config("montague.lit"), store=self.house.store)
+        for token in tokens:
+            self.assert_ended(token)
+
+    def test_revoked(self) -> None:
+        """By its owner, by an administrator, or because the account was closed for a while."""
+        token = self.used()
+        self.assertTrue(done(self.house.server.tokens.revoke(ROMEO, PHONE)))
+        self.assert_ended(token)
+        token = self.used()
+        done(self.house.server.accounts.disable(JID.parse(ROMEO)))
+        self.assert_ended(token)
+
+    def test_too_many_devices(self) -> None:
+        """Whose device was seen longest ago and made room for another."""
+        tokens = self.house.server.tokens
+        tokens.policy = replace(tokens.policy, max_devices=1)
+        token = self.used()
+        self.house.clock.advance(1)
+        self.token(device=LAPTOP)
+        self.assertEqual(self.refusal(token), "credentials-expired")
+
+    def test_account_of_before(self) -> None:
+        """With the account all is forgotten: the next of its name has nothing to do with it."""
+        token = self.used()
+        done(self.house.server.accounts.remove(JID.parse(ROMEO)))
+        self.assertEqual(self.refusal(token), "not-authorized")
+        done(self.house.server.passwords.create(ROMEO, PASSWORD))
+        self.assertEqual(self.refusal(token), "not-authorized")
+
+    def test_bounded(self) -> None:
+        """The last few of a device, and so many devices without tokens, are known; no more."""
+        first = self.used()
+        for _ in range(MAX_SPENT_TOKENS + 1):
+            self.used()
+        self.assertEqual(self.refusal(first), "not-authorized")
+        (phone,) = done(self.house.store.devices(ROMEO))
+        self.assertEqual(len(phone.spent), MAX_SPENT_TOKENS)
+        for number in range(100):
+            device = f"{number:08}-4d72-4749-b3d3-740edbf87770"
+            self.token(device=device)
+            done(self.house.server.tokens.revoke(ROMEO, device))
+            self.house.clock.advance(1)
+        most = 2 * self.house.server.tokens.policy.max_devices
+        self.assertLessEqual(len(done(self.house.store.devices(ROMEO))), most)
 
 
 class SeenTests(TokenCase):

@@ -596,7 +596,8 @@ class TokenContract(Asking):
         await self.add(PHONE, replace(NEXT, nonce=b"lost"))
         renamed = replace(PHONE, name="Romeo's new phone", first_seen=40.0, last_seen=40.0)
         await self.add(renamed, NEXT)
-        expected = replace(renamed, first_seen=10.5, current=TOKEN, new=NEXT)
+        lost = (replace(NEXT, nonce=b"lost"),)
+        expected = replace(renamed, first_seen=10.5, current=TOKEN, new=NEXT, spent=lost)
         self.assertEqual(await self.phone(), expected)
         self.assertFalse(await self.use(b"lost"))
 
@@ -610,7 +611,9 @@ class TokenContract(Asking):
         self.assertFalse(await self.use(TOKEN.nonce))
         self.assertFalse(await self.use(b"never"))
         self.assertFalse(await self.store.use_token(JULIET, PHONE.id, NEXT.nonce, None, 1.0))
-        self.assertEqual(await self.phone(), replace(PHONE, last_seen=50.0, current=NEXT))
+        self.assertEqual(
+            await self.phone(), replace(PHONE, last_seen=50.0, current=NEXT, spent=(TOKEN,))
+        )
 
     async def test_count(self) -> None:
         """The count of a token rises, and is never left out once it was there."""
@@ -629,39 +632,46 @@ class TokenContract(Asking):
         self.assertEqual(sum(await gatherResults(asking)), 1)
 
     async def test_bounded(self) -> None:
-        """The device that was seen longest ago makes room."""
-        for number in range(4):
+        """The device that was seen longest ago makes room, and is known for some time still."""
+        for number in range(8):
             device = replace(PHONE, id=str(number), last_seen=float(number))
             await self.add(device, TOKEN, max_devices=3)
         devices = await self.store.devices(ROMEO)
-        self.assertEqual([device.id for device in devices], ["3", "2", "1"])
+        self.assertEqual([device.id for device in devices], ["7", "6", "5", "4", "3", "2"])
+        self.assertEqual([len(device.tokens) for device in devices], [1, 1, 1, 0, 0, 0])
+        self.assertEqual([device.spent for device in devices][2:4], [(), (TOKEN,)])
 
     async def test_forget(self) -> None:
-        """A token, or a device with both, is forgotten; others stay."""
+        """A token, or both of a device, are ended; those of others are not."""
         await self.add(PHONE, TOKEN)
         await self.add(LAPTOP, TOKEN)
         await self.use(TOKEN.nonce)
         await self.add(PHONE, NEXT)
-        await self.store.forget_token(ROMEO, PHONE.id)
-        await self.store.forget_token(ROMEO, "nowhere")
+        await self.store.end_token(ROMEO, PHONE.id)
+        await self.store.end_token(ROMEO, "nowhere")
         self.assertFalse(await self.use(TOKEN.nonce))
-        self.assertTrue(await self.store.forget_device(ROMEO, PHONE.id))
-        self.assertFalse(await self.store.forget_device(ROMEO, PHONE.id))
+        self.assertTrue(await self.store.end_device(ROMEO, PHONE.id))
+        self.assertFalse(await self.store.end_device(ROMEO, PHONE.id))
         self.assertFalse(await self.use(NEXT.nonce))
-        self.assertEqual([one.id for one in await self.store.devices(ROMEO)], [LAPTOP.id])
+        phone = await self.phone()
+        self.assertEqual((phone.tokens, phone.spent), ((), (NEXT, TOKEN)))
+        laptop = await self.store.device(ROMEO, LAPTOP.id)
+        self.assertEqual(laptop, replace(LAPTOP, new=TOKEN))
 
     async def test_gone_with_the_account(self) -> None:
-        """A new password, closing an account and removing it take the tokens; locking does not."""
+        """A new password and closing an account end the tokens, removing it takes them; locking
+        does neither.
+        """
         await self.store.create_account(ROMEO, KEYS)
         await self.add(PHONE, TOKEN)
         await self.store.set_locked(ROMEO, 99.0)
         await self.store.set_disabled(ROMEO, False)
-        self.assertEqual(len(await self.store.devices(ROMEO)), 1)
+        self.assertEqual((await self.phone()).tokens, (TOKEN,))
         await self.store.set_disabled(ROMEO, True)
-        self.assertEqual(await self.store.devices(ROMEO), [])
-        await self.add(PHONE, TOKEN)
+        self.assertEqual(await self.phone(), replace(PHONE, spent=(TOKEN,)))
+        await self.add(PHONE, NEXT)
         await self.store.set_keys(ROMEO, KEYS)
-        self.assertEqual(await self.store.devices(ROMEO), [])
+        self.assertEqual(await self.phone(), replace(PHONE, spent=(NEXT, TOKEN)))
         await self.add(PHONE, TOKEN)
         await self.store.delete_account(ROMEO)
         self.assertEqual(await self.store.devices(ROMEO), [])
