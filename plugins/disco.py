@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from xmppd.auth.guests import is_guest
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.parts import DiscoIdentity, DiscoInfo, DiscoItem
 from xmppd.server import XMPPServer
@@ -24,6 +25,7 @@ CORE_FEATURES = (
 
 SERVER = DiscoIdentity("server", "im", "xmppd")
 ACCOUNT = DiscoIdentity("account", "registered")
+GUEST = DiscoIdentity("account", "anonymous")
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,14 @@ class IQDiscoInfoHandler(IQHandler):
         raise StanzaError(Condition.ITEM_NOT_FOUND)
 
     async def _account(self, iq: IQ, node: str) -> bytes:
-        await admit(self.server, iq)
+        account = asked_account(iq)
+        # Whoever knows a guest's name has met them: all may know what they are (XEP-0175 §5).
+        guest = account is not None and is_guest(account.bare)
+        if not guest:
+            await admit(self.server, iq)
         if node:
             raise StanzaError(Condition.ITEM_NOT_FOUND)
-        return info_query(account_info(self.server), node)
+        return info_query(account_info(self.server, GUEST if guest else ACCOUNT), node)
 
 
 @dataclass(frozen=True)
@@ -127,12 +133,12 @@ def server_info(server: XMPPServer, domain: str) -> DiscoInfo:
     )
 
 
-def account_info(server: XMPPServer) -> DiscoInfo:
-    """What the server does on behalf of an account."""
+def account_info(server: XMPPServer, identity: DiscoIdentity = ACCOUNT) -> DiscoInfo:
+    """What the server does on behalf of an account; a guest's is another identity."""
     features = {feature.var for feature in server.parts.features if feature.account}
     for handler in server.iq_router.handlers.values():
         features.update(handler.account_features)
-    return DiscoInfo((ACCOUNT,), tuple(sorted(features)))
+    return DiscoInfo((identity,), tuple(sorted(features)))
 
 
 def info_query(info: DiscoInfo, node: str = "") -> bytes:

@@ -158,7 +158,9 @@ class IQRegisterHandler(IQHandler):
 
     async def _create(self, account: JID, password: str, address: str) -> None:
         try:
-            if await self.accounts.store.exists(account.bare):
+            if await self.accounts.store.exists(
+                account.bare
+            ) or not await self.accounts.names.may_register(account, password):
                 raise AccountExists(account.bare)
             await self.passwords.create(account.bare, password)
         except AccountExists as error:

@@ -15,7 +15,8 @@ SLOW = (
 )  # fmt: skip
 QUICK = (
     "credentials", "create_account", "set_keys", "add_key", "get_item", "get_items", "set_item",
-    "device", "use_token", "add_token", "forget_token", "save_sessions", "forget_sessions",
+    "device", "use_token", "add_token", "end_token", "save_sessions", "forget_sessions",
+    "reserve_name", "former_account",
 )  # fmt: skip
 EVERYTHING = {*SLOW, *QUICK}
 

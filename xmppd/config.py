@@ -160,6 +160,7 @@ class Auth(Section, frozen=True):
     failures_before_lockout: int = 100
     lockout_s: float = 3_600.0
     remembered_addresses: int = 100_000
+    guests_to_other_servers: bool = False
 
 
 class Tokens(Section, frozen=True):
@@ -179,6 +180,27 @@ class Registration(Section, frozen=True):
     remove_account: bool = True
     per_address_per_hour: int = 5
     min_password_length: int = 8
+    reserved_names: tuple[str, ...] = (
+        "abuse",
+        "admin",
+        "administrator",
+        "ftp",
+        "hostmaster",
+        "info",
+        "marketing",
+        "news",
+        "noc",
+        "postmaster",
+        "root",
+        "sales",
+        "security",
+        "support",
+        "usenet",
+        "uucp",
+        "webmaster",
+        "www",
+    )
+    removed_names_reserved_s: float = 2_592_000.0
 
 
 class Sessions(Section, frozen=True):

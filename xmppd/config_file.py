@@ -13,7 +13,7 @@ from msgspec.structs import fields, replace
 
 from xmppd.config import Auth, Component, Config, Domain, Level, Section, leaves, name_server
 from xmppd.permissions import Writable, check_unwritable
-from xmppd.stanza.jid import JID, prepare_domain
+from xmppd.stanza.jid import JID, prepare_domain, prepare_local
 
 MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
 TOKEN_MECHANISMS = frozenset(
@@ -21,7 +21,9 @@ TOKEN_MECHANISMS = frozenset(
 )
 LOG_LEVELS = get_args(Level)
 
-_MAY_BE_ZERO = frozenset({"offline.max_messages", "offline.max_bytes"})  # nothing is kept
+_MAY_BE_ZERO = frozenset(  # nothing is kept
+    {"offline.max_messages", "offline.max_bytes", "registration.removed_names_reserved_s"}
+)
 
 _IN_TOML = {
     "str": "a string",
@@ -280,6 +282,17 @@ def _check_admins(config: Config) -> None:
             )
 
 
+def _check_names(config: Config) -> None:
+    for name in config.registration.reserved_names:
+        try:
+            prepare_local(name)
+        except ValueError:
+            raise ConfigError(
+                f'registration.reserved_names has "{name}", which no account can have; '
+                "write the part of an address before the @."
+            ) from None
+
+
 def _check_certificates(config: Config) -> None:
     for domain in config.domain:
         if domain.key and not domain.certificate:
@@ -407,6 +420,7 @@ _CHECKS = (
     _check_domains,
     _check_components,
     _check_admins,
+    _check_names,
     _check_certificates,
     _check_mechanisms,
     _check_tokens,

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
@@ -35,6 +36,7 @@ from xmppd.handler.binding import Binding
 from xmppd.handler.devices import Devices
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
+from xmppd.handler.names import Names
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
@@ -69,6 +71,7 @@ from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.carbons import Carbons
 from xmppd.router.custody import Custody
+from xmppd.router.guests_stay import GuestsStay
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.offline_message_strategy import OfflineMessageStrategy
@@ -111,6 +114,8 @@ class Surroundings(Protocol):
     def run_in_thread(self) -> RunInThread:
         """Runs a slow function beside the reactor."""
 
+
+_log = Logger()
 
 MakeConnector = Callable[[Attempts, Directions], Connector]
 """Makes what finds other servers: notes what it does, and knows where some of them are."""
@@ -287,9 +292,11 @@ class XMPPServer:
         self.passwords = Passwords(
             store, iterations=config.auth.scram_iterations, run_in_thread=around.run_in_thread
         )
+        self.names = Names(store, self.passwords, lambda: self.config, self.wall_clock)
         self.accounts = Accounts(
             store,
             self.passwords,
+            self.names,
             self.session_manager,
             self.roster_manager,
             self.shared_group_changes,
@@ -304,6 +311,9 @@ class XMPPServer:
 
     def _let_clients_in(self, secret: bytes) -> None:
         """What a client's stream offers, and who counts and looks after those that are here."""
+        auth = self.config.auth
+        if "ANONYMOUS" in auth.mechanisms and not auth.guests_to_other_servers:
+            self.interceptors.add(GuestsStay(self.routing_table))
         self.stream_features = StreamFeatures()
         for feature in self._core_features(secret):
             self.stream_features.add(feature)
@@ -549,12 +559,19 @@ class XMPPServer:
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
         await self.shared_groups.load()
+        await self._look_for_admins()
         self.components.trust(self)
         self.foreign_routes.start()
         await self._take_up_sessions()
         self.crowd.start()
         self.server_crowd.start()
         self.components.start()
+
+    async def _look_for_admins(self) -> None:
+        """An administrator without an account may be a mistake in writing."""
+        for admin in self.admins:
+            if admin.domain in self.domains and not await self.store.exists(admin.bare):
+                _log.warn("admins names {admin}, who has no account", admin=admin.bare)
 
     async def _take_up_sessions(self) -> None:
         """Those of an orderly stop sleep on; of others, messages wait (RS-9, RS-10)."""

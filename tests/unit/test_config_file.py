@@ -222,6 +222,14 @@ class MistakeTests(FileCase):
                 config = self.load(f'[[domain]]\nname = "{name}"')
                 self.assertEqual(config.domain[0].name, prepared)
 
+    def test_reserved_names(self) -> None:
+        """What no account can be called need not be reserved, and may be a mistake in writing."""
+        for name in ("a@b", "", "two words"):
+            text = f'[registration]\nreserved_names = ["root", "{name}"]\n'
+            self.assertIn(f'registration.reserved_names has "{name}"', self.refusal(DOMAIN + text))
+        text = "[registration]\nreserved_names = []\nremoved_names_reserved_s = 0\n"
+        self.assertEqual(self.load(DOMAIN + text).registration.reserved_names, ())
+
     def test_admins(self) -> None:
         """Administrators are accounts."""
         self.assertEqual(

@@ -1,10 +1,8 @@
 """ANONYMOUS: come in, whoever you are, and be nobody (:rfc:`4505`, :xep:`0175`)."""
 
-import secrets
-
 from xmppd.auth.base import AuthProvider, Exchange
+from xmppd.auth.guests import new_guest
 from xmppd.auth.message import malformed, text_of
-from xmppd.stanza import JID
 
 MAX_TRACE_CHARACTERS = 255
 
@@ -25,5 +23,5 @@ class AnonymousMechanism:
         """Let them in."""
         if len(text_of(response)) > MAX_TRACE_CHARACTERS:
             raise malformed(f"a trace of more than {MAX_TRACE_CHARACTERS} characters")
-        self.account = JID.of(secrets.token_hex(16), self._domain).bare
+        self.account = new_guest(self._domain).bare
         return b""

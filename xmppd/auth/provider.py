@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 
 from xmppd.auth.base import RunInThread, SASLError
+from xmppd.auth.guests import is_guest
 from xmppd.auth.keys import ALGORITHMS, SALT_BYTES, keys_match, make_keys, prepare_password
 from xmppd.store.base import AccountStore, Credentials, ScramKeys
 
@@ -134,9 +135,11 @@ class Passwords:
         """Add an account.
 
         Raises:
-            ValueError: The password cannot be one.
+            ValueError: The password cannot be one, or the name is of those that guests are given.
             AccountExists: There is one of this name.
         """
+        if is_guest(account):
+            raise ValueError("names of this form are given to guests")
         await self._store.create_account(account, await self._keys(password))
 
     async def set_password(self, account: str, password: str) -> None:
@@ -147,6 +150,14 @@ class Passwords:
             NoSuchAccount: There is none of this name.
         """
         await self._store.set_keys(account, await self._keys(password))
+
+    async def match(self, key: ScramKeys, password: str) -> bool:
+        """Whether a key is of this password.
+
+        Raises:
+            ValueError: The password cannot be one.
+        """
+        return await self._run_in_thread(keys_match, key, prepare_password(password))
 
     async def _keys(self, password: str) -> tuple[ScramKeys, ...]:
         prepared = prepare_password(password)

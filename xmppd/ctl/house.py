@@ -4,11 +4,13 @@ import os
 import resource
 from collections.abc import AsyncGenerator
 
+from xmppd import config_file
 from xmppd.ctl.check import check
 from xmppd.ctl.command import Argument, Arguments, Command, Desk
 from xmppd.ctl.protocol import Reply
 from xmppd.ctl.users import iso
 from xmppd.machine import version
+from xmppd.store.look import missing_accounts
 from xmppd.store.migrate import current_revision, upgrade
 
 _PLUGIN = Argument("plugin", "its name")
@@ -95,6 +97,9 @@ async def _reload(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
 async def _check(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     for warning in await check(desk.path, desk.reactor):
         yield warning
+    config = config_file.load(desk.path)
+    for admin in missing_accounts(config.storage.url, config.admins):
+        yield f"admins names {admin}, who has no account; add it with: xmppctl user add {admin}"
     yield f"{desk.path} has no mistake"
 
 

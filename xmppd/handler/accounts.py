@@ -6,6 +6,7 @@ from twisted.logger import Logger
 
 from xmppd.auth.provider import Passwords
 from xmppd.events import Events
+from xmppd.handler.names import Names
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
 from xmppd.presence.shared_group_changes import SharedGroupChanges
@@ -36,6 +37,7 @@ class Accounts:
         self,
         store: AccountStore,
         passwords: Passwords,
+        names: Names,
         sessions: SessionManager,
         rosters: RosterManager,
         shared_group_changes: SharedGroupChanges,
@@ -45,6 +47,7 @@ class Accounts:
     ) -> None:
         self.store = store
         self.passwords = passwords
+        self.names = names
         self.sessions = sessions
         self.rosters = rosters
         self.shared_group_changes = shared_group_changes
@@ -111,6 +114,7 @@ class Accounts:
         if asker is not None:
             await self._say_goodbye(asker)
         await self._end_subscriptions(account)
+        await self.names.keep(account)
         await self.store.delete_account(account.bare)
         await self.shared_group_changes.reload()
         if asker is not None and request is not None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from xml.etree import ElementTree
 
+from xmppd.auth.guests import is_guest
 from xmppd.config import Items
 from xmppd.stanza import Condition, StanzaError
 from xmppd.store.base import Item, ItemStore, Quarantine, QuotaExceeded
@@ -47,8 +48,11 @@ class PersonalItems:
         """Keep a value, or forget it (None).
 
         Raises:
-            StanzaError: NOT_ACCEPTABLE: it is too large; RESOURCE_CONSTRAINT: there is no room.
+            StanzaError: NOT_ACCEPTABLE: it is too large; RESOURCE_CONSTRAINT: there is no room;
+                NOT_ALLOWED: a guest leaves nothing behind (BI-4).
         """
+        if is_guest(account):
+            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps nothing here")
         self.check(value or b"")
         limits = self.limits
         try:

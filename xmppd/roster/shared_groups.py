@@ -1,11 +1,13 @@
 """Shared groups: people who see each other without asking, as Openfire has them.
 
 They stay symbolic: who sees whom is looked up in the group, never written into anybody's roster.
+What everybody sees is seen by every account, and not by guests or other servers (RO-19).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
+from xmppd.auth.guests import is_guest
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.store.base import RosterItem, RosterStore, SharedGroup
 
@@ -49,7 +51,7 @@ class SharedGroups:
         """Bare JIDs of those online in whose roster some group stands."""
         online = self.routing_table.users
         if any(group.visible_to == EVERYBODY for group in self.groups.values()):
-            return set(online)
+            return {account for account in online if not is_guest(account)}
         concerned = {name for group in self.groups.values() for name in (group.name, *group.groups)}
         members = (self.groups[name].members for name in concerned if name in self.groups)
         return {member for group in members for member in group if member in online}
@@ -64,13 +66,19 @@ class SharedGroups:
     def _seen_by(self, viewer: str, groups: Iterable[SharedGroup]) -> Iterator[SharedGroup]:
         """Those of the groups that stand in this account's roster."""
         own = {group.name for group in self._of.get(viewer, ())}
+        is_account = self._is_account(viewer)
         for group in groups:
             if (
-                group.visible_to == EVERYBODY
+                (group.visible_to == EVERYBODY and is_account)
                 or group.name in own
                 or not own.isdisjoint(group.groups)
             ):
                 yield group
+
+    def _is_account(self, bare: str) -> bool:
+        """Whether this may be an account of ours: no guest, and nobody elsewhere (RO-19)."""
+        _, at, domain = bare.rpartition("@")
+        return bool(at) and domain in self.routing_table.domains and not is_guest(bare)
 
     def sees(self, viewer: str, account: str) -> bool:
         """Whether a group lets the viewer see the account's presence."""
@@ -105,7 +113,7 @@ class SharedGroups:
         online = self.routing_table.users
         for group in self._of.get(account, ()):
             if group.visible_to == EVERYBODY:
-                return tuple(online)
+                return [watcher for watcher in online if not is_guest(watcher)]
             watchers.update(group.members)
             for name in group.groups:
                 if name in self.groups:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 
+from xmppd.auth.guests import is_guest
 from xmppd.handler.iq_handler import Answer, IQHandler
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.requests import Requests
@@ -100,7 +101,7 @@ class IQRouter:
         """
         if (
             iq.to is None
-            or not await self.accounts.exists(iq.to.bare)
+            or not await self._is_somebody(iq.to.bare)
             or await self.presences.privacy_lists.denies(iq.to, "iq", iq.sender)
         ):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
@@ -112,6 +113,12 @@ class IQRouter:
             if await self._is_stranger(iq.sender, iq.to):
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE) from error  # IQ-18
             raise
+
+    async def _is_somebody(self, account: str) -> bool:
+        """Whether there is such an account, or a guest who is here."""
+        if is_guest(account):
+            return account in self.routing_table.users
+        return await self.accounts.exists(account)
 
     async def _is_stranger(self, sender: JID, account: JID) -> bool:
         """Whether it is not the sender's to know that there is this account."""

@@ -81,6 +81,20 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerAccount:
+    """A name that had an account, and that strangers do not get for some time.
+
+    Attributes:
+        until: So long, in seconds since 1970.
+        key: Of the last password, so that whoever had the account can be told from strangers; None
+            if it had none.
+    """
+
+    until: float
+    key: ScramKeys | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountInfo:
     """One line of a list of accounts. Times in seconds since 1970."""
 
@@ -465,6 +479,20 @@ class AccountStore(Protocol):
             NoSuchAccount: There is none of this name.
         """
 
+    async def reserve_name(self, account: str, *, until: float, now: float) -> None:
+        """Keep the name of an account that is about to be removed, until an account is made of it.
+
+        Reservations that are over are forgotten.
+
+        Args:
+            account: Bare JID.
+            until: How long, in seconds since 1970.
+            now: The time, likewise.
+        """
+
+    async def former_account(self, account: str) -> FormerAccount | None:
+        """What is kept of an account of this name that was removed; perhaps it is over."""
+
     async def set_disabled(self, account: str, disabled: bool) -> None:
         """Close an account to its owner, or open it again. Closing ends its devices' tokens.
 
@@ -826,6 +854,7 @@ __all__ = [
     "Credentials",
     "Damaged",
     "Device",
+    "FormerAccount",
     "Fragment",
     "HeldMessage",
     "Item",

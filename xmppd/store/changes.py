@@ -49,6 +49,7 @@ def create_account(
     if connection.execute(adding, row).first() is None:
         raise AccountExists(account)
     _forget_belongings(connection, owner)
+    connection.execute(queries.FORGET_FORMER_ACCOUNT, {"owner": owner})
     _add_keys(connection, owner, keys)
 
 
@@ -81,6 +82,17 @@ def delete_account(connection: Connection, account: str) -> None:
     if not connection.execute(queries.FORGET_ACCOUNT, {"owner": owner}).rowcount:
         raise NoSuchAccount(account)
     _forget_belongings(connection, owner)
+
+
+def reserve_name(connection: Connection, account: str, until: float, now: float) -> None:
+    """Keep a name and one of its keys, and forget reservations that are over."""
+    owner = _lock(connection, account)
+    found = connection.execute(queries.CREDENTIALS, {"owner": owner}).tuples().all()
+    credentials = rows.credentials(account, found)
+    key = None if credentials is None else next(iter(credentials.keys.values()), None)
+    connection.execute(queries.FORGET_FORMER_ACCOUNTS, {"now": now})
+    row = {"owner": owner, "until": until, "key": rows.key_to_text(key)}
+    connection.execute(queries.SAVE_FORMER_ACCOUNT[connection.dialect.name], row)
 
 
 def set_disabled(connection: Connection, account: str, disabled: bool) -> None:

@@ -51,6 +51,13 @@ KEY = Kind(
     rows.scram_keys,
     ("hash",),
 )
+FORMER_ACCOUNT = Kind(
+    "former account",
+    schema.former_accounts,
+    ("until", "key"),
+    rows.former_account,
+    instead={"key": None},
+)
 ROSTER_VERSION = Kind(
     "roster version",
     schema.roster_versions,

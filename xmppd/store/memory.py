@@ -14,6 +14,7 @@ from xmppd.store.base import (
     Credentials,
     Damaged,
     Device,
+    FormerAccount,
     Fragment,
     HeldMessage,
     Item,
@@ -89,6 +90,7 @@ class MemoryStore(Store):
     def __init__(self, now: Callable[[], float] = wall_clock) -> None:
         self._now = now
         self._accounts: dict[str, tuple[Credentials, float]] = {}
+        self._former: dict[str, FormerAccount] = {}
         self._belongings: dict[str, _Belongings] = {}
         self._shared_groups: dict[str, SharedGroup] = {}
         self._offline_id = self._held_number = 0
@@ -119,6 +121,7 @@ class MemoryStore(Store):
         if account in self._accounts:
             raise AccountExists(account)
         self._accounts[account] = (Credentials(account, _by_hash(keys)), self._now())
+        self._former.pop(account, None)
         self._forget_belongings(account)
 
     @override
@@ -140,6 +143,17 @@ class MemoryStore(Store):
             raise NoSuchAccount(account)
         del self._accounts[account]
         self._forget_belongings(account)
+
+    @override
+    async def reserve_name(self, account: str, *, until: float, now: float) -> None:
+        known = await self.credentials(account)
+        key = None if known is None else next(iter(known.keys.values()), None)
+        self._former = {name: each for name, each in self._former.items() if each.until > now}
+        self._former[account] = FormerAccount(until, key)
+
+    @override
+    async def former_account(self, account: str) -> FormerAccount | None:
+        return self._former.get(account)
 
     @override
     async def set_disabled(self, account: str, disabled: bool) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from xmppd.store.schema import (
     accounts,
     devices,
+    former_accounts,
     held_messages,
     items,
     last_presences,
@@ -134,6 +135,15 @@ SET_LOCKED: Update = (
 ADD_KEYS: Insert = insert(scram_keys)
 FORGET_KEYS: Delete = delete(scram_keys).where(scram_keys.c.owner == _owner)
 SAVE_KEY = _add_or_replace(scram_keys)
+
+FORMER_ACCOUNT: Select[float, str | None] = select(
+    former_accounts.c.until, former_accounts.c.key
+).where(former_accounts.c.owner == _owner)
+SAVE_FORMER_ACCOUNT = _add_or_replace(former_accounts)
+FORGET_FORMER_ACCOUNT: Delete = delete(former_accounts).where(former_accounts.c.owner == _owner)
+FORGET_FORMER_ACCOUNTS: Delete = delete(former_accounts).where(
+    former_accounts.c.until <= bindparam("now")
+)
 
 FORGET_BELONGINGS: tuple[Delete, ...] = tuple(
     delete(table).where(table.c.owner == _owner)

@@ -18,6 +18,7 @@ from xmppd.store.base import (
     AccountInfo,
     Credentials,
     Device,
+    FormerAccount,
     HeldMessage,
     LastPresence,
     OfflineMessage,
@@ -34,6 +35,7 @@ from xmppd.store.base import (
 from xmppd.store.schema import digest
 
 _decoder = json.Decoder(tuple[str, ...])
+_key_decoder = json.Decoder(ScramKeys)
 _token_decoder = json.Decoder(Token)
 _tokens_decoder = json.Decoder(tuple[Token, ...])
 
@@ -85,12 +87,10 @@ def scram_keys(
     hash: str, salt: bytes, iterations: int, stored_key: bytes, server_key: bytes
 ) -> ScramKeys:
     """One key of an account."""
-    if not 1 <= _integer("iterations", iterations) <= MAX_ITERATIONS:
-        raise _bad("iterations", f"is {iterations}")
     return ScramKeys(
         _text("hash", hash),
         _bytes("salt", salt),
-        iterations,
+        _rounds("iterations", iterations),
         _bytes("stored_key", stored_key),
         _bytes("server_key", server_key),
     )
@@ -131,6 +131,22 @@ def offline_use(rows: Iterable[tuple[bytes, int, int]], shares: dict[str, bytes]
         if isinstance(count, int) and isinstance(size, int)  # not so if the disk has damaged them
     }
     return Shares(*(used.get(shares[name], Use()) for name in ("all", "sender", "domain")))
+
+
+def key_to_text(key: ScramKeys | None) -> str | None:
+    """A key as one column holds it."""
+    return None if key is None else json.encode(key).decode()
+
+
+def former_account(until: float, key: str | None) -> FormerAccount:
+    """What is kept of an account that was removed."""
+    try:
+        kept = None if key is None else _key_decoder.decode(key)
+    except (MsgspecError, ValueError, TypeError) as error:
+        raise _bad("key", str(error)) from error
+    if kept is not None:
+        _rounds("key", kept.iterations)
+    return FormerAccount(_moment("until", until), kept)
 
 
 def roster(rows: Sequence[RosterRow]) -> RosterData:
@@ -332,6 +348,12 @@ def _integer(column: str, value: int) -> int:
     return value
 
 
+def _rounds(column: str, iterations: int) -> int:
+    if not 1 <= _integer(column, iterations) <= MAX_ITERATIONS:
+        raise _bad(column, f"has {iterations} iterations")
+    return iterations
+
+
 def _flag(column: str, value: bool) -> bool:
     if value not in (0, 1):
         raise _bad(column, "is neither true nor false")
@@ -352,8 +374,10 @@ __all__ = [
     "check_version",
     "credentials",
     "device",
+    "former_account",
     "held_message",
     "item",
+    "key_to_text",
     "last_presence",
     "names_to_text",
     "offline_message",

@@ -69,6 +69,17 @@ scram_keys = Table(
     sqlite_with_rowid=False,
 )
 
+# Names of accounts that were removed; the key is a text of JSON, written by xmppd.store.rows.
+former_accounts = Table(
+    "former_accounts",
+    metadata,
+    _digest_column("owner"),
+    Column("until", Double, nullable=False),
+    Column("key", Text),
+    Index(None, "until"),
+    sqlite_with_rowid=False,
+)
+
 roster_versions = Table(
     "roster_versions",
     metadata,
@@ -228,6 +239,7 @@ __all__ = [
     "accounts",
     "devices",
     "digest",
+    "former_accounts",
     "held_messages",
     "items",
     "last_presences",

@@ -17,6 +17,7 @@ from xmppd.store.base import (
     Credentials,
     Damaged,
     Device,
+    FormerAccount,
     HeldMessage,
     LastPresence,
     OfflineMessage,
@@ -126,6 +127,23 @@ class SQLStore(Store):
     async def delete_account(self, account: str) -> None:
         await self._last_presences.write()
         await self._change_account(account, partial(changes.delete_account, account=account))
+
+    @override
+    async def reserve_name(self, account: str, *, until: float, now: float) -> None:
+        change = partial(changes.reserve_name, account=account, until=until, now=now)
+        ask = partial(self._database.write, change)
+        owner = {"owner": digest(account)}
+        await self._sound(ask, (kinds.ACCOUNT, kinds.KEY), owner, account)
+
+    @override
+    async def former_account(self, account: str) -> FormerAccount | None:
+        owner = {"owner": digest(account)}
+
+        async def read() -> FormerAccount | None:
+            found = await self._database.read(queries.FORMER_ACCOUNT, owner)
+            return rows.former_account(*found[0]) if found else None
+
+        return await self._sound(read, (kinds.FORMER_ACCOUNT,), owner, account)
 
     @override
     async def set_disabled(self, account: str, disabled: bool) -> None:

@@ -11,6 +11,7 @@ from twisted.trial.unittest import TestCase
 from xmppd.store.base import (
     AccountExists,
     Device,
+    FormerAccount,
     HeldMessage,
     LastPresence,
     NoSuchAccount,
@@ -697,6 +698,43 @@ class TokenContract(Asking):
         self.assertEqual(len(await self.store.devices(ROMEO)), 1)
 
 
+class FormerAccountContract(Asking):
+    """Names of accounts that were removed."""
+
+    async def test_kept(self) -> None:
+        """A name is kept with a key of its account, over its removal."""
+        await self.store.create_account(ROMEO, KEYS)
+        self.assertIsNone(await self.store.former_account(ROMEO))
+        await self.store.reserve_name(ROMEO, until=100.5, now=10.0)
+        await self.store.delete_account(ROMEO)
+        former = await self.store.former_account(ROMEO)
+        assert former is not None
+        self.assertEqual(former.until, 100.5)
+        self.assertIn(former.key, KEYS)
+        self.assertIsNone(await self.store.former_account(JULIET))
+
+    async def test_without_a_key(self) -> None:
+        """Also of an account that had none."""
+        await self.store.create_account(ROMEO, [])
+        await self.store.reserve_name(ROMEO, until=100.0, now=10.0)
+        self.assertEqual(await self.store.former_account(ROMEO), FormerAccount(100.0, None))
+
+    async def test_made_again(self) -> None:
+        """When an account of this name is made, it is over."""
+        await self.store.reserve_name(ROMEO, until=100.0, now=10.0)
+        await self.store.create_account(ROMEO, KEYS)
+        self.assertIsNone(await self.store.former_account(ROMEO))
+
+    async def test_over(self) -> None:
+        """Those that are over are forgotten with the next; one that is renewed is not."""
+        await self.store.reserve_name(ROMEO, until=100.0, now=10.0)
+        await self.store.reserve_name(ROMEO, until=200.0, now=50.0)
+        await self.store.reserve_name(JULIET, until=150.0, now=100.0)
+        self.assertEqual(await self.store.former_account(ROMEO), FormerAccount(200.0, None))
+        await self.store.reserve_name(ROMEO, until=300.0, now=150.0)
+        self.assertIsNone(await self.store.former_account(JULIET))
+
+
 class SessionContract(Asking):
     async def hold(self, *texts: str, arrived: tuple[int, ...] = ()) -> list[int]:
         """Hold messages for Romeo's session."""
@@ -773,6 +811,7 @@ class Contract(
     PresenceContract,
     ItemContract,
     TokenContract,
+    FormerAccountContract,
     SessionContract,
 ):
     """All of it."""

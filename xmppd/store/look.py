@@ -1,0 +1,38 @@
+"""What can be seen in a database without a server on it; nothing is made or changed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqlalchemy import inspect
+
+from xmppd.store import queries
+from xmppd.store.engine import database_errors, make_engine, parse_url
+from xmppd.store.schema import accounts as accounts_table
+from xmppd.store.schema import digest
+
+
+def missing_accounts(url: str, accounts: Iterable[str]) -> list[str]:
+    """Those of these accounts, bare JIDs, that a database does not have; all if it is empty.
+
+    Raises:
+        StoreError: It is unreachable.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+        return list(accounts)
+    engine = make_engine(parsed)
+    try:
+        with database_errors(parsed), engine.connect() as connection:
+            if not inspect(connection).has_table(accounts_table.name):
+                return list(accounts)
+            return [
+                account
+                for account in accounts
+                if connection.execute(queries.ACCOUNT_EXISTS, {"owner": digest(account)}).first()
+                is None
+            ]
+    finally:
+        engine.dispose()
+
+
+__all__ = ["missing_accounts"]
