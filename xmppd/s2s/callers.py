@@ -76,7 +76,7 @@ class Callers:
             StanzaError: There is no way.
             Disbelieved: There may be one if it is tried again.
         """
-        await self.turns.begin(on_behalf_of)
+        await self.turns.begin((local, remote), on_behalf_of)
         try:
             handler = await self._connector.connect(remote, _Call(self, local, remote))
         finally:

@@ -36,6 +36,9 @@ class Streets(Protocol):
             StanzaError: There is no way.
         """
 
+    def wanted(self, pair: "DomainPair", on_behalf_of: str) -> None:
+        """Somebody else waits for that stream too."""
+
     def returned(self, pair: "DomainPair", stanzas: list[Stanza], why: StanzaError) -> None:
         """What waited does not leave any more: its senders are told."""
 
@@ -229,6 +232,7 @@ class DomainPair:
             self._speak(self.outgoing)
             return
         if self._connecting is not None:
+            self._streets.wanted(self, on_behalf_of)
             return
         shared = None if self._alone else self._streets.stream_to(self.remote)
         if shared is not None:

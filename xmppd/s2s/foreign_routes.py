@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from xmppd.auth.attempts import network_of
 from xmppd.config import S2S
 from xmppd.events import Events
 from xmppd.net.connection_handler import WireLimits
@@ -29,6 +30,9 @@ from xmppd.s2s.verification import Trust
 from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
 
 SWEEP_S = 1.0
+
+MAX_WAITING_FOR_ONE = 1_000
+"""Servers that wait to be looked for on behalf of one account, or of one network of strangers."""
 
 
 @dataclass(slots=True)
@@ -170,7 +174,7 @@ class ForeignRoutes:
             return False
         pair = self.pairs.get((stanza.sender.domain, to.domain))
         if pair is None:
-            pair = self._new_pair(stanza.sender.domain, to.domain)
+            pair = self._pair_for(stanza.sender.bare, stanza.sender.domain, to.domain)
         return pair is not None and pair.deliver(stanza, wire)
 
     def unreached(self, stanza: Stanza) -> StanzaError:
@@ -195,6 +199,14 @@ class ForeignRoutes:
         pair = self.pairs.get((local, remote))
         return 0.0 if pair is None or pair.carrier is not None else pair.retry_in_s
 
+    def _pair_for(self, who: str, local: str, remote: str) -> DomainPair | None:
+        """A new pair, if there is one and the server is not looking for many on somebody's behalf
+        already.
+        """
+        if self.callers.turns.waiting_for(who) >= MAX_WAITING_FOR_ONE:
+            return None
+        return self._new_pair(local, remote)
+
     def _new_pair(self, local: str, remote: str) -> DomainPair | None:
         """A pair, if the one is ours and there is room; nobody else's stanzas are passed on."""
         if len(self.pairs) >= self.config.max_pairs or not self.context.serves(local):
@@ -216,6 +228,10 @@ class ForeignRoutes:
             StanzaError: There is no way.
         """
         return await self.callers.call(pair.local, pair.remote, on_behalf_of)
+
+    def wanted(self, pair: DomainPair, on_behalf_of: str) -> None:
+        """Somebody else waits for that stream too."""
+        self.callers.turns.want((pair.local, pair.remote), on_behalf_of)
 
     def returned(self, pair: DomainPair, stanzas: list[Stanza], why: StanzaError) -> None:
         """Tell the senders of what does not leave any more, and the house who is lost."""
@@ -268,13 +284,20 @@ class ForeignRoutes:
     def verify(
         self, local: str, remote: str, stream_id: str, key: str, address: str
     ) -> Deferred[bool]:
-        """Ask the remote domain whether it has made this key."""
-        pair = self.pairs.get((local, remote)) or self._new_pair(local, remote)
+        """Ask the remote domain whether it has made this key.
+
+        Strangers may have half of the pairs made that there may be: the others are for those who
+        write from here.
+        """
+        who = network_of(address)
+        pair = self.pairs.get((local, remote))
+        if pair is None and len(self.pairs) < self.config.max_pairs // 2:
+            pair = self._pair_for(who, local, remote)
         if pair is None:
             answer: Deferred[bool] = Deferred()
             answer.errback(StanzaError(Condition.RESOURCE_CONSTRAINT))
             return answer
-        return pair.verify(stream_id, key, address)
+        return pair.verify(stream_id, key, who)
 
     def may_carry(self, stream: ServerStream, local: str, remote: str) -> None:
         """What the local domain has for the remote one may go by this stream."""

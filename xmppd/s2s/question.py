@@ -9,6 +9,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import (
+    IAddress,
     IReactorTCP,
     IReactorTime,
     IReactorUDP,
@@ -126,10 +127,7 @@ class Question:
     async def _by_tcp(self, server: tuple[str, int], timeout_s: float) -> dns.Message:
         kind = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
         connection = _Connection(self)
-        made = kind(self._reactor, *server, timeout_s).connect(
-            Factory.forProtocol(lambda: connection)
-        )
-        await made
+        await kind(self._reactor, *server, timeout_s).connect(_Only(connection))
         try:
             return await connection.answer.addTimeout(timeout_s, self._reactor)
         finally:
@@ -214,6 +212,18 @@ class _Datagram(DatagramProtocol):
     def stopProtocol(self) -> None:
         # Reactors that poll close a socket that has an error, and say no more of it than this.
         self.answer.give_up("DNS cannot be asked: no name server is there")
+
+
+class _Only(Factory):
+    """Has one connection to give."""
+
+    noisy = False
+
+    def __init__(self, connection: "_Connection") -> None:
+        self._connection = connection
+
+    def buildProtocol(self, addr: IAddress | None) -> "_Connection":
+        return self._connection
 
 
 class _Connection(Int16StringReceiver):

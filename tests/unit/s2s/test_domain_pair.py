@@ -4,6 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.s2s.peers import BIDI, Elsewhere
 from xmppd.routing.remote_server import RemoteServerLost
+from xmppd.s2s.foreign_routes import MAX_WAITING_FOR_ONE
 from xmppd.s2s.lost import no_stream, not_found
 from xmppd.stanza import JID, Message, ns
 from xmppd.testing import House, house_config
@@ -277,6 +278,22 @@ class PairTests(SynchronousTestCase):
             self.assertNotEqual(domain, "verona.lit")
             turn.callback(None)
         self.assertIn("verona.lit", [domain for domain, _ in self.elsewhere.wanted])
+
+    def test_one_who_wants_much(self) -> None:
+        """One who wants thousands of servers is told so, and what he wants others get in time."""
+        self.elsewhere.there = False
+        for number in range(2_000):
+            self.say("1", to=f"romeo@d{number}.lit")
+        self.assertEqual(len(self.routes.pairs), 100 + MAX_WAITING_FOR_ONE)
+        self.assertIn("resource-constraint", self.juliet.raw().decode())
+        (tybalt,) = self.house.connect("tybalt")
+        tybalt.send("<message to='romeo@d1000.lit'/><message to='romeo@verona.lit'/>")
+        self.elsewhere.why = not_found("no such name")
+        for _, turn in self.elsewhere.wanted[:4]:
+            turn.callback(None)
+        wanted = [domain for domain, _ in self.elsewhere.wanted]
+        self.assertIn("d1000.lit", wanted)
+        self.assertIn("verona.lit", wanted)
 
     def test_pairs_are_limited(self) -> None:
         """So many pairs of domains there may be at a time (SV-13)."""

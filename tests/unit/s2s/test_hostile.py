@@ -1,11 +1,18 @@
 """What another server may try, in every state of a stream, and what it gets."""
 
+from typing import cast
+
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.s2s.peers import BIDI, Caller, Elsewhere
 from xmppd.s2s import server_stream
 from xmppd.s2s.domain_pair import MAX_VERIFICATIONS_PER_PAIR
+from xmppd.s2s.finder import Finder
+from xmppd.s2s.name_service import NameService
+from xmppd.s2s.question import IReactor
 from xmppd.s2s.server_stream import MAX_PAIRS_PER_STREAM, MAX_VERIFICATIONS_PER_STREAM
+from xmppd.s2s.targets import Directions
 from xmppd.stanza import ns
 from xmppd.testing import House, house_config
 
@@ -235,6 +242,36 @@ class DialbackTests(Hostile):
             caller.claim(sender=f"d{number}.lit")
         self.assertEqual(caller.heard().count("<resource-constraint"), 5)
         self.assertEqual(len(self.elsewhere.wanted), MAX_VERIFICATIONS_PER_STREAM)
+
+    def test_many_claims_on_many_streams(self) -> None:
+        """However many domains strangers claim, people here reach servers all the same (SV-13)."""
+        config = house_config("mantua.lit", s2s={"max_pairs": 20})
+        house = House("mantua.lit", config=config, juliet={})
+        elsewhere = Elsewhere(house)
+        elsewhere.there = False
+        for number in range(40):
+            caller = Caller(house, f"192.0.2.{number}")
+            caller.open()
+            caller.claim(sender=f"d{number}.lit")
+            self.assertEqual("<resource-constraint" in caller.heard(), number >= 10)
+        (juliet,) = house.connect("juliet")
+        for number in range(10):
+            juliet.send(f"<message to='romeo@verona{number}.lit'/>")
+        self.assertEqual(juliet.raw(), b"")
+
+    def test_private_addresses(self) -> None:
+        """Nobody makes us call our neighbours by a claim (SV-16)."""
+        reactor = MemoryReactorClock()
+        network = cast(IReactor, reactor)
+        routes = self.house.server.foreign_routes
+        finder = Finder(network, NameService(network), routes.attempts, Directions())
+        routes.callers._connector = finder
+        for domain in ("127.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "169.254.169.254"):
+            with self.subTest(domain):
+                caller = self.call()
+                caller.claim(sender=domain)
+                self.assertIn("<remote-server-not-found", caller.heard())
+        self.assertEqual(reactor.tcpClients, [])
 
     def test_many_streams_for_one_domain(self) -> None:
         """Whoever claims one domain on many streams has it asked so many times at once."""
