@@ -7,6 +7,7 @@ from cryptography import x509
 from twisted.trial.unittest import TestCase
 
 from tests.integration.towns import Authority, Map, Town, heard, soon, srv_name, xmpp_address
+from xmppd.net import connection_handler
 from xmppd.s2s.foreign_routes import StreamState
 from xmppd.testing import Client
 
@@ -22,6 +23,7 @@ class Towns(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
+        self.patch(connection_handler, "TURN_S", 10.0)  # what is said here is heard at once
         self.directory = Path(self.mktemp())
         self.authority = Authority(self.directory)
         self.roads = Map()

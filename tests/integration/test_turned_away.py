@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from tests.integration.towns import Authority, Map, Town, heard, soon
 from tests.name_server import NameServer, port_of
+from xmppd.net import connection_handler
 from xmppd.s2s import search
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.connector import Connector
@@ -174,6 +175,7 @@ class TurnedAway(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
+        self.patch(connection_handler, "TURN_S", 10.0)  # what is said here is heard at once
         self.directory = Path(self.mktemp())
         self.authority = Authority(self.directory)
         self.stranger = Authority(self.directory, "stranger")

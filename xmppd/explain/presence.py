@@ -109,7 +109,7 @@ def _existence(case: Case) -> Iterator[Finding]:
         if not _reached(case, watcher.jid):
             yield Finding(
                 "watcher_unreachable",
-                f"no route leads to {watcher.jid.domain}, where {watcher.jid.bare} is",
+                f"{watcher.jid.bare} is at {watcher.jid.domain}, and {_no_way(case, watcher.jid)}",
                 "RT-10",
                 hinders=True,
             )
@@ -121,7 +121,7 @@ def _existence(case: Case) -> Iterator[Finding]:
 
 def _elsewhere(case: Case, jid: JID, what: str) -> Finding:
     reached = _reached(case, jid)
-    way = ", and is asked with a probe" if reached else ", and no route leads there"
+    way = ", and is asked with a probe" if reached else f", and {_no_way(case, jid)}"
     return Finding(
         "owner_elsewhere" if reached else "owner_unreachable",
         f"{jid.domain} is not served here{way}; whoever serves it {what}",
@@ -145,7 +145,18 @@ def _told_from_elsewhere(case: Case) -> Iterator[Finding]:
 def _reached(case: Case, jid: JID) -> bool:
     """Whether a route leads to a domain that is not ours."""
     routes = case.server.routing_table
-    return jid.domain in routes.components or routes.foreign is not None
+    if jid.domain in routes.components:
+        return True
+    return routes.foreign is not None and not _is_blocked(case, jid)
+
+
+def _no_way(case: Case, jid: JID) -> str:
+    """Why none does."""
+    return "s2s.domain blocks it" if _is_blocked(case, jid) else "no route leads there"
+
+
+def _is_blocked(case: Case, jid: JID) -> bool:
+    return case.server.foreign_routes.policies.of(jid.domain).block
 
 
 # --- may it be seen? ---------------------------------------------------------------------------

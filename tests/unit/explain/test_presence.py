@@ -11,7 +11,7 @@ from xmppd.explain.presence import explain_presence
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Presence
 from xmppd.store.base import LastPresence, RosterItem, SharedGroup
-from xmppd.testing import Client, Elsewhere, House, done
+from xmppd.testing import Client, Elsewhere, House, done, house_config
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 BOTH = {"romeo": {"juliet": "both"}, "juliet": {"romeo": "both"}}
@@ -206,6 +206,18 @@ class CauseTests(SynchronousTestCase):
         street.server.routing_table.components["capulet.lit"] = Nowhere()
         self.assertEqual(street.explained("juliet@capulet.lit", ROMEO)[0].code, "unknown")
         self.assertEqual(street.explained(ROMEO, "juliet@capulet.lit")[0].code, "sees")
+
+    def test_blocked_server(self) -> None:
+        """Nothing goes to a server that is blocked, or comes from there (SV-4)."""
+        street = Street(romeo={"juliet@capulet.lit": "both"}).here("romeo")
+        juliet = "juliet@capulet.lit"
+        self.assertEqual(street.explained(ROMEO, juliet)[0].code, "sees")
+        config = house_config(s2s={"domain": [{"name": "capulet.lit", "block": True}]})
+        street.server.foreign_routes.policies.use(config.s2s)
+        for owner, watcher in ((ROMEO, juliet), (juliet, ROMEO)):
+            outcome, cause, *_ = street.explained(owner, watcher)
+            self.assertEqual(outcome.code, "sees_nothing")
+            self.assertIn("s2s.domain blocks it", cause.says)
 
     def test_told_from_elsewhere(self) -> None:
         """What the other server has said of somebody, we know (RP-3)."""
