@@ -410,7 +410,7 @@ class NextDoorTests(TurnedAway):
 
     async def test_silence(self) -> None:
         """So does one that says nothing, after a while."""
-        self.patch(search, "TARGET_S", 0.2)
+        self.patch(search, "SETTLE_S", 0.2)
         first = self.mantua()
         first.answers["<stream:stream"] = lambda gate: None
         await self.assert_next(first, "in time")

@@ -25,9 +25,10 @@ from xmppd.s2s.targets import Target, in_order
 from xmppd.stanza import Condition, StanzaError
 
 TARGET_S = 10.0
-"""How long connecting to one target may take, whatever the number of its addresses; and how long
-settling there.
-"""
+"""How long connecting to one target may take, whatever the number of its addresses."""
+
+SETTLE_S = 10.0
+"""How long settling may take at one address."""
 
 _WORDS = {error.ConnectionRefusedError: "refused", error.TimeoutError: "no answer"}
 
@@ -188,7 +189,7 @@ class Search:
         ended = self.attempts.begin(self.domain, "negotiate", str(there))
         settled = Deferred.fromCoroutine(self.visitor.settle(protocol))
         try:
-            await settled.addTimeout(TARGET_S, self.reactor)
+            await settled.addTimeout(SETTLE_S, self.reactor)
         except Disbelieved as why:
             ended(why.text or "")
             raise
@@ -270,4 +271,11 @@ def in_ascii(domain: str) -> str:
         raise RemoteServerNotFound(f"{domain} cannot be a name in DNS") from None
 
 
-__all__ = ["TARGET_S", "RemoteServerNotFound", "RemoteServerTimeout", "Search", "in_ascii"]
+__all__ = [
+    "SETTLE_S",
+    "TARGET_S",
+    "RemoteServerNotFound",
+    "RemoteServerTimeout",
+    "Search",
+    "in_ascii",
+]
