@@ -12,6 +12,8 @@ from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, ns, qname
 from xmppd.store.base import RosterItem
 
 _GROUP = qname(ns.ROSTER, "group")
+MAX_ATTEMPTS = 3
+"""To write a long roster that does not change meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,37 @@ class IQRosterHandler(IQHandler):
         """The whole roster, or nothing if the client has this version already (RO-12)."""
         roster = await self._own_roster(iq)
         session = self.sessions.session(iq.sender)
-        if session is not None:
-            session.interested = True
         known = iq.payload.tree[0].get("ver")
-        version = roster.version_text
-        if known is not None and known == version:
+        version, items = roster.version_text, b""
+        is_known = known is not None and known == version
+        if not is_known and len(roster.items) > self.rosters.broadcasts.contacts_per_slice:
+            version, items = await self._written_in_slices(roster)
+        elif not is_known:
+            items = b"".join(item_bytes(item) for item in roster.shown())
+        if session is not None:  # what changes from now on is pushed behind this answer
+            session.interested = True
+        if is_known:
             return None
-        items = b"".join(item_bytes(item) for item in roster.shown())
         return b"<query xmlns='%b' ver='%b'>%b</query>" % (
             ns.ROSTER.encode(), version.encode(), items,
         )  # fmt: skip
+
+    async def _written_in_slices(self, roster: Roster) -> tuple[str, bytes]:
+        """A version of a long roster, and what is in it: others have their turn in between (CH-8).
+
+        One that changes all the while is written in one go in the end.
+        """
+        broadcasts = self.rosters.broadcasts
+        size = broadcasts.contacts_per_slice
+        for _ in range(MAX_ATTEMPTS):
+            version, items = roster.version_text, tuple(roster.shown())
+            written = [b"".join(map(item_bytes, items[:size]))]
+            for start in range(size, len(items), size):
+                await broadcasts.next_turn()
+                written.append(b"".join(map(item_bytes, items[start : start + size])))
+            if roster.version_text == version:
+                return version, b"".join(written)
+        return roster.version_text, b"".join(map(item_bytes, roster.shown()))
 
     async def on_set(self, iq: IQ) -> None:
         """Add, change or remove one contact."""

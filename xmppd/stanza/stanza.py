@@ -16,6 +16,10 @@ from xmppd.stanza.jid import JID
 from xmppd.stanza.xml import LANG, Element, Tree, dump, escape, parse, read, write
 
 MAX_SOFTWARE_LENGTH = 200
+LONG_BYTES = 4_096
+"""A longer stanza loses its addresses by cutting them out of its bytes: to write it anew would take
+some milliseconds for each 10,000 elements.
+"""
 _CAPABILITIES = "{http://jabber.org/protocol/caps}c"
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
@@ -61,9 +65,12 @@ class Payload:
         """The same payload, ready for any address."""
         if self.to is None:
             return self
-        tree = self.tree
-        attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
-        payload = self.__class__(write(tree, attributes=attributes))
+        raw = _cut_to(self.raw) if len(self.raw) > LONG_BYTES else None
+        if raw is None:
+            tree = self.tree
+            attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
+            raw = write(tree, attributes=attributes)
+        payload = self.__class__(raw)
         payload.copied_for = self.copied_for
         return payload
 
@@ -152,7 +159,14 @@ class Stanza:
         if tree.tag != cls.name:
             raise ValueError(f"it is no {cls.name}")
         sender = JID.prepared(tree.get("from", ""))
-        return cls.from_tree(tree, sender, address=JID.prepared)
+        raw = _cut_from(data) if len(data) > LONG_BYTES else None
+        if raw is not None and "to" in tree.attrib:
+            raw = _cut_to(raw)
+        if raw is None:
+            return cls.from_tree(tree, sender, address=JID.prepared)
+        text = tree.get("to")
+        to = JID.prepared(text) if text else None
+        return cls(to, sender, tree.get("id"), tree.get("type"), Payload(raw, tree=tree))
 
     @property
     def xml(self) -> Element:
@@ -291,3 +305,19 @@ def error_bytes(error: StanzaError) -> bytes:
         namespace, name = error.application
         application = f"<{name} xmlns='{namespace}'/>"
     return f"<error type='{error.type.value}'>{condition}{text}{application}</error>".encode()
+
+
+def _cutter(name: str) -> Callable[[bytes], bytes | None]:
+    """Cuts an attribute out of a stanza's bytes; None if it is not written as plainly as that."""
+    value = rb"[ \t\r\n]*=[ \t\r\n]*(?:'[^']*'|\"[^\"]*\")"
+    others = rb"<[a-z]+(?:[ \t\r\n]+[^ \t\r\n=<>\"'/]+" + value + rb")*?"
+    find = re.compile(others + rb"([ \t\r\n]+" + name.encode() + value + rb")").match
+
+    def cut(data: bytes) -> bytes | None:
+        found = find(data)
+        return None if found is None else data[: found.start(1)] + data[found.end(1) :]
+
+    return cut
+
+
+_cut_from, _cut_to = _cutter("from"), _cutter("to")

@@ -1,7 +1,10 @@
 """Roster get and set (RFC 6121 §2)."""
 
+import re
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import next_turn
 from xmppd.stanza import ns
 from xmppd.store.base import RosterData, RosterItem, SharedGroup
 from xmppd.store.memory import MemoryStore
@@ -124,6 +127,53 @@ class RosterTests(SynchronousTestCase):
         self.assertIn("type='result'", answer)
         (push,) = phone.received()
         self.assertIn("<item jid='a@x' subscription='none'/>", push)
+
+
+class LongRosterTests(SynchronousTestCase):
+    """A roster that is too long for one turn of the reactor (CH-8)."""
+
+    def setUp(self) -> None:
+        self.house = House(DOMAIN, romeo={f"n{number}": "both" for number in range(7)})
+        self.house.server.broadcasts.contacts_per_slice = 3
+        self.romeo = self.house.bind("romeo")
+        self.other = self.house.bind("romeo", "2")
+
+    def ask(self) -> None:
+        """Ask for the roster."""
+        self.romeo.send(f"<iq type='get' id='r'><query xmlns='{ns.ROSTER}'/></iq>")
+
+    def change(self, name: str) -> None:
+        """Another of Romeo's clients names a contact."""
+        item = f"<item jid='n0@{DOMAIN}' name='{name}'/>"
+        self.other.send(f"<iq type='set' id='s'><query xmlns='{ns.ROSTER}'>{item}</query></iq>")
+
+    def test_slices(self) -> None:
+        """It comes whole, after some turns in which others are served."""
+        self.ask()
+        for _ in range(2):
+            self.assertEqual(self.romeo.received(), [])
+            next_turn(self.house.clock)
+        (answer,) = self.romeo.received()
+        self.assertEqual(answer.count("<item "), 7)
+        roster = self.house.server.roster_manager._loaded[ROMEO]
+        self.assertEqual(version_in(answer), roster.version_text)
+
+    def test_changed_meanwhile(self) -> None:
+        """It is of one version, and later ones are pushed behind it."""
+        for changes in (1, 2, 5):
+            self.setUp()
+            self.ask()
+            for number in range(changes):
+                self.change(f"name{number}")
+                for _ in range(2):
+                    next_turn(self.house.clock)
+            self.house.clock.advance(0)
+            self.change("last")
+            answer, *pushes = self.romeo.received()
+            shown = re.findall("name='name([0-9])'", answer)
+            self.assertEqual(len(shown), 1)
+            self.assertEqual(len(pushes), changes - int(shown[0]))
+            self.assertIn("name='last'", pushes[-1])
 
 
 class SharedGroupTests(SynchronousTestCase):

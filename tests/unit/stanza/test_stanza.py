@@ -1,5 +1,7 @@
 """Stanzas: the same bytes for many, and another envelope when it must be."""
 
+from xml.etree import ElementTree
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import (
@@ -15,6 +17,7 @@ from xmppd.stanza import (
     element,
     parse,
 )
+from xmppd.stanza.stanza import LONG_BYTES
 
 ROMEO, JULIET = JID.parse("romeo@montague.lit/orchard"), JID.parse("juliet@capulet.lit")
 BODY = b"<body>a &lt; b</body>"
@@ -51,6 +54,34 @@ class WireTests(SynchronousTestCase):
             b" xml:lang='it'><body>x</body></message>",
         )
         self.assertIs(message.to, JULIET)
+
+    def test_long(self) -> None:
+        """A long stanza loses its addresses as a short one does, and is not written anew."""
+        inside = b"<x xmlns='urn:x' to='no' from=\"no\">" + b"<a/>" * LONG_BYTES + b"</x>"
+        for head in (
+            b"<message to='juliet@capulet.lit' type='chat' xml:lang='it'>",
+            b"<message id='to=&apos;a&apos;' \n to = \"juliet@capulet.lit\" type='chat'>",
+            b"<message id=\"a to='b'\" x:to='c' xmlns:x='urn:x' to='juliet@capulet.lit'\t>",
+            b"<message to='juliet@capulet.lit'>",
+            b"<message xto='1' to='juliet@capulet.lit' tox='2'>",
+        ):
+            tree = ElementTree.fromstring(head + b"</message>")
+            message = Message(
+                JULIET,
+                ROMEO,
+                tree.get("id"),
+                tree.get("type"),
+                Payload(head + inside + b"</message>", JULIET),
+            )
+            other = message.addressed(ROMEO, JULIET)
+            self.assertIn(inside, other.wire())
+            kept = Message.from_bytes(message.wire())
+            self.assertIn(inside, kept.payload.raw)
+            self.assertEqual((kept.to, kept.sender), (JULIET, ROMEO))
+            self.assertEqual((kept.id, kept.type), (message.id, message.type))
+            for made, to, sender in ((other, ROMEO, JULIET), (kept, JULIET, ROMEO)):
+                expected = dict(tree.attrib) | {"to": to.full, "from": sender.full}
+                self.assertEqual(ElementTree.fromstring(made.wire()).attrib, expected)
 
     def test_around_to(self) -> None:
         """Head, address and tail are the stanza, for whomever it is."""
