@@ -8,9 +8,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from xmppd.router.packet_router import PacketRouter
+from xmppd.session.backlog import cost_bytes
 from xmppd.stanza import JID, Condition, Stanza, StanzaError
 
 MAX_WAITING = 10_000
+MAX_WAITING_BYTES = 16 << 20
+"""The same in bytes, with what keeping them costs."""
+
 MAX_PER_TURN = 100
 
 _log = Logger()
@@ -49,7 +53,8 @@ class InternalComponent:
         self.name = name
         self._router = server.packet_router
         self._clock = server.clock
-        self._waiting: deque[Stanza] = deque()
+        self._waiting: deque[tuple[Stanza, int]] = deque()
+        self._waiting_bytes = 0
         self._busy = False
 
     def stanza_received(self, stanza: Stanza) -> None:
@@ -82,10 +87,16 @@ class InternalComponent:
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Hand a stanza to the component; False if too many wait already."""
-        if len(self._waiting) >= MAX_WAITING:
+        cost = cost_bytes(stanza, wire)
+        waiting = len(self._waiting)
+        if waiting >= MAX_WAITING or self._waiting_bytes + cost > MAX_WAITING_BYTES:
             return False
-        self._waiting.append(stanza if stanza.to is not None else stanza.from_bytes(wire))
-        if not self._busy:
+        addressed = stanza if stanza.to is not None else stanza.from_bytes(wire)
+        self._waiting.append((addressed, cost))
+        self._waiting_bytes += cost
+        if self._busy:
+            addressed.payload.forget_trees()
+        else:
             self._work()
         return True
 
@@ -96,7 +107,9 @@ class InternalComponent:
             if not self._waiting:
                 self._busy = False
                 return
-            self._receive(self._waiting.popleft())
+            stanza, cost = self._waiting.popleft()
+            self._waiting_bytes -= cost
+            self._receive(stanza)
         self._clock.callLater(0, self._work)
 
     def _receive(self, stanza: Stanza) -> None:

@@ -4,7 +4,12 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.components.internal_component import MAX_PER_TURN, MAX_WAITING, InternalComponent
+from xmppd.components.internal_component import (
+    MAX_PER_TURN,
+    MAX_WAITING,
+    MAX_WAITING_BYTES,
+    InternalComponent,
+)
 from xmppd.stanza import IQ, JID, Condition, Message, Presence, Stanza, StanzaError
 from xmppd.testing import House
 
@@ -91,6 +96,20 @@ class InternalTests(SynchronousTestCase):
         self.assertEqual(self.romeo.received(), [])
         self.romeo.send(message)
         self.assertIn("<service-unavailable ", self.romeo.received()[0])
+
+    def test_too_much(self) -> None:
+        """So it is with bytes; and what waits keeps no trees."""
+        self.jokes._busy = True
+        message = f"<message to='{DOMAIN}'><x xmlns='urn:x'>{'<a/>' * 50_000}</x></message>"
+        sent = 0
+        while not self.romeo.received():
+            self.romeo.send(message)
+            sent += 1
+        self.assertEqual(sent, MAX_WAITING_BYTES // (2 * len(message)) + 1)
+        for stanza, _ in self.jokes._waiting:
+            self.assertIsNone(stanza.payload._tree)
+        self.jokes._work()
+        self.assertEqual((len(self.jokes.heard), self.jokes._waiting_bytes), (sent - 1, 0))
 
     def test_broadcast(self) -> None:
         """A presence that many get has its address when it comes here."""
