@@ -309,9 +309,12 @@ class RestartTests(UnreadableCase):
                 self.assertEqual(sum(word[-1:].isdigit() for word in self.logs_in()), 6)
 
     def test_numbers(self) -> None:
-        """Counters and times that there are not stop no start."""
+        """Counters and times that there are not stop no start, and no message."""
         for name, value in {
-            "jid": "@",
+            "carbons": "perhaps",
+            "presence": 7,
+            "positions": [1],
+            "state": None,
             "sent": -1,
             "handled": 2**32,
             "since": float("nan"),
@@ -327,7 +330,20 @@ class RestartTests(UnreadableCase):
 
                 self.start(change)
                 self.assertEqual(self.listed(), ["saved session"])
-                self.assertIsNotNone(self.log_in())
+                self.assertEqual(sum(word[-1:].isdigit() for word in self.logs_in()), 6)
+
+    def test_address(self) -> None:
+        """Nobody's session is nobody's, and the server starts."""
+        for jid in ("@", "juliet@montague.lit", "romeo@montague.lit/1", 7):
+            with self.subTest(jid):
+                self.setUp()
+
+                def change(shell: dict[str, Any], jid: object = jid) -> None:
+                    shell["jid"] = jid
+
+                self.start(change)
+                self.assertEqual(self.listed(), ["saved session"])
+                self.assertEqual(self.come_back(0), ["failed"])
 
     def test_all_of_it(self) -> None:
         """Nothing of it can be read: the server starts, and she logs in."""

@@ -47,22 +47,32 @@ class SavedStanza(Struct, array_like=True):
     copied: bool
 
 
-class Shell(Struct, frozen=True):
-    """A session without its parts.
+class Queue(Struct, frozen=True):
+    """What of a session is other people's: what they sent to it.
 
     Attributes:
         jid: Full JID.
-        saved: When that was.
-        left_s: How long it sleeps from then on.
-        presence: Its last available presence.
         unacknowledged: What the client was sent.
-        positions: For each of those the ``h`` that covers it.
-        outstanding: How many were sent behind the last one that was acknowledged.
         waiting: What it was not sent yet.
-        state: What parts of the server want to know, by their names.
     """
 
     jid: str
+    unacknowledged: list[SavedStanza]
+    waiting: list[SavedStanza]
+
+
+class Shell(Queue, frozen=True):
+    """A session without its parts.
+
+    Attributes:
+        saved: When that was.
+        left_s: How long it sleeps from then on.
+        presence: Its last available presence.
+        positions: For each of the unacknowledged stanzas the ``h`` that covers it.
+        outstanding: How many were sent behind the last one that was acknowledged.
+        state: What parts of the server want to know, by their names.
+    """
+
     since: float
     address: str
     encrypted: bool
@@ -77,10 +87,8 @@ class Shell(Struct, frozen=True):
     max_s: float
     handled: int
     sent: int
-    unacknowledged: list[SavedStanza]
     positions: list[int]
     outstanding: int
-    waiting: list[SavedStanza]
     state: dict[str, bytes]
 
 
@@ -232,31 +240,33 @@ class Hibernation:
         """
         lost: list[Lost] = []
         for saved in await self.store.take_sessions():
-            for found in await readable(self.store, saved.account, [saved], _shell_of):
-                lost += await self._take_up(saved, *found)
+            lost += await self._take_up(saved)
         self._started = self.clocks.seconds()
         if self._restored:
             _log.info("{count} sessions were taken up", count=len(self._restored))
         return lost
 
-    async def _take_up(self, saved: SavedSession, shell: Shell, jid: JID) -> list[Lost]:
+    async def _take_up(self, saved: SavedSession) -> list[Lost]:
         """Have a session again, or what is left of it."""
         account = saved.account
-        wholes: list[_Whole] = []
-        if not saved.taken:
-            wholes = await readable(self.store, account, [saved], lambda _: self._whole(shell, jid))
-        unacknowledged = await readable(
-            self.store,
-            account,
-            _queued(shell.unacknowledged, jid),
-            self._waiting,
-            instead=_nothing if wholes else None,
-        )
-        unsent = _queued(shell.waiting, jid)
-        waiting = await readable(self.store, account, unsent, self._waiting)
-        for whole in wholes:
-            await self._restore(saved.key, whole, unacknowledged, waiting)
-        return [] if wholes else [Lost(saved.key, jid, [*unacknowledged, *waiting])]
+        wholes = await readable(self.store, account, [saved], self._whole)
+        goes_on = bool(wholes) and not saved.taken
+        left = []
+        for queue, jid in await readable(self.store, account, [saved], _queue_of):
+            unacknowledged = await readable(
+                self.store,
+                account,
+                _queued(queue.unacknowledged, jid),
+                self._waiting,
+                instead=_nothing if goes_on else None,
+            )
+            unsent = _queued(queue.waiting, jid)
+            waiting = await readable(self.store, account, unsent, self._waiting)
+            if goes_on:
+                await self._restore(saved.key, wholes[0], unacknowledged, waiting)
+            else:
+                left.append(Lost(saved.key, jid, [*unacknowledged, *waiting]))
+        return left
 
     async def _restore(
         self, key: bytes, whole: _Whole, unacknowledged: list[Waiting], waiting: list[Waiting]
@@ -303,13 +313,19 @@ class Hibernation:
         for put in puts:
             put(session)
 
-    def _whole(self, shell: Shell, jid: JID) -> _Whole:
-        """What a session cannot go on without: its presence, and what parts of us know of it.
+    def _whole(self, saved: SavedSession) -> _Whole:
+        """What a session cannot go on without: all but the stanzas of its queue.
 
         Raises:
-            ValueError: The presence cannot be read, or its counters make no sense; or whatever a
-                part raises.
+            ValueError: Something of it cannot be read, or makes no sense; or whatever a part of the
+                server raises that wanted something saved.
         """
+        shell = msgpack.decode(saved.data, type=Shell)
+        jid = _address(shell.jid, saved)
+        if not all(map(isfinite, (shell.since, *shell.saved[:2], shell.left_s, shell.max_s))):
+            raise ValueError("its times are none")
+        if not (0 <= shell.handled < WRAP and 0 <= shell.sent < WRAP):
+            raise ValueError("its counters are none")
         if len(shell.positions) != len(shell.unacknowledged) or not 0 <= shell.outstanding < WRAP:
             raise ValueError("nobody knows what its client has acknowledged")
         presence = None if shell.presence is None else Presence.from_bytes(shell.presence)
@@ -399,21 +415,21 @@ def _nothing(queued: _Queued) -> Waiting:
     return empty, empty.wire(), UNKNOWN
 
 
-def _shell_of(saved: SavedSession) -> tuple[Shell, JID]:
-    """A session as it was saved, and its address.
+def _queue_of(saved: SavedSession) -> tuple[Queue, JID]:
+    """What a session had in its queue, whatever else of it cannot be read; and its address.
 
     Raises:
-        ValueError: There is no such session.
+        ValueError: Not even that can be read.
     """
-    shell = msgpack.decode(saved.data, type=Shell)
-    jid = JID.parse(shell.jid)
+    queue = msgpack.decode(saved.data, type=Queue)
+    return queue, _address(queue.jid, saved)
+
+
+def _address(text: str, saved: SavedSession) -> JID:
+    jid = JID.parse(text)
     if jid.resource is None or jid.bare != saved.account:
         raise ValueError("it is not the account's")
-    if not all(map(isfinite, (shell.since, *shell.saved[:2], shell.left_s, shell.max_s))):
-        raise ValueError("its times are none")
-    if not (0 <= shell.handled < WRAP and 0 <= shell.sent < WRAP):
-        raise ValueError("its counters are none")
-    return shell, jid
+    return jid
 
 
 def _check(presence: Presence) -> None:

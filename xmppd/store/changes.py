@@ -23,6 +23,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Token,
+    Use,
     check_room,
     roster_version_step,
     with_token,
@@ -315,12 +316,11 @@ def set_item(
     """Keep a value if there is room."""
     name = {"owner": _lock(connection, account), "space": digest(namespace), "item": digest(key)}
     size = len(key.encode()) + len(value)
-    use = {"owner": name["owner"], "all": rows.ITEMS}
-    count, used_bytes = connection.execute(queries.ITEMS_USE, use).tuples().first() or (0, 0)
-    before = connection.execute(queries.ITEM_SIZE, name).scalar()
-    if before is not None:
-        count, used_bytes = count - 1, used_bytes - before
-    if count >= max_items or used_bytes + size > max_bytes:
+    whose = {"owner": name["owner"], "all": rows.ITEMS}
+    found = connection.execute(queries.ITEMS_USE, whose).tuples().first() or (0, 0)
+    before = connection.execute(queries.ITEM_SIZE, name).tuples().first()
+    used, old = rows.use(*found), Use() if before is None else rows.use(1, *before)
+    if used.count - old.count >= max_items or used.bytes - old.bytes + size > max_bytes:
         raise QuotaExceeded(account)
     row = {**name, "namespace": namespace, "key": key, "size": size, "value": value}
     connection.execute(queries.SAVE_ITEM[connection.dialect.name], row)

@@ -125,11 +125,7 @@ def shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:
 
 def offline_use(rows: Iterable[tuple[bytes, int, int]], shares: dict[str, bytes]) -> Shares:
     """How much waits for an account, of the rows found with :func:`shares`."""
-    used = {
-        share: Use(count, size)
-        for share, count, size in rows
-        if isinstance(count, int) and isinstance(size, int)  # not so if the disk has damaged them
-    }
+    used = {share: use(count, size) for share, count, size in rows}
     return Shares(*(used.get(shares[name], Use()) for name in ("all", "sender", "domain")))
 
 
@@ -147,6 +143,13 @@ def former_account(until: float, key: str | None) -> FormerAccount:
     if kept is not None:
         _rounds("key", kept.iterations)
     return FormerAccount(_moment("until", until), kept)
+
+
+def use(count: int, size_bytes: int) -> Use:
+    """How much is kept; nothing if the count is damaged, since nobody is shut out by that."""
+    if type(count) is not int or type(size_bytes) is not int:
+        return Use()
+    return Use(count, size_bytes)
 
 
 def roster(rows: Sequence[RosterRow]) -> RosterData:
@@ -388,4 +391,5 @@ __all__ = [
     "shared_groups",
     "token_to_text",
     "tokens_to_text",
+    "use",
 ]

@@ -333,6 +333,8 @@ class MendedContract(SynchronousTestCase):
             {
                 "jid": f"{JULIET}/b",
                 "until": 1e12,
+                "sent": 7,
+                "unacknowledged": [[b"<message/>", 1.0, True, False, False]] * 2,
                 "waiting": [[self.WRONG, 1.0, True, False, False]],
                 "state": {"sight": msgpack.encode(seen), "directed": b'["a@b"]'},
             }
@@ -366,6 +368,7 @@ class MendedContract(SynchronousTestCase):
         self.assert_mended(msgpack.decode(shell["state"]["sight"])[0][1])
         self.assertEqual(shell["state"]["directed"], b'["a@b"]')
         self.assertNotIn("until", shell)
+        self.assertEqual((shell["positions"], shell["outstanding"]), ([6, 7], 2))
         self.assertAlmostEqual(shell["saved"][1] + shell["left_s"], 1e12)
 
     def assert_mended(self, data: bytes) -> None:

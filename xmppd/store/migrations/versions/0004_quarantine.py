@@ -47,7 +47,7 @@ def upgrade() -> None:
     op.create_index("uq_quarantine_digest", "quarantine", ["digest"], unique=True)
     for table, key, column in _COLUMNS:
         _mend(table, key.split(", "), column)
-    _say_how_long_sessions_sleep()
+    _say_more_of_sessions()
 
 
 def _mend(table: str, key: list[str], column: str) -> None:
@@ -68,8 +68,8 @@ def _position(content: sa.ColumnElement[bytes], part: bytes) -> sa.ColumnElement
     return sa.func.position(sa.literal(part, sa.LargeBinary).op("IN")(content))
 
 
-def _say_how_long_sessions_sleep() -> None:
-    """A saved session said until when it sleeps; now it says for how long, and since when."""
+def _say_more_of_sessions() -> None:
+    """A saved session says how long it sleeps, and how its unacknowledged stanzas are counted."""
     connection = op.get_bind()
     sessions = sa.table("sessions", sa.column("key"), sa.column("data"))
     now = wall_clock()
@@ -80,9 +80,18 @@ def _say_how_long_sessions_sleep() -> None:
             continue
         until = shell.pop("until", None)
         if isinstance(until, int | float):
-            shell |= {"saved": (0.0, now, ""), "left_s": until - now}
+            shell |= {"saved": (0.0, now, ""), "left_s": until - now, **_counted(shell)}
             changed = sa.update(sessions).where(sessions.c.key == key)
             connection.execute(changed.values(data=msgpack.encode(shell)))
+
+
+def _counted(shell: dict[str, object]) -> dict[str, object]:
+    match shell:
+        case {"sent": int(sent), "unacknowledged": list(stanzas)}:
+            first = sent - len(stanzas) + 1
+            positions = [(first + number) % 2**32 for number in range(len(stanzas))]
+            return {"positions": positions, "outstanding": len(stanzas)}
+    return {}
 
 
 def _mended(value: object) -> object:
