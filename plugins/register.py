@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xmppd.auth.attempts import network_of
+from xmppd.auth.keys import prepare_password
 from xmppd.auth.provider import Passwords
 from xmppd.config import Registration
 from xmppd.handler.accounts import Accounts
@@ -170,7 +171,12 @@ class IQRegisterHandler(IQHandler):
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
 
     def _check_password(self, password: str) -> None:
-        if len(password) < self.options().min_password_length:
+        """Whether it may be one: what is not hashed does not make it longer."""
+        try:
+            length = len(prepare_password(password).decode())
+        except ValueError as error:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
+        if length < self.options().min_password_length:
             # COMPAT Conversations: knows these words, and asks for another password.
             raise StanzaError(Condition.NOT_ACCEPTABLE, "Please use a longer password.")
 

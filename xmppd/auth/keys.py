@@ -4,9 +4,11 @@ import hashlib
 import hmac
 import re
 import secrets
+from contextlib import suppress
 
 from precis_i18n import get_profile
 
+from xmppd.auth.saslprep import saslprep
 from xmppd.store.base import ScramKeys
 
 ALGORITHMS = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
@@ -20,22 +22,38 @@ _unchanged = re.compile(r"[ -~]+\Z").match
 
 
 def prepare_password(password: str) -> bytes:
-    """The password as it is hashed: OpaqueString in UTF-8 (:rfc:`8265#section-4.2`).
+    """The password as it is hashed, in UTF-8 (PW-1).
 
     Raises:
         ValueError: It is empty, too long, or has characters that no password may have. The
             message does not quote it.
     """
+    return password_forms(password)[0]
+
+
+def password_forms(password: str) -> tuple[bytes, ...]:
+    """Each form that a password can have been hashed in, in UTF-8; the right one comes first.
+
+    That is the one of SASLprep, which :rfc:`5802#section-2.2` has clients of SCRAM use. A password
+    that has none, such as one with a character that is newer, is an OpaqueString
+    (:rfc:`8265#section-4.2`).
+
+    Raises:
+        ValueError: It has none, or one that is too long. The message does not quote it.
+    """
     if len(password) > MAX_PASSWORD_BYTES:
         raise ValueError(f"the password is longer than {MAX_PASSWORD_BYTES} bytes")
-    try:
-        prepared = (password if _unchanged(password) else _opaque_string.enforce(password)).encode()
-    except UnicodeEncodeError:
-        # From None: the error that was raised has the password in it.
-        raise ValueError("the password is empty or has a character that is not allowed") from None
-    if len(prepared) > MAX_PASSWORD_BYTES:
+    if _unchanged(password):
+        return (password.encode(),)
+    forms: dict[bytes, None] = {}
+    for prepare in (saslprep, _opaque_string.enforce):
+        with suppress(ValueError):
+            forms[prepare(password).encode()] = None
+    if not forms:
+        raise ValueError("the password is empty or has a character that is not allowed")
+    if any(len(form) > MAX_PASSWORD_BYTES for form in forms):
         raise ValueError(f"the password is longer than {MAX_PASSWORD_BYTES} bytes")
-    return prepared
+    return tuple(forms)
 
 
 def derive_keys(prepared: bytes, hash: str, salt: bytes, iterations: int) -> ScramKeys:

@@ -3,11 +3,19 @@
 import hmac
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 
 from xmppd.auth.base import RunInThread, SASLError
 from xmppd.auth.guests import is_guest
-from xmppd.auth.keys import ALGORITHMS, SALT_BYTES, keys_match, make_keys, prepare_password
-from xmppd.store.base import AccountStore, Credentials, ScramKeys
+from xmppd.auth.keys import (
+    ALGORITHMS,
+    SALT_BYTES,
+    keys_match,
+    make_keys,
+    password_forms,
+    prepare_password,
+)
+from xmppd.store.base import AccountStore, Credentials, ScramKeys, StoreError
 
 MAX_REMEMBERED_PASSWORDS = 10_000
 
@@ -52,20 +60,44 @@ class SQLAuthProvider:
         return self._keys(account, await self._store.credentials(account), hash)
 
     async def check_password(self, account: str, password: str) -> bool:
-        """Whether this is the password: by PBKDF2 once, then by a seal that is kept in memory."""
+        """Whether this is the password: by PBKDF2 once, then by a seal that is kept in memory.
+
+        Keys that are of another form of it than those that are made now are renewed (PW-2).
+        """
         try:
-            prepared = prepare_password(password)
+            forms = password_forms(password)
         except ValueError:
             return False
         credentials = await self._store.credentials(account)
         keys = self._keys(account, credentials, _plain_hash(credentials))
-        seal = hmac.digest(self._process_key, keys.stored_key + prepared, "sha256")
+        seal = hmac.digest(self._process_key, keys.stored_key + forms[0], "sha256")
         if hmac.compare_digest(self._seals.get(account, b""), seal):
             return True
-        if not await self._run_in_thread(keys_match, keys, prepared):
+        for form in forms:
+            if await self._run_in_thread(keys_match, keys, form):
+                break
+        else:
             return False
-        self._remember(account, seal)
+        if form is not forms[0] and credentials is not None:
+            with suppress(StoreError):  # then it is tried again with the next login
+                await self._renew(account, credentials, forms[0])
+        else:
+            self._remember(account, seal)
         return True
+
+    async def _renew(self, account: str, known: Credentials, prepared: bytes) -> None:
+        """Give an account keys of the right form of its password, unless it gets a new one.
+
+        The key that PLAIN is checked by comes last: should the server be killed before that, the
+        next login renews them all.
+        """
+        plain_hash = _plain_hash(known)
+        made = await self._run_in_thread(make_keys, prepared, self._iterations)
+        keys = dict(known.keys)
+        for key in sorted(made, key=lambda key: key.hash == plain_hash):
+            if not await self._store.add_key(account, key, keys):
+                return
+            keys[key.hash] = key
 
     async def may_log_in(self, account: str) -> bool:
         """Whether the account exists and is not locked."""
@@ -152,12 +184,15 @@ class Passwords:
         await self._store.set_keys(account, await self._keys(password))
 
     async def match(self, key: ScramKeys, password: str) -> bool:
-        """Whether a key is of this password.
+        """Whether a key is of this password, in whichever form.
 
         Raises:
             ValueError: The password cannot be one.
         """
-        return await self._run_in_thread(keys_match, key, prepare_password(password))
+        for form in password_forms(password):
+            if await self._run_in_thread(keys_match, key, form):
+                return True
+        return False
 
     async def _keys(self, password: str) -> tuple[ScramKeys, ...]:
         prepared = prepare_password(password)
