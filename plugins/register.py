@@ -159,16 +159,18 @@ class IQRegisterHandler(IQHandler):
 
     async def _create(self, account: JID, password: str, address: str) -> None:
         try:
-            if await self.accounts.store.exists(
-                account.bare
-            ) or not await self.accounts.names.may_register(account, password):
+            if await self.accounts.store.exists(account.bare):
                 raise AccountExists(account.bare)
-            await self.passwords.create(account.bare, password)
+            async with self.accounts.attempts.derivation(account.bare, address):
+                if not await self.accounts.names.may_register(account, password):
+                    raise AccountExists(account.bare)
+                await self.passwords.create(account.bare, password)
         except AccountExists as error:
             self.taken.count(address)
             raise StanzaError(Condition.CONFLICT, "This name is taken.") from error
         except ValueError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
+        self.accounts.attempts.succeeded(account.bare, address)  # whoever chose it knows it
 
     def _check_password(self, password: str) -> None:
         """Whether it may be one: what is not hashed does not make it longer."""
@@ -194,7 +196,9 @@ class IQRegisterHandler(IQHandler):
             raise StanzaError(Condition.FORBIDDEN, "this is not your name")
         self._check_password(password)
         try:
-            await self.accounts.set_password(account, password, spare=session)
+            await self.accounts.set_password(
+                account, password, spare=session, address=session.connection.address
+            )
         except NoSuchAccount as error:
             raise StanzaError(Condition.REGISTRATION_REQUIRED) from error
         except ValueError as error:

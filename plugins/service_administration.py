@@ -55,7 +55,8 @@ class Administration:
         if password != values["password-verify"][0]:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "the passwords differ")
         try:
-            await self.server.passwords.create(account.bare, password)
+            async with self.server.attempts.derivation(account.bare, self._address(iq)):
+                await self.server.passwords.create(account.bare, password)
         except AccountExists as error:
             raise StanzaError(Condition.CONFLICT, "there is such an account already") from error
         except ValueError as error:
@@ -98,12 +99,19 @@ class Administration:
         account = self._local(values["accountjid"][0])
         asker = self.server.session_manager.session(iq.sender)
         try:
-            await self.server.accounts.set_password(account, values["password"][0], spare=asker)
+            await self.server.accounts.set_password(
+                account, values["password"][0], spare=asker, address=self._address(iq)
+            )
         except NoSuchAccount as error:
             raise unknown(account) from error
         except ValueError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
         return f"The password of {account} was changed."
+
+    def _address(self, iq: IQ) -> str:
+        """Where the administrator's client is; empty if it is none of ours."""
+        asker = self.server.session_manager.session(iq.sender)
+        return "" if asker is None else asker.connection.address
 
     async def get_user_roster(self, iq: IQ, values: Values) -> Element:
         """§4.8: the form, and in it a roster for each account, in their order."""

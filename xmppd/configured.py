@@ -68,7 +68,7 @@ def component_wire_limits(config: Config) -> WireLimits:
 
 
 def never_locked(auth: Auth) -> Auth:
-    """The same limits for those who have no account that could be locked."""
+    """The same limits for components: their address is sent away never, only slowed down."""
     return structs.replace(auth, failures_before_lockout=sys.maxsize)
 
 

@@ -293,10 +293,12 @@ class XMPPServer:
             store, iterations=config.auth.scram_iterations, run_in_thread=around.run_in_thread
         )
         self.names = Names(store, self.passwords, lambda: self.config, self.wall_clock)
+        self.attempts = AttemptLimiter(store, config.auth, clocks=self.clocks, sleep=self._sleep)
         self.accounts = Accounts(
             store,
             self.passwords,
             self.names,
+            self.attempts,
             self.session_manager,
             self.roster_manager,
             self.shared_group_changes,
@@ -305,7 +307,6 @@ class XMPPServer:
             self.events,
         )
         self.events.on(AccountRemoved, self._forget_account)
-        self.attempts = AttemptLimiter(store, config.auth, clocks=self.clocks, sleep=self._sleep)
         self._let_clients_in(around.secret)
         self._open_to_servers(around.secret, make_connector)
 

@@ -305,6 +305,40 @@ class OwnerTests(SynchronousTestCase):
         self.assertTrue(done(check("romeo@montague.lit", OTHER)))
         self.assertFalse(exists(verona, "benvolio"))
 
+    def test_changes_take_turns(self) -> None:
+        """Whoever changes a password on and on waits for each change, and nobody else does."""
+        verona = house()
+        romeo, juliet = verona.connect("romeo", "juliet")
+        romeo.raw()
+        for number in range(8):
+            romeo.send(f"<iq type='set' id='c{number}'>{credentials('romeo')}</iq>")
+        self.assertEqual(romeo.raw().count(b"type='result'"), 3)
+        juliet.send("<message to='romeo@montague.lit'><body>hi</body></message>")
+        self.assertIn(b"<body>hi</body>", romeo.raw())
+        self.assertEqual(condition(ask(stranger(verona), "get", query())), "result")
+        for seconds in (1, 2, 4, 4, 4):
+            self.assertEqual(romeo.raw(), b"")
+            verona.clock.advance(seconds)
+            self.assertEqual(romeo.raw().count(b"type='result'"), 1)
+
+    def test_changes_by_many_streams(self) -> None:
+        """Streams of one account take turns too; those that would wait long are told so."""
+        verona = house()
+        streams = verona.connect(*(f"romeo/{number}" for number in range(10)))
+        for stream in streams:
+            stream.raw()
+            stream.send(f"<iq type='set' id='c'>{credentials('romeo', 'short')}</iq>")
+            self.assertIn(b"not-acceptable", stream.raw())  # what is refused is not counted
+        for stream in streams:
+            verona.server.accounts._end = lambda *arguments: None  # type: ignore[method-assign]
+            stream.send(f"<iq type='set' id='c'>{credentials('romeo')}</iq>")
+        verona.clock.advance(20)
+        answers = b"".join(stream.raw() for stream in streams)
+        self.assertEqual(
+            answers.count(b"type='result'") + answers.count(b"resource-constraint"), 10
+        )
+        self.assertIn(b"<resource-constraint", answers)
+
     def test_another_account(self) -> None:
         """Juliet's account answers nothing to Romeo."""
         (romeo,) = house().connect("romeo")

@@ -1,67 +1,95 @@
-"""How often may one guess? Failures are counted, guesses slowed, and an account locked in the end.
+"""How often may one guess? Guesses slow down the guesser, and keep nobody else out (AT-1 to AT-6).
 
-Failures are counted per account, and per address whatever the account. From
-``failures_before_delay`` on attempts take turns, at a distance that doubles with every failure up
-to ``max_delay_s``; a right password clears the account's count, and ``lockout_s`` without a failure
-clears either. At ``failures_before_lockout`` the account is locked for ``lockout_s`` in the store,
-where every node and an administrator sees it.
+What is counted, and for whom it counts:
 
-Whoever knows your name can thus slow you down, and lock you out: that is the price of any limit per
-account. It is kept low:
+- Failures from a **network** (:func:`network_of`), whatever the account. From
+  ``failures_before_delay`` on attempts from there take turns, at a distance that doubles with every
+  failure up to ``max_delay_s``; at ``failures_before_lockout`` all from there are sent away until
+  nothing was counted for ``lockout_s``.
+- Failures at an **account** by strangers. They make strangers wait a little for their answer, each
+  for himself: at most :data:`MAX_STRANGERS_DELAY_S`, however many guess at it from however many
+  networks. An account is never locked, so nobody can lock out its owner.
+- Failures at an account from a network that is its **home**, since its password came from there.
+  There nothing else counts, and they count nowhere else: neither do others' guesses slow down the
+  owner at home, nor does a client with an old password slow down anybody else there.
 
-- Where you logged in before and did not fail since, you do not wait, whatever strangers do to your
-  account or from your address. So a client with an old password slows down nobody else at home.
-- A lock ends by itself: failures while it lasts neither count nor prolong it, and after it the
-  count starts from nothing. At the defaults, with turns at ``max_delay_s``, one guesser needs
-  longer for the next lock than a lock lasts.
-
-An account that does not exist is counted as if it did, so that limits do not tell it apart.
+An account that does not exist is counted as if it did, so that limits do not tell it apart. Only
+wrong proofs are counted. What is malformed, or right and not let in, is no guess; neither is a
+token (FA-6).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+
+from twisted.internet.defer import DeferredSemaphore
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
 from xmppd.clocks import Clocks
 from xmppd.config import Auth
-from xmppd.store.base import AccountStore, NoSuchAccount, ScramKeys
+from xmppd.store.base import AccountStore, ScramKeys
 
 MAX_KEPT_NETWORKS = 4_096
 
 PATIENCE_S = 10.0
 """Who comes this much too early waits for their turn; who comes earlier is sent away."""
 
+MAX_STRANGERS_DELAY_S = 2.0
+"""How long a stranger waits at most because others guess at the same account."""
+
+MAX_HOMES = 20
+"""Networks that are remembered as an account's; with more the one longest ago is forgotten."""
+
+MAX_BEGUN = 16
+"""Attempts of strangers from one network at one account that may be under way without delay."""
+
+DERIVATIONS_PER_NETWORK = 2
+"""How many PBKDF2 of one network run at the same time; of one account, one."""
+
+_WITH_PASSWORD = ("SCRAM-", "PLAIN")
+
 
 @dataclass(slots=True)
 class _Record:
-    failures: int = 0
-    last_failure: float = 0.0
+    count: int = 0
+    counted_at: float = 0.0
     next_turn: float = 0.0
-    counted_from: float = 0.0
 
 
-class _Failures:
-    """Failures of accounts or of addresses; when there are too many, who failed first is forgotten.
+class _Counts:
+    """Counts by key, and the turns that follow from them; what was counted longest ago makes room.
 
     Args:
         config: The limits.
         now: The time on the steady clock.
+        free: How much is counted before there is a delay; None for ``failures_before_delay``.
     """
 
-    def __init__(self, config: Auth, now: Callable[[], float]) -> None:
+    def __init__(self, config: Auth, now: Callable[[], float], free: int | None = None) -> None:
         self._config = config
         self._now = now
+        self._free = free
         self._records: dict[str, _Record] = {}
 
     def use(self, config: Auth) -> None:
-        """Count by these limits from now on."""
+        """Go by these limits from now on."""
         self._config = config
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def count(self, key: str) -> int:
+        """How much is counted."""
+        record = self._current(key)
+        return 0 if record is None else record.count
+
+    def delay_s(self, key: str) -> float:
+        """The distance between two turns."""
+        record = self._current(key)
+        return 0.0 if record is None else self._distance_s(record)
 
     def wait_s(self, key: str) -> float:
         """How much too early an attempt would be now."""
@@ -72,26 +100,28 @@ class _Failures:
         """Whoever comes next has to wait for longer."""
         record = self._current(key)
         if record is not None:
-            record.next_turn = max(record.next_turn, self._now()) + self._delay_s(record)
+            record.next_turn = max(record.next_turn, self._now()) + self._distance_s(record)
 
     def add(self, key: str) -> int:
-        """Count a failure.
-
-        Returns:
-            How many there are now.
-        """
+        """Count one more; how many there are now."""
         now = self._now()
         record = self._current(key) or _Record()
-        if now >= record.counted_from:
-            record.failures += 1
-            record.last_failure = now
-            record.next_turn = max(record.next_turn, now + self._delay_s(record))
-        self._keep(key, record)
-        return record.failures
+        record.count += 1
+        record.counted_at = now
+        record.next_turn = max(record.next_turn, now + self._distance_s(record))
+        self._records.pop(key, None)
+        self._records[key] = record
+        if len(self._records) > self._config.remembered_addresses:
+            del self._records[next(iter(self._records))]
+        return record.count
 
-    def rest(self, key: str, until: float) -> None:
-        """Start from nothing, and count no failure before then."""
-        self._keep(key, _Record(last_failure=until, counted_from=until))
+    def take_back(self, key: str) -> None:
+        """Count one less."""
+        record = self._current(key)
+        if record is not None:
+            record.count -= 1
+            if record.count <= 0:
+                del self._records[key]
 
     def forget(self, key: str) -> None:
         """Start from nothing."""
@@ -99,29 +129,24 @@ class _Failures:
 
     def _current(self, key: str) -> _Record | None:
         record = self._records.get(key)
-        if record is not None and self._now() >= record.last_failure + self._config.lockout_s:
+        if record is not None and self._now() >= record.counted_at + self._config.lockout_s:
             del self._records[key]
             return None
         return record
 
-    def _delay_s(self, record: _Record) -> float:
-        beyond = record.failures - self._config.failures_before_delay
+    def _distance_s(self, record: _Record) -> float:
+        free = self._config.failures_before_delay if self._free is None else self._free
+        beyond = record.count - free
         return 0.0 if beyond < 0 else min(self._config.max_delay_s, 2.0 ** min(beyond, 30))
-
-    def _keep(self, key: str, record: _Record) -> None:
-        self._records.pop(key, None)
-        self._records[key] = record
-        if len(self._records) > self._config.remembered_addresses:
-            del self._records[next(iter(self._records))]
 
 
 class AttemptLimiter:
     """The counts of this node, and what follows from them.
 
     Args:
-        store: Where locks are kept.
-        config: The limits; ``remembered_addresses`` also bounds the accounts that are remembered.
-        clocks: Failures are counted by the steady one; a lock ends at a time of day.
+        store: Where locks of before are kept.
+        config: The limits; ``remembered_addresses`` bounds each of the counts.
+        clocks: Counts go by the steady one.
         sleep: Waits for so many seconds.
     """
 
@@ -135,17 +160,24 @@ class AttemptLimiter:
     ) -> None:
         self._store = store
         self._config = config
-        self._clocks = clocks
         self._sleep = sleep
-        self._accounts = _Failures(config, clocks.seconds)
-        self._networks = _Failures(config, clocks.seconds)
-        self._familiar: dict[tuple[str, str], None] = {}
+        self._networks = _Counts(config, clocks.seconds)
+        self._accounts = _Counts(config, clocks.seconds)
+        self._at_home = _Counts(config, clocks.seconds)
+        self._begun = _Counts(config, clocks.seconds, free=MAX_BEGUN)
+        self._changes = _Counts(config, clocks.seconds)
+        self._homes: dict[str, dict[str, None]] = {}
+        self._derivations: dict[str, DeferredSemaphore] = {}
 
     def use(self, config: Auth) -> None:
         """Go by these limits from now on; what was counted stays counted."""
         self._config = config
-        self._accounts.use(config)
-        self._networks.use(config)
+        for counts in self._all:
+            counts.use(config)
+
+    @property
+    def _all(self) -> tuple[_Counts, ...]:
+        return (self._networks, self._accounts, self._at_home, self._begun, self._changes)
 
     def begin(self, name: str, exchange: Exchange, provider: AuthProvider) -> Mechanism:
         """A new exchange of this mechanism that takes its turn, and whose end is counted.
@@ -153,56 +185,79 @@ class AttemptLimiter:
         Raises:
             SASLError: ``invalid-mechanism``: it was not offered.
         """
+        if not name.startswith(_WITH_PASSWORD):
+            return begin(name, exchange, provider)  # there is nothing to guess
         patient = _PatientProvider(provider, self, exchange.address)
-        return self.counted(begin(name, exchange, patient), exchange.address)
+        mechanism = begin(name, exchange, patient)
+        return _CountedMechanism(mechanism, patient, self, exchange.address)
 
-    def counted(self, mechanism: Mechanism, address: str) -> Mechanism:
-        """The exchange, such that its end is counted; waiting for its turn is its own business."""
-        return _CountedMechanism(mechanism, self, address)
+    # -- attempts ---------------------------------------------------------------------------------
 
     async def turn(self, account: str, address: str) -> None:
         """Wait until an attempt at this account from this address may be made.
 
         Raises:
-            SASLError: ``temporary-auth-failure``: it comes more than :data:`PATIENCE_S` too early.
+            SASLError: ``temporary-auth-failure``: it comes more than :data:`PATIENCE_S` too early,
+                or from a network that has guessed too often.
         """
         network = network_of(address)
-        if (account, network) in self._familiar:
+        pair = _pair(account, network)
+        if self._is_home(account, network):
+            await self._wait(self._take_turns((self._at_home, pair)))
             return
-        wait_s = max(self._accounts.wait_s(account), self._networks.wait_s(network))
-        if wait_s > PATIENCE_S:
-            raise SASLError("temporary-auth-failure", "Too many attempts. Try again later.")
-        self._accounts.take_turn(account)
-        self._networks.take_turn(network)
-        if wait_s:
-            await self._sleep(wait_s)
+        if self._networks.count(network) >= self._config.failures_before_lockout:
+            raise _too_early()
+        at_least_s = min(self._accounts.delay_s(account), MAX_STRANGERS_DELAY_S)
+        # Counted until it ends: guesses that are made all at once are guesses too.
+        self._begun.add(pair)
+        try:
+            wait_s = self._take_turns((self._networks, network), (self._begun, pair))
+        except SASLError:
+            self._begun.take_back(pair)
+            raise
+        await self._wait(max(wait_s, at_least_s))
 
     async def failed(self, account: str | None, address: str) -> None:
-        """Count a failure, and lock the account if it is one too many.
+        """Count a failure.
 
         Args:
             account: What was tried; None if nothing was named.
             address: Where it came from.
         """
         network = network_of(address)
-        self._networks.add(network)
         if account is None:
+            self._networks.add(network)
             return
-        self._familiar.pop((account, network), None)
-        if self._accounts.add(account) >= self._config.failures_before_lockout:
-            await self._lock(account)
+        pair = _pair(account, network)
+        if self._is_home(account, network):
+            if self._at_home.add(pair) >= self._config.failures_before_lockout:
+                self._homes[account].pop(network)
+            return
+        self._begun.take_back(pair)
+        self._networks.add(network)
+        self._accounts.add(account)
+
+    def came_to_nothing(self, account: str, address: str) -> None:
+        """An attempt that had its turn has ended, and was no guess."""
+        self._begun.take_back(_pair(account, network_of(address)))
 
     def succeeded(self, account: str, address: str) -> None:
-        """Forget the account's failures, and remember that it is at home at this address."""
-        self._accounts.forget(account)
-        key = (account, network_of(address))
-        self._familiar.pop(key, None)
-        self._familiar[key] = None
-        if len(self._familiar) > self._config.remembered_addresses:
-            del self._familiar[next(iter(self._familiar))]
+        """Remember that the account is at home there; what failed there before was its owner."""
+        network = network_of(address)
+        pair = _pair(account, network)
+        self._begun.forget(pair)
+        self._at_home.forget(pair)
+        homes = self._homes.pop(account, {})
+        homes.pop(network, None)
+        homes[network] = None
+        if len(homes) > MAX_HOMES:
+            del homes[next(iter(homes))]
+        self._homes[account] = homes
+        if len(self._homes) > self._config.remembered_addresses:
+            del self._homes[next(iter(self._homes))]
 
     async def unlock(self, account: str) -> None:
-        """Lift an account's lock, and forget its failures: for administrators.
+        """Forget an account's failures, and lift a lock: for administrators.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -210,30 +265,86 @@ class AttemptLimiter:
         await self._store.set_locked(account, 0)
         self._accounts.forget(account)
 
-    async def _lock(self, account: str) -> None:
-        until = self._clocks.seconds() + self._config.lockout_s
-        self._accounts.rest(account, until)
+    def _is_home(self, account: str, network: str) -> bool:
+        return network in self._homes.get(account, ())
+
+    def _take_turns(self, *turns: tuple[_Counts, str]) -> float:
+        """Take a turn of each; how long it is until then."""
+        wait_s = max(counts.wait_s(key) for counts, key in turns)
+        if wait_s > PATIENCE_S:
+            raise _too_early()
+        for counts, key in turns:
+            counts.take_turn(key)
+        return wait_s
+
+    async def _wait(self, seconds: float) -> None:
+        if seconds:
+            await self._sleep(seconds)
+
+    # -- new passwords ----------------------------------------------------------------------------
+
+    async def change_turn(self, account: str, address: str) -> None:
+        """Wait until the account may be given another password by somebody at this address.
+
+        Changes are counted, for the account and for the network, and take turns as failures do.
+
+        Raises:
+            SASLError: ``temporary-auth-failure``: it comes more than :data:`PATIENCE_S` too early.
+        """
+        keys = (account, network_of(address))
+        wait_s = self._take_turns(*((self._changes, key) for key in keys))
+        for key in keys:
+            self._changes.add(key)
+        await self._wait(wait_s)
+
+    @asynccontextmanager
+    async def derivation(self, account: str, address: str) -> AsyncIterator[None]:
+        """PBKDF2 may run meanwhile: once for each account, and a few times for each network.
+
+        Others wait in the order in which they came; each of them is a stream that waits.
+        """
+        network = network_of(address)
+        # In this order: whoever waits for an account holds a place of their own network only.
+        async with self._one_of(network, DERIVATIONS_PER_NETWORK), self._one_of(account, 1):
+            yield
+
+    @asynccontextmanager
+    async def _one_of(self, key: str, places: int) -> AsyncIterator[None]:
+        semaphore = self._derivations.setdefault(key, DeferredSemaphore(places))
+        await semaphore.acquire()
         try:
-            await self._store.set_locked(account, self._clocks.stamp(until))
-        except NoSuchAccount:
-            return  # it was guessed at all the same, and nobody is to see the difference
+            yield
+        finally:
+            semaphore.release()
+            if semaphore.tokens == semaphore.limit:
+                self._derivations.pop(key, None)
 
 
 class _PatientProvider:
-    """An AuthProvider that waits for its turn before it looks at an account."""
+    """An AuthProvider that waits for its turn before it looks at an account.
+
+    Attributes:
+        tried: The account at which it has had a turn.
+    """
 
     def __init__(self, provider: AuthProvider, limiter: AttemptLimiter, address: str) -> None:
+        self.tried: str | None = None
         self._provider = provider
         self._limiter = limiter
         self._address = address
 
-    async def scram_keys(self, account: str, hash: str) -> ScramKeys:
+    async def _turn(self, account: str) -> None:
         await self._limiter.turn(account, self._address)
+        self.tried = account
+
+    async def scram_keys(self, account: str, hash: str) -> ScramKeys:
+        await self._turn(account)
         return await self._provider.scram_keys(account, hash)
 
     async def check_password(self, account: str, password: str) -> bool:
-        await self._limiter.turn(account, self._address)
-        return await self._provider.check_password(account, password)
+        await self._turn(account)
+        async with self._limiter.derivation(account, self._address):
+            return await self._provider.check_password(account, password)
 
     async def may_log_in(self, account: str) -> bool:
         return await self._provider.may_log_in(account)
@@ -242,8 +353,15 @@ class _PatientProvider:
 class _CountedMechanism:
     """A Mechanism that tells the limiter how it ended."""
 
-    def __init__(self, mechanism: Mechanism, limiter: AttemptLimiter, address: str) -> None:
+    def __init__(
+        self,
+        mechanism: Mechanism,
+        provider: _PatientProvider,
+        limiter: AttemptLimiter,
+        address: str,
+    ) -> None:
         self._mechanism = mechanism
+        self._provider = provider
         self._limiter = limiter
         self._address = address
 
@@ -261,13 +379,23 @@ class _CountedMechanism:
         """Take the step; count it if it was the last."""
         try:
             answer = await self._mechanism.step(response)
-        except SASLError as error:
-            if error.condition != "temporary-auth-failure":
+        except Exception as error:
+            if isinstance(error, SASLError) and error.condition == "not-authorized":
                 await self._limiter.failed(error.account, self._address)
+            elif self._provider.tried is not None:
+                self._limiter.came_to_nothing(self._provider.tried, self._address)
             raise
         if self._mechanism.account is not None:
             self._limiter.succeeded(self._mechanism.account, self._address)
         return answer
+
+
+def _too_early() -> SASLError:
+    return SASLError("temporary-auth-failure", "Too many attempts. Try again later.")
+
+
+def _pair(account: str, network: str) -> str:
+    return f"{account} {network}"
 
 
 @lru_cache(MAX_KEPT_NETWORKS)

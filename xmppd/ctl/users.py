@@ -53,7 +53,7 @@ async def _enable(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
 async def _unlock(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = account(desk, arguments.text("account"))
     await desk.server.attempts.unlock(jid.bare)
-    yield f"{jid} is not locked any more"
+    yield f"the failed logins of {jid} are forgotten"
 
 
 async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
@@ -113,5 +113,5 @@ COMMANDS = (
     ),
     Command("user disable", "close an account to its owner", _disable, (_ACCOUNT,)),
     Command("user enable", "open a disabled account again", _enable, (_ACCOUNT,)),
-    Command("user unlock", "lift the lock that failed logins have set", _unlock, (_ACCOUNT,)),
+    Command("user unlock", "forget an account's failed logins", _unlock, (_ACCOUNT,)),
 )

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from xmppd.auth.attempts import AttemptLimiter
+from xmppd.auth.base import SASLError
 from xmppd.auth.provider import Passwords
 from xmppd.events import Events
 from xmppd.handler.names import Names
@@ -14,7 +16,15 @@ from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.subscription import farewells
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import IQ, JID, Presence, StreamCondition, StreamError
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Presence,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+)
 from xmppd.store.base import AccountStore
 
 _log = Logger()
@@ -38,6 +48,7 @@ class Accounts:
         store: AccountStore,
         passwords: Passwords,
         names: Names,
+        attempts: AttemptLimiter,
         sessions: SessionManager,
         rosters: RosterManager,
         shared_group_changes: SharedGroupChanges,
@@ -48,6 +59,7 @@ class Accounts:
         self.store = store
         self.passwords = passwords
         self.names = names
+        self.attempts = attempts
         self.sessions = sessions
         self.rosters = rosters
         self.shared_group_changes = shared_group_changes
@@ -56,7 +68,12 @@ class Accounts:
         self.events = events
 
     async def set_password(
-        self, account: JID, password: str, *, spare: LocalClientSession | None = None
+        self,
+        account: JID,
+        password: str,
+        *,
+        spare: LocalClientSession | None = None,
+        address: str | None = None,
     ) -> None:
         """Give an account another password, and close its streams: they knew the old one.
 
@@ -67,12 +84,21 @@ class Accounts:
             account: Bare JID.
             password: The new one.
             spare: The session that asked for it; it stays.
+            address: Of the client that asked for it, which takes its turn (AT-5); None for
+                ``xmppctl``, which need not.
 
         Raises:
             ValueError: The password cannot be one.
             NoSuchAccount: There is none of this name.
+            StanzaError: RESOURCE_CONSTRAINT: it was changed too often lately.
         """
-        await self.passwords.set_password(account.bare, password)
+        if address is not None:
+            try:
+                await self.attempts.change_turn(account.bare, address)
+            except SASLError as error:
+                raise StanzaError(Condition.RESOURCE_CONSTRAINT, error.text) from error
+        async with self.attempts.derivation(account.bare, address or ""):
+            await self.passwords.set_password(account.bare, password)
         self._end(account, StreamCondition.RESET, "the password was changed", spare)
         _log.info("{account} has a new password", account=account.bare)
 

@@ -1,24 +1,35 @@
-"""Guessing is slow, and ends at a locked door."""
+"""Guesses slow down the guesser, and keep nobody else out (AT-1 to AT-6)."""
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.auth.support import (
     DOMAIN,
     JULIET,
     PASSWORD,
+    ScramClient,
     Verona,
     exchange,
     refusal,
     run,
 )
-from xmppd.auth.attempts import PATIENCE_S, AttemptLimiter, network_of
+from xmppd.auth.attempts import (
+    DERIVATIONS_PER_NETWORK,
+    MAX_BEGUN,
+    MAX_HOMES,
+    MAX_STRANGERS_DELAY_S,
+    PATIENCE_S,
+    AttemptLimiter,
+    network_of,
+)
 from xmppd.auth.base import SASLError
 from xmppd.config import Auth
 from xmppd.store.base import NoSuchAccount
 
 ROMEO = f"romeo@{DOMAIN}"
 NOBODY = f"rosaline@{DOMAIN}"
-STRANGER, HOME = "192.0.2.1", "198.51.100.7"
+STRANGER, HOME, NEW = "192.0.2.1", "198.51.100.7", "203.0.113.9"
+SENT_AWAY = PATIENCE_S + 1
 
 
 class House:
@@ -39,44 +50,127 @@ class House:
             self.verona.time += seconds
 
     def wait(self, address: str = STRANGER, account: str = JULIET) -> float:
-        """How long one has to wait; more than PATIENCE_S if one is sent away."""
+        """How long one has to wait for a turn; SENT_AWAY if there is none."""
         self.slept.clear()
         try:
             run(self.limiter.turn(account, address))
         except SASLError as error:
             assert error.condition == "temporary-auth-failure"
-            return PATIENCE_S + 1
+            return SENT_AWAY
         return sum(self.slept)
 
     def fail(self, times: int, address: str = STRANGER, account: str | None = JULIET) -> None:
-        """Fail as often."""
+        """Fail as often, without waiting."""
         for _ in range(times):
             run(self.limiter.failed(account, address))
 
-    def log_in(self, password: str = PASSWORD, address: str = HOME) -> str | None:
-        """Log in as Juliet with PLAIN."""
-        stream = exchange(offered=("PLAIN",), address=address)
-        mechanism = self.limiter.begin("PLAIN", stream, self.verona.provider)
-        run(mechanism.step(f"\0juliet\0{password}".encode()))
-        return mechanism.account
+    def log_in(
+        self, password: str = PASSWORD, address: str = HOME, mechanism: str = "PLAIN"
+    ) -> str | None:
+        """Log in as Juliet."""
+        stream = exchange(offered=(mechanism,), address=address)
+        attempt = self.limiter.begin(mechanism, stream, self.verona.provider)
+        if mechanism == "PLAIN":
+            run(attempt.step(f"\0juliet\0{password}".encode()))
+        else:
+            client = ScramClient(mechanism.removeprefix("SCRAM-"), password=password)
+            run(attempt.step(client.final(run(attempt.step(client.first())))))
+        return attempt.account
 
-    def locked_until(self, account: str = JULIET) -> float:
-        """What an administrator sees."""
-        (info,) = [i for i in run(self.verona.store.accounts(DOMAIN)) if i.account == account]
-        return info.locked_until
+    def time_to_log_in(self, address: str, mechanism: str = "PLAIN") -> float:
+        """How long Juliet waits there with the right password."""
+        self.slept.clear()
+        assert self.log_in(address=address, mechanism=mechanism) == JULIET
+        return sum(self.slept)
 
 
-class DelayTests(SynchronousTestCase):
-    """Growing delays."""
+class GuesserTests(SynchronousTestCase):
+    """Growing delays for where guesses come from."""
 
     def test_grows(self) -> None:
-        """From the third failure on one waits 1, 2, 4, 8 seconds, then is sent away."""
+        """From the third failure on a guesser waits 1, 2, 4 seconds, and 4 ever after."""
         house = House()
         waits = []
-        for _ in range(8):
+        for _ in range(9):
             waits.append(house.wait())
             house.fail(1)
-        self.assertEqual(waits, [0, 0, 0, 1, 2, 4, 8, PATIENCE_S + 1])
+        self.assertEqual(waits, [0, 0, 0, 1, 2, 4, 4, 4, 4])
+
+    def test_whatever_the_account(self) -> None:
+        """Failures from one network count together."""
+        house = House()
+        for n in range(5):
+            house.fail(1, account=f"guess{n}@{DOMAIN}")
+        self.assertEqual(house.wait(account=ROMEO), 4)
+        self.assertEqual(house.wait(NEW, ROMEO), 0)
+
+    def test_prefix(self) -> None:
+        """All of a /64 is one guesser, and the next /64 is another."""
+        house = House()
+        for n in range(5):
+            house.fail(1, f"2001:db8::{n}", f"guess{n}@{DOMAIN}")
+        self.assertEqual(house.wait("2001:db8::ffff:1", ROMEO), 4)
+        self.assertEqual(house.wait("2001:db8:0:1::1", ROMEO), 0)
+
+    def test_many_at_once(self) -> None:
+        """Attempts at the same moment take turns; those that would wait long are sent away."""
+        house = House(time_stands=True)
+        house.fail(4)
+        waits = [house.wait(account=f"guess{n}@{DOMAIN}") for n in range(8)]
+        self.assertEqual(waits, [2, 4, 6, 8, 10] + [SENT_AWAY] * 3)
+
+    def test_all_at_once(self) -> None:
+        """Guesses that are begun before the first has failed take turns as well (AT-4)."""
+        house = House(time_stands=True)
+        waits = [house.wait() for _ in range(MAX_BEGUN + 10)]
+        self.assertEqual(waits[: MAX_BEGUN - 1], [0] * (MAX_BEGUN - 1))
+        self.assertIn(SENT_AWAY, waits)
+        self.assertEqual(house.wait(account=ROMEO), 0)
+
+    def test_no_guesses(self) -> None:
+        """What comes to nothing for another reason is not counted, however often it does."""
+        house = House(time_stands=True)
+        stream = exchange(offered=("SCRAM-SHA-1",), address=STRANGER)
+        for _ in range(3 * MAX_BEGUN):
+            mechanism = house.limiter.begin("SCRAM-SHA-1", stream, house.verona.provider)
+            run(mechanism.step(b"n,,n=juliet,r=abc"))
+            refusal(mechanism.step(b"nonsense"))
+        self.assertEqual(house.wait(), 0)
+
+    def test_nameless_failures(self) -> None:
+        """A message that names nobody who could be counts for where it comes from."""
+        house = House()
+        house.fail(3, account=None)
+        self.assertEqual(house.wait(account=ROMEO), 1)
+
+    def test_sent_away(self) -> None:
+        """After too many failures nobody may try from there, for lockout_s after the last."""
+        house = House(failures_before_lockout=20, lockout_s=600.0)
+        house.fail(20)
+        house.verona.time += 599
+        self.assertEqual(house.wait(account=ROMEO), SENT_AWAY)
+        house.verona.time += 1
+        self.assertEqual(house.wait(account=ROMEO), 0)
+
+    def test_being_sent_away_is_no_failure(self) -> None:
+        """Whoever comes too early is sent away, as often as they like, and nothing is counted."""
+        house = House(failures_before_lockout=8, lockout_s=600.0)
+        house.fail(8)
+        for _ in range(100):
+            house.verona.time += 5.0
+            house.wait()
+        house.verona.time += 100
+        self.assertEqual(house.wait(), 0)
+
+    def test_forgotten(self) -> None:
+        """After lockout_s without a failure all is forgotten."""
+        house = House(lockout_s=100.0)
+        house.fail(9)
+        house.verona.time += 99
+        house.fail(1)
+        self.assertEqual(house.wait(), 4)
+        house.verona.time += 100
+        self.assertEqual(house.wait(), 0)
 
     def test_other_limits(self) -> None:
         """Other limits hold at once, for what was counted before too."""
@@ -87,168 +181,136 @@ class DelayTests(SynchronousTestCase):
         house.fail(1)
         self.assertEqual(house.wait(), 2)
 
-    def test_limit(self) -> None:
-        """However often one failed, after max_delay_s one may try again."""
-        house = House(max_delay_s=30.0, failures_before_lockout=10_000)
-        house.fail(2_000)
-        house.verona.time += 30.0 - PATIENCE_S - 0.1
-        self.assertGreater(house.wait(), PATIENCE_S)
-        house.verona.time += 0.1
-        self.assertAlmostEqual(house.wait(), PATIENCE_S)
 
-    def test_many_at_once(self) -> None:
-        """Attempts at the same moment take turns, per account and per address."""
-        for rush in ("an account", "an address"):
-            with self.subTest(rush):
-                house = House(time_stands=True)
-                if rush == "an account":
-                    house.fail(3, HOME)
-                    house.fail(2, "203.0.113.1")
-                    rushing = [(f"192.0.2.{n}", JULIET) for n in range(10)]
-                else:
-                    house.fail(3, account=ROMEO)
-                    house.fail(2, account=NOBODY)
-                    rushing = [(STRANGER, f"guess{n}@{DOMAIN}") for n in range(10)]
-                waits = [house.wait(address, account) for address, account in rushing]
-                self.assertEqual(waits, [4, 8] + [PATIENCE_S + 1] * 8)
+class OwnerTests(SynchronousTestCase):
+    """A right password always gets in within a few seconds."""
 
-    def test_account_from_many_addresses(self) -> None:
-        """Failures at one account count together, wherever they come from."""
-        house = House()
+    def test_at_a_new_address(self) -> None:
+        """The owner gets in from where nobody has guessed, while one guesser is at it."""
+        for mechanism in ("PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"):
+            house = House()
+            house.fail(99)
+            self.assertLessEqual(house.time_to_log_in(NEW, mechanism), MAX_STRANGERS_DELAY_S)
+
+    def test_many_addresses(self) -> None:
+        """Also while thousands of networks guess, at the same moment, and however often."""
+        house = House(time_stands=True)
+        for n in range(5_000):
+            address = f"10.0.{n // 256}.{n % 256}"
+            house.wait(address)
+            house.fail(3, address)
+        self.assertLessEqual(house.time_to_log_in(NEW), MAX_STRANGERS_DELAY_S)
+        self.assertEqual(house.time_to_log_in(NEW), 0)
+
+    def test_strangers_wait_for_their_answer(self) -> None:
+        """Guesses at one account are slowed from wherever they come, each for itself."""
+        house = House(time_stands=True)
         for n in range(5):
-            house.fail(1, address=f"192.0.2.{n}")
-        self.assertEqual(house.wait("203.0.113.1"), 4)
+            house.fail(1, f"192.0.2.{n}")
+        waits = [house.wait(f"203.0.113.{n}") for n in range(50)]
+        self.assertEqual(waits, [MAX_STRANGERS_DELAY_S] * 50)
         self.assertEqual(house.wait("203.0.113.1", ROMEO), 0)
 
-    def test_address_at_many_accounts(self) -> None:
-        """Failures from one address count together, whatever the account."""
-        house = House()
-        for n in range(5):
-            house.fail(1, account=f"guess{n}@{DOMAIN}")
-        self.assertEqual(house.wait(account=ROMEO), 4)
-        self.assertEqual(house.wait(HOME, ROMEO), 0)
-
-    def test_nameless_failures(self) -> None:
-        """A message that names nobody counts for its address."""
-        house = House()
-        house.fail(3, account=None)
-        self.assertEqual(house.wait(account=ROMEO), 1)
-
-    def test_unknown_account(self) -> None:
-        """An account that does not exist is slowed like any other, and locked like any other."""
-        house = House(failures_before_lockout=8)
+    def test_nobody(self) -> None:
+        """An account that does not exist is slowed like any other."""
+        waits = []
         for account in (JULIET, NOBODY):
-            with self.subTest(account):
-                waits = []
-                for n in range(10):
-                    waits.append(house.wait(f"192.0.{n}.1", account))
-                    house.fail(1, f"192.0.{n}.1", account)
-                    house.verona.time += 1
-                self.assertEqual(
-                    waits, [0, 0, 0, 0, 1, 3, 7, PATIENCE_S + 1, 0, 0], (account, waits)
-                )
-
-    def test_forgotten(self) -> None:
-        """After lockout_s without a failure all is forgotten."""
-        house = House(lockout_s=100.0)
-        house.fail(9)
-        house.verona.time += 99
-        house.fail(1)
-        self.assertGreater(house.wait(), PATIENCE_S)
-        house.verona.time += 100
-        self.assertEqual(house.wait(), 0)
-        house.fail(1)
-        self.assertEqual(house.wait(), 0)
-
-    def test_success_clears_the_account_only(self) -> None:
-        """A right password clears the account's count; the address keeps its own."""
-        house = House()
-        house.fail(4)
-        house.limiter.succeeded(JULIET, HOME)
-        self.assertEqual(house.wait("203.0.113.1"), 0)
-        self.assertEqual(house.wait(STRANGER, ROMEO), 2)
+            house = House()
+            for n in range(6):
+                house.fail(1, f"192.0.{n}.1", account)
+                waits.append(house.wait(f"192.1.{n}.1", account))
+        self.assertEqual(waits[:6], waits[6:])
+        self.assertEqual(waits[-1], MAX_STRANGERS_DELAY_S)
 
     def test_at_home(self) -> None:
-        """Where she logged in before, strangers cannot slow her down; her own failure can."""
+        """Where she logged in before, nothing that others do slows her down."""
         house = House()
         house.log_in()
-        house.fail(7)
-        house.fail(7, HOME, ROMEO)
+        house.fail(1_000)
+        house.fail(1_000, HOME, ROMEO)
+        for n in range(1_000):
+            house.fail(1, f"10.0.{n // 256}.{n % 256}")
+        for mechanism in ("PLAIN", "SCRAM-SHA-1"):
+            self.assertEqual(house.time_to_log_in(HOME, mechanism), 0)
+
+    def test_old_password_at_home(self) -> None:
+        """A client with an old password is slowed down, and nobody else there is."""
+        house = House()
+        house.log_in()
+        house.fail(5, HOME)
+        self.assertEqual(house.wait(HOME), 4)
+        self.assertEqual(house.wait(HOME, ROMEO), 0)
+        self.assertEqual(house.wait(NEW), 0)
+
+    def test_right_in_the_end(self) -> None:
+        """What failed before at the same place is forgiven to whoever gets it right."""
+        house = House()
+        house.log_in()
+        house.fail(5, HOME)
+        house.log_in()
         self.assertEqual(house.wait(HOME), 0)
-        house.fail(1, HOME)
-        self.assertGreater(house.wait(HOME), PATIENCE_S)
 
-    def test_bounded(self) -> None:
-        """No more is remembered than remembered_addresses, of accounts, addresses and homes."""
-        house = House(remembered_addresses=3)
-        house.fail(4)
-        for n in range(10):
-            house.fail(1, f"203.0.113.{n}", f"guess{n}@{DOMAIN}")
-            house.limiter.succeeded(f"user{n}@{DOMAIN}", f"198.51.100.{n}")
-        self.assertEqual(house.wait(), 0)
-        self.assertEqual(len(house.limiter._accounts), 3)
-        self.assertEqual(len(house.limiter._networks), 3)
-        self.assertEqual(len(house.limiter._familiar), 3)
+    def test_no_home_for_a_guesser(self) -> None:
+        """Somebody who guesses on at the owner's home is a stranger there in the end."""
+        house = House(failures_before_lockout=10)
+        house.log_in()
+        house.fail(10, HOME)
+        house.fail(10, HOME)
+        self.assertEqual(house.wait(HOME), SENT_AWAY)
 
-
-class LockoutTests(SynchronousTestCase):
-    """The locked door."""
-
-    def test_locked(self) -> None:
-        """After too many failures the account is locked in the store, for lockout_s."""
-        house = House(failures_before_lockout=20, lockout_s=600.0)
-        house.fail(19)
-        self.assertEqual(house.locked_until(), 0)
-        house.fail(1)
-        self.assertEqual(house.locked_until(), house.verona.time + 600)
-        self.assertFalse(run(house.verona.provider.may_log_in(JULIET)))
-        house.verona.time += 600
+    def test_never_locked(self) -> None:
+        """However many guess, the account is open, and an administrator sees no lock."""
+        house = House(failures_before_lockout=5)
+        for n in range(200):
+            house.fail(1, f"10.0.0.{n}")
+        (info,) = run(house.verona.store.accounts(DOMAIN))
+        self.assertEqual(info.locked_until, 0)
         self.assertTrue(run(house.verona.provider.may_log_in(JULIET)))
-
-    def test_not_prolonged(self) -> None:
-        """Failures while it lasts do not prolong a lock, nor count towards the next."""
-        house = House(failures_before_lockout=5, lockout_s=600.0)
-        house.fail(5)
-        until = house.locked_until()
-        house.verona.time += 599
-        house.fail(50)
-        self.assertEqual(house.locked_until(), until)
-        house.verona.time += 1
-        house.fail(4)
-        self.assertEqual(house.locked_until(), until)
-        self.assertTrue(run(house.verona.provider.may_log_in(JULIET)))
-        house.fail(1)
-        self.assertGreater(house.locked_until(), until)
 
     def test_unlock(self) -> None:
-        """An administrator lifts the lock, and the count with it."""
-        house = House(failures_before_lockout=5)
-        house.fail(5)
+        """An administrator may have an account's failures forgotten."""
+        house = House()
+        for n in range(9):
+            house.fail(1, f"10.0.0.{n}")
+        self.assertGreater(house.wait(NEW), 0)
         run(house.limiter.unlock(JULIET))
-        self.assertEqual(house.locked_until(), 0)
         self.assertEqual(house.wait(HOME), 0)
-        self.assertEqual(house.log_in(), JULIET)
-        house.fail(5)
-        self.assertGreater(house.locked_until(), 0)
         with self.assertRaises(NoSuchAccount):
             run(house.limiter.unlock(NOBODY))
 
-    def test_one_guesser_does_not_lock_for_ever(self) -> None:
-        """At the defaults one who guesses on and on leaves the door open for longer than shut."""
+
+class MemoryTests(SynchronousTestCase):
+    def test_bounded(self) -> None:
+        """No more is remembered than remembered_addresses, of each kind."""
+        house = House(remembered_addresses=3)
+        house.fail(4)
+        for n in range(10):
+            address, account = f"203.0.113.{n}", f"user{n}@{DOMAIN}"
+            house.wait(f"10.0.0.{n}", account)
+            house.fail(1, address, f"guess{n}@{DOMAIN}")
+            run(house.limiter.change_turn(account, address))
+            house.limiter.succeeded(account, address)
+            house.fail(1, address, account)
+        self.assertEqual(house.wait(), 0)
+        self.assertEqual([len(counts) for counts in house.limiter._all], [3] * 5)
+        self.assertEqual(len(house.limiter._homes), 3)
+
+    def test_homes(self) -> None:
+        """One account pushes no other account's homes out: it has so many itself."""
+        house = House(remembered_addresses=2)
+        house.log_in()
+        for n in range(3 * MAX_HOMES):
+            house.limiter.succeeded(ROMEO, f"10.0.0.{n}")
+        self.assertEqual(len(house.limiter._homes[ROMEO]), MAX_HOMES)
+        house.fail(99, HOME, NOBODY)
+        self.assertEqual(house.wait(HOME), 0)
+
+    def test_guests(self) -> None:
+        """Guests, who prove nothing, are at home nowhere."""
         house = House()
-        opened = shut = 0.0
-        while opened + shut < 50_000:
-            before = house.verona.time
-            locked = house.locked_until() > before
-            if house.wait() <= PATIENCE_S:
-                house.fail(1)
-            house.verona.time += 5.0
-            if locked:
-                shut += house.verona.time - before
-            else:
-                opened += house.verona.time - before
-        self.assertGreater(shut, 0)
-        self.assertGreater(opened, shut)
+        stream = exchange(offered=("ANONYMOUS",), address=HOME)
+        run(house.limiter.begin("ANONYMOUS", stream, house.verona.provider).step(b""))
+        self.assertEqual(house.limiter._homes, {})
 
 
 class BeginTests(SynchronousTestCase):
@@ -260,30 +322,20 @@ class BeginTests(SynchronousTestCase):
 
     def test_failures_count(self) -> None:
         """Wrong passwords slow the next attempt before the password is looked at."""
-        house = House(failures_before_lockout=1_000)
-        for _ in range(7):
-            with self.assertRaises(SASLError):
-                house.log_in("wrong")
-        self.assertEqual(sum(house.slept), 1 + 2 + 4 + 8)
-        looked_at = house.verona.pbkdf2.calls
-        with self.assertRaises(SASLError) as caught:
-            house.log_in()
-        self.assertEqual(caught.exception.condition, "temporary-auth-failure")
-        self.assertEqual(house.verona.pbkdf2.calls, looked_at)
-
-    def test_being_sent_away_is_no_failure(self) -> None:
-        """Who comes too early is sent away, as often as he likes, and nothing is counted."""
-        house = House(failures_before_lockout=8)
-        house.fail(7)
-        for _ in range(100):
-            with self.assertRaises(SASLError):
-                house.log_in("wrong", STRANGER)
-        self.assertEqual(house.locked_until(), 0)
-        house.verona.time += 16
-        self.assertEqual(house.log_in(), JULIET)
+        for mechanism in ("PLAIN", "SCRAM-SHA-1"):
+            house = House(failures_before_lockout=7)
+            for _ in range(7):
+                with self.assertRaises(SASLError):
+                    house.log_in("wrong", STRANGER, mechanism)
+            self.assertEqual(house.slept, [1, 2, 4, 4])
+            looked_at = house.verona.pbkdf2.calls
+            with self.assertRaises(SASLError) as caught:
+                house.log_in(address=STRANGER)
+            self.assertEqual(caught.exception.condition, "temporary-auth-failure")
+            self.assertEqual(house.verona.pbkdf2.calls, looked_at)
 
     def test_scram_waits_too(self) -> None:
-        """SCRAM waits for its turn before it names the salt."""
+        """SCRAM waits for its turn before it names the salt; what is malformed is no guess."""
         house = House()
         house.fail(5)
         stream = exchange(offered=("SCRAM-SHA-1",), address=STRANGER)
@@ -291,12 +343,121 @@ class BeginTests(SynchronousTestCase):
         run(mechanism.step(b"n,,n=juliet,r=abc"))
         self.assertEqual(house.slept, [4.0])
         self.assertEqual(refusal(mechanism.step(b"nonsense")).condition, "malformed-request")
-        self.assertEqual(house.wait(account=ROMEO), 8)
+        self.assertEqual(house.limiter._networks.count(STRANGER), 5)
 
     def test_not_offered(self) -> None:
         """What was not offered cannot be begun."""
-        with self.assertRaises(SASLError):
-            House().limiter.begin("PLAIN", exchange(), Verona().provider)
+        for name in ("PLAIN", "EXTERNAL"):
+            with self.assertRaises(SASLError):
+                House().limiter.begin(name, exchange(), Verona().provider)
+
+
+class ChangeTests(SynchronousTestCase):
+    """New passwords (AT-5)."""
+
+    def change(self, house: House, address: str = HOME, account: str = JULIET) -> float:
+        """How long one waits for the turn to change a password."""
+        house.slept.clear()
+        try:
+            run(house.limiter.change_turn(account, address))
+        except SASLError:
+            return SENT_AWAY
+        return sum(house.slept)
+
+    def test_one_stream(self) -> None:
+        """A few are done at once; then one waits between them, a little and not for ever."""
+        house = House()
+        self.assertEqual([self.change(house) for _ in range(8)], [0, 0, 0, 1, 1, 3, 4, 4])
+        house.verona.time += 3_600
+        self.assertEqual(self.change(house), 0)
+
+    def test_many_streams(self) -> None:
+        """Streams of one account take turns, wherever they are; others do not wait for them."""
+        house = House(time_stands=True)
+        waits = [self.change(house, f"10.0.0.{n}") for n in range(20)]
+        self.assertEqual(waits[:3], [0, 0, 0])
+        self.assertEqual(waits[-10:], [SENT_AWAY] * 10)
+        self.assertEqual(self.change(house, NEW, ROMEO), 0)
+
+    def test_many_accounts(self) -> None:
+        """So do many accounts of one network."""
+        house = House(time_stands=True)
+        waits = [self.change(house, HOME, f"user{n}@{DOMAIN}") for n in range(20)]
+        self.assertEqual(waits[-10:], [SENT_AWAY] * 10)
+
+    def test_no_failures(self) -> None:
+        """Changes do not slow down logins, nor failures changes."""
+        house = House()
+        for _ in range(8):
+            self.change(house)
+        self.assertEqual(house.wait(HOME), 0)
+        house.fail(9, NEW, ROMEO)
+        self.assertEqual(self.change(house, NEW, ROMEO), 0)
+
+
+class DerivationTests(SynchronousTestCase):
+    """PBKDF2 runs once at a time for an account, and a few times for a network."""
+
+    def setUp(self) -> None:
+        self.limiter = House().limiter
+        self.running: list[str] = []
+        self.ends: list[Deferred[None]] = []
+
+    def tearDown(self) -> None:
+        for end in self.ends:
+            if not end.called:
+                end.callback(None)
+        self.assertEqual(self.running, [])
+
+    def derive(self, account: str, address: str) -> Deferred[None]:
+        """Begin one; it ends when what is returned is called."""
+        end = Deferred[None]()
+        self.ends.append(end)
+
+        async def work() -> None:
+            async with self.limiter.derivation(account, address):
+                self.running.append(account)
+                try:
+                    await end
+                finally:
+                    self.running.remove(account)
+
+        Deferred.fromCoroutine(work()).addErrback(lambda failure: failure.trap(ValueError))
+        return end
+
+    def test_account(self) -> None:
+        """Those of one account follow each other, from wherever they come."""
+        ends = [self.derive(JULIET, f"10.0.0.{n}") for n in range(5)]
+        for end in ends:
+            self.assertEqual(self.running, [JULIET])
+            end.callback(None)
+        self.assertEqual(self.running, [])
+
+    def test_network(self) -> None:
+        """A network with a thousand of them keeps nobody else waiting."""
+        ends = [self.derive(f"user{n}@{DOMAIN}", STRANGER) for n in range(1_000)]
+        self.assertEqual(len(self.running), DERIVATIONS_PER_NETWORK)
+        self.derive(JULIET, HOME)
+        self.assertIn(JULIET, self.running)
+        for end in ends:
+            end.callback(None)
+        self.assertEqual(self.running, [JULIET])
+
+    def test_whoever_waits_holds_nobody_up(self) -> None:
+        """Guesses at an account that wait for a place of their network do not hold the account."""
+        for n in range(10):
+            self.derive(f"user{n}@{DOMAIN}", STRANGER)
+        self.derive(JULIET, STRANGER)
+        self.derive(JULIET, HOME)
+        self.assertIn(JULIET, self.running)
+
+    def test_nothing_is_kept(self) -> None:
+        """When all are done nothing is left of them, whatever came of it."""
+        ends = [self.derive(JULIET, HOME) for _ in range(5)]
+        ends[0].errback(ValueError())
+        for end in ends[1:]:
+            end.callback(None)
+        self.assertEqual(self.limiter._derivations, {})
 
 
 class NetworkTests(SynchronousTestCase):
