@@ -97,9 +97,8 @@ class Mantua(ServerFactory[Protocol]):
     noisy = False
 
     def __init__(self, certificate: str, interface: str = "127.0.0.1", port: int = 0) -> None:
-        self.context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        self.context.use_certificate_chain_file(certificate)
-        self.context.use_privatekey_file(certificate, FILETYPE_PEM)
+        self._certificate = certificate
+        self.context = self.new_context()
         self.said: list[str] = []
         self.gates: set[Gate] = set()
         self.answers: dict[str, Callable[[Gate], None]] = {
@@ -114,6 +113,13 @@ class Mantua(ServerFactory[Protocol]):
             port, cast(ServerFactory, self), interface=interface
         )
         self.port = port_of(self._port)
+
+    def new_context(self) -> SSL.Context:
+        """It shows our certificate, and asks for none."""
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate_chain_file(self._certificate)
+        context.use_privatekey_file(self._certificate, FILETYPE_PEM)
+        return context
 
     def getContext(self) -> SSL.Context:
         """For TLS."""
@@ -281,6 +287,22 @@ class DisbeliefTests(TurnedAway):
                 self.write(verona)
                 await self.until_said(mantua)
                 self.assertEqual(mantua.said, ["connection"] * 2 + ["dialback", "message"])
+
+    async def test_refused_twice(self) -> None:
+        """A server may refuse EXTERNAL first, and then a certificate that is shown for nothing."""
+        mantua, verona = self.mantua(), await self.verona()
+
+        def refuse(gate: Gate) -> None:
+            self.rude(gate)
+            mantua.context = mantua.new_context()
+            mantua.context.set_verify(SSL.VERIFY_PEER, lambda *look: bool(look[-1]))
+            mantua.context.load_verify_locations(str(self.stranger.file))
+
+        mantua.answers["<auth"] = refuse
+        self.publish(mantua)
+        self.write(verona)
+        await self.until_said(mantua)
+        self.assertEqual(mantua.said.count("connection"), 3)
 
     async def test_remembered(self) -> None:
         """It is remembered, until somebody has closed its streams or changed the certificate."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime
@@ -23,6 +24,21 @@ DISBELIEF_S = 3_600.0
 
 MAX_DISBELIEVERS = 10_000
 """Servers of which it is remembered."""
+
+
+class Disbelief(NamedTuple):
+    """What a server thinks of a certificate of ours.
+
+    Attributes:
+        until: How long that is remembered, on the clock.
+        by_tls: Whether TLS itself has failed over it; else EXTERNAL has.
+    """
+
+    until: float
+    by_tls: bool
+
+
+BELIEVED = Disbelief(0.0, by_tls=False)
 
 
 class Callers:
@@ -59,7 +75,7 @@ class Callers:
         self._limits = limits
         self._clock = clock
         self._empty: Deferred[None] | None = None
-        self._disbelief_until: Cache[dict[str, float]] = Cache(MAX_DISBELIEVERS)
+        self._disbelief: Cache[dict[str, Disbelief]] = Cache(MAX_DISBELIEVERS)
 
     async def call(self, local: str, remote: str, on_behalf_of: str) -> OutgoingStream:
         """Open a stream to another server, in the name of one of our domains.
@@ -85,21 +101,29 @@ class Callers:
 
     def forget(self, remote: str) -> None:
         """Show a server our certificates again, whatever it thought of them."""
-        self._disbelief_until.forget(remote)
+        self._disbelief.forget(remote)
 
     def forget_all(self) -> None:
         """Show all servers our certificates: they may be others by now."""
-        self._disbelief_until = Cache(MAX_DISBELIEVERS)
+        self._disbelief = Cache(MAX_DISBELIEVERS)
 
     def make(self, local: str, remote: str, target: Target) -> ConnectionHandler:
         """Our end of a connection with a target."""
-        shows = self._tls.has_certificate(local) and self._believes(local, remote)
+        disbelief = self._disbelief_of(local, remote)
+        shows = self._tls.has_certificate(local) and not disbelief.by_tls
         try:
             tls = self._tls.towards(remote, local, direct_tls=target.direct_tls, shows=shows)
         except ValueError as error:
             raise no_stream(str(error)) from error
         return ConnectionHandler(
-            partial(OutgoingStream, self._context, local, remote, may_authenticate=shows),
+            partial(
+                OutgoingStream,
+                self._context,
+                local,
+                remote,
+                shows_certificate=shows,
+                may_authenticate=shows and disbelief is BELIEVED,
+            ),
             self._limits(),
             tls,
             self._clock,
@@ -113,18 +137,21 @@ class Callers:
             await stream.settled()
         finally:
             if stream.disbelieved:
-                self._disbelieved(stream.local, stream.remote)
+                self._remember(stream)
 
-    def _disbelieved(self, local: str, remote: str) -> None:
-        if remote not in self._disbelief_until:
-            self._disbelief_until[remote] = {}
-        self._disbelief_until[remote][local] = self._clock.seconds() + DISBELIEF_S
+    def _remember(self, stream: OutgoingStream) -> None:
+        if stream.remote not in self._disbelief:
+            self._disbelief[stream.remote] = {}
+        until = self._clock.seconds() + DISBELIEF_S
+        disbelief = Disbelief(until, by_tls=stream.disbelieved_by_tls)
+        self._disbelief[stream.remote][stream.local] = disbelief
 
-    def _believes(self, local: str, remote: str) -> bool:
-        """Whether a server is not known to have refused this domain's certificate."""
-        if remote not in self._disbelief_until:
-            return True
-        return self._clock.seconds() >= self._disbelief_until[remote].get(local, 0.0)
+    def _disbelief_of(self, local: str, remote: str) -> Disbelief:
+        """What a server thinks of this domain's certificate, as far as is known."""
+        if remote not in self._disbelief:
+            return BELIEVED
+        disbelief = self._disbelief[remote].get(local, BELIEVED)
+        return disbelief if self._clock.seconds() < disbelief.until else BELIEVED
 
     def close(self, error: StreamError) -> Deferred[None]:
         """Close every stream, each told why; done when the last connection is gone."""

@@ -83,6 +83,7 @@ class OutgoingStream(ServerStream):
         is_negotiated: Whether dialback may be spoken.
         shares: Whether other domains of ours may go the same way.
         disbelieved: Whether the peer does not believe our certificate.
+        disbelieved_by_tls: Whether TLS has failed over it.
     """
 
     def __init__(
@@ -92,13 +93,16 @@ class OutgoingStream(ServerStream):
         remote: str,
         wire: ServerWire,
         *,
+        shows_certificate: bool,
         may_authenticate: bool,
     ) -> None:
         super().__init__(context, wire)
         self.local = local
         self.remote = remote
-        self.is_negotiated = self.shares = self.disbelieved = False
-        self._may_authenticate = self._shows_certificate = may_authenticate
+        self.is_negotiated = self.shares = False
+        self.disbelieved = self.disbelieved_by_tls = False
+        self._shows_certificate = shows_certificate
+        self._may_authenticate = may_authenticate
         self._speaks_dialback = False
         self._stream_id = ""
         self._step = Step.HEADER
@@ -142,7 +146,7 @@ class OutgoingStream(ServerStream):
     def _why_lost(self) -> StanzaError:
         """What is wrong, if something is."""
         if self._shows_certificate and refuses_certificate(self.wire.tls_flaw):
-            self.disbelieved = True
+            self.disbelieved = self.disbelieved_by_tls = True
         if self._step is Step.SUCCESS:
             self.disbelieved = True
         if self.disbelieved and not self.carries:
