@@ -54,6 +54,12 @@ PREPARING_US_PER_S = 20_000
 PREPARING_US_BURST = 20_000
 """The same at once."""
 
+ALL_PREPARING_US_PER_S = 300_000
+"""The same for all connections of one door together."""
+
+ALL_PREPARING_US_BURST = 100_000
+"""That at once."""
+
 ACCIDENTS = (StreamCondition.CONNECTION_TIMEOUT, StreamCondition.SYSTEM_SHUTDOWN)
 """Why we end streams whose clients may go on where they were."""
 
@@ -83,6 +89,11 @@ class WireLimits:
     bytes_burst: float
     close_timeout_s: float
     max_queued_bytes: int
+
+
+def shared_preparing() -> TokenBucket:
+    """What a door's connections may have prepared together."""
+    return TokenBucket(ALL_PREPARING_US_PER_S, ALL_PREPARING_US_BURST)
 
 
 class Transport(Typed):
@@ -129,7 +140,13 @@ class Watchable(Typed):
 
 
 class Door(Typed):
-    """Who lets connections in, and counts them."""
+    """Who lets connections in, and counts them.
+
+    Attributes:
+        preparing: What preparing addresses has taken for all of them together (CH-7).
+    """
+
+    preparing: TokenBucket
 
     def come_in(self, handler: "ConnectionHandler") -> None:
         """A connection was made."""
@@ -326,11 +343,14 @@ class ConnectionHandler(Protocol):
                 now = self.clock.seconds()
                 owed_s = self._stanzas.take(1, now)
                 if effort.spent_us != spent_us:
-                    owed_s = max(owed_s, self._preparing.take(effort.spent_us - spent_us, now))
+                    owed_s = max(owed_s, self._owed_for_preparing(effort.spent_us - spent_us, now))
                 if owed_s or now > turn_ends:
                     self._rest(owed_s)
         except Exception:
             self.close(self._stream_error(Failure()))
+
+    def _owed_for_preparing(self, spent_us: int, now: float) -> float:
+        return max(self._preparing.take(spent_us, now), self.door.preparing.take(spent_us, now))
 
     def _wait_for(self, done: Deferred[None]) -> None:
         """Pause the wire until a stanza's work is done; often it is at once."""

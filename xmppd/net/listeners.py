@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.net.admission import Admission
-from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionBound
@@ -52,6 +52,7 @@ class Crowd:
 
     Attributes:
         admission: Who may log in just now.
+        preparing: What preparing addresses has taken for all of them together (CH-7).
         handlers: Everybody.
         strangers: Those of them who have not bound a resource.
         silent: Those of them who have not said a word, who has waited longest first.
@@ -64,6 +65,7 @@ class Crowd:
         self.limits = limits
         self.clock = clock
         self.admission = Admission[ConnectionHandler](clock, lateness, self._logged_in)
+        self.preparing = shared_preparing()
         self.handlers: set[ConnectionHandler] = set()
         self.strangers: set[ConnectionHandler] = set()
         self.silent: dict[ConnectionHandler, None] = {}

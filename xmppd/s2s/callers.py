@@ -8,7 +8,7 @@ from typing import NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime
 
-from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.s2s.connector import Connector
 from xmppd.s2s.lost import no_stream
@@ -54,6 +54,7 @@ class Callers:
 
     Attributes:
         handlers: Those that have arrived.
+        preparing: What preparing addresses has taken for all of them together (CH-7).
         turns: Those that are on their way, and who waits.
     """
 
@@ -68,6 +69,7 @@ class Callers:
         at_once: int,
     ) -> None:
         self.handlers: set[ConnectionHandler] = set()
+        self.preparing = shared_preparing()
         self.turns = Turns(at_once)
         self._context = context
         self._connector = connector

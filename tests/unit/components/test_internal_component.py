@@ -4,10 +4,10 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.components import internal_component
 from xmppd.components.internal_component import (
     MAX_PER_TURN,
     MAX_WAITING,
-    MAX_WAITING_BYTES,
     InternalComponent,
 )
 from xmppd.stanza import IQ, JID, Condition, Message, Presence, Stanza, StanzaError
@@ -99,13 +99,14 @@ class InternalTests(SynchronousTestCase):
 
     def test_too_much(self) -> None:
         """So it is with bytes; and what waits keeps no trees."""
+        self.patch(internal_component, "MAX_WAITING_BYTES", 2_000_000)
         self.jokes._busy = True
         message = f"<message to='{DOMAIN}'><x xmlns='urn:x'>{'<a/>' * 50_000}</x></message>"
         sent = 0
         while not self.romeo.received():
             self.romeo.send(message)
             sent += 1
-        self.assertEqual(sent, MAX_WAITING_BYTES // (2 * len(message)) + 1)
+        self.assertEqual(sent, 2_000_000 // (2 * len(message)) + 1)
         for stanza, _ in self.jokes._waiting:
             self.assertIsNone(stanza.payload._tree)
         self.jokes._work()

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.config import Config
-from xmppd.net.connection_handler import PREPARING_US_BURST
+from xmppd.net.connection_handler import ALL_PREPARING_US_BURST, PREPARING_US_BURST
 from xmppd.net.stanza_intake import stream_error_in
 from xmppd.net.starttls import starttls_feature
 from xmppd.session.interceptor_manager import PacketInterceptor
@@ -410,6 +410,23 @@ class LimitTests(StreamCase):
         house.clock.pump([0.01] * 60)
         self.assertEqual(len(juliet.received()), 1)
         self.assertEqual(romeo.transport.producerState, "producing")
+
+    def test_many_with_dear_addresses(self) -> None:
+        """Many who do so have a limit together, so that the server has time for all others."""
+        house = House(romeo={}, juliet={})
+        crowd = [house.bind("romeo", str(number)) for number in range(10)]
+        (juliet,) = house.connect("juliet")
+        jid._interned.clear()
+        spent_us = effort.spent_us
+        for number in range(200):
+            resource = "".join(chr(0xAC00 + 55 * number + i) for i in range(300))
+            crowd[number % 10].send(f"<message to='juliet@montague.lit/{resource}'/>")
+        self.assertLess(effort.spent_us - spent_us, ALL_PREPARING_US_BURST + 10 * 1_000)
+        juliet.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+        self.assertIn("id='p'", juliet.received()[-1])
+        house.clock.pump([0.01] * 100)
+        self.assertEqual([client.transport.producerState for client in crowd], ["producing"] * 10)
+        self.assertGreater(effort.spent_us - spent_us, 200 * 900 - 1)
 
     def test_others_have_their_turn(self) -> None:
         """Stanzas that came at once and are a lot of work do not keep everybody else waiting."""
