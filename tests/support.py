@@ -12,10 +12,11 @@ from xmppd.store.memory import MemoryStore
 SLOW = (
     "exists", "roster", "save_roster_items", "delete_roster_item", "store_offline",
     "offline_messages", "delete_offline", "last_presence", "save_last_presence", "hold_messages",
+    "place_messages",
 )  # fmt: skip
 QUICK = (
     "credentials", "create_account", "set_keys", "add_key", "get_item", "get_items", "set_item",
-    "device", "use_token", "add_token", "end_token", "save_sessions", "forget_sessions",
+    "device", "use_token", "add_token", "end_token", "save_sessions", "take_up_sessions",
     "reserve_name", "former_account",
 )  # fmt: skip
 EVERYTHING = {*SLOW, *QUICK}

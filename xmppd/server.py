@@ -90,7 +90,7 @@ from xmppd.session.hibernation import Hibernation
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
 from xmppd.session.sleepers import SessionResumed, Sleepers
-from xmppd.stanza import JID, StreamCondition, StreamError, ns
+from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
 from xmppd.turns import Turns
 
@@ -328,7 +328,6 @@ class XMPPServer:
         )
         self.crowd.on_sweep = (
             self.sleepers.sweep,
-            self.hibernation.sweep,
             self.custody.sweep,
             self.offline_message_flood.sweep,
         )
@@ -375,6 +374,7 @@ class XMPPServer:
             self.clocks,
             self.packet_router,
         )
+        self.packet_router.on_taken_back = self.custody.follow
         self.events.on(SessionClosed, self.custody.closed)
         self.events.on(SessionClosed, self.sleepers.closed)
         self.events.on(SessionClosed, self.offline_message_flood.closed)
@@ -389,7 +389,6 @@ class XMPPServer:
             self.clocks,
             self._read_account,
             self.offline_message_flood.given,
-            self.packet_router.finish,
         )
         for state in (
             privacy_state(self.privacy_lists),
@@ -578,10 +577,11 @@ class XMPPServer:
         """Those of an orderly stop sleep on; of others, messages wait (RS-9, RS-10)."""
         await self.custody.recover()
         lost = await self.hibernation.load()
+        await self.custody.take_up(self.sleepers.resumable(), lost)
         for each in lost:
-            self.packet_router.take_back(each.unread, each.jid)
+            requests = [waiting for _, waiting in each.unread if isinstance(waiting[0], IQ)]
+            self.packet_router.take_back(requests, each.jid)
         await self.packet_router.finish()
-        await self.store.forget_sessions([each.key for each in lost])
         for session in tuple(self.session_manager.sessions.values()):
             self.presence_manager.look_elsewhere_again(session)
 

@@ -106,7 +106,7 @@ class LeavingTests(SynchronousTestCase):
         self.assertEqual(done(store.last_presence([name])), {})
         self.assertEqual(done(store.roster(name)).items, ())
         self.assertEqual(done(store.devices(name)), [])
-        self.assertEqual(done(store.take_sessions()), [])
+        self.assertEqual(done(store.saved_sessions()), [])
         self.assertEqual(done(store.recover_messages()), [])
 
     def test_nothing_is_kept(self) -> None:

@@ -17,6 +17,7 @@ from xmppd.store.base import (
     Damaged,
     OfflineMessage,
     OfflineStore,
+    Place,
     Quarantined,
     QuotaExceeded,
     Shares,
@@ -178,6 +179,7 @@ class Shelf:
         stored: float,
         max_messages: int,
         max_bytes: int,
+        place: Place | None = None,
     ) -> int:
         """Note it, if there is room."""
         use = await self._store.offline_use(account, sender, sender_domain)

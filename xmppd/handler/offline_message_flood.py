@@ -239,7 +239,7 @@ class OfflineMessageFlood:
         """A client has acknowledged these: such of them as it was flooded with have arrived."""
         if session.account is None or session.account.bare not in self._given:
             return
-        numbers = {each.payload.number for each in stanzas if isinstance(each.payload, Stored)}
+        numbers = {each.payload.kept.number for each in stanzas if isinstance(each.payload, Stored)}
         arrived = numbers & self._still_given(session, session.account)
         if arrived:
             self._settle(session, session.account, arrived, arrived)
@@ -256,7 +256,7 @@ class OfflineMessageFlood:
         given = self._still_given(session, session.account)
         if given:
             unread = {
-                stanza.payload.number
+                stanza.payload.kept.number
                 for stanza, _, _ in session.unread()
                 if isinstance(stanza.payload, Stored)
             }

@@ -9,18 +9,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.auth.guests import is_guest
-from xmppd.clocks import Clocks
+from xmppd.clocks import UNKNOWN, Clocks
 from xmppd.router.offline_message_strategy import worth_storing
+from xmppd.session.backlog import Waiting
+from xmppd.session.hibernation import Lost
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed, SessionManager
 from xmppd.session.sleepers import Sleepers, key_of
-from xmppd.session.stream_management import Hold, StreamManagement, Told
+from xmppd.session.stream_management import WRAP, StreamManagement, Told
 from xmppd.stanza import JID, Message, Stanza
-from xmppd.stanza.delay import Stamped, Stored, delayed
-from xmppd.store.base import HeldMessage, OfflineStore, SessionStore, StoreError
-
-MAX_ARRIVED = 100
-"""Messages that are forgotten at the latest when there are so many."""
+from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
+from xmppd.store.base import HeldMessage, OfflineStore, Place, SessionStore, StoreError
 
 _NOT_KEPT = ("error", "groupchat", "headline")
 _log = Logger()
@@ -87,8 +86,9 @@ class Custody:
         self.clocks = clocks
         self.returning = returning
         self._arrived: list[int] = []
-        self._ended: list[Hold] = []
-        self._recovered: dict[bytes, list[HeldMessage]] = {}
+        self._forgetting = False
+        self._ended: list[tuple[str, list[Kept]]] = []
+        sleepers.place = self._place_soon
 
     # -- before a sender is told ------------------------------------------------------------------
 
@@ -137,15 +137,22 @@ class Custody:
             theirs = session.management
             if theirs is None or is_guest(session.jid.bare):  # nobody reads it after a restart
                 continue
-            for position, (stanza, wire, came) in session.unread_since(told.since):
+            for position, waiting in session.unread_since(told.since):
+                stanza, _, came = waiting
                 if stanza.sender.full != sender.full or stanza in theirs.held:
                     continue
                 if isinstance(stanza, Message) and _is_kept(stanza):
-                    stamp = self.clocks.stamp(came)
-                    late = _stamped(stanza, wire, stamp, session.jid.domain)
-                    key, bare = theirs.key or b"", session.jid.bare
-                    message = HeldMessage(key, position, bare, late, stamp)
+                    message = self._held(session.jid, theirs.key, position, waiting)
                     yield Unsafe(stanza, theirs, came, message)
+
+    def _held(
+        self, session: JID, key: bytes | None, position: int, waiting: Waiting
+    ) -> HeldMessage:
+        stanza, wire, came = waiting
+        stamp = self.clocks.wall_clock() if came == UNKNOWN else self.clocks.stamp(came)
+        if not isinstance(stanza.payload, Stamped):
+            wire = delayed(wire, session.domain, stamp)
+        return HeldMessage(key or b"", position, session.bare, wire, stamp)
 
     def _recipients(self, sender: JID, told: Told) -> Iterable[LocalClientSession]:
         if told.to is None:
@@ -155,12 +162,12 @@ class Custody:
 
     async def _hold(self, unsafe: list[Unsafe]) -> None:
         """Write them down, the oldest first; one that several sessions have only once."""
-        holds: dict[Stanza, Hold] = {}
+        holds: dict[Stanza, Kept] = {}
         messages: list[HeldMessage] = []
         unsafe.reverse()  # each session told of the newest first
         for each in sorted(unsafe, key=lambda each: each.came):
             if each.stanza not in holds:
-                holds[each.stanza] = Hold()
+                holds[each.stanza] = Kept(held=True, position=each.message.position)
                 messages.append(each.message)
             each.management.held[each.stanza] = holds[each.stanza]
         arrived, self._arrived = self._arrived, []
@@ -171,73 +178,169 @@ class Custody:
             for each in unsafe:
                 each.management.held.pop(each.stanza, None)
             raise
-        for hold, number in zip(holds.values(), numbers, strict=True):
-            hold.number = number
-            if hold.over:
+        moved: list[Place] = []
+        for kept, message, number in zip(holds.values(), messages, numbers, strict=True):
+            kept.number = number
+            if kept.over:
                 self._arrived.append(number)
+            elif kept.position != message.position:
+                moved.append(_place(kept, message.key))
+        if moved:
+            await self.store.place_messages(moved)
+
+    # -- where they stand -------------------------------------------------------------------------
+
+    def _place_soon(self, session: LocalClientSession) -> None:
+        """Have the store know by which count its client has what is in the store (RS-11)."""
+        if session.management is not None:
+            placing = self._place(session, session.management)
+            Deferred.fromCoroutine(placing).addErrback(_failed)
+
+    async def _place(self, session: LocalClientSession, management: StreamManagement) -> None:
+        try:
+            while misplaced := management.take_misplaced():
+                key = management.key or b""
+                await self.store.place_messages([_place(kept, key) for kept in misplaced])
+        finally:
+            session.connection.write(management.uncork())
 
     # -- afterwards -------------------------------------------------------------------------------
 
     def arrived(self, management: StreamManagement, stanzas: Iterable[Stanza]) -> None:
         """A client has acknowledged these."""
         for stanza in stanzas:
-            hold = management.held.pop(stanza, None)
-            if hold is not None:
-                self._release(hold)
-        if len(self._arrived) >= MAX_ARRIVED:
-            self._forget_arrived()
+            kept = management.held.pop(stanza, None)
+            if kept is not None:
+                self._release(kept)
+        self._forget_soon()
 
     def closed(self, event: SessionClosed) -> None:
         """What a session had not read is about to find another place."""
-        management = event.session.management
+        session = event.session
+        management = session.management
         if management is not None:
-            self._ended.extend(management.held.values())
-            management.held.clear()
-            securing = self.secure(event.session)
+            if management.held:
+                self._ended.append((session.jid.bare, list(management.held.values())))
+                management.held.clear()
+            securing = self.secure(session)
             if securing is not None:  # its client may still ask what was handled
                 Deferred.fromCoroutine(securing).addErrback(_failed)
 
+    def follow(self) -> None:
+        """All that was taken back has found its place: what was held for sessions that have ended
+        is held for those that have it now, or not at all.
+        """
+        ended, self._ended = self._ended, []
+        for account, holds in ended:
+            left = {kept for kept in holds if not kept.over}
+            for session in self.sessions.of_account(account) if left else ():
+                left -= self._follow_to(session, left)
+            for kept in left:
+                self._release(kept)
+        self._forget_soon()
+
+    def _follow_to(self, session: LocalClientSession, left: set[Kept]) -> set[Kept]:
+        """Which of these are in the queue of a session now."""
+        management = session.management
+        found: set[Kept] = set()
+        if management is None:
+            return found
+        for position, (stanza, _, _) in session.unread_since(UNKNOWN):
+            payload = stanza.payload
+            kept = payload.stood.kept if isinstance(payload, Returned) else None
+            if kept in left and kept is not None:
+                management.held[stanza] = kept
+                kept.position = position
+                management.misplaced.append(kept)
+                found.add(kept)
+        if found:
+            self._place_soon(session)
+        return found
+
     def sweep(self) -> None:
-        """Forget what has arrived, or found another place."""
-        if self._arrived or self._ended:
-            self._forget_arrived()
+        """Forget what has arrived, if that could not be written before."""
+        self._forget_soon()
 
-    def _release(self, hold: Hold) -> None:
-        if not hold.over:
-            hold.over = True
-            if hold.number:
-                self._arrived.append(hold.number)
+    def _release(self, kept: Kept) -> None:
+        if not kept.over:
+            kept.over = True
+            if kept.number:
+                self._arrived.append(kept.number)
 
-    def _forget_arrived(self) -> None:
-        Deferred.fromCoroutine(self._forget()).addErrback(_failed)
+    def _forget_soon(self) -> None:
+        if self._arrived and not self._forgetting:
+            self._forgetting = True
+            Deferred.fromCoroutine(self._forget()).addErrback(_failed)
 
     async def _forget(self) -> None:
-        ended, self._ended = self._ended, []
-        await self.returning.finish()
-        for hold in ended:
-            self._release(hold)
-        arrived, self._arrived = self._arrived, []
-        if arrived:
-            await self.store.hold_messages((), arrived=arrived)
+        """As soon as it has arrived; what arrives while that is written goes with the next."""
+        try:
+            while self._arrived:
+                arrived, self._arrived = self._arrived, []
+                try:
+                    await self.store.hold_messages((), arrived=arrived)
+                except StoreError:
+                    self._arrived += arrived
+                    raise
+        finally:
+            self._forgetting = False
 
-    # -- after the server was killed --------------------------------------------------------------
+    # -- when the server starts -------------------------------------------------------------------
 
     async def recover(self) -> None:
         """Make offline messages of what was held when the server was killed."""
         recovered = await self.store.recover_messages()
-        for message in recovered:
-            self._recovered.setdefault(message.key, []).append(message)
         if recovered:
             _log.info("{count} messages were recovered", count=len(recovered))
 
+    async def take_up(self, sessions: Iterable[LocalClientSession], lost: Iterable[Lost]) -> None:
+        """Hold what the sessions of an orderly stop have: nothing is saved for them any more.
+
+        Args:
+            sessions: Those that are there again.
+            lost: What is left of others: it becomes offline messages.
+        """
+        holds: list[Kept] = []
+        messages: list[HeldMessage] = []
+        for session in sessions:
+            management = session.management
+            if management is None:
+                continue
+            for position, waiting in reversed(list(session.unread_since(UNKNOWN))):
+                stanza = waiting[0]
+                if isinstance(stanza, Message) and _is_kept(stanza):
+                    kept = management.held[stanza] = Kept(held=True, position=position)
+                    holds.append(kept)
+                    messages.append(self._held(session.jid, management.key, position, waiting))
+        gone = [
+            self._held(each.jid, each.key, position, waiting)
+            for each in lost
+            for position, waiting in each.unread
+            if isinstance(waiting[0], Message) and _is_kept(waiting[0])
+        ]
+        numbers = await self.store.take_up_sessions(held=messages, lost=gone)
+        for kept, number in zip(holds, numbers, strict=True):
+            kept.number = number
+
     async def forget_received(self, id: str, account: JID, h: int) -> None:
-        """A client wants a session that died with the server, and says what it has got of it."""
+        """A client wants a session that is gone, and says what it has got of it."""
         key = key_of(id)
-        messages = self._recovered.get(key, [])
-        if messages and messages[0].account == account.bare:
-            del self._recovered[key]
-            received = [each.number for each in messages if 0 < each.position <= h]
+        received = [
+            message.id
+            for message in await self.store.offline_messages(account.bare)
+            if message.key == key and message.position and _covers(h, message.position)
+        ]
+        if received:
             await self.store.delete_offline(account.bare, received)
+
+
+def _place(kept: Kept, key: bytes) -> Place:
+    return Place(kept.number, kept.held, key, kept.position)
+
+
+def _covers(h: int, position: int) -> bool:
+    """Whether so many handled stanzas include the one of this count (:xep:`0198#acking`)."""
+    return (h - position) % WRAP < WRAP // 2
 
 
 def _is_kept(message: Message) -> bool:
@@ -245,10 +348,6 @@ def _is_kept(message: Message) -> bool:
     if message.type in _NOT_KEPT or isinstance(message.payload, Stored):
         return False
     return worth_storing(message)
-
-
-def _stamped(message: Message, wire: bytes, stamp: float, domain: str) -> bytes:
-    return wire if isinstance(message.payload, Stamped) else delayed(wire, domain, stamp)
 
 
 def _account(text: str, sender: JID) -> str:

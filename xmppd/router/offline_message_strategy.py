@@ -6,9 +6,9 @@ from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError
-from xmppd.stanza.delay import stamped
+from xmppd.stanza.delay import Returned, stamped
 from xmppd.stanza.xml import local_name, namespace_of
-from xmppd.store.base import AccountStore, OfflineStore, QuotaExceeded
+from xmppd.store.base import AccountStore, OfflineStore, Place, QuotaExceeded
 
 HINTS = "urn:xmpp:hints"
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
@@ -73,10 +73,23 @@ class OfflineMessageStrategy:
                 stored=now,
                 max_messages=self.max_messages,
                 max_bytes=self.max_bytes,
+                place=_place(message),
             )
         except QuotaExceeded as error:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE, str(error)) from error
-        await self.flood.stored(to.to_bare())
+        if isinstance(message.payload, Returned) and message.payload.stood.kept is not None:
+            message.payload.stood.kept.over = True
+        await self.flood.stored(to)
+
+
+def _place(message: Message) -> Place | None:
+    """Where a message stood in the queue of a session that has ended, if it was in one."""
+    if not isinstance(message.payload, Returned):
+        return None
+    kept, key, position = message.payload.stood
+    if kept is None or kept.over:
+        return Place(0, held=False, key=key, position=position)
+    return Place(kept.number, held=kept.held, key=key, position=position)
 
 
 def worth_storing(message: Message) -> bool:

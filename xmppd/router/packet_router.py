@@ -1,6 +1,7 @@
 """The hall: message, presence or iq; and the one place that answers what went wrong."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -16,8 +17,10 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.backlog import Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
+from xmppd.stanza.delay import Stood
 from xmppd.store.base import STORE_FAILS, StoreError
 
+_NOWHERE: Mapping[Stanza, Stood] = MappingProxyType({})
 _log = Logger()
 
 
@@ -29,7 +32,11 @@ class Router(Protocol):
 
 
 class PacketRouter:
-    """Hands each stanza to the router of its kind (PK-1); whatever that raises ends here."""
+    """Hands each stanza to the router of its kind (PK-1); whatever that raises ends here.
+
+    Attributes:
+        on_taken_back: Called when all that was taken back has found its place.
+    """
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class PacketRouter:
         self.interceptors = interceptors
         self.carbons = carbons
         self.clocks = clocks
+        self.on_taken_back: Callable[[], None] = _nothing_to_do
         self._taking_back: set[Deferred[None]] = set()
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -81,15 +89,27 @@ class PacketRouter:
             return self._failed(stanza, error)
         return None if later is None else self._finish(stanza, later)
 
-    def take_back(self, unread: Iterable[Waiting], session: JID) -> None:
+    def take_back(
+        self, unread: Iterable[Waiting], session: JID, stood: Mapping[Stanza, Stood] = _NOWHERE
+    ) -> None:
         """Route again what a session that is gone had not read (SE-12).
 
         Interceptors saw it come in, and do not see it a second time. It goes on by itself, in
         order, and ahead of whatever comes later (MR-7); :meth:`finish` waits for it.
+
+        Args:
+            unread: In the order in which it came.
+            session: Full JID.
+            stood: Where messages stood in its queue, if it acknowledged them.
         """
-        work = Deferred.fromCoroutine(self._take_back(unread, session))
+        work = Deferred.fromCoroutine(self._take_back(unread, session, stood))
         self._taking_back.add(work)
-        work.addBoth(lambda _: self._taking_back.discard(work))
+        work.addBoth(self._taken_back, work)
+
+    def _taken_back(self, _: object, work: Deferred[None]) -> None:
+        self._taking_back.discard(work)
+        if not self._taking_back:
+            self.on_taken_back()
 
     @property
     def taking_back(self) -> bool:
@@ -101,9 +121,11 @@ class PacketRouter:
         while self._taking_back:
             await next(iter(self._taking_back))
 
-    async def _take_back(self, unread: Iterable[Waiting], session: JID) -> None:
+    async def _take_back(
+        self, unread: Iterable[Waiting], session: JID, stood: Mapping[Stanza, Stood]
+    ) -> None:
         works = []
-        for stanza in owed(unread, session, self.routing_table, self.clocks):
+        for stanza in owed(unread, session, self.routing_table, self.clocks, stood):
             later = self._route(stanza)
             if later is not None:
                 works.append(Deferred.fromCoroutine(_wait(later)))
@@ -151,6 +173,10 @@ class PacketRouter:
             self.routing_table.answer_unbound(error)
         if isinstance(error, Message):
             self.carbons.received(error)
+
+
+def _nothing_to_do() -> None:
+    """Nobody asked to be told."""
 
 
 async def _wait(later: Awaitable[None]) -> None:

@@ -25,7 +25,8 @@ class SessionEnd:
             later = self.router.route(gone)
             if later is not None:
                 Deferred.fromCoroutine(later)  # what a router returns never fails
+        stood = session.stood()
         self.sessions.close(session)
         unread = session.take_unread()
         if unread:
-            self.router.take_back(unread, session.jid)
+            self.router.take_back(unread, session.jid, stood)

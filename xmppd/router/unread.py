@@ -1,20 +1,24 @@
 """What a client had not read when its session ended, and what becomes of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from xmppd.clocks import UNKNOWN, Clocks
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
 from xmppd.stanza.carbon import is_carbon
-from xmppd.stanza.delay import Stored, stamped
+from xmppd.stanza.delay import Stood, Stored, returned, stamped
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
 """Types of message of which the router decides what becomes of them without their resource."""
 
 
 def owed(
-    unread: Iterable[Waiting], session: JID, routing_table: RoutingTable, clocks: Clocks
+    unread: Iterable[Waiting],
+    session: JID,
+    routing_table: RoutingTable,
+    clocks: Clocks,
+    stood: Mapping[Stanza, Stood],
 ) -> Iterator[Stanza]:
     """Those stanzas that somebody waits for: they are routed as if the session had not been there.
 
@@ -23,6 +27,7 @@ def owed(
         session: Full JID of the session that is gone.
         routing_table: Knows it no more.
         clocks: Say when a message came.
+        stood: Where its messages stood in its queue.
     """
     others = any(other.priority >= 0 for other in routing_table.available(session.bare))
     for stanza, _, came in unread:
@@ -33,10 +38,11 @@ def owed(
                 continue  # its original has a fate of its own
             known = came != UNKNOWN
             late = _accepted(stanza, session, clocks.stamp(came)) if known else stanza
-            if late.to is not None:
-                yield late
-            elif not others:  # else they have it: several resources got it
-                yield late.addressed(session.to_bare())
+            if late.to is None:
+                if others:
+                    continue  # they have it: several resources got it
+                late = late.addressed(session.to_bare())
+            yield returned(late, stood[stanza]) if stanza in stood else late
 
 
 def _accepted(message: Message, session: JID, stamp: float) -> Message:

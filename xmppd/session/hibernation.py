@@ -1,15 +1,13 @@
 """Sessions that outlive the server: saved when it stops, taken up when it starts (RS-9)."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from secrets import token_hex
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct, msgpack
-from twisted.internet.defer import Deferred
+from msgspec import MsgspecError, Struct, msgpack
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from xmppd.clocks import UNKNOWN, Clocks, Note
 from xmppd.session.away import Away
@@ -22,7 +20,7 @@ from xmppd.session.sleepers import Sleepers
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
-from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore, StoreError
+from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore
 from xmppd.store.quarantine import readable
 
 _KINDS = {kind.name.encode(): kind for kind in KINDS}
@@ -61,6 +59,16 @@ class Queue(Struct, frozen=True):
     waiting: list[SavedStanza]
 
 
+class Positions(Struct, frozen=True):
+    """Where that stands.
+
+    Attributes:
+        positions: For each of the unacknowledged stanzas the ``h`` that covers it.
+    """
+
+    positions: list[int]
+
+
 class Shell(Queue, frozen=True):
     """A session without its parts.
 
@@ -92,6 +100,10 @@ class Shell(Queue, frozen=True):
     state: dict[str, bytes]
 
 
+Placed = tuple[int, Waiting]
+"""A stanza of a queue, and where it stands there."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Queued(Fragment):
     """A stanza of a saved session's queue.
@@ -99,10 +111,12 @@ class _Queued(Fragment):
     Attributes:
         saved: It.
         jid: Full JID of the session.
+        position: The count of handled stanzas by which its client has it; 0 if it was not sent.
     """
 
     saved: SavedStanza
     jid: JID
+    position: int
 
 
 class _Whole(NamedTuple):
@@ -122,17 +136,18 @@ class _Whole(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A session that cannot go on: it was taken up and the server was killed, or it is not whole.
+    """A session that cannot go on, since something of it cannot be read.
 
     Attributes:
         key: What it was found by.
         jid: Its full JID.
-        unread: What it had not read when it was saved.
+        unread: What it had not read when it was saved; with each stanza the count of handled ones
+            by which its client has it, 0 if it was not sent.
     """
 
     key: bytes
     jid: JID
-    unread: list[Waiting]
+    unread: list[Placed]
 
 
 class Keeper(SessionStore, Quarantine, Protocol):
@@ -149,7 +164,6 @@ class Hibernation:
         clocks: Tell the time.
         read_account: Reads what has to be in memory for everybody who is online.
         given: Offline messages that a session was given, and that are still in the store.
-        finish: Waits until all that sessions had not read when they ended has found its place.
 
     Attributes:
         states: Who wants something saved of each session, by name.
@@ -163,7 +177,6 @@ class Hibernation:
         clocks: Clocks,
         read_account: Callable[[JID], Awaitable[None]],
         given: Callable[[LocalClientSession], Collection[int]],
-        finish: Callable[[], Awaitable[None]],
     ) -> None:
         self.store = store
         self.sessions = sessions
@@ -171,10 +184,8 @@ class Hibernation:
         self.clocks = clocks
         self.read_account = read_account
         self.given = given
-        self.finish = finish
         self.states: dict[str, SessionState] = {}
-        self._restored: dict[bytes, LocalClientSession] = {}
-        self._started: float | None = None
+        self._started = False
 
     # -- when the server stops --------------------------------------------------------------------
 
@@ -183,7 +194,7 @@ class Hibernation:
 
         A server that never started knows of none, and what is kept is left as it is.
         """
-        if self._started is None:
+        if not self._started:
             return
         saved: list[SavedSession] = []
         theirs: dict[str, list[int]] = {}
@@ -200,7 +211,7 @@ class Hibernation:
     def _out_of_store(self, session: LocalClientSession) -> set[int]:
         """Offline messages that it has: they are its own from now on."""
         payloads = (stanza.payload for stanza, _, _ in session.unread())
-        unread = {payload.number for payload in payloads if isinstance(payload, Stored)}
+        unread = {payload.kept.number for payload in payloads if isinstance(payload, Stored)}
         return unread.union(self.given(session))
 
     def _shell(self, session: LocalClientSession, management: StreamManagement) -> Shell:
@@ -234,42 +245,43 @@ class Hibernation:
     async def load(self) -> list[Lost]:
         """Take up the sessions of an orderly stop: they sleep for the time that they have left.
 
+        What was saved of them stays where it is.
+
         Returns:
-            What is left of sessions that cannot go on, since the server was killed while they did,
-            or since they were set aside.
+            What is left of sessions that cannot go on.
         """
         lost: list[Lost] = []
-        for saved in await self.store.take_sessions():
+        sessions = await self.store.saved_sessions()
+        for saved in sessions:
             lost += await self._take_up(saved)
-        self._started = self.clocks.seconds()
-        if self._restored:
-            _log.info("{count} sessions were taken up", count=len(self._restored))
+        self._started = True
+        if sessions:
+            _log.info("{count} sessions were taken up", count=len(sessions) - len(lost))
         return lost
 
     async def _take_up(self, saved: SavedSession) -> list[Lost]:
         """Have a session again, or what is left of it."""
         account = saved.account
         wholes = await readable(self.store, account, [saved], self._whole)
-        goes_on = bool(wholes) and not saved.taken
         left = []
         for queue, jid in await readable(self.store, account, [saved], _queue_of):
             unacknowledged = await readable(
                 self.store,
                 account,
-                _queued(queue.unacknowledged, jid),
-                self._waiting,
-                instead=_nothing if goes_on else None,
+                _queued(queue.unacknowledged, jid, _positions_of(saved)),
+                self._placed,
+                instead=_nothing if wholes else None,
             )
             unsent = _queued(queue.waiting, jid)
-            waiting = await readable(self.store, account, unsent, self._waiting)
-            if goes_on:
+            waiting = await readable(self.store, account, unsent, self._placed)
+            if wholes:
                 await self._restore(saved.key, wholes[0], unacknowledged, waiting)
             else:
                 left.append(Lost(saved.key, jid, [*unacknowledged, *waiting]))
         return left
 
     async def _restore(
-        self, key: bytes, whole: _Whole, unacknowledged: list[Waiting], waiting: list[Waiting]
+        self, key: bytes, whole: _Whole, unacknowledged: list[Placed], waiting: list[Placed]
     ) -> None:
         shell, jid, presence, puts = whole
         session = LocalClientSession(
@@ -288,13 +300,13 @@ class Hibernation:
             session.priority = presence.priority
             presence.payload.forget_trees()
         session.backlog = Backlog()
-        for stanza, wire, came in waiting:
+        for _, (stanza, wire, came) in waiting:
             session.backlog.add(stanza, wire, came=came)
         management = StreamManagement(
             self.sleepers.limits.queue, self.clocks.seconds, key=key, max_s=shell.max_s
         )
         management.restore(
-            unacknowledged,
+            [each for _, each in unacknowledged],
             shell.positions,
             handled=shell.handled,
             sent=shell.sent,
@@ -308,7 +320,6 @@ class Hibernation:
             encrypted=shell.encrypted,
             left_s=shell.left_s - self.clocks.since_s(shell.saved),
         )
-        self._restored[key] = session
         await self.read_account(session.account)
         for put in puts:
             put(session)
@@ -349,7 +360,7 @@ class Hibernation:
             for stanza, wire, came in waiting
         ]
 
-    def _waiting(self, queued: _Queued) -> Waiting:
+    def _placed(self, queued: _Queued) -> Placed:
         """A stanza that waited.
 
         Raises:
@@ -368,33 +379,7 @@ class Hibernation:
         if saved.came is not None and not isfinite(saved.came):
             raise ValueError("it came at no time")
         came = UNKNOWN if saved.came is None else self.clocks.moment(saved.came)
-        return stanza, saved.wire, came
-
-    # -- while it runs ----------------------------------------------------------------------------
-
-    def sweep(self) -> None:
-        """Forget what was saved of sessions that hold nothing of it any more.
-
-        They have ended, or their clients have acknowledged all of it.
-        """
-        settled = [key for key, session in self._restored.items() if self._is_settled(session)]
-        for key in settled:
-            del self._restored[key]
-        if settled:
-            Deferred.fromCoroutine(self._forget(settled)).addErrback(_failed)
-
-    async def _forget(self, keys: list[bytes]) -> None:
-        await self.finish()
-        await self.store.forget_sessions(keys)
-
-    def _is_settled(self, session: LocalClientSession) -> bool:
-        started = self._started or 0.0
-        return session.closed or all(came > started for _, _, came in session.unread())
-
-
-def _failed(failure: Failure) -> None:
-    if not failure.check(StoreError):  # which the store has logged
-        _log.failure("what was saved of sessions cannot be forgotten", failure)
+        return queued.position, (stanza, saved.wire, came)
 
 
 def _nobody_to_give_up() -> None:
@@ -405,14 +390,27 @@ NOBODY = Away("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
 """What a session has for a connection until it sleeps on."""
 
 
-def _queued(saved: Iterable[SavedStanza], jid: JID) -> list[_Queued]:
-    return [_Queued("stanza of a saved session", jid.full, s.wire, s, jid) for s in saved]
+def _positions_of(saved: SavedSession) -> list[int]:
+    """Where the unacknowledged stanzas stand; nothing if that cannot be read."""
+    try:
+        return msgpack.decode(saved.data, type=Positions).positions
+    except MsgspecError:
+        return []
 
 
-def _nothing(queued: _Queued) -> Waiting:
+def _queued(saved: Sequence[SavedStanza], jid: JID, positions: Sequence[int] = ()) -> list[_Queued]:
+    if len(positions) != len(saved):
+        positions = [0] * len(saved)  # they were not sent, or nobody knows
+    return [
+        _Queued("stanza of a saved session", jid.full, each.wire, each, jid, position)
+        for each, position in zip(saved, positions, strict=True)
+    ]
+
+
+def _nothing(queued: _Queued) -> Placed:
     """What takes the place of a stanza that was sent: its client has counted it, perhaps."""
     empty = Message.make(queued.jid, JID.parse(queued.jid.domain), type="headline")
-    return empty, empty.wire(), UNKNOWN
+    return queued.position, (empty, empty.wire(), UNKNOWN)
 
 
 def _queue_of(saved: SavedSession) -> tuple[Queue, JID]:

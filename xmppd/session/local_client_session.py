@@ -12,7 +12,7 @@ from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
 from xmppd.session.stream_management import StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza, StreamCondition, StreamError
-from xmppd.stanza.delay import Stamped, delayed, stamped
+from xmppd.stanza.delay import Stamped, Stood, delayed, stamped
 
 NOWHERE = (b"", b"")
 
@@ -226,6 +226,18 @@ class LocalClientSession:
             yield from ((0, waiting) for waiting in self.backlog.since(moment))
         if self.management is not None:
             yield from self.management.since(moment)
+
+    def stood(self) -> dict[Stanza, Stood]:
+        """Where messages stand in the queue of a session that ends."""
+        management = self.management
+        if management is None:
+            return {}
+        key, held = management.key or b"", management.held
+        return {
+            stanza: Stood(held.get(stanza), key, position)
+            for position, (stanza, _, _) in self.unread_since(UNKNOWN)
+            if isinstance(stanza, Message)
+        }
 
     def take_unread(self) -> list[Waiting]:
         """The same, of a session that ends, or begins anew with what its client has."""

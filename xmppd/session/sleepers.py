@@ -56,6 +56,9 @@ class Sleepers:
         sessions: All that there are.
         clocks: Tell the time.
         end: Ends a session that is given up.
+
+    Attributes:
+        place: Tells the store where messages stand in the queue of a session that can be resumed.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Sleepers:
         self.sessions = sessions
         self.clocks = clocks
         self._end = end
+        self.place: Callable[[LocalClientSession], None] = _nowhere
         self._managed: dict[str, LocalClientSession] = {}
         self._by_key: dict[bytes, LocalClientSession] = {}
         self._asleep: dict[LocalClientSession, float] = {}
@@ -98,6 +102,7 @@ class Sleepers:
         session.management = StreamManagement(
             queue, self.clocks.seconds, key=key, max_s=min(max_s, self.limits.resume_s)
         )
+        session.management.place = partial(self.place, session)
         return id
 
     def find(self, id: str, account: JID) -> LocalClientSession | None:
@@ -136,6 +141,7 @@ class Sleepers:
     ) -> None:
         """Let a session of before the server was started again sleep on, for what time is left."""
         session.management = management
+        management.place = partial(self.place, session)
         self._managed[session.id] = session
         if management.key is not None:
             self._by_key[management.key] = session
@@ -202,6 +208,10 @@ class Sleepers:
                 continue  # a phone in a pocket is not woken for that
             if management.is_late(now):
                 session.connection.write(management.request())
+
+
+def _nowhere(session: LocalClientSession) -> None:
+    """Nothing is in a store."""
 
 
 def key_of(id: str) -> bytes:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from xmppd.session.backlog import Backlog, Load, Newest, Waiting
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
+from xmppd.stanza.delay import Kept, Stored
 
 WRAP = 2**32
 """Counters are unsigned 32 bit numbers, and begin anew behind the last one (§4)."""
@@ -34,21 +35,6 @@ class QueueLimits:
     max_bytes: int
     ack_every_stanzas: int
     ack_after_s: float
-
-
-class Hold:
-    """A message that is in the store because it is in no other safe place.
-
-    Attributes:
-        number: What the store calls it; 0 while it is being written.
-        over: It has arrived, or found another place.
-    """
-
-    __slots__ = ("number", "over")
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.over = False
 
 
 @dataclass(frozen=True)
@@ -88,10 +74,14 @@ class StreamManagement:
         asked: For each ``<r/>`` of the client's present wire that has no answer yet, how many
             stanzas had been handled when it came.
         held: Of the messages that are unacknowledged or wait, those that are in the store as well.
+        misplaced: What is in the store, and was sent by another count than the store knows.
+        place: Called when there is something of that: tells the store, then writes what
+            :meth:`uncork` gives.
     """
 
     __slots__ = (
         "_acknowledged",
+        "_corked",
         "_last",
         "_newest",
         "_now",
@@ -106,6 +96,8 @@ class StreamManagement:
         "limits",
         "load",
         "max_s",
+        "misplaced",
+        "place",
         "securing",
         "sent",
         "told",
@@ -129,11 +121,14 @@ class StreamManagement:
         self.told = Told(set(), now())
         self.securing: Deferred[None] | None = None
         self.asked: deque[int] = deque()
-        self.held: dict[Stanza, Hold] = {}
+        self.held: dict[Stanza, Kept] = {}
         self._now = now
         self._unacknowledged: dict[int, Waiting] = {}
         self._last = self._acknowledged = 0  # numbers in that, which do not begin anew
         self._newest = Newest()
+        self.misplaced: list[Kept] = []
+        self.place: Callable[[], None] | None = None
+        self._corked: list[bytes] | None = None
         self._unrequested = 0
         self._requested = False  # a request is open
         self._urgent = False  # among those it does not cover is a message
@@ -155,9 +150,9 @@ class StreamManagement:
             is open, and behind so many of whatever kind (RS-2).
         """
         wire = self._keep(waiting)
-        if self._unrequested < self.limits.ack_every_stanzas and not self._wants_request:
-            return wire
-        return wire + self.request()
+        if self._unrequested >= self.limits.ack_every_stanzas or self._wants_request:
+            wire += self.request()
+        return wire if not self.misplaced and self._corked is None else self._hold_back(wire)
 
     def send_all(self, waiting: Iterable[Waiting], *, ask: bool) -> bytes:
         """Keep several until they are acknowledged.
@@ -175,7 +170,8 @@ class StreamManagement:
         every = self.limits.ack_every_stanzas
         if self._wants_request or self._unrequested >= every or (ask and not self._requested):
             wires.append(self.request())
-        return b"".join(wires)
+        wire = b"".join(wires)
+        return wire if not self.misplaced and self._corked is None else self._hold_back(wire)
 
     def _keep(self, waiting: Waiting) -> bytes:
         stanza, wire, _ = waiting
@@ -185,7 +181,39 @@ class StreamManagement:
         self._unrequested += 1
         if stanza.__class__ is Message:
             self._urgent = True
+            if self.key is not None:
+                kept = self._kept(stanza)
+                if kept is not None and kept.position != self.sent:
+                    kept.position = self.sent
+                    self.misplaced.append(kept)
         return wire
+
+    def _kept(self, stanza: Stanza) -> Kept | None:
+        payload = stanza.payload
+        return payload.kept if isinstance(payload, Stored) else self.held.get(stanza)
+
+    def _hold_back(self, wire: bytes) -> bytes:
+        """What is in the store is not sent before that knows by which count the client has it: then
+        it can be forgotten even if the server is killed, and the client only comes back and counts.
+        """
+        if self._corked is not None:
+            self._corked.append(wire)
+            return b""
+        if self.place is None:
+            return wire
+        self._corked = [wire]
+        self.place()
+        return b""
+
+    def take_misplaced(self) -> list[Kept]:
+        """What the store does not know the place of: somebody tells it."""
+        misplaced, self.misplaced = self.misplaced, []
+        return [kept for kept in misplaced if kept.number and not kept.over]
+
+    def uncork(self) -> bytes:
+        """What was held back, to be written now."""
+        corked, self._corked = self._corked, None
+        return b"".join(corked or ())
 
     @property
     def _wants_request(self) -> bool:
@@ -313,6 +341,7 @@ class StreamManagement:
         self._last = self._acknowledged
         self._unacknowledged.clear()
         self._newest.clear()
+        self._corked = None
         self.load = Load()
         self._unrequested = 0
         self._requested = self._urgent = False

@@ -1,10 +1,46 @@
 """Delayed delivery (:xep:`0203`): a message that waited says when it came."""
 
+from typing import NamedTuple, Self
+
 from xmppd.stanza import ns
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.stanza import Message, Payload
 
 _END = b"</message>"
+
+
+class Kept:
+    """A message that is in the store while it is in the queue of a session.
+
+    Attributes:
+        held: Whether it is there for that reason only, and is no offline message.
+        number: What the store calls it; 0 while it is being written.
+        position: The count of handled stanzas by which the session's client has it, as the store
+            knows it; 0 if it does not.
+        over: It has arrived, or found another place.
+    """
+
+    __slots__ = ("held", "number", "over", "position")
+
+    def __init__(self, number: int = 0, *, held: bool, position: int = 0) -> None:
+        self.held = held
+        self.number = number
+        self.position = position
+        self.over = False
+
+
+class Stood(NamedTuple):
+    """Where a message stood in the queue of a session that has ended.
+
+    Attributes:
+        kept: If it is in the store, what that calls it.
+        key: What the session was found by; empty if it never was.
+        position: The count of handled stanzas by which its client has it; 0 if it was not sent.
+    """
+
+    kept: Kept | None
+    key: bytes
+    position: int
 
 
 class Stamped(Payload):
@@ -17,11 +53,28 @@ class Stored(Stamped):
     """The payload of a message that came out of the store, where it still is.
 
     Attributes:
-        number: What the store calls it.
+        kept: What the store calls it.
     """
 
-    __slots__ = ("number",)
-    number: int
+    __slots__ = ("kept",)
+    kept: Kept
+
+
+class Returned(Stamped):
+    """The payload of a message that a session gave back when it ended.
+
+    Attributes:
+        stood: Where it stood there.
+    """
+
+    __slots__ = ("stood",)
+    stood: Stood
+
+    def without_to(self) -> Self:
+        """The same payload, ready for any address."""
+        payload = super().without_to()
+        payload.stood = self.stood
+        return payload
 
 
 def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
@@ -57,8 +110,15 @@ def out_of_store(data: bytes, number: int) -> Message:
     message = Message.from_bytes(data)
     payload = message.payload
     stored = Stored(payload.raw, payload.to, payload.tree)
-    stored.number = number
+    stored.kept = Kept(number, held=False)
     return _with(message, stored)
+
+
+def returned(message: Message, stood: Stood) -> Message:
+    """The same message, stamped, as a session gives it back."""
+    payload = Returned(message.payload.raw, message.payload.to)
+    payload.stood = stood
+    return _with(message, payload)
 
 
 def _with(message: Message, payload: Payload) -> Message:

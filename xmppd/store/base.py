@@ -156,11 +156,32 @@ class OfflineMessage:
         id: Given by the store, rising.
         stanza: The whole message, addressed, as bytes.
         stored: Seconds since 1970.
+        key: Of the session that was given it last; empty if that cannot be resumed.
+        position: The lowest count of handled stanzas by which its client has it; 0 if unknown.
     """
 
     id: int
     stanza: bytes
     stored: float
+    key: bytes = b""
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message that is in the store stands in the queue of a session.
+
+    Attributes:
+        number: What the store calls the message.
+        held: Whether it is a held one, and not an offline message.
+        key: That of the session.
+        position: The lowest count of handled stanzas by which its client has it.
+    """
+
+    number: int
+    held: bool
+    key: bytes
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +205,11 @@ class SavedSession:
         key: What it is found by; a hash, from which nobody learns how to resume it.
         account: Bare JID.
         data: All that there is to know of it, in the words of whoever saved it.
-        taken: It was given out before: what has become of it since is not known.
     """
 
     key: bytes
     account: str
     data: bytes
-    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -620,6 +639,7 @@ class OfflineStore(Protocol):
         stored: float,
         max_messages: int,
         max_bytes: int,
+        place: Place | None = None,
     ) -> int:
         """Keep one message, if there is room. What that costs does not depend on what is there.
 
@@ -631,6 +651,8 @@ class OfflineStore(Protocol):
             stored: When it came, in seconds since 1970.
             max_messages: How many may wait for the account.
             max_bytes: The same in bytes.
+            place: Where it was in the queue of a session that has ended; if it was held for that,
+                it is held no more.
 
         Returns:
             Its id.
@@ -751,11 +773,21 @@ class SessionStore(Protocol):
             theirs: Offline messages by account that are in the sessions now, or have arrived.
         """
 
-    async def take_sessions(self) -> list[SavedSession]:
-        """All that are kept; from now on they are taken."""
+    async def saved_sessions(self) -> list[SavedSession]:
+        """All that are kept."""
 
-    async def forget_sessions(self, keys: Sequence[bytes]) -> None:
-        """These are over, or hold nothing any more that they held when they were saved."""
+    async def take_up_sessions(
+        self, *, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
+    ) -> list[int]:
+        """The saved sessions are there again, and are forgotten; in one transaction.
+
+        Args:
+            held: The messages in their queues.
+            lost: The messages of those that are not there again: they become offline messages.
+
+        Returns:
+            The numbers of what is held.
+        """
 
     async def hold_messages(
         self, messages: Sequence[HeldMessage], *, arrived: Sequence[int]
@@ -765,6 +797,9 @@ class SessionStore(Protocol):
         Returns:
             The numbers they were given.
         """
+
+    async def place_messages(self, places: Sequence[Place]) -> None:
+        """Note where messages stand now; what the store has not any more is left out."""
 
     async def recover_messages(self) -> list[HeldMessage]:
         """Make offline messages of all that are held, whatever the account's quota.
@@ -863,6 +898,7 @@ __all__ = [
     "NoSuchAccount",
     "OfflineMessage",
     "OfflineStore",
+    "Place",
     "PresenceStore",
     "Quarantine",
     "QuarantineStore",

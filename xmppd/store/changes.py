@@ -17,6 +17,7 @@ from xmppd.store.base import (
     HeldMessage,
     LastPresence,
     NoSuchAccount,
+    Place,
     QuotaExceeded,
     RosterItem,
     SavedSession,
@@ -186,6 +187,7 @@ def store_offline(
     stored: float,
     max_messages: int,
     max_bytes: int,
+    place: Place | None = None,
 ) -> int:
     """Keep a message if there is room; tells its id."""
     owner = _lock(connection, account)
@@ -200,7 +202,11 @@ def store_offline(
         "stanza": stanza,
         "sender": shares["sender"],
         "sender_domain": None if sender_domain is None else shares["domain"],
+        "session": None if place is None else place.key,
+        "position": None if place is None else place.position,
     }
+    if place is not None and place.held:
+        connection.execute(queries.FORGET_HELD, {"held": place.number})
     message: int = connection.execute(queries.ADD_OFFLINE, row).scalar_one()
     return message
 
@@ -345,7 +351,6 @@ def save_sessions(
             "key": session.key,
             "owner": digest(session.account),
             "account": session.account,
-            "taken": session.taken,
             "data": session.data,
         }
         for session in sessions
@@ -354,18 +359,27 @@ def save_sessions(
         connection.execute(queries.ADD_SESSIONS, saving)
 
 
-def take_sessions(connection: Connection) -> list[SavedSession]:
-    """All sessions, which are taken from now on."""
-    found = list(starmap(rows.saved_session, connection.execute(queries.SESSIONS).tuples()))
-    if found:
-        connection.execute(queries.TAKE_SESSIONS)
-    return found
+def take_up_sessions(
+    connection: Connection, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
+) -> list[int]:
+    """Hold what sessions have, and forget that they were saved; tells the numbers of it."""
+    numbers = hold_messages(connection, held, ())
+    for message in lost:
+        _add_offline(connection, message)
+    connection.execute(queries.FORGET_ALL_SESSIONS)
+    return numbers
 
 
-def forget_sessions(connection: Connection, keys: Sequence[bytes]) -> None:
-    """Forget sessions."""
-    if keys:
-        connection.execute(queries.FORGET_SESSION, [{"session": key} for key in keys])
+def place_messages(connection: Connection, places: Sequence[Place]) -> None:
+    """Note where messages stand."""
+    for held, placing in ((True, queries.PLACE_HELD), (False, queries.PLACE_OFFLINE)):
+        at = [
+            {"message": place.number, "key": place.key, "at": place.position}
+            for place in places
+            if place.held is held
+        ]
+        if at:
+            connection.execute(placing, at)
 
 
 def hold_messages(
@@ -391,19 +405,24 @@ def hold_messages(
 def recover_messages(connection: Connection) -> list[HeldMessage]:
     """Make offline messages of all that are held; tells them with their new ids."""
     held = starmap(rows.held_message, connection.execute(queries.HELD_MESSAGES).tuples().all())
-    recovered: list[HeldMessage] = []
-    for message in held:
-        row = {
-            "owner": digest(message.account),
-            "stored": message.came,
-            "size": len(message.stanza),
-            "stanza": message.stanza,
-        }
-        number: int = connection.execute(queries.ADD_OFFLINE, row).scalar_one()
-        recovered.append(replace(message, number=number))
+    recovered = [_add_offline(connection, message) for message in held]
     if recovered:
         connection.execute(queries.FORGET_ALL_HELD)
     return recovered
+
+
+def _add_offline(connection: Connection, message: HeldMessage) -> HeldMessage:
+    """Make an offline message of one that was held, whatever the account's quota."""
+    row = {
+        "owner": digest(message.account),
+        "stored": message.came,
+        "size": len(message.stanza),
+        "stanza": message.stanza,
+        "session": message.key,
+        "position": message.position,
+    }
+    number: int = connection.execute(queries.ADD_OFFLINE, row).scalar_one()
+    return replace(message, number=number)
 
 
 def forget_quarantined(connection: Connection, numbers: Sequence[int]) -> int:

@@ -76,10 +76,10 @@ ROSTER_ITEM = Kind(
 OFFLINE_MESSAGE = Kind(
     "offline message",
     schema.offline_messages,
-    ("id", "stanza", "stored"),
+    ("id", "stanza", "stored", "session", "position"),
     rows.offline_message,
     ("id",),
-    {"stored": 0.0},
+    {"stored": 0.0, "session": None, "position": None},
 )
 LAST_PRESENCE = Kind(
     "last presence",
@@ -123,10 +123,9 @@ MEMBER = Kind(
 SESSION = Kind(
     "saved session",
     schema.sessions,
-    ("key", "account", "data", "taken"),
+    ("key", "account", "data"),
     rows.saved_session,
     ("key",),
-    {"taken": True},
 )
 HELD_MESSAGE = Kind(
     "held message",

@@ -21,6 +21,7 @@ from xmppd.store.base import (
     LastPresence,
     NoSuchAccount,
     OfflineMessage,
+    Place,
     Quarantined,
     QuotaExceeded,
     Record,
@@ -66,6 +67,13 @@ class _Belongings:
             *(() if not sender_domain else ("@" + sender_domain,)),
         )
         self._count(message, 1)
+
+    def place(self, place: Place) -> None:
+        """Note where a message stands, if it is there."""
+        if place.number in self.offline:
+            self.offline[place.number] = replace(
+                self.offline[place.number], key=place.key, position=place.position
+            )
 
     def forget(self, id: int) -> None:
         """Drop a message, if it is there."""
@@ -227,12 +235,17 @@ class MemoryStore(Store):
         stored: float,
         max_messages: int,
         max_bytes: int,
+        place: Place | None = None,
     ) -> int:
         mine = self._belonging(account)
         used = await self.offline_use(account, sender, sender_domain)
         check_room(used, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
         self._offline_id += 1
         message = OfflineMessage(self._offline_id, stanza, stored)
+        if place is not None:
+            message = replace(message, key=place.key, position=place.position)
+            if place.held:
+                self._held.pop(place.number, None)
         mine.keep(message, sender, sender_domain)
         return message.id
 
@@ -344,15 +357,29 @@ class MemoryStore(Store):
             await MemoryStore.delete_offline(self, account, ids)
 
     @override
-    async def take_sessions(self) -> list[SavedSession]:
-        found = list(self._sessions.values())
-        self._sessions = {session.key: replace(session, taken=True) for session in found}
-        return found
+    async def saved_sessions(self) -> list[SavedSession]:
+        return list(self._sessions.values())
 
     @override
-    async def forget_sessions(self, keys: Sequence[bytes]) -> None:
-        for key in keys:
-            self._sessions.pop(key, None)
+    async def take_up_sessions(
+        self, *, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
+    ) -> list[int]:
+        numbers = await MemoryStore.hold_messages(self, held, arrived=())
+        for message in lost:
+            self._add_offline(message)
+        self._sessions.clear()
+        return numbers
+
+    @override
+    async def place_messages(self, places: Sequence[Place]) -> None:
+        for place in places:
+            if place.held and place.number in self._held:
+                self._held[place.number] = replace(
+                    self._held[place.number], key=place.key, position=place.position
+                )
+            elif not place.held:
+                for mine in self._belongings.values():
+                    mine.place(place)
 
     @override
     async def hold_messages(
@@ -369,14 +396,15 @@ class MemoryStore(Store):
 
     @override
     async def recover_messages(self) -> list[HeldMessage]:
-        recovered = []
-        for held in self._held.values():
-            self._offline_id += 1
-            message = OfflineMessage(self._offline_id, held.stanza, held.came)
-            self._belonging(held.account).keep(message)
-            recovered.append(replace(held, number=self._offline_id))
+        recovered = [self._add_offline(held) for held in self._held.values()]
         self._held.clear()
         return recovered
+
+    def _add_offline(self, held: HeldMessage) -> HeldMessage:
+        self._offline_id += 1
+        message = OfflineMessage(self._offline_id, held.stanza, held.came, held.key, held.position)
+        self._belonging(held.account).keep(message)
+        return replace(held, number=self._offline_id)
 
     @override
     async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:

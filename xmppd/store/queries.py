@@ -218,8 +218,14 @@ FORGET_MEMBERS: Delete = delete(shared_group_members).where(
 
 # -- messages
 
-OFFLINE_MESSAGES: Select[int, bytes, float] = (
-    select(offline_messages.c.id, offline_messages.c.stanza, offline_messages.c.stored)
+OFFLINE_MESSAGES: Select[int, bytes, float, bytes | None, int | None] = (
+    select(
+        offline_messages.c.id,
+        offline_messages.c.stanza,
+        offline_messages.c.stored,
+        offline_messages.c.session,
+        offline_messages.c.position,
+    )
     .where(offline_messages.c.owner == _owner, offline_messages.c.id > bindparam("after"))
     .order_by(offline_messages.c.id)
     .limit(bindparam("limit"))
@@ -303,13 +309,9 @@ FORGET_ITEM: Delete = delete(items).where(*_this_item)
 
 # -- sessions
 
-SESSIONS: Select[bytes, str, bytes, bool] = select(
-    sessions.c.key, sessions.c.account, sessions.c.data, sessions.c.taken
-)
-TAKE_SESSIONS: Update = update(sessions).values(taken=True)
+SESSIONS: Select[bytes, str, bytes] = select(sessions.c.key, sessions.c.account, sessions.c.data)
 ADD_SESSIONS: Insert = insert(sessions)
 FORGET_ALL_SESSIONS: Delete = delete(sessions)
-FORGET_SESSION: Delete = delete(sessions).where(sessions.c.key == bindparam("session"))
 
 HELD_MESSAGES: Select[bytes, int, str, bytes, float, int] = select(
     held_messages.c.session,
@@ -321,6 +323,16 @@ HELD_MESSAGES: Select[bytes, int, str, bytes, float, int] = select(
 ).order_by(held_messages.c.number)
 HOLD_MESSAGE: Insert = insert(held_messages).returning(held_messages.c.number)
 FORGET_HELD: Delete = delete(held_messages).where(held_messages.c.number == bindparam("held"))
+PLACE_HELD: Update = (
+    update(held_messages)
+    .where(held_messages.c.number == bindparam("message"))
+    .values(session=bindparam("key"), position=bindparam("at"))
+)
+PLACE_OFFLINE: Update = (
+    update(offline_messages)
+    .where(offline_messages.c.id == bindparam("message"))
+    .values(session=bindparam("key"), position=bindparam("at"))
+)
 FORGET_ALL_HELD: Delete = delete(held_messages)
 
 # -- quarantine

@@ -200,9 +200,13 @@ def roster_item(
     )
 
 
-def offline_message(id: int, stanza: bytes, stored: float) -> OfflineMessage:
+def offline_message(
+    id: int, stanza: bytes, stored: float, session: bytes | None, position: int | None
+) -> OfflineMessage:
     """A message that waits."""
-    return OfflineMessage(id, _bytes("stanza", stanza), _moment("stored", stored))
+    key = b"" if session is None else _bytes("session", session)
+    at = 0 if position is None else _integer("position", position)
+    return OfflineMessage(id, _bytes("stanza", stanza), _moment("stored", stored), key, at)
 
 
 def last_presence(seen: float, status: str | None) -> LastPresence:
@@ -217,11 +221,9 @@ def item(key: str, value: bytes) -> tuple[str, bytes]:
     return _text("key", key, in_xml=False), _bytes("value", value)
 
 
-def saved_session(key: bytes, account: str, data: bytes, taken: bool) -> SavedSession:
+def saved_session(key: bytes, account: str, data: bytes) -> SavedSession:
     """A session that outlived the server."""
-    return SavedSession(
-        _bytes("key", key), _text("account", account), _bytes("data", data), _flag("taken", taken)
-    )
+    return SavedSession(_bytes("key", key), _text("account", account), _bytes("data", data))
 
 
 def held_message(

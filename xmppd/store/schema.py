@@ -126,6 +126,8 @@ offline_messages = Table(
     Column("stanza", LargeBinary, nullable=False),
     Column("sender", LargeBinary),
     Column("sender_domain", LargeBinary),
+    Column("session", LargeBinary),
+    Column("position", BigInteger),
     Index(None, "owner", "id"),
     sqlite_autoincrement=True,
 )
@@ -195,7 +197,6 @@ sessions = Table(
     _digest_column("key"),
     _digest_column("owner", primary_key=False),
     Column("account", Text, nullable=False),
-    Column("taken", Boolean, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Index(None, "owner"),
 )

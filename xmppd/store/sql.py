@@ -21,6 +21,7 @@ from xmppd.store.base import (
     HeldMessage,
     LastPresence,
     OfflineMessage,
+    Place,
     Quarantined,
     RosterData,
     RosterItem,
@@ -224,6 +225,7 @@ class SQLStore(Store):
         stored: float,
         max_messages: int,
         max_bytes: int,
+        place: Place | None = None,
     ) -> int:
         change = partial(
             changes.store_offline,
@@ -234,6 +236,7 @@ class SQLStore(Store):
             stored=stored,
             max_messages=max_messages,
             max_bytes=max_bytes,
+            place=place,
         )
         self._nothing_waits.forget(account)
         try:
@@ -376,13 +379,27 @@ class SQLStore(Store):
         await self._database.write(change)
 
     @override
-    async def take_sessions(self) -> list[SavedSession]:
-        take = partial(self._database.write, changes.take_sessions)
-        return await self._sound(take, (kinds.SESSION,), {})
+    async def saved_sessions(self) -> list[SavedSession]:
+        async def read() -> list[SavedSession]:
+            return list(
+                starmap(rows.saved_session, await self._database.read(queries.SESSIONS, {}))
+            )
+
+        return await self._sound(read, (kinds.SESSION,), {})
 
     @override
-    async def forget_sessions(self, keys: Sequence[bytes]) -> None:
-        await self._database.write(partial(changes.forget_sessions, keys=tuple(keys)))
+    async def take_up_sessions(
+        self, *, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
+    ) -> list[int]:
+        change = partial(changes.take_up_sessions, held=tuple(held), lost=tuple(lost))
+        numbers = await self._database.write(change)
+        for message in lost:
+            self._nothing_waits.forget(message.account)
+        return numbers
+
+    @override
+    async def place_messages(self, places: Sequence[Place]) -> None:
+        await self._database.write(partial(changes.place_messages, places=tuple(places)))
 
     @override
     async def hold_messages(

@@ -6,7 +6,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.net import resumption
-from xmppd.router import custody
 from xmppd.session import stream_management
 from xmppd.stanza import ns
 from xmppd.testing import Client, House, done
@@ -205,13 +204,109 @@ class KilledTests(CustodyCase):
         self.asks(self.romeo)
         self.assertEqual(self.killed(), ["a"])
 
+    def comes_back(self, h: int) -> list[str]:
+        """What Juliet's phone is given, whose session is gone: it says what it has, and logs in."""
+        juliet = self.house.logged_in("juliet")
+        self.assertIn("<failed", juliet.resume(self.previd, h)[0])
+        juliet.send(
+            f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'><resource>1</resource></bind></iq>"
+            "<presence/>"
+        )
+        return re.findall("<body>(.*?)</body>", juliet.raw().decode())
+
+    def test_killed_twice(self) -> None:
+        """What a client says that it has does not come again, however often the server is killed,
+        or stopped, before it can say so.
+        """
+        for ends in ("kk", "skk", "sskk", "kskk"):
+            self.setUp()
+            self.romeo.send(message("a") + message("b") + message("c"))
+            self.asks(self.romeo)
+            for end in ends:
+                self.house = self.house.restarted() if end == "s" else self.house.again()
+            self.assertEqual(self.comes_back(2), ["c"], ends)
+
+    def test_never_asked_about(self) -> None:
+        """Behind an orderly stop that is so for what nobody had asked about as well."""
+        self.romeo.send(message("a") + message("b"))
+        self.house = self.house.restarted().again()
+        self.assertEqual(self.comes_back(1), ["b"])
+
+    def test_sent_later(self) -> None:
+        """So it is for what was held before it was sent: the store knows first by which count the
+        client has it.
+        """
+        self.juliet.lose()
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.juliet = self.house.logged_in("juliet")
+        self.store.slow = True
+        self.juliet.send(f"<resume {SM} previd='{self.previd}' h='0'/>")
+        self.assertNotIn(b"<body>", self.juliet.raw())
+        self.romeo.send(message("b"))
+        self.assertNotIn(b"<body>", self.juliet.raw())
+        self.store.release_all()
+        self.assertEqual(self.juliet.raw().count(b"<body>"), 2)
+        self.store.slow = False
+        self.house = self.house.again()
+        self.assertEqual(self.comes_back(1), [])
+
+    def test_from_the_store(self) -> None:
+        """So it is for what had waited for it."""
+        self.juliet.send("</stream:stream>")
+        self.romeo.send(message("a") + message("b"))
+        self.juliet = self.house.bind("juliet")
+        self.previd = self.juliet.enable()
+        self.juliet.send("<presence/>")
+        h = len(self.juliet.received()) - 2  # all but the last message, and a ping
+        self.house = self.house.again().again()
+        self.assertEqual(self.comes_back(h), ["b"])
+
+    def test_ended(self) -> None:
+        """So it is when its session has ended and what it had not acknowledged was stored."""
+        self.romeo.send(message("a") + message("b"))
+        self.asks(self.romeo)
+        self.juliet.lose()
+        self.house.clock.advance(400)
+        self.house.server.crowd.sweep()
+        self.assertEqual(done(self.store.recover_messages()), [])
+        self.house = self.house.again()
+        self.assertEqual(self.comes_back(1), ["b"])
+
+    def test_two_places(self) -> None:
+        """What finds a place with another session is held for that one, until it has it."""
+        (desk,) = self.house.connect("juliet/desk")
+        previd = desk.enable()
+        desk.send("<presence><priority>-1</priority></presence>")
+        self.romeo.send(message("a") + message("b"))
+        self.asks(self.romeo)
+        desk.send("<presence/>")
+        seen = len(desk.received())
+        self.juliet.send("</stream:stream>")
+        self.assertEqual(len(done(self.store.offline_messages(JULIET))), 0)
+        h = len(desk.received()) + seen
+        desk.send(f"<a {SM} h='{h - 1}'/>")
+        self.assertEqual(self.killed(), ["b"])
+        self.previd = previd
+        self.assertEqual(self.comes_back(h), [])
+
+    def test_store_fails_when_sent(self) -> None:
+        """Nothing waits for a store that fails."""
+        self.juliet.lose()
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        self.store.broken = {"place_messages"}
+        self.juliet = self.house.logged_in("juliet")
+        told = self.juliet.resume(self.previd, 0)
+        self.assertIn("<body>a</body>", told[1])
+
     def test_orderly_stop(self) -> None:
-        """A server that stops in order has them with its sessions."""
+        """A server that stops in order has them with its sessions, and holds them again."""
         self.romeo.send(message("a"))
         self.asks(self.romeo)
         self.house = self.house.restarted()
         self.assertEqual(done(self.store.offline_messages(JULIET)), [])
-        self.assertEqual(done(self.store.recover_messages()), [])
+        self.assertEqual(self.killed(), ["a"])
 
 
 class WritingTests(CustodyCase):
@@ -305,11 +400,19 @@ class WritingTests(CustodyCase):
         self.assertEqual(re.findall(rb"h='(\d+)'", self.romeo.raw()), [b"1", b"1"])
         self.assertEqual(self.killed(), ["a"])
 
-    def test_many_arrived(self) -> None:
-        """What has arrived does not wait for the sweep when it is much."""
+    def test_forgotten_at_once(self) -> None:
+        """What is acknowledged is forgotten without anybody waiting for the sweep, and what is
+        acknowledged meanwhile goes with the next writing.
+        """
         self.store.slow = False
-        self.patch(custody, "MAX_ARRIVED", 2)
-        self.romeo.send(message("b"))
+        self.romeo.send(message("b") + message("c"))
         self.asks(self.romeo)
-        self.acknowledge(2)
+        self.store.slow = self.store.late = True
+        for h in (1, 2, 3):
+            self.acknowledge(h)
+        self.assertEqual(len(self.store.waiting), 1)
+        self.store.release()
+        self.assertEqual(len(self.store.waiting), 1)
+        self.store.release_all()
+        self.store.slow = False
         self.assertEqual(done(self.store.recover_messages()), [])

@@ -239,7 +239,7 @@ class RestartTests(RestartCase):
         stopping = self.house.stop()
         self.wait(10)
         done(stopping)
-        for saved in done(self.store.take_sessions()):
+        for saved in done(self.store.saved_sessions()):
             for id in self.ids.values():
                 self.assertNotIn(id.encode(), saved.key + saved.data)
 

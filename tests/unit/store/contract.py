@@ -16,6 +16,7 @@ from xmppd.store.base import (
     LastPresence,
     NoSuchAccount,
     OfflineMessage,
+    Place,
     QuotaExceeded,
     RosterData,
     RosterItem,
@@ -742,24 +743,63 @@ class SessionContract(Asking):
         return await self.store.hold_messages(messages, arrived=arrived)
 
     async def test_sessions(self) -> None:
-        """Sessions are found as they were saved, and again, as taken; until they are forgotten."""
+        """Sessions are found as they were saved, until they are taken up."""
         romeo = SavedSession(bytes(range(32)), ROMEO, b"\x00'" * 100_000)
         juliet = SavedSession(b"k", LONG_BARE, b"")
         await self.store.save_sessions([romeo, juliet], theirs={})
-        self.assertCountEqual(await self.store.take_sessions(), [romeo, juliet])
-        taken = [replace(each, taken=True) for each in (romeo, juliet)]
-        self.assertCountEqual(await self.store.take_sessions(), taken)
-        await self.store.forget_sessions([romeo.key, b"unknown"])
-        self.assertEqual(await self.store.take_sessions(), taken[1:])
-        await self.store.forget_sessions([])
+        for _ in range(2):
+            self.assertCountEqual(await self.store.saved_sessions(), [romeo, juliet])
+        self.assertEqual(await self.store.take_up_sessions(held=[], lost=[]), [])
+        self.assertEqual(await self.store.saved_sessions(), [])
+
+    async def test_taken_up(self) -> None:
+        """What the sessions have is held from then on; what no session has waits."""
+        await self.store.save_sessions([SavedSession(b"a", ROMEO, b"")], theirs={})
+        held = [HeldMessage(b"key", n, ROMEO, b"<%d/>" % n, 1.5) for n in (1, 2)]
+        lost = [HeldMessage(b"other", 9, ROMEO, b"<lost/>", 1.5)]
+        (first, second) = await self.store.take_up_sessions(held=held, lost=lost)
+        (waiting,) = await self.store.offline_messages(ROMEO)
+        self.assertEqual((waiting.stanza, waiting.key, waiting.position), (b"<lost/>", b"other", 9))
+        await self.hold(arrived=(first,))
+        recovered = await self.store.recover_messages()
+        self.assertEqual([each.stanza for each in recovered], [b"<2/>"])
+        self.assertNotEqual(first, second)
+
+    async def test_places(self) -> None:
+        """The store knows where a message stands in the queue of a session, also when it is held
+        no more; of what is gone it learns nothing.
+        """
+        first, second = await self.hold("a", "b")
+        await self.store.place_messages(
+            [Place(first, True, b"phone", 2**32 - 1), Place(99, True, b"x", 1)]
+        )
+        await self.store.store_offline(
+            ROMEO, b"b", sender=JULIET, stored=2.5, max_messages=9, max_bytes=999,
+            place=Place(second, True, b"desk", 4),
+        )  # fmt: skip
+        await self.store.store_offline(
+            ROMEO, b"c", sender=JULIET, stored=2.5, max_messages=9, max_bytes=999
+        )
+        await self.store.recover_messages()
+        await self.store.recover_messages()
+        waiting = await self.store.offline_messages(ROMEO)
+        self.assertEqual(
+            [(each.stanza, each.key, each.position) for each in waiting],
+            [(b"b", b"desk", 4), (b"c", b"", 0), (b"a", b"phone", 2**32 - 1)],
+        )
+        await self.store.place_messages(
+            [Place(waiting[1].id, False, b"phone", 8), Place(999, False, b"x", 1)]
+        )
+        placed = (await self.store.offline_messages(ROMEO))[1]
+        self.assertEqual((placed.key, placed.position), (b"phone", 8))
 
     async def test_only_the_last(self) -> None:
         """What was saved before is replaced."""
         await self.store.save_sessions([SavedSession(b"a", ROMEO, b"")], theirs={})
         await self.store.save_sessions([SavedSession(b"b", ROMEO, b"")], theirs={})
-        self.assertEqual([each.key for each in await self.store.take_sessions()], [b"b"])
+        self.assertEqual([each.key for each in await self.store.saved_sessions()], [b"b"])
         await self.store.save_sessions([], theirs={})
-        self.assertEqual(await self.store.take_sessions(), [])
+        self.assertEqual(await self.store.saved_sessions(), [])
 
     async def test_theirs(self) -> None:
         """Offline messages that a session has are forgotten with its saving, and no others."""
@@ -799,7 +839,7 @@ class SessionContract(Asking):
         )
         await self.hold("a")
         await self.store.delete_account(ROMEO)
-        self.assertEqual([each.key for each in await self.store.take_sessions()], [b"b"])
+        self.assertEqual([each.key for each in await self.store.saved_sessions()], [b"b"])
         self.assertEqual(await self.store.recover_messages(), [])
 
 

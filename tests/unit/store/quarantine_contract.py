@@ -7,7 +7,17 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from msgspec import msgpack
-from sqlalchemy import Engine, create_engine, insert, select, type_coerce, update
+from sqlalchemy import (
+    Engine,
+    column,
+    create_engine,
+    insert,
+    literal,
+    select,
+    table,
+    type_coerce,
+    update,
+)
 from sqlalchemy.types import NullType
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
@@ -127,7 +137,7 @@ class QuarantineContract(Asking):
         )
         self.assertEqual((await self.store.roster(ROMEO)).items, (other,))
         self.assertEqual(await self.store.get_items(ROMEO, "urn:x"), {"l": b"good"})
-        self.assertEqual([each.key for each in await self.store.take_sessions()], [b"good"])
+        self.assertEqual([each.key for each in await self.store.saved_sessions()], [b"good"])
 
     async def test_replaced(self) -> None:
         """What has been written anew since it was read stays where it is."""
@@ -244,7 +254,7 @@ class DamageContract(Asking):
             "used": await store.use_token(ROMEO, "id", b"?", 1, 1.0),
             "item": await store.get_item(ROMEO, "urn:x", "<a/>"),
             "items": await store.get_items(ROMEO, "urn:x"),
-            "sessions": await store.take_sessions(),
+            "sessions": await store.saved_sessions(),
             "held": await store.recover_messages(),
         }
 
@@ -322,8 +332,10 @@ class MendedContract(SynchronousTestCase):
         with self.engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "0003")
-            for table, row in rows.items():
-                connection.execute(insert(schema.metadata.tables[table]).values(owner | row))
+            for name_of, row in rows.items():
+                values = owner | row
+                columns = [column(name, literal(value).type) for name, value in values.items()]
+                connection.execute(insert(table(name_of, *columns)).values(values))
         prepare(self.engine, upgrade=True)
 
     def session(self) -> bytes:

@@ -132,7 +132,7 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
         """Sessions are taken up without the one that cannot be read."""
         await self.fill()
         self.damage("sessions", "data", "x", "account=" + ROMEO)
-        self.assertEqual(await self.store.take_sessions(), [])
+        self.assertEqual(await self.store.saved_sessions(), [])
         self.assertEqual(await self.store.count_quarantined(), 2)
 
 
