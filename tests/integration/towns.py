@@ -23,7 +23,7 @@ from twisted.internet.task import deferLater
 from tests.unit.net.peer import port_number
 from xmppd.clocks import Clocks, wall_clock
 from xmppd.config import Domain
-from xmppd.net.admission import LARGEST_WINDOW
+from xmppd.net.admission import LARGEST_WINDOW, Window
 from xmppd.net.certificate import SRV_NAME, XMPP_ADDR, ascii_domain
 from xmppd.net.doors import tls_settings
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
@@ -207,6 +207,17 @@ class _Once(Factory):
         return visitor.make(target)
 
 
+class Open(Window):
+    """Lets everybody log in at once, however late a busy machine is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = LARGEST_WINDOW
+
+    def adapt(self, late_s: float, *, wanted: bool) -> None:
+        """Stay as it is."""
+
+
 class Town(House):
     """A server with a door for others on loopback, and people who are connected in memory.
 
@@ -242,7 +253,7 @@ class Town(House):
         certificates = None if settings is None else TLS(settings)
         self.server = XMPPServer(config, self.store, self, certificates, self._connector)
         for crowd in (self.server.crowd, self.server.server_crowd):
-            crowd.admission.window.size = LARGEST_WINDOW
+            crowd.admission.window = Open()
         self._tls = tls
         self._epoll = epoll
         self._port: IListeningPort | None = None
