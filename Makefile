@@ -36,7 +36,7 @@ docs: $(READY) ## build the documentation into docs/_build
 	@$(DEV) docs
 
 clean: ## remove what was made here, except ./run
-	rm -rf $(VENV) build dist docs/_build docs/reference *.egg-info .mypy_cache .ruff_cache .hypothesis _trial_temp*
+	rm -rf $(VENV) .node build dist docs/_build docs/reference *.egg-info .mypy_cache .ruff_cache .hypothesis _trial_temp*
 	rm -rf .import_linter_cache .coverage* htmlcov
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

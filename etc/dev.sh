@@ -134,6 +134,25 @@ need_prosody() {
     systemctl disable --now prosody >&2 || service prosody stop >&2 || true
 }
 
+# Clients of other people, from npm: the versions that the lock file names, in a folder of our own.
+CLIENTS=tests/integration/xmppjs
+
+node_is_there() {
+    npm --version && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
+}
+
+clients() {
+    need node_is_there nodejs npm
+    if cmp -s "$CLIENTS/package-lock.json" .node/installed.json; then return; fi
+    echo "Installing clients from npm into .node"
+    rm -rf .node
+    mkdir .node
+    cp "$CLIENTS/package.json" "$CLIENTS/package-lock.json" .node
+    (cd .node && npm ci --ignore-scripts --no-audit --no-fund) >&2 ||
+        fail "npm could not install what $CLIENTS/package-lock.json names: see its message above."
+    cp "$CLIENTS/package-lock.json" .node/installed.json
+}
+
 trial() {
     "$BIN/python" -m twisted.trial --temp-directory="$WORK/trial" "$@"
 }
@@ -163,6 +182,7 @@ summary() {
 tests() {
     workspace
     need_prosody
+    clients
     start_postgres
     { code=0; trial tests 2>&1 || code=$?; echo "$code" >"$WORK/status"; } | tee "$WORK/trial.log"
     counts=$(summary "$WORK/trial.log")
@@ -217,6 +237,7 @@ check() {
 coverage() {
     workspace
     need_prosody
+    clients
     start_postgres
     "$BIN/coverage" erase
     "$BIN/coverage" run -m twisted.trial --temp-directory="$WORK/trial" tests || true
@@ -241,7 +262,7 @@ bench() {
 word=$1
 shift
 case $word in
-    environment | run | check | coverage | bench | fuzz | docs) "$word" "$@" ;;
+    environment | run | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

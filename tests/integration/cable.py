@@ -9,17 +9,20 @@ class Cable:
 
     Args:
         port: Where it leads.
+        latency_s: How long what is sent is on its way.
 
     Attributes:
         begin: The port it leads from.
         connections: How many have been made by it.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, latency_s: float = 0.0) -> None:
         self._port = port
+        self._latency_s = latency_s
         self._whole = asyncio.Event()
         self._whole.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: list[asyncio.StreamWriter] = []
         self.begin = 0
         self.connections = 0
 
@@ -39,10 +42,17 @@ class Cable:
             task.cancel()
         self._whole.set()
 
+    def sever(self) -> None:
+        """End all connections there are, as when a network goes; both sides find out."""
+        for end in self._ends:
+            end.transport.abort()
+        self._ends.clear()
+
     async def _connected(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         self.connections += 1
         await self._whole.wait()
         there, forth = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ends += [back, forth]
         for source, sink in ((here, forth), (there, back)):
             task = asyncio.create_task(self._pass_on(source, sink))
             self._tasks.add(task)
@@ -51,6 +61,8 @@ class Cable:
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(65_536):
+                if self._latency_s:
+                    await asyncio.sleep(self._latency_s)
                 if self._whole.is_set():
                     sink.write(data)
                     await sink.drain()
