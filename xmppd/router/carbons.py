@@ -6,6 +6,7 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.stanza import Message, Tree, qname
 from xmppd.stanza.carbon import CARBONS, Direction, carbon, forwarded
+from xmppd.stanza.stanza import Copies
 from xmppd.stanza.xml import namespace_of
 
 MAX_REMEMBERED = 50_000
@@ -60,16 +61,19 @@ class Carbons:
         if others and self._is_eligible(message, sender.bare, to.bare, to_room=True):
             self._copy(message, "sent", others)
 
-    def received(self, message: Message, got: Collection[Session] = ()) -> None:
+    def received(
+        self, message: Message, got: Collection[Session] = (), *, shared: Copies | None = None
+    ) -> None:
         """Copy what came for an account to those of its resources that did not get it (§7).
 
         Args:
-            message: Addressed; one that was taken back is not copied again.
+            message: Addressed.
             got: Who did, beside the resource that it names.
+            shared: How many that are; None if nobody waits for it in a queue.
         """
         to = message.to
         sessions = None if to is None else self.routing_table.carbons.get(to.bare)
-        if sessions is None or to is None or message.payload.copied_for == to.bare:
+        if sessions is None or to is None:
             return
         sender = message.sender
         others = [
@@ -82,18 +86,26 @@ class Carbons:
         if not others and len(sessions) == 1:
             return  # somebody with a single device, whom no error about it concerns either
         if self._is_eligible(message, to.bare, sender.bare, to_room=False):
-            message.payload.copied_for = to.bare
-            self._copy(message, "sent" if sender.bare == to.bare else "received", others)
+            direction: Direction = "sent" if sender.bare == to.bare else "received"
+            self._copy(message, direction, others, shared)
 
-    def _copy(self, message: Message, direction: Direction, sessions: list[Session]) -> None:
+    def _copy(
+        self,
+        message: Message,
+        direction: Direction,
+        sessions: list[Session],
+        shared: Copies | None = None,
+    ) -> None:
         if not sessions:
             return
         if message is not self._last:
             self._last, self._inside = message, forwarded(message)
         copy = carbon(message, self._inside, direction, sessions[0].jid.to_bare())
+        copy.payload.copies = shared
         head, tail = copy.around_to()
-        for session in sessions:
-            session.deliver(copy, head + session.jid.wire + tail)
+        arrived = [session.deliver(copy, head + session.jid.wire + tail) for session in sessions]
+        if shared is not None:
+            shared.left += sum(arrived)
 
     def _is_eligible(self, message: Message, account: str, peer: str, *, to_room: bool) -> bool:
         """Whether it is copied; an error is if that is so for what it is about (§6.1)."""

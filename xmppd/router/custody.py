@@ -1,6 +1,6 @@
 """Accepted is safe: what a sender was told is handled is not lost, even if the server is killed."""
 
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from xmppd.session.sleepers import Sleepers, key_of
 from xmppd.session.stream_management import WRAP, StreamManagement, Told
 from xmppd.stanza import JID, Message, Stanza
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
+from xmppd.stanza.stanza import Copies
 from xmppd.store.base import HeldMessage, OfflineStore, Place, SessionStore, StoreError
 
 _NOT_KEPT = ("error", "groupchat", "headline")
@@ -87,7 +88,7 @@ class Custody:
         self.returning = returning
         self._arrived: list[int] = []
         self._forgetting = False
-        self._ended: list[tuple[str, list[Kept]]] = []
+        self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
         sleepers.place = self._place_soon
 
     # -- before a sender is told ------------------------------------------------------------------
@@ -220,7 +221,7 @@ class Custody:
         management = session.management
         if management is not None:
             if management.held:
-                self._ended.append((session.jid.bare, list(management.held.values())))
+                self._ended.append((session.jid.bare, dict(management.held)))
                 management.held.clear()
             securing = self.secure(session)
             if securing is not None:  # its client may still ask what was handled
@@ -231,24 +232,30 @@ class Custody:
         is held for those that have it now, or not at all.
         """
         ended, self._ended = self._ended, []
-        for account, holds in ended:
-            left = {kept for kept in holds if not kept.over}
+        for account, held in ended:
+            left = {kept for kept in held.values() if not kept.over}
+            copied = {s.payload.copies: kept for s, kept in held.items() if s.payload.copies}
             for session in self.sessions.of_account(account) if left else ():
-                left -= self._follow_to(session, left)
+                left -= self._follow_to(session, left, copied)
             for kept in left:
                 self._release(kept)
         self._forget_soon()
 
-    def _follow_to(self, session: LocalClientSession, left: set[Kept]) -> set[Kept]:
-        """Which of these are in the queue of a session now."""
+    def _follow_to(
+        self, session: LocalClientSession, left: set[Kept], copied: Mapping[Copies, Kept]
+    ) -> set[Kept]:
+        """Which of these are in the queue of a session now, or have a copy there."""
         management = session.management
         found: set[Kept] = set()
         if management is None:
             return found
         for position, (stanza, _, _) in session.unread_since(UNKNOWN):
             payload = stanza.payload
-            kept = payload.stood.kept if isinstance(payload, Returned) else None
-            if kept in left and kept is not None:
+            if isinstance(payload, Returned):
+                kept = payload.stood.kept
+            else:
+                kept = copied.get(payload.copies) if payload.copies is not None else None
+            if kept is not None and kept in left:
                 management.held[stanza] = kept
                 kept.position = position
                 management.misplaced.append(kept)

@@ -1,10 +1,13 @@
 """Messages: to a session, to an account, or to somebody elsewhere (:rfc:`6121#section-8`)."""
 
+from collections.abc import Collection
+
 from xmppd.router.carbons import Carbons
 from xmppd.router.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError
+from xmppd.stanza.stanza import Copies
 
 TYPES = frozenset(("normal", "chat", "groupchat", "headline", "error"))
 
@@ -51,7 +54,7 @@ class MessageRouter:
         if to.resource is not None:
             held_back = in_turn and kind == "chat" and self.offline.flood.holds_back(to)
             if not held_back and self.routing_table.route(message):  # §8.5.3.1
-                self.carbons.received(message)
+                self._copy_beside(message, to)
                 return None
             if kind != "chat" or not self._wanted(message, to):  # §8.5.3.2.1
                 return self._undeliverable(message, kind, to)
@@ -119,8 +122,16 @@ class MessageRouter:
         arrived = [session.deliver(shared, wire) for session in sessions]
         if not any(arrived):
             return False
-        self.carbons.received(message, sessions)
+        self._copy_beside(message, sessions[0].jid, sessions, sum(arrived))
         return True
+
+    def _copy_beside(
+        self, message: Message, to: JID, got: Collection[Session] = (), count: int = 1
+    ) -> None:
+        """Several have it: the last that ends without having read it gives it back (SE-12)."""
+        if count > 1 or to.bare in self.routing_table.carbons:
+            message.payload.copies = Copies(to.bare, count)
+            self.carbons.received(message, got, shared=message.payload.copies)
 
     def _to_the_server(self, message: Message) -> Later:
         """What is written to the server goes to its administrators (MR-4)."""

@@ -125,7 +125,7 @@ class PacketRouter:
         self, unread: Iterable[Waiting], session: JID, stood: Mapping[Stanza, Stood]
     ) -> None:
         works = []
-        for stanza in owed(unread, session, self.routing_table, self.clocks, stood):
+        for stanza in owed(unread, session, self.clocks, stood):
             later = self._route(stanza)
             if later is not None:
                 works.append(Deferred.fromCoroutine(_wait(later)))

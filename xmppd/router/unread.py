@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from xmppd.clocks import UNKNOWN, Clocks
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
-from xmppd.stanza.carbon import is_carbon
+from xmppd.stanza.carbon import is_carbon, original
 from xmppd.stanza.delay import Stood, Stored, returned, stamped
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
@@ -16,7 +15,6 @@ _FOR_ONE = ("chat", "error", "groupchat", "headline")
 def owed(
     unread: Iterable[Waiting],
     session: JID,
-    routing_table: RoutingTable,
     clocks: Clocks,
     stood: Mapping[Stanza, Stood],
 ) -> Iterator[Stanza]:
@@ -25,24 +23,31 @@ def owed(
     Args:
         unread: In the order in which they came.
         session: Full JID of the session that is gone.
-        routing_table: Knows it no more.
         clocks: Say when a message came.
         stood: Where its messages stood in its queue.
     """
-    others = any(other.priority >= 0 for other in routing_table.available(session.bare))
     for stanza, _, came in unread:
         if isinstance(stanza, IQ) and stanza.type in ("get", "set"):
             yield stanza
         elif isinstance(stanza, Message) and not isinstance(stanza.payload, Stored):
-            if is_carbon(stanza, session.bare):
-                continue  # its original has a fate of its own
-            known = came != UNKNOWN
-            late = _accepted(stanza, session, clocks.stamp(came)) if known else stanza
+            message = _last_of(stanza, session)
+            if message is None:
+                continue  # somebody else of the account has it
+            late = message if came == UNKNOWN else _accepted(message, session, clocks.stamp(came))
             if late.to is None:
-                if others:
-                    continue  # they have it: several resources got it
                 late = late.addressed(session.to_bare())
             yield returned(late, stood[stanza]) if stanza in stood else late
+
+
+def _last_of(message: Message, session: JID) -> Message | None:
+    """The message, if nobody else of the account has it or has read it; of a copy what it is of."""
+    copies = message.payload.copies
+    if copies is not None and copies.account == session.bare:
+        copies.left -= 1
+        if copies.left > 0:
+            return None
+        return original(message) if is_carbon(message, session.bare) else message
+    return None if is_carbon(message, session.bare) else message
 
 
 def _accepted(message: Message, session: JID, stamp: float) -> Message:

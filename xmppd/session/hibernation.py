@@ -20,6 +20,7 @@ from xmppd.session.sleepers import Sleepers
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
+from xmppd.stanza.stanza import Copies
 from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore
 from xmppd.store.quarantine import readable
 
@@ -35,14 +36,15 @@ class SavedStanza(Struct, array_like=True):
         came: When, in seconds since 1970; None if nobody noted it.
         addressed: Whether it was for this session, and not for several.
         stamped: Whether it says when it came.
-        copied: Whether the account's other resources have got their copies (:xep:`0280`).
+        copies: If other sessions of the account have it: a number that all of those have in common,
+            and how many there are.
     """
 
     wire: bytes
     came: float | None
     addressed: bool
     stamped: bool
-    copied: bool
+    copies: tuple[int, int] | None
 
 
 class Queue(Struct, frozen=True):
@@ -186,6 +188,7 @@ class Hibernation:
         self.given = given
         self.states: dict[str, SessionState] = {}
         self._started = False
+        self._copies: dict[tuple[str, int], Copies] = {}
 
     # -- when the server stops --------------------------------------------------------------------
 
@@ -254,6 +257,7 @@ class Hibernation:
         sessions = await self.store.saved_sessions()
         for saved in sessions:
             lost += await self._take_up(saved)
+        self._copies.clear()
         self._started = True
         if sessions:
             _log.info("{count} sessions were taken up", count=len(sessions) - len(lost))
@@ -355,7 +359,7 @@ class Hibernation:
                 None if came == UNKNOWN else self.clocks.stamp(came),
                 addressed=stanza.to is not None,
                 stamped=isinstance(stanza.payload, Stamped),
-                copied=stanza.payload.copied_for is not None,
+                copies=_saved_copies(stanza.payload.copies),
             )
             for stanza, wire, came in waiting
         ]
@@ -373,8 +377,11 @@ class Hibernation:
             stanza = as_stamped(stanza)
         if not saved.addressed:
             stanza = stanza.for_several()
-        if saved.copied:
-            stanza.payload.copied_for = queued.jid.bare
+        if saved.copies is not None:
+            number, left = saved.copies
+            copies = self._copies.setdefault((queued.jid.bare, number), Copies("", left))
+            copies.account = queued.jid.bare
+            stanza.payload.copies = copies
         stanza.payload.forget_trees()
         if saved.came is not None and not isfinite(saved.came):
             raise ValueError("it came at no time")
@@ -388,6 +395,10 @@ def _nobody_to_give_up() -> None:
 
 NOBODY = Away("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
 """What a session has for a connection until it sleeps on."""
+
+
+def _saved_copies(copies: Copies | None) -> tuple[int, int] | None:
+    return None if copies is None else (id(copies), copies.left)
 
 
 def _positions_of(saved: SavedSession) -> list[int]:

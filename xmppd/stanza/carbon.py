@@ -26,6 +26,9 @@ _BEHIND: dict[Direction, bytes] = {
 }
 
 
+_FORWARDED = b"</forwarded>"
+
+
 def forwarded(message: Message) -> bytes:
     """An addressed message as it stands in a copy: with the very bytes that its recipient gets,
     behind a declaration of the namespace that they have on a stream of their own.
@@ -50,6 +53,14 @@ def carbon(message: Message, inside: bytes, direction: Direction, account: JID) 
 
 def _head(kind: str) -> bytes:
     return f"<message type='{escape(kind)}'".encode()
+
+
+def original(copy: Message) -> Message:
+    """The message that a copy of ours is of, with the bytes that its recipient got."""
+    raw = copy.payload.raw
+    start = raw.index(_INSIDE)
+    inside = raw[start + len(_INSIDE) : raw.rindex(_FORWARDED)]
+    return Message.from_bytes(b"<message" + inside)
 
 
 def is_carbon(message: Message, account: str) -> bool:

@@ -118,9 +118,9 @@ def returned(message: Message, stood: Stood) -> Message:
     """The same message, stamped, as a session gives it back."""
     payload = Returned(message.payload.raw, message.payload.to)
     payload.stood = stood
-    return _with(message, payload)
+    return Message(message.to, message.sender, message.id, message.type, payload)
 
 
 def _with(message: Message, payload: Payload) -> Message:
-    payload.copied_for = message.payload.copied_for
+    payload.copies = message.payload.copies
     return Message(message.to, message.sender, message.id, message.type, payload)

@@ -24,6 +24,21 @@ _CAPABILITIES = "{http://jabber.org/protocol/caps}c"
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
 
+class Copies:
+    """How many of an account's sessions have a message, or have had and read it (CA-7).
+
+    Attributes:
+        account: Bare JID.
+        left: So many: one that ends and has not read it is none of them any more.
+    """
+
+    __slots__ = ("account", "left")
+
+    def __init__(self, account: str, left: int) -> None:
+        self.account = account
+        self.left = left
+
+
 class Payload:
     """A stanza's bytes and, on demand, its trees.
 
@@ -31,15 +46,15 @@ class Payload:
         raw: The whole element without ``from``, its name unprefixed and in no namespace: it takes
             on the content namespace of the stream it leaves by.
         to: The address written in ``raw``; None if there is none.
-        copied_for: Bare JID of the account whose other resources have got their copies (CA-7).
+        copies: Who of an account has the message beside whoever got this one; None if nobody has.
     """
 
-    __slots__ = ("_tree", "_xml", "copied_for", "raw", "to")
+    __slots__ = ("_tree", "_xml", "copies", "raw", "to")
 
     def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
         self.raw = raw
         self.to = to
-        self.copied_for: str | None = None
+        self.copies: Copies | None = None
         self._tree = tree
         self._xml: Element | None = None
 
@@ -71,7 +86,7 @@ class Payload:
             attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
             raw = write(tree, attributes=attributes)
         payload = self.__class__(raw)
-        payload.copied_for = self.copied_for
+        payload.copies = self.copies
         return payload
 
 

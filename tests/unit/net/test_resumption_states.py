@@ -89,7 +89,7 @@ class StateTests(ResumptionCase):
         self.assertEqual(self.stored(), [])
 
     def test_copied_once(self) -> None:
-        """A message that nobody came back for goes to the laptop, and is copied to nobody twice."""
+        """A message that nobody came back for goes to nobody who has had a copy."""
         (tablet,) = self.house.connect("juliet/tablet")
         self.house.server.carbons.enable(tablet.session)
         self.laptop.send("<presence><priority>5</priority></presence>")
@@ -98,5 +98,38 @@ class StateTests(ResumptionCase):
         for client in (self.laptop, tablet):
             self.assertEqual(self.messages(client.received()), ["received"])
         self.wait(301)
-        self.assertEqual(self.messages(self.laptop.received()), ["itself"])
-        self.assertEqual(self.messages(tablet.received()), [])
+        for client in (self.laptop, tablet):
+            self.assertEqual(self.messages(client.received()), [])
+        self.assertEqual(self.stored(), [])
+
+    def test_all_asleep(self) -> None:
+        """What all devices sleep through waits, once, also over a restart."""
+        for restarts in (False, True):
+            self.setUp()
+            laptop = self.laptop.enable()
+            self.juliet.lose()
+            self.laptop.lose()
+            self.romeo.send(message("hi", f"{JULIET}/1"))
+            self.wait(100)
+            if restarts:
+                self.house = self.house.restarted()
+            self.house.clock.advance(100)
+            again = self.house.logged_in("juliet")
+            again.resume(laptop, 0)
+            again.lose()
+            self.house.clock.advance(150)
+            self.house.server.crowd.sweep()
+            self.assertEqual(self.stored(), [], restarts)
+            self.house.clock.advance(200)
+            self.house.server.crowd.sweep()
+            self.assertEqual(self.stored(), ["hi"], restarts)
+
+    def test_held_for_the_other(self) -> None:
+        """What a device that ends has not read is held for the one that has a copy of it."""
+        for client in (self.romeo, self.laptop):
+            client.raw()
+            client.enable()
+        self.romeo.send(message("hi", f"{JULIET}/1") + sm("r"))
+        self.juliet.send("</stream:stream>")
+        self.house = self.house.again()
+        self.assertEqual(self.stored(), ["hi"])

@@ -103,13 +103,28 @@ class LostTests(CarbonsTestCase):
         self.assertEqual([each for each in self.romeo.received() if "<message" in each], [])
 
     def test_copied_once(self) -> None:
-        """A message that is taken back goes to the account, and is not copied a second time."""
+        """Who has had a copy does not get the message again when it is taken back."""
         self.juliet[1].send("<presence><priority>5</priority></presence>")
         self.clear()
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual(self.got(), ["", "received", "received"])
         self.juliet[0].lose()
-        self.assertEqual(self.messages(), ["itself", ""])
+        self.assertEqual(self.messages(), ["", ""])
+        self.assertEqual(self.stored(), 0)
+
+    def test_last(self) -> None:
+        """The last that ends without having read it gives it back, copy or not."""
+        for order in ((0, 1, 2), (2, 1, 0)):
+            self.setUp()
+            self.romeo.send(message(f"{JULIET}/a"))
+            for number in order:
+                self.assertEqual(self.stored(), 0)
+                self.juliet[number].stop_reading()
+            self.romeo.send(message(f"{JULIET}/a"))
+            for number in order:
+                self.assertEqual(self.stored(), 0)
+                self.juliet[number].lose()
+            self.assertEqual(self.stored(), 1, order)
 
     def test_copied_late(self) -> None:
         """Who asks for copies meanwhile gets one when the message is taken back."""
