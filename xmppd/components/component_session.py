@@ -2,6 +2,8 @@
 
 from itertools import count
 
+from twisted.internet.defer import Deferred, succeed
+
 from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.session import Connection
 from xmppd.stanza import JID, Stanza
@@ -20,7 +22,7 @@ class ComponentSession:
         backlog: What waits while its wire is full; None while it is not.
     """
 
-    __slots__ = ("backlog", "closed", "connection", "jid", "number")
+    __slots__ = ("_awaited", "backlog", "closed", "connection", "jid", "number")
 
     def __init__(self, jid: JID, connection: Connection) -> None:
         self.jid = jid
@@ -28,6 +30,15 @@ class ComponentSession:
         self.number = next(_numbers)
         self.closed = False
         self.backlog: Backlog | None = None
+        self._awaited: list[Deferred[None]] = []
+
+    def free(self) -> Deferred[None]:
+        """Fires when nothing waits here, or the wire is gone."""
+        if self.backlog is None:
+            return succeed(None)
+        free: Deferred[None] = Deferred()
+        self._awaited.append(free)
+        return free
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Hand a stanza to the component."""
@@ -58,8 +69,15 @@ class ComponentSession:
             self.connection.write(backlog.take())
         if not backlog.full:
             self.backlog = None
+            self._tell_awaited()
 
     def take_unread(self) -> list[Waiting]:
         """What waited when the wire was lost, in order."""
         backlog, self.backlog = self.backlog, None
+        self._tell_awaited()
         return [] if backlog is None else backlog.waiting()
+
+    def _tell_awaited(self) -> None:
+        awaited, self._awaited = self._awaited, []
+        for free in awaited:
+            free.callback(None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
 from twisted.logger import Logger
 
@@ -157,6 +158,7 @@ class Components:
                 server.iq_router,
                 server.store,
                 server.privacy_lists,
+                self.clock,
             )
             server.interceptors.add(privileges)
             self.events.on(RosterChanged, privileges.roster_changed)
@@ -181,7 +183,7 @@ class Components:
                 message = Message.make(session.jid, self._context.domain, child)
                 session.deliver(message, message.wire())
         if privilege is not None and self._privileges is not None:
-            self._privileges.greet(privilege)
+            Deferred.fromCoroutine(self._privileges.greet(privilege, session))
 
     def listener(self, limits: WireLimits, tls: IOpenSSLContextFactory | None) -> ComponentListener:
         """The factory for a door.

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.components.component_session import ComponentSession
 from xmppd.components.delegation import FORWARD
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
@@ -39,6 +42,9 @@ from xmppd.stanza.names import local_name, namespace_of, put_names_right
 from xmppd.store.base import AccountStore
 
 NS = "urn:xmpp:privilege:2"
+TOLD_PER_TURN = 100
+"""Accounts of which a newcomer is told, before others have their turn."""
+
 _PRIVILEGE = qname(NS, "privilege")
 _FORWARDED_MESSAGE = "/".join(
     (_PRIVILEGE, qname(FORWARD, "forwarded"), qname(ns.CLIENT, "message"))
@@ -193,12 +199,14 @@ class Privileges(PacketInterceptor):
         iq_router: IQRouter,
         accounts: AccountStore,
         privacy_lists: PrivacyListManager,
+        clock: IReactorTime,
     ) -> None:
         self.granted = granted
         self.routing_table = routing_table
         self.iq_router = iq_router
         self.accounts = accounts
         self.privacy_lists = privacy_lists
+        self.clock = clock
         self._pushing = DeferredLock()
         self._seen: dict[Privilege, set[Session]] = {
             privilege: set()
@@ -271,13 +279,21 @@ class Privileges(PacketInterceptor):
             for session in self.routing_table.connected(event.roster.account.bare):
                 self._look(session)
 
-    def greet(self, privilege: Privilege) -> None:
-        """Tell a component that has connected who is here."""
-        if privilege in self._seen:
-            self._seen[privilege].clear()
-            for bare in tuple(self.routing_table.users):
-                for session in self.routing_table.available(bare):
-                    self._show(session, privilege)
+    async def greet(self, privilege: Privilege, newcomer: ComponentSession) -> None:
+        """Tell a component that has connected who is here: some in each turn, no faster than it
+        reads.
+        """
+        if privilege not in self._seen:
+            return
+        self._seen[privilege].clear()
+        for number, bare in enumerate(tuple(self.routing_table.users), 1):
+            for session in self.routing_table.available(bare):
+                self._show(session, privilege)
+            if number % TOLD_PER_TURN == 0:
+                await deferLater(self.clock, 0, lambda: None)
+                await newcomer.free()
+                if newcomer.closed:
+                    return
 
     def left(self, privilege: Privilege) -> None:
         """A component has gone, and sees nobody."""

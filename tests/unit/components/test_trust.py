@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_blocking import command
 from tests.plugins.test_invisible import invisible, visible
+from xmppd.components.privileges import TOLD_PER_TURN
 from xmppd.privacy.privacy_list import PrivacyList
 from xmppd.stanza import JID
 from xmppd.store.base import Credentials
@@ -421,6 +422,36 @@ class PrivilegeTests(SynchronousTestCase):
                 f"<item jid='{PEP}'>{group}</item></query></iq>"
             )
             self.assertIn(seen, service.raw().decode())
+
+    def test_many(self) -> None:
+        """However many are here, a component that reads is told of all, and is not cut off."""
+        people = [f"n{number}" for number in range(2 * TOLD_PER_TURN + 50)]
+        component = [{"name": PEP, "secret": SECRET, "presence": "managed_entity"}]
+        config = house_config(
+            "montague.lit", component=component, stream={"max_queued_bytes": 100_000}
+        )
+        house = House(config=config)
+        for name in people:
+            house.add(name)
+        house.connect(*people)
+        service = house.service(PEP)
+        write = service.handler.write
+
+        def fill(data: bytes) -> None:
+            write(data)
+            if b"<handshake" in data:
+                service.handler.pauseProducing()
+
+        self.patch(service.handler, "write", fill)
+        service.shake_hands(SECRET)
+        told = service.raw().decode()
+        for _ in range(5):
+            house.clock.advance(0)
+            service.handler.resumeProducing()
+            told += service.raw().decode()
+            service.handler.pauseProducing()
+        self.assertFalse(service.transport.lost)
+        self.assertEqual(told.count("<presence "), len(people))
 
     def test_other_ways(self) -> None:
         """What a component may not know by its privilege it does not get by asking."""
