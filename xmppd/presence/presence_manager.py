@@ -232,7 +232,7 @@ class PresenceManager:
                 return
             if may_see and not self.shown(bare, session.jid):
                 gone = unavailable(session.jid, contact, last)
-                session.deliver(gone, gone.wire())
+                session.deliver(gone.for_several(), gone.wire())
 
     def handle_probe(self, probe: Presence) -> Later:
         """Answer somebody who asks for an account of ours (:rfc:`6121#section-4.3.2`, PM-6)."""

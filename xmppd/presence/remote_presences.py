@@ -245,7 +245,7 @@ class RemotePresences:
         glimpse.broadcast = True
         sight.keep(glimpse, said)
         presence = said.addressed(session.jid)
-        session.deliver(presence, presence.wire())
+        session.deliver(presence.for_several(), presence.wire())
 
     def restore(self, session: Session, glimpses: Iterable[Glimpse]) -> None:
         """Let a session that outlived the server see what it saw before."""

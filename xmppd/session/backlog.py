@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from xmppd.clocks import UNKNOWN
-from xmppd.stanza import Presence, Stanza
+from xmppd.stanza import IQ, Presence, Stanza
 from xmppd.stanza.delay import Stored
 
 OVERHEAD_BYTES = 512
 """What a stanza that waits costs beside its bytes, about."""
 
-PRESENCE_ROOM = 4
-"""Broadcast presences have so many times the room of what others send."""
+OWN_ROOM = 4
+"""What the server says by itself has so many times the room of what others send."""
 
 Waiting = tuple[Stanza, bytes, float]
 """A stanza, its finished bytes, and when it came on the steady clock, UNKNOWN if nobody knows."""
@@ -26,30 +26,44 @@ class Load:
     """How much is kept for a client, apart by what bounds it (SE-9).
 
     What others send is bounded by the limit of the queue. What the server says by itself comes all
-    at once, and is no reason to close anybody: the presence of those who are there, of whom a large
-    group has many, and messages out of the store, which the account's quota bounds.
+    at once, and is no reason to close anybody: the presence of those who are there, and pushes of
+    the roster they are in, of which a large group has many; and messages out of the store, which
+    the account's quota bounds.
 
     Attributes:
         stanzas: Of others.
         bytes: Of those, with what keeping them costs.
-        presence_bytes: The same of broadcast presences.
-        all_bytes: The same of everything.
+        own_bytes: The same of broadcast presences, and of pushes of the account to its client.
+        stored_bytes: The same of messages out of the store.
     """
 
-    __slots__ = ("all_bytes", "bytes", "presence_bytes", "stanzas")
+    __slots__ = ("bytes", "own_bytes", "stanzas", "stored_bytes")
 
     def __init__(self) -> None:
-        self.stanzas = self.bytes = self.presence_bytes = self.all_bytes = 0
+        self.stanzas = self.bytes = self.own_bytes = self.stored_bytes = 0
+
+    @property
+    def all_bytes(self) -> int:
+        """What keeping all of them costs."""
+        return self.bytes + self.own_bytes + self.stored_bytes
 
     def add(self, stanza: Stanza, wire: bytes, sign: int = 1) -> None:
         """Count a stanza; or with -1 count it no more."""
-        cost = sign * cost_bytes(stanza, wire)
-        self.all_bytes += cost
-        if is_broadcast(stanza):
-            self.presence_bytes += cost
-        elif not isinstance(stanza.payload, Stored):
+        payload = stanza.payload
+        cost = len(wire) + OVERHEAD_BYTES  # as in cost_bytes, without the price of a call
+        if stanza.to is not None:
+            cost += len(payload.raw)
+            if stanza.__class__ is IQ and stanza.sender.full == stanza.to.bare:
+                self.own_bytes += sign * cost
+                return
+        elif isinstance(stanza, Presence):
+            self.own_bytes += sign * cost
+            return
+        if payload.__class__ is Stored:
+            self.stored_bytes += sign * cost
+        else:
             self.stanzas += sign
-            self.bytes += cost
+            self.bytes += sign * cost
 
     def __add__(self, other: "Load") -> "Load":
         both = Load()
@@ -59,7 +73,7 @@ class Load:
 
     def exceeds(self, max_bytes: int) -> bool:
         """Whether that is more than may be."""
-        return self.bytes > max_bytes or self.presence_bytes > PRESENCE_ROOM * max_bytes
+        return self.bytes > max_bytes or self.own_bytes > OWN_ROOM * max_bytes
 
 
 class Newest:

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from twisted.internet.defer import Deferred
 
-from xmppd.session.backlog import Backlog, Load, Newest, Waiting
+from xmppd.session.backlog import OWN_ROOM, Backlog, Load, Newest, Waiting
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
 from xmppd.stanza.delay import Kept, Stored
 
@@ -221,9 +221,10 @@ class StreamManagement:
 
     def _put(self, number: int, waiting: Waiting) -> None:
         stanza, wire, _ = waiting
-        for outdated in self._newest.add(stanza, number):
-            if outdated is not None:
-                self.load.add(*self._unacknowledged.pop(outdated)[:2], -1)
+        if stanza.to is None:
+            for outdated in self._newest.add(stanza, number):
+                if outdated is not None:
+                    self.load.add(*self._unacknowledged.pop(outdated)[:2], -1)
         stanza.payload.forget_trees()
         self._unacknowledged[number] = waiting
         self.load.add(stanza, wire)
@@ -254,9 +255,10 @@ class StreamManagement:
         self.check(h)
         arrived = []
         until = self._last - self._outstanding(h)
-        for number in list(takewhile(lambda number: number <= until, self._unacknowledged)):
+        for number in list(takewhile(until.__ge__, self._unacknowledged)):
             stanza, wire, _ = self._unacknowledged.pop(number)
-            self._newest.forget(stanza, number)
+            if stanza.to is None:
+                self._newest.forget(stanza, number)
             self.load.add(stanza, wire, -1)
             arrived.append(stanza)
         self._acknowledged = until
@@ -295,7 +297,11 @@ class StreamManagement:
         load, limits = self.load, self.limits
         if backlog is not None:
             load = load + backlog.load
-        return load.stanzas <= limits.max_stanzas and not load.exceeds(limits.max_bytes)
+        return (
+            load.stanzas <= limits.max_stanzas
+            and load.bytes <= limits.max_bytes
+            and load.own_bytes <= OWN_ROOM * limits.max_bytes
+        )
 
     def unacknowledged(self) -> list[Waiting]:
         """What was sent and is not acknowledged, nor out of date, in order."""

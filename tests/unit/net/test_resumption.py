@@ -9,7 +9,7 @@ from tests.support import SlowStore
 from xmppd.session import sleepers
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.sleepers import SessionResumed
-from xmppd.stanza import JID, Presence, StreamCondition, StreamError, ns
+from xmppd.stanza import IQ, JID, Presence, StreamCondition, StreamError, ns
 from xmppd.testing import Client, House, done, house_config
 
 DOMAIN = "montague.lit"
@@ -708,6 +708,18 @@ class PresenceTests(ResumptionCase):
             self.romeo.send(message(str(number)))
         self.assertFalse(self.juliet.closed)
         self.romeo.send(message("one more"))
+        self.assertIn("resource-constraint", self.last_words(self.juliet))
+
+    def test_many_pushes(self) -> None:
+        """Nor do many changes of the roster, which a large group may bring."""
+        account = JID.parse(JULIET)
+        for number in range(60):
+            push = IQ.make(self.juliet.session.jid, account, b"x" * 500, id=str(number), type="set")
+            self.juliet.session.deliver(push, push.wire())
+        self.assertFalse(self.juliet.closed)
+        for number in range(21):
+            ask = f"<iq type='set' to='{JULIET}/1' id='{number}'><query xmlns='urn:x'/></iq>"
+            self.romeo.send(ask)
         self.assertIn("resource-constraint", self.last_words(self.juliet))
 
     def test_only_bytes(self) -> None:
