@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from msgspec import structs
 
@@ -111,11 +110,6 @@ def outgoing_tls_settings(config: Config) -> TLSSettings:
     """What other servers are shown, as configured."""
     tls = config.tls
     return tls_settings(config) or TLSSettings((), tls.minimum_version, tls.ciphers)
-
-
-def authorities(config: Config) -> Path | None:
-    """Whose signatures on other servers' certificates count; None for those of the machine."""
-    return Path(config.s2s.authorities) if config.s2s.authorities else None
 
 
 def directions(config: Config) -> Directions:

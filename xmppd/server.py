@@ -19,7 +19,6 @@ from xmppd.components.component_listener import ComponentListener
 from xmppd.components.components import Components
 from xmppd.config import Config, Listen
 from xmppd.configured import (
-    authorities,
     component_wire_limits,
     directions,
     door_limits,
@@ -44,7 +43,7 @@ from xmppd.net.admission import Admission, StoreWatch
 from xmppd.net.authentication import Authentication, exchange_of
 from xmppd.net.bind2 import Bind2
 from xmppd.net.connection_handler import ConnectionHandler
-from xmppd.net.doors import tls_settings
+from xmppd.net.doors import NO_CERTIFICATES, Certificates
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.fast import FAST
 from xmppd.net.inline_feature import InlineFeatures
@@ -57,7 +56,6 @@ from xmppd.net.scram_upgrade import ScramUpgrades
 from xmppd.net.stanza_handler import StreamContext
 from xmppd.net.starttls import starttls_feature
 from xmppd.net.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
-from xmppd.net.tls import TLS
 from xmppd.parts import Parts, Statistic
 from xmppd.presence.fan_out import FanOut
 from xmppd.presence.presence_manager import PresenceManager
@@ -128,7 +126,7 @@ class XMPPServer:
         config: As read from the file.
         store: Open, or about to be.
         around: The clock, threads and secrets.
-        tls: Certificates; None if there are none.
+        certificates: As they were read.
         make_connector: Makes what finds other servers; without it none is found.
     """
 
@@ -137,12 +135,12 @@ class XMPPServer:
         config: Config,
         store: Store,
         around: Surroundings,
-        tls: TLS | None,
+        certificates: Certificates = NO_CERTIFICATES,
         make_connector: MakeConnector = Nowhere,
     ) -> None:
         self.config = config
         self.store = store
-        self.tls = tls
+        self.tls = certificates.tls
         self.clock = around.clock
         self.clocks = around.clocks
         self.wall_clock = around.clocks.wall_clock
@@ -308,7 +306,7 @@ class XMPPServer:
         )
         self.events.on(AccountRemoved, self._forget_account)
         self._let_clients_in(around.secret)
-        self._open_to_servers(around.secret, make_connector)
+        self._open_to_servers(around.secret, certificates, make_connector)
 
     def _let_clients_in(self, secret: bytes) -> None:
         """What a client's stream offers, and who counts and looks after those that are here."""
@@ -439,12 +437,14 @@ class XMPPServer:
             features.insert(0, starttls_feature(required=self.config.tls.required))
         return features
 
-    def _open_to_servers(self, secret: bytes, make_connector: MakeConnector) -> None:
+    def _open_to_servers(
+        self, secret: bytes, certificates: Certificates, make_connector: MakeConnector
+    ) -> None:
         """The way to other servers, and theirs to us."""
         config = self.config
         self.s2s_attempts = Attempts(self.clock, self.wall_clock)
-        self.outgoing_tls = OutgoingTLS(outgoing_tls_settings(config))
-        self.trust = Trust(authorities(config), self.wall_clock)
+        self.outgoing_tls = OutgoingTLS(outgoing_tls_settings(config), self.tls)
+        self.trust = Trust(certificates.authorities, self.wall_clock)
         self.foreign_routes = ForeignRoutes(
             config.s2s,
             self.routing_table,
@@ -524,7 +524,7 @@ class XMPPServer:
         }
         return listeners[listen.kind](listen.tls)
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, certificates: Certificates = NO_CERTIFICATES) -> None:
         """Go by another configuration, as far as that is possible in flight.
 
         Limits of a connection hold for those that are made from now on. What is asked for where it
@@ -532,14 +532,15 @@ class XMPPServer:
 
         Args:
             config: Differs from the one before only in what applies at once.
+            certificates: As they were read.
 
         Raises:
-            ValueError: A certificate cannot be used; then nothing has changed.
+            ValueError: OpenSSL refuses a certificate; then nothing has changed.
         """
-        if self.tls is not None:
-            self.tls.reload(tls_settings(config))
-        self.trust.use(authorities(config))
-        self.outgoing_tls.use(outgoing_tls_settings(config))
+        if self.tls is not None and certificates.tls is not None:
+            self.tls.use(certificates.tls)
+        self.trust.use(certificates.authorities)
+        self.outgoing_tls.use(outgoing_tls_settings(config), self.tls)
         self.config = config
         self.crowd.limits = door_limits(config)
         self.server_crowd.limits = server_door_limits(config)

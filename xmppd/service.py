@@ -33,7 +33,7 @@ from xmppd.machine import (
     raise_descriptor_limit,
     warn_of_expat,
 )
-from xmppd.net.doors import certificates, doors
+from xmppd.net.doors import certificates, doors, has_other_certificates
 from xmppd.permissions import PRIVATE
 from xmppd.plugin_manager import PluginError, PluginManager
 from xmppd.s2s.attempts import Attempts
@@ -95,7 +95,7 @@ class XMPPService(Service):
         with _told(path):
             self.config = config_file.load(path)
             log.use(self.config.log)
-            self.tls = certificates(self.config)
+            self._certificates = certificates(self.config)
             self.doors = doors(self.config, reactor)
 
     def setServiceParent(self, parent: Componentized) -> None:
@@ -177,7 +177,7 @@ class XMPPService(Service):
             pool_threads=storage.pool_threads,
             upgrade=storage.upgrade,
         )
-        self.server = XMPPServer(self.config, store, machine, self.tls, self._finder)
+        self.server = XMPPServer(self.config, store, machine, self._certificates, self._finder)
         self.plugins = PluginManager(self.server, self.config.plugins.directory)
         self._opened.callback(self._unload_plugins)
         self._opened.push_async_callback(self.server.stop)
@@ -227,13 +227,15 @@ class XMPPService(Service):
             ConfigError: Something in it cannot be used; nothing has changed.
         """
         wanted = config_file.load(self.path)
-        with told(self.path):
-            certificates(wanted)
-            doors(wanted, self._reactor)
         now, later = config.changed(self.config, wanted)
         new = config.merged(self.config, wanted)
+        with told(self.path):
+            read = certificates(new)
+            if has_other_certificates(wanted, new):
+                certificates(wanted)
+            doors(wanted, self._reactor)
         self._change_plugins(new.plugins)
-        self.server.reload(new)
+        self.server.reload(new, read)
         self._log.use(new.log)
         self.config = new
         _log.info(

@@ -462,8 +462,7 @@ class House:
             config or house_config(domain),
             self.store,
             self,
-            None,
-            lambda attempts, directions: MemoryConnector(self),
+            make_connector=lambda attempts, directions: MemoryConnector(self),
         )
         self.server.crowd.admission.window.size = LARGEST_WINDOW
         self.plugins = PluginManager(self.server)

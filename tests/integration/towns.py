@@ -25,7 +25,7 @@ from xmppd.clocks import Clocks, wall_clock
 from xmppd.config import Domain
 from xmppd.net.admission import LARGEST_WINDOW, Window
 from xmppd.net.certificate import SRV_NAME, XMPP_ADDR, ascii_domain
-from xmppd.net.doors import tls_settings
+from xmppd.net.doors import Certificates, tls_settings
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.tls import TLS
 from xmppd.s2s.attempts import Attempts
@@ -250,7 +250,7 @@ class Town(House):
         self.roads = roads
         self.secret = self.domain.encode()
         settings = tls_settings(config)
-        certificates = None if settings is None else TLS(settings)
+        certificates = Certificates(None if settings is None else TLS(settings))
         self.server = XMPPServer(config, self.store, self, certificates, self._connector)
         for crowd in (self.server.crowd, self.server.server_crowd):
             crowd.admission.window = Open()

@@ -6,20 +6,31 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
+from cryptography import x509
 from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd import service as service_module
+from xmppd.config import Config
+from xmppd.config_file import ConfigError
+from xmppd.configured import outgoing_tls_settings
 from xmppd.log import Log
 from xmppd.machine import IReactor
-from xmppd.net.certificate import make_self_signed
+from xmppd.net.certificate import load_authorities, make_self_signed
+from xmppd.net.doors import Certificates, certificates
+from xmppd.plugin_manager import PluginManager
+from xmppd.server import XMPPServer
 from xmppd.service import StartError, XMPPService
+from xmppd.store.memory import MemoryStore
+from xmppd.testing import House
 
 DOMAIN = '[[domain]]\nname = "localhost"\n'
 SECURE = DOMAIN + 'certificate = "localhost.crt"\nkey = "localhost.key"\n'
 
 
-class MistakeTests(SynchronousTestCase):
-    """Each mistake is one sentence on stderr that names the file, the key and what to do."""
+class ServiceCase(SynchronousTestCase):
+    """A directory with a certificate, and a service that is made of a configuration there."""
 
     def setUp(self) -> None:
         directory = TemporaryDirectory()
@@ -33,6 +44,10 @@ class MistakeTests(SynchronousTestCase):
     def made(self, text: str) -> XMPPService:
         self.path.write_text(text, encoding="utf-8")
         return XMPPService(self.path, cast(IReactor, MemoryReactorClock()), Log(), lambda: None)
+
+
+class MistakeTests(ServiceCase):
+    """Each mistake is one sentence on stderr that names the file, the key and what to do."""
 
     def refused(self, text: str, *parts: str) -> None:
         stderr = StringIO()
@@ -97,3 +112,88 @@ class MistakeTests(SynchronousTestCase):
             SECURE + '[[listen]]\nendpoint = "ssl:5223"\ntls = "direct"\n',
             "listen.endpoint", 'listen.tls = "direct"',
         )  # fmt: skip
+
+
+AUTHORITIES = (
+    SECURE
+    + """
+[[listen]]
+endpoint = "tcp:0"
+tls = "starttls"
+[tls]
+client_ca = "localhost.crt"
+[s2s]
+authorities = "localhost.crt"
+"""
+)
+
+
+class ReloadTests(ServiceCase):
+    """The files of certificates are read once, and what was found good is what is used."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.service = self.made(AUTHORITIES)
+        self.service.server = XMPPServer(
+            self.service.config, MemoryStore(), House(), certificates(self.service.config)
+        )
+        self.service.plugins = PluginManager(self.service.server, "")
+
+    def shown(self) -> list[x509.Certificate]:
+        """What clients are shown, other servers are shown, and whom those have to trust in."""
+        server = self.service.server
+        assert server.tls is not None
+        to_clients = server.tls.identity("localhost")
+        towards = server.outgoing_tls.towards("mantua.lit", "localhost", direct_tls=False)
+        nobody = cast(TLSMemoryBIOProtocol, None)
+        to_servers = towards.clientConnectionForTLS(nobody).get_certificate(as_cryptography=True)
+        assert to_clients is not None
+        assert to_servers is not None
+        return [to_clients[1].certificate, to_servers, *(server.trust._roots or ())]
+
+    def renew(self) -> None:
+        """Put another certificate in the place of that which there was."""
+        for name in ("localhost.crt", "localhost.key"):
+            (self.directory / name).unlink(missing_ok=True)
+        make_self_signed(
+            "localhost", self.directory / "localhost.crt", self.directory / "localhost.key"
+        )
+
+    def damage(self) -> None:
+        for name in ("localhost.crt", "localhost.key"):
+            (self.directory / name).write_text("half of it")
+
+    def test_changed_in_between(self) -> None:
+        """Files that are replaced while they are being checked do no harm."""
+        self.renew()
+        (renewed,) = load_authorities(self.directory / "localhost.crt")
+
+        def read_then_damaged(config: Config) -> Certificates:
+            read = certificates(config)
+            self.damage()
+            return read
+
+        self.patch(service_module, "certificates", read_then_damaged)
+        self.service.reload()
+        self.assertEqual(self.shown(), [renewed] * 3)
+
+    def test_all_or_nothing(self) -> None:
+        """If one file cannot be used, nothing at all has changed."""
+        before = self.shown()
+        for name in ("localhost.crt", "localhost.key"):
+            with self.subTest(name):
+                self.renew()
+                (self.directory / name).write_text("half of it")
+                self.path.write_text(AUTHORITIES + "require_tls = false\n")
+                self.assertRaises(ConfigError, self.service.reload)
+                self.assertEqual(self.shown(), before)
+                self.assertTrue(self.service.server.config.s2s.require_tls)
+
+    def test_replaced_later(self) -> None:
+        """Files that are damaged after the start hurt nobody until the next one."""
+        before = self.shown()
+        self.damage()
+        self.service.server.outgoing_tls.use(
+            outgoing_tls_settings(self.service.config), self.service.server.tls
+        )
+        self.assertEqual(self.shown(), before)

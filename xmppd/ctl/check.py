@@ -127,7 +127,7 @@ async def _load_plugins(found: Config, reactor: IReactor) -> None:
     async with AsyncExitStack() as opened:
         machine = Machine(reactor, b"")
         opened.callback(machine.stop)
-        server = XMPPServer(found, make_store(found.storage.url, reactor=reactor), machine, None)
+        server = XMPPServer(found, make_store(found.storage.url, reactor=reactor), machine)
         opened.push_async_callback(server.stop)
         plugins = PluginManager(server, found.plugins.directory)
         for name in found.plugins.load:

@@ -47,7 +47,7 @@ async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> 
         opened.callback(machine.stop)
         storage = config.storage
         store = make_store(storage.url, reactor=reactor, upgrade=storage.upgrade)
-        server = XMPPServer(config, store, machine, None)
+        server = XMPPServer(config, store, machine)
         opened.push_async_callback(server.stop)
         await store.open()
         await server.start()

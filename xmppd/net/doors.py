@@ -1,9 +1,10 @@
 """Doors as they are configured: each ``[[listen]]`` as an endpoint, and the certificates behind."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cryptography import x509
 from msgspec import structs
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
@@ -138,26 +139,44 @@ def doors(config: Config, reactor: IReactorCore) -> list[Door]:
 # --- certificates ------------------------------------------------------------------------------
 
 
-def certificates(config: Config) -> TLS | None:
-    """The certificates that are configured, read and checked; None if there are none.
+@dataclass(frozen=True)
+class Certificates:
+    """What the files of certificates held when they were read.
+
+    Attributes:
+        tls: Those that we show, found good; None if there are none.
+        authorities: Whose signatures on other servers' certificates count; None for those of the
+            machine.
+    """
+
+    tls: TLS | None = None
+    authorities: tuple[x509.Certificate, ...] | None = None
+
+
+NO_CERTIFICATES = Certificates()
+
+
+def certificates(config: Config) -> Certificates:
+    """The certificates that are configured, read once and checked.
 
     Raises:
-        DoorError: One of them cannot be used, nor one of those that others are measured by.
+        DoorError: One of them cannot be used.
     """
+    authorities = None
     try:
         if config.s2s.authorities:
-            load_authorities(Path(config.s2s.authorities))
+            authorities = tuple(load_authorities(Path(config.s2s.authorities)))
     except ValueError as error:
         raise DoorError(f"s2s.authorities: {error}") from error
     wanted = tls_settings(config)
     if wanted is None:
-        return None
+        return Certificates(None, authorities)
     try:
         tls = TLS(wanted)
         tls.context_factory("client")
     except ValueError as error:
         raise DoorError(f"{key_of(str(error), config)}: {error}") from error
-    return tls
+    return Certificates(tls, authorities)
 
 
 def tls_settings(config: Config) -> TLSSettings | None:
@@ -179,6 +198,14 @@ def tls_settings(config: Config) -> TLSSettings | None:
     )
 
 
+def has_other_certificates(config: Config, other: Config) -> bool:
+    """Whether one names files or settings of certificates that the other does not."""
+    return (
+        tls_settings(config) != tls_settings(other)
+        or config.s2s.authorities != other.s2s.authorities
+    )
+
+
 def key_of(sentence: str, config: Config) -> str:
     """The key whose value a sentence about TLS speaks of."""
     for domain in config.domain:
@@ -189,4 +216,14 @@ def key_of(sentence: str, config: Config) -> str:
     return "tls.client_ca" if client_ca and sentence.startswith(client_ca) else "tls.ciphers"
 
 
-__all__ = ["Door", "DoorError", "certificates", "doors", "key_of", "tls_settings"]
+__all__ = [
+    "NO_CERTIFICATES",
+    "Certificates",
+    "Door",
+    "DoorError",
+    "certificates",
+    "doors",
+    "has_other_certificates",
+    "key_of",
+    "tls_settings",
+]

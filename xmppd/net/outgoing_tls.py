@@ -6,8 +6,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from xmppd.net.certificate import ascii_domain, load_identity
-from xmppd.net.tls import TLSSettings, new_context, show
+from xmppd.net.certificate import ascii_domain
+from xmppd.net.tls import TLS, TLSSettings, new_context, show
 
 _ALPN = [b"xmpp-server"]
 
@@ -17,17 +17,21 @@ class OutgoingTLS:
     one that shows none.
 
     No handshake fails for what the other side shows: whether that is enough is policy's to say.
+
+    Args:
+        settings: Versions and ciphers.
+        tls: Has read the certificates; None if there are none.
     """
 
-    def __init__(self, settings: TLSSettings) -> None:
+    def __init__(self, settings: TLSSettings, tls: TLS | None) -> None:
+        self.use(settings, tls)
+
+    def use(self, settings: TLSSettings, tls: TLS | None) -> None:
+        """Connections from now on use these."""
         self._settings = settings
+        self._tls = tls
         self._contexts: dict[str, SSL.Context] = {}
         """By domain; the one that shows nothing by an empty name."""
-
-    def use(self, settings: TLSSettings) -> None:
-        """Read the files again; connections from now on use what they hold."""
-        self._settings = settings
-        self._contexts = {}
 
     def towards(
         self, remote: str, local: str, *, direct_tls: bool, shows: bool = True
@@ -41,7 +45,7 @@ class OutgoingTLS:
             shows: Whether the domain's certificate is shown.
 
         Raises:
-            ValueError: A certificate cannot be used.
+            ValueError: OpenSSL refuses a certificate.
         """
         name = local if shows else ""
         context = self._contexts.get(name)
@@ -51,14 +55,14 @@ class OutgoingTLS:
 
     def has_certificate(self, local: str) -> bool:
         """Whether we can show who we are."""
-        return any(files.domain == local for files in self._settings.domains)
+        return self._tls is not None and self._tls.identity(local) is not None
 
     def _context(self, local: str) -> SSL.Context:
         context = new_context(SSL.TLS_CLIENT_METHOD, self._settings)
         context.set_verify(SSL.VERIFY_PEER, _go_on)
-        for files in self._settings.domains:
-            if files.domain == local:
-                show(context, files, load_identity(files.chain_file, files.key_file))
+        identity = None if self._tls is None else self._tls.identity(local)
+        if identity is not None:
+            show(context, *identity)
         return context
 
 

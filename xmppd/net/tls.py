@@ -4,6 +4,7 @@ The one door to OpenSSL's contexts. A connection's own facts are read from any t
 Twisted's or ours: both hand out OpenSSL's connection with ``getHandle()``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -158,17 +159,25 @@ class ContextFactory:
 
 
 class TLS:
-    """The contexts of all our domains, for each kind of listener."""
+    """The contexts of all our domains, for each kind of listener.
+
+    All files are read when it is made, and never again: what was found good is what is used.
+    """
 
     def __init__(self, settings: TLSSettings) -> None:
-        """Read all files once, so that a mistake is told at start.
+        """Read all files.
 
         Raises:
             ValueError: One sentence: which file or setting, what is wrong with it, what to do.
         """
         self._settings = settings
         self._identities = _identities(settings)
+        self._client_authorities = _client_authorities(settings.client_ca)
         self._factories: dict[tuple[Kind, bool], ContextFactory] = {}
+
+    def identity(self, domain: str) -> tuple[DomainCertificate, Identity] | None:
+        """The certificate of a domain, with its files; None if it has none."""
+        return self._identities.get(ascii_domain(domain).encode("ascii"))
 
     def context_factory(self, kind: Kind, *, direct_tls: bool = False) -> ContextFactory:
         """What to give to ``startTLS``.
@@ -178,13 +187,25 @@ class TLS:
             direct_tls: TLS begins with the first byte.
 
         Raises:
-            ValueError: A setting or file that only this kind uses is wrong.
+            ValueError: OpenSSL refuses a setting or a certificate.
         """
         if (kind, direct_tls) not in self._factories:
             factory = ContextFactory(kind, direct_tls=direct_tls)
-            factory.use(_contexts(self._settings, self._identities, factory))
+            factory.use(self._contexts(factory))
             self._factories[kind, direct_tls] = factory
         return self._factories[kind, direct_tls]
+
+    def use(self, other: "TLS") -> None:
+        """Connections from now on use what another one has read; its contexts are not touched.
+
+        Raises:
+            ValueError: OpenSSL refuses it; then everything stays as it was.
+        """
+        fresh = [(factory, other._contexts(factory)) for factory in self._factories.values()]
+        self._settings, self._identities = other._settings, other._identities
+        self._client_authorities = other._client_authorities
+        for factory, contexts in fresh:
+            factory.use(contexts)
 
     def reload(self, settings: TLSSettings | None = None) -> None:
         """Read the files again; connections from now on use what they hold.
@@ -195,15 +216,15 @@ class TLS:
         Raises:
             ValueError: As at start; then everything stays as it was.
         """
-        settings = settings or self._settings
-        identities = _identities(settings)
-        fresh = [
-            (factory, _contexts(settings, identities, factory))
-            for factory in self._factories.values()
-        ]
-        self._settings, self._identities = settings, identities
-        for factory, contexts in fresh:
-            factory.use(contexts)
+        self.use(TLS(settings or self._settings))
+
+    def _contexts(self, factory: ContextFactory) -> dict[bytes, SSL.Context]:
+        contexts = {}
+        for domain, (files, identity) in self._identities.items():
+            context = _context(self._settings, self._client_authorities, factory)
+            show(context, files, identity)
+            contexts[domain] = context
+        return contexts
 
 
 def tls_version(transport: ISystemHandle) -> str | None:
@@ -272,19 +293,6 @@ def _identities(settings: TLSSettings) -> dict[bytes, tuple[DomainCertificate, I
     }
 
 
-def _contexts(
-    settings: TLSSettings,
-    identities: dict[bytes, tuple[DomainCertificate, Identity]],
-    factory: ContextFactory,
-) -> dict[bytes, SSL.Context]:
-    contexts = {}
-    for domain, (files, identity) in identities.items():
-        context = _context(settings, factory)
-        show(context, files, identity)
-        contexts[domain] = context
-    return contexts
-
-
 def new_context(method: int, settings: TLSSettings) -> SSL.Context:
     """What the contexts of both ends have in common.
 
@@ -300,7 +308,9 @@ def new_context(method: int, settings: TLSSettings) -> SSL.Context:
     return context
 
 
-def _context(settings: TLSSettings, factory: ContextFactory) -> SSL.Context:
+def _context(
+    settings: TLSSettings, client_authorities: Sequence[X509], factory: ContextFactory
+) -> SSL.Context:
     """All there is to a context but its certificate; once used it cannot be changed."""
     context = new_context(SSL.TLS_SERVER_METHOD, settings)
     context.set_alpn_select_callback(factory.choose_protocol)
@@ -308,8 +318,12 @@ def _context(settings: TLSSettings, factory: ContextFactory) -> SSL.Context:
     if factory.kind == "server":
         context.set_default_verify_paths()
         context.set_verify(SSL.VERIFY_PEER, _note_server_verification)
-    elif settings.client_ca is not None:
-        _trust(context, settings.client_ca)
+    elif client_authorities:
+        store = context.get_cert_store()
+        assert store is not None, "a context has one"
+        for authority in client_authorities:
+            store.add_cert(authority)
+            context.add_client_ca(authority)
         context.set_verify(SSL.VERIFY_PEER, _note_verification)
     return context
 
@@ -328,14 +342,16 @@ def _set_ciphers(context: SSL.Context, ciphers: str) -> None:
         ) from error
 
 
-def _trust(context: SSL.Context, ca_file: Path) -> None:
-    read_file(ca_file)
+def _client_authorities(file: Path | None) -> tuple[X509, ...]:
+    """Those who sign certificates of clients; none if clients are not asked for one."""
+    if file is None:
+        return ()
+    pem = read_file(file)
     try:
-        context.load_verify_locations(str(ca_file))
-        context.load_client_ca(str(ca_file).encode())
-    except SSL.Error as error:
+        return tuple(map(X509.from_cryptography, x509.load_pem_x509_certificates(pem)))
+    except ValueError as error:
         raise ValueError(
-            f"{ca_file} holds no certificate in PEM: give the one that signs your clients'"
+            f"{file} holds no certificate in PEM: give the one that signs your clients'"
         ) from error
 
 

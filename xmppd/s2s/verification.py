@@ -23,7 +23,6 @@ from cryptography.x509.verification import (
 from xmppd.net.certificate import (
     CertifiedAddresses,
     ascii_domain,
-    load_authorities,
     xmpp_addresses,
 )
 from xmppd.stanza.jid import prepare_domain
@@ -68,25 +67,19 @@ class Trust:
     """The authorities whose signatures count.
 
     Args:
-        authorities: A PEM file; those of this machine if None.
+        authorities: Their certificates; those of this machine if None.
         wall_clock: Seconds since 1970.
-
-    Raises:
-        ValueError: The file cannot be used, in a sentence.
     """
 
-    def __init__(self, authorities: Path | None, wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self, authorities: Sequence[x509.Certificate] | None, wall_clock: Callable[[], float]
+    ) -> None:
         self._wall_clock = wall_clock
-        self._roots: list[x509.Certificate] | None
         self.use(authorities)
 
-    def use(self, authorities: Path | None) -> None:
-        """Trust these from now on.
-
-        Raises:
-            ValueError: The file cannot be used, in a sentence.
-        """
-        self._roots = None if authorities is None else load_authorities(authorities)
+    def use(self, authorities: Sequence[x509.Certificate] | None) -> None:
+        """Trust these from now on."""
+        self._roots = None if authorities is None else list(authorities)
 
     def proof(self, chain: Sequence[x509.Certificate]) -> Proof:
         """What these certificates prove, the peer's own being the first."""

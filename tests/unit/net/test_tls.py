@@ -452,12 +452,12 @@ class SettingsTests(SynchronousTestCase):
     def test_bad_client_ca(self) -> None:
         """A client CA that is missing or no certificate is named."""
         path = self.files.directory / "ca.pem"
-        tls = TLS(TLSSettings((self.files.domain("montague.lit"),), client_ca=path))
+        settings = TLSSettings((self.files.domain("montague.lit"),), client_ca=path)
         with self.assertRaisesRegex(ValueError, r"ca\.pem cannot be read"):
-            tls.context_factory("client")
+            TLS(settings)
         path.write_text("nothing")
         with self.assertRaisesRegex(ValueError, r"ca\.pem holds no certificate"):
-            tls.context_factory("client")
+            TLS(settings)
 
     def test_weak_key(self) -> None:
         """A key OpenSSL finds too weak is refused, naming the file and the reason."""

@@ -9,6 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.towns import DAY, Authority, srv_name, xmpp_address
+from xmppd.net.certificate import load_authorities
 from xmppd.s2s.verification import Trust
 
 
@@ -17,7 +18,7 @@ class VerificationTests(SynchronousTestCase):
         self.directory = Path(self.mktemp())
         self.authority = Authority(self.directory)
         self.now = self.authority.now.timestamp()
-        self.trust = Trust(self.authority.file, lambda: self.now)
+        self.trust = Trust(load_authorities(self.authority.file), lambda: self.now)
 
     def chain(self, table: dict[str, str]) -> Sequence[x509.Certificate]:
         return x509.load_pem_x509_certificates(Path(table["certificate"]).read_bytes())
@@ -110,5 +111,5 @@ class VerificationTests(SynchronousTestCase):
             if text is not None:
                 bad.write_text(text)
             with self.assertRaises(ValueError) as caught:
-                Trust(bad, lambda: self.now)
+                load_authorities(bad)
             self.assertTrue(str(caught.exception).startswith(str(bad)))

@@ -249,7 +249,7 @@ class RestartTests(RestartCase):
         self.wait(10)
         done(stopping)
         config = self.house.server.config
-        done(XMPPServer(config, self.store, self.house, None).stop())
+        done(XMPPServer(config, self.store, self.house).stop())
         self.house = self.house.again()
         self.assertEqual(self.come_back(self.juliet)[1][0], "resumed")
 
