@@ -89,4 +89,5 @@ class ComponentRoute:
             if asker in self.sessions:
                 return asker
         peer = stanza.sender.bare
-        return max(self.sessions, key=lambda session: hash((session.number, peer)))
+        # Of a text, since the hash of a tuple depends too evenly on its parts: lots would be unfair.
+        return max(self.sessions, key=lambda session: hash(f"{session.number} {peer}"))
