@@ -7,19 +7,20 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFromThreads,
     IReactorTime,
     IReactorUNIX,
 )
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 
 from xmppd.clocks import Clocks, wall_clock
 
@@ -58,18 +59,30 @@ class Machine:
         self.clocks = Clocks(reactor.seconds, wall_clock, boot_id())
         self.secret = secret
         self._reactor = reactor
-        self._threads = ThreadPool(0, os.cpu_count() or 1, name="xmppd-passwords")
-        self._threads.start()
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "xmppd-passwords")
 
     async def run_in_thread(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """What the function returns, computed beside the reactor."""
-        return await deferToThreadPool(self._reactor, self._threads, function, *args, **kwargs)
+        done = Deferred[T]()
+        # Twisted's pool would do as well, but leaves a cycle behind for each call.
+        future = self._threads.submit(function, *args, **kwargs)
+        future.add_done_callback(lambda future: self._reactor.callFromThread(_tell, done, future))
+        return await done
 
     def stop(self) -> None:
         """Let the threads go."""
-        self._threads.stop()
+        self._threads.shutdown()
+
+
+def _tell(done: Deferred[T], future: Future[T]) -> None:
+    """Back on the reactor's thread."""
+    error = future.exception()
+    if error is None:
+        done.callback(future.result())
+    else:
+        done.errback(Failure(error))
 
 
 def version() -> str:

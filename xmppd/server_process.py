@@ -252,7 +252,7 @@ class ServerProcess:
             arrays.append(("listen", {"endpoint": endpoint, "tls": tls}))
         if "component" in settings:
             arrays.append(("listen", {"endpoint": endpoint, "kind": "component", "tls": "none"}))
-        for name, one in arrays:
+        for name, one in sorted(arrays, key=lambda each: each[0] in settings):
             lines += [f"[[{name}]]", *_pairs(one)]
         for name, table in tables.items():
             lines += [f"[{name}]", *_pairs(table)]

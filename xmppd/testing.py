@@ -115,7 +115,9 @@ class Transport(StringTransport):
         if not self.lost:
             self.lost = True
             self.disconnecting = True
-            self.protocol.connectionLost(Failure(reason))
+            protocol, self.producer = self.protocol, None
+            del self.protocol
+            protocol.connectionLost(Failure(reason))
 
 
 class Client:
@@ -132,13 +134,13 @@ class Client:
         self.handler = handler
         self.transport = transport
         self.jid: JID | None = None
+        self._stream = handler.stream_handler
 
     @property
     def stanza_handler(self) -> StanzaHandler:
-        """The server's side of the stream."""
-        stream = self.handler.stream_handler
-        assert isinstance(stream, StanzaHandler)
-        return stream
+        """The server's side of the stream, which the wire forgets when it is gone."""
+        assert isinstance(self._stream, StanzaHandler)
+        return self._stream
 
     @property
     def session(self) -> LocalClientSession:
@@ -281,7 +283,9 @@ class Line:
         """Tell the protocol, once."""
         if not self.lost:
             self.lost = True
-            self.protocol.connectionLost(Failure(reason))
+            protocol = self.protocol
+            del self.protocol
+            protocol.connectionLost(Failure(reason))
 
     def getPeer(self) -> IPv4Address:
         """Who is at the other end."""
@@ -404,9 +408,8 @@ class Service(Client):
     @property
     def stream(self) -> ComponentStream:
         """The server's side of the stream."""
-        stream = self.handler.stream_handler
-        assert isinstance(stream, ComponentStream)
-        return stream
+        assert isinstance(self._stream, ComponentStream)
+        return self._stream
 
     @property
     def closed(self) -> bool:

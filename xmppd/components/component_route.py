@@ -89,5 +89,5 @@ class ComponentRoute:
             if asker in self.sessions:
                 return asker
         peer = stanza.sender.bare
-        # Of a text, since the hash of a tuple depends too evenly on its parts: lots would be unfair.
+        # Of a text: the hash of a tuple mixes its parts too little for lots to be fair.
         return max(self.sessions, key=lambda session: hash(f"{session.number} {peer}"))

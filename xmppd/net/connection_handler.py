@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.stream_feature import Stream
-from xmppd.net.stream_handler import StreamHandler, Wire, error_element
+from xmppd.net.stream_handler import Ended, StreamHandler, Wire, error_element
 from xmppd.net.stream_parser import Limits, StreamParser
 from xmppd.net.tls import (
     channel_bindings,
@@ -180,7 +180,7 @@ class ConnectionHandler(Protocol):
         by_accident: It was lost, fell silent, or ends with the server.
         error: With what we have ended the stream; None if with nothing.
         tls_flaw: Why TLS has failed; empty if it has not.
-        stream_handler: The stream on it.
+        stream_handler: The stream on it, as long as it is there.
         parser: Of what the peer sends.
     """
 
@@ -324,6 +324,7 @@ class ConnectionHandler(Protocol):
         self._closing = True
         self._cancel_timer()
         self.stream_handler.end()
+        self.stream_handler = Ended(self.stream_handler.id)
         self.door.left(self)
 
     # -- the work -------------------------------------------------------------------------------
@@ -453,7 +454,7 @@ class ConnectionHandler(Protocol):
         if self._closing:
             return
         self._closing = True
-        self.error = error
+        self.error = None if error is None else error.untraced()
         self.by_accident = error is not None and error.condition in ACCIDENTS
         self._cancel_timer()
         if not self._opened:
@@ -509,10 +510,10 @@ class ConnectionHandler(Protocol):
         if self._produces:
             self._produces = False
             IConsumer(self.transport).unregisterProducer()  # TLS waits for its producers
-        self.transport.loseConnection()
         self._timer = self.clock.callLater(
             self.limits.close_timeout_s, self.transport.abortConnection
         )
+        self.transport.loseConnection()
 
     def _cancel_timer(self) -> None:
         for timer in (self._timer, self._patience):

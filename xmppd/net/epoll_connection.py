@@ -174,7 +174,7 @@ class Connection:
         protocol, producer = self.protocol, self._producer
         reason = self._reason or Failure(ConnectionDone())
         del self.protocol
-        self._producer = self._watcher = None
+        self._producer = self._watcher = self._reason = None  # its traceback may know us
         try:
             if producer is not None:
                 producer.stopProducing()

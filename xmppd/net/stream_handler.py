@@ -56,6 +56,42 @@ class StreamHandler(Protocol):
         """The wire is gone or going."""
 
 
+class Ended:
+    """What a wire that is gone has for a stream, so that the two do not keep each other alive."""
+
+    namespace = ""
+    stream = Stream.NEW
+    established = False
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+
+    def made(self) -> None:
+        """It never is again."""
+
+    def header(self) -> bytes:
+        """Nobody would read it."""
+        return b""
+
+    def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
+        """Nothing comes any more."""
+
+    def ping(self) -> None:
+        """Nobody is there."""
+
+    def wire_is_full(self) -> None:
+        """Nothing is written any more."""
+
+    def wire_is_free(self) -> None:
+        """Nothing is written any more."""
+
+    def hear_no_more(self) -> None:
+        """Nothing comes any more."""
+
+    def end(self) -> None:
+        """It has."""
+
+
 class Wire(Connection, Protocol):
     """What a stream needs of the connection below it.
 

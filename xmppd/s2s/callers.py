@@ -204,5 +204,6 @@ class _Call:
 def _stream_on(protocol: IProtocol) -> OutgoingStream:
     assert isinstance(protocol, ConnectionHandler)
     stream = protocol.stream_handler
-    assert isinstance(stream, OutgoingStream)
+    if not isinstance(stream, OutgoingStream):
+        raise no_stream("the connection was lost as soon as it was made")
     return stream

@@ -205,7 +205,8 @@ class DomainPair:
         ):
             answer.errback(StanzaError(Condition.RESOURCE_CONSTRAINT))
         elif self.outgoing is None and not self._may_ask():
-            answer.errback(self.why or no_stream("it could not be reached just now"))
+            why = self.why or no_stream("it could not be reached just now")
+            answer.errback(why.untraced())
         else:
             self._verifications[stream_id] = _Verification(key, answer)
             self._unasked.append(stream_id)
@@ -298,7 +299,7 @@ class DomainPair:
     def _fail(self, why: StanzaError) -> None:
         """Nothing comes of it: return everything, and let some time pass (SV-10)."""
         config = self._config
-        self.why = why
+        self.why = why.untraced()
         self._delay_s = min(config.retry_max_s, max(config.retry_first_s, 2 * self._delay_s))
         self._retry_at = self._streets.clock.seconds() + self._delay_s
         self._streets.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)

@@ -183,7 +183,7 @@ class ForeignRoutes:
         pair = self.pairs.get((stanza.sender.domain, domain))
         if pair is None:
             return StanzaError(Condition.RESOURCE_CONSTRAINT, "too many servers are spoken with")
-        return pair.why or not_found("it could not be reached")
+        return (pair.why or not_found("it could not be reached")).untraced()
 
     def obstacle(self, local: str, remote: str) -> StanzaError | None:
         """Why a stanza of one of our domains to one of theirs would come back at once; None if it

@@ -50,6 +50,14 @@ class Away:
         """Its queue is full."""
         self._give_up()
 
+    def let_go(self) -> None:
+        """The session has ended: there is nothing left to give up, nor a reason to hold it."""
+        self._give_up = _nothing_to_give_up
+
     def close(self, error: StreamError | None = None) -> None:
         """Somebody wants it to end; there is nobody to be told why."""
         self._give_up()
+
+
+def _nothing_to_give_up() -> None:
+    """It has ended."""

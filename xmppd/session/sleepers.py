@@ -190,6 +190,8 @@ class Sleepers:
             return
         del self._managed[session.id]
         self._asleep.pop(session, None)
+        if isinstance(session.connection, Away):
+            session.connection.let_go()
         if management.key is not None:
             del self._by_key[management.key]
             self._handled[management.key] = session.jid.bare, management.handled

@@ -68,6 +68,10 @@ class StanzaError(Exception):
         self.type = type or condition.usual
         self.application = application
 
+    def untraced(self) -> "StanzaError":
+        """The same, for who keeps it: without what was going on where it was raised."""
+        return StanzaError(self.condition, self.text, type=self.type, application=self.application)
+
 
 class StreamCondition(Enum):
     """The stream error conditions of :rfc:`6120#section-4.9.3`."""
@@ -115,3 +119,7 @@ class StreamError(Exception):
         self.condition = condition
         self.text = text
         self.application = application
+
+    def untraced(self) -> "StreamError":
+        """The same, for who keeps it: without what was going on where it was raised."""
+        return StreamError(self.condition, self.text, application=self.application)
