@@ -5,6 +5,7 @@ import os
 import pyexpat
 import resource
 import socket
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,8 +25,9 @@ from twisted.python.failure import Failure
 
 from xmppd.clocks import Clocks, wall_clock
 
-SPARE_DESCRIPTORS = 100
-"""For the database, the log and whatever plugins open; the rest is for clients."""
+SPARE_DESCRIPTORS = 256
+"""For the database, the log, xmppctl, DNS, whom we call and whatever plugins open: a quarter of all
+if there are few. The rest is for connections."""
 
 YOUNG_COLLECTIONS_BEFORE_FULL = 100
 """A full collection walks every session; ten younger ones, Python's choice, come too soon."""
@@ -42,6 +44,55 @@ class IReactor(IReactorCore, IReactorTime, IReactorFromThreads, IReactorUNIX):
     """What we use of Twisted's reactor; all that run on a Unix provide it."""
 
 
+class Descriptors:
+    """How many files may be open; and some of them are kept for what is no connection (CH-9).
+
+    The kernel gives the lowest number that is free: so a connection's own number tells whether all
+    below the reserve are taken.
+
+    Attributes:
+        limit: How many there are.
+        for_connections: How many of them connections may have.
+        turned_away: Connections that there was no room for.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.for_connections = limit - min(SPARE_DESCRIPTORS, limit // 4)
+        self.turned_away = 0
+        self._turned_away_before: int | None = None
+
+    @classmethod
+    def of_this_process(cls) -> "Descriptors":
+        """Allow ourselves as many open files as the administrator allows us."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return cls(hard)
+
+    def have_room_for(self, descriptor: int) -> bool:
+        """Whether a connection of this number may stay; the log has a line when that changes."""
+        if descriptor < self.for_connections:
+            if self._turned_away_before is not None:
+                self._tell_that_it_is_over(self._turned_away_before)
+            return True
+        if self._turned_away_before is None:
+            self._turned_away_before = self.turned_away
+            _log.error(
+                "no more than {count} connections fit into the limit of {limit} open files: some "
+                "are turned away; raise LimitNOFILE= of the unit, or ulimit -n",
+                count=self.for_connections, limit=self.limit,
+            )  # fmt: skip
+        self.turned_away += 1
+        return False
+
+    def _tell_that_it_is_over(self, before: int) -> None:
+        self._turned_away_before = None
+        _log.warn(
+            "connections fit into the limit of open files again; {count} were turned away",
+            count=self.turned_away - before,
+        )
+
+
 class Machine:
     """What :class:`~xmppd.server.XMPPServer` takes from outside.
 
@@ -52,12 +103,16 @@ class Machine:
         clock: The reactor's time, which is steady.
         clocks: The same, and the time of day.
         secret: This installation's own.
+        descriptors: How many files may be open.
     """
 
-    def __init__(self, reactor: IReactor, secret: bytes) -> None:
+    def __init__(
+        self, reactor: IReactor, secret: bytes, descriptors: Descriptors | None = None
+    ) -> None:
         self.clock: IReactorTime = reactor
         self.clocks = Clocks(reactor.seconds, wall_clock, boot_id())
         self.secret = secret
+        self.descriptors = descriptors or Descriptors(sys.maxsize)
         self._reactor = reactor
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "xmppd-passwords")
 
@@ -110,13 +165,6 @@ def boot_id() -> str:
         return ""
 
 
-def raise_descriptor_limit() -> int:
-    """Allow ourselves as many open files as the administrator allows us; how many that is."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
-
-
 def keep_collections_rare() -> None:
     """What there is at start stays: the collector need not look at it again."""
     young, middle, _ = gc.get_threshold()
@@ -151,13 +199,13 @@ def notify(state: str) -> None:
 
 __all__ = [
     "SPARE_DESCRIPTORS",
+    "Descriptors",
     "IReactor",
     "Machine",
     "boot_id",
     "keep_collections_rare",
     "keep_steady_time",
     "notify",
-    "raise_descriptor_limit",
     "version",
     "warn_of_expat",
 ]

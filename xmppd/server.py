@@ -39,6 +39,7 @@ from xmppd.handler.names import Names
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
+from xmppd.machine import Descriptors
 from xmppd.net.admission import Admission, StoreWatch
 from xmppd.net.authentication import Authentication, exchange_of
 from xmppd.net.bind2 import Bind2
@@ -105,6 +106,10 @@ class Surroundings(Protocol):
         """This installation's own; the same after a restart."""
 
     @property
+    def descriptors(self) -> Descriptors:
+        """How many files may be open."""
+
+    @property
     def clocks(self) -> Clocks:
         """The same, and the time of day."""
 
@@ -141,10 +146,7 @@ class XMPPServer:
         self.config = config
         self.store = store
         self.tls = certificates.tls
-        self.clock = around.clock
-        self.clocks = around.clocks
-        self.wall_clock = around.clocks.wall_clock
-        self.started_at = self.clock.seconds()
+        self._stand_on(around)
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
 
@@ -254,7 +256,11 @@ class XMPPServer:
         self.iq_router = IQRouter(self.routing_table, self.requests, store, self.presence_manager)
         store_watch = StoreWatch(self.clock, lambda: store.exists(""))
         self.crowd = Crowd(
-            door_limits(config), self.clock, store_watch.late_s, lambda: Hub.late_s(self.clock)
+            door_limits(config),
+            self.clock,
+            self.descriptors,
+            store_watch.late_s,
+            lambda: Hub.late_s(self.clock),
         )
         self.binding = Binding(
             self.session_manager, self.roster_manager, self.privacy_lists, self.crowd.step_back
@@ -308,6 +314,14 @@ class XMPPServer:
         self._let_clients_in(around.secret)
         self._open_to_servers(around.secret, certificates, make_connector)
 
+    def _stand_on(self, around: Surroundings) -> None:
+        """Time, and how much there may be."""
+        self.clock = around.clock
+        self.clocks = around.clocks
+        self.wall_clock = around.clocks.wall_clock
+        self.started_at = self.clock.seconds()
+        self.descriptors = around.descriptors
+
     def _let_clients_in(self, secret: bytes) -> None:
         """What a client's stream offers, and who counts and looks after those that are here."""
         auth = self.config.auth
@@ -353,6 +367,7 @@ class XMPPServer:
                 self.store, never_locked(config.auth), clocks=self.clocks, sleep=self._sleep
             ),
             self.clock,
+            self.descriptors,
             door_limits(config),
         )
 
@@ -458,12 +473,16 @@ class XMPPServer:
             self.outgoing_tls,
             lambda: server_wire_limits(self.config),
             self.clock,
+            self.descriptors,
         )
         if config.s2s.enabled:
             self.routing_table.foreign = self.foreign_routes
             self.routing_table.foreign_error = self.foreign_routes.unreached
         self.server_crowd = Crowd(
-            server_door_limits(config), self.clock, lambda: Hub.late_s(self.clock)
+            server_door_limits(config),
+            self.clock,
+            self.descriptors,
+            lambda: Hub.late_s(self.clock),
         )
 
     def component_listener(self, tls: str) -> ComponentListener:

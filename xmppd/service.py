@@ -25,12 +25,11 @@ from xmppd.ctl.control import Control, listen
 from xmppd.data_directory import DataDirectory, DataDirectoryError
 from xmppd.log import Log
 from xmppd.machine import (
-    SPARE_DESCRIPTORS,
+    Descriptors,
     IReactor,
     Machine,
     keep_collections_rare,
     notify,
-    raise_descriptor_limit,
     warn_of_expat,
 )
 from xmppd.net.doors import certificates, doors, has_other_certificates
@@ -149,13 +148,16 @@ class XMPPService(Service):
     async def _start(self) -> None:
         """Open everything from the ground up: ports come last, behind plugins (BOOT-2)."""
         warn_of_expat()
-        clients = raise_descriptor_limit() - SPARE_DESCRIPTORS
-        _log.info("{clients} clients fit into the limit of open files", clients=clients)
+        descriptors = Descriptors.of_this_process()
+        _log.info(
+            "{clients} clients fit into the limit of open files",
+            clients=descriptors.for_connections,
+        )
         self._opened.callback(os.umask, os.umask(PRIVATE))
         directory = DataDirectory(Path(self.config.data))
         directory.lock()
         self._opened.callback(directory.release)
-        machine = Machine(self._reactor, directory.secret())
+        machine = Machine(self._reactor, directory.secret(), descriptors)
         self._opened.callback(machine.stop)
         await self._build(machine)
         for door in self.doors:

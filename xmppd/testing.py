@@ -12,6 +12,7 @@ Two houses that find each other::
     federate(verona, mantua)
 """
 
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha1
@@ -31,6 +32,7 @@ from zope.interface import implementer
 from xmppd.clocks import Clocks
 from xmppd.components.component_stream import ComponentStream
 from xmppd.config import Config
+from xmppd.machine import Descriptors
 from xmppd.net.admission import LARGEST_WINDOW
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.stanza_handler import StanzaHandler
@@ -458,6 +460,7 @@ class House:
         self.clock = clock or Clock()
         self.wall_ahead_s = wall_ahead_s
         self.clocks = Clocks(self.clock.seconds, self.wall_clock, "tests")
+        self.descriptors = Descriptors(sys.maxsize)
         self.store = store or MemoryStore(self.wall_clock)
         self.network = Network()
         self.address = "198.51.100.1"

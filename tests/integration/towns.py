@@ -1,5 +1,6 @@
 """Servers with real doors, certificates of an authority of our own, and people in memory."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from twisted.internet.task import deferLater
 from tests.unit.net.peer import port_number
 from xmppd.clocks import Clocks, wall_clock
 from xmppd.config import Domain
+from xmppd.machine import Descriptors
 from xmppd.net.admission import LARGEST_WINDOW, Window
 from xmppd.net.certificate import SRV_NAME, XMPP_ADDR, ascii_domain
 from xmppd.net.doors import Certificates, tls_settings
@@ -244,6 +246,7 @@ class Town(House):
         self.domain = config.domain[0].name
         self.clock = clock  # type: ignore[assignment]
         self.clocks = Clocks(clock.seconds, wall_clock)
+        self.descriptors = Descriptors(sys.maxsize)
         self.store = MemoryStore()
         self.network = Network()
         self.address = "127.0.0.1"

@@ -10,16 +10,18 @@ from tempfile import TemporaryDirectory
 
 from twisted.internet import reactor
 from twisted.internet.base import ReactorBase
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from xmppd import machine as machine_module
 from xmppd.machine import (
+    Descriptors,
     Machine,
     boot_id,
     keep_collections_rare,
     keep_steady_time,
     notify,
-    raise_descriptor_limit,
 )
 
 
@@ -57,14 +59,42 @@ class SteadyTimeTests(SynchronousTestCase):
         self.assertEqual(boot_id(), "")
 
 
-class LimitTests(SynchronousTestCase):
-    def test_descriptors(self) -> None:
+class DescriptorTests(SynchronousTestCase):
+    def test_limit(self) -> None:
         """As many files may be open as the administrator allows."""
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
         resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] // 2, before[1]))
-        self.assertEqual(raise_descriptor_limit(), before[1])
+        self.assertEqual(Descriptors.of_this_process().limit, before[1])
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE)[0], before[1])
+
+    def test_reserve(self) -> None:
+        """Some are kept for what is no connection, however few there are."""
+        for limit, for_connections in ((65_536, 65_280), (1_024, 768), (256, 192), (20, 15)):
+            with self.subTest(limit):
+                descriptors = Descriptors(limit)
+                self.assertEqual(descriptors.for_connections, for_connections)
+                self.assertTrue(descriptors.have_room_for(for_connections - 1))
+                self.assertFalse(descriptors.have_room_for(for_connections))
+
+    def test_told(self) -> None:
+        """The log says when there is no room any more, and when there is again: each time once."""
+        told: list[str] = []
+
+        @implementer(ILogObserver)
+        def observer(event: LogEvent) -> None:
+            told.append(formatEvent(event))
+
+        self.patch(machine_module, "_log", Logger(observer=observer))
+        descriptors = Descriptors(100)
+        for number in (10, 80, 81, 82, 10, 11, 90, 9):
+            descriptors.have_room_for(number)
+        first, over, second, over_again = told
+        self.assertIn("no more than 75 connections fit into the limit of 100", first)
+        self.assertIn("3 were turned away", over)
+        self.assertEqual(first, second)
+        self.assertIn("1 were turned away", over_again)
+        self.assertEqual(descriptors.turned_away, 4)
 
 
 class CollectionTests(SynchronousTestCase):

@@ -20,6 +20,7 @@ from xmppd.components.privileges import Privilege, Privileges, Voice
 from xmppd.config import Component
 from xmppd.events import Events
 from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
+from xmppd.machine import Descriptors
 from xmppd.net.connection_handler import WireLimits
 from xmppd.net.listeners import DoorLimits
 from xmppd.parts import DiscoFeature, DiscoItem, Parts
@@ -104,6 +105,7 @@ class Components:
         events: Events,
         attempts: AttemptLimiter,
         clock: IReactorTime,
+        descriptors: Descriptors,
         limits: DoorLimits,
     ) -> None:
         self.domains = routing_table.domains
@@ -111,7 +113,7 @@ class Components:
         self.attempts = attempts
         self.events = events
         self.clock = clock
-        self.crowd = ComponentCrowd(limits, clock)
+        self.crowd = ComponentCrowd(limits, clock, descriptors)
         self.routes: dict[str, ComponentRoute] = {}
         self._listeners: list[ComponentListener] = []
         self._items: dict[str, DiscoItem] = {}

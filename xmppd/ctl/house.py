@@ -41,6 +41,7 @@ async def _stats(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
         "max_memory_kb": usage.ru_maxrss,
         "connections": len(server.crowd.handlers),
+        "connections_turned_away": server.descriptors.turned_away,
         "connections_not_logged_in": len(server.crowd.strangers),
         "sessions": server.session_manager.bound,
         "sessions_sleeping": len(server.sleepers),

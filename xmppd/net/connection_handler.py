@@ -1,5 +1,6 @@
 """The Protocol of one wire: bytes in, events out to its stream; and bytes out."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol as Typed
@@ -226,6 +227,12 @@ class ConnectionHandler(Protocol):
         return _host(self.transport.getPeer())
 
     @property
+    def descriptor(self) -> int:
+        """The number of its socket; -1 if there is none."""
+        handle = ISystemHandle(self.transport).getHandle()
+        return handle.fileno() if isinstance(handle, socket.socket) else -1
+
+    @property
     def silent_s(self) -> float:
         """Seconds since bytes came last."""
         return self.clock.seconds() - self.received_at
@@ -256,9 +263,9 @@ class ConnectionHandler(Protocol):
 
     def connectionMade(self) -> None:
         """Somebody is there."""
-        self.door.come_in(self)
         self.stream_handler = self.make_stream(self)
         self.parser = StreamParser(self.limits.stranger, self.stream_handler.namespace)
+        self.door.come_in(self)
         if isinstance(self.transport, Watchable):
             self.transport.watch_queue(self)
         else:

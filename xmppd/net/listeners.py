@@ -12,6 +12,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from xmppd.handler.presence_update_handler import SessionAvailable
+from xmppd.machine import Descriptors
 from xmppd.net.admission import Admission
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
 from xmppd.net.stanza_handler import StanzaHandler, StreamContext
@@ -48,6 +49,7 @@ class Crowd:
     Args:
         limits: How many come in.
         clock: The reactor's.
+        descriptors: How many connections there may be, of all kinds together.
         lateness: Each tells how late some part of the server is, in seconds.
 
     Attributes:
@@ -60,10 +62,15 @@ class Crowd:
     """
 
     def __init__(
-        self, limits: DoorLimits, clock: IReactorTime, *lateness: Callable[[], float]
+        self,
+        limits: DoorLimits,
+        clock: IReactorTime,
+        descriptors: Descriptors,
+        *lateness: Callable[[], float],
     ) -> None:
         self.limits = limits
         self.clock = clock
+        self.descriptors = descriptors
         self.admission = Admission[ConnectionHandler](clock, lateness, self._logged_in)
         self.preparing = shared_preparing()
         self.handlers: set[ConnectionHandler] = set()
@@ -95,13 +102,20 @@ class Crowd:
         return empty
 
     def come_in(self, handler: ConnectionHandler) -> None:
-        """A connection was made. Silence keeps nobody out: it gives way when there is no room."""
+        """A connection was made. Silence keeps nobody out: it gives way when there is no room.
+
+        There is none either when as many files are open as connections may have (CH-9); if nobody
+        is silent then, who has come last goes.
+        """
         self.handlers.add(handler)
         self.strangers.add(handler)
-        if self.silent and len(self.strangers) > self.limits.max_unauthenticated:
+        fits = self.descriptors.have_room_for(handler.descriptor)
+        if self.silent and not (fits and len(self.strangers) <= self.limits.max_unauthenticated):
             longest = next(iter(self.silent))
             del self.silent[longest]
             longest.transport.abortConnection()
+        elif not fits:
+            handler.transport.abortConnection()
         self.silent[handler] = None
 
     def admit(self, handler: ConnectionHandler) -> Deferred[None] | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime
 
+from xmppd.machine import Descriptors
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.s2s.connector import Connector
@@ -50,6 +51,7 @@ class Callers:
         tls: What we show on it.
         limits: What one connection may take of us.
         clock: The reactor's.
+        descriptors: How many connections there may be, of all kinds together.
         at_once: How many may be on their way.
 
     Attributes:
@@ -65,6 +67,7 @@ class Callers:
         tls: OutgoingTLS,
         limits: Callable[[], WireLimits],
         clock: IReactorTime,
+        descriptors: Descriptors,
         *,
         at_once: int,
     ) -> None:
@@ -76,6 +79,7 @@ class Callers:
         self._tls = tls
         self._limits = limits
         self._clock = clock
+        self._descriptors = descriptors
         self._empty: Deferred[None] | None = None
         self._disbelief: Cache[dict[str, Disbelief]] = Cache(MAX_DISBELIEVERS)
 
@@ -166,8 +170,10 @@ class Callers:
     # -- as a Door ------------------------------------------------------------------------------
 
     def come_in(self, handler: ConnectionHandler) -> None:
-        """A connection was made."""
+        """A connection was made; it does not stay if there is no room (CH-9)."""
         self.handlers.add(handler)
+        if not self._descriptors.have_room_for(handler.descriptor):
+            handler.transport.abortConnection()
 
     def admit(self, handler: ConnectionHandler) -> Deferred[None] | None:
         """Whom we have called may speak."""

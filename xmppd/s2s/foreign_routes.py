@@ -10,6 +10,7 @@ from twisted.internet.task import LoopingCall
 from xmppd.auth.attempts import network_of
 from xmppd.config import S2S
 from xmppd.events import Events
+from xmppd.machine import Descriptors
 from xmppd.net.connection_handler import WireLimits
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.net.stream_feature import Stream
@@ -95,6 +96,7 @@ class ForeignRoutes:
         tls: What we show of ourselves.
         limits: What one connection may take of us.
         clock: The reactor's.
+        descriptors: How many connections there may be, of all kinds together.
 
     Attributes:
         pairs: By our domain and theirs.
@@ -117,6 +119,7 @@ class ForeignRoutes:
         tls: OutgoingTLS,
         limits: Callable[[], WireLimits],
         clock: IReactorTime,
+        descriptors: Descriptors,
     ) -> None:
         self.config = config
         self.clock = clock
@@ -128,7 +131,13 @@ class ForeignRoutes:
             routing_table, router, self, DialbackKeys(secret), self.policies, trust
         )
         self.callers = Callers(
-            self.context, connector, tls, limits, clock, at_once=config.max_connecting
+            self.context,
+            connector,
+            tls,
+            limits,
+            clock,
+            descriptors,
+            at_once=config.max_connecting,
         )
         self._connector = connector
         self._events = events
