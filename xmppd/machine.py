@@ -20,14 +20,18 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IReactorUNIX,
 )
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from xmppd.clocks import Clocks, wall_clock
 
 SPARE_DESCRIPTORS = 256
 """For the database, the log, xmppctl, DNS, whom we call and whatever plugins open: a quarter of all
 if there are few. The rest is for connections."""
+
+MEMORY_RESERVE_BYTES = 16_777_216
+"""For a stop when there is no memory left. Nobody writes to it: until then it is only addresses."""
 
 YOUNG_COLLECTIONS_BEFORE_FULL = 100
 """A full collection walks every session; ten younger ones, Python's choice, come too soon."""
@@ -91,6 +95,31 @@ class Descriptors:
             "connections fit into the limit of open files again; {count} were turned away",
             count=self.turned_away - before,
         )
+
+
+@implementer(ILogObserver)
+class MemoryWatch:
+    """Has the server stop in order when there is no memory left (BOOT-5).
+
+    Who survives what nobody foresaw logs it, and goes on. Of a MemoryError nobody knows what it has
+    left half done, and the next one is near: as soon as one is logged, the server stops, and saves
+    what it can. For that some memory is kept until then.
+
+    Args:
+        stop: Called once, in whatever thread it happened.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._reserve: bytearray | None = bytearray(MEMORY_RESERVE_BYTES)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Something was logged."""
+        failure: Failure | None = event.get("log_failure")
+        if failure is None or self._reserve is None or failure.check(MemoryError) is None:
+            return
+        self._reserve = None
+        self._stop()
 
 
 class Machine:
@@ -202,6 +231,7 @@ __all__ = [
     "Descriptors",
     "IReactor",
     "Machine",
+    "MemoryWatch",
     "boot_id",
     "keep_collections_rare",
     "keep_steady_time",

@@ -1,5 +1,6 @@
 """The service that twistd starts: everything a server needs of its machine, in order, and back."""
 
+import atexit
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorCore
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
@@ -28,6 +29,7 @@ from xmppd.machine import (
     Descriptors,
     IReactor,
     Machine,
+    MemoryWatch,
     keep_collections_rare,
     notify,
     warn_of_expat,
@@ -42,6 +44,9 @@ from xmppd.s2s.question import IReactor as INetwork
 from xmppd.s2s.targets import Directions
 from xmppd.server import XMPPServer
 from xmppd.store.sql import make_store
+
+LAST_RESORT_S = 60.0
+"""A stop for want of memory that takes longer is over."""
 
 T = TypeVar("T")
 _log = Logger()
@@ -148,6 +153,9 @@ class XMPPService(Service):
     async def _start(self) -> None:
         """Open everything from the ground up: ports come last, behind plugins (BOOT-2)."""
         warn_of_expat()
+        watch = MemoryWatch(lambda: self._reactor.callFromThread(self._out_of_memory))
+        globalLogPublisher.addObserver(watch)
+        self._opened.callback(globalLogPublisher.removeObserver, watch)
         descriptors = Descriptors.of_this_process()
         _log.info(
             "{clients} clients fit into the limit of open files",
@@ -219,6 +227,13 @@ class XMPPService(Service):
         """Begin to stop, when what is being done is done."""
         self._reactor.callLater(0, self._reactor.stop)
 
+    def _out_of_memory(self) -> None:
+        """Stop as at SIGTERM, but with status 1, so that whoever watches us starts us again."""
+        _log.critical("there is no memory left: the server stops")
+        atexit.register(_end_process)
+        self._reactor.callLater(LAST_RESORT_S, _end_process)
+        self.stop()
+
     def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration and the certificates again.
 
@@ -281,6 +296,11 @@ class XMPPService(Service):
             "xmppd is up; add a user with: {xmppctl} --config {path} user add you@{domain}",
             xmppctl=xmppctl(), path=self.path, domain=domain,
         )  # fmt: skip
+
+
+def _end_process() -> None:
+    sys.stdout.flush()
+    os._exit(1)
 
 
 def xmppctl() -> str:

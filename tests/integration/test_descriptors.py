@@ -1,6 +1,7 @@
 """Clients take all files that may be open, but for those that are kept for others."""
 
 import socket
+from contextlib import suppress
 
 from tests.integration.processes import HEADER, ProcessCase, twistd
 
@@ -14,15 +15,12 @@ class ExhaustedTests(ProcessCase):
         """So many clients that say something; those that are let in."""
         let_in = []
         for _ in range(count):
-            client = socket.create_connection(("127.0.0.1", port), 20)
-            self.addCleanup(client.close)
-            try:
+            with suppress(OSError):
+                client = socket.create_connection(("127.0.0.1", port), 20)
+                self.addCleanup(client.close)
                 client.sendall(HEADER)
-                answered = bool(client.recv(1_000))
-            except OSError:
-                answered = False
-            if answered:
-                let_in.append(client)
+                if client.recv(1_000):
+                    let_in.append(client)
         return let_in
 
     def test_kept(self) -> None:

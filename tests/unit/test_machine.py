@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from twisted.internet import reactor
 from twisted.internet.base import ReactorBase
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
@@ -18,6 +19,7 @@ from xmppd import machine as machine_module
 from xmppd.machine import (
     Descriptors,
     Machine,
+    MemoryWatch,
     boot_id,
     keep_collections_rare,
     keep_steady_time,
@@ -95,6 +97,33 @@ class DescriptorTests(SynchronousTestCase):
         self.assertEqual(first, second)
         self.assertIn("1 were turned away", over_again)
         self.assertEqual(descriptors.turned_away, 4)
+
+
+class MemoryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.stops = 0
+        self.watch = MemoryWatch(self.stop)
+        self.log = Logger(observer=self.watch)
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def test_no_memory_left(self) -> None:
+        """The first time that somebody survives a want of memory the server stops, once."""
+        self.log.failure("a door", Failure(ValueError()))
+        self.log.info("nothing is wrong")
+        self.assertEqual(self.stops, 0)
+        for _ in range(3):
+            self.log.failure("a door", Failure(MemoryError()))
+        self.assertEqual(self.stops, 1)
+
+    def test_while_handled(self) -> None:
+        """So it is when the log is told of what is just being handled."""
+        try:
+            raise MemoryError
+        except MemoryError:
+            self.log.failure("a door")
+        self.assertEqual(self.stops, 1)
 
 
 class CollectionTests(SynchronousTestCase):

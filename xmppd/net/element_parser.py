@@ -11,6 +11,7 @@ from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
 from xmppd.stanza.error import StreamCondition, StreamError
 
 MAX_FED_BYTES = 64 << 10
+NO_MEMORY = 1
 UNDEFINED_ENTITY = 11
 
 
@@ -54,7 +55,13 @@ def check_utf8(data: bytes) -> None:
 
 
 def stream_error(error: ParseError) -> StreamError:
-    """What the peer is told: its own entities are forbidden, all else is not XML."""
+    """What the peer is told: its own entities are forbidden, all else is not XML.
+
+    Raises:
+        MemoryError: It is no mistake of the peer's.
+    """
+    if error.code == NO_MEMORY:
+        raise MemoryError from error
     if error.code == UNDEFINED_ENTITY:
         return StreamError(StreamCondition.RESTRICTED_XML, str(error))
     return StreamError(StreamCondition.NOT_WELL_FORMED, str(error))

@@ -67,6 +67,8 @@ def sift(
     for record in records:
         try:
             values.append(read(record))
+        except MemoryError:
+            raise  # that is no fault of the record
         except Exception as error:
             damaged.append(Damaged(record, reason(error), getattr(error, "field", "")))
             if isinstance(error, Unreadable) and error.rest is not None:
