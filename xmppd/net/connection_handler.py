@@ -229,7 +229,8 @@ class ConnectionHandler(Protocol):
     @property
     def descriptor(self) -> int:
         """The number of its socket; -1 if there is none."""
-        handle = ISystemHandle(self.transport).getHandle()
+        transport = ISystemHandle(self.transport, None)
+        handle = None if transport is None else transport.getHandle()
         return handle.fileno() if isinstance(handle, socket.socket) else -1
 
     @property
