@@ -4,6 +4,7 @@ import signal
 import subprocess
 
 from tests.integration.processes import PATIENCE_S, XMPPCTL, Peer, ProcessCase, environment
+from tests.unit.store.databases import execute
 from xmppd.data_directory import DataDirectory
 
 
@@ -21,6 +22,35 @@ class OfflineTests(ProcessCase):
         self.assertIn("no server runs", self.ctl("status", status=1))
         self.assertIn("--stdin", self.ctl("user", "add", "romeo", status=1))
         self.assertIn("usage", self.ctl("user", "dance", status=2))
+
+    def test_nobody_reads_on(self) -> None:
+        """Who has read enough of a long list gets no trace for it."""
+        for number in range(3):
+            self.ctl("user", "add", f"romeo{number}", "--stdin", input="rose\n")
+        command = [*XMPPCTL, "--config", str(self.config), "--json", "user", "list"]
+        ended = subprocess.run(
+            ["sh", "-c", '"$@" | true', "sh", *command],
+            cwd=self.directory, env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        self.assertEqual(ended.stderr, "")
+
+    def test_quarantine(self) -> None:
+        """A record that cannot be read is listed, shown and deleted while the server is down."""
+        self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
+        self.ctl("roster", "add", "romeo", "juliet@elsewhere.lit")
+        execute(
+            f"sqlite:///{self.directory}/data/xmppd.sqlite", "UPDATE roster_items SET jid = '@'"
+        )
+        self.assertEqual(self.rows("roster", "show", "romeo"), [])
+        (entry,) = self.rows("db", "quarantine", "list")
+        self.assertEqual((entry["kind"], entry["account"]), ("contact", "romeo@localhost"))
+        number = str(entry["number"])
+        shown = {
+            row["field"]: row["value"] for row in self.rows("db", "quarantine", "show", number)
+        }
+        self.assertEqual(shown["record.jid"], "@")
+        self.assertIn("deleted: 1", self.ctl("db", "quarantine", "delete", number))
+        self.assertIn("nothing", self.ctl("db", "quarantine", "show", number, status=1))
 
     def test_directory_in_use(self) -> None:
         """While somebody else works in the data directory, nothing is touched."""

@@ -4,7 +4,7 @@ import argparse
 import getpass
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -179,8 +179,10 @@ def _offline(command: Command, told: Given, options: argparse.Namespace, paper: 
     failures: list[Failure] = []
 
     async def work(reactor: IReactor) -> None:
-        async for reply in offline.run(reactor, path, settings, command, told):
-            paper.take(reply)
+        asked = offline.run(reactor, path, settings, command, told)
+        async with aclosing(asked) as replies:  # also if nobody reads on
+            async for reply in replies:
+                paper.take(reply)
 
     def begin(reactor: IReactor) -> Deferred[None]:
         return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)

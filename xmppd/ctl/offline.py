@@ -1,7 +1,7 @@
 """Commands while the server is down: one without doors is built over the same store."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -22,7 +22,7 @@ async def run(
     config: Config,
     command: Command,
     arguments: Mapping[str, object],
-) -> AsyncIterator[Reply]:
+) -> AsyncGenerator[Reply, None]:
     """Do what the command says, with nobody else in the data directory.
 
     Raises:

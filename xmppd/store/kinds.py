@@ -147,10 +147,11 @@ def place(account: str, record: Record) -> tuple[Kind, dict[str, object], dict[s
         case OfflineMessage():
             return OFFLINE_MESSAGE, {"id": record.id}, {"stanza": record.stanza}
         case RosterItem():
-            contact = {"owner": digest(account), "contact": digest(record.jid)}
-            return ROSTER_ITEM, {**contact}, {"jid": record.jid, "pending_in": record.pending_in}
+            # By what the columns say: if that is damaged their digests are those of other names.
+            contact = {"owner": digest(account), "jid": record.jid}
+            return ROSTER_ITEM, {**contact}, {"pending_in": record.pending_in}
         case Item(namespace=namespace, key=key):
-            item = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
+            item = {"owner": digest(account), "space": digest(namespace), "key": key}
             return ITEM, {**item}, {"value": record.value}
         case SavedSession():
             return SESSION, {"key": record.key}, {"data": record.data}

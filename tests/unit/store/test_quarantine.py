@@ -10,7 +10,7 @@ from typing_extensions import override
 from tests.unit.store import databases
 from tests.unit.store import quarantine_contract as contract
 from tests.unit.store.contract import JULIET, ROMEO
-from xmppd.store.base import Damaged, Fragment, Quarantined, RosterItem, StoreError
+from xmppd.store.base import Damaged, Fragment, Item, Quarantined, RosterItem, StoreError
 from xmppd.store.engine import make_engine, parse_url
 from xmppd.store.memory import MemoryStore
 from xmppd.store.quarantine import MAX_NAMED_AT_ONCE, readable
@@ -66,6 +66,16 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
                 self.assertEqual(names, [JULIET, "nurse@capulet.lit"])
                 await self.store.delete_account(ROMEO)
                 await self.store.delete_account(f"benvolio@{contract.DOMAIN}")
+
+    async def test_other_name(self) -> None:
+        """A contact or an item of which the name alone is damaged is found, and set aside."""
+        found = await self.after("roster_items", "jid", "@", f"jid={JULIET}")
+        (bad,) = (item for item in found["roster"] if item.jid == "@")
+        self.damage("items", "key", "<c/>", "key=<a/>")
+        damaged = [Damaged(bad, "bad"), Damaged(Item("urn:x", "<c/>", b"<a/>"), "bad")]
+        self.assertEqual(len(await self.store.set_aside(ROMEO, damaged)), 2)
+        self.assertEqual(len((await self.store.roster(ROMEO)).items), 1)
+        self.assertEqual(list(await self.store.get_items(ROMEO, "urn:x")), ["<b/>"])
 
     async def test_roster_version(self) -> None:
         """A roster whose version is lost is a roster, and its next version is another."""
