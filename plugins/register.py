@@ -163,7 +163,8 @@ class IQRegisterHandler(IQHandler):
                 raise AccountExists(account.bare)
             async with self.accounts.attempts.derivation(account.bare, address):
                 if not await self.accounts.names.may_register(account, password):
-                    raise AccountExists(account.bare)
+                    self.taken.count(address)
+                    raise StanzaError(Condition.NOT_ACCEPTABLE, "This name is reserved.")  # RG-1
                 await self.passwords.create(account.bare, password)
         except AccountExists as error:
             self.taken.count(address)

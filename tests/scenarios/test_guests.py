@@ -67,7 +67,7 @@ class NameTests(SynchronousTestCase):
             thief.open(DOMAIN)
             thief.raw()
             answer = ask(thief, "set", f"<query xmlns='jabber:iq:register'>{fields}</query>")
-            self.assertEqual(condition(answer), "conflict")
+            self.assertEqual(condition(answer), "not-acceptable")
             with self.assertRaises(ValueError):
                 done(self.house.server.passwords.create(account.bare, "a long password"))
             self.assertFalse(done(self.house.store.exists(account.bare)))
