@@ -49,15 +49,19 @@ DOORS = {
 }
 
 # Functions that may import when they are called: what they import installs a reactor, or must not
-# be loaded by every twistd on the machine.
-LATE_IMPORTS = {("xmppd/app.py", "makeService"), ("twisted/plugins", "")}
+# be loaded by every twistd on the machine, or may not be installed.
+LATE_IMPORTS = {
+    ("xmppd/app.py", "makeService"),
+    ("twisted/plugins", ""),
+    ("xmppd/store/engine.py", "_postgresql_engine"),
+}
 
 # Where the time of day is read; everything that lasts is measured by the steady clock instead.
 WALL_CLOCK = "xmppd/clocks.py"
 
 RULE = re.compile(
     r"\b(?:CH|FR|SH|SC|LI|FA|UP|SI|CC|IN|PK|IQ|MR|CA|OM|OS|PR|PU|DP|RO|PS|PM|PL|RP|RT|SM|BI|SE|RS|CS"
-    r"|SV|CO|QT|BOOT)-\d+\b"
+    r"|SV|CO|QT|ST|BOOT)-\d+\b"
 )
 
 

@@ -1,31 +1,54 @@
 """An Engine for a URL, with every wait bounded, and errors said without secrets."""
 
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
 from sqlite3 import Error as SQLiteError
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from xmppd.store.base import StoreError
+from xmppd.store.limits import left_s
 
-CONNECT_TIMEOUT_S = 10
-LOCK_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 5
+LOCK_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30
 IDLE_TRANSACTION_TIMEOUT_S = 60
+SILENCE_TIMEOUT_S = 15
+"""A peer that the network has lost is given up by TCP after so long, on both sides."""
 
+_KEEPALIVES = {"keepalives_idle": 6, "keepalives_interval": 3, "keepalives_count": 3}
+
+# The server is told as well: what a dead process has locked must not stay so for hours.
 _POSTGRESQL_OPTIONS = " ".join(
-    f"-c {name}={seconds * 1000}"
-    for name, seconds in (
-        ("lock_timeout", LOCK_TIMEOUT_S),
-        ("statement_timeout", STATEMENT_TIMEOUT_S),
-        ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT_S),
-    )
+    f"-c {name}={value}"
+    for name, value in {
+        "lock_timeout": LOCK_TIMEOUT_S * 1000,
+        "statement_timeout": STATEMENT_TIMEOUT_S * 1000,
+        "idle_in_transaction_session_timeout": IDLE_TRANSACTION_TIMEOUT_S * 1000,
+        "tcp_user_timeout": SILENCE_TIMEOUT_S * 1000,
+        **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
+    }.items()
 )
+
+_CONNECTION: dict[str, str | int] = {
+    "application_name": "xmppd",
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives": 1,
+    "tcp_user_timeout": SILENCE_TIMEOUT_S * 1000,
+    **_KEEPALIVES,
+}
+
+
+# What these say of a connection that breaks, with a trace, a StoreError says in a sentence.
+for _name in ("sqlalchemy.pool", "psycopg"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 def has_password(url: str) -> bool:
@@ -90,17 +113,40 @@ def is_in_transaction(connection: Connection) -> bool:
 
 def _postgresql_engine(url: URL, connections: int) -> Engine:
     try:
-        return create_engine(
-            url,
-            hide_parameters=True,
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=STATEMENT_TIMEOUT_S,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": _POSTGRESQL_OPTIONS},
-        )
+        from xmppd.store.bounded_connection import BoundedConnection  # noqa: PLC0415  # may miss
     except ModuleNotFoundError:
         raise StoreError("PostgreSQL needs psycopg: install xmppd[postgres].") from None
+
+    def connect(
+        _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Sequence[str], named: Any
+    ) -> Any:
+        return BoundedConnection.connect(*arguments, **_bounded(named))
+
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=STATEMENT_TIMEOUT_S,
+        pool_pre_ping=True,
+    )
+    event.listen(engine, "do_connect", connect)
+    return engine
+
+
+def _bounded(named: Mapping[str, Any]) -> dict[str, Any]:
+    """How we connect; where the URL says otherwise, that is right.
+
+    Raises:
+        StoreError: This thread may not wait any more.
+    """
+    left = left_s()
+    if left <= 0:
+        raise StoreError("The database does not answer.")
+    options = f"{_POSTGRESQL_OPTIONS} {named.get('options', '')}".rstrip()
+    bounded = {**_CONNECTION, **named, "options": options}
+    bounded["connect_timeout"] = min(int(bounded["connect_timeout"]) or left, left)
+    return bounded
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -112,21 +158,32 @@ def _sqlite_engine(url: URL) -> Engine:
         pool_timeout=STATEMENT_TIMEOUT_S,
         connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False},
     )
-    event.listen(engine, "do_connect", _make_file)
+    event.listen(engine, "do_connect", _look_for_file)
     event.listen(engine, "connect", _be_durable)
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
-def _make_file(
-    _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Sequence[str], _options: object
+def _look_for_file(
+    _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Sequence[str], _named: object
 ) -> None:
-    """Keep the file, and with it the log beside it, from other users: it holds accounts' keys."""
-    path = arguments[0]
+    """SQLite would make one: whoever may do so has called :func:`make_file`."""
+    if not Path(arguments[0]).exists():
+        raise StoreError(f"The database {arguments[0]} is not there.")
+
+
+def make_file(path: str) -> None:
+    """Have a file, if there is none, that other users cannot read: it holds accounts' keys.
+
+    Raises:
+        StoreError: It cannot be made.
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return  # and is not opened: to close it again would take SQLite's locks away
     except OSError as error:
-        raise StoreError(f"The database {path} cannot be opened: {error.strerror}.") from None
+        raise StoreError(f"The database {path} cannot be made: {error.strerror}.") from None
 
 
 def _be_durable(connection: SQLiteConnection, _entry: ConnectionPoolEntry) -> None:
@@ -155,6 +212,7 @@ __all__ = [
     "database_errors",
     "is_in_transaction",
     "make_engine",
+    "make_file",
     "parse_url",
     "store_error",
     "text_or_bytes",

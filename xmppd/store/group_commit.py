@@ -7,10 +7,12 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError, Unreadable
 from xmppd.store.engine import database_errors, is_in_transaction
+from xmppd.store.limits import GRACE_S, in_time
 from xmppd.store.threads import Threads
 
 MAX_QUEUED_WRITES = 10_000
@@ -24,10 +26,11 @@ T = TypeVar("T")
 class _Write:
     """A change, and who waits for its commit."""
 
-    __slots__ = ("change", "waiting")
+    __slots__ = ("change", "limit_s", "waiting")
 
-    def __init__(self, change: Callable[[Connection], object]) -> None:
+    def __init__(self, change: Callable[[Connection], object], limit_s: float) -> None:
         self.change = change
+        self.limit_s = limit_s
         self.waiting: Deferred[object] = Deferred()
 
     def attempt(self, connection: Connection) -> object:
@@ -52,33 +55,51 @@ class GroupCommit:
     While a commit waits for the disk, whatever else comes in gathers, and the next commit takes
     all of it. Only the reactor's thread touches the queue.
 
+    Args:
+        engine: Of the file.
+        threads: One of them, and no other, writes.
+        clock: The reactor's.
+        check: Called before each commit in the thread; raises StoreError if none may be made.
+        max_queued_writes: With so many in the queue another one is refused.
+
     Attributes:
         commits: How many there were.
     """
 
     def __init__(
-        self, engine: Engine, threads: Threads, max_queued_writes: int = MAX_QUEUED_WRITES
+        self,
+        engine: Engine,
+        threads: Threads,
+        clock: IReactorTime,
+        check: Callable[[], None],
+        max_queued_writes: int = MAX_QUEUED_WRITES,
     ) -> None:
         self.commits = 0
         self._engine = engine
         self._threads = threads
+        self._clock = clock
+        self._check = check
         self._max_queued_writes = max_queued_writes
         self._queue: deque[_Write] = deque()
         self._writing: Deferred[None] = succeed(None)
 
-    async def write(self, change: Callable[[Connection], T]) -> T:
+    async def write(self, change: Callable[[Connection], T], limit_s: float) -> T:
         """What the change returns, once it is safe on the disk.
 
+        One whose turn has not come in time is not made any more.
+
         Raises:
-            StoreError: It could not be written, or too many wait already.
+            StoreError: It could not be written, it takes too long, or too many wait already.
         """
         if len(self._queue) >= self._max_queued_writes:
             raise StoreError(f"The database is too slow: {len(self._queue)} writes wait for it.")
-        write = _Write(change)
+        write = _Write(change, limit_s)
         self._queue.append(write)
         if self._writing.called:
             self._writing = Deferred.fromCoroutine(self._write_queue())
-        return await write.waiting  # type: ignore[return-value]  # it is what change returned
+        # The thread gives up first, if it can: then it is known that nothing was written.
+        outcome = await in_time(write.waiting, self._clock, limit_s + GRACE_S)
+        return cast(T, outcome)
 
     async def drain(self) -> None:
         """Wait until nothing is queued."""
@@ -87,7 +108,10 @@ class GroupCommit:
     async def _write_queue(self) -> None:
         while self._queue:
             size = min(len(self._queue), MAX_WRITES_PER_COMMIT)
-            await self._settle([self._queue.popleft() for _ in range(size)])
+            writes = [self._queue.popleft() for _ in range(size)]
+            batch = [write for write in writes if not write.waiting.called]
+            if batch:
+                await self._settle(batch)
 
     async def _settle(self, batch: list[_Write]) -> None:
         """Commit, and tell those who wait.
@@ -95,7 +119,9 @@ class GroupCommit:
         What is wrong with the database is everybody's trouble. Any other error is the mistake of
         one of them: then each is tried alone.
         """
-        committing = Deferred.fromCoroutine(self._threads.run(partial(self._commit, batch)))
+        limit_s = max(write.limit_s for write in batch)
+        commit = self._threads.run(partial(self._commit, batch), limit_s)
+        committing = Deferred.fromCoroutine(commit)
         [(committed, result)] = await DeferredList([committing], consumeErrors=True)
         if committed:
             for write, outcome in zip(batch, result, strict=True):
@@ -108,6 +134,7 @@ class GroupCommit:
                 await self._settle([write])
 
     def _commit(self, batch: list[_Write]) -> list[object]:
+        self._check()
         with database_errors(self._engine.url), self._engine.begin() as connection:
             outcomes = [write.attempt(connection) for write in batch]
         self.commits += 1

@@ -7,10 +7,12 @@ from typing import cast
 
 from sqlalchemy import Select
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Parameters
+from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time
 from xmppd.store.threads import Threads
 
 MAX_WAITING_READS = 10_000
@@ -45,6 +47,7 @@ class JointReads:
     Args:
         answer: Gets the reads of a trip, in a thread; returns the rows of each.
         threads: Where.
+        clock: The reactor's.
         carriers: How many trips are made at the same time.
         max_waiting_reads: With so many waiting another one is refused.
 
@@ -56,12 +59,14 @@ class JointReads:
         self,
         answer: Callable[[Sequence[Read]], Sequence[object]],
         threads: Threads,
+        clock: IReactorTime,
         carriers: int,
         max_waiting_reads: int = MAX_WAITING_READS,
     ) -> None:
         self.trips = 0
         self._answer = answer
         self._threads = threads
+        self._clock = clock
         self._at_home = carriers
         self._max_waiting_reads = max_waiting_reads
         self._waiting: deque[Read] = deque()
@@ -72,7 +77,7 @@ class JointReads:
         """The rows of a query.
 
         Raises:
-            StoreError: The database failed, or too many reads wait already.
+            StoreError: The database failed or takes too long, or too many reads wait already.
         """
         if len(self._waiting) >= self._max_waiting_reads:
             raise StoreError(f"The database is too slow: {len(self._waiting)} reads wait for it.")
@@ -81,12 +86,16 @@ class JointReads:
         if self._at_home:
             self._at_home -= 1
             Deferred.fromCoroutine(self._carry()).addBoth(self._back)
-        return cast(Sequence[tuple[*Columns]], await read.rows)
+        rows = await in_time(read.rows, self._clock, CALL_LIMIT_S + GRACE_S)
+        return cast(Sequence[tuple[*Columns]], rows)
 
     async def _carry(self) -> None:
         while self._waiting:
             size = min(len(self._waiting), MAX_READS_PER_TRIP)
-            batch = [self._waiting.popleft() for _ in range(size)]
+            reads = [self._waiting.popleft() for _ in range(size)]
+            batch = [read for read in reads if not read.rows.called]  # else nobody waits for it
+            if not batch:
+                continue
             self.trips += 1
             asking = Deferred.fromCoroutine(self._threads.run(partial(self._answer, batch)))
             [(answered, result)] = await DeferredList([asking], consumeErrors=True)

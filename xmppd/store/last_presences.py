@@ -6,14 +6,21 @@ from itertools import islice
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from xmppd.store import changes, queries, rows
 from xmppd.store.base import LastPresence, StoreError, Unreadable
 from xmppd.store.database import Database
+from xmppd.store.limits import in_time
 from xmppd.store.schema import digest
 
 WRITE_AFTER_S = 0.5
+RETRY_AFTER_S = 5.0
 MAX_UNWRITTEN = 10_000
+CLOSE_LIMIT_S = 2.0
+"""For so little a stop does not wait longer."""
+
+_log = Logger()
 
 
 class LastPresences:
@@ -72,11 +79,20 @@ class LastPresences:
         await self._lock.run(lambda: Deferred.fromCoroutine(self._write_noted()))
 
     async def close(self) -> None:
-        """Write what is left."""
+        """Write what is left; what cannot be written is logged."""
         self._closed = True
         if self._timer:
             self._timer.cancel()
             self._timer = None
+        writing = Deferred.fromCoroutine(self._write_rest())
+        try:
+            await in_time(writing, self._clock, CLOSE_LIMIT_S)
+        except StoreError:
+            count = len(self._unwritten) + len(self._being_written)
+            if count:
+                _log.error("when {count} accounts were here last is not written", count=count)
+
+    async def _write_rest(self) -> None:
         await self._writing
         await self.write()
 
@@ -92,9 +108,9 @@ class LastPresences:
                 await self._heal(names[owner])
         return found
 
-    def _write_soon(self) -> None:
+    def _write_soon(self, after_s: float = WRITE_AFTER_S) -> None:
         if self._timer is None and not self._closed:
-            self._timer = self._clock.callLater(WRITE_AFTER_S, self._write_now)
+            self._timer = self._clock.callLater(after_s, self._write_now)
 
     def _write_now(self) -> None:
         self._timer = None
@@ -104,7 +120,7 @@ class LastPresences:
         try:
             await self.write()
         except StoreError:
-            self._write_soon()
+            self._write_soon(RETRY_AFTER_S)
 
     async def _write_noted(self) -> None:
         if not self._unwritten:

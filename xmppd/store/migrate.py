@@ -1,5 +1,7 @@
 """The schema of a database, brought to the one this version knows."""
 
+from pathlib import Path
+
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -7,7 +9,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, text
 
 from xmppd.store.base import StoreError
-from xmppd.store.engine import database_errors, make_engine, parse_url
+from xmppd.store.engine import database_errors, make_engine, make_file, parse_url
+
+NOT_NEW = (
+    "this installation is not new, since its data directory has a secret: restore the database, "
+    "name the right one, or have an empty one made with `xmppctl db upgrade`"
+)
+"""What goes behind the sentence that a database is not there, or has nothing in it (ST-6)."""
 
 SCRIPTS = "xmppd.store:migrations"
 UPGRADE_TIMEOUT_S = 600
@@ -26,11 +34,12 @@ def upgrade(url: str) -> str | None:
     Raises:
         StoreError: It is unreachable, unwritable or newer than this version.
     """
+    found = current_revision(url)
     parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        make_file(parsed.database or "")
     engine = make_engine(parsed)
     try:
-        with database_errors(parsed), engine.connect() as connection:
-            found = _revision(connection)
         prepare(engine, upgrade=True)
         return found
     finally:
@@ -38,12 +47,14 @@ def upgrade(url: str) -> str | None:
 
 
 def current_revision(url: str) -> str | None:
-    """The revision a database has; None if it is empty.
+    """The revision a database has; None if it is empty, or a file that is not there.
 
     Raises:
         StoreError: It is unreachable.
     """
     parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+        return None
     engine = make_engine(parsed)
     try:
         with database_errors(parsed), engine.connect() as connection:
@@ -52,7 +63,9 @@ def current_revision(url: str) -> str | None:
         engine.dispose()
 
 
-def prepare(engine: Engine, *, upgrade: bool, scripts: str = SCRIPTS) -> None:
+def prepare(
+    engine: Engine, *, upgrade: bool, may_create: bool = True, scripts: str = SCRIPTS
+) -> None:
     """Make the tables if there are none; else see that they are those we know.
 
     All in one transaction and alone, since other nodes may be starting too.
@@ -60,6 +73,7 @@ def prepare(engine: Engine, *, upgrade: bool, scripts: str = SCRIPTS) -> None:
     Args:
         engine: Of the database.
         upgrade: Whether older tables may be changed.
+        may_create: Whether there may be none yet.
         scripts: Where Alembic finds the steps.
 
     Raises:
@@ -72,18 +86,22 @@ def prepare(engine: Engine, *, upgrade: bool, scripts: str = SCRIPTS) -> None:
         if connection.dialect.name == "postgresql":
             for statement in _ONE_AT_A_TIME:
                 connection.execute(statement)
-        if _must_upgrade(connection, ScriptDirectory.from_config(config), upgrade):
+        if _must_upgrade(connection, ScriptDirectory.from_config(config), upgrade, may_create):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
 
-def _must_upgrade(connection: Connection, known: ScriptDirectory, allowed: bool) -> bool:
+def _must_upgrade(
+    connection: Connection, known: ScriptDirectory, allowed: bool, may_create: bool
+) -> bool:
     found = _revision(connection)
     if found == known.get_current_head():
         return False
+    shown = _shown(connection.engine.url)
+    if found is None and not may_create:
+        raise StoreError(f"The database {shown} is empty; {NOT_NEW}.")
     if found is None:
         return True
-    shown = _shown(connection.engine.url)
     if found not in {script.revision for script in known.walk_revisions()}:
         raise StoreError(
             f"The database {shown} has schema {found}, which this version of xmppd does not know."

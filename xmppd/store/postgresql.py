@@ -5,48 +5,87 @@ from functools import lru_cache, partial
 
 from sqlalchemy import URL, Connection, Select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from typing_extensions import override
 
+from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.database_lock import DatabaseLock
 from xmppd.store.engine import database_errors, make_engine, store_error
 from xmppd.store.joint_reads import JointReads, Read
-from xmppd.store.migrate import prepare
+from xmppd.store.limits import CALL_LIMIT_S
+from xmppd.store.migrate import UPGRADE_TIMEOUT_S, prepare
 from xmppd.store.threads import Threads
 
 _dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 class PostgreSQLDatabase(Database):
-    """A :class:`~xmppd.store.database.Database` on a server; other nodes may write to it."""
+    """A :class:`~xmppd.store.database.Database` on a server.
+
+    Args:
+        url: Where it is.
+        reactor: Threads report to it.
+        pool_threads: Threads, and connections, that ask it.
+        taken_over: Called, with the reason, when another server has the database.
+    """
 
     alone = False
 
-    def __init__(self, url: URL, reactor: IReactorFromThreads, pool_threads: int) -> None:
+    def __init__(
+        self,
+        url: URL,
+        reactor: IReactorFromThreads,
+        pool_threads: int,
+        taken_over: Callable[[str], None] = lambda why: None,
+    ) -> None:
+        self._lock = DatabaseLock(url, reactor, self._renew, taken_over)
         self._engine = make_engine(url, pool_threads)
         # A read needs no transaction, and no round trips to begin and end one.
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = Threads(reactor, pool_threads)
-        self.reads = JointReads(self._answer, self._threads, carriers=pool_threads)
+        self.reads = JointReads(
+            self._answer, self._threads, IReactorTime(reactor), carriers=pool_threads
+        )
 
     @override
-    async def open(self, upgrade: bool) -> None:
-        await self._threads.run(partial(prepare, self._engine, upgrade=upgrade))
+    async def open(self, upgrade: bool, may_create: bool = True) -> None:
+        await self._lock.take()
+        preparing = partial(prepare, self._engine, upgrade=upgrade, may_create=may_create)
+        await self._threads.run(preparing, UPGRADE_TIMEOUT_S)
 
     @override
     async def read(
         self, query: Select[*Columns], parameters: Parameters
     ) -> Sequence[tuple[*Columns]]:
+        self._check_lock()
         return await self.reads.read(query, parameters)
 
     @override
-    async def write(self, change: Callable[[Connection], T]) -> T:
-        return await self._threads.run(partial(self._transact, change))
+    async def write(self, change: Callable[[Connection], T], limit_s: float = CALL_LIMIT_S) -> T:
+        self._check_lock()
+        return await self._threads.run(partial(self._transact, change), limit_s)
 
     @override
     async def close(self) -> None:
-        await self._threads.close()
+        try:
+            await self._threads.close()
+        finally:
+            self._engine.dispose()
+            await self._lock.close()
+
+    def _renew(self) -> None:
+        """The server was away: connections of before may be dead, and are not to be tried first."""
         self._engine.dispose()
+
+    def _check_lock(self) -> None:
+        """Without the lock the database is not ours; and while it is silent, nobody waits for it.
+
+        Raises:
+            StoreError: So it is.
+        """
+        if self._lock.trouble is not None:
+            raise StoreError(self._lock.trouble)
 
     def _answer(self, reads: Sequence[Read]) -> list[object]:
         """Ask everything before the first answer is waited for: psycopg's pipeline."""
@@ -59,6 +98,8 @@ class PostgreSQLDatabase(Database):
                     cursors = [driver.execute(*_statement(read)) for read in reads]
                 return [cursor.fetchall() for cursor in cursors]
             except dbapi.Error as error:
+                if driver.closed:
+                    connection.invalidate()
                 raise store_error(url, error) from error
 
     def _transact(self, change: Callable[[Connection], T]) -> T:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from msgspec import msgpack
 from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
 from typing_extensions import override
 
 from xmppd.clocks import wall_clock
@@ -30,6 +31,7 @@ from xmppd.store.base import (
     SharedGroup,
     Shares,
     Store,
+    StoreError,
     Token,
     Unreadable,
 )
@@ -45,9 +47,17 @@ from xmppd.store.sqlite import SQLiteDatabase
 from xmppd.store.watched import Watched
 
 T = TypeVar("T")
+_log = Logger()
+
 MAX_CACHED_ACCOUNTS = 10_000
 NO_LIMIT = 2**31 - 1
 """More rows than there are."""
+
+START_LIMIT_S = 300.0
+"""What a server that was stopped or killed has left behind may be much."""
+
+STOP_LIMIT_S = 4.0
+"""Somebody waits for a server that stops; and what is worth most is saved before it does."""
 
 
 class SQLStore(Store):
@@ -58,17 +68,28 @@ class SQLStore(Store):
         reactor: Tells the time, and threads report to it.
         pool_threads: Threads, and connections, to PostgreSQL.
         upgrade: Whether :meth:`open` may bring older tables up to date.
+        may_create: Whether it may make a database that is not there, or has nothing in it.
+        taken_over: Called, with the reason, when another server has taken the database, and this
+            one may not use it any more.
 
     Raises:
         StoreError: The URL is not one of a database we can use.
     """
 
     def __init__(
-        self, url: str, *, reactor: IReactorTime, pool_threads: int = 4, upgrade: bool = True
+        self,
+        url: str,
+        *,
+        reactor: IReactorTime,
+        pool_threads: int = 4,
+        upgrade: bool = True,
+        may_create: bool = True,
+        taken_over: Callable[[str], None] = lambda why: None,
     ) -> None:
         self._clock = reactor
-        self._upgrade = upgrade
-        database = _database(url, IReactorFromThreads(reactor), pool_threads)
+        self._upgrade, self._may_create = upgrade, may_create
+        self._closed = False
+        database = _database(url, IReactorFromThreads(reactor), pool_threads, taken_over)
         self._database = Watched(database, self._clock)
         self._last_presences = LastPresences(self._database, self._clock, self._heal_presences)
         # Absence is kept as well: a name that somebody guesses is looked for once.
@@ -77,14 +98,18 @@ class SQLStore(Store):
 
     @override
     async def open(self) -> None:
-        await self._database.open(self._upgrade)
+        await self._database.open(self._upgrade, self._may_create)
 
     @override
     async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         try:
             await self._last_presences.close()
-        finally:
             await self._database.close()
+        except StoreError as error:
+            _log.error("the database is left as it is: {error}", error=error)
 
     @override
     async def credentials(self, account: str) -> Credentials | None:
@@ -376,7 +401,7 @@ class SQLStore(Store):
         self, sessions: Sequence[SavedSession], *, theirs: Mapping[str, Sequence[int]]
     ) -> None:
         change = partial(changes.save_sessions, sessions=tuple(sessions), theirs=dict(theirs))
-        await self._database.write(change)
+        await self._database.write(change, STOP_LIMIT_S)
 
     @override
     async def saved_sessions(self) -> list[SavedSession]:
@@ -392,7 +417,7 @@ class SQLStore(Store):
         self, *, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
     ) -> list[int]:
         change = partial(changes.take_up_sessions, held=tuple(held), lost=tuple(lost))
-        numbers = await self._database.write(change)
+        numbers = await self._database.write(change, START_LIMIT_S)
         for message in lost:
             self._nothing_waits.forget(message.account)
         return numbers
@@ -410,7 +435,7 @@ class SQLStore(Store):
 
     @override
     async def recover_messages(self) -> list[HeldMessage]:
-        recover = partial(self._database.write, changes.recover_messages)
+        recover = partial(self._database.write, changes.recover_messages, START_LIMIT_S)
         recovered = await self._sound(recover, (kinds.HELD_MESSAGE,), {})
         for message in recovered:
             self._nothing_waits.forget(message.account)
@@ -495,21 +520,36 @@ class SQLStore(Store):
 
 
 def make_store(
-    url: str, *, reactor: IReactorTime, pool_threads: int = 4, upgrade: bool = True
+    url: str,
+    *,
+    reactor: IReactorTime,
+    pool_threads: int = 4,
+    upgrade: bool = True,
+    may_create: bool = True,
+    taken_over: Callable[[str], None] = lambda why: None,
 ) -> Store:
-    """The store a URL names; still to be opened.
+    """The store a URL names, by the arguments of :class:`SQLStore`; still to be opened.
 
     Raises:
         StoreError: The URL is not one of a database we can use.
     """
-    return SQLStore(url, reactor=reactor, pool_threads=pool_threads, upgrade=upgrade)
+    return SQLStore(
+        url,
+        reactor=reactor,
+        pool_threads=pool_threads,
+        upgrade=upgrade,
+        may_create=may_create,
+        taken_over=taken_over,
+    )
 
 
-def _database(url: str, reactor: IReactorFromThreads, pool_threads: int) -> Database:
+def _database(
+    url: str, reactor: IReactorFromThreads, pool_threads: int, taken_over: Callable[[str], None]
+) -> Database:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return SQLiteDatabase(parsed, reactor)
-    return PostgreSQLDatabase(parsed, reactor, pool_threads)
+    return PostgreSQLDatabase(parsed, reactor, pool_threads, taken_over)
 
 
 __all__ = ["SQLStore", "make_store"]

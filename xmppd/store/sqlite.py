@@ -3,24 +3,35 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
 from typing_extensions import override
 
 from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
-from xmppd.store.engine import make_engine, store_error, text_or_bytes
+from xmppd.store.engine import make_engine, make_file, store_error, text_or_bytes
 from xmppd.store.group_commit import GroupCommit
-from xmppd.store.migrate import prepare
+from xmppd.store.limits import CALL_LIMIT_S
+from xmppd.store.migrate import NOT_NEW, UPGRADE_TIMEOUT_S, prepare
+from xmppd.store.sqlite_file import SQLiteFile
 from xmppd.store.threads import Threads
+from xmppd.store.tries import until_free
 
-READ_TIMEOUT_S = 1.0
+READ_TIMEOUT_S = 0.05
+"""Everybody waits while the reactor's thread reads; and what writes keeps no reader waiting."""
+
+LOOK_EVERY_S = 2.0
+"""How often somebody looks whether the file is still there."""
+
 _NOT_UTF_8 = "Could not decode to UTF-8"
 
 _dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
+_log = Logger()
 
 
 class SQLiteDatabase(Database):
@@ -34,10 +45,14 @@ class SQLiteDatabase(Database):
 
     def __init__(self, url: URL, reactor: IReactorFromThreads) -> None:
         self._url = url
+        self._clock = IReactorTime(reactor)
         self._engine = make_engine(url)
         self._threads = Threads(reactor, 1)
-        self._writer = GroupCommit(self._engine, self._threads)
+        self._file = SQLiteFile(url.database or "")
+        self._writer = GroupCommit(self._engine, self._threads, self._clock, self._check_file)
         self._reader: sqlite3.Connection | None = None
+        self._trouble: str | None = None
+        self._look: IDelayedCall | None = None
 
     @property
     def commits(self) -> int:
@@ -45,15 +60,28 @@ class SQLiteDatabase(Database):
         return self._writer.commits
 
     @override
-    async def open(self, upgrade: bool) -> None:
-        await self._threads.run(partial(prepare, self._engine, upgrade=upgrade))
-        path = quote(self._url.database or "")
+    async def open(self, upgrade: bool, may_create: bool = True) -> None:
+        if may_create:
+            make_file(self._file.path)
+        elif not Path(self._file.path).exists():
+            raise StoreError(f"The database {self._file.path} is not there; {NOT_NEW}.")
+        if not await until_free(self._lock, self._clock):
+            raise StoreError(
+                f"The database {self._file.path} is in use by another xmppd or xmppctl; "
+                "stop that one, or name another database."
+            )
+        preparing = partial(prepare, self._engine, upgrade=upgrade, may_create=may_create)
+        await self._threads.run(preparing, UPGRADE_TIMEOUT_S)
+        path = quote(self._file.path)
         try:
             self._reader = sqlite3.connect(
                 f"file:{path}?mode=ro", uri=True, timeout=READ_TIMEOUT_S, isolation_level=None
             )
+            self._reader.execute("SELECT count(*) FROM accounts").fetchall()  # opens it
         except sqlite3.Error as error:
             raise store_error(self._url, error) from None
+        self._file.remember()
+        self._look_later()
 
     @override
     async def read(
@@ -61,6 +89,8 @@ class SQLiteDatabase(Database):
     ) -> Sequence[tuple[*Columns]]:
         if self._reader is None:
             raise StoreError("The store is not open.")
+        if self._trouble is not None:
+            raise StoreError(self._trouble)
         text, names, fixed = _compiled(query)
         by_name = {**fixed, **parameters}
         values = [by_name[name] for name in names]
@@ -83,17 +113,46 @@ class SQLiteDatabase(Database):
             self._reader.text_factory = str
 
     @override
-    async def write(self, change: Callable[[Connection], T]) -> T:
-        return await self._writer.write(change)
+    async def write(self, change: Callable[[Connection], T], limit_s: float = CALL_LIMIT_S) -> T:
+        return await self._writer.write(change, limit_s)
 
     @override
     async def close(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
         await self._writer.drain()
         await self._threads.close()
         if self._reader:
             self._reader.close()
             self._reader = None
         self._engine.dispose()
+        self._file.release()
+
+    async def _lock(self) -> bool:
+        return self._file.lock()
+
+    def _check_file(self) -> None:
+        """Refuse to write what would be gone with the file; called in the writer's thread."""
+        trouble = self._file.trouble()
+        if trouble is not None:
+            raise StoreError(trouble)
+
+    def _look_later(self) -> None:
+        self._look = self._clock.callLater(LOOK_EVERY_S, self._look_at_file)
+
+    def _look_at_file(self) -> None:
+        before, self._trouble = self._trouble, self._file.trouble()
+        if self._trouble != before:
+            if self._trouble is None:
+                _log.info("the database's file is in its place again")
+            else:
+                _log.critical(
+                    "{trouble} Nothing is read or written any more: put it back as it was, or "
+                    "restart the server.",
+                    trouble=self._trouble,
+                )
+        self._look_later()
 
 
 @lru_cache(maxsize=64)

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 from threading import Thread
+from time import monotonic
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from xmppd.store.base import StoreError
+from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time, left_s, until
 
 MAX_WAITING_CALLS = 10_000
 
@@ -38,37 +40,64 @@ class Threads:
         max_waiting_calls: int = MAX_WAITING_CALLS,
     ) -> None:
         self._reactor = reactor
+        self._clock = IReactorTime(reactor)
         self._pool = _Pool(0, size, name="xmppd-store")
         self._max_waiting_calls = max_waiting_calls
         self._under_way = 0
-        self._closing: Deferred[None] | None = None
+        self._idle: Deferred[None] | None = None
+        self._closed = False
         self._pool.start()
 
-    async def run(self, call: Callable[[], T]) -> T:
+    async def run(self, call: Callable[[], T], limit_s: float = CALL_LIMIT_S) -> T:
         """What the call returns, when a thread has made it.
 
+        A call that has not begun in time is not made at all.
+
+        Args:
+            call: Asks how long it may wait with :func:`~xmppd.store.limits.left_s`.
+            limit_s: How long it may take; somewhat later nobody waits for it.
+
         Raises:
-            StoreError: Too many calls wait, or the threads are gone.
+            StoreError: It takes too long, too many calls wait, or the threads are gone.
         """
-        if self._closing:
+        if self._closed:
             raise StoreError("The store is closed.")
         if self._under_way >= self._max_waiting_calls:
             raise StoreError(f"The database is too slow: {self._under_way} calls wait for it.")
         self._under_way += 1
-        try:
-            return await deferToThreadPool(self._reactor, self._pool, call)
-        finally:
-            self._under_way -= 1
-            if self._closing and not self._under_way:
-                self._closing.callback(None)
+        made = partial(_made_in_time, call, monotonic() + limit_s)
+        answer: Deferred[T] = Deferred()
+        work = deferToThreadPool(self._reactor, self._pool, made)
+        work.addBoth(self._returned).addBoth(answer.callback)
+        return await in_time(answer, self._clock, limit_s + GRACE_S)
+
+    def _returned(self, outcome: T) -> T:
+        self._under_way -= 1
+        if self._idle is not None and not self._under_way:
+            self._idle.callback(None)
+            self._idle = None
+        return outcome
 
     async def close(self) -> None:
-        """Wait for what is under way, and let the threads go."""
-        if self._closing is None:
-            self._closing = Deferred()
-            if self._under_way:
-                await self._closing
-            self._pool.stop()
+        """Wait for what is under way, and let the threads go; one that is stuck is left behind.
+
+        Raises:
+            StoreError: There is such a one.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._under_way:
+            self._idle = Deferred()
+            await in_time(self._idle, self._clock, CALL_LIMIT_S + GRACE_S)
+        self._pool.stop()
+
+
+def _made_in_time(call: Callable[[], T], moment: float) -> T:
+    with until(moment):
+        if left_s() <= 0:
+            raise StoreError("The database is too slow: no thread was free in time.")
+        return call()
 
 
 __all__ = ["MAX_WAITING_CALLS", "Threads"]

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.limits import CALL_LIMIT_S
 
 CALM_S = 2.0
 """What has not failed for so long, and has worked since, works again."""
@@ -85,8 +86,8 @@ class Watched(Database):
         self._writing = Episode(clock, "written")
 
     @override
-    async def open(self, upgrade: bool) -> None:
-        await self._database.open(upgrade)
+    async def open(self, upgrade: bool, may_create: bool = True) -> None:
+        await self._database.open(upgrade, may_create)
 
     @override
     async def read(
@@ -102,9 +103,9 @@ class Watched(Database):
         return rows
 
     @override
-    async def write(self, change: Callable[[Connection], T]) -> T:
+    async def write(self, change: Callable[[Connection], T], limit_s: float = CALL_LIMIT_S) -> T:
         try:
-            result = await self._database.write(change)
+            result = await self._database.write(change, limit_s)
         except StoreError as error:
             self._writing.failed(error)
             raise

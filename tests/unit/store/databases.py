@@ -9,13 +9,15 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.store.contract import Asking
-from xmppd.store.engine import parse_url
+from xmppd.store.engine import make_file, parse_url
 from xmppd.store.sql import SQLStore
 
 
 def sqlite_url(case: SynchronousTestCase) -> str:
-    """A database in a file of the test's own."""
-    return f"sqlite:///{case.mktemp()}"
+    """A database in a file of the test's own, with nothing in it yet."""
+    path = case.mktemp()
+    make_file(path)
+    return f"sqlite:///{path}"
 
 
 def make_postgresql() -> str:

@@ -155,6 +155,13 @@ class SchemaContract(SynchronousTestCase):
             migrate.prepare(self.engine, upgrade=False, scripts=self.later_scripts())
         self.assertEqual(migrate.current_revision(self.url), self.head())
 
+    def test_empty(self) -> None:
+        """Where there must be tables, none are made; xmppctl makes them (ST-6)."""
+        with self.assertRaisesRegex(StoreError, "is empty; .*xmppctl db upgrade"):
+            migrate.prepare(self.engine, upgrade=True, may_create=False)
+        self.assertIsNone(migrate.upgrade(self.url))
+        migrate.prepare(self.engine, upgrade=True, may_create=False)
+
     def test_newer(self) -> None:
         """Tables of a later version are not touched."""
         self.prepare()

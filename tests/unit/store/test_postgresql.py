@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from tests.unit.store import databases
 from xmppd.store import queries, rows
 from xmppd.store.base import RosterItem, StoreError
-from xmppd.store.engine import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, parse_url
+from xmppd.store.engine import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, make_engine, parse_url
 from xmppd.store.joint_reads import MAX_WAITING_READS
 from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.schema import digest
@@ -22,7 +22,8 @@ def show(connection: Connection) -> list[str]:
 
 class PostgreSQLTests(databases.OnPostgreSQL):
     async def opened(self, connections: int) -> PostgreSQLDatabase:
-        """The same database, by so many connections."""
+        """The same database, by so many connections, and by nobody else."""
+        await self.store.close()
         database = PostgreSQLDatabase(
             parse_url(self.url), IReactorFromThreads(reactor), connections
         )
@@ -77,6 +78,20 @@ class PostgreSQLTests(databases.OnPostgreSQL):
         shown = await database.write(show)
         await database.close()
         self.assertEqual(shown, [f"{LOCK_TIMEOUT_S}s", f"{STATEMENT_TIMEOUT_S}s", "1min"])
+
+    async def test_limits_of_the_connection(self) -> None:
+        """Both ends give a peer up that the network has lost; what the URL says comes before."""
+        url = parse_url(f"{self.url}&connect_timeout=3&options=-c lock_timeout=1234")
+        engine = make_engine(url)
+        self.addCleanup(engine.dispose)
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            named = driver.info.get_parameters()
+            shown = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+            counted = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
+        self.assertEqual((named["connect_timeout"], named["tcp_user_timeout"]), ("3", "15000"))
+        self.assertEqual((shown, counted), ("1234ms", f"{STATEMENT_TIMEOUT_S}s"))
 
     async def test_reconnect(self) -> None:
         """After the server has dropped all connections reads and writes go on."""

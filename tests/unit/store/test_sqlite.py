@@ -3,8 +3,10 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -13,11 +15,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import ProcessTerminated
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tests.unit.store.databases import sqlite_url
-from xmppd.store import changes, group_commit, queries, sql
+from xmppd.store import changes, group_commit, queries, sql, sqlite, tries
 from xmppd.store.base import NoSuchAccount, QuotaExceeded, RosterItem, StoreError
 from xmppd.store.engine import parse_url
 from xmppd.store.sqlite import SQLiteDatabase
@@ -202,6 +206,33 @@ class GroupCommitTests(DatabaseCase):
         self.assertGreaterEqual(self.database.commits - before, 5)
 
 
+class StalledTests(DatabaseCase):
+    """Somebody else has the lock to write, and keeps it."""
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
+        await super().setUp()
+        self.other = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+        self.addCleanup(self.other.close)
+        self.other.execute("BEGIN IMMEDIATE")
+
+    async def test_late(self) -> None:
+        """Reads go on; a write is given up in time, and what was given up is never made."""
+        self.patch(group_commit, "GRACE_S", 0.05)
+        under_way = self.write(adding(1))
+        given_up = Deferred.fromCoroutine(self.database.write(adding(2), 0.05))
+        await self.assertFailure(given_up, StoreError)
+        self.assertEqual(await self.rows(), 0)
+        self.other.execute("ROLLBACK")
+        await under_way
+        await self.write(adding(3))
+        self.assertEqual(await self.rows(), 2)
+
+    async def test_told(self) -> None:
+        """Who waits for the lock in vain is told what it waited for."""
+        error = await self.assertFailure(self.write(adding(1)), StoreError)
+        self.assertIn("database is locked", str(error))
+
+
 class DatabaseFileTests(DatabaseCase):
     async def test_only_ours_to_read(self) -> None:
         """Nobody else on the machine may read the accounts' keys."""
@@ -216,6 +247,89 @@ class DatabaseFileTests(DatabaseCase):
         assert reader
         with self.assertRaisesRegex(Exception, "readonly"):
             reader.execute(ADD, (b"1", "x"))
+
+
+class MissingFileTests(DatabaseCase):
+    """What becomes of the file is noticed (ST-5)."""
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
+        self.patch(sqlite, "LOOK_EVERY_S", 0.01)
+        await super().setUp()
+        self.path = Path(self.url.removeprefix("sqlite:///"))
+        await self.write(adding(1))
+
+    async def noticed(self) -> None:
+        """Wait until somebody has looked."""
+        await deferLater(reactor, 0.05, lambda: None)
+
+    async def assert_unusable(self, why: str) -> None:
+        """Nothing is written, nor read a moment later."""
+        with capturedLogs() as lines:
+            error = await self.assertFailure(self.write(adding(2)), StoreError)
+            await self.noticed()
+        self.assertIn(why, str(error))
+        self.assertEqual(len([line for line in lines if why in str(line.get("trouble"))]), 1)
+        error = await self.assertFailure(Deferred.fromCoroutine(self.rows()), StoreError)
+        self.assertIn(why, str(error))
+
+    async def test_deleted(self) -> None:
+        """Whichever of its files is deleted; when it is back where it was, all goes on."""
+        for suffix in ("", "-wal", "-shm"):
+            with self.subTest(suffix):
+                path = Path(f"{self.path}{suffix}")
+                away = path.rename(f"{path}.away")
+                await self.assert_unusable(f"{path} has been deleted under the server")
+                away.rename(path)
+                await self.noticed()
+                self.assertEqual(await self.rows(), 1)
+
+    async def test_replaced(self) -> None:
+        """Another file of the same name is another database, whatever is in it."""
+        copy = Path(f"{self.path}.copy")
+        copy.write_bytes(self.path.read_bytes())
+        copy.replace(self.path)
+        await self.assert_unusable(f"{self.path} has been replaced under the server")
+
+    async def test_backup(self) -> None:
+        """A backup is made without anybody noticing."""
+        backup = Path(self.mktemp())
+        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(backup)) as to:
+            source.backup(to)
+            self.assertEqual(to.execute("SELECT count(*) FROM last_presences").fetchone(), (1,))
+        await self.noticed()
+        await self.write(adding(2))
+        self.assertEqual(await self.rows(), 2)
+
+    async def test_another_server(self) -> None:
+        """A second server is refused, by whichever name it comes, until the first has left."""
+        self.patch(tries, "PATIENCE_S", 0.0)
+        link = Path(self.mktemp())
+        link.symlink_to(self.path.resolve())
+        second = SQLiteDatabase(parse_url(f"sqlite:///{link}"), IReactorFromThreads(reactor))
+        opening = Deferred.fromCoroutine(second.open(upgrade=True))
+        error = await self.assertFailure(opening, StoreError)
+        self.assertIn("in use by another xmppd", str(error))
+        await self.write(adding(2))
+        await self.database.close()
+        await second.open(upgrade=True)
+        await second.close()
+
+    async def test_not_made(self) -> None:
+        """Where there must be a database, none is made, nor one that is empty filled (ST-6)."""
+        for empty in (False, True):
+            with self.subTest(empty=empty):
+                path = Path(self.mktemp())
+                if empty:
+                    path.touch()
+                database = SQLiteDatabase(
+                    parse_url(f"sqlite:///{path}"), IReactorFromThreads(reactor)
+                )
+                opening = Deferred.fromCoroutine(database.open(upgrade=True, may_create=False))
+                error = await self.assertFailure(opening, StoreError)
+                self.assertIn("is empty" if empty else "is not there", str(error))
+                self.assertIn("xmppctl db upgrade", str(error))
+                await database.close()
+                self.assertEqual(path.exists(), empty)
 
 
 class Writer(ProcessProtocol):

@@ -30,7 +30,7 @@ class Fickle(Database):
         self.reads: Exception | None = None
         self.writes: Exception | None = None
 
-    async def open(self, upgrade: bool) -> None:
+    async def open(self, upgrade: bool, may_create: bool = True) -> None:
         """There is nothing to open."""
 
     async def read(
@@ -40,7 +40,7 @@ class Fickle(Database):
             raise self.reads
         return []
 
-    async def write(self, change: Callable[[Connection], T]) -> T:
+    async def write(self, change: Callable[[Connection], T], limit_s: float = 0.0) -> T:
         if self.writes is not None:
             raise self.writes
         return change(None)  # type: ignore[arg-type]  # nobody looks at it

@@ -1,0 +1,93 @@
+"""The file of an SQLite database: ours alone, and still the one that was opened."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from xmppd.store.base import StoreError
+
+_SUFFIXES = ("", "-wal", "-shm")
+
+Identity = tuple[int, int]
+"""Device and number of a file: what its name leads to as long as nobody puts another there."""
+
+
+class SQLiteFile:
+    """Keeps other servers out of a file, and notices when it is not there any more.
+
+    What deletes or replaces the file under SQLite's hands goes unnoticed there: it goes on with
+    the old one, which is gone when it is closed.
+
+    Args:
+        path: The file; it is there.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._opened: dict[str, Identity] = {}
+        self._descriptor = -1
+
+    def lock(self) -> bool:
+        """Keep other servers out, whatever their data directory is (ST-4); False if one is in.
+
+        This lock (flock) has nothing to do with those that SQLite itself takes, so that backups
+        can be made. The kernel lifts it when the process ends.
+
+        Raises:
+            StoreError: The file cannot be opened.
+        """
+        try:
+            # SQLite loses its locks when any descriptor of the file is closed: so this one is
+            # opened before SQLite comes, and closed when it has left.
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreError(
+                f"The database {self.path} cannot be opened: {error.strerror}."
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except OSError:
+            pass  # a file system that knows no such locks: the data directory's must do
+        self._descriptor = descriptor
+        return True
+
+    def remember(self) -> None:
+        """This is the file that we have, with what SQLite keeps beside it."""
+        self._opened = dict(self._present())
+
+    def trouble(self) -> str | None:
+        """What has become of it, in one sentence for an administrator (ST-5); None if nothing."""
+        present = dict(self._present())
+        for path, opened in self._opened.items():
+            if path not in present:
+                return f"The database's file {path} has been deleted under the server."
+            if present[path] != opened:
+                return f"The database's file {path} has been replaced under the server."
+        return None
+
+    def release(self) -> None:
+        """Let others in; SQLite has left."""
+        self._opened = {}
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _present(self) -> Iterator[tuple[str, Identity]]:
+        for suffix in _SUFFIXES:
+            path = self.path + suffix
+            try:
+                found = Path(path).stat()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                if path in self._opened:  # it cannot be told
+                    yield path, self._opened[path]
+                continue
+            yield path, (found.st_dev, found.st_ino)
+
+
+__all__ = ["SQLiteFile"]
