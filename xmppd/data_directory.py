@@ -104,6 +104,11 @@ class DataDirectory:
         """Let others in."""
         os.close(self._lock)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no server has worked in it before: then there is no secret yet."""
+        return not (self.path / "secret").exists()
+
     def secret(self) -> bytes:
         """This installation's own bytes, made once.
 

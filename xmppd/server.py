@@ -1,10 +1,11 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from enum import Enum
 from hmac import digest as hmac_digest
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
@@ -93,6 +94,8 @@ from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
 from xmppd.turns import Turns
 
+_log = Logger()
+
 
 class Surroundings(Protocol):
     """What a server takes from outside, so that tests may bring their own."""
@@ -118,7 +121,22 @@ class Surroundings(Protocol):
         """Runs a slow function beside the reactor."""
 
 
-_log = Logger()
+class StopLimits(Enum):
+    """By when a stop waits for something no more, in seconds since it began (ST-7).
+
+    What a client had sent may wait for the store as long as one of its calls may take.
+    """
+
+    CLIENTS = "closing the streams of clients", 7.0
+    STANZAS = "handling what clients had sent and not read", 13.0
+    PEERS = "closing the streams of servers and components", 18.0
+    SESSIONS = "saving sessions", 25.0
+    STORE = "closing the database", 28.0
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+
 
 MakeConnector = Callable[[Attempts, Directions], Connector]
 """Makes what finds other servers: notes what it does, and knows where some of them are."""
@@ -606,21 +624,73 @@ class XMPPServer:
             self.presence_manager.look_elsewhere_again(session)
 
     async def stop(self) -> None:
-        """Close all streams, each told why, and wait until the last is gone; then the store."""
+        """Close all streams, each told why, keep what is to be kept, and let go of the store.
+
+        Nothing is waited for beyond its :class:`StopLimits`, whatever peers and the database do;
+        what is lost by that is logged.
+        """
         error = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
+        began = self.clock.seconds()
+        not_stored = self.packet_router.not_stored
         self.foreign_routes.give_back()
-        await self.crowd.close(error)
         try:
-            await self.sleepers.at_rest()
-            await self.broadcasts.finish()
-            await self.packet_router.finish()
-            await self.components.crowd.close(error)
-            await self.foreign_routes.close(error)
-            await self.server_crowd.close(error)
-            await self.hibernation.save()
+            await self._until(StopLimits.CLIENTS, began, self.crowd.close(error))
+            await self._until(StopLimits.STANZAS, began, self._finish_stanzas())
+            await self._until(StopLimits.PEERS, began, self._close_peers(error))
+            await self._until(StopLimits.SESSIONS, began, self.hibernation.save())
             self.requests.abandon()
         finally:
-            await self.store.close()
+            await self._until(StopLimits.STORE, began, self.store.close())
+            self._say_what_is_lost(not_stored)
+
+    async def _finish_stanzas(self) -> None:
+        """Wait for what clients had sent, and until what they had not read has found its place."""
+        await self.sleepers.at_rest()
+        await self.broadcasts.finish()
+        await self.packet_router.finish()
+
+    async def _close_peers(self, error: StreamError) -> None:
+        """At the same time: a component that does not hang up keeps no server waiting."""
+        components = self.components.crowd.close(error)
+        called = Deferred.fromCoroutine(self.foreign_routes.close(error))
+        callers = self.server_crowd.close(error)
+        for closed in (components, called, callers):
+            await closed
+
+    async def _until(self, limit: StopLimits, began: float, work: Awaitable[None]) -> None:
+        """Wait for something, but not for ever: then it is left to itself."""
+
+        async def do() -> None:
+            await work
+
+        over = Deferred[None]()
+        left_s = max(0.0, began + limit.seconds - self.clock.seconds())
+        timer = self.clock.callLater(left_s, over.callback, None)
+        doing = Deferred.fromCoroutine(do())
+        try:
+            await DeferredList(
+                (doing, over), fireOnOneCallback=True, fireOnOneErrback=True, consumeErrors=True
+            )
+        except FirstError as error:
+            error.subFailure.raiseException()
+        finally:
+            if timer.active():
+                timer.cancel()
+        if not doing.called:
+            _log.warn(
+                "{what} was not over {s:.0f} s after the stop began, and is not waited for",
+                what=limit.what, s=limit.seconds,
+            )  # fmt: skip
+
+    def _say_what_is_lost(self, not_stored_before: int) -> None:
+        router = self.packet_router
+        count = router.not_stored - not_stored_before + router.homeless
+        if count:
+            _log.error(
+                "{count} stanzas that nobody has got are not stored, since the database failed or "
+                "was too slow; their senders were told as far as they could be reached",
+                count=count,
+            )
 
     def _forget_account(self, removed: AccountRemoved) -> None:
         self.presence_manager.last_presences.forget(removed.account.bare)

@@ -43,6 +43,7 @@ from xmppd.s2s.name_service import NameService
 from xmppd.s2s.question import IReactor as INetwork
 from xmppd.s2s.targets import Directions
 from xmppd.server import XMPPServer
+from xmppd.store.base import Store
 from xmppd.store.sql import make_store
 
 LAST_RESORT_S = 60.0
@@ -165,9 +166,13 @@ class XMPPService(Service):
         directory = DataDirectory(Path(self.config.data))
         directory.lock()
         self._opened.callback(directory.release)
+        store = self._store(may_create=directory.is_new)
+        self._opened.push_async_callback(store.close)
+        await store.open()
+        # The secret comes after the database, so that where it is there was one (ST-6).
         machine = Machine(self._reactor, directory.secret(), descriptors)
         self._opened.callback(machine.stop)
-        await self._build(machine)
+        await self._build(store, machine)
         for door in self.doors:
             await door.open(self.server.listener(door.listen))
             self._opened.push_async_callback(door.close)
@@ -179,21 +184,24 @@ class XMPPService(Service):
             _log.warn("the log's directory cannot be written, so the log will never be rotated")
         keep_collections_rare()
 
-    async def _build(self, machine: Machine) -> None:
+    def _store(self, *, may_create: bool) -> Store:
         storage = self.config.storage
-        store = make_store(
+        return make_store(
             storage.url,
             reactor=self._reactor,
             pool_threads=storage.pool_threads,
             upgrade=storage.upgrade,
+            may_create=may_create,
+            taken_over=self._taken_over,
         )
+
+    async def _build(self, store: Store, machine: Machine) -> None:
         self.server = XMPPServer(self.config, store, machine, self._certificates, self._finder)
         self.plugins = PluginManager(self.server, self.config.plugins.directory)
         self._opened.callback(self._unload_plugins)
         self._opened.push_async_callback(self.server.stop)
         for name in self.config.plugins.load:
             self.plugins.load(name)
-        await store.open()
         await self.server.start()
 
     def _finder(self, attempts: Attempts, directions: Directions) -> Finder:
@@ -232,6 +240,11 @@ class XMPPService(Service):
         _log.critical("there is no memory left: the server stops")
         atexit.register(_end_process)
         self._reactor.callLater(LAST_RESORT_S, _end_process)
+        self.stop()
+
+    def _taken_over(self, why: str) -> None:
+        """Another server has the database: two on one would undo each other's work (ST-4)."""
+        _log.critical("{why} This server stops.", why=why)
         self.stop()
 
     def reload(self) -> tuple[list[str], list[str]]:

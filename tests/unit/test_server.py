@@ -1,8 +1,10 @@
-"""The server as a whole: what a reload changes."""
+"""The server as a whole: what a reload changes, and how long a stop takes."""
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.testing import House, house_config
+from tests.support import EVERYTHING, SlowStore
+from xmppd.testing import Client, House, federate, house_config
 
 
 class ReloadTests(SynchronousTestCase):
@@ -40,3 +42,91 @@ class ReloadTests(SynchronousTestCase):
         house = House("montague.lit")
         house.server.reload(house_config("montague.lit", registration={"open": True}))
         self.assertTrue(house.server.config.registration.open)
+
+
+class StopTests(SynchronousTestCase):
+    """A stop ends, whatever the store and peers do (ST-7)."""
+
+    LIMIT_S = 30
+
+    def setUp(self) -> None:
+        self.store = store = SlowStore()
+        self.addCleanup(store.release_all)
+        self.house = House("montague.lit", store=self.store, romeo={}, juliet={}, nurse={})
+        self.romeo, self.juliet = self.house.connect("romeo", "juliet")
+
+    def stop(self) -> tuple[int, list[str]]:
+        """How many seconds it takes, and what the log says of it."""
+        with capturedLogs() as lines:
+            stopped = self.house.stop()
+            seconds = 0
+            while not stopped.called:
+                self.assertLess(seconds, self.LIMIT_S)
+                self.house.clock.advance(1)
+                seconds += 1
+        self.successResultOf(stopped)
+        return seconds, [str(formatEvent(line)) for line in lines]
+
+    def wait_for(self, juliet: Client, count: int) -> None:
+        """So many messages wait for a client that does not read."""
+        juliet.stop_reading()
+        for number in range(count):
+            self.romeo.send(
+                f"<message to='juliet@montague.lit/1' type='chat'><body>{number}</body></message>"
+            )
+
+    def test_silent_store(self) -> None:
+        """With a store that says nothing; what is lost by that is said."""
+        self.romeo.enable()
+        self.store.slow = self.store.late = True
+        self.romeo.send("<message to='nurse@montague.lit' type='chat'><body>x</body></message>")
+        _, lines = self.stop()
+        said = "\n".join(lines)
+        self.assertIn("handling what clients had sent and not read was not over 13 s after", said)
+
+    def test_unread(self) -> None:
+        """Messages that nobody has read and the store does not take are counted."""
+        for broken in (False, True):
+            with self.subTest(broken=broken):
+                self.setUp()
+                self.wait_for(self.juliet, 3)
+                if broken:
+                    self.store.broken = EVERYTHING
+                else:
+                    self.store.slow = self.store.late = True
+                _, lines = self.stop()
+                self.assertIn("3 stanzas that nobody has got are not stored", "\n".join(lines))
+
+    def test_sessions(self) -> None:
+        """Sessions that cannot be saved are counted, with what their clients have not got."""
+        self.juliet.enable()
+        self.romeo.send("<message to='juliet@montague.lit/1'><body>x</body></message>")
+        self.store.broken = EVERYTHING
+        _, lines = self.stop()
+        self.assertIn("1 sessions are not saved, with 1 stanzas", "\n".join(lines))
+
+    def test_stubborn_component(self) -> None:
+        """A component that does not hang up keeps other servers from nothing: they are told."""
+        config = house_config(
+            "verona.lit", component=[{"name": "echo.verona.lit", "secret": "secret"}]
+        )
+        verona, mantua = House(config=config, romeo={}), House("mantua.lit", juliet={})
+        network = federate(verona, mantua)
+        verona.service("echo.verona.lit", "secret")
+        (romeo,) = verona.connect("romeo@verona.lit")
+        romeo.send("<message to='juliet@mantua.lit'><body>x</body></message>")
+        network.settle()
+        self.assertTrue(mantua.server.server_crowd.handlers)
+        romeo.lose()
+        stopped = verona.stop()
+        network.settle()
+        self.assertFalse(mantua.server.server_crowd.handlers)
+        self.assertNoResult(stopped)
+
+    def test_nothing_wrong(self) -> None:
+        """Nothing is said, and nothing waited for, when all goes well."""
+        self.romeo.lose()
+        self.juliet.lose()
+        seconds, lines = self.stop()
+        self.assertEqual((seconds, [line for line in lines if "not" in line]), (0, []))
+        self.assertEqual(self.house.clock.getDelayedCalls(), [])

@@ -43,13 +43,16 @@ async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> 
     try:
         directory.lock()
         opened.callback(directory.release)
+        storage = config.storage
+        store = make_store(
+            storage.url, reactor=reactor, upgrade=storage.upgrade, may_create=directory.is_new
+        )
+        opened.push_async_callback(store.close)
+        await store.open()
         machine = Machine(reactor, directory.secret())
         opened.callback(machine.stop)
-        storage = config.storage
-        store = make_store(storage.url, reactor=reactor, upgrade=storage.upgrade)
         server = XMPPServer(config, store, machine)
         opened.push_async_callback(server.stop)
-        await store.open()
         await server.start()
     except InUse as error:
         raise Refused(

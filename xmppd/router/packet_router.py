@@ -36,6 +36,8 @@ class PacketRouter:
 
     Attributes:
         on_taken_back: Called when all that was taken back has found its place.
+        not_stored: How many messages came back since the store failed.
+        homeless: How many stanzas were taken back and have not found their place yet.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class PacketRouter:
         self.carbons = carbons
         self.clocks = clocks
         self.on_taken_back: Callable[[], None] = _nothing_to_do
+        self.not_stored = self.homeless = 0
         self._taking_back: set[Deferred[None]] = set()
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -128,9 +131,11 @@ class PacketRouter:
         for stanza in owed(unread, session, self.clocks, stood):
             later = self._route(stanza)
             if later is not None:
+                self.homeless += 1
                 works.append(Deferred.fromCoroutine(_wait(later)))
         for work in works:
             await work
+            self.homeless -= 1
 
     async def _finish(self, stanza: Stanza, later: Awaitable[None]) -> None:
         try:
@@ -152,6 +157,7 @@ class PacketRouter:
     def _failed(self, stanza: Stanza, error: Exception) -> None:
         """Tell the sender, unless the stanza is an answer itself (:rfc:`6120#section-8.3.1`)."""
         if isinstance(error, StoreError):  # the store has logged it (ST-2)
+            self.not_stored += isinstance(stanza, Message)
             error = StanzaError(Condition.RESOURCE_CONSTRAINT, STORE_FAILS)
         elif not isinstance(error, StanzaError):
             _log.failure("{stanza} failed", stanza=stanza)

@@ -21,7 +21,7 @@ from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
 from xmppd.stanza.stanza import Copies
-from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore
+from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore, StoreError
 from xmppd.store.quarantine import readable
 
 _KINDS = {kind.name.encode(): kind for kind in KINDS}
@@ -195,7 +195,8 @@ class Hibernation:
     async def save(self) -> None:
         """Keep every session whose client may come back; they all sleep by now.
 
-        A server that never started knows of none, and what is kept is left as it is.
+        A server that never started knows of none, and what is kept is left as it is. What cannot be
+        kept is logged.
         """
         if not self._started:
             return
@@ -207,7 +208,18 @@ class Hibernation:
                 data = msgpack.encode(self._shell(session, management))
                 saved.append(SavedSession(management.key, session.jid.bare, data))
                 theirs.setdefault(session.jid.bare, []).extend(self._out_of_store(session))
-        await self.store.save_sessions(saved, theirs=theirs)
+        try:
+            await self.store.save_sessions(saved, theirs=theirs)
+        except StoreError:
+            if not saved:
+                return
+            unread = sum(len(list(session.unread())) for session in self.sleepers.resumable())
+            _log.error(
+                "{count} sessions are not saved, with {unread} stanzas that their clients have not "
+                "acknowledged; messages that their senders were told are handled come all the same",
+                count=len(saved), unread=unread,
+            )  # fmt: skip
+            return
         if saved:
             _log.info("{count} sessions were saved", count=len(saved))
 
