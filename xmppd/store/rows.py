@@ -45,6 +45,7 @@ _MAX_SECONDS = 253_402_300_799
 """The last moment of the year 9999: later ones cannot be written as a date."""
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+_FLAGS = frozenset((0, 1))
 _SUBSCRIPTIONS = frozenset(("none", "to", "from", "both"))
 _VISIBLE_TO = frozenset(("members", "everybody"))
 MESSAGES, ITEMS = b"messages", b"items"
@@ -182,22 +183,33 @@ def roster_item(
     approved: bool,
 ) -> RosterItem:
     """One contact."""
+    usual = (
+        type(jid) is type(name) is str
+        and jid.isprintable()
+        and name.isprintable()
+        and subscription in _SUBSCRIPTIONS
+        and pending_in is None
+        and ask in _FLAGS
+        and approved in _FLAGS
+    )
+    if not usual:
+        _check_roster_item(jid, name, subscription, ask, pending_in, approved)
+    return RosterItem(
+        jid, name, names_of_text(groups), subscription, bool(ask), pending_in, bool(approved)
+    )
+
+
+def _check_roster_item(
+    jid: str, name: str, subscription: str, ask: bool, pending_in: bytes | None, approved: bool
+) -> None:
     _text("jid", jid)
-    if name:
-        _text("name", name)
+    _text("name", name)
     if subscription not in _SUBSCRIPTIONS:
         raise _bad("subscription", "is none that there is")
+    _flag("ask", ask)
     if pending_in is not None:
         _bytes("pending_in", pending_in)
-    return RosterItem(
-        jid,
-        name,
-        names_of_text(groups),
-        subscription,
-        _flag("ask", ask),
-        pending_in,
-        _flag("approved", approved),
-    )
+    _flag("approved", approved)
 
 
 def offline_message(
@@ -360,7 +372,7 @@ def _rounds(column: str, iterations: int) -> int:
 
 
 def _flag(column: str, value: bool) -> bool:
-    if value not in (0, 1):
+    if value not in _FLAGS:
         raise _bad(column, "is neither true nor false")
     return bool(value)
 
