@@ -15,6 +15,9 @@ from xmppd.s2s.targets import Directions, Target
 from xmppd.session.sleepers import SleepLimits
 from xmppd.session.stream_management import QueueLimits
 
+WRAPPED_DEPTH = 16
+"""Levels that others may have put around what their users said."""
+
 
 def wire_limits(config: Config) -> WireLimits:
     """What one connection may take, as configured."""
@@ -56,9 +59,10 @@ def sleep_limits(config: Config) -> SleepLimits:
 
 def component_wire_limits(config: Config) -> WireLimits:
     """What one connection of a component may take, as configured."""
-    stream = config.component_stream
+    stream, wire = config.component_stream, wire_limits(config)
     return replace(
-        wire_limits(config),
+        wire,
+        friend=passed_on(wire.friend),
         stanzas_per_s=stream.stanzas_per_s,
         stanzas_burst=stream.stanzas_per_s,
         bytes_per_s=stream.bytes_per_s,
@@ -83,11 +87,25 @@ def door_limits(config: Config) -> DoorLimits:
     )
 
 
+def passed_on(limits: Limits) -> Limits:
+    """What those may send who pass on what others have said to them.
+
+    They add addresses, write anew, and put one stanza inside of another; nothing that their users
+    may say to them shall end a stream that many use.
+    """
+    return Limits(
+        max_stanza_bytes=2 * limits.max_stanza_bytes,
+        max_depth=limits.max_depth + WRAPPED_DEPTH,
+        max_attributes=2 * limits.max_attributes,
+    )
+
+
 def server_wire_limits(config: Config) -> WireLimits:
     """What one connection with another server may take, as configured."""
-    s2s = config.s2s
+    s2s, wire = config.s2s, wire_limits(config)
     return replace(
-        wire_limits(config),
+        wire,
+        friend=passed_on(wire.friend),
         stanzas_per_s=s2s.stanzas_per_s,
         stanzas_burst=s2s.stanzas_burst,
         bytes_per_s=s2s.bytes_per_s,

@@ -12,10 +12,13 @@ from secrets import token_hex
 from xml.sax.saxutils import quoteattr
 
 from xmppd.net.element_parser import UNDEFINED_ENTITY
-from xmppd.net.xml_scanner import Limits, TagScanner
+from xmppd.net.xml_scanner import Limits, TagScanner, too_much
 from xmppd.stanza.error import StreamCondition, StreamError
 
 MAX_KEPT_HEADERS = 256
+MAX_STREAM_TAG_BYTES = 8192
+"""Of the tags that begin and end a stream; those inside are limited as stanzas are."""
+
 _TLS_HANDSHAKE = b"\x16"
 WHITE_SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -73,11 +76,10 @@ class StreamHeader:
 class HeaderReader:
     """Reads one stream header from bytes that may be torn anywhere."""
 
-    __slots__ = ("_limits", "_tag")
+    __slots__ = ("_tag",)
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._tag = TagScanner(limits)
+        self._tag = TagScanner(limits.max_attributes)
 
     def read(self, data: bytes) -> StreamHeader | None:
         """The header at the beginning of ``data``; None while some of it is missing.
@@ -92,17 +94,16 @@ class HeaderReader:
         """
         begin = self._prolog(data)
         if begin is None or len(data) < begin + 2:
-            self._limits.check_tag(len(data))
+            check_stream_tag(len(data))
             return None
         if data[begin : begin + 1] != b"<" or data[begin + 1 : begin + 2] == b"/":
             raise StreamError(StreamCondition.NOT_WELL_FORMED, "no stream header")
         if data[begin + 1 : begin + 2] in (b"!", b"?"):
             raise StreamError(StreamCondition.RESTRICTED_XML, "something before the stream header")
         end = self._tag.find_end(data, begin)
+        check_stream_tag(len(data) if end < 0 else end)
         if end < 0:
             return None
-        self._limits.check_tag(end)
-        self._limits.check_attributes(data, begin, end)
         return _parsed(data[:begin], data[begin:end])
 
     def _prolog(self, data: bytes) -> int | None:
@@ -126,6 +127,16 @@ class HeaderReader:
         if len(head) > 1 and head != _DECLARATION and _DECLARATION.startswith(head):
             return None
         return begin
+
+
+def check_stream_tag(size_bytes: int) -> None:
+    """Refuse a tag that begins or ends a stream, or what is there of it, if it is too long.
+
+    Raises:
+        StreamError: POLICY_VIOLATION.
+    """
+    if size_bytes > MAX_STREAM_TAG_BYTES:
+        raise too_much("bytes where a stream begins or ends")
 
 
 @lru_cache(MAX_KEPT_HEADERS)

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import ParseError
 
 from xmppd.net.content import Content, Received
 from xmppd.net.element_parser import check_utf8, stream_error
-from xmppd.net.stream_header import WHITE_SPACE, HeaderReader, StreamOpened
+from xmppd.net.stream_header import WHITE_SPACE, HeaderReader, StreamOpened, check_stream_tag
 from xmppd.net.xml_scanner import ElementScanner, Limits, TagScanner
 from xmppd.stanza import ns
 from xmppd.stanza.error import StreamCondition, StreamError
@@ -25,7 +25,7 @@ _BANG, _QUESTION = b"!?"
 
 # No possessive quantifiers: for groups they match too much in Python before 3.11.5 (gh-106052).
 _start = re.compile(rb"([ \t\r\n]*)<([\w:.\-]+)[ \t\r\n/>]").match
-_empty_element = re.compile(rb"<[^<>\"'/]+(?:(?:\"[^\"<]*\"|'[^'<]*')[^<>\"'/]*)*/>").match
+_empty_element = re.compile(rb"<[^<>\"'/]+(?:(?:\"[^\"<]*\"|'[^'<]*')[^<>\"'/]*){0,64}/>").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ class StreamParser:
         self._ordinary_bytes = min(
             7 * limits.max_depth,
             6 * limits.max_attributes,
-            limits.max_open_tag_bytes,
             limits.max_stanza_bytes,
         )
 
@@ -91,13 +90,12 @@ class StreamParser:
     def restart(self) -> None:
         """Expect a new stream header in what is not yet read (:rfc:`6120#section-4.3.3`)."""
         if self._partial is not None:
-            self._data = bytes(self._partial.data) + self._data[self._at :]
-            self._at = 0
+            self._data = bytes(self._partial.data) + self._data
             self._partial = None
         self._content: Content | None = None
         self._closing_name = b""
         self._header = HeaderReader(self._limits)
-        self._closing = TagScanner(self._limits)
+        self._closing = TagScanner(0)
 
     def feed(self, data: bytes) -> None:
         """Keep what has arrived; nothing of it is read yet.
@@ -157,8 +155,7 @@ class StreamParser:
         """Whether counting bytes proves it; if not, it may still be so."""
         data, limits = self._data, self._limits
         return (
-            end - begin <= limits.max_open_tag_bytes
-            and end - begin <= limits.max_stanza_bytes
+            end - begin <= limits.max_stanza_bytes
             and data.count(b"</", begin, end) < limits.max_depth
             and data.count(b"=", begin, end) <= limits.max_attributes
         )
@@ -189,6 +186,7 @@ class StreamParser:
 
     def _read_closing(self) -> StreamClosed | None:
         end = self._closing.find_end(self._data, 0)
+        check_stream_tag(len(self._data) if end < 0 else end)
         if end < 0:
             return None
         if self._data[2 : end - 1].rstrip(WHITE_SPACE) != self._closing_name:
@@ -202,7 +200,7 @@ class StreamParser:
         return self._read_partial(self._partial)
 
     def _read_partial(self, partial: "_PartialElement") -> Received | None:
-        self._consume(partial.read(self._data, self._at))
+        self._data, self._at = partial.read(self._data[self._at :]), 0
         if not partial.ended:
             return None
         self._partial = None
@@ -251,13 +249,14 @@ class _PartialElement:
     """An element of which not everything has come, or that must be read token by token.
 
     Attributes:
-        data: Its bytes as far as they were read.
+        data: Its bytes as far as they have come.
     """
 
-    __slots__ = ("_content", "_limits", "_parser", "_scanner", "data")
+    __slots__ = ("_at", "_content", "_limits", "_parser", "_scanner", "data")
 
     def __init__(self, content: Content, limits: Limits) -> None:
         self.data = bytearray()
+        self._at = 0  # where tokens end that are whole, and that expat has got
         self._content = content
         self._limits = limits
         self._parser = content.pool.borrow()
@@ -268,23 +267,24 @@ class _PartialElement:
         """Whether all of it was read."""
         return self._scanner.ended
 
-    def read(self, data: bytes, at: int) -> int:
-        """Read from ``at`` on while tokens are whole; where that ends.
+    def read(self, more: bytes) -> bytes:
+        """Read on while tokens are whole; what stands behind the element, once it has ended.
 
         Raises:
             StreamError: It is not well-formed, or there is too much of it.
         """
-        end = self._scanner.advance(data, at)
-        there = end if self.ended else len(data)
-        self._limits.check_stanza(len(self.data) + there - at)
+        data, at = self.data, self._at
+        data += more
+        end = self._at = self._scanner.advance(data, at)
+        behind = bytes(data[end:]) if self.ended else b""
+        del data[len(data) - len(behind) :]
+        self._limits.check_stanza(len(data))
         if end > at:
-            read = data[at:end]
             try:
-                self._parser.feed(read)
+                self._parser.feed(bytes(data[at:end]))
             except ParseError as error:
                 raise stream_error(error) from None
-            self.data += read
-        return end
+        return behind
 
     def received(self) -> Received:
         """The element, which has ended.

@@ -22,7 +22,6 @@ _TAG_STOPS = {
 }
 _TEXT_STOP = re.compile(rb"[<&]").search
 _REFERENCE_STOP = re.compile(rb"[^#\w.:\-\x80-\xff]").search
-_ATTRIBUTES = re.compile(rb"=[ \t\r\n]*(?:\"[^\"]*\"|'[^']*')").findall
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +32,11 @@ class Limits:
         max_stanza_bytes: Of one stanza, from its ``<`` to its ``>``.
         max_depth: Elements inside one another; the stanza itself is the first.
         max_attributes: On one element, namespace declarations included.
-        max_open_tag_bytes: Of one tag, the stream header included.
     """
 
     max_stanza_bytes: int
     max_depth: int
     max_attributes: int
-    max_open_tag_bytes: int = 8192
-
-    def check_attributes(self, data: bytes, begin: int, end: int) -> None:
-        """Refuse the tag at ``data[begin:end]`` if it has too many attributes.
-
-        Raises:
-            StreamError: POLICY_VIOLATION.
-        """
-        if data.count(b"=", begin, end) <= self.max_attributes:
-            return
-        if len(_ATTRIBUTES(data, begin, end)) > self.max_attributes:
-            raise _too_much("attributes on one element")
-
-    def check_tag(self, size_bytes: int) -> None:
-        """Refuse a tag, or what is there of it, that is too long.
-
-        Raises:
-            StreamError: POLICY_VIOLATION.
-        """
-        if size_bytes > self.max_open_tag_bytes:
-            raise _too_much("bytes in one tag")
 
     def check_stanza(self, size_bytes: int) -> None:
         """Refuse a stanza, or what is there of it, that is too long.
@@ -68,7 +45,7 @@ class Limits:
             StreamError: POLICY_VIOLATION.
         """
         if size_bytes > self.max_stanza_bytes:
-            raise _too_much("bytes in one stanza")
+            raise too_much("bytes in one stanza")
 
     def check_depth(self, depth: int) -> None:
         """Refuse an element that lies too deep.
@@ -77,28 +54,35 @@ class Limits:
             StreamError: POLICY_VIOLATION.
         """
         if depth > self.max_depth:
-            raise _too_much("elements inside one another")
+            raise too_much("elements inside one another")
 
 
-def _too_much(what: str) -> StreamError:
+def too_much(what: str) -> StreamError:
+    """What the peer is told that has sent more than it may."""
     return StreamError(StreamCondition.POLICY_VIOLATION, f"too many {what}")
 
 
 class TagScanner:
-    """Finds the end of one tag after another; a ``>`` in an attribute value is no end."""
+    """Finds the end of one tag after another; a ``>`` in an attribute value is no end.
 
-    __slots__ = ("_limits", "_quote", "_scanned")
+    Args:
+        max_attributes: How many a tag may have.
+    """
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    __slots__ = ("_attributes", "_max_attributes", "_quote", "_scanned")
+
+    def __init__(self, max_attributes: int) -> None:
+        self._max_attributes = max_attributes
+        self._attributes = 0
         self._quote = _NO_QUOTE
         self._scanned = 1
 
-    def find_end(self, data: bytes, begin: int) -> int:
+    def find_end(self, data: bytes | bytearray, begin: int) -> int:
         """The position behind the tag whose ``<`` is at ``begin``; -1 while its end is missing.
 
         Raises:
-            StreamError: NOT_WELL_FORMED for a ``<`` inside it, POLICY_VIOLATION if it is too long.
+            StreamError: NOT_WELL_FORMED for a ``<`` inside it, POLICY_VIOLATION for too many
+                attributes.
         """
         at, quote = begin + self._scanned, self._quote
         while (stop := _TAG_STOPS[quote](data, at)) is not None:
@@ -107,12 +91,16 @@ class TagScanner:
             if byte == _LESS:
                 raise StreamError(StreamCondition.NOT_WELL_FORMED, "'<' inside a tag")
             if byte == _GREATER:
-                self._scanned, self._quote = 1, _NO_QUOTE
-                self._limits.check_tag(at - begin)
+                self._scanned, self._quote, self._attributes = 1, _NO_QUOTE, 0
                 return at
-            quote = byte if quote == _NO_QUOTE else _NO_QUOTE
+            if quote != _NO_QUOTE:
+                quote = _NO_QUOTE
+                continue
+            quote = byte
+            self._attributes += 1
+            if self._attributes > self._max_attributes:
+                raise too_much("attributes on one element")
         self._scanned, self._quote = len(data) - begin, quote
-        self._limits.check_tag(self._scanned)
         return -1
 
 
@@ -132,20 +120,20 @@ class ElementScanner:
         self.ended = False
         self.opaque = False
         self._limits = limits
-        self._tag = TagScanner(limits)
+        self._tag = TagScanner(limits.max_attributes)
         self._depth = 0
         self._in_section = False
         self._reference = 1
 
-    def advance(self, data: bytes, at: int) -> int:
+    def advance(self, data: bytearray, at: int) -> int:
         """Read tokens from ``at`` on, up to the element's end or to one that is torn.
 
         Returns:
             Where it stopped; the next call begins there.
 
         Raises:
-            StreamError: RESTRICTED_XML for a comment or the like, POLICY_VIOLATION for too much
-                of anything, NOT_WELL_FORMED for what expat need not be asked about.
+            StreamError: RESTRICTED_XML for a comment or the like, POLICY_VIOLATION for too many
+                attributes or levels, NOT_WELL_FORMED for what expat need not be asked about.
         """
         while not self.ended and at < len(data):
             end = self._section(data, at) if self._in_section else self._token(data, at)
@@ -154,7 +142,7 @@ class ElementScanner:
             at = end
         return at
 
-    def _token(self, data: bytes, at: int) -> int:
+    def _token(self, data: bytearray, at: int) -> int:
         if data[at] == _LESS:
             return self._markup(data, at)
         if data[at] == _AMPERSAND:
@@ -162,7 +150,7 @@ class ElementScanner:
         stop = _TEXT_STOP(data, at)
         return len(data) if stop is None else stop.start()
 
-    def _markup(self, data: bytes, at: int) -> int:
+    def _markup(self, data: bytearray, at: int) -> int:
         second = data[at + 1 : at + 2]
         if second == b"!":
             return self._section_begin(data, at)
@@ -173,17 +161,16 @@ class ElementScanner:
             self._count(data, at, end)
         return end
 
-    def _count(self, data: bytes, begin: int, end: int) -> None:
+    def _count(self, data: bytearray, begin: int, end: int) -> None:
         if data[begin + 1] == _SLASH:
             self._depth -= 1
         else:
-            self._limits.check_attributes(data, begin, end)
             self._limits.check_depth(self._depth + 1)
             self._depth += data[end - 2] != _SLASH
         self.ended = self._depth == 0
 
-    def _section_begin(self, data: bytes, at: int) -> int:
-        head = data[at : at + len(_SECTION)]
+    def _section_begin(self, data: bytearray, at: int) -> int:
+        head = bytes(data[at : at + len(_SECTION)])
         if head == _SECTION:
             self._in_section = self.opaque = True
             return at + len(_SECTION)
@@ -191,7 +178,7 @@ class ElementScanner:
             return -1
         raise StreamError(StreamCondition.RESTRICTED_XML, "a comment or declaration")
 
-    def _section(self, data: bytes, at: int) -> int:
+    def _section(self, data: bytearray, at: int) -> int:
         end = data.find(b"]]>", at)
         if end >= 0:
             self._in_section = False
@@ -199,13 +186,11 @@ class ElementScanner:
         end = len(data) - 2  # what may be the beginning of "]]>"
         return end if end > at else -1
 
-    def _reference_end(self, data: bytes, begin: int) -> int:
+    def _reference_end(self, data: bytearray, begin: int) -> int:
         stop = _REFERENCE_STOP(data, begin + self._reference)
         if stop is None:
             self._reference = len(data) - begin
-            self._limits.check_tag(self._reference)
             return -1
         self._reference = 1
         end = stop.start()
-        self._limits.check_tag(end - begin)
         return end + 1 if data[end] == _SEMICOLON else end

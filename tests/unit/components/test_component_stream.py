@@ -377,7 +377,10 @@ class TrafficTests(ComponentCase):
     def test_oversize(self) -> None:
         """A stanza that is too large ends the component's stream, and nobody else's."""
         limit = self.house.server.config.stream.max_stanza_bytes
-        self.service.send(f"<message to='romeo@montague.lit'><body>{'x' * limit}</body></message>")
+        for size in (limit, 2 * limit):
+            body = f"<body>{'x' * size}</body>"
+            self.service.send(f"<message to='romeo@montague.lit'>{body}</message>")
+        self.assertEqual(len(self.romeo.received()), 1)
         self.assertEqual(self.error_of(self.service), "policy-violation")
         self.romeo.send("<message to='romeo@montague.lit'><body>alive</body></message>")
         self.assertIn("alive", self.romeo.received()[0])

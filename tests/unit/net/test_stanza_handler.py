@@ -162,6 +162,23 @@ class XMLTests(StreamCase):
         romeo.send(f"<message to='juliet@montague.lit'><body>{'a' * 300_000}</body></message>")
         self.assertEqual(self.error_of(romeo), "policy-violation")
 
+    def test_large_attribute(self) -> None:
+        """A friend's tag may be as large as a stanza: a picture in an attribute, say."""
+        romeo, juliet = self.house.connect("romeo", "juliet")
+        romeo.send("<message to='juliet@montague.lit'><x xmlns='urn:x'>" + f"<y z='{'a' * 40_000}'")
+        romeo.send("/></x></message>")
+        (message,) = juliet.received()
+        self.assertIn("a" * 40_000, message)
+
+    def test_large_attribute_of_a_stranger(self) -> None:
+        """Also a stranger may use all that it is told, and no more, for one tag."""
+        mechanism = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN' a='{}'/>"
+        room = 10_240 - len(mechanism) + 2
+        client = self.house.stranger()
+        client.send(HEADER + mechanism.format("a" * room))
+        self.assertFalse(client.closed)
+        self.assertEqual(self.told(HEADER, mechanism.format("a" * (room + 1))), "policy-violation")
+
     def test_too_deep(self) -> None:
         """Elements inside elements inside elements end somewhere."""
         self.assertEqual(self.told("<message>" + "<a>" * 100, bind=True), "policy-violation")

@@ -1,5 +1,6 @@
 """StreamParser."""
 
+import contextlib
 import gc
 import resource
 import time
@@ -21,7 +22,7 @@ from tests.unit.net.stream_cases import (
 )
 from xmppd.net import content
 from xmppd.net.element_parser import MAX_FED_BYTES
-from xmppd.net.stream_header import canonical
+from xmppd.net.stream_header import MAX_STREAM_TAG_BYTES, canonical
 from xmppd.net.stream_parser import (
     MAX_READ_AHEAD_BYTES,
     Limits,
@@ -272,12 +273,26 @@ class LimitTests(Case):
         self.assertEqual(parser.limits, LIMITS)
 
     def test_tag_at_the_limit(self) -> None:
-        """A tag of just the permitted size passes in a long stanza, with one byte more not."""
-        for size, heard in ((8192, "a"), (8193, "!policy-violation")):
-            tag = b"<b c='" + b"x" * (size - 9) + b"'/>"
-            data = b"<a><![CDATA[]]>" + tag + b"</a>"
-            self.assertEqual(hear([HEADER, data]), ["open", heard])
-            self.assertEqual(hear([HEADER, data[:-3], data[-3:]]), ["open", heard])
+        """A tag may be as long as a stanza, alone, inside of one, and torn."""
+        for size, heard in ((20_000, "a"), (20_001, "!policy-violation")):
+            for begin, end in ((b"<a b='", b"'/>"), (b"<a><b c='", b"'/></a>"),
+                               (b"<a><![CDATA[]]><b c='", b"'></b></a>")):  # fmt: skip
+                data = begin + b"x" * (size - len(begin) - len(end)) + end
+                for pieces in ([data], [data[:-9], data[-9:]], [data[:9], data[9:]]):
+                    (opens, event) = hear([HEADER, *pieces])
+                    self.assertEqual((opens, event.partition("=")[0]), ("open", heard))
+
+    def test_stream_tags_at_the_limit(self) -> None:
+        """The tags that begin and end a stream are small, whatever its stanzas may be."""
+        most = MAX_STREAM_TAG_BYTES
+        for more, heard in ((0, "open"), (1, "!policy-violation")):
+            header = HEADER[:-1].ljust(most + more - 1) + b">"
+            for pieces in ([header], [header[:-1], header[-1:]]):
+                self.assertEqual(hear(pieces, LARGE), [heard])
+        for more, heard in ((0, "closed"), (1, "!policy-violation")):
+            end = END[:-1].ljust(most + more - 1) + b">"
+            for pieces in ([end], [end[:-1], end[-1:]]):
+                self.assertEqual(hear([HEADER, *pieces], LARGE), ["open", heard])
 
     def test_read_ahead(self) -> None:
         """While nobody asks for events, only so many bytes are kept."""
@@ -329,25 +344,28 @@ class CostTests(Case):
                 self.assertEqual(self.slowly(data, 2.5).tree.tag, "a")
 
     def test_tag_byte_by_byte(self) -> None:
-        """A tag, or a reference, of 8 KiB may come byte by byte."""
-        for data in (
-            b"<a b='" + b"x" * 8180 + b"'/>",
-            b"<a b='" + b">' c='" + b"/" * 8170 + b"'/>",
-            b"<a" + b" " * 8180 + b"/>",
-            b"<a>&#" + b"0" * 8180 + b"38;</a>",
+        """A tag, or a reference, of 256 KiB may come byte by byte."""
+        size = 256 << 10
+        for begin, filling, end in (
+            (b"<a b='", b"x", b"'/>"),
+            (b"<a b='>' c='", b"/", b"'/>"),
+            (b"<a", b" ", b"/>"),
+            (b"<a>&#", b"0", b"38;</a>"),
         ):
-            with self.subTest(data[:10]):
-                self.slowly(data, 0.2)
+            data = begin + filling * (size - len(begin) - len(end)) + end
+            with self.subTest(begin):
+                self.slowly(data, 2.5)
 
     def test_hostile_tags_at_once(self) -> None:
-        """No tag, however it is made, takes long to find torn."""
+        """No tag, however it is made, takes long to find torn, or made of too many attributes."""
         for filling in (b"''", b" ", b"'' ", b'""a', b"a=''", b"'\"'", b"a"):
-            data = b"<a " + filling * (8000 // len(filling))
+            data = b"<a " + filling * (260_000 // len(filling))
             with self.subTest(filling):
-                parser = opened()
+                parser = opened(LARGE)
                 parser.feed(data)
                 begun = time.process_time()
-                self.assertIs(parser.next(), None)
+                with contextlib.suppress(StreamError):
+                    self.assertIs(parser.next(), None)
                 self.assertLess(time.process_time() - begun, 0.05)
 
     def test_keep_alives(self) -> None:

@@ -24,6 +24,31 @@ class MessageTests(SynchronousTestCase):
         (answer,) = self.romeo.received()
         self.assertIn("Ay", answer)
 
+    def test_as_large_as_may_be(self) -> None:
+        """What a client may say, its server may pass on: the stream that many use stays."""
+        self.romeo.send("<message to='juliet@mantua.lit'/>")
+        self.juliet.received()
+        lines = len(self.network.lines)
+        limits = self.verona.server.config.stream
+        head, end = "<message to='juliet@mantua.lit' id='large'>", "</message>"
+        room = limits.max_stanza_bytes - len(head) - len(end)
+        names = [f" a{number}=''" for number in range(limits.max_attributes)]
+        prefixes = "".join(f" xmlns:b{number}='u{number}'" for number in range(60))
+        prefixed = "".join(f" b{number}:z=''" for number in range(60))
+        for inside in (
+            f"<body>{'x' * (room - 13)}</body>",
+            f"<x a='{'x' * (room - 9)}'/>",
+            f"<body>{'x' * (room - 25)}<![CDATA[]]></body>",
+            "<x>" * (limits.max_depth - 1) + "</x>" * (limits.max_depth - 1),
+            f"<x{''.join(names)}/>",
+            f"<x{prefixes}><y{prefixed}><![CDATA[]]></y></x>",
+        ):
+            self.romeo.send(head + inside + end)
+            (message,) = self.juliet.received()
+            self.assertIn("id='large'", message)
+        self.assertEqual(self.romeo.received(), [])
+        self.assertEqual(len(self.network.lines), lines)
+
     def test_presence(self) -> None:
         """Somebody at another server hears a directed presence, and the goodbye."""
         self.romeo.send("<presence to='juliet@mantua.lit'/>")

@@ -361,7 +361,7 @@ class StreamTests(Hostile):
             f"<message from='a@verona.lit' to='juliet@mantua.lit'><body>{large}</body></message>"
         )
         self.assertEqual(len(self.juliet.received()), 1)
-        friend.send("<message from='a@verona.lit' to='juliet@mantua.lit'><body>" + "x" * 300_000)
+        friend.send("<message from='a@verona.lit' to='juliet@mantua.lit'><body>" + "x" * 600_000)
         self.assert_ended(friend, "policy-violation")
 
     def test_too_slow(self) -> None:
