@@ -87,10 +87,15 @@ def done(work: Awaitable[T]) -> T:
 
 @implementer(ISystemHandle)
 class Transport(StringTransport):
-    """A wire in memory that tells its protocol when it is closed."""
+    """A wire in memory that tells its protocol when it is closed.
+
+    Attributes:
+        ended: Whether the server will write no more.
+        lost: Whether it is closed.
+    """
 
     protocol: ConnectionHandler
-    lost = False
+    ended = lost = False
 
     def __init__(self, address: str, protocol: ConnectionHandler) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", address, 40_000))  # type: ignore[no-untyped-call]
@@ -104,6 +109,10 @@ class Transport(StringTransport):
         data: bytes = self.value()  # type: ignore[no-untyped-call]
         self.clear()  # type: ignore[no-untyped-call]
         return data
+
+    def loseWriteConnection(self) -> None:
+        """Close the server's half: its peer hears the end, and may still say something."""
+        self.ended = True
 
     def loseConnection(self) -> None:
         """Close, once what was written has been read: at once, here."""
@@ -275,6 +284,11 @@ class Line:
         """Close both ends, behind what was written."""
         self.network.later(self.close, ConnectionDone())
         self.network.later(self.other.close, ConnectionDone())
+
+    def loseWriteConnection(self) -> None:
+        """Close the other end, behind what was written, and with it this one."""
+        self.network.later(self.other.close, ConnectionDone())
+        self.network.later(self.close, ConnectionDone())
 
     def abortConnection(self) -> None:
         """Close both ends; what was written is lost."""

@@ -42,6 +42,11 @@ from xmppd.store.base import STORE_FAILS, StoreError
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
 _CLOSE = b"</stream:stream>"
 MAX_UNHEARD_BYTES = 262_144
+"""What a peer may say between our end of the stream and its own."""
+
+MAX_LAST_WORDS_BYTES = 65_536
+LAST_WORDS_S = 1.0
+"""What a peer may say, and for how long, that has been told an error: it cannot mend that."""
 
 Contexts = IOpenSSLContextFactory | IOpenSSLClientConnectionCreator
 """For those who called us, and for those whom we call."""
@@ -111,6 +116,9 @@ class Transport(Typed):
 
     def loseConnection(self) -> None:
         """Close when all that was written has left."""
+
+    def loseWriteConnection(self) -> None:
+        """Close our half when all that was written has left, and go on reading."""
 
     def abortConnection(self) -> None:
         """Close at once."""
@@ -215,7 +223,7 @@ class ConnectionHandler(Protocol):
         self._preparing = TokenBucket(PREPARING_US_PER_S, PREPARING_US_BURST)
         self._waiting = self._opened = self._closing = self._peer_closed = False
         self._hanging_up = self._finished = False
-        self._unheard_bytes = 0
+        self._unheard_bytes = MAX_UNHEARD_BYTES
         self._admitted = False
         self._timer: IDelayedCall | None = None
         self._patience: IDelayedCall | None = None
@@ -458,7 +466,11 @@ class ConnectionHandler(Protocol):
         self.close()
 
     def close(self, error: StreamError | None = None) -> None:
-        """End the stream; hang up when the peer has closed its side too, or does not in time."""
+        """End the stream; hang up when the peer has closed its side too, or does not in time.
+
+        After an error our half of the connection is closed as well, as soon as all has left
+        (CH-10, :rfc:`6120#section-4.9.1.1`).
+        """
         if self._closing:
             return
         self._closing = True
@@ -482,9 +494,17 @@ class ConnectionHandler(Protocol):
         self.stream_handler.end()
         if self._peer_closed:
             self._hang_up()
+        elif error is None:
+            self._hear_out(self.limits.close_timeout_s, MAX_UNHEARD_BYTES, self._hang_up)
+        elif self.encrypted and not isinstance(self.transport, Watchable):
+            # Twisted's TLS has no halves: it closes ours, and reads until its peer closes too.
+            self._hear_out(LAST_WORDS_S, MAX_LAST_WORDS_BYTES, self.transport.abortConnection)
+            self._unregister()
+            self.transport.loseConnection()
         else:
-            self._timer = self.clock.callLater(self.limits.close_timeout_s, self._hang_up)
-            self.transport.resumeProducing()
+            self._hear_out(LAST_WORDS_S, MAX_LAST_WORDS_BYTES, self._hang_up)
+            self._unregister()
+            self.transport.loseWriteConnection()
 
     @property
     def max_queued_bytes(self) -> int:
@@ -500,13 +520,24 @@ class ConnectionHandler(Protocol):
         self.transport.abortConnection()
         self.stream_handler.end()
 
-    def _last_words(self, data: bytes) -> None:
-        """Our side is closed: what still comes is read for its end only (:rfc:`6120#section-4.4`).
+    def _hear_out(self, wait_s: float, most_bytes: int, then: Callable[[], None]) -> None:
+        """Read on for the peer's end of the stream only (:rfc:`6120#section-4.4`).
 
         It is read at all since closing a socket over unread bytes takes our own last words back.
         """
-        self._unheard_bytes += len(data)
-        if _CLOSE[:-1] in data or self._unheard_bytes > MAX_UNHEARD_BYTES:
+        self._unheard_bytes = most_bytes
+        self._timer = self.clock.callLater(wait_s, then)
+        self.transport.resumeProducing()
+
+    def _last_words(self, data: bytes) -> None:
+        """Our side is closed, and this is what still comes."""
+        if self._hanging_up:
+            return
+        self._unheard_bytes -= len(data)
+        if self._unheard_bytes < 0:
+            self.transport.pauseProducing()
+            self._hang_up()
+        elif _CLOSE[:-1] in data:
             self._hang_up()
 
     def _hang_up(self) -> None:
@@ -515,13 +546,15 @@ class ConnectionHandler(Protocol):
             return  # whoever goes on talking wins no time by it
         self._hanging_up = True
         self._cancel_timer()
+        self._unregister()
+        wait_s = self.limits.close_timeout_s if self.error is None else LAST_WORDS_S
+        self._timer = self.clock.callLater(wait_s, self.transport.abortConnection)
+        self.transport.loseConnection()
+
+    def _unregister(self) -> None:
         if self._produces:
             self._produces = False
             IConsumer(self.transport).unregisterProducer()  # TLS waits for its producers
-        self._timer = self.clock.callLater(
-            self.limits.close_timeout_s, self.transport.abortConnection
-        )
-        self.transport.loseConnection()
 
     def _cancel_timer(self) -> None:
         for timer in (self._timer, self._patience):

@@ -231,6 +231,7 @@ class TLSConnection(ClearConnection):
     def _say_goodbye(self) -> None:
         with suppress(SSL.Error):
             self._tls.shutdown()
+        super()._say_goodbye()  # Not everybody who speaks TLS takes note of close_notify.
 
     def pauseProducing(self) -> None:
         self._paused = True

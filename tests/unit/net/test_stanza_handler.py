@@ -484,21 +484,39 @@ class CloseTests(StreamCase):
         """We wait for the client to close its side, for as long as is decent."""
         romeo, juliet = self.house.bind("romeo"), self.house.bind("juliet")
         for client in (romeo, juliet):
-            client.handler.close(StreamError(StreamCondition.RESET))
-            self.assertEqual(self.error_of(client), "reset")
-            self.assertFalse(client.transport.lost)
+            client.handler.close()
+            self.assertEqual(client.raw(), b"</stream:stream>")
+            self.assertFalse(client.transport.ended)
         romeo.send("<presence/></stream:stream>")
         self.assertTrue(romeo.transport.lost)
-        self.house.clock.advance(5)
+        self.house.clock.advance(4.9)
+        self.assertFalse(juliet.transport.lost)
+        self.house.clock.advance(0.1)
+        self.assertTrue(juliet.transport.lost)
+
+    def test_we_close_with_an_error(self) -> None:
+        """After an error our half is closed at once, and the client has a second (CH-10)."""
+        romeo, juliet = self.house.bind("romeo"), self.house.bind("juliet")
+        for client in (romeo, juliet):
+            client.handler.close(StreamError(StreamCondition.RESET))
+            self.assertEqual(self.error_of(client), "reset")
+            self.assertEqual((client.transport.ended, client.transport.lost), (True, False))
+        romeo.send("<presence/></stream:stream>")
+        self.assertTrue(romeo.transport.lost)
+        self.house.clock.advance(0.9)
+        self.assertFalse(juliet.transport.lost)
+        self.house.clock.advance(0.1)
         self.assertTrue(juliet.transport.lost)
 
     def test_last_words_are_bounded(self) -> None:
         """Who goes on talking behind the end is not listened to for long."""
-        romeo = self.house.bind("romeo")
-        romeo.handler.close(StreamError(StreamCondition.RESET))
-        for _ in range(5):
-            romeo.send("x" * 65_536)
-        self.assertTrue(romeo.transport.lost)
+        for error, most in ((StreamError(StreamCondition.RESET), 65_536), (None, 262_144)):
+            romeo = self.house.bind("romeo", f"{most}")
+            romeo.handler.close(error)
+            romeo.send("x" * most)
+            self.assertFalse(romeo.transport.lost)
+            romeo.send("x")
+            self.assertTrue(romeo.transport.lost)
 
     def test_talking_wins_no_time(self) -> None:
         """Who neither reads our last words nor falls silent is gone in time all the same."""
@@ -508,7 +526,7 @@ class CloseTests(StreamCase):
         for _ in range(3):
             romeo.send("</stream:stream>")
             self.assertFalse(romeo.transport.lost)
-            self.house.clock.advance(2)
+            self.house.clock.advance(0.4)
         self.assertTrue(romeo.transport.lost)
 
     def test_shutdown(self) -> None:
