@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 import xmppd
+from xmppd.net import content
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.stream_parser import StreamParser
 from xmppd.presence.presence_manager import unavailable
@@ -119,7 +120,10 @@ def counted() -> Iterator[Work]:
     """Count what is done in the block.
 
     The garbage collector rests: coroutines of earlier tests that it closes would be counted here.
+    Nor does a parser wear out meanwhile that earlier tests have used.
     """
+    content._shared_pool._idle.clear()
+    content._shared_pool.give_back(content._shared_pool.borrow())
     work = Work()
     gc.collect()
     gc.disable()

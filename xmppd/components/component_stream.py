@@ -13,7 +13,7 @@ from xmppd.auth.base import SASLError
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.privileges import Voice
-from xmppd.net.stanza_intake import KINDS, check_namespaces, stream_error_in
+from xmppd.net.stanza_intake import KINDS, Language, check_namespaces, stream_error_in
 from xmppd.net.stream_feature import Stream
 from xmppd.net.stream_handler import Wire
 from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
@@ -96,6 +96,7 @@ class ComponentStream:
         self.session: ComponentSession | None = None
         self._stream_id = token_hex(16)
         self._component: ConnectableComponent | None = None
+        self._language = Language()
         self.ended = False
 
     @property
@@ -119,7 +120,7 @@ class ComponentStream:
             StreamError: The stream cannot go on.
         """
         if isinstance(event, Received):
-            return self._element(event.tree)
+            return self._element(event)
         if isinstance(event, StreamOpened):
             self._opened(event)
         else:
@@ -177,7 +178,8 @@ class ComponentStream:
 
     # -- what comes -----------------------------------------------------------------------------
 
-    def _element(self, tree: Tree) -> Later:
+    def _element(self, received: Received) -> Later:
+        tree = received.tree
         kind, session, component = KINDS.get(tree.tag), self.session, self._component
         if tree.tag == _STREAM_ERROR:
             _log.info("{id} was told {error}", id=self.id, error=stream_error_in(tree))
@@ -188,7 +190,7 @@ class ComponentStream:
                 raise StreamError(StreamCondition.NOT_AUTHORIZED, "the handshake comes first")
             return self._handshake(component, tree)
         if kind is not None:
-            return self._stanza(kind, tree, component, session)
+            return self._stanza(kind, received, component, session)
         raise StreamError(
             StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{local_name(tree.tag)}/> is not known here"
         )
@@ -196,20 +198,20 @@ class ComponentStream:
     def _stanza(
         self,
         kind: type[Stanza],
-        tree: Tree,
+        received: Received,
         component: ConnectableComponent,
         session: ComponentSession,
     ) -> Later:
         """Give a stanza its type, check whom it is from, and route it (CO-3, CO-4)."""
+        tree = received.tree
         try:
-            sender = sender_at(tree.get("from"), session.jid)
+            sender = sender_at(tree.attrib.pop("from", None), session.jid)  # a payload has none
         except ValueError as error:
             raise StreamError(StreamCondition.INVALID_FROM, str(error)) from error
         try:
-            stanza = kind.from_tree(tree, sender)
-        except ValueError as error:
-            self._refuse(kind.make(None, sender, id=tree.get("id"), type=tree.get("type")),
-                         StanzaError(Condition.JID_MALFORMED, str(error)))  # fmt: skip
+            stanza = self._language.typed(kind, received, sender)
+        except StanzaError as error:
+            self._refuse(kind.make(None, sender, id=tree.get("id"), type=tree.get("type")), error)
             return None
         if stanza.to is None:
             self._refuse(stanza, StanzaError(Condition.BAD_REQUEST, "whom is this for?"))

@@ -7,6 +7,7 @@ from xmppd.net.element_parser import ElementParser, ParserPool
 from xmppd.net.stream_header import StreamOpened, canonical
 from xmppd.stanza import ns
 from xmppd.stanza.names import namespace_of, put_names_right
+from xmppd.stanza.splice import without_attribute
 
 MAX_IDLE_PARSERS = 32
 _AMPERSAND = ord("&")
@@ -22,10 +23,6 @@ _shared_pools = {
 }
 _empty_default = re.compile(rb"[ \t\r\n]xmlns[ \t\r\n]*=[ \t\r\n]*(?:''|\"\")").search
 _prefix = re.compile(rb"[</ \t\r\n](?:stream|db):").search
-_sender = re.compile(
-    rb"<[a-z]+(?:[ \t\r\n]+[^ \t\r\n=<>\"']+[ \t\r\n]*=[ \t\r\n]*(?:'[^']*'|\"[^\"]*\"))*?"
-    rb"([ \t\r\n]+from[ \t\r\n]*=[ \t\r\n]*(?:'[^']*'|\"[^\"]*\"))"
-).match
 
 
 class Received:
@@ -36,13 +33,15 @@ class Received:
         raw: Its bytes as they came, but without ``from``, if they mean the same on every stream
             and may be spliced: they begin with the bare name and lean on nothing that the header
             declared. Else None, and whoever passes it on writes the tree.
+        size_bytes: How many bytes there were, if ``raw`` is None.
     """
 
-    __slots__ = ("raw", "tree")
+    __slots__ = ("raw", "size_bytes", "tree")
 
-    def __init__(self, raw: bytes | None, tree: Tree) -> None:
+    def __init__(self, raw: bytes | None, tree: Tree, size_bytes: int = 0) -> None:
         self.raw = raw
         self.tree = tree
+        self.size_bytes = size_bytes
 
     def __repr__(self) -> str:
         return f"<Received {self.tree.tag}>"
@@ -95,7 +94,7 @@ class Content:
         """
         if not self._shared:
             put_names_right(tree, self._namespace, bare_is_content=False)
-            return Received(None, tree)
+            return Received(None, tree, len(data))
         find = data.find
         declared = find(self._mention) >= 0 or (_AMPERSAND in data and find(b"&#") >= 0)
         if (
@@ -106,8 +105,10 @@ class Content:
             return self._read_again(data, opaque=opaque or declared)
         renamed = declared and put_names_right(tree, self._namespace, bare_is_content=True)
         if renamed or opaque or tree.tag[0] == "{":
-            return Received(None, tree)
-        return Received(data if "from" not in tree.attrib else _without_sender(data), tree)
+            return Received(None, tree, len(data))
+        if "from" in tree.attrib:
+            return Received(without_attribute(data, b"from"), tree, len(data))
+        return Received(data, tree)
 
     def _read_again(self, data: bytes, *, opaque: bool) -> Received:
         """An element in which a bare name may be something else than content."""
@@ -122,11 +123,7 @@ class Content:
             or _prefix(data)
             or any(namespace_of(found.tag) == self._namespace for found in tree.iter())
         ):
-            return Received(None, tree)
-        return Received(data if "from" not in tree.attrib else _without_sender(data), tree)
-
-
-def _without_sender(data: bytes) -> bytes | None:
-    """An element's bytes without its ``from``; None if its name is not as plain as a stanza's."""
-    found = _sender(data)
-    return None if found is None else data[: found.start(1)] + data[found.end(1) :]
+            return Received(None, tree, len(data))
+        if "from" in tree.attrib:
+            return Received(without_attribute(data, b"from"), tree, len(data))
+        return Received(data, tree)

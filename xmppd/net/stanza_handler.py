@@ -18,7 +18,6 @@ from xmppd.session.sleepers import Sleepers
 from xmppd.stanza import (
     IQ,
     JID,
-    Condition,
     Later,
     Message,
     Stanza,
@@ -202,8 +201,8 @@ class StanzaHandler:
             self._check_from(tree.attrib.pop("from"))  # a payload never has it
         try:
             stanza = self._language.typed(kind, received, self.session.jid)
-        except ValueError as error:
-            self._malformed(kind, tree, str(error))
+        except StanzaError as error:
+            self._refuse(kind, tree, error)
             return None
         return self.context.router.route(stanza)
 
@@ -225,10 +224,9 @@ class StanzaHandler:
         if claimed.full not in (own.full, own.bare):
             raise StreamError(StreamCondition.INVALID_FROM, "that is not your address")
 
-    def _malformed(self, kind: type[Stanza], tree: Tree, text: str) -> None:
-        """Answer a stanza whose ``to`` is no address (SI-2)."""
+    def _refuse(self, kind: type[Stanza], tree: Tree, error: StanzaError) -> None:
+        """Answer what cannot be made a stanza (SI-2)."""
         if tree.get("type") not in ("error", "result"):
-            error = StanzaError(Condition.JID_MALFORMED, text)
             answer = kind.make(
                 self.session.jid, JID.parse(self.domain), error_bytes(error),
                 id=tree.get("id"), type="error",

@@ -6,10 +6,12 @@ from xmppd.net.stream_parser import Received, StreamOpened
 from xmppd.stanza import (
     IQ,
     JID,
+    Condition,
     Message,
     Payload,
     Presence,
     Stanza,
+    StanzaError,
     StreamCondition,
     StreamError,
     Tree,
@@ -18,11 +20,17 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.jid import prepare_domain
-from xmppd.stanza.xml import LANG, local_name
+from xmppd.stanza.splice import without_attribute
+from xmppd.stanza.xml import LANG, TooLarge, local_name
 
 KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
 MAX_LANG_LENGTH = 35
 """What :rfc:`5646#section-4.4.1` asks everybody to have room for."""
+
+WRITTEN_ANEW_BYTES = 16_384
+"""What a stanza may become where it has to be written anew, if it was not nearly as large before;
+else half as much again. Servers take from one another twice what they take from clients.
+"""
 
 _STREAM = qname(ns.STREAM, "stream")
 
@@ -45,22 +53,46 @@ class Language:
     def typed(self, kind: type[Stanza], received: Received, sender: JID) -> Stanza:
         """A stanza in this language, from this sender, whatever it says itself.
 
+        Args:
+            kind: What it is.
+            received: What came, its ``from`` taken off.
+            sender: Who it is from.
+
         Raises:
-            ValueError: ``to`` is no address.
+            StanzaError: JID_MALFORMED: ``to`` is no address; POLICY_VIOLATION: it would become too
+                large where it has to be written anew (FR-9).
         """
         tree, raw = received.tree, received.raw
         attributes = tree.attrib
         to_text = attributes.get("to")
-        to = JID.parse(to_text) if to_text else None
+        try:
+            to = JID.parse(to_text) if to_text else None
+        except ValueError as error:
+            raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
         if self._name is not None and LANG not in attributes:
             attributes[LANG] = self._name
             if raw is not None:
                 at = kind.after_name
                 raw = raw[:at] + self._attribute + raw[at:]
-        if raw is None or (to.full if to is not None else None) != to_text:
-            return kind.from_tree(tree, sender)
-        payload = Payload(raw, to, tree)
+        written_to = to
+        if (to.full if to is not None else None) != to_text:  # it is spelled in a way of its own
+            written_to = None
+            if raw is not None:
+                raw = without_attribute(raw, b"to")
+        if raw is None:
+            return _written_anew(kind, received, sender)
+        payload = Payload(raw, written_to, tree)
         return kind(to, sender, attributes.get("id"), attributes.get("type"), payload)
+
+
+def _written_anew(kind: type[Stanza], received: Received, sender: JID) -> Stanza:
+    size_bytes = received.size_bytes if received.raw is None else len(received.raw)
+    try:
+        return kind.from_tree(
+            received.tree, sender, max_bytes=max(size_bytes * 3 // 2, WRITTEN_ANEW_BYTES)
+        )
+    except TooLarge as error:
+        raise StanzaError(Condition.POLICY_VIOLATION, str(error)) from error
 
 
 def served(domain: str | None, domains: Container[str]) -> str | None:

@@ -298,8 +298,8 @@ class ServerStream:
         self.passed += 1
         try:
             stanza = self._language.typed(kind, received, sender)
-        except ValueError as error:
-            self._malformed(kind, sender, attributes.get("id"), attributes.get("type"), str(error))
+        except StanzaError as error:
+            self._refuse_stanza(kind, sender, attributes.get("id"), attributes.get("type"), error)
             return None
         to = stanza.to
         if to is None:
@@ -317,16 +317,15 @@ class ServerStream:
             StreamCondition.INVALID_FROM, "you have not proved to be that domain, to that domain"
         )
 
-    def _malformed(
-        self, kind: type[Stanza], sender: JID, id: str | None, type: str | None, text: str
+    def _refuse_stanza(
+        self, kind: type[Stanza], sender: JID, id: str | None, type: str | None, error: StanzaError
     ) -> None:
-        """Answer a stanza whose ``to`` is no address, if its sender is known here (SI-2)."""
+        """Answer what cannot be made a stanza, if its sender is known here (SI-2)."""
         local = next((ours for theirs, ours in self.accepted if theirs == sender.domain), None)
         if local is None:
             raise self._not_accepted(sender.domain, "")
         if type not in ("error", "result"):
-            error = error_bytes(StanzaError(Condition.JID_MALFORMED, text))
-            answer = kind.make(sender, JID.parse(local), error, id=id, type="error")
+            answer = kind.make(sender, JID.parse(local), error_bytes(error), id=id, type="error")
             self.context.routing_table.route(answer)
 
     # -- dialback -------------------------------------------------------------------------------

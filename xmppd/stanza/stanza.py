@@ -13,13 +13,10 @@ from typing import ClassVar, Self
 from xmppd.stanza import ns
 from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.jid import JID
+from xmppd.stanza.splice import without_attribute
 from xmppd.stanza.xml import LANG, Element, Tree, dump, escape, parse, read, write
 
 MAX_SOFTWARE_LENGTH = 200
-LONG_BYTES = 4_096
-"""A longer stanza loses its addresses by cutting them out of its bytes: to write it anew would take
-some milliseconds for each 10,000 elements.
-"""
 _CAPABILITIES = "{http://jabber.org/protocol/caps}c"
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
@@ -80,7 +77,7 @@ class Payload:
         """The same payload, ready for any address."""
         if self.to is None:
             return self
-        raw = _cut_to(self.raw) if len(self.raw) > LONG_BYTES else None
+        raw = without_attribute(self.raw, b"to")
         if raw is None:
             tree = self.tree
             attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
@@ -145,22 +142,30 @@ class Stanza:
 
     @classmethod
     def from_tree(
-        cls, tree: Tree, sender: JID, *, address: Callable[[str], JID] = JID.parse
+        cls,
+        tree: Tree,
+        sender: JID,
+        *,
+        address: Callable[[str], JID] = JID.parse,
+        max_bytes: int | None = None,
     ) -> Self:
         """A stanza written anew from its tree: whatever the bytes said, these say what we read.
 
         Args:
             tree: As the parser built it.
-            sender: Who it is from.
+            sender: Who it is from, whatever it says itself.
             address: Makes a JID of ``to``.
+            max_bytes: How much it may become; None for what we have written before.
 
         Raises:
             ValueError: ``to`` is no JID.
+            TooLarge: It would take more bytes.
         """
         attributes = {key: value for key, value in tree.attrib.items() if key not in ("from", "to")}
         to_text = tree.get("to")
         to = address(to_text) if to_text else None
-        payload = Payload(write(tree, attributes=attributes), tree=tree)
+        raw = write(tree, attributes=attributes, max_bytes=max_bytes)
+        payload = Payload(raw, tree=tree)
         return cls(to, sender, tree.get("id"), tree.get("type"), payload)
 
     @classmethod
@@ -174,9 +179,9 @@ class Stanza:
         if tree.tag != cls.name:
             raise ValueError(f"it is no {cls.name}")
         sender = JID.prepared(tree.get("from", ""))
-        raw = _cut_from(data) if len(data) > LONG_BYTES else None
+        raw = without_attribute(data, b"from")
         if raw is not None and "to" in tree.attrib:
-            raw = _cut_to(raw)
+            raw = without_attribute(raw, b"to")
         if raw is None:
             return cls.from_tree(tree, sender, address=JID.prepared)
         text = tree.get("to")
@@ -320,19 +325,3 @@ def error_bytes(error: StanzaError) -> bytes:
         namespace, name = error.application
         application = f"<{name} xmlns='{namespace}'/>"
     return f"<error type='{error.type.value}'>{condition}{text}{application}</error>".encode()
-
-
-def _cutter(name: str) -> Callable[[bytes], bytes | None]:
-    """Cuts an attribute out of a stanza's bytes; None if it is not written as plainly as that."""
-    value = rb"[ \t\r\n]*=[ \t\r\n]*(?:'[^']*'|\"[^\"]*\")"
-    others = rb"<[a-z]+(?:[ \t\r\n]+[^ \t\r\n=<>\"'/]+" + value + rb")*?"
-    find = re.compile(others + rb"([ \t\r\n]+" + name.encode() + value + rb")").match
-
-    def cut(data: bytes) -> bytes | None:
-        found = find(data)
-        return None if found is None else data[: found.start(1)] + data[found.end(1) :]
-
-    return cut
-
-
-_cut_from, _cut_to = _cutter("from"), _cutter("to")

@@ -97,53 +97,83 @@ def read(data: bytes) -> Tree:
     return tree
 
 
-def write(tree: Tree, *, attributes: dict[str, str] | None = None) -> bytes:
+class TooLarge(ValueError):
+    """A tree would be written in more bytes than it may take."""
+
+
+def write(
+    tree: Tree, *, attributes: dict[str, str] | None = None, max_bytes: int | None = None
+) -> bytes:
     """A tree as bytes that mean the same on every stream.
+
+    Namespaces are declared where they are used, which may take many times the bytes of a few
+    prefixes; references take more than what they stand for.
 
     Args:
         tree: Its names spelled as in :mod:`xmppd.stanza.names` (FR-6).
         attributes: Stands in for the attributes of the outermost element.
+        max_bytes: How much it may become; None for what we have written before.
+
+    Raises:
+        TooLarge: It would be more.
     """
-    out: list[str] = []
-    _write(tree, None, tree.attrib if attributes is None else attributes, out)
-    return "".join(out).encode()
+    writer = _Writer(max_bytes)
+    writer.element(tree, None, tree.attrib if attributes is None else attributes)
+    data = "".join(writer.out).encode()
+    if max_bytes is not None and len(data) > max_bytes:
+        raise TooLarge("a stanza that takes too many bytes to be written out")
+    return data
 
 
-def _write(tree: Tree, scope: str | None, attributes: dict[str, str], out: list[str]) -> None:
-    """Write an element where names without a prefix are in ``scope``; None for the content's."""
-    tag = tree.tag
-    namespace: str | None
-    if tag[0] == "{":
-        namespace, _, name = tag[1:].partition("}")
-    else:
-        namespace, name = None if scope is None else "", tag
-    out.append(f"<{name}")
-    if namespace is not None and namespace != scope:
-        out.append(f" xmlns='{escape(namespace)}'")
-    if attributes:
-        _write_attributes(attributes, out)
-    if not len(tree) and not tree.text:
-        out.append("/>")
-        return
-    out.append(">")
-    if tree.text:
-        out.append(tree.text.translate(_TEXT_ESCAPES))
-    for inner in tree:
-        _write(inner, namespace, inner.attrib, out)
-        if inner.tail:
-            out.append(inner.tail.translate(_TEXT_ESCAPES))
-    out.append(f"</{name}>")
+class _Writer:
+    __slots__ = ("_room", "out")
 
+    def __init__(self, max_bytes: int | None) -> None:
+        self.out: list[str] = []
+        self._room = max_bytes
 
-def _write_attributes(attributes: dict[str, str], out: list[str]) -> None:
-    prefixes = {XML: "xml"}
-    for key, value in attributes.items():
-        name = key
-        if key[0] == "{":
-            namespace, _, local = key[1:].partition("}")
-            prefix = prefixes.get(namespace)
-            if prefix is None:
-                prefix = prefixes[namespace] = f"a{len(prefixes)}"
-                out.append(f" xmlns:{prefix}='{escape(namespace)}'")
-            name = f"{prefix}:{local}"
-        out.append(f" {name}='{escape(value)}'")
+    def element(self, tree: Tree, scope: str | None, attributes: dict[str, str]) -> None:
+        """Write an element where names without prefix are in ``scope``; None for the content's."""
+        out, tag = self.out, tree.tag
+        namespace: str | None
+        if tag[0] == "{":
+            namespace, _, name = tag[1:].partition("}")
+        else:
+            namespace, name = None if scope is None else "", tag
+        out.append(f"<{name}")
+        if namespace is not None and namespace != scope:
+            self._declare("xmlns", namespace)
+        if attributes:
+            self._attributes(attributes)
+        if not len(tree) and not tree.text:
+            out.append("/>")
+            return
+        out.append(">")
+        if tree.text:
+            out.append(tree.text.translate(_TEXT_ESCAPES))
+        for inner in tree:
+            self.element(inner, namespace, inner.attrib)
+            if inner.tail:
+                out.append(inner.tail.translate(_TEXT_ESCAPES))
+        out.append(f"</{name}>")
+
+    def _attributes(self, attributes: dict[str, str]) -> None:
+        prefixes = {XML: "xml"}
+        for key, value in attributes.items():
+            name = key
+            if key[0] == "{":
+                namespace, _, local = key[1:].partition("}")
+                prefix = prefixes.get(namespace)
+                if prefix is None:
+                    prefix = prefixes[namespace] = f"a{len(prefixes)}"
+                    self._declare(f"xmlns:{prefix}", namespace)
+                name = f"{prefix}:{local}"
+            self.out.append(f" {name}='{escape(value)}'")
+
+    def _declare(self, name: str, namespace: str) -> None:
+        """Declare a namespace; all else that is written takes about what it took before."""
+        if self._room is not None:
+            self._room -= len(namespace)
+            if self._room < 0:
+                raise TooLarge("namespaces that take too many bytes to be written out")
+        self.out.append(f" {name}='{escape(namespace)}'")

@@ -179,6 +179,33 @@ class XMLTests(StreamCase):
         self.assertFalse(client.closed)
         self.assertEqual(self.told(HEADER, mechanism.format("a" * (room + 1))), "policy-violation")
 
+    def test_written_anew(self) -> None:
+        """What a few prefixes say in few bytes, and that would be written in many, comes back."""
+        romeo, juliet = self.house.connect("romeo", "juliet")
+        for start, inside in (
+            ("<c:message xmlns:c='jabber:client' xmlns:x='{}'", "<x:y/>"),
+            ("<message xmlns='jabber:client' xmlns:x='{}'", "<y x:z=''/>"),
+        ):
+            head = start.format("u" * 1_000) + " to='juliet@montague.lit' id='7'>"
+            end = f"</{head[1:].split()[0]}>"
+            romeo.send(head + inside * 5 + end)
+            self.assertIn("u" * 1_000, juliet.received()[0])
+            romeo.send(head + inside * 20_000 + end)
+            (answer,) = romeo.received()
+            self.assertIn("<policy-violation", answer)
+            self.assertIn("id='7'", answer)
+            self.assertEqual(juliet.received(), [])
+        self.assertFalse(romeo.closed)
+
+    def test_prefixes_go_on(self) -> None:
+        """What declares its own prefixes goes on with them, however it spells addresses."""
+        romeo, juliet = self.house.connect("romeo", "juliet")
+        inside = "<x:x xmlns:x='urn:x' x:type='x:y'><x:z/></x:x>"
+        for head in ("to='juliet@montague.lit'", "to='JULIET@montague.lit'",
+                     "from='romeo@montague.lit/1' to='juliet@MONTAGUE.lit'"):  # fmt: skip
+            romeo.send(f"<message {head}>{inside}</message>")
+            self.assertIn(inside, juliet.raw().decode())
+
     def test_too_deep(self) -> None:
         """Elements inside elements inside elements end somewhere."""
         self.assertEqual(self.told("<message>" + "<a>" * 100, bind=True), "policy-violation")
@@ -274,6 +301,15 @@ class NegotiationTests(StreamCase):
             self.assertIn("<jid-malformed", answer)
             self.assertIn("id='7'", answer)
         self.assertFalse(romeo.closed)
+
+    def test_odd_spelling(self) -> None:
+        """An address may be spelled in any way; whoever gets it reads it in the usual one."""
+        romeo, juliet = self.house.connect("romeo", "juliet")
+        for spelled in ("JULIET@Montague.LIT/1", "&#x6a;uliet@montague.lit/&#49;"):
+            romeo.send(f"<message\n to = '{spelled}' id=\" to='x'\"><body>x</body></message>")
+            (message,) = juliet.received()
+            self.assertEqual(message.count("juliet@montague.lit/1"), 1)
+            self.assertIn("id=' to=&apos;x&apos;'", message)
 
     def test_malformed_to_of_an_error(self) -> None:
         """An error is never answered, not even to say that its address is none."""
