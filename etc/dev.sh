@@ -257,6 +257,7 @@ fuzz() {
     workspace
     "$BIN/python" -m tests.unit.net.fuzz_stream_parser 60
     "$BIN/python" -m tests.poison --stanzas 100000
+    "$BIN/python" -m tests.odd_ways 120
     "$BIN/python" -m tests.fuzz --temp-directory="$WORK/trial" \
         $(grep -rl --include='test_*.py' '^from hypothesis' tests)
 }

@@ -66,7 +66,7 @@ def elements(iq: IQ) -> list[Tree]:
 
 def is_empty(tree: Tree) -> bool:
     """Whether the element says no more than its name."""
-    return not len(tree) and not tree.attrib and not (tree.text or "").strip()
+    return not len(tree) and not tree.attrib and not tree.text
 
 
 def plug(server: XMPPServer) -> list[IQHandler]:

@@ -89,6 +89,11 @@ def odd_stanza(
     return _Writer(random, content).stanza(name, attributes, type, depth)
 
 
+def odd_element(random: Random, depth: int = MAX_DEPTH) -> str:
+    """An element of a namespace of its own, as there may be one in any stanza of a client."""
+    return _Writer(random, CLIENT).inner(_Scope(CLIENT, {}), depth, foreign=True)
+
+
 odd_stanzas = st.randoms(use_true_random=False).map(odd_stanza)
 """The same for hypothesis: anything goes."""
 
@@ -294,6 +299,20 @@ class Meaning(NamedTuple):
             return self
         inner = [each if isinstance(each, str) else each.on(content) for each in self.content]
         return Meaning(("content", self.name[1]), self.attributes, inner)
+
+    def quoted(self) -> "Meaning":
+        """A client's stanza inside of something else, where its namespace has to be said."""
+        if self.name[0] != "content":
+            return self
+        inner = [each if isinstance(each, str) else each.quoted() for each in self.content]
+        return Meaning((CLIENT, self.name[1]), self.attributes, inner)
+
+    def child(self, name: str) -> "Meaning | None":
+        """Its first child of this name in the content namespace."""
+        for each in self.content:
+            if isinstance(each, Meaning) and each.name == ("content", name):
+                return each
+        return None
 
     def without(self, *names: str) -> "Meaning":
         """The same without these attributes, which have no namespace."""

@@ -87,18 +87,10 @@ class ForwardingTests(SynchronousTestCase):
         for wire in (copy.wire(), Message.from_bytes(copy.wire()).wire()):
             (heard,) = meanings(wire)
             inside = next(each for each in heard.all() if each.name == (CLIENT, "message"))
-            self.assertEqual(inside, _quoted(said))
+            self.assertEqual(inside, said.quoted())
         (late,) = meanings(delayed(stanza.wire(), "montague.lit", 0.0))
         kept = [each for each in late.content if not _is_delay(each)]
         self.assertEqual(kept, said.content)
-
-
-def _quoted(said: Meaning) -> Meaning:
-    """A stanza inside of something else, where its namespace has to be said."""
-    if said.name[0] != "content":
-        return said
-    content = [each if isinstance(each, str) else _quoted(each) for each in said.content]
-    return Meaning((CLIENT, said.name[1]), said.attributes, content)
 
 
 def _is_delay(found: str | Meaning) -> bool:
