@@ -33,6 +33,19 @@ class ParseAllTests(SynchronousTestCase):
         self.assertGreater(len(self.turns), 20)
         self.assertEqual(self.successResultOf(work), [JID.parse(text) for text in texts])
 
+    def test_known_labels(self) -> None:
+        """Also of domains made of the same few letters again and again no turn has too many."""
+        letters = [chr(0x4E00 + number) for number in range(26)]
+        texts = [
+            ".".join(letters[(n // 26 ** (i % 3) + i) % 26] for i in range(36))
+            for n in range(1_500)
+        ]
+        work = Deferred.fromCoroutine(parse_all(texts, self.next_turn))
+        while not work.called:
+            self.turns[-1].callback(None)
+        self.assertGreater(len(self.turns), 5)
+        self.assertEqual(len(self.successResultOf(work)), 1_500)
+
     def test_plain_ones_do_not_wait(self) -> None:
         """What is written in plain ASCII takes next to nothing, however many there are."""
         texts = [f"romeo{n}@montague.lit/orchard" for n in range(2_000)]
