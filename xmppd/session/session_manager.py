@@ -81,7 +81,7 @@ class SessionManager:
     def open(self, connection: Connection, domain: str) -> LocalClientSession:
         """A session for a new stream, which can be answered at once."""
         stream_id = token_hex(8)
-        jid = JID.of(None, domain, stream_id)
+        jid = JID.of_stream(domain, stream_id)
         session = LocalClientSession(
             stream_id, jid, connection, self.interceptors, self.wall_clock()
         )
@@ -92,7 +92,7 @@ class SessionManager:
     def move(self, session: LocalClientSession, domain: str) -> None:
         """The client opened its stream to this domain."""
         self.routes.remove(session)
-        session.jid = JID.of(None, domain, session.id)
+        session.jid = JID.of_stream(domain, session.id)
         self.routes.add(session)
 
     def session(self, jid: JID) -> LocalClientSession | None:

@@ -192,6 +192,7 @@ class Sleepers:
         self._asleep.pop(session, None)
         if isinstance(session.connection, Away):
             session.connection.let_go()
+        management.place = None
         if management.key is not None:
             del self._by_key[management.key]
             self._handled[management.key] = session.jid.bare, management.handled

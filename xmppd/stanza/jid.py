@@ -170,6 +170,18 @@ class JID:
         bare = domain if local is None else f"{prepare_local(local)}@{domain}"
         return JID.parse(bare if resource is None else f"{bare}/{resource}")
 
+    @staticmethod
+    def of_stream(domain: str, id: str) -> "JID":
+        """What a stream is addressed by before it has a resource.
+
+        It never comes again, so it is not kept among the addresses in use.
+
+        Args:
+            domain: Prepared.
+            id: Of our own making.
+        """
+        return _made(None, domain, id)
+
     @property
     def is_bare(self) -> bool:
         """Whether no resource is named."""

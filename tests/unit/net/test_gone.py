@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.net.logins import agent, authenticate
+from xmppd.stanza import jid
 from xmppd.testing import PASSWORD, House, done, federate, house_config
 
 DOMAIN, ELSEWHERE = "montague.lit", "mantua.lit"
@@ -108,6 +109,16 @@ class ClientTests(GoneCase):
                     self.wait(10)
 
                 self.assert_nothing_left(story)
+
+    def test_addresses(self) -> None:
+        """What a stream is called before it has a resource is not kept when it is gone."""
+        self.house.stranger().lose()
+        before = len(jid._interned)
+        for _ in range(TIMES):
+            stranger = self.house.stranger()
+            stranger.open(DOMAIN)
+            stranger.lose()
+        self.assertEqual(len(jid._interned), before)
 
     def test_refused(self) -> None:
         """There are too many from one address."""
