@@ -51,6 +51,7 @@ COUNTED: dict[CodeType, str] = {
     code(stanza_xml.write): "written from a tree",
     code(stanza_xml.dump): "written by lxml",
     code(stanza_xml.parse): "parsed by lxml",
+    code(stanza_xml.read): "parsed again",
     code(Payload.without_to): "without an address",
     code(JID.parse): "addresses",
     code(JID.prepared): "addresses",

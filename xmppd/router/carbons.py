@@ -58,17 +58,25 @@ class Carbons:
         if sessions is None or to is None or to.bare == sender.bare:
             return
         others = [session for session in sessions if session.jid.full != sender.full]
-        if others and self._is_eligible(message, sender.bare, to.bare, to_room=True):
+        if others and self._is_eligible(
+            message, message.payload.tree, sender.bare, to.bare, to_room=True
+        ):
             self._copy(message, "sent", others)
 
     def received(
-        self, message: Message, got: Collection[Session] = (), *, shared: Copies | None = None
+        self,
+        message: Message,
+        got: Collection[Session] = (),
+        *,
+        tree: Tree | None = None,
+        shared: Copies | None = None,
     ) -> None:
         """Copy what came for an account to those of its resources that did not get it (§7).
 
         Args:
             message: Addressed.
             got: Who did, beside the resource that it names.
+            tree: Its tree, if somebody keeps its bytes by now, and not that.
             shared: How many that are; None if nobody waits for it in a queue.
         """
         to = message.to
@@ -85,7 +93,8 @@ class Carbons:
         ]
         if not others and len(sessions) == 1:
             return  # somebody with a single device, whom no error about it concerns either
-        if self._is_eligible(message, to.bare, sender.bare, to_room=False):
+        tree = message.payload.tree if tree is None else tree
+        if self._is_eligible(message, tree, to.bare, sender.bare, to_room=False):
             direction: Direction = "sent" if sender.bare == to.bare else "received"
             self._copy(message, direction, others, shared)
 
@@ -107,14 +116,16 @@ class Carbons:
         if shared is not None:
             shared.left += sum(arrived)
 
-    def _is_eligible(self, message: Message, account: str, peer: str, *, to_room: bool) -> bool:
+    def _is_eligible(
+        self, message: Message, tree: Tree, account: str, peer: str, *, to_room: bool
+    ) -> bool:
         """Whether it is copied; an error is if that is so for what it is about (§6.1)."""
         if message.type == "groupchat":
             return False
         subject = hash((account, peer, message.id))
         if message.type == "error":
             return subject in self._recent or subject in self._older
-        if not _is_instant_message(message, to_room=to_room):
+        if not _is_instant_message(message, tree, to_room=to_room):
             return False
         if len(self._recent) >= MAX_REMEMBERED // 2:
             self._older, self._recent = self._recent, set()
@@ -122,15 +133,15 @@ class Carbons:
         return True
 
 
-def _is_instant_message(message: Message, *, to_room: bool) -> bool:
+def _is_instant_message(message: Message, tree: Tree, *, to_room: bool) -> bool:
     """The rules of §6.1 but those about errors and groupchat.
 
     Args:
         message: Of any other type.
+        tree: Its tree.
         to_room: Whether, if a room has to do with it, somebody is writing to it; rooms themselves
             tell all the resources that are in them.
     """
-    tree = message.payload.tree
     tags = [child.tag for child in tree]
     if not _KEPT_PRIVATE.isdisjoint(tags):
         return False

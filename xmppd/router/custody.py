@@ -354,7 +354,9 @@ def _is_kept(message: Message) -> bool:
     """Whether it would be kept for somebody who is away, and is not already."""
     if message.type in _NOT_KEPT or isinstance(message.payload, Stored):
         return False
-    return worth_storing(message)
+    is_worth_it = worth_storing(message)
+    message.payload.forget_trees()  # in a queue it is bytes only, also once somebody has looked
+    return is_worth_it
 
 
 def _account(text: str, sender: JID) -> str:
@@ -367,4 +369,4 @@ def _account(text: str, sender: JID) -> str:
 
 def _failed(failure: Failure) -> None:
     if not failure.check(StoreError):  # which the store has logged
-        _log.failure("messages that have arrived cannot be forgotten", failure)
+        _log.failure("the store does not know where messages are", failure)

@@ -6,7 +6,7 @@ from xmppd.router.carbons import Carbons
 from xmppd.router.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
-from xmppd.stanza import JID, Condition, Later, Message, StanzaError
+from xmppd.stanza import JID, Condition, Later, Message, StanzaError, Tree
 from xmppd.stanza.stanza import Copies
 
 TYPES = frozenset(("normal", "chat", "groupchat", "headline", "error"))
@@ -53,8 +53,10 @@ class MessageRouter:
         kind = message.type if message.type in TYPES else "normal"
         if to.resource is not None:
             held_back = in_turn and kind == "chat" and self.offline.flood.holds_back(to)
+            # Whoever keeps the message keeps its bytes only: so it is looked at before that.
+            tree = message.payload.tree if to.bare in self.routing_table.carbons else None
             if not held_back and self.routing_table.route(message):  # §8.5.3.1
-                self._copy_beside(message, to)
+                self._copy_beside(message, to, tree)
                 return None
             if kind != "chat" or not self._wanted(message, to):  # §8.5.3.2.1
                 return self._undeliverable(message, kind, to)
@@ -118,20 +120,28 @@ class MessageRouter:
         if not sessions:
             return False
         wire = message.wire()
+        to = sessions[0].jid
+        tree = message.payload.tree if to.bare in self.routing_table.carbons else None
         shared = message.for_several() if len(sessions) > 1 else message
         arrived = [session.deliver(shared, wire) for session in sessions]
         if not any(arrived):
             return False
-        self._copy_beside(message, sessions[0].jid, sessions, sum(arrived))
+        self._copy_beside(message, to, tree, sessions, sum(arrived))
         return True
 
     def _copy_beside(
-        self, message: Message, to: JID, got: Collection[Session] = (), count: int = 1
+        self,
+        message: Message,
+        to: JID,
+        tree: Tree | None,
+        got: Collection[Session] = (),
+        count: int = 1,
     ) -> None:
         """Several have it: the last that ends without having read it gives it back (SE-12)."""
-        if count > 1 or to.bare in self.routing_table.carbons:
+        if count > 1 or tree is not None:
             message.payload.copies = Copies(to.bare, count)
-            self.carbons.received(message, got, shared=message.payload.copies)
+        if tree is not None:
+            self.carbons.received(message, got, tree=tree, shared=message.payload.copies)
 
     def _to_the_server(self, message: Message) -> Later:
         """What is written to the server goes to its administrators (MR-4)."""

@@ -16,7 +16,7 @@ from tests.plugins.test_carbons import (
 )
 from xmppd.router.carbons import MAX_REMEMBERED
 from xmppd.session.interceptor_manager import PacketInterceptor, S
-from xmppd.stanza import JID, Message, ns
+from xmppd.stanza import JID, Message, ns, stanza, xml
 from xmppd.testing import Client, done
 
 FORGED = (
@@ -152,6 +152,25 @@ class LostTests(CarbonsTestCase):
             " ".join(in_a_word(each) for each in client.received() if each.startswith("<message"))
             for client in self.juliet[1:]
         ]
+
+
+class KeptTests(CarbonsTestCase):
+    """Devices that acknowledge what they get: what was sent to them is kept, as bytes only."""
+
+    def test_no_tree(self) -> None:
+        """Whether a message is copied is seen without reading it again, and leaves no tree."""
+        for client in self.juliet:
+            client.enable()
+        read: list[bytes] = []
+        self.patch(stanza, "read", lambda data: read.append(data) or xml.read(data))
+        for to in (f"{JULIET}/a", JULIET):
+            self.romeo.send(message(to))
+        self.assertEqual(read, [])
+        for client in self.juliet:
+            kept = [each for each, _, _ in client.session.unread() if isinstance(each, Message)]
+            self.assertEqual(len(kept), 2)
+            for each in kept:
+                self.assertIsNone(each.payload._tree)
 
 
 class ForbiddenTests(CarbonsTestCase):

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.net import resumption
 from xmppd.session import stream_management
-from xmppd.stanza import ns
+from xmppd.stanza import Message, ns
 from xmppd.testing import Client, House, done
 
 DOMAIN = "montague.lit"
@@ -307,6 +307,19 @@ class KilledTests(CustodyCase):
         self.house = self.house.restarted()
         self.assertEqual(done(self.store.offline_messages(JULIET)), [])
         self.assertEqual(self.killed(), ["a"])
+
+
+class LookingTests(CustodyCase):
+    """What is in a queue is looked at before its sender is told that it is safe."""
+
+    def test_no_tree(self) -> None:
+        """That leaves no tree of it behind, however many elements are in it."""
+        self.romeo.send(message("a") + message("b", "juliet@montague.lit/1"))
+        self.assertEqual(self.asks(self.romeo), 2)
+        kept = [each for each, _, _ in self.juliet.session.unread() if isinstance(each, Message)]
+        self.assertEqual(len(kept), 2)
+        for each in kept:
+            self.assertIsNone(each.payload._tree)
 
 
 class WritingTests(CustodyCase):
