@@ -27,9 +27,8 @@ from xmppd.config import Domain
 from xmppd.machine import Descriptors
 from xmppd.net.admission import LARGEST_WINDOW, Window
 from xmppd.net.certificate import SRV_NAME, XMPP_ADDR, ascii_domain
-from xmppd.net.doors import Certificates, tls_settings
+from xmppd.net.doors import certificates
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
-from xmppd.net.tls import TLS
 from xmppd.s2s.attempts import Attempts
 from xmppd.s2s.connector import Visitor
 from xmppd.s2s.lost import no_stream, not_found
@@ -252,9 +251,7 @@ class Town(House):
         self.address = "127.0.0.1"
         self.roads = roads
         self.secret = self.domain.encode()
-        settings = tls_settings(config)
-        certificates = Certificates(None if settings is None else TLS(settings))
-        self.server = XMPPServer(config, self.store, self, certificates, self._connector)
+        self.server = XMPPServer(config, self.store, self, certificates(config), self._connector)
         for crowd in (self.server.crowd, self.server.server_crowd):
             crowd.admission.window = Open()
         self._tls = tls
