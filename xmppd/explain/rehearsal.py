@@ -165,6 +165,8 @@ class WayOut:
 class Shelf:
     """Stands in for the store of messages that wait: knows what is there, and keeps nothing."""
 
+    writes_in_order = True
+
     def __init__(self, store: OfflineStore, rehearsal: Rehearsal) -> None:
         self._store = store
         self._rehearsal = rehearsal

@@ -86,10 +86,11 @@ class OfflineMessageFlood:
         turn = self.lines.join(account.bare)
         if turn is not None:
             await turn
+        holder = self.lines.open[account.bare].holder
         try:
             await self.catch_up(account)
         finally:
-            self.lines.leave(account.bare)
+            self.lines.leave(account.bare, holder)
 
     async def catch_up(self, account: JID) -> None:
         """Flood whoever has come and was not flooded yet. Only for whoever has the turn."""
@@ -106,6 +107,8 @@ class OfflineMessageFlood:
                 break
             for each in newcomers:
                 each.flooded = True
+            if self.lines.open[bare].writes:
+                await self.lines.written(bare)
             try:
                 first = await self.store.offline_messages(bare, limit=MESSAGES_PER_SLICE)
                 finished = not first or await self._give_all(first, newcomers, account)
@@ -115,13 +118,18 @@ class OfflineMessageFlood:
             self.lines.open[bare].hurried_until = UNKNOWN
         self.lines.open[bare].awaited = False
 
-    async def stored(self, account: JID) -> None:
-        """A message was stored, by whoever has the turn; who has come meanwhile gets it."""
+    def storing(self, account: JID) -> None:
+        """A message is about to be stored: nobody has got all that is."""
         here = self._here(account)
         for session in here:
             session.flooded = False
-        if here:
-            await self.catch_up(account)
+        if not here and self.routing_table.connected(account.bare):
+            self.lines.hurry(account.bare)
+
+    async def stored(self, account: JID) -> None:
+        """A message was stored; who has come meanwhile gets it."""
+        if self._here(account):
+            await self._flood_in_turn(account)
         elif self.routing_table.connected(account.bare):
             self.lines.hurry(account.bare)
 

@@ -148,6 +148,20 @@ class Watchable(Typed):
         """Tell it, as a producer is told, when enough is waiting and when all has left."""
 
 
+@runtime_checkable
+class Returning(Typed):
+    """A transport from which can be had back what has not left."""
+
+    def let_go(self) -> None:
+        """Close at once; what the kernel has taken may still arrive."""
+
+    def unsent(self) -> list[bytes]:
+        """All that was written and the kernel has not taken."""
+
+    def take_queued(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """What waits for the kernel to take it: take it back."""
+
+
 class Door(Typed):
     """Who lets connections in, and counts them.
 
@@ -414,6 +428,18 @@ class ConnectionHandler(Protocol):
         """Send these bytes."""
         self.transport.write(data)
 
+    def unsent(self) -> list[bytes]:
+        """What was written and has not left, where the endpoint can tell; as it was written."""
+        return self.transport.unsent() if isinstance(self.transport, Returning) else []
+
+    def take_unsent(self) -> list[bytes]:
+        """Stanzas that wait for the peer to read: they are not sent any more, if they can be held
+        back.
+        """
+        if not isinstance(self.transport, Returning):
+            return []
+        return self.transport.take_queued(is_stanza)
+
     def open(self, header: bytes) -> None:
         """Answer the peer's stream header with ours."""
         self._opened = True
@@ -498,7 +524,7 @@ class ConnectionHandler(Protocol):
             self._hear_out(self.limits.close_timeout_s, MAX_UNHEARD_BYTES, self._hang_up)
         elif self.encrypted and not isinstance(self.transport, Watchable):
             # Twisted's TLS has no halves: it closes ours, and reads until its peer closes too.
-            self._hear_out(LAST_WORDS_S, MAX_LAST_WORDS_BYTES, self.transport.abortConnection)
+            self._hear_out(LAST_WORDS_S, MAX_LAST_WORDS_BYTES, self._let_go)
             self._unregister()
             self.transport.loseConnection()
         else:
@@ -548,7 +574,7 @@ class ConnectionHandler(Protocol):
         self._cancel_timer()
         self._unregister()
         wait_s = self.limits.close_timeout_s if self.error is None else LAST_WORDS_S
-        self._timer = self.clock.callLater(wait_s, self.transport.abortConnection)
+        self._timer = self.clock.callLater(wait_s, self._let_go)
         self.transport.loseConnection()
 
     def _unregister(self) -> None:
@@ -556,11 +582,22 @@ class ConnectionHandler(Protocol):
             self._produces = False
             IConsumer(self.transport).unregisterProducer()  # TLS waits for its producers
 
+    def _let_go(self) -> None:
+        if isinstance(self.transport, Returning):
+            self.transport.let_go()
+        else:
+            self.transport.abortConnection()
+
     def _cancel_timer(self) -> None:
         for timer in (self._timer, self._patience):
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._patience = None
+
+
+def is_stanza(data: bytes) -> bool:
+    """Whether that begins with a stanza, as we write them."""
+    return data.startswith((b"<message", b"<iq", b"<presence"))
 
 
 def _host(address: IAddress) -> str:

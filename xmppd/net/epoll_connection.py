@@ -4,7 +4,8 @@ import errno
 import select
 import socket
 import struct
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -74,10 +75,15 @@ class Connection:
     - A write after :meth:`loseConnection` is dropped.
     - An exception in a protocol's callback closes the connection and is the reason given.
     - ``connectionLost`` is never called from inside another call, and exactly once.
+    - What the kernel does not take is kept as it was written, and can be taken back.
     - A slow reader and a peer that does not let us close are dropped (:class:`Limits`).
     """
 
+    in_flight_bytes = 0
+    """Of what is queued so much may be on its way already, though the kernel has not taken it."""
+
     __slots__ = (
+        "_begun",
         "_close_write_wanted",
         "_joined",
         "_joined_bytes",
@@ -85,6 +91,7 @@ class Connection:
         "_mute",
         "_out",
         "_peer",
+        "_pieces",
         "_producer",
         "_producer_paused",
         "_reason",
@@ -123,6 +130,8 @@ class Connection:
         self._joined: list[bytes] | None = None  # None: the hub does not know of writes to flush
         self._joined_bytes = 0
         self._out: bytes | bytearray = b""  # what the kernel would not take yet
+        self._pieces: deque[bytes] = deque()  # the same, as it was written
+        self._begun = 0  # of the first of them has left
         self._mute = False  # nothing may be written any more
         self._close_write_wanted = False
         self._write_closed = False
@@ -147,7 +156,7 @@ class Connection:
         joined, self._joined = self._joined, None
         self._joined_bytes = 0
         if joined:
-            self._send(b"".join(joined))
+            self._send(b"".join(joined), joined)
         if not self._out and self._mute and self.connected:
             self._drained()
 
@@ -164,6 +173,7 @@ class Connection:
         self.mask = 0
         self._out = b""
         if self._joined:
+            self._pieces.extend(self._joined)
             self._joined.clear()
         self._reason = reason
         self._stop_timer()
@@ -236,7 +246,7 @@ class Connection:
         if self._mute or not data:
             return
         if self._producer is not None:
-            self._send(data)  # Joined, it would press back too late.
+            self._send(data, (data,))  # Joined, it would press back too late.
             return
         if self._joined is None:
             self._joined = []
@@ -251,12 +261,11 @@ class Connection:
 
     def _send_joined(self) -> None:
         if self._joined:
-            data = b"".join(self._joined)
-            self._joined.clear()
+            pieces, self._joined = self._joined, []
             self._joined_bytes = 0
-            self._send(data)
+            self._send(b"".join(pieces), pieces)
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, pieces: Iterable[bytes]) -> None:
         """Send what the kernel takes now, queue the rest."""
         sent = 0 if self._out or not self._may_push() else self._push(data)
         if sent < 0 or sent == len(data):
@@ -265,7 +274,43 @@ class Connection:
             self._out += data  # A bytearray, always, when it is not empty.
         else:
             self._out = bytearray(data[sent:])
+        self._pieces.extend(pieces)
+        self._took(sent)
         self._queue_grew()
+
+    def _took(self, sent: int) -> None:
+        """The kernel took so much of what is queued."""
+        pieces = self._pieces
+        begun = self._begun + sent
+        while pieces and begun >= len(pieces[0]):
+            begun -= len(pieces.popleft())
+        self._begun = begun
+
+    def unsent(self) -> list[bytes]:
+        """What the kernel has not taken, as it was written; the first piece perhaps in part."""
+        return [*self._pieces, *(self._joined or ())]
+
+    def take_queued(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """What is queued since the kernel would not take it, as it was written.
+
+        What has not begun to leave does not leave any more.
+
+        Args:
+            wanted: Whether to take a piece.
+        """
+        taken, left, size = [], deque[bytes](), 0
+        for piece in self._pieces:
+            leaves = size < max(self._begun, self.in_flight_bytes)
+            size += len(piece)
+            if wanted(piece):
+                taken.append(piece)
+                if not leaves:
+                    continue
+            left.append(piece)
+        self._pieces = left
+        if self.connected:
+            self._out = bytearray(b"".join(left))[self._begun :] or b""
+        return taken
 
     def _queue_grew(self) -> None:
         if len(self._out) > self._limits.max_queued_bytes:
@@ -310,12 +355,15 @@ class Connection:
             if sent < 0:
                 return
             del self._out[:sent]  # type: ignore[union-attr]  # bytearray when not empty
+            self._took(sent)
         if not self._out:
             self._drained()
 
     def _drained(self) -> None:
         """Nothing is queued: now for what was waiting for that."""
         self._out = b""
+        self._pieces.clear()
+        self._begun = 0
         producer = self._producer
         pulls = producer is not None and not self._streaming
         self._watch(self.mask | OUT if pulls else self.mask & ~OUT)
@@ -360,12 +408,16 @@ class Connection:
     def abortConnection(self) -> None:
         self.lose(Failure(ConnectionAborted()))
 
+    def let_go(self) -> None:
+        """Close now; what the kernel has may still arrive."""
+        self.lose(self._reason or Failure(ConnectionLost("the peer did not read to the end")))
+
     def _start_closing(self) -> None:
         self.disconnecting = True
         self._watch(self.mask & ~IN)
         self._start_timer(
             self._limits.close_timeout_s,
-            ConnectionAborted("the peer did not take our last bytes in time"),
+            ConnectionLost("the peer did not take our last bytes in time"),
         )
 
     def _finish_soon(self) -> None:

@@ -25,6 +25,10 @@ _log = Logger()
 RETRY_ACCEPT_S = 0.5
 """How long the backlog waits when there is no descriptor or memory for one more client."""
 
+KERNEL_BYTES = 16_384
+"""The kernel takes no more while so much has not been sent: what a client does not read waits where
+it can be taken back."""
+
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -135,6 +139,7 @@ class Port:
             return False  # Nobody there, or one who has already gone.
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
         peer = address(sockname)
         protocol = self._hub.guarded(self, self._factory.buildProtocol, peer)
         if protocol is None:

@@ -86,6 +86,8 @@ class TLSConnection(ClearConnection):
     has decrypted already; Twisted's transport differs in both.
     """
 
+    in_flight_bytes = RECORD_BYTES
+
     __slots__ = ()
 
     @property

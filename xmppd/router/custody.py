@@ -1,7 +1,8 @@
 """Accepted is safe: what a sender was told is handled is not lost, even if the server is killed."""
 
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -13,11 +14,12 @@ from xmppd.clocks import UNKNOWN, Clocks
 from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.session.backlog import Waiting
 from xmppd.session.hibernation import Lost
-from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.local_client_session import LocalClientSession, stanzas_in
 from xmppd.session.session_manager import SessionClosed, SessionManager
 from xmppd.session.sleepers import Sleepers, key_of
 from xmppd.session.stream_management import WRAP, StreamManagement, Told
 from xmppd.stanza import JID, Message, Stanza
+from xmppd.stanza.carbon import is_carbon
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
 from xmppd.stanza.stanza import Copies
 from xmppd.store.base import HeldMessage, OfflineStore, Place, SessionStore, StoreError
@@ -47,15 +49,17 @@ class Unsafe:
 
     Attributes:
         stanza: It.
-        management: The session's.
         came: When it came, on the steady clock.
         message: It, as it is written to the store.
+        note: Has the session know what the store calls it.
+        forget: Has it forget that.
     """
 
     stanza: Message
-    management: StreamManagement
     came: float
     message: HeldMessage
+    note: Callable[[Kept], None]
+    forget: Callable[[], object]
 
 
 class Custody:
@@ -88,7 +92,9 @@ class Custody:
         self.returning = returning
         self._arrived: list[int] = []
         self._forgetting = False
+        self._written: dict[LocalClientSession, dict[int, tuple[bytes, Kept]]] = {}
         self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
+        self._unread: list[Kept] = []
         sleepers.place = self._place_soon
 
     # -- before a sender is told ------------------------------------------------------------------
@@ -135,16 +141,47 @@ class Custody:
 
     def _unsafe(self, sender: JID, told: Told) -> Iterator[Unsafe]:
         for session in self._recipients(sender, told):
-            theirs = session.management
-            if theirs is None or is_guest(session.jid.bare):  # nobody reads it after a restart
+            if is_guest(session.jid.bare):  # nobody reads it after a restart
                 continue
+            if session.management is None:
+                yield from self._unsafe_unmanaged(sender, session)
+                continue
+            held = session.management.held
             for position, waiting in session.unread_since(told.since):
                 stanza, _, came = waiting
-                if stanza.sender.full != sender.full or stanza in theirs.held:
+                if stanza.sender.full != sender.full or stanza in held:
                     continue
                 if isinstance(stanza, Message) and _is_kept(stanza):
-                    message = self._held(session.jid, theirs.key, position, waiting)
-                    yield Unsafe(stanza, theirs, came, message)
+                    message = self._held(session.jid, session.management.key, position, waiting)
+                    note = partial(held.__setitem__, stanza)
+                    yield Unsafe(stanza, came, message, note, partial(held.pop, stanza, None))
+
+    def _unsafe_unmanaged(self, sender: JID, session: LocalClientSession) -> Iterator[Unsafe]:
+        """Of a client that acknowledges nothing: what waits for it to read, the newest first."""
+        held = self._written.get(session, {})
+        for wire, stanza in _waits(session):
+            if id(wire) in held:
+                if sender.wire in wire:
+                    return  # and what it sent before that
+                continue
+            stanzas = [stanza] if stanza is not None else []
+            if stanza is None and sender.wire in wire:
+                stanzas = stanzas_in(wire)
+            for each in reversed(stanzas):
+                if each.sender.full != sender.full or not isinstance(each, Message):
+                    continue
+                if _is_kept(each) and not is_carbon(each, session.jid.bare):
+                    addressed = each if each.to is not None else each.addressed(session.jid)
+                    waiting = (each, addressed.wire(), UNKNOWN)
+                    message = self._held(session.jid, None, 0, waiting)
+                    note = partial(self._note, session, wire)
+                    yield Unsafe(each, UNKNOWN, message, note, partial(self._drop, session, wire))
+
+    def _note(self, session: LocalClientSession, wire: bytes, kept: Kept) -> None:
+        self._written.setdefault(session, {})[id(wire)] = (wire, kept)
+
+    def _drop(self, session: LocalClientSession, wire: bytes) -> None:
+        self._written.get(session, {}).pop(id(wire), None)
 
     def _held(
         self, session: JID, key: bytes | None, position: int, waiting: Waiting
@@ -157,7 +194,7 @@ class Custody:
 
     def _recipients(self, sender: JID, told: Told) -> Iterable[LocalClientSession]:
         if told.to is None:
-            return self.sleepers.managed()
+            return tuple(self.sessions.sessions.values())
         accounts = {_account(text, sender) for text in told.to}
         return (session for bare in accounts for session in self.sessions.of_account(bare))
 
@@ -170,14 +207,14 @@ class Custody:
             if each.stanza not in holds:
                 holds[each.stanza] = Kept(held=True, position=each.message.position)
                 messages.append(each.message)
-            each.management.held[each.stanza] = holds[each.stanza]
+            each.note(holds[each.stanza])
         arrived, self._arrived = self._arrived, []
         try:
             numbers = await self.store.hold_messages(messages, arrived=arrived)
         except StoreError:
             self._arrived += arrived
             for each in unsafe:
-                each.management.held.pop(each.stanza, None)
+                each.forget()
             raise
         moved: list[Place] = []
         for kept, message, number in zip(holds.values(), messages, numbers, strict=True):
@@ -226,12 +263,16 @@ class Custody:
             securing = self.secure(session)
             if securing is not None:  # its client may still ask what was handled
                 Deferred.fromCoroutine(securing).addErrback(_failed)
+        self._unread += [kept for _, kept in self._written.pop(session, {}).values()]
 
     def follow(self) -> None:
         """All that was taken back has found its place: what was held for sessions that have ended
         is held for those that have it now, or not at all.
         """
         ended, self._ended = self._ended, []
+        unread, self._unread = self._unread, []
+        for kept in unread:
+            self._release(kept)
         for account, held in ended:
             left = {kept for kept in held.values() if not kept.over}
             copied = {s.payload.copies: kept for s, kept in held.items() if s.payload.copies}
@@ -265,8 +306,15 @@ class Custody:
         return found
 
     def sweep(self) -> None:
-        """Forget what has arrived, if that could not be written before."""
-        self._forget_soon()
+        """Forget what those have read who never say so, and what could not be forgotten before."""
+        for session, written in tuple(self._written.items()):
+            waits = {id(wire) for wire, _ in _waits(session)}
+            for key in written.keys() - waits:
+                self._release(written.pop(key)[1])
+            if not written:
+                del self._written[session]
+        if not self.returning.taking_back:
+            self.follow()
 
     def _release(self, kept: Kept) -> None:
         if not kept.over:
@@ -339,6 +387,15 @@ class Custody:
         ]
         if received:
             await self.store.delete_offline(account.bare, received)
+
+
+def _waits(session: LocalClientSession) -> Iterator[tuple[bytes, Stanza | None]]:
+    """What waits for a client to read, the newest first: its bytes, and what it is if known."""
+    if session.backlog is not None:
+        for stanza, wire, _ in session.backlog.since(UNKNOWN):
+            yield wire, stanza
+    for piece in reversed(session.connection.unsent()):
+        yield piece, None
 
 
 def _place(kept: Kept, key: bytes) -> Place:

@@ -78,13 +78,14 @@ class MessageRouter:
         turn = self._lines.join(to.bare)
         if turn is not None:
             await turn
+        holder = self._lines.open[to.bare].holder
         try:
             await self.offline.flood.catch_up(to.to_bare())
             later = self._route_now(message, to)
             if later is not None:
                 await later
         finally:
-            self._lines.leave(to.bare)
+            self._lines.leave(to.bare, holder)
 
     def _route_now(self, message: Message, to: JID) -> Later:
         self._turn_of = to.bare

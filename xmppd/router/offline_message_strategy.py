@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
+
 from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
@@ -55,6 +57,9 @@ class OfflineMessageStrategy:
         return None if kind == "headline" else self._store(message, to)
 
     async def _store(self, message: Message, to: JID) -> None:
+        """In the account's turn, which ends as soon as the order of what is stored is settled."""
+        lines = self.flood.lines
+        holder = lines.open[to.bare].holder
         if not await self.accounts.exists(to.bare) or await self.privacy_lists.denies(
             to, "message", message.sender
         ):
@@ -64,21 +69,27 @@ class OfflineMessageStrategy:
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE, "it is not to be kept")  # OM-3
             return
         now, sender = self.wall_clock(), message.sender
+        storing = self.store.store_offline(
+            to.bare,
+            stamped(message, to.domain, now).wire(),
+            sender=sender.bare,
+            sender_domain=None if self.routing_table.is_local(sender) else sender.domain,
+            stored=now,
+            max_messages=self.max_messages,
+            max_bytes=self.max_bytes,
+            place=_place(message),
+        )
+        self.flood.storing(to)
+        written = lines.writes(to.bare, Deferred.fromCoroutine(storing))
+        if self.store.writes_in_order:
+            lines.leave(to.bare, holder)
         try:
-            await self.store.store_offline(
-                to.bare,
-                stamped(message, to.domain, now).wire(),
-                sender=sender.bare,
-                sender_domain=None if self.routing_table.is_local(sender) else sender.domain,
-                stored=now,
-                max_messages=self.max_messages,
-                max_bytes=self.max_bytes,
-                place=_place(message),
-            )
+            await written
         except QuotaExceeded as error:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE, str(error)) from error
         if isinstance(message.payload, Returned) and message.payload.stood.kept is not None:
             message.payload.stood.kept.over = True
+        lines.leave(to.bare, holder)
         await self.flood.stored(to)
 
 

@@ -46,6 +46,14 @@ class Away:
     def write(self, data: bytes) -> None:
         """Nobody would get it; what a session without a wire is sent waits in its backlog."""
 
+    def unsent(self) -> list[bytes]:
+        """Nothing was written."""
+        return []
+
+    def take_unsent(self) -> list[bytes]:
+        """Nothing was written."""
+        return []
+
     def give_up(self) -> None:
         """Its queue is full."""
         self._give_up()

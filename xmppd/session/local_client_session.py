@@ -1,6 +1,7 @@
 """A client connected here."""
 
 from collections.abc import Callable, Iterable, Iterator
+from xml.etree import ElementTree
 
 from xmppd.auth.login import Login
 from xmppd.clocks import UNKNOWN
@@ -11,10 +12,11 @@ from xmppd.session.client_state import MAX_HELD_BYTES, news_of
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
 from xmppd.session.stream_management import StreamManagement
-from xmppd.stanza import JID, Message, Presence, Stanza, StreamCondition, StreamError
+from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StreamCondition, StreamError
 from xmppd.stanza.delay import Stamped, Stood, delayed, stamped
 
 NOWHERE = (b"", b"")
+_KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, IQ)}
 
 
 class LocalClientSession:
@@ -242,6 +244,12 @@ class LocalClientSession:
     def take_unread(self) -> list[Waiting]:
         """The same, of a session that ends, or begins anew with what its client has."""
         unread = self.unread()
+        if self.management is None:
+            unread = [
+                (stanza, piece, UNKNOWN)
+                for piece in self.connection.take_unsent()
+                for stanza in stanzas_in(piece)
+            ] + unread
         self.backlog = None
         if self.management is not None:
             self.management.forget_unacknowledged()
@@ -288,6 +296,19 @@ class LocalClientSession:
         self.backlog = again
         self.connection = connection
         self.asleep = self.inactive = False  # a resumed stream begins as active (:xep:`0352`)
+
+
+def stanzas_in(piece: bytes) -> list[Stanza]:
+    """The messages and requests in what was written to a client at once."""
+    try:
+        tree = ElementTree.fromstring(b"<s>%b</s>" % piece)
+        return [
+            _KINDS[child.tag].from_tree(child, JID.parse(child.get("from", "")))
+            for child in tree
+            if child.tag in _KINDS
+        ]
+    except (ElementTree.ParseError, ValueError):
+        return []  # nothing of ours, or nothing whole
 
 
 def longest_asleep(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:

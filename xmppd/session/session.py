@@ -38,6 +38,12 @@ class Connection(Protocol):
     def write(self, data: bytes) -> None:
         """Send these bytes, now or when there is room."""
 
+    def unsent(self) -> list[bytes]:
+        """What was written and has not left, as it was written."""
+
+    def take_unsent(self) -> list[bytes]:
+        """Stanzas of that which wait for its peer to read: they need not be sent any more."""
+
     def give_up(self) -> None:
         """Cut it off: its peer does not read. Its session is gone on return."""
 

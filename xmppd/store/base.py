@@ -627,7 +627,14 @@ def check_room(used: Shares, more_bytes: int, *, max_messages: int, max_bytes: i
 
 
 class OfflineStore(Protocol):
-    """Messages for those who are away (:xep:`0160`)."""
+    """Messages for those who are away (:xep:`0160`).
+
+    Attributes:
+        writes_in_order: What is asked first is written first, though nobody has waited for it.
+    """
+
+    @property
+    def writes_in_order(self) -> bool: ...
 
     async def store_offline(
         self,

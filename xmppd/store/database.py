@@ -17,7 +17,8 @@ class Database(Protocol):
     """Rows out, changes in.
 
     Attributes:
-        alone: Nobody else writes to it, so that what was read once may be kept.
+        alone: Nobody else writes to it, so that what was read once may be kept; and what is to be
+            written first is.
     """
 
     alone: bool

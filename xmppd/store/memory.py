@@ -95,6 +95,8 @@ class MemoryStore(Store):
         now: Tells the time in seconds since 1970.
     """
 
+    writes_in_order = True
+
     def __init__(self, now: Callable[[], float] = wall_clock) -> None:
         self._now = now
         self._accounts: dict[str, tuple[Credentials, float]] = {}

@@ -239,6 +239,11 @@ class SQLStore(Store):
     async def delete_shared_group(self, name: str) -> None:
         await self._database.write(partial(changes.delete_shared_group, name=name))
 
+    @property
+    @override
+    def writes_in_order(self) -> bool:
+        return self._database.alone
+
     @override
     async def store_offline(
         self,

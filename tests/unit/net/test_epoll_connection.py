@@ -203,7 +203,7 @@ class CloseTests(ConnectionTestCase):
         self.assertEqual(server.calls, ["made"])
         bench.clock.advance(0.1)
         bench.clock.advance(0)
-        self.assertTrue(server.reason.check(ConnectionAborted))
+        self.assertTrue(server.reason.check(ConnectionLost))
 
     def test_producer_that_never_ends(self) -> None:
         """A close that waits for a producer ends in bounded time as well."""
@@ -227,7 +227,7 @@ class CloseTests(ConnectionTestCase):
         self.assertEqual(server.calls, ["made"])
         bench.clock.advance(5)
         bench.clock.advance(0)
-        self.assertTrue(server.reason.check(ConnectionAborted))
+        self.assertTrue(server.reason.check(ConnectionLost))
 
     def test_no_timer_is_left(self) -> None:
         """A close that goes well leaves nothing behind."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 from twisted.internet import interfaces
-from twisted.internet.error import ConnectionAborted
+from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -166,7 +166,7 @@ class HandshakeTests(TLSTestCase):
         self.assertEqual(server.calls, ["made"])
         bench.clock.advance(0.1)
         bench.clock.advance(0)
-        self.assertTrue(server.reason.check(ConnectionAborted))
+        self.assertTrue(server.reason.check(ConnectionLost))
 
     def test_more_than_the_kernel_takes(self) -> None:
         """A certificate chain larger than the socket's buffer is sent as the client takes it."""
@@ -300,7 +300,7 @@ class DataTests(TLSTestCase):
         self.assertEqual(server.calls, ["made"])
         bench.clock.advance(0.1)
         bench.clock.advance(0)
-        self.assertTrue(server.reason.check(ConnectionAborted))
+        self.assertTrue(server.reason.check(ConnectionLost))
 
     def test_slow_reader(self) -> None:
         """A client that does not read is dropped at the limit."""

@@ -300,6 +300,56 @@ class KilledTests(CustodyCase):
         told = self.juliet.resume(self.previd, 0)
         self.assertIn("<body>a</body>", told[1])
 
+    def test_slow_reader(self) -> None:
+        """What waits for a client without stream management to read is held, until it has read."""
+        (nurse,) = self.house.connect("nurse")
+        nurse.stop_reading()
+        to = f"nurse@{DOMAIN}"
+        for text in "abc":
+            self.romeo.send(message(text, to))
+            self.asks(self.romeo)
+        held = self.house.server.custody._written[nurse.session]
+        self.assertEqual(len(held), 3)
+        self.sweep()
+        self.assertEqual(len(held), 3)
+        self.house = self.house.again()
+        waiting = done(self.store.offline_messages(to))
+        texts = [re.findall(b"<body>(.*)</body>", each.stanza) for each in waiting]
+        self.assertEqual(texts, [[b"a"], [b"b"], [b"c"]])
+
+    def test_slow_reader_reads(self) -> None:
+        """When it has read, or its session ended, nothing of that is held any more."""
+        to = f"nurse@{DOMAIN}"
+        for ends in (False, True):
+            (nurse,) = self.house.connect("nurse")
+            nurse.stop_reading()
+            self.romeo.send(message("a", to))
+            self.asks(self.romeo)
+            if ends:
+                nurse.lose()
+            else:
+                nurse.read_on()
+            self.sweep()
+            self.assertEqual(self.house.server.custody._written, {})
+            self.assertEqual(done(self.store.recover_messages()), [])
+            self.assertEqual(len(done(self.store.offline_messages(to))), int(ends))
+
+    def test_not_yet_sent(self) -> None:
+        """So it is with what the kernel has not taken."""
+        (nurse,) = self.house.connect("nurse")
+        handler = nurse.handler
+        self.romeo.send(message("a", f"nurse@{DOMAIN}"))
+        piece = nurse.raw()
+        handler.unsent = lambda: [piece]  # type: ignore[method-assign]
+        handler.take_unsent = lambda: [piece]  # type: ignore[method-assign]
+        self.asks(self.romeo)
+        self.assertEqual(len(self.house.server.custody._written[nurse.session]), 1)
+        nurse.lose()
+        self.sweep()
+        self.assertEqual(done(self.store.recover_messages()), [])
+        (kept,) = done(self.store.offline_messages(f"nurse@{DOMAIN}"))
+        self.assertIn(b"<body>a</body>", kept.stanza)
+
     def test_orderly_stop(self) -> None:
         """A server that stops in order has them with its sessions, and holds them again."""
         self.romeo.send(message("a"))
