@@ -1,6 +1,7 @@
 """The stream of a component: who is let in, and what it may say."""
 
 import re
+from hashlib import sha1
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -56,6 +57,15 @@ class HandshakeTests(ComponentCase):
         self.assertIn("<not-authorized ", data)
         self.assertTrue(data.endswith("</stream:stream>"))
         self.assertFalse(self.house.server.components.routes[ECHO].sessions)
+
+    def test_elements_declare_the_content_namespace(self) -> None:
+        """A header may leave it to the elements behind it."""
+        service = self.house.service()
+        service.send(f"<stream xmlns='{STREAM}' to='{ECHO}'>")
+        stream_id = service.raw().partition(b" id='")[2].partition(b"'")[0].decode()
+        proof = sha1(f"{stream_id}{SECRET}".encode()).hexdigest()  # XEP-0114 has it so
+        service.send(f"<handshake xmlns='jabber:component:accept'>{proof}</handshake>")
+        self.assertEqual(service.raw(), b"<handshake/>")
 
     def test_odd_handshakes(self) -> None:
         """Nothing, something that is not ASCII, or elements are no proof."""

@@ -92,6 +92,29 @@ class HeaderTests(StreamCase):
         self.assertEqual(self.told(HEADER.replace("jabber:client", "jabber:server")),
                          "invalid-namespace")  # fmt: skip
 
+    def test_stanzas_declare_the_content_namespace(self) -> None:
+        """A header may leave it to the stanzas (SC-2); one that does not say it is none."""
+        juliet = self.house.bind("juliet")
+        streams = "http://etherx.jabber.org/streams"
+        for header in (
+            f"<stream xmlns='{streams}' to='montague.lit' version='1.0'>",
+            f"<stream:stream xmlns:stream='{streams}' to='montague.lit' version='1.0'>",
+        ):
+            romeo = self.house.stranger()
+            romeo.send(header)
+            romeo.stanza_handler.authenticated(self.house.jid("romeo"))
+            romeo.handler.restart()
+            bind = f"<bind xmlns='{ns.BIND}'><resource>1</resource></bind>"
+            romeo.send(f"{header}<iq xmlns='jabber:client' type='set' id='b'>{bind}</iq>")
+            self.assertIn(b"romeo@montague.lit/1", romeo.raw())
+            romeo.send(
+                "<message xmlns='jabber:client' to='juliet@montague.lit/1'><body>O</body></message>"
+            )
+            (message,) = juliet.received()
+            self.assertIn("<body>O</body>", message)
+            romeo.send("<message to='juliet@montague.lit/1'><body>O</body></message>")
+            self.assertEqual(self.error_of(romeo), "unsupported-stanza-type")
+
     def test_bad_format(self) -> None:
         """What begins with something else than a stream is no stream."""
         self.assertEqual(self.told("<html xmlns='jabber:client'>"), "bad-format")
