@@ -10,10 +10,6 @@ from xmppd.clocks import UNKNOWN
 
 T = TypeVar("T")
 
-GRACE_S = 10.0
-"""How long somebody who has bound a resource may take to become available, and still get what was
-stored meanwhile before what comes later."""
-
 
 class Line:
     """Those that wait for their turn with one account.
@@ -118,13 +114,13 @@ class Lines:
         """Somebody has become available: until it was flooded, what comes goes behind."""
         self.open.setdefault(account, Line()).awaited = True
 
-    def hurry(self, account: str) -> None:
-        """Something was stored for somebody who is about to become available."""
+    def hurry(self, account: str, until: float) -> None:
+        """Something was stored for somebody who is about to become available, until this moment."""
         line = self.open.setdefault(account, Line())
-        line.hurried_until = self._seconds() + GRACE_S
+        line.hurried_until = max(line.hurried_until, until)
 
     def is_hurried(self, account: str) -> bool:
-        """Whether that was a moment ago, or is just happening."""
+        """Whether somebody still is, or a message is just being stored."""
         line = self.open.get(account)
         return line is not None and (line.writes > 0 or self._seconds() < line.hurried_until)
 

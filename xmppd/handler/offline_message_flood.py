@@ -9,6 +9,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from math import inf
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -29,6 +30,10 @@ from xmppd.store.quarantine import set_aside, sift
 MESSAGES_PER_SLICE = 50
 BYTES_PER_SLICE = 65_536
 """Of stored messages, or one message: some 4 ms of reading; then others have their turn (CH-8)."""
+
+GRACE_S = 10.0
+"""How long somebody who has bound a resource may take to become available, from when a message was
+stored meanwhile, and still get that before what comes later."""
 
 _log = Logger()
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
@@ -66,6 +71,7 @@ class OfflineMessageFlood:
         self.lines = Lines(requests.clock.seconds)
         self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
+        self._grace: dict[LocalClientSession, float] = {}  # until when it may become available
         self._cut_short: set[str] = set()
 
     def expect(self, session: LocalClientSession) -> None:
@@ -123,22 +129,44 @@ class OfflineMessageFlood:
         here = self._here(account)
         for session in here:
             session.flooded = False
-        if not here and self.routing_table.connected(account.bare):
-            self.lines.hurry(account.bare)
+        if not here:
+            self._hurry(account.bare)
 
     async def stored(self, account: JID) -> None:
         """A message was stored; who has come meanwhile gets it."""
         if self._here(account):
             await self._flood_in_turn(account)
-        elif self.routing_table.connected(account.bare):
-            self.lines.hurry(account.bare)
+            return
+        until = self.requests.clock.seconds() + GRACE_S
+        for session in self._connected(account.bare):
+            self._grace.setdefault(session, until)
+        self._hurry(account.bare)
+
+    def _hurry(self, account: str) -> None:
+        """Whoever is connected may be about to become available. Each is waited for once: else
+        others could have everything stored that is for somebody who never does.
+        """
+        now = self.requests.clock.seconds()
+        for session in self._connected(account):
+            until = self._grace.get(session, now + GRACE_S)
+            if now < until:
+                self.lines.hurry(account, until)
 
     def holds_back(self, to: JID) -> bool:
         """Whether a resource is about to become available, and has yet to be given what came
         before.
         """
         session = self.routing_table.sessions.get(to.full)
-        return session is not None and session.presence is None and self.lines.is_hurried(to.bare)
+        return (
+            isinstance(session, LocalClientSession)
+            and session.presence is None
+            and self.lines.is_hurried(to.bare)
+            and self.requests.clock.seconds() < self._grace.get(session, inf)
+        )
+
+    def _connected(self, account: str) -> list[LocalClientSession]:
+        connected = self.routing_table.connected(account)
+        return [session for session in connected if isinstance(session, LocalClientSession)]
 
     def _here(self, account: JID) -> list[LocalClientSession]:
         available = self.routing_table.available(account.bare)
@@ -256,6 +284,7 @@ class OfflineMessageFlood:
         """If it was being flooded, nobody needs to wait for its answer."""
         session = event.session
         self._dry.discard(session)
+        self._grace.pop(session, None)
         if session.account is None:
             return
         bare = session.account.bare

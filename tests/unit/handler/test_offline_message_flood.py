@@ -7,8 +7,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore, next_turn
-from xmppd.handler import lines
-from xmppd.handler.offline_message_flood import BYTES_PER_SLICE, MESSAGES_PER_SLICE
+from xmppd.handler.offline_message_flood import BYTES_PER_SLICE, GRACE_S, MESSAGES_PER_SLICE
 from xmppd.stanza import ns
 from xmppd.store.base import RosterItem, StoreError
 from xmppd.testing import Client, House, done, house_config
@@ -255,10 +254,23 @@ class OrderTests(FloodCase):
         self.store.release_all()
         self.say(f"{JULIET}/1")
         self.assertEqual(self.heard(juliet), [])
-        self.house.clock.advance(lines.GRACE_S)
+        self.house.clock.advance(GRACE_S)
         self.say(f"{JULIET}/1")
         self.assertEqual(self.heard(juliet), [2])
         self.assertEqual(self.house.server.offline_message_flood.lines.open, {})
+
+    def test_kept_from_nobody(self) -> None:
+        """Nobody can have what is for such a resource stored for ever, however often they write to
+        the account.
+        """
+        juliet = self.house.bind("juliet")
+        for _ in range(4):
+            self.say()
+            self.house.clock.advance(GRACE_S / 2)
+            self.say(f"{JULIET}/1")
+        self.assertEqual(self.heard(juliet), [3, 5, 7])
+        juliet.lose()
+        self.assertEqual(self.house.server.offline_message_flood._grace, {})
 
     def test_random(self) -> None:
         """In any order of events each is heard once, and in order."""
