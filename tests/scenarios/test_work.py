@@ -159,7 +159,7 @@ class WorkTests(SynchronousTestCase):
             each: All else that is counted, exactly; what is not named is not done.
         """
         sender = sender or self.romeo
-        for pool in content._shared_pools.values():  # a parser that is used up makes way for another
+        for pool in content._shared_pools.values():  # one that is used up makes way
             pool._idle.clear()
         self.send(sender, stanzas[:2])  # what is made once and kept is made by now
         with counted() as work:
