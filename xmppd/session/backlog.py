@@ -65,15 +65,13 @@ class Load:
             self.stanzas += sign
             self.bytes += sign * cost
 
-    def __add__(self, other: "Load") -> "Load":
-        both = Load()
-        for name in self.__slots__:
-            setattr(both, name, getattr(self, name) + getattr(other, name))
-        return both
-
     def exceeds(self, max_bytes: int) -> bool:
         """Whether that is more than may be."""
         return self.bytes > max_bytes or self.own_bytes > OWN_ROOM * max_bytes
+
+
+EMPTY = Load()
+"""Of whoever keeps nothing; nobody adds to it."""
 
 
 class Newest:

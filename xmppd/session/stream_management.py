@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from twisted.internet.defer import Deferred
 
-from xmppd.session.backlog import OWN_ROOM, Backlog, Load, Newest, Waiting
+from xmppd.session.backlog import EMPTY, OWN_ROOM, Backlog, Load, Newest, Waiting
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
 from xmppd.stanza.delay import Kept, Stored
 
@@ -294,13 +294,12 @@ class StreamManagement:
 
     def has_room(self, backlog: Backlog | None) -> bool:
         """Whether the queue is within its limits, with what waits for a wire (RS-3)."""
-        load, limits = self.load, self.limits
-        if backlog is not None:
-            load = load + backlog.load
+        sent, limits = self.load, self.limits
+        waiting = EMPTY if backlog is None else backlog.load
         return (
-            load.stanzas <= limits.max_stanzas
-            and load.bytes <= limits.max_bytes
-            and load.own_bytes <= OWN_ROOM * limits.max_bytes
+            sent.stanzas + waiting.stanzas <= limits.max_stanzas
+            and sent.bytes + waiting.bytes <= limits.max_bytes
+            and sent.own_bytes + waiting.own_bytes <= OWN_ROOM * limits.max_bytes
         )
 
     def unacknowledged(self) -> list[Waiting]:
