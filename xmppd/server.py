@@ -224,7 +224,6 @@ class XMPPServer:
             self.roster_manager,
             self.presence_manager,
             self.routing_table,
-            self.clock,
         )
         self.fan_out = FanOut(self.clock)
         self.offline_message_flood = OfflineMessageFlood(

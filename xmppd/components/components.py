@@ -35,6 +35,7 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import JID, Message
 from xmppd.store.base import AccountStore, Store
+from xmppd.turns import Turns
 
 _OTHERS = 0o077
 _log = Logger()
@@ -75,6 +76,7 @@ class Trusting(Protocol):
     iq_router: IQRouter
     store: Store
     privacy_lists: PrivacyListManager
+    turns: Turns
 
 
 class Components:
@@ -160,7 +162,7 @@ class Components:
                 server.iq_router,
                 server.store,
                 server.privacy_lists,
-                self.clock,
+                server.turns.next,
             )
             server.interceptors.add(privileges)
             self.events.on(RosterChanged, privileges.roster_changed)

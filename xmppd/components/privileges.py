@@ -1,13 +1,11 @@
 """What a component may do that the administrator trusts like the server itself (:xep:`0356`)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -188,6 +186,7 @@ class Privileges(PacketInterceptor):
 
     Args:
         granted: By domain of the component.
+        next_turn: Waits until the reactor has served others.
     """
 
     incoming_kinds = (IQ,)
@@ -199,14 +198,14 @@ class Privileges(PacketInterceptor):
         iq_router: IQRouter,
         accounts: AccountStore,
         privacy_lists: PrivacyListManager,
-        clock: IReactorTime,
+        next_turn: Callable[[], Awaitable[None]],
     ) -> None:
         self.granted = granted
         self.routing_table = routing_table
         self.iq_router = iq_router
         self.accounts = accounts
         self.privacy_lists = privacy_lists
-        self.clock = clock
+        self.next_turn = next_turn
         self._pushing = DeferredLock()
         self._seen: dict[Privilege, set[Session]] = {
             privilege: set()
@@ -290,7 +289,7 @@ class Privileges(PacketInterceptor):
             for session in self.routing_table.available(bare):
                 self._show(session, privilege)
             if number % TOLD_PER_TURN == 0:
-                await deferLater(self.clock, 0, lambda: None)
+                await self.next_turn()
                 await newcomer.free()
                 if newcomer.closed:
                     return

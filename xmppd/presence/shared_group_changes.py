@@ -3,8 +3,6 @@
 from collections.abc import Awaitable
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from xmppd.presence.presence_manager import PresenceManager
@@ -32,13 +30,11 @@ class SharedGroupChanges:
         rosters: RosterManager,
         presences: PresenceManager,
         routing_table: RoutingTable,
-        clock: IReactorTime,
     ) -> None:
         self.groups = groups
         self.rosters = rosters
         self.presences = presences
         self.routing_table = routing_table
-        self.clock = clock
 
     async def save(self, group: SharedGroup) -> None:
         """Add or replace a group."""
@@ -61,7 +57,7 @@ class SharedGroupChanges:
             self._say_goodbyes(JID.prepared(viewer), before)
         for start in range(0, len(viewers), VIEWERS_PER_SLICE):
             if start:
-                await deferLater(self.clock, 0, lambda: None)
+                await self.rosters.broadcasts.next_turn()
             told = [
                 Deferred.fromCoroutine(self._show_to(JID.prepared(viewer), before))
                 for viewer in viewers[start : start + VIEWERS_PER_SLICE]
