@@ -1,10 +1,10 @@
 """What a contact may be called, and which groups it may be in, whoever says so."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from xmppd.stanza import Condition, StanzaError
+from xmppd.stanza.xml import find_unwritable
 from xmppd.store.base import RosterItem
 
 MAX_NAME_LENGTH = 1_023
@@ -12,8 +12,6 @@ MAX_NAME_LENGTH = 1_023
 
 MAX_WORDS_BYTES = 4_096
 """Of a contact's name and groups together, or a full roster would fill hundreds of megabytes."""
-
-_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def named(item: RosterItem, name: str, groups: Sequence[str], *, max_groups: int) -> RosterItem:
@@ -68,7 +66,7 @@ def check_name(name: str, what: str) -> None:
         raise StanzaError(
             Condition.NOT_ACCEPTABLE, f"{what} is longer than {MAX_NAME_LENGTH} characters"
         )
-    if _UNWRITABLE.search(name):
+    if find_unwritable(name):
         raise StanzaError(
             Condition.NOT_ACCEPTABLE, f"{what} holds a character that XML does not allow"
         )

@@ -1,5 +1,6 @@
 """XML for handlers and plugins: elements to build, read and write. The one door to lxml."""
 
+import re
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element as Tree
 
@@ -17,11 +18,14 @@ _TEXT_ESCAPES = _NO_CHARACTERS | str.maketrans(
 _ESCAPES = _TEXT_ESCAPES | str.maketrans(
     {"'": "&apos;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;"}
 )
+find_unwritable = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+"""Finds what XML 1.0 has no way to say in a text."""
+
 LANG = f"{{{XML}}}lang"
 """``xml:lang``."""
 
 __all__ = ["Element", "Tree", "child", "dump", "element", "escape", "local_name", "namespace_of"]
-__all__ += ["LANG", "parse", "qname", "read", "write"]
+__all__ += ["LANG", "find_unwritable", "parse", "qname", "read", "write"]
 
 
 def escape(text: str) -> str:

@@ -5,7 +5,6 @@ not as it should be raises :class:`~xmppd.store.base.Unreadable`, which names th
 must be one that can stand in XML, since most of them leave the server in it.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -14,6 +13,7 @@ from operator import attrgetter
 from msgspec import MsgspecError, json
 
 from xmppd.stanza import JID
+from xmppd.stanza.xml import find_unwritable
 from xmppd.store.base import (
     AccountInfo,
     Credentials,
@@ -44,7 +44,6 @@ MAX_ITERATIONS = 100_000_000
 _MAX_SECONDS = 253_402_300_799
 """The last moment of the year 9999: later ones cannot be written as a date."""
 
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
 _FLAGS = frozenset((0, 1))
 _SUBSCRIPTIONS = frozenset(("none", "to", "from", "both"))
 _VISIBLE_TO = frozenset(("members", "everybody"))
@@ -348,7 +347,7 @@ def _bad(column: str, why: str) -> Unreadable:
 def _text(column: str, value: str, *, in_xml: bool = True) -> str:
     if type(value) is not str:
         raise _bad(column, "is no text")
-    if in_xml and not value.isprintable() and _NOT_IN_XML(value):
+    if in_xml and not value.isprintable() and find_unwritable(value):
         raise _bad(column, "has characters that no text has")
     return value
 
