@@ -207,17 +207,6 @@ class TLS:
         for factory, contexts in fresh:
             factory.use(contexts)
 
-    def reload(self, settings: TLSSettings | None = None) -> None:
-        """Read the files again; connections from now on use what they hold.
-
-        Args:
-            settings: New ones, or None for those we have.
-
-        Raises:
-            ValueError: As at start; then everything stays as it was.
-        """
-        self.use(TLS(settings or self._settings))
-
     def _contexts(self, factory: ContextFactory) -> dict[bytes, SSL.Context]:
         contexts = {}
         for domain, (files, identity) in self._identities.items():

@@ -72,7 +72,8 @@ class Stock(TestCase):
 
     def setUp(self) -> None:
         self.files = Files(Path(self.mktemp()))
-        self.tls = TLS(self.files.settings(*DOMAINS))
+        self.settings = self.files.settings(*DOMAINS)
+        self.tls = TLS(self.settings)
 
     async def serve(self, kind: Kind = "client", *, direct_tls: bool = False) -> None:
         """Answer each client with x, under TLS from its first byte.
@@ -187,7 +188,7 @@ class Stock(TestCase):
             (self.files.domain("montague.lit"),),
             ciphers="TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256",
         )
-        self.tls.reload(settings)
+        self.tls.use(TLS(settings))
         connection, _ = await self.client(context)
         self.assertEqual(connection.get_cipher_name(), "ECDHE-ECDSA-AES128-GCM-SHA256")
         connection, _ = await self.client()
@@ -262,7 +263,7 @@ class Stock(TestCase):
         old = self.on_file("montague.lit")
         self.files.domain("montague.lit")
         self.assertEqual(self.shown((await self.client())[0]), old)
-        self.tls.reload()
+        self.tls.use(TLS(self.settings))
         for sni in ("", "montague.lit"):
             new, _ = await self.client(sni=sni)
             self.assertEqual(self.shown(new), self.on_file("montague.lit"))
@@ -276,10 +277,10 @@ class Stock(TestCase):
         self.files.domain("montague.lit")
         (self.files.directory / "capulet.key").write_text("damaged")
         with self.assertRaisesRegex(ValueError, r"capulet\.key holds no private key"):
-            self.tls.reload()
+            self.tls.use(TLS(self.settings))
         self.assertEqual(self.shown((await self.client())[0]), old)
         self.files.domain("capulet.lit")
-        self.tls.reload()
+        self.tls.use(TLS(self.settings))
         self.assertEqual(self.shown((await self.client())[0]), self.on_file("montague.lit"))
 
     async def test_no_resumption(self) -> None:
@@ -339,7 +340,7 @@ class Stock(TestCase):
             shown = certificate(key, algorithm=algorithm)
             (self.files.directory / "montague.crt").write_bytes(pem(shown))
             (self.files.directory / "montague.key").write_bytes(pem_key(key))
-            self.tls.reload()
+            self.tls.use(TLS(self.settings))
             _, server = await self.client()
             self.assertEqual(
                 channel_bindings(server.transport).get("tls-server-end-point"),
@@ -362,11 +363,8 @@ class Stock(TestCase):
     async def test_client_certificates(self) -> None:
         """Trusted, self-signed or none: the handshake goes on, and what was shown is known."""
         romeo, tybalt = self.files.domain("romeo.lit"), self.files.domain("tybalt.lit")
-        self.tls.reload(
-            TLSSettings(
-                tuple(self.files.domain(name) for name in DOMAINS), client_ca=romeo.chain_file
-            )
-        )
+        domains = tuple(self.files.domain(name) for name in DOMAINS)
+        self.tls.use(TLS(TLSSettings(domains, client_ca=romeo.chain_file)))
         await self.serve()
         for sni in ("", "capulet.lit"):
             with self.subTest(sni=sni):
@@ -470,8 +468,9 @@ class SettingsTests(SynchronousTestCase):
 
     def test_same_factory(self) -> None:
         """There is one factory for each kind, and it lives through reloads."""
-        tls = TLS(self.files.settings("montague.lit"))
+        settings = self.files.settings("montague.lit")
+        tls = TLS(settings)
         factory = tls.context_factory("client")
-        tls.reload()
+        tls.use(TLS(settings))
         self.assertIs(tls.context_factory("client"), factory)
         self.assertIsNot(tls.context_factory("server"), factory)
