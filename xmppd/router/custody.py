@@ -62,6 +62,12 @@ class Unsafe:
     forget: Callable[[], object]
 
 
+Written = tuple[int, str]
+"""Bytes that wait for a client that acknowledges nothing, by their id, and one of those who sent
+what is in them. Whoever was looked at is known, so that nobody has to be looked at twice.
+"""
+
+
 class Custody:
     """Messages that are nowhere but in the queues of sessions (RS-10).
 
@@ -92,7 +98,7 @@ class Custody:
         self.returning = returning
         self._arrived: list[int] = []
         self._forgetting = False
-        self._written: dict[LocalClientSession, dict[int, tuple[bytes, Kept]]] = {}
+        self._written: dict[LocalClientSession, dict[Written, tuple[bytes, list[Kept]]]] = {}
         self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
         self._unread: list[Kept] = []
         sleepers.place = self._place_soon
@@ -158,30 +164,30 @@ class Custody:
 
     def _unsafe_unmanaged(self, sender: JID, session: LocalClientSession) -> Iterator[Unsafe]:
         """Of a client that acknowledges nothing: what waits for it to read, the newest first."""
-        held = self._written.get(session, {})
+        known = self._written.get(session, {})
         for wire, stanza in _waits(session):
-            if id(wire) in held:
-                if sender.wire in wire:
-                    return  # and what it sent before that
+            key = id(wire), sender.full
+            if key in known:
+                if known[key][1]:
+                    return  # it is held, and what was sent before it
                 continue
             stanzas = [stanza] if stanza is not None else []
             if stanza is None and sender.wire in wire:
                 stanzas = stanzas_in(wire)
-            for each in reversed(stanzas):
-                if each.sender.full != sender.full or not isinstance(each, Message):
+            of_sender = [each for each in stanzas if each.sender.full == sender.full]
+            if not of_sender:
+                continue
+            held: list[Kept] = []
+            known = self._written.setdefault(session, known)
+            known[key] = wire, held
+            for each in reversed(of_sender):
+                if not isinstance(each, Message) or is_carbon(each, session.jid.bare):
                     continue
-                if _is_kept(each) and not is_carbon(each, session.jid.bare):
+                if _is_kept(each):
                     addressed = each if each.to is not None else each.addressed(session.jid)
                     waiting = (each, addressed.wire(), UNKNOWN)
                     message = self._held(session.jid, None, 0, waiting)
-                    note = partial(self._note, session, wire)
-                    yield Unsafe(each, UNKNOWN, message, note, partial(self._drop, session, wire))
-
-    def _note(self, session: LocalClientSession, wire: bytes, kept: Kept) -> None:
-        self._written.setdefault(session, {})[id(wire)] = (wire, kept)
-
-    def _drop(self, session: LocalClientSession, wire: bytes) -> None:
-        self._written.get(session, {}).pop(id(wire), None)
+                    yield Unsafe(each, UNKNOWN, message, held.append, partial(known.pop, key, None))
 
     def _held(
         self, session: JID, key: bytes | None, position: int, waiting: Waiting
@@ -263,7 +269,8 @@ class Custody:
             securing = self.secure(session)
             if securing is not None:  # its client may still ask what was handled
                 Deferred.fromCoroutine(securing).addErrback(_failed)
-        self._unread += [kept for _, kept in self._written.pop(session, {}).values()]
+        for _, held in self._written.pop(session, {}).values():
+            self._unread += held
 
     def follow(self) -> None:
         """All that was taken back has found its place: what was held for sessions that have ended
@@ -309,8 +316,9 @@ class Custody:
         """Forget what those have read who never say so, and what could not be forgotten before."""
         for session, written in tuple(self._written.items()):
             waits = {id(wire) for wire, _ in _waits(session)}
-            for key in written.keys() - waits:
-                self._release(written.pop(key)[1])
+            for key in [key for key in written if key[0] not in waits]:
+                for kept in written.pop(key)[1]:
+                    self._release(kept)
             if not written:
                 del self._written[session]
         if not self.returning.taking_back:

@@ -1,7 +1,6 @@
 """A client connected here."""
 
 from collections.abc import Callable, Iterable, Iterator
-from xml.etree import ElementTree
 
 from xmppd.auth.login import Login
 from xmppd.clocks import UNKNOWN
@@ -14,6 +13,7 @@ from xmppd.session.session import Connection
 from xmppd.session.stream_management import StreamManagement
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StreamCondition, StreamError
 from xmppd.stanza.delay import Stamped, Stood, delayed, stamped
+from xmppd.stanza.xml import read_all
 
 NOWHERE = (b"", b"")
 _KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, IQ)}
@@ -301,13 +301,12 @@ class LocalClientSession:
 def stanzas_in(piece: bytes) -> list[Stanza]:
     """The messages and requests in what was written to a client at once."""
     try:
-        tree = ElementTree.fromstring(b"<s>%b</s>" % piece)
         return [
-            _KINDS[child.tag].from_tree(child, JID.parse(child.get("from", "")))
-            for child in tree
-            if child.tag in _KINDS
+            _KINDS[tree.tag].from_tree(tree, JID.prepared(tree.get("from", "")))
+            for tree in read_all(piece)
+            if tree.tag in _KINDS
         ]
-    except (ElementTree.ParseError, ValueError):
+    except ValueError:
         return []  # nothing of ours, or nothing whole
 
 

@@ -25,7 +25,7 @@ LANG = f"{{{XML}}}lang"
 """``xml:lang``."""
 
 __all__ = ["Element", "Tree", "child", "dump", "element", "escape", "local_name", "namespace_of"]
-__all__ += ["LANG", "find_unwritable", "parse", "qname", "read", "write"]
+__all__ += ["LANG", "find_unwritable", "parse", "qname", "read", "read_all", "write"]
 
 
 def escape(text: str) -> str:
@@ -94,11 +94,25 @@ def read(data: bytes) -> Tree:
     try:
         if is_plain:
             return ElementTree.fromstring(data)
-        (tree,) = ElementTree.fromstring(b"<s xmlns='%b'>%b</s>" % (CLIENT.encode(), data))
     except ElementTree.ParseError as error:
         raise ValueError(str(error)) from error
-    put_names_right(tree, CLIENT, bare_is_content=False)
+    (tree,) = read_all(data)
     return tree
+
+
+def read_all(data: bytes) -> list[Tree]:
+    """The trees of stanzas one behind another.
+
+    Raises:
+        ValueError: They are not well-formed.
+    """
+    try:
+        trees = list(ElementTree.fromstring(b"<s xmlns='%b'>%b</s>" % (CLIENT.encode(), data)))
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    for tree in trees:
+        put_names_right(tree, CLIENT, bare_is_content=False)
+    return trees
 
 
 class TooLarge(ValueError):

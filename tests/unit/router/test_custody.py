@@ -6,6 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.net import resumption
+from xmppd.router import custody
+from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.session import stream_management
 from xmppd.stanza import Message, ns
 from xmppd.testing import Client, House, done
@@ -333,6 +335,43 @@ class KilledTests(CustodyCase):
             self.assertEqual(self.house.server.custody._written, {})
             self.assertEqual(done(self.store.recover_messages()), [])
             self.assertEqual(len(done(self.store.offline_messages(to))), int(ends))
+
+    def test_many_wait(self) -> None:
+        """However much waits there that is not held, it is looked at once, not at each question."""
+        (nurse,) = self.house.connect("nurse")
+        nurse.stop_reading()
+        to = f"nurse@{DOMAIN}"
+        typing = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+        self.romeo.send(message("a", to))
+        for _ in range(20):
+            self.romeo.send(f"<message to='{to}' type='chat'>{typing}</message>")
+        looked: list[Message] = []
+        look = worth_storing
+        self.patch(custody, "worth_storing", lambda each: looked.append(each) or look(each))
+        for _ in range(3):
+            self.romeo.send(f"<message to='{to}' type='chat'>{typing}</message>")
+            self.asks(self.romeo)
+        self.assertEqual(len(looked), 24)
+        nurse.read_on()
+        self.sweep()
+        self.assertEqual(self.house.server.custody._written, {})
+
+    def test_together(self) -> None:
+        """What several have sent, and leaves in one piece, is held for each, and all forgotten."""
+        (nurse, friar) = self.house.connect("nurse", "romeo/cell")
+        friar.enable()
+        to = f"nurse@{DOMAIN}"
+        self.romeo.send(message("a", to) + message("b", to))
+        friar.send(message("c", to))
+        piece = nurse.raw()
+        handler = nurse.handler
+        handler.unsent = lambda: [piece]  # type: ignore[method-assign]
+        for client in (self.romeo, friar):
+            self.asks(client)
+        self.assertEqual(len(self.store._held), 3)
+        handler.unsent = list  # type: ignore[method-assign]
+        self.sweep()
+        self.assertEqual(len(self.store._held), 0)
 
     def test_not_yet_sent(self) -> None:
         """So it is with what the kernel has not taken."""
