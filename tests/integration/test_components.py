@@ -266,7 +266,7 @@ class HostileTests(ServerCase):
     async def test_every_state(self) -> None:
         """In each state, what does not belong there ends that stream with the right error."""
         (romeo,) = await self.arrivals("romeo")
-        large = b"<message to='x'><body>" + b"x" * 70_000 + b"</body></message>"
+        large = b"<message to='x'><body>" + b"x" * 140_000 + b"</body></message>"
         for state, sent, condition in (
             ("new", b"GET / HTTP/1.1\r\n\r\n", b"not-well-formed"),
             ("new", HEADER.replace(b"mad.", b"sane."), b"host-unknown"),

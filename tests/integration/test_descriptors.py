@@ -1,7 +1,7 @@
 """Clients take all files that may be open, but for those that are kept for others."""
 
+import contextlib  # trial takes a "suppress" of the module for its own
 import socket
-from contextlib import suppress
 
 from tests.integration.processes import HEADER, ProcessCase, twistd
 
@@ -15,7 +15,7 @@ class ExhaustedTests(ProcessCase):
         """So many clients that say something; those that are let in."""
         let_in = []
         for _ in range(count):
-            with suppress(OSError):
+            with contextlib.suppress(OSError):
                 client = socket.create_connection(("127.0.0.1", port), 20)
                 self.addCleanup(client.close)
                 client.sendall(HEADER)
