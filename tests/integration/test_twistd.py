@@ -131,6 +131,14 @@ class StartTests(ProcessCase):
         key.chmod(0o640)
         self.assertIn("has no mistake", self.ctl("config", "check"))
 
+    def test_administrators(self) -> None:
+        """A check names administrators without an account, if they would have it here."""
+        text = self.config.read_text()
+        self.config.write_text(f'admins = ["Nobody@localhost", "nobody@elsewhere.lit"]\n{text}')
+        said = self.ctl("config", "check")
+        self.assertIn("admins names nobody@localhost, who has no account", said)
+        self.assertNotIn("elsewhere", said)
+
     def test_daemon_that_cannot_start(self) -> None:
         """A daemon that cannot start says so where it was started, and in its log."""
         with taken_port() as port:

@@ -10,6 +10,7 @@ from xmppd.ctl.command import Argument, Arguments, Command, Desk
 from xmppd.ctl.protocol import Reply
 from xmppd.ctl.users import iso
 from xmppd.machine import version
+from xmppd.stanza import JID
 from xmppd.store.look import missing_accounts
 from xmppd.store.migrate import current_revision, upgrade
 
@@ -99,7 +100,9 @@ async def _check(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
     for warning in await check(desk.path, desk.reactor):
         yield warning
     config = config_file.load(desk.path)
-    for admin in missing_accounts(config.storage.url, config.admins):
+    domains = [domain.name for domain in config.domain]
+    admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
+    for admin in missing_accounts(config.storage.url, admins):
         yield f"admins names {admin}, who has no account; add it with: xmppctl user add {admin}"
     yield f"{desk.path} has no mistake"
 

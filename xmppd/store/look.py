@@ -14,10 +14,15 @@ from xmppd.store.schema import digest
 def missing_accounts(url: str, accounts: Iterable[str]) -> list[str]:
     """Those of these accounts, bare JIDs, that a database does not have; all if it is empty.
 
+    It is not asked if there are none.
+
     Raises:
         StoreError: It is unreachable.
     """
+    accounts = tuple(accounts)
     parsed = parse_url(url)
+    if not accounts:
+        return []
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
         return list(accounts)
     engine = make_engine(parsed)

@@ -27,4 +27,7 @@ class MissingAccountsTests(SynchronousTestCase):
         with engine.begin() as connection:
             create_account(connection, ROMEO, [], 1.0)
         self.assertEqual(missing_accounts(url, (ROMEO, JULIET)), [JULIET])
-        self.assertEqual(missing_accounts(url, ()), [])
+
+    def test_nobody(self) -> None:
+        """Whoever asks for nobody needs no database."""
+        self.assertEqual(missing_accounts("postgresql://nobody@127.0.0.1:1/nothing", ()), [])
