@@ -71,7 +71,7 @@ def component_wire_limits(config: Config) -> WireLimits:
 
 
 def never_locked(auth: Auth) -> Auth:
-    """The same limits for components: their address is sent away never, only slowed down."""
+    """The same limits for components: their addresses are slowed down, and never sent away."""
     return structs.replace(auth, failures_before_lockout=sys.maxsize)
 
 

@@ -107,7 +107,7 @@ class DataDirectory:
     @property
     def is_new(self) -> bool:
         """Whether no server has worked in it before: then there is no secret yet."""
-        return not (self.path / "secret").exists()
+        return not self.secret_file.exists()
 
     def secret(self) -> bytes:
         """This installation's own bytes, made once.
