@@ -1,5 +1,6 @@
 """PrivacyListManager: read once, changed in one place, within limits."""
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
@@ -7,7 +8,7 @@ from tests.plugins.test_privacy_lists import denied, listed, put
 from tests.support import SlowStore
 from xmppd.privacy import privacy_list_manager
 from xmppd.privacy.privacy_list import PrivacyList, Rule
-from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.privacy.privacy_list_manager import RULES_PER_SLICE, PrivacyListManager
 from xmppd.stanza import JID
 from xmppd.store.base import StoreError
 from xmppd.testing import House, done
@@ -42,6 +43,23 @@ class Counting(SlowStore):
         await super().set_item(
             account, namespace, key, value, max_items=max_items, max_bytes=max_bytes
         )
+
+
+class LongListsTests(SynchronousTestCase):
+    """An account with two long lists."""
+
+    def test_slices(self) -> None:
+        """They are read in a turn each."""
+        house = House(juliet={})
+        lists = house.server.privacy_lists
+        for name in "ab":
+            rules = [Rule(n, False, "jid", f"u{n}@x.lit") for n in range(RULES_PER_SLICE)]
+            done(lists.save(JULIET, PrivacyList(name, rules)))
+        lists.forget(JULIET.bare)
+        reading = Deferred.fromCoroutine(lists.lists(JULIET))
+        self.assertFalse(reading.called)
+        house.clock.advance(0)
+        self.assertEqual(sorted(self.successResultOf(reading).lists), ["a", "b"])
 
 
 class ManagerTests(SynchronousTestCase):
