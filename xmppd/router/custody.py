@@ -39,8 +39,11 @@ class Returning(Protocol):
     def taking_back(self) -> bool:
         """Whether there is any."""
 
-    async def finish(self) -> None:
-        """Wait until all of it has found its place."""
+    def takes_back_from(self, sender: JID) -> bool:
+        """Whether something that this one sent is among it."""
+
+    async def finish(self, sender: JID | None = None) -> None:
+        """Wait until all of it has found its place; or all that somebody sent."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Custody:
         management = sender.management
         if management is None:
             return None
-        if management.securing is not None or self.returning.taking_back:
+        if management.securing is not None or self.returning.takes_back_from(sender.jid):
             return self._secure_later(sender.jid, management)
         unsafe = list(self._unsafe(sender.jid, management.told))
         told = management.take_told()
@@ -124,11 +127,11 @@ class Custody:
         """What somebody else makes safe is not safe before that is done; and what is on its way
         from one place to another is in neither.
         """
-        while management.securing is not None or self.returning.taking_back:
+        while management.securing is not None or self.returning.takes_back_from(sender):
             if management.securing is not None:
                 await management.securing
             else:
-                await self.returning.finish()
+                await self.returning.finish(sender)
         unsafe = list(self._unsafe(sender, management.told))
         told = management.take_told()
         if unsafe:

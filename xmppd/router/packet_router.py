@@ -58,7 +58,7 @@ class PacketRouter:
         self.clocks = clocks
         self.on_taken_back: Callable[[], None] = _nothing_to_do
         self.not_stored = self.homeless = 0
-        self._taking_back: set[Deferred[None]] = set()
+        self._taking_back: dict[Deferred[None], set[str]] = {}  # with the senders, full JIDs
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
             Presence: presence_router,
@@ -105,12 +105,13 @@ class PacketRouter:
             session: Full JID.
             stood: Where messages stood in its queue, if it acknowledged them.
         """
-        work = Deferred.fromCoroutine(self._take_back(unread, session, stood))
-        self._taking_back.add(work)
+        senders: set[str] = set()
+        work = Deferred.fromCoroutine(self._take_back(unread, session, stood, senders))
+        self._taking_back[work] = senders
         work.addBoth(self._taken_back, work)
 
     def _taken_back(self, _: object, work: Deferred[None]) -> None:
-        self._taking_back.discard(work)
+        self._taking_back.pop(work)
         if not self._taking_back:
             self.on_taken_back()
 
@@ -119,16 +120,29 @@ class PacketRouter:
         """Whether something that was taken back has yet to find its place."""
         return bool(self._taking_back)
 
-    async def finish(self) -> None:
-        """Wait until all that was taken back has found its place."""
-        while self._taking_back:
-            await next(iter(self._taking_back))
+    def takes_back_from(self, sender: JID) -> bool:
+        """Whether something of this sender's is among that."""
+        return any(sender.full in senders for senders in self._taking_back.values())
+
+    async def finish(self, sender: JID | None = None) -> None:
+        """Wait until all that was taken back has found its place; or all that somebody sent."""
+        while works := [
+            work
+            for work, senders in self._taking_back.items()
+            if sender is None or sender.full in senders
+        ]:
+            await works[0]
 
     async def _take_back(
-        self, unread: Iterable[Waiting], session: JID, stood: Mapping[Stanza, Stood]
+        self,
+        unread: Iterable[Waiting],
+        session: JID,
+        stood: Mapping[Stanza, Stood],
+        senders: set[str],
     ) -> None:
         works = []
         for stanza in owed(unread, session, self.clocks, stood):
+            senders.add(stanza.sender.full)
             later = self._route(stanza)
             if later is not None:
                 self.homeless += 1

@@ -481,6 +481,16 @@ class WritingTests(CustodyCase):
         self.assertIn(b"<a ", self.romeo.raw())
         self.assertEqual(self.killed(), ["a"])
 
+    def test_on_its_way_for_others(self) -> None:
+        """What others have sent, and is on its way to another place, keeps nobody waiting."""
+        self.nurse.enable()
+        self.juliet.send("</stream:stream>")
+        self.assertTrue(self.house.server.packet_router.taking_back)
+        self.assertIsNone(self.asks(self.romeo))
+        self.assertEqual(self.asks(self.nurse), 0)
+        self.store.release_all()
+        self.assertIn(b" h='1'", self.romeo.raw())
+
     def test_acknowledged_meanwhile(self) -> None:
         """What is acknowledged while it is written is forgotten then."""
         self.asks(self.romeo)
