@@ -98,6 +98,22 @@ class OfflineMessageFlood:
         finally:
             self.lines.leave(account.bare, holder)
 
+    async def when_stored(self, account: JID, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this when all that has come for the account until now, and is to be stored, is; what
+        comes later waits until it is done.
+        """
+        bare = account.bare
+        turn = self.lines.join(bare)
+        if turn is not None:
+            await turn
+        holder = self.lines.open[bare].holder
+        try:
+            if self.lines.open[bare].writes:
+                await self.lines.written(bare)
+            await work()
+        finally:
+            self.lines.leave(bare, holder)
+
     async def catch_up(self, account: JID) -> None:
         """Flood whoever has come and was not flooded yet. Only for whoever has the turn."""
         bare = account.bare

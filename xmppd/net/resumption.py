@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -210,7 +211,8 @@ class Resumption:
                 return (
                     f"<resumed xmlns='{_NS}' previd='{escape(id)}' h='{management.handled}'/>"
                 ).encode()
-        await self.custody.forget_received(id, account, h)
+        forget = partial(self.custody.forget_received, id, account, h)
+        await self.flood.when_stored(account, forget)
         return failed(Condition.ITEM_NOT_FOUND, self.sleepers.handled(id, account))
 
     def flush(self, negotiation: Negotiation) -> None:

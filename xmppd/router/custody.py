@@ -100,7 +100,8 @@ class Custody:
         self.clocks = clocks
         self.returning = returning
         self._arrived: list[int] = []
-        self._forgetting = False
+        self._forgetting: list[int] = []
+        self._writing: set[Deferred[None]] = set()
         self._written: dict[LocalClientSession, dict[Written, tuple[bytes, list[Kept]]]] = {}
         self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
         self._unread: list[Kept] = []
@@ -217,23 +218,28 @@ class Custody:
                 holds[each.stanza] = Kept(held=True, position=each.message.position)
                 messages.append(each.message)
             each.note(holds[each.stanza])
+        written = Deferred[None]()
+        self._writing.add(written)
+        for kept in holds.values():
+            kept.writing = written
         arrived, self._arrived = self._arrived, []
         try:
             numbers = await self.store.hold_messages(messages, arrived=arrived)
+            for kept, number in zip(holds.values(), numbers, strict=True):
+                kept.number = number
+                if kept.over:
+                    self._arrived.append(number)
         except StoreError:
             self._arrived += arrived
             for each in unsafe:
                 each.forget()
             raise
-        moved: list[Place] = []
-        for kept, message, number in zip(holds.values(), messages, numbers, strict=True):
-            kept.number = number
-            if kept.over:
-                self._arrived.append(number)
-            elif kept.position != message.position:
-                moved.append(_place(kept, message.key))
-        if moved:
-            await self.store.place_messages(moved)
+        finally:
+            for kept in holds.values():
+                kept.writing = None
+            self._writing.remove(written)
+            written.callback(None)
+        self._forget_soon()
 
     # -- where they stand -------------------------------------------------------------------------
 
@@ -246,8 +252,15 @@ class Custody:
     async def _place(self, session: LocalClientSession, management: StreamManagement) -> None:
         try:
             while misplaced := management.take_misplaced():
+                for kept in misplaced:
+                    if kept.writing is not None:
+                        await kept.writing
+                if management.place is None:
+                    return  # it has ended, and they are somebody else's
                 key = management.key or b""
-                await self.store.place_messages([_place(kept, key) for kept in misplaced])
+                places = [_place(kept, key) for kept in misplaced if kept.number and not kept.over]
+                if places:
+                    await self.store.place_messages(places)
         finally:
             session.connection.write(management.uncork())
 
@@ -307,12 +320,12 @@ class Custody:
             else:
                 kept = copied.get(payload.copies) if payload.copies is not None else None
             if kept is not None and kept in left:
-                management.held[stanza] = kept
-                kept.position = position
-                management.misplaced.append(kept)
                 found.add(kept)
-        if found:
-            self._place_soon(session)
+                if management.held.get(stanza) is not kept:  # it was not sent yet, or is a copy
+                    management.held[stanza] = kept
+                    kept.position = position
+                    management.misplaced.append(kept)
+        management.tell_places()
         return found
 
     def sweep(self) -> None:
@@ -335,21 +348,20 @@ class Custody:
 
     def _forget_soon(self) -> None:
         if self._arrived and not self._forgetting:
-            self._forgetting = True
             Deferred.fromCoroutine(self._forget()).addErrback(_failed)
 
     async def _forget(self) -> None:
         """As soon as it has arrived; what arrives while that is written goes with the next."""
         try:
             while self._arrived:
-                arrived, self._arrived = self._arrived, []
+                self._forgetting, self._arrived = self._arrived, []
                 try:
-                    await self.store.hold_messages((), arrived=arrived)
+                    await self.store.hold_messages((), arrived=self._forgetting)
                 except StoreError:
-                    self._arrived += arrived
+                    self._arrived += self._forgetting
                     raise
         finally:
-            self._forgetting = False
+            self._forgetting = []
 
     # -- when the server starts -------------------------------------------------------------------
 
@@ -389,7 +401,15 @@ class Custody:
             kept.number = number
 
     async def forget_received(self, id: str, account: JID, h: int) -> None:
-        """A client wants a session that is gone, and says what it has got of it."""
+        """A client wants a session that is gone, and says what it has got of it.
+
+        It says so once: afterwards nothing is held that it has acknowledged before.
+        """
+        for written in tuple(self._writing):
+            await written
+        arrived = [*self._forgetting, *self._arrived]
+        if arrived:
+            await self.store.hold_messages((), arrived=arrived)
         key = key_of(id)
         received = [
             message.id

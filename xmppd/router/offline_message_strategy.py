@@ -8,7 +8,7 @@ from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError
-from xmppd.stanza.delay import Returned, stamped
+from xmppd.stanza.delay import Returned, Stood, stamped
 from xmppd.stanza.xml import local_name, namespace_of
 from xmppd.store.base import AccountStore, OfflineStore, Place, QuotaExceeded
 
@@ -68,6 +68,8 @@ class OfflineMessageStrategy:
             if _means_something(message):
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE, "it is not to be kept")  # OM-3
             return
+        if isinstance(message.payload, Returned):
+            await _held(message.payload.stood)
         now, sender = self.wall_clock(), message.sender
         storing = self.store.store_offline(
             to.bare,
@@ -91,6 +93,14 @@ class OfflineMessageStrategy:
             message.payload.stood.kept.over = True
         lines.leave(to.bare, holder)
         await self.flood.stored(to)
+
+
+async def _held(stood: Stood) -> None:
+    """Wait while the message is being held: what is stored is not held any more, and before it has
+    a number nobody can say so to the store.
+    """
+    if stood.kept is not None and stood.kept.writing is not None:
+        await stood.kept.writing
 
 
 def _place(message: Message) -> Place | None:

@@ -95,6 +95,7 @@ class Sleepers:
         self._managed[session.id] = session
         if max_s is None:
             session.management = StreamManagement(queue, self.clocks.seconds)
+            session.management.place = partial(self.place, session)
             return ""
         id = token_urlsafe(ID_BYTES)
         key = key_of(id)

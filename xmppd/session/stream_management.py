@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from xmppd.session.backlog import EMPTY, OWN_ROOM, Backlog, Load, Newest, Waiting
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
-from xmppd.stanza.delay import Kept, Stored
+from xmppd.stanza.delay import Kept, Returned, Stored
 
 WRAP = 2**32
 """Counters are unsigned 32 bit numbers, and begin anew behind the last one (§4)."""
@@ -189,8 +189,20 @@ class StreamManagement:
         return wire
 
     def _kept(self, stanza: Stanza) -> Kept | None:
+        """What the store calls a message, if it is there. One that another session has given back
+        is held for this one from now on.
+        """
         payload = stanza.payload
-        return payload.kept if isinstance(payload, Stored) else self.held.get(stanza)
+        if isinstance(payload, Stored):
+            return payload.kept
+        kept = self.held.get(stanza)
+        if kept is None and isinstance(payload, Returned):
+            kept = payload.stood.kept
+            if kept is None or kept.over:
+                return None
+            self.held[stanza] = kept
+            kept.position = 0  # by this one's counts it was not sent yet
+        return kept
 
     def _hold_back(self, wire: bytes) -> bytes:
         """What is in the store is not sent before that knows by which count the client has it: then
@@ -205,10 +217,17 @@ class StreamManagement:
         self.place()
         return b""
 
+    def tell_places(self) -> None:
+        """Have the store told what is misplaced, also if nothing of that is sent just now; what it
+        is told already comes first.
+        """
+        if self.misplaced:
+            self._hold_back(b"")
+
     def take_misplaced(self) -> list[Kept]:
         """What the store does not know the place of: somebody tells it."""
         misplaced, self.misplaced = self.misplaced, []
-        return [kept for kept in misplaced if kept.number and not kept.over]
+        return misplaced
 
     def uncork(self) -> bytes:
         """What was held back, to be written now."""
@@ -346,7 +365,8 @@ class StreamManagement:
         self._last = self._acknowledged
         self._unacknowledged.clear()
         self._newest.clear()
-        self._corked = None
+        if self._corked is not None:
+            self._corked.clear()  # and what is sent again waits until the store has been told all
         self.load = Load()
         self._unrequested = 0
         self._requested = self._urgent = False

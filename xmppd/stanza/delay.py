@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, Self
 
+from twisted.internet.defer import Deferred
+
 from xmppd.stanza import ns
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.stanza import Message, Payload
@@ -18,15 +20,17 @@ class Kept:
         position: The count of handled stanzas by which the session's client has it, as the store
             knows it; 0 if it does not.
         over: It has arrived, or found another place.
+        writing: Done when it is written, or cannot be; None if nobody is at it.
     """
 
-    __slots__ = ("held", "number", "over", "position")
+    __slots__ = ("held", "number", "over", "position", "writing")
 
     def __init__(self, number: int = 0, *, held: bool, position: int = 0) -> None:
         self.held = held
         self.number = number
         self.position = position
         self.over = False
+        self.writing: Deferred[None] | None = None
 
 
 class Stood(NamedTuple):

@@ -398,6 +398,138 @@ class KilledTests(CustodyCase):
         self.assertEqual(self.killed(), ["a"])
 
 
+class MovingTests(CustodyCase):
+    """The server is killed while a message is on its way from one place to another."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store.late = True
+
+    def comes_back(self, previd: str, h: int) -> list[str]:
+        """What Juliet is given who asks for a session, says what she has, and logs in."""
+        juliet = self.house.logged_in("juliet")
+        juliet.send(f"<resume {SM} previd='{previd}' h='{h}'/>")
+        self.store.release_all()
+        juliet.send(
+            f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'><resource>1</resource></bind></iq>"
+            "<presence/>"
+        )
+        self.store.release_all()
+        return re.findall("<body>(.*?)</body>", juliet.raw().decode())
+
+    def kill(self) -> None:
+        """Whatever was not written is not written any more."""
+        self.store.slow = False
+        self.store.waiting.clear()
+        self.house = self.house.again()
+
+    def test_stored_meanwhile(self) -> None:
+        """Whoever leaves and asks for that session at once does not get again what is just being
+        stored.
+        """
+        self.romeo.send(message("a") + message("b"))
+        self.store.slow = True
+        self.juliet.send("</stream:stream>")
+        self.assertEqual(self.comes_back(self.previd, 1), ["b"])
+
+    def test_held_meanwhile(self) -> None:
+        """What is just being held when its session ends is not held any more once it is stored."""
+        self.romeo.send(message("a"))
+        self.store.slow = True
+        self.assertIsNone(self.asks(self.romeo))
+        self.juliet.send("</stream:stream>")
+        self.store.release_last()  # whether there is such an account is read ahead of that
+        while self.store.waiting:
+            self.store.release()
+            self.assertLessEqual(self.copies(), 1)
+        self.assertEqual(self.copies(), 1)
+        self.store.slow = False
+        self.assertEqual(self.killed(), ["a"])
+
+    def copies(self) -> int:
+        """How often a message would be there if the server were killed now."""
+        stored = self.store._belonging(JULIET).offline
+        return len(stored) + len(self.store._held)
+
+    def test_sent_meanwhile(self) -> None:
+        """What is just being held when it is sent is not sent before the store knows by which
+        count.
+        """
+        self.store.late = False
+        self.juliet.lose()
+        self.romeo.send(message("a"))
+        self.store.slow = True
+        self.assertIsNone(self.asks(self.romeo))
+        juliet = self.house.logged_in("juliet")
+        juliet.send(f"<resume {SM} previd='{self.previd}' h='0'/>")
+        told = juliet.raw()
+        while b"<body>" not in told:
+            self.store.release()
+            told += juliet.raw()
+        self.kill()
+        self.assertEqual(self.comes_back(self.previd, 1), [])
+
+    def test_resumed_meanwhile(self) -> None:
+        """So it is with a session that is resumed again while the store is told where a message
+        stands: it stands elsewhere then, since of presence only the newest is kept.
+        """
+        self.juliet.lose()
+        self.romeo.send("<presence/>" + message("a"))
+        self.asks(self.romeo)
+        self.store.slow = True
+        told = b""
+        for _ in range(2):
+            juliet = self.house.logged_in("juliet")
+            juliet.send(f"<resume {SM} previd='{self.previd}' h='0'/>")
+            told = juliet.raw()
+            self.assertNotIn(b"<body>", told)
+            self.romeo.send("<presence/>")
+        while b"<body>" not in told:
+            self.store.release()
+            told += juliet.raw()
+        self.assertLess(told.index(b"<body>"), told.index(b"<presence"))
+        self.kill()
+        self.assertEqual(self.comes_back(self.previd, 1), [])
+
+    def test_acknowledged_and_left(self) -> None:
+        """What a client has acknowledged before it left is forgotten when it is told that its
+        session is gone: it will not say again that it has it.
+        """
+        for before in (True, False):
+            self.setUp()
+            self.store.slow = not before
+            self.romeo.send(message("a"))
+            self.asks(self.romeo)
+            self.store.slow = True
+            self.acknowledge(1)
+            self.juliet.send("</stream:stream>")
+            juliet = self.house.logged_in("juliet")
+            juliet.send(f"<resume {SM} previd='{self.previd}' h='1'/>")
+            while b"<failed" not in juliet.raw():
+                self.store.release()
+            self.kill()
+            self.assertEqual(done(self.store.offline_messages(JULIET)), [])
+
+    def test_given_to_another(self) -> None:
+        """So it is with what finds a place with another session."""
+        (desk,) = self.house.connect("juliet/desk")
+        previd = desk.enable()
+        desk.send("<presence><priority>-1</priority></presence>")
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        desk.send("<presence/>")
+        h = len(desk.received())
+        self.store.slow = True
+        self.juliet.send("</stream:stream>")
+        told = desk.raw()
+        while b"<body>" not in told:
+            self.store.release()
+            told += desk.raw()
+        h += len(re.findall(rb"<(?:message|presence|iq)\b", told))
+        self.kill()
+        self.assertEqual(self.comes_back(previd, h), [])
+
+
 class LookingTests(CustodyCase):
     """What is in a queue is looked at before its sender is told that it is safe."""
 
