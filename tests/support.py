@@ -69,6 +69,10 @@ class SlowStore(MemoryStore):
         """Answer the last of them ahead of the others."""
         self.waiting.pop().callback(None)
 
+    def fail(self) -> None:
+        """Have the next of them fail."""
+        self.waiting.pop(0).errback(StoreError("the disk is gone"))
+
     def release_all(self) -> None:
         """Answer until nobody asks any more."""
         while self.waiting:

@@ -643,10 +643,13 @@ class XMPPServer:
             self._say_what_is_lost(not_stored)
 
     async def _finish_stanzas(self) -> None:
-        """Wait for what clients had sent, and until what they had not read has found its place."""
+        """Wait for what clients had sent, until what they had not read has found its place, and
+        until what their senders asked about is safe.
+        """
         await self.sleepers.at_rest()
         await self.broadcasts.finish()
         await self.packet_router.finish()
+        await self.custody.at_rest()
 
     async def _close_peers(self, error: StreamError) -> None:
         """At the same time: a component that does not hang up keeps no server waiting."""

@@ -102,6 +102,7 @@ class Custody:
         self._arrived: list[int] = []
         self._forgetting: list[int] = []
         self._writing: set[Deferred[None]] = set()
+        self._waiting: set[Deferred[None]] = set()
         self._written: dict[LocalClientSession, dict[Written, tuple[bytes, list[Kept]]]] = {}
         self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
         self._unread: list[Kept] = []
@@ -128,15 +129,28 @@ class Custody:
         """What somebody else makes safe is not safe before that is done; and what is on its way
         from one place to another is in neither.
         """
-        while management.securing is not None or self.returning.takes_back_from(sender):
-            if management.securing is not None:
-                await management.securing
-            else:
-                await self.returning.finish(sender)
-        unsafe = list(self._unsafe(sender, management.told))
-        told = management.take_told()
-        if unsafe:
-            await self._secure(unsafe, told, management)
+        over = Deferred[None]()
+        self._waiting.add(over)
+        try:
+            while management.securing is not None or self.returning.takes_back_from(sender):
+                if management.securing is not None:
+                    await management.securing
+                else:
+                    await self.returning.finish(sender)
+            unsafe = list(self._unsafe(sender, management.told))
+            told = management.take_told()
+            if unsafe:
+                await self._secure(unsafe, told, management)
+        finally:
+            self._waiting.remove(over)
+            over.callback(None)
+
+    async def at_rest(self) -> None:
+        """Wait until nothing is being made safe: then sessions may be saved with their queues, and
+        nothing is held beside that.
+        """
+        while works := self._waiting or self._writing:
+            await next(iter(works))
 
     async def _secure(self, unsafe: list[Unsafe], told: Told, management: StreamManagement) -> None:
         management.securing = done = Deferred[None]()
@@ -159,7 +173,9 @@ class Custody:
             held = session.management.held
             for position, waiting in session.unread_since(told.since):
                 stanza, _, came = waiting
-                if stanza.sender.full != sender.full or stanza in held:
+                if stanza.sender.full != sender.full:
+                    continue
+                if _is_held(stanza, held):
                     continue
                 if isinstance(stanza, Message) and _is_kept(stanza):
                     message = self._held(session.jid, session.management.key, position, waiting)
@@ -233,6 +249,8 @@ class Custody:
             self._arrived += arrived
             for each in unsafe:
                 each.forget()
+            for kept in holds.values():
+                kept.over = True  # also where the message has a new stanza since it was sent again
             raise
         finally:
             for kept in holds.values():
@@ -436,6 +454,14 @@ def _place(kept: Kept, key: bytes) -> Place:
 def _covers(h: int, position: int) -> bool:
     """Whether so many handled stanzas include the one of this count (:xep:`0198#acking`)."""
     return (h - position) % WRAP < WRAP // 2
+
+
+def _is_held(stanza: Stanza, held: Mapping[Stanza, Kept]) -> bool:
+    """Whether it is in the store, if need be for a session that has just given it back."""
+    kept = held.get(stanza)
+    if kept is None and isinstance(stanza.payload, Returned):
+        kept = stanza.payload.stood.kept
+    return kept is not None and not kept.over
 
 
 def _is_kept(message: Message) -> bool:

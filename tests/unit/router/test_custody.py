@@ -491,6 +491,70 @@ class MovingTests(CustodyCase):
         self.kill()
         self.assertEqual(self.comes_back(self.previd, 1), [])
 
+    def test_fails_meanwhile(self) -> None:
+        """What could not be held, and was sent again meanwhile, is held when that is tried again:
+        before that its sender is told nothing.
+        """
+        self.juliet.lose()
+        self.romeo.send(message("a"))
+        self.store.slow = True
+        self.assertIsNone(self.asks(self.romeo))
+        juliet = self.house.logged_in("juliet")
+        juliet.send(f"<resume {SM} previd='{self.previd}' h='0'/>")
+        self.store.fail()
+        self.store.slow = False
+        self.store.release_all()
+        self.assertNotIn(b"<a ", self.romeo.raw())
+        self.house.clock.advance(resumption.RETRY_S)
+        self.assertIn(b"<a ", self.romeo.raw())
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_stopped_meanwhile(self) -> None:
+        """What is saved with a session when the server stops is not held beside that."""
+        self.juliet.lose()
+        (friar,) = self.house.connect("romeo/cell")
+        friar.enable()
+        self.store.late = False
+        self.store.slow = True
+        friar.send(message("a"))
+        self.assertIsNone(self.asks(friar))
+        friar.send(message("b") + "</stream:stream>")
+        stopping = self.house.stop()
+        while self.house.server.crowd.handlers:
+            self.house.clock.advance(1)
+        self.store.release_all()
+        done(stopping)
+        self.store.slow = False
+        self.house = self.house.again()
+        self.assertEqual(done(self.store.offline_messages(JULIET)), [])
+        self.assertEqual(self.killed(), ["a", "b"])
+
+    def test_asked_meanwhile(self) -> None:
+        """What is held already, and has come to another session, is not held a second time for
+        whoever asks while what others have sent has not found its place.
+        """
+        (desk, nurse) = self.house.connect("juliet/desk", "nurse")
+        previd = desk.enable()
+        desk.send("<presence><priority>-1</priority></presence>")
+        nurse.enable()
+        self.romeo.send(message("a"))
+        self.asks(self.romeo)
+        desk.send("<presence/>")
+        desk.lose()
+        self.juliet.send(message("b", f"nurse@{DOMAIN}"))
+        self.store.slow = True
+        nurse.send("</stream:stream>")
+        self.juliet.send("</stream:stream>")
+        self.romeo.send(message("x", f"juliet@{DOMAIN}", "headline"))
+        self.assertIsNotNone(self.asks(self.romeo))
+        self.store.slow = False
+        self.store.release_all()
+        self.assertEqual(len(self.store._held), 1)
+        desk = self.house.logged_in("juliet")
+        told = desk.resume(previd, 0)
+        desk.send(f"<a {SM} h='{sum(each[:2] != '<r' for each in told[1:])}'/>")
+        self.assertEqual(len(self.store._held), 0)
+
     def test_acknowledged_and_left(self) -> None:
         """What a client has acknowledged before it left is forgotten when it is told that its
         session is gone: it will not say again that it has it.
