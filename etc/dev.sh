@@ -244,6 +244,7 @@ coverage() {
     workspace
     need_prosody
     clients
+    need faketime_is_there faketime
     start_postgres
     "$BIN/coverage" erase
     "$BIN/coverage" run -m twisted.trial --temp-directory="$WORK/trial" tests || true
