@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.client import Client, Crowd
+from bench.client import Client, Connections
 from bench.meter import Result, percentiles
 
 MESSAGE = b"<message to='%b' type='chat' id='c'><body>tweet</body></message>"
@@ -48,7 +48,7 @@ class Canary:
         return result
 
 
-def sing(crowd: Crowd, romeo: Client, juliet: Client) -> list[float]:
+def sing(crowd: Connections, romeo: Client, juliet: Client) -> list[float]:
     """One sends to the other again and again, until nobody listens: how long each took."""
     latencies_s: list[float] = []
 
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--password", required=True)
     parser.add_argument("--starttls", action="store_true")
     options = parser.parse_args()
-    crowd = Crowd(
+    crowd = Connections(
         options.host, options.port, options.domain, options.password, starttls=options.starttls
     )
     romeo, juliet = crowd.log_in(options.users, 2)

@@ -81,7 +81,7 @@ class Client:
         "user",
     )  # fmt: skip
 
-    def __init__(self, crowd: "Crowd", user: str, index: int) -> None:
+    def __init__(self, crowd: "Connections", user: str, index: int) -> None:
         self.crowd, self.user, self.index = crowd, user, index
         self.on_data: Callable[[bytes], None] = self._converse
         self.received = self.unsent = self.tail = b""
@@ -196,7 +196,7 @@ class Client:
             self.finished(self)
 
 
-class Crowd:
+class Connections:
     """Many clients of one server, the loop that serves them, and how they log in."""
 
     def __init__(

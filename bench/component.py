@@ -3,7 +3,7 @@
 import re
 from hashlib import sha1
 
-from bench.client import BenchError, Client, Crowd
+from bench.client import BenchError, Client, Connections
 from bench.server import COMPONENT, COMPONENT_SECRET
 
 ID = re.compile(rb"<stream:stream [^>]*?id=['\"]([^'\"]+)")
@@ -21,7 +21,7 @@ class Component(Client):
 
     __slots__ = ("connected",)
 
-    def __init__(self, crowd: Crowd, port: int) -> None:
+    def __init__(self, crowd: Connections, port: int) -> None:
         super().__init__(crowd, COMPONENT, 0)
         self.connected = False
         self.on_data = self._hear

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.client import Client, Crowd, ignore, raise_descriptor_limit
+from bench.client import Client, Connections, ignore, raise_descriptor_limit
 from bench.compare import machine, number, spread, table
 from bench.load import BODY, MESSAGE_END, PRESENCE_END, Total, count
 from bench.meter import Meter, Result, measured
@@ -79,7 +79,7 @@ class Sides:
 
     def __init__(self, servers: tuple[Server, Server], users: tuple[list[str], list[str]]) -> None:
         self.crowds = [
-            Crowd(server.host, server.port, server.domain, PASSWORD, starttls=True)
+            Connections(server.host, server.port, server.domain, PASSWORD, starttls=True)
             for server in servers
         ]
         self.clients = [

@@ -21,7 +21,7 @@ from functools import cache
 from hashlib import sha1
 from pathlib import Path
 
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 CONNECTIONS = 20_000
 WARM_UP = 200

@@ -18,7 +18,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from bench.canary import Canary
-from bench.client import BenchError, Client, Crowd, ignore, raise_descriptor_limit
+from bench.client import BenchError, Client, Connections, ignore, raise_descriptor_limit
 from bench.compare import machine, table
 from bench.fill import fill
 from bench.load import DATABASE
@@ -73,7 +73,7 @@ class Stage:
     """
 
     server: Hostile
-    crowd: Crowd
+    crowd: Connections
 
     def log_in(self, *users: str) -> list[Client]:
         """Have these online."""
@@ -240,7 +240,7 @@ def played(scenario: Callable[[Stage], None], server: Hostile) -> tuple[Result, 
     """How long the canary's messages took, and the scenario."""
     login = ["--port", str(server.port), "--domain", server.domain, "--password", PASSWORD]
     canary = Canary([*SINGERS, *login])
-    crowd = Crowd("127.0.0.1", server.port, server.domain, PASSWORD)
+    crowd = Connections("127.0.0.1", server.port, server.domain, PASSWORD)
     begun = time.perf_counter()
     try:
         scenario(Stage(server, crowd))

@@ -27,9 +27,9 @@ from random import Random, SystemRandom
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
-from xmppd import server_process
-from xmppd.server_process import ServerProcess
 from xmppd.stanza import ns
+from xmppd.testing import process as server_process
+from xmppd.testing.process import ServerProcess
 
 PASSWORD = "pw"
 PEOPLE = ("romeo", "juliet", "nurse", "tybalt")

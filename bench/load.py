@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.canary import Canary
-from bench.client import BenchError, Client, Crowd, ignore, raise_descriptor_limit
+from bench.client import BenchError, Client, Connections, ignore, raise_descriptor_limit
 from bench.component import Component
 from bench.fill import fill
 from bench.meter import Meter, Result, measured, percentiles
@@ -77,9 +77,9 @@ class Options(argparse.Namespace):
     occupants: int
     data: Path | None
 
-    def crowd(self, *, numbered_status: bool = False) -> Crowd:
+    def crowd(self, *, numbered_status: bool = False) -> Connections:
         """New clients for this server."""
-        return Crowd(
+        return Connections(
             self.host,
             self.port,
             self.domain,
@@ -229,7 +229,7 @@ def mutual_contacts(roster: bytes, numbers: dict[bytes, int]) -> set[int]:
 
 
 def send_subscriptions(
-    crowd: Crowd, clients: list[Client], missing: dict[Client, list[int]], kind: bytes
+    crowd: Connections, clients: list[Client], missing: dict[Client, list[int]], kind: bytes
 ) -> None:
     """Everybody sends this presence to every contact still missing."""
     for client, contacts in missing.items():
@@ -339,7 +339,7 @@ def carbons(options: Options, meter: Meter) -> Iterator[Result]:
         }
 
 
-def enable_carbons(crowd: Crowd, clients: list[Client]) -> None:
+def enable_carbons(crowd: Connections, clients: list[Client]) -> None:
     """Have every client get copies, and wait until all do."""
     enabled = Total()
     for client in clients:
@@ -379,7 +379,7 @@ def ping(options: Options, meter: Meter) -> Iterator[Result]:
 def echo(
     options: Options,
     meter: Meter,
-    crowd: Crowd,
+    crowd: Connections,
     clients: list[Client],
     starters: list[Client],
     tag: bytes,
@@ -425,7 +425,7 @@ def echo(
     crowd.close()
 
 
-def present(options: Options) -> tuple[Crowd, list[Client]]:
+def present(options: Options) -> tuple[Connections, list[Client]]:
     """All users, logged in; what that caused to be sent has been read."""
     crowd = options.crowd()
     clients = crowd.log_in(options.users(), options.concurrency)
@@ -433,7 +433,7 @@ def present(options: Options) -> tuple[Crowd, list[Client]]:
     return crowd, clients
 
 
-def paired(options: Options) -> tuple[Crowd, list[Client]]:
+def paired(options: Options) -> tuple[Connections, list[Client]]:
     """Log in, and give each client a peer and a message for it."""
     crowd, clients = present(options)
     pair(options, clients)
@@ -479,7 +479,11 @@ def rate(options: Options, meter: Meter) -> Iterator[Result]:
 
 
 def send_at_rate(
-    crowd: Crowd, clients: list[Client], chance: random.Random, per_s: float, duration_s: float
+    crowd: Connections,
+    clients: list[Client],
+    chance: random.Random,
+    per_s: float,
+    duration_s: float,
 ) -> None:
     """Open loop: somebody sends every 1/per_s seconds."""
     due = time.perf_counter()
@@ -505,7 +509,7 @@ def presence(options: Options, meter: Meter) -> Iterator[Result]:
         )
 
     for _ in range(options.repeat):
-        yield fan_out(options, meter, crowd, contacts, change, PRESENCE_END)
+        yield broadcast_counts(options, meter, crowd, contacts, change, PRESENCE_END)
     crowd.close()
 
 
@@ -526,13 +530,13 @@ def muc(options: Options, meter: Meter) -> Iterator[Result]:
     joined = measured(before, meter.read(), len(clients))
     message = b"<message to='%b' type='groupchat' id='g1'><body>%b</body></message>" % (room, BODY)
     for _ in range(options.repeat):
-        yield fan_out(
+        yield broadcast_counts(
             options, meter, crowd, clients, lambda number: clients[0].send(message), MESSAGE_END
         ) | {"join_cpu_us": joined["cpu_us_per_op"]}
     crowd.close()
 
 
-def enter(crowd: Crowd, clients: list[Client], room: bytes) -> None:
+def enter(crowd: Connections, clients: list[Client], room: bytes) -> None:
     """Enter the room and wait for the own presence (status 110)."""
     outside = set(clients)
 
@@ -557,10 +561,10 @@ def enter(crowd: Crowd, clients: list[Client], room: bytes) -> None:
     crowd.serve_until(lambda: not outside, 60.0)
 
 
-def fan_out(
+def broadcast_counts(
     options: Options,
     meter: Meter,
-    crowd: Crowd,
+    crowd: Connections,
     watchers: list[Client],
     send: Callable[[int], None],
     end_tag: bytes,

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.client import BenchError, Crowd
+from bench.client import BenchError, Connections
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 AT_REST_CORES = 0.04
@@ -75,7 +75,7 @@ class Meter:
         for pid in self.pids:
             Path(f"/proc/{pid}/clear_refs").write_text(RESET_PEAK)
 
-    def settle(self, crowd: Crowd | None = None, timeout_s: float = 5.0) -> None:
+    def settle(self, crowd: Connections | None = None, timeout_s: float = 5.0) -> None:
         """Wait until the server is at rest, reading meanwhile what it still sends."""
         end = time.perf_counter() + timeout_s
         while (began := time.perf_counter()) < end:

@@ -27,8 +27,8 @@ from bench.client import (
     PROCEED,
     BenchError,
     Client,
+    Connections,
     Conversation,
-    Crowd,
     ignore,
     raise_descriptor_limit,
     scram_final,
@@ -55,7 +55,7 @@ SUCCESS = re.compile(rb"</success>.*</stream:features>", re.DOTALL)
 RESUMED = re.compile(rb"<resumed .*</stream:features>", re.DOTALL)
 
 
-class Phones(Crowd):
+class Phones(Connections):
     """Clients that come back without the password, if they can.
 
     Attributes:

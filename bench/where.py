@@ -17,8 +17,6 @@ from typing import Any
 from bench.compare import machine, table
 from bench.load import BODY
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
-from xmppd.net.stanza_handler import StanzaHandler
-from xmppd.net.stream_parser import StreamParser
 from xmppd.roster.roster import Roster
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
@@ -26,7 +24,10 @@ from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.testing import Client, House
+from xmppd.stream.stanza_handler import StanzaHandler
+from xmppd.stream.stream_parser import StreamParser
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 
 DOMAIN = "p.test"
 CONTACTS = 50

@@ -4,13 +4,13 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from hashlib import sha1
 
-from xmppd.config import Config
-from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.config.config import Config
 from xmppd.parts import DiscoFeature, DiscoInfo, DiscoItem, DiscoNode, On
-from xmppd.plugin_manager import PluginsChanged
+from xmppd.plugin.plugin_manager import PluginsChanged
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, Element, qname
 from xmppd.stanza.form import DATA
+from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd_plugins.disco import asked_domain, server_info
 
 NS = "http://jabber.org/protocol/caps"

@@ -7,12 +7,12 @@ Here a client turns it on and off; what is copied is the business of
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.net.inline_feature import bind_feature
-from xmppd.net.stream_feature import Negotiation
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
 from xmppd.stanza.carbon import CARBONS
+from xmppd.stream.inline_feature import bind_feature
+from xmppd.stream.stream_feature import Negotiation
 
 RULES = "urn:xmpp:carbons:rules:0"
 

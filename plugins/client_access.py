@@ -7,7 +7,7 @@ administrators, for any account.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from xmppd.handler.devices import KnownDevice
+from xmppd.account.devices import KnownDevice
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.parts import Command
 from xmppd.server import XMPPServer

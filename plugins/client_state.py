@@ -4,11 +4,11 @@ Here a client says whether anybody does; what can wait is said in
 :mod:`xmppd.session.client_state`, and waits in the session.
 """
 
-from xmppd.net.inline_feature import bind_feature
-from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.parts import AtUnload
 from xmppd.server import XMPPServer
 from xmppd.stanza import Tree, qname
+from xmppd.stream.inline_feature import bind_feature
+from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 NS = "urn:xmpp:csi:0"
 FEATURE = f"<csi xmlns='{NS}'/>".encode()

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from xmppd.auth.guests import is_guest
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.parts import DiscoIdentity, DiscoInfo, DiscoItem
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, JID, Condition, StanzaError, dump, escape, ns, qname
+from xmppd.stanza.guests import is_guest
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"

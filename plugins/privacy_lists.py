@@ -95,7 +95,7 @@ class PrivacyListPush:
     def push(self, change: PrivacyListChanged) -> None:
         """Tell them."""
         query = _query(_named("list", change.name))
-        for session in self.server.session_manager.of_account(change.account.bare):
+        for session in self.server.session_manager.local_sessions(change.account.bare):
             push_id = f"privacy-{next(self._numbers)}"
             push = IQ.make(session.jid, change.account, query, id=push_id, type="set")
             session.deliver(push, push.wire())

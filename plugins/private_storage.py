@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.handler.personal_items import PersonalItems
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
 from xmppd.stanza.xml import namespace_of, write
+from xmppd.store.personal_items import PersonalItems
 
 NS = "jabber:iq:private"
 MAX_ELEMENTS = 32

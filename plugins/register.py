@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xmppd.account.accounts import Accounts
 from xmppd.auth.attempts import network_of
 from xmppd.auth.keys import prepare_password
 from xmppd.auth.provider import Passwords
-from xmppd.config import Registration
-from xmppd.handler.accounts import Accounts
+from xmppd.config.config import Registration
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
 from xmppd.store.base import AccountExists, NoSuchAccount, StoreError
+from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 NS = "jabber:iq:register"
 FEATURE = b"<register xmlns='http://jabber.org/features/iq-register'/>"

@@ -127,7 +127,7 @@ class Administration:
         """§4.9: since when the account is here, or when it left; one value for each account."""
         accounts = await self._accounts(values)
         left = await self.server.store.last_presence(texts(accounts))
-        here = self.server.session_manager.of_account
+        here = self.server.session_manager.local_sessions
         times = []
         for account in accounts:
             since = [session.since for session in here(account.bare)]
@@ -142,7 +142,7 @@ class Administration:
     async def user_stats(self, iq: IQ, values: Values) -> Element:
         """§4.10: what is known without measuring for it."""
         (account,) = await self._existing([self._local(values["accountjid"][0])])
-        sessions = list(self.server.session_manager.of_account(account.bare))
+        sessions = list(self.server.session_manager.local_sessions(account.bare))
         roster = await self.server.roster_manager.roster(account)
         addresses = tuple(sorted({session.connection.address for session in sessions}))
         resources = tuple(sorted(session.jid.resource or "" for session in sessions))

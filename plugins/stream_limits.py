@@ -1,7 +1,7 @@
 """XEP-0478: Stream Limits Advertisement. How large a stanza may be, and how long a silence."""
 
-from xmppd.net.stream_feature import Negotiation, Stream, StreamFeature
 from xmppd.server import XMPPServer
+from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 NS = "urn:xmpp:stream-limits:0"
 

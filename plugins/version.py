@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.machine import version
+from xmppd.host.machine import version
 from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
 

@@ -24,7 +24,9 @@ from tests.odd_stanzas import (
     odd_stanza,
 )
 from xmppd.stanza import ns
-from xmppd.testing import Client, House, federate, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import federate
 
 DELAY = (ns.DELAY, "delay")
 FORWARDED = ("urn:xmpp:forward:0", "forwarded")

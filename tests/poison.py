@@ -15,7 +15,9 @@ from xml.parsers.expat import ExpatError
 from tests.odd_stanzas import CLIENT, COMPONENT, Meaning, meanings, odd_stanza
 from xmppd.stanza import ns
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import Client, House, Service, done, federate, house_config
+from xmppd.testing.client import Client, ComponentClient, done
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import federate
 
 HERE, THERE, ECHO = "montague.lit", "capulet.lit", "echo.montague.lit"
 SECRET = "secret"  # of a component in memory
@@ -52,7 +54,7 @@ class Town:
         sent: How many odd stanzas were sent.
     """
 
-    service: Service
+    service: ComponentClient
     odd: Client
 
     def __init__(self, seed: int) -> None:
@@ -77,7 +79,7 @@ class Town:
         self.network = federate(self.here, self.there)
         self.neighbour, self.stranger = self.there.connect("tybalt", STRANGER)
         self._settle_down()
-        self.asleep = self._to_sleep(ASLEEP)
+        self.detached = self._to_sleep(ASLEEP)
 
     # -- rounds -----------------------------------------------------------------------------------
 
@@ -185,7 +187,7 @@ class Town:
             self.odd.enable()
         return self.odd
 
-    def _component(self) -> Service:
+    def _component(self) -> ComponentClient:
         if self.service.closed:
             self.service = self.here.service(ECHO, SECRET)
         return self.service
@@ -228,7 +230,7 @@ class Town:
     def _resume(self, expected: list[str]) -> None:
         """The sleeper comes back, gets what it missed, and sleeps again."""
         client = self.here.logged_in(ASLEEP)
-        client.send(f"<resume {SM} previd='{self.asleep}' h='{self.counted}'/>")
+        client.send(f"<resume {SM} previd='{self.detached}' h='{self.counted}'/>")
         got = self._read(client)
         self._must(got and got[0].name[1] == "resumed", f"not resumed: {got[:1]}")
         self._must(_bodies(got)[-len(expected) :] == expected, f"resumed with {_bodies(got)[-3:]}")
@@ -243,10 +245,10 @@ class Town:
             self._resume(resumed)
             return
         client = self.here.logged_in(ASLEEP)
-        client.send(f"<resume {SM} previd='{self.asleep}' h='{self.counted}'/>")
+        client.send(f"<resume {SM} previd='{self.detached}' h='{self.counted}'/>")
         self._must(b"failed" in client.raw(), "a session outlived a kill")
         client.lose()
-        self.asleep = self._to_sleep(ASLEEP)
+        self.detached = self._to_sleep(ASLEEP)
 
     def _restart(self, *, killed: bool) -> None:
         for client in (self.live, self.friend, self.odd, self.service):

@@ -11,8 +11,8 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.scripts import twistd
 
-from xmppd.log import Log
-from xmppd.machine import IReactor, keep_steady_time, version
+from xmppd.host.log import Log
+from xmppd.host.machine import IReactor, keep_steady_time, version
 from xmppd.net.certificate import make_self_signed
 
 CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))

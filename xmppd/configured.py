@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from xmppd.config import Auth, Config
+from xmppd.config.config import Auth, Config
 from xmppd.net.connection_handler import WireLimits
-from xmppd.net.doors import tls_settings
-from xmppd.net.listeners import DoorLimits
-from xmppd.net.stream_parser import Limits
+from xmppd.net.listen_endpoint import tls_settings
+from xmppd.net.listeners import AdmissionLimits
 from xmppd.net.tls import TLSSettings
-from xmppd.s2s.targets import Directions, Target
-from xmppd.session.sleepers import SleepLimits
+from xmppd.resolve.targets import Directions, Target
+from xmppd.session.resumable_sessions import ResumptionLimits
 from xmppd.session.stream_management import QueueLimits
+from xmppd.stream.stream_parser import ParserLimits
 
 WRAPPED_DEPTH = 16
 """Levels that others may have put around what their users said."""
@@ -23,12 +23,12 @@ def wire_limits(config: Config) -> WireLimits:
     """What one connection may take, as configured."""
     stream = config.stream
     return WireLimits(
-        stranger=Limits(
+        unauthenticated=ParserLimits(
             max_stanza_bytes=stream.max_preauth_stanza_bytes,
             max_depth=stream.max_depth,
             max_attributes=stream.max_attributes,
         ),
-        friend=Limits(
+        authenticated=ParserLimits(
             max_stanza_bytes=stream.max_stanza_bytes,
             max_depth=stream.max_depth,
             max_attributes=stream.max_attributes,
@@ -42,10 +42,10 @@ def wire_limits(config: Config) -> WireLimits:
     )
 
 
-def sleep_limits(config: Config) -> SleepLimits:
+def resumption_limits(config: Config) -> ResumptionLimits:
     """How long sessions stay without a wire, as configured."""
     management = config.stream_management
-    return SleepLimits(
+    return ResumptionLimits(
         QueueLimits(
             max_stanzas=management.max_unacked_stanzas,
             max_bytes=management.max_unacked_bytes,
@@ -53,7 +53,7 @@ def sleep_limits(config: Config) -> SleepLimits:
             ack_after_s=management.ack_after_s,
         ),
         resume_s=management.resume_s,
-        max_per_account=management.max_sleeping_per_account,
+        max_per_account=management.max_detached_per_account,
     )
 
 
@@ -62,7 +62,7 @@ def component_wire_limits(config: Config) -> WireLimits:
     stream, wire = config.component_stream, wire_limits(config)
     return replace(
         wire,
-        friend=passed_on(wire.friend),
+        authenticated=passed_on(wire.authenticated),
         stanzas_per_s=stream.stanzas_per_s,
         stanzas_burst=stream.stanzas_per_s,
         bytes_per_s=stream.bytes_per_s,
@@ -75,10 +75,10 @@ def never_locked(auth: Auth) -> Auth:
     return structs.replace(auth, failures_before_lockout=sys.maxsize)
 
 
-def door_limits(config: Config) -> DoorLimits:
+def admission_limits(config: Config) -> AdmissionLimits:
     """How many come in, as configured."""
     stream = config.stream
-    return DoorLimits(
+    return AdmissionLimits(
         negotiation_timeout_s=stream.negotiation_timeout_s,
         idle_timeout_s=stream.idle_timeout_s,
         ping_timeout_s=stream.ping_timeout_s,
@@ -87,13 +87,13 @@ def door_limits(config: Config) -> DoorLimits:
     )
 
 
-def passed_on(limits: Limits) -> Limits:
+def passed_on(limits: ParserLimits) -> ParserLimits:
     """What those may send who pass on what others have said to them.
 
     They add addresses, write anew, and put one stanza inside of another; nothing that their users
     may say to them shall end a stream that many use.
     """
-    return Limits(
+    return ParserLimits(
         max_stanza_bytes=2 * limits.max_stanza_bytes,
         max_depth=limits.max_depth + WRAPPED_DEPTH,
         max_attributes=2 * limits.max_attributes,
@@ -105,7 +105,7 @@ def server_wire_limits(config: Config) -> WireLimits:
     s2s, wire = config.s2s, wire_limits(config)
     return replace(
         wire,
-        friend=passed_on(wire.friend),
+        authenticated=passed_on(wire.authenticated),
         stanzas_per_s=s2s.stanzas_per_s,
         stanzas_burst=s2s.stanzas_burst,
         bytes_per_s=s2s.bytes_per_s,
@@ -113,11 +113,11 @@ def server_wire_limits(config: Config) -> WireLimits:
     )
 
 
-def server_door_limits(config: Config) -> DoorLimits:
+def server_admission_limits(config: Config) -> AdmissionLimits:
     """How many servers come in, as configured."""
     s2s = config.s2s
     return replace(
-        door_limits(config),
+        admission_limits(config),
         idle_timeout_s=s2s.idle_timeout_s,
         max_unauthenticated=s2s.max_unauthenticated,
         max_streams_per_address=s2s.max_streams_per_address,

@@ -11,93 +11,93 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from xmppd.account.accounts import AccountRemoved, Accounts
+from xmppd.account.devices import Devices
+from xmppd.account.names import Names
+from xmppd.account.session_end import SessionEnd
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
-from xmppd.clocks import Clocks
 from xmppd.components.component_listener import ComponentListener
 from xmppd.components.components import Components
-from xmppd.config import Config, Listen
+from xmppd.config.config import Config, Listen
 from xmppd.configured import (
+    admission_limits,
     component_wire_limits,
     directions,
-    door_limits,
     never_locked,
     outgoing_tls_settings,
-    server_door_limits,
+    resumption_limits,
+    server_admission_limits,
     server_wire_limits,
-    sleep_limits,
     wire_limits,
 )
 from xmppd.events import Events
-from xmppd.handler.accounts import AccountRemoved, Accounts
-from xmppd.handler.binding import Binding
-from xmppd.handler.devices import Devices
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
-from xmppd.handler.names import Names
-from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
-from xmppd.machine import Descriptors
-from xmppd.net.admission import Admission, StoreWatch
-from xmppd.net.authentication import Authentication, exchange_of
-from xmppd.net.bind2 import Bind2
+from xmppd.host.clocks import Clocks
+from xmppd.host.machine import Descriptors
+from xmppd.host.turns import Turns
+from xmppd.login.authentication import Authentication, exchange_of
+from xmppd.login.bind2 import Bind2
+from xmppd.login.fast import FAST
+from xmppd.login.resumption import Resumption
+from xmppd.login.sasl import SASL
+from xmppd.login.sasl2 import SASL2
+from xmppd.login.scram_upgrade import ScramUpgrades
+from xmppd.message.held_messages import HeldMessages
+from xmppd.message.offline_message_flood import OfflineMessageFlood
+from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.net.connection_handler import ConnectionHandler
-from xmppd.net.doors import NO_CERTIFICATES, Certificates
 from xmppd.net.epoll_hub import Hub
-from xmppd.net.fast import FAST
-from xmppd.net.inline_feature import InlineFeatures
-from xmppd.net.listeners import ClientListener, Crowd
+from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
+from xmppd.net.listeners import ClientListener, Connections
+from xmppd.net.login_queue import LoginQueue, StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
-from xmppd.net.resumption import Resumption
-from xmppd.net.sasl import SASL
-from xmppd.net.sasl2 import SASL2
-from xmppd.net.scram_upgrade import ScramUpgrades
-from xmppd.net.stanza_handler import StreamContext
-from xmppd.net.starttls import starttls_feature
-from xmppd.net.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
 from xmppd.parts import Parts, Statistic
-from xmppd.presence.fan_out import FanOut
+from xmppd.presence.binding import Binding
+from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.privacy_changes import PrivacyChanges
-from xmppd.presence.session_states import directed_state, privacy_state, sight_state
+from xmppd.presence.session_states import directed_state, privacy_state, seen_state
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.reports import Reports
+from xmppd.resolve.attempts import Attempts
+from xmppd.resolve.connector import Connector, Nowhere
+from xmppd.resolve.targets import Directions
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.carbons import Carbons
-from xmppd.router.custody import Custody
-from xmppd.router.guests_stay import GuestsStay
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
-from xmppd.router.offline_message_strategy import OfflineMessageStrategy
 from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
-from xmppd.router.session_end import SessionEnd
+from xmppd.routing.guests_stay import GuestsStay
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.connector import Connector, Nowhere
 from xmppd.s2s.foreign_routes import ForeignRoutes
 from xmppd.s2s.server_listener import ServerListener
-from xmppd.s2s.targets import Directions
 from xmppd.s2s.verification import Trust
-from xmppd.session.hibernation import Hibernation
 from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
+from xmppd.session.saved_sessions import SavedSessions
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
-from xmppd.session.sleepers import SessionResumed, Sleepers
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
-from xmppd.turns import Turns
+from xmppd.stream.inline_feature import InlineFeatures
+from xmppd.stream.stanza_handler import StreamContext
+from xmppd.stream.starttls import starttls_feature
+from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
 
 _log = Logger()
 
 
-class Surroundings(Protocol):
+class Platform(Protocol):
     """What a server takes from outside, so that tests may bring their own."""
 
     @property
@@ -148,7 +148,7 @@ class XMPPServer:
     Args:
         config: As read from the file.
         store: Open, or about to be.
-        around: The clock, threads and secrets.
+        platform: The clock, threads and secrets.
         certificates: As they were read.
         make_connector: Makes what finds other servers; without it none is found.
     """
@@ -157,14 +157,14 @@ class XMPPServer:
         self,
         config: Config,
         store: Store,
-        around: Surroundings,
+        platform: Platform,
         certificates: Certificates = NO_CERTIFICATES,
         make_connector: MakeConnector = Nowhere,
     ) -> None:
         self.config = config
         self.store = store
         self.tls = certificates.tls
-        self._stand_on(around)
+        self._stand_on(platform)
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
 
@@ -225,7 +225,7 @@ class XMPPServer:
             self.presence_manager,
             self.routing_table,
         )
-        self.fan_out = FanOut(self.clock)
+        self.broadcast_counts = BroadcastCounts(self.clock)
         self.offline_message_flood = OfflineMessageFlood(
             store,
             self.requests,
@@ -238,7 +238,7 @@ class XMPPServer:
             self.roster_manager,
             self.presence_manager,
             self.offline_message_flood,
-            self.fan_out,
+            self.broadcast_counts,
             self.events,
             suppress_repeated=config.presence.suppress_repeated,
         )
@@ -272,15 +272,18 @@ class XMPPServer:
         )
         self.iq_router = IQRouter(self.routing_table, self.requests, store, self.presence_manager)
         store_watch = StoreWatch(self.clock, lambda: store.exists(""))
-        self.crowd = Crowd(
-            door_limits(config),
+        self.client_connections = Connections(
+            admission_limits(config),
             self.clock,
             self.descriptors,
             store_watch.late_s,
             lambda: Hub.late_s(self.clock),
         )
         self.binding = Binding(
-            self.session_manager, self.roster_manager, self.privacy_lists, self.crowd.step_back
+            self.session_manager,
+            self.roster_manager,
+            self.privacy_lists,
+            self.client_connections.step_back,
         )
         self.iq_router.add(IQBindHandler(self.binding))
         self.iq_router.add(IQSessionHandler())
@@ -305,13 +308,13 @@ class XMPPServer:
         self._let_sessions_sleep()
         self.auth_provider: AuthProvider = SQLAuthProvider(
             store,
-            secret=around.secret,
+            secret=platform.secret,
             iterations=config.auth.scram_iterations,
-            run_in_thread=around.run_in_thread,
+            run_in_thread=platform.run_in_thread,
             now=self.wall_clock,
         )
         self.passwords = Passwords(
-            store, iterations=config.auth.scram_iterations, run_in_thread=around.run_in_thread
+            store, iterations=config.auth.scram_iterations, run_in_thread=platform.run_in_thread
         )
         self.names = Names(store, self.passwords, lambda: self.config, self.wall_clock)
         self.attempts = AttemptLimiter(store, config.auth, clocks=self.clocks, sleep=self._sleep)
@@ -328,16 +331,16 @@ class XMPPServer:
             self.events,
         )
         self.events.on(AccountRemoved, self._forget_account)
-        self._let_clients_in(around.secret)
-        self._open_to_servers(around.secret, certificates, make_connector)
+        self._let_clients_in(platform.secret)
+        self._open_to_servers(platform.secret, certificates, make_connector)
 
-    def _stand_on(self, around: Surroundings) -> None:
+    def _stand_on(self, platform: Platform) -> None:
         """Time, and how much there may be."""
-        self.clock = around.clock
-        self.clocks = around.clocks
-        self.wall_clock = around.clocks.wall_clock
+        self.clock = platform.clock
+        self.clocks = platform.clocks
+        self.wall_clock = platform.clocks.wall_clock
         self.started_at = self.clock.seconds()
-        self.descriptors = around.descriptors
+        self.descriptors = platform.descriptors
 
     def _let_clients_in(self, secret: bytes) -> None:
         """What a client's stream offers, and who counts and looks after those that are here."""
@@ -352,18 +355,18 @@ class XMPPServer:
             self.stream_features,
             self.packet_router,
             self.session_manager,
-            self.sleepers,
+            self.resumable_sessions,
             self.session_end,
         )
-        self.crowd.on_sweep = (
-            self.sleepers.sweep,
-            self.custody.sweep,
+        self.client_connections.on_sweep = (
+            self.resumable_sessions.sweep,
+            self.held_messages.sweep,
             self.offline_message_flood.sweep,
         )
-        self.events.on(SessionResumed, self.crowd.resumed)
-        self.events.on(SessionBound, self.crowd.bound)
-        self.events.on(SessionAvailable, self.crowd.arrived)
-        for statistic in login_statistics(self.crowd.admission):
+        self.events.on(SessionResumed, self.client_connections.resumed)
+        self.events.on(SessionBound, self.client_connections.bound)
+        self.events.on(SessionAvailable, self.client_connections.arrived)
+        for statistic in login_statistics(self.client_connections.login_queue):
             self.parts.statistics[statistic.name] = statistic
         self.client_listeners: list[ClientListener] = []
         self._let_components_in()
@@ -385,37 +388,41 @@ class XMPPServer:
             ),
             self.clock,
             self.descriptors,
-            door_limits(config),
+            admission_limits(config),
         )
 
     def _let_sessions_sleep(self) -> None:
         """Who ends with its wire, and who does not."""
         self.session_end = SessionEnd(self.packet_router, self.session_manager)
-        self.sleepers = Sleepers(
-            sleep_limits(self.config),
+        self.resumable_sessions = ResumableSessions(
+            resumption_limits(self.config),
             self.session_manager,
             self.clocks,
             self.session_end.end,
         )
-        self.custody = Custody(
+        self.held_messages = HeldMessages(
             self.store,
             self.session_manager,
-            self.sleepers,
+            self.resumable_sessions,
             self.clocks,
             self.packet_router,
         )
-        self.packet_router.on_taken_back = self.custody.follow
-        self.events.on(SessionClosed, self.custody.closed)
-        self.events.on(SessionClosed, self.sleepers.closed)
+        self.packet_router.on_taken_back = self.held_messages.follow
+        self.events.on(SessionClosed, self.held_messages.closed)
+        self.events.on(SessionClosed, self.resumable_sessions.closed)
         self.events.on(SessionClosed, self.offline_message_flood.closed)
         self.events.on(SessionResumed, self.offline_message_flood.resumed)
         self.resumption = Resumption(
-            self.sleepers, self.custody, self.offline_message_flood, self.events, self._sleep
+            self.resumable_sessions,
+            self.held_messages,
+            self.offline_message_flood,
+            self.events,
+            self._sleep,
         )
-        self.hibernation = Hibernation(
+        self.saved_sessions = SavedSessions(
             self.store,
             self.session_manager,
-            self.sleepers,
+            self.resumable_sessions,
             self.clocks,
             self._read_account,
             self.offline_message_flood.given,
@@ -423,9 +430,9 @@ class XMPPServer:
         for state in (
             privacy_state(self.privacy_lists),
             directed_state(self.presence_manager.directed),
-            sight_state(self.presence_manager.remote),
+            seen_state(self.presence_manager.remote),
         ):
-            self.hibernation.states[state.name] = state
+            self.saved_sessions.states[state.name] = state
 
     async def _read_account(self, account: JID) -> None:
         """Have in memory what is there of everybody who is online."""
@@ -495,8 +502,8 @@ class XMPPServer:
         if config.s2s.enabled:
             self.routing_table.foreign = self.foreign_routes
             self.routing_table.foreign_error = self.foreign_routes.unreached
-        self.server_crowd = Crowd(
-            server_door_limits(config),
+        self.server_connections = Connections(
+            server_admission_limits(config),
             self.clock,
             self.descriptors,
             lambda: Hub.late_s(self.clock),
@@ -524,7 +531,7 @@ class XMPPServer:
             contexts = self.tls.context_factory("client", direct_tls=tls == "direct")
         listener = ClientListener(
             self.stream_context,
-            self.crowd,
+            self.client_connections,
             wire_limits(self.config),
             self.clock,
             tls=contexts,
@@ -544,7 +551,7 @@ class XMPPServer:
             contexts = self.tls.context_factory("server", direct_tls=tls == "direct")
         return ServerListener(
             self.foreign_routes.context,
-            self.server_crowd,
+            self.server_connections,
             lambda: server_wire_limits(self.config),
             self.clock,
             tls=contexts,
@@ -578,12 +585,12 @@ class XMPPServer:
         self.trust.use(certificates.authorities)
         self.outgoing_tls.use(outgoing_tls_settings(config), self.tls)
         self.config = config
-        self.crowd.limits = door_limits(config)
-        self.server_crowd.limits = server_door_limits(config)
+        self.client_connections.limits = admission_limits(config)
+        self.server_connections.limits = server_admission_limits(config)
         self.foreign_routes.use(config.s2s, directions(config))
         for listener in self.client_listeners:
             listener.limits = wire_limits(config)
-        self.components.use(component_wire_limits(config), door_limits(config))
+        self.components.use(component_wire_limits(config), admission_limits(config))
         self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated
         self.offline_message_strategy.max_messages = config.offline.max_messages
         self.offline_message_strategy.max_bytes = config.offline.max_bytes
@@ -600,8 +607,8 @@ class XMPPServer:
         self.components.trust(self)
         self.foreign_routes.start()
         await self._take_up_sessions()
-        self.crowd.start()
-        self.server_crowd.start()
+        self.client_connections.start()
+        self.server_connections.start()
         self.components.start()
 
     async def _look_for_admins(self) -> None:
@@ -612,9 +619,9 @@ class XMPPServer:
 
     async def _take_up_sessions(self) -> None:
         """Those of an orderly stop sleep on; of others, messages wait (RS-9, RS-10)."""
-        await self.custody.recover()
-        lost = await self.hibernation.load()
-        await self.custody.take_up(self.sleepers.resumable(), lost)
+        await self.held_messages.recover()
+        lost = await self.saved_sessions.load()
+        await self.held_messages.take_up(self.resumable_sessions.resumable(), lost)
         for each in lost:
             requests = [waiting for _, waiting in each.unread if isinstance(waiting[0], IQ)]
             self.packet_router.take_back(requests, each.jid)
@@ -633,10 +640,10 @@ class XMPPServer:
         not_stored = self.packet_router.not_stored
         self.foreign_routes.give_back()
         try:
-            await self._until(StopLimits.CLIENTS, began, self.crowd.close(error))
+            await self._until(StopLimits.CLIENTS, began, self.client_connections.close(error))
             await self._until(StopLimits.STANZAS, began, self._finish_stanzas())
             await self._until(StopLimits.PEERS, began, self._close_peers(error))
-            await self._until(StopLimits.SESSIONS, began, self.hibernation.save())
+            await self._until(StopLimits.SESSIONS, began, self.saved_sessions.save())
             self.requests.abandon()
         finally:
             await self._until(StopLimits.STORE, began, self.store.close())
@@ -646,16 +653,16 @@ class XMPPServer:
         """Wait for what clients had sent, until what they had not read has found its place, and
         until what their senders asked about is safe.
         """
-        await self.sleepers.at_rest()
+        await self.resumable_sessions.at_rest()
         await self.broadcasts.finish()
         await self.packet_router.finish()
-        await self.custody.at_rest()
+        await self.held_messages.at_rest()
 
     async def _close_peers(self, error: StreamError) -> None:
         """At the same time: a component that does not hang up keeps no server waiting."""
-        components = self.components.crowd.close(error)
+        components = self.components.connections.close(error)
         called = Deferred.fromCoroutine(self.foreign_routes.close(error))
-        callers = self.server_crowd.close(error)
+        callers = self.server_connections.close(error)
         for closed in (components, called, callers):
             await closed
 
@@ -702,15 +709,15 @@ class XMPPServer:
         return deferLater(self.clock, seconds, lambda: None)
 
 
-def login_statistics(admission: Admission[ConnectionHandler]) -> tuple[Statistic, ...]:
+def login_statistics(login_queue: LoginQueue[ConnectionHandler]) -> tuple[Statistic, ...]:
     """How logging in goes."""
-    counts = admission.counts
+    counts = login_queue.counts
     return (
-        Statistic("logins_in_progress", lambda: admission.in_progress),
-        Statistic("logins_at_once_max", lambda: int(admission.window.size)),
-        Statistic("logins_waiting", lambda: admission.waiting),
+        Statistic("logins_in_progress", lambda: login_queue.in_progress),
+        Statistic("logins_at_once_max", lambda: int(login_queue.window.size)),
+        Statistic("logins_waiting", lambda: login_queue.waiting),
         Statistic("logins_waiting_peak", lambda: counts.waiting_peak),
         Statistic("logins_begun", lambda: counts.let_in),
         Statistic("logins_refused", lambda: counts.refused),
-        Statistic("late_ms", lambda: round(admission.late_s * 1000, 1)),
+        Statistic("late_ms", lambda: round(login_queue.late_s * 1000, 1)),
     )

@@ -18,14 +18,15 @@ from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from xmppd import config, config_file
-from xmppd.config_file import ConfigError
+from xmppd.config import config, config_file
+from xmppd.config.config_file import ConfigError
+from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.check import exposed, told
-from xmppd.ctl.command import Desk
+from xmppd.ctl.command import CommandContext
 from xmppd.ctl.control import Control, listen
-from xmppd.data_directory import DataDirectory, DataDirectoryError
-from xmppd.log import Log
-from xmppd.machine import (
+from xmppd.host.data_directory import DataDirectory, DataDirectoryError
+from xmppd.host.log import Log
+from xmppd.host.machine import (
     Descriptors,
     IReactor,
     Machine,
@@ -34,14 +35,13 @@ from xmppd.machine import (
     notify,
     warn_of_expat,
 )
-from xmppd.net.doors import certificates, doors, has_other_certificates
-from xmppd.permissions import PRIVATE
-from xmppd.plugin_manager import PluginError, PluginManager
-from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.finder import Finder
-from xmppd.s2s.name_service import NameService
-from xmppd.s2s.question import IReactor as INetwork
-from xmppd.s2s.targets import Directions
+from xmppd.net.listen_endpoint import certificates, has_other_certificates, listen_endpoints
+from xmppd.plugin.plugin_manager import PluginError, PluginManager
+from xmppd.resolve.attempts import Attempts
+from xmppd.resolve.finder import Finder
+from xmppd.resolve.name_service import NameService
+from xmppd.resolve.question import IResolverReactor as INetwork
+from xmppd.resolve.targets import Directions
 from xmppd.server import XMPPServer
 from xmppd.store.base import Store
 from xmppd.store.sql import make_store
@@ -101,7 +101,7 @@ class XMPPService(Service):
             self.config = config_file.load(path)
             log.use(self.config.log)
             self._certificates = certificates(self.config)
-            self.doors = doors(self.config, reactor)
+            self.endpoints = listen_endpoints(self.config, reactor)
 
     def setServiceParent(self, parent: Componentized) -> None:
         """Become twistd's application; its log is ours.
@@ -173,7 +173,7 @@ class XMPPService(Service):
         machine = Machine(self._reactor, directory.secret(), descriptors)
         self._opened.callback(machine.stop)
         await self._build(store, machine)
-        for door in self.doors:
+        for door in self.endpoints:
             await door.open(self.server.listener(door.listen))
             self._opened.push_async_callback(door.close)
         await self._listen_for_commands(directory.socket)
@@ -214,7 +214,7 @@ class XMPPService(Service):
             self.plugins.unload(name)
 
     async def _listen_for_commands(self, path: Path) -> None:
-        desk = Desk(self.path, self.config, self._reactor, self.server, self)
+        desk = CommandContext(self.path, self.config, self._reactor, self.server, self)
         try:
             port = listen(self._reactor, path, Control(desk))
         except (CannotListenError, OSError) as error:
@@ -263,7 +263,7 @@ class XMPPService(Service):
             read = certificates(new)
             if has_other_certificates(wanted, new):
                 certificates(wanted)
-            doors(wanted, self._reactor)
+            listen_endpoints(wanted, self._reactor)
         self._change_plugins(new.plugins)
         self.server.reload(new, read)
         self._log.use(new.log)
@@ -299,7 +299,7 @@ class XMPPService(Service):
                 self.plugins.unload(name)
 
     def _say_where(self) -> None:
-        for door in self.doors:
+        for door in self.endpoints:
             _log.info(
                 "{kind}s come in at {door} (TLS: {tls})",
                 kind=door.listen.kind, door=door.where, tls=door.listen.tls,

@@ -12,7 +12,7 @@ from bench.meter import Meter, Reading, Result, measured, percentiles
 from bench.ours import Xmppd
 from bench.peers import Prosody
 from bench.server import identity
-from xmppd.config_file import load
+from xmppd.config.config_file import load
 
 
 class MeterTests(SynchronousTestCase):

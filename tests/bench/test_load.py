@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.client import Client, Crowd, scram_final
+from bench.client import Client, Connections, scram_final
 from bench.load import MESSAGE_END, Total, count, mutual_contacts, parse, random_friendships
 
 
@@ -13,9 +13,9 @@ class CountTests(SynchronousTestCase):
 
     def counting(self) -> tuple[Callable[[bytes], None], Total]:
         """A client's hook, and what it counts."""
-        crowd = Crowd("127.0.0.1", 0, "p.test", "pw")
-        self.addCleanup(crowd.epoll.close)
-        client, total = Client(crowd, "u0", 0), Total()
+        connections = Connections("127.0.0.1", 0, "p.test", "pw")
+        self.addCleanup(connections.epoll.close)
+        client, total = Client(connections, "u0", 0), Total()
         count(client, MESSAGE_END, total.add)
         return client.on_data, total
 

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.where import WALKS, people, walked
-from xmppd.net.stanza_handler import StanzaHandler
+from xmppd.stream.stanza_handler import StanzaHandler
 
 
 class WhereTests(SynchronousTestCase):

@@ -15,7 +15,7 @@ from tests.authority import Authority
 from tests.integration.people import PASSWORD, PATIENCE_S, Person
 from tests.integration.prosody import Prosody
 from tests.name_server import NameThread
-from xmppd.server_process import HOST, ServerProcess
+from xmppd.testing.process import HOST, ServerProcess
 
 QUICK = {"scram_iterations": 64}
 

@@ -15,7 +15,7 @@ from slixmpp import JID, ClientXMPP
 from slixmpp.xmlstream import StanzaBase
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 PATIENCE_S = 20.0
 PASSWORD = "a rose by any other name"

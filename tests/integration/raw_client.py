@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from OpenSSL import SSL
 
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 PATIENCE_S = 20
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"

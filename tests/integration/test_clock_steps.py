@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.raw_client import QuickClient
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 STEPS_S = (-60, 60, 7_200, -7_200, 86_400, -86_400)
 PASSWORD = "secret"  # of the tests
@@ -92,7 +92,7 @@ class StepTests(SynchronousTestCase):
                 newcomer.log_in("juliet", PASSWORD, f"at{step_s}")
                 newcomer.close()
 
-    def asleep(self, max_s: int) -> bytes:
+    def detached(self, max_s: int) -> bytes:
         """Juliet's session sleeps; the id that resumes it."""
         juliet = self.online("juliet")
         juliet.send(f"<enable xmlns='{SM}' resume='true' max='{max_s}'/>".encode())
@@ -117,13 +117,13 @@ class StepTests(SynchronousTestCase):
         """Sessions sleep as long as agreed on, over a restart as well."""
         for step_s in STEPS_S:
             with self.subTest(step_s):
-                id = self.asleep(60)
+                id = self.detached(60)
                 self.step(step_s)
                 romeo = self.online("romeo")  # who is not: a sweep would have given her up
                 self.say(romeo, "juliet", "wherefore")
                 romeo.close()
                 self.assertIn(b"<resumed ", self.resume(id))
-        id = self.asleep(60)
+        id = self.detached(60)
         self.server.stop()
         self.step(86_400)
         self.server.start()
@@ -132,6 +132,6 @@ class StepTests(SynchronousTestCase):
     def test_given_up(self) -> None:
         """Nor do they sleep for longer."""
         romeo = self.online("romeo")
-        self.asleep(2)
+        self.detached(2)
         self.step(-86_400)
         self.assertIn(b"unavailable", romeo.until(b"type='unavailable'"))

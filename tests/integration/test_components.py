@@ -14,7 +14,7 @@ from slixmpp import ComponentXMPP, Message
 from slixmpp.exceptions import IqError
 
 from tests.integration.people import PATIENCE_S, PLUGINS, Person, ServerCase, people
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 SECRET = "wherefore art thou"
 HEADER = (
@@ -149,16 +149,16 @@ class SlixmppTests(ServerCase):
     async def test_fail_over(self) -> None:
         """Of two connections, the one that is left takes over."""
         pair = [await self.component("pair.verona.lit").arrive() for _ in range(2)]
-        crowd = await self.arrivals("romeo", "juliet", "nurse", "tybalt")
-        for person in crowd:
+        connections = await self.arrivals("romeo", "juliet", "nurse", "tybalt")
+        for person in connections:
             for number in range(10):
                 person.say("pair.verona.lit", f"{person.boundjid.bare} {number}")
                 await person.expect("message", body=f"{person.boundjid.bare} {number}")
-        for person in crowd:
+        for person in connections:
             own = [[t for t in each.heard if t.startswith(person.boundjid.bare)] for each in pair]
             self.assertIn([], own)
         await pair[0].lose()
-        for person in crowd:
+        for person in connections:
             person.say("pair.verona.lit", "still there?")
             await person.expect("message", body="still there?")
 

@@ -14,9 +14,9 @@ from tests.integration.raw_client import RawClient
 from tests.odd_stanzas import Meaning, meanings, odd_stanza
 from tests.unit.store.damage import KINDS, do_damage
 from tests.unit.store.databases import drop_postgresql, make_postgresql
-from xmppd.server_process import ServerProcess
 from xmppd.stanza import ns
 from xmppd.store import kinds
+from xmppd.testing.process import ServerProcess
 
 ROUNDS = 2
 MESSAGES = 6

@@ -11,7 +11,7 @@ LIMIT = 160
 class ExhaustedTests(ProcessCase):
     """A server that may open few files, by either kind of endpoint."""
 
-    def crowd(self, port: int, count: int) -> list[socket.socket]:
+    def fill(self, port: int, count: int) -> list[socket.socket]:
         """So many clients that say something; those that are let in."""
         let_in = []
         for _ in range(count):
@@ -32,9 +32,9 @@ class ExhaustedTests(ProcessCase):
                 limited = f'ulimit -n {LIMIT}; exec "$@"'
                 process = self.start("/bin/sh", "-c", limited, "sh", *command)
                 port = self.ports()[0]
-                crowd = self.crowd(port, LIMIT)
-                self.assertGreater(len(crowd), LIMIT // 2)
-                self.assertLess(len(crowd), LIMIT - LIMIT // 4)
+                connections = self.fill(port, LIMIT)
+                self.assertGreater(len(connections), LIMIT // 2)
+                self.assertLess(len(connections), LIMIT - LIMIT // 4)
                 name = endpoint.partition(":")[0]
                 self.ctl("user", "add", f"{name}@localhost", "--stdin", input="secret\n")
                 self.assertIn(f"{name}@localhost", self.ctl("user", "list"))
@@ -42,8 +42,8 @@ class ExhaustedTests(ProcessCase):
                 text = self.text()
                 self.assertEqual(text.count("fit into the limit of 160 open files"), 1, text)
                 self.assertNotIn("Traceback", text)
-                for client in crowd:
+                for client in connections:
                     client.close()
-                self.wait_for(lambda port=port: len(self.crowd(port, 1)) == 1, process)
+                self.wait_for(lambda port=port: len(self.fill(port, 1)) == 1, process)
                 self.wait_for(lambda: "fit into the limit of open files again" in self.text())
                 self.end(process)

@@ -333,12 +333,12 @@ class ProxyTests(DoorCase):
 
     def counted(self, port: int) -> None:
         """Two come in from one address, a third does not; from another one it does."""
-        crowd = []
+        connections = []
         for header in (proxy_1(), proxy_2()):
             wire = Wire(port, starttls=True, before=header)
             wire.features()
             wire.log_in("romeo")
-            crowd.append(wire)
+            connections.append(wire)
         rows = self.rows("session", "list")
         self.assertEqual([row["address"] for row in rows], [REAL, REAL])
         third = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
@@ -346,7 +346,7 @@ class ProxyTests(DoorCase):
         self.assertIn(b"<policy-violation", read_all(third))
         other = Wire(port, starttls=True, before=proxy_2("192.0.2.8"))
         other.features()
-        for wire in (*crowd, other):
+        for wire in (*connections, other):
             wire.close()
         self.wait_for(lambda: not self.rows("session", "list"))
 

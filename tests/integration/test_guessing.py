@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from tests.integration.people import PASSWORD, ServerCase
-from xmppd.config import Auth
+from xmppd.config.config import Auth
 from xmppd.stanza import ns
 
 HEADER = (

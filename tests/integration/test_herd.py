@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.load import herd as scenario
 from bench.load import parse, set_up
 from bench.meter import Meter, Result
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 USERS, CONTACTS = 300, 20
 MAX_P99_MS = 1_000.0

@@ -15,9 +15,9 @@ from tests.integration.attackers import (
     plain,
     reset,
 )
-from tests.unit.net.logins import agent, authenticate
-from tests.unit.net.logins import plain as plain_message
-from tests.unit.net.test_fast import by_token
+from tests.unit.login.logins import agent, authenticate
+from tests.unit.login.logins import plain as plain_message
+from tests.unit.login.test_fast import by_token
 
 STARTTLS = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 VCARD = b"<vCard xmlns='vcard-temp'/>"
@@ -65,10 +65,10 @@ class HostileTests(HostileCase):
             used = len(list(Path(f"/proc/{pid}/fd").iterdir()))
             soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 20, hard))
-            crowd = [attacker(self.starttls) for _ in range(100)]
+            connections = [attacker(self.starttls) for _ in range(100)]
             count = self.canary.count
             self.wait_for(lambda: self.canary.count > count + 50 or self.canary.trouble)
-            for wire in crowd:
+            for wire in connections:
                 wire.close()
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -91,21 +91,21 @@ class HostileTests(HostileCase):
 
     def half_open(self) -> None:
         """More connections that say nothing than there is room for."""
-        crowd = [attacker(self.starttls) for _ in range(2_000)]
+        connections = [attacker(self.starttls) for _ in range(2_000)]
         newcomer = Intruder(self.direct)
         newcomer.log_in("tybalt", "a rose by any other name")
         newcomer.close()
-        for wire in crowd:
+        for wire in connections:
             wire.close()
 
     def byte_by_byte(self) -> None:
         """Headers that never end, a byte at a time."""
         header = HEADER[:-1] + b" x='" + b"x" * 8_000
-        crowd = [attacker(self.starttls) for _ in range(20)]
+        connections = [attacker(self.starttls) for _ in range(20)]
         for at in range(300):
-            for wire in crowd:
+            for wire in connections:
                 wire.send(header[at : at + 1])
-        for wire in crowd:
+        for wire in connections:
             wire.sendall(header[300:] + b"x" * 400)
             self.assertIn(b"<policy-violation", last_words(wire))
 
@@ -172,22 +172,22 @@ class HostileTests(HostileCase):
                 wire.flood(garbage)
                 wire.until(words)
                 reset(wire.socket)
-        crowd = [Intruder(self.direct) for _ in range(30)]
-        for wire in crowd:
+        connections = [Intruder(self.direct) for _ in range(30)]
+        for wire in connections:
             wire.send(HEADER + begin + b"A" * 9_000)  # and never a word more
-        for wire in crowd:
+        for wire in connections:
             reset(wire.socket)
 
     def guesses(self) -> None:
         """Passwords are guessed on many streams at once."""
-        crowd = [Intruder(self.direct) for _ in range(30)]
-        for wire in crowd:
+        connections = [Intruder(self.direct) for _ in range(30)]
+        for wire in connections:
             wire.send(HEADER)
             wire.until(b"</stream:features>")
         for _ in range(3):
-            for number, wire in enumerate(crowd):
+            for number, wire in enumerate(connections):
                 wire.flood(plain(("tybalt", f"nobody{number}")[number % 2], "x" * 1_000))
-        for wire in crowd:
+        for wire in connections:
             reset(wire.socket)
 
     # -- friends --------------------------------------------------------------------------------
@@ -266,21 +266,21 @@ class HostileTests(HostileCase):
         tybalt.send(b"<iq type='set' id='set'>%b</iq>" % card)
         tybalt.until(b"id='set'")
         tybalt.close()
-        crowd = [self.intruder(reads_little=True) for _ in range(5)]
-        for wire in crowd:
+        connections = [self.intruder(reads_little=True) for _ in range(5)]
+        for wire in connections:
             wire.flood(b"<iq type='get' id='get'>%b</iq>" % VCARD * 200)
         self.wait_for_goodbye()
-        for wire in crowd:
+        for wire in connections:
             wire.close()
 
     def messages_that_nobody_reads(self) -> None:
         """What people write to each other who do not read."""
-        crowd = [self.intruder(reads_little=True) for _ in range(5)]
+        connections = [self.intruder(reads_little=True) for _ in range(5)]
         body = b"<body>%b</body>" % (b"x" * 200_000)
-        for wire in crowd:
+        for wire in connections:
             wire.flood(b"<message to='tybalt@localhost' type='headline'>%b</message>" % body * 10)
         self.wait_for_goodbye()
-        for wire in crowd:
+        for wire in connections:
             wire.close()
 
     def wait_for_goodbye(self) -> None:

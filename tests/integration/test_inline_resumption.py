@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 from tests.integration.people import PASSWORD, ServerCase
 from tests.integration.raw_client import QuickClient
 from tests.integration.test_login import binding_of
-from tests.unit.net.logins import LAPTOP, Answer, agent, authenticate, plain
-from tests.unit.net.test_fast import request_token
-from tests.unit.net.test_inline_resumption import (
+from tests.unit.login.logins import LAPTOP, Answer, agent, authenticate, plain
+from tests.unit.login.test_fast import request_token
+from tests.unit.login.test_inline_resumption import (
     CARBONS,
     ENABLE,
     INACTIVE,
@@ -17,7 +17,7 @@ from tests.unit.net.test_inline_resumption import (
     message,
     resume,
 )
-from xmppd.net.fast import NS as FAST
+from xmppd.login.fast import NS as FAST
 
 MECHANISM = "HT-SHA-256-EXPR"
 
@@ -99,7 +99,7 @@ class InlineResumptionTests(ServerCase):
         self.assertEqual(self.sessions(), [(self.jid, "connected", "PLAIN", "phone")])
         self.phone.close()
         self.say("Art thou gone so?")
-        self.assertEqual([state for _, state, *_ in self.sessions()], ["sleeping"])
+        self.assertEqual([state for _, state, *_ in self.sessions()], ["detached"])
         phone, answer = self.come_back(bind(), resume(self.previd))
         self.assertEqual(answer.names, ["features", "success"])
         self.assertEqual(answer.identifier, self.jid)

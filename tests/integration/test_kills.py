@@ -12,7 +12,7 @@ from bench.kills import SM, drill
 from tests.integration.people import PASSWORD
 from tests.integration.raw_client import RawClient
 from tests.unit.store.databases import drop_postgresql, make_postgresql
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 
 class KillTests(SynchronousTestCase):

@@ -16,7 +16,7 @@ from tests.integration.people import PASSWORD, Person, Refused, ServerCase, peop
 from tests.integration.raw_client import RawClient
 from tests.unit.auth.support import ScramClient
 from xmppd.net.certificate import XMPP_ADDR
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN")
 PLUS = ("SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS")

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.raw_client import QuickClient
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 PLUGIN = '''
 """Takes all memory there is, a megabyte at a time, when it is asked to."""

@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.people import PASSWORD, PATIENCE_S, Person, ServerCase, befriend, people
 from tests.integration.raw_client import RawClient
-from xmppd.server_process import ServerProcess
 from xmppd.stanza import ns
+from xmppd.testing.process import ServerProcess
 
 SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
 STEPS = 30

@@ -9,7 +9,7 @@ from twisted.trial.unittest import TestCase
 from tests.integration.towns import Authority, Map, Town, heard, soon, srv_name, xmpp_address
 from xmppd.net import connection_handler
 from xmppd.s2s.foreign_routes import StreamState
-from xmppd.testing import Client
+from xmppd.testing.client import Client
 
 STRICT: Mapping[str, object] = {"require_tls": True, "require_valid_certificate": True}
 BY_DNS: Mapping[str, object] = {"require_tls": True, "require_valid_certificate": False}

@@ -9,8 +9,8 @@ from tests.integration.people import PASSWORD, ServerCase, people
 from tests.integration.raw_client import QuickClient, RawClient
 from tests.integration.test_login import binding_of
 from tests.unit.auth.support import ScramClient
-from tests.unit.net.logins import BIND, Answer, agent, authenticate, plain, response
-from xmppd.net.fast import NS as FAST
+from tests.unit.login.logins import BIND, Answer, agent, authenticate, plain, response
+from xmppd.login.fast import NS as FAST
 
 
 class QuickStartTests(ServerCase):

@@ -13,9 +13,9 @@ from tests.integration.people import PASSWORD, PATIENCE_S, ServerCase
 from tests.integration.raw_client import RawClient
 from tests.scenarios.script import Actor, Play, title
 from tests.scenarios.test_scenarios import SCENARIOS
-from xmppd.server_process import ServerProcess
 from xmppd.stanza import ns
-from xmppd.testing import done
+from xmppd.testing.client import done
+from xmppd.testing.process import ServerProcess
 
 OPENING = f"<s xmlns:stream='{ns.STREAM}'>".encode()
 

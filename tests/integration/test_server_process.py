@@ -12,9 +12,10 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd import pytest_plugin, server_process
 from xmppd.ctl.protocol import Refused
-from xmppd.server_process import ROOT, NotStarted, ServerProcess
+from xmppd.testing import process as server_process
+from xmppd.testing import pytest_plugin
+from xmppd.testing.process import ROOT, NotStarted, ServerProcess
 
 PYTEST_TIMEOUT_S = 60
 

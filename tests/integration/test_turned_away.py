@@ -26,13 +26,13 @@ from zope.interface import implementer
 from tests.integration.towns import Authority, Map, Town, heard, soon
 from tests.name_server import NameServer, port_of
 from xmppd.net import connection_handler
-from xmppd.s2s import search
-from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.connector import Connector
-from xmppd.s2s.finder import Finder
-from xmppd.s2s.name_service import NameService
-from xmppd.s2s.question import IReactor
-from xmppd.s2s.targets import Directions
+from xmppd.resolve import search
+from xmppd.resolve.attempts import Attempts
+from xmppd.resolve.connector import Connector
+from xmppd.resolve.finder import Finder
+from xmppd.resolve.name_service import NameService
+from xmppd.resolve.question import IResolverReactor
+from xmppd.resolve.targets import Directions
 from xmppd.stanza import ns
 
 SERVICE = "_xmpp-server._tcp.mantua.lit"
@@ -170,7 +170,7 @@ class Verona(Town):
     dns: NameServer
 
     def _connector(self, attempts: Attempts, directions: Directions) -> Connector:  # type: ignore[override]
-        network = cast(IReactor, reactor)
+        network = cast(IResolverReactor, reactor)
         names = NameService(network, [self.dns.address], hosts=Path("/nonexistent"))
         return Finder(network, names, attempts, Directions(allow_private=True))
 
@@ -314,7 +314,7 @@ class DisbeliefTests(TurnedAway):
             (lambda: None, 2),
             (lambda: None, 1),
             (lambda: routes.close_to("mantua.lit"), 2),
-            (routes.callers.forget_all, 2),
+            (routes.outgoing_connections.forget_all, 2),
         ):
             forget()
             mantua.said.clear()

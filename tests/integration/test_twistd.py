@@ -68,7 +68,7 @@ class StartTests(ProcessCase):
     def test_tcp_works_too(self) -> None:
         """Any of Twisted's endpoints serves as well as ours, and logs as much as one wants."""
         self.configure(
-            '[log]\nlevel = "info"\nlevels."xmppd.plugin_manager" = "error"\n', endpoint=TCP
+            '[log]\nlevel = "info"\nlevels."xmppd.plugin.plugin_manager" = "error"\n', endpoint=TCP
         )
         process = self.start(*XMPPD, "run", "--config", str(self.config))
         self.assertNotIn("loaded the plugin", self.text())

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from tests.integration.people import PASSWORD, Person, Refused, ServerCase, befriend, people
 from tests.unit.store.databases import drop_postgresql, make_postgresql
-from xmppd.server_process import ServerProcess
+from xmppd.testing.process import ServerProcess
 
 NOTE = "<note xmlns='urn:example:note'>Swear not by the moon</note>"
 

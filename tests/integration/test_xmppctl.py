@@ -5,7 +5,7 @@ import subprocess
 
 from tests.integration.processes import PATIENCE_S, XMPPCTL, Peer, ProcessCase, environment
 from tests.unit.store.databases import execute
-from xmppd.data_directory import DataDirectory
+from xmppd.host.data_directory import DataDirectory
 
 
 class OfflineTests(ProcessCase):

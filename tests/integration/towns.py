@@ -22,20 +22,22 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
 from tests.unit.net.peer import port_number
-from xmppd.clocks import Clocks, wall_clock
-from xmppd.config import Domain
-from xmppd.machine import Descriptors
-from xmppd.net.admission import LARGEST_WINDOW, Window
+from xmppd.config.config import Domain
+from xmppd.host.clocks import Clocks, wall_clock
+from xmppd.host.machine import Descriptors
 from xmppd.net.certificate import SRV_NAME, XMPP_ADDR, ascii_domain
-from xmppd.net.doors import certificates
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
-from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.connector import Visitor
-from xmppd.s2s.lost import no_stream, not_found
-from xmppd.s2s.targets import Directions, Target
+from xmppd.net.listen_endpoint import certificates
+from xmppd.net.login_queue import LARGEST_WINDOW, Window
+from xmppd.resolve.attempts import Attempts
+from xmppd.resolve.connector import Visitor
+from xmppd.resolve.lost import no_stream, not_found
+from xmppd.resolve.targets import Directions, Target
 from xmppd.server import XMPPServer
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import Client, House, Network, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import Network
 
 clock = cast(ReactorBase, reactor)
 PATIENCE_S = 10.0
@@ -252,8 +254,8 @@ class Town(House):
         self.roads = roads
         self.secret = self.domain.encode()
         self.server = XMPPServer(config, self.store, self, certificates(config), self._connector)
-        for crowd in (self.server.crowd, self.server.server_crowd):
-            crowd.admission.window = Open()
+        for connections in (self.server.client_connections, self.server.server_connections):
+            connections.login_queue.window = Open()
         self._tls = tls
         self._epoll = epoll
         self._port: IListeningPort | None = None
@@ -276,7 +278,7 @@ class Town(House):
 
     async def close(self) -> None:
         """Close everything."""
-        for handler in tuple(self.server.crowd.handlers):
+        for handler in tuple(self.server.client_connections.handlers):
             handler.transport.abortConnection()
         if self._port is not None:
             await maybeDeferred(self._port.stopListening)

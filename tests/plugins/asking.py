@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 from xmppd.stanza import ns
 from xmppd.stanza.xml import Tree, local_name
-from xmppd.testing import Client
+from xmppd.testing.client import Client
 
 
 def ask(client: Client, type: str, query: str, to: str = "") -> Tree:

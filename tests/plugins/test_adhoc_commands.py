@@ -7,7 +7,8 @@ from tests.plugins.asking import ask, condition
 from xmppd.parts import Command
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree
 from xmppd.stanza.form import Field, form, result
-from xmppd.testing import Client, House, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
 from xmppd_plugins.adhoc_commands import (
     MAX_SESSIONS,
     MAX_SESSIONS_PER_REQUESTER,

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.test_disco import ask, condition, features
 from xmppd.parts import DiscoIdentity, DiscoInfo
 from xmppd.stanza import parse
-from xmppd.testing import Client, House, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
 from xmppd_plugins.caps import NODE, NS, verification_string
 from xmppd_plugins.disco import INFO, ITEMS
 

@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from xmppd.stanza import ns
-from xmppd.testing import Client, House, done
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 JULIET = f"juliet@{DOMAIN}"

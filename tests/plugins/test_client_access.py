@@ -5,12 +5,12 @@ from xml.etree.ElementTree import Element
 from twisted.internet.defer import Deferred
 
 from tests.plugins.asking import ask, condition
-from tests.unit.net.logins import BIND, HEADER, LAPTOP, PHONE, agent, authenticate
-from tests.unit.net.test_fast import ROMEO, TokenCase, by_token
-from xmppd.handler.devices import opaque
+from tests.unit.login.logins import BIND, HEADER, LAPTOP, PHONE, agent, authenticate
+from tests.unit.login.test_fast import ROMEO, TokenCase, by_token
+from xmppd.account.devices import opaque
 from xmppd.roster.roster import Roster
 from xmppd.stanza import JID
-from xmppd.testing import Client, done
+from xmppd.testing.client import Client, done
 from xmppd_plugins.client_access import NS, REVOKED
 
 TABLET = "7d9f41f1-9fd4-4a5e-8d1b-3f6f5d0c8a11"
@@ -31,7 +31,7 @@ class AccessCase(TokenCase):
         for name in ("adhoc_commands", "client_access"):
             self.house.plugins.load(name)
         token = self.token()
-        for handler in tuple(self.house.server.crowd.handlers):
+        for handler in tuple(self.house.server.client_connections.handlers):
             handler.transport.abortConnection()
         self.phone_token = token
         self.phone = self.arrive(by_token(token, BIND))

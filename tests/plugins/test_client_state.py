@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.stanza import JID, ns
-from xmppd.testing import Client, House, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 JULIET = f"juliet@{DOMAIN}"
@@ -239,16 +240,16 @@ class ArrivalTests(ClientStateTestCase):
 
     def test_slow_store(self) -> None:
         """While the store is asked who is away, nothing that comes is held back."""
-        self.nurse.send("<presence type='unavailable'><status>asleep</status></presence>")
+        self.nurse.send("<presence type='unavailable'><status>detached</status></presence>")
         self.house.server.presence_manager.last_presences.forget(f"nurse@{DOMAIN}")
         self.store.slow = True
         client = self.house.bind("juliet", "phone")
         client.send(INACTIVE + "<presence/>")
-        self.assertNotIn("asleep", [said(stanza) for stanza in client.received()])
+        self.assertNotIn("detached", [said(stanza) for stanza in client.received()])
         self.romeo.send(status("meanwhile"))
         self.assertEqual([said(stanza) for stanza in client.received()], ["meanwhile"])
         self.store.release_all()
-        self.assertIn("asleep", [said(stanza) for stanza in client.received()])
+        self.assertIn("detached", [said(stanza) for stanza in client.received()])
         self.romeo.send(status("later"))
         self.assertEqual(client.received(), [])
 

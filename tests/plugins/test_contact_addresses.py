@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_disco import ask
 from xmppd.stanza.form import DATA
-from xmppd.testing import House, house_config
+from xmppd.testing.house import House, house_config
 from xmppd_plugins.contact_addresses import FORM_TYPE
 from xmppd_plugins.disco import INFO
 

@@ -12,9 +12,10 @@ from xmppd.parts import (
     DiscoItem,
     DiscoNode,
 )
-from xmppd.plugin_manager import PluginManager
+from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.stanza import JID, Stanza
-from xmppd.testing import Client, House
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 from xmppd_plugins.disco import INFO, ITEMS
 
 

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import IQ, JID, StanzaError
-from xmppd.testing import House, done, house_config
+from xmppd.testing.client import done
+from xmppd.testing.house import House, house_config
 from xmppd_plugins.example_greeter import GREETING, MAX_GREETING_BYTES, NS
 
 PLUGINS = ("example_greeter",)

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
-from xmppd.testing import House
+from xmppd.testing.house import House
 from xmppd_plugins.example_wokkel import MAX_BOARDS, MAX_NOTICES
 
 BOARD = "board.montague.lit"

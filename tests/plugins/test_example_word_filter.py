@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 
 class WordFilterTests(SynchronousTestCase):

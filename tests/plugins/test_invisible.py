@@ -4,7 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from tests.plugins.test_privacy_lists import denied, presences, use
-from xmppd.testing import Client, House
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 
 NS = "urn:xmpp:invisible:1"
 JULIET = "juliet@montague.lit/1"

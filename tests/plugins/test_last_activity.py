@@ -2,7 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.testing import Client, House
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 from xmppd_plugins.last_activity import NS
 
 

@@ -2,7 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.testing import Client, House
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 
 
 def ping(client: Client, to: str = "") -> str:

@@ -4,7 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from xmppd.stanza import Tree
-from xmppd.testing import Client, House, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
 
 NOTES = "<storage xmlns='storage:rosternotes'>{}</storage>"
 BOOKMARKS = "<storage xmlns='storage:bookmarks'><conference jid='hall@rooms.lit'/></storage>"

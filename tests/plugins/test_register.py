@@ -12,7 +12,9 @@ from xmppd.auth.base import SASLError
 from xmppd.stanza import Tree
 from xmppd.store.base import Store
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import Home
 from xmppd_plugins.register import (
     FEATURE,
     HOUR_S,
@@ -75,9 +77,9 @@ def stranger(house: House, address: str = "192.0.2.1") -> Client:
     return client
 
 
-def exists(house: House, name: str) -> bool:
+def exists(house: Home, name: str) -> bool:
     """Whether there is such an account."""
-    return done(house.store.exists(house.jid(name).bare))
+    return done(house.server.store.exists(house.jid(name).bare))
 
 
 class StrangerTests(SynchronousTestCase):

@@ -8,7 +8,8 @@ from tests.plugins.asking import ask, condition
 from xmppd.stanza import Tree
 from xmppd.stanza.xml import local_name
 from xmppd.store.base import LastPresence
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
 from xmppd_plugins.service_administration import MAX_ACCOUNTS_AT_ONCE, NS
 
 COMMANDS = "http://jabber.org/protocol/commands"

@@ -3,7 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_caps import stream_features
-from xmppd.testing import Client, House, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
 from xmppd_plugins.stream_limits import NS
 
 

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from xmppd.stanza import Tree
-from xmppd.testing import House, house_config
+from xmppd.testing.house import House, house_config
 
 CARD = "<vCard xmlns='vcard-temp'><FN>Juliet</FN><PHOTO><BINVAL>aGk=</BINVAL></PHOTO></vCard>"
 EMPTY = "<vCard xmlns='vcard-temp'/>"

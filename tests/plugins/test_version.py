@@ -2,8 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.machine import version
-from xmppd.testing import House
+from xmppd.host.machine import version
+from xmppd.testing.house import House
 from xmppd_plugins.version import NS
 
 

@@ -28,7 +28,8 @@ from typing import Protocol
 from xml.etree import ElementTree
 
 from xmppd.stanza import ns
-from xmppd.testing import Client, House, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
 
 _STEP = re.compile(
     r"(?P<actor>[A-Z]\S*) (?:is (?P<jid>[a-z]\S*/\S+)|(?P<verb>comes online|binds|sends:|receives:"

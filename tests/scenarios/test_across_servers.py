@@ -19,7 +19,8 @@ from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import JID, Condition, Stanza, StanzaError, ns
 from xmppd.store.base import RosterItem
-from xmppd.testing import KINDS, Client, House, done
+from xmppd.testing.client import KINDS, Client, done
+from xmppd.testing.house import House
 
 DOMAINS = ("montague.lit", "capulet.lit")
 PEOPLE = ("romeo@montague.lit", "benvolio@montague.lit", "juliet@capulet.lit", "nurse@capulet.lit")

@@ -16,7 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.auth.base import SASLError
 from xmppd.stanza import ns
 from xmppd.stanza.date_time import date_time
-from xmppd.testing import Client, House, done, federate, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import federate
 
 DOMAIN = "montague.lit"
 JULIET, ROMEO = f"juliet@{DOMAIN}", f"romeo@{DOMAIN}"
@@ -88,10 +90,10 @@ class ResumptionTests(StepCase):
             juliet.lose()
             step(house)
             self.wait(house, 100)
-            asleep = len(house.server.sleepers)
+            detached = len(house.server.resumable_sessions)
             step(house)
             self.wait(house, 40)
-            return asleep, len(house.server.sleepers), romeo.received()
+            return detached, len(house.server.resumable_sessions), romeo.received()
 
         self.assertEqual(story(nothing)[:2], (1, 0))  # type: ignore[index]
         self.assert_unnoticed(story)
@@ -111,7 +113,7 @@ class ResumptionTests(StepCase):
             house = house.restarted()
             juliet = house.logged_in("juliet")
             back = juliet.resume(id, 0)
-            return len(house.server.sleepers), back[0][:9], "<body>a<" in back[1]
+            return len(house.server.resumable_sessions), back[0][:9], "<body>a<" in back[1]
 
         self.assert_unnoticed(story)
 
@@ -128,7 +130,7 @@ class ResumptionTests(StepCase):
                 step(house)
                 house = house.again()
                 self.wait(house, 16)
-                return len(house.server.sleepers)
+                return len(house.server.resumable_sessions)
 
             self.assertEqual(story(nothing), left)
             self.assert_unnoticed(story)
@@ -255,7 +257,7 @@ class ConnectedTests(StepCase):
 
         def story(step: Step) -> list[int]:
             house, _, _ = self.people()
-            window = house.server.crowd.admission.window
+            window = house.server.client_connections.login_queue.window
             window.size = 0.5
             strangers = [house.stranger() for _ in range(3)]
             for stranger in strangers:

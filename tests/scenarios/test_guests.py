@@ -3,11 +3,13 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
-from xmppd.auth.guests import is_guest, new_guest
-from xmppd.config import Config
+from xmppd.config.config import Config
 from xmppd.stanza import ns
+from xmppd.stanza.guests import is_guest, new_guest
 from xmppd.store.base import SharedGroup
-from xmppd.testing import Client, Elsewhere, House, done, federate, house_config
+from xmppd.testing.client import Client, Elsewhere, done
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import federate
 
 DOMAIN = "montague.lit"
 INFO = "http://jabber.org/protocol/disco#info"
@@ -142,7 +144,7 @@ class LeavingTests(SynchronousTestCase):
         previd = self.guest.enable()
         name, self.house = bare(self.guest), self.house.restarted()
         self.house.clock.advance(400)
-        self.house.server.crowd.sweep()
+        self.house.server.client_connections.sweep()
         self.assertTrue(previd)
         self.assertEqual(self.house.server.routing_table.users, {})
         self.assert_nothing_is_left(name)

@@ -9,7 +9,8 @@ from bench.load import random_friendships
 from tests.support import SlowStore
 from xmppd.stanza import Stanza
 from xmppd.store.base import LastPresence
-from xmppd.testing import Client, House, done
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 ELSEWHERE = "nurse@capulet.lit"

@@ -15,7 +15,8 @@ from xmppd.handler.presence_subscribe_handler import TYPES
 from xmppd.roster.subscription import SUBSCRIBED
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Presence, ns
-from xmppd.testing import Client, House
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 
 DOMAIN = "verona.lit"
 PEOPLE = ("romeo", "juliet", "nurse")
@@ -328,7 +329,7 @@ class Promises(RuleBasedStateMachine):
             assert set(routes.available) == {
                 s for s in routes.sessions.values() if s.presence is not None
             }
-        reachable = {*table.sessions.values(), *table.unbound.values()}
+        reachable = {*table.bound.values(), *table.unbound.values()}
         assert reachable == {one.session for one in self.here}
 
     @invariant()

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.roster.subscription import State, state_of
 from xmppd.stanza import ns
-from xmppd.testing import House, done
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 ROMEO, JULIET = f"romeo@{DOMAIN}", f"juliet@{DOMAIN}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.scenarios.script import MemoryStage, Mismatch, Play, title
-from xmppd.testing import done
+from xmppd.testing.client import done
 
 SCENARIOS = sorted(Path(__file__).parent.glob("*.txt"))
 

@@ -5,15 +5,16 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.handler.offline_message_flood import OfflineMessageFlood
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
+from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster import Roster
 from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.stanza import JID, Presence
 from xmppd.store.base import LastPresence, RosterItem
-from xmppd.testing import Client, House, done
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House
 
 DOMAIN = "example.com"
 STAGES: dict[type, tuple[str, ...]] = {
@@ -143,7 +144,7 @@ class WalkTests(SynchronousTestCase):
             """Looks for A while it is told of A."""
 
             def deliver(self, stanza: Any, wire: bytes) -> bool:
-                priority = table.sessions[f"{a}/home"].priority
+                priority = table.bound[f"{a}/home"].priority
                 found.append((len(table.available(a)), priority))
                 return True
 

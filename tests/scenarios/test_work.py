@@ -20,9 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 import xmppd
-from xmppd.net import content
 from xmppd.net.connection_handler import ConnectionHandler
-from xmppd.net.stream_parser import StreamParser
 from xmppd.presence.presence_manager import unavailable
 from xmppd.roster.roster import Roster, item_bytes
 from xmppd.routing.routing_table import RoutingTable
@@ -31,7 +29,10 @@ from xmppd.stanza import JID, Payload, ns
 from xmppd.stanza import xml as stanza_xml
 from xmppd.stanza.stanza import Stanza
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import Client, Elsewhere, House, done
+from xmppd.stream import content
+from xmppd.stream.stream_parser import StreamParser
+from xmppd.testing.client import Client, Elsewhere, done
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 CONTACTS = 200

@@ -4,7 +4,9 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import EVERYTHING, SlowStore
-from xmppd.testing import Client, House, federate, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import federate
 
 
 class ReloadTests(SynchronousTestCase):
@@ -116,11 +118,11 @@ class StopTests(SynchronousTestCase):
         (romeo,) = verona.connect("romeo@verona.lit")
         romeo.send("<message to='juliet@mantua.lit'><body>x</body></message>")
         network.settle()
-        self.assertTrue(mantua.server.server_crowd.handlers)
+        self.assertTrue(mantua.server.server_connections.handlers)
         romeo.lose()
         stopped = verona.stop()
         network.settle()
-        self.assertFalse(mantua.server.server_crowd.handlers)
+        self.assertFalse(mantua.server.server_connections.handlers)
         self.assertNoResult(stopped)
 
     def test_nothing_wrong(self) -> None:

@@ -12,18 +12,18 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd import service as service_module
-from xmppd.config import Config
-from xmppd.config_file import ConfigError
+from xmppd.config.config import Config
+from xmppd.config.config_file import ConfigError
 from xmppd.configured import outgoing_tls_settings
-from xmppd.log import Log
-from xmppd.machine import IReactor
+from xmppd.host.log import Log
+from xmppd.host.machine import IReactor
 from xmppd.net.certificate import load_authorities, make_self_signed
-from xmppd.net.doors import Certificates, certificates
-from xmppd.plugin_manager import PluginManager
+from xmppd.net.listen_endpoint import Certificates, certificates
+from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
 from xmppd.service import StartError, XMPPService
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 DOMAIN = '[[domain]]\nname = "localhost"\n'
 SECURE = DOMAIN + 'certificate = "localhost.crt"\nkey = "localhost.key"\n'
@@ -61,7 +61,7 @@ class MistakeTests(ServiceCase):
     def test_nothing_wrong(self) -> None:
         """A good configuration is taken, and nothing is open yet."""
         service = self.made(SECURE + '[[listen]]\nendpoint = "tcp:5222"\n')
-        self.assertEqual([door.where for door in service.doors], [""])
+        self.assertEqual([door.where for door in service.endpoints], [""])
         self.assertFalse((self.directory / "data").exists())
 
     def test_wrong_type(self) -> None:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.net.peer import Service
 from twisted.plugins import xmppd_plugin
-from xmppd.net.epoll_connection import Limits
+from xmppd.net.epoll_connection import SocketLimits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.epoll_hub import Hub
 
@@ -36,7 +36,7 @@ class PluginTests(SynchronousTestCase):
         endpoint = self.parse("epoll:5222")
         self.assertEqual(
             (endpoint.port, endpoint.interface, endpoint.backlog, endpoint.limits),
-            (5222, "", 1000, Limits(8_388_608, 5.0)),
+            (5222, "", 1000, SocketLimits(8_388_608, 5.0)),
         )
 
     def test_all_options(self) -> None:
@@ -46,7 +46,7 @@ class PluginTests(SynchronousTestCase):
         )
         self.assertEqual(
             (endpoint.port, endpoint.interface, endpoint.backlog, endpoint.limits),
-            (5222, "::1", 50, Limits(1000, 2.5)),
+            (5222, "::1", 50, SocketLimits(1000, 2.5)),
         )
 
     def test_mistakes(self) -> None:

@@ -1,8 +1,8 @@
 """ANONYMOUS: come in, whoever you are, and be nobody (:rfc:`4505`, :xep:`0175`)."""
 
 from xmppd.auth.base import AuthProvider, Exchange
-from xmppd.auth.guests import new_guest
 from xmppd.auth.message import malformed, text_of
+from xmppd.stanza.guests import new_guest
 
 MAX_TRACE_CHARACTERS = 255
 

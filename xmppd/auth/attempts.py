@@ -28,8 +28,8 @@ from twisted.internet.defer import DeferredSemaphore
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
-from xmppd.clocks import Clocks
-from xmppd.config import Auth
+from xmppd.config.config import Auth
+from xmppd.host.clocks import Clocks
 from xmppd.store.base import AccountStore, ScramKeys
 
 MAX_KEPT_NETWORKS = 4_096

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xmppd.auth.base import AuthProvider, Exchange, SASLError
 from xmppd.auth.keys import ALGORITHMS
 from xmppd.auth.message import account_of, admit, malformed, not_authorized, text_of
-from xmppd.auth.tokens import Held, Tokens
+from xmppd.auth.tokens import KeptToken, Tokens
 
 _BINDINGS = {"EXPR": "tls-exporter", "ENDP": "tls-server-end-point", "NONE": ""}
 _HASHES = ("SHA-256", "SHA-512")
@@ -92,7 +92,7 @@ class HashedTokenMechanism:
         self.account = account
         return self._hash(held.text, b"Responder")
 
-    async def _held(self, account: str, proof: bytes) -> Held | None:
+    async def _held(self, account: str, proof: bytes) -> KeptToken | None:
         """The token that the proof is of; each is looked at, whether one has been found or not."""
         found = None
         for held in await self._tokens.held(account, self._claim.device, self._name):

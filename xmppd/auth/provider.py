@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from xmppd.auth.base import RunInThread, SASLError
-from xmppd.auth.guests import is_guest
 from xmppd.auth.keys import (
     ALGORITHMS,
     SALT_BYTES,
@@ -15,6 +14,7 @@ from xmppd.auth.keys import (
     password_forms,
     prepare_password,
 )
+from xmppd.stanza.guests import is_guest
 from xmppd.store.base import AccountStore, Credentials, ScramKeys, StoreError
 
 MAX_REMEMBERED_PASSWORDS = 10_000

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from xmppd.auth.login import UserAgent
-from xmppd.config import Tokens as Policy
+from xmppd.config.config import Tokens as Policy
 from xmppd.store.base import MAX_SPENT_TOKENS, Device, Token, TokenStore
 
 NONCE_BYTES = 16
@@ -26,7 +26,7 @@ _NO_TOKEN = Token(b"", "", 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class KeptToken:
     """A token that somebody may have.
 
     Attributes:
@@ -71,7 +71,7 @@ class Tokens:
         self._secret = secret
         self._now = now
 
-    async def held(self, account: str, device: str, mechanism: str) -> tuple[Held, ...]:
+    async def held(self, account: str, device: str, mechanism: str) -> tuple[KeptToken, ...]:
         """What a device may show that logs in by this mechanism, with what has ended.
 
         It is always as many, and what was made up can be shown by nobody: so it takes the same
@@ -84,12 +84,12 @@ class Tokens:
         spent = () if known is None else known.spent
         return tuple(self._held(account, device, token, token in spent) for token in tokens)
 
-    def _held(self, account: str, device: str, token: Token, spent: bool) -> Held:
+    def _held(self, account: str, device: str, token: Token, spent: bool) -> KeptToken:
         nonce = token.nonce or secrets.token_bytes(NONCE_BYTES)
         text = self._text(account, device, token.mechanism, nonce)
-        return Held(text, token, spent or token.expires <= self._now())
+        return KeptToken(text, token, spent or token.expires <= self._now())
 
-    async def use(self, account: str, device: str, held: Held, count: int | None) -> bool:
+    async def use(self, account: str, device: str, held: KeptToken, count: int | None) -> bool:
         """Note that a token was used; safe in the store on return.
 
         A phone that comes and goes all day is noted once in :data:`SEEN_EVERY_S`, unless it counts.

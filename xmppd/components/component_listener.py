@@ -7,21 +7,21 @@ from twisted.internet.protocol import ServerFactory
 
 from xmppd.components.component_stream import ComponentContext, ComponentStream
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
-from xmppd.net.listeners import Crowd
+from xmppd.net.listeners import Connections
 from xmppd.session.session import Connection
 
 
-class ComponentCrowd(Crowd):
+class ComponentConnections(Connections):
     """All connections of components. The silent are not asked whether they are there (CO-9)."""
 
-    def introduced(self, connection: Connection) -> None:
+    def authenticated(self, connection: Connection) -> None:
         """A component has proved itself: it is a stranger no more."""
         if isinstance(connection, ConnectionHandler):
-            self.strangers.discard(connection)
-            self.admission.end(connection)
+            self.unauthenticated.discard(connection)
+            self.login_queue.end(connection)
             connection.go_first()
 
-    def wake(self, handler: ConnectionHandler, silent_s: float) -> None:
+    def check_silent(self, handler: ConnectionHandler, silent_s: float) -> None:
         """Write to it, so that the kernel finds out whether there is still a way."""
         if handler.stream_handler.established:
             handler.stream_handler.ping()
@@ -32,7 +32,7 @@ class ComponentListener(ServerFactory):
 
     Args:
         context: What streams share.
-        crowd: All connections.
+        connections: All connections.
         limits: What one connection may take.
         clock: The reactor's.
         tls: Contexts for TLS from the first byte; None for none. XEP-0114 knows no STARTTLS.
@@ -43,14 +43,14 @@ class ComponentListener(ServerFactory):
     def __init__(
         self,
         context: ComponentContext,
-        crowd: ComponentCrowd,
+        connections: ComponentConnections,
         limits: WireLimits,
         clock: IReactorTime,
         *,
         tls: IOpenSSLContextFactory | None,
     ) -> None:
         self.context = context
-        self.crowd = crowd
+        self.connections = connections
         self.limits = limits
         self.clock = clock
         self.tls = tls
@@ -62,6 +62,6 @@ class ComponentListener(ServerFactory):
             self.limits,
             self.tls,
             self.clock,
-            self.crowd,
+            self.connections,
             direct_tls=self.tls is not None,
         )

@@ -13,10 +13,6 @@ from xmppd.auth.base import SASLError
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.privileges import Voice
-from xmppd.net.stanza_intake import KINDS, Language, check_namespaces, stream_error_in
-from xmppd.net.stream_feature import Stream
-from xmppd.net.stream_handler import Wire
-from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
 from xmppd.router.packet_router import PacketRouter
 from xmppd.stanza import (
     IQ,
@@ -34,6 +30,10 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.xml import local_name
+from xmppd.stream.stanza_intake import KINDS, Language, check_namespaces, stream_error_in
+from xmppd.stream.stream_feature import Stream
+from xmppd.stream.stream_handler import Wire
+from xmppd.stream.stream_parser import Received, StreamClosed, StreamOpened
 
 _STREAM_ERROR = qname(ns.STREAM, "error")
 _HANDSHAKE = "handshake"

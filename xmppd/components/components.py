@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
 from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
-from xmppd.components.component_listener import ComponentCrowd, ComponentListener
+from xmppd.components.component_listener import ComponentConnections, ComponentListener
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.component_stream import ComponentContext, ConnectableComponent
@@ -17,12 +17,13 @@ from xmppd.components.delegation import NS as DELEGATION
 from xmppd.components.delegation import Delegated, Delegations
 from xmppd.components.privileges import NS as PRIVILEGE
 from xmppd.components.privileges import Privilege, Privileges, Voice
-from xmppd.config import Component
+from xmppd.config.config import Component
 from xmppd.events import Events
 from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
-from xmppd.machine import Descriptors
+from xmppd.host.machine import Descriptors
+from xmppd.host.turns import Turns
 from xmppd.net.connection_handler import WireLimits
-from xmppd.net.listeners import DoorLimits
+from xmppd.net.listeners import AdmissionLimits
 from xmppd.parts import DiscoFeature, DiscoItem, Parts
 from xmppd.presence.privacy_changes import PrivacySwitched
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
@@ -35,7 +36,6 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import JID, Message
 from xmppd.store.base import AccountStore, Store
-from xmppd.turns import Turns
 
 _OTHERS = 0o077
 _log = Logger()
@@ -90,7 +90,7 @@ class Components:
 
     Attributes:
         routes: By domain.
-        crowd: All connections.
+        connections: All connections.
         delegated: What components answer for in the server's place, by namespace.
         granted: What components are trusted with, by domain.
     """
@@ -108,14 +108,14 @@ class Components:
         attempts: AttemptLimiter,
         clock: IReactorTime,
         descriptors: Descriptors,
-        limits: DoorLimits,
+        limits: AdmissionLimits,
     ) -> None:
         self.domains = routing_table.domains
         self.parts = parts
         self.attempts = attempts
         self.events = events
         self.clock = clock
-        self.crowd = ComponentCrowd(limits, clock, descriptors)
+        self.connections = ComponentConnections(limits, clock, descriptors)
         self.routes: dict[str, ComponentRoute] = {}
         self._listeners: list[ComponentListener] = []
         self._items: dict[str, DiscoItem] = {}
@@ -196,23 +196,23 @@ class Components:
             limits: What one connection may take.
             tls: Contexts for TLS from the first byte; None for none.
         """
-        listener = ComponentListener(self._context, self.crowd, limits, self.clock, tls=tls)
+        listener = ComponentListener(self._context, self.connections, limits, self.clock, tls=tls)
         self._listeners.append(listener)
         return listener
 
     def start(self) -> None:
         """Look after the connections from now on, if there can be any."""
         if self.routes:
-            self.crowd.start()
+            self.connections.start()
 
-    def use(self, limits: WireLimits, door_limits: DoorLimits) -> None:
+    def use(self, limits: WireLimits, admission_limits: AdmissionLimits) -> None:
         """Go by other limits; those of a connection hold for the ones made from now on."""
-        self.crowd.limits = door_limits
+        self.connections.limits = admission_limits
         for listener in self._listeners:
             listener.limits = limits
 
     def _connected(self, session: ComponentSession) -> None:
-        self.crowd.introduced(session.connection)
+        self.connections.authenticated(session.connection)
         domain = session.jid.domain
         count = len(self.routes[domain].sessions)
         if count == 1:

@@ -275,7 +275,7 @@ class Privileges(PacketInterceptor):
     def contact_changed(self, event: ContactChanged) -> None:
         """Somebody's contact is in other groups, which their lists may name."""
         if event.jid in self.granted:
-            for session in self.routing_table.connected(event.roster.account.bare):
+            for session in self.routing_table.sessions(event.roster.account.bare):
                 self._look(session)
 
     async def greet(self, privilege: Privilege, newcomer: ComponentSession) -> None:

@@ -19,10 +19,10 @@ from twisted.words.xish.xmlstream import BootstrapMixin
 
 from xmppd.components.component_stream import sender_at
 from xmppd.components.internal_component import Host, InternalComponent
-from xmppd.net.stanza_intake import KINDS
-from xmppd.net.stream_parser import Limits, Received, StreamOpened, StreamParser
 from xmppd.stanza import IQ, JID, Condition, Presence, Stanza, StanzaError, StreamError, Tree, ns
 from xmppd.stanza.xml import local_name, namespace_of
+from xmppd.stream.stanza_intake import KINDS
+from xmppd.stream.stream_parser import ParserLimits, Received, StreamOpened, StreamParser
 
 vars(compat).setdefault("_PY3", True)  # until Twisted 21.2
 sys.modules.setdefault("twisted.python.constants", constantly)  # until Twisted 24.11
@@ -31,7 +31,7 @@ from wokkel.subprotocols import StreamManager  # noqa: E402  # needs what stands
 
 __all__ = ["WokkelComponent"]
 
-LIMITS = Limits(max_stanza_bytes=4 << 20, max_depth=256, max_attributes=256)
+LIMITS = ParserLimits(max_stanza_bytes=4 << 20, max_depth=256, max_attributes=256)
 """For what handlers of our own say: only a mistake goes beyond."""
 
 _HEADER = f"<stream:stream xmlns='{ns.COMPONENT}' xmlns:stream='{ns.STREAM}'>".encode()

@@ -9,14 +9,14 @@ from pathlib import Path
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
-from xmppd import config_file
-from xmppd.config import Config
-from xmppd.config_file import ConfigError
-from xmppd.data_directory import DataDirectory, DataDirectoryError
-from xmppd.machine import IReactor, Machine
-from xmppd.net.doors import DoorError, certificates, doors
-from xmppd.permissions import readable_by_others
-from xmppd.plugin_manager import PluginError, PluginManager
+from xmppd.config import config_file
+from xmppd.config.config import Config
+from xmppd.config.config_file import ConfigError
+from xmppd.config.permissions import readable_by_others
+from xmppd.host.data_directory import DataDirectory, DataDirectoryError
+from xmppd.host.machine import IReactor, Machine
+from xmppd.net.listen_endpoint import ListenError, certificates, listen_endpoints
+from xmppd.plugin.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.engine import has_password
@@ -34,7 +34,7 @@ def told(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DoorError as error:
+    except ListenError as error:
         raise ConfigError(f"{path}: {error}.") from error
     except DataDirectoryError as error:
         raise ConfigError(f"{path}: data: {error}.") from error
@@ -63,7 +63,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
         with _as_user(data.owner):
             found = config_file.load(path)
             certificates(found)
-            closed = doors(found, reactor)
+            closed = listen_endpoints(found, reactor)
             nobody_runs = data.is_free()
             await _load_plugins(found, reactor)
         if nobody_runs:

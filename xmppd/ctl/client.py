@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import DecodeError, json
 
-from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, Refused, Reply, Request
+from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, ControlRequest, Refused, Reply
 
 ANSWER_TIMEOUT_S = 60.0
 
@@ -34,7 +34,7 @@ def ask(
         NoServer: There is none.
         Refused: It does not, or does not answer.
     """
-    request = Request(command, 1, dict(arguments))
+    request = ControlRequest(command, 1, dict(arguments))
     with _connected(path, timeout_s) as connection, connection.makefile("rb") as answers:
         try:
             connection.sendall(json.encode(request) + b"\n")

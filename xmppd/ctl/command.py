@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from xmppd.config import Config
-from xmppd.config_file import ConfigError
+from xmppd.config.config import Config
+from xmppd.config.config_file import ConfigError
 from xmppd.ctl.protocol import Refused, Reply
-from xmppd.machine import IReactor
-from xmppd.net.doors import Door, DoorError
-from xmppd.plugin_manager import PluginError, PluginManager
+from xmppd.host.machine import IReactor
+from xmppd.net.listen_endpoint import ListenEndpoint, ListenError
+from xmppd.plugin.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, StanzaError
 from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
@@ -25,7 +25,7 @@ class Running(Protocol):
     """What only a server that runs can do."""
 
     @property
-    def doors(self) -> Sequence[Door]:
+    def endpoints(self) -> Sequence[ListenEndpoint]:
         """Where clients come in."""
 
     @property
@@ -46,8 +46,8 @@ class Running(Protocol):
         """Begin to stop."""
 
 
-class Desk:
-    """What a command finds on the desk it works at.
+class CommandContext:
+    """What a command finds on the context it works at.
 
     Attributes:
         path: The configuration file.
@@ -208,14 +208,14 @@ class Command:
 
     name: str
     help: str
-    run: Callable[[Desk, Arguments], AsyncGenerator[Reply, None]]
+    run: Callable[[CommandContext, Arguments], AsyncGenerator[Reply, None]]
     arguments: tuple[Argument, ...] = ()
     needs: Literal["file", "store", "server"] = "store"
     answers: Literal["table", "sentences", "stream"] = "table"
 
 
 async def replies(
-    command: Command, desk: Desk, given: Mapping[str, object]
+    command: Command, context: CommandContext, given: Mapping[str, object]
 ) -> AsyncGenerator[Reply, None]:
     """Run a command; whoever asks closes what is returned, whatever happens.
 
@@ -223,7 +223,7 @@ async def replies(
         Refused: It cannot be done, for a reason that the administrator should know.
     """
     try:
-        async with aclosing(command.run(desk, Arguments(command.arguments, given))) as found:
+        async with aclosing(command.run(context, Arguments(command.arguments, given))) as found:
             async for reply in found:
                 yield reply
     except NoSuchAccount as error:
@@ -232,19 +232,19 @@ async def replies(
         raise Refused("there is such an account already") from error
     except StanzaError as error:
         raise Refused(error.text or "it is refused") from error
-    except (ConfigError, DoorError, PluginError, QuotaExceeded, StoreError) as error:
+    except (ConfigError, ListenError, PluginError, QuotaExceeded, StoreError) as error:
         raise Refused(str(error).rstrip(".")) from error
 
 
-def account(desk: Desk, text: str) -> JID:
+def account(context: CommandContext, text: str) -> JID:
     """The account that somebody means.
 
     Raises:
         Refused: It is none of ours.
     """
-    jid = address(text if "@" in text else f"{text}@{desk.server.domains[0]}")
-    if jid.local is None or not jid.is_bare or jid.domain not in desk.server.domains:
-        raise Refused(f'"{text}" is no account of {", ".join(desk.server.domains)}')
+    jid = address(text if "@" in text else f"{text}@{context.server.domains[0]}")
+    if jid.local is None or not jid.is_bare or jid.domain not in context.server.domains:
+        raise Refused(f'"{text}" is no account of {", ".join(context.server.domains)}')
     return jid
 
 
@@ -264,7 +264,7 @@ __all__ = [
     "Argument",
     "Arguments",
     "Command",
-    "Desk",
+    "CommandContext",
     "Refused",
     "Reply",
     "Running",

@@ -21,9 +21,9 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.ctl.command import Desk, replies
+from xmppd.ctl.command import CommandContext, replies
 from xmppd.ctl.commands import TABLE
-from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, Refused, Request
+from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, ControlRequest, Refused
 
 MAX_CONNECTIONS = 16
 _PEER = struct.Struct("3i")
@@ -35,7 +35,7 @@ class ControlProtocol(LineOnlyReceiver):
     """One xmppctl: a command at a time, and no more rows than it reads.
 
     Args:
-        factory: Knows the desk, and how many there are of us.
+        factory: Knows the context, and how many there are of us.
     """
 
     transport: Server
@@ -71,7 +71,7 @@ class ControlProtocol(LineOnlyReceiver):
         if self._gone:
             return
         try:
-            request = json.decode(line, type=Request)
+            request = json.decode(line, type=ControlRequest)
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._refuse(0, f"this is no request ({error})")
             return
@@ -85,7 +85,7 @@ class ControlProtocol(LineOnlyReceiver):
         """Nobody asks so much."""
         self._refuse(0, f"a request has at most {MAX_REQUEST_BYTES} bytes")
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: ControlRequest) -> None:
         try:
             await self._run(request)
             last = Answer(request.id, done=True)
@@ -99,13 +99,13 @@ class ControlProtocol(LineOnlyReceiver):
         self.busy = self._endless = False
         self._send(last)
 
-    async def _run(self, request: Request) -> None:
+    async def _run(self, request: ControlRequest) -> None:
         command = TABLE.get(request.command)
         if command is None or command.needs == "file":
             raise Refused(f'the server knows no command "{request.command}"')
         _log.info("xmppctl: {command}", command=request.command)
         self._endless = command.answers == "stream"
-        async with aclosing(replies(command, self.control.desk, request.arguments)) as found:
+        async with aclosing(replies(command, self.control.context, request.arguments)) as found:
             async for reply in found:
                 if self._room is not None:
                     await self._room
@@ -151,14 +151,14 @@ class Control(ServerFactory):
     """Makes a ControlProtocol for each xmppctl, and lets so many in.
 
     Attributes:
-        desk: What commands work with.
+        context: What commands work with.
         admitted: Those that may give commands, the oldest first.
     """
 
     noisy = False
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: CommandContext) -> None:
+        self.context = context
         self.admitted: dict[ControlProtocol, None] = {}
 
     def admits(self, connection: ControlProtocol) -> bool:

@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncGenerator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, account
+from xmppd.account.devices import KnownDevice
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account
 from xmppd.ctl.protocol import Refused, Reply
-from xmppd.handler.devices import KnownDevice
 from xmppd.stanza import StreamCondition, StreamError
 from xmppd.stanza.date_time import date_time
 
 _ACCOUNT = Argument("account", "such as romeo@example.org")
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    for device in await desk.server.devices.of(account(desk, arguments.text("account"))):
+async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    for device in await context.server.devices.of(account(context, arguments.text("account"))):
         yield _row(device)
 
 
@@ -28,9 +28,9 @@ def _row(device: KnownDevice) -> Reply:
     }
 
 
-async def _revoke(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(desk, arguments.text("account"))
-    devices = desk.server.devices
+async def _revoke(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    jid = account(context, arguments.text("account"))
+    devices = context.server.devices
     wanted = arguments.text("device")
     reason = StreamError(StreamCondition.NOT_AUTHORIZED, "an administrator revoked this client")
     ids = [device.id for device in await devices.of(jid) if wanted in ("", device.id)]

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, address
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, address
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.explain.finding import Finding
 from xmppd.explain.message import explain_message
@@ -10,16 +10,16 @@ from xmppd.explain.presence import explain_presence
 from xmppd.stanza import JID
 
 
-async def _presence(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _presence(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     owner, watcher = _somebody(arguments, "owner"), _somebody(arguments, "watcher")
-    for finding in await explain_presence(desk.server, owner, watcher):
+    for finding in await explain_presence(context.server, owner, watcher):
         yield _row(finding)
 
 
-async def _message(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _message(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     sender, to = _somebody(arguments, "sender"), address(arguments.text("to"))
     kind = arguments.text("type", "chat")
-    for finding in await explain_message(desk.server, sender, to, kind):
+    for finding in await explain_message(context.server, sender, to, kind):
         yield _row(finding)
 
 

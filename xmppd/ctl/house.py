@@ -4,12 +4,12 @@ import os
 import resource
 from collections.abc import AsyncGenerator
 
-from xmppd import config_file
+from xmppd.config import config_file
 from xmppd.ctl.check import check
-from xmppd.ctl.command import Argument, Arguments, Command, Desk
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
 from xmppd.ctl.protocol import Reply
 from xmppd.ctl.users import iso
-from xmppd.machine import version
+from xmppd.host.machine import version
 from xmppd.stanza import JID
 from xmppd.store.look import missing_accounts
 from xmppd.store.migrate import current_revision, upgrade
@@ -17,35 +17,35 @@ from xmppd.store.migrate import current_revision, upgrade
 _PLUGIN = Argument("plugin", "its name")
 
 
-async def _status(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    server, running = desk.server, desk.running
+async def _status(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    server, running = context.server, context.running
     yield {
         "version": version(),
         "pid": os.getpid(),
         "since": iso(server.clocks.stamp(server.started_at)),
-        "config": str(desk.path),
+        "config": str(context.path),
         "data": server.config.data,
         "domains": list(server.domains),
         "listening": [
-            f"{door.where} {door.listen.kind} {door.listen.tls}" for door in running.doors
+            f"{door.where} {door.listen.kind} {door.listen.tls}" for door in running.endpoints
         ],
         "sessions": server.session_manager.bound,
         "plugins": sorted(running.plugins.loaded),
     }
 
 
-async def _stats(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    server = desk.server
+async def _stats(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    server = context.server
     usage = resource.getrusage(resource.RUSAGE_SELF)
     numbers: dict[str, float] = {
         "uptime_s": round(server.clock.seconds() - server.started_at),
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
         "max_memory_kb": usage.ru_maxrss,
-        "connections": len(server.crowd.handlers),
+        "connections": len(server.client_connections.handlers),
         "connections_turned_away": server.descriptors.turned_away,
-        "connections_not_logged_in": len(server.crowd.strangers),
+        "connections_not_logged_in": len(server.client_connections.unauthenticated),
         "sessions": server.session_manager.bound,
-        "sessions_sleeping": len(server.sleepers),
+        "sessions_detached": len(server.resumable_sessions),
         "accounts_online": len(server.routing_table.users),
     }
     for domain in server.domains:
@@ -57,38 +57,46 @@ async def _stats(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None
         yield {"statistic": name, "value": value}
 
 
-async def _list_plugins(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted = desk.server.config.plugins.load
-    loaded = desk.running.plugins.loaded
+async def _list_plugins(
+    context: CommandContext, arguments: Arguments
+) -> AsyncGenerator[Reply, None]:
+    wanted = context.server.config.plugins.load
+    loaded = context.running.plugins.loaded
     for name in sorted({*wanted, *loaded}):
         yield {"plugin": name, "loaded": name in loaded, "configured": name in wanted}
 
 
-async def _load_plugin(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _load_plugin(
+    context: CommandContext, arguments: Arguments
+) -> AsyncGenerator[Reply, None]:
     name = arguments.text("plugin")
-    desk.running.plugins.load(name)
+    context.running.plugins.load(name)
     yield f"the plugin {name} is loaded; name it in plugins.load to have it after a restart"
 
 
-async def _unload_plugin(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _unload_plugin(
+    context: CommandContext, arguments: Arguments
+) -> AsyncGenerator[Reply, None]:
     name = arguments.text("plugin")
-    desk.running.plugins.unload(name)
+    context.running.plugins.unload(name)
     yield f"the plugin {name} is unloaded; take it from plugins.load to keep it out after a restart"
 
 
-async def _reload_plugin(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _reload_plugin(
+    context: CommandContext, arguments: Arguments
+) -> AsyncGenerator[Reply, None]:
     name = arguments.text("plugin")
-    desk.running.plugins.reload(name)
+    context.running.plugins.reload(name)
     yield f"the plugin {name} was read again"
 
 
-async def _stop(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    desk.running.stop()
+async def _stop(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    context.running.stop()
     yield "the server stops"
 
 
-async def _reload(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    now, later = desk.running.reload()
+async def _reload(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    now, later = context.running.reload()
     for key in now:
         yield {"key": key, "effect": "holds now"}
     for key in later:
@@ -96,23 +104,23 @@ async def _reload(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
     yield "the configuration and the certificates were read again"
 
 
-async def _check(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    for warning in await check(desk.path, desk.reactor):
+async def _check(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    for warning in await check(context.path, context.reactor):
         yield warning
-    config = config_file.load(desk.path)
+    config = config_file.load(context.path)
     domains = [domain.name for domain in config.domain]
     admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
     for admin in missing_accounts(config.storage.url, admins):
         yield f"admins names {admin}, who has no account; add it with: xmppctl user add {admin}"
-    yield f"{desk.path} has no mistake"
+    yield f"{context.path} has no mistake"
 
 
-async def _revision(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    yield {"revision": current_revision(desk.config.storage.url)}
+async def _revision(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    yield {"revision": current_revision(context.config.storage.url)}
 
 
-async def _upgrade(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    url = desk.config.storage.url
+async def _upgrade(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    url = context.config.storage.url
     before = upgrade(url)
     after = current_revision(url)
     if before == after:

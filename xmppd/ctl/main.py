@@ -13,17 +13,17 @@ from twisted.internet.task import react
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
-from xmppd import config_file
-from xmppd.config_file import ConfigError
+from xmppd.config import config_file
+from xmppd.config.config_file import ConfigError
 from xmppd.ctl import offline
 from xmppd.ctl.client import ANSWER_TIMEOUT_S, NoServer, ask
 from xmppd.ctl.command import Argument, Command
 from xmppd.ctl.commands import GROUPS, TABLE
 from xmppd.ctl.printer import JSONPrinter, Printer, SentencePrinter, printer
 from xmppd.ctl.protocol import Refused, Reply
-from xmppd.data_directory import DataDirectory
-from xmppd.log import printable
-from xmppd.machine import IReactor, version
+from xmppd.host.data_directory import DataDirectory
+from xmppd.host.log import printable
+from xmppd.host.machine import IReactor, version
 
 CONFIG_FILES = (Path("run/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
 MAX_PASSWORD_BYTES = 10_000

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from xmppd.config import Config
-from xmppd.ctl.command import Command, Desk, replies
+from xmppd.config.config import Config
+from xmppd.config.permissions import PRIVATE
+from xmppd.ctl.command import Command, CommandContext, replies
 from xmppd.ctl.protocol import Refused, Reply
-from xmppd.data_directory import DataDirectory, DataDirectoryError, InUse
-from xmppd.machine import IReactor, Machine
-from xmppd.permissions import PRIVATE
+from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
+from xmppd.host.machine import IReactor, Machine
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
@@ -30,10 +30,10 @@ async def run(
     """
     async with AsyncExitStack() as opened:
         if command.needs == "file":
-            desk = Desk(path, config, reactor)
+            context = CommandContext(path, config, reactor)
         else:
-            desk = Desk(path, config, reactor, await _server(reactor, config, opened))
-        async for reply in replies(command, desk, arguments):
+            context = CommandContext(path, config, reactor, await _server(reactor, config, opened))
+        async for reply in replies(command, context, arguments):
             yield reply
 
 

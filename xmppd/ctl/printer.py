@@ -4,7 +4,7 @@ import json
 from typing import TextIO
 
 from xmppd.ctl.protocol import Reply, Row, Value
-from xmppd.log import printable
+from xmppd.host.log import printable
 
 ROWS_AT_ONCE = 1_000
 """Columns are as wide as the widest value of so many rows."""

@@ -20,7 +20,7 @@ class Refused(Exception):
     """A command cannot be done; the text is one sentence for whoever gave it."""
 
 
-class Request(Struct, forbid_unknown_fields=True):
+class ControlRequest(Struct, forbid_unknown_fields=True):
     """A command with what it was told."""
 
     command: str
@@ -42,9 +42,9 @@ __all__ = [
     "MAX_ANSWER_BYTES",
     "MAX_REQUEST_BYTES",
     "Answer",
+    "ControlRequest",
     "Refused",
     "Reply",
-    "Request",
     "Row",
     "Value",
 ]

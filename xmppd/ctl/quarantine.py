@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
 from xmppd.ctl.protocol import Refused, Reply, Row
 from xmppd.stanza.date_time import date_time
 from xmppd.store.base import Quarantined, Store
@@ -16,14 +16,14 @@ _ALL = "all"
 _NUMBER = Argument("number", "as db quarantine list has it")
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    async for entry in _entries(desk.server.store, arguments.text("account")):
+async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    async for entry in _entries(context.server.store, arguments.text("account")):
         yield _row(entry)
 
 
-async def _show(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _show(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     number = _number(arguments.text("number"))
-    store = desk.server.store
+    store = context.server.store
     entries = await store.quarantined(after=number - 1, limit=1)
     found = await store.quarantined_fields(number)
     if found is None or not entries:
@@ -34,8 +34,8 @@ async def _show(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]
         yield {"field": f"record.{name}", "value": _shown(name, value)}
 
 
-async def _delete(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted, store = arguments.text("number"), desk.server.store
+async def _delete(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    wanted, store = arguments.text("number"), context.server.store
     if wanted == _ALL:
         numbers = [entry.number async for entry in _entries(store)]
     else:

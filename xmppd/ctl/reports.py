@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncGenerator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.ctl.users import iso
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     wanted = arguments.text("domain")
-    if wanted and wanted not in desk.server.domains:
+    if wanted and wanted not in context.server.domains:
         raise Refused(f"{wanted} is not served here")
-    for domain in [wanted] if wanted else desk.server.domains:
-        for report in await desk.server.reports.of(domain):
+    for domain in [wanted] if wanted else context.server.domains:
+        for report in await context.server.reports.of(domain):
             yield {
                 "reporter": report.reporter,
                 "reported": report.reported,

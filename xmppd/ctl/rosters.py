@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account, address
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.handler.presence_subscribe_handler import Subscribed
 from xmppd.roster.contact_names import check_group_name, named
@@ -19,9 +19,9 @@ _GROUP = Argument("group", "the shared group's name")
 # --- rosters -----------------------------------------------------------------------------------
 
 
-async def _show(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    roster = await _roster(desk, account(desk, arguments.text("account")))
-    shared = desk.server.shared_groups.items(roster.account.bare)
+async def _show(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    roster = await _roster(context, account(context, arguments.text("account")))
+    shared = context.server.shared_groups.items(roster.account.bare)
     for item in roster.shown():
         yield {
             "contact": item.jid,
@@ -33,19 +33,19 @@ async def _show(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]
         }
 
 
-async def _add(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    roster = await _roster(desk, account(desk, arguments.text("account")))
+async def _add(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    roster = await _roster(context, account(context, arguments.text("account")))
     contact = address(arguments.text("contact")).to_bare()
     if contact.bare == roster.account.bare:
         raise Refused("nobody is a contact of themselves")
-    theirs = await _partner(desk, contact) if arguments.flag("mutual") else None
-    rosters = desk.server.roster_manager
+    theirs = await _partner(context, contact) if arguments.flag("mutual") else None
+    rosters = context.server.roster_manager
     item = roster.items.get(contact.bare) or RosterItem(contact.bare)
     item = named(
         item,
         arguments.text("name", item.name),
         arguments.texts("group") if arguments.given("group") else item.groups,
-        max_groups=desk.server.config.roster.max_groups_per_item,
+        max_groups=context.server.config.roster.max_groups_per_item,
     )
     if theirs is None:
         await rosters.save(roster, item)
@@ -56,15 +56,15 @@ async def _add(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
         rosters.check_room(full, _both(contact_of))
     await rosters.save(roster, _both(item))
     await rosters.save(theirs, _both(own))
-    _introduce(desk, roster.account, contact)
+    _introduce(context, roster.account, contact)
     yield f"{roster.account} and {contact} see each other"
 
 
-async def _remove(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    roster = await _roster(desk, account(desk, arguments.text("account")))
+async def _remove(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    roster = await _roster(context, account(context, arguments.text("account")))
     contact = address(arguments.text("contact"))
     try:
-        await desk.server.presence_subscribe_handler.remove(roster.account, contact)
+        await context.server.presence_subscribe_handler.remove(roster.account, contact)
     except StanzaError as error:
         shared = error.condition is Condition.NOT_ACCEPTABLE
         why = "is brought by a shared group to" if shared else "is not in"
@@ -72,35 +72,37 @@ async def _remove(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, Non
     yield f"{contact} was removed from the roster of {roster.account}"
 
 
-async def _roster(desk: Desk, owner: JID) -> Roster:
-    if not await desk.server.store.exists(owner.bare):
+async def _roster(context: CommandContext, owner: JID) -> Roster:
+    if not await context.server.store.exists(owner.bare):
         raise Refused(f"there is no account {owner}")
-    return await desk.server.roster_manager.roster(owner)
+    return await context.server.roster_manager.roster(owner)
 
 
-async def _partner(desk: Desk, contact: JID) -> Roster:
+async def _partner(context: CommandContext, contact: JID) -> Roster:
     """The roster of a contact that is to see the account too: it must be ours."""
-    if contact.domain not in desk.server.domains:
+    if contact.domain not in context.server.domains:
         raise Refused(f"{contact} is on another server, which has to agree: use a client")
-    return await _roster(desk, contact)
+    return await _roster(context, contact)
 
 
 def _both(item: RosterItem) -> RosterItem:
     return replace(item, subscription="both", ask=False, pending_in=None, approved=False)
 
 
-def _introduce(desk: Desk, one: JID, other: JID) -> None:
+def _introduce(context: CommandContext, one: JID, other: JID) -> None:
     """Who sees each other now is told at once who is here (PS-8)."""
     for subscriber, contact in ((one, other), (other, one)):
-        desk.server.events.fire(Subscribed(subscriber, contact))
-        desk.server.presence_manager.send_presences(contact, subscriber)
+        context.server.events.fire(Subscribed(subscriber, contact))
+        context.server.presence_manager.send_presences(contact, subscriber)
 
 
 # --- shared groups -----------------------------------------------------------------------------
 
 
-async def _list_groups(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    for group in desk.server.shared_groups.groups.values():
+async def _list_groups(
+    context: CommandContext, arguments: Arguments
+) -> AsyncGenerator[Reply, None]:
+    for group in context.server.shared_groups.groups.values():
         yield {
             "group": group.name,
             "display": group.display_name,
@@ -110,9 +112,9 @@ async def _list_groups(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply
         }
 
 
-async def _save_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _save_group(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     name = arguments.text("group")
-    groups = desk.server.shared_groups.groups
+    groups = context.server.shared_groups.groups
     group = groups.get(name) or SharedGroup(name, name)
     for text in (name, arguments.text("display", group.display_name)):
         check_group_name(text)
@@ -120,10 +122,10 @@ async def _save_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply,
     for other in also:
         if other not in groups:
             raise Refused(f'there is no group "{other}" whose members could see {name}')
-    coming = {account(desk, text).bare: None for text in arguments.texts("add")}
-    going = {account(desk, text).bare for text in arguments.texts("remove")}
+    coming = {account(context, text).bare: None for text in arguments.texts("add")}
+    going = {account(context, text).bare for text in arguments.texts("remove")}
     for member in coming:
-        if not await desk.server.store.exists(member):
+        if not await context.server.store.exists(member):
             raise Refused(f"there is no account {member}")
     members = dict.fromkeys((*group.members, *coming))
     group = replace(
@@ -133,15 +135,17 @@ async def _save_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply,
         groups=also if arguments.given("also") else group.groups,
         members=tuple(member for member in members if member not in going),
     )
-    await desk.server.shared_group_changes.save(group)
+    await context.server.shared_group_changes.save(group)
     yield f"members of the group {name}: {len(group.members)}"
 
 
-async def _delete_group(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _delete_group(
+    context: CommandContext, arguments: Arguments
+) -> AsyncGenerator[Reply, None]:
     name = arguments.text("group")
-    if name not in desk.server.shared_groups.groups:
+    if name not in context.server.shared_groups.groups:
         raise Refused(f"there is no group {name}")
-    await desk.server.shared_group_changes.delete(name)
+    await context.server.shared_group_changes.delete(name)
     yield f"the group {name} was deleted; its members keep their accounts"
 
 

@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncGenerator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.ctl.users import iso
-from xmppd.s2s.attempts import Step
+from xmppd.resolve.attempts import AttemptStep
 from xmppd.stanza.jid import prepare_domain
 
 _DOMAIN = Argument("domain", "theirs, such as example.net")
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     wanted = _domain(arguments) if arguments.given("domain") else ""
-    for row in desk.server.foreign_routes.state():
+    for row in context.server.foreign_routes.state():
         if wanted in ("", row.remote):
             yield {
                 "remote": row.remote,
@@ -29,19 +29,21 @@ async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]
             }
 
 
-async def _close(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _close(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     domain = _domain(arguments)
-    closed = desk.server.foreign_routes.close_to(domain)
+    closed = context.server.foreign_routes.close_to(domain)
     yield f"streams with {domain} that were closed: {closed}"
 
 
-async def _why(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _why(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     domain = _domain(arguments)
-    routes = desk.server.foreign_routes
+    routes = context.server.foreign_routes
     steps = sorted((*routes.attempts.of(domain), *routes.refusals.of(domain)), key=_began)
     if routes.policies.of(domain).block:
-        now = desk.server.wall_clock()
-        steps.append(Step(now, "policy", "s2s.domain", "blocked: nothing goes or comes", 0.0))
+        now = context.server.wall_clock()
+        steps.append(
+            AttemptStep(now, "policy", "s2s.domain", "blocked: nothing goes or comes", 0.0)
+        )
     if not steps:
         raise Refused(f"since the server has started, nothing was tried to reach {domain}")
     for step in steps:
@@ -54,7 +56,7 @@ async def _why(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
         }
 
 
-def _began(step: Step) -> float:
+def _began(step: AttemptStep) -> float:
     return step.at
 
 

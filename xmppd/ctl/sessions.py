@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncGenerator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, account, address
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account, address
 from xmppd.ctl.protocol import Refused, Reply, Row
 from xmppd.ctl.users import iso
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, StreamCondition, StreamError
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted = account(desk, arguments.text("account")).bare if arguments.given("account") else ""
-    for session in tuple(desk.server.session_manager.sessions.values()):
+async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    wanted = account(context, arguments.text("account")).bare if arguments.given("account") else ""
+    for session in tuple(context.server.session_manager.sessions.values()):
         if session.bound and wanted in ("", session.jid.bare):
             yield _row(session)
 
@@ -20,7 +20,7 @@ def _row(session: LocalClientSession) -> Row:
     login = session.login
     return {
         "jid": session.jid.full,
-        "state": "sleeping" if session.asleep else "connected",
+        "state": "detached" if session.detached else "connected",
         "address": session.connection.address,
         "encrypted": session.connection.encrypted,
         "mechanism": login.mechanism if login is not None else None,
@@ -32,8 +32,8 @@ def _row(session: LocalClientSession) -> Row:
     }
 
 
-async def _show(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    session = desk.server.session_manager.session(address(arguments.text("jid")))
+async def _show(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    session = context.server.session_manager.session(address(arguments.text("jid")))
     if session is None or not session.bound:
         raise Refused("there is no such session")
     login = session.login
@@ -57,13 +57,13 @@ def _state(session: LocalClientSession) -> str:
     return show or "available"
 
 
-async def _end(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _end(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     jid = address(arguments.text("jid"))
     if arguments.flag("revoke"):
-        await _revoke(desk, jid)
+        await _revoke(context, jid)
     reason = arguments.text("reason", "an administrator ended this session")
     error = StreamError(StreamCondition.POLICY_VIOLATION, reason)
-    sessions = desk.server.session_manager
+    sessions = context.server.session_manager
     if jid.is_bare:
         ended = sessions.end_account(jid.bare, error)
     else:
@@ -76,11 +76,11 @@ async def _end(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     yield f"sessions of {jid} that ended: {ended}"
 
 
-async def _revoke(desk: Desk, jid: JID) -> None:
+async def _revoke(context: CommandContext, jid: JID) -> None:
     """Take the tokens of a session, or of all that an account has."""
-    for session in tuple(desk.server.session_manager.of_account(jid.bare)):
+    for session in tuple(context.server.session_manager.local_sessions(jid.bare)):
         if session.login is not None and jid in (session.jid, session.jid.to_bare()):
-            await desk.server.tokens.revoke(jid.bare, session.login.agent.id)
+            await context.server.tokens.revoke(jid.bare, session.login.agent.id)
 
 
 COMMANDS = (

@@ -2,20 +2,24 @@
 
 from collections.abc import AsyncGenerator
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
 from xmppd.ctl.protocol import Reply
-from xmppd.presence.fan_out import MINUTES, OTHERS, Sum
+from xmppd.presence.broadcast_counts import MINUTES, OTHERS, Sum
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 1_000
 
 
-async def _presence(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _presence(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     minutes = arguments.number("minutes", MINUTES, MINUTES)
     rows = arguments.number("rows", DEFAULT_ROWS, MAX_ROWS)
     by = arguments.text("by", "account")
-    fan_out = desk.server.fan_out
-    sums = fan_out.accounts(minutes) if by == "account" else fan_out.software(minutes)
+    broadcast_counts = context.server.broadcast_counts
+    sums = (
+        broadcast_counts.accounts(minutes)
+        if by == "account"
+        else broadcast_counts.software(minutes)
+    )
     total = sum(caused.copies for caused in sums.values()) or 1
     others = sums.pop(OTHERS, Sum())
     ranked = sorted(sums.items(), key=lambda item: item[1].copies, reverse=True)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, address
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, address
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.trace.trace import TooManyTracers
 from xmppd.trace.tracer import Tracer
@@ -12,16 +12,16 @@ MAX_SECONDS = 86_400
 MAX_STANZAS = 1_000_000
 
 
-async def _trace(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _trace(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     tracer = Tracer(address(arguments.text("address")), bodies=arguments.flag("bodies"))
     seconds = arguments.number("seconds", MAX_SECONDS, MAX_SECONDS)
     remaining = arguments.number("stanzas", MAX_STANZAS, MAX_STANZAS)
     with ExitStack() as until:
         try:
-            until.enter_context(desk.trace.joined(tracer))
+            until.enter_context(context.trace.joined(tracer))
         except TooManyTracers as error:
             raise Refused(str(error)) from error
-        timer = desk.server.clock.callLater(seconds, tracer.end)
+        timer = context.server.clock.callLater(seconds, tracer.end)
         until.callback(lambda: timer.active() and timer.cancel())
         yield f"tracing {tracer.address}; Ctrl-C ends it"
         while remaining and (passage := await tracer.next()) is not None:

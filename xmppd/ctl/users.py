@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
-from xmppd.ctl.command import Argument, Arguments, Command, Desk, account
+from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account
 from xmppd.ctl.protocol import Refused, Reply
 from xmppd.stanza import JID
 from xmppd.stanza.date_time import date_time
@@ -15,64 +15,64 @@ _ACCOUNT = Argument("account", "such as romeo@example.org")
 _PASSWORD = Argument("password", "asked for", "secret")
 
 
-async def _add(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(desk, arguments.text("account"))
+async def _add(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    jid = account(context, arguments.text("account"))
     with _judged():
-        await desk.server.passwords.create(jid.bare, arguments.text("password"))
+        await context.server.passwords.create(jid.bare, arguments.text("password"))
     yield f"{jid} was added"
 
 
-async def _delete(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(desk, arguments.text("account"))
-    streams = _streams(desk, jid)
-    await desk.server.accounts.remove(jid)
+async def _delete(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    jid = account(context, arguments.text("account"))
+    streams = _streams(context, jid)
+    await context.server.accounts.remove(jid)
     yield f"{jid} was deleted, with all that belonged to it; {streams} were closed"
 
 
-async def _password(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(desk, arguments.text("account"))
-    streams = _streams(desk, jid)
+async def _password(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    jid = account(context, arguments.text("account"))
+    streams = _streams(context, jid)
     with _judged():
-        await desk.server.accounts.set_password(jid, arguments.text("password"))
+        await context.server.accounts.set_password(jid, arguments.text("password"))
     yield f"the password of {jid} was changed; {streams} were closed"
 
 
-async def _disable(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(desk, arguments.text("account"))
-    streams = _streams(desk, jid)
-    await desk.server.accounts.disable(jid)
+async def _disable(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    jid = account(context, arguments.text("account"))
+    streams = _streams(context, jid)
+    await context.server.accounts.disable(jid)
     yield f"{jid} was disabled; {streams} were closed"
 
 
-async def _enable(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(desk, arguments.text("account"))
-    await desk.server.accounts.enable(jid)
+async def _enable(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    jid = account(context, arguments.text("account"))
+    await context.server.accounts.enable(jid)
     yield f"{jid} was enabled"
 
 
-async def _unlock(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(desk, arguments.text("account"))
-    await desk.server.attempts.unlock(jid.bare)
+async def _unlock(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+    jid = account(context, arguments.text("account"))
+    await context.server.attempts.unlock(jid.bare)
     yield f"the failed logins of {jid} are forgotten"
 
 
-async def _list(desk: Desk, arguments: Arguments) -> AsyncGenerator[Reply, None]:
+async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
     wanted = arguments.text("domain")
-    if wanted and wanted not in desk.server.domains:
+    if wanted and wanted not in context.server.domains:
         raise Refused(f"{wanted} is not served here")
-    for domain in [wanted] if wanted else desk.server.domains:
+    for domain in [wanted] if wanted else context.server.domains:
         after = ""
-        while page := await desk.server.store.accounts(domain, after=after, limit=PAGE):
+        while page := await context.server.store.accounts(domain, after=after, limit=PAGE):
             for info in page:
-                yield _row(desk, info)
+                yield _row(context, info)
             after = page[-1].account
 
 
-def _row(desk: Desk, info: AccountInfo) -> Reply:
-    locked = info.locked_until > desk.server.wall_clock()
+def _row(context: CommandContext, info: AccountInfo) -> Reply:
+    locked = info.locked_until > context.server.wall_clock()
     return {
         "account": info.account,
-        "sessions": len(desk.server.routing_table.connected(info.account)),
+        "sessions": len(context.server.routing_table.sessions(info.account)),
         "created": iso(info.created),
         "last_seen": iso(info.last_seen),
         "disabled": info.disabled,
@@ -89,9 +89,9 @@ def _judged() -> Iterator[None]:
         raise Refused(str(error)) from error
 
 
-def _streams(desk: Desk, jid: JID) -> str:
+def _streams(context: CommandContext, jid: JID) -> str:
     """How many streams an account has, in words."""
-    sessions = desk.server.session_manager.sessions.values()
+    sessions = context.server.session_manager.sessions.values()
     count = sum(1 for s in sessions if s.account is not None and s.account.bare == jid.bare)
     return "1 stream" if count == 1 else f"{count} streams"
 

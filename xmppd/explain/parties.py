@@ -48,7 +48,7 @@ async def party(server: XMPPServer, jid: JID) -> Party:
     """What is known of this address; its roster is read, and not kept."""
     local = server.routing_table.is_local(jid)
     credentials = await server.store.credentials(jid.bare) if local and jid.local else None
-    connected = server.routing_table.connected(jid.bare)
+    connected = server.routing_table.sessions(jid.bare)
     named = tuple(s for s in connected if jid.is_bare or s.jid == jid)
     return Party(
         jid,
@@ -74,7 +74,7 @@ def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
                 "bytes just now",
                 "CS-2",
             )
-        elif session.asleep:
+        elif session.detached:
             yield Finding(
                 "queue",
                 f"{session.jid} has lost its connection and may come back; {size_bytes} bytes "

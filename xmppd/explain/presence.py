@@ -14,7 +14,7 @@ from xmppd.store.base import LastPresence, RosterItem
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PresenceCase:
     """All that decides what a watcher sees of an owner.
 
     Attributes:
@@ -62,14 +62,14 @@ async def explain_presence(server: XMPPServer, owner: JID, watcher: JID) -> list
         The outcome, then what it follows from, then what else there is to know.
     """
     last = await server.presence_manager.last_presence(owner.to_bare())
-    case = Case(server, await party(server, owner), await party(server, watcher), last)
+    case = PresenceCase(server, await party(server, owner), await party(server, watcher), last)
     found = [finding for look in RULES for finding in look(case)]
     cause = next((finding for finding in found if finding.hinders), found[0])
     others = [finding for finding in found if finding is not cause]
     return [_outcome(case, cause), replace(cause, decides=True), *others]
 
 
-def _outcome(case: Case, cause: Finding) -> Finding:
+def _outcome(case: PresenceCase, cause: Finding) -> Finding:
     """What follows from the first rule that stands in the way, or from none doing so."""
     owner, watcher = case.owner.jid, case.watcher.jid
     if not cause.hinders:
@@ -83,12 +83,12 @@ def _outcome(case: Case, cause: Finding) -> Finding:
     return Finding("sees_nothing", f"{watcher} sees nothing of {owner}")
 
 
-def _told(case: Case) -> list[Session]:
+def _told(case: PresenceCase) -> list[Session]:
     """The sessions that the watcher sees though it may not see the account."""
     return [session for session in case.told_in_person if session.presence is not None]
 
 
-def _shown(case: Case) -> list[Session]:
+def _shown(case: PresenceCase) -> list[Session]:
     """The sessions that let the watcher know that they are here."""
     shows = case.server.presence_manager.shows
     return [session for session in case.owner.available if shows(session, case.watcher.jid)]
@@ -97,7 +97,7 @@ def _shown(case: Case) -> list[Session]:
 # --- is there anybody? -------------------------------------------------------------------------
 
 
-def _existence(case: Case) -> Iterator[Finding]:
+def _existence(case: PresenceCase) -> Iterator[Finding]:
     owner, watcher = case.owner, case.watcher
     if not owner.local:
         yield _elsewhere(case, owner.jid, "decides who sees it")
@@ -119,7 +119,7 @@ def _existence(case: Case) -> Iterator[Finding]:
         )
 
 
-def _elsewhere(case: Case, jid: JID, what: str) -> Finding:
+def _elsewhere(case: PresenceCase, jid: JID, what: str) -> Finding:
     reached = _reached(case, jid)
     way = ", and is asked with a probe" if reached else f", and {_no_way(case, jid)}"
     return Finding(
@@ -130,11 +130,11 @@ def _elsewhere(case: Case, jid: JID, what: str) -> Finding:
     )
 
 
-def _told_from_elsewhere(case: Case) -> Iterator[Finding]:
+def _told_from_elsewhere(case: PresenceCase) -> Iterator[Finding]:
     """What the watcher's sessions have heard from the owner's server."""
     remote = case.server.presence_manager.remote
     for session in case.watcher.sessions:
-        told = [glimpse.jid for glimpse in remote.seen_by(session, case.owner.jid)]
+        told = [seen_presence.jid for seen_presence in remote.seen_by(session, case.owner.jid)]
         if told:
             resources = listed([jid.resource or jid.full for jid in told])
             yield Finding(
@@ -142,7 +142,7 @@ def _told_from_elsewhere(case: Case) -> Iterator[Finding]:
             )
 
 
-def _reached(case: Case, jid: JID) -> bool:
+def _reached(case: PresenceCase, jid: JID) -> bool:
     """Whether a route leads to a domain that is not ours."""
     routes = case.server.routing_table
     if jid.domain in routes.components:
@@ -150,19 +150,19 @@ def _reached(case: Case, jid: JID) -> bool:
     return routes.foreign is not None and not _is_blocked(case, jid)
 
 
-def _no_way(case: Case, jid: JID) -> str:
+def _no_way(case: PresenceCase, jid: JID) -> str:
     """Why none does."""
     return "s2s.domain blocks it" if _is_blocked(case, jid) else "no route leads there"
 
 
-def _is_blocked(case: Case, jid: JID) -> bool:
+def _is_blocked(case: PresenceCase, jid: JID) -> bool:
     return case.server.foreign_routes.policies.of(jid.domain).block
 
 
 # --- may it be seen? ---------------------------------------------------------------------------
 
 
-def _permission(case: Case) -> Iterator[Finding]:
+def _permission(case: PresenceCase) -> Iterator[Finding]:
     """Which rule lets the watcher see the owner; or why none does."""
     if case.owner.roster is None or not case.owner.known:
         return
@@ -181,7 +181,7 @@ def _permission(case: Case) -> Iterator[Finding]:
     yield next(finding for reason in REFUSALS for finding in reason(case))
 
 
-def _allowances(case: Case) -> Iterator[Finding]:
+def _allowances(case: PresenceCase) -> Iterator[Finding]:
     owner, watcher = case.owner.jid.bare, case.watcher.jid.bare
     if owner == watcher:
         yield Finding("self", "an account sees itself", "PM-5")
@@ -201,14 +201,14 @@ def _allowances(case: Case) -> Iterator[Finding]:
         )
 
 
-def _asked(case: Case) -> Iterator[Finding]:
+def _asked(case: PresenceCase) -> Iterator[Finding]:
     if case.grant is not None and case.grant.pending_in is not None:
         yield _refusal(
             case, "pending", "{watcher} has asked, and {owner} has not answered yet", "PS-7"
         )
 
 
-def _unheard(case: Case) -> Iterator[Finding]:
+def _unheard(case: PresenceCase) -> Iterator[Finding]:
     if case.belief is not None and case.belief.ask:
         yield _refusal(
             case,
@@ -219,7 +219,7 @@ def _unheard(case: Case) -> Iterator[Finding]:
         )
 
 
-def _believed(case: Case) -> Iterator[Finding]:
+def _believed(case: PresenceCase) -> Iterator[Finding]:
     if case.belief is not None and case.belief.subscription in SUBSCRIBED_TO:
         yield _refusal(
             case,
@@ -230,14 +230,14 @@ def _believed(case: Case) -> Iterator[Finding]:
         )
 
 
-def _approved(case: Case) -> Iterator[Finding]:
+def _approved(case: PresenceCase) -> Iterator[Finding]:
     if case.grant is not None and case.grant.approved:
         yield _refusal(
             case, "not_asked", "{owner} agreed in advance, but {watcher} has not asked", "PS-5"
         )
 
 
-def _other_way(case: Case) -> Iterator[Finding]:
+def _other_way(case: PresenceCase) -> Iterator[Finding]:
     if case.grant is not None and case.grant.subscription in SUBSCRIBED_TO:
         yield _refusal(
             case,
@@ -254,7 +254,7 @@ def _other_way(case: Case) -> Iterator[Finding]:
         )
 
 
-def _unanswered(case: Case) -> Iterator[Finding]:
+def _unanswered(case: PresenceCase) -> Iterator[Finding]:
     if case.grant is not None and case.grant.ask:
         yield _refusal(
             case,
@@ -264,7 +264,7 @@ def _unanswered(case: Case) -> Iterator[Finding]:
         )
 
 
-def _contact(case: Case) -> Iterator[Finding]:
+def _contact(case: PresenceCase) -> Iterator[Finding]:
     if case.grant is not None or case.belief is not None:
         yield _refusal(
             case,
@@ -275,7 +275,7 @@ def _contact(case: Case) -> Iterator[Finding]:
         )
 
 
-def _stranger(case: Case) -> Iterator[Finding]:
+def _stranger(case: PresenceCase) -> Iterator[Finding]:
     yield _refusal(
         case, "strangers", "neither {owner} nor {watcher} has the other in its roster", "PM-5"
     )
@@ -287,7 +287,7 @@ REFUSALS = (
 """Why no rule lets the watcher see the owner, the most particular first."""
 
 
-def _refusal(case: Case, code: str, says: str, rule: str) -> Finding:
+def _refusal(case: PresenceCase, code: str, says: str, rule: str) -> Finding:
     owner, watcher = case.owner.jid.bare, case.watcher.jid.bare
     return Finding(code, says.format(owner=owner, watcher=watcher), rule, hinders=True)
 
@@ -302,7 +302,7 @@ AWAY = frozenset(("owner_disabled", "owner_never_here", "owner_away", "owner_not
                   "resource_gone", "hidden", "not_let_in"))  # fmt: skip
 
 
-def _availability(case: Case) -> Iterator[Finding]:
+def _availability(case: PresenceCase) -> Iterator[Finding]:
     owner = case.owner
     if not owner.local or not owner.known:
         return
@@ -317,7 +317,7 @@ def _availability(case: Case) -> Iterator[Finding]:
         )
 
 
-def _privacy(case: Case) -> Iterator[Finding]:
+def _privacy(case: PresenceCase) -> Iterator[Finding]:
     """Sessions that hide from the watcher, or that the watcher does not let in."""
     shown = _shown(case)
     for session in case.owner.available:
@@ -358,7 +358,7 @@ def _session(session: Session) -> Finding:
     )
 
 
-def _absence(case: Case) -> Finding:
+def _absence(case: PresenceCase) -> Finding:
     """Why nobody is available."""
     owner, bare = case.owner, case.owner.jid.bare
     if owner.sessions:
@@ -383,7 +383,7 @@ def _absence(case: Case) -> Finding:
 # --- does it arrive? ---------------------------------------------------------------------------
 
 
-def _reception(case: Case) -> Iterator[Finding]:
+def _reception(case: PresenceCase) -> Iterator[Finding]:
     watcher = case.watcher
     if not watcher.local or not watcher.known:
         return
@@ -400,14 +400,14 @@ def _reception(case: Case) -> Iterator[Finding]:
         )
 
 
-def _reached_in_person(case: Case) -> bool:
+def _reached_in_person(case: PresenceCase) -> bool:
     """Whether directed presence found a session that no broadcast reaches."""
     knows = case.server.presence_manager.directed.knows
     receivers = (s.jid for s in case.watcher.sessions)
     return any(knows(s.jid, jid) for jid in receivers for s in case.owner.available)
 
 
-def _deafness(case: Case) -> Finding:
+def _deafness(case: PresenceCase) -> Finding:
     """Why the watcher is told nothing."""
     watcher, bare = case.watcher, case.watcher.jid.bare
     if watcher.sessions:
@@ -429,7 +429,7 @@ def _deafness(case: Case) -> Finding:
 # --- what else ---------------------------------------------------------------------------------
 
 
-def _agreement(case: Case) -> Iterator[Finding]:
+def _agreement(case: PresenceCase) -> Iterator[Finding]:
     """What the watcher's roster says, where it matters or differs."""
     roster, grant, belief = case.owner.roster, case.grant, case.belief
     if (
@@ -453,7 +453,7 @@ def _agreement(case: Case) -> Iterator[Finding]:
         )
 
 
-def _directed(case: Case) -> Iterator[Finding]:
+def _directed(case: PresenceCase) -> Iterator[Finding]:
     if case.allowed and case.told_in_person and case.owner.jid.bare != case.watcher.jid.bare:
         count = counted(len(case.told_in_person), "session")
         yield Finding(
@@ -461,11 +461,11 @@ def _directed(case: Case) -> Iterator[Finding]:
         )
 
 
-def _plugins(case: Case) -> Iterator[Finding]:
+def _plugins(case: PresenceCase) -> Iterator[Finding]:
     return intercepted(case.server, Presence)
 
 
-RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+RULES: tuple[Callable[[PresenceCase], Iterator[Finding]], ...] = (
     _existence,
     _told_from_elsewhere,
     _permission,

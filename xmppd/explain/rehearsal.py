@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from xmppd.handler.offline_message_flood import OfflineMessageFlood
+from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.router.carbons import Carbons
 from xmppd.router.message_router import MessageRouter
 from xmppd.routing.requests import Requests
@@ -17,10 +17,10 @@ from xmppd.store.base import (
     Damaged,
     OfflineMessage,
     OfflineStore,
-    Place,
     Quarantined,
     QuotaExceeded,
     Shares,
+    StanzaPlace,
     check_room,
 )
 
@@ -59,7 +59,7 @@ class Rehearsal:
     def _table(self, accounts: Iterable[JID]) -> RoutingTable:
         table, real = RoutingTable(self.server.domains), self.server.routing_table
         for bare in {account.bare for account in accounts}:
-            for session in real.connected(bare):
+            for session in real.sessions(bare):
                 extra = Extra(session, self)
                 table.add(extra)
                 table.refresh(extra)
@@ -181,7 +181,7 @@ class Shelf:
         stored: float,
         max_messages: int,
         max_bytes: int,
-        place: Place | None = None,
+        place: StanzaPlace | None = None,
     ) -> int:
         """Note it, if there is room."""
         use = await self._store.offline_use(account, sender, sender_domain)

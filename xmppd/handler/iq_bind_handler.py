@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from xmppd.handler.binding import Binding
 from xmppd.handler.iq_handler import IQHandler
+from xmppd.presence.binding import Binding
 from xmppd.stanza import IQ, Condition, StanzaError, ns, qname
 
 

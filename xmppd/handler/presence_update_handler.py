@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from xmppd.events import Events
-from xmppd.handler.offline_message_flood import OfflineMessageFlood
-from xmppd.presence.fan_out import FanOut
+from xmppd.message.offline_message_flood import OfflineMessageFlood
+from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.presence_manager import PresenceManager, tell
 from xmppd.presence.privacy_changes import is_invisible
 from xmppd.roster.broadcasts import Copies
@@ -54,7 +54,7 @@ class PresenceUpdateHandler:
         rosters: RosterManager,
         presences: PresenceManager,
         flood: OfflineMessageFlood,
-        fan_out: FanOut,
+        broadcast_counts: BroadcastCounts,
         events: Events,
         *,
         suppress_repeated: bool,
@@ -65,7 +65,7 @@ class PresenceUpdateHandler:
         self.rosters = rosters
         self.presences = presences
         self.flood = flood
-        self.fan_out = fan_out
+        self.broadcast_counts = broadcast_counts
         self.events = events
 
     def process(self, presence: Presence) -> Later:
@@ -87,14 +87,14 @@ class PresenceUpdateHandler:
         copies = roster.broadcast(presence, session.privacy)
         if not isinstance(copies, int):
             return self._count_later(presence, session, copies)
-        self.fan_out.count(session, presence, copies)
+        self.broadcast_counts.count(session, presence, copies)
         return copies
 
     async def _count_later(
         self, presence: Presence, session: LocalClientSession, telling: Awaitable[int]
     ) -> int:
         copies = await telling
-        self.fan_out.count(session, presence, copies)
+        self.broadcast_counts.count(session, presence, copies)
         return copies
 
     async def _load_and_update(
@@ -208,7 +208,7 @@ class PresenceUpdateHandler:
         was_available = session.presence is not None
         session.become_unavailable()
         self.routing_table.refresh(session)
-        self.presences.remote.close_eyes(session)
+        self.presences.remote.forget_seen(session)
         copies = self.broadcast(presence, session, roster) if was_available else 0
         if was_available and not session.closed:
             session.deliver(presence, presence.addressed(session.jid).wire())

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from xmppd.clocks import wall_clock
+from xmppd.host.clocks import wall_clock
 
 PrivateKey = (
     ec.EllipticCurvePrivateKey

@@ -24,9 +24,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.certificate import xmpp_addresses
-from xmppd.net.stream_feature import Stream
-from xmppd.net.stream_handler import Ended, StreamHandler, Wire, error_element
-from xmppd.net.stream_parser import Limits, StreamParser
 from xmppd.net.tls import (
     channel_bindings,
     peer_certificate,
@@ -38,6 +35,9 @@ from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.stanza.jid import effort
 from xmppd.store.base import STORE_FAILS, StoreError
+from xmppd.stream.stream_feature import Stream
+from xmppd.stream.stream_handler import Ended, StreamHandler, Wire, error_element
+from xmppd.stream.stream_parser import ParserLimits, StreamParser
 
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
 _CLOSE = b"</stream:stream>"
@@ -77,8 +77,8 @@ class WireLimits:
     """What one connection may take of us.
 
     Attributes:
-        stranger: For the parser, until the peer has authenticated.
-        friend: For the parser, from then on.
+        unauthenticated: For the parser, until the peer has authenticated.
+        authenticated: For the parser, from then on.
         stanzas_per_s: Steady rate; 0 for none.
         stanzas_burst: What may come at once.
         bytes_per_s: Steady rate; 0 for none.
@@ -87,8 +87,8 @@ class WireLimits:
         max_queued_bytes: What may wait for a peer that reads slowly.
     """
 
-    stranger: Limits
-    friend: Limits
+    unauthenticated: ParserLimits
+    authenticated: ParserLimits
     stanzas_per_s: float
     stanzas_burst: float
     bytes_per_s: float
@@ -162,7 +162,7 @@ class Returning(Typed):
         """What waits for the kernel to take it: take it back."""
 
 
-class Door(Typed):
+class Admission(Typed):
     """Who lets connections in, and counts them.
 
     Attributes:
@@ -171,7 +171,7 @@ class Door(Typed):
 
     preparing: TokenBucket
 
-    def come_in(self, handler: "ConnectionHandler") -> None:
+    def opened(self, handler: "ConnectionHandler") -> None:
         """A connection was made."""
 
     def admit(self, handler: "ConnectionHandler") -> Deferred[None] | None:
@@ -184,7 +184,7 @@ class Door(Typed):
             StreamError: There are too many from there.
         """
 
-    def left(self, handler: "ConnectionHandler") -> None:
+    def closed(self, handler: "ConnectionHandler") -> None:
         """The connection is gone."""
 
 
@@ -217,11 +217,11 @@ class ConnectionHandler(Protocol):
         limits: WireLimits,
         tls: Contexts | None,
         clock: IReactorTime,
-        door: Door,
+        admission: Admission,
         *,
         direct_tls: bool,
     ) -> None:
-        self.door = door
+        self.admission = admission
         self.make_stream = make_stream
         self.limits = limits
         self.tls = tls
@@ -287,8 +287,8 @@ class ConnectionHandler(Protocol):
     def connectionMade(self) -> None:
         """Somebody is there."""
         self.stream_handler = self.make_stream(self)
-        self.parser = StreamParser(self.limits.stranger, self.stream_handler.namespace)
-        self.door.come_in(self)
+        self.parser = StreamParser(self.limits.unauthenticated, self.stream_handler.namespace)
+        self.admission.opened(self)
         if isinstance(self.transport, Watchable):
             self.transport.watch_queue(self)
         else:
@@ -327,7 +327,7 @@ class ConnectionHandler(Protocol):
         """Whether there is room; who is refused is told, and not waited for."""
         self._admitted = True
         try:
-            turn = self.door.admit(self)
+            turn = self.admission.admit(self)
         except StreamError as error:
             self.close(error)
             self._hang_up()
@@ -355,7 +355,7 @@ class ConnectionHandler(Protocol):
         self._cancel_timer()
         self.stream_handler.end()
         self.stream_handler = Ended(self.stream_handler.id)
-        self.door.left(self)
+        self.admission.closed(self)
 
     # -- the work -------------------------------------------------------------------------------
 
@@ -381,7 +381,9 @@ class ConnectionHandler(Protocol):
             self.close(self._stream_error(Failure()))
 
     def _owed_for_preparing(self, spent_us: int, now: float) -> float:
-        return max(self._preparing.take(spent_us, now), self.door.preparing.take(spent_us, now))
+        return max(
+            self._preparing.take(spent_us, now), self.admission.preparing.take(spent_us, now)
+        )
 
     def _wait_for(self, done: Deferred[None]) -> None:
         """Pause the wire until a stanza's work is done; often it is at once."""
@@ -451,7 +453,7 @@ class ConnectionHandler(Protocol):
 
     def authenticated(self) -> None:
         """The peer is known: the limits of strangers do not hold any more."""
-        self.parser.limits = self.limits.friend
+        self.parser.limits = self.limits.authenticated
 
     def go_first(self) -> None:
         """Its peer is online, and is served before those who log in, where the endpoint can."""

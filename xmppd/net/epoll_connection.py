@@ -48,7 +48,7 @@ _TRY_AGAIN = (errno.EAGAIN, errno.ENOBUFS, errno.EINTR)
 
 
 @dataclass(frozen=True)
-class Limits:
+class SocketLimits:
     """What one connection may take of us.
 
     Attributes:
@@ -68,7 +68,7 @@ def address(sockname: tuple[str, int] | tuple[str, int, int, int]) -> IPv4Addres
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle)
-class Connection:
+class EPollConnection:
     """A client's transport: what Twisted's is for TCP servers, with these differences.
 
     - Writes are joined and leave at the end of the turn; with a producer, at once.
@@ -76,7 +76,7 @@ class Connection:
     - An exception in a protocol's callback closes the connection and is the reason given.
     - ``connectionLost`` is never called from inside another call, and exactly once.
     - What the kernel does not take is kept as it was written, and can be taken back.
-    - A slow reader and a peer that does not let us close are dropped (:class:`Limits`).
+    - A slow reader and a peer that does not let us close are dropped (:class:`SocketLimits`).
     """
 
     in_flight_bytes = 0
@@ -115,7 +115,7 @@ class Connection:
         sock: socket.socket,
         peer: IPv4Address | IPv6Address,
         protocol: IProtocol,
-        limits: Limits,
+        limits: SocketLimits,
     ) -> None:
         self.hub = hub
         self.fd = sock.fileno()

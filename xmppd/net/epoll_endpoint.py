@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
 
-from xmppd.net.epoll_connection import Limits
+from xmppd.net.epoll_connection import SocketLimits
 from xmppd.net.epoll_hub import Reactor
 from xmppd.net.epoll_port import Port
 
@@ -31,7 +31,7 @@ class EPollServerEndpoint:
     port: int
     interface: str = ""
     backlog: int = 1000
-    limits: Limits = field(default_factory=Limits)
+    limits: SocketLimits = field(default_factory=SocketLimits)
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         return execute(self._listen, protocolFactory)
@@ -47,8 +47,8 @@ def endpoint_from_strings(
     port: str,
     interface: str = "",
     backlog: str = "1000",
-    max_queued_bytes: str = str(Limits.max_queued_bytes),
-    close_timeout_s: str = str(Limits.close_timeout_s),
+    max_queued_bytes: str = str(SocketLimits.max_queued_bytes),
+    close_timeout_s: str = str(SocketLimits.close_timeout_s),
 ) -> EPollServerEndpoint:
     """The endpoint for ``epoll:5222:interface=127.0.0.1:backlog=1000``.
 
@@ -63,5 +63,5 @@ def endpoint_from_strings(
         number,
         interface,
         int(backlog),
-        Limits(int(max_queued_bytes), float(close_timeout_s)),
+        SocketLimits(int(max_queued_bytes), float(close_timeout_s)),
     )

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.net.epoll_connection import Limits, address
+from xmppd.net.epoll_connection import SocketLimits, address
 from xmppd.net.epoll_hub import Hub, Reactor
 from xmppd.net.epoll_tls import ClearConnection
 
@@ -42,7 +42,7 @@ class Port:
         interface: str,
         port: int,
         backlog: int,
-        limits: Limits,
+        limits: SocketLimits,
         factory: IProtocolFactory,
     ) -> None:
         self.fd = -1

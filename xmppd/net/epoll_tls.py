@@ -16,7 +16,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.net.epoll_connection import IN, OUT, Connection
+from xmppd.net.epoll_connection import IN, OUT, EPollConnection
 
 RECORD_BYTES = 16_384
 READ_BYTES = 65_536
@@ -36,7 +36,7 @@ def _why(error: SSL.Error) -> Exception:
 
 
 @implementer(ITLSTransport)
-class ClearConnection(Connection):
+class ClearConnection(EPollConnection):
     """A connection in the clear that may become a :class:`TLSConnection`."""
 
     __slots__ = ("_handshaking", "_paused", "_tls")

@@ -12,18 +12,18 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from xmppd.handler.presence_update_handler import SessionAvailable
-from xmppd.machine import Descriptors
-from xmppd.net.admission import Admission
+from xmppd.host.machine import Descriptors
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
-from xmppd.net.stanza_handler import StanzaHandler, StreamContext
+from xmppd.net.login_queue import LoginQueue
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.resumable_sessions import SessionResumed
 from xmppd.session.session_manager import SessionBound
-from xmppd.session.sleepers import SessionResumed
 from xmppd.stanza import Condition, StanzaError, StreamCondition, StreamError
+from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 
 
 @dataclass(frozen=True)
-class DoorLimits:
+class AdmissionLimits:
     """How many come in, and how long they may be silent.
 
     Attributes:
@@ -41,7 +41,7 @@ class DoorLimits:
     max_streams_per_address: int
 
 
-class Crowd:
+class Connections:
     """All connections of clients, whichever door they came by.
 
     One sweep over all of them looks for the silent (CH-4); no connection has a timer of its own.
@@ -53,17 +53,17 @@ class Crowd:
         lateness: Each tells how late some part of the server is, in seconds.
 
     Attributes:
-        admission: Who may log in just now.
+        login_queue: Who may log in just now.
         preparing: What preparing addresses has taken for all of them together (CH-7).
         handlers: Everybody.
-        strangers: Those of them who have not bound a resource.
+        unauthenticated: Those of them who have not bound a resource.
         silent: Those of them who have not said a word, who has waited longest first.
         on_sweep: What looks after sessions that have no connection, in the same sweep.
     """
 
     def __init__(
         self,
-        limits: DoorLimits,
+        limits: AdmissionLimits,
         clock: IReactorTime,
         descriptors: Descriptors,
         *lateness: Callable[[], float],
@@ -71,10 +71,10 @@ class Crowd:
         self.limits = limits
         self.clock = clock
         self.descriptors = descriptors
-        self.admission = Admission[ConnectionHandler](clock, lateness, self._logged_in)
+        self.login_queue = LoginQueue[ConnectionHandler](clock, lateness, self._logged_in)
         self.preparing = shared_preparing()
         self.handlers: set[ConnectionHandler] = set()
-        self.strangers: set[ConnectionHandler] = set()
+        self.unauthenticated: set[ConnectionHandler] = set()
         self.silent: dict[ConnectionHandler, None] = {}
         self._addresses: Counter[str] = Counter()
         self._counted: dict[ConnectionHandler, str] = {}
@@ -93,7 +93,7 @@ class Crowd:
         if self._sweep.running:
             self._sweep.stop()
         empty = self._empty = Deferred[None]()
-        self.admission.stop()
+        self.login_queue.stop()
         for handler in self.handlers:
             handler.stream_handler.hear_no_more()
         for handler in tuple(self.handlers):
@@ -101,16 +101,18 @@ class Crowd:
         self._tell_if_empty()
         return empty
 
-    def come_in(self, handler: ConnectionHandler) -> None:
+    def opened(self, handler: ConnectionHandler) -> None:
         """A connection was made. Silence keeps nobody out: it gives way when there is no room.
 
         There is none either when as many files are open as connections may have (CH-9); if nobody
         is silent then, who has come last goes.
         """
         self.handlers.add(handler)
-        self.strangers.add(handler)
+        self.unauthenticated.add(handler)
         fits = self.descriptors.have_room_for(handler.descriptor)
-        if self.silent and not (fits and len(self.strangers) <= self.limits.max_unauthenticated):
+        if self.silent and not (
+            fits and len(self.unauthenticated) <= self.limits.max_unauthenticated
+        ):
             longest = next(iter(self.silent))
             del self.silent[longest]
             longest.transport.abortConnection()
@@ -130,8 +132,8 @@ class Crowd:
                 are too many strangers.
         """
         self.silent.pop(handler, None)
-        if len(self.strangers) > self.limits.max_unauthenticated:
-            raise self.admission.refusal()
+        if len(self.unauthenticated) > self.limits.max_unauthenticated:
+            raise self.login_queue.refusal()
         address = handler.address
         if self._addresses[address] >= self.limits.max_streams_per_address:
             raise StreamError(
@@ -139,7 +141,7 @@ class Crowd:
             )
         self._addresses[address] += 1
         self._counted[handler] = address
-        turn = self.admission.begin(handler)
+        turn = self.login_queue.begin(handler)
         return None if turn is None else turn.addCallback(self._let_in, handler)
 
     def _let_in(self, _: None, handler: ConnectionHandler) -> None:
@@ -155,7 +157,7 @@ class Crowd:
         handler = session.connection
         if not isinstance(handler, ConnectionHandler):
             return None
-        turn = self.admission.step_back(handler)
+        turn = self.login_queue.step_back(handler)
         return (
             None
             if turn is None
@@ -172,31 +174,31 @@ class Crowd:
 
     def greet(self, handler: ConnectionHandler) -> None:
         """A stranger is one no more, and its login is complete."""
-        self.strangers.discard(handler)
-        self.admission.end(handler)
+        self.unauthenticated.discard(handler)
+        self.login_queue.end(handler)
         handler.go_first()
 
     def bound(self, event: SessionBound) -> None:
         """A client is a stranger no more; its login goes on."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
-            self.strangers.discard(handler)
-            if not self.admission.is_in_progress(handler):
+            self.unauthenticated.discard(handler)
+            if not self.login_queue.is_in_progress(handler):
                 handler.go_first()
 
     def arrived(self, event: SessionAvailable) -> None:
         """A login is complete: everybody it concerns has been told."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
-            self.admission.end(handler)
+            self.login_queue.end(handler)
             self._logged_in(handler)
 
     def resumed(self, event: SessionResumed) -> None:
         """So is that of somebody who has a session already, and nobody is told."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
-            self.strangers.discard(handler)
-            self.admission.end(handler)
+            self.unauthenticated.discard(handler)
+            self.login_queue.end(handler)
             self._logged_in(handler)
 
     def _logged_in(self, handler: ConnectionHandler) -> None:
@@ -204,12 +206,12 @@ class Crowd:
         if handler.stream_handler.established:
             handler.go_first()
 
-    def left(self, handler: ConnectionHandler) -> None:
+    def closed(self, handler: ConnectionHandler) -> None:
         """The connection is gone: count it no more."""
         self.handlers.discard(handler)
-        self.strangers.discard(handler)
+        self.unauthenticated.discard(handler)
         self.silent.pop(handler, None)
-        self.admission.end(handler)
+        self.login_queue.end(handler)
         address = self._counted.pop(handler, None)
         if address is not None:
             self._addresses[address] -= 1
@@ -226,20 +228,20 @@ class Crowd:
         """Close streams that take too long to log in; ping the silent, close the dead."""
         now = self.clock.seconds()
         limits = self.limits
-        for handler in tuple(self.strangers):
+        for handler in tuple(self.unauthenticated):
             if (
                 now - handler.opened_at > limits.negotiation_timeout_s
-                and not self.admission.give_up(handler)
+                and not self.login_queue.give_up(handler)
             ):
                 _close_late(handler, "this takes too long")
         for handler in tuple(self.handlers):
             silent_s = now - handler.received_at
             if silent_s > limits.idle_timeout_s:
-                self.wake(handler, silent_s)
+                self.check_silent(handler, silent_s)
         for look in self.on_sweep:
             look()
 
-    def wake(self, handler: ConnectionHandler, silent_s: float) -> None:
+    def check_silent(self, handler: ConnectionHandler, silent_s: float) -> None:
         """Ask a connection that has been silent for so long, and end it if it does not answer."""
         if not handler.pinged and handler.stream_handler.established:
             handler.pinged = True
@@ -257,7 +259,7 @@ class ClientListener(ServerFactory):
 
     Args:
         context: What streams share.
-        crowd: All connections.
+        connections: All connections.
         limits: What one connection may take.
         tls: Contexts for STARTTLS or direct TLS; None for neither.
         direct_tls: TLS begins with the first byte (:xep:`0368`).
@@ -269,7 +271,7 @@ class ClientListener(ServerFactory):
     def __init__(
         self,
         context: StreamContext,
-        crowd: Crowd,
+        connections: Connections,
         limits: WireLimits,
         clock: IReactorTime,
         *,
@@ -277,7 +279,7 @@ class ClientListener(ServerFactory):
         direct_tls: bool = False,
     ) -> None:
         self.context = context
-        self.crowd = crowd
+        self.connections = connections
         self.limits = limits
         self.clock = clock
         self.tls = tls
@@ -290,6 +292,6 @@ class ClientListener(ServerFactory):
             self.limits,
             self.tls,
             self.clock,
-            self.crowd,
+            self.connections,
             direct_tls=self.direct_tls,
         )

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from xmppd.clocks import Clocks
 from xmppd.events import Events
+from xmppd.host.clocks import Clocks
 from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.presence.last_presences import LastPresences
 from xmppd.presence.remote_presences import RemotePresences
@@ -155,7 +155,7 @@ class PresenceManager:
             elif not self._tell(session, contact.bare):
                 unread.append(contact)
         if elsewhere:
-            self.remote.introduce(session, elsewhere)
+            self.remote.probe(session, elsewhere)
         return self._tell_later(session, absent, unread) if absent or unread else None
 
     async def _greet_in_slices(self, session: Session, contacts: tuple[JID, ...]) -> None:
@@ -180,7 +180,7 @@ class PresenceManager:
             return
         elsewhere = [jid for jid in roster.subscribed_to if not self.routing_table.is_local(jid)]
         if elsewhere:
-            self.remote.introduce(session, elsewhere)
+            self.remote.probe(session, elsewhere)
         roster.tell_elsewhere(session.presence, session.privacy)
 
     def ask_again(self, session: Session, contact: JID) -> None:
@@ -305,7 +305,7 @@ class PresenceManager:
         """
         if presence.to is not None:
             wire = presence.wire()
-            for session in self.routing_table.connected(presence.to.bare):
+            for session in self.routing_table.sessions(presence.to.bare):
                 if session.interested:
                     session.deliver(presence, wire)
 
@@ -341,7 +341,7 @@ class PresenceManager:
         """The sessions that a presence to this address of ours reaches."""
         if receiver.resource is None:
             return self.routing_table.available(receiver.bare)
-        session = self.routing_table.sessions.get(receiver.full)
+        session = self.routing_table.bound.get(receiver.full)
         return () if session is None else (session,)
 
 

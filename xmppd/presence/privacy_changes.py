@@ -93,7 +93,7 @@ class PrivacyChanges:
     def _check_unused(
         self, account: JID, name: str | None, by: Session | None, *, is_default: bool
     ) -> None:
-        for session in self.routing_table.connected(account.bare):
+        for session in self.routing_table.sessions(account.bare):
             active = active_list(session)
             in_force = is_default if active is None else active == name
             if in_force and session is not by:
@@ -101,7 +101,7 @@ class PrivacyChanges:
 
     async def _renew(self, account: JID) -> None:
         await self._ready(account)
-        for session in self.routing_table.connected(account.bare):
+        for session in self.routing_table.sessions(account.bare):
             self._switch(session, self._in_force(session, active_list(session)))
 
     # -- a session --------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class PrivacyChanges:
             copies = roster.broadcast(gone, hidden)  # to the account's own resources alone
             assert isinstance(copies, int), "the account is quiet"
         session.become_unavailable()
-        self.presences.remote.close_eyes(session)
+        self.presences.remote.forget_seen(session)
         self.routing_table.refresh(session)
 
     async def _ready(self, account: JID) -> None:
@@ -214,7 +214,11 @@ class PrivacyChanges:
     def _hide_remote(self, session: Session, new: SessionPrivacy | None) -> None:
         """People elsewhere leave whom a session saw and may not see from now on."""
         seen = self.presences.remote.seen_by(session)
-        denied = [glimpse for glimpse in seen if not lets(new, "presence-in", glimpse.jid)]
+        denied = [
+            seen_presence
+            for seen_presence in seen
+            if not lets(new, "presence-in", seen_presence.jid)
+        ]
         self.presences.remote.say_goodbye(session, denied)
 
     def _show_remote(
@@ -233,7 +237,7 @@ class PrivacyChanges:
             and lets(new, "presence-in", contact)
         ]
         if won:
-            self.presences.remote.introduce(session, won)
+            self.presences.remote.probe(session, won)
 
     def _lookers(self, roster: Roster) -> Iterator[JID]:
         """Who may see an account: of those here each resource that is available."""
@@ -249,7 +253,7 @@ class PrivacyChanges:
         for contact in roster.subscribed_to:
             theirs = self.rosters.loaded(contact.bare)
             may_see = theirs is not None and theirs.may_be_seen_by(session.jid)
-            for other in self.routing_table.connected(contact.bare):
+            for other in self.routing_table.sessions(contact.bare):
                 shown = other.presence is not None and self.presences.shows(other, session.jid)
                 if (may_see and shown) or knows(other.jid, session.jid):
                     yield other
@@ -273,7 +277,7 @@ class PrivacyChanges:
     def contact_changed(self, change: ContactChanged) -> None:
         """A contact has moved to other groups, or another subscription: lists may name these."""
         roster, jid = change.roster, JID.prepared(change.jid)
-        for session in self.routing_table.connected(roster.account.bare):
+        for session in self.routing_table.sessions(roster.account.bare):
             privacy = session.privacy
             if privacy is None or privacy.rules is None or not privacy.rules.needs_roster:
                 continue

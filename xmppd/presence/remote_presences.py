@@ -22,7 +22,7 @@ MAX_KEPT_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
-class Glimpse:
+class SeenPresence:
     """Somebody elsewhere who told a session that they are available.
 
     Attributes:
@@ -38,7 +38,7 @@ class Glimpse:
     in_person: bool = False
 
 
-class Sight:
+class SeenPresences:
     """What one session sees of other servers.
 
     Attributes:
@@ -51,50 +51,50 @@ class Sight:
     def __init__(self) -> None:
         self.probed: dict[str, bool] = {}
         self.count = 0
-        self._by_domain: dict[str, dict[str, Glimpse]] = {}
+        self._by_domain: dict[str, dict[str, SeenPresence]] = {}
         self._kept_bytes = 0
 
-    def __iter__(self) -> Iterator[Glimpse]:
+    def __iter__(self) -> Iterator[SeenPresence]:
         for seen in self._by_domain.values():
             yield from seen.values()
 
-    def of(self, jid: JID) -> Glimpse | None:
+    def of(self, jid: JID) -> SeenPresence | None:
         """What is seen of this address."""
         return self._by_domain.get(jid.domain, {}).get(jid.full)
 
-    def of_contact(self, contact: JID) -> list[Glimpse]:
+    def of_contact(self, contact: JID) -> list[SeenPresence]:
         """All that is seen of a contact."""
         seen = self._by_domain.get(contact.domain, {}).values()
-        return [glimpse for glimpse in seen if glimpse.jid.bare == contact.bare]
+        return [seen_presence for seen_presence in seen if seen_presence.jid.bare == contact.bare]
 
-    def of_domain(self, domain: str) -> list[Glimpse]:
+    def of_domain(self, domain: str) -> list[SeenPresence]:
         """All that is seen of a server."""
         return list(self._by_domain.get(domain, {}).values())
 
-    def add(self, jid: JID) -> Glimpse:
+    def add(self, jid: JID) -> SeenPresence:
         """Somebody who was not seen before."""
-        glimpse = self._by_domain.setdefault(jid.domain, {})[jid.full] = Glimpse(jid)
+        seen_presence = self._by_domain.setdefault(jid.domain, {})[jid.full] = SeenPresence(jid)
         self.count += 1
-        return glimpse
+        return seen_presence
 
-    def keep(self, glimpse: Glimpse, presence: Presence | None) -> None:
+    def keep(self, seen_presence: SeenPresence, presence: Presence | None) -> None:
         """Keep what was said, if there is room for it, instead of what was said before."""
-        self._kept_bytes -= _size_bytes(glimpse.presence)
+        self._kept_bytes -= _size_bytes(seen_presence.presence)
         if self._kept_bytes + _size_bytes(presence) > MAX_KEPT_BYTES:
             presence = None
         self._kept_bytes += _size_bytes(presence)
-        glimpse.presence = presence
+        seen_presence.presence = presence
 
     def pop(self, jid: JID) -> bool:
         """See somebody no more; whether they were seen."""
         seen = self._by_domain.get(jid.domain, {})
-        glimpse = seen.pop(jid.full, None)
-        if glimpse is None:
+        seen_presence = seen.pop(jid.full, None)
+        if seen_presence is None:
             return False
         if not seen:
             del self._by_domain[jid.domain]
         self.count -= 1
-        self._kept_bytes -= _size_bytes(glimpse.presence)
+        self._kept_bytes -= _size_bytes(seen_presence.presence)
         return True
 
     def has_answered(self, jid: JID) -> bool:
@@ -132,7 +132,7 @@ class RemotePresences:
         self.routing_table = routing_table
         self.rosters = rosters
         self.directed = directed
-        self._sights: dict[Session, Sight] = {}
+        self._sights: dict[Session, SeenPresences] = {}
         events.on(RemoteServerLost, self.lost)
         events.on(ContactChanged, self.contact_changed)
         events.on(SessionClosed, self.closed)
@@ -161,27 +161,29 @@ class RemotePresences:
     def _reached(self, to: JID) -> tuple[Session, ...]:
         if to.resource is None:
             return self.routing_table.available(to.bare)
-        return tuple(s for s in self.routing_table.connected(to.bare) if s.jid == to)
+        return tuple(s for s in self.routing_table.sessions(to.bare) if s.jid == to)
 
     def _notes(self, session: Session, presence: Presence, *, in_person: bool) -> bool:
         """Note what a session is about to see; whether it is to see it."""
-        sight = self._sights.setdefault(session, Sight())
+        sight = self._sights.setdefault(session, SeenPresences())
         is_answer = sight.has_answered(presence.sender)
         if presence.type == "unavailable":
             return sight.pop(presence.sender) or (is_answer and presence.sender.is_bare)  # RP-3
-        glimpse = sight.of(presence.sender)
-        if glimpse is None:
+        seen_presence = sight.of(presence.sender)
+        if seen_presence is None:
             if not self._has_room(sight, session, presence.sender):
                 return False  # RP-4
-            glimpse = sight.add(presence.sender)
+            seen_presence = sight.add(presence.sender)
         if in_person:
-            glimpse.in_person = True
+            seen_presence.in_person = True
         else:
-            glimpse.broadcast = True
-            sight.keep(glimpse, presence if self._sees(session.jid, presence.sender) else None)
+            seen_presence.broadcast = True
+            sight.keep(
+                seen_presence, presence if self._sees(session.jid, presence.sender) else None
+            )
         return True
 
-    def _has_room(self, sight: Sight, session: Session, sender: JID) -> bool:
+    def _has_room(self, sight: SeenPresences, session: Session, sender: JID) -> bool:
         if sight.count < MAX_SEEN_WITH_STRANGERS:
             return True
         expected = self._sees(session.jid, sender) or self.directed.has_told(session.jid, sender)
@@ -194,21 +196,21 @@ class RemotePresences:
 
     def asked(self, sender: JID, contact: JID) -> None:
         """A client asks for somebody elsewhere by itself: it waits for the answer (PR-12)."""
-        session = self.routing_table.sessions.get(sender.full)
+        session = self.routing_table.bound.get(sender.full)
         if session is not None:
-            probed = self._sights.setdefault(session, Sight()).probed
+            probed = self._sights.setdefault(session, SeenPresences()).probed
             if contact.bare in probed or len(probed) < MAX_SEEN:
                 probed[contact.bare] = False
 
     # -- what a newcomer is told ------------------------------------------------------------------
 
-    def introduce(self, session: Session, contacts: Iterable[JID]) -> None:
+    def probe(self, session: Session, contacts: Iterable[JID]) -> None:
         """Tell a session that became available of contacts elsewhere (RP-5).
 
         Those that another resource of the account knows are not asked again
         (:rfc:`6121#section-4.3.1`).
         """
-        sight = self._sights.setdefault(session, Sight())
+        sight = self._sights.setdefault(session, SeenPresences())
         known = self._known_to_others(session)
         forgotten = {seen.jid.bare for seen in known if seen.broadcast and seen.presence is None}
         told: set[str] = set()
@@ -227,7 +229,7 @@ class RemotePresences:
             if seen.presence is not None and seen.jid.bare in told:
                 self._show(session, sight, seen.presence)
 
-    def _known_to_others(self, session: Session) -> Sight:
+    def _known_to_others(self, session: Session) -> SeenPresences:
         """What another resource of the account knows of contacts.
 
         A list in force for it may hide what this one may see: such a resource does not count.
@@ -236,26 +238,26 @@ class RemotePresences:
             sight = self._sights.get(other)
             if other is not session and other.privacy is None and sight and sight.probed:
                 return sight
-        return Sight()
+        return SeenPresences()
 
-    def _show(self, session: Session, sight: Sight, said: Presence) -> None:
+    def _show(self, session: Session, sight: SeenPresences, said: Presence) -> None:
         if session.privacy is not None and not session.privacy.lets_in(said):
             return
-        glimpse = sight.of(said.sender) or sight.add(said.sender)
-        glimpse.broadcast = True
-        sight.keep(glimpse, said)
+        seen_presence = sight.of(said.sender) or sight.add(said.sender)
+        seen_presence.broadcast = True
+        sight.keep(seen_presence, said)
         presence = said.addressed(session.jid)
         session.deliver(presence.for_several(), presence.wire())
 
-    def restore(self, session: Session, glimpses: Iterable[Glimpse]) -> None:
+    def restore(self, session: Session, seen_presences: Iterable[SeenPresence]) -> None:
         """Let a session that outlived the server see what it saw before."""
-        sight = self._sights.setdefault(session, Sight())
-        for seen in glimpses:
-            glimpse = sight.add(seen.jid)
-            glimpse.broadcast, glimpse.in_person = seen.broadcast, seen.in_person
-            sight.keep(glimpse, seen.presence)
+        sight = self._sights.setdefault(session, SeenPresences())
+        for seen in seen_presences:
+            seen_presence = sight.add(seen.jid)
+            seen_presence.broadcast, seen_presence.in_person = seen.broadcast, seen.in_person
+            sight.keep(seen_presence, seen.presence)
 
-    def seen_by(self, session: Session, contact: JID | None = None) -> list[Glimpse]:
+    def seen_by(self, session: Session, contact: JID | None = None) -> list[SeenPresence]:
         """All that a session sees, or what it sees of one contact."""
         sight = self._sights.get(session)
         if sight is None:
@@ -270,14 +272,14 @@ class RemotePresences:
             sight.forget_probes(event.remote_domain)
             self._say_goodbye(session, sight, sight.of_domain(event.remote_domain))
 
-    def _watching(self, domain: str) -> list[tuple[Session, Sight]]:
+    def _watching(self, domain: str) -> list[tuple[Session, SeenPresences]]:
         return [watch for watch in self._sights.items() if watch[0].jid.domain == domain]
 
     def hide(self, account: JID, contact: JID) -> None:
         """The account sees the contact no more, whatever the contact's server has yet to say of it
         (RP-7).
         """
-        for session in self.routing_table.connected(account.bare):
+        for session in self.routing_table.sessions(account.bare):
             sight = self._sights.get(session)
             if sight is not None:
                 sight.probed.pop(contact.bare, None)
@@ -291,31 +293,33 @@ class RemotePresences:
         if not change.roster.sees(contact) and not self.routing_table.is_local(contact):
             self.hide(change.roster.account, contact)
 
-    def say_goodbye(self, session: Session, glimpses: Iterable[Glimpse]) -> None:
+    def say_goodbye(self, session: Session, seen_presences: Iterable[SeenPresence]) -> None:
         """Let a session see these leave: what is in force for it from now on denies them."""
         sight = self._sights.get(session)
         if sight is not None:
-            self._say_goodbye(session, sight, glimpses)
+            self._say_goodbye(session, sight, seen_presences)
 
-    def _say_goodbye(self, session: Session, sight: Sight, glimpses: Iterable[Glimpse]) -> None:
-        for glimpse in glimpses:
-            if sight.pop(glimpse.jid):
-                gone = Presence.make(session.jid, glimpse.jid, type="unavailable")
+    def _say_goodbye(
+        self, session: Session, sight: SeenPresences, seen_presences: Iterable[SeenPresence]
+    ) -> None:
+        for seen_presence in seen_presences:
+            if sight.pop(seen_presence.jid):
+                gone = Presence.make(session.jid, seen_presence.jid, type="unavailable")
                 session.deliver_ours(gone, gone.wire())
 
     # -- the end ----------------------------------------------------------------------------------
 
-    def close_eyes(self, session: Session) -> None:
+    def forget_seen(self, session: Session) -> None:
         """A session became unavailable: it sees no more than it is told in person (RP-8)."""
         sight = self._sights.get(session)
         if sight is None:
             return
         sight.probed.clear()
-        for glimpse in list(sight):
-            glimpse.broadcast = False
-            sight.keep(glimpse, None)
-            if not glimpse.in_person:
-                sight.pop(glimpse.jid)
+        for seen_presence in list(sight):
+            seen_presence.broadcast = False
+            sight.keep(seen_presence, None)
+            if not seen_presence.in_person:
+                sight.pop(seen_presence.jid)
         if sight.is_empty:
             del self._sights[session]
 

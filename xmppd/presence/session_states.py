@@ -3,7 +3,7 @@
 from msgspec import Struct, json, msgpack
 
 from xmppd.presence.directed_presences import DirectedPresences
-from xmppd.presence.remote_presences import Glimpse, RemotePresences
+from xmppd.presence.remote_presences import RemotePresences, SeenPresence
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import Put, SessionState
@@ -71,24 +71,24 @@ def directed_state(directed: DirectedPresences) -> SessionState:
     return SessionState("directed", dump, load)
 
 
-def sight_state(remote: RemotePresences) -> SessionState:
+def seen_state(remote: RemotePresences) -> SessionState:
     """Whom of other servers it saw, and is to see leaving (RP-3)."""
 
     def dump(session: LocalClientSession) -> bytes | None:
         seen = [
             _Seen(
-                glimpse.jid.full,
-                None if glimpse.presence is None else glimpse.presence.wire(),
-                glimpse.broadcast,
-                glimpse.in_person,
+                seen_presence.jid.full,
+                None if seen_presence.presence is None else seen_presence.presence.wire(),
+                seen_presence.broadcast,
+                seen_presence.in_person,
             )
-            for glimpse in remote.seen_by(session)
+            for seen_presence in remote.seen_by(session)
         ]
         return msgpack.encode(seen) if seen else None
 
     def load(data: bytes) -> Put:
-        glimpses = [
-            Glimpse(
+        seen_presences = [
+            SeenPresence(
                 JID.parse(seen.jid),
                 None if seen.presence is None else Presence.from_bytes(seen.presence),
                 seen.broadcast,
@@ -96,6 +96,6 @@ def sight_state(remote: RemotePresences) -> SessionState:
             )
             for seen in msgpack.decode(data, type=list[_Seen])
         ]
-        return lambda session: remote.restore(session, glimpses)
+        return lambda session: remote.restore(session, seen_presences)
 
-    return SessionState("sight", dump, load)
+    return SessionState("seen", dump, load)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from xml.etree import ElementTree
 
-from xmppd.config import Items, Privacy
+from xmppd.config.config import Items, Privacy
 from xmppd.events import Events
 from xmppd.privacy.privacy_list import (
     NS,

@@ -339,7 +339,7 @@ class Roster:
         query = b"<query xmlns='%b' ver='%b'>%b</query>" % (
             ns.ROSTER.encode(), version.encode(), item,
         )  # fmt: skip
-        for session in self.routing_table.connected(self.account.bare):
+        for session in self.routing_table.sessions(self.account.bare):
             if session.interested:
                 push_id = f"push-{self.version}"
                 push = IQ.make(session.jid, self.account, query, id=push_id, type="set")

@@ -7,8 +7,8 @@ What everybody sees is seen by every account, and not by guests or other servers
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
-from xmppd.auth.guests import is_guest
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza.guests import is_guest
 from xmppd.store.base import RosterItem, RosterStore, SharedGroup
 
 EVERYBODY = "everybody"

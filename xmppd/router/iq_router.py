@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable
 
-from xmppd.auth.guests import is_guest
 from xmppd.handler.iq_handler import Answer, IQHandler
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Condition, Element, Later, StanzaError
+from xmppd.stanza.guests import is_guest
 from xmppd.store.base import AccountStore
 
 REQUESTS = ("get", "set")

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
+from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.router.carbons import Carbons
-from xmppd.router.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError, Tree
@@ -111,7 +111,7 @@ class MessageRouter:
 
     def _wanted(self, message: Message, to: JID) -> bool:
         """Whether the session of this address, if there is one, does not deny the message."""
-        session = self.routing_table.sessions.get(to.full)
+        session = self.routing_table.bound.get(to.full)
         return session is None or session.privacy is None or session.privacy.lets_in(message)
 
     def _to_account(self, message: Message, kind: str, sessions: list[Session]) -> bool:

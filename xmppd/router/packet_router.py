@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from xmppd.clocks import Clocks
+from xmppd.host.clocks import Clocks
+from xmppd.message.unread import owed
 from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
-from xmppd.router.unread import owed
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.backlog import Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
@@ -76,7 +76,7 @@ class PacketRouter:
                     return None
                 stanza = seen
             if stanza.to is not None:
-                session = self.routing_table.sessions.get(stanza.sender.full)
+                session = self.routing_table.bound.get(stanza.sender.full)
                 if session is not None and session.privacy is not None:
                     session.privacy.check_out(stanza)  # PL-4
                 if isinstance(stanza, Message):
@@ -184,7 +184,7 @@ class PacketRouter:
 
         What an account is told of a presence is the PresenceRouter's to know (PR-18).
         """
-        session = None if error.to is None else self.routing_table.sessions.get(error.to.full)
+        session = None if error.to is None else self.routing_table.bound.get(error.to.full)
         if session is not None and session.privacy is not None:
             session.deliver_ours(error, error.wire())
         elif isinstance(error, Presence):

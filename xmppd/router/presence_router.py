@@ -74,7 +74,7 @@ class PresenceRouter:
 
         A single resource may be one that is not available, which no broadcast reaches.
         """
-        session = self.routing_table.sessions.get(sender.full)
+        session = self.routing_table.bound.get(sender.full)
         if session is None or session.presence is None or to.resource is not None:
             return False
         roster = self.rosters.loaded(sender.bare)

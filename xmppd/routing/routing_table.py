@@ -34,7 +34,7 @@ class RoutingTable:
         users: Routes by bare JID; only of accounts with a session.
         carbons: By bare JID, the sessions that want copies (CA-1); only of accounts with such a
             one.
-        sessions: Those that have a resource, by full JID.
+        bound: Sessions that have a resource, by full JID.
         unbound: Streams that have none yet, by ``domain/stream-id``: only what they ask is answered
             there, and nothing else is routed to them (SC-8).
         components: Routes of services, by their domain.
@@ -47,7 +47,7 @@ class RoutingTable:
         self.domains = frozenset(domains)
         self.users: dict[str, UserRoutes] = {}
         self.carbons: dict[str, tuple[Session, ...]] = {}
-        self.sessions: dict[str, Session] = {}
+        self.bound: dict[str, Session] = {}
         self.unbound: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
         self.away: set[str] = set()
@@ -64,7 +64,7 @@ class RoutingTable:
         if jid.local is None or jid.resource is None:
             self.unbound[jid.full] = session
             return
-        self.sessions[jid.full] = session
+        self.bound[jid.full] = session
         self.users.setdefault(jid.bare, UserRoutes()).sessions[jid.resource] = session
         if session.carbons:
             self.refresh_carbons(session)
@@ -79,9 +79,9 @@ class RoutingTable:
         if self.unbound.get(jid.full) is session:
             del self.unbound[jid.full]
             return True
-        if self.sessions.get(jid.full) is not session:
+        if self.bound.get(jid.full) is not session:
             return False
-        del self.sessions[jid.full]
+        del self.bound[jid.full]
         routes = self.users.get(jid.bare)
         if routes is not None and jid.resource is not None:
             del routes.sessions[jid.resource]
@@ -101,7 +101,7 @@ class RoutingTable:
     def refresh_carbons(self, session: Session) -> None:
         """The session wants copies, or does so no more."""
         bare = session.jid.bare
-        wanting = tuple(s for s in self.connected(bare) if s.carbons)
+        wanting = tuple(s for s in self.sessions(bare) if s.carbons)
         if wanting:
             self.carbons[bare] = wanting
         else:
@@ -112,7 +112,7 @@ class RoutingTable:
         routes = self.users.get(bare)
         return () if routes is None else routes.available
 
-    def connected(self, bare: str) -> tuple[Session, ...]:
+    def sessions(self, bare: str) -> tuple[Session, ...]:
         """All sessions of an account, available or not."""
         routes = self.users.get(bare)
         return () if routes is None else tuple(routes.sessions.values())
@@ -128,7 +128,7 @@ class RoutingTable:
         to = stanza.to
         if to is None:
             return False
-        session = self.sessions.get(to.full)
+        session = self.bound.get(to.full)
         if session is not None:
             return session.deliver(stanza, stanza.wire())
         if to.domain in self.domains:

@@ -8,8 +8,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.config import S2S
-from xmppd.s2s.lost import Disbelieved, no_stream
+from xmppd.config.config import S2S
+from xmppd.resolve.lost import Disbelieved, no_stream
 from xmppd.s2s.outbox import Outbox, OutboxLimits
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
@@ -20,7 +20,7 @@ MAX_VERIFICATIONS_PER_PAIR = 16
 _log = Logger()
 
 
-class Streets(Protocol):
+class Streams(Protocol):
     """What a pair needs to get its stanzas out of the house."""
 
     clock: IReactorTime
@@ -78,7 +78,7 @@ class DomainPair:
         since: When the state became what it is, on the clock.
     """
 
-    def __init__(self, local: str, remote: str, streets: Streets, config: S2S) -> None:
+    def __init__(self, local: str, remote: str, streams: Streams, config: S2S) -> None:
         self.local = local
         self.remote = remote
         self.outbox = Outbox(
@@ -87,8 +87,8 @@ class DomainPair:
         self.carrier: ServerStream | None = None
         self.outgoing: OutgoingStream | None = None
         self.why: StanzaError | None = None
-        self.since = streets.clock.seconds()
-        self._streets = streets
+        self.since = streams.clock.seconds()
+        self._streams = streams
         self._config = config
         self._connecting: Deferred[OutgoingStream] | None = None
         self._deadline: IDelayedCall | None = None
@@ -132,7 +132,7 @@ class DomainPair:
     def obstacle(self) -> StanzaError | None:
         """Why a stanza would come back at once; None if it would leave, or wait."""
         if self.carrier is None:
-            if self._streets.policies.of(self.remote).block:
+            if self._streams.policies.of(self.remote).block:
                 return StanzaError(
                     Condition.NOT_ALLOWED, "this server does not speak with that one"
                 )
@@ -143,14 +143,14 @@ class DomainPair:
     @property
     def retry_in_s(self) -> float:
         """For how many seconds nobody is called, since nothing came of it the last time."""
-        return max(0.0, self._retry_at - self._streets.clock.seconds())
+        return max(0.0, self._retry_at - self._streams.clock.seconds())
 
     def _keep(self, stanza: Stanza, wire: bytes) -> bool:
         obstacle = self.obstacle()
         if obstacle is not None:
             self.why = obstacle
             return False
-        if not self.outbox.add(stanza, wire, self._streets.clock.seconds()):
+        if not self.outbox.add(stanza, wire, self._streams.clock.seconds()):
             self.why = StanzaError(Condition.RESOURCE_CONSTRAINT, "too much waits for that server")
             return False
         if self.carrier is None:
@@ -161,7 +161,7 @@ class DomainPair:
         """Return what has waited too long; a peer that has not read for so long is cut off."""
         expired = self.outbox.take_expired(now)
         if expired:
-            self._streets.returned(self, expired, no_stream("it did not take it in time"))
+            self._streams.returned(self, expired, no_stream("it did not take it in time"))
             if self.carrier is not None:
                 self.carrier.wire.give_up()
 
@@ -216,7 +216,7 @@ class DomainPair:
     def _may_ask(self) -> bool:
         """Whether to ask for a key: whoever has called us is there, so the delay does not grow."""
         failed_at = self._retry_at - self._delay_s
-        waited_s = self._streets.clock.seconds() - failed_at
+        waited_s = self._streams.clock.seconds() - failed_at
         return not self._delay_s or waited_s >= self._config.retry_first_s
 
     def heard(self) -> None:
@@ -226,21 +226,21 @@ class DomainPair:
     def _go(self, on_behalf_of: str) -> None:
         """Have a stream do what there is to do."""
         if self._deadline is None:
-            self._deadline = self._streets.clock.callLater(
+            self._deadline = self._streams.clock.callLater(
                 self._config.connect_timeout_s, self._too_late
             )
         if self.outgoing is not None:
             self._speak(self.outgoing)
             return
         if self._connecting is not None:
-            self._streets.wanted(self, on_behalf_of)
+            self._streams.wanted(self, on_behalf_of)
             return
-        shared = None if self._alone else self._streets.stream_to(self.remote)
+        shared = None if self._alone else self._streams.stream_to(self.remote)
         if shared is not None:
             self._take(shared)
             return
         self._connecting = connecting = Deferred.fromCoroutine(
-            self._streets.connect(self, on_behalf_of)
+            self._streams.connect(self, on_behalf_of)
         )
         self._changed()
         connecting.addCallbacks(self._connected, self._not_connected)
@@ -301,9 +301,9 @@ class DomainPair:
         config = self._config
         self.why = why.untraced()
         self._delay_s = min(config.retry_max_s, max(config.retry_first_s, 2 * self._delay_s))
-        self._retry_at = self._streets.clock.seconds() + self._delay_s
-        self._streets.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)
-        self._streets.failed(self)
+        self._retry_at = self._streams.clock.seconds() + self._delay_s
+        self._streams.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)
+        self._streams.failed(self)
         self._changed()
         connecting, self._connecting = self._connecting, None
         outgoing, self.outgoing = self.outgoing, None
@@ -316,17 +316,17 @@ class DomainPair:
         for verification in verifications.values():
             verification.answer.errback(why)
         if self.carrier is None and self.outbox:
-            self._streets.returned(self, self.outbox.take_all(), why)
+            self._streams.returned(self, self.outbox.take_all(), why)
         self._settle()
 
     def _changed(self) -> None:
-        self.since = self._streets.clock.seconds()
+        self.since = self._streams.clock.seconds()
 
     # -- as a Party -----------------------------------------------------------------------------
 
     def proved(self) -> None:
         """The peer takes our stanzas: it says so with ``may_go_by``."""
-        self._streets.note(self.remote, f"stream from {self.local}", "open")
+        self._streams.note(self.remote, f"stream from {self.local}", "open")
 
     def refused(self, why: StanzaError) -> None:
         """The peer does not take our stanzas; on a stream of our own it may."""

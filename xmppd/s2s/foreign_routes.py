@@ -8,27 +8,27 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from xmppd.auth.attempts import network_of
-from xmppd.config import S2S
+from xmppd.config.config import S2S
 from xmppd.events import Events
-from xmppd.machine import Descriptors
+from xmppd.host.machine import Descriptors
 from xmppd.net.connection_handler import WireLimits
 from xmppd.net.outgoing_tls import OutgoingTLS
-from xmppd.net.stream_feature import Stream
+from xmppd.resolve.attempts import Attempts
+from xmppd.resolve.connector import Connector
+from xmppd.resolve.lost import not_found
+from xmppd.resolve.targets import Directions
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.s2s.attempts import Attempts
-from xmppd.s2s.callers import Callers
-from xmppd.s2s.connector import Connector
 from xmppd.s2s.dialback import DialbackKeys
 from xmppd.s2s.domain_pair import DomainPair
-from xmppd.s2s.lost import not_found
+from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
 from xmppd.s2s.server_stream import ServerContext, ServerStream
-from xmppd.s2s.targets import Directions
 from xmppd.s2s.verification import Trust
 from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
+from xmppd.stream.stream_feature import Stream
 
 SWEEP_S = 1.0
 
@@ -102,7 +102,7 @@ class ForeignRoutes:
         pairs: By our domain and theirs.
         policies: What is asked of whom.
         context: What the streams share.
-        callers: The connections we have made.
+        outgoing_connections: The connections we have made.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ForeignRoutes:
         self.context = ServerContext(
             routing_table, router, self, DialbackKeys(secret), self.policies, trust
         )
-        self.callers = Callers(
+        self.outgoing_connections = OutgoingConnections(
             self.context,
             connector,
             tls,
@@ -162,8 +162,8 @@ class ForeignRoutes:
         for remote in config.domain:
             if remote.block:
                 self.close_to(remote.name)
-        self.callers.turns.at_once = config.max_connecting
-        self.callers.forget_all()
+        self.outgoing_connections.turns.at_once = config.max_connecting
+        self.outgoing_connections.forget_all()
         self._connector.use(directions)
 
     # -- as a Route -----------------------------------------------------------------------------
@@ -212,7 +212,7 @@ class ForeignRoutes:
         """A new pair, if there is one and the server is not looking for many on somebody's behalf
         already.
         """
-        if self.callers.turns.waiting_for(who) >= MAX_WAITING_FOR_ONE:
+        if self.outgoing_connections.turns.waiting_for(who) >= MAX_WAITING_FOR_ONE:
             return None
         return self._new_pair(local, remote)
 
@@ -236,11 +236,11 @@ class ForeignRoutes:
         Raises:
             StanzaError: There is no way.
         """
-        return await self.callers.call(pair.local, pair.remote, on_behalf_of)
+        return await self.outgoing_connections.call(pair.local, pair.remote, on_behalf_of)
 
     def wanted(self, pair: DomainPair, on_behalf_of: str) -> None:
         """Somebody else waits for that stream too."""
-        self.callers.turns.want((pair.local, pair.remote), on_behalf_of)
+        self.outgoing_connections.turns.want((pair.local, pair.remote), on_behalf_of)
 
     def returned(self, pair: DomainPair, stanzas: list[Stanza], why: StanzaError) -> None:
         """Tell the senders of what does not leave any more, and the house who is lost."""
@@ -259,7 +259,7 @@ class ForeignRoutes:
 
     def failed(self, pair: DomainPair) -> None:
         """Nothing came of it: the next time it is shown our certificate, if it was not."""
-        self.callers.forget(pair.remote)
+        self.outgoing_connections.forget(pair.remote)
 
     # -- what streams need ----------------------------------------------------------------------
 
@@ -383,7 +383,7 @@ class ForeignRoutes:
     def close_to(self, remote: str) -> int:
         """Close all streams with a domain, and try it at once next time; how many there were."""
         self._connector.forget(remote)
-        self.callers.forget(remote)
+        self.outgoing_connections.forget(remote)
         for pair in self.pairs.values():
             if pair.remote == remote:
                 pair.heard()
@@ -407,7 +407,7 @@ class ForeignRoutes:
         """Close the streams that we have opened, each told why."""
         if self._sweep.running:
             self._sweep.stop()
-        await self.callers.close(error)
+        await self.outgoing_connections.close(error)
 
 
 def _security(stream: ServerStream, remote: str) -> str:

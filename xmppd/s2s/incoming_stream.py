@@ -7,13 +7,13 @@ from secrets import token_hex
 
 from twisted.logger import Logger
 
-from xmppd.net.stanza_intake import check_header
-from xmppd.net.stream_feature import Stream
-from xmppd.net.stream_parser import StreamOpened
 from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, header_between
 from xmppd.stanza import Later, StreamCondition, StreamError, Tree, ns, qname
 from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.xml import LANG
+from xmppd.stream.stanza_intake import check_header
+from xmppd.stream.stream_feature import Stream
+from xmppd.stream.stream_parser import StreamOpened
 
 MAX_FAILURES = 3
 _STARTTLS = qname(ns.TLS, "starttls")

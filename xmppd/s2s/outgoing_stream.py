@@ -7,13 +7,10 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from xmppd.net.stanza_intake import check_header
-from xmppd.net.stream_feature import Stream
-from xmppd.net.stream_parser import StreamOpened
 from xmppd.net.tls import refuses_certificate
+from xmppd.resolve.lost import Disbelieved, no_stream, not_found
 from xmppd.s2s import dialback
 from xmppd.s2s.dialback import RESULT, Dialback
-from xmppd.s2s.lost import Disbelieved, no_stream, not_found
 from xmppd.s2s.policy import Policy
 from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, header_between
 from xmppd.stanza import (
@@ -27,6 +24,9 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.xml import LANG
+from xmppd.stream.stanza_intake import check_header
+from xmppd.stream.stream_feature import Stream
+from xmppd.stream.stream_parser import StreamOpened
 
 _FEATURES = qname(ns.STREAM, "features")
 _STARTTLS = qname(ns.TLS, "starttls")
@@ -41,7 +41,7 @@ _BIDI = qname(ns.BIDI_FEATURE, "bidi")
 _log = Logger()
 
 
-class Step(Enum):
+class OutgoingStep(Enum):
     """What an outgoing stream waits for; the value says what is wrong if it does not come."""
 
     HEADER = "it did not answer our stream header"
@@ -52,7 +52,7 @@ class Step(Enum):
     NOTHING = "it closed the stream"
 
 
-class Party(Protocol):
+class Waiter(Protocol):
     """A pair of domains, as the stream sees it that shall carry it.
 
     Attributes:
@@ -105,10 +105,10 @@ class OutgoingStream(ServerStream):
         self._may_authenticate = may_authenticate
         self._speaks_dialback = False
         self._stream_id = ""
-        self._step = Step.HEADER
+        self._step = OutgoingStep.HEADER
         self._why: StanzaError | None = None
         self._settled: Deferred[None] | None = None
-        self._parties: dict[str, Party] = {}
+        self._waiters: dict[str, Waiter] = {}
         self._proving: set[str] = set()
 
     @property
@@ -136,9 +136,9 @@ class OutgoingStream(ServerStream):
             return
         super().end()
         why = self._why_lost()
-        parties, self._parties = self._parties, {}
-        for party in parties.values():
-            party.lost(why)
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters.values():
+            waiter.lost(why)
         settled, self._settled = self._settled, None
         if settled is not None:
             settled.errback(why)
@@ -147,7 +147,7 @@ class OutgoingStream(ServerStream):
         """What is wrong, if something is."""
         if self._shows_certificate and refuses_certificate(self.wire.tls_flaw):
             self.disbelieved = self.disbelieved_by_tls = True
-        if self._step is Step.SUCCESS:
+        if self._step is OutgoingStep.SUCCESS:
             self.disbelieved = True
         if self.disbelieved and not self.carries:
             return Disbelieved()
@@ -182,19 +182,19 @@ class OutgoingStream(ServerStream):
 
     # -- those who go by it ---------------------------------------------------------------------
 
-    def join(self, party: Party) -> None:
+    def join(self, waiter: Waiter) -> None:
         """Somebody wants to go by this stream, which is negotiated."""
-        self._parties[party.local] = party
-        if (party.local, self.remote) in self.carries:
-            party.proved()
+        self._waiters[waiter.local] = waiter
+        if (waiter.local, self.remote) in self.carries:
+            waiter.proved()
 
-    def leave(self, party: Party) -> None:
+    def leave(self, waiter: Waiter) -> None:
         """Somebody does no longer; the last one closes it."""
-        if self._parties.get(party.local) is party:
-            del self._parties[party.local]
-            self._proving.discard(party.local)
-            self.carries.discard((party.local, self.remote))
-            if not self._parties and not self.ended:
+        if self._waiters.get(waiter.local) is waiter:
+            del self._waiters[waiter.local]
+            self._proving.discard(waiter.local)
+            self.carries.discard((waiter.local, self.remote))
+            if not self._waiters and not self.ended:
                 self.retire()
 
     def prove(self, local: str) -> None:
@@ -202,7 +202,7 @@ class OutgoingStream(ServerStream):
         if local in self._proving:
             return
         if not self._speaks_dialback:
-            self._parties[local].refused(no_stream("it offers no way to prove who we are"))
+            self._waiters[local].refused(no_stream("it offers no way to prove who we are"))
             return
         self._proving.add(local)
         key = self.context.keys.key(self.remote, local, self._stream_id)
@@ -220,7 +220,7 @@ class OutgoingStream(ServerStream):
         if LANG in header.attributes:
             self._language.speak(header.attributes[LANG])
         self._speaks_dialback = ns.DIALBACK in header.prefixes.values()
-        self._step = Step.FEATURES
+        self._step = OutgoingStep.FEATURES
         if Stream.SECURE in self.stream:
             self.proof = self.context.trust.proof(self.wire.certificate_chain())
             if Stream.AUTHENTICATED not in self.stream:
@@ -228,18 +228,18 @@ class OutgoingStream(ServerStream):
                 self._note(f"certificate, by {self.wire.tls_version}", flaw or "valid")
 
     def _element(self, tree: Tree) -> Later:
-        if tree.tag == _FEATURES and self._step is Step.FEATURES:
+        if tree.tag == _FEATURES and self._step is OutgoingStep.FEATURES:
             self._go_on(tree)
-        elif tree.tag == _PROCEED and self._step is Step.PROCEED:
+        elif tree.tag == _PROCEED and self._step is OutgoingStep.PROCEED:
             self._begin_tls()
-        elif tree.tag == _SUCCESS and self._step is Step.SUCCESS:
+        elif tree.tag == _SUCCESS and self._step is OutgoingStep.SUCCESS:
             self._authenticated()
-        elif tree.tag == _SASL_FAILURE and self._step is Step.SUCCESS:
+        elif tree.tag == _SASL_FAILURE and self._step is OutgoingStep.SUCCESS:
             self._note(f"EXTERNAL as {self.local}", "it does not believe our certificate")
             self._may_authenticate = False
             self.disbelieved = True
             self._negotiated()
-        elif tree.tag == _TLS_FAILURE and self._step is Step.PROCEED:
+        elif tree.tag == _TLS_FAILURE and self._step is OutgoingStep.PROCEED:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "it cannot begin TLS")
         else:
             return super()._element(tree)
@@ -249,7 +249,7 @@ class OutgoingStream(ServerStream):
         """Take the next step that its features allow (SV-2)."""
         if Stream.SECURE not in self.stream:
             if features.find(_STARTTLS) is not None:
-                self._step = Step.PROCEED
+                self._step = OutgoingStep.PROCEED
                 self.write(f"<starttls xmlns='{ns.TLS}'/>".encode())
                 return
             if self._policy.require_tls:
@@ -269,7 +269,7 @@ class OutgoingStream(ServerStream):
             self.write(f"<bidi xmlns='{ns.BIDI}'/>".encode())
         offered = [mechanism.text for mechanism in features.iterfind(_MECHANISM)]
         if self._may_authenticate and Stream.SECURE in self.stream and "EXTERNAL" in offered:
-            self._step = Step.SUCCESS
+            self._step = OutgoingStep.SUCCESS
             identity = b64encode(self.local.encode()).decode()
             auth = f"<auth xmlns='{ns.SASL}' mechanism='EXTERNAL'>{identity}</auth>"
             self.write(auth.encode())
@@ -279,7 +279,7 @@ class OutgoingStream(ServerStream):
     def _begin_tls(self) -> None:
         self.wire.begin_tls()
         self.stream |= Stream.SECURE
-        self._step = Step.SECURE_HEADER
+        self._step = OutgoingStep.SECURE_HEADER
         self.wire.open(self.header())
 
     def _authenticated(self) -> None:
@@ -287,12 +287,12 @@ class OutgoingStream(ServerStream):
         self._note(f"EXTERNAL as {self.local}", "accepted")
         self.stream |= Stream.AUTHENTICATED
         self._may_authenticate = False
-        self._step = Step.HEADER
+        self._step = OutgoingStep.HEADER
         self.wire.restart()
         self.wire.open(self.header())
 
     def _negotiated(self) -> None:
-        self._step = Step.NOTHING
+        self._step = OutgoingStep.NOTHING
         self.is_negotiated = True
         if Stream.AUTHENTICATED in self.stream:
             self._proved(self.local)
@@ -305,9 +305,9 @@ class OutgoingStream(ServerStream):
         if self.bidirectional:
             self.accept(self.remote, local)
         self.may_carry(local, self.remote)
-        party = self._parties.get(local)
-        if party is not None:
-            party.proved()
+        waiter = self._waiters.get(local)
+        if waiter is not None:
+            waiter.proved()
 
     def _told(self, condition: str) -> None:
         """The peer has told us why it ends the stream."""
@@ -332,13 +332,13 @@ class OutgoingStream(ServerStream):
             why = _reason(said)
             self._note(f"dialback as {said.to}", why.text or said.type)
             self._proving.discard(said.to)
-            self._parties[said.to].refused(why)
+            self._waiters[said.to].refused(why)
 
     def _verdict(self, said: Dialback) -> None:
-        party = self._parties.get(said.to)
-        if party is not None:
+        waiter = self._waiters.get(said.to)
+        if waiter is not None:
             verdict = _reason(said) if said.type == "error" else said.type == "valid"
-            party.verified(said.id, verdict)
+            waiter.verified(said.id, verdict)
 
     def _note(self, what: str, outcome: str) -> None:
         self.context.pairs.note(self.remote, what, outcome)

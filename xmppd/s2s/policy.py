@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xmppd.config import S2S, RemoteDomain
+from xmppd.config.config import S2S, RemoteDomain
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReact
 from twisted.internet.protocol import ServerFactory
 
 from xmppd.net.connection_handler import ConnectionHandler, WireLimits
-from xmppd.net.listeners import Crowd
-from xmppd.net.stream_handler import Wire
+from xmppd.net.listeners import Connections
 from xmppd.s2s.incoming_stream import IncomingStream
 from xmppd.s2s.server_stream import ServerContext
+from xmppd.stream.stream_handler import Wire
 
 
 class ServerListener(ServerFactory):
@@ -18,7 +18,7 @@ class ServerListener(ServerFactory):
 
     Args:
         context: What streams share.
-        crowd: All connections of servers that have called us.
+        connections: All connections of servers that have called us.
         limits: What one connection may take.
         clock: The reactor's.
         tls: Contexts for STARTTLS or direct TLS; None for neither.
@@ -30,7 +30,7 @@ class ServerListener(ServerFactory):
     def __init__(
         self,
         context: ServerContext,
-        crowd: Crowd,
+        connections: Connections,
         limits: Callable[[], WireLimits],
         clock: IReactorTime,
         *,
@@ -38,7 +38,7 @@ class ServerListener(ServerFactory):
         direct_tls: bool = False,
     ) -> None:
         self.context = context
-        self.crowd = crowd
+        self.connections = connections
         self.limits = limits
         self.clock = clock
         self.tls = tls
@@ -51,10 +51,10 @@ class ServerListener(ServerFactory):
             self.limits(),
             self.tls,
             self.clock,
-            self.crowd,
+            self.connections,
             direct_tls=self.direct_tls,
         )
 
     def _stream(self, wire: Wire) -> IncomingStream:
         assert isinstance(wire, ConnectionHandler)
-        return IncomingStream(self.context, wire, partial(self.crowd.greet, wire))
+        return IncomingStream(self.context, wire, partial(self.connections.greet, wire))

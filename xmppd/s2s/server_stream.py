@@ -8,10 +8,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.net.stanza_intake import KINDS, Language, stream_error_in
-from xmppd.net.stream_feature import Stream
-from xmppd.net.stream_handler import Wire
-from xmppd.net.stream_parser import Received, StreamClosed, StreamOpened
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s import dialback
@@ -34,6 +30,10 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.stanza import error_bytes
 from xmppd.stanza.xml import local_name
+from xmppd.stream.stanza_intake import KINDS, Language, stream_error_in
+from xmppd.stream.stream_feature import Stream
+from xmppd.stream.stream_handler import Wire
+from xmppd.stream.stream_parser import Received, StreamClosed, StreamOpened
 
 MAX_PAIRS_PER_STREAM = 256
 MAX_VERIFICATIONS_PER_STREAM = 16

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from xmppd.clocks import UNKNOWN
+from xmppd.host.clocks import UNKNOWN
 from xmppd.stanza import IQ, Presence, Stanza
 from xmppd.stanza.delay import Stored
 

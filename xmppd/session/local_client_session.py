@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from xmppd.auth.login import Login
-from xmppd.clocks import UNKNOWN
+from xmppd.host.clocks import UNKNOWN
 from xmppd.privacy.session_privacy import SessionPrivacy
-from xmppd.session.away import Away
 from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.client_state import MAX_HELD_BYTES, news_of
+from xmppd.session.detached import Detached
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.session import Connection
 from xmppd.session.stream_management import StreamManagement
@@ -38,8 +38,8 @@ class LocalClientSession:
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
         closed: It has ended, or is about to.
-        asleep: Its wire is lost, and its client may come back on another one.
-        connection: Its wire; while it sleeps, :class:`~xmppd.session.away.Away`.
+        detached: Its wire is lost, and its client may come back on another one.
+        connection: Its wire; while it sleeps, :class:`~xmppd.session.detached.Detached`.
         inactive: Its client has said that nobody looks at it (:xep:`0352`).
         settled: It was told who is here when it became available, so that what comes is news.
         backlog: What waits while its wire is full or lost, or its client inactive; else None.
@@ -48,12 +48,12 @@ class LocalClientSession:
 
     __slots__ = (
         "account",
-        "asleep",
         "backlog",
         "bound",
         "carbons",
         "closed",
         "connection",
+        "detached",
         "flooded",
         "id",
         "inactive",
@@ -94,7 +94,7 @@ class LocalClientSession:
         self.backlog: Backlog | None = None
         self.management: StreamManagement | None = None
         self.bound = self.interested = self.carbons = self.flooded = False
-        self.closed = self.asleep = self.inactive = self.settled = False
+        self.closed = self.detached = self.inactive = self.settled = False
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
@@ -268,15 +268,15 @@ class LocalClientSession:
                 StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is unacknowledged")
             )
 
-    def fall_asleep(self, away: Away) -> None:
+    def fall_asleep(self, away: Detached) -> None:
         """Go on without a wire: what comes from now on waits, as it does for a slow reader."""
         self.connection = away
-        self.asleep = True
+        self.detached = True
         if self.management is not None:
             self.management.forget_asked()
         self.wire_is_full()
 
-    def wake(self, connection: Connection, stamp: Callable[[float], float]) -> None:
+    def resume(self, connection: Connection, stamp: Callable[[float], float]) -> None:
         """Go on with another wire, which counts as full until all that comes first is written.
 
         What the client has not acknowledged waits before all that came since, and messages say how
@@ -295,7 +295,7 @@ class LocalClientSession:
             again.add(stanza, wire, came=waiting[2])
         self.backlog = again
         self.connection = connection
-        self.asleep = self.inactive = False  # a resumed stream begins as active (:xep:`0352`)
+        self.detached = self.inactive = False  # a resumed stream begins as active (:xep:`0352`)
 
 
 def stanzas_in(piece: bytes) -> list[Stanza]:
@@ -310,9 +310,9 @@ def stanzas_in(piece: bytes) -> list[Stanza]:
         return []  # nothing of ours, or nothing whole
 
 
-def longest_asleep(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
+def longest_detached(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
     """Which of these has slept longest; None if none sleeps."""
-    since = {s: s.connection.since for s in sessions if isinstance(s.connection, Away)}
+    since = {s: s.connection.since for s in sessions if isinstance(s.connection, Detached)}
     return min(since, key=since.__getitem__, default=None)
 
 

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from xmppd.events import Events
 from xmppd.session.interceptor_manager import InterceptorManager
-from xmppd.session.local_client_session import LocalClientSession, longest_asleep
+from xmppd.session.local_client_session import LocalClientSession, longest_detached
 from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
 
@@ -35,7 +35,7 @@ class SessionClosed:
 class Routes(Protocol):
     """What a SessionManager needs of the RoutingTable."""
 
-    sessions: dict[str, Session]
+    bound: dict[str, Session]
     unbound: dict[str, Session]
 
     def add(self, session: Session) -> None:
@@ -47,7 +47,7 @@ class Routes(Protocol):
     def refresh(self, session: Session) -> None:
         """The session became available or unavailable."""
 
-    def connected(self, bare: str) -> tuple[Session, ...]:
+    def sessions(self, bare: str) -> tuple[Session, ...]:
         """All sessions of an account."""
 
 
@@ -97,12 +97,12 @@ class SessionManager:
 
     def session(self, jid: JID) -> LocalClientSession | None:
         """The session of this full JID, or of this stream without a resource, if it is here."""
-        found = self.routes.sessions.get(jid.full) or self.routes.unbound.get(jid.full)
+        found = self.routes.bound.get(jid.full) or self.routes.unbound.get(jid.full)
         return found if isinstance(found, LocalClientSession) else None
 
-    def of_account(self, bare: str) -> Iterator[LocalClientSession]:
+    def local_sessions(self, bare: str) -> Iterator[LocalClientSession]:
         """The account's sessions that are here."""
-        for session in self.routes.connected(bare):
+        for session in self.routes.sessions(bare):
             if isinstance(session, LocalClientSession):
                 yield session
 
@@ -127,7 +127,7 @@ class SessionManager:
         if session.bound:
             raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
         jid = self._free(_wanted(session.account, resource))
-        if len(self.routes.connected(jid.bare)) >= self.max_per_account and not self._made_room(
+        if len(self.routes.sessions(jid.bare)) >= self.max_per_account and not self._made_room(
             jid.bare
         ):
             raise StanzaError(
@@ -145,14 +145,14 @@ class SessionManager:
 
     def _made_room(self, bare: str) -> bool:
         """Whether a session of the account slept; the one that did so longest is ended (RS-8)."""
-        longest = longest_asleep(self.of_account(bare))
+        longest = longest_detached(self.local_sessions(bare))
         if longest is not None:
             longest.connection.close()
         return longest is not None
 
     def _free(self, jid: JID) -> JID:
         """The JID, held by nobody any more, or another one, as the conflict policy says (BI-5)."""
-        holder = self.routes.sessions.get(jid.full)
+        holder = self.routes.bound.get(jid.full)
         if holder is None:
             return jid
         if self.conflict == "rename":

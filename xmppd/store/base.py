@@ -168,7 +168,7 @@ class OfflineMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StanzaPlace:
     """Where a message that is in the store stands in the queue of a session.
 
     Attributes:
@@ -646,7 +646,7 @@ class OfflineStore(Protocol):
         stored: float,
         max_messages: int,
         max_bytes: int,
-        place: Place | None = None,
+        place: StanzaPlace | None = None,
     ) -> int:
         """Keep one message, if there is room. What that costs does not depend on what is there.
 
@@ -805,7 +805,7 @@ class SessionStore(Protocol):
             The numbers they were given.
         """
 
-    async def place_messages(self, places: Sequence[Place]) -> None:
+    async def place_messages(self, places: Sequence[StanzaPlace]) -> None:
         """Note where messages stand now; what the store has not any more is left out."""
 
     async def recover_messages(self) -> list[HeldMessage]:
@@ -905,7 +905,6 @@ __all__ = [
     "NoSuchAccount",
     "OfflineMessage",
     "OfflineStore",
-    "Place",
     "PresenceStore",
     "Quarantine",
     "QuarantineStore",
@@ -920,6 +919,7 @@ __all__ = [
     "SessionStore",
     "SharedGroup",
     "Shares",
+    "StanzaPlace",
     "Store",
     "StoreError",
     "Token",

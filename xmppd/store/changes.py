@@ -17,12 +17,12 @@ from xmppd.store.base import (
     HeldMessage,
     LastPresence,
     NoSuchAccount,
-    Place,
     QuotaExceeded,
     RosterItem,
     SavedSession,
     ScramKeys,
     SharedGroup,
+    StanzaPlace,
     Token,
     Use,
     check_room,
@@ -187,7 +187,7 @@ def store_offline(
     stored: float,
     max_messages: int,
     max_bytes: int,
-    place: Place | None = None,
+    place: StanzaPlace | None = None,
 ) -> int:
     """Keep a message if there is room; tells its id."""
     owner = _lock(connection, account)
@@ -370,7 +370,7 @@ def take_up_sessions(
     return numbers
 
 
-def place_messages(connection: Connection, places: Sequence[Place]) -> None:
+def place_messages(connection: Connection, places: Sequence[StanzaPlace]) -> None:
     """Note where messages stand."""
     for held, placing in ((True, queries.PLACE_HELD), (False, queries.PLACE_OFFLINE)):
         at = [

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from typing_extensions import override
 
-from xmppd.clocks import wall_clock
+from xmppd.host.clocks import wall_clock
 from xmppd.store.base import (
     AccountExists,
     AccountInfo,
@@ -21,7 +21,6 @@ from xmppd.store.base import (
     LastPresence,
     NoSuchAccount,
     OfflineMessage,
-    Place,
     Quarantined,
     QuotaExceeded,
     Record,
@@ -31,6 +30,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Shares,
+    StanzaPlace,
     Store,
     Token,
     Use,
@@ -68,7 +68,7 @@ class _Belongings:
         )
         self._count(message, 1)
 
-    def place(self, place: Place) -> None:
+    def place(self, place: StanzaPlace) -> None:
         """Note where a message stands, if it is there."""
         if place.number in self.offline:
             self.offline[place.number] = replace(
@@ -237,7 +237,7 @@ class MemoryStore(Store):
         stored: float,
         max_messages: int,
         max_bytes: int,
-        place: Place | None = None,
+        place: StanzaPlace | None = None,
     ) -> int:
         mine = self._belonging(account)
         used = await self.offline_use(account, sender, sender_domain)
@@ -373,7 +373,7 @@ class MemoryStore(Store):
         return numbers
 
     @override
-    async def place_messages(self, places: Sequence[Place]) -> None:
+    async def place_messages(self, places: Sequence[StanzaPlace]) -> None:
         for place in places:
             if place.held and place.number in self._held:
                 self._held[place.number] = replace(

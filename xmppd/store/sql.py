@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
 
-from xmppd.clocks import wall_clock
+from xmppd.host.clocks import wall_clock
 from xmppd.store import changes, healing, kinds, queries, rows
 from xmppd.store.base import (
     AccountInfo,
@@ -22,7 +22,6 @@ from xmppd.store.base import (
     HeldMessage,
     LastPresence,
     OfflineMessage,
-    Place,
     Quarantined,
     RosterData,
     RosterItem,
@@ -30,6 +29,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Shares,
+    StanzaPlace,
     Store,
     StoreError,
     Token,
@@ -255,7 +255,7 @@ class SQLStore(Store):
         stored: float,
         max_messages: int,
         max_bytes: int,
-        place: Place | None = None,
+        place: StanzaPlace | None = None,
     ) -> int:
         change = partial(
             changes.store_offline,
@@ -428,7 +428,7 @@ class SQLStore(Store):
         return numbers
 
     @override
-    async def place_messages(self, places: Sequence[Place]) -> None:
+    async def place_messages(self, places: Sequence[StanzaPlace]) -> None:
         await self._database.write(partial(changes.place_messages, places=tuple(places)))
 
     @override

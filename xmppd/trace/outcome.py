@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from xmppd.explain.finding import counted
 from xmppd.explain.message import passed_over
+from xmppd.message.offline_message_strategy import worth_storing
 from xmppd.presence.presence_manager import hears
-from xmppd.router.offline_message_strategy import worth_storing
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
 from xmppd.stanza.carbon import is_carbon
@@ -79,7 +79,7 @@ def _sessions(server: XMPPServer, message: Message, passage: Passage) -> Iterato
     """The other sessions of the account that a message is for (RT-16 to RT-20)."""
     to = message.to or message.sender.to_bare()
     got = {step.session for step in passage.steps if step.session and step.code != "skipped"}
-    for session in server.routing_table.connected(to.bare):
+    for session in server.routing_table.sessions(to.bare):
         if session.jid not in got:
             kind = message.type or "normal"
             yield session.jid, passed_over(session, to, kind, got).says
@@ -91,7 +91,7 @@ def _contacts(server: XMPPServer, presence: Presence) -> Iterator[tuple[JID, str
     if roster is None:
         return
     routes = server.routing_table
-    session = routes.sessions.get(presence.sender.full)
+    session = routes.bound.get(presence.sender.full)
     for item in roster.items.values():
         contact = JID.parse(item.jid)
         if not roster.may_be_seen_by(contact):

@@ -65,14 +65,14 @@ class Eyes(PacketInterceptor):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TracePoint:
     """Where in a passage what runs just now belongs."""
 
     passage: Passage
     depth: int
 
 
-_PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
+_PLACE: ContextVar[TracePoint | None] = ContextVar("place", default=None)
 
 
 class Trace:
@@ -150,7 +150,7 @@ class Trace:
         place = _PLACE.get()
         first = place is None or place.passage.over
         if place is None or first:
-            place = Place(Passage(next(self._numbers), stanza), 0)
+            place = TracePoint(Passage(next(self._numbers), stanza), 0)
         session = more[0] if stage.method == "go_out" else None
         step = Step(stage.name, place.depth, stanza, session)
         self._add(place.passage, step)
@@ -191,13 +191,13 @@ class Call:
     began_s: float
 
     @property
-    def below(self) -> Place:
+    def below(self) -> TracePoint:
         """Where belongs what it calls."""
-        return Place(self.passage, self.step.depth + 1)
+        return TracePoint(self.passage, self.step.depth + 1)
 
 
 @contextmanager
-def _at(place: Place) -> Iterator[None]:
+def _at(place: TracePoint) -> Iterator[None]:
     """What runs in this block belongs there; also what it waits for, in its own context."""
     before = _PLACE.get()
     _PLACE.set(place)

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from xmppd.auth.base import Exchange, Mechanism, SASLError
 from xmppd.auth.keys import derive_keys
 from xmppd.auth.provider import SQLAuthProvider
-from xmppd.clocks import Clocks
+from xmppd.host.clocks import Clocks
 from xmppd.store.memory import MemoryStore
 
 P = ParamSpec("P")

@@ -23,7 +23,7 @@ from xmppd.auth.attempts import (
     network_of,
 )
 from xmppd.auth.base import SASLError
-from xmppd.config import Auth
+from xmppd.config.config import Auth
 from xmppd.store.base import NoSuchAccount
 
 ROMEO = f"romeo@{DOMAIN}"

@@ -8,8 +8,8 @@ from tests.unit.auth.support import DOMAIN, JULIET, Verona, exchange, refusal, r
 from xmppd.auth.base import Exchange
 from xmppd.auth.hashed_token import HASHED_TOKEN, Claim, HashedTokenMechanism, usable
 from xmppd.auth.login import UserAgent
-from xmppd.auth.tokens import Held, Tokens
-from xmppd.config import Tokens as Policy
+from xmppd.auth.tokens import KeptToken, Tokens
+from xmppd.config.config import Tokens as Policy
 from xmppd.store.base import Device
 
 PHONE = UserAgent("d4565fa7-4d72-4749-b3d3-740edbf87770", "Balcony", "phone")
@@ -94,7 +94,7 @@ class SecretTests(TokenCase):
 
     def texts(self, tokens: Tokens) -> set[str]:
         """What Juliet's phone may have, as this installation sees it."""
-        held: tuple[Held, ...] = run(tokens.held(JULIET, PHONE.id, "HT-SHA-256-NONE"))
+        held: tuple[KeptToken, ...] = run(tokens.held(JULIET, PHONE.id, "HT-SHA-256-NONE"))
         return {one.text for one in held}
 
     def test_both_are_needed(self) -> None:

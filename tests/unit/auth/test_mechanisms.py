@@ -18,7 +18,7 @@ from xmppd.auth.anonymous import MAX_TRACE_CHARACTERS, AnonymousMechanism
 from xmppd.auth.base import Exchange
 from xmppd.auth.external import ExternalMechanism
 from xmppd.auth.mechanisms import MECHANISMS, begin, offered
-from xmppd.config import Auth
+from xmppd.config.config import Auth
 
 ALL = tuple(MECHANISMS)
 SCRAM = ("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1")

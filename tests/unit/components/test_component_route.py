@@ -8,10 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.components.test_component_stream import ECHO, SECRET, component_house
 from xmppd.components.component_route import MAX_ASKED
 from xmppd.stanza import IQ, JID, Message
-from xmppd.testing import Service
+from xmppd.testing.client import ComponentClient
 
 
-def ids(service: Service) -> list[str]:
+def ids(service: ComponentClient) -> list[str]:
     """What the stanzas are called that a connection has got."""
     return [re.findall(r" id='([^']*)'", stanza)[0] for stanza in service.received()]
 
@@ -55,7 +55,7 @@ class SeveralTests(SynchronousTestCase):
                 self.assertIs(after[peer], owner)
         self.assertEqual(len(Counter(after.values())), 2)
 
-    def owners(self, services: list[Service]) -> dict[str, Service]:
+    def owners(self, services: list[ComponentClient]) -> dict[str, ComponentClient]:
         for number in range(60):
             self.say(f"p{number}@montague.lit", f"p{number}")
         return {peer: service for service in services for peer in ids(service)}

@@ -5,7 +5,8 @@ from hashlib import sha1
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.testing import House, Service, house_config
+from xmppd.testing.client import ComponentClient
+from xmppd.testing.house import House, house_config
 
 ECHO, SECRET = "echo.montague.lit", "wherefore"
 STREAM = "http://etherx.jabber.org/streams"
@@ -27,7 +28,7 @@ class ComponentCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = component_house()
 
-    def error_of(self, service: Service) -> str:
+    def error_of(self, service: ComponentClient) -> str:
         """The condition of the stream error that came; the stream is over."""
         data = service.raw().decode()
         self.assertTrue(data.endswith("</stream:stream>"), data)
@@ -177,7 +178,7 @@ class HandshakeTests(ComponentCase):
         service.lose()
         self.house.clock.advance(60)
         self.assertFalse(self.house.server.components.routes[ECHO].sessions)
-        self.assertNotIn(service.handler, self.house.server.components.crowd.handlers)
+        self.assertNotIn(service.handler, self.house.server.components.connections.handlers)
 
     def test_one_is_enough(self) -> None:
         """A second connection is refused where one is configured, and the first stays."""

@@ -11,7 +11,7 @@ from xmppd.components.internal_component import (
     InternalComponent,
 )
 from xmppd.stanza import IQ, JID, Condition, Message, Presence, Stanza, StanzaError
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 DOMAIN = "jokes.montague.lit"
 

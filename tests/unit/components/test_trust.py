@@ -13,7 +13,8 @@ from xmppd.components.privileges import TOLD_PER_TURN
 from xmppd.privacy.privacy_list import PrivacyList
 from xmppd.stanza import JID
 from xmppd.store.base import Credentials
-from xmppd.testing import Client, House, Service, done, house_config
+from xmppd.testing.client import Client, ComponentClient, done
+from xmppd.testing.house import House, house_config
 
 ROMEO = JID.parse("romeo@montague.lit")
 PEP, SECRET = "pep.montague.lit", "wherefore"
@@ -39,7 +40,7 @@ def privacy_list(rules: str) -> PrivacyList:
     )
 
 
-def enter(house: House) -> tuple[Service, str]:
+def enter(house: House) -> tuple[ComponentClient, str]:
     """The component comes in; and what it is told."""
     service = house.service(PEP)
     service.shake_hands(SECRET)
@@ -143,7 +144,7 @@ class PrivilegeTests(SynchronousTestCase):
 
     def message(
         self,
-        service: Service,
+        service: ComponentClient,
         sender: str,
         to: str = "juliet@montague.lit",
         inside: str = "<body>hi</body>",
@@ -156,7 +157,7 @@ class PrivilegeTests(SynchronousTestCase):
         )
         return service.raw().decode()
 
-    def roster(self, service: Service, kind: str, inner: str = "") -> str:
+    def roster(self, service: ComponentClient, kind: str, inner: str = "") -> str:
         service.send(
             f"<iq from='{PEP}' to='romeo@montague.lit' type='{kind}' id='r'>"
             f"<query xmlns='jabber:iq:roster'>{inner}</query></iq>"
@@ -323,7 +324,7 @@ class PrivilegeTests(SynchronousTestCase):
         romeo.lose()
         self.assertIn("type='unavailable'", service.raw().decode())
 
-    def watch(self, *plugins: str) -> tuple[House, Service, Client]:
+    def watch(self, *plugins: str) -> tuple[House, ComponentClient, Client]:
         """A house with a component that is told who is here, and Romeo, who is."""
         house = trusting_house(presence="managed_entity", plugins=plugins)
         service, _ = enter(house)

@@ -19,7 +19,7 @@ from wokkel.ping import PingClientProtocol
 from wokkel.subprotocols import IQHandlerMixin, XMPPHandler
 from wokkel.xmppim import AvailablePresence, MessageProtocol, PresenceProtocol
 
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 DOMAIN = "bridge.montague.lit"
 

@@ -1,4 +1,4 @@
-"""A desk for commands: a house in memory, and what only a running server has."""
+"""A context for commands: a house in memory, and what only a running server has."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import cast
 
 from twisted.internet.testing import MemoryReactorClock
 
-from xmppd.ctl.command import Desk, Refused, Reply, replies
+from xmppd.ctl.command import CommandContext, Refused, Reply, replies
 from xmppd.ctl.commands import TABLE
-from xmppd.machine import IReactor
-from xmppd.net.doors import Door
-from xmppd.plugin_manager import PluginManager
-from xmppd.testing import House, done
+from xmppd.host.machine import IReactor
+from xmppd.net.listen_endpoint import ListenEndpoint
+from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 
 NOWHERE = Path("/nowhere/xmppd.toml")
 
@@ -21,7 +22,7 @@ class Life:
 
     def __init__(self, plugins: PluginManager) -> None:
         self.plugins = plugins
-        self.doors: list[Door] = []
+        self.endpoints: list[ListenEndpoint] = []
         self.stopped = False
 
     def reload(self) -> tuple[list[str], list[str]]:
@@ -34,7 +35,7 @@ class Life:
 
 
 class Office:
-    """A house with a desk in it.
+    """A house with a context in it.
 
     Attributes:
         house: The house.
@@ -45,14 +46,14 @@ class Office:
         self.house = house
         self.life = Life(house.plugins)
         reactor = cast(IReactor, MemoryReactorClock())
-        self.desk = Desk(path, house.server.config, reactor, house.server, self.life)
+        self.context = CommandContext(path, house.server.config, reactor, house.server, self.life)
 
     def replies(self, command: str, **given: object) -> list[Reply]:
         """All that a command answers."""
         return done(self._replies(command, given))
 
     async def _replies(self, command: str, given: Mapping[str, object]) -> list[Reply]:
-        return [reply async for reply in replies(TABLE[command], self.desk, given)]
+        return [reply async for reply in replies(TABLE[command], self.context, given)]
 
     def rows(self, command: str, **given: object) -> list[dict[str, object]]:
         """The rows that a command answers."""

@@ -6,11 +6,12 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.desks import Office
-from tests.unit.net.logins import BIND, HEADER
-from tests.unit.net.test_fast import TokenCase, by_token
-from xmppd.ctl.command import MAX_TEXTS, Desk, Refused, account
+from tests.unit.login.logins import BIND, HEADER
+from tests.unit.login.test_fast import TokenCase, by_token
+from xmppd.ctl.command import MAX_TEXTS, CommandContext, Refused, account
 from xmppd.ctl.commands import GROUPS, TABLE
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
 
 
 class OfficeCase(SynchronousTestCase):
@@ -50,13 +51,15 @@ class TableTests(OfficeCase):
 
     def test_short_name(self) -> None:
         """An account of the first domain may be named without it."""
-        self.assertEqual(account(self.office.desk, "Romeo").bare, "romeo@montague.lit")
+        self.assertEqual(account(self.office.context, "Romeo").bare, "romeo@montague.lit")
 
     def test_needs(self) -> None:
-        """A desk without a server says so."""
-        desk = Desk(self.office.desk.path, self.office.desk.config, self.office.desk.reactor)
+        """A context without a server says so."""
+        context = CommandContext(
+            self.office.context.path, self.office.context.config, self.office.context.reactor
+        )
         for name in ("server", "running"):
-            self.assertRaises(Refused, getattr, desk, name)
+            self.assertRaises(Refused, getattr, context, name)
 
 
 class UserTests(OfficeCase):
@@ -137,9 +140,9 @@ class SessionTests(OfficeCase):
         romeo.enable()
         romeo.lose()
         (row,) = self.office.rows("session list")
-        self.assertEqual((row["state"], row["address"]), ("sleeping", "192.0.2.1"))
+        self.assertEqual((row["state"], row["address"]), ("detached", "192.0.2.1"))
         statistics = {row["statistic"]: row["value"] for row in self.office.rows("stats")}
-        self.assertEqual((statistics["sessions"], statistics["sessions_sleeping"]), (1, 1))
+        self.assertEqual((statistics["sessions"], statistics["sessions_detached"]), (1, 1))
         self.assertIn("ended: 1", self.office.says("session end", jid="romeo@montague.lit"))
         self.assertEqual(self.office.rows("session list"), [])
 
@@ -338,7 +341,7 @@ class DeviceTests(TokenCase):
         super().setUp()
         self.office = Office(self.house)
         self.phone_token = self.token()
-        for handler in tuple(self.house.server.crowd.handlers):
+        for handler in tuple(self.house.server.client_connections.handlers):
             handler.transport.abortConnection()
 
     def arrive(self) -> Client:

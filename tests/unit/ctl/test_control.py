@@ -19,7 +19,8 @@ from twisted.trial.unittest import TestCase
 from tests.unit.ctl.desks import Office
 from xmppd.ctl.control import MAX_CONNECTIONS, Control, listen, may_command
 from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer
-from xmppd.testing import House, done
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 from xmppd.trace import trace
 
 
@@ -65,8 +66,8 @@ class ControlTests(TestCase):
         self.addCleanup(rmtree, directory)
         self.path = directory / "xmppctl.sock"
         self.path.write_text("left by a crash")
-        self.desk = Office(self.house).desk
-        self.control = Control(self.desk)
+        self.context = Office(self.house).context
+        self.control = Control(self.context)
         self.port = listen(reactor, self.path, self.control)  # type: ignore[arg-type]
         self.addCleanup(self.port.stopListening)
 
@@ -183,7 +184,7 @@ class ControlTests(TestCase):
         (romeo,) = self.house.connect("romeo")
         asker = await self.asker()
         await self.begin(asker, b'{"command":"trace","arguments":{"address":"montague.lit"}}')
-        self.assertEqual(len(self.desk.trace.tracers), 1)
+        self.assertEqual(len(self.context.trace.tracers), 1)
         romeo.send("<presence/>")
         await asker.answered(2)
         row = asker.answers[1].row
@@ -191,7 +192,7 @@ class ControlTests(TestCase):
         self.assertEqual((row["code"], row["from"]), ("stanza", "romeo@montague.lit/1"))
         asker.transport.loseConnection()  # type: ignore[union-attr]
         await self.until(lambda: not self.control.admitted)
-        self.assertEqual(self.desk.trace.tracers, [])
+        self.assertEqual(self.context.trace.tracers, [])
 
     async def test_stream_to_nobody(self) -> None:
         """Who asks for a stream, does not read it and goes away holds up nothing."""
@@ -199,13 +200,13 @@ class ControlTests(TestCase):
         asker = await self.asker()
         await self.begin(asker, b'{"command":"trace","arguments":{"address":"montague.lit"}}')
         asker.transport.pauseProducing()  # type: ignore[union-attr]
-        (tracer,) = self.desk.trace.tracers
+        (tracer,) = self.context.trace.tracers
         while not tracer.dropped:
             romeo.send("<presence/>")
             await self.turn()
         asker.transport.abortConnection()  # type: ignore[union-attr]
         await self.until(lambda: not self.control.admitted)
-        self.assertEqual(self.desk.trace.tracers, [])
+        self.assertEqual(self.context.trace.tracers, [])
         self.assertEqual(self.flushLoggedErrors(), [])
 
     async def begin(self, asker: Asker, request: bytes) -> None:

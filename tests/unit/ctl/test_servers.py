@@ -4,8 +4,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.desks import Office
 from tests.unit.s2s.peers import Caller
-from xmppd.s2s.attempts import MAX_DOMAINS
-from xmppd.testing import House, federate, house_config
+from xmppd.resolve.attempts import MAX_DOMAINS
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import federate
 
 
 class ServerTests(SynchronousTestCase):

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.desks import Office
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 
 class TopTests(SynchronousTestCase):

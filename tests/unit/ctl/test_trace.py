@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.ctl.desks import Office
 from xmppd.ctl.command import Refused, Reply, replies
 from xmppd.ctl.commands import TABLE
-from xmppd.testing import House
+from xmppd.testing.house import House
 from xmppd.trace.trace import MAX_TRACERS
 
 
@@ -22,7 +22,7 @@ class TraceTests(SynchronousTestCase):
         given = {"address": "montague.lit", **given}
 
         async def read() -> None:
-            async for reply in replies(TABLE["trace"], self.office.desk, given):
+            async for reply in replies(TABLE["trace"], self.office.context, given):
                 self.answers.append(reply)
 
         return Deferred.fromCoroutine(read())
@@ -42,7 +42,7 @@ class TraceTests(SynchronousTestCase):
         self.assertNoResult(reading)
         self.house.clock.advance(5)
         self.successResultOf(reading)
-        self.assertEqual(self.office.desk.trace.tracers, [])
+        self.assertEqual(self.office.context.trace.tracers, [])
 
     def test_refused(self) -> None:
         """What is no number, and one tracer too many, is refused."""
@@ -58,7 +58,7 @@ class TraceTests(SynchronousTestCase):
     def test_lost(self) -> None:
         """What could not be read in time is counted."""
         reading = self.begin(seconds="5")
-        (tracer,) = self.office.desk.trace.tracers
+        (tracer,) = self.office.context.trace.tracers
         tracer.dropped = 3
         self.romeo.send("<presence/>")
         self.assertIn("3 stanzas were not shown", str(self.answers[-1]))

@@ -10,9 +10,10 @@ from tests.plugins.test_privacy_lists import denied, listed, put, use
 from tests.unit.s2s.peers import Elsewhere
 from xmppd.explain.finding import Finding
 from xmppd.explain.message import explain_message
-from xmppd.s2s.lost import no_stream
+from xmppd.resolve.lost import no_stream
 from xmppd.stanza import JID
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
 
 JULIET = "juliet@montague.lit"
 NURSE = ("nurse@montague.lit",)

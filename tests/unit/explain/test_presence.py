@@ -11,7 +11,8 @@ from xmppd.explain.presence import explain_presence
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Presence
 from xmppd.store.base import LastPresence, RosterItem, SharedGroup
-from xmppd.testing import Client, Elsewhere, House, done, house_config
+from xmppd.testing.client import Client, Elsewhere, done
+from xmppd.testing.house import House, house_config
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 BOTH = {"romeo": {"juliet": "both"}, "juliet": {"romeo": "both"}}
@@ -121,7 +122,7 @@ def gone() -> Street:
     street = Street().here("juliet")
     done(
         street.house.server.presence_manager.last_presences.save(
-            ROMEO, LastPresence(1_700_000_000.0, "asleep")
+            ROMEO, LastPresence(1_700_000_000.0, "detached")
         )
     )
     return street

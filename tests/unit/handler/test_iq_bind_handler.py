@@ -4,7 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.stanza import ns
-from xmppd.testing import Client, House, house_config
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 
@@ -111,7 +112,7 @@ class BindTests(SynchronousTestCase):
         bind(client, "1")
         client.lose()
         store.release_all()
-        self.assertEqual(house.server.routing_table.sessions, {})
+        self.assertEqual(house.server.routing_table.bound, {})
         self.assertEqual(house.server.session_manager.bound, 0)
 
     def test_conflict_while_binding(self) -> None:
@@ -126,6 +127,6 @@ class BindTests(SynchronousTestCase):
         self.assertTrue(first.closed)
         self.assertEqual(bound("".join(second.received())), f"romeo@{DOMAIN}/1")
         self.assertIs(
-            house.server.routing_table.sessions[f"romeo@{DOMAIN}/1"],
+            house.server.routing_table.bound[f"romeo@{DOMAIN}/1"],
             second.session,
         )

@@ -8,7 +8,8 @@ from tests.support import next_turn
 from xmppd.stanza import ns
 from xmppd.store.base import RosterData, RosterItem, SharedGroup
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 ROMEO = f"romeo@{DOMAIN}"

@@ -5,7 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.handler import presence_subscribe_handler
 from xmppd.stanza import ns
 from xmppd.store.base import RosterItem
-from xmppd.testing import Client, Elsewhere, House, done, house_config
+from xmppd.testing.client import Client, Elsewhere, done
+from xmppd.testing.house import House, house_config
 
 
 def added(client: Client, jid: str, words: str = "") -> str:
@@ -35,10 +36,10 @@ class RosterTests(SynchronousTestCase):
         config = house_config("montague.lit", roster={"max_items": 2})
         house = House(config=config, romeo={}, a={}, b={}, c={})
         (romeo,) = house.connect("romeo")
-        crowd = house.connect("a", "b", "c")
-        for client in crowd:
+        connections = house.connect("a", "b", "c")
+        for client in connections:
             client.send("<presence type='subscribe' to='romeo@montague.lit'/>")
-        self.assertIn("<resource-constraint", crowd[2].received()[-1])
+        self.assertIn("<resource-constraint", connections[2].received()[-1])
         self.assertEqual(len(house.server.roster_manager._loaded["romeo@montague.lit"].items), 2)
         for contact in ("x@capulet.lit", "y@capulet.lit"):
             self.assertIn("type='result'", added(romeo, contact, "/>"))

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.config import Presence
-from xmppd.testing import House, house_config
+from xmppd.config.config import Presence
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 AWAY = "<presence><show>away</show></presence>"

@@ -6,7 +6,8 @@ from tests.unit.presence.test_remote_presences import JULIET, ROMEO, gone, prese
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import ns
 from xmppd.store.base import RosterItem
-from xmppd.testing import Elsewhere, House, done
+from xmppd.testing.client import Elsewhere, done
+from xmppd.testing.house import House
 
 NOT_FOUND = (
     "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"

@@ -23,7 +23,7 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.net.epoll_connection import Connection, Limits
+from xmppd.net.epoll_connection import EPollConnection, SocketLimits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.epoll_port import Port
@@ -144,7 +144,7 @@ class Service(Factory):
 def descriptor(server: Recorder) -> int:
     """The number of the server's socket."""
     transport: object = server.transport
-    return transport.fd if isinstance(transport, Connection) else server.transport.fileno()
+    return transport.fd if isinstance(transport, EPollConnection) else server.transport.fileno()
 
 
 def ours(server: Recorder) -> TLSConnection:
@@ -244,11 +244,11 @@ def next_turn() -> "Deferred[None]":
 class HubOnAClock:
     """Our endpoint without a reactor: turns and time come when the test says so."""
 
-    def __init__(self, service: Service, limits: Limits | None = None) -> None:
+    def __init__(self, service: Service, limits: SocketLimits | None = None) -> None:
         self.service = service
         self.clock = MemoryReactorClock()
         endpoint = EPollServerEndpoint(
-            self.clock, 0, interface="127.0.0.1", limits=limits or Limits()
+            self.clock, 0, interface="127.0.0.1", limits=limits or SocketLimits()
         )
         ports: list[IListeningPort] = []
         endpoint.listen(service).addCallback(ports.append)

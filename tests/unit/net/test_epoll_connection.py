@@ -24,7 +24,7 @@ from tests.unit.net.peer import (
     wait_for_input,
 )
 from xmppd.net import epoll_hub
-from xmppd.net.epoll_connection import JOINED_BYTES, PARKED_S, Limits
+from xmppd.net.epoll_connection import JOINED_BYTES, PARKED_S, SocketLimits
 
 
 class ConnectionTestCase(SynchronousTestCase):
@@ -33,7 +33,7 @@ class ConnectionTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(epoll_hub, "TURN_S", 60.0)  # However busy this machine is.
 
-    def bench(self, service: Service, limits: Limits | None = None) -> HubOnAClock:
+    def bench(self, service: Service, limits: SocketLimits | None = None) -> HubOnAClock:
         bench = HubOnAClock(service, limits)
         self.addCleanup(bench.stop)
         return bench
@@ -143,7 +143,7 @@ class SlowReaderTests(ConnectionTestCase):
 
     def test_dropped(self) -> None:
         """Beyond the limit the client is dropped, and the reason says how much was queued."""
-        bench = self.bench(Service(), Limits(max_queued_bytes=1_000_000))
+        bench = self.bench(Service(), SocketLimits(max_queued_bytes=1_000_000))
         _, server = self.connect(bench)
         server.transport.write(BIG)
         bench.clock.advance(0)
@@ -165,7 +165,7 @@ class SlowReaderTests(ConnectionTestCase):
             def stopProducing(self) -> None:
                 stopped.append(True)
 
-        bench = self.bench(Service(), Limits(max_queued_bytes=1_000_000))
+        bench = self.bench(Service(), SocketLimits(max_queued_bytes=1_000_000))
         _, server = self.connect(bench)
         server.transport.registerProducer(Deaf(), True)
         server.transport.write(BIG)
@@ -175,7 +175,7 @@ class SlowReaderTests(ConnectionTestCase):
 
     def test_kept_below(self) -> None:
         """Below the limit all arrives, however late the client reads."""
-        bench = self.bench(Service(), Limits(max_queued_bytes=len(BIG)))
+        bench = self.bench(Service(), SocketLimits(max_queued_bytes=len(BIG)))
         sock, server = self.connect(bench)
         sock.setblocking(False)
         server.transport.write(BIG)
@@ -195,7 +195,7 @@ class CloseTests(ConnectionTestCase):
 
     def test_peer_that_never_reads(self) -> None:
         """A close that cannot get rid of its last bytes ends in bounded time."""
-        bench = self.bench(Service(), Limits(close_timeout_s=5.0))
+        bench = self.bench(Service(), SocketLimits(close_timeout_s=5.0))
         _, server = self.connect(bench)
         server.transport.write(BIG)
         server.transport.loseConnection()
@@ -219,7 +219,7 @@ class CloseTests(ConnectionTestCase):
             def stopProducing(self) -> None:
                 """Never mind."""
 
-        bench = self.bench(Service(), Limits(close_timeout_s=5.0))
+        bench = self.bench(Service(), SocketLimits(close_timeout_s=5.0))
         _, server = self.connect(bench)
         server.transport.registerProducer(Endless(), True)
         server.transport.loseConnection()

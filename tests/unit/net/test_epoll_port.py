@@ -38,7 +38,7 @@ class AcceptTests(SynchronousTestCase):
         return server
 
     def test_sixteen_a_turn(self) -> None:
-        """Of a crowd sixteen are let in a turn; the others wait, and nobody is forgotten."""
+        """Of a connections sixteen are let in a turn; the others wait, and nobody is forgotten."""
         for _ in range(40):
             self.dial()
         counts = []

@@ -24,7 +24,7 @@ from tests.unit.net.peer import (
 )
 from xmppd.net import epoll_hub, epoll_tls
 from xmppd.net.certificate import make_self_signed
-from xmppd.net.epoll_connection import Limits
+from xmppd.net.epoll_connection import SocketLimits
 from xmppd.net.epoll_tls import ClearTextUnsent, TLSConnection
 from xmppd.net.tls import TLS, DomainCertificate, TLSSettings, tls_version
 
@@ -69,7 +69,7 @@ class TLSTestCase(SynchronousTestCase):
     def start_tls(self, server: Recorder) -> None:
         server.transport.startTLS(self.contexts)
 
-    def bench(self, service: Service, limits: Limits | None = None) -> HubOnAClock:
+    def bench(self, service: Service, limits: SocketLimits | None = None) -> HubOnAClock:
         bench = HubOnAClock(service, limits)
         self.addCleanup(bench.stop)
         return bench
@@ -158,7 +158,7 @@ class HandshakeTests(TLSTestCase):
 
     def test_silent_client(self) -> None:
         """A close during a handshake that never ends is bounded, also with something to say."""
-        bench = self.bench(Service(made=self.start_tls), Limits(close_timeout_s=5.0))
+        bench = self.bench(Service(made=self.start_tls), SocketLimits(close_timeout_s=5.0))
         _, server = self.connect(bench)
         server.transport.write(b"early")
         server.transport.loseConnection()
@@ -245,7 +245,7 @@ class DataTests(TLSTestCase):
     """After the handshake."""
 
     def established(
-        self, service: Service, limits: Limits | None = None
+        self, service: Service, limits: SocketLimits | None = None
     ) -> tuple[HubOnAClock, Client, Recorder]:
         service.made = self.start_tls
         bench = self.bench(service, limits)
@@ -293,7 +293,7 @@ class DataTests(TLSTestCase):
 
     def test_peer_that_never_reads(self) -> None:
         """A close that cannot get rid of its last bytes ends in bounded time."""
-        bench, _, server = self.established(Service(), Limits(close_timeout_s=5.0))
+        bench, _, server = self.established(Service(), SocketLimits(close_timeout_s=5.0))
         server.transport.write(BIG)
         server.transport.loseConnection()
         bench.clock.advance(4.9)
@@ -304,7 +304,7 @@ class DataTests(TLSTestCase):
 
     def test_slow_reader(self) -> None:
         """A client that does not read is dropped at the limit."""
-        bench, _, server = self.established(Service(), Limits(max_queued_bytes=1_000_000))
+        bench, _, server = self.established(Service(), SocketLimits(max_queued_bytes=1_000_000))
         server.transport.write(BIG)
         bench.clock.advance(0)
         self.assertRegex(str(server.reason.value), r"reads too slowly: \d{7} bytes queued")

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.net.logins import agent, authenticate
+from tests.unit.login.logins import agent, authenticate
 from xmppd.stanza import jid
-from xmppd.testing import PASSWORD, House, done, federate, house_config
+from xmppd.testing.client import done
+from xmppd.testing.house import PASSWORD, House, house_config
+from xmppd.testing.network import federate
 
 DOMAIN, ELSEWHERE = "montague.lit", "mantua.lit"
 SECRET = "of the echo"  # nobody else's
@@ -37,7 +39,7 @@ def left() -> Counter[str]:
     found = Counter(
         kind.__qualname__
         for kind in map(type, gc.garbage)
-        if kind.__module__.startswith("xmppd.") and kind.__module__ != "xmppd.testing"
+        if kind.__module__.startswith("xmppd.") and kind.__module__ != "xmppd.testing.house"
     )
     gc.garbage.clear()
     return found
@@ -122,8 +124,8 @@ class ClientTests(GoneCase):
 
     def test_refused(self) -> None:
         """There are too many from one address."""
-        crowd = [self.house.stranger() for _ in range(20)]
-        for stranger in crowd:
+        connections = [self.house.stranger() for _ in range(20)]
+        for stranger in connections:
             stranger.open(DOMAIN)
 
         def story() -> None:

@@ -8,13 +8,13 @@ from xml.etree.ElementTree import ParseError
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.net.element_parser import NO_MEMORY, stream_error
-from xmppd.plugin_guard import guarded
+from xmppd.plugin.plugin_guard import guarded
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_manager import SessionBound
 from xmppd.stanza import IQ, JID, Element, Message, Stanza
 from xmppd.store.quarantine import sift
-from xmppd.testing import House
+from xmppd.stream.element_parser import NO_MEMORY, stream_error
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 S = TypeVar("S", bound=Stanza)

@@ -9,7 +9,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.utils import getProcessOutput, getProcessOutputAndValue
 from twisted.trial.unittest import SkipTest, TestCase
 
-from tests.unit.net import crowd
+from tests.unit.net import connections
 from tests.unit.net.peer import Service, clock, port_number
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 
@@ -39,7 +39,9 @@ class CrowdTests(TestCase):
         port = await EPollServerEndpoint(clock, 0, interface="127.0.0.1").listen(service)
         self.addCleanup(lambda: maybeDeferred(port.stopListening))
         printed = await getProcessOutput(
-            sys.executable, [crowd.__file__, str(port_number(port)), str(count)], errortoo=True
+            sys.executable,
+            [connections.__file__, str(port_number(port)), str(count)],
+            errortoo=True,
         )
         self.assertEqual(printed, b"all heard\n")
         for server in service.all:

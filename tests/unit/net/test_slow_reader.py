@@ -10,9 +10,10 @@ from twisted.trial.unittest import TestCase
 
 from tests.unit.net.peer import dial, in_thread, next_turn, port_number
 from xmppd.net.epoll_connection import PRODUCER_BYTES
-from xmppd.net.stanza_handler import StanzaHandler
 from xmppd.stanza import ns
-from xmppd.testing import House, done, house_config
+from xmppd.stream.stanza_handler import StanzaHandler
+from xmppd.testing.client import done
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 JULIET = f"juliet@{DOMAIN}"
@@ -40,10 +41,10 @@ class TCPTests(TestCase):
         self.addCleanup(self.port.stopListening)
         self.sock = await in_thread(lambda: dial(port_number(self.port)))
         self.addCleanup(self.sock.close)
-        known = set(self.house.server.crowd.handlers)
+        known = set(self.house.server.client_connections.handlers)
         while len(known) < 2:
             await next_turn()
-            known = set(self.house.server.crowd.handlers)
+            known = set(self.house.server.client_connections.handlers)
         (self.handler,) = known - {self.romeo.handler}
         self.log_in()
 

@@ -10,7 +10,8 @@ from xmppd.presence import last_presences
 from xmppd.presence.last_presences import LastPresences
 from xmppd.store.base import LastPresence
 from xmppd.store.memory import MemoryStore
-from xmppd.testing import House, done
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 ROMEO, JULIET = f"romeo@{DOMAIN}", f"juliet@{DOMAIN}"

@@ -8,7 +8,8 @@ from tests.support import next_turn
 from xmppd.presence.directed_presences import MAX_PER_SESSION, DirectedPresences
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.store.base import LastPresence
-from xmppd.testing import Client, House, done
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 ROMEO, JULIET = f"romeo@{DOMAIN}", f"juliet@{DOMAIN}"
@@ -70,7 +71,7 @@ class GreetingTests(SynchronousTestCase):
             next_turn(self.house.clock)
         self.juliet.lose()
         self.house.clock.advance(0)
-        self.assertEqual(list(self.house.server.session_manager.of_account(JULIET)), [])
+        self.assertEqual(list(self.house.server.session_manager.local_sessions(JULIET)), [])
 
 
 class ProbeTests(SynchronousTestCase):
@@ -169,7 +170,7 @@ class UnavailableTests(SynchronousTestCase):
         stranger.open(DOMAIN)
         stranger.lose()
         self.house.logged_in("romeo").lose()
-        self.assertEqual(len(self.house.server.routing_table.sessions), 2)
+        self.assertEqual(len(self.house.server.routing_table.bound), 2)
 
     def test_shutdown(self) -> None:
         """At shutdown everybody is told why, and nobody is left behind (BOOT-4)."""
@@ -179,7 +180,7 @@ class UnavailableTests(SynchronousTestCase):
             self.assertIn(b"<system-shutdown ", data)
             client.send("</stream:stream>")
         self.successResultOf(stopped)
-        self.assertEqual(self.house.server.routing_table.sessions, {})
+        self.assertEqual(self.house.server.routing_table.bound, {})
 
     def test_last_presence(self) -> None:
         """The last resource that goes leaves the time and its status; others do not (PU-9)."""

@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_privacy_lists import denied, listed, presences, put, query, use
 from tests.support import SlowStore
-from xmppd.testing import Client, House
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 
 JULIET = "juliet@montague.lit/1"
 AWAY = "<presence><show>away</show></presence>"

@@ -5,7 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.presence import remote_presences
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import ns
-from xmppd.testing import Client, Elsewhere, House
+from xmppd.testing.client import Client, Elsewhere
+from xmppd.testing.house import House
 
 ROMEO, JULIET, NURSE = "romeo@montague.lit", "juliet@capulet.lit", "nurse@capulet.lit"
 
@@ -75,7 +76,7 @@ class GreetingTests(RemoteTests):
         """Who comes while contacts are being asked hears the answer like the first one."""
         self.connect("romeo/1")
         second = self.connect("romeo/2")
-        last = presence(JULIET, ROMEO, "unavailable", "<status>asleep</status>")
+        last = presence(JULIET, ROMEO, "unavailable", "<status>detached</status>")
         self.elsewhere.send(last)
         self.assert_got(second, last)
 

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.presence.shared_group_changes import VIEWERS_PER_SLICE
 from xmppd.store.base import SharedGroup
-from xmppd.testing import House, done
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 
 ROMEO, JULIET, TYBALT = "romeo@montague.lit", "juliet@montague.lit", "tybalt@montague.lit"
 

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.test_privacy_lists import denied, put, use
 from xmppd.privacy.privacy_list import CompiledList
 from xmppd.privacy.session_privacy import SessionPrivacy
-from xmppd.testing import Client, House
+from xmppd.testing.client import Client
+from xmppd.testing.house import House
 
 CONTACTS = [f"c{number}" for number in range(1_000)]
 ONLINE = CONTACTS[:50]

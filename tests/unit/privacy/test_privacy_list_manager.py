@@ -11,7 +11,8 @@ from xmppd.privacy.privacy_list import PrivacyList, Rule
 from xmppd.privacy.privacy_list_manager import RULES_PER_SLICE, PrivacyListManager
 from xmppd.stanza import JID
 from xmppd.store.base import StoreError
-from xmppd.testing import House, done
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 
 JULIET = JID.parse("juliet@montague.lit")
 ROMEO = JID.parse("romeo@montague.lit")

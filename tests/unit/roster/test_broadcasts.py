@@ -5,7 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.roster import broadcasts
 from xmppd.store.base import SharedGroup
-from xmppd.testing import Client, House, done
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 FRIENDS = ("a", "b", "c", "d", "e")
@@ -128,7 +129,7 @@ class SlicesTests(SynchronousTestCase):
         """The server stops when everybody has been told."""
         self.romeo().send("<presence/>")
         stopped = self.house.stop()
-        for client in self.house.server.crowd.handlers.copy():
+        for client in self.house.server.client_connections.handlers.copy():
             client.transport.abortConnection()
         self.settle()
         self.successResultOf(stopped)

@@ -4,7 +4,8 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.testing import Client, Elsewhere, House
+from xmppd.testing.client import Client, Elsewhere
+from xmppd.testing.house import House
 
 ROMEO = "romeo@montague.lit"
 THERE = ("juliet@capulet.lit", "friar@verona.lit", "nurse@capulet.lit", "prince@verona.lit")
@@ -118,7 +119,7 @@ class ElsewhereTests(SynchronousTestCase):
     def stop(self, *clients: Client) -> None:
         """The server stops."""
         stopped = self.house.stop()
-        for handler in self.house.server.crowd.handlers.copy():
+        for handler in self.house.server.client_connections.handlers.copy():
             handler.transport.abortConnection()
         self.settle()
         self.successResultOf(stopped)

@@ -3,7 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.roster import roster_manager
-from xmppd.testing import House, done
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 
 
 class MemoryTests(SynchronousTestCase):

@@ -6,7 +6,8 @@ from xmppd.handler.presence_subscribe_handler import MAX_REQUEST_BYTES
 from xmppd.roster.subscription import RECEIVED, SENT, State, in_state, state_of
 from xmppd.stanza import JID, Presence
 from xmppd.store.base import RosterItem
-from xmppd.testing import Client, House, done
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 REQUEST = Presence.make(JID.parse(ROMEO), JID.parse(JULIET), type="subscribe").wire()

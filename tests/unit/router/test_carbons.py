@@ -17,7 +17,7 @@ from tests.plugins.test_carbons import (
 from xmppd.router.carbons import MAX_REMEMBERED
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, ns, stanza, xml
-from xmppd.testing import Client, done
+from xmppd.testing.client import Client, done
 
 FORGED = (
     f"<received xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'><message xmlns='{ns.CLIENT}'"

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.router.iq_router import DuplicateHandler
 from xmppd.stanza import IQ, JID, Condition, StanzaError, qname
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 QUERY = b"<q xmlns='q'/>"

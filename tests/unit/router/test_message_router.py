@@ -4,9 +4,10 @@ from msgspec import convert
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
-from xmppd.config import Config
+from xmppd.config.config import Config
 from xmppd.stanza import ns
-from xmppd.testing import Client, Elsewhere, House, done, house_config
+from xmppd.testing.client import Client, Elsewhere, done
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 BARE = f"juliet@{DOMAIN}"

@@ -4,7 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import ns
 from xmppd.store.base import Store
-from xmppd.testing import Client, Elsewhere, House, done
+from xmppd.testing.client import Client, Elsewhere, done
+from xmppd.testing.house import House
 
 ROMEO, BENVOLIO, JULIET = "romeo@montague.lit", "benvolio@montague.lit", "juliet@capulet.lit"
 NOBODY = "nobody@montague.lit"

@@ -7,11 +7,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.asking import ask
 from tests.support import EVERYTHING, SlowStore
 from tests.unit.auth.support import ScramClient
-from tests.unit.net.logins import BIND, HEADER, LAPTOP, agent, authenticate, plain
-from tests.unit.net.test_fast import TokenCase, by_token, request_token
-from xmppd.config import Config
+from tests.unit.login.logins import BIND, HEADER, LAPTOP, agent, authenticate, plain
+from tests.unit.login.test_fast import TokenCase, by_token, request_token
+from xmppd.config.config import Config
 from xmppd.stanza import ns
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 NURSE = f"nurse@{DOMAIN}"
@@ -117,7 +118,7 @@ class StanzaTests(SynchronousTestCase):
         self.assertNotIn("<error", "".join(nurse.received()))
         self.assertTrue(nurse.session.settled)
         self.store.broken = set()
-        self.house.server.crowd.sweep()
+        self.house.server.client_connections.sweep()
         self.assertIn("<body>later</body>", "".join(nurse.received()))
 
     def test_no_ghost(self) -> None:

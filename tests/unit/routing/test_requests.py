@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import IQ, JID, Stanza
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 PING = b"<ping xmlns='urn:xmpp:ping'/>"
 

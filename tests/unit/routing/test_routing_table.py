@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.routing import requests
 from xmppd.stanza import IQ, JID, Condition, Message, Stanza
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 PING = b"<ping xmlns='urn:xmpp:ping'/>"
 
@@ -70,10 +70,10 @@ class RoutingTableTests(SynchronousTestCase):
 
     def test_nobody_is_kept(self) -> None:
         """When the last session has gone, nothing of its account is left."""
-        before = (len(self.table.users), len(self.table.sessions))
+        before = (len(self.table.users), len(self.table.bound))
         client = self.house.connect("romeo")[0]
         client.lose()
-        self.assertEqual((len(self.table.users), len(self.table.sessions)), before)
+        self.assertEqual((len(self.table.users), len(self.table.bound)), before)
 
 
 class RequestTests(SynchronousTestCase):

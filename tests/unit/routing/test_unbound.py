@@ -3,7 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import ns
-from xmppd.testing import Client, Elsewhere, House
+from xmppd.testing.client import Client, Elsewhere
+from xmppd.testing.house import House
 
 DOMAIN = "montague.lit"
 STANZAS = (
@@ -84,4 +85,4 @@ class UnboundTests(SynchronousTestCase):
             client.lose()
         self.house.bind("juliet").lose()
         self.assertEqual(table.unbound, {})
-        self.assertEqual(list(table.sessions), ["romeo@montague.lit/1"])
+        self.assertEqual(list(table.bound), ["romeo@montague.lit/1"])

@@ -7,11 +7,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from xmppd.net.connection_handler import ConnectionHandler
-from xmppd.s2s.connector import Visitor
-from xmppd.s2s.targets import Directions, Target
+from xmppd.resolve.connector import Visitor
+from xmppd.resolve.targets import Directions, Target
 from xmppd.stanza import StanzaError, ns
 from xmppd.stanza.xml import write
-from xmppd.testing import House, Transport
+from xmppd.testing.house import House
+from xmppd.testing.network import MemoryTransport
 
 HEADER = (
     f"<?xml version='1.0'?><stream:stream xmlns='{ns.SERVER}' xmlns:stream='{ns.STREAM}'"
@@ -30,7 +31,7 @@ class Peer:
 
     def __init__(self, handler: ConnectionHandler, address: str = "192.0.2.9") -> None:
         self.handler = handler
-        self.transport = Transport(address, handler)
+        self.transport = MemoryTransport(address, handler)
         handler.makeConnection(self.transport)
 
     def send(self, text: str) -> None:
@@ -104,7 +105,7 @@ class Elsewhere:
         self.called: dict[str, list[Called]] = {}
         self.there = True
         self.why: StanzaError | None = None
-        house.server.foreign_routes.callers._connector = self
+        house.server.foreign_routes.outgoing_connections._connector = self
         house.server.foreign_routes._connector = self
 
     def use(self, directions: Directions) -> None:

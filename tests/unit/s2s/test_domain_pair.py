@@ -3,11 +3,11 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.s2s.peers import BIDI, Elsewhere
+from xmppd.resolve.lost import no_stream, not_found
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.s2s.foreign_routes import MAX_WAITING_FOR_ONE
-from xmppd.s2s.lost import no_stream, not_found
 from xmppd.stanza import JID, Message, ns
-from xmppd.testing import House, house_config
+from xmppd.testing.house import House, house_config
 
 VALID = "<db:result from='verona.lit' to='mantua.lit' type='valid'/>"
 

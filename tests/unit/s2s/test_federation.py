@@ -3,7 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import ns
-from xmppd.testing import House, federate
+from xmppd.testing.house import House
+from xmppd.testing.network import federate
 
 
 class MessageTests(SynchronousTestCase):

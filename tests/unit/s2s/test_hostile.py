@@ -6,15 +6,15 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.s2s.peers import BIDI, Caller, Elsewhere
+from xmppd.resolve.finder import Finder
+from xmppd.resolve.name_service import NameService
+from xmppd.resolve.question import IResolverReactor
+from xmppd.resolve.targets import Directions
 from xmppd.s2s import server_stream
 from xmppd.s2s.domain_pair import MAX_VERIFICATIONS_PER_PAIR
-from xmppd.s2s.finder import Finder
-from xmppd.s2s.name_service import NameService
-from xmppd.s2s.question import IReactor
 from xmppd.s2s.server_stream import MAX_PAIRS_PER_STREAM, MAX_VERIFICATIONS_PER_STREAM
-from xmppd.s2s.targets import Directions
 from xmppd.stanza import ns
-from xmppd.testing import House, house_config
+from xmppd.testing.house import House, house_config
 
 VERONA = "verona.lit"
 MESSAGE = "<message from='{sender}' to='{to}'><body>hi</body></message>"
@@ -262,10 +262,10 @@ class DialbackTests(Hostile):
     def test_private_addresses(self) -> None:
         """Nobody makes us call our neighbours by a claim (SV-16)."""
         reactor = MemoryReactorClock()
-        network = cast(IReactor, reactor)
+        network = cast(IResolverReactor, reactor)
         routes = self.house.server.foreign_routes
         finder = Finder(network, NameService(network), routes.attempts, Directions())
-        routes.callers._connector = finder
+        routes.outgoing_connections._connector = finder
         for domain in ("127.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "169.254.169.254"):
             with self.subTest(domain):
                 caller = self.call()
@@ -276,10 +276,12 @@ class DialbackTests(Hostile):
     def test_many_streams_for_one_domain(self) -> None:
         """Whoever claims one domain on many streams has it asked so many times at once."""
         self.elsewhere.there = False
-        callers = [self.call() for _ in range(MAX_VERIFICATIONS_PER_PAIR + 2)]
-        for caller in callers:
+        outgoing_connections = [self.call() for _ in range(MAX_VERIFICATIONS_PER_PAIR + 2)]
+        for caller in outgoing_connections:
             caller.claim()
-        refused = [caller for caller in callers if "<resource-constraint" in caller.heard()]
+        refused = [
+            caller for caller in outgoing_connections if "<resource-constraint" in caller.heard()
+        ]
         self.assertEqual(len(refused), 2)
         self.assertEqual(len(self.elsewhere.wanted), 1)
 
@@ -318,7 +320,7 @@ class StreamTests(Hostile):
                 peer.transport.abortConnection()
         self.house.clock.advance(1000)
         self.assertEqual((routes.state(), routes.pairs), ([], {}))
-        self.assertEqual(len(self.house.server.server_crowd.handlers), 0)
+        self.assertEqual(len(self.house.server.server_connections.handlers), 0)
 
     def test_header(self) -> None:
         """A header of somebody else's stream is told what is wrong with it."""
@@ -377,8 +379,8 @@ class StreamTests(Hostile):
                 "mantua.lit", s2s={"max_streams_per_address": 2, "max_unauthenticated": 4}
             )
         )
-        callers = [Caller(house) for _ in range(3)]
-        heard = [caller.open() for caller in callers]
+        outgoing_connections = [Caller(house) for _ in range(3)]
+        heard = [caller.open() for caller in outgoing_connections]
         self.assertIn("too many streams from your address", heard[2])
         others = [Caller(house, f"192.0.2.{number}").open() for number in range(100, 104)]
         self.assertIn("resource-constraint", others[-1])
@@ -386,7 +388,7 @@ class StreamTests(Hostile):
     def test_proved_are_no_strangers(self) -> None:
         """Those who have proved a name do not count among those who have not."""
         self.proved()
-        self.assertEqual(self.house.server.server_crowd.strangers, set())
+        self.assertEqual(self.house.server.server_connections.unauthenticated, set())
 
     def test_who_talks_and_does_not_read(self) -> None:
         """Who makes us answer and does not read is cut off (SV-14)."""

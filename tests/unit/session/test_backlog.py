@@ -6,7 +6,8 @@ from tests.support import SlowStore
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, Presence, ns
-from xmppd.testing import Client, House, done, house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
 JULIET = f"juliet@{DOMAIN}"
@@ -220,7 +221,7 @@ class LostTests(SlowReaderTestCase):
             self.romeo.send(message(letter))
         self.store.slow = self.store.late = True
         stopped = self.house.stop()
-        for handler in tuple(self.house.server.crowd.handlers):
+        for handler in tuple(self.house.server.client_connections.handlers):
             handler.transport.abortConnection()
         self.assertNoResult(stopped)
         self.store.release_all()

@@ -30,7 +30,7 @@ from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.client_state import LASTING, MAX_HELD_BYTES, news_of
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza
 from xmppd.stanza.carbon import carbon, forwarded
-from xmppd.testing import House
+from xmppd.testing.house import House
 
 SESSION = JID.parse(f"{JULIET}/1")
 PEER = JID.parse(f"{ROMEO}/1")

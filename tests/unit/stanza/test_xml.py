@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.odd_stanzas import CLIENT, COMPONENT, SERVER, Meaning, meanings, odd_stanza
-from tests.unit.net.stream_reference import cut
-from xmppd.net.stanza_intake import KINDS, Language
-from xmppd.net.stream_parser import Limits, Received, StreamParser
+from tests.unit.stream.stream_reference import cut
 from xmppd.stanza import JID, Message, Stanza, escape, ns
 from xmppd.stanza.carbon import carbon, forwarded
 from xmppd.stanza.delay import delayed
 from xmppd.stanza.xml import read, write
+from xmppd.stream.stanza_intake import KINDS, Language
+from xmppd.stream.stream_parser import ParserLimits, Received, StreamParser
 
-LIMITS = Limits(max_stanza_bytes=1 << 20, max_depth=64, max_attributes=64)
+LIMITS = ParserLimits(max_stanza_bytes=1 << 20, max_depth=64, max_attributes=64)
 ROMEO, JULIET = JID.parse("romeo@montague.lit/o'neil"), JID.parse("juliet@capulet.lit/\u03b2")
 randoms = st.randoms(use_true_random=False)
 

@@ -16,7 +16,6 @@ from xmppd.store.base import (
     LastPresence,
     NoSuchAccount,
     OfflineMessage,
-    Place,
     QuotaExceeded,
     RosterData,
     RosterItem,
@@ -24,6 +23,7 @@ from xmppd.store.base import (
     ScramKeys,
     SharedGroup,
     Shares,
+    StanzaPlace,
     Store,
     Token,
     Use,
@@ -771,11 +771,11 @@ class SessionContract(Asking):
         """
         first, second = await self.hold("a", "b")
         await self.store.place_messages(
-            [Place(first, True, b"phone", 2**32 - 1), Place(99, True, b"x", 1)]
+            [StanzaPlace(first, True, b"phone", 2**32 - 1), StanzaPlace(99, True, b"x", 1)]
         )
         await self.store.store_offline(
             ROMEO, b"b", sender=JULIET, stored=2.5, max_messages=9, max_bytes=999,
-            place=Place(second, True, b"desk", 4),
+            place=StanzaPlace(second, True, b"desk", 4),
         )  # fmt: skip
         await self.store.store_offline(
             ROMEO, b"c", sender=JULIET, stored=2.5, max_messages=9, max_bytes=999
@@ -788,7 +788,7 @@ class SessionContract(Asking):
             [(b"b", b"desk", 4), (b"c", b"", 0), (b"a", b"phone", 2**32 - 1)],
         )
         await self.store.place_messages(
-            [Place(waiting[1].id, False, b"phone", 8), Place(999, False, b"x", 1)]
+            [StanzaPlace(waiting[1].id, False, b"phone", 8), StanzaPlace(999, False, b"x", 1)]
         )
         placed = (await self.store.offline_messages(ROMEO))[1]
         self.assertEqual((placed.key, placed.position), (b"phone", 8))

@@ -348,7 +348,7 @@ class MendedContract(SynchronousTestCase):
                 "sent": 7,
                 "unacknowledged": [[b"<message/>", 1.0, True, False, False]] * 2,
                 "waiting": [[self.WRONG, 1.0, True, False, False]],
-                "state": {"sight": msgpack.encode(seen), "directed": b'["a@b"]'},
+                "state": {"seen": msgpack.encode(seen), "directed": b'["a@b"]'},
             }
         )
 
@@ -377,7 +377,7 @@ class MendedContract(SynchronousTestCase):
         self.mend()
         shell = msgpack.decode(self.column("sessions.data"))
         self.assert_mended(shell["waiting"][0][0])
-        self.assert_mended(msgpack.decode(shell["state"]["sight"])[0][1])
+        self.assert_mended(msgpack.decode(shell["state"]["seen"])[0][1])
         self.assertEqual(shell["state"]["directed"], b'["a@b"]')
         self.assertNotIn("until", shell)
         self.assertEqual((shell["positions"], shell["outstanding"]), ([6, 7], 2))

@@ -14,7 +14,7 @@ from xmppd.store.base import Damaged, Fragment, Item, Quarantined, RosterItem, S
 from xmppd.store.engine import make_engine, parse_url
 from xmppd.store.memory import MemoryStore
 from xmppd.store.quarantine import MAX_NAMED_AT_ONCE, readable
-from xmppd.testing import done
+from xmppd.testing.client import done
 
 
 class MemoryTests(contract.QuarantineContract):

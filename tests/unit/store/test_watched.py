@@ -11,7 +11,7 @@ from xmppd.store.base import QuotaExceeded, StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
 from xmppd.store.schema import accounts
 from xmppd.store.watched import CALM_S, Watched
-from xmppd.testing import done
+from xmppd.testing.client import done
 
 QUERY = select(accounts.c.account)
 

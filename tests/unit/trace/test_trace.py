@@ -6,7 +6,8 @@ from tests.support import SlowStore
 from xmppd.router.message_router import MessageRouter
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Condition, Message, StanzaError
-from xmppd.testing import House, done
+from xmppd.testing.client import done
+from xmppd.testing.house import House
 from xmppd.trace.passage import MAX_STEPS
 from xmppd.trace.trace import MAX_TRACERS, STAGES, TooManyTracers, Trace
 from xmppd.trace.tracer import MAX_QUEUED_STEPS, Row, Tracer

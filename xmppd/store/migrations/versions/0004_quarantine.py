@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from msgspec import MsgspecError, msgpack
 
-from xmppd.clocks import wall_clock
+from xmppd.host.clocks import wall_clock
 
 revision = "0004"
 down_revision = "0003"

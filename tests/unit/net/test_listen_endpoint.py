@@ -1,0 +1,97 @@
+"""Doors, as they are configured."""
+
+from typing import Literal, cast
+
+from msgspec import convert
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from xmppd.config.config import Config, Domain, Listen, Stream
+from xmppd.net.epoll_endpoint import EPollServerEndpoint
+from xmppd.net.listen_endpoint import ListenEndpoint, ListenError, listen_endpoints, tls_settings
+
+REACTOR = cast(IReactorCore, reactor)
+
+
+class OpenTests(TestCase):
+    async def test_open(self) -> None:
+        """A door tells where it listens while it is open, and may be opened once at a time."""
+        for endpoint in ("epoll:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1"):
+            with self.subTest(endpoint):
+                door = ListenEndpoint(Listen(endpoint=endpoint), Stream(), REACTOR)
+                self.assertEqual(door.where, "")
+                await door.open(Factory.forProtocol(Protocol))
+                self.assertRegex(door.where, r"^127\.0\.0\.1:\d+$")
+                again = ListenEndpoint(
+                    Listen(endpoint=endpoint.replace("0", door.where[10:], 1)), Stream(), REACTOR
+                )
+                error = await self.assertFailure(
+                    Deferred.fromCoroutine(again.open(Factory.forProtocol(Protocol))), ListenError
+                )
+                self.assertIn("already in use", str(error))
+                await door.close()
+                await door.close()
+                self.assertEqual(door.where, "")
+
+    async def test_no_port(self) -> None:
+        """A number that no port has is refused, and not cut down to one that some port has."""
+        with self.assertRaisesRegex(ListenError, "from 0 to 65535"):
+            ListenEndpoint(Listen(endpoint="epoll:99999"), Stream(), REACTOR)
+        door = ListenEndpoint(Listen(endpoint="tcp:99999"), Stream(), REACTOR)
+        opened = Deferred.fromCoroutine(door.open(Factory.forProtocol(Protocol)))
+        error = await self.assertFailure(opened, ListenError)
+        self.assertIn("0-65535", str(error))
+
+    async def test_ipv6(self) -> None:
+        """An IPv6 address stands in brackets."""
+        door = ListenEndpoint(Listen(endpoint=r"epoll:0:interface=\:\:1"), Stream(), REACTOR)
+        try:
+            await door.open(Factory.forProtocol(Protocol))
+        except ListenError as error:
+            self.skipTest(f"there is no IPv6 here: {error}")
+        self.assertRegex(door.where, r"^\[::1\]:\d+$")
+        await door.close()
+
+
+class ConfiguredTests(SynchronousTestCase):
+    def limits(self, endpoint: str) -> int:
+        config = Config(listen=(Listen(endpoint=endpoint),), stream=Stream(max_queued_bytes=77_777))
+        (door,) = listen_endpoints(config, REACTOR)
+        made = door.endpoint
+        assert isinstance(made, EPollServerEndpoint)
+        return made.limits.max_queued_bytes
+
+    def test_queue(self) -> None:
+        """What a slow reader may have queued is as configured, unless the endpoint says more."""
+        self.assertEqual(self.limits("epoll:5222"), 77_777)
+        self.assertEqual(self.limits("epoll:5222:max_queued_bytes=88888"), 88_888)
+
+    def test_behind_a_proxy(self) -> None:
+        """PROXY works with either endpoint, held to the same rules, and not ahead of direct TLS."""
+        listed: tuple[tuple[str, Literal["starttls", "direct"], str], ...] = (
+            ("haproxy:tcp:0", "starttls", ""),
+            ("haproxy:epoll:0", "starttls", ""),
+            ("haproxy:epoll:0", "direct", 'cannot have listen.tls = "direct"'),
+            ("haproxy:ssl:0", "starttls", "TLS of its own"),
+            ("haproxy:nonsense:0", "starttls", "is no endpoint"),
+        )
+        for endpoint, tls, mistake in listed:
+            with self.subTest(endpoint, tls=tls):
+                listen = convert({"endpoint": endpoint, "tls": tls}, Listen)
+                if mistake:
+                    with self.assertRaisesRegex(ListenError, mistake):
+                        ListenEndpoint(listen, Stream(), REACTOR)
+                else:
+                    ListenEndpoint(listen, Stream(), REACTOR)
+
+    def test_certificates(self) -> None:
+        """A key may lie in the certificate's file; a domain without a certificate shows none."""
+        bare = Domain(name="a.lit")
+        self.assertIsNone(tls_settings(Config(domain=(bare,))))
+        both = tls_settings(Config(domain=(bare, Domain(name="b.lit", certificate="b.pem"))))
+        assert both is not None
+        (shown,) = both.domains
+        self.assertEqual((shown.domain, str(shown.key_file)), ("b.lit", "b.pem"))

@@ -1,0 +1,605 @@
+"""The PluginManager: parts are put in place, taken out, guarded; files are found and read again."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.parts import (
+    AtUnload,
+    Command,
+    Component,
+    DiscoExtension,
+    DiscoFeature,
+    DiscoItem,
+    DiscoNode,
+    On,
+    Replace,
+    Statistic,
+)
+from xmppd.plugin.plugin_manager import PluginError, PluginManager, PluginsChanged
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.router.presence_router import PresenceRouter
+from xmppd.server import XMPPServer
+from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.session.session_manager import SessionBound
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Element,
+    Later,
+    Message,
+    Presence,
+    Stanza,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+)
+from xmppd.stream.inline_feature import bind_feature
+from xmppd.stream.stream_feature import StreamFeature
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import House
+
+NAME = "mercutio"
+parts_of: dict[str, tuple[object, ...]] = {}
+"""What the plugins that :meth:`PluginTestCase.load` writes are made of."""
+
+
+class Bug(Exception):
+    """What a plugin did not foresee."""
+
+
+class Handler(IQHandler):
+    """Answers, says no, or fails, as its query asks."""
+
+    query = "{urn:test}query"
+    features = ("urn:test",)
+    account_features = ("urn:test:account",)
+
+    def on_get(self, iq: IQ) -> bytes:
+        match iq.payload.tree[0].get("do"):
+            case "fail":
+                raise Bug
+            case "refuse":
+                raise StanzaError(Condition.NOT_ALLOWED)
+        return b"<fine xmlns='urn:test'/>"
+
+    async def on_set(self, iq: IQ) -> bytes:
+        return self.on_get(iq)
+
+
+class Interceptor(PacketInterceptor):
+    """Sees everything, and changes nothing."""
+
+    incoming_kinds = outgoing_kinds = (Message, Presence, IQ)
+
+
+class Nobody:
+    """A component where nothing arrives."""
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        return False
+
+
+async def run(iq: IQ, values: dict[str, list[str]]) -> str:
+    """A command that does nothing."""
+    return "done"
+
+
+class MutePresenceRouter(PresenceRouter):
+    """Routes no presence."""
+
+    def route(self, presence: Presence) -> Later:
+        return None
+
+
+ONE_OF_EACH: tuple[tuple[str, Callable[[], object]], ...] = (
+    ("handler", Handler),
+    ("interceptor", Interceptor),
+    ("listener", lambda: On(SessionBound, print)),
+    ("stream feature", lambda: StreamFeature(lambda negotiation: b"<f/>")),
+    ("inline feature", lambda: bind_feature("urn:test")),
+    ("disco feature", lambda: DiscoFeature("urn:test:more")),
+    ("disco item", lambda: DiscoItem(JID.parse("news.montague.lit"), "News")),
+    ("disco extension", lambda: DiscoExtension(lambda domain: None)),
+    ("disco node", lambda: DiscoNode(lambda iq, node: None, lambda iq, node: None)),
+    ("command", lambda: Command("stop", "Stop", run)),
+    ("statistic", lambda: Statistic("jokes", lambda: 1.0)),
+    ("component", lambda: Component("jokes.montague.lit", Nobody(), "Jokes")),
+    ("replacement", lambda: Replace(PresenceRouter, MutePresenceRouter)),
+)
+
+
+def registries(server: XMPPServer) -> dict[str, object]:
+    """Everything that a plugin can change of a server."""
+    parts = {name: repr(value) for name, value in vars(server.parts).items()}
+    return {
+        **parts,
+        "handlers": dict(server.iq_router.handlers),
+        "incoming": dict(server.interceptors.incoming),
+        "outgoing": dict(server.interceptors.outgoing),
+        "interceptors": {n: repr(v) for n, v in vars(server.interceptors).items()},
+        "listeners": dict(server.events._listeners),
+        "stream features": server.stream_features.rows,
+        "inline features": repr(vars(server.inline_features)),
+        "components": dict(server.routing_table.components),
+        "stages": {name: type(stage) for name, stage in vars(server).items()},
+    }
+
+
+class PluginTestCase(SynchronousTestCase):
+    """A house, and plugins made of given parts."""
+
+    def setUp(self) -> None:
+        self.house = House(romeo={"juliet": "both"}, juliet={"romeo": "both"})
+        self.server = self.house.server
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.plugins = PluginManager(self.server, str(self.directory))
+        self.addCleanup(sys.modules.pop, f"xmppd_local_{NAME}", None)
+        self.logged = self.enterContext(capturedLogs())
+
+    def write(self, text: str, name: str = NAME) -> None:
+        """Write the file of a plugin."""
+        (self.directory / f"{name}.py").write_text(dedent(text))
+
+    def load(self, *parts: object, name: str = NAME) -> None:
+        """Load a plugin that is made of these parts."""
+        parts_of[name] = parts
+        self.addCleanup(parts_of.pop, name, None)
+        self.addCleanup(sys.modules.pop, f"xmppd_local_{name}", None)
+        self.write(
+            f"""
+            from {__name__} import parts_of
+
+            def plug(server):
+                return parts_of[{name!r}]
+            """,
+            name,
+        )
+        self.plugins.load(name)
+
+    def assert_blamed(self, bugs: int = 1) -> None:
+        """The log has these failures, and each line names the plugin."""
+        self.assertEqual(len(self.flushLoggedErrors(Bug)), bugs)
+        lines = [formatEvent(event) for event in self.logged if "log_failure" in event]
+        self.assertEqual(len(lines), bugs)
+        for line in lines:
+            self.assertIn(NAME, line)
+
+
+class PlacingTests(PluginTestCase):
+    """Every kind of part."""
+
+    def test_one_of_each(self) -> None:
+        """Each kind of part is put in its place, and taken out without a trace."""
+        before = registries(self.server)
+        for kind, make in ONE_OF_EACH:
+            with self.subTest(kind):
+                self.load(make())
+                self.assertNotEqual(registries(self.server), before)
+                self.plugins.unload(NAME)
+                self.assertEqual(registries(self.server), before)
+
+    def test_all_at_once(self) -> None:
+        """A plugin may have parts of all kinds."""
+        before = registries(self.server)
+        self.load(*(make() for _, make in ONE_OF_EACH))
+        self.plugins.unload(NAME)
+        self.assertEqual(registries(self.server), before)
+
+    def test_failing_plug(self) -> None:
+        """If one part cannot be put in place, those before it are taken out again."""
+        before = registries(self.server)
+        parts = [make() for _, make in ONE_OF_EACH]
+        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} cannot be loaded: TypeError"):
+            self.load(*parts, "no part")
+        self.flushLoggedErrors(TypeError)
+        self.assertEqual(registries(self.server), before)
+        self.assertEqual(self.plugins.loaded, {})
+
+    def test_failing_generator(self) -> None:
+        """So they are if ``plug`` itself fails half-way."""
+        before = registries(self.server)
+        self.write(
+            """
+            from xmppd.parts import DiscoFeature
+
+            def plug(server):
+                yield DiscoFeature("urn:half")
+                raise LookupError
+            """
+        )
+        with self.assertRaisesRegex(PluginError, "LookupError"):
+            self.plugins.load(NAME)
+        self.flushLoggedErrors(LookupError)
+        self.assertEqual(registries(self.server), before)
+        self.assertNotIn(f"xmppd_local_{NAME}", sys.modules)
+
+    def test_unwanted(self) -> None:
+        """What is taken, or cannot be what it says, is refused, and leaves nothing behind."""
+        self.load(Handler(), Command("stop", "Stop", run), Statistic("jokes", lambda: 1.0),
+                  Component("jokes.montague.lit", Nobody()),
+                  Replace(PresenceRouter, MutePresenceRouter))  # fmt: skip
+        before = registries(self.server)
+        for part, why in (
+            (Handler(), "DuplicateHandler"),
+            (Command("stop", "Stop", run), "stop is taken"),
+            (Statistic("jokes", lambda: 2.0), "jokes is taken"),
+            (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit is taken"),
+            (Component("montague.lit", Nobody()), "is a domain of users"),
+            (Component("Rooms.Montague.Lit", Nobody()), "not written as rooms.montague.lit"),
+            (Component("room@montague.lit", Nobody()), "is no domain"),
+            (Component("a..b", Nobody()), "empty label"),
+            (Replace(PresenceRouter, MutePresenceRouter), "another plugin replaced it"),
+            (Replace(PresenceManager, MutePresenceRouter), "is no subclass of PresenceManager"),
+            (Replace(str, str), "no stage is a str"),
+        ):
+            with self.subTest(why):
+                with self.assertRaisesRegex(PluginError, why):
+                    self.load(part, name="tybalt")
+                self.flushLoggedErrors(ValueError)
+                self.assertEqual(registries(self.server), before)
+
+    def test_replace(self) -> None:
+        """A stage becomes a subclass for everybody who holds it, and itself again."""
+        romeo, juliet = self.house.connect("romeo", "juliet")
+        romeo.raw()
+        self.load(Replace(PresenceRouter, MutePresenceRouter))
+        romeo.send("<presence><show>away</show></presence>")
+        self.assertEqual(juliet.received(), [])
+        self.plugins.unload(NAME)
+        romeo.send("<presence><show>dnd</show></presence>")
+        self.assertEqual(len(juliet.received()), 1)
+
+    def test_at_unload(self) -> None:
+        """A plugin is told when it is taken out, after what it put in place later is gone."""
+        left: list[int] = []
+        self.load(
+            AtUnload(lambda: left.append(len(self.server.parts.features))), DiscoFeature("urn:x")
+        )
+        self.plugins.unload(NAME)
+        self.assertEqual(left, [0])
+
+    def test_something_left_behind(self) -> None:
+        """A step of taking out that fails is logged, and the others are taken all the same."""
+
+        def fail() -> None:
+            raise Bug
+
+        before = registries(self.server)
+        self.load(Handler(), AtUnload(fail), DiscoFeature("urn:x"))
+        self.plugins.unload(NAME)
+        self.assertEqual(registries(self.server), before)
+        self.assert_blamed()
+
+    def test_twice(self) -> None:
+        """A plugin is loaded once, and what is not loaded cannot be taken out or reloaded."""
+        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} is not loaded"):
+            self.plugins.unload(NAME)
+        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} is not loaded"):
+            self.plugins.reload(NAME)
+        self.load()
+        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} is loaded already"):
+            self.plugins.load(NAME)
+
+    def test_event(self) -> None:
+        """Whoever wants to know hears of each plugin that comes or goes."""
+        heard: list[PluginsChanged] = []
+        self.server.events.on(PluginsChanged, heard.append)
+        self.load()
+        self.plugins.unload(NAME)
+        self.assertEqual(heard, [PluginsChanged(NAME)] * 2)
+
+
+class GuardTests(PluginTestCase):
+    """A plugin fails: that is logged with its name, and the server goes on."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo, self.juliet = self.house.connect("romeo", "juliet")
+        self.romeo.raw()
+
+    def assert_works(self) -> None:
+        """Messages go on."""
+        self.romeo.send("<message to='juliet@montague.lit'><body>hi</body></message>")
+        self.assertEqual(len(self.juliet.received()), 1)
+
+    def ask(self, what: str, type: str = "get", client: Client | None = None) -> str:
+        """The answer of the handler."""
+        client = client or self.romeo
+        client.send(f"<iq type='{type}' id='1'><query xmlns='urn:test' do='{what}'/></iq>")
+        (answer,) = client.received()
+        return answer
+
+    def test_handler(self) -> None:
+        """A handler that fails, at once or later, has its sender told that it is our bug."""
+        self.load(Handler())
+        for type in ("get", "set"):
+            self.assertIn("<fine", self.ask("answer", type))
+            self.assertIn("<not-allowed", self.ask("refuse", type))
+            self.assertIn("<internal-server-error", self.ask("fail", type))
+        self.assert_blamed(2)
+        self.assert_works()
+
+    def test_handler_says_what_it_says(self) -> None:
+        """The guard around a handler says of it what it says of itself."""
+        self.load(Handler())
+        found = self.server.iq_router.handlers[Handler.query]
+        self.assertEqual(found.features, Handler.features)
+        self.assertEqual(found.account_features, Handler.account_features)
+        self.assertEqual(found.before_bind, Handler.before_bind)
+
+    def test_interceptor(self) -> None:
+        """A stanza passes an interceptor that fails as if it were not there."""
+
+        class Failing(Interceptor):
+            def incoming(self, stanza: Stanza, session: JID) -> Stanza:  # type: ignore[override]
+                raise Bug
+
+            outgoing = incoming  # type: ignore[assignment]
+
+        self.load(Failing())
+        self.assert_works()
+        self.assert_blamed(2)
+
+    def test_interceptor_drops(self) -> None:
+        """What an interceptor drops, or refuses on the way out, is gone without a word."""
+
+        class Dropping(PacketInterceptor):
+            outgoing_kinds = (Message,)
+
+            def outgoing(self, stanza: Stanza, session: JID) -> None:
+                if stanza.id == "no":
+                    raise StanzaError(Condition.NOT_ALLOWED)
+
+        self.load(Dropping())
+        for id in ("no", "drop"):
+            self.romeo.send(
+                f"<message id='{id}' to='juliet@montague.lit'><body>hi</body></message>"
+            )
+            self.assertEqual(self.juliet.received(), [])
+            self.assertEqual(self.romeo.received(), [])
+
+    def test_listener(self) -> None:
+        """A listener that fails, at once or later, keeps nobody else from hearing."""
+
+        def listen(event: SessionBound) -> None:
+            raise Bug
+
+        async def listen_later(event: SessionBound) -> None:
+            raise Bug
+
+        heard: list[object] = []
+        self.load(
+            On(SessionBound, listen), On(SessionBound, listen_later), On(SessionBound, heard.append)
+        )
+        self.house.bind("romeo", "2")
+        self.assertEqual(len(heard), 1)
+        self.assert_blamed(2)
+
+    def test_stream_feature(self) -> None:
+        """A stream feature that fails is not offered; who takes it loses its own stream only."""
+
+        def advertise(negotiation: object) -> bytes:
+            raise Bug
+
+        def take(negotiation: object, element: object) -> Later:
+            raise Bug
+
+        async def take_later(negotiation: object, element: object) -> None:
+            raise Bug
+
+        def refuse(negotiation: object, element: object) -> Later:
+            raise StreamError(StreamCondition.POLICY_VIOLATION)
+
+        elements = (("{u}now", take), ("{u}later", take_later), ("{u}no", refuse))
+        self.load(StreamFeature(advertise, elements=elements))
+        self.assertIn(b"<bind", self.features())
+        for name, told in (
+            ("now", b"<internal-server-error"),
+            ("later", b"<internal-server-error"),
+            ("no", b"<policy-violation"),
+        ):
+            stranger = self.house.stranger()
+            stranger.open("montague.lit")
+            stranger.send(f"<{name} xmlns='u'/>")
+            self.assertIn(told, stranger.raw())
+        self.flushLoggedErrors(StreamError)
+        self.assertGreaterEqual(len(self.flushLoggedErrors(Bug)), 6)
+        self.assert_works()
+
+    def features(self) -> bytes:
+        """What a stream offers after login."""
+        client = self.house.logged_in("romeo")
+        client.handler.restart()
+        client.open("montague.lit")
+        return client.raw()
+
+    def test_component(self) -> None:
+        """What a component fails to take has not arrived, and its sender is told."""
+
+        class Failing:
+            def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+                raise Bug
+
+        self.load(Component("jokes.montague.lit", Failing()))
+        self.romeo.send("<iq type='get' id='1' to='jokes.montague.lit'><a xmlns='b'/></iq>")
+        self.assertIn("<service-unavailable", self.romeo.received()[0])
+        self.assert_blamed()
+
+    def test_command(self) -> None:
+        """A command that fails, or whose form does, is answered as our bug."""
+
+        async def fail(iq: IQ, values: dict[str, list[str]]) -> str:
+            raise Bug
+
+        def fail_to_ask(iq: IQ) -> Element:
+            raise Bug
+
+        async def refuse(iq: IQ, values: dict[str, list[str]]) -> str:
+            raise StanzaError(Condition.NOT_ALLOWED)
+
+        self.load(Command("a", "A", fail, form=fail_to_ask), Command("b", "B", refuse))
+        iq = IQ.make(JID.parse("montague.lit"), JID.parse("romeo@montague.lit/1"), type="set")
+        failing, refusing = self.server.parts.commands.values()
+        with self.assertRaises(StanzaError) as caught:
+            done(failing.run(iq, {}))
+        self.assertEqual(caught.exception.condition, Condition.INTERNAL_SERVER_ERROR)
+        assert failing.form is not None
+        with self.assertRaises(StanzaError):
+            failing.form(iq)
+        with self.assertRaises(StanzaError) as caught:
+            done(refusing.run(iq, {}))
+        self.assertEqual(caught.exception.condition, Condition.NOT_ALLOWED)
+        self.assert_blamed(2)
+
+    def test_disco(self) -> None:
+        """A form or node that fails is not there; the server's disco#info goes on."""
+
+        def fail(*arguments: object) -> None:
+            raise Bug
+
+        self.house.plugins.load("disco")
+        self.load(DiscoExtension(fail), DiscoNode(fail, fail))
+        query = "<query xmlns='http://jabber.org/protocol/disco#info'"
+        self.romeo.send(f"<iq type='get' id='1' to='montague.lit'>{query}/></iq>")
+        self.assertIn("<identity", self.romeo.received()[0])
+        self.romeo.send(f"<iq type='get' id='1' to='montague.lit'>{query} node='n'/></iq>")
+        self.assertIn("<item-not-found", self.romeo.received()[0])
+        self.assert_blamed(2)
+
+
+class FindingTests(PluginTestCase):
+    """Where plugins come from."""
+
+    FEATURE = """
+        from xmppd.parts import DiscoFeature
+
+        def plug(server):
+            return [DiscoFeature("urn:{}")]
+        """
+
+    def features(self) -> list[str]:
+        """What the plugins list."""
+        return [feature.var for feature in self.server.parts.features]
+
+    def test_directory(self) -> None:
+        """A file in the configured directory is a plugin, and comes before ours of its name."""
+        self.addCleanup(sys.modules.pop, "xmppd_local_ping", None)
+        self.write(self.FEATURE.format("mine"), "ping")
+        self.plugins.load("ping")
+        self.assertEqual(self.features(), ["urn:mine"])
+        self.assertNotIn("{urn:xmpp:ping}ping", self.server.iq_router.handlers)
+
+    def test_others_may_write(self) -> None:
+        """A plugin that others may write is not run, nor one from where they may put another."""
+        self.addCleanup(sys.modules.pop, "xmppd_local_ping", None)
+        self.write(self.FEATURE.format("mine"), "ping")
+        directory = self.plugins.directory
+        assert directory is not None
+        for path in (directory, directory / "ping.py"):
+            with self.subTest(path):
+                mode = path.stat().st_mode
+                path.chmod(mode | 0o002)
+                error = self.assertRaises(PluginError, self.plugins.load, "ping")
+                self.assertIn(f"chmod o-w {path}", str(error))
+                path.chmod(mode)
+        self.plugins.load("ping")
+
+    def test_ours(self) -> None:
+        """Without such a file the one that comes with the server is taken."""
+        self.plugins.load("ping")
+        self.assertIn("{urn:xmpp:ping}ping", self.server.iq_router.handlers)
+
+    def test_entry_point(self) -> None:
+        """An installed package names its plugins as entry points."""
+        site = Path(self.mktemp())
+        (site / "queen_mab-1.dist-info").mkdir(parents=True)
+        (site / "queen_mab-1.dist-info" / "METADATA").write_text("Name: queen_mab\nVersion: 1\n")
+        (site / "queen_mab-1.dist-info" / "entry_points.txt").write_text(
+            "[xmppd.plugins]\nfairies = queen_mab\n"
+        )
+        (site / "queen_mab.py").write_text(dedent(self.FEATURE.format("mab")))
+        sys.path.insert(0, str(site))
+        self.addCleanup(sys.path.remove, str(site))
+        self.plugins.load("fairies")
+        self.assertEqual(self.features(), ["urn:mab"])
+        self.plugins.reload("fairies")
+        self.assertEqual(self.features(), ["urn:mab"])
+        self.plugins.unload("fairies")
+        self.assertNotIn("queen_mab", sys.modules)
+
+    def test_reload(self) -> None:
+        """A changed file is picked up at once, also when nothing but its words changed."""
+        for version in ("1", "2", "3"):
+            self.write(self.FEATURE.format(version))
+            if version == "1":
+                self.plugins.load(NAME)
+            else:
+                self.plugins.reload(NAME)
+            self.assertEqual(self.features(), [f"urn:{version}"])
+        self.assertFalse((self.directory / "__pycache__").exists())
+
+    def test_reload_of_ours(self) -> None:
+        """A plugin of ours can be reloaded too."""
+        self.plugins.load("ping")
+        before = self.server.iq_router.handlers["{urn:xmpp:ping}ping"]
+        self.plugins.reload("ping")
+        self.assertIsNot(self.server.iq_router.handlers["{urn:xmpp:ping}ping"], before)
+
+    def test_broken_reload(self) -> None:
+        """A file that is broken now leaves the old plugin in place, and can be mended."""
+        self.write(self.FEATURE.format("1"))
+        self.plugins.load(NAME)
+        for broken in (
+            "this is no Python",
+            "x = 1",
+            "def plug(server):\n    yield server.parts.features.__class__",
+        ):
+            with self.subTest(broken):
+                self.write(broken)
+                with self.assertRaisesRegex(PluginError, NAME):
+                    self.plugins.reload(NAME)
+                self.flushLoggedErrors()
+                self.assertEqual(self.features(), ["urn:1"])
+                self.assertIn(f"xmppd_local_{NAME}", sys.modules)
+        self.write(self.FEATURE.format("2"))
+        self.plugins.reload(NAME)
+        self.assertEqual(self.features(), ["urn:2"])
+
+    def test_broken_file(self) -> None:
+        """A file that is no Python is refused in one sentence, and can be mended."""
+        self.write("this is no Python")
+        with self.assertRaisesRegex(PluginError, f"^the plugin {NAME} cannot be loaded: Syntax"):
+            self.plugins.load(NAME)
+        self.flushLoggedErrors(SyntaxError)
+        self.assertNotIn(f"xmppd_local_{NAME}", sys.modules)
+        self.write(self.FEATURE.format("1"))
+        self.plugins.load(NAME)
+        self.assertEqual(self.features(), ["urn:1"])
+
+    def test_unknown(self) -> None:
+        """A name that nobody knows is refused in one sentence."""
+        with self.assertRaisesRegex(PluginError, "^there is no plugin benvolio$"):
+            self.plugins.load("benvolio")
+
+    def test_no_name(self) -> None:
+        """A path is no name: a plugin comes from its directory and nowhere else."""
+        (self.directory.parent / "outside.py").write_text(dedent(self.FEATURE.format("outside")))
+        for name in ("../outside", "a.b", "", "a b"):
+            with self.assertRaisesRegex(PluginError, "is no name of a plugin"):
+                self.plugins.load(name)
+        self.assertEqual(self.features(), [])
+
+    def test_missing_dependency(self) -> None:
+        """A plugin that imports what is not installed says so."""
+        self.write("import queen_mab")
+        with self.assertRaisesRegex(PluginError, "queen_mab"):
+            self.plugins.load(NAME)
+        self.flushLoggedErrors(ModuleNotFoundError)

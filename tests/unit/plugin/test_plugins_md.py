@@ -1,0 +1,166 @@
+"""docs/plugins.md: what it tells authors to write works."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.login.logins import authenticate, plain
+from xmppd.login.bind2 import NS as BIND2
+from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import PASSWORD, House, house_config
+
+TEXT = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
+BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+NS = "urn:example:quote"
+IMPORTS = f"""
+from dataclasses import dataclass
+from typing import TypeVar
+
+from xmppd.components.internal_component import InternalComponent
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
+from xmppd.parts import *
+from xmppd.router.presence_router import PresenceRouter
+from xmppd.server import XMPPServer
+from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.stanza import *
+from xmppd.store.base import QuotaExceeded
+
+S = TypeVar("S", bound=Stanza)
+NS = "{NS}"
+ADMINS = (JID.parse("prince@montague.lit"),)
+motd = "<peace>"
+"""
+
+
+def block(words: str) -> str:
+    """The block of code that has these words."""
+    (found,) = (block for block in BLOCKS if words in block)
+    return found
+
+
+class ExampleTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        config = house_config("montague.lit", items={"max_bytes": 20, "max_item_bytes": 30})
+        self.house = House(
+            config=config, romeo={"juliet": "both"}, juliet={"romeo": "both"}, tybalt={}
+        )
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.addCleanup(sys.modules.pop, "xmppd_local_example", None)
+
+    def load(self, *code: str) -> None:
+        """Load a plugin of this code."""
+        (self.directory / "example.py").write_text("\n".join(map(dedent, code)))
+        PluginManager(self.house.server, str(self.directory)).load("example")
+
+    def connect(self, *names: str) -> list[Client]:
+        """Clients that have heard of each other."""
+        clients = self.house.connect(*names)
+        for client in clients:
+            client.raw()
+        return clients
+
+    def test_python(self) -> None:
+        """Every example is Python."""
+        self.assertGreater(len(BLOCKS), 10)
+        for code in BLOCKS:
+            ast.parse(code)
+
+    def test_day(self) -> None:
+        """The first example is complete."""
+        self.load(block("class IQDayHandler"))
+        (romeo,) = self.connect("romeo")
+        romeo.send("<iq type='get' id='1' to='montague.lit'><day xmlns='urn:example:day'/></iq>")
+        self.assertRegex(romeo.received()[0], r">\w+day</day>")
+
+    def test_quote(self) -> None:
+        """The quotation is kept, within its quota, and told to contacts alone."""
+        self.load(
+            IMPORTS,
+            block("async def keep"),
+            block("class IQQuoteHandler"),
+            "def plug(server): return [IQQuoteHandler(server)]",
+        )
+        romeo, juliet, tybalt = self.connect("romeo", "juliet", "tybalt")
+
+        def ask(client: Client, type: str, text: str = "") -> str:
+            to = "to='romeo@montague.lit'"
+            client.send(f"<iq type='{type}' id='1' {to}><quote xmlns='{NS}'>{text}</quote></iq>")
+            return client.received()[0]
+
+        self.assertIn("type='result'", ask(romeo, "set", "But soft!"))
+        self.assertIn("But soft!", ask(juliet, "get"))
+        self.assertIn("<service-unavailable", ask(tybalt, "get"))
+        self.assertIn("<forbidden", ask(juliet, "set", "O Romeo!"))
+        self.assertIn("<resource-constraint", ask(romeo, "set", "x" * 20))
+        self.assertIn("<not-acceptable", ask(romeo, "set", "x" * 31))
+
+    def test_headlines(self) -> None:
+        """Headlines are kept from everybody, and nothing else is."""
+        self.load(IMPORTS, block("class NoHeadlines"), "def plug(server): return [NoHeadlines()]")
+        romeo, juliet = self.connect("romeo", "juliet")
+        for type in ("headline", "chat"):
+            romeo.send(f"<message type='{type}' to='juliet@montague.lit'><body>x</body></message>")
+        (message,) = juliet.received()
+        self.assertIn("type='chat'", message)
+
+    def test_inline_feature(self) -> None:
+        """A client is put to bed inside of its login."""
+        self.load(
+            "from xmppd.stream.inline_feature import InlineFeature, bind_feature",
+            "from xmppd.stream.stream_feature import Negotiation",
+            "from xmppd.server import XMPPServer",
+            "from xmppd.stanza import Tree",
+            block("def sleep"),
+        )
+        done(self.house.server.passwords.create("nurse@montague.lit", PASSWORD))
+        client = self.house.stranger()
+        client.open("montague.lit")
+        sleep = f"<bind xmlns='{BIND2}'><sleep xmlns='urn:example:nap'/></bind>"
+        client.send(authenticate(plain("nurse"), sleep))
+        self.assertIn(b"<bound xmlns='urn:xmpp:bind:0'><asleep ", client.raw())
+
+    def test_stream_feature(self) -> None:
+        """The message of the day is announced to those who have logged in."""
+        self.load(
+            IMPORTS,
+            block("def advertise").partition("StreamFeature(")[0],
+            "def plug(server): return [StreamFeature(advertise, needs=Stream.AUTHENTICATED)]",
+        )
+        client = self.house.logged_in("romeo")
+        client.handler.restart()
+        client.open("montague.lit")
+        self.assertIn(b">&lt;peace&gt;</motd>", client.raw())
+
+    def test_echo(self) -> None:
+        """The component sends each message back."""
+        self.load(IMPORTS, block("class Echo"))
+        (romeo,) = self.connect("romeo")
+        romeo.send("<message to='a@echo.example.org' type='chat'><body>hi</body></message>")
+        (message,) = romeo.received()
+        self.assertIn("from='a@echo.example.org'", message)
+        self.assertIn("<body>hi</body>", message)
+
+    def test_parrot(self) -> None:
+        """So does the one with the plumbing done."""
+        self.load(IMPORTS, block("class Parrot"))
+        (romeo,) = self.connect("romeo")
+        romeo.send("<message to='a@parrot.example.org' type='chat'><body>hi</body></message>")
+        self.assertIn("<body>hi</body>", romeo.received()[0])
+
+    def test_replace(self) -> None:
+        """Nobody asks the administrators, who are asked nothing; others can be asked."""
+        self.house.add("prince")
+        self.load(IMPORTS, block("class QuietPresenceRouter"))
+        prince, juliet, tybalt = self.connect("prince", "juliet", "tybalt")
+        for name in ("prince", "juliet"):
+            tybalt.send(f"<presence type='subscribe' to='{name}@montague.lit'/>")
+        self.assertEqual(prince.received(), [])
+        self.assertIn("type='subscribe'", juliet.received()[0])

@@ -1,0 +1,177 @@
+"""What follows for sessions and contacts when an account changes or goes."""
+
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from xmppd.account.names import Names
+from xmppd.auth.attempts import AttemptLimiter
+from xmppd.auth.base import SASLError
+from xmppd.auth.provider import Passwords
+from xmppd.events import Events
+from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
+from xmppd.handler.presence_update_handler import PresenceUpdateHandler
+from xmppd.presence.shared_group_changes import SharedGroupChanges
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.subscription import farewells
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Presence,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+)
+from xmppd.store.base import AccountStore
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRemoved:
+    """An account is gone, with all that belonged to it in the store."""
+
+    account: JID
+
+
+class Accounts:
+    """The one way in which an account gets a new password, is disabled or is removed.
+
+    Its owner, an administrator's client and ``xmppctl`` all come here.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        passwords: Passwords,
+        names: Names,
+        attempts: AttemptLimiter,
+        sessions: SessionManager,
+        rosters: RosterManager,
+        shared_group_changes: SharedGroupChanges,
+        presence_updates: PresenceUpdateHandler,
+        subscriptions: PresenceSubscribeHandler,
+        events: Events,
+    ) -> None:
+        self.store = store
+        self.passwords = passwords
+        self.names = names
+        self.attempts = attempts
+        self.sessions = sessions
+        self.rosters = rosters
+        self.shared_group_changes = shared_group_changes
+        self.presence_updates = presence_updates
+        self.subscriptions = subscriptions
+        self.events = events
+
+    async def set_password(
+        self,
+        account: JID,
+        password: str,
+        *,
+        spare: LocalClientSession | None = None,
+        address: str | None = None,
+    ) -> None:
+        """Give an account another password, and close its streams: they knew the old one.
+
+        Whoever changes a password mostly fears that somebody else has it. Clients that know the new
+        one come back at once.
+
+        Args:
+            account: Bare JID.
+            password: The new one.
+            spare: The session that asked for it; it stays.
+            address: Of the client that asked for it, which takes its turn (AT-5); None for
+                ``xmppctl``, which need not.
+
+        Raises:
+            ValueError: The password cannot be one.
+            NoSuchAccount: There is none of this name.
+            StanzaError: RESOURCE_CONSTRAINT: it was changed too often lately.
+        """
+        if address is not None:
+            try:
+                await self.attempts.change_turn(account.bare, address)
+            except SASLError as error:
+                raise StanzaError(Condition.RESOURCE_CONSTRAINT, error.text) from error
+        async with self.attempts.derivation(account.bare, address or ""):
+            await self.passwords.set_password(account.bare, password)
+        self._end(account, StreamCondition.RESET, "the password was changed", spare)
+        _log.info("{account} has a new password", account=account.bare)
+
+    async def disable(self, account: JID) -> None:
+        """Close an account to its owner, now and until it is enabled.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+        await self.store.set_disabled(account.bare, True)
+        self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is disabled")
+        _log.info("{account} is disabled", account=account.bare)
+
+    async def enable(self, account: JID) -> None:
+        """Open a disabled account again.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+        await self.store.set_disabled(account.bare, False)
+        _log.info("{account} is enabled", account=account.bare)
+
+    async def remove(self, account: JID, *, request: IQ | None = None) -> None:
+        """Remove an account and all it owns; nobody keeps a contact that is a ghost.
+
+        It is disabled first: nobody comes in while it is taken apart, and should that fail halfway,
+        it can be begun again.
+
+        Args:
+            account: Bare JID.
+            request: Of the account's own client; it is answered before that stream is closed.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+        await self.store.set_disabled(account.bare, True)
+        asker = self.sessions.session(request.sender) if request is not None else None
+        self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is removed", asker)
+        if asker is not None:
+            await self._say_goodbye(asker)
+        await self._end_subscriptions(account)
+        await self.names.keep(account)
+        await self.store.delete_account(account.bare)
+        await self.shared_group_changes.reload()
+        if asker is not None and request is not None:
+            answer = request.result()
+            answer.to = asker.jid if asker.bound else None
+            asker.deliver(answer, answer.wire())
+        self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is removed")
+        self.rosters.forget(account.bare)
+        _log.info("{account} is removed", account=account.bare)
+        self.events.fire(AccountRemoved(account))
+
+    def _end(
+        self,
+        account: JID,
+        condition: StreamCondition,
+        text: str,
+        spare: LocalClientSession | None = None,
+    ) -> None:
+        self.sessions.end_account(account.bare, StreamError(condition, text), spare=spare)
+
+    async def _say_goodbye(self, session: LocalClientSession) -> None:
+        """Make a session unavailable while its roster still knows whom to tell."""
+        gone = Presence.make(None, session.jid, type="unavailable")
+        later = self.presence_updates.process(gone)
+        if later is not None:
+            await later
+
+    async def _end_subscriptions(self, account: JID) -> None:
+        """End what stands between the account and each contact (:xep:`0077`, §3.2)."""
+        roster = await self.rosters.roster(account)
+        for item in tuple(roster.items.values()):
+            for kind in farewells(item):
+                farewell = Presence.make(JID.prepared(item.jid), account, type=kind)
+                await self.subscriptions.process(farewell)

@@ -1,0 +1,1 @@
+"""The configuration: its file and its typed values."""

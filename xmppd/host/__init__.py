@@ -1,0 +1,1 @@
+"""The machine: clocks, threads, descriptors, files and log."""

@@ -1,0 +1,241 @@
+"""The machine a server runs on: its time, threads, memory and limits, and who started us."""
+
+import gc
+import os
+import pyexpat
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorTime,
+    IReactorUNIX,
+)
+from twisted.logger import ILogObserver, LogEvent, Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from xmppd.host.clocks import Clocks, wall_clock
+
+SPARE_DESCRIPTORS = 256
+"""For the database, the log, xmppctl, DNS, whom we call and whatever plugins open: a quarter of all
+if there are few. The rest is for connections."""
+
+MEMORY_RESERVE_BYTES = 16_777_216
+"""For a stop when there is no memory left. Nobody writes to it: until then it is only addresses."""
+
+YOUNG_COLLECTIONS_BEFORE_FULL = 100
+"""A full collection walks every session; ten younger ones, Python's choice, come too soon."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+SAFE_EXPAT = (2, 6, 4)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_log = Logger()
+
+
+class IReactor(IReactorCore, IReactorTime, IReactorFromThreads, IReactorUNIX):
+    """What we use of Twisted's reactor; all that run on a Unix provide it."""
+
+
+class Descriptors:
+    """How many files may be open; and some of them are kept for what is no connection (CH-9).
+
+    The kernel gives the lowest number that is free: so a connection's own number tells whether all
+    below the reserve are taken.
+
+    Attributes:
+        limit: How many there are.
+        for_connections: How many of them connections may have.
+        turned_away: Connections that there was no room for.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.for_connections = limit - min(SPARE_DESCRIPTORS, limit // 4)
+        self.turned_away = 0
+        self._turned_away_before: int | None = None
+
+    @classmethod
+    def of_this_process(cls) -> "Descriptors":
+        """Allow ourselves as many open files as the administrator allows us."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return cls(hard)
+
+    def have_room_for(self, descriptor: int) -> bool:
+        """Whether a connection of this number may stay; the log has a line when that changes."""
+        if descriptor < self.for_connections:
+            if self._turned_away_before is not None:
+                self._tell_that_it_is_over(self._turned_away_before)
+            return True
+        if self._turned_away_before is None:
+            self._turned_away_before = self.turned_away
+            _log.error(
+                "no more than {count} connections fit into the limit of {limit} open files: some "
+                "are turned away; raise LimitNOFILE= of the unit, or ulimit -n",
+                count=self.for_connections, limit=self.limit,
+            )  # fmt: skip
+        self.turned_away += 1
+        return False
+
+    def _tell_that_it_is_over(self, before: int) -> None:
+        self._turned_away_before = None
+        _log.warn(
+            "connections fit into the limit of open files again; {count} were turned away",
+            count=self.turned_away - before,
+        )
+
+
+@implementer(ILogObserver)
+class MemoryWatch:
+    """Has the server stop in order when there is no memory left (BOOT-5).
+
+    Who survives what nobody foresaw logs it, and goes on. Of a MemoryError nobody knows what it has
+    left half done, and the next one is near: as soon as one is logged, the server stops, and saves
+    what it can. For that some memory is kept until then.
+
+    Args:
+        stop: Called once, in whatever thread it happened.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._reserve: bytearray | None = bytearray(MEMORY_RESERVE_BYTES)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Something was logged."""
+        failure: Failure | None = event.get("log_failure")
+        if failure is None or self._reserve is None or failure.check(MemoryError) is None:
+            return
+        self._reserve = None
+        self._stop()
+
+
+class Machine:
+    """What :class:`~xmppd.server.XMPPServer` takes from outside.
+
+    As many threads as there are cores compute passwords. At most one call for each stream waits for
+    them, and those are counted at the door.
+
+    Attributes:
+        clock: The reactor's time, which is steady.
+        clocks: The same, and the time of day.
+        secret: This installation's own.
+        descriptors: How many files may be open.
+    """
+
+    def __init__(
+        self, reactor: IReactor, secret: bytes, descriptors: Descriptors | None = None
+    ) -> None:
+        self.clock: IReactorTime = reactor
+        self.clocks = Clocks(reactor.seconds, wall_clock, boot_id())
+        self.secret = secret
+        self.descriptors = descriptors or Descriptors(sys.maxsize)
+        self._reactor = reactor
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "xmppd-passwords")
+
+    async def run_in_thread(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What the function returns, computed beside the reactor."""
+        done = Deferred[T]()
+        # Twisted's pool would do as well, but leaves a cycle behind for each call.
+        future = self._threads.submit(function, *args, **kwargs)
+        future.add_done_callback(lambda future: self._reactor.callFromThread(_tell, done, future))
+        return await done
+
+    def stop(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown()
+
+
+def _tell(done: Deferred[T], future: Future[T]) -> None:
+    """Back on the reactor's thread."""
+    error = future.exception()
+    if error is None:
+        done.callback(future.result())
+    else:
+        done.errback(Failure(error))
+
+
+def version() -> str:
+    """The version of xmppd that is installed."""
+    try:
+        return metadata("xmppd")["Version"]
+    except PackageNotFoundError:
+        return "from a checkout"
+
+
+def keep_steady_time(reactor: IReactor) -> None:
+    """Have the reactor measure by the steady clock: timers then keep, whoever sets the time of day.
+
+    Twisted measures by the wall clock, and lets that be replaced for just this purpose. It must be
+    done before the first timer is set.
+    """
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+
+
+def boot_id() -> str:
+    """What tells this start of the machine from all others; empty where the system does not say."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def keep_collections_rare() -> None:
+    """What there is at start stays: the collector need not look at it again."""
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, YOUNG_COLLECTIONS_BEFORE_FULL)
+    gc.collect()
+    gc.freeze()
+
+
+def warn_of_expat() -> None:
+    """Log the parser of everything that comes from the network, since its age matters."""
+    _log.info("XML is read by {expat}", expat=pyexpat.EXPAT_VERSION)
+    if pyexpat.version_info < SAFE_EXPAT:
+        _log.warn(
+            "{expat} has known weaknesses, mended in 2.6.4: upgrade Python's expat, unless your "
+            "distribution has mended them in this version",
+            expat=pyexpat.EXPAT_VERSION,
+        )
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it has started us, how things are: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        if address.startswith("@"):
+            address = "\0" + address[1:]
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
+                notification.sendto(state.encode(), address)
+        except OSError as error:
+            _log.warn("systemd cannot be told that {state}: {error}", state=state, error=error)
+
+
+__all__ = [
+    "SPARE_DESCRIPTORS",
+    "Descriptors",
+    "IReactor",
+    "Machine",
+    "MemoryWatch",
+    "boot_id",
+    "keep_collections_rare",
+    "keep_steady_time",
+    "notify",
+    "version",
+    "warn_of_expat",
+]

@@ -1,0 +1,1 @@
+"""Authentication, resource binding and resumption on a client's stream."""

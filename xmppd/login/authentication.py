@@ -1,0 +1,192 @@
+"""What both profiles of SASL in XMPP share: what a stream is offered, and how often it may fail."""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
+
+from twisted.logger import Logger
+
+from xmppd.auth.attempts import AttemptLimiter
+from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError, while_store_answers
+from xmppd.auth.login import Login, UserAgent
+from xmppd.auth.mechanisms import offered
+from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.stanza import JID, StreamCondition, StreamError
+from xmppd.stream.stream_feature import Negotiation, Stream
+
+Make = Callable[[str, Exchange], Mechanism]
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class Underway:
+    """An exchange that has begun.
+
+    Attributes:
+        name: Of the mechanism.
+        mechanism: The exchange itself.
+        profile: Namespace of the elements that carry it: those of another do not go on with it.
+    """
+
+    name: str
+    mechanism: Mechanism
+    profile: str
+
+
+@dataclass
+class Attempt:
+    """Where a stream stands in proving who it is.
+
+    Attributes:
+        exchange: What mechanisms know of the stream, and what it was offered.
+        offered_to: How far the stream had come then.
+        underway: The exchange that waits for the client; None if none does.
+        failures: How many have failed.
+    """
+
+    exchange: Exchange
+    offered_to: tuple[Stream, str]
+    underway: Underway | None = None
+    failures: int = 0
+
+
+class Authentication:
+    """Offers mechanisms, begins their exchanges and counts how they end; all streams share one.
+
+    Args:
+        provider: Who knows the accounts.
+        limiter: Who slows guessing down.
+        mechanisms: What the administrator allows, in order of preference.
+        tls_required: Whether passwords never go in the clear.
+        attempts_per_stream: Failures until the stream is closed.
+        exchange_of: What a mechanism may know about a stream.
+    """
+
+    def __init__(
+        self,
+        provider: AuthProvider,
+        limiter: AttemptLimiter,
+        mechanisms: tuple[str, ...],
+        *,
+        tls_required: bool,
+        attempts_per_stream: int,
+        exchange_of: Callable[[Negotiation], Exchange],
+    ) -> None:
+        self.provider = provider
+        self.limiter = limiter
+        self.mechanisms = mechanisms
+        self.tls_required = tls_required
+        self.attempts_per_stream = attempts_per_stream
+        self.exchange_of = exchange_of
+        self._attempts: WeakKeyDictionary[Negotiation, Attempt] = WeakKeyDictionary()
+
+    @property
+    def needs(self) -> Stream:
+        """How far a stream must have come to be offered anything."""
+        return Stream.SECURE if self.tls_required else Stream.NEW
+
+    def offer(self, negotiation: Negotiation) -> Exchange:
+        """The stream with the mechanisms it may use, and what they may be bound to.
+
+        Both profiles offer the same, so that either list is what :xep:`0474` protects.
+        """
+        point = (negotiation.stream, negotiation.domain)
+        attempt = self._attempts.get(negotiation)
+        if attempt is not None and attempt.offered_to == point:
+            return attempt.exchange
+        exchange = self.exchange_of(negotiation)
+        names = offered(self.mechanisms, exchange, tls_required=self.tls_required)
+        exchange = replace(exchange, offered=names, offered_bindings=tuple(exchange.bindings))
+        failures = 0 if attempt is None else attempt.failures
+        self._attempts[negotiation] = Attempt(exchange, point, failures=failures)
+        return exchange
+
+    def begin(
+        self, negotiation: Negotiation, name: str, profile: str, make: Make | None = None
+    ) -> None:
+        """Begin an exchange with the mechanism that the client chose.
+
+        Args:
+            negotiation: The stream.
+            name: The mechanism.
+            profile: Whose elements carry it.
+            make: Makes an exchange of a mechanism that is none of those offered to everybody.
+
+        Raises:
+            SASLError: ``invalid-mechanism``: it was not offered.
+        """
+        attempt = self._attempts[negotiation]
+        attempt.underway = None
+        if make is not None:
+            mechanism = make(name, attempt.exchange)
+        else:
+            mechanism = self.limiter.begin(name, attempt.exchange, self.provider)
+        attempt.underway = Underway(name, mechanism, profile)
+
+    async def step(self, negotiation: Negotiation, message: str, profile: str) -> bytes:
+        """Take the client's message, in Base64; what is to be answered.
+
+        Raises:
+            SASLError: The attempt is over, or there is none.
+        """
+        underway = self._attempts[negotiation].underway
+        if underway is None or underway.profile != profile:
+            raise SASLError("malformed-request", "There is no exchange to respond in.")
+        with while_store_answers():
+            return await underway.mechanism.step(_decoded(message))
+
+    def account(self, negotiation: Negotiation) -> JID | None:
+        """Who has proved themselves; None while nobody has."""
+        attempt = self._attempts.get(negotiation)
+        if attempt is None or attempt.underway is None:
+            return None
+        account = attempt.underway.mechanism.account
+        return None if account is None else JID.parse(account)
+
+    def complete(self, negotiation: Negotiation, account: JID, agent: UserAgent) -> Login:
+        """Let in who has proved to be this account."""
+        underway = self._attempts.pop(negotiation).underway
+        assert underway is not None, "somebody has proved who they are"
+        login = Login(underway.name, underway.mechanism.binding, agent)
+        negotiation.authenticated(account)
+        negotiation.session.login = login
+        return login
+
+    def fail(self, negotiation: Negotiation, error: SASLError) -> None:
+        """Count a failure that the client has been told.
+
+        Raises:
+            StreamError: It was one too many.
+        """
+        attempt = self._attempts[negotiation]
+        attempt.underway = None
+        attempt.failures += 1
+        _log.info(
+            "{id} {address} failed to log in: {condition}",
+            id=negotiation.session.id, address=attempt.exchange.address, condition=error.condition,
+        )  # fmt: skip
+        if attempt.failures >= self.attempts_per_stream:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts")
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except (Base64Error, ValueError) as error:
+        raise SASLError("incorrect-encoding", "This is not Base64.") from error
+
+
+def exchange_of(negotiation: Negotiation) -> Exchange:
+    """What a SASL mechanism may know about a stream of ours."""
+    wire = negotiation.session.connection
+    if not isinstance(wire, ConnectionHandler):
+        return Exchange(negotiation.domain, wire.address, wire.encrypted)
+    return Exchange(
+        negotiation.domain,
+        wire.address,
+        wire.encrypted,
+        bindings=wire.channel_bindings(),
+        certificate_addresses=wire.certificate_addresses(),
+    )

@@ -1,0 +1,116 @@
+"""Bind 2 (:xep:`0386`): a resource, and all that a session begins with, inside of the login."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from secrets import token_urlsafe
+
+from twisted.logger import Logger
+
+from xmppd.presence.binding import Binding
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import JID, StanzaError, StreamCondition, StreamError, Tree, qname
+from xmppd.stream.inline_feature import InlineFeature, InlineFeatures, InlinePlace
+from xmppd.stream.stream_feature import Negotiation
+
+NS = "urn:xmpp:bind:0"
+BIND = qname(NS, "bind")
+MAX_TAG_LENGTH = 64
+STABLE_BYTES = 9
+_log = Logger()
+
+
+class Bind2:
+    """Binds what ``<bind/>`` in a login asks for; all streams share one.
+
+    Args:
+        binding: Who binds.
+        inline: What may be negotiated with it.
+        secret: This installation's own.
+    """
+
+    def __init__(self, binding: Binding, inline: InlineFeatures, secret: bytes) -> None:
+        self.binding = binding
+        self.inline = inline
+        self._secret = secret
+
+    def advertise(self, negotiation: Negotiation) -> bytes:
+        """Its element in SASL2's ``<inline/>``."""
+        features = self.inline.advertised(InlinePlace.BIND, negotiation)
+        return b"<bind xmlns='%b'><inline>%b</inline></bind>" % (NS.encode(), features)
+
+    async def bind(self, negotiation: Negotiation, tree: Tree, taken: list[InlineFeature]) -> bytes:
+        """Bind a resource and take what was asked for with it (LI-5 to LI-7).
+
+        Nothing waits once the session can be reached.
+
+        Args:
+            negotiation: The stream; it has logged in.
+            tree: What the client sent.
+            taken: The features that were taken are added to it.
+
+        Returns:
+            ``<bound/>``; nothing if no resource could be bound: then the client is offered binding
+            as it is in :rfc:`6120`, which tells it why not.
+        """
+        session = negotiation.session
+        try:
+            await self.binding.prepare(session)
+            self._end_earlier(session)
+            self.binding.sessions.bind(session, self._resource(session, tree))
+        except StanzaError as error:
+            _log.info("{id} is not bound: {condition} {text}", id=session.id,
+                      condition=error.condition.value, text=error.text or "")  # fmt: skip
+            return b""
+        return b"<bound xmlns='%b'>%b</bound>" % (
+            NS.encode(),
+            b"".join(self._answers(negotiation, tree, taken)),
+        )
+
+    def _answers(
+        self, negotiation: Negotiation, tree: Tree, taken: list[InlineFeature]
+    ) -> list[bytes]:
+        answers = []
+        for feature, take, element in self.inline.asked(InlinePlace.BIND, tree):
+            answer = take(negotiation, element)
+            assert isinstance(answer, bytes), "the session can be reached: nothing may wait"
+            answers.append(answer)
+            taken.append(feature)
+        return answers
+
+    def _end_earlier(self, session: LocalClientSession) -> None:
+        """Close what the same client has left behind, whatever its resource was called."""
+        device = _device(session)
+        if not device or session.account is None:
+            return
+        for other in tuple(self.binding.sessions.local_sessions(session.account.bare)):
+            if other is not session and _device(other) == device:
+                other.connection.close(
+                    StreamError(StreamCondition.CONFLICT, "this client has logged in again")
+                )
+
+    def _resource(self, session: LocalClientSession, tree: Tree) -> str:
+        """The client's tag, and behind it what is the same each time this client comes.
+
+        A tag that no resource may have is left out.
+        """
+        tag = (tree.findtext(qname(NS, "tag")) or "").strip()[:MAX_TAG_LENGTH]
+        own = self._own_part(session, tag)
+        try:
+            JID.of(None, session.jid.domain, f"{tag}/{own}")
+        except ValueError:
+            return own
+        return f"{tag}/{own}" if tag else own
+
+    def _own_part(self, session: LocalClientSession, tag: str) -> str:
+        """From the id of the client, which it does not give away; random without one."""
+        device = _device(session)
+        if not device or session.account is None:
+            return token_urlsafe(STABLE_BYTES)
+        message = f"resource\0{session.account.bare}\0{tag}\0{device}".encode()
+        return urlsafe_b64encode(
+            hmac.digest(self._secret, message, "sha256")[:STABLE_BYTES]
+        ).decode()
+
+
+def _device(session: LocalClientSession) -> str:
+    return session.login.agent.id if session.login is not None else ""

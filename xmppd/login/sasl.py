@@ -1,0 +1,100 @@
+"""SASL as RFC 6120 has it: carries messages between a stream and :mod:`xmppd.auth`, and knows no
+mechanism (:rfc:`6120#section-6`).
+"""
+
+from base64 import b64encode
+
+from xmppd.auth.base import SASLError
+from xmppd.auth.login import UserAgent
+from xmppd.login.authentication import Authentication
+from xmppd.stanza import JID, Tree, escape, ns, qname
+from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
+
+CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"
+
+
+class SASL:
+    """The profile; all streams share one.
+
+    Args:
+        authentication: What it has in common with SASL2.
+    """
+
+    def __init__(self, authentication: Authentication) -> None:
+        self.authentication = authentication
+
+    def feature(self) -> StreamFeature:
+        """Its row in the table."""
+        return StreamFeature(
+            advertise=self.advertise,
+            needs=self.authentication.needs,
+            unless=Stream.AUTHENTICATED,
+            elements=(
+                (qname(ns.SASL, "auth"), self.auth),
+                (qname(ns.SASL, "response"), self.response),
+                (qname(ns.SASL, "abort"), self.abort),
+            ),
+        )
+
+    def advertise(self, negotiation: Negotiation) -> bytes:
+        """The mechanisms this stream may use, and what they may be bound to (:xep:`0440`)."""
+        exchange = self.authentication.offer(negotiation)
+        if not exchange.offered:
+            return b""
+        listed = "".join(f"<mechanism>{name}</mechanism>" for name in exchange.offered)
+        text = f"<mechanisms xmlns='{ns.SASL}'>{listed}</mechanisms>"
+        if exchange.offered_bindings:
+            types = "".join(
+                f"<channel-binding type='{name}'/>" for name in exchange.offered_bindings
+            )
+            text += (
+                f"<sasl-channel-binding xmlns='{CHANNEL_BINDING}'>{types}</sasl-channel-binding>"
+            )
+        return text.encode()
+
+    async def auth(self, negotiation: Negotiation, tree: Tree) -> None:
+        """Begin an exchange with the mechanism the client chose."""
+        try:
+            self.authentication.begin(negotiation, tree.get("mechanism", ""), ns.SASL)
+            if tree.text is None:
+                negotiation.write(f"<challenge xmlns='{ns.SASL}'/>".encode())
+                return
+            await self._step(negotiation, tree)
+        except SASLError as error:
+            self._failed(negotiation, error)
+
+    async def response(self, negotiation: Negotiation, tree: Tree) -> None:
+        """Go on with it."""
+        try:
+            await self._step(negotiation, tree)
+        except SASLError as error:
+            self._failed(negotiation, error)
+
+    def abort(self, negotiation: Negotiation, tree: Tree) -> None:
+        """The client gave up."""
+        self._failed(negotiation, SASLError("aborted"))
+
+    async def _step(self, negotiation: Negotiation, tree: Tree) -> None:
+        message = tree.text or ""
+        if message == "=":  # says that there is a message, and it is empty (§6.4.2)
+            message = ""
+        answer = await self.authentication.step(negotiation, message, ns.SASL)
+        account = self.authentication.account(negotiation)
+        if account is not None:
+            self._succeeded(negotiation, account, answer)
+            return
+        text = b64encode(answer)
+        negotiation.write(b"<challenge xmlns='%b'>%b</challenge>" % (ns.SASL.encode(), text))
+
+    def _succeeded(self, negotiation: Negotiation, account: JID, answer: bytes) -> None:
+        self.authentication.complete(negotiation, account, UserAgent())
+        success = b64encode(answer)
+        negotiation.write(b"<success xmlns='%b'>%b</success>" % (ns.SASL.encode(), success))
+        negotiation.restart()
+
+    def _failed(self, negotiation: Negotiation, error: SASLError) -> None:
+        text = f"<text xml:lang='en'>{escape(error.text)}</text>" if error.text else ""
+        negotiation.write(
+            f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode()
+        )
+        self.authentication.fail(negotiation, error)

@@ -1,0 +1,486 @@
+"""Accepted is safe: what a sender was told is handled is not lost, even if the server is killed."""
+
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.host.clocks import UNKNOWN, Clocks
+from xmppd.message.offline_message_strategy import worth_storing
+from xmppd.session.backlog import Waiting
+from xmppd.session.local_client_session import LocalClientSession, stanzas_in
+from xmppd.session.resumable_sessions import ResumableSessions, key_of
+from xmppd.session.saved_sessions import Lost
+from xmppd.session.session_manager import SessionClosed, SessionManager
+from xmppd.session.stream_management import WRAP, StreamManagement, Told
+from xmppd.stanza import JID, Message, Stanza
+from xmppd.stanza.carbon import is_carbon
+from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
+from xmppd.stanza.guests import is_guest
+from xmppd.stanza.stanza import Copies
+from xmppd.store.base import HeldMessage, OfflineStore, SessionStore, StanzaPlace, StoreError
+
+_NOT_KEPT = ("error", "groupchat", "headline")
+_log = Logger()
+
+
+class HeldStore(OfflineStore, SessionStore, Protocol):
+    """Where messages are kept."""
+
+
+class TakesBack(Protocol):
+    """What a PacketRouter has taken back."""
+
+    @property
+    def taking_back(self) -> bool:
+        """Whether there is any."""
+
+    def takes_back_from(self, sender: JID) -> bool:
+        """Whether something that this one sent is among it."""
+
+    async def finish(self, sender: JID | None = None) -> None:
+        """Wait until all of it has found its place; or all that somebody sent."""
+
+
+@dataclass(frozen=True)
+class Unsafe:
+    """A message that is nowhere but in the queue of a session.
+
+    Attributes:
+        stanza: It.
+        came: When it came, on the steady clock.
+        message: It, as it is written to the store.
+        note: Has the session know what the store calls it.
+        forget: Has it forget that.
+    """
+
+    stanza: Message
+    came: float
+    message: HeldMessage
+    note: Callable[[Kept], None]
+    forget: Callable[[], object]
+
+
+Written = tuple[int, str]
+"""Bytes that wait for a client that acknowledges nothing, by their id, and one of those who sent
+what is in them. Whoever was looked at is known, so that nobody has to be looked at twice.
+"""
+
+
+class HeldMessages:
+    """Messages that are nowhere but in the queues of sessions (RS-10).
+
+    A message to somebody whose client acknowledges is in memory until it has done so. Its sender's
+    client may ask what was handled before that: then the message is written to the store first. So
+    who asks rarely, and whose recipients acknowledge quickly, costs nothing.
+
+    Args:
+        store: Where messages are kept.
+        sessions: All that there are.
+        resumable_sessions: Those that acknowledge.
+        clocks: Say when a message came.
+        returning: What sessions had not read when they ended, and has yet to find its place.
+    """
+
+    def __init__(
+        self,
+        store: HeldStore,
+        sessions: SessionManager,
+        resumable_sessions: ResumableSessions,
+        clocks: Clocks,
+        returning: TakesBack,
+    ) -> None:
+        self.store = store
+        self.sessions = sessions
+        self.resumable_sessions = resumable_sessions
+        self.clocks = clocks
+        self.returning = returning
+        self._arrived: list[int] = []
+        self._forgetting: list[int] = []
+        self._writing: set[Deferred[None]] = set()
+        self._waiting: set[Deferred[None]] = set()
+        self._written: dict[LocalClientSession, dict[Written, tuple[bytes, list[Kept]]]] = {}
+        self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
+        self._unread: list[Kept] = []
+        resumable_sessions.place = self._place_soon
+
+    # -- before a sender is told ------------------------------------------------------------------
+
+    def secure(self, sender: LocalClientSession) -> Coroutine[Deferred[object], None, None] | None:
+        """Have in a safe place all messages of this sender that were handled.
+
+        Returns:
+            What to wait for until they are; None if they are already.
+        """
+        management = sender.management
+        if management is None:
+            return None
+        if management.securing is not None or self.returning.takes_back_from(sender.jid):
+            return self._secure_later(sender.jid, management)
+        unsafe = list(self._unsafe(sender.jid, management.told))
+        told = management.take_told()
+        return self._secure(unsafe, told, management) if unsafe else None
+
+    async def _secure_later(self, sender: JID, management: StreamManagement) -> None:
+        """What somebody else makes safe is not safe before that is done; and what is on its way
+        from one place to another is in neither.
+        """
+        over = Deferred[None]()
+        self._waiting.add(over)
+        try:
+            while management.securing is not None or self.returning.takes_back_from(sender):
+                if management.securing is not None:
+                    await management.securing
+                else:
+                    await self.returning.finish(sender)
+            unsafe = list(self._unsafe(sender, management.told))
+            told = management.take_told()
+            if unsafe:
+                await self._secure(unsafe, told, management)
+        finally:
+            self._waiting.remove(over)
+            over.callback(None)
+
+    async def at_rest(self) -> None:
+        """Wait until nothing is being made safe: then sessions may be saved with their queues, and
+        nothing is held beside that.
+        """
+        while works := self._waiting or self._writing:
+            await next(iter(works))
+
+    async def _secure(self, unsafe: list[Unsafe], told: Told, management: StreamManagement) -> None:
+        management.securing = done = Deferred[None]()
+        try:
+            await self._hold(unsafe)
+        except StoreError:
+            management.is_unsafe(told)
+            raise
+        finally:
+            management.securing = None
+            done.callback(None)
+
+    def _unsafe(self, sender: JID, told: Told) -> Iterator[Unsafe]:
+        for session in self._recipients(sender, told):
+            if is_guest(session.jid.bare):  # nobody reads it after a restart
+                continue
+            if session.management is None:
+                yield from self._unsafe_unmanaged(sender, session)
+                continue
+            held = session.management.held
+            for position, waiting in session.unread_since(told.since):
+                stanza, _, came = waiting
+                if stanza.sender.full != sender.full:
+                    continue
+                if _is_held(stanza, held):
+                    continue
+                if isinstance(stanza, Message) and _is_kept(stanza):
+                    message = self._held(session.jid, session.management.key, position, waiting)
+                    note = partial(held.__setitem__, stanza)
+                    yield Unsafe(stanza, came, message, note, partial(held.pop, stanza, None))
+
+    def _unsafe_unmanaged(self, sender: JID, session: LocalClientSession) -> Iterator[Unsafe]:
+        """Of a client that acknowledges nothing: what waits for it to read, the newest first."""
+        known = self._written.get(session, {})
+        for wire, stanza in _waits(session):
+            key = id(wire), sender.full
+            if key in known:
+                if known[key][1]:
+                    return  # it is held, and what was sent before it
+                continue
+            stanzas = [stanza] if stanza is not None else []
+            if stanza is None and sender.wire in wire:
+                stanzas = stanzas_in(wire)
+            of_sender = [each for each in stanzas if each.sender.full == sender.full]
+            if not of_sender:
+                continue
+            held: list[Kept] = []
+            known = self._written.setdefault(session, known)
+            known[key] = wire, held
+            for each in reversed(of_sender):
+                if not isinstance(each, Message) or is_carbon(each, session.jid.bare):
+                    continue
+                if _is_kept(each):
+                    addressed = each if each.to is not None else each.addressed(session.jid)
+                    waiting = (each, addressed.wire(), UNKNOWN)
+                    message = self._held(session.jid, None, 0, waiting)
+                    yield Unsafe(each, UNKNOWN, message, held.append, partial(known.pop, key, None))
+
+    def _held(
+        self, session: JID, key: bytes | None, position: int, waiting: Waiting
+    ) -> HeldMessage:
+        stanza, wire, came = waiting
+        stamp = self.clocks.wall_clock() if came == UNKNOWN else self.clocks.stamp(came)
+        if not isinstance(stanza.payload, Stamped):
+            wire = delayed(wire, session.domain, stamp)
+        return HeldMessage(key or b"", position, session.bare, wire, stamp)
+
+    def _recipients(self, sender: JID, told: Told) -> Iterable[LocalClientSession]:
+        if told.to is None:
+            return tuple(self.sessions.sessions.values())
+        accounts = {_account(text, sender) for text in told.to}
+        return (session for bare in accounts for session in self.sessions.local_sessions(bare))
+
+    async def _hold(self, unsafe: list[Unsafe]) -> None:
+        """Write them down, the oldest first; one that several sessions have only once."""
+        holds: dict[Stanza, Kept] = {}
+        messages: list[HeldMessage] = []
+        unsafe.reverse()  # each session told of the newest first
+        for each in sorted(unsafe, key=lambda each: each.came):
+            if each.stanza not in holds:
+                holds[each.stanza] = Kept(held=True, position=each.message.position)
+                messages.append(each.message)
+            each.note(holds[each.stanza])
+        written = Deferred[None]()
+        self._writing.add(written)
+        for kept in holds.values():
+            kept.writing = written
+        arrived, self._arrived = self._arrived, []
+        try:
+            numbers = await self.store.hold_messages(messages, arrived=arrived)
+            for kept, number in zip(holds.values(), numbers, strict=True):
+                kept.number = number
+                if kept.over:
+                    self._arrived.append(number)
+        except StoreError:
+            self._arrived += arrived
+            for each in unsafe:
+                each.forget()
+            for kept in holds.values():
+                kept.over = True  # also where the message has a new stanza since it was sent again
+            raise
+        finally:
+            for kept in holds.values():
+                kept.writing = None
+            self._writing.remove(written)
+            written.callback(None)
+        self._forget_soon()
+
+    # -- where they stand -------------------------------------------------------------------------
+
+    def _place_soon(self, session: LocalClientSession) -> None:
+        """Have the store know by which count its client has what is in the store (RS-11)."""
+        if session.management is not None:
+            placing = self._place(session, session.management)
+            Deferred.fromCoroutine(placing).addErrback(_failed)
+
+    async def _place(self, session: LocalClientSession, management: StreamManagement) -> None:
+        try:
+            while misplaced := management.take_misplaced():
+                for kept in misplaced:
+                    if kept.writing is not None:
+                        await kept.writing
+                if management.place is None:
+                    return  # it has ended, and they are somebody else's
+                key = management.key or b""
+                places = [_place(kept, key) for kept in misplaced if kept.number and not kept.over]
+                if places:
+                    await self.store.place_messages(places)
+        finally:
+            session.connection.write(management.uncork())
+
+    # -- afterwards -------------------------------------------------------------------------------
+
+    def arrived(self, management: StreamManagement, stanzas: Iterable[Stanza]) -> None:
+        """A client has acknowledged these."""
+        for stanza in stanzas:
+            kept = management.held.pop(stanza, None)
+            if kept is not None:
+                self._release(kept)
+        self._forget_soon()
+
+    def closed(self, event: SessionClosed) -> None:
+        """What a session had not read is about to find another place."""
+        session = event.session
+        management = session.management
+        if management is not None:
+            if management.held:
+                self._ended.append((session.jid.bare, dict(management.held)))
+                management.held.clear()
+            securing = self.secure(session)
+            if securing is not None:  # its client may still ask what was handled
+                Deferred.fromCoroutine(securing).addErrback(_failed)
+        for _, held in self._written.pop(session, {}).values():
+            self._unread += held
+
+    def follow(self) -> None:
+        """All that was taken back has found its place: what was held for sessions that have ended
+        is held for those that have it now, or not at all.
+        """
+        ended, self._ended = self._ended, []
+        unread, self._unread = self._unread, []
+        for kept in unread:
+            self._release(kept)
+        for account, held in ended:
+            left = {kept for kept in held.values() if not kept.over}
+            copied = {s.payload.copies: kept for s, kept in held.items() if s.payload.copies}
+            for session in self.sessions.local_sessions(account) if left else ():
+                left -= self._follow_to(session, left, copied)
+            for kept in left:
+                self._release(kept)
+        self._forget_soon()
+
+    def _follow_to(
+        self, session: LocalClientSession, left: set[Kept], copied: Mapping[Copies, Kept]
+    ) -> set[Kept]:
+        """Which of these are in the queue of a session now, or have a copy there."""
+        management = session.management
+        found: set[Kept] = set()
+        if management is None:
+            return found
+        for position, (stanza, _, _) in session.unread_since(UNKNOWN):
+            payload = stanza.payload
+            if isinstance(payload, Returned):
+                kept = payload.stood.kept
+            else:
+                kept = copied.get(payload.copies) if payload.copies is not None else None
+            if kept is not None and kept in left:
+                found.add(kept)
+                if management.held.get(stanza) is not kept:  # it was not sent yet, or is a copy
+                    management.held[stanza] = kept
+                    kept.position = position
+                    management.misplaced.append(kept)
+        management.tell_places()
+        return found
+
+    def sweep(self) -> None:
+        """Forget what those have read who never say so, and what could not be forgotten before."""
+        for session, written in tuple(self._written.items()):
+            waits = {id(wire) for wire, _ in _waits(session)}
+            for key in [key for key in written if key[0] not in waits]:
+                for kept in written.pop(key)[1]:
+                    self._release(kept)
+            if not written:
+                del self._written[session]
+        if not self.returning.taking_back:
+            self.follow()
+
+    def _release(self, kept: Kept) -> None:
+        if not kept.over:
+            kept.over = True
+            if kept.number:
+                self._arrived.append(kept.number)
+
+    def _forget_soon(self) -> None:
+        if self._arrived and not self._forgetting:
+            Deferred.fromCoroutine(self._forget()).addErrback(_failed)
+
+    async def _forget(self) -> None:
+        """As soon as it has arrived; what arrives while that is written goes with the next."""
+        try:
+            while self._arrived:
+                self._forgetting, self._arrived = self._arrived, []
+                try:
+                    await self.store.hold_messages((), arrived=self._forgetting)
+                except StoreError:
+                    self._arrived += self._forgetting
+                    raise
+        finally:
+            self._forgetting = []
+
+    # -- when the server starts -------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Make offline messages of what was held when the server was killed."""
+        recovered = await self.store.recover_messages()
+        if recovered:
+            _log.info("{count} messages were recovered", count=len(recovered))
+
+    async def take_up(self, sessions: Iterable[LocalClientSession], lost: Iterable[Lost]) -> None:
+        """Hold what the sessions of an orderly stop have: nothing is saved for them any more.
+
+        Args:
+            sessions: Those that are there again.
+            lost: What is left of others: it becomes offline messages.
+        """
+        holds: list[Kept] = []
+        messages: list[HeldMessage] = []
+        for session in sessions:
+            management = session.management
+            if management is None:
+                continue
+            for position, waiting in reversed(list(session.unread_since(UNKNOWN))):
+                stanza = waiting[0]
+                if isinstance(stanza, Message) and _is_kept(stanza):
+                    kept = management.held[stanza] = Kept(held=True, position=position)
+                    holds.append(kept)
+                    messages.append(self._held(session.jid, management.key, position, waiting))
+        gone = [
+            self._held(each.jid, each.key, position, waiting)
+            for each in lost
+            for position, waiting in each.unread
+            if isinstance(waiting[0], Message) and _is_kept(waiting[0])
+        ]
+        numbers = await self.store.take_up_sessions(held=messages, lost=gone)
+        for kept, number in zip(holds, numbers, strict=True):
+            kept.number = number
+
+    async def forget_received(self, id: str, account: JID, h: int) -> None:
+        """A client wants a session that is gone, and says what it has got of it.
+
+        It says so once: afterwards nothing is held that it has acknowledged before.
+        """
+        for written in tuple(self._writing):
+            await written
+        arrived = [*self._forgetting, *self._arrived]
+        if arrived:
+            await self.store.hold_messages((), arrived=arrived)
+        key = key_of(id)
+        received = [
+            message.id
+            for message in await self.store.offline_messages(account.bare)
+            if message.key == key and message.position and _covers(h, message.position)
+        ]
+        if received:
+            await self.store.delete_offline(account.bare, received)
+
+
+def _waits(session: LocalClientSession) -> Iterator[tuple[bytes, Stanza | None]]:
+    """What waits for a client to read, the newest first: its bytes, and what it is if known."""
+    if session.backlog is not None:
+        for stanza, wire, _ in session.backlog.since(UNKNOWN):
+            yield wire, stanza
+    for piece in reversed(session.connection.unsent()):
+        yield piece, None
+
+
+def _place(kept: Kept, key: bytes) -> StanzaPlace:
+    return StanzaPlace(kept.number, kept.held, key, kept.position)
+
+
+def _covers(h: int, position: int) -> bool:
+    """Whether so many handled stanzas include the one of this count (:xep:`0198#acking`)."""
+    return (h - position) % WRAP < WRAP // 2
+
+
+def _is_held(stanza: Stanza, held: Mapping[Stanza, Kept]) -> bool:
+    """Whether it is in the store, if need be for a session that has just given it back."""
+    kept = held.get(stanza)
+    if kept is None and isinstance(stanza.payload, Returned):
+        kept = stanza.payload.stood.kept
+    return kept is not None and not kept.over
+
+
+def _is_kept(message: Message) -> bool:
+    """Whether it would be kept for somebody who is away, and is not already."""
+    if message.type in _NOT_KEPT or isinstance(message.payload, Stored):
+        return False
+    is_worth_it = worth_storing(message)
+    message.payload.forget_trees()  # in a queue it is bytes only, also once somebody has looked
+    return is_worth_it
+
+
+def _account(text: str, sender: JID) -> str:
+    """Whom a message was for; what is no address was not delivered."""
+    try:
+        return JID.parse(text).bare if text else sender.bare
+    except ValueError:
+        return sender.bare
+
+
+def _failed(failure: Failure) -> None:
+    if not failure.check(StoreError):  # which the store has logged
+        _log.failure("the store does not know where messages are", failure)

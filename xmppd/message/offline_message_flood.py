@@ -1,0 +1,407 @@
+"""Messages that waited, handed to the resource that came back; forgotten when they have arrived."""
+
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from math import inf
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.host.clocks import UNKNOWN
+from xmppd.message.lines import Lines
+from xmppd.routing.requests import Requests
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.resumable_sessions import SessionResumed
+from xmppd.session.session_manager import SessionClosed
+from xmppd.stanza import IQ, JID, Later, Message, Stanza, ns
+from xmppd.stanza.delay import Stored, out_of_store
+from xmppd.store.base import OfflineMessage, OfflineStore, Quarantine, StoreError
+from xmppd.store.quarantine import set_aside, sift
+
+MESSAGES_PER_SLICE = 50
+BYTES_PER_SLICE = 65_536
+"""Of stored messages, or one message: some 4 ms of reading; then others have their turn (CH-8)."""
+
+GRACE_S = 10.0
+"""How long somebody who has bound a resource may take to become available, from when a message was
+stored meanwhile, and still get that before what comes later."""
+
+_log = Logger()
+_PING = f"<ping xmlns='{ns.PING}'/>".encode()
+
+
+class Shelf(OfflineStore, Quarantine, Protocol):
+    """Where messages wait, and what cannot be read is set aside."""
+
+
+class OfflineMessageFlood:
+    """Delivers offline messages with the first presence that wants them (:xep:`0160`, PU-14).
+
+    They are deleted only when the client has acknowledged them, or answered a ping sent behind
+    them: whoever answers has read what came before. A connection that dies halfway loses nothing.
+
+    Whatever comes for the account meanwhile goes behind them, by the account's line.
+
+    Attributes:
+        lines: Of all accounts for which something is stored just now, or about to be read.
+    """
+
+    def __init__(
+        self,
+        store: Shelf,
+        requests: Requests,
+        next_turn: Callable[[], Awaitable[None]],
+        *,
+        answer_timeout_s: float,
+    ) -> None:
+        self.store = store
+        self.requests = requests
+        self.next_turn = next_turn
+        self.routing_table = requests.routing_table
+        self.answer_timeout_s = answer_timeout_s
+        self.lines = Lines(requests.clock.seconds)
+        self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
+        self._dry: set[LocalClientSession] = set()
+        self._grace: dict[LocalClientSession, float] = {}  # until when it may become available
+        self._cut_short: set[str] = set()
+
+    def expect(self, session: LocalClientSession) -> None:
+        """A session is available: before it was flooded it gets nothing that comes from now on."""
+        if not session.flooded and session.account is not None and _wants(session):
+            self.lines.await_flood(session.account.bare)
+
+    def flood(self, session: LocalClientSession) -> Later:
+        """Flood a session whose priority is not negative, once for as long as it is available.
+
+        Nobody gets a message twice: what one resource was given no other is, while it may answer.
+        """
+        if session.flooded or session.account is None or session.priority < 0:
+            return None
+        return self._flood_in_turn(session.account)
+
+    async def _flood_in_turn(self, account: JID) -> None:
+        turn = self.lines.join(account.bare)
+        if turn is not None:
+            await turn
+        holder = self.lines.open[account.bare].holder
+        try:
+            await self.catch_up(account)
+        finally:
+            self.lines.leave(account.bare, holder)
+
+    async def when_stored(self, account: JID, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this when all that has come for the account until now, and is to be stored, is; what
+        comes later waits until it is done.
+        """
+        bare = account.bare
+        turn = self.lines.join(bare)
+        if turn is not None:
+            await turn
+        holder = self.lines.open[bare].holder
+        try:
+            if self.lines.open[bare].writes:
+                await self.lines.written(bare)
+            await work()
+        finally:
+            self.lines.leave(bare, holder)
+
+    async def catch_up(self, account: JID) -> None:
+        """Flood whoever has come and was not flooded yet. Only for whoever has the turn."""
+        bare = account.bare
+        finished = False
+        while not finished:
+            newcomers = [
+                session
+                for session in self.routing_table.available(bare)
+                if isinstance(session, LocalClientSession)
+                and not (session.flooded or session.closed or session.priority < 0)
+            ]
+            if not newcomers:
+                break
+            for each in newcomers:
+                each.flooded = True
+            if self.lines.open[bare].writes:
+                await self.lines.written(bare)
+            try:
+                first = await self.store.offline_messages(bare, limit=MESSAGES_PER_SLICE)
+                finished = not first or await self._give_all(first, newcomers, account)
+            except StoreError:
+                self._dry.update(newcomers)
+                finished = True
+            self.lines.open[bare].hurried_until = UNKNOWN
+        self.lines.open[bare].awaited = False
+
+    def storing(self, account: JID) -> None:
+        """A message is about to be stored: nobody has got all that is."""
+        here = self._here(account)
+        for session in here:
+            session.flooded = False
+        if not here:
+            self._hurry(account.bare)
+
+    async def stored(self, account: JID) -> None:
+        """A message was stored; who has come meanwhile gets it."""
+        if self._here(account):
+            await self._flood_in_turn(account)
+            return
+        until = self.requests.clock.seconds() + GRACE_S
+        for session in self._connected(account.bare):
+            self._grace.setdefault(session, until)
+        self._hurry(account.bare)
+
+    def _hurry(self, account: str) -> None:
+        """Whoever is connected may be about to become available. Each is waited for once: else
+        others could have everything stored that is for somebody who never does.
+        """
+        now = self.requests.clock.seconds()
+        for session in self._connected(account):
+            until = self._grace.get(session, now + GRACE_S)
+            if now < until:
+                self.lines.hurry(account, until)
+
+    def holds_back(self, to: JID) -> bool:
+        """Whether a resource is about to become available, and has yet to be given what came
+        before.
+        """
+        session = self.routing_table.bound.get(to.full)
+        return (
+            isinstance(session, LocalClientSession)
+            and session.presence is None
+            and self.lines.is_hurried(to.bare)
+            and self.requests.clock.seconds() < self._grace.get(session, inf)
+        )
+
+    def _connected(self, account: str) -> list[LocalClientSession]:
+        connected = self.routing_table.sessions(account)
+        return [session for session in connected if isinstance(session, LocalClientSession)]
+
+    def _here(self, account: JID) -> list[LocalClientSession]:
+        available = self.routing_table.available(account.bare)
+        return [session for session in available if isinstance(session, LocalClientSession)]
+
+    # -- giving -----------------------------------------------------------------------------------
+
+    async def _give_all(
+        self, first: list[OfflineMessage], newcomers: list[LocalClientSession], account: JID
+    ) -> bool:
+        """All that is stored to one of those who are still here, a slice in each turn.
+
+        Args:
+            first: The oldest of what is stored.
+            newcomers: Who was not flooded yet.
+            account: Whose they are.
+
+        Returns:
+            False if it has left meanwhile, and others may have all of it at once.
+        """
+        bare = account.bare
+        session: LocalClientSession | None = None
+        ids: list[int] = []
+        try:
+            async for few in self._slices(first, bare):
+                session = session or _chosen(newcomers)
+                if session is None or session.closed:
+                    for each in newcomers:
+                        each.flooded = False
+                    return session is None or self._is_cut_short(session, bare)
+                messages, damaged = sift(few, _read)
+                if damaged:
+                    await set_aside(self.store, bare, damaged)
+                ids += self._give(messages, session, bare)
+            return True
+        finally:
+            if session is not None and ids and not session.closed:
+                self._ask(session, account, ids)
+
+    async def _slices(
+        self, stored: list[OfflineMessage], account: str
+    ) -> AsyncIterator[list[OfflineMessage]]:
+        """What is stored, in order: in each turn as much as it has time for."""
+        begun = False
+        while stored:
+            for few in _sliced(stored):
+                if begun:
+                    await self.next_turn()
+                begun = True
+                yield few
+            stored = await self.store.offline_messages(
+                account, after=stored[-1].id, limit=MESSAGES_PER_SLICE
+            )
+
+    def _is_cut_short(self, session: LocalClientSession, account: str) -> bool:
+        """Whether the rest has to wait until it is known what of the first part has arrived."""
+        if session not in self._given.get(account, {}):
+            return False
+        self._cut_short.add(account)
+        return True
+
+    def _give(
+        self,
+        messages: Iterable[tuple[int, Message]],
+        session: LocalClientSession,
+        account: str,
+    ) -> list[int]:
+        """Nothing that another resource was given, and may have."""
+        given = self._given.setdefault(account, {})
+        taken = set[int]().union(*given.values())
+        ids = []
+        for id, message in messages:
+            if id not in taken:
+                session.deliver(message, message.wire())
+                ids.append(id)
+        if ids:
+            given.setdefault(session, set()).update(ids)
+        elif not given:
+            del self._given[account]
+        return ids
+
+    def _ask(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
+        server = JID.parse(account.domain)
+        timeout_s = self.answer_timeout_s
+        if session.management is not None:  # its ping waits with the messages for it to come back
+            timeout_s += session.management.max_s
+        answer = self.requests.ask(session.jid, server, _PING, timeout_s=timeout_s)
+        answer.addCallback(self._answered, session, account, ids)
+
+    def _answered(
+        self, answer: IQ | None, session: LocalClientSession, account: JID, ids: list[int]
+    ) -> None:
+        still_given = self._still_given(session, account).intersection(ids)
+        if still_given:
+            self._settle(session, account, still_given if answer else (), still_given)
+
+    # -- what becomes of it -----------------------------------------------------------------------
+
+    def given(self, session: LocalClientSession) -> Collection[int]:
+        """What a session was flooded with and has not answered yet, if it acknowledges at all."""
+        if session.management is None or session.account is None:
+            return ()
+        return self._still_given(session, session.account)
+
+    def acknowledged(self, session: LocalClientSession, stanzas: Sequence[Stanza]) -> None:
+        """A client has acknowledged these: such of them as it was flooded with have arrived."""
+        if session.account is None or session.account.bare not in self._given:
+            return
+        numbers = {each.payload.kept.number for each in stanzas if isinstance(each.payload, Stored)}
+        arrived = numbers & self._still_given(session, session.account)
+        if arrived:
+            self._settle(session, session.account, arrived, arrived)
+
+    def closed(self, event: SessionClosed) -> None:
+        """If it was being flooded, nobody needs to wait for its answer."""
+        session = event.session
+        self._dry.discard(session)
+        self._grace.pop(session, None)
+        if session.account is None:
+            return
+        bare = session.account.bare
+        if bare in self.lines.open and not self.routing_table.sessions(bare):
+            self.lines.nobody_comes(bare)
+        given = self._still_given(session, session.account)
+        if given:
+            unread = {
+                stanza.payload.kept.number
+                for stanza, _, _ in session.unread()
+                if isinstance(stanza.payload, Stored)
+            }
+            arrived = set() if session.management is None else given - unread
+            self._settle(session, session.account, arrived, set(given))
+
+    def resumed(self, event: SessionResumed) -> Later:
+        """A session has its client back, and may want what nobody was there to take."""
+        return self.flood(event.session)
+
+    def sweep(self) -> None:
+        """Flood those whose messages could not be read when they came, since the store failed."""
+        dry, self._dry = self._dry, set()
+        for session in dry:
+            session.flooded = False
+            later = self.flood(session)
+            if later is not None:
+                Deferred.fromCoroutine(later).addErrback(self._failed, session.jid)
+
+    def _still_given(self, session: LocalClientSession, account: JID) -> set[int]:
+        return self._given.get(account.bare, {}).get(session, set())
+
+    def _settle(
+        self,
+        session: LocalClientSession,
+        account: JID,
+        arrived: Collection[int],
+        given: Collection[int],
+    ) -> None:
+        """Of what a session was given some has arrived; nobody knows of the rest: it stays stored,
+        for another resource or another day.
+        """
+        work = Deferred.fromCoroutine(self._forget(session, account, arrived, given))
+        work.addErrback(self._failed, account)
+
+    async def _forget(
+        self,
+        session: LocalClientSession,
+        account: JID,
+        arrived: Collection[int],
+        given: Collection[int],
+    ) -> None:
+        try:
+            if arrived:
+                await self.store.delete_offline(account.bare, arrived)
+        finally:
+            self._take_from(session, account, given)
+        others = [each for each in self._here(account) if each is not session]
+        missed = account.bare in self._cut_short
+        self._cut_short.discard(account.bare)
+        if others and (missed or len(arrived) < len(given)):
+            for other in others:
+                other.flooded = False
+            await self._flood_in_turn(account)
+
+    def _take_from(self, session: LocalClientSession, account: JID, given: Collection[int]) -> None:
+        by_session = self._given.get(account.bare, {})
+        rest = by_session.get(session, set())
+        rest.difference_update(given)
+        if not rest:
+            by_session.pop(session, None)
+        if not by_session:
+            self._given.pop(account.bare, None)
+
+    def _failed(self, failure: Failure, account: JID) -> None:
+        if not failure.check(StoreError):  # which the store has logged
+            _log.failure("messages of {account} stay stored", failure, account=account)
+
+
+def _read(message: OfflineMessage) -> tuple[int, Message]:
+    return message.id, out_of_store(message.stanza, message.id)
+
+
+def _sliced(messages: Iterable[OfflineMessage]) -> Iterator[list[OfflineMessage]]:
+    """Each as much as one turn has time for."""
+    few: list[OfflineMessage] = []
+    size_bytes = 0
+    for message in messages:
+        if few and size_bytes + len(message.stanza) > BYTES_PER_SLICE:
+            yield few
+            few, size_bytes = [], 0
+        few.append(message)
+        size_bytes += len(message.stanza)
+    if few:
+        yield few
+
+
+def _chosen(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
+    """One that is still here, rather not one that sleeps; None if none is."""
+    still_here = sorted(filter(_wants, sessions), key=lambda each: each.detached)
+    return still_here[0] if still_here else None
+
+
+def _wants(session: LocalClientSession) -> bool:
+    return session.presence is not None and session.priority >= 0 and not session.closed

@@ -1,0 +1,229 @@
+"""Doors as they are configured: each ``[[listen]]`` as an endpoint, and the certificates behind."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cryptography import x509
+from msgspec import structs
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IStreamServerEndpoint,
+)
+from twisted.protocols.haproxy import proxyEndpoint
+
+from xmppd.config.config import Config, Listen, Stream
+from xmppd.net.certificate import load_authorities
+from xmppd.net.epoll_connection import SocketLimits
+from xmppd.net.epoll_endpoint import EPollServerEndpoint
+from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
+
+_THEIR_OWN_TLS = ("ssl", "tls")
+
+
+class ListenError(Exception):
+    """A door cannot be made or opened; the text is one sentence that names the key to look at."""
+
+
+class ListenEndpoint:
+    """Where clients come in.
+
+    Args:
+        listen: What is configured.
+        stream: What one connection may take, where the endpoint string does not say.
+        reactor: Where it will listen; not yet.
+
+    Raises:
+        ListenError: The endpoint string is none, or contradicts ``listen.tls``.
+
+    Attributes:
+        listen: What is configured.
+        endpoint: What that means.
+        port: None while it is closed.
+    """
+
+    def __init__(self, listen: Listen, stream: Stream, reactor: IReactorCore) -> None:
+        self.listen = listen
+        self.port: IListeningPort | None = None
+        self.endpoint = _endpoint(listen, stream, reactor)
+
+    @property
+    def where(self) -> str:
+        """The address it listens on, such as ``127.0.0.1:5222``; empty while it is closed."""
+        if self.port is None:
+            return ""
+        host = self.port.getHost()
+        name, number = getattr(host, "host", None), getattr(host, "port", None)
+        if number is None:
+            return str(host)
+        return f"[{name}]:{number}" if ":" in str(name) else f"{name}:{number}"
+
+    async def open(self, factory: IProtocolFactory) -> None:
+        """Listen.
+
+        Raises:
+            ListenError: The port is taken, or not ours to take.
+        """
+        try:
+            self.port = await self.endpoint.listen(factory)
+        except (CannotListenError, OSError, OverflowError) as error:  # tcp:99999 overflows
+            raise ListenError(
+                f'listen.endpoint "{self.listen.endpoint}" cannot be opened ({_reason(error)}); '
+                "stop what listens there, or choose another port or address"
+            ) from error
+
+    async def close(self) -> None:
+        """Let nobody in any more."""
+        if self.port is not None:
+            await maybeDeferred(self.port.stopListening)
+            self.port = None
+
+
+def _endpoint(listen: Listen, stream: Stream, reactor: IReactorCore) -> IStreamServerEndpoint:
+    kind, _, rest = listen.endpoint.partition(":")
+    if kind == "haproxy":
+        return _behind_proxy(listen, rest, stream, reactor)
+    if kind == "epoll" and sys.platform != "linux":
+        raise ListenError(f'listen.endpoint "{listen.endpoint}" works on Linux only; use "tcp:…"')
+    if kind in _THEIR_OWN_TLS:
+        raise ListenError(
+            f'listen.endpoint "{listen.endpoint}" would speak TLS of its own; '
+            'use "epoll:…" or "tcp:…" with listen.tls = "direct"'
+        )
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, listen.endpoint)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ListenError(
+            f'listen.endpoint "{listen.endpoint}" is no endpoint ({error}); '
+            'write it as "epoll:5222" or "tcp:5222:interface=127.0.0.1"'
+        ) from error
+    if isinstance(endpoint, EPollServerEndpoint) and endpoint.limits == SocketLimits():
+        limits = SocketLimits(stream.max_queued_bytes, stream.close_timeout_s)
+        return replace(endpoint, limits=limits)
+    return endpoint
+
+
+def _behind_proxy(
+    listen: Listen, inner: str, stream: Stream, reactor: IReactorCore
+) -> IStreamServerEndpoint:
+    if listen.tls == "direct":  # it would begin before the header that is in the clear
+        raise ListenError(
+            f'listen.endpoint "{listen.endpoint}" cannot have listen.tls = "direct"; use "starttls"'
+        )
+    inside = structs.replace(listen, endpoint=inner)
+    wrapped: IStreamServerEndpoint = proxyEndpoint(_endpoint(inside, stream, reactor))
+    return wrapped
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "socketError", error)
+    return getattr(cause, "strerror", None) or str(cause)
+
+
+def listen_endpoints(config: Config, reactor: IReactorCore) -> list[ListenEndpoint]:
+    """The doors that are configured, still closed.
+
+    Raises:
+        ListenError: There is none, or one of them cannot be made.
+    """
+    if not config.listen:
+        raise ListenError('there is no door; add a [[listen]] table with endpoint = "epoll:5222".')
+    return [ListenEndpoint(listen, config.stream, reactor) for listen in config.listen]
+
+
+# --- certificates ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """What the files of certificates held when they were read.
+
+    Attributes:
+        tls: Those that we show, found good; None if there are none.
+        authorities: Whose signatures on other servers' certificates count; None for those of the
+            machine.
+    """
+
+    tls: TLS | None = None
+    authorities: tuple[x509.Certificate, ...] | None = None
+
+
+NO_CERTIFICATES = Certificates()
+
+
+def certificates(config: Config) -> Certificates:
+    """The certificates that are configured, read once and checked.
+
+    Raises:
+        ListenError: One of them cannot be used.
+    """
+    authorities = None
+    try:
+        if config.s2s.authorities:
+            authorities = tuple(load_authorities(Path(config.s2s.authorities)))
+    except ValueError as error:
+        raise ListenError(f"s2s.authorities: {error}") from error
+    wanted = tls_settings(config)
+    if wanted is None:
+        return Certificates(None, authorities)
+    try:
+        tls = TLS(wanted)
+        tls.context_factory("client")
+    except ValueError as error:
+        raise ListenError(f"{key_of(str(error), config)}: {error}") from error
+    return Certificates(tls, authorities)
+
+
+def tls_settings(config: Config) -> TLSSettings | None:
+    """Which certificates are shown, as configured; None if there are none."""
+    domains = tuple(
+        DomainCertificate(
+            domain.name, Path(domain.certificate), Path(domain.key or domain.certificate)
+        )
+        for domain in config.domain
+        if domain.certificate
+    )
+    if not domains:
+        return None
+    return TLSSettings(
+        domains,
+        minimum_version=config.tls.minimum_version,
+        ciphers=config.tls.ciphers,
+        client_ca=Path(config.tls.client_ca) if config.tls.client_ca else None,
+    )
+
+
+def has_other_certificates(config: Config, other: Config) -> bool:
+    """Whether one names files or settings of certificates that the other does not."""
+    return (
+        tls_settings(config) != tls_settings(other)
+        or config.s2s.authorities != other.s2s.authorities
+    )
+
+
+def key_of(sentence: str, config: Config) -> str:
+    """The key whose value a sentence about TLS speaks of."""
+    for domain in config.domain:
+        for key in ("key", "certificate"):
+            if getattr(domain, key) and sentence.startswith(getattr(domain, key)):
+                return f"domain.{key}"
+    client_ca = config.tls.client_ca
+    return "tls.client_ca" if client_ca and sentence.startswith(client_ca) else "tls.ciphers"
+
+
+__all__ = [
+    "NO_CERTIFICATES",
+    "Certificates",
+    "ListenEndpoint",
+    "ListenError",
+    "certificates",
+    "has_other_certificates",
+    "key_of",
+    "listen_endpoints",
+    "tls_settings",
+]

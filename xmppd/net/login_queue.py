@@ -1,0 +1,279 @@
+"""When everybody comes at once: as many log in as the server keeps up with, the others in order."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import uniform
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from xmppd.stanza import StreamCondition, StreamError
+
+W = TypeVar("W")
+
+TICK_S = 0.05
+"""How often the window is adapted, while anybody logs in."""
+
+LATE_S = 0.05
+"""Later than this the server does not keep up."""
+
+SMALLEST_WINDOW = 32
+FIRST_WINDOW = 100
+LARGEST_WINDOW = 1_000
+
+SLOT_S = 5.0
+"""A login that takes longer waits for its client, and is no load of ours meanwhile."""
+
+NEWCOMERS_PER_FULL_LOGIN = 4
+"""Among those who have just come are those who come back; so many of them pass one who waits for a
+full login."""
+
+MAX_LET_IN_PER_TURN = 16
+MIN_RETRY_S = 5.0
+
+
+class Window:
+    """How many may log in at once: some more while the server keeps up, half when it is late.
+
+    Attributes:
+        size: So many.
+    """
+
+    def __init__(self) -> None:
+        self.size = float(FIRST_WINDOW)
+
+    def adapt(self, late_s: float, *, wanted: bool) -> None:
+        """Take note of how late the server was, and whether somebody waits for more room."""
+        if late_s > LATE_S:
+            self.size = max(SMALLEST_WINDOW, self.size / 2)
+        elif wanted:
+            self.size = min(LARGEST_WINDOW, self.size * 1.05 + 1)
+
+
+class StoreWatch:
+    """How long the store takes for a small question, asked again when it has answered.
+
+    Args:
+        clock: Tells the time.
+        question: What is asked.
+    """
+
+    def __init__(self, clock: IReactorTime, question: Callable[[], Awaitable[object]]) -> None:
+        self._clock = clock
+        self._question = question
+        self._asked_at: float | None = None
+        self._took_s = 0.0
+
+    def late_s(self) -> float:
+        """How long it took, or takes already; asks anew."""
+        now = self._clock.seconds()
+        waited_s = 0.0 if self._asked_at is None else now - self._asked_at
+        late_s = max(self._took_s, waited_s)
+        if self._asked_at is None:
+            self._asked_at = now
+            Deferred.fromCoroutine(self._ask()).addBoth(self._answered, now)
+        return late_s
+
+    async def _ask(self) -> None:
+        await self._question()
+
+    def _answered(self, _: object, asked_at: float) -> None:
+        """Whether it knows or fails: it has answered."""
+        self._asked_at = None
+        self._took_s = self._clock.seconds() - asked_at
+
+
+@dataclass
+class Counts:
+    """What the administrator sees.
+
+    Attributes:
+        let_in: Logins that began.
+        refused: Those that were sent away.
+        waiting_peak: How many waited at once, at most.
+    """
+
+    let_in: int = 0
+    refused: int = 0
+    waiting_peak: int = 0
+
+
+class LoginQueue(Generic[W]):
+    """Lets logins begin, as many at once as its window has room for; the others wait in order.
+
+    What a login costs shows only when the client has said how it logs in. One that needs no more
+    than to be let in again goes on; a full one steps back behind those who have just come.
+
+    Nothing is measured and no timer runs while nobody logs in. How many may wait is for those to
+    say who call :meth:`begin`.
+
+    Args:
+        clock: The reactor's.
+        lateness: Each tells how late some part of the server is, in seconds.
+        over: Called with whoever takes so long that it is not waited for.
+
+    Attributes:
+        window: How many may log in at once.
+        counts: For statistics.
+        late_s: How late the server was when it was measured last.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        lateness: tuple[Callable[[], float], ...] = (),
+        over: Callable[[W], None] = lambda who: None,
+    ) -> None:
+        self.window = Window()
+        self.counts = Counts()
+        self.late_s = 0.0
+        self._clock = clock
+        self._lateness = lateness
+        self._over = over
+        self._in_progress: dict[W, float] = {}
+        self._newcomers: dict[W, tuple[Deferred[None], float]] = {}
+        self._stepped_back: dict[W, tuple[Deferred[None], float]] = {}
+        self._newcomers_in_a_row = 0
+        self._waited_s = 0.0
+        self._tick_to_come: IDelayedCall | None = None
+        self._turn_to_come: IDelayedCall | None = None
+
+    @property
+    def in_progress(self) -> int:
+        """How many are logging in."""
+        return len(self._in_progress)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._newcomers) + len(self._stepped_back)
+
+    def is_in_progress(self, who: W) -> bool:
+        """Whether the login has begun and is not over."""
+        return who in self._in_progress
+
+    def begin(self, who: W) -> Deferred[None] | None:
+        """Somebody wants to log in.
+
+        Returns:
+            None if it may begin at once; else what is called back when its turn has come, and
+            fails with a StreamError if it has waited too long.
+        """
+        if not self.waiting and self._has_room():
+            self.counts.let_in += 1
+            self._let_in(who)
+            return None
+        return self._wait_in(self._newcomers, who)
+
+    def step_back(self, who: W) -> Deferred[None] | None:
+        """The login that has begun turns out to be a full one.
+
+        Returns:
+            None if it may go on at once, since nobody waits; else as :meth:`begin`.
+        """
+        if not self._newcomers and not self._stepped_back:
+            return None
+        self._in_progress.pop(who, None)
+        return self._wait_in(self._stepped_back, who)
+
+    def _wait_in(self, queue: dict[W, tuple[Deferred[None], float]], who: W) -> Deferred[None]:
+        turn: Deferred[None] = Deferred()
+        queue[who] = (turn, self._clock.seconds())
+        self.counts.waiting_peak = max(self.counts.waiting_peak, self.waiting)
+        self._let_more_in_soon()
+        return turn
+
+    def end(self, who: W) -> None:
+        """The login is complete, or its client is gone."""
+        self._forget(who)
+        if self._in_progress.pop(who, None) is not None:
+            self._let_more_in_soon()
+        if not self._in_progress and not self.waiting:
+            self.stop()
+
+    def give_up(self, who: W) -> bool:
+        """Send somebody away who has waited too long; False if it does not wait."""
+        turn = self._forget(who)
+        if turn is None:
+            return False
+        turn.errback(self.refusal())
+        return True
+
+    def _forget(self, who: W) -> Deferred[None] | None:
+        """Wait for somebody no more; what they were to be told by, if they waited."""
+        for queue in (self._newcomers, self._stepped_back):
+            if who in queue:
+                return queue.pop(who)[0]
+        return None
+
+    def refusal(self) -> StreamError:
+        """What somebody is told who cannot even wait: when to try again, each another time."""
+        self.counts.refused += 1
+        retry_s = max(MIN_RETRY_S, self._waited_s) * uniform(1, 2)  # noqa: S311  # no secret
+        return StreamError(
+            StreamCondition.RESOURCE_CONSTRAINT,
+            f"too many are logging in; try again in {retry_s:.0f} seconds",
+        )
+
+    def stop(self) -> None:
+        """Measure no more, and let nobody in who waits."""
+        for call in (self._tick_to_come, self._turn_to_come):
+            if call is not None and call.active():
+                call.cancel()
+        self._tick_to_come = self._turn_to_come = None
+
+    def _has_room(self) -> bool:
+        return len(self._in_progress) < self.window.size
+
+    def _let_in(self, who: W) -> None:
+        self._in_progress[who] = self._clock.seconds()
+        if self._tick_to_come is None:
+            self._tick_later()
+
+    def _let_more_in_soon(self) -> None:
+        """Not at once: whoever makes room is in the middle of something."""
+        if self.waiting and self._turn_to_come is None and self._has_room():
+            self._turn_to_come = self._clock.callLater(0, self._let_more_in)
+
+    def _let_more_in(self) -> None:
+        self._turn_to_come = None
+        for _ in range(MAX_LET_IN_PER_TURN):
+            if not self.waiting or not self._has_room():
+                return
+            queue = self._next_queue()
+            who = next(iter(queue))
+            turn, since = queue.pop(who)
+            self._waited_s = self._clock.seconds() - since
+            self._let_in(who)
+            turn.callback(None)
+        self._let_more_in_soon()
+
+    def _next_queue(self) -> dict[W, tuple[Deferred[None], float]]:
+        """Newcomers first; but a stream of them keeps nobody out for good."""
+        patience = self._newcomers_in_a_row < NEWCOMERS_PER_FULL_LOGIN
+        if self._newcomers and (patience or not self._stepped_back):
+            self._newcomers_in_a_row += 1 if self._stepped_back else 0
+            self.counts.let_in += 1
+            return self._newcomers
+        self._newcomers_in_a_row = 0
+        return self._stepped_back
+
+    def _tick_later(self) -> None:
+        due = self._clock.seconds() + TICK_S
+        self._tick_to_come = self._clock.callLater(TICK_S, self._tick, due)
+
+    def _tick(self, due: float) -> None:
+        """Measure, adapt, and see who takes too long."""
+        now = self._clock.seconds()
+        self.late_s = max(now - due, *(late_s() for late_s in self._lateness), 0.0)
+        self.window.adapt(self.late_s, wanted=self.waiting > 0)
+        for who, since in tuple(self._in_progress.items()):
+            if now - since <= SLOT_S:
+                break
+            del self._in_progress[who]
+            self._over(who)
+        self._tick_to_come = None
+        if self._in_progress or self.waiting:
+            self._tick_later()
+        self._let_more_in_soon()

@@ -1,0 +1,1 @@
+"""Plugins: found, put in place, taken out."""

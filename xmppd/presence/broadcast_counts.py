@@ -1,0 +1,129 @@
+"""Fan-out: whose presence causes how much to be sent, over the last minutes."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import Presence
+
+MINUTES = 10
+MAX_NAMES_PER_MINUTE = 300
+OTHERS = "(others)"
+
+
+@dataclass(slots=True)
+class Sum:
+    """What somebody has caused.
+
+    Attributes:
+        broadcasts: How many presences.
+        copies: How many stanzas they became.
+        bytes: How large these were together, the addresses of their recipients left out.
+    """
+
+    broadcasts: int = 0
+    copies: int = 0
+    bytes: int = 0
+
+    def add(self, broadcasts: int, copies: int, bytes: int) -> None:
+        """More was caused."""
+        self.broadcasts += broadcasts
+        self.copies += copies
+        self.bytes += bytes
+
+    def add_all(self, other: "Sum") -> None:
+        """All that somebody else has caused, too."""
+        self.add(other.broadcasts, other.copies, other.bytes)
+
+
+class Sums:
+    """Sums by name, of the names that caused most.
+
+    When there are twice :data:`MAX_NAMES_PER_MINUTE`, the smaller half goes into one sum of all
+    others. The total stays exact; a name may lack what it caused while it was among the smaller.
+    """
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Sum] = {}
+
+    def add(self, name: str, copies: int, bytes: int) -> None:
+        """One broadcast more of this name."""
+        caused = self.by_name.get(name)
+        if caused is None:
+            if len(self.by_name) >= 2 * MAX_NAMES_PER_MINUTE:
+                self._prune()
+            caused = self.by_name[name] = Sum()
+        caused.add(1, copies, bytes)
+
+    def _prune(self) -> None:
+        others = self.by_name.pop(OTHERS, Sum())
+        ranked = sorted(self.by_name.items(), key=lambda item: item[1].copies, reverse=True)
+        for _, small in ranked[MAX_NAMES_PER_MINUTE:]:
+            others.add_all(small)
+        self.by_name = dict(ranked[:MAX_NAMES_PER_MINUTE])
+        self.by_name[OTHERS] = others
+
+
+class Minute:
+    """What was caused in one minute.
+
+    Attributes:
+        number: Which.
+        accounts: By bare JID.
+        software: By the node of its capabilities; empty for clients that do not tell.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.accounts = Sums()
+        self.software = Sums()
+
+
+class BroadcastCounts:
+    """Counts each broadcast, once, however many hear it; keeps the last :data:`MINUTES`."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.clock = clock
+        self._minutes: deque[Minute] = deque(maxlen=MINUTES)
+
+    def count(self, session: LocalClientSession, presence: Presence, copies: int) -> None:
+        """A session's presence was told to everybody who sees it.
+
+        Args:
+            session: Whose.
+            presence: What was told.
+            copies: How many sessions it went to, and how many addresses elsewhere.
+        """
+        number = self._now()
+        if not self._minutes or self._minutes[-1].number != number:
+            self._minutes.append(Minute(number))
+        minute, size = self._minutes[-1], copies * len(presence.wire())
+        minute.accounts.add(session.jid.bare, copies, size)
+        minute.software.add(session.software, copies, size)
+
+    def accounts(self, minutes: int) -> dict[str, Sum]:
+        """By bare JID, over this minute and those before it."""
+        return self._added([minute.accounts for minute in self._recent(minutes)])
+
+    def software(self, minutes: int) -> dict[str, Sum]:
+        """By client software, over this minute and those before it."""
+        return self._added([minute.software for minute in self._recent(minutes)])
+
+    def _now(self) -> int:
+        return int(self.clock.seconds() // 60)
+
+    def _recent(self, minutes: int) -> list[Minute]:
+        oldest = self._now() - minutes
+        return [minute for minute in self._minutes if minute.number > oldest]
+
+    def _added(self, parts: list[Sums]) -> dict[str, Sum]:
+        total: dict[str, Sum] = {}
+        for part in parts:
+            for name, caused in part.by_name.items():
+                total.setdefault(name, Sum()).add_all(caused)
+        return total
+
+
+__all__ = ["MAX_NAMES_PER_MINUTE", "MINUTES", "OTHERS", "BroadcastCounts", "Sum"]

@@ -1,0 +1,1 @@
+"""From a domain to a connection with its server."""

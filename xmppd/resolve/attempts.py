@@ -1,0 +1,87 @@
+"""Attempts: every step on the way to another server, with its outcome, for whoever asks why."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+MAX_DOMAINS = 1_000
+MAX_STEPS = 40
+"""Of each domain the latest are kept; of all domains, those that were tried last."""
+
+MAX_TEXT = 500
+"""Characters of what was tried, and of its outcome: a stranger's DNS has a part in both."""
+
+
+@dataclass(slots=True)
+class AttemptStep:
+    """One thing that was tried.
+
+    Attributes:
+        at: When it began, in seconds since 1970.
+        kind: What sort of thing, in a word: ``lookup``, ``connect`` …
+        what: What exactly.
+        outcome: What came of it.
+        ms: How long it took; None while it lasts.
+    """
+
+    at: float
+    kind: str
+    what: str
+    outcome: str = "under way"
+    ms: float | None = None
+
+
+class Attempts:
+    """The steps of each domain, bounded in every direction.
+
+    Args:
+        clock: Measures how long a step takes.
+        wall_clock: Says when it began.
+    """
+
+    def __init__(self, clock: IReactorTime, wall_clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._by_domain: dict[str, deque[AttemptStep]] = {}
+
+    def begin(self, domain: str, kind: str, what: str) -> Callable[[str], None]:
+        """A step begins.
+
+        Returns:
+            What to call with its outcome, when there is one.
+        """
+        step = AttemptStep(self._wall_clock(), kind, shortened(what))
+        steps = self._by_domain.pop(domain, None) or deque(maxlen=MAX_STEPS)
+        if len(self._by_domain) >= MAX_DOMAINS:
+            del self._by_domain[next(iter(self._by_domain))]
+        self._by_domain[domain] = steps
+        steps.append(step)
+        began = self._clock.seconds()
+
+        def end(outcome: str) -> None:
+            step.outcome = shortened(outcome)
+            step.ms = (self._clock.seconds() - began) * 1_000
+
+        return end
+
+    def note(self, domain: str, kind: str, what: str, outcome: str) -> None:
+        """A step that takes no time."""
+        self.begin(domain, kind, what)(outcome)
+
+    def of(self, domain: str) -> tuple[AttemptStep, ...]:
+        """What was tried for a domain, the oldest first."""
+        return tuple(self._by_domain.get(domain, ()))
+
+    def domains(self) -> tuple[str, ...]:
+        """The domains with steps, the one tried last at the end."""
+        return tuple(self._by_domain)
+
+
+def shortened(text: str) -> str:
+    """As much of a text as is kept."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+__all__ = ["MAX_DOMAINS", "MAX_STEPS", "MAX_TEXT", "AttemptStep", "Attempts"]

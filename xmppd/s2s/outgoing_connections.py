@@ -1,0 +1,215 @@
+"""OutgoingConnections: go to other servers' doors and open streams there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IReactorTime
+
+from xmppd.host.machine import Descriptors
+from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
+from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.resolve.connector import Connector
+from xmppd.resolve.lost import no_stream
+from xmppd.resolve.targets import Target
+from xmppd.s2s.fair_queue import FairQueue
+from xmppd.s2s.outgoing_stream import OutgoingStream
+from xmppd.s2s.server_stream import ServerContext
+from xmppd.stanza import StreamError
+from xmppd.store.cache import Cache
+
+DISBELIEF_S = 3_600.0
+"""How long it is remembered that a server does not believe a certificate of ours."""
+
+MAX_DISBELIEVERS = 10_000
+"""Servers of which it is remembered."""
+
+
+class Disbelief(NamedTuple):
+    """What a server thinks of a certificate of ours.
+
+    Attributes:
+        until: How long that is remembered, on the clock.
+        by_tls: Whether TLS itself has failed over it; else EXTERNAL has.
+    """
+
+    until: float
+    by_tls: bool
+
+
+BELIEVED = Disbelief(0.0, by_tls=False)
+
+
+class OutgoingConnections:
+    """The connections that we make, and their :class:`~xmppd.net.connection_handler.Admission`.
+
+    Args:
+        context: What streams share.
+        connector: Finds the way.
+        tls: What we show on it.
+        limits: What one connection may take of us.
+        clock: The reactor's.
+        descriptors: How many connections there may be, of all kinds together.
+        at_once: How many may be on their way.
+
+    Attributes:
+        handlers: Those that have arrived.
+        preparing: What preparing addresses has taken for all of them together (CH-7).
+        turns: Those that are on their way, and who waits.
+    """
+
+    def __init__(
+        self,
+        context: ServerContext,
+        connector: Connector,
+        tls: OutgoingTLS,
+        limits: Callable[[], WireLimits],
+        clock: IReactorTime,
+        descriptors: Descriptors,
+        *,
+        at_once: int,
+    ) -> None:
+        self.handlers: set[ConnectionHandler] = set()
+        self.preparing = shared_preparing()
+        self.turns = FairQueue(at_once)
+        self._context = context
+        self._connector = connector
+        self._tls = tls
+        self._limits = limits
+        self._clock = clock
+        self._descriptors = descriptors
+        self._empty: Deferred[None] | None = None
+        self._disbelief: Cache[dict[str, Disbelief]] = Cache(MAX_DISBELIEVERS)
+
+    async def call(self, local: str, remote: str, on_behalf_of: str) -> OutgoingStream:
+        """Open a stream to another server, in the name of one of our domains.
+
+        Args:
+            local: Our domain.
+            remote: Theirs.
+            on_behalf_of: Who wants it; all of them get their turn.
+
+        Returns:
+            One that is negotiated.
+
+        Raises:
+            StanzaError: There is no way.
+            Disbelieved: There may be one if it is tried again.
+        """
+        await self.turns.begin((local, remote), on_behalf_of)
+        try:
+            handler = await self._connector.connect(remote, _Call(self, local, remote))
+        finally:
+            self.turns.end()
+        return _stream_on(handler)
+
+    def forget(self, remote: str) -> None:
+        """Show a server our certificates again, whatever it thought of them."""
+        self._disbelief.forget(remote)
+
+    def forget_all(self) -> None:
+        """Show all servers our certificates: they may be others by now."""
+        self._disbelief = Cache(MAX_DISBELIEVERS)
+
+    def make(self, local: str, remote: str, target: Target) -> ConnectionHandler:
+        """Our end of a connection with a target."""
+        disbelief = self._disbelief_of(local, remote)
+        shows = self._tls.has_certificate(local) and not disbelief.by_tls
+        try:
+            tls = self._tls.towards(remote, local, direct_tls=target.direct_tls, shows=shows)
+        except ValueError as error:
+            raise no_stream(str(error)) from error
+        return ConnectionHandler(
+            partial(
+                OutgoingStream,
+                self._context,
+                local,
+                remote,
+                shows_certificate=shows,
+                may_authenticate=shows and disbelief is BELIEVED,
+            ),
+            self._limits(),
+            tls,
+            self._clock,
+            self,
+            direct_tls=target.direct_tls,
+        )
+
+    async def settle(self, stream: OutgoingStream) -> None:
+        """Wait until a stream is negotiated; and remember whether our certificate was believed."""
+        try:
+            await stream.settled()
+        finally:
+            if stream.disbelieved:
+                self._remember(stream)
+
+    def _remember(self, stream: OutgoingStream) -> None:
+        if stream.remote not in self._disbelief:
+            self._disbelief[stream.remote] = {}
+        until = self._clock.seconds() + DISBELIEF_S
+        disbelief = Disbelief(until, by_tls=stream.disbelieved_by_tls)
+        self._disbelief[stream.remote][stream.local] = disbelief
+
+    def _disbelief_of(self, local: str, remote: str) -> Disbelief:
+        """What a server thinks of this domain's certificate, as far as is known."""
+        if remote not in self._disbelief:
+            return BELIEVED
+        disbelief = self._disbelief[remote].get(local, BELIEVED)
+        return disbelief if self._clock.seconds() < disbelief.until else BELIEVED
+
+    def close(self, error: StreamError) -> Deferred[None]:
+        """Close every stream, each told why; done when the last connection is gone."""
+        empty = self._empty = Deferred[None]()
+        for handler in tuple(self.handlers):
+            handler.close(error)
+        self._tell_if_empty()
+        return empty
+
+    # -- as an Admission ---------------------------------------------------------------------------
+
+    def opened(self, handler: ConnectionHandler) -> None:
+        """A connection was made; it does not stay if there is no room (CH-9)."""
+        self.handlers.add(handler)
+        if not self._descriptors.have_room_for(handler.descriptor):
+            handler.transport.abortConnection()
+
+    def admit(self, handler: ConnectionHandler) -> Deferred[None] | None:
+        """Whom we have called may speak."""
+        return None
+
+    def closed(self, handler: ConnectionHandler) -> None:
+        """The connection is gone."""
+        self.handlers.discard(handler)
+        self._tell_if_empty()
+
+    def _tell_if_empty(self) -> None:
+        if self._empty is not None and not self.handlers:
+            empty, self._empty = self._empty, None
+            empty.callback(None)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One of our domains that wants to speak with one of theirs."""
+
+    outgoing_connections: OutgoingConnections
+    local: str
+    remote: str
+
+    def make(self, target: Target) -> ConnectionHandler:
+        """The protocol for a door at which somebody has answered."""
+        return self.outgoing_connections.make(self.local, self.remote, target)
+
+    async def settle(self, protocol: IProtocol) -> None:
+        """Wait until its stream is negotiated."""
+        await self.outgoing_connections.settle(_stream_on(protocol))
+
+
+def _stream_on(protocol: IProtocol) -> OutgoingStream:
+    assert isinstance(protocol, ConnectionHandler)
+    stream = protocol.stream_handler
+    if not isinstance(stream, OutgoingStream):
+        raise no_stream("the connection was lost as soon as it was made")
+    return stream

@@ -1,0 +1,223 @@
+"""Sessions that outlive their wire: found again by an id that only their client knows."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from secrets import token_urlsafe
+
+from twisted.logger import Logger
+
+from xmppd.host.clocks import Clocks
+from xmppd.session.detached import Detached
+from xmppd.session.local_client_session import LocalClientSession, longest_detached
+from xmppd.session.session import Connection
+from xmppd.session.session_manager import SessionClosed, SessionManager
+from xmppd.session.stream_management import QueueLimits, StreamManagement
+from xmppd.stanza import JID
+
+ID_BYTES = 24
+MAX_REMEMBERED = 10_000
+"""Sessions that ended lately, of which we still know how much their clients had us handle."""
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """A session has another wire."""
+
+    session: LocalClientSession
+
+
+@dataclass(frozen=True)
+class ResumptionLimits:
+    """How long sessions stay without a wire, and how many.
+
+    Attributes:
+        queue: What one session may leave unacknowledged.
+        resume_s: How long they stay; a client may wish for less.
+        max_per_account: How many of one account sleep; the one that has slept longest makes room.
+    """
+
+    queue: QueueLimits
+    resume_s: float
+    max_per_account: int
+
+
+class ResumableSessions:
+    """All sessions that can be resumed, awake or asleep (RS-4 to RS-8).
+
+    What is kept of an id is its hash: who reads our memory or our backups resumes nothing.
+
+    Args:
+        limits: How long they stay, and how many.
+        sessions: All that there are.
+        clocks: Tell the time.
+        end: Ends a session that is given up.
+
+    Attributes:
+        place: Tells the store where messages stand in the queue of a session that can be resumed.
+    """
+
+    def __init__(
+        self,
+        limits: ResumptionLimits,
+        sessions: SessionManager,
+        clocks: Clocks,
+        end: Callable[[LocalClientSession], None],
+    ) -> None:
+        self.limits = limits
+        self.sessions = sessions
+        self.clocks = clocks
+        self._end = end
+        self.place: Callable[[LocalClientSession], None] = _nowhere
+        self._managed: dict[str, LocalClientSession] = {}
+        self._by_key: dict[bytes, LocalClientSession] = {}
+        self._asleep: dict[LocalClientSession, float] = {}
+        self._handled: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._asleep)
+
+    def manage(self, session: LocalClientSession, max_s: float | None) -> str:
+        """Count and keep what the session is sent from now on.
+
+        Args:
+            session: Bound.
+            max_s: How long it wants to stay without a wire; None if not at all.
+
+        Returns:
+            The id by which its client may resume it; empty if it may not.
+        """
+        queue = self.limits.queue
+        self._managed[session.id] = session
+        if max_s is None:
+            session.management = StreamManagement(queue, self.clocks.seconds)
+            session.management.place = partial(self.place, session)
+            return ""
+        id = token_urlsafe(ID_BYTES)
+        key = key_of(id)
+        self._by_key[key] = session
+        session.management = StreamManagement(
+            queue, self.clocks.seconds, key=key, max_s=min(max_s, self.limits.resume_s)
+        )
+        session.management.place = partial(self.place, session)
+        return id
+
+    def find(self, id: str, account: JID) -> LocalClientSession | None:
+        """The session of this id, if it is the account's own (RS-6)."""
+        session = self._by_key.get(key_of(id))
+        return session if session is not None and session.jid.bare == account.bare else None
+
+    def handled(self, id: str, account: JID) -> int | None:
+        """How much a session of the account that has ended lately had us handle."""
+        bare, handled = self._handled.get(key_of(id), ("", 0))
+        return handled if bare == account.bare else None
+
+    # -- asleep, and awake ------------------------------------------------------------------------
+
+    def detach(self, session: LocalClientSession) -> None:
+        """Its wire is lost, or belongs to it no more: let it sleep for the time agreed on."""
+        management = session.management
+        if management is None or management.key is None:
+            return
+        last = session.connection
+        self._detach(session, last.address, last.encrypted, management.max_s)
+        _log.info("{id} {jid} sleeps", id=session.id, jid=session.jid.full)
+        theirs = [each for each in self.sessions.local_sessions(session.jid.bare) if each.detached]
+        longest = longest_detached(theirs)
+        if longest is not None and len(theirs) > self.limits.max_per_account:
+            self._end(longest)
+
+    def restore(
+        self,
+        session: LocalClientSession,
+        management: StreamManagement,
+        address: str,
+        *,
+        encrypted: bool,
+        left_s: float,
+    ) -> None:
+        """Let a session of before the server was started again sleep on, for what time is left."""
+        session.management = management
+        management.place = partial(self.place, session)
+        self._managed[session.id] = session
+        if management.key is not None:
+            self._by_key[management.key] = session
+        self._detach(session, address, encrypted, left_s)
+
+    def _detach(
+        self, session: LocalClientSession, address: str, encrypted: bool, left_s: float
+    ) -> None:
+        now = self.clocks.seconds()
+        self._asleep[session] = now + left_s
+        max_bytes = self.limits.queue.max_bytes
+        end = partial(self._end, session)
+        session.fall_asleep(
+            Detached(address, max_bytes, now, self.clocks.seconds, end, encrypted=encrypted)
+        )
+
+    def managed(self) -> list[LocalClientSession]:
+        """Those whose clients acknowledge what they get."""
+        return list(self._managed.values())
+
+    def resumable(self) -> list[LocalClientSession]:
+        """Those whose clients may come back."""
+        return list(self._by_key.values())
+
+    async def at_rest(self) -> None:
+        """Wait until nothing is being handled that a session counts when it is done."""
+        for session in self.resumable():
+            while session.management is not None and session.management.work is not None:
+                await session.management.work
+
+    def left_s(self, session: LocalClientSession) -> float:
+        """For how long a session still sleeps."""
+        return self._asleep[session] - self.clocks.seconds()
+
+    def resume(self, session: LocalClientSession, connection: Connection) -> None:
+        """It has another wire."""
+        del self._asleep[session]
+        session.resume(connection, self.clocks.stamp)
+        _log.info("{id} {jid} was resumed", id=session.id, jid=session.jid.full)
+
+    def closed(self, event: SessionClosed) -> None:
+        """A session has ended: it cannot be resumed, but its client may know what we handled."""
+        session = event.session
+        management = session.management
+        if management is None:
+            return
+        del self._managed[session.id]
+        self._asleep.pop(session, None)
+        if isinstance(session.connection, Detached):
+            session.connection.let_go()
+        management.place = None
+        if management.key is not None:
+            del self._by_key[management.key]
+            self._handled[management.key] = session.jid.bare, management.handled
+            if len(self._handled) > MAX_REMEMBERED:
+                self._handled.popitem(last=False)
+
+    def sweep(self) -> None:
+        """Give up who has slept too long; ask for what was not acknowledged for long."""
+        now = self.clocks.seconds()
+        for session, until in tuple(self._asleep.items()):
+            if now >= until:
+                self._end(session)
+        for session in tuple(self._managed.values()):
+            management = session.management
+            if management is None or session.detached or session.inactive:
+                continue  # a phone in a pocket is not woken for that
+            if management.is_late(now):
+                session.connection.write(management.request())
+
+
+def _nowhere(session: LocalClientSession) -> None:
+    """Nothing is in a store."""
+
+
+def key_of(id: str) -> bytes:
+    """What a session is known by, instead of its id."""
+    return sha256(id.encode()).digest()

@@ -1,0 +1,465 @@
+"""Sessions that outlive the server: saved when it stops, taken up when it starts (RS-9)."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from secrets import token_hex
+from typing import NamedTuple, Protocol
+
+from msgspec import MsgspecError, Struct, msgpack
+from twisted.logger import Logger
+
+from xmppd.host.clocks import UNKNOWN, Clocks, Note
+from xmppd.session.backlog import Backlog, Waiting
+from xmppd.session.detached import Detached
+from xmppd.session.interceptor_manager import KINDS
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.resumable_sessions import ResumableSessions
+from xmppd.session.session_manager import SessionManager
+from xmppd.session.session_state import Put, SessionState
+from xmppd.session.stream_management import WRAP, StreamManagement
+from xmppd.stanza import JID, Message, Presence, Stanza
+from xmppd.stanza.delay import Stamped, Stored, as_stamped
+from xmppd.stanza.stanza import Copies
+from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore, StoreError
+from xmppd.store.quarantine import readable
+
+_KINDS = {kind.name.encode(): kind for kind in KINDS}
+_log = Logger()
+
+
+class SavedStanza(Struct, array_like=True):
+    """One that the client has not got.
+
+    Attributes:
+        wire: Its bytes.
+        came: When, in seconds since 1970; None if nobody noted it.
+        addressed: Whether it was for this session, and not for several.
+        stamped: Whether it says when it came.
+        copies: If other sessions of the account have it: a number that all of those have in common,
+            and how many there are.
+    """
+
+    wire: bytes
+    came: float | None
+    addressed: bool
+    stamped: bool
+    copies: tuple[int, int] | None
+
+
+class Queue(Struct, frozen=True):
+    """What of a session is other people's: what they sent to it.
+
+    Attributes:
+        jid: Full JID.
+        unacknowledged: What the client was sent.
+        waiting: What it was not sent yet.
+    """
+
+    jid: str
+    unacknowledged: list[SavedStanza]
+    waiting: list[SavedStanza]
+
+
+class Positions(Struct, frozen=True):
+    """Where that stands.
+
+    Attributes:
+        positions: For each of the unacknowledged stanzas the ``h`` that covers it.
+    """
+
+    positions: list[int]
+
+
+class Shell(Queue, frozen=True):
+    """A session without its parts.
+
+    Attributes:
+        saved: When that was.
+        left_s: How long it sleeps from then on.
+        presence: Its last available presence.
+        positions: For each of the unacknowledged stanzas the ``h`` that covers it.
+        outstanding: How many were sent behind the last one that was acknowledged.
+        state: What parts of the server want to know, by their names.
+    """
+
+    since: float
+    address: str
+    encrypted: bool
+    software: str
+    interested: bool
+    flooded: bool
+    carbons: bool
+    settled: bool
+    presence: bytes | None
+    saved: Note
+    left_s: float
+    max_s: float
+    handled: int
+    sent: int
+    positions: list[int]
+    outstanding: int
+    state: dict[str, bytes]
+
+
+Placed = tuple[int, Waiting]
+"""A stanza of a queue, and where it stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued(Fragment):
+    """A stanza of a saved session's queue.
+
+    Attributes:
+        saved: It.
+        jid: Full JID of the session.
+        position: The count of handled stanzas by which its client has it; 0 if it was not sent.
+    """
+
+    saved: SavedStanza
+    jid: JID
+    position: int
+
+
+class _Whole(NamedTuple):
+    """A session that can go on.
+
+    Attributes:
+        shell: As it was saved.
+        jid: Full JID.
+        presence: Its last available presence.
+        puts: Put on it what parts of the server want to know.
+    """
+
+    shell: Shell
+    jid: JID
+    presence: Presence | None
+    puts: list[Put]
+
+
+class Lost(NamedTuple):
+    """A session that cannot go on, since something of it cannot be read.
+
+    Attributes:
+        key: What it was found by.
+        jid: Its full JID.
+        unread: What it had not read when it was saved; with each stanza the count of handled ones
+            by which its client has it, 0 if it was not sent.
+    """
+
+    key: bytes
+    jid: JID
+    unread: list[Placed]
+
+
+class Keeper(SessionStore, Quarantine, Protocol):
+    """Where sessions are saved, and what cannot be read of them is set aside."""
+
+
+class SavedSessions:
+    """Saves sessions, and takes them up again.
+
+    Args:
+        store: Where they are kept.
+        sessions: All that there are.
+        resumable_sessions: Those that can be resumed.
+        clocks: Tell the time.
+        read_account: Reads what has to be in memory for everybody who is online.
+        given: Offline messages that a session was given, and that are still in the store.
+
+    Attributes:
+        states: Who wants something saved of each session, by name.
+    """
+
+    def __init__(
+        self,
+        store: Keeper,
+        sessions: SessionManager,
+        resumable_sessions: ResumableSessions,
+        clocks: Clocks,
+        read_account: Callable[[JID], Awaitable[None]],
+        given: Callable[[LocalClientSession], Collection[int]],
+    ) -> None:
+        self.store = store
+        self.sessions = sessions
+        self.resumable_sessions = resumable_sessions
+        self.clocks = clocks
+        self.read_account = read_account
+        self.given = given
+        self.states: dict[str, SessionState] = {}
+        self._started = False
+        self._copies: dict[tuple[str, int], Copies] = {}
+
+    # -- when the server stops --------------------------------------------------------------------
+
+    async def save(self) -> None:
+        """Keep every session whose client may come back; they all sleep by now.
+
+        A server that never started knows of none, and what is kept is left as it is. What cannot be
+        kept is logged.
+        """
+        if not self._started:
+            return
+        saved: list[SavedSession] = []
+        theirs: dict[str, list[int]] = {}
+        for session in self.resumable_sessions.resumable():
+            management = session.management
+            if management is not None and management.key is not None:
+                data = msgpack.encode(self._shell(session, management))
+                saved.append(SavedSession(management.key, session.jid.bare, data))
+                theirs.setdefault(session.jid.bare, []).extend(self._out_of_store(session))
+        try:
+            await self.store.save_sessions(saved, theirs=theirs)
+        except StoreError:
+            if not saved:
+                return
+            unread = sum(
+                len(list(session.unread())) for session in self.resumable_sessions.resumable()
+            )
+            _log.error(
+                "{count} sessions are not saved, with {unread} stanzas that their clients have not "
+                "acknowledged; messages that their senders were told are handled come all the same",
+                count=len(saved), unread=unread,
+            )  # fmt: skip
+            return
+        if saved:
+            _log.info("{count} sessions were saved", count=len(saved))
+
+    def _out_of_store(self, session: LocalClientSession) -> set[int]:
+        """Offline messages that it has: they are its own from now on."""
+        payloads = (stanza.payload for stanza, _, _ in session.unread())
+        unread = {payload.kept.number for payload in payloads if isinstance(payload, Stored)}
+        return unread.union(self.given(session))
+
+    def _shell(self, session: LocalClientSession, management: StreamManagement) -> Shell:
+        states = ((name, state.dump(session)) for name, state in self.states.items())
+        backlog = session.backlog
+        return Shell(
+            jid=session.jid.full,
+            since=session.since,
+            address=session.connection.address,
+            encrypted=session.connection.encrypted,
+            software=session.software,
+            interested=session.interested,
+            flooded=session.flooded,
+            carbons=session.carbons,
+            settled=session.settled,
+            presence=None if session.presence is None else session.presence.wire(),
+            saved=self.clocks.note(),
+            left_s=self.resumable_sessions.left_s(session),
+            max_s=management.max_s,
+            handled=management.handled,
+            sent=management.sent,
+            unacknowledged=self._saved(management.unacknowledged()),
+            positions=management.positions(),
+            outstanding=management.outstanding,
+            waiting=[] if backlog is None else self._saved(backlog.waiting()),
+            state={name: data for name, data in states if data is not None},
+        )
+
+    # -- when it starts ---------------------------------------------------------------------------
+
+    async def load(self) -> list[Lost]:
+        """Take up the sessions of an orderly stop: they sleep for the time that they have left.
+
+        What was saved of them stays where it is.
+
+        Returns:
+            What is left of sessions that cannot go on.
+        """
+        lost: list[Lost] = []
+        sessions = await self.store.saved_sessions()
+        for saved in sessions:
+            lost += await self._take_up(saved)
+        self._copies.clear()
+        self._started = True
+        if sessions:
+            _log.info("{count} sessions were taken up", count=len(sessions) - len(lost))
+        return lost
+
+    async def _take_up(self, saved: SavedSession) -> list[Lost]:
+        """Have a session again, or what is left of it."""
+        account = saved.account
+        wholes = await readable(self.store, account, [saved], self._whole)
+        left = []
+        for queue, jid in await readable(self.store, account, [saved], _queue_of):
+            unacknowledged = await readable(
+                self.store,
+                account,
+                _queued(queue.unacknowledged, jid, _positions_of(saved)),
+                self._placed,
+                instead=_nothing if wholes else None,
+            )
+            unsent = _queued(queue.waiting, jid)
+            waiting = await readable(self.store, account, unsent, self._placed)
+            if wholes:
+                await self._restore(saved.key, wholes[0], unacknowledged, waiting)
+            else:
+                left.append(Lost(saved.key, jid, [*unacknowledged, *waiting]))
+        return left
+
+    async def _restore(
+        self, key: bytes, whole: _Whole, unacknowledged: list[Placed], waiting: list[Placed]
+    ) -> None:
+        shell, jid, presence, puts = whole
+        session = LocalClientSession(
+            token_hex(8), jid, NOBODY, self.sessions.interceptors, shell.since
+        )
+        session.account = jid.to_bare()
+        session.bound = True
+        session.software = shell.software
+        session.interested = shell.interested
+        session.flooded = shell.flooded
+        session.carbons = shell.carbons
+        session.settled = shell.settled
+        if presence is not None:
+            session.presence = presence
+            session.presence_around_to = presence.around_to()
+            session.priority = presence.priority
+            presence.payload.forget_trees()
+        session.backlog = Backlog()
+        for _, (stanza, wire, came) in waiting:
+            session.backlog.add(stanza, wire, came=came)
+        management = StreamManagement(
+            self.resumable_sessions.limits.queue, self.clocks.seconds, key=key, max_s=shell.max_s
+        )
+        management.restore(
+            [each for _, each in unacknowledged],
+            shell.positions,
+            handled=shell.handled,
+            sent=shell.sent,
+            outstanding=shell.outstanding,
+        )
+        self.sessions.restore(session)
+        self.resumable_sessions.restore(
+            session,
+            management,
+            shell.address,
+            encrypted=shell.encrypted,
+            left_s=shell.left_s - self.clocks.since_s(shell.saved),
+        )
+        await self.read_account(session.account)
+        for put in puts:
+            put(session)
+
+    def _whole(self, saved: SavedSession) -> _Whole:
+        """What a session cannot go on without: all but the stanzas of its queue.
+
+        Raises:
+            ValueError: Something of it cannot be read, or makes no sense; or whatever a part of the
+                server raises that wanted something saved.
+        """
+        shell = msgpack.decode(saved.data, type=Shell)
+        jid = _address(shell.jid, saved)
+        if not all(map(isfinite, (shell.since, *shell.saved[:2], shell.left_s, shell.max_s))):
+            raise ValueError("its times are none")
+        if not (0 <= shell.handled < WRAP and 0 <= shell.sent < WRAP):
+            raise ValueError("its counters are none")
+        if len(shell.positions) != len(shell.unacknowledged) or not 0 <= shell.outstanding < WRAP:
+            raise ValueError("nobody knows what its client has acknowledged")
+        presence = None if shell.presence is None else Presence.from_bytes(shell.presence)
+        if presence is not None:
+            _check(presence)
+        known = [name for name in shell.state if name in self.states]
+        puts = [self.states[name].load(shell.state[name]) for name in known]
+        return _Whole(shell, jid, presence, puts)
+
+    # -- its stanzas ------------------------------------------------------------------------------
+
+    def _saved(self, waiting: Iterable[Waiting]) -> list[SavedStanza]:
+        return [
+            SavedStanza(
+                wire,
+                None if came == UNKNOWN else self.clocks.stamp(came),
+                addressed=stanza.to is not None,
+                stamped=isinstance(stanza.payload, Stamped),
+                copies=_saved_copies(stanza.payload.copies),
+            )
+            for stanza, wire, came in waiting
+        ]
+
+    def _placed(self, queued: _Queued) -> Placed:
+        """A stanza that waited.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+        saved = queued.saved
+        kind = _KINDS[saved.wire[1 : saved.wire.index(b" ")]]
+        stanza: Stanza = kind.from_bytes(saved.wire)
+        if isinstance(stanza, Message) and saved.stamped:
+            stanza = as_stamped(stanza)
+        if not saved.addressed:
+            stanza = stanza.for_several()
+        if saved.copies is not None:
+            number, left = saved.copies
+            copies = self._copies.setdefault((queued.jid.bare, number), Copies("", left))
+            copies.account = queued.jid.bare
+            stanza.payload.copies = copies
+        stanza.payload.forget_trees()
+        if saved.came is not None and not isfinite(saved.came):
+            raise ValueError("it came at no time")
+        came = UNKNOWN if saved.came is None else self.clocks.moment(saved.came)
+        return queued.position, (stanza, saved.wire, came)
+
+
+def _nobody_to_give_up() -> None:
+    """A session that is being taken up has not been lost yet."""
+
+
+NOBODY = Detached("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
+"""What a session has for a connection until it sleeps on."""
+
+
+def _saved_copies(copies: Copies | None) -> tuple[int, int] | None:
+    return None if copies is None else (id(copies), copies.left)
+
+
+def _positions_of(saved: SavedSession) -> list[int]:
+    """Where the unacknowledged stanzas stand; nothing if that cannot be read."""
+    try:
+        return msgpack.decode(saved.data, type=Positions).positions
+    except MsgspecError:
+        return []
+
+
+def _queued(saved: Sequence[SavedStanza], jid: JID, positions: Sequence[int] = ()) -> list[_Queued]:
+    if len(positions) != len(saved):
+        positions = [0] * len(saved)  # they were not sent, or nobody knows
+    return [
+        _Queued("stanza of a saved session", jid.full, each.wire, each, jid, position)
+        for each, position in zip(saved, positions, strict=True)
+    ]
+
+
+def _nothing(queued: _Queued) -> Placed:
+    """What takes the place of a stanza that was sent: its client has counted it, perhaps."""
+    empty = Message.make(queued.jid, JID.parse(queued.jid.domain), type="headline")
+    return queued.position, (empty, empty.wire(), UNKNOWN)
+
+
+def _queue_of(saved: SavedSession) -> tuple[Queue, JID]:
+    """What a session had in its queue, whatever else of it cannot be read; and its address.
+
+    Raises:
+        ValueError: Not even that can be read.
+    """
+    queue = msgpack.decode(saved.data, type=Queue)
+    return queue, _address(queue.jid, saved)
+
+
+def _address(text: str, saved: SavedSession) -> JID:
+    jid = JID.parse(text)
+    if jid.resource is None or jid.bare != saved.account:
+        raise ValueError("it is not the account's")
+    return jid
+
+
+def _check(presence: Presence) -> None:
+    """Whether a presence may be that of a session.
+
+    Raises:
+        ValueError: It is not an available one, or has no priority there is.
+    """
+    if presence.type is not None or not -128 <= presence.priority <= 127:
+        raise ValueError("its presence is not one of somebody available")

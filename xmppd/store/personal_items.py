@@ -1,0 +1,82 @@
+"""What people keep on the server: their card, their clients' settings."""
+
+from dataclasses import dataclass
+from typing import Protocol
+from xml.etree import ElementTree
+
+from xmppd.config.config import Items
+from xmppd.stanza import Condition, StanzaError
+from xmppd.stanza.guests import is_guest
+from xmppd.store.base import Item, ItemStore, Quarantine, QuotaExceeded
+from xmppd.store.quarantine import readable
+
+
+class Keeper(ItemStore, Quarantine, Protocol):
+    """Where items are, and what cannot be read is set aside."""
+
+
+@dataclass(frozen=True)
+class PersonalItems:
+    """The items of accounts, each within the limits; refused in words that the sender understands.
+
+    Attributes:
+        store: Where they are.
+        limits: What one account may keep.
+    """
+
+    store: Keeper
+    limits: Items
+
+    def check(self, value: bytes) -> None:
+        """Whether a value may be kept at all.
+
+        Raises:
+            StanzaError: NOT_ACCEPTABLE: it is too large.
+        """
+        if len(value) > self.limits.max_item_bytes:
+            raise StanzaError(
+                Condition.NOT_ACCEPTABLE, f"one item has at most {self.limits.max_item_bytes} bytes"
+            )
+
+    async def elements(self, account: str, namespace: str) -> dict[str, bytes]:
+        """By key what an account keeps in a namespace: elements as bytes, which a parser takes."""
+        kept = await self.store.get_items(account, namespace)
+        items = [Item(namespace, key, value) for key, value in kept.items()]
+        return dict(await readable(self.store, account, items, _elements))
+
+    async def keep(self, account: str, namespace: str, key: str, value: bytes | None) -> None:
+        """Keep a value, or forget it (None).
+
+        Raises:
+            StanzaError: NOT_ACCEPTABLE: it is too large; RESOURCE_CONSTRAINT: there is no room;
+                NOT_ALLOWED: a guest leaves nothing behind (BI-4).
+        """
+        if is_guest(account):
+            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps nothing here")
+        self.check(value or b"")
+        limits = self.limits
+        try:
+            await self.store.set_item(
+                account, namespace, key, value,
+                max_items=limits.max_items, max_bytes=limits.max_bytes,
+            )  # fmt: skip
+        except QuotaExceeded as error:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT,
+                f"an account keeps at most {limits.max_items} items and {limits.max_bytes} bytes",
+            ) from error
+
+
+def _elements(item: Item) -> tuple[str, bytes]:
+    """Key and value of an item that is made of elements.
+
+    Raises:
+        ValueError: It is not, any more.
+    """
+    try:
+        tree = ElementTree.fromstring(b"<kept>%b</kept>" % item.value)
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    if not len(tree) or tree.text or any(inner.tail for inner in tree):
+        raise ValueError("it is not made of elements")
+    return item.key, item.value

@@ -1,0 +1,1 @@
+"""Bytes to stanzas: parsing, negotiation, typing. No socket."""

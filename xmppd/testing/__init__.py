@@ -1,0 +1,1 @@
+"""The server in memory and in a process, for tests."""

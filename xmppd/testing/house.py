@@ -1,0 +1,231 @@
+"""House: a whole server in memory with a clock you turn by hand, for our tests and every plugin's.
+
+::
+
+    house = House("montague.lit", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+    romeo, juliet = house.connect("romeo", "juliet")
+    romeo.send("<presence/>")
+
+Two houses that find each other::
+
+    verona, mantua = House("verona.lit"), House("mantua.lit")
+    federate(verona, mantua)
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec, TypeVar
+
+from msgspec import convert
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from xmppd.config.config import Config
+from xmppd.host.clocks import Clocks
+from xmppd.host.machine import Descriptors
+from xmppd.net.login_queue import LARGEST_WINDOW
+from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.server import XMPPServer
+from xmppd.stanza import JID, ns
+from xmppd.store.base import RosterItem, Store
+from xmppd.store.memory import MemoryStore
+from xmppd.stream.stream_feature import Stream
+from xmppd.testing.client import Client, ComponentClient, done
+from xmppd.testing.network import MemoryConnector, MemoryTransport, Network
+
+P = ParamSpec("P")
+T = TypeVar("T")
+SOME_AFTERNOON = 1_700_000_000.0
+PASSWORD = "a rose by any other name"
+
+
+class House:
+    """A server in memory.
+
+    Args:
+        domain: The domain it serves; give ``config`` to serve more.
+        config: Instead of the default configuration.
+        plugins: Names of the plugins that are loaded.
+        store: Instead of an empty store in memory.
+        clock: The steady one, instead of one that begins now.
+        wall_ahead_s: How far the wall clock is ahead of it: whoever changes that sets the time of
+            day, and nothing that lasts is to notice.
+        people: For each account the subscriptions in its roster, as ``{"juliet": "both"}``.
+    """
+
+    secret = b"only for tests"
+
+    def __init__(
+        self,
+        domain: str = "montague.lit",
+        *,
+        config: Config | None = None,
+        plugins: tuple[str, ...] = (),
+        store: Store | None = None,
+        clock: Clock | None = None,
+        wall_ahead_s: float = SOME_AFTERNOON,
+        **people: Mapping[str, str],
+    ) -> None:
+        self.domain = domain
+        self.clock = clock or Clock()
+        self.wall_ahead_s = wall_ahead_s
+        self.clocks = Clocks(self.clock.seconds, self.wall_clock, "tests")
+        self.descriptors = Descriptors(sys.maxsize)
+        self.store = store or MemoryStore(self.wall_clock)
+        self.network = Network()
+        self.address = "198.51.100.1"
+        self.server = XMPPServer(
+            config or house_config(domain),
+            self.store,
+            self,
+            make_connector=lambda attempts, directions: MemoryConnector(self),
+        )
+        self.server.client_connections.login_queue.window.size = LARGEST_WINDOW
+        self.plugins = PluginManager(self.server)
+        for name in plugins:
+            self.plugins.load(name)
+        done(self.server.start())
+        for name, contacts in people.items():
+            self.add(name, contacts)
+
+    def wall_clock(self) -> float:
+        """Seconds since 1970."""
+        return self.wall_ahead_s + self.clock.seconds()
+
+    async def run_in_thread(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """No threads here."""
+        return function(*args, **kwargs)
+
+    def stop(self) -> Deferred[None]:
+        """Shut the server down; done when the last client is gone."""
+        return Deferred.fromCoroutine(self.server.stop())
+
+    def restarted(self) -> "House":
+        """Shut the server down, and start another one on the same store."""
+        self.shut_down()
+        return self.again()
+
+    def shut_down(self) -> None:
+        """Shut the server down, for as long as its clients take to hang up."""
+        stopping = self.stop()
+        while self.server.client_connections.handlers:
+            self.clock.advance(1)
+        done(stopping)
+
+    def again(self) -> "House":
+        """Another server on the same store; this one was shut down, or died without a word."""
+        clock = Clock()
+        clock.advance(self.clock.seconds())
+        return House(
+            self.domain,
+            config=self.server.config,
+            plugins=tuple(self.plugins.loaded),
+            store=self.store,
+            clock=clock,
+            wall_ahead_s=self.wall_ahead_s,
+        )
+
+    def jid(self, name: str) -> JID:
+        """The account of this name."""
+        return JID.parse(name if "@" in name else f"{name}@{self.domain}")
+
+    def add(self, name: str, contacts: Mapping[str, str] | None = None) -> JID:
+        """Add an account with a roster."""
+        account = self.jid(name)
+        done(self.store.create_account(account.bare, []))
+        items = [
+            RosterItem(self.jid(contact).bare, subscription=subscription)
+            for contact, subscription in (contacts or {}).items()
+        ]
+        if items:
+            done(self.store.save_roster_items(account.bare, items))
+        return account
+
+    def stranger(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:
+        """Somebody who has just connected; as if by TLS, with nothing to bind to, if encrypted."""
+        handler = self.server.client_listener("none").buildProtocol(IPv4Address("TCP", address, 1))
+        transport = MemoryTransport(address, handler)
+        handler.makeConnection(transport)  # type: ignore[no-untyped-call]
+        client = Client(self, handler, transport)
+        if encrypted:
+            handler.encrypted = True
+            client.stanza_handler.stream |= Stream.SECURE
+        return client
+
+    def service(self, domain: str = "", secret: str = "") -> ComponentClient:
+        """A component that has connected; with a secret, and that has been let in."""
+        handler = self.server.component_listener("none").buildProtocol(None)
+        transport = MemoryTransport("127.0.0.1", handler)
+        handler.makeConnection(transport)  # type: ignore[no-untyped-call]
+        service = ComponentClient(self, handler, transport)
+        if domain:
+            service.open(domain)
+        if secret:
+            service.shake_hands(secret)
+            service.raw()
+        return service
+
+    def logged_in(self, name: str) -> Client:
+        """Somebody who has proved who they are, and has not bound a resource."""
+        account = self.jid(name)
+        client = self.stranger()
+        client.open(account.domain)
+        client.stanza_handler.authenticated(account)
+        client.handler.restart()
+        client.open(account.domain)
+        client.raw()
+        return client
+
+    def bind(self, name: str, resource: str = "1") -> Client:
+        """Somebody with a resource who has not sent presence."""
+        client = self.logged_in(name)
+        client.send(
+            f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'><resource>{resource}</resource>"
+            "</bind></iq>"
+        )
+        client.jid = client.session.jid
+        client.raw()
+        return client
+
+    def connect(self, *names: str) -> list[Client]:
+        """People who are bound, have fetched their rosters, and are available.
+
+        A name may bring a resource: ``romeo/orchard``.
+        """
+        clients = []
+        for name in names:
+            account, _, resource = name.partition("/")
+            client = self.bind(account, resource or "1")
+            client.send(f"<iq type='get' id='r'><query xmlns='{ns.ROSTER}'/></iq><presence/>")
+            clients.append(client)
+        for client in clients:
+            client.raw()
+        return clients
+
+
+def house_config(
+    *domains: str, **tables: Mapping[str, object] | Sequence[Mapping[str, object]]
+) -> Config:
+    """A configuration for a house; the clear is fine inside, and nobody is slowed down.
+
+    Args:
+        domains: The domains it serves.
+        tables: As in the file: ``sessions={"conflict": "refuse"}``; an array of tables is a list.
+    """
+    config: dict[str, Mapping[str, object] | Sequence[Mapping[str, object]]] = {
+        "tls": {"required": False},
+        "stream": {"stanzas_per_s": 0.0, "bytes_per_s": 0.0},
+        "s2s": {"require_tls": False, "require_valid_certificate": False},
+        "auth": {"scram_iterations": 16},
+        "plugins": {"load": ()},
+    }
+    for name, table in tables.items():
+        usual = config.get(name, {})
+        if isinstance(usual, Mapping) and isinstance(table, Mapping):
+            config[name] = {**usual, **table}
+        else:
+            config[name] = table
+    return convert({"domain": [{"name": domain} for domain in domains], **config}, Config)

@@ -1,0 +1,248 @@
+"""Wires in memory: between a client and the server, and between servers."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IProtocol, ISystemHandle
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.resolve.connector import Visitor
+from xmppd.resolve.lost import not_found
+from xmppd.resolve.targets import Directions, Target
+from xmppd.server import XMPPServer
+from xmppd.stanza import JID
+
+
+@implementer(ISystemHandle)
+class MemoryTransport(StringTransport):
+    """A wire in memory that tells its protocol when it is closed.
+
+    Attributes:
+        ended: Whether the server will write no more.
+        lost: Whether it is closed.
+    """
+
+    protocol: ConnectionHandler
+    ended = lost = False
+
+    def __init__(self, address: str, protocol: ConnectionHandler) -> None:
+        super().__init__(peerAddress=IPv4Address("TCP", address, 40_000))  # type: ignore[no-untyped-call]
+        self.protocol = protocol
+
+    def getHandle(self) -> None:
+        """There is no socket below."""
+
+    def take(self) -> bytes:
+        """What was written since somebody took it."""
+        data: bytes = self.value()  # type: ignore[no-untyped-call]
+        self.clear()  # type: ignore[no-untyped-call]
+        return data
+
+    def loseWriteConnection(self) -> None:
+        """Close the server's half: its peer hears the end, and may still say something."""
+        self.ended = True
+
+    def loseConnection(self) -> None:
+        """Close, once what was written has been read: at once, here."""
+        self._close(ConnectionDone())
+
+    def abortConnection(self) -> None:
+        """Close without ceremony."""
+        self._close(ConnectionLost())
+
+    def _close(self, reason: Exception) -> None:
+        if not self.lost:
+            self.lost = True
+            self.disconnecting = True
+            protocol, self.producer = self.protocol, None
+            del self.protocol
+            protocol.connectionLost(Failure(reason))
+
+
+class Home(Protocol):
+    """A house, as far as the network and its clients know it.
+
+    Attributes:
+        server: The server in it.
+        network: Where it is found.
+        address: Its IP address there.
+        domain: The first one it serves.
+        clock: Turned by hand.
+    """
+
+    server: XMPPServer
+    network: "Network"
+    address: str
+    domain: str
+    clock: Clock
+
+    def jid(self, name: str) -> JID:
+        """The account of this name."""
+
+
+class MemoryLine:
+    """One end of a connection between two houses: what is written arrives when the net settles."""
+
+    def __init__(self, network: "Network", address: str) -> None:
+        self.network = network
+        self.address = address
+        self.protocol: ConnectionHandler
+        self.other: MemoryLine
+        self.lost = False
+        self.sent = b""
+
+    def write(self, data: bytes) -> None:
+        """Let it arrive at the other end, later."""
+        self.sent += data
+        if not self.lost:
+            self.network.later(self.other.receive, data)
+
+    def receive(self, data: bytes) -> None:
+        """It arrives."""
+        if not self.lost:
+            self.protocol.dataReceived(data)
+
+    def loseConnection(self) -> None:
+        """Close both ends, behind what was written."""
+        self.network.later(self.close, ConnectionDone())
+        self.network.later(self.other.close, ConnectionDone())
+
+    def loseWriteConnection(self) -> None:
+        """Close the other end, behind what was written, and with it this one."""
+        self.network.later(self.other.close, ConnectionDone())
+        self.network.later(self.close, ConnectionDone())
+
+    def abortConnection(self) -> None:
+        """Close both ends; what was written is lost."""
+        self.close(ConnectionLost())
+        self.network.later(self.other.close, ConnectionLost())
+
+    def close(self, reason: Exception) -> None:
+        """Tell the protocol, once."""
+        if not self.lost:
+            self.lost = True
+            protocol = self.protocol
+            del self.protocol
+            protocol.connectionLost(Failure(reason))
+
+    def getPeer(self) -> IPv4Address:
+        """Who is at the other end."""
+        return IPv4Address("TCP", self.other.address, 5269)
+
+    def getHandle(self) -> object:
+        """There is no socket."""
+        return None
+
+    def startTLS(self, contexts: object) -> None:
+        """There is no need."""
+
+    def watch_queue(self, watcher: object) -> None:
+        """It takes everything."""
+
+    def pauseProducing(self) -> None:
+        """What arrives is kept by the protocol."""
+
+    def resumeProducing(self) -> None:
+        """The protocol has it."""
+
+
+class Network:
+    """The lines between houses.
+
+    Attributes:
+        houses: By domain: who is found.
+        lines: All that were ever made, the caller's end first.
+    """
+
+    def __init__(self) -> None:
+        self.houses: dict[str, Home] = {}
+        self.lines: list[tuple[MemoryLine, MemoryLine]] = []
+        self._due: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._settling = False
+
+    def later(self, call: Callable[..., None], *args: object) -> None:
+        """Do it when the net settles, behind all that is to be done already."""
+        self._due.append((call, args))
+
+    def settle(self) -> None:
+        """Let everything arrive that is under way, and what is said to it."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._due:
+                arrive, what = self._due.popleft()
+                arrive(*what)
+        finally:
+            self._settling = False
+
+    def cut(self, domain: str) -> None:
+        """The server of this domain is not found any more, and its lines break."""
+        house = self.houses.pop(domain)
+        for ends in self.lines:
+            for line in ends:
+                if line.address == house.address:
+                    line.abortConnection()
+        self.settle()
+
+
+class MemoryConnector:
+    """Finds the houses of a network."""
+
+    def __init__(self, house: Home) -> None:
+        self.house = house
+
+    def use(self, directions: Directions) -> None:
+        """Every house is where it is."""
+
+    async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
+        """A line to the house that serves a domain.
+
+        Raises:
+            StanzaError: REMOTE_SERVER_NOT_FOUND: there is none.
+        """
+        network = self.house.network
+        here = Deferred[None]()
+        network.later(here.callback, None)
+        await here
+        there = network.houses.get(domain)
+        if there is None:
+            raise not_found("there is no such house")
+        ours, theirs = MemoryLine(network, self.house.address), MemoryLine(network, there.address)
+        ours.other, theirs.other = theirs, ours
+        network.lines.append((ours, theirs))
+        listener = there.server.server_listener("none")
+        theirs.protocol = listener.buildProtocol(IPv4Address("TCP", self.house.address, 1))
+        protocol = visitor.make(Target(there.address))
+        assert isinstance(protocol, ConnectionHandler)
+        ours.protocol = protocol
+        for line in (theirs, ours):
+            line.protocol.makeConnection(line)  # type: ignore[no-untyped-call]
+        await visitor.settle(protocol)
+        return protocol
+
+    def forget(self, domain: str) -> None:
+        """Nothing is remembered."""
+
+
+def federate(*houses: Home) -> Network:
+    """Let houses find each other; what one sends arrives at the other when somebody looks.
+
+    That is whenever a client sends or receives, or with :meth:`Network.settle`. Their clocks are
+    apart still.
+    """
+    network = Network()
+    for number, house in enumerate(houses, 1):
+        house.address = f"198.51.100.{number}"
+        house.network = network
+        for domain in house.server.domains:
+            network.houses[domain] = house
+    return network
