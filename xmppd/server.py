@@ -618,7 +618,7 @@ class XMPPServer:
                 _log.warn("admins names {admin}, who has no account", admin=admin.bare)
 
     async def _take_up_sessions(self) -> None:
-        """Those of an orderly stop sleep on; of others, messages wait (RS-9, RS-10)."""
+        """Sessions of an orderly stop are restored; of others, messages wait (RS-9, RS-10)."""
         await self.held_messages.recover()
         lost = await self.saved_sessions.load()
         await self.held_messages.take_up(self.resumable_sessions.resumable(), lost)

@@ -1,4 +1,4 @@
-"""How a session ends, whether its wire takes it along or it has slept too long."""
+"""How a session ends, with its connection, or detached for too long."""
 
 from twisted.internet.defer import Deferred
 

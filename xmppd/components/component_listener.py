@@ -1,4 +1,4 @@
-"""The factory for wires of components, and the crowd of those that have come by them."""
+"""The factory for wires of components, and their connections, all together."""
 
 from functools import partial
 

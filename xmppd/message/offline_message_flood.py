@@ -398,7 +398,7 @@ def _sliced(messages: Iterable[OfflineMessage]) -> Iterator[list[OfflineMessage]
 
 
 def _chosen(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
-    """One that is still here, rather not one that sleeps; None if none is."""
+    """One that is still here, preferably not a detached one; None if none is."""
     still_here = sorted(filter(_wants, sessions), key=lambda each: each.detached)
     return still_here[0] if still_here else None
 

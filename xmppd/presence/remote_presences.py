@@ -132,7 +132,7 @@ class RemotePresences:
         self.routing_table = routing_table
         self.rosters = rosters
         self.directed = directed
-        self._sights: dict[Session, SeenPresences] = {}
+        self._seen: dict[Session, SeenPresences] = {}
         events.on(RemoteServerLost, self.lost)
         events.on(ContactChanged, self.contact_changed)
         events.on(SessionClosed, self.closed)
@@ -165,29 +165,27 @@ class RemotePresences:
 
     def _notes(self, session: Session, presence: Presence, *, in_person: bool) -> bool:
         """Note what a session is about to see; whether it is to see it."""
-        sight = self._sights.setdefault(session, SeenPresences())
-        is_answer = sight.has_answered(presence.sender)
+        own = self._seen.setdefault(session, SeenPresences())
+        is_answer = own.has_answered(presence.sender)
         if presence.type == "unavailable":
-            return sight.pop(presence.sender) or (is_answer and presence.sender.is_bare)  # RP-3
-        seen_presence = sight.of(presence.sender)
+            return own.pop(presence.sender) or (is_answer and presence.sender.is_bare)  # RP-3
+        seen_presence = own.of(presence.sender)
         if seen_presence is None:
-            if not self._has_room(sight, session, presence.sender):
+            if not self._has_room(own, session, presence.sender):
                 return False  # RP-4
-            seen_presence = sight.add(presence.sender)
+            seen_presence = own.add(presence.sender)
         if in_person:
             seen_presence.in_person = True
         else:
             seen_presence.broadcast = True
-            sight.keep(
-                seen_presence, presence if self._sees(session.jid, presence.sender) else None
-            )
+            own.keep(seen_presence, presence if self._sees(session.jid, presence.sender) else None)
         return True
 
-    def _has_room(self, sight: SeenPresences, session: Session, sender: JID) -> bool:
-        if sight.count < MAX_SEEN_WITH_STRANGERS:
+    def _has_room(self, own: SeenPresences, session: Session, sender: JID) -> bool:
+        if own.count < MAX_SEEN_WITH_STRANGERS:
             return True
         expected = self._sees(session.jid, sender) or self.directed.has_told(session.jid, sender)
-        return expected and sight.count < MAX_SEEN
+        return expected and own.count < MAX_SEEN
 
     def _sees(self, account: JID, contact: JID) -> bool:
         """Whether the account is subscribed to the contact."""
@@ -198,7 +196,7 @@ class RemotePresences:
         """A client asks for somebody elsewhere by itself: it waits for the answer (PR-12)."""
         session = self.routing_table.bound.get(sender.full)
         if session is not None:
-            probed = self._sights.setdefault(session, SeenPresences()).probed
+            probed = self._seen.setdefault(session, SeenPresences()).probed
             if contact.bare in probed or len(probed) < MAX_SEEN:
                 probed[contact.bare] = False
 
@@ -210,7 +208,7 @@ class RemotePresences:
         Those that another resource of the account knows are not asked again
         (:rfc:`6121#section-4.3.1`).
         """
-        sight = self._sights.setdefault(session, SeenPresences())
+        own = self._seen.setdefault(session, SeenPresences())
         known = self._known_to_others(session)
         forgotten = {seen.jid.bare for seen in known if seen.broadcast and seen.presence is None}
         told: set[str] = set()
@@ -224,10 +222,10 @@ class RemotePresences:
                 self.routing_table.route(probe)
             else:
                 told.add(contact.bare)
-            sight.probed[contact.bare] = answered
+            own.probed[contact.bare] = answered
         for seen in list(known) if told else ():
             if seen.presence is not None and seen.jid.bare in told:
-                self._show(session, sight, seen.presence)
+                self._show(session, own, seen.presence)
 
     def _known_to_others(self, session: Session) -> SeenPresences:
         """What another resource of the account knows of contacts.
@@ -235,58 +233,58 @@ class RemotePresences:
         A list in force for it may hide what this one may see: such a resource does not count.
         """
         for other in self.routing_table.available(session.jid.bare):
-            sight = self._sights.get(other)
-            if other is not session and other.privacy is None and sight and sight.probed:
-                return sight
+            own = self._seen.get(other)
+            if other is not session and other.privacy is None and own and own.probed:
+                return own
         return SeenPresences()
 
-    def _show(self, session: Session, sight: SeenPresences, said: Presence) -> None:
+    def _show(self, session: Session, own: SeenPresences, said: Presence) -> None:
         if session.privacy is not None and not session.privacy.lets_in(said):
             return
-        seen_presence = sight.of(said.sender) or sight.add(said.sender)
+        seen_presence = own.of(said.sender) or own.add(said.sender)
         seen_presence.broadcast = True
-        sight.keep(seen_presence, said)
+        own.keep(seen_presence, said)
         presence = said.addressed(session.jid)
         session.deliver(presence.for_several(), presence.wire())
 
     def restore(self, session: Session, seen_presences: Iterable[SeenPresence]) -> None:
         """Let a session that outlived the server see what it saw before."""
-        sight = self._sights.setdefault(session, SeenPresences())
+        own = self._seen.setdefault(session, SeenPresences())
         for seen in seen_presences:
-            seen_presence = sight.add(seen.jid)
+            seen_presence = own.add(seen.jid)
             seen_presence.broadcast, seen_presence.in_person = seen.broadcast, seen.in_person
-            sight.keep(seen_presence, seen.presence)
+            own.keep(seen_presence, seen.presence)
 
     def seen_by(self, session: Session, contact: JID | None = None) -> list[SeenPresence]:
         """All that a session sees, or what it sees of one contact."""
-        sight = self._sights.get(session)
-        if sight is None:
+        own = self._seen.get(session)
+        if own is None:
             return []
-        return list(sight) if contact is None else sight.of_contact(contact)
+        return list(own) if contact is None else own.of_contact(contact)
 
     # -- goodbyes ---------------------------------------------------------------------------------
 
     def lost(self, event: RemoteServerLost) -> None:
         """A server is gone: so is everybody there, for each session that saw them (RP-6)."""
-        for session, sight in self._watching(event.local_domain):
-            sight.forget_probes(event.remote_domain)
-            self._say_goodbye(session, sight, sight.of_domain(event.remote_domain))
+        for session, own in self._watching(event.local_domain):
+            own.forget_probes(event.remote_domain)
+            self._say_goodbye(session, own, own.of_domain(event.remote_domain))
 
     def _watching(self, domain: str) -> list[tuple[Session, SeenPresences]]:
-        return [watch for watch in self._sights.items() if watch[0].jid.domain == domain]
+        return [watch for watch in self._seen.items() if watch[0].jid.domain == domain]
 
     def hide(self, account: JID, contact: JID) -> None:
         """The account sees the contact no more, whatever the contact's server has yet to say of it
         (RP-7).
         """
         for session in self.routing_table.sessions(account.bare):
-            sight = self._sights.get(session)
-            if sight is not None:
-                sight.probed.pop(contact.bare, None)
-                self._say_goodbye(session, sight, sight.of_contact(contact))
+            own = self._seen.get(session)
+            if own is not None:
+                own.probed.pop(contact.bare, None)
+                self._say_goodbye(session, own, own.of_contact(contact))
 
     def contact_changed(self, change: ContactChanged) -> None:
-        """If that ended the account's subscription, the contact leaves its sight."""
+        """If that ended the account's subscription, the contact is seen no more."""
         if change.before is None or change.before.subscription not in SUBSCRIBED_TO:
             return
         contact = JID.prepared(change.jid)
@@ -295,15 +293,15 @@ class RemotePresences:
 
     def say_goodbye(self, session: Session, seen_presences: Iterable[SeenPresence]) -> None:
         """Let a session see these leave: what is in force for it from now on denies them."""
-        sight = self._sights.get(session)
-        if sight is not None:
-            self._say_goodbye(session, sight, seen_presences)
+        own = self._seen.get(session)
+        if own is not None:
+            self._say_goodbye(session, own, seen_presences)
 
     def _say_goodbye(
-        self, session: Session, sight: SeenPresences, seen_presences: Iterable[SeenPresence]
+        self, session: Session, own: SeenPresences, seen_presences: Iterable[SeenPresence]
     ) -> None:
         for seen_presence in seen_presences:
-            if sight.pop(seen_presence.jid):
+            if own.pop(seen_presence.jid):
                 gone = Presence.make(session.jid, seen_presence.jid, type="unavailable")
                 session.deliver_ours(gone, gone.wire())
 
@@ -311,21 +309,21 @@ class RemotePresences:
 
     def forget_seen(self, session: Session) -> None:
         """A session became unavailable: it sees no more than it is told in person (RP-8)."""
-        sight = self._sights.get(session)
-        if sight is None:
+        own = self._seen.get(session)
+        if own is None:
             return
-        sight.probed.clear()
-        for seen_presence in list(sight):
+        own.probed.clear()
+        for seen_presence in list(own):
             seen_presence.broadcast = False
-            sight.keep(seen_presence, None)
+            own.keep(seen_presence, None)
             if not seen_presence.in_person:
-                sight.pop(seen_presence.jid)
-        if sight.is_empty:
-            del self._sights[session]
+                own.pop(seen_presence.jid)
+        if own.is_empty:
+            del self._seen[session]
 
     def closed(self, event: SessionClosed) -> None:
         """A session is gone, and with it what it saw."""
-        self._sights.pop(event.session, None)
+        self._seen.pop(event.session, None)
 
 
 def _size_bytes(presence: Presence | None) -> int:

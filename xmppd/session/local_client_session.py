@@ -39,7 +39,7 @@ class LocalClientSession:
         since: When its stream was opened, in seconds since 1970.
         closed: It has ended, or is about to.
         detached: Its wire is lost, and its client may come back on another one.
-        connection: Its wire; while it sleeps, :class:`~xmppd.session.detached.Detached`.
+        connection: Its wire; while it is detached, :class:`~xmppd.session.detached.Detached`.
         inactive: Its client has said that nobody looks at it (:xep:`0352`).
         settled: It was told who is here when it became available, so that what comes is news.
         backlog: What waits while its wire is full or lost, or its client inactive; else None.
@@ -268,9 +268,9 @@ class LocalClientSession:
                 StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is unacknowledged")
             )
 
-    def fall_asleep(self, away: Detached) -> None:
+    def detach(self, connection: Detached) -> None:
         """Go on without a wire: what comes from now on waits, as it does for a slow reader."""
-        self.connection = away
+        self.connection = connection
         self.detached = True
         if self.management is not None:
             self.management.forget_asked()
@@ -311,7 +311,7 @@ def stanzas_in(piece: bytes) -> list[Stanza]:
 
 
 def longest_detached(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
-    """Which of these has slept longest; None if none sleeps."""
+    """The one of these that has been detached longest; None if none is detached."""
     since = {s: s.connection.since for s in sessions if isinstance(s.connection, Detached)}
     return min(since, key=since.__getitem__, default=None)
 

@@ -38,7 +38,7 @@ class ResumptionLimits:
     Attributes:
         queue: What one session may leave unacknowledged.
         resume_s: How long they stay; a client may wish for less.
-        max_per_account: How many of one account sleep; the one that has slept longest makes room.
+        max_per_account: How many of one account may be detached; the oldest makes room.
     """
 
     queue: QueueLimits
@@ -47,7 +47,7 @@ class ResumptionLimits:
 
 
 class ResumableSessions:
-    """All sessions that can be resumed, awake or asleep (RS-4 to RS-8).
+    """All sessions that can be resumed, with a connection or without (RS-4 to RS-8).
 
     What is kept of an id is its hash: who reads our memory or our backups resumes nothing.
 
@@ -75,11 +75,11 @@ class ResumableSessions:
         self.place: Callable[[LocalClientSession], None] = _nowhere
         self._managed: dict[str, LocalClientSession] = {}
         self._by_key: dict[bytes, LocalClientSession] = {}
-        self._asleep: dict[LocalClientSession, float] = {}
+        self._detached: dict[LocalClientSession, float] = {}
         self._handled: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._asleep)
+        return len(self._detached)
 
     def manage(self, session: LocalClientSession, max_s: float | None) -> str:
         """Count and keep what the session is sent from now on.
@@ -116,16 +116,16 @@ class ResumableSessions:
         bare, handled = self._handled.get(key_of(id), ("", 0))
         return handled if bare == account.bare else None
 
-    # -- asleep, and awake ------------------------------------------------------------------------
+    # -- detached, and resumed --------------------------------------------------------------------
 
     def detach(self, session: LocalClientSession) -> None:
-        """Its wire is lost, or belongs to it no more: let it sleep for the time agreed on."""
+        """The session has lost its wire: keep it for the time agreed on."""
         management = session.management
         if management is None or management.key is None:
             return
         last = session.connection
         self._detach(session, last.address, last.encrypted, management.max_s)
-        _log.info("{id} {jid} sleeps", id=session.id, jid=session.jid.full)
+        _log.info("{id} {jid} is detached", id=session.id, jid=session.jid.full)
         theirs = [each for each in self.sessions.local_sessions(session.jid.bare) if each.detached]
         longest = longest_detached(theirs)
         if longest is not None and len(theirs) > self.limits.max_per_account:
@@ -140,7 +140,7 @@ class ResumableSessions:
         encrypted: bool,
         left_s: float,
     ) -> None:
-        """Let a session of before the server was started again sleep on, for what time is left."""
+        """The session is one of before a restart: keep it for what time is left."""
         session.management = management
         management.place = partial(self.place, session)
         self._managed[session.id] = session
@@ -152,10 +152,10 @@ class ResumableSessions:
         self, session: LocalClientSession, address: str, encrypted: bool, left_s: float
     ) -> None:
         now = self.clocks.seconds()
-        self._asleep[session] = now + left_s
+        self._detached[session] = now + left_s
         max_bytes = self.limits.queue.max_bytes
         end = partial(self._end, session)
-        session.fall_asleep(
+        session.detach(
             Detached(address, max_bytes, now, self.clocks.seconds, end, encrypted=encrypted)
         )
 
@@ -174,12 +174,12 @@ class ResumableSessions:
                 await session.management.work
 
     def left_s(self, session: LocalClientSession) -> float:
-        """For how long a session still sleeps."""
-        return self._asleep[session] - self.clocks.seconds()
+        """For how long a session may still be resumed."""
+        return self._detached[session] - self.clocks.seconds()
 
     def resume(self, session: LocalClientSession, connection: Connection) -> None:
         """It has another wire."""
-        del self._asleep[session]
+        del self._detached[session]
         session.resume(connection, self.clocks.stamp)
         _log.info("{id} {jid} was resumed", id=session.id, jid=session.jid.full)
 
@@ -190,7 +190,7 @@ class ResumableSessions:
         if management is None:
             return
         del self._managed[session.id]
-        self._asleep.pop(session, None)
+        self._detached.pop(session, None)
         if isinstance(session.connection, Detached):
             session.connection.let_go()
         management.place = None
@@ -201,15 +201,15 @@ class ResumableSessions:
                 self._handled.popitem(last=False)
 
     def sweep(self) -> None:
-        """Give up who has slept too long; ask for what was not acknowledged for long."""
+        """End sessions that were detached too long; ask for what was not acknowledged for long."""
         now = self.clocks.seconds()
-        for session, until in tuple(self._asleep.items()):
+        for session, until in tuple(self._detached.items()):
             if now >= until:
                 self._end(session)
         for session in tuple(self._managed.values()):
             management = session.management
             if management is None or session.detached or session.inactive:
-                continue  # a phone in a pocket is not woken for that
+                continue  # a phone in a pocket is not asked for that
             if management.is_late(now):
                 session.connection.write(management.request())
 

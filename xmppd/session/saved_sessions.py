@@ -76,7 +76,7 @@ class Shell(Queue, frozen=True):
 
     Attributes:
         saved: When that was.
-        left_s: How long it sleeps from then on.
+        left_s: How long it may be resumed from then on.
         presence: Its last available presence.
         positions: For each of the unacknowledged stanzas the ``h`` that covers it.
         outstanding: How many were sent behind the last one that was acknowledged.
@@ -193,7 +193,7 @@ class SavedSessions:
     # -- when the server stops --------------------------------------------------------------------
 
     async def save(self) -> None:
-        """Keep every session whose client may come back; they all sleep by now.
+        """Keep every session whose client may come back; all are detached by now.
 
         A server that never started knows of none, and what is kept is left as it is. What cannot be
         kept is logged.
@@ -260,7 +260,7 @@ class SavedSessions:
     # -- when it starts ---------------------------------------------------------------------------
 
     async def load(self) -> list[Lost]:
-        """Take up the sessions of an orderly stop: they sleep for the time that they have left.
+        """Restore the sessions of an orderly stop, detached, for the time that they have left.
 
         What was saved of them stays where it is.
 
@@ -408,7 +408,7 @@ def _nobody_to_give_up() -> None:
 
 
 NOBODY = Detached("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
-"""What a session has for a connection until it sleeps on."""
+"""What a session has for a connection until it is detached again."""
 
 
 def _saved_copies(copies: Copies | None) -> tuple[int, int] | None:

@@ -144,7 +144,7 @@ class SessionManager:
         return jid
 
     def _made_room(self, bare: str) -> bool:
-        """Whether a session of the account slept; the one that did so longest is ended (RS-8)."""
+        """Whether a session of the account was detached; the oldest such is ended (RS-8)."""
         longest = longest_detached(self.local_sessions(bare))
         if longest is not None:
             longest.connection.close()

@@ -260,7 +260,7 @@ class StanzaHandler:
     def hear_no_more(self) -> None:
         """The stream is about to end with all others: what they still say does not matter here.
 
-        Not so a session that will be resumed: it sleeps from now on.
+        Not so a session that will be resumed: it is detached from now on.
         """
         if not self._has_session:
             return

@@ -123,7 +123,7 @@ class Client:
 
     @property
     def closed(self) -> bool:
-        """Whether the server hung up, or is about to; the session may sleep."""
+        """Whether the server hung up, or is about to; the session may be detached."""
         return self.session.closed or self.session.connection is not self.handler
 
     def enable(self, attributes: str = "resume='true'") -> str:
