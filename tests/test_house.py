@@ -420,6 +420,29 @@ class WordTests(Rules):
         ]
         self.assert_none(broken, "A rule nobody can look up:")
 
+    def test_events_are_in_the_guide(self) -> None:
+        """Authors of plugins find each event in the guide, with what it brings."""
+        guide = read(ROOT / "docs" / "plugins.md")
+        rows = dict(re.findall(r"^\| \{class\}`~([\w.]+)` \| (.*?) \|", guide, re.MULTILINE))
+        listed = {name.rpartition(".")[2]: (name, fields) for name, fields in rows.items()}
+        trees = list(python("xmppd", "plugins"))
+        names = {event for _, tree in trees for event in events(tree)}
+        broken = [
+            f"{name}: {node.name}, with {', '.join(fields_of(node))}"
+            for name, tree in trees
+            for node in tree.body
+            if isinstance(node, ast.ClassDef)
+            and node.name in names
+            and name.startswith("xmppd/")
+            and listed.get(node.name)
+            != (
+                f"{name.removesuffix('.py').replace('/', '.')}.{node.name}",
+                ", ".join(f"`{field}`" for field in fields_of(node)),
+            )
+        ]
+        self.assert_none(broken, "An event that docs/plugins.md does not have as it is:")
+        self.assertGreater(len(names), 15)
+
     def test_the_project_stands_alone(self) -> None:
         """Nothing refers to notes that are not in the project."""
         shelf = "shared" + "/"
@@ -431,6 +454,29 @@ class WordTests(Rules):
             if shelf in line
         ]
         self.assert_none(broken, "A reference out of the project:")
+
+
+def events(tree: ast.Module) -> Iterator[str]:
+    """The classes that somebody fires, or listens to."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and called(node) in ("fire", "on", "On")
+            and node.args
+            and isinstance(event := node.args[0], ast.Call | ast.Name)
+        ):
+            name = called(event) if isinstance(event, ast.Call) else event.id
+            if name[:1].isupper():
+                yield name
+
+
+def fields_of(node: ast.ClassDef) -> list[str]:
+    """The fields of a dataclass, in order."""
+    return [
+        line.target.id
+        for line in node.body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+    ]
 
 
 @cache

@@ -21,6 +21,21 @@ MAX_KEPT_BYTES = 1 << 20
 """Of what contacts said; what is more is not kept, and asked for again when it is needed."""
 
 
+@dataclass(frozen=True, slots=True)
+class RemotePresence:
+    """Somebody elsewhere has told an account of ours, or a session of it, that they are available,
+    with what their client can do, or that they are gone. It need be no contact.
+
+    Attributes:
+        account: Bare JID of whom they told; there need be no such account.
+        presence: What they said; its capabilities are
+            :attr:`~xmppd.stanza.stanza.Presence.capabilities`.
+    """
+
+    account: JID
+    presence: Presence
+
+
 @dataclass(slots=True)
 class SeenPresence:
     """Somebody elsewhere who told a session that they are available.
@@ -132,6 +147,7 @@ class RemotePresences:
         self.routing_table = routing_table
         self.rosters = rosters
         self.directed = directed
+        self.events = events
         self._seen: dict[Session, SeenPresences] = {}
         events.on(RemoteServerLost, self.lost)
         events.on(ContactChanged, self.contact_changed)
@@ -156,6 +172,7 @@ class RemotePresences:
                 continue
             if self._notes(session, presence, in_person=not to.is_bare):
                 session.deliver(told, wire)
+        self.events.fire(RemotePresence(to.to_bare(), presence))
         presence.payload.forget_trees()  # it may be kept for long
 
     def _reached(self, to: JID) -> tuple[Session, ...]:

@@ -7,6 +7,7 @@ make.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from sys import intern
 from typing import ClassVar, Self
 
@@ -248,6 +249,21 @@ class Message(Stanza):
     name = "message"
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the software of a presence can do, as a hash of what it says of itself (:xep:`0115`).
+
+    Attributes:
+        node: Which software it is.
+        ver: The hash; with older software, its version.
+        hash: By which algorithm; empty with older software.
+    """
+
+    node: str
+    ver: str
+    hash: str
+
+
 class Presence(Stanza):
     """Who is here, and who may know it (:rfc:`6121#section-4`)."""
 
@@ -270,6 +286,14 @@ class Presence(Stanza):
     def show(self) -> str | None:
         """``away``, ``chat``, ``dnd`` or ``xa``; None for plainly available."""
         return self.payload.tree.findtext("show")
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What its software can do; None if it does not say."""
+        found = self.payload.tree.find(_CAPABILITIES)
+        if found is None:
+            return None
+        return Capabilities(found.get("node", ""), found.get("ver", ""), found.get("hash", ""))
 
     @property
     def software(self) -> str:

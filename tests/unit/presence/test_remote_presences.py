@@ -3,8 +3,10 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.presence import remote_presences
+from xmppd.presence.remote_presences import RemotePresence
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import ns
+from xmppd.stanza.stanza import Capabilities
 from xmppd.testing.client import Client, Elsewhere
 from xmppd.testing.house import House
 
@@ -273,6 +275,43 @@ class SeenTests(RemoteTests):
         self.elsewhere.send(gone("paris@verona.lit/1", ROMEO))
         self.elsewhere.send(presence(f"{JULIET}/2", ROMEO))
         self.assertIn(f"{JULIET}/2", "".join(romeo.received()))
+
+
+class EventTests(RemoteTests):
+    """Who listens hears of all presence that comes from elsewhere."""
+
+    CAPS = "<c xmlns='http://jabber.org/protocol/caps' node='urn:x' ver='abc' hash='sha-1'/>"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.heard: list[RemotePresence] = []
+        self.house.server.events.on(RemotePresence, self.heard.append)
+
+    def test_available(self) -> None:
+        """It is told whom a contact told, and what the contact's software can do (XEP-0115)."""
+        self.connect()
+        self.elsewhere.send(presence(f"{JULIET}/b", ROMEO, inside=self.CAPS))
+        (event,) = self.heard
+        self.assertEqual(event.account.full, ROMEO)
+        self.assertEqual(event.presence.sender.full, f"{JULIET}/b")
+        self.assertEqual(event.presence.capabilities, Capabilities("urn:x", "abc", "sha-1"))
+
+    def test_gone(self) -> None:
+        """And that the contact has gone, which says nothing of any software."""
+        self.connect()
+        for stanza in (presence(f"{JULIET}/b", ROMEO), gone(f"{JULIET}/b", ROMEO)):
+            self.elsewhere.send(stanza)
+        self.assertEqual([event.presence.type for event in self.heard], [None, "unavailable"])
+        self.assertEqual([event.presence.capabilities for event in self.heard], [None, None])
+
+    def test_once(self) -> None:
+        """Once for an account, however many of its sessions there are; also if there is none."""
+        self.elsewhere.send(presence(f"{JULIET}/b", ROMEO))
+        self.connect("romeo/1")
+        self.connect("romeo/2")
+        self.elsewhere.send(presence(f"{JULIET}/b", ROMEO))
+        self.elsewhere.send(presence(f"{NURSE}/b", f"{ROMEO}/2"))
+        self.assertEqual([event.account.full for event in self.heard], [ROMEO] * 3)
 
 
 class LostTests(RemoteTests):
