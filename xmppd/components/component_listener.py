@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReact
 from twisted.internet.protocol import ServerFactory
 
 from xmppd.components.component_stream import ComponentContext, ComponentStream
-from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.connection_handler import ConnectionHandler, TransportBinding, WireLimits
 from xmppd.net.listeners import Connections
 from xmppd.session.session import Connection
 
@@ -60,8 +60,7 @@ class ComponentListener(ServerFactory):
         return ConnectionHandler(
             partial(ComponentStream, self.context),
             self.limits,
-            self.tls,
+            TransportBinding(self.tls, direct_tls=self.tls is not None),
             self.clock,
             self.connections,
-            direct_tls=self.tls is not None,
         )

@@ -30,6 +30,7 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.xml import local_name
+from xmppd.stream.framing import StreamHeader
 from xmppd.stream.stanza_intake import KINDS, Language, check_namespaces, stream_error_in
 from xmppd.stream.stream_feature import Stream
 from xmppd.stream.stream_handler import Wire
@@ -129,14 +130,12 @@ class ComponentStream:
 
     # -- the handshake --------------------------------------------------------------------------
 
-    def header(self) -> bytes:
+    def header(self) -> StreamHeader:
         """Our side's stream header; the component's domain is where it comes from (§3)."""
         sender = self.context.domain if self._component is None else self._component.route.jid
-        head = (
-            f"<?xml version='1.0'?><stream:stream xmlns='{ns.COMPONENT}'"
-            f" xmlns:stream='{ns.STREAM}' id='{self._stream_id}' from='"
+        return StreamHeader(
+            namespace=self.namespace, id=self._stream_id, sender=sender.domain, version=""
         )
-        return b"%b%b'>" % (head.encode(), sender.wire)
 
     def _opened(self, header: StreamOpened) -> None:
         """Check a stream header, and answer it."""

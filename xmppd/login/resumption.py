@@ -118,7 +118,7 @@ class Resumption:
             return
         securing = self.held_messages.secure(session)
         if securing is None:
-            negotiation.write(management.answer(1))
+            negotiation.write(management.answer())
         else:
             answering = self._answer_when(securing, session, management)
             Deferred.fromCoroutine(answering).addErrback(_failed, session)
@@ -146,7 +146,8 @@ class Resumption:
                 await self.sleep(RETRY_S)
             else:
                 if asked is management.asked:
-                    session.connection.write(management.answer(covered))
+                    for _ in range(covered):
+                        session.connection.write(management.answer())
             if not asked or asked is not management.asked or session.closed:
                 return
             securing = self.held_messages.secure(session)

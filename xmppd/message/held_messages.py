@@ -280,7 +280,8 @@ class HeldMessages:
                 if places:
                     await self.store.place_messages(places)
         finally:
-            session.connection.write(management.uncork())
+            for element in management.uncork():
+                session.connection.write(element)
 
     # -- afterwards -------------------------------------------------------------------------------
 

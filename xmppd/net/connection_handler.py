@@ -3,8 +3,8 @@
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol as Typed
-from typing import runtime_checkable
 
 from cryptography.x509 import Certificate
 from twisted.internet.defer import Deferred
@@ -12,8 +12,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
     IDelayedCall,
-    IOpenSSLClientConnectionCreator,
-    IOpenSSLContextFactory,
     IPushProducer,
     IReactorTime,
     ISystemHandle,
@@ -24,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.certificate import xmpp_addresses
+from xmppd.net.closing import LAST_WORDS_S, Closing
 from xmppd.net.tls import (
     channel_bindings,
     peer_certificate,
@@ -32,24 +31,17 @@ from xmppd.net.tls import (
     tls_version,
 )
 from xmppd.net.token_bucket import TokenBucket
+from xmppd.net.transport import Contexts, Ranked, Returning, Transport, Watchable
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.stanza.jid import effort
 from xmppd.store.base import STORE_FAILS, StoreError
+from xmppd.stream.framing import EventReader, Framing, StreamHeader
 from xmppd.stream.stream_feature import Stream
-from xmppd.stream.stream_handler import Ended, StreamHandler, Wire, error_element
-from xmppd.stream.stream_parser import ParserLimits, StreamParser
+from xmppd.stream.stream_handler import Ended, StreamHandler, Wire
+from xmppd.stream.stream_parser import ParserLimits
+from xmppd.stream.tcp_framing import TCP
 
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
-_CLOSE = b"</stream:stream>"
-MAX_UNHEARD_BYTES = 262_144
-"""What a peer may say between our end of the stream and its own."""
-
-MAX_LAST_WORDS_BYTES = 65_536
-LAST_WORDS_S = 1.0
-"""What a peer may say, and for how long, that has been told an error: it cannot mend that."""
-
-Contexts = IOpenSSLContextFactory | IOpenSSLClientConnectionCreator
-"""For those who called us, and for those whom we call."""
 
 TURN_S = 0.010
 """Seconds of stanzas that came at once; then others have their turn, and timers their say."""
@@ -97,69 +89,32 @@ class WireLimits:
     max_queued_bytes: int
 
 
+@dataclass(frozen=True)
+class TransportBinding:
+    """How streams are bound to the connections of one kind.
+
+    Attributes:
+        tls: Contexts for STARTTLS or direct TLS; None for neither.
+        direct_tls: TLS begins with the first byte (:xep:`0368`).
+        framing: How they are carried.
+    """
+
+    tls: Contexts | None
+    direct_tls: bool = False
+    framing: Framing = TCP
+
+
+class Side(Enum):
+    """How far our side of a stream has come."""
+
+    NEW = auto()
+    OPEN = auto()
+    ENDED = auto()
+
+
 def shared_preparing() -> TokenBucket:
     """What a door's connections may have prepared together."""
     return TokenBucket(ALL_PREPARING_US_PER_S, ALL_PREPARING_US_BURST)
-
-
-class Transport(Typed):
-    """What both kinds of endpoint hand us, Twisted's own and ours: an ITLSTransport."""
-
-    def write(self, data: bytes, /) -> None:
-        """Send these bytes."""
-
-    def pauseProducing(self) -> None:
-        """Read no more."""
-
-    def resumeProducing(self) -> None:
-        """Read again."""
-
-    def loseConnection(self) -> None:
-        """Close when all that was written has left."""
-
-    def loseWriteConnection(self) -> None:
-        """Close our half when all that was written has left, and go on reading."""
-
-    def abortConnection(self) -> None:
-        """Close at once."""
-
-    def startTLS(self, contextFactory: Contexts, /) -> None:
-        """Speak TLS from here on."""
-
-    def getPeer(self) -> IAddress:
-        """Who is at the other end."""
-
-    def getHandle(self) -> object:
-        """The socket, or OpenSSL's connection."""
-
-
-@runtime_checkable
-class Ranked(Typed):
-    """A transport that may be served before others."""
-
-    goes_first: bool
-
-
-@runtime_checkable
-class Watchable(Typed):
-    """A transport that tells how its queue does, and joins writes all the same."""
-
-    def watch_queue(self, watcher: IPushProducer) -> None:
-        """Tell it, as a producer is told, when enough is waiting and when all has left."""
-
-
-@runtime_checkable
-class Returning(Typed):
-    """A transport from which can be had back what has not left."""
-
-    def let_go(self) -> None:
-        """Close at once; what the kernel has taken may still arrive."""
-
-    def unsent(self) -> list[bytes]:
-        """All that was written and the kernel has not taken."""
-
-    def take_queued(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
-        """What waits for the kernel to take it: take it back."""
 
 
 class Admission(Typed):
@@ -204,29 +159,28 @@ class ConnectionHandler(Protocol):
         error: With what we have ended the stream; None if with nothing.
         tls_flaw: Why TLS has failed; empty if it has not.
         stream_handler: The stream on it, as long as it is there.
-        parser: Of what the peer sends.
+        reader: Of what the peer sends.
     """
 
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
     stream_handler: StreamHandler
-    parser: StreamParser
+    reader: EventReader
 
     def __init__(
         self,
         make_stream: Callable[[Wire], StreamHandler],
         limits: WireLimits,
-        tls: Contexts | None,
+        binding: TransportBinding,
         clock: IReactorTime,
         admission: Admission,
-        *,
-        direct_tls: bool,
     ) -> None:
         self.admission = admission
         self.make_stream = make_stream
         self.limits = limits
-        self.tls = tls
+        self.binding = binding
+        self.framing = binding.framing
+        self._element = binding.framing.element
         self.clock = clock
-        self.direct_tls = direct_tls
         self.encrypted = False
         self.pinged = self.by_accident = False
         self.error: StreamError | None = None
@@ -235,13 +189,11 @@ class ConnectionHandler(Protocol):
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
         self._preparing = TokenBucket(PREPARING_US_PER_S, PREPARING_US_BURST)
-        self._waiting = self._opened = self._closing = self._peer_closed = False
-        self._hanging_up = self._finished = False
-        self._unheard_bytes = MAX_UNHEARD_BYTES
-        self._admitted = False
+        self._waiting = self._admitted = False
+        self._side = Side.NEW
+        self._closing: Closing | None = None
         self._timer: IDelayedCall | None = None
         self._patience: IDelayedCall | None = None
-        self._produces = False
 
     @property
     def address(self) -> str:
@@ -287,19 +239,20 @@ class ConnectionHandler(Protocol):
     def connectionMade(self) -> None:
         """Somebody is there."""
         self.stream_handler = self.make_stream(self)
-        self.parser = StreamParser(self.limits.unauthenticated, self.stream_handler.namespace)
+        self.reader = self.framing.reader(
+            self.limits.unauthenticated, self.stream_handler.namespace
+        )
         self.admission.opened(self)
         if isinstance(self.transport, Watchable):
             self.transport.watch_queue(self)
         else:
-            self._produces = True
             IConsumer(self.transport).registerProducer(self, streaming=True)
-        if self.tls is None:
+        if self.binding.tls is None:
             self.stream_handler.stream |= Stream.WITHOUT_TLS
-        elif self.direct_tls:
+        elif self.binding.direct_tls:
             self.encrypted = True
             self.stream_handler.stream |= Stream.SECURE
-            self.transport.startTLS(self.tls)
+            self.transport.startTLS(self.binding.tls)
         self.stream_handler.made()
 
     def dataReceived(self, data: bytes) -> None:
@@ -307,13 +260,13 @@ class ConnectionHandler(Protocol):
         now = self.clock.seconds()
         self.received_at = now
         self.pinged = False
-        if self._closing:
-            self._last_words(data)
+        if self._closing is not None:
+            self._closing.hear(data)
             return
         if not self._admitted and not self._is_let_in():
             return
         try:
-            self.parser.feed(data)
+            self.reader.feed(data)
         except StreamError as error:
             self.close(error)
             return
@@ -329,8 +282,7 @@ class ConnectionHandler(Protocol):
         try:
             turn = self.admission.admit(self)
         except StreamError as error:
-            self.close(error)
-            self._hang_up()
+            self._close(error).leave()
             return False
         if turn is not None:
             self._wait_for(turn)
@@ -349,10 +301,9 @@ class ConnectionHandler(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The wire is gone (CH-6)."""
-        self.by_accident = self.by_accident or not self._closing
+        self.by_accident = self.by_accident or self._closing is None
         self.tls_flaw = tls_flaw(reason)
-        self._closing = True
-        self._cancel_timer()
+        self._end().cancel()
         self.stream_handler.end()
         self.stream_handler = Ended(self.stream_handler.id)
         self.admission.closed(self)
@@ -363,8 +314,8 @@ class ConnectionHandler(Protocol):
         """Hand events to the stream until one has to wait, the peer has to, or none is left."""
         turn_ends = now + TURN_S
         try:
-            while not self._waiting and not self._closing:
-                event = self.parser.next()
+            while not self._waiting and self._closing is None:
+                event = self.reader.next()
                 if event is None:
                     break
                 spent_us = effort.spent_us
@@ -395,9 +346,9 @@ class ConnectionHandler(Protocol):
     def _resume(self, _: None) -> None:
         if self._waiting:
             self._waiting = False
-            if not self._closing:
+            if self._closing is None:
                 self._work(self.clock.seconds())
-            if not self._waiting and not self._closing:
+            if not self._waiting and self._closing is None:
                 self.transport.resumeProducing()
 
     def _failed(self, failure: Failure) -> None:
@@ -416,7 +367,7 @@ class ConnectionHandler(Protocol):
 
     def _rest(self, wait_s: float) -> None:
         """Read no more until the peer has earned it: slows a flood down, drops nothing."""
-        if not self._waiting and not self._closing:
+        if not self._waiting and self._closing is None:
             self._wait_for(self._rested(wait_s))
 
     def _rested(self, wait_s: float) -> Deferred[None]:
@@ -427,7 +378,9 @@ class ConnectionHandler(Protocol):
     # -- what the stream asks for ---------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send these bytes."""
+        """Send one element (CH-11)."""
+        if self._element is not None:
+            data = self._element(data)
         self.transport.write(data)
 
     def unsent(self) -> list[bytes]:
@@ -442,18 +395,22 @@ class ConnectionHandler(Protocol):
             return []
         return self.transport.take_queued(is_stanza)
 
-    def open(self, header: bytes) -> None:
-        """Answer the peer's stream header with ours."""
-        self._opened = True
-        self.transport.write(header)
+    def open(self, header: StreamHeader) -> None:
+        """Begin our side of the stream, or begin it anew."""
+        self._side = Side.OPEN
+        self.transport.write(self.framing.header(header))
+
+    def offer(self, features: bytes) -> None:
+        """Say what the stream offers: elements."""
+        self.transport.write(self.framing.features(features))
 
     def restart(self) -> None:
         """Expect a new stream header."""
-        self.parser.restart()
+        self.reader.restart()
 
     def authenticated(self) -> None:
         """The peer is known: the limits of strangers do not hold any more."""
-        self.parser.limits = self.limits.authenticated
+        self.reader.limits = self.limits.authenticated
 
     def go_first(self) -> None:
         """Its peer is online, and is served before those who log in, where the endpoint can."""
@@ -462,19 +419,23 @@ class ConnectionHandler(Protocol):
 
     def start_tls(self) -> None:
         """Tell the peer to proceed, and speak TLS from here on (:rfc:`6120#section-5.4.2.3`)."""
-        if self.tls is None or self.parser.unread:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "nothing goes behind starttls")
-        self.transport.write(_PROCEED)
-        self.parser.restart()
-        self.transport.startTLS(self.tls)
-        self.encrypted = True
+        contexts = self._contexts_behind("starttls")
+        self.write(_PROCEED)
+        self._speak_tls(contexts)
 
     def begin_tls(self) -> None:
         """The peer has told us to proceed (:rfc:`6120#section-5.4.3.1`); a new header follows."""
-        if self.tls is None or self.parser.unread:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "nothing goes behind proceed")
-        self.parser.restart()
-        self.transport.startTLS(self.tls)
+        self._speak_tls(self._contexts_behind("proceed"))
+
+    def _contexts_behind(self, element: str) -> Contexts:
+        """What TLS begins with, if nothing has come in the clear behind the element."""
+        if self.binding.tls is None or self.reader.unread:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, f"nothing goes behind {element}")
+        return self.binding.tls
+
+    def _speak_tls(self, contexts: Contexts) -> None:
+        self.reader.restart()
+        self.transport.startTLS(contexts)
         self.encrypted = True
 
     def take_at_most(self, stanzas_per_s: float) -> None:
@@ -483,15 +444,15 @@ class ConnectionHandler(Protocol):
 
     def finish(self) -> None:
         """End our side of the stream, and for a while hear what the peer had said meanwhile."""
-        if not self._finished and not self._closing:
-            self._finished = True
-            self.transport.write(_CLOSE)
+        if self._side is not Side.ENDED and self._closing is None:
+            self._side = Side.ENDED
+            self.transport.write(self.framing.end)
             self._patience = self.clock.callLater(self.limits.close_timeout_s, self.peer_closed)
 
     def peer_closed(self) -> None:
         """The peer has closed its side: so do we."""
-        self._peer_closed = True
-        self.close()
+        if self._closing is None:
+            self._close(None).leave()
 
     def close(self, error: StreamError | None = None) -> None:
         """End the stream; hang up when the peer has closed its side too, or does not in time.
@@ -499,40 +460,52 @@ class ConnectionHandler(Protocol):
         After an error our half of the connection is closed as well, as soon as all has left
         (CH-10, :rfc:`6120#section-4.9.1.1`).
         """
-        if self._closing:
+        if self._closing is not None:
             return
-        self._closing = True
+        has_ended = self._side is Side.ENDED
+        closing = self._close(error)
+        if has_ended:
+            closing.leave()
+        elif error is None:
+            closing.wait_for_end()
+        else:
+            closing.close_half(encrypted=self.encrypted)
+
+    def _close(self, error: StreamError | None) -> Closing:
+        """Say the last that there is to say."""
         self.error = None if error is None else error.untraced()
         self.by_accident = error is not None and error.condition in ACCIDENTS
-        self._cancel_timer()
-        if not self._opened:
-            self.transport.write(self.stream_handler.header())
-        if self._finished:
-            self._peer_closed = True
-            self._hang_up()
-            return
+        closing = self._end()
+        if self._side is Side.NEW:
+            self.open(self.stream_handler.header())
+        if self._side is Side.ENDED:
+            return closing
+        self._side = Side.ENDED
         if error is not None:
             _log.info(
                 "{id} closed: {condition} {text}",
                 id=self.stream_handler.id,
                 condition=error.condition.value, text=error.text or "",
             )  # fmt: skip
-            self.transport.write(error_element(error))
-        self.transport.write(_CLOSE)
+            self.transport.write(self.framing.error(error))
+        self.transport.write(self.framing.end)
         self.stream_handler.end()
-        if self._peer_closed:
-            self._hang_up()
-        elif error is None:
-            self._hear_out(self.limits.close_timeout_s, MAX_UNHEARD_BYTES, self._hang_up)
-        elif self.encrypted and not isinstance(self.transport, Watchable):
-            # Twisted's TLS has no halves: it closes ours, and reads until its peer closes too.
-            self._hear_out(LAST_WORDS_S, MAX_LAST_WORDS_BYTES, self._let_go)
-            self._unregister()
-            self.transport.loseConnection()
-        else:
-            self._hear_out(LAST_WORDS_S, MAX_LAST_WORDS_BYTES, self._hang_up)
-            self._unregister()
-            self.transport.loseWriteConnection()
+        return closing
+
+    def _end(self) -> Closing:
+        """Go on with nothing but the end."""
+        if self._closing is None:
+            self._closing = Closing(
+                self.transport,
+                self.clock,
+                self.framing.is_end,
+                self.limits.close_timeout_s if self.error is None else LAST_WORDS_S,
+            )
+            for timer in (self._timer, self._patience):
+                if timer is not None and timer.active():
+                    timer.cancel()
+            self._timer = self._patience = None
+        return self._closing
 
     @property
     def max_queued_bytes(self) -> int:
@@ -541,60 +514,12 @@ class ConnectionHandler(Protocol):
 
     def give_up(self) -> None:
         """Cut off a peer that does not read."""
-        if self._closing:
+        if self._closing is not None:
             return
-        self._closing = True
+        self._end()
         _log.info("{id} reads too slowly", id=self.stream_handler.id)
         self.transport.abortConnection()
         self.stream_handler.end()
-
-    def _hear_out(self, wait_s: float, most_bytes: int, then: Callable[[], None]) -> None:
-        """Read on for the peer's end of the stream only (:rfc:`6120#section-4.4`).
-
-        It is read at all since closing a socket over unread bytes takes our own last words back.
-        """
-        self._unheard_bytes = most_bytes
-        self._timer = self.clock.callLater(wait_s, then)
-        self.transport.resumeProducing()
-
-    def _last_words(self, data: bytes) -> None:
-        """Our side is closed, and this is what still comes."""
-        if self._hanging_up:
-            return
-        self._unheard_bytes -= len(data)
-        if self._unheard_bytes < 0:
-            self.transport.pauseProducing()
-            self._hang_up()
-        elif _CLOSE[:-1] in data:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Close the connection; if the peer does not even read, by force."""
-        if self._hanging_up:
-            return  # whoever goes on talking wins no time by it
-        self._hanging_up = True
-        self._cancel_timer()
-        self._unregister()
-        wait_s = self.limits.close_timeout_s if self.error is None else LAST_WORDS_S
-        self._timer = self.clock.callLater(wait_s, self._let_go)
-        self.transport.loseConnection()
-
-    def _unregister(self) -> None:
-        if self._produces:
-            self._produces = False
-            IConsumer(self.transport).unregisterProducer()  # TLS waits for its producers
-
-    def _let_go(self) -> None:
-        if isinstance(self.transport, Returning):
-            self.transport.let_go()
-        else:
-            self.transport.abortConnection()
-
-    def _cancel_timer(self) -> None:
-        for timer in (self._timer, self._patience):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._timer = self._patience = None
 
 
 def is_stanza(data: bytes) -> bool:

@@ -13,7 +13,12 @@ from twisted.python.failure import Failure
 
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.host.machine import Descriptors
-from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
+from xmppd.net.connection_handler import (
+    ConnectionHandler,
+    TransportBinding,
+    WireLimits,
+    shared_preparing,
+)
 from xmppd.net.login_queue import LoginQueue
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import SessionResumed
@@ -290,8 +295,7 @@ class ClientListener(ServerFactory):
         return ConnectionHandler(
             partial(StanzaHandler, self.context),
             self.limits,
-            self.tls,
+            TransportBinding(self.tls, direct_tls=self.direct_tls),
             self.clock,
             self.connections,
-            direct_tls=self.direct_tls,
         )

@@ -11,6 +11,7 @@ from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, hea
 from xmppd.stanza import Later, StreamCondition, StreamError, Tree, ns, qname
 from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.xml import LANG
+from xmppd.stream.framing import StreamHeader
 from xmppd.stream.stanza_intake import check_header
 from xmppd.stream.stream_feature import Stream
 from xmppd.stream.stream_parser import StreamOpened
@@ -56,7 +57,7 @@ class IncomingStream(ServerStream):
         """What we call the stream."""
         return self._stream_id
 
-    def header(self) -> bytes:
+    def header(self) -> StreamHeader:
         """Our side's stream header; addressed, if the peer has said who it is."""
         return header_between(self.local, self.remote or None, id=self._stream_id)
 
@@ -79,7 +80,8 @@ class IncomingStream(ServerStream):
             raise StreamError(StreamCondition.POLICY_VIOLATION, "we do not speak with that domain")
         if Stream.SECURE in self.stream:
             self.proof = self.context.trust.proof(self.wire.certificate_chain())
-        self.write(b"<stream:features>%b</stream:features>" % b"".join(self._features()))
+        if not self.ended:
+            self.wire.offer(b"".join(self._features()))
         if self.bidirectional:
             for theirs, ours in self.accepted:
                 self.may_carry(ours, theirs)

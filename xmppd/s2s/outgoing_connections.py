@@ -9,7 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime
 
 from xmppd.host.machine import Descriptors
-from xmppd.net.connection_handler import ConnectionHandler, WireLimits, shared_preparing
+from xmppd.net.connection_handler import (
+    ConnectionHandler,
+    TransportBinding,
+    WireLimits,
+    shared_preparing,
+)
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.resolve.connector import Connector
 from xmppd.resolve.lost import no_stream
@@ -131,10 +136,9 @@ class OutgoingConnections:
                 may_authenticate=shows and disbelief is BELIEVED,
             ),
             self._limits(),
-            tls,
+            TransportBinding(tls, direct_tls=target.direct_tls),
             self._clock,
             self,
-            direct_tls=target.direct_tls,
         )
 
     async def settle(self, stream: OutgoingStream) -> None:

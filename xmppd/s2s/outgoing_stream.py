@@ -24,6 +24,7 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.xml import LANG
+from xmppd.stream.framing import StreamHeader
 from xmppd.stream.stanza_intake import check_header
 from xmppd.stream.stream_feature import Stream
 from xmppd.stream.stream_parser import StreamOpened
@@ -121,7 +122,7 @@ class OutgoingStream(ServerStream):
         """What the peer calls the stream."""
         return self._stream_id
 
-    def header(self) -> bytes:
+    def header(self) -> StreamHeader:
         """Our side's stream header."""
         return header_between(self.local, self.remote)
 

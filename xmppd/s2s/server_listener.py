@@ -6,7 +6,7 @@ from functools import partial
 from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
-from xmppd.net.connection_handler import ConnectionHandler, WireLimits
+from xmppd.net.connection_handler import ConnectionHandler, TransportBinding, WireLimits
 from xmppd.net.listeners import Connections
 from xmppd.s2s.incoming_stream import IncomingStream
 from xmppd.s2s.server_stream import ServerContext
@@ -49,10 +49,9 @@ class ServerListener(ServerFactory):
         return ConnectionHandler(
             self._stream,
             self.limits(),
-            self.tls,
+            TransportBinding(self.tls, direct_tls=self.direct_tls),
             self.clock,
             self.connections,
-            direct_tls=self.direct_tls,
         )
 
     def _stream(self, wire: Wire) -> IncomingStream:

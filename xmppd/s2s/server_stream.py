@@ -24,12 +24,12 @@ from xmppd.stanza import (
     StreamCondition,
     StreamError,
     Tree,
-    escape,
     ns,
     qname,
 )
 from xmppd.stanza.stanza import error_bytes
 from xmppd.stanza.xml import local_name
+from xmppd.stream.framing import StreamHeader
 from xmppd.stream.stanza_intake import KINDS, Language, stream_error_in
 from xmppd.stream.stream_feature import Stream
 from xmppd.stream.stream_handler import Wire
@@ -187,7 +187,7 @@ class ServerStream:
         """Whether some domain has proved itself, on either side."""
         return bool(self.accepted or self.carries)
 
-    def header(self) -> bytes:
+    def header(self) -> StreamHeader:
         """Our side's stream header."""
         raise NotImplementedError
 
@@ -441,11 +441,8 @@ class ServerStream:
         )
 
 
-def header_between(local: str, remote: str | None, *, id: str | None = None) -> bytes:
+def header_between(local: str, remote: str | None, *, id: str = "") -> StreamHeader:
     """A stream header between servers, with the prefix that dialback has always had."""
-    to = "" if remote is None else f" to='{escape(remote)}'"
-    named = "" if id is None else f" id='{id}'"
-    return (
-        f"<?xml version='1.0'?><stream:stream xmlns='{ns.SERVER}' xmlns:stream='{ns.STREAM}'"
-        f" xmlns:db='{ns.DIALBACK}'{named} from='{escape(local)}'{to} version='1.0'>"
-    ).encode()
+    return StreamHeader(
+        namespace=ns.SERVER, id=id, sender=local, to=remote, prefixes={"db": ns.DIALBACK}
+    )

@@ -202,15 +202,13 @@ class LocalClientSession:
         return backlog.size_bytes > min(MAX_HELD_BYTES, self.connection.max_queued_bytes // 2)
 
     def _write_all(self, waiting: tuple[Waiting, ...]) -> None:
-        """In one write: the radio is woken once (CS-2)."""
-        management = self.management
+        """In one turn, so in one send: the radio is woken once (CS-2)."""
+        management, write = self.management, self.connection.write
         if management is None:
-            data = b"".join([wire for _, wire, _ in waiting])
+            for _, wire, _ in waiting:
+                write(wire)
         else:
-            data = management.send_all(waiting, ask=self._holds)
-        if data:
-            self.connection.write(data)
-        if management is not None:
+            management.send_all(waiting, write, ask=self._holds)
             self._check_room(management)
 
     def unread(self) -> list[Waiting]:
@@ -258,7 +256,7 @@ class LocalClientSession:
     # -- a client that acknowledges, and may come back ------------------------------------------
 
     def _send(self, waiting: Waiting, management: StreamManagement) -> None:
-        self.connection.write(management.send(waiting))
+        management.send(waiting, self.connection.write)
         self._check_room(management)
 
     def _check_room(self, management: StreamManagement) -> None:

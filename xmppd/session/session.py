@@ -36,7 +36,10 @@ class Connection(Protocol):
         """How much may wait for its peer."""
 
     def write(self, data: bytes) -> None:
-        """Send these bytes, now or when there is room."""
+        """Send one element, whole, now or when there is room (CH-11).
+
+        What is written in one turn of the reactor leaves in one send.
+        """
 
     def unsent(self) -> list[bytes]:
         """What was written and has not left, as it was written."""

@@ -20,6 +20,10 @@ MAX_TOLD = 100
 REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
 
 
+Write = Callable[[bytes], None]
+"""Sends one element."""
+
+
 @dataclass(frozen=True)
 class QueueLimits:
     """What one session may leave unacknowledged.
@@ -142,36 +146,42 @@ class StreamManagement:
         """The steady clock's time: when what comes just now came."""
         return self._now()
 
-    def send(self, waiting: Waiting) -> bytes:
-        """Keep a stanza until it is acknowledged.
+    def send(self, waiting: Waiting, write: Write) -> None:
+        """Write a stanza, and keep it until it is acknowledged.
 
-        Returns:
-            The bytes to write: an acknowledgement is asked for behind a message, unless a request
-            is open, and behind so many of whatever kind (RS-2).
+        That is asked for behind a message, unless a request is open, and behind so many stanzas of
+        whatever kind (RS-2); the request is an element of its own, and written as one (CH-11).
         """
         wire = self._keep(waiting)
-        if self._unrequested >= self.limits.ack_every_stanzas or self._wants_request:
-            wire += self.request()
-        return wire if not self.misplaced and self._corked is None else self._hold_back(wire)
+        asks = self._unrequested >= self.limits.ack_every_stanzas or (
+            self._urgent and not self._requested
+        )
+        if self.misplaced or self._corked is not None:
+            self._hold_back([wire, self.request()] if asks else [wire], write)
+            return
+        write(wire)
+        if asks:
+            write(self.request())
 
-    def send_all(self, waiting: Iterable[Waiting], *, ask: bool) -> bytes:
-        """Keep several until they are acknowledged.
+    def send_all(self, waiting: Iterable[Waiting], write: Write, *, ask: bool) -> None:
+        """Write several, and keep them until they are acknowledged.
 
         Args:
             waiting: In order.
+            write: Takes one element.
             ask: Whether to ask for an acknowledgement behind all of them, message or not.
-
-        Returns:
-            The bytes to write.
         """
-        wires = [self._keep(each) for each in waiting]
-        if not wires:
-            return b""
+        elements = [self._keep(each) for each in waiting]
+        if not elements:
+            return
         every = self.limits.ack_every_stanzas
         if self._wants_request or self._unrequested >= every or (ask and not self._requested):
-            wires.append(self.request())
-        wire = b"".join(wires)
-        return wire if not self.misplaced and self._corked is None else self._hold_back(wire)
+            elements.append(self.request())
+        if self.misplaced or self._corked is not None:
+            self._hold_back(elements, write)
+            return
+        for each in elements:
+            write(each)
 
     def _keep(self, waiting: Waiting) -> bytes:
         stanza, wire, _ = waiting
@@ -204,35 +214,35 @@ class StreamManagement:
             kept.position = 0  # by this one's counts it was not sent yet
         return kept
 
-    def _hold_back(self, wire: bytes) -> bytes:
+    def _hold_back(self, elements: list[bytes], write: Write) -> None:
         """What is in the store is not sent before that knows by which count the client has it: then
         it can be forgotten even if the server is killed, and the client only comes back and counts.
         """
         if self._corked is not None:
-            self._corked.append(wire)
-            return b""
-        if self.place is None:
-            return wire
-        self._corked = [wire]
-        self.place()
-        return b""
+            self._corked += elements
+        elif self.place is not None:
+            self._corked = elements
+            self.place()
+        else:
+            for each in elements:
+                write(each)
 
     def tell_places(self) -> None:
         """Have the store told what is misplaced, also if nothing of that is sent just now; what it
         is told already comes first.
         """
         if self.misplaced:
-            self._hold_back(b"")
+            self._hold_back([], _nowhere)
 
     def take_misplaced(self) -> list[Kept]:
         """What the store does not know the place of: somebody tells it."""
         misplaced, self.misplaced = self.misplaced, []
         return misplaced
 
-    def uncork(self) -> bytes:
-        """What was held back, to be written now."""
+    def uncork(self) -> list[bytes]:
+        """What was held back, to be written now: each is one element."""
         corked, self._corked = self._corked, None
-        return b"".join(corked or ())
+        return corked or []
 
     @property
     def _wants_request(self) -> bool:
@@ -414,11 +424,14 @@ class StreamManagement:
         """They could not be made safe."""
         self.told = told | self.told
 
-    def answer(self, count: int) -> bytes:
-        """The ``<a/>`` for the oldest so many ``<r/>``, with the counts of when they came."""
-        handled = [self.asked.popleft() for _ in range(count)]
-        return "".join(f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{h}'/>" for h in handled).encode()
+    def answer(self) -> bytes:
+        """The ``<a/>`` for the oldest ``<r/>``, with the count of when that came."""
+        return f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{self.asked.popleft()}'/>".encode()
 
     def forget_asked(self) -> None:
         """The wire on which they came is gone: nobody waits for these answers any more."""
         self.asked = deque()
+
+
+def _nowhere(element: bytes) -> None:
+    """There is nothing to be written."""

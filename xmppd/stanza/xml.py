@@ -1,6 +1,5 @@
 """XML for handlers and plugins: elements to build, read and write. The one door to lxml."""
 
-import re
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element as Tree
 
@@ -9,32 +8,13 @@ from lxml.etree import _Element as Element
 
 from xmppd.stanza.names import local_name, namespace_of, put_names_right, qname
 from xmppd.stanza.ns import CLIENT, XML
-
-_NO_CHARACTERS = dict.fromkeys((*range(0x20), 0xFFFE, 0xFFFF), "\ufffd")
-"""What XML 1.0 has no way to say; white space is among it, and is put right below."""
-_TEXT_ESCAPES = _NO_CHARACTERS | str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "\t", "\n": "\n", "\r": "&#13;"}
-)
-_ESCAPES = _TEXT_ESCAPES | str.maketrans(
-    {"'": "&apos;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;"}
-)
-find_unwritable = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
-"""Finds what XML 1.0 has no way to say in a text."""
+from xmppd.stanza.text import TEXT_ESCAPES, escape, find_unwritable
 
 LANG = f"{{{XML}}}lang"
 """``xml:lang``."""
 
 __all__ = ["Element", "Tree", "child", "dump", "element", "escape", "local_name", "namespace_of"]
 __all__ += ["LANG", "find_unwritable", "parse", "qname", "read", "read_all", "write"]
-
-
-def escape(text: str) -> str:
-    """Text as it stands in an element or an attribute value, and is read as the same again.
-
-    White space is written as references, which is what keeps it in an attribute (XML 1.0, §3.3.3);
-    what is no character of XML becomes U+FFFD.
-    """
-    return text.translate(_ESCAPES)
 
 
 def element(namespace: str, name: str, text: str | None = None, /, **attributes: str) -> Element:
@@ -168,11 +148,11 @@ class _Writer:
             return
         out.append(">")
         if tree.text:
-            out.append(tree.text.translate(_TEXT_ESCAPES))
+            out.append(tree.text.translate(TEXT_ESCAPES))
         for inner in tree:
             self.element(inner, namespace, inner.attrib)
             if inner.tail:
-                out.append(inner.tail.translate(_TEXT_ESCAPES))
+                out.append(inner.tail.translate(TEXT_ESCAPES))
         out.append(f"</{name}>")
 
     def _attributes(self, attributes: dict[str, str]) -> None:

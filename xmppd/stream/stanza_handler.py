@@ -26,6 +26,7 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.stanza import error_bytes
 from xmppd.stanza.xml import LANG, local_name
+from xmppd.stream.framing import StreamHeader
 from xmppd.stream.stanza_intake import KINDS, Language, check_header, served, stream_error_in
 from xmppd.stream.stream_feature import Stream, StreamFeatures
 from xmppd.stream.stream_handler import Wire
@@ -117,7 +118,7 @@ class StanzaHandler:
         return None
 
     def write(self, data: bytes) -> None:
-        """Send these bytes."""
+        """Send one element."""
         self.wire.write(data)
 
     # -- negotiation ----------------------------------------------------------------------------
@@ -139,16 +140,17 @@ class StanzaHandler:
 
     def offer(self) -> None:
         """Send what features the stream has, as far as it has come."""
-        self.write(self.context.features.advertised(self))
+        self.wire.offer(self.context.features.advertised(self))
 
-    def header(self) -> bytes:
+    def header(self) -> StreamHeader:
         """Our side's stream header; addressed, if the peer has said who it is (§4.7.2)."""
-        head = (
-            f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
-            f" id='{self._stream_id}' from='{self.domain}' version='1.0' xml:lang='en'"
+        return StreamHeader(
+            namespace=self.namespace,
+            id=self._stream_id,
+            sender=self.domain,
+            to=None if self.claimed is None else self.claimed.full,
+            language="en",
         )
-        peer = b"" if self.claimed is None else b" to='%b'" % self.claimed.wire
-        return head.encode() + peer + b">"
 
     def _element(self, tree: Tree) -> Later:
         """An element that is no stanza: part of the negotiation, or nothing we know."""

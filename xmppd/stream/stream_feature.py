@@ -35,7 +35,7 @@ class Negotiation(Protocol):
     claimed: JID | None
 
     def write(self, data: bytes) -> None:
-        """Send these bytes."""
+        """Send one element."""
 
     def restart(self) -> None:
         """Expect a new stream header."""
@@ -101,9 +101,10 @@ class StreamFeatures:
         }
 
     def advertised(self, negotiation: Negotiation) -> bytes:
-        """The ``<stream:features/>`` of a stream as far as it has come."""
-        rows = [row.advertise(negotiation) for row in self._offered_on(negotiation.stream)]
-        return b"<stream:features>%b</stream:features>" % b"".join(rows)
+        """The features of a stream as far as it has come, without the element around them."""
+        return b"".join(
+            [row.advertise(negotiation) for row in self._offered_on(negotiation.stream)]
+        )
 
     def _offered_on(self, stream: Stream) -> tuple[StreamFeature, ...]:
         """The rows that hold for a stream that has come this far: looked up once for each."""

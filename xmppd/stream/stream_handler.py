@@ -3,7 +3,8 @@
 from typing import Protocol
 
 from xmppd.session.session import Connection
-from xmppd.stanza import Later, StreamError, escape, ns
+from xmppd.stanza import Later
+from xmppd.stream.framing import StreamHeader
 from xmppd.stream.stream_feature import Stream
 from xmppd.stream.stream_parser import Received, StreamClosed, StreamOpened
 
@@ -30,7 +31,7 @@ class StreamHandler(Protocol):
     def made(self) -> None:
         """The wire is there; who has called speaks first."""
 
-    def header(self) -> bytes:
+    def header(self) -> StreamHeader:
         """Our side's stream header."""
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
@@ -69,9 +70,9 @@ class Ended:
     def made(self) -> None:
         """It never is again."""
 
-    def header(self) -> bytes:
+    def header(self) -> StreamHeader:
         """Nobody would read it."""
-        return b""
+        return StreamHeader(namespace="", sender="")
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
         """Nothing comes any more."""
@@ -101,8 +102,11 @@ class Wire(Connection, Protocol):
 
     by_accident: bool
 
-    def open(self, header: bytes) -> None:
-        """Answer the peer's stream header with ours."""
+    def open(self, header: StreamHeader) -> None:
+        """Begin our side of the stream, or begin it anew."""
+
+    def offer(self, features: bytes) -> None:
+        """Say what the stream offers: elements."""
 
     def restart(self) -> None:
         """Expect a new stream header on the same bytes."""
@@ -119,12 +123,3 @@ class Wire(Connection, Protocol):
 
     def peer_closed(self) -> None:
         """The peer has closed its side of the stream: so do we."""
-
-
-def error_element(error: StreamError) -> bytes:
-    """A stream error as bytes (:rfc:`6120#section-4.9`)."""
-    text = ""
-    if error.text:
-        text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
-    condition = f"<{error.condition.value} xmlns='{ns.STREAM_ERRORS}'/>"
-    return f"<stream:error>{condition}{text}{error.application}</stream:error>".encode()

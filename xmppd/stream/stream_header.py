@@ -59,7 +59,7 @@ class StreamOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamHeader:
+class HeaderFound:
     """A stream header as a parser needs it.
 
     Attributes:
@@ -81,7 +81,7 @@ class HeaderReader:
     def __init__(self, limits: ParserLimits) -> None:
         self._tag = TagScanner(limits.max_attributes)
 
-    def read(self, data: bytes) -> StreamHeader | None:
+    def read(self, data: bytes) -> HeaderFound | None:
         """The header at the beginning of ``data``; None while some of it is missing.
 
         Args:
@@ -140,7 +140,7 @@ def check_stream_tag(size_bytes: int) -> None:
 
 
 @lru_cache(MAX_KEPT_HEADERS)
-def _parsed(prolog: bytes, tag: bytes) -> StreamHeader:
+def _parsed(prolog: bytes, tag: bytes) -> HeaderFound:
     """What these bytes say: clients of one kind send the same header again and again."""
     return _Parse(prolog, tag).header(len(prolog) + len(tag))
 
@@ -180,7 +180,7 @@ class _Parse:
         self._name = name
         self._attributes = attributes
 
-    def header(self, end: int) -> StreamHeader:
+    def header(self, end: int) -> HeaderFound:
         """The header, if it leaves the stream open."""
         if self._tag.endswith(b"/>"):
             raise StreamError(StreamCondition.BAD_FORMAT, "a stream that holds nothing")
@@ -192,7 +192,7 @@ class _Parse:
             prefixes=prefixes,
         )
         name = self._tag[1:].split(None, 1)[0].rstrip(b">")
-        return StreamHeader(opened, name, end)
+        return HeaderFound(opened, name, end)
 
 
 def _qualified(name: str) -> str:

@@ -28,8 +28,8 @@ class StateTests(ResumptionCase):
         return [in_a_word(each) for each in client_stanzas if each.startswith("<message")]
 
     def test_asked_when_woken(self) -> None:
-        """A client that nobody looks at is asked in the write that wakes it, at its end, and by
-        no write of its own.
+        """A client that nobody looks at is asked in the turn that wakes it, at its end, and in
+        no turn of its own.
         """
         self.juliet.send(INACTIVE)
         self.romeo.send(status("1"))

@@ -116,6 +116,20 @@ class Contract(TestCase):
         got = await self.client(lambda sock: (sock.sendall(b"x"), exactly(sock, 1503))[1])
         self.assertEqual(got, b"".join(b"%03d" % number for number in range(500)) + b"abc")
 
+    async def test_one_turn_one_send(self) -> None:
+        """What is written in one turn leaves in one send (CH-11)."""
+
+        def answer(server: Recorder, data: bytes) -> None:
+            for piece in (b"<message/>", b"<r/>", b"<presence/>"):
+                server.transport.write(piece)
+
+        def talk(sock: socket.socket) -> bytes:
+            sock.sendall(b"?")
+            return sock.recv(1_000)
+
+        await self.serve(Service(data=answer))
+        self.assertEqual(await self.client(talk), b"<message/><r/><presence/>")
+
     async def test_all_leaves_before_the_close(self) -> None:
         """Data queued for a client that does not read yet leaves before the connection closes."""
         written = threading.Event()

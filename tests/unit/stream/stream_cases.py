@@ -8,14 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+from xmppd.stanza import ns
 from xmppd.stanza.error import StreamError
-from xmppd.stream.stream_parser import (
-    ParserLimits,
-    Received,
-    StreamClosed,
-    StreamOpened,
-    StreamParser,
-)
+from xmppd.stream.framing import Framing
+from xmppd.stream.stream_parser import ParserLimits, Received, StreamClosed, StreamOpened
+from xmppd.stream.tcp_framing import TCP
 
 LIMITS = ParserLimits(max_stanza_bytes=20_000, max_depth=32, max_attributes=16)
 STREAMS = "http://etherx.jabber.org/streams"
@@ -50,14 +47,16 @@ def word(event: StreamOpened | Received | StreamClosed) -> str:
     return "open" if isinstance(event, StreamOpened) else "closed"
 
 
-def hear(pieces: Iterable[bytes], limits: ParserLimits = LIMITS) -> list[str]:
-    """What a parser makes of a stream that comes in these pieces."""
-    parser = StreamParser(limits)
+def hear(
+    pieces: Iterable[bytes], limits: ParserLimits = LIMITS, *, framing: Framing = TCP
+) -> list[str]:
+    """What the reader of a framing makes of a stream that comes in these pieces."""
+    reader = framing.reader(limits, ns.CLIENT)
     heard: list[str] = []
     try:
         for piece in pieces:
-            parser.feed(piece)
-            while (event := parser.next()) is not None:
+            reader.feed(piece)
+            while (event := reader.next()) is not None:
                 heard.append(word(event))
     except StreamError as error:
         heard.append("!" + error.condition.value)
@@ -78,14 +77,14 @@ def torn(data: bytes, random: Random) -> Iterator[bytes]:
         at += size
 
 
-def late(data: bytes) -> list[str]:
+def late(data: bytes, framing: Framing) -> list[str]:
     """The events that do not come with the ``>`` that ends each of them."""
-    parser = StreamParser(LIMITS)
+    reader = framing.reader(LIMITS, ns.CLIENT)
     found: list[str] = []
     try:
         for piece in bytewise(data):
-            parser.feed(piece)
-            event = parser.next()
+            reader.feed(piece)
+            event = reader.next()
             if event is not None and piece != b">":
                 found.append(word(event))
     except StreamError:
@@ -104,11 +103,11 @@ def ways(data: bytes, random: Random) -> Iterator[list[bytes]]:
         yield from ([data[:at], data[at:]] for at in range(begin, len(data)))
 
 
-def mishearings(case: Case) -> list[str]:
+def mishearings(case: Case, framing: Framing) -> list[str]:
     """Where the case is heard otherwise than it should be."""
-    broken = [f"{case.says}: {event} is late" for event in late(case.data)]
+    broken = [f"{case.says}: {event} is late" for event in late(case.data, framing)]
     for pieces in ways(case.data, Random(case.says)):
-        heard = hear(pieces)
+        heard = hear(pieces, framing=framing)
         if heard != case.heard:
             broken.append(f"{case.says}: {heard} in {len(pieces)} pieces")
     return broken

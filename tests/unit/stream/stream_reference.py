@@ -7,7 +7,9 @@ from xml.etree.ElementTree import Element, TreeBuilder, fromstring, tostring
 
 from tests.unit.stream.stream_cases import HEADER, LIMITS
 from xmppd.stanza.error import StreamCondition, StreamError
-from xmppd.stream.stream_parser import Received, StreamClosed, StreamParser
+from xmppd.stream.framing import Framing
+from xmppd.stream.stream_parser import Received, StreamClosed
+from xmppd.stream.tcp_framing import TCP
 
 CONTENT = "jabber:client"
 
@@ -133,10 +135,10 @@ class Reference:
             raise Forbidden
 
 
-def differences(data: bytes, pieces: Iterable[bytes]) -> list[str]:
-    """How the parser, given a stream in pieces, hears it otherwise than the reference."""
+def differences(data: bytes, pieces: Iterable[bytes], framing: Framing = TCP) -> list[str]:
+    """How a framing's reader, given a stream in pieces, hears it otherwise than the reference."""
     reference = Reference(HEADER + data)
-    received, closed, error = _hear(pieces)
+    received, closed, error = _hear(pieces, framing)
     if error is not None and error.condition is StreamCondition.POLICY_VIOLATION:
         return []
     broken = []
@@ -150,15 +152,17 @@ def differences(data: bytes, pieces: Iterable[bytes]) -> list[str]:
     return broken
 
 
-def _hear(pieces: Iterable[bytes]) -> tuple[list[Received], bool, StreamError | None]:
-    parser = StreamParser(LIMITS)
-    parser.feed(HEADER)
-    parser.next()
+def _hear(
+    pieces: Iterable[bytes], framing: Framing
+) -> tuple[list[Received], bool, StreamError | None]:
+    reader = framing.reader(LIMITS, CONTENT)
+    reader.feed(HEADER)
+    reader.next()
     received: list[Received] = []
     try:
         for piece in pieces:
-            parser.feed(piece)
-            while (event := parser.next()) is not None:
+            reader.feed(piece)
+            while (event := reader.next()) is not None:
                 if isinstance(event, StreamClosed):
                     return received, True, None
                 assert isinstance(event, Received)

@@ -765,7 +765,7 @@ class StreamIdTests(StreamCase):
         """A client that says who it is is addressed in our header (RFC 6120 §4.7.2)."""
         client = self.house.stranger()
         client.send(HEADER.replace(" to=", " from='Romeo@montague.lit' to="))
-        self.assertIn(" to='romeo@montague.lit'>", client.raw().decode())
+        self.assertIn(" to='romeo@montague.lit' version='1.0'", client.raw().decode())
 
     def test_addressed_to_nobody(self) -> None:
         """What is no address is not repeated."""

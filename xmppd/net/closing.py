@@ -1,0 +1,103 @@
+"""The end of one connection, from the end of our side of its stream until its socket is closed."""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
+
+from xmppd.net.transport import Returning, Transport, Watchable
+
+MAX_UNHEARD_BYTES = 262_144
+"""What a peer may say between our end of the stream and its own."""
+
+MAX_LAST_WORDS_BYTES = 65_536
+LAST_WORDS_S = 1.0
+"""What a peer may say, and for how long, that has been told an error: it cannot mend that."""
+
+
+class Closing:
+    """What is left to do when our side of a stream has ended (CH-10, :rfc:`6120#section-4.4`).
+
+    The peer is read on for the end of its side only. It is read at all since closing a socket over
+    unread bytes takes our own last words back.
+
+    Args:
+        transport: To be closed.
+        clock: The reactor's.
+        is_end: Whether the peer ends its side in these bytes.
+        wait_s: How long the peer may take for that, and for our last words.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: IReactorTime,
+        is_end: Callable[[bytes], bool],
+        wait_s: float,
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._is_end = is_end
+        self._wait_s = wait_s
+        self._unheard_bytes = MAX_UNHEARD_BYTES
+        self._leaves = False
+        self._produces = not isinstance(transport, Watchable)
+        self._timer: IDelayedCall | None = None
+
+    def wait_for_end(self) -> None:
+        """The peer may end its side in peace."""
+        self._read_on(self.leave)
+
+    def close_half(self, *, encrypted: bool) -> None:
+        """The peer has been told an error: our half is closed as soon as all has left."""
+        self._unheard_bytes = MAX_LAST_WORDS_BYTES
+        if encrypted and self._produces:
+            # Twisted's TLS has no halves: it closes ours, and reads until its peer closes too.
+            self._read_on(self._abort)
+            self._unregister()
+            self._transport.loseConnection()
+        else:
+            self._read_on(self.leave)
+            self._unregister()
+            self._transport.loseWriteConnection()
+
+    def _read_on(self, then: Callable[[], None]) -> None:
+        self._timer = self._clock.callLater(self._wait_s, then)
+        self._transport.resumeProducing()
+
+    def hear(self, data: bytes) -> None:
+        """What still comes."""
+        if self._leaves:
+            return
+        self._unheard_bytes -= len(data)
+        if self._unheard_bytes < 0:
+            self._transport.pauseProducing()
+            self.leave()
+        elif self._is_end(data):
+            self.leave()
+
+    def leave(self) -> None:
+        """Close the connection; if the peer does not even read, by force."""
+        if self._leaves:
+            return  # whoever goes on talking wins no time by it
+        self._leaves = True
+        self.cancel()
+        self._unregister()
+        self._timer = self._clock.callLater(self._wait_s, self._abort)
+        self._transport.loseConnection()
+
+    def _abort(self) -> None:
+        if isinstance(self._transport, Returning):
+            self._transport.let_go()
+        else:
+            self._transport.abortConnection()
+
+    def _unregister(self) -> None:
+        if self._produces:
+            self._produces = False
+            IConsumer(self._transport).unregisterProducer()  # TLS waits for its producers
+
+    def cancel(self) -> None:
+        """Nothing is waited for any more."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None

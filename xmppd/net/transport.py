@@ -1,0 +1,74 @@
+"""What a connection needs of the endpoint below it, Twisted's own or ours."""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLContextFactory,
+    IPushProducer,
+)
+
+Contexts = IOpenSSLContextFactory | IOpenSSLClientConnectionCreator
+"""For those who called us, and for those whom we call."""
+
+
+class Transport(Protocol):
+    """What both kinds of endpoint hand us, Twisted's own and ours: an ITLSTransport."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send these bytes."""
+
+    def pauseProducing(self) -> None:
+        """Read no more."""
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+
+    def loseConnection(self) -> None:
+        """Close when all that was written has left."""
+
+    def loseWriteConnection(self) -> None:
+        """Close our half when all that was written has left, and go on reading."""
+
+    def abortConnection(self) -> None:
+        """Close at once."""
+
+    def startTLS(self, contextFactory: Contexts, /) -> None:
+        """Speak TLS from here on."""
+
+    def getPeer(self) -> IAddress:
+        """Who is at the other end."""
+
+    def getHandle(self) -> object:
+        """The socket, or OpenSSL's connection."""
+
+
+@runtime_checkable
+class Ranked(Protocol):
+    """A transport that may be served before others."""
+
+    goes_first: bool
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A transport that tells how its queue does, and joins writes all the same."""
+
+    def watch_queue(self, watcher: IPushProducer) -> None:
+        """Tell it, as a producer is told, when enough is waiting and when all has left."""
+
+
+@runtime_checkable
+class Returning(Protocol):
+    """A transport from which can be had back what has not left."""
+
+    def let_go(self) -> None:
+        """Close at once; what the kernel has taken may still arrive."""
+
+    def unsent(self) -> list[bytes]:
+        """All that was written and the kernel has not taken."""
+
+    def take_queued(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """What waits for the kernel to take it: take it back."""

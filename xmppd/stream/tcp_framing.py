@@ -1,0 +1,55 @@
+"""Streams over TCP: one document, which the header begins and a closing tag ends."""
+
+from typing import ClassVar
+
+from xmppd.stanza import ns
+from xmppd.stanza.error import StreamError
+from xmppd.stanza.text import escape
+from xmppd.stream.framing import StreamHeader
+from xmppd.stream.stream_parser import ParserLimits, StreamParser
+
+
+class TCPFraming:
+    """The framing of :rfc:`6120#section-4`: an element is sent as it is, behind all others."""
+
+    end: ClassVar[bytes] = b"</stream:stream>"
+    element: ClassVar[None] = None
+
+    def reader(self, limits: ParserLimits, namespace: str) -> StreamParser:
+        """A reader of a stream that begins."""
+        return StreamParser(limits, namespace)
+
+    def header(self, header: StreamHeader) -> bytes:
+        """What begins our side of a stream; the namespaces come first, as they always have."""
+        attributes = {
+            "xmlns": header.namespace,
+            "xmlns:stream": ns.STREAM,
+            **{f"xmlns:{prefix}": uri for prefix, uri in header.prefixes.items()},
+            "id": header.id,
+            "from": header.sender,
+            "to": header.to,
+            "version": header.version,
+            "xml:lang": header.language,
+        }
+        said = "".join([f" {name}='{escape(text)}'" for name, text in attributes.items() if text])
+        return f"<?xml version='1.0'?><stream:stream{said}>".encode()
+
+    def features(self, content: bytes) -> bytes:
+        """The stream features, with the prefix that the header declares."""
+        return b"<stream:features>%b</stream:features>" % content
+
+    def error(self, error: StreamError) -> bytes:
+        """A stream error."""
+        text = ""
+        if error.text:
+            text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
+        condition = f"<{error.condition.value} xmlns='{ns.STREAM_ERRORS}'/>"
+        return f"<stream:error>{condition}{text}{error.application}</stream:error>".encode()
+
+    def is_end(self, data: bytes) -> bool:
+        """Whether the closing tag is among these bytes, whatever stands in front of it."""
+        return b"</stream:stream" in data
+
+
+TCP = TCPFraming()
+"""It keeps nothing, so all connections have the same."""
