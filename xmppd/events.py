@@ -11,6 +11,9 @@ from xmppd.stanza import Later
 
 E = TypeVar("E")
 Listener = Callable[[Any], Later]
+Undo = Callable[[], None]
+"""Takes out again what was put in a place."""
+
 _log = Logger()
 
 

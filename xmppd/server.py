@@ -19,6 +19,7 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
+from xmppd.command.command_table import CommandTable
 from xmppd.components.component_listener import ComponentListener
 from xmppd.components.components import Components
 from xmppd.config.config import Config, Listen
@@ -171,6 +172,7 @@ class XMPPServer:
         self.turns = Turns(self.clock)
         self.parts = Parts()
         self.events = Events()
+        self.commands = CommandTable(self.domains, self.admins)
         self.interceptors = InterceptorManager()
         self.routing_table = RoutingTable(self.domains)
         self.requests = Requests(self.routing_table, self.clock)

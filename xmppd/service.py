@@ -22,7 +22,7 @@ from xmppd.config import config, config_file
 from xmppd.config.config_file import ConfigError
 from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.check import exposed, told
-from xmppd.ctl.command import CommandContext
+from xmppd.ctl.commands import of_running, of_server
 from xmppd.ctl.control import Control, listen
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.log import Log
@@ -45,7 +45,9 @@ from xmppd.resolve.targets import Directions
 from xmppd.server import XMPPServer
 from xmppd.store.base import Store
 from xmppd.store.sql import make_store
+from xmppd.trace.trace import Trace
 
+OWNER = "xmppd"
 LAST_RESORT_S = 60.0
 """A stop for want of memory that takes longer is over."""
 
@@ -200,6 +202,11 @@ class XMPPService(Service):
         self.plugins = PluginManager(self.server, self.config.plugins.directory)
         self._opened.callback(self._unload_plugins)
         self._opened.push_async_callback(self.server.stop)
+        for command in (
+            *of_server(self.server, Trace(self.server)),
+            *of_running(self.server, self, self.path),
+        ):
+            self.server.commands.put(command, OWNER)
         for name in self.config.plugins.load:
             self.plugins.load(name)
         await self.server.start()
@@ -214,9 +221,8 @@ class XMPPService(Service):
             self.plugins.unload(name)
 
     async def _listen_for_commands(self, path: Path) -> None:
-        desk = CommandContext(self.path, self.config, self._reactor, self.server, self)
         try:
-            port = listen(self._reactor, path, Control(desk))
+            port = listen(self._reactor, path, Control(self.server.commands))
         except (CannotListenError, OSError) as error:
             raise DataDirectoryError(f"{path} cannot be listened on ({error})") from error
         self._opened.push_async_callback(stop_listening, port)

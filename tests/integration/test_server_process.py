@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.ctl.protocol import Refused
+from xmppd.command.refused import Refused
 from xmppd.testing import process as server_process
 from xmppd.testing import pytest_plugin
 from xmppd.testing.process import ROOT, NotStarted, ServerProcess

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from msgspec import DecodeError, json
 
-from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, ControlRequest, Refused, Reply
+from xmppd.command.command import Description
+from xmppd.command.refused import Refused
+from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, ControlRequest, Line
 
 ANSWER_TIMEOUT_S = 60.0
 
@@ -21,7 +23,7 @@ def ask(
     arguments: Mapping[str, str | bool | list[str]],
     *,
     timeout_s: float | None = ANSWER_TIMEOUT_S,
-) -> Iterator[Reply]:
+) -> Iterator[Line]:
     """Have a server do something.
 
     Args:
@@ -34,20 +36,37 @@ def ask(
         NoServer: There is none.
         Refused: It does not, or does not answer.
     """
-    request = ControlRequest(command, 1, dict(arguments))
-    with _connected(path, timeout_s) as connection, connection.makefile("rb") as answers:
+    for answer in _answers(path, ControlRequest(command, 1, dict(arguments)), timeout_s):
+        yield answer.row if answer.row is not None else answer.note or ""
+
+
+def describe(path: Path, words: str) -> list[Description]:
+    """What the commands of a server are that begin with these words.
+
+    Raises:
+        NoServer: There is none.
+        Refused: It does not answer.
+    """
+    request = ControlRequest(words, 1, describe=True)
+    answers = _answers(path, request, ANSWER_TIMEOUT_S)
+    return [answer.description for answer in answers if answer.description is not None]
+
+
+def _answers(path: Path, request: ControlRequest, timeout_s: float | None) -> Iterator[Answer]:
+    """All answers but the last one, which says that there are no more."""
+    with _connected(path, timeout_s) as connection, connection.makefile("rb") as lines:
         try:
             connection.sendall(json.encode(request) + b"\n")
             while True:
-                line = answers.readline(MAX_ANSWER_BYTES)
+                line = lines.readline(MAX_ANSWER_BYTES)
                 answer = json.decode(line, type=Answer)
                 if answer.error is not None:
                     raise Refused(answer.error)
                 if answer.done:
                     break
-                yield answer.row if answer.row is not None else answer.note or ""
-            if command == "stop":
-                answers.readline(1)  # comes when the process ends
+                yield answer
+            if request.command == "stop" and not request.describe:
+                lines.readline(1)  # comes when the process ends
         except TimeoutError as error:
             raise Refused(f"the server did not answer within {timeout_s:.0f} s") from error
         except (OSError, DecodeError) as error:
@@ -66,6 +85,3 @@ def _connected(path: Path, timeout_s: float | None) -> socket.socket:
         connection.close()
         raise Refused(f"{path} cannot be reached ({error.strerror or error})") from error
     return connection
-
-
-__all__ = ["ANSWER_TIMEOUT_S", "NoServer", "ask"]

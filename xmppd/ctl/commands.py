@@ -1,9 +1,16 @@
-"""The table of commands."""
+"""All commands of ours: what is said of them, and who does them."""
 
+from pathlib import Path
+
+from xmppd.command.command import Command, Description
 from xmppd.ctl import (
     devices,
     explain,
-    house,
+    files,
+    groups,
+    life,
+    people,
+    plugins,
     quarantine,
     reports,
     rosters,
@@ -13,23 +20,32 @@ from xmppd.ctl import (
     trace,
     users,
 )
+from xmppd.ctl.running import Running
+from xmppd.server import XMPPServer
+from xmppd.trace.trace import Trace
 
-TABLE = {
-    command.name: command
-    for command in (
-        *users.COMMANDS,
-        *sessions.COMMANDS,
-        *devices.COMMANDS,
-        *rosters.COMMANDS,
-        *servers.COMMANDS,
-        *reports.COMMANDS,
-        *explain.COMMANDS,
-        *trace.COMMANDS,
-        *top.COMMANDS,
-        *house.COMMANDS,
-        *quarantine.COMMANDS,
+DESCRIPTIONS: dict[str, Description] = {
+    declared.about.name: declared.about
+    for module in (
+        users.COMMANDS,
+        people.COMMANDS,
+        sessions.COMMANDS,
+        devices.COMMANDS,
+        rosters.COMMANDS,
+        groups.COMMANDS,
+        servers.COMMANDS,
+        reports.COMMANDS,
+        explain.COMMANDS,
+        trace.COMMANDS,
+        top.COMMANDS,
+        life.COMMANDS,
+        plugins.COMMANDS,
+        files.COMMANDS,
+        quarantine.COMMANDS,
     )
+    for declared in module
 }
+"""By name, without a server: what xmppctl's command line is made from."""
 
 GROUPS = {
     "user": "accounts",
@@ -47,3 +63,39 @@ GROUPS = {
     "db quarantine": "records that could not be read",
 }
 """What the words before the last one mean."""
+
+
+def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
+    """What can be done with a server; without doors, it is what can be done with its store."""
+    return [
+        *_of_accounts(server),
+        *servers.ServerCommands(server.foreign_routes, server.clocks).commands(),
+        *reports.ReportCommands(server.reports).commands(),
+        *explain.ExplainCommands(server).commands(),
+        *trace.TraceCommands(traces, server.clock).commands(),
+        *top.TopCommands(server.broadcast_counts).commands(),
+        *quarantine.QuarantineCommands(server.store).commands(),
+    ]
+
+
+def _of_accounts(server: XMPPServer) -> list[Command]:
+    store, here, routes = server.store, server.session_manager, server.routing_table
+    contacts = server.roster_manager
+    subscriptions = server.presence_subscribe_handler
+    max_groups = server.config.roster.max_groups_per_item
+    return [
+        *users.UserCommands(server.accounts, server.passwords, server.attempts, here).commands(),
+        *people.PeopleCommands(store, here, routes, contacts, server.clocks).commands(),
+        *sessions.SessionCommands(here, server.tokens).commands(),
+        *devices.DeviceCommands(server.devices, here).commands(),
+        *rosters.RosterCommands(store, contacts, subscriptions, max_groups).commands(),
+        *groups.GroupCommands(store, server.shared_group_changes).commands(),
+    ]
+
+
+def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command]:
+    """What can be done with a server that runs, beside that."""
+    return [
+        *life.LifeCommands(server, running, path).commands(),
+        *plugins.PluginCommands(running.plugins, server).commands(),
+    ]

@@ -21,9 +21,10 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.ctl.command import CommandContext, replies
-from xmppd.ctl.commands import TABLE
-from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, ControlRequest, Refused
+from xmppd.command.command_context import SHELL, CommandContext
+from xmppd.command.command_table import CommandTable
+from xmppd.command.refused import Refused
+from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, ControlRequest, line_of
 
 MAX_CONNECTIONS = 16
 _PEER = struct.Struct("3i")
@@ -35,7 +36,7 @@ class ControlProtocol(LineOnlyReceiver):
     """One xmppctl: a command at a time, and no more rows than it reads.
 
     Args:
-        factory: Knows the context, and how many there are of us.
+        factory: Knows the commands, and how many there are of us.
     """
 
     transport: Server
@@ -48,6 +49,7 @@ class ControlProtocol(LineOnlyReceiver):
         self._gone = self._endless = False
         self._work: Deferred[None]
         self._room: Deferred[None] | None = None
+        self._context: CommandContext | None = None
 
     def connectionMade(self) -> None:
         """Let in who owns the server, and root."""
@@ -62,6 +64,8 @@ class ControlProtocol(LineOnlyReceiver):
         """The command it gave is done without telling; one that has no end is given up."""
         self.control.forget(self)
         self._gone = True
+        if self._context is not None:
+            self._context.listening = False
         if self._endless:
             self._work.cancel()
         self.resumeProducing()
@@ -100,19 +104,24 @@ class ControlProtocol(LineOnlyReceiver):
         self._send(last)
 
     async def _run(self, request: ControlRequest) -> None:
-        command = TABLE.get(request.command)
-        if command is None or command.needs == "file":
-            raise Refused(f'the server knows no command "{request.command}"')
+        table = self.control.commands
+        if request.describe:
+            for about in table.descriptions(request.command):
+                self._send(Answer(request.id, description=about))
+            return
+        command, context = table.asked(request.command, request.arguments, SHELL)
         _log.info("xmppctl: {command}", command=request.command)
-        self._endless = command.answers == "stream"
-        async with aclosing(replies(command, self.control.context, request.arguments)) as found:
+        self._context = context
+        self._endless = command.about.answers == "stream"
+        async with aclosing(table.replies(command, context)) as found:
             async for reply in found:
                 if self._room is not None:
                     await self._room
-                if isinstance(reply, str):
-                    self._send(Answer(request.id, note=reply))
+                line = line_of(reply)
+                if isinstance(line, str):
+                    self._send(Answer(request.id, note=line))
                 else:
-                    self._send(Answer(request.id, row=reply))
+                    self._send(Answer(request.id, row=line))
 
     def give_way(self) -> None:
         """Be closed, since somebody else has a command to give."""
@@ -151,14 +160,14 @@ class Control(ServerFactory):
     """Makes a ControlProtocol for each xmppctl, and lets so many in.
 
     Attributes:
-        context: What commands work with.
+        commands: What may be asked for.
         admitted: Those that may give commands, the oldest first.
     """
 
     noisy = False
 
-    def __init__(self, context: CommandContext) -> None:
-        self.context = context
+    def __init__(self, commands: CommandTable) -> None:
+        self.commands = commands
         self.admitted: dict[ControlProtocol, None] = {}
 
     def admits(self, connection: ControlProtocol) -> bool:

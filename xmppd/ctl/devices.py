@@ -1,57 +1,108 @@
 """Commands on the clients that have access to an account."""
 
-from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
-from xmppd.account.devices import KnownDevice
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account
-from xmppd.ctl.protocol import Refused, Reply
-from xmppd.stanza import StreamCondition, StreamError
+from xmppd.account.devices import Devices, KnownDevice
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.users import ACCOUNT
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import Condition, StreamCondition, StreamError
 from xmppd.stanza.date_time import date_time
 
-_ACCOUNT = Argument("account", "such as romeo@example.org")
+REVOKED = StreamError(StreamCondition.NOT_AUTHORIZED, "access of this client was revoked")
+PASSWORDS = ("SCRAM-", "PLAIN")
 
 
-async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    for device in await context.server.devices.of(account(context, arguments.text("account"))):
-        yield _row(device)
+class DeviceRow(Row, frozen=True):
+    """A client that has access.
+
+    Attributes:
+        mechanisms: How its sessions that are here have logged in.
+    """
+
+    device: str
+    name: str
+    software: str
+    sessions: int
+    mechanisms: list[str]
+    first_seen: str
+    last_seen: str
+    token_expires: str | None
 
 
-def _row(device: KnownDevice) -> Reply:
-    return {
-        "device": device.id,
-        "name": device.agent.device,
-        "software": device.agent.software,
-        "sessions": len(device.sessions),
-        "first_seen": date_time(device.first_seen),
-        "last_seen": date_time(device.last_seen),
-        "token_expires": None if device.expires is None else date_time(device.expires),
-    }
+@dataclass(frozen=True)
+class DeviceCommands:
+    """What people may do to the clients of their own account, and administrators to any."""
+
+    devices: Devices
+    sessions: SessionManager
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def list_all(self, context: CommandContext) -> Replies:
+        """Those that are here, and those that have a token."""
+        for device in await self.devices.of(context.arguments.jid("account")):
+            yield _row(device)
+
+    async def revoke(self, context: CommandContext) -> Replies:
+        """The client that asks for it stays, without a token."""
+        account = context.arguments.jid("account")
+        wanted = context.arguments.text("device").strip()
+        asker = None if context.actor.jid is None else self.sessions.session(context.actor.jid)
+        known = await self.devices.of(account)
+        revoked = [device for device in known if wanted in ("", device.id)]
+        if not revoked:
+            why = f"{account} has no such device" if wanted else f"{account} has no device"
+            raise Refused(why, Condition.ITEM_NOT_FOUND)
+        for device in revoked:
+            await self.devices.revoke(account, device.id, REVOKED, spare=asker)
+        yield f"devices of {account} that were revoked: {len(revoked)}"
+        knowing = [device for device in revoked if any(map(knows_password, device.sessions))]
+        if knowing:
+            yield f"of these, {len(knowing)} may return, since they know the password: change that"
 
 
-async def _revoke(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(context, arguments.text("account"))
-    devices = context.server.devices
-    wanted = arguments.text("device")
-    reason = StreamError(StreamCondition.NOT_AUTHORIZED, "an administrator revoked this client")
-    ids = [device.id for device in await devices.of(jid) if wanted in ("", device.id)]
-    if not ids:
-        raise Refused(f"{jid} has no such device" if wanted else f"{jid} has no device")
-    for id in ids:
-        await devices.revoke(jid, id, reason)
-    yield f"devices of {jid} that were revoked: {len(ids)}; one that knows the password may return"
+def knows_password(session: LocalClientSession) -> bool:
+    """Whether the session began with a password."""
+    return session.login is not None and session.login.mechanism.startswith(PASSWORDS)
 
 
-COMMANDS = (
-    Command(
-        "device list",
-        "list the clients that have access to an account",
-        _list,
-        (_ACCOUNT,),
+def _row(device: KnownDevice) -> DeviceRow:
+    logins = [session.login for session in device.sessions]
+    return DeviceRow(
+        device=device.id,
+        name=device.agent.device,
+        software=device.agent.software,
+        sessions=len(device.sessions),
+        mechanisms=sorted({login.mechanism for login in logins if login is not None}),
+        first_seen=date_time(device.first_seen),
+        last_seen=date_time(device.last_seen),
+        token_expires=None if device.expires is None else date_time(device.expires),
+    )
+
+
+COMMANDS: tuple[Declared[DeviceCommands], ...] = (
+    Declared(
+        Description(
+            "device list", "list the clients that have access to an account", (ACCOUNT,),
+            who="owner", needs="store",
+        ),
+        DeviceCommands.list_all,
+        (DeviceRow,),
     ),
-    Command(
-        "device revoke",
-        "take the tokens of a client, or of all, and end its sessions",
-        _revoke,
-        (_ACCOUNT, Argument("--device", "as device list has it; all without it")),
+    Declared(
+        Description(
+            "device revoke", "take the tokens of a client, or of all, and end its sessions",
+            (ACCOUNT, Argument("--device", "as device list has it; all without it")),
+            "changes", who="owner", needs="store",
+        ),
+        DeviceCommands.revoke,
     ),
-)
+)  # fmt: skip

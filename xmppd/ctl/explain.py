@@ -1,70 +1,97 @@
 """Commands that say why: what the rules make of the present state."""
 
-from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, address
-from xmppd.ctl.protocol import Refused, Reply
+from xmppd.command.argument import Argument, Arguments
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Address, Choice
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
 from xmppd.explain.finding import Finding
 from xmppd.explain.message import explain_message
 from xmppd.explain.presence import explain_presence
+from xmppd.server import XMPPServer
 from xmppd.stanza import JID
 
-
-async def _presence(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    owner, watcher = _somebody(arguments, "owner"), _somebody(arguments, "watcher")
-    for finding in await explain_presence(context.server, owner, watcher):
-        yield _row(finding)
+TYPES = ("normal", "chat", "groupchat", "headline", "error")
 
 
-async def _message(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    sender, to = _somebody(arguments, "sender"), address(arguments.text("to"))
-    kind = arguments.text("type", "chat")
-    for finding in await explain_message(context.server, sender, to, kind):
-        yield _row(finding)
+class FindingRow(Row, frozen=True):
+    """What was found, and by which rule."""
+
+    code: str
+    decides: bool
+    rule: str
+    says: str
 
 
-def _somebody(arguments: Arguments, key: str) -> JID:
+@dataclass(frozen=True)
+class ExplainCommands:
+    """What explains: nothing is sent, stored or changed."""
+
+    server: XMPPServer
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def presence(self, context: CommandContext) -> Replies:
+        """The outcome first."""
+        told = context.arguments
+        owner, watcher = _somebody(told, "owner"), _somebody(told, "watcher")
+        for finding in await explain_presence(self.server, owner, watcher):
+            yield _row(finding)
+
+    async def message(self, context: CommandContext) -> Replies:
+        """The outcome first."""
+        told = context.arguments
+        sender, to = _somebody(told, "sender"), told.jid("to")
+        for finding in await explain_message(self.server, sender, to, told.text("type", "chat")):
+            yield _row(finding)
+
+
+def _somebody(told: Arguments, key: str) -> JID:
     """An address of somebody, not of a whole domain."""
-    jid = address(arguments.text(key))
+    jid = told.jid(key)
     if jid.local is None:
         raise Refused(f'"{jid}" is a domain; name somebody there')
     return jid
 
 
-def _row(finding: Finding) -> Reply:
+def _row(finding: Finding) -> FindingRow:
     rule = f" ({finding.rule})" if finding.rule else ""
-    return {
-        "code": finding.code,
-        "decides": finding.decides,
-        "rule": finding.rule,
-        "says": f"{finding.says}{rule}.",
-    }
+    return FindingRow(finding.code, finding.decides, finding.rule, f"{finding.says}{rule}.")
 
 
-COMMANDS = (
-    Command(
-        "explain presence",
-        "what somebody sees of somebody's presence, and why",
-        _presence,
-        (
-            Argument("owner", "whose presence, such as romeo@example.org"),
-            Argument("watcher", "who sees it, or does not"),
-        ),
-        answers="sentences",
-    ),
-    Command(
-        "explain message",
-        "what would become of a message just now, and why",
-        _message,
-        (
-            Argument("sender", "who writes"),
-            Argument("to", "whom to; with a resource or without"),
-            Argument(
-                "--type",
-                "chat, if nothing is said",
-                choices=("normal", "chat", "groupchat", "headline", "error"),
+COMMANDS: tuple[Declared[ExplainCommands], ...] = (
+    Declared(
+        Description(
+            "explain presence",
+            "what somebody sees of somebody's presence, and why",
+            (
+                Argument("owner", "whose presence, such as romeo@example.org", Address()),
+                Argument("watcher", "who sees it, or does not", Address()),
             ),
+            needs="store",
+            answers="sentences",
         ),
-        answers="sentences",
+        ExplainCommands.presence,
+        (FindingRow,),
+    ),
+    Declared(
+        Description(
+            "explain message",
+            "what would become of a message just now, and why",
+            (
+                Argument("sender", "who writes", Address()),
+                Argument("to", "whom to; with a resource or without", Address()),
+                Argument("--type", "chat, if nothing is said", Choice(TYPES)),
+            ),
+            needs="store",
+            answers="sentences",
+        ),
+        ExplainCommands.message,
+        (FindingRow,),
     ),
 )

@@ -13,14 +13,16 @@ from twisted.internet.task import react
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
+from xmppd.command.argument import Argument
+from xmppd.command.command import Description
+from xmppd.command.refused import Refused
 from xmppd.config import config_file
 from xmppd.config.config_file import ConfigError
 from xmppd.ctl import offline
-from xmppd.ctl.client import ANSWER_TIMEOUT_S, NoServer, ask
-from xmppd.ctl.command import Argument, Command
-from xmppd.ctl.commands import GROUPS, TABLE
+from xmppd.ctl.client import ANSWER_TIMEOUT_S, NoServer, ask, describe
+from xmppd.ctl.commands import DESCRIPTIONS, GROUPS
 from xmppd.ctl.printer import JSONPrinter, Printer, SentencePrinter, printer
-from xmppd.ctl.protocol import Refused, Reply
+from xmppd.ctl.protocol import Line
 from xmppd.host.data_directory import DataDirectory
 from xmppd.host.log import printable
 from xmppd.host.machine import IReactor, version
@@ -34,8 +36,8 @@ Paper = Printer | SentencePrinter | JSONPrinter
 
 def main() -> None:
     """Do what the command line says; ends the process: 0 done, 1 refused, 2 not understood."""
-    options = parser().parse_args()
-    command: Command = options.command
+    options = parser(*_of_plugins(sys.argv[1:])).parse_args()
+    command: Description = options.command
     if isinstance(sys.stdout, TextIOWrapper):
         # Whole lines, also into a pipe; and what the terminal cannot show is spelled out.
         line_buffering = True if command.answers == "stream" else None
@@ -62,8 +64,12 @@ def main() -> None:
 # --- the command line --------------------------------------------------------------------------
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line, made from the table."""
+def parser(*more: Description) -> argparse.ArgumentParser:
+    """The command line, made from what is said of commands.
+
+    Args:
+        more: Commands beside our own.
+    """
     top = argparse.ArgumentParser(
         prog="xmppctl",
         description="Ask a server of this machine to do something.",
@@ -73,13 +79,38 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"xmppctl {version()}")
     places = {"": top.add_subparsers(metavar="command", required=True)}
     for name, what in GROUPS.items():
-        group, _, word = name.rpartition(" ")
-        group_parser = places[group].add_parser(word, help=what)
-        places[name] = group_parser.add_subparsers(metavar="command", required=True)
-    for command in TABLE.values():
-        group, _, word = command.name.rpartition(" ")
-        _add(places[group].add_parser(word, help=command.help, parents=[_common()]), command)
+        _open(places, name, what)
+    for about in (*DESCRIPTIONS.values(), *more):
+        group, _, word = about.name.rpartition(" ")
+        words = group.split()
+        for count in range(1, len(words) + 1):
+            if (name := " ".join(words[:count])) not in places:
+                _open(places, name, "of a plugin")
+        what = about.help.replace("%", "%%")
+        _add(places[group].add_parser(word, help=what, parents=[_common()]), about)
     return top
+
+
+Places = dict[str, "argparse._SubParsersAction[argparse.ArgumentParser]"]
+
+
+def _open(places: Places, name: str, what: str) -> None:
+    """Have a word that others follow."""
+    group, _, word = name.rpartition(" ")
+    group_parser = places[group].add_parser(word, help=what)
+    places[name] = group_parser.add_subparsers(metavar="command", required=True)
+
+
+def _of_plugins(line: list[str]) -> list[Description]:
+    """What the server says of commands that begin with a word that we do not know."""
+    options, words = _common().parse_known_args(line)
+    first = next((word for word in words if not word.startswith("-")), "")
+    if not first or any(first == name.partition(" ")[0] for name in DESCRIPTIONS):
+        return []
+    try:
+        return describe(_socket(options), first)
+    except (ConfigError, NoServer, Refused):
+        return []  # the word is not understood, then
 
 
 def _common() -> argparse.ArgumentParser:
@@ -93,25 +124,13 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _add(place: argparse.ArgumentParser, command: Command) -> None:
-    place.set_defaults(command=command)
-    for argument in command.arguments:
-        if argument.kind == "secret":
-            place.add_argument(
-                "--stdin",
-                "--password-stdin",
-                action="store_true",
-                help=f"read the {argument.name} from standard input",
-            )
-        elif argument.kind == "flag":
-            place.add_argument(argument.name, action="store_true", help=argument.help)
-        else:
-            action = "append" if argument.kind == "texts" else "store"
-            choices = argument.choices or None
-            place.add_argument(argument.name, action=action, choices=choices, help=argument.help)
+def _add(place: argparse.ArgumentParser, about: Description) -> None:
+    place.set_defaults(command=about)
+    for argument in about.arguments:
+        argument.kind.add(place, argument.name, argument.help.replace("%", "%%"), argument.most)
 
 
-def given(command: Command, options: argparse.Namespace) -> Given:
+def given(command: Description, options: argparse.Namespace) -> Given:
     """What the command line says, and what has to be asked for.
 
     Raises:
@@ -119,7 +138,7 @@ def given(command: Command, options: argparse.Namespace) -> Given:
     """
     told: Given = {}
     for argument in command.arguments:
-        if argument.kind == "secret":
+        if argument.secret:
             told[argument.key] = _secret(argument, from_stdin=options.stdin)
         elif (value := getattr(options, argument.key)) not in (None, False):
             told[argument.key] = value
@@ -150,7 +169,7 @@ def _secret(argument: Argument, *, from_stdin: bool) -> str:
 # --- where it is done --------------------------------------------------------------------------
 
 
-def _asked(command: Command, told: Given, options: argparse.Namespace) -> Iterator[Reply]:
+def _asked(command: Description, told: Given, options: argparse.Namespace) -> Iterator[Line]:
     """Have the server do it.
 
     Raises:
@@ -158,19 +177,23 @@ def _asked(command: Command, told: Given, options: argparse.Namespace) -> Iterat
     """
     if command.needs == "file":
         raise NoServer
-    data = options.data or Path(config_file.load(_path(options)).data)
     timeout_s = None if command.answers == "stream" else ANSWER_TIMEOUT_S
-    yield from ask(DataDirectory(data).socket, command.name, told, timeout_s=timeout_s)
+    yield from ask(_socket(options), command.name, told, timeout_s=timeout_s)
+
+
+def _socket(options: argparse.Namespace) -> Path:
+    data = getattr(options, "data", None)
+    return DataDirectory(data or Path(config_file.load(_path(options)).data)).socket
 
 
 def _path(options: argparse.Namespace) -> Path:
-    if options.config is not None:
-        named: Path = options.config
+    named: Path | None = getattr(options, "config", None)
+    if named is not None:
         return named.absolute()
     return next((path for path in CONFIG_FILES if path.exists()), CONFIG_FILES[-1]).absolute()
 
 
-def _offline(command: Command, told: Given, options: argparse.Namespace, paper: Paper) -> None:
+def _offline(command: Description, told: Given, options: argparse.Namespace, paper: Paper) -> None:
     """Do it ourselves."""
     if command.needs == "server" or options.data is not None:
         raise Refused("no server runs there; start it first, or use --config")
@@ -192,6 +215,3 @@ def _offline(command: Command, told: Given, options: argparse.Namespace, paper: 
         react(begin)
     if failures:
         failures[0].raiseException()
-
-
-__all__ = ["given", "main", "parser"]

@@ -2,39 +2,51 @@
 
 import os
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
+from xmppd.command.command import Description
+from xmppd.command.command_context import SHELL
+from xmppd.command.command_table import CommandTable
+from xmppd.command.refused import Refused
 from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
-from xmppd.ctl.command import Command, CommandContext, replies
-from xmppd.ctl.protocol import Refused, Reply
+from xmppd.ctl.commands import of_server
+from xmppd.ctl.files import FileCommands
+from xmppd.ctl.protocol import Line, line_of
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor, Machine
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
+from xmppd.trace.trace import Trace
 
 
 async def run(
     reactor: IReactor,
     path: Path,
     config: Config,
-    command: Command,
-    arguments: Mapping[str, object],
-) -> AsyncGenerator[Reply, None]:
+    about: Description,
+    given: Mapping[str, object],
+) -> AsyncGenerator[Line, None]:
     """Do what the command says, with nobody else in the data directory.
 
     Raises:
         Refused: It cannot be done.
     """
     async with AsyncExitStack() as opened:
-        if command.needs == "file":
-            context = CommandContext(path, config, reactor)
+        if about.needs == "file":
+            table = CommandTable((), ())
+            commands = FileCommands(path, config, reactor).commands()
         else:
-            context = CommandContext(path, config, reactor, await _server(reactor, config, opened))
-        async for reply in replies(command, context, arguments):
-            yield reply
+            server = await _server(reactor, config, opened)
+            table = server.commands
+            commands = of_server(server, Trace(server))
+        for command in commands:
+            table.put(command, "xmppd")
+        async with aclosing(table.replies(*table.asked(about.name, given, SHELL))) as replies:
+            async for reply in replies:
+                yield line_of(reply)
 
 
 async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> XMPPServer:
@@ -62,6 +74,3 @@ async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> 
     except (DataDirectoryError, StoreError) as error:
         raise Refused(str(error).rstrip(".")) from error
     return server
-
-
-__all__ = ["run"]

@@ -3,7 +3,7 @@
 import json
 from typing import TextIO
 
-from xmppd.ctl.protocol import Reply, Row, Value
+from xmppd.ctl.protocol import Line, Shown
 from xmppd.host.log import printable
 
 ROWS_AT_ONCE = 1_000
@@ -19,10 +19,10 @@ class Printer:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._rows: list[Row] = []
+        self._rows: list[dict[str, Shown]] = []
         self._headed = False
 
-    def take(self, reply: Reply) -> None:
+    def take(self, reply: Line) -> None:
         """Print it, or keep it until its table is complete."""
         if isinstance(reply, str):
             self.finish()
@@ -39,7 +39,7 @@ class Printer:
         elif self._rows:
             self._print_table()
 
-    def _print_list(self, row: Row) -> None:
+    def _print_list(self, row: dict[str, Shown]) -> None:
         width = max(map(len, row))
         for key, value in row.items():
             self._out.write(f"{key:<{width}}  {shown(value)}\n")
@@ -66,7 +66,7 @@ class SentencePrinter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def take(self, reply: Reply) -> None:
+    def take(self, reply: Line) -> None:
         """Print it."""
         says = f"{printable(reply)}." if isinstance(reply, str) else shown(reply["says"])
         self._out.write(f"{says}\n")
@@ -86,7 +86,7 @@ class JSONPrinter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def take(self, reply: Reply) -> None:
+    def take(self, reply: Line) -> None:
         """Print it."""
         row = {"note": reply} if isinstance(reply, str) else reply
         text = json.dumps(row, ensure_ascii=False)
@@ -108,7 +108,7 @@ WIDE = 6
 """A table of one row with more columns than this is a list."""
 
 
-def shown(value: Value) -> str:
+def shown(value: Shown) -> str:
     """A value as people read it; what could move the cursor is spelled out."""
     if value is None or value in ("", []):
         return "-"

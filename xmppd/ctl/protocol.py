@@ -3,21 +3,23 @@
 A request is ``{"id": 1, "command": "user list", "arguments": {}}``. Its answers are any number of
 ``{"id": 1, "row": {…}}`` and ``{"id": 1, "note": "…"}``, and at the end either
 ``{"id": 1, "done": true}`` or ``{"id": 1, "error": "…"}``.
+
+With ``"describe": true`` nothing is done: each command that begins with these words is described
+instead, as ``{"id": 1, "description": {…}}``.
 """
 
-from msgspec import Struct, field
+from typing import TypeAlias
+
+from msgspec import Struct, field, to_builtins
+
+from xmppd.command.command import Description, Reply
 
 MAX_REQUEST_BYTES = 1_048_576
 MAX_ANSWER_BYTES = 8_388_608
 
-Value = str | int | float | bool | list[str] | None
-Row = dict[str, Value]
-Reply = Row | str
-"""A row of a table, or a sentence that says what was done."""
-
-
-class Refused(Exception):
-    """A command cannot be done; the text is one sentence for whoever gave it."""
+Shown: TypeAlias = str | int | float | bool | list[str] | None
+Line: TypeAlias = dict[str, Shown] | str
+"""A row as it arrives, by column; or a sentence."""
 
 
 class ControlRequest(Struct, forbid_unknown_fields=True):
@@ -26,25 +28,23 @@ class ControlRequest(Struct, forbid_unknown_fields=True):
     command: str
     id: int = 0
     arguments: dict[str, str | bool | list[str]] = field(default_factory=dict)
+    describe: bool = False
 
 
 class Answer(Struct, omit_defaults=True):
     """One line of what comes back."""
 
     id: int
-    row: Row | None = None
+    row: dict[str, Shown] | None = None
     note: str | None = None
+    description: Description | None = None
     error: str | None = None
     done: bool = False
 
 
-__all__ = [
-    "MAX_ANSWER_BYTES",
-    "MAX_REQUEST_BYTES",
-    "Answer",
-    "ControlRequest",
-    "Refused",
-    "Reply",
-    "Row",
-    "Value",
-]
+def line_of(reply: Reply) -> Line:
+    """A reply as it arrives at the other end."""
+    if isinstance(reply, str):
+        return reply
+    row: dict[str, Shown] = to_builtins(reply)
+    return row

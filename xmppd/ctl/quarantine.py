@@ -1,11 +1,18 @@
 """Commands on records that could not be read and were set aside (QT-1)."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
-from xmppd.ctl.protocol import Refused, Reply, Row
+from msgspec.structs import asdict
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.stanza import Condition
 from xmppd.stanza.date_time import date_time
-from xmppd.store.base import Quarantined, Store
+from xmppd.store.base import Quarantined, QuarantineStore
 
 PAGE = 1_000
 MAX_SHOWN_CHARACTERS = 100_000
@@ -16,59 +23,91 @@ _ALL = "all"
 _NUMBER = Argument("number", "as db quarantine list has it")
 
 
-async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    async for entry in _entries(context.server.store, arguments.text("account")):
-        yield _row(entry)
+class QuarantinedRow(Row, frozen=True):
+    """A record, in a list."""
+
+    number: int
+    kind: str
+    account: str
+    name: str
+    since: str
+    bytes: int
+    reason: str
 
 
-async def _show(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    number = _number(arguments.text("number"))
-    store = context.server.store
-    entries = await store.quarantined(after=number - 1, limit=1)
-    found = await store.quarantined_fields(number)
-    if found is None or not entries:
-        raise Refused(f"nothing with the number {number} is set aside")
-    for name, about in _row(entries[0]).items():
-        yield {"field": name, "value": about}
-    for name, value in found.items():
-        yield {"field": f"record.{name}", "value": _shown(name, value)}
+class FieldRow(Row, frozen=True):
+    """A field of a record, as it was stored, or something about the record."""
+
+    field: str
+    value: str | int
 
 
-async def _delete(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted, store = arguments.text("number"), context.server.store
-    if wanted == _ALL:
-        numbers = [entry.number async for entry in _entries(store)]
-    else:
-        numbers = [_number(wanted)]
-    deleted = await store.forget_quarantined(numbers)
-    if not deleted and wanted != _ALL:
-        raise Refused(f"nothing with the number {wanted} is set aside")
-    yield f"records that were deleted: {deleted}"
+@dataclass(frozen=True)
+class QuarantineCommands:
+    """What shows such records, and deletes them."""
+
+    store: QuarantineStore
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def list_all(self, context: CommandContext) -> Replies:
+        """By number."""
+        async for entry in self._entries(context.arguments.text("account")):
+            yield _row(entry)
+
+    async def show(self, context: CommandContext) -> Replies:
+        """What is known of it first."""
+        number = _number(context.arguments.text("number"))
+        entries = await self.store.quarantined(after=number - 1, limit=1)
+        found = await self.store.quarantined_fields(number)
+        if found is None or not entries:
+            raise _nothing(str(number))
+        for name, about in asdict(_row(entries[0])).items():
+            yield FieldRow(name, about)
+        for name, value in found.items():
+            yield FieldRow(f"record.{name}", _shown(name, value))
+
+    async def delete(self, context: CommandContext) -> Replies:
+        """For good."""
+        wanted = context.arguments.text("number")
+        if wanted == _ALL:
+            numbers = [entry.number async for entry in self._entries()]
+        else:
+            numbers = [_number(wanted)]
+        deleted = await self.store.forget_quarantined(numbers)
+        if not deleted and wanted != _ALL:
+            raise _nothing(wanted)
+        yield f"records that were deleted: {deleted}"
+
+    async def _entries(self, account: str = "") -> AsyncIterator[Quarantined]:
+        after = 0
+        while page := await self.store.quarantined(account=account, after=after, limit=PAGE):
+            for entry in page:
+                yield entry
+            after = page[-1].number
 
 
-async def _entries(store: Store, account: str = "") -> AsyncIterator[Quarantined]:
-    after = 0
-    while page := await store.quarantined(account=account, after=after, limit=PAGE):
-        for entry in page:
-            yield entry
-        after = page[-1].number
+def _nothing(number: str) -> Refused:
+    return Refused(f"nothing with the number {number} is set aside", Condition.ITEM_NOT_FOUND)
 
 
-def _row(entry: Quarantined) -> Row:
-    return {
-        "number": entry.number,
-        "kind": entry.kind,
-        "account": entry.account,
-        "name": entry.name,
-        "since": date_time(entry.since),
-        "bytes": entry.size_bytes,
-        "reason": entry.reason,
-    }
+def _row(entry: Quarantined) -> QuarantinedRow:
+    return QuarantinedRow(
+        number=entry.number,
+        kind=entry.kind,
+        account=entry.account,
+        name=entry.name,
+        since=date_time(entry.since),
+        bytes=entry.size_bytes,
+        reason=entry.reason,
+    )
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Refused(f'"{text}" is no number')
+        raise Refused(f'"{text}" is no number', Condition.BAD_REQUEST)
     return int(text)
 
 
@@ -92,18 +131,32 @@ def _text(value: bytes) -> str:
         return value.hex()
 
 
-COMMANDS = (
-    Command(
-        "db quarantine list",
-        "list records that could not be read",
-        _list,
-        (Argument("--account", "only those of this account"),),
+COMMANDS: tuple[Declared[QuarantineCommands], ...] = (
+    Declared(
+        Description(
+            "db quarantine list",
+            "list records that could not be read",
+            (Argument("--account", "only those of this account"),),
+            needs="store",
+        ),
+        QuarantineCommands.list_all,
+        (QuarantinedRow,),
     ),
-    Command("db quarantine show", "show one of them as it was stored", _show, (_NUMBER,)),
-    Command(
-        "db quarantine delete",
-        "delete one of them, or all, for good",
-        _delete,
-        (Argument("number", f"{_NUMBER.help}; or {_ALL}"),),
+    Declared(
+        Description(
+            "db quarantine show", "show one of them as it was stored", (_NUMBER,), needs="store"
+        ),
+        QuarantineCommands.show,
+        (FieldRow,),
+    ),
+    Declared(
+        Description(
+            "db quarantine delete",
+            "delete one of them, or all, for good",
+            (Argument("number", f"{_NUMBER.help}; or {_ALL}"),),
+            "ends",
+            needs="store",
+        ),
+        QuarantineCommands.delete,
     ),
 )

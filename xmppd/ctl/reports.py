@@ -1,34 +1,62 @@
 """The command that shows what people reported about those they blocked."""
 
-from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
-from xmppd.ctl.protocol import Refused, Reply
-from xmppd.ctl.users import iso
-
-
-async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted = arguments.text("domain")
-    if wanted and wanted not in context.server.domains:
-        raise Refused(f"{wanted} is not served here")
-    for domain in [wanted] if wanted else context.server.domains:
-        for report in await context.server.reports.of(domain):
-            yield {
-                "reporter": report.reporter,
-                "reported": report.reported,
-                "reason": report.reason,
-                "when": iso(report.stamp),
-                "text": report.text,
-                "messages": list(report.messages),
-                "forward": list(report.forward),
-            }
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import DomainName
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.people import iso
+from xmppd.privacy.reports import Reports
 
 
-COMMANDS = (
-    Command(
-        "report list",
-        "list what people reported about those they blocked",
-        _list,
-        (Argument("--domain", "only of people of this domain"),),
+class ReportRow(Row, frozen=True):
+    """What somebody reported about somebody."""
+
+    reporter: str
+    reported: str
+    reason: str
+    when: str | None
+    text: str
+    messages: list[str]
+    forward: list[str]
+
+
+@dataclass(frozen=True)
+class ReportCommands:
+    """What shows reports."""
+
+    reports: Reports
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def list_all(self, context: CommandContext) -> Replies:
+        """Of the people of each domain."""
+        for domain in context.arguments.domains("domain"):
+            for report in await self.reports.of(domain):
+                yield ReportRow(
+                    reporter=report.reporter,
+                    reported=report.reported,
+                    reason=report.reason,
+                    when=iso(report.stamp),
+                    text=report.text,
+                    messages=list(report.messages),
+                    forward=list(report.forward),
+                )
+
+
+COMMANDS: tuple[Declared[ReportCommands], ...] = (
+    Declared(
+        Description(
+            "report list",
+            "list what people reported about those they blocked",
+            (Argument("--domain", "only of people of this domain", DomainName()),),
+            needs="store",
+        ),
+        ReportCommands.list_all,
+        (ReportRow,),
     ),
 )

@@ -1,182 +1,158 @@
-"""Commands on rosters and shared groups."""
+"""Commands on rosters."""
 
-from collections.abc import AsyncGenerator
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account, address
-from xmppd.ctl.protocol import Refused, Reply
-from xmppd.handler.presence_subscribe_handler import Subscribed
-from xmppd.roster.contact_names import check_group_name, named
+from xmppd.command.argument import MANY, Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Address, Flag
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.users import ACCOUNT, ACCOUNTS, existing
+from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
+from xmppd.roster.contact_names import named
 from xmppd.roster.roster import Roster
+from xmppd.roster.roster_manager import RosterManager
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import RosterItem, SharedGroup
+from xmppd.store.base import AccountStore, RosterItem
 
-_ACCOUNT = Argument("account", "whose roster")
-_CONTACT = Argument("contact", "the contact's address")
-_GROUP = Argument("group", "the shared group's name")
+CONTACT = Argument("contact", "the contact's address", Address())
 
 
-# --- rosters -----------------------------------------------------------------------------------
+class ContactRow(Row, frozen=True):
+    """A contact of an account."""
+
+    account: str
+    contact: str
+    name: str
+    subscription: str
+    ask: bool
+    groups: list[str]
+    shared: bool
 
 
-async def _show(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    roster = await _roster(context, account(context, arguments.text("account")))
-    shared = context.server.shared_groups.items(roster.account.bare)
-    for item in roster.shown():
-        yield {
-            "contact": item.jid,
-            "name": item.name,
-            "subscription": item.subscription,
-            "ask": item.ask,
-            "groups": list(item.groups),
-            "shared": item.jid in shared,
-        }
+@dataclass(frozen=True)
+class RosterCommands:
+    """What shows rosters, and changes them as their owners could."""
+
+    store: AccountStore
+    rosters: RosterManager
+    subscriptions: PresenceSubscribeHandler
+    max_groups: int
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def show(self, context: CommandContext) -> Replies:
+        """With what shared groups bring."""
+        for account in await existing(self.store.exists, context.arguments.jids("account")):
+            roster = await self.rosters.roster(account)
+            shared = self.rosters.shared_groups.items(account.bare)
+            for item in roster.shown():
+                yield _row(roster, item, shared)
+
+    async def add(self, context: CommandContext) -> Replies:
+        """A contact that is there gets other names."""
+        told = context.arguments
+        roster = await self._roster(told.jid("account"))
+        contact = told.jid("contact").to_bare()
+        if contact.bare == roster.account.bare:
+            raise Refused("nobody is a contact of themselves")
+        theirs = await self._partner(contact) if told.flag("mutual") else None
+        item = roster.items.get(contact.bare) or RosterItem(contact.bare)
+        item = named(
+            item,
+            told.text("name", item.name),
+            told.texts("group") if told.given("group") else item.groups,
+            max_groups=self.max_groups,
+        )
+        if theirs is None:
+            await self.rosters.save(roster, item)
+            yield f"{contact} is in the roster of {roster.account} ({_subscription(item)})"
+            return
+        await self._save_both(roster, item, theirs)
+        self.subscriptions.agreed(roster.account, contact)
+        yield f"{roster.account} and {contact} see each other"
+
+    async def remove(self, context: CommandContext) -> Replies:
+        """Both sides hear of it."""
+        roster = await self._roster(context.arguments.jid("account"))
+        contact = context.arguments.jid("contact")
+        try:
+            await self.subscriptions.remove(roster.account, contact)
+        except StanzaError as error:
+            shared = error.condition is Condition.NOT_ACCEPTABLE
+            why = "is brought by a shared group to" if shared else "is not in"
+            text = f"{contact} {why} the roster of {roster.account}"
+            raise Refused(text, error.condition) from error
+        yield f"{contact} was removed from the roster of {roster.account}"
+
+    async def _save_both(self, roster: Roster, item: RosterItem, theirs: Roster) -> None:
+        own = theirs.items.get(roster.account.bare) or RosterItem(roster.account.bare)
+        for full, contact_of in ((roster, item), (theirs, own)):
+            self.rosters.check_room(full, _both(contact_of))
+        await self.rosters.save(roster, _both(item))
+        await self.rosters.save(theirs, _both(own))
+
+    async def _roster(self, owner: JID) -> Roster:
+        await existing(self.store.exists, [owner])
+        return await self.rosters.roster(owner)
+
+    async def _partner(self, contact: JID) -> Roster:
+        """The roster of a contact that is to see the account too: it must be ours."""
+        if not self.rosters.routing_table.is_local(contact):
+            raise Refused(f"{contact} is on another server, which has to agree: use a client")
+        return await self._roster(contact)
 
 
-async def _add(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    roster = await _roster(context, account(context, arguments.text("account")))
-    contact = address(arguments.text("contact")).to_bare()
-    if contact.bare == roster.account.bare:
-        raise Refused("nobody is a contact of themselves")
-    theirs = await _partner(context, contact) if arguments.flag("mutual") else None
-    rosters = context.server.roster_manager
-    item = roster.items.get(contact.bare) or RosterItem(contact.bare)
-    item = named(
-        item,
-        arguments.text("name", item.name),
-        arguments.texts("group") if arguments.given("group") else item.groups,
-        max_groups=context.server.config.roster.max_groups_per_item,
+def _row(roster: Roster, item: RosterItem, shared: Mapping[str, object]) -> ContactRow:
+    return ContactRow(
+        account=roster.account.bare,
+        contact=item.jid,
+        name=item.name,
+        subscription=item.subscription,
+        ask=item.ask,
+        groups=list(item.groups),
+        shared=item.jid in shared,
     )
-    if theirs is None:
-        await rosters.save(roster, item)
-        yield f"{contact} is in the roster of {roster.account} (subscription {item.subscription})"
-        return
-    own = theirs.items.get(roster.account.bare) or RosterItem(roster.account.bare)
-    for full, contact_of in ((roster, item), (theirs, own)):
-        rosters.check_room(full, _both(contact_of))
-    await rosters.save(roster, _both(item))
-    await rosters.save(theirs, _both(own))
-    _introduce(context, roster.account, contact)
-    yield f"{roster.account} and {contact} see each other"
 
 
-async def _remove(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    roster = await _roster(context, account(context, arguments.text("account")))
-    contact = address(arguments.text("contact"))
-    try:
-        await context.server.presence_subscribe_handler.remove(roster.account, contact)
-    except StanzaError as error:
-        shared = error.condition is Condition.NOT_ACCEPTABLE
-        why = "is brought by a shared group to" if shared else "is not in"
-        raise Refused(f"{contact} {why} the roster of {roster.account}") from error
-    yield f"{contact} was removed from the roster of {roster.account}"
-
-
-async def _roster(context: CommandContext, owner: JID) -> Roster:
-    if not await context.server.store.exists(owner.bare):
-        raise Refused(f"there is no account {owner}")
-    return await context.server.roster_manager.roster(owner)
-
-
-async def _partner(context: CommandContext, contact: JID) -> Roster:
-    """The roster of a contact that is to see the account too: it must be ours."""
-    if contact.domain not in context.server.domains:
-        raise Refused(f"{contact} is on another server, which has to agree: use a client")
-    return await _roster(context, contact)
+def _subscription(item: RosterItem) -> str:
+    return f"subscription {item.subscription}"
 
 
 def _both(item: RosterItem) -> RosterItem:
     return replace(item, subscription="both", ask=False, pending_in=None, approved=False)
 
 
-def _introduce(context: CommandContext, one: JID, other: JID) -> None:
-    """Who sees each other now is told at once who is here (PS-8)."""
-    for subscriber, contact in ((one, other), (other, one)):
-        context.server.events.fire(Subscribed(subscriber, contact))
-        context.server.presence_manager.send_presences(contact, subscriber)
-
-
-# --- shared groups -----------------------------------------------------------------------------
-
-
-async def _list_groups(
-    context: CommandContext, arguments: Arguments
-) -> AsyncGenerator[Reply, None]:
-    for group in context.server.shared_groups.groups.values():
-        yield {
-            "group": group.name,
-            "display": group.display_name,
-            "visible_to": group.visible_to,
-            "groups": list(group.groups),
-            "members": list(group.members),
-        }
-
-
-async def _save_group(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    name = arguments.text("group")
-    groups = context.server.shared_groups.groups
-    group = groups.get(name) or SharedGroup(name, name)
-    for text in (name, arguments.text("display", group.display_name)):
-        check_group_name(text)
-    also = tuple(dict.fromkeys(arguments.texts("also")))
-    for other in also:
-        if other not in groups:
-            raise Refused(f'there is no group "{other}" whose members could see {name}')
-    coming = {account(context, text).bare: None for text in arguments.texts("add")}
-    going = {account(context, text).bare for text in arguments.texts("remove")}
-    for member in coming:
-        if not await context.server.store.exists(member):
-            raise Refused(f"there is no account {member}")
-    members = dict.fromkeys((*group.members, *coming))
-    group = replace(
-        group,
-        display_name=arguments.text("display", group.display_name),
-        visible_to=arguments.text("visible_to", group.visible_to),
-        groups=also if arguments.given("also") else group.groups,
-        members=tuple(member for member in members if member not in going),
-    )
-    await context.server.shared_group_changes.save(group)
-    yield f"members of the group {name}: {len(group.members)}"
-
-
-async def _delete_group(
-    context: CommandContext, arguments: Arguments
-) -> AsyncGenerator[Reply, None]:
-    name = arguments.text("group")
-    if name not in context.server.shared_groups.groups:
-        raise Refused(f"there is no group {name}")
-    await context.server.shared_group_changes.delete(name)
-    yield f"the group {name} was deleted; its members keep their accounts"
-
-
-COMMANDS = (
-    Command("roster show", "show a roster", _show, (_ACCOUNT,)),
-    Command(
-        "roster add",
-        "add a contact, or change its name and groups",
-        _add,
-        (
-            _ACCOUNT,
-            _CONTACT,
-            Argument("--name", "what the contact is called"),
-            Argument("--group", "a group it is in; may be given more than once", "texts"),
-            Argument("--mutual", "have both see each other, without asking them", "flag"),
-        ),
+COMMANDS: tuple[Declared[RosterCommands], ...] = (
+    Declared(
+        Description("roster show", "show rosters", (ACCOUNTS,), needs="store"),
+        RosterCommands.show,
+        (ContactRow,),
     ),
-    Command("roster remove", "remove a contact", _remove, (_ACCOUNT, _CONTACT)),
-    Command("group list", "list shared groups", _list_groups),
-    Command(
-        "group save",
-        "make a shared group, or change one",
-        _save_group,
-        (
-            _GROUP,
-            Argument("--display", "what it is called in rosters"),
-            Argument("--add", "an account that joins; may be given more than once", "texts"),
-            Argument("--remove", "an account that leaves; may be given more than once", "texts"),
-            Argument("--visible-to", "who sees it", choices=("members", "everybody")),
-            Argument("--also", "a group whose members see it too; may be repeated", "texts"),
+    Declared(
+        Description(
+            "roster add",
+            "add a contact, or change its name and groups",
+            (
+                ACCOUNT,
+                CONTACT,
+                Argument("--name", "what the contact is called"),
+                Argument("--group", "a group it is in; may be given more than once", most=MANY),
+                Argument("--mutual", "have both see each other, without asking them", Flag()),
+            ),
+            "changes",
+            needs="store",
         ),
+        RosterCommands.add,
     ),
-    Command("group delete", "delete a shared group", _delete_group, (_GROUP,)),
+    Declared(
+        Description(
+            "roster remove", "remove a contact", (ACCOUNT, CONTACT), "changes", needs="store"
+        ),
+        RosterCommands.remove,
+    ),
 )

@@ -1,93 +1,134 @@
 """Commands on other servers."""
 
-from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
-from xmppd.ctl.protocol import Refused, Reply
-from xmppd.ctl.users import iso
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import DomainName
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.people import iso
+from xmppd.host.clocks import Clocks
 from xmppd.resolve.attempts import AttemptStep
-from xmppd.stanza.jid import prepare_domain
+from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.stanza import Condition
 
-_DOMAIN = Argument("domain", "theirs, such as example.net")
-
-
-async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted = _domain(arguments) if arguments.given("domain") else ""
-    for row in context.server.foreign_routes.state():
-        if wanted in ("", row.remote):
-            yield {
-                "remote": row.remote,
-                "local": row.local,
-                "direction": row.direction,
-                "state": row.state,
-                "security": row.security,
-                "address": row.address,
-                "queued_stanzas": row.queued_stanzas,
-                "queued_bytes": row.queued_bytes,
-                "passed": row.passed,
-                "since_s": round(row.since_s),
-            }
+THEIRS = DomainName(ours=False)
+DOMAIN = Argument("domain", "theirs, such as example.net", THEIRS)
 
 
-async def _close(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    domain = _domain(arguments)
-    closed = context.server.foreign_routes.close_to(domain)
-    yield f"streams with {domain} that were closed: {closed}"
+class ServerRow(Row, frozen=True):
+    """What there is between a domain of ours and one of theirs."""
+
+    remote: str
+    local: str
+    direction: str
+    state: str
+    security: str
+    address: str
+    queued_stanzas: int
+    queued_bytes: int
+    passed: int
+    since_s: int
 
 
-async def _why(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    domain = _domain(arguments)
-    routes = context.server.foreign_routes
-    steps = sorted((*routes.attempts.of(domain), *routes.refusals.of(domain)), key=_began)
-    if routes.policies.of(domain).block:
-        now = context.server.wall_clock()
-        steps.append(
-            AttemptStep(now, "policy", "s2s.domain", "blocked: nothing goes or comes", 0.0)
-        )
-    if not steps:
-        raise Refused(f"since the server has started, nothing was tried to reach {domain}")
-    for step in steps:
-        yield {
-            "at": iso(step.at),
-            "step": step.kind,
-            "what": step.what,
-            "outcome": step.outcome,
-            "ms": None if step.ms is None else round(step.ms, 1),
-        }
+class StepRow(Row, frozen=True):
+    """A step that was tried."""
+
+    at: str | None
+    step: str
+    what: str
+    outcome: str
+    ms: float | None
+
+
+@dataclass(frozen=True)
+class ServerCommands:
+    """What shows the ways to other servers, and clears them."""
+
+    routes: ForeignRoutes
+    clocks: Clocks
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def list_all(self, context: CommandContext) -> Replies:
+        """With what waits for a stream."""
+        wanted = context.arguments.text("domain")
+        for row in self.routes.state():
+            if wanted in ("", row.remote):
+                yield ServerRow(
+                    remote=row.remote,
+                    local=row.local,
+                    direction=row.direction,
+                    state=row.state,
+                    security=row.security,
+                    address=row.address,
+                    queued_stanzas=row.queued_stanzas,
+                    queued_bytes=row.queued_bytes,
+                    passed=row.passed,
+                    since_s=round(row.since_s),
+                )
+
+    async def close(self, context: CommandContext) -> Replies:
+        """The next stanza opens a new one."""
+        domain = context.arguments.text("domain")
+        yield f"streams with {domain} that were closed: {self.routes.close_to(domain)}"
+
+    async def why(self, context: CommandContext) -> Replies:
+        """In the order in which they began."""
+        domain = context.arguments.text("domain")
+        routes = self.routes
+        steps = sorted((*routes.attempts.of(domain), *routes.refusals.of(domain)), key=_began)
+        if routes.policies.of(domain).block:
+            now = self.clocks.wall_clock()
+            steps.append(
+                AttemptStep(now, "policy", "s2s.domain", "blocked: nothing goes or comes", 0.0)
+            )
+        if not steps:
+            raise Refused(
+                f"since the server has started, nothing was tried to reach {domain}",
+                Condition.ITEM_NOT_FOUND,
+            )
+        for step in steps:
+            ms = None if step.ms is None else round(step.ms, 1)
+            yield StepRow(iso(step.at), step.kind, step.what, step.outcome, ms)
 
 
 def _began(step: AttemptStep) -> float:
     return step.at
 
 
-def _domain(arguments: Arguments) -> str:
-    text = arguments.text("domain")
-    try:
-        return prepare_domain(text)
-    except ValueError as error:
-        raise Refused(f'"{text}" is no domain ({error})') from error
-
-
-COMMANDS = (
-    Command(
-        "s2s list",
-        "list the streams with other servers, and what waits for one",
-        _list,
-        (Argument("--domain", "only those with this one"),),
-        needs="server",
+COMMANDS: tuple[Declared[ServerCommands], ...] = (
+    Declared(
+        Description(
+            "s2s list",
+            "list the streams with other servers, and what waits for one",
+            (Argument("--domain", "only those with this one", THEIRS),),
+        ),
+        ServerCommands.list_all,
+        (ServerRow,),
     ),
-    Command(
-        "s2s close",
-        "close the streams with another server, and try it afresh when there is something to say",
-        _close,
-        (_DOMAIN,),
-        needs="server",
+    Declared(
+        Description(
+            "s2s close",
+            "close the streams with another server, and try it afresh when there is something to "
+            "say",
+            (DOMAIN,),
+            "changes",
+        ),
+        ServerCommands.close,
     ),
-    Command(
-        "s2s why",
-        "every step that was tried to reach another server, or by which it was turned away here",
-        _why,
-        (_DOMAIN,),
-        needs="server",
+    Declared(
+        Description(
+            "s2s why",
+            "every step that was tried to reach another server, or by which it was turned away "
+            "here",
+            (DOMAIN,),
+        ),
+        ServerCommands.why,
+        (StepRow,),
     ),
 )

@@ -1,50 +1,128 @@
 """Commands on sessions."""
 
-from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account, address
-from xmppd.ctl.protocol import Refused, Reply, Row
-from xmppd.ctl.users import iso
+from msgspec.structs import asdict
+
+from xmppd.auth.tokens import Tokens
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName, Address, Flag
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.people import iso
+from xmppd.ctl.users import MAX_ACCOUNTS_AT_ONCE
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import JID, StreamCondition, StreamError
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import JID, Condition, StreamCondition, StreamError
+
+SESSION = "such as romeo@example.org/orchard"
 
 
-async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted = account(context, arguments.text("account")).bare if arguments.given("account") else ""
-    for session in tuple(context.server.session_manager.sessions.values()):
-        if session.bound and wanted in ("", session.jid.bare):
-            yield _row(session)
+class SessionRow(Row, frozen=True):
+    """A session, in a list."""
+
+    jid: str
+    state: str
+    address: str
+    encrypted: bool
+    mechanism: str | None
+    device: str | None
+    since: str | None
+    idle_s: int
+    available: bool
+    priority: int
 
 
-def _row(session: LocalClientSession) -> Row:
+class SessionShown(SessionRow, frozen=True):
+    """All there is to know of a session; its state is what its presence says."""
+
+    tls: str | None
+    binding: str | None
+    software: str
+    stream: str
+
+
+@dataclass(frozen=True)
+class SessionCommands:
+    """What shows sessions, and ends them."""
+
+    sessions: SessionManager
+    tokens: Tokens
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def list_all(self, context: CommandContext) -> Replies:
+        """Those that are bound."""
+        wanted = [jid.bare for jid in context.arguments.jids("account")]
+        for session in tuple(self.sessions.sessions.values()):
+            if session.bound and (not wanted or session.jid.bare in wanted):
+                yield _row(session, "detached" if session.detached else "connected")
+
+    async def show(self, context: CommandContext) -> Replies:
+        """One that is bound."""
+        session = self.sessions.session(context.arguments.jid("jid"))
+        if session is None or not session.bound:
+            raise Refused("there is no such session", Condition.ITEM_NOT_FOUND)
+        login, row = session.login, _row(session, _state(session))
+        yield SessionShown(
+            **asdict(row),
+            tls=session.connection.tls_version,
+            binding=login.binding if login is not None else None,
+            software=(login.agent.software if login is not None else "") or session.software,
+            stream=session.id,
+        )
+
+    async def end(self, context: CommandContext) -> Replies:
+        """Of a bare JID all sessions, of a full JID that one; some of them must be there."""
+        told = context.arguments
+        reason = told.text("reason", "an administrator ended this session")
+        error = StreamError(StreamCondition.NOT_AUTHORIZED, reason)
+        jids = told.jids("jid")
+        ended: dict[JID, int] = {}
+        for jid in jids:
+            if told.flag("revoke"):
+                await self._revoke(jid)
+            ended[jid] = self._end(jid, error)
+        if not any(ended.values()):
+            named = ", ".join(map(str, jids))
+            raise Refused(f"there is no session of {named}", Condition.ITEM_NOT_FOUND)
+        for jid, count in ended.items():
+            yield f"sessions of {jid} that ended: {count}"
+
+    def _end(self, jid: JID, error: StreamError) -> int:
+        if jid.is_bare:
+            return self.sessions.end_account(jid.bare, error)
+        session = self.sessions.session(jid)
+        if session is None or not session.bound:
+            return 0
+        session.connection.close(error)
+        return 1
+
+    async def _revoke(self, jid: JID) -> None:
+        """Take the tokens of a session, or of all that an account has."""
+        for session in tuple(self.sessions.local_sessions(jid.bare)):
+            if session.login is not None and jid in (session.jid, session.jid.to_bare()):
+                await self.tokens.revoke(jid.bare, session.login.agent.id)
+
+
+def _row(session: LocalClientSession, state: str) -> SessionRow:
     login = session.login
-    return {
-        "jid": session.jid.full,
-        "state": "detached" if session.detached else "connected",
-        "address": session.connection.address,
-        "encrypted": session.connection.encrypted,
-        "mechanism": login.mechanism if login is not None else None,
-        "device": login.agent.device if login is not None else None,
-        "since": iso(session.since),
-        "idle_s": round(session.connection.silent_s),
-        "available": session.presence is not None,
-        "priority": session.priority,
-    }
-
-
-async def _show(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    session = context.server.session_manager.session(address(arguments.text("jid")))
-    if session is None or not session.bound:
-        raise Refused("there is no such session")
-    login = session.login
-    yield {
-        **_row(session),
-        "state": _state(session),
-        "tls": session.connection.tls_version,
-        "binding": login.binding if login is not None else None,
-        "software": (login.agent.software if login is not None else "") or session.software,
-        "stream": session.id,
-    }
+    return SessionRow(
+        jid=session.jid.full,
+        state=state,
+        address=session.connection.address,
+        encrypted=session.connection.encrypted,
+        mechanism=login.mechanism if login is not None else None,
+        device=login.agent.device if login is not None else None,
+        since=iso(session.since),
+        idle_s=round(session.connection.silent_s),
+        available=session.presence is not None,
+        priority=session.priority,
+    )
 
 
 def _state(session: LocalClientSession) -> str:
@@ -57,56 +135,40 @@ def _state(session: LocalClientSession) -> str:
     return show or "available"
 
 
-async def _end(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = address(arguments.text("jid"))
-    if arguments.flag("revoke"):
-        await _revoke(context, jid)
-    reason = arguments.text("reason", "an administrator ended this session")
-    error = StreamError(StreamCondition.POLICY_VIOLATION, reason)
-    sessions = context.server.session_manager
-    if jid.is_bare:
-        ended = sessions.end_account(jid.bare, error)
-    else:
-        session = sessions.session(jid)
-        ended = 0 if session is None or not session.bound else 1
-        if session is not None and session.bound:
-            session.connection.close(error)
-    if not ended:
-        raise Refused(f"{jid} has no session")
-    yield f"sessions of {jid} that ended: {ended}"
-
-
-async def _revoke(context: CommandContext, jid: JID) -> None:
-    """Take the tokens of a session, or of all that an account has."""
-    for session in tuple(context.server.session_manager.local_sessions(jid.bare)):
-        if session.login is not None and jid in (session.jid, session.jid.to_bare()):
-            await context.server.tokens.revoke(jid.bare, session.login.agent.id)
-
-
-COMMANDS = (
-    Command(
-        "session list",
-        "list who is connected",
-        _list,
-        (Argument("--account", "only sessions of this account"),),
-        needs="server",
-    ),
-    Command(
-        "session show",
-        "all there is to know of a session",
-        _show,
-        (Argument("jid", "such as romeo@example.org/orchard"),),
-        needs="server",
-    ),
-    Command(
-        "session end",
-        "close a session, or all of an account",
-        _end,
-        (
-            Argument("jid", "such as romeo@example.org/orchard; without the resource, all"),
-            Argument("--reason", "told to the client"),
-            Argument("--revoke", "take its tokens too: it has to give the password again", "flag"),
+COMMANDS: tuple[Declared[SessionCommands], ...] = (
+    Declared(
+        Description(
+            "session list",
+            "list who is connected",
+            (Argument("--account", "only sessions of this account", AccountName()),),
         ),
-        needs="server",
+        SessionCommands.list_all,
+        (SessionRow,),
+    ),
+    Declared(
+        Description(
+            "session show",
+            "all there is to know of a session",
+            (Argument("jid", SESSION, Address()),),
+        ),
+        SessionCommands.show,
+        (SessionShown,),
+    ),
+    Declared(
+        Description(
+            "session end",
+            "close sessions, or all of an account",
+            (
+                Argument(
+                    "jid", f"{SESSION}; without the resource, all", Address(), MAX_ACCOUNTS_AT_ONCE
+                ),
+                Argument("--reason", "told to the client"),
+                Argument(
+                    "--revoke", "take its tokens too: it has to give the password again", Flag()
+                ),
+            ),
+            "ends",
+        ),
+        SessionCommands.end,
     ),
 )

@@ -1,51 +1,84 @@
 """The command that shows who causes most."""
 
-from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext
-from xmppd.ctl.protocol import Reply
-from xmppd.presence.broadcast_counts import MINUTES, OTHERS, Sum
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Choice, Number
+from xmppd.ctl.declared import Declared
+from xmppd.presence.broadcast_counts import MINUTES, OTHERS, BroadcastCounts, Sum
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 1_000
 
 
-async def _presence(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    minutes = arguments.number("minutes", MINUTES, MINUTES)
-    rows = arguments.number("rows", DEFAULT_ROWS, MAX_ROWS)
-    by = arguments.text("by", "account")
-    broadcast_counts = context.server.broadcast_counts
-    sums = (
-        broadcast_counts.accounts(minutes)
-        if by == "account"
-        else broadcast_counts.software(minutes)
-    )
-    total = sum(caused.copies for caused in sums.values()) or 1
-    others = sums.pop(OTHERS, Sum())
-    ranked = sorted(sums.items(), key=lambda item: item[1].copies, reverse=True)
-    for _, caused in ranked[rows:]:
-        others.add_all(caused)
-    for name, caused in (*ranked[:rows], (OTHERS, others)):
-        if caused.broadcasts:
-            yield {
-                by: name,
-                "broadcasts": caused.broadcasts,
-                "copies": caused.copies,
-                "bytes": caused.bytes,
-                "percent": round(100 * caused.copies / total, 1),
-            }
+class AccountCauses(Row, frozen=True):
+    """What the presence of an account causes."""
+
+    account: str
+    broadcasts: int
+    copies: int
+    bytes: int
+    percent: float
 
 
-COMMANDS = (
-    Command(
-        "top presence",
-        "whose presence is told to most, in the last minutes",
-        _presence,
-        (
-            Argument("--by", "account, if nothing is said", choices=("account", "software")),
-            Argument("--minutes", f"of these; {MINUTES} are kept"),
-            Argument("--rows", f"so many; {DEFAULT_ROWS}, if nothing is said"),
+class SoftwareCauses(Row, frozen=True):
+    """What the presence of all clients of one kind causes."""
+
+    software: str
+    broadcasts: int
+    copies: int
+    bytes: int
+    percent: float
+
+
+@dataclass(frozen=True)
+class TopCommands:
+    """What shows who causes most."""
+
+    broadcast_counts: BroadcastCounts
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def presence(self, context: CommandContext) -> Replies:
+        """Who causes most comes first, and what the others cause last."""
+        told = context.arguments
+        minutes, rows = told.number("minutes", MINUTES), told.number("rows", DEFAULT_ROWS)
+        by_account = told.text("by", "account") == "account"
+        row = AccountCauses if by_account else SoftwareCauses
+        sums = (
+            self.broadcast_counts.accounts(minutes)
+            if by_account
+            else self.broadcast_counts.software(minutes)
+        )
+        total = sum(caused.copies for caused in sums.values()) or 1
+        others = sums.pop(OTHERS, Sum())
+        ranked = sorted(sums.items(), key=lambda item: item[1].copies, reverse=True)
+        for _, caused in ranked[rows:]:
+            others.add_all(caused)
+        for name, caused in (*ranked[:rows], (OTHERS, others)):
+            if caused.broadcasts:
+                percent = round(100 * caused.copies / total, 1)
+                yield row(name, caused.broadcasts, caused.copies, caused.bytes, percent)
+
+
+COMMANDS: tuple[Declared[TopCommands], ...] = (
+    Declared(
+        Description(
+            "top presence",
+            "whose presence is told to most, in the last minutes",
+            (
+                Argument("--by", "account, if nothing is said", Choice(("account", "software"))),
+                Argument("--minutes", f"of these; {MINUTES} are kept", Number(1, MINUTES)),
+                Argument(
+                    "--rows", f"so many; {DEFAULT_ROWS}, if nothing is said", Number(1, MAX_ROWS)
+                ),
+            ),
         ),
-        needs="server",
+        TopCommands.presence,
+        (AccountCauses, SoftwareCauses),
     ),
 )

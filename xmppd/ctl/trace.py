@@ -1,50 +1,71 @@
 """The command that shows what happens to stanzas, as it happens."""
 
-from collections.abc import AsyncGenerator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, address
-from xmppd.ctl.protocol import Refused, Reply
-from xmppd.trace.trace import TooManyTracers
-from xmppd.trace.tracer import Tracer
+from twisted.internet.interfaces import IReactorTime
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Address, Flag, Number
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.stanza import Condition
+from xmppd.trace.trace import TooManyTracers, Trace
+from xmppd.trace.tracer import Tracer, TraceRow
 
 MAX_SECONDS = 86_400
 MAX_STANZAS = 1_000_000
 
 
-async def _trace(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    tracer = Tracer(address(arguments.text("address")), bodies=arguments.flag("bodies"))
-    seconds = arguments.number("seconds", MAX_SECONDS, MAX_SECONDS)
-    remaining = arguments.number("stanzas", MAX_STANZAS, MAX_STANZAS)
-    with ExitStack() as until:
-        try:
-            until.enter_context(context.trace.joined(tracer))
-        except TooManyTracers as error:
-            raise Refused(str(error)) from error
-        timer = context.server.clock.callLater(seconds, tracer.end)
-        until.callback(lambda: timer.active() and timer.cancel())
-        yield f"tracing {tracer.address}; Ctrl-C ends it"
-        while remaining and (passage := await tracer.next()) is not None:
-            remaining -= 1
-            for row in tracer.rows(passage):
-                yield row
-            if tracer.dropped:
-                yield f"{tracer.dropped} stanzas were not shown: nobody read fast enough"
-                tracer.dropped = 0
+@dataclass(frozen=True)
+class TraceCommands:
+    """What shows stanzas."""
+
+    traces: Trace
+    clock: IReactorTime
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def trace(self, context: CommandContext) -> Replies:
+        """Each stanza when it is done with, until nobody listens any more."""
+        told = context.arguments
+        tracer = Tracer(told.jid("address"), bodies=told.flag("bodies"))
+        remaining = told.number("stanzas", MAX_STANZAS)
+        with ExitStack() as until:
+            try:
+                until.enter_context(self.traces.joined(tracer))
+            except TooManyTracers as error:
+                raise Refused(str(error), Condition.RESOURCE_CONSTRAINT) from error
+            timer = self.clock.callLater(told.number("seconds", MAX_SECONDS), tracer.end)
+            until.callback(lambda: timer.active() and timer.cancel())
+            yield f"tracing {tracer.address}; Ctrl-C ends it"
+            while remaining and (passage := await tracer.next()) is not None:
+                remaining -= 1
+                for row in tracer.rows(passage):
+                    yield row
+                if tracer.dropped:
+                    yield f"{tracer.dropped} stanzas were not shown: nobody read fast enough"
+                    tracer.dropped = 0
 
 
-COMMANDS = (
-    Command(
-        "trace",
-        "show what happens to stanzas from and to an address, stage by stage",
-        _trace,
-        (
-            Argument("address", "of a session, an account or a domain"),
-            Argument("--bodies", "show what people write, too", "flag"),
-            Argument("--seconds", "end after so many"),
-            Argument("--stanzas", "end after so many"),
+COMMANDS: tuple[Declared[TraceCommands], ...] = (
+    Declared(
+        Description(
+            "trace",
+            "show what happens to stanzas from and to an address, stage by stage",
+            (
+                Argument("address", "of a session, an account or a domain", Address()),
+                Argument("--bodies", "show what people write, too", Flag()),
+                Argument("--seconds", "end after so many", Number(1, MAX_SECONDS, "s")),
+                Argument("--stanzas", "end after so many", Number(1, MAX_STANZAS)),
+            ),
+            answers="stream",
         ),
-        needs="server",
-        answers="stream",
+        TraceCommands.trace,
+        (TraceRow,),
     ),
 )

@@ -1,87 +1,129 @@
-"""Commands on accounts."""
+"""Commands that change accounts."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from xmppd.ctl.command import Argument, Arguments, Command, CommandContext, account
-from xmppd.ctl.protocol import Refused, Reply
-from xmppd.stanza import JID
-from xmppd.stanza.date_time import date_time
-from xmppd.store.base import AccountInfo
+from xmppd.account.accounts import Accounts
+from xmppd.auth.attempts import AttemptLimiter
+from xmppd.auth.provider import Passwords
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command_context import Actor, CommandContext
+from xmppd.command.kinds import AccountName, Secret
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import JID, Condition
 
-PAGE = 1_000
+MAX_ACCOUNTS_AT_ONCE = 100
 
-_ACCOUNT = Argument("account", "such as romeo@example.org")
-_PASSWORD = Argument("password", "asked for", "secret")
-
-
-async def _add(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(context, arguments.text("account"))
-    with _judged():
-        await context.server.passwords.create(jid.bare, arguments.text("password"))
-    yield f"{jid} was added"
-
-
-async def _delete(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(context, arguments.text("account"))
-    streams = _streams(context, jid)
-    await context.server.accounts.remove(jid)
-    yield f"{jid} was deleted, with all that belonged to it; {streams} were closed"
+ACCOUNT = Argument("account", "such as romeo@example.org", AccountName())
+ACCOUNTS = Argument("account", ACCOUNT.help, AccountName(), MAX_ACCOUNTS_AT_ONCE)
+PASSWORD = Argument("password", "for whoever logs in", Secret())
 
 
-async def _password(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(context, arguments.text("account"))
-    streams = _streams(context, jid)
-    with _judged():
-        await context.server.accounts.set_password(jid, arguments.text("password"))
-    yield f"the password of {jid} was changed; {streams} were closed"
+@dataclass(frozen=True)
+class UserCommands:
+    """What changes accounts: all those that are named exist, or nothing is done."""
+
+    accounts: Accounts
+    passwords: Passwords
+    attempts: AttemptLimiter
+    sessions: SessionManager
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def add(self, context: CommandContext) -> Replies:
+        """Whoever asks by a client takes its turn with all who have passwords derived (AT-5)."""
+        account, asker = context.arguments.jid("account"), self._asker(context.actor)
+        address = "" if asker is None else asker.connection.address
+        with judged():
+            async with self.attempts.derivation(account.bare, address):
+                await self.passwords.create(account.bare, context.arguments.text("password"))
+        yield f"{account} was added"
+
+    async def delete(self, context: CommandContext) -> Replies:
+        """Nobody keeps a contact that is a ghost."""
+        for account in await self._others(context):
+            streams = self._streams(account)
+            await self.accounts.remove(account)
+            yield f"{account} was deleted, with all that belonged to it; {streams} were closed"
+
+    async def password(self, context: CommandContext) -> Replies:
+        """All streams are closed but the asker's own."""
+        account, asker = context.arguments.jid("account"), self._asker(context.actor)
+        streams = self._streams(account, asker)
+        address = None if context.actor.jid is None else self._address(asker)
+        with judged():
+            await self.accounts.set_password(
+                account, context.arguments.text("password"), spare=asker, address=address
+            )
+        yield f"the password of {account} was changed; {streams} were closed"
+
+    async def disable(self, context: CommandContext) -> Replies:
+        """Close accounts to their owners, now and until they are enabled."""
+        for account in await self._others(context):
+            streams = self._streams(account)
+            await self.accounts.disable(account)
+            yield f"{account} was disabled; {streams} were closed"
+
+    async def enable(self, context: CommandContext) -> Replies:
+        """What failed attempts have locked is opened too: whoever enables wants them to get in."""
+        for account in await self._existing(context):
+            await self.accounts.enable(account)
+            await self.attempts.unlock(account.bare)
+            yield f"{account} was enabled"
+
+    async def unlock(self, context: CommandContext) -> Replies:
+        """Whether the account is enabled stays as it is."""
+        for account in await self._existing(context):
+            await self.attempts.unlock(account.bare)
+            yield f"the failed logins of {account} are forgotten"
+
+    async def _existing(self, context: CommandContext) -> list[JID]:
+        return await existing(self.accounts.store.exists, context.arguments.jids("account"))
+
+    async def _others(self, context: CommandContext) -> list[JID]:
+        """Accounts that the administrator can do without."""
+        accounts = await self._existing(context)
+        if any(map(context.actor.owns, accounts)):
+            raise Refused("this would be your own account", Condition.NOT_ALLOWED)
+        return accounts
+
+    def _asker(self, actor: Actor) -> LocalClientSession | None:
+        return None if actor.jid is None else self.sessions.session(actor.jid)
+
+    def _address(self, asker: LocalClientSession | None) -> str:
+        """Where the administrator's client is; empty if it is none of ours."""
+        return "" if asker is None else asker.connection.address
+
+    def _streams(self, account: JID, spare: LocalClientSession | None = None) -> str:
+        """How many streams an account has, in words."""
+        sessions = self.sessions.sessions.values()
+        count = sum(
+            1 for s in sessions if s.account and s.account.bare == account.bare and s is not spare
+        )
+        return "1 stream" if count == 1 else f"{count} streams"
 
 
-async def _disable(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(context, arguments.text("account"))
-    streams = _streams(context, jid)
-    await context.server.accounts.disable(jid)
-    yield f"{jid} was disabled; {streams} were closed"
+async def existing(exists: Callable[[str], Awaitable[bool]], accounts: list[JID]) -> list[JID]:
+    """The accounts, all of which there are.
 
-
-async def _enable(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(context, arguments.text("account"))
-    await context.server.accounts.enable(jid)
-    yield f"{jid} was enabled"
-
-
-async def _unlock(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    jid = account(context, arguments.text("account"))
-    await context.server.attempts.unlock(jid.bare)
-    yield f"the failed logins of {jid} are forgotten"
-
-
-async def _list(context: CommandContext, arguments: Arguments) -> AsyncGenerator[Reply, None]:
-    wanted = arguments.text("domain")
-    if wanted and wanted not in context.server.domains:
-        raise Refused(f"{wanted} is not served here")
-    for domain in [wanted] if wanted else context.server.domains:
-        after = ""
-        while page := await context.server.store.accounts(domain, after=after, limit=PAGE):
-            for info in page:
-                yield _row(context, info)
-            after = page[-1].account
-
-
-def _row(context: CommandContext, info: AccountInfo) -> Reply:
-    locked = info.locked_until > context.server.wall_clock()
-    return {
-        "account": info.account,
-        "sessions": len(context.server.routing_table.sessions(info.account)),
-        "created": iso(info.created),
-        "last_seen": iso(info.last_seen),
-        "disabled": info.disabled,
-        "locked_until": iso(info.locked_until) if locked else None,
-    }
+    Raises:
+        Refused: There is one that is not.
+    """
+    for account in accounts:
+        if not await exists(account.bare):
+            raise Refused(f"there is no account {account}", Condition.ITEM_NOT_FOUND)
+    return accounts
 
 
 @contextmanager
-def _judged() -> Iterator[None]:
+def judged() -> Iterator[None]:
     """A password that cannot be one is refused."""
     try:
         yield
@@ -89,29 +131,43 @@ def _judged() -> Iterator[None]:
         raise Refused(str(error)) from error
 
 
-def _streams(context: CommandContext, jid: JID) -> str:
-    """How many streams an account has, in words."""
-    sessions = context.server.session_manager.sessions.values()
-    count = sum(1 for s in sessions if s.account is not None and s.account.bare == jid.bare)
-    return "1 stream" if count == 1 else f"{count} streams"
-
-
-def iso(seconds: float | None) -> str | None:
-    """A time as people and programs read it."""
-    return None if seconds is None else date_time(seconds)
-
-
-COMMANDS = (
-    Command("user add", "add an account", _add, (_ACCOUNT, _PASSWORD)),
-    Command("user delete", "delete an account and all that belongs to it", _delete, (_ACCOUNT,)),
-    Command("user password", "give an account another password", _password, (_ACCOUNT, _PASSWORD)),
-    Command(
-        "user list",
-        "list accounts",
-        _list,
-        (Argument("--domain", "only of this domain"),),
+COMMANDS: tuple[Declared[UserCommands], ...] = (
+    Declared(
+        Description("user add", "add an account", (ACCOUNT, PASSWORD), "changes", needs="store"),
+        UserCommands.add,
     ),
-    Command("user disable", "close an account to its owner", _disable, (_ACCOUNT,)),
-    Command("user enable", "open a disabled account again", _enable, (_ACCOUNT,)),
-    Command("user unlock", "forget an account's failed logins", _unlock, (_ACCOUNT,)),
-)
+    Declared(
+        Description(
+            "user delete", "delete accounts and all that belongs to them", (ACCOUNTS,),
+            "ends", needs="store",
+        ),
+        UserCommands.delete,
+    ),
+    Declared(
+        Description(
+            "user password", "give an account another password", (ACCOUNT, PASSWORD),
+            "changes", needs="store",
+        ),
+        UserCommands.password,
+    ),
+    Declared(
+        Description(
+            "user disable", "close accounts to their owners", (ACCOUNTS,), "changes", needs="store"
+        ),
+        UserCommands.disable,
+    ),
+    Declared(
+        Description(
+            "user enable", "open disabled accounts again, and forget their failed logins",
+            (ACCOUNTS,), "changes", needs="store",
+        ),
+        UserCommands.enable,
+    ),
+    Declared(
+        Description(
+            "user unlock", "forget the failed logins of accounts", (ACCOUNTS,), "changes",
+            needs="store",
+        ),
+        UserCommands.unlock,
+    ),
+)  # fmt: skip

@@ -98,6 +98,12 @@ class PresenceSubscribeHandler:
             async with self._turn(sender, to):
                 await self._both_sides(bare, sender, to)
 
+    def agreed(self, one: JID, other: JID) -> None:
+        """Both see each other from now on, and are told at once who is here (PS-8)."""
+        for subscriber, contact in ((one, other), (other, one)):
+            self.events.fire(Subscribed(subscriber, contact))
+            self.presences.send_presences(contact, subscriber)
+
     async def remove(self, account: JID, contact: JID) -> None:
         """Remove a contact and end both subscriptions (:rfc:`6121#section-2.5`, RO-11).
 

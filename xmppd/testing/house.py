@@ -22,6 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from xmppd.config.config import Config
+from xmppd.ctl.commands import of_server
 from xmppd.host.clocks import Clocks
 from xmppd.host.machine import Descriptors
 from xmppd.net.login_queue import LARGEST_WINDOW
@@ -33,6 +34,7 @@ from xmppd.store.memory import MemoryStore
 from xmppd.stream.stream_feature import Stream
 from xmppd.testing.client import Client, ComponentClient, done
 from xmppd.testing.network import MemoryConnector, MemoryTransport, Network
+from xmppd.trace.trace import Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,6 +84,9 @@ class House:
             make_connector=lambda attempts, directions: MemoryConnector(self),
         )
         self.server.client_connections.login_queue.window.size = LARGEST_WINDOW
+        self.traces = Trace(self.server)
+        for command in of_server(self.server, self.traces):
+            self.server.commands.put(command, "xmppd")
         self.plugins = PluginManager(self.server)
         for name in plugins:
             self.plugins.load(name)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from xmppd.ctl.client import ask
-from xmppd.ctl.protocol import Reply
+from xmppd.ctl.protocol import Line
 from xmppd.net.certificate import make_self_signed
 
 HOST = "127.0.0.1"
@@ -176,7 +176,7 @@ class ServerProcess:
         self.tell("user add", account=account, password=password)
         return account
 
-    def tell(self, command: str, **arguments: str | bool | list[str]) -> list[Reply]:
+    def tell(self, command: str, **arguments: str | bool | list[str]) -> list[Line]:
         """Do what ``xmppctl`` can do, such as ``tell("roster add", account=…, contact=…)``.
 
         Raises:

@@ -3,15 +3,28 @@
 from collections import deque
 from collections.abc import Iterator
 
+from msgspec import field
 from twisted.internet.defer import Deferred
 
+from xmppd.command.command import Row
 from xmppd.stanza import JID
 from xmppd.trace.passage import Passage, Step
 from xmppd.trace.scrub import shown
 
 MAX_QUEUED_STEPS = 5_000
 
-Row = dict[str, str | int | float | bool | list[str] | None]
+
+class TraceRow(Row, frozen=True, kw_only=True):
+    """A stanza, or a stage that it came to."""
+
+    stanza: int
+    stage: str | None = None
+    code: str
+    sender: str | None = field(name="from", default=None)
+    to: str | None = None
+    took_us: int | None = None
+    waited: bool = False
+    says: str
 
 
 class Tracer:
@@ -83,43 +96,40 @@ class Tracer:
         if more is not None:
             more.callback(None)
 
-    def rows(self, passage: Passage) -> Iterator[Row]:
+    def rows(self, passage: Passage) -> Iterator[TraceRow]:
         """What is shown of a passage: all stages, and of deliveries those that are wanted."""
         stanza = passage.stanza
         to = "" if stanza.to is None else f" to {stanza.to}"
         xml = shown(stanza, bodies=self.bodies)
-        yield {
-            "stanza": passage.number,
-            "stage": None,
-            "code": "stanza",
-            "from": stanza.sender.full,
-            "to": None if stanza.to is None else stanza.to.full,
-            "took_us": None,
-            "waited": False,
-            "says": f"#{passage.number} {stanza.name} from {stanza.sender}{to}: {xml}",
-        }
+        yield TraceRow(
+            stanza=passage.number,
+            code="stanza",
+            sender=stanza.sender.full,
+            to=None if stanza.to is None else stanza.to.full,
+            says=f"#{passage.number} {stanza.name} from {stanza.sender}{to}: {xml}",
+        )
         for step in passage.steps:
             if step.session is None or self.wants(step):
                 yield _row(passage, step)
         if passage.omitted:
-            yield {"stanza": passage.number, "code": "omitted",
-                   "says": f"  {passage.omitted} further steps are not shown"}  # fmt: skip
+            says = f"  {passage.omitted} further steps are not shown"
+            yield TraceRow(stanza=passage.number, code="omitted", says=says)
 
 
-def _row(passage: Passage, step: Step) -> Row:
+def _row(passage: Passage, step: Step) -> TraceRow:
     took = "" if step.took_us is None else f"{step.took_us} µs"
     waited = ", waited" if step.waited else ""
     to = step.session or step.stanza.to
-    return {
-        "stanza": passage.number,
-        "stage": step.stage,
-        "code": step.code,
-        "from": step.stanza.sender.full,
-        "to": None if to is None else to.full,
-        "took_us": step.took_us,
-        "waited": step.waited,
-        "says": f"{took:>10}  {'  ' * step.depth}{step.stage}: {step.says}{waited}",
-    }
+    return TraceRow(
+        stanza=passage.number,
+        stage=step.stage,
+        code=step.code,
+        sender=step.stanza.sender.full,
+        to=None if to is None else to.full,
+        took_us=step.took_us,
+        waited=step.waited,
+        says=f"{took:>10}  {'  ' * step.depth}{step.stage}: {step.says}{waited}",
+    )
 
 
-__all__ = ["Tracer"]
+__all__ = ["TraceRow", "Tracer"]

@@ -1,4 +1,4 @@
-"""A context for commands: a house in memory, and what only a running server has."""
+"""Commands: a house in memory, and what only a running server has."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,8 +6,11 @@ from typing import cast
 
 from twisted.internet.testing import MemoryReactorClock
 
-from xmppd.ctl.command import CommandContext, Refused, Reply, replies
-from xmppd.ctl.commands import TABLE
+from xmppd.command.command_context import SHELL
+from xmppd.command.refused import Refused
+from xmppd.ctl.commands import of_running
+from xmppd.ctl.files import FileCommands
+from xmppd.ctl.protocol import Line, line_of
 from xmppd.host.machine import IReactor
 from xmppd.net.listen_endpoint import ListenEndpoint
 from xmppd.plugin.plugin_manager import PluginManager
@@ -35,25 +38,32 @@ class Life:
 
 
 class Office:
-    """A house with a context in it.
+    """A house where all commands may be given.
 
     Attributes:
         house: The house.
         life: What was asked of the running server.
+        table: The commands.
     """
 
     def __init__(self, house: House, path: Path = NOWHERE) -> None:
         self.house = house
         self.life = Life(house.plugins)
+        self.table = house.server.commands
         reactor = cast(IReactor, MemoryReactorClock())
-        self.context = CommandContext(path, house.server.config, reactor, house.server, self.life)
+        for command in (
+            *of_running(house.server, self.life, path),
+            *FileCommands(path, house.server.config, reactor).commands(),
+        ):
+            self.table.put(command, "xmppd")
 
-    def replies(self, command: str, **given: object) -> list[Reply]:
+    def replies(self, command: str, **given: object) -> list[Line]:
         """All that a command answers."""
         return done(self._replies(command, given))
 
-    async def _replies(self, command: str, given: Mapping[str, object]) -> list[Reply]:
-        return [reply async for reply in replies(TABLE[command], self.context, given)]
+    async def _replies(self, command: str, given: Mapping[str, object]) -> list[Line]:
+        replies = self.table.replies(*self.table.asked(command, given, SHELL))
+        return [line_of(reply) async for reply in replies]
 
     def rows(self, command: str, **given: object) -> list[dict[str, object]]:
         """The rows that a command answers."""

@@ -8,8 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.ctl.desks import Office
 from tests.unit.login.logins import BIND, HEADER
 from tests.unit.login.test_fast import TokenCase, by_token
-from xmppd.ctl.command import MAX_TEXTS, CommandContext, Refused, account
-from xmppd.ctl.commands import GROUPS, TABLE
+from xmppd.command.argument import MANY, Arguments
+from xmppd.command.kinds import Surface
+from xmppd.command.refused import Refused
+from xmppd.ctl.commands import DESCRIPTIONS, GROUPS
+from xmppd.ctl.users import ACCOUNT
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 
@@ -23,7 +26,7 @@ class OfficeCase(SynchronousTestCase):
 class TableTests(OfficeCase):
     def test_words(self) -> None:
         """The words before the last one of each command are explained, and there are few."""
-        for name in TABLE:
+        for name in DESCRIPTIONS:
             with self.subTest(name):
                 group = name.rpartition(" ")[0]
                 self.assertLess(group.count(" "), 2)
@@ -36,6 +39,7 @@ class TableTests(OfficeCase):
             ({}, "account is missing"),
             ({"account": "romeo", "x": "y"}, "no argument x"),
             ({"account": 7}, "account is of the wrong kind"),
+            ({"account": []}, "account is of the wrong kind"),
             ({"account": "r" * 10_001}, "account is of the wrong kind, or too long"),
             ({"account": "romeo@elsewhere.lit"}, "no account of montague.lit"),
             ({"account": "romeo@montague.lit/orchard"}, "no account of"),
@@ -46,20 +50,24 @@ class TableTests(OfficeCase):
         self.assertIn(
             "members, everybody", self.office.refusal("group save", group="g", visible_to="x")
         )
-        many = ["romeo"] * (MAX_TEXTS + 1)
-        self.assertIn("add is of", self.office.refusal("group save", group="g", add=many))
+        many = ["romeo"] * (MANY + 1)
+        self.assertIn("at most 1000 of add", self.office.refusal("group save", group="g", add=many))
 
     def test_short_name(self) -> None:
-        """An account of the first domain may be named without it."""
-        self.assertEqual(account(self.office.context, "Romeo").bare, "romeo@montague.lit")
+        """At the server's machine an account of the first domain may be named without it."""
+        served = ("montague.lit",)
+        told = Arguments([ACCOUNT], {"account": "Romeo"}, Surface(served, short_names=True))
+        self.assertEqual(told.jid("account").bare, "romeo@montague.lit")
+        self.assertRaises(Refused, Arguments, [ACCOUNT], {"account": "Romeo"}, Surface(served))
 
     def test_needs(self) -> None:
-        """A context without a server says so."""
-        context = CommandContext(
-            self.office.context.path, self.office.context.config, self.office.context.reactor
-        )
-        for name in ("server", "running"):
-            self.assertRaises(Refused, getattr, context, name)
+        """Each command is done by a server, by one that runs, or by a configuration alone."""
+        needs = {about.name: about.needs for about in DESCRIPTIONS.values()}
+        self.assertEqual(set(needs), set(self.office.table.commands))
+        of_house = set(House("mantua.lit").server.commands.commands)
+        missing = {name for name in needs if name not in of_house}
+        self.assertEqual({name for name in needs if needs[name] == "store"} & missing, set())
+        self.assertLessEqual({name for name in needs if needs[name] == "file"}, missing)
 
 
 class UserTests(OfficeCase):
@@ -95,7 +103,7 @@ class UserTests(OfficeCase):
         self.assertIn("1 stream", said)
         self.assertIn(b"<not-authorized", romeo.raw())
         self.assertFalse(done(self.house.store.exists("romeo@montague.lit")))
-        self.assertIn("no such account", self.office.refusal("user delete", account="romeo"))
+        self.assertIn("no account", self.office.refusal("user delete", account="romeo"))
 
     def test_password(self) -> None:
         """A new password ends what was opened with the old one."""
@@ -156,7 +164,7 @@ class SessionTests(OfficeCase):
         self.office.says("session end", jid="romeo@montague.lit")
         self.assertTrue(b.closed and c.closed)
         for jid in ("romeo@montague.lit", "romeo@montague.lit/a"):
-            self.assertIn("no session", self.office.refusal("session end", jid=jid))
+            self.assertIn("there is no session", self.office.refusal("session end", jid=jid))
 
 
 class RosterTests(OfficeCase):
@@ -318,7 +326,7 @@ class HouseTests(OfficeCase):
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         path = Path(directory.name) / "xmppd.toml"
-        office = Office(self.house, path)
+        office = Office(House(), path)
         domain = '[[domain]]\nname = "localhost"\n'
         clear = "[tls]\nrequired = false\n"
         for text, why in (

@@ -16,7 +16,6 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.unit.ctl.desks import Office
 from xmppd.ctl.control import MAX_CONNECTIONS, Control, listen, may_command
 from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer
 from xmppd.testing.client import done
@@ -66,8 +65,7 @@ class ControlTests(TestCase):
         self.addCleanup(rmtree, directory)
         self.path = directory / "xmppctl.sock"
         self.path.write_text("left by a crash")
-        self.context = Office(self.house).context
-        self.control = Control(self.context)
+        self.control = Control(self.house.server.commands)
         self.port = listen(reactor, self.path, self.control)  # type: ignore[arg-type]
         self.addCleanup(self.port.stopListening)
 
@@ -110,7 +108,7 @@ class ControlTests(TestCase):
         for request, why in (
             (b'{"command":"dance"}', "no command"),
             (b'{"command":"config check"}', "no command"),
-            (b'{"command":"user delete","arguments":{"account":"nobody"}}', "no such account"),
+            (b'{"command":"user delete","arguments":{"account":"nobody"}}', "no account"),
         ):
             answer = await self.ask(asker, request)
             self.assertIn(why, answer.error or "")
@@ -135,10 +133,10 @@ class ControlTests(TestCase):
 
     async def test_our_bug(self) -> None:
         """A bug is logged with its trace, and xmppctl is told where to look."""
-        self.house.server.store = None  # type: ignore[assignment]
+        self.patch(self.house.store, "accounts", None)
         answer = await self.ask(await self.asker(), b'{"command":"user list"}')
         self.assertIn("log", answer.error or "")
-        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     async def test_too_many(self) -> None:
         """So many may give commands at once, and no more."""
@@ -184,7 +182,7 @@ class ControlTests(TestCase):
         (romeo,) = self.house.connect("romeo")
         asker = await self.asker()
         await self.begin(asker, b'{"command":"trace","arguments":{"address":"montague.lit"}}')
-        self.assertEqual(len(self.context.trace.tracers), 1)
+        self.assertEqual(len(self.house.traces.tracers), 1)
         romeo.send("<presence/>")
         await asker.answered(2)
         row = asker.answers[1].row
@@ -192,7 +190,7 @@ class ControlTests(TestCase):
         self.assertEqual((row["code"], row["from"]), ("stanza", "romeo@montague.lit/1"))
         asker.transport.loseConnection()  # type: ignore[union-attr]
         await self.until(lambda: not self.control.admitted)
-        self.assertEqual(self.context.trace.tracers, [])
+        self.assertEqual(self.house.traces.tracers, [])
 
     async def test_stream_to_nobody(self) -> None:
         """Who asks for a stream, does not read it and goes away holds up nothing."""
@@ -200,13 +198,13 @@ class ControlTests(TestCase):
         asker = await self.asker()
         await self.begin(asker, b'{"command":"trace","arguments":{"address":"montague.lit"}}')
         asker.transport.pauseProducing()  # type: ignore[union-attr]
-        (tracer,) = self.context.trace.tracers
+        (tracer,) = self.house.traces.tracers
         while not tracer.dropped:
             romeo.send("<presence/>")
             await self.turn()
         asker.transport.abortConnection()  # type: ignore[union-attr]
         await self.until(lambda: not self.control.admitted)
-        self.assertEqual(self.context.trace.tracers, [])
+        self.assertEqual(self.house.traces.tracers, [])
         self.assertEqual(self.flushLoggedErrors(), [])
 
     async def begin(self, asker: Asker, request: bytes) -> None:

@@ -8,8 +8,8 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.ctl.command import Refused
-from xmppd.ctl.commands import TABLE
+from xmppd.command.refused import Refused
+from xmppd.ctl.commands import DESCRIPTIONS
 from xmppd.ctl.main import given, parser
 from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, printer, shown
 
@@ -17,13 +17,13 @@ from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, printer, shown
 class CommandLineTests(SynchronousTestCase):
     def test_every_command(self) -> None:
         """Each command of the table is understood, options before and behind it."""
-        for name, command in TABLE.items():
+        for name, about in DESCRIPTIONS.items():
             with self.subTest(name):
-                required = [a for a in command.arguments if a.required and a.kind != "secret"]
+                required = [a for a in about.arguments if a.required and not a.secret]
                 words = [*name.split(), *("x" for _ in required)]
                 for line in (["--json", *words], [*words, "--json"]):
                     options = parser().parse_args([*line, "--config", "f.toml"])
-                    self.assertIs(options.command, command)
+                    self.assertIs(options.command, about)
                     self.assertTrue(options.json)
                     self.assertEqual(str(options.config), "f.toml")
 

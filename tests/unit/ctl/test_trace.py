@@ -4,8 +4,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.desks import Office
-from xmppd.ctl.command import Refused, Reply, replies
-from xmppd.ctl.commands import TABLE
+from xmppd.command.command_context import SHELL
+from xmppd.command.refused import Refused
+from xmppd.ctl.protocol import Line, line_of
 from xmppd.testing.house import House
 from xmppd.trace.trace import MAX_TRACERS
 
@@ -15,15 +16,16 @@ class TraceTests(SynchronousTestCase):
         self.house = House("montague.lit", romeo={})
         self.office = Office(self.house)
         (self.romeo,) = self.house.connect("romeo")
-        self.answers: list[Reply] = []
+        self.answers: list[Line] = []
 
     def begin(self, **given: object) -> Deferred[None]:
         """Somebody traces everything."""
         given = {"address": "montague.lit", **given}
 
         async def read() -> None:
-            async for reply in replies(TABLE["trace"], self.office.context, given):
-                self.answers.append(reply)
+            table = self.office.table
+            async for reply in table.replies(*table.asked("trace", given, SHELL)):
+                self.answers.append(line_of(reply))
 
         return Deferred.fromCoroutine(read())
 
@@ -42,7 +44,7 @@ class TraceTests(SynchronousTestCase):
         self.assertNoResult(reading)
         self.house.clock.advance(5)
         self.successResultOf(reading)
-        self.assertEqual(self.office.context.trace.tracers, [])
+        self.assertEqual(self.house.traces.tracers, [])
 
     def test_refused(self) -> None:
         """What is no number, and one tracer too many, is refused."""
@@ -58,7 +60,7 @@ class TraceTests(SynchronousTestCase):
     def test_lost(self) -> None:
         """What could not be read in time is counted."""
         reading = self.begin(seconds="5")
-        (tracer,) = self.office.context.trace.tracers
+        (tracer,) = self.house.traces.tracers
         tracer.dropped = 3
         self.romeo.send("<presence/>")
         self.assertIn("3 stanzas were not shown", str(self.answers[-1]))

@@ -1,8 +1,10 @@
 """What somebody sees who traces."""
 
+from msgspec import to_builtins
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.ctl.protocol import Shown
 from xmppd.router.message_router import MessageRouter
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Condition, Message, StanzaError
@@ -10,7 +12,7 @@ from xmppd.testing.client import done
 from xmppd.testing.house import House
 from xmppd.trace.passage import MAX_STEPS
 from xmppd.trace.trace import MAX_TRACERS, STAGES, TooManyTracers, Trace
-from xmppd.trace.tracer import MAX_QUEUED_STEPS, Row, Tracer
+from xmppd.trace.tracer import MAX_QUEUED_STEPS, Tracer
 
 HELLO = "<message to='juliet@montague.lit' type='chat'><body>hello</body></message>"
 
@@ -30,13 +32,13 @@ class TraceCase(SynchronousTestCase):
         self.trace = Trace(self.house.server)
         self.tracer = Tracer(JID.parse("romeo@montague.lit"))
 
-    def rows(self, tracer: Tracer | None = None) -> list[Row]:
+    def rows(self, tracer: Tracer | None = None) -> list[dict[str, Shown]]:
         """All that waits to be shown."""
         tracer = tracer or self.tracer
         tracer.end()
         found = []
         while (passage := done(tracer.next())) is not None:
-            found += list(tracer.rows(passage))
+            found += [to_builtins(row) for row in tracer.rows(passage)]
         return found
 
     def steps(self, tracer: Tracer | None = None) -> list[tuple[object, object]]:

@@ -1,0 +1,119 @@
+"""Argument, and Arguments: what a command has to be told, and what it was told."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from xmppd.command.kinds import AnyKind, Secret, Surface, Text, Value, wrong
+from xmppd.command.refused import Refused
+from xmppd.stanza import JID, Condition
+
+MANY = 1_000
+
+
+class Argument(Struct, frozen=True):
+    """What a command has to be told.
+
+    Attributes:
+        name: As on the command line: with two dashes it may be left out.
+        help: For people.
+        kind: What it may be.
+        most: How many may be given; :data:`MANY` where it does not matter.
+    """
+
+    name: str
+    help: str
+    kind: AnyKind = Text()
+    most: int = 1
+
+    @property
+    def key(self) -> str:
+        """Its name in a request."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+    @property
+    def required(self) -> bool:
+        """Whether it may not be left out."""
+        return not self.name.startswith("--")
+
+    @property
+    def secret(self) -> bool:
+        """Whether nobody may see it."""
+        return isinstance(self.kind, Secret)
+
+
+class Arguments:
+    """What a command was told, checked.
+
+    Args:
+        wanted: What it may be told.
+        given: What it was told.
+        surface: Where.
+
+    Raises:
+        Refused: Something is missing, unknown, too much, or of another kind.
+    """
+
+    def __init__(
+        self, wanted: Sequence[Argument], given: Mapping[str, object], surface: Surface
+    ) -> None:
+        self._surface = surface
+        self._values: dict[str, tuple[Value, ...]] = {}
+        known = {argument.key: argument for argument in wanted}
+        for key in given:
+            if key not in known:
+                raise Refused(f"there is no argument {key}", Condition.BAD_REQUEST)
+        for key, argument in known.items():
+            if key in given:
+                self._values[key] = _checked(argument, given[key], surface)
+            elif argument.required:
+                raise Refused(f"{key} is missing", Condition.BAD_REQUEST)
+
+    def given(self, key: str) -> bool:
+        """Whether there was such an argument."""
+        return key in self._values
+
+    def text(self, key: str, default: str = "") -> str:
+        """A text, or the default if it was not given."""
+        return next(iter(self.texts(key)), default)
+
+    def texts(self, key: str) -> list[str]:
+        """All texts that were given."""
+        return [value for value in self._values.get(key, ()) if isinstance(value, str)]
+
+    def number(self, key: str, default: int) -> int:
+        """A whole number, or the default if it was not given."""
+        (value,) = self._values.get(key, (default,))
+        return value if isinstance(value, int) else default
+
+    def flag(self, key: str) -> bool:
+        """Whether the flag was set."""
+        return self._values.get(key) == (True,)
+
+    def jid(self, key: str) -> JID:
+        """The address that was given.
+
+        Raises:
+            ValueError: There was none.
+        """
+        (jid,) = self.jids(key)
+        return jid
+
+    def jids(self, key: str) -> list[JID]:
+        """All addresses that were given, each once."""
+        found = [value for value in self._values.get(key, ()) if isinstance(value, JID)]
+        return list(dict.fromkeys(found))
+
+    def domains(self, key: str) -> tuple[str, ...]:
+        """The domain that was given, or all that are served here."""
+        return tuple(self.texts(key)) or self._surface.domains
+
+
+def _checked(argument: Argument, given: object, surface: Surface) -> tuple[Value, ...]:
+    """The values of an argument; one that may be given more than once may come without a list."""
+    values = given if isinstance(given, list) and argument.most > 1 else [given]
+    if len(values) > argument.most:
+        raise Refused(f"at most {argument.most} of {argument.key} at a time")
+    if not values and argument.required:
+        raise wrong(argument.key)
+    return tuple(argument.kind.check(argument.key, value, surface) for value in values)

@@ -1,0 +1,130 @@
+"""CommandTable: the place of commands, whoever brings them and whichever way they are given."""
+
+import re
+from collections.abc import Collection, Mapping
+from contextlib import aclosing
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from xmppd.command.argument import Arguments
+from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command_context import Actor, CommandContext
+from xmppd.command.kinds import Surface
+from xmppd.command.refused import Refused
+from xmppd.events import Undo
+from xmppd.stanza import JID, Condition, StanzaError
+
+_WORDS = re.compile(r"[a-z][a-z0-9_-]*( [a-z][a-z0-9_-]*){0,2}")
+_log = Logger()
+
+
+class CommandTable:
+    """The commands of a server.
+
+    Here stands who may give which; a way by which they come says only who is there.
+
+    Args:
+        domains: Those that are served.
+        admins: Bare JIDs of the administrators.
+
+    Attributes:
+        commands: By name.
+    """
+
+    def __init__(self, domains: tuple[str, ...], admins: Collection[JID]) -> None:
+        self.domains = domains
+        self.admins = admins
+        self.commands: dict[str, Command] = {}
+        self._owners: dict[str, str] = {}
+
+    def put(self, command: Command, owner: str) -> Undo:
+        """Have a command from now on; how to have it no more.
+
+        Args:
+            command: Its name must be free.
+            owner: Whose it is: a plugin's name, or ``xmppd``.
+
+        Raises:
+            ValueError: Its name is taken, or none.
+        """
+        name = command.name
+        if not _WORDS.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a command: one to three words in small letters"
+            )
+        for known in self.commands:
+            if f"{known} ".startswith(f"{name} ") or f"{name} ".startswith(f"{known} "):
+                raise ValueError(f"{known} is taken")
+        self.commands[name] = command
+        self._owners[name] = owner
+
+        def take_out() -> None:
+            del self.commands[name], self._owners[name]
+
+        return take_out
+
+    def actor(self, jid: JID) -> Actor:
+        """Whoever has this address, which a stream has proved."""
+        return Actor(jid, admin=jid.to_bare() in self.admins)
+
+    def descriptions(self, words: str) -> list[Description]:
+        """Of all commands that begin with these words."""
+        return [
+            command.about
+            for name, command in self.commands.items()
+            if f"{name} ".startswith(f"{words} ")
+        ]
+
+    def may(self, actor: Actor, about: Description) -> bool:
+        """Whether somebody may give a command: to an owner, for the own account."""
+        return actor.admin or about.who != "admins"
+
+    def asked(
+        self, name: str, given: Mapping[str, object], actor: Actor
+    ) -> tuple[Command, CommandContext]:
+        """The command that somebody gives, and what it finds when it is run.
+
+        Raises:
+            Refused: There is none of this name, the actor may not give it, or what it is told will
+                not do.
+        """
+        command = self.commands.get(name)
+        if command is None:
+            raise Refused(f'the server knows no command "{name}"', Condition.ITEM_NOT_FOUND)
+        if not self.may(actor, command.about):
+            raise Refused("this command is for administrators", Condition.FORBIDDEN)
+        surface = Surface(self.domains, short_names=actor.jid is None)
+        arguments = Arguments(command.about.arguments, given, surface)
+        stranger = command.about.who == "owner" and not actor.owns(arguments.jid("account"))
+        if stranger and not actor.admin:
+            raise Refused("this is somebody else's account", Condition.FORBIDDEN)
+        return command, CommandContext(arguments, actor)
+
+    async def replies(self, command: Command, context: CommandContext) -> Replies:
+        """Run a command; whoever asks closes what is returned, whatever happens.
+
+        A command that only reads ends when nobody listens any more.
+
+        Raises:
+            Refused: It cannot be done, for a reason that whoever gave it should know; or it has a
+                bug, which costs nothing but its own work.
+        """
+        try:
+            async with aclosing(command.run(context)) as found:
+                async for reply in found:
+                    yield reply
+                    if not context.listening and command.about.effect == "reads":
+                        return
+        except (Refused, CancelledError):
+            raise
+        except StanzaError as error:
+            raise Refused(error.text or "it is refused", error.condition) from error
+        except Exception as error:
+            name = command.name
+            _log.failure(
+                "the command {name} of {owner} failed", name=name, owner=self._owners.get(name)
+            )
+            raise Refused(
+                "this failed; the server's log has the reason", Condition.INTERNAL_SERVER_ERROR
+            ) from error

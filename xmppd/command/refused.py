@@ -1,0 +1,16 @@
+"""Refused: the one error of a command."""
+
+from xmppd.stanza import Condition
+
+
+class Refused(Exception):
+    """A command cannot be done; the text is one sentence for whoever gave it.
+
+    Args:
+        text: Without a full stop.
+        condition: What kind of refusal it is, for a way that has a word for it.
+    """
+
+    def __init__(self, text: str, condition: Condition = Condition.NOT_ACCEPTABLE) -> None:
+        super().__init__(text)
+        self.condition = condition

@@ -1,0 +1,59 @@
+"""Declared: a command of ours that lacks only the stages that it works with."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.refused import Refused
+from xmppd.config.config_file import ConfigError
+from xmppd.net.listen_endpoint import ListenError
+from xmppd.plugin.plugin_manager import PluginError
+from xmppd.stanza import Condition
+from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Declared(Generic[C]):
+    """What xmppctl knows of a command without a server, and which method does it.
+
+    Attributes:
+        about: What is said of it.
+        method: Of a class that is handed the stages it needs.
+        rows: What its rows are.
+    """
+
+    about: Description
+    method: Callable[[C, CommandContext], Replies]
+    rows: tuple[type[Row], ...] = ()
+
+    def by(self, holder: C) -> Command:
+        """The command, done by an instance of the class."""
+        return Command(self.about, partial(_told, partial(self.method, holder)), self.rows)
+
+
+async def _told(run: Callable[[CommandContext], Replies], context: CommandContext) -> Replies:
+    """Run it; what a stage cannot do becomes a refusal."""
+    try:
+        async with aclosing(run(context)) as found:
+            async for reply in found:
+                yield reply
+    except NoSuchAccount as error:
+        raise Refused("there is no such account", Condition.ITEM_NOT_FOUND) from error
+    except AccountExists as error:
+        raise Refused("there is such an account already", Condition.CONFLICT) from error
+    except QuotaExceeded as error:
+        raise Refused(_sentence(error), Condition.RESOURCE_CONSTRAINT) from error
+    except StoreError as error:
+        raise Refused(_sentence(error), Condition.INTERNAL_SERVER_ERROR) from error
+    except (ConfigError, ListenError, PluginError) as error:
+        raise Refused(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).rstrip(".")

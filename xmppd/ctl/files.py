@@ -1,0 +1,84 @@
+"""Commands on the configuration and the database, for which no server is needed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.config import config_file
+from xmppd.config.config import Config
+from xmppd.ctl.check import check
+from xmppd.ctl.declared import Declared
+from xmppd.host.machine import IReactor
+from xmppd.stanza import JID
+from xmppd.store.look import missing_accounts
+from xmppd.store.migrate import current_revision, upgrade
+
+
+class RevisionRow(Row, frozen=True):
+    """The revision of a schema."""
+
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class FileCommands:
+    """What looks for mistakes, and brings tables up to date.
+
+    Attributes:
+        path: The configuration file.
+        config: What it said when it was read.
+        reactor: Whose endpoints the file names.
+    """
+
+    path: Path
+    config: Config
+    reactor: IReactor
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def check(self, context: CommandContext) -> Replies:
+        """What a start would say."""
+        for warning in await check(self.path, self.reactor):
+            yield warning
+        config = config_file.load(self.path)
+        domains = [domain.name for domain in config.domain]
+        admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
+        for admin in missing_accounts(config.storage.url, admins):
+            yield f"admins names {admin}, who has no account; add it with: xmppctl user add {admin}"
+        yield f"{self.path} has no mistake"
+
+    async def revision(self, context: CommandContext) -> Replies:
+        """One row."""
+        yield RevisionRow(current_revision(self.config.storage.url))
+
+    async def upgrade(self, context: CommandContext) -> Replies:
+        """There is no way back but the backup."""
+        url = self.config.storage.url
+        before = upgrade(url)
+        after = current_revision(url)
+        if before == after:
+            yield f"the schema is {after} already"
+        else:
+            yield f"the schema was {before or 'not there'}, and is {after} now"
+
+
+COMMANDS: tuple[Declared[FileCommands], ...] = (
+    Declared(
+        Description("config check", "look for mistakes in the configuration", needs="file"),
+        FileCommands.check,
+    ),
+    Declared(
+        Description("db revision", "the revision of the database's schema", needs="file"),
+        FileCommands.revision,
+        (RevisionRow,),
+    ),
+    Declared(
+        Description(
+            "db upgrade", "bring the database's schema up to date", effect="changes", needs="file"
+        ),
+        FileCommands.upgrade,
+    ),
+)

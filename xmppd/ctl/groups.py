@@ -1,0 +1,129 @@
+"""Commands on shared groups."""
+
+from dataclasses import dataclass, replace
+
+from xmppd.command.argument import MANY, Argument, Arguments
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName, Choice, GroupName
+from xmppd.command.refused import Refused
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.users import existing
+from xmppd.presence.shared_group_changes import SharedGroupChanges
+from xmppd.roster.contact_names import check_group_name
+from xmppd.stanza import Condition
+from xmppd.store.base import AccountStore, SharedGroup
+
+GROUP = Argument("group", "the shared group's name", GroupName())
+
+
+class GroupRow(Row, frozen=True):
+    """A shared group."""
+
+    group: str
+    display: str
+    visible_to: str
+    groups: list[str]
+    members: list[str]
+
+
+@dataclass(frozen=True)
+class GroupCommands:
+    """What shows shared groups, and changes them."""
+
+    store: AccountStore
+    changes: SharedGroupChanges
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def list_all(self, context: CommandContext) -> Replies:
+        """With their members."""
+        for group in self.changes.groups.groups.values():
+            yield GroupRow(
+                group=group.name,
+                display=group.display_name,
+                visible_to=group.visible_to,
+                groups=list(group.groups),
+                members=list(group.members),
+            )
+
+    async def save(self, context: CommandContext) -> Replies:
+        """What is not said stays as it is."""
+        told = context.arguments
+        name = told.text("group")
+        groups = self.changes.groups.groups
+        group = groups.get(name) or SharedGroup(name, name)
+        for text in (name, told.text("display", group.display_name)):
+            check_group_name(text)
+        also = tuple(dict.fromkeys(told.texts("also")))
+        for other in also:
+            if other not in groups:
+                raise Refused(
+                    f'there is no group "{other}" whose members could see {name}',
+                    Condition.ITEM_NOT_FOUND,
+                )
+        await existing(self.store.exists, told.jids("add"))
+        group = replace(
+            group,
+            display_name=told.text("display", group.display_name),
+            visible_to=told.text("visible_to", group.visible_to),
+            groups=also if told.given("also") else group.groups,
+            members=_members(group, told),
+        )
+        await self.changes.save(group)
+        yield f"members of the group {name}: {len(group.members)}"
+
+    async def delete(self, context: CommandContext) -> Replies:
+        """Its members keep their accounts."""
+        name = context.arguments.text("group")
+        if name not in self.changes.groups.groups:
+            raise Refused(f"there is no group {name}", Condition.ITEM_NOT_FOUND)
+        await self.changes.delete(name)
+        yield f"the group {name} was deleted; its members keep their accounts"
+
+
+def _members(group: SharedGroup, told: Arguments) -> tuple[str, ...]:
+    going = {jid.bare for jid in told.jids("remove")}
+    members = dict.fromkeys((*group.members, *(jid.bare for jid in told.jids("add"))))
+    return tuple(member for member in members if member not in going)
+
+
+COMMANDS: tuple[Declared[GroupCommands], ...] = (
+    Declared(
+        Description("group list", "list shared groups", needs="store"),
+        GroupCommands.list_all,
+        (GroupRow,),
+    ),
+    Declared(
+        Description(
+            "group save",
+            "make a shared group, or change one",
+            (
+                GROUP,
+                Argument("--display", "what it is called in rosters"),
+                Argument(
+                    "--add", "an account that joins; may be given more than once", AccountName(),
+                    MANY,
+                ),
+                Argument(
+                    "--remove", "an account that leaves; may be given more than once",
+                    AccountName(), MANY,
+                ),
+                Argument("--visible-to", "who sees it", Choice(("members", "everybody"))),
+                Argument(
+                    "--also", "a group whose members see it too; may be repeated", GroupName(),
+                    MANY,
+                ),
+            ),
+            "changes",
+            needs="store",
+        ),
+        GroupCommands.save,
+    ),
+    Declared(
+        Description("group delete", "delete a shared group", (GROUP,), "ends", needs="store"),
+        GroupCommands.delete,
+    ),
+)  # fmt: skip

@@ -1,0 +1,126 @@
+"""Commands on the life of a server."""
+
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.people import iso
+from xmppd.ctl.running import Running
+from xmppd.host.machine import version
+from xmppd.server import XMPPServer
+
+
+class StatusRow(Row, frozen=True):
+    """The state of a server."""
+
+    version: str
+    pid: int
+    since: str | None
+    config: str
+    data: str
+    domains: list[str]
+    listening: list[str]
+    sessions: int
+    plugins: list[str]
+
+
+class NumberRow(Row, frozen=True):
+    """A number, with its unit in its name."""
+
+    statistic: str
+    value: float
+
+
+class KeyRow(Row, frozen=True):
+    """A key of the configuration that has changed."""
+
+    key: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class LifeCommands:
+    """What shows how a server is, has it read its configuration again, and stops it."""
+
+    server: XMPPServer
+    running: Running
+    path: Path
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def status(self, context: CommandContext) -> Replies:
+        """One row."""
+        server = self.server
+        yield StatusRow(
+            version=version(),
+            pid=os.getpid(),
+            since=iso(server.clocks.stamp(server.started_at)),
+            config=str(self.path),
+            data=server.config.data,
+            domains=list(server.domains),
+            listening=[
+                f"{endpoint.where} {endpoint.listen.kind} {endpoint.listen.tls}"
+                for endpoint in self.running.endpoints
+            ],
+            sessions=server.session_manager.bound,
+            plugins=sorted(self.running.plugins.loaded),
+        )
+
+    async def stats(self, context: CommandContext) -> Replies:
+        """Those of the server, and those that plugins bring."""
+        server = self.server
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        numbers: dict[str, float] = {
+            "uptime_s": round(server.clock.seconds() - server.started_at),
+            "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
+            "max_memory_kb": usage.ru_maxrss,
+            "connections": len(server.client_connections.handlers),
+            "connections_turned_away": server.descriptors.turned_away,
+            "connections_not_logged_in": len(server.client_connections.unauthenticated),
+            "sessions": server.session_manager.bound,
+            "sessions_detached": len(server.resumable_sessions),
+            "accounts_online": len(server.routing_table.users),
+        }
+        for domain in server.domains:
+            numbers[f"accounts_of_{domain}"] = await server.store.count_accounts(domain)
+        numbers["quarantined"] = await server.store.count_quarantined()
+        for statistic in server.parts.statistics.values():
+            numbers[statistic.name] = statistic.sample()
+        for name, value in numbers.items():
+            yield NumberRow(name, value)
+
+    async def stop(self, context: CommandContext) -> Replies:
+        """When what is being done is done."""
+        self.running.stop()
+        yield "the server stops"
+
+    async def reload(self, context: CommandContext) -> Replies:
+        """What holds now comes first."""
+        now, later = self.running.reload()
+        for key in now:
+            yield KeyRow(key, "holds now")
+        for key in later:
+            yield KeyRow(key, "needs a restart")
+        yield "the configuration and the certificates were read again"
+
+
+COMMANDS: tuple[Declared[LifeCommands], ...] = (
+    Declared(
+        Description("status", "where it listens, since when, and more"),
+        LifeCommands.status,
+        (StatusRow,),
+    ),
+    Declared(Description("stats", "numbers"), LifeCommands.stats, (NumberRow,)),
+    Declared(Description("stop", "stop the server", effect="ends"), LifeCommands.stop),
+    Declared(
+        Description("reload", "read configuration and certificates again", effect="changes"),
+        LifeCommands.reload,
+        (KeyRow,),
+    ),
+)
