@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 LOG_LINES_SHOWN = 40
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
 
 # What a server for tests has otherwise than one for people: nobody is slowed down.
