@@ -88,7 +88,7 @@ class Administration:
             jid = JID.parse(text)
             session = sessions.session(jid)
             if jid.is_bare:
-                ended += sessions.end_account(jid.bare, error)
+                ended += sessions.close_all(jid.bare, error)
             elif session is not None and session.bound:
                 session.connection.close(error)
                 ended += 1

@@ -400,7 +400,7 @@ class XMPPServer:
             resumption_limits(self.config),
             self.session_manager,
             self.clocks,
-            self.session_end.end,
+            self.session_end.close,
         )
         self.held_messages = HeldMessages(
             self.store,
@@ -646,7 +646,7 @@ class XMPPServer:
             await self._until(StopLimits.STANZAS, began, self._finish_stanzas())
             await self._until(StopLimits.PEERS, began, self._close_peers(error))
             await self._until(StopLimits.SESSIONS, began, self.saved_sessions.save())
-            self.requests.abandon()
+            self.requests.stop()
         finally:
             await self._until(StopLimits.STORE, began, self.store.close())
             self._say_what_is_lost(not_stored)

@@ -63,7 +63,7 @@ class Gate(Protocol):
         """Say something."""
         self.transport.write(text.encode())
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Say no more."""
         self.transport.loseConnection()
 
@@ -102,7 +102,7 @@ class Mantua(ServerFactory[Protocol]):
         self.said: list[str] = []
         self.gates: set[Gate] = set()
         self.answers: dict[str, Callable[[Gate], None]] = {
-            "</stream:stream": Gate.hang_up,
+            "</stream:stream": Gate.close,
             "<message": lambda gate: self.said.append("message"),
             "<db:result": self.believe,
             "<auth": self.authenticate,
@@ -237,14 +237,14 @@ class DisbeliefTests(TurnedAway):
 
     def rude(self, gate: Gate) -> None:
         gate.send(f"{FAILURE}</stream:stream>")
-        gate.hang_up()
+        gate.close()
 
     def wrong(self, gate: Gate) -> None:
         gate.send(f"{ERROR}</stream:stream>")
-        gate.hang_up()
+        gate.close()
 
     def silent(self, gate: Gate) -> None:
-        gate.hang_up()
+        gate.close()
 
     async def test_same_stream(self) -> None:
         """If the stream goes on, dialback is tried on it."""
@@ -322,7 +322,7 @@ class DisbeliefTests(TurnedAway):
             await self.until_said(mantua)
             self.assertEqual(mantua.said.count("connection"), connections)
             for gate in tuple(mantua.gates):
-                gate.hang_up()
+                gate.close()
             while mantua.gates:
                 await soon()
 
@@ -380,17 +380,17 @@ class NextDoorTests(TurnedAway):
 
         def proceed_and_leave(gate: Gate) -> None:
             gate.send(f"<proceed xmlns='{ns.TLS}'/>")
-            gate.hang_up()
+            gate.close()
 
         def refuse(gate: Gate) -> None:
             gate.send(f"<failure xmlns='{ns.TLS}'/></stream:stream>")
-            gate.hang_up()
+            gate.close()
 
         for answer, why in (
             (garbage, "TLS failed"),
             (proceed_and_leave, "TLS did not come to a stream"),
             (refuse, "it cannot begin TLS"),
-            (Gate.hang_up, "it did not begin TLS"),
+            (Gate.close, "it did not begin TLS"),
         ):
             with self.subTest(why):
                 first = self.mantua()
@@ -403,13 +403,13 @@ class NextDoorTests(TurnedAway):
         def unknown(gate: Gate) -> None:
             error = f"<stream:error><host-unknown xmlns='{ns.STREAM_ERRORS}'/></stream:error>"
             gate.send(f"{HEADER}{error}</stream:stream>")
-            gate.hang_up()
+            gate.close()
 
         def in_clear(gate: Gate) -> None:
             gate.send(f"{HEADER}<stream:features/>")
 
         for answer, why in (
-            (Gate.hang_up, "it did not answer our stream header"),
+            (Gate.close, "it did not answer our stream header"),
             (unknown, "host-unknown"),
             (in_clear, "it offers no TLS"),
             (lambda gate: gate.send("HTTP/1.1 400 Bad Request"), "not-well-formed"),

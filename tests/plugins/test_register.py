@@ -332,7 +332,7 @@ class OwnerTests(SynchronousTestCase):
             stream.send(f"<iq type='set' id='c'>{credentials('romeo', 'short')}</iq>")
             self.assertIn(b"not-acceptable", stream.raw())  # what is refused is not counted
         for stream in streams:
-            verona.server.accounts._end = lambda *arguments: None  # type: ignore[method-assign]
+            verona.server.accounts._close_streams = lambda *arguments: None  # type: ignore[method-assign]
             stream.send(f"<iq type='set' id='c'>{credentials('romeo')}</iq>")
         verona.clock.advance(20)
         answers = b"".join(stream.raw() for stream in streams)

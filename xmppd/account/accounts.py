@@ -99,7 +99,7 @@ class Accounts:
                 raise StanzaError(Condition.RESOURCE_CONSTRAINT, error.text) from error
         async with self.attempts.derivation(account.bare, address or ""):
             await self.passwords.set_password(account.bare, password)
-        self._end(account, StreamCondition.RESET, "the password was changed", spare)
+        self._close_streams(account, StreamCondition.RESET, "the password was changed", spare)
         _log.info("{account} has a new password", account=account.bare)
 
     async def disable(self, account: JID) -> None:
@@ -109,7 +109,7 @@ class Accounts:
             NoSuchAccount: There is none of this name.
         """
         await self.store.set_disabled(account.bare, True)
-        self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is disabled")
+        self._close_streams(account, StreamCondition.NOT_AUTHORIZED, "this account is disabled")
         _log.info("{account} is disabled", account=account.bare)
 
     async def enable(self, account: JID) -> None:
@@ -136,7 +136,9 @@ class Accounts:
         """
         await self.store.set_disabled(account.bare, True)
         asker = self.sessions.session(request.sender) if request is not None else None
-        self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is removed", asker)
+        self._close_streams(
+            account, StreamCondition.NOT_AUTHORIZED, "this account is removed", asker
+        )
         if asker is not None:
             await self._say_goodbye(asker)
         await self._end_subscriptions(account)
@@ -147,19 +149,19 @@ class Accounts:
             answer = request.result()
             answer.to = asker.jid if asker.bound else None
             asker.deliver(answer, answer.wire())
-        self._end(account, StreamCondition.NOT_AUTHORIZED, "this account is removed")
+        self._close_streams(account, StreamCondition.NOT_AUTHORIZED, "this account is removed")
         self.rosters.forget(account.bare)
         _log.info("{account} is removed", account=account.bare)
         self.events.fire(AccountRemoved(account))
 
-    def _end(
+    def _close_streams(
         self,
         account: JID,
         condition: StreamCondition,
         text: str,
         spare: LocalClientSession | None = None,
     ) -> None:
-        self.sessions.end_account(account.bare, StreamError(condition, text), spare=spare)
+        self.sessions.close_all(account.bare, StreamError(condition, text), spare=spare)
 
     async def _say_goodbye(self, session: LocalClientSession) -> None:
         """Make a session unavailable while its roster still knows whom to tell."""

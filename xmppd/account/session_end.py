@@ -15,8 +15,8 @@ class SessionEnd:
         self.router = router
         self.sessions = sessions
 
-    def end(self, session: LocalClientSession) -> None:
-        """End a session, once (SM-5, SM-6, SM-8, SE-12)."""
+    def close(self, session: LocalClientSession) -> None:
+        """Close a session, once (SM-5, SM-6, SM-8, SE-12)."""
         if session.id not in self.sessions.sessions:
             return
         session.closed = True

@@ -49,7 +49,7 @@ class ComponentSession:
             return True
         self.backlog.add(stanza, wire)
         if self.backlog.load.exceeds(self.connection.max_queued_bytes):
-            self.connection.give_up()
+            self.connection.abort()
         return True
 
     def wire_is_full(self) -> None:

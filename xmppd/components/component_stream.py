@@ -264,7 +264,7 @@ class ComponentStream:
         if self.session is not None:
             self.session.closed = True
 
-    def end(self) -> None:
+    def wire_is_gone(self) -> None:
         """The wire is gone or going."""
         if self.ended:
             return

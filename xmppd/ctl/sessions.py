@@ -95,7 +95,7 @@ class SessionCommands:
 
     def _end(self, jid: JID, error: StreamError) -> int:
         if jid.is_bare:
-            return self.sessions.end_account(jid.bare, error)
+            return self.sessions.close_all(jid.bare, error)
         session = self.sessions.session(jid)
         if session is None or not session.bound:
             return 0

@@ -40,7 +40,7 @@ class TraceCommands:
                 until.enter_context(self.traces.joined(tracer))
             except TooManyTracers as error:
                 raise Refused(str(error), Condition.RESOURCE_CONSTRAINT) from error
-            timer = self.clock.callLater(told.number("seconds", MAX_SECONDS), tracer.end)
+            timer = self.clock.callLater(told.number("seconds", MAX_SECONDS), tracer.stop)
             until.callback(lambda: timer.active() and timer.cancel())
             yield f"tracing {tracer.address}; Ctrl-C ends it"
             while remaining and (passage := await tracer.next()) is not None:

@@ -55,7 +55,7 @@ class Bind2:
         session = negotiation.session
         try:
             await self.binding.prepare(session)
-            self._end_earlier(session)
+            self._close_earlier(session)
             self.binding.sessions.bind(session, self._resource(session, tree))
         except StanzaError as error:
             _log.info("{id} is not bound: {condition} {text}", id=session.id,
@@ -77,7 +77,7 @@ class Bind2:
             taken.append(feature)
         return answers
 
-    def _end_earlier(self, session: LocalClientSession) -> None:
+    def _close_earlier(self, session: LocalClientSession) -> None:
         """Close what the same client has left behind, whatever its resource was called."""
         device = _device(session)
         if not device or session.account is None:

@@ -39,13 +39,13 @@ class Closing:
         self._is_end = is_end
         self._wait_s = wait_s
         self._unheard_bytes = MAX_UNHEARD_BYTES
-        self._leaves = False
+        self._closes = False
         self._produces = not isinstance(transport, Watchable)
         self._timer: IDelayedCall | None = None
 
     def wait_for_end(self) -> None:
         """The peer may end its side in peace."""
-        self._read_on(self.leave)
+        self._read_on(self.close)
 
     def close_half(self, *, encrypted: bool) -> None:
         """The peer has been told an error: our half is closed as soon as all has left."""
@@ -56,7 +56,7 @@ class Closing:
             self._unregister()
             self._transport.loseConnection()
         else:
-            self._read_on(self.leave)
+            self._read_on(self.close)
             self._unregister()
             self._transport.loseWriteConnection()
 
@@ -66,20 +66,20 @@ class Closing:
 
     def hear(self, data: bytes) -> None:
         """What still comes."""
-        if self._leaves:
+        if self._closes:
             return
         self._unheard_bytes -= len(data)
         if self._unheard_bytes < 0:
             self._transport.pauseProducing()
-            self.leave()
+            self.close()
         elif self._is_end(data):
-            self.leave()
+            self.close()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the connection; if the peer does not even read, by force."""
-        if self._leaves:
+        if self._closes:
             return  # whoever goes on talking wins no time by it
-        self._leaves = True
+        self._closes = True
         self.cancel()
         self._unregister()
         self._timer = self._clock.callLater(self._wait_s, self._abort)
@@ -87,7 +87,7 @@ class Closing:
 
     def _abort(self) -> None:
         if isinstance(self._transport, Returning):
-            self._transport.let_go()
+            self._transport.abort()
         else:
             self._transport.abortConnection()
 

@@ -282,7 +282,7 @@ class ConnectionHandler(Protocol):
         try:
             turn = self.admission.admit(self)
         except StreamError as error:
-            self._close(error).leave()
+            self._close(error).close()
             return False
         if turn is not None:
             self._wait_for(turn)
@@ -304,7 +304,7 @@ class ConnectionHandler(Protocol):
         self.by_accident = self.by_accident or self._closing is None
         self.tls_flaw = tls_flaw(reason)
         self._end().cancel()
-        self.stream_handler.end()
+        self.stream_handler.wire_is_gone()
         self.stream_handler = Ended(self.stream_handler.id)
         self.admission.closed(self)
 
@@ -442,7 +442,7 @@ class ConnectionHandler(Protocol):
         """From now on read so many stanzas a second."""
         self._stanzas = TokenBucket(stanzas_per_s, self.limits.stanzas_burst)
 
-    def finish(self) -> None:
+    def close_side(self) -> None:
         """End our side of the stream, and for a while hear what the peer had said meanwhile."""
         if self._side is not Side.ENDED and self._closing is None:
             self._side = Side.ENDED
@@ -452,7 +452,7 @@ class ConnectionHandler(Protocol):
     def peer_closed(self) -> None:
         """The peer has closed its side: so do we."""
         if self._closing is None:
-            self._close(None).leave()
+            self._close(None).close()
 
     def close(self, error: StreamError | None = None) -> None:
         """End the stream; hang up when the peer has closed its side too, or does not in time.
@@ -465,7 +465,7 @@ class ConnectionHandler(Protocol):
         has_ended = self._side is Side.ENDED
         closing = self._close(error)
         if has_ended:
-            closing.leave()
+            closing.close()
         elif error is None:
             closing.wait_for_end()
         else:
@@ -489,7 +489,7 @@ class ConnectionHandler(Protocol):
             )  # fmt: skip
             self.transport.write(self.framing.error(error))
         self.transport.write(self.framing.end)
-        self.stream_handler.end()
+        self.stream_handler.wire_is_gone()
         return closing
 
     def _end(self) -> Closing:
@@ -512,14 +512,14 @@ class ConnectionHandler(Protocol):
         """How much may wait for the peer."""
         return self.limits.max_queued_bytes
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Cut off a peer that does not read."""
         if self._closing is not None:
             return
         self._end()
         _log.info("{id} reads too slowly", id=self.stream_handler.id)
         self.transport.abortConnection()
-        self.stream_handler.end()
+        self.stream_handler.wire_is_gone()
 
 
 def is_stanza(data: bytes) -> bool:

@@ -160,12 +160,12 @@ class EPollConnection:
         if not self._out and self._mute and self.connected:
             self._drained()
 
-    def crash(self) -> None:
+    def failed(self) -> None:
         reason = Failure()
         _log.failure("protocol of {peer} failed", reason, peer=self._peer)
-        self.lose(reason)
+        self.close(reason)
 
-    def lose(self, reason: Failure) -> None:
+    def close(self, reason: Failure) -> None:
         if not self.connected:
             return
         self.connected = False
@@ -179,7 +179,7 @@ class EPollConnection:
         self._stop_timer()
         self.hub.remove(self)
 
-    def bury(self) -> None:
+    def closed(self) -> None:
         self._close_socket()
         protocol, producer = self.protocol, self._producer
         reason = self._reason or Failure(ConnectionDone())
@@ -198,7 +198,7 @@ class EPollConnection:
             data = self._sock.recv(READ_BYTES)
         except OSError as error:
             if error.errno not in _TRY_AGAIN:
-                self.lose(self._reason or Failure(ConnectionLost(str(error))))
+                self.close(self._reason or Failure(ConnectionLost(str(error))))
             return
         if data:
             self.protocol.dataReceived(data)
@@ -214,7 +214,7 @@ class EPollConnection:
         if self.mask & OUT and event & (OUT | GONE):
             self._writable()
             if event & GONE and self.mask == OUT == mask:
-                self.lose(self._reason or Failure(ConnectionLost("hung up")))
+                self.close(self._reason or Failure(ConnectionLost("hung up")))
 
     def _park(self) -> None:
         """The peer of a paused connection is gone: its last words are kept, but not for ever."""
@@ -230,7 +230,7 @@ class EPollConnection:
             halves.readConnectionLost()
         else:
             self._say_goodbye()
-            self.lose(self._reason or Failure(ConnectionDone()))
+            self.close(self._reason or Failure(ConnectionDone()))
 
     def _watch(self, mask: int) -> None:
         if mask != self.mask and self.connected:
@@ -314,7 +314,7 @@ class EPollConnection:
 
     def _queue_grew(self) -> None:
         if len(self._out) > self._limits.max_queued_bytes:
-            self.lose(
+            self.close(
                 Failure(ConnectionAborted(f"reads too slowly: {len(self._out)} bytes queued"))
             )
             return
@@ -346,7 +346,7 @@ class EPollConnection:
         if self.mask & IN:
             self._watch(IN)
         else:
-            self.lose(self._reason)
+            self.close(self._reason)
         return -1
 
     def _writable(self) -> None:
@@ -369,7 +369,7 @@ class EPollConnection:
         self._watch(self.mask | OUT if pulls else self.mask & ~OUT)
         if producer is None:
             if self.connected:
-                self._finish()
+                self._close_drained()
             self._tell_watcher()
         elif pulls or self._producer_paused:
             self._producer_paused = False
@@ -380,11 +380,11 @@ class EPollConnection:
             self._producer_paused = False
             self._watcher.resumeProducing()
 
-    def _finish(self) -> None:
+    def _close_drained(self) -> None:
         """All that was written has left: close as far as was asked for."""
         if self.disconnecting:
             self._say_goodbye()
-            self.lose(self._reason or Failure(ConnectionDone()))
+            self.close(self._reason or Failure(ConnectionDone()))
         elif self._close_write_wanted and not self._write_closed:
             self._write_closed = True
             self._say_goodbye()
@@ -398,19 +398,19 @@ class EPollConnection:
         if self.connected and not self.disconnecting:
             self._start_closing()
             if self._producer is None:
-                self._finish_soon()
+                self._close_soon()
 
     def loseWriteConnection(self) -> None:
         if self.connected and not self._close_write_wanted:
             self._close_write_wanted = True
-            self._finish_soon()
+            self._close_soon()
 
     def abortConnection(self) -> None:
-        self.lose(Failure(ConnectionAborted()))
+        self.close(Failure(ConnectionAborted()))
 
-    def let_go(self) -> None:
-        """Close now; what the kernel has may still arrive."""
-        self.lose(self._reason or Failure(ConnectionLost("the peer did not read to the end")))
+    def abort(self) -> None:
+        """Cut it off without a reset: what the kernel has may still arrive."""
+        self.close(self._reason or Failure(ConnectionLost("the peer did not read to the end")))
 
     def _start_closing(self) -> None:
         self.disconnecting = True
@@ -420,7 +420,7 @@ class EPollConnection:
             ConnectionLost("the peer did not take our last bytes in time"),
         )
 
-    def _finish_soon(self) -> None:
+    def _close_soon(self) -> None:
         """Close when all has left: at the end of this turn, in one of its own, or when drained."""
         self._mute = True
         if self._joined is None and not self._out:
@@ -433,7 +433,7 @@ class EPollConnection:
 
     def _timed_out(self, error: Exception) -> None:
         self._timer = None
-        self.lose(Failure(error))
+        self.close(Failure(error))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -482,7 +482,7 @@ class EPollConnection:
         self._streaming = False
         self._producer_paused = False
         if self.connected and (self.disconnecting or self._close_write_wanted):
-            self._finish_soon()
+            self._close_soon()
 
     def pauseProducing(self) -> None:
         self._watch(self.mask & ~IN)

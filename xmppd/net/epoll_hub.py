@@ -62,13 +62,13 @@ class Descriptor(Protocol):
     def flush(self) -> None:
         """Send what was written during this turn."""
 
-    def crash(self) -> None:
+    def failed(self) -> None:
         """Something raised while this descriptor was served: log it, end this one only."""
 
-    def lose(self, reason: Failure) -> None:
-        """Leave the hub; the rest happens in bury."""
+    def close(self, reason: Failure) -> None:
+        """Leave the hub; the rest happens in closed."""
 
-    def bury(self) -> None:
+    def closed(self) -> None:
         """The turn is over: close the socket and tell the owner."""
 
 
@@ -184,7 +184,7 @@ class Hub:
         try:
             return function(*args, **kwargs)
         except BaseException:
-            descriptor.crash()
+            descriptor.failed()
             return None
 
     def doRead(self) -> None:
@@ -201,7 +201,7 @@ class Hub:
         """The reactor stops: last words leave, then everybody is told."""
         self._end_turn(until=inf)
         for descriptor in list(self._descriptors.values()):
-            descriptor.lose(reason)
+            descriptor.close(reason)
         self._end_turn(until=inf)
 
     def _take_turn_soon(self) -> None:
@@ -225,7 +225,7 @@ class Hub:
             try:
                 descriptor.serve(event)
             except BaseException:  # As guarded, without the price of a call.
-                descriptor.crash()
+                descriptor.failed()
             if monotonic() > deadline:
                 self._stand_in_line(dict(queue))
                 return
@@ -274,12 +274,12 @@ class Hub:
             try:
                 descriptor.flush()
             except BaseException:  # A producer's, which hears that there is room again.
-                descriptor.crash()
+                descriptor.failed()
 
     def _bury_dead(self, until: float) -> None:
         while self._dead:
             try:
-                self._dead.popleft().bury()
+                self._dead.popleft().closed()
             except BaseException:  # connectionLost's, or a factory's doStop.
                 _log.failure("connectionLost failed")
             if monotonic() >= until:

@@ -78,7 +78,7 @@ class Port:
     def stopListening(self) -> Deferred[None]:
         if self._listening:
             self._stopped = Deferred()
-            self._leave()
+            self._stop()
         return self._stopped or succeed(None)
 
     def getHost(self) -> IPv4Address | IPv6Address:
@@ -98,13 +98,13 @@ class Port:
     def flush(self) -> None:
         """A port writes nothing."""
 
-    def crash(self) -> None:
+    def failed(self) -> None:
         _log.failure("accepting failed on {where}", where=self._where())
 
-    def lose(self, reason: Failure) -> None:
-        self._leave()
+    def close(self, reason: Failure) -> None:
+        self._stop()
 
-    def bury(self) -> None:
+    def closed(self) -> None:
         self._sock.close()
         try:
             self._factory.doStop()
@@ -159,7 +159,7 @@ class Port:
         self._retry = None
         self._hub.watch(self, select.EPOLLIN)
 
-    def _leave(self) -> None:
+    def _stop(self) -> None:
         if not self._listening:
             return
         self._listening = False

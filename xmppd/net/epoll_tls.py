@@ -127,7 +127,7 @@ class TLSConnection(ClearConnection):
         except SSL.WantWriteError:
             self._watch(OUT)
         except SSL.Error as error:
-            self.lose(Failure(_why(error)))
+            self.close(Failure(_why(error)))
         else:
             self._hands_shaken()
         return not self._handshaking and self.connected
@@ -172,7 +172,7 @@ class TLSConnection(ClearConnection):
         except SSL.ZeroReturnError:
             self._end_of_input()
         except SSL.Error as error:
-            self.lose(self._reason or Failure(_why(error)))
+            self.close(self._reason or Failure(_why(error)))
         return None
 
     def _nothing_to_read(self) -> bool:
@@ -221,9 +221,9 @@ class TLSConnection(ClearConnection):
             self._start_closing()
             self._mute = True
 
-    def bury(self) -> None:
+    def closed(self) -> None:
         del self._tls  # OpenSSL knows the descriptor by number: never use it after the close.
-        super().bury()
+        super().closed()
 
     def _start_closing(self) -> None:
         super()._start_closing()

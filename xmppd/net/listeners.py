@@ -236,7 +236,7 @@ class Connections:
         for handler in tuple(self.unauthenticated):
             if (
                 now - handler.opened_at > limits.negotiation_timeout_s
-                and not self.login_queue.give_up(handler)
+                and not self.login_queue.refuse(handler)
             ):
                 _close_late(handler, "this takes too long")
         for handler in tuple(self.handlers):

@@ -192,7 +192,7 @@ class LoginQueue(Generic[W]):
         if not self._in_progress and not self.waiting:
             self.stop()
 
-    def give_up(self, who: W) -> bool:
+    def refuse(self, who: W) -> bool:
         """Send somebody away who has waited too long; False if it does not wait."""
         turn = self._forget(who)
         if turn is None:

@@ -64,8 +64,8 @@ class Watchable(Protocol):
 class Returning(Protocol):
     """A transport from which can be had back what has not left."""
 
-    def let_go(self) -> None:
-        """Close at once; what the kernel has taken may still arrive."""
+    def abort(self) -> None:
+        """Cut it off; what the kernel has taken may still arrive, unlike with abortConnection."""
 
     def unsent(self) -> list[bytes]:
         """All that was written and the kernel has not taken."""

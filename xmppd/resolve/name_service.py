@@ -131,7 +131,7 @@ class NameService:
                 return self._only(await v6, fours)
             return by_turns(await self._soon(v6), fours)
         finally:
-            let_go(v6, v4)
+            cancel(v6, v4)
 
     def _only(self, v6: Found, why_not_v4: LookupFailed) -> tuple[str, ...]:
         if isinstance(v6, LookupFailed):
@@ -195,10 +195,10 @@ async def both(
     try:
         return await one, await other
     finally:
-        let_go(one, other)
+        cancel(one, other)
 
 
-def let_go(*results: Deferred[T]) -> None:
+def cancel(*results: Deferred[T]) -> None:
     """Nobody waits for these any more, if anybody still does."""
     for result in results:
         result.addErrback(lambda _: None)
@@ -221,6 +221,6 @@ __all__ = [
     "NoSuchName",
     "Services",
     "both",
-    "let_go",
+    "cancel",
     "name_servers",
 ]

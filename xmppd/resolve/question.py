@@ -131,7 +131,7 @@ class Question:
         try:
             return await connection.answer.addTimeout(timeout_s, self._reactor)
         finally:
-            connection.hang_up()
+            connection.abort()
 
     def _records(self, message: dns.Message) -> list[object]:
         if message.rCode == dns.ENAME:
@@ -179,7 +179,7 @@ class _Answer(Deferred[dns.Message]):
             if message is not None:
                 self.callback(message)
 
-    def give_up(self, why: str) -> None:
+    def fail(self, why: str) -> None:
         """Nothing will come."""
         if not self.called:
             self.errback(NoAnswer(why))
@@ -201,7 +201,7 @@ class _Datagram(DatagramProtocol):
             self.transport.connect(*self._server)
             self.transport.write(self._question.wire, None)
         except (OSError, ValueError) as error:
-            self.answer.give_up(f"DNS cannot be asked: {error}")
+            self.answer.fail(f"DNS cannot be asked: {error}")
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         self.answer.take(self._question, datagram)
@@ -211,7 +211,7 @@ class _Datagram(DatagramProtocol):
 
     def stopProtocol(self) -> None:
         # Reactors that poll close a socket that has an error, and say no more of it than this.
-        self.answer.give_up("DNS cannot be asked: no name server is there")
+        self.answer.fail("DNS cannot be asked: no name server is there")
 
 
 class _Only(Factory):
@@ -242,9 +242,9 @@ class _Connection(Int16StringReceiver):
         self.answer.take(self._question, string)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.answer.give_up("DNS hung up")
+        self.answer.fail("DNS hung up")
 
-    def hang_up(self) -> None:
+    def abort(self) -> None:
         """Whatever is under way, nobody waits for it."""
         self.transport.abortConnection()
 

@@ -136,7 +136,7 @@ class Roster:
         self.items[item.jid] = item
         self._forget()
 
-    def drop(self, jid: str) -> None:
+    def remove(self, jid: str) -> None:
         """Remove a contact from memory."""
         self.items.pop(jid, None)
         self._forget()

@@ -202,7 +202,7 @@ class RosterManager:
     async def remove(self, roster: Roster, jid: str, *, push: bool = True) -> None:
         """Remove a contact: in memory, in the store, and at the owner's resources."""
         before = roster.items.get(jid)
-        roster.drop(jid)
+        roster.remove(jid)
         self.events.fire(ContactChanged(roster, jid, before))
         async with roster.turn:
             deleting = self.store.delete_roster_item(roster.account.bare, jid)
@@ -238,7 +238,7 @@ class RosterManager:
     def _undo(self, roster: Roster, jid: str, before: RosterItem | None) -> None:
         undone = roster.items.get(jid)
         if before is None:
-            roster.drop(jid)
+            roster.remove(jid)
         else:
             roster.put(before)
         self.events.fire(ContactChanged(roster, jid, undone))

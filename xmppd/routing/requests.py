@@ -52,8 +52,8 @@ class Requests:
         self._settle(key, iq)
         return True
 
-    def abandon(self) -> None:
-        """Stop waiting for anything."""
+    def stop(self) -> None:
+        """Wait for nothing any more."""
         for key in list(self._pending):
             self._settle(key, None)
 

@@ -163,7 +163,7 @@ class DomainPair:
         if expired:
             self._streams.returned(self, expired, no_stream("it did not take it in time"))
             if self.carrier is not None:
-                self.carrier.wire.give_up()
+                self.carrier.wire.abort()
 
     def give_back(self) -> None:
         """Return what waits, and stop trying: the server is about to stop."""

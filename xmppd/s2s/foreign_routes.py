@@ -334,7 +334,7 @@ class ForeignRoutes:
             if stream.passed != watch.passed:
                 watch.passed, watch.at = stream.passed, now
             elif now - watch.at > self.config.idle_timeout_s:
-                stream.retire()
+                stream.close()
 
     def state(self) -> list[StreamState]:
         """All streams, and all pairs that have none, for the administrator."""
@@ -395,7 +395,7 @@ class ForeignRoutes:
             or any(theirs == remote for _, theirs in stream.carries)
         ]
         for stream in streams:
-            stream.retire()
+            stream.close()
         return len(streams)
 
     def give_back(self) -> None:

@@ -131,11 +131,11 @@ class OutgoingStream(ServerStream):
         super().made()
         self.wire.open(self.header())
 
-    def end(self) -> None:
-        """The wire is gone or going: tell those who rely on it."""
+    def _end(self) -> None:
+        """Tell those who rely on it as well."""
         if self.ended:
             return
-        super().end()
+        super()._end()
         why = self._why_lost()
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters.values():
@@ -168,7 +168,7 @@ class OutgoingStream(ServerStream):
         """Fires when it is negotiated; fails with a StanzaError if it ends before that. Cancelling
         closes it.
         """
-        settled = self._settled = Deferred(self._give_up)
+        settled = self._settled = Deferred(self._cancelled)
         if self.ended:
             self._settled = None
             settled.errback(self._why_lost())
@@ -177,9 +177,9 @@ class OutgoingStream(ServerStream):
             settled.callback(None)
         return settled
 
-    def _give_up(self, settled: Deferred[None]) -> None:
+    def _cancelled(self, settled: Deferred[None]) -> None:
         self._settled = None
-        self.retire()
+        self.close()
 
     # -- those who go by it ---------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class OutgoingStream(ServerStream):
             self._proving.discard(waiter.local)
             self.carries.discard((waiter.local, self.remote))
             if not self._waiters and not self.ended:
-                self.retire()
+                self.close()
 
     def prove(self, local: str) -> None:
         """Ask that stanzas from this domain of ours be taken (:xep:`0220`, §2.1.1)."""

@@ -69,7 +69,7 @@ class ServerWire(Wire, Protocol):
     def take_at_most(self, stanzas_per_s: float) -> None:
         """Read so many stanzas a second from now on."""
 
-    def finish(self) -> None:
+    def close_side(self) -> None:
         """End our side of the stream, and hear out the peer."""
 
 
@@ -212,7 +212,7 @@ class ServerStream:
     def ping(self) -> None:
         """Nothing came for long: ask, where an answer would come back on this stream."""
         if not self.bidirectional or not self.carries:
-            self.retire()
+            self.close()
             return
         local, remote = next(iter(self.carries))
         ping = IQ.make(JID.parse(remote), JID.parse(local), _PING, id="are-you-there", type="get")
@@ -231,16 +231,20 @@ class ServerStream:
     def hear_no_more(self) -> None:
         """It will end with all others."""
 
-    def end(self) -> None:
+    def wire_is_gone(self) -> None:
         """The wire is gone or going."""
+        self._end()
+
+    def _end(self) -> None:
+        """Take no more stanzas, from now on and once."""
         if not self.ended:
             self.ended = True
             self.context.pairs.ended(self)
 
-    def retire(self) -> None:
+    def close(self) -> None:
         """Take no more stanzas, but bring those that are under way already (SV-12)."""
-        self.end()
-        self.wire.finish()
+        self._end()
+        self.wire.close_side()
 
     # -- out ------------------------------------------------------------------------------------
 
@@ -256,7 +260,7 @@ class ServerStream:
         if self.full:
             self._unread_bytes += len(data)
             if self._unread_bytes > MAX_UNREAD_ANSWERS_BYTES:
-                self.wire.give_up()
+                self.wire.abort()
                 return
         self.wire.write(data)
 

@@ -6,7 +6,7 @@ from xmppd.stanza import StreamError
 
 
 class Detached:
-    """Nobody is there, and nothing can be written: closing it gives the session up.
+    """Nobody is there, and nothing can be written: closing it ends the session.
 
     Args:
         address: Where the client was last.
@@ -14,10 +14,10 @@ class Detached:
         max_queued_bytes: How much may wait.
         since: When the wire was lost, on the clock.
         seconds: The clock's time.
-        give_up: Ends the session.
+        close: Ends the session.
     """
 
-    __slots__ = ("_give_up", "_seconds", "address", "encrypted", "max_queued_bytes", "since")
+    __slots__ = ("_close", "_seconds", "address", "encrypted", "max_queued_bytes", "since")
 
     tls_version = ""
 
@@ -27,7 +27,7 @@ class Detached:
         max_queued_bytes: int,
         since: float,
         seconds: Callable[[], float],
-        give_up: Callable[[], None],
+        close: Callable[[], None],
         *,
         encrypted: bool,
     ) -> None:
@@ -36,7 +36,7 @@ class Detached:
         self.max_queued_bytes = max_queued_bytes
         self.since = since
         self._seconds = seconds
-        self._give_up = give_up
+        self._close = close
 
     @property
     def silent_s(self) -> float:
@@ -54,18 +54,18 @@ class Detached:
         """Nothing was written."""
         return []
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Its queue is full."""
-        self._give_up()
+        self._close()
 
-    def let_go(self) -> None:
-        """The session has ended: there is nothing left to give up, nor a reason to hold it."""
-        self._give_up = _nothing_to_give_up
+    def forget(self) -> None:
+        """The session has ended: there is nothing left to close, nor a reason to hold it."""
+        self._close = _nothing_to_close
 
     def close(self, error: StreamError | None = None) -> None:
         """Somebody wants it to end; there is nobody to be told why."""
-        self._give_up()
+        self._close()
 
 
-def _nothing_to_give_up() -> None:
+def _nothing_to_close() -> None:
     """It has ended."""

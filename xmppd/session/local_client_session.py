@@ -169,7 +169,7 @@ class LocalClientSession:
         if management is not None:
             self._check_room(management)
         if backlog.full and backlog.load.exceeds(self.connection.max_queued_bytes):
-            self.connection.give_up()
+            self.connection.abort()
 
     # -- a client that nobody looks at ----------------------------------------------------------
 

@@ -55,7 +55,7 @@ class ResumableSessions:
         limits: How long they stay, and how many.
         sessions: All that there are.
         clocks: Tell the time.
-        end: Ends a session that is given up.
+        close: Closes a session that nobody has come back for.
 
     Attributes:
         place: Tells the store where messages stand in the queue of a session that can be resumed.
@@ -66,12 +66,12 @@ class ResumableSessions:
         limits: ResumptionLimits,
         sessions: SessionManager,
         clocks: Clocks,
-        end: Callable[[LocalClientSession], None],
+        close: Callable[[LocalClientSession], None],
     ) -> None:
         self.limits = limits
         self.sessions = sessions
         self.clocks = clocks
-        self._end = end
+        self._close = close
         self.place: Callable[[LocalClientSession], None] = _nowhere
         self._managed: dict[str, LocalClientSession] = {}
         self._by_key: dict[bytes, LocalClientSession] = {}
@@ -129,7 +129,7 @@ class ResumableSessions:
         theirs = [each for each in self.sessions.local_sessions(session.jid.bare) if each.detached]
         longest = longest_detached(theirs)
         if longest is not None and len(theirs) > self.limits.max_per_account:
-            self._end(longest)
+            self._close(longest)
 
     def restore(
         self,
@@ -154,9 +154,9 @@ class ResumableSessions:
         now = self.clocks.seconds()
         self._detached[session] = now + left_s
         max_bytes = self.limits.queue.max_bytes
-        end = partial(self._end, session)
+        close = partial(self._close, session)
         session.detach(
-            Detached(address, max_bytes, now, self.clocks.seconds, end, encrypted=encrypted)
+            Detached(address, max_bytes, now, self.clocks.seconds, close, encrypted=encrypted)
         )
 
     def managed(self) -> list[LocalClientSession]:
@@ -192,7 +192,7 @@ class ResumableSessions:
         del self._managed[session.id]
         self._detached.pop(session, None)
         if isinstance(session.connection, Detached):
-            session.connection.let_go()
+            session.connection.forget()
         management.place = None
         if management.key is not None:
             del self._by_key[management.key]
@@ -205,7 +205,7 @@ class ResumableSessions:
         now = self.clocks.seconds()
         for session, until in tuple(self._detached.items()):
             if now >= until:
-                self._end(session)
+                self._close(session)
         for session in tuple(self._managed.values()):
             management = session.management
             if management is None or session.detached or session.inactive:

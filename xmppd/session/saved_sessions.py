@@ -403,11 +403,11 @@ class SavedSessions:
         return queued.position, (stanza, saved.wire, came)
 
 
-def _nobody_to_give_up() -> None:
+def _nobody_to_close() -> None:
     """A session that is being taken up has not been lost yet."""
 
 
-NOBODY = Detached("", 0, 0.0, lambda: 0.0, _nobody_to_give_up, encrypted=False)
+NOBODY = Detached("", 0, 0.0, lambda: 0.0, _nobody_to_close, encrypted=False)
 """What a session has for a connection until it is detached again."""
 
 

@@ -47,7 +47,7 @@ class Connection(Protocol):
     def take_unsent(self) -> list[bytes]:
         """Stanzas of that which wait for its peer to read: they need not be sent any more."""
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Cut it off: its peer does not read. Its session is gone on return."""
 
     def close(self, error: StreamError | None = None) -> None:

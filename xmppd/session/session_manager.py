@@ -180,7 +180,7 @@ class SessionManager:
             self.bound -= 1
             self.events.fire(SessionClosed(session))
 
-    def end_account(
+    def close_all(
         self, bare: str, error: StreamError, *, spare: LocalClientSession | None = None
     ) -> int:
         """Close the streams of an account, all but one, for a reason; how many there were."""

@@ -119,7 +119,7 @@ class DatabaseLock:
         try:
             await self._threads.close()
         finally:
-            self._leave()
+            self._release()
             self._engine.dispose()
 
     async def _try(self) -> bool:
@@ -166,7 +166,7 @@ class DatabaseLock:
             try:
                 self._connection.execute(_STILL_THERE)
             except SQLAlchemyError:
-                self._leave()
+                self._release()
             else:
                 return False
         if self._sit_down():
@@ -228,7 +228,7 @@ class DatabaseLock:
     def _row(self, connection: Connection) -> Row[tuple[int, str, str]] | None:
         return connection.execute(_WHO_HAS_IT, _KEY).first()
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()  # the lock goes with the connection, so it is not kept

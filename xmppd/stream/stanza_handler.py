@@ -276,7 +276,7 @@ class StanzaHandler:
         management = self.session.management
         return management is not None and management.key is not None
 
-    def end(self) -> None:
+    def wire_is_gone(self) -> None:
         """The wire is gone or going: what becomes of the session depends on why (RS-4, SM-5)."""
         if self._ended:
             return
@@ -286,7 +286,7 @@ class StanzaHandler:
         if self.wire.by_accident and self._outlives_wire:
             self.context.resumable_sessions.detach(self.session)
         else:
-            self.context.session_end.end(self.session)
+            self.context.session_end.close(self.session)
 
 
 def _claimed(sender: str | None) -> JID | None:

@@ -53,7 +53,7 @@ class StreamHandler(Protocol):
     def hear_no_more(self) -> None:
         """The stream is about to end with all others: what its peer still says does not matter."""
 
-    def end(self) -> None:
+    def wire_is_gone(self) -> None:
         """The wire is gone or going."""
 
 
@@ -89,8 +89,8 @@ class Ended:
     def hear_no_more(self) -> None:
         """Nothing comes any more."""
 
-    def end(self) -> None:
-        """It has."""
+    def wire_is_gone(self) -> None:
+        """So it is."""
 
 
 class Wire(Connection, Protocol):

@@ -75,7 +75,7 @@ class Tracer:
         self._queued_steps += len(passage.steps)
         self._wake()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """There will be no more."""
         self._ended = True
         self._wake()

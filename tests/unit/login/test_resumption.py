@@ -592,7 +592,7 @@ class EndTests(ResumptionCase):
         """Who is closed while it sleeps is gone, and told so to its contacts."""
         self.juliet.lose()
         error = StreamError(StreamCondition.POLICY_VIOLATION)
-        self.assertEqual(self.house.server.session_manager.end_account(JULIET, error), 1)
+        self.assertEqual(self.house.server.session_manager.close_all(JULIET, error), 1)
         self.assertEqual(self.read(self.romeo), ["unavailable"])
 
     def test_resource_taken(self) -> None:

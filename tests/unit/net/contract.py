@@ -82,7 +82,7 @@ class Contract(TestCase):
         """A client, ready to speak; blocks."""
         return dial(self.port_number)
 
-    def hang_up(self, sock: socket.socket) -> None:
+    def close(self, sock: socket.socket) -> None:
         """End the client's side as its protocol wants it."""
 
     async def client(self, talk: Callable[[socket.socket], T]) -> T:
@@ -91,7 +91,7 @@ class Contract(TestCase):
         def go() -> T:
             with self.connect() as sock:
                 result = talk(sock)
-                self.hang_up(sock)
+                self.close(sock)
                 return result
 
         return await in_thread(go)
@@ -506,7 +506,7 @@ class TLSContract(Contract):
             context.minimum_version = context.maximum_version = version
         return context.wrap_socket(sock)
 
-    def hang_up(self, sock: socket.socket) -> None:
+    def close(self, sock: socket.socket) -> None:
         assert isinstance(sock, ssl.SSLSocket)
         with suppress(OSError, ValueError):  # The server was faster.
             sock.unwrap()

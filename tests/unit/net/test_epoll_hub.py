@@ -42,16 +42,16 @@ class Bell:
     def flush(self) -> None:
         self.calls.append("flush")
 
-    def crash(self) -> None:
+    def failed(self) -> None:
         self.calls.append("crash")
-        self.lose(Failure())
+        self.close(Failure())
 
-    def lose(self, reason: Failure) -> None:
+    def close(self, reason: Failure) -> None:
         if self.alive:
             self.alive = False
             self.hub.remove(self)
 
-    def bury(self) -> None:
+    def closed(self) -> None:
         self.calls.append("bury")
         os.close(self.fd)
 
@@ -171,7 +171,7 @@ class TurnTests(SynchronousTestCase):
         def kill_others(killer: Bell) -> None:
             for bell in bells:
                 if bell is not killer:
-                    bell.lose(Failure(Exception()))
+                    bell.close(Failure(Exception()))
             fresh.append(os.eventfd(0))
 
         bells = self.bells(2, kill_others)
@@ -183,7 +183,7 @@ class TurnTests(SynchronousTestCase):
     def test_buried_after_the_turn(self) -> None:
         """Outside of a turn nobody is buried at once, but in a turn made for it."""
         bell = Bell(self.hub)
-        bell.lose(Failure(Exception()))
+        bell.close(Failure(Exception()))
         self.assertEqual(bell.calls, [])
         self.clock.advance(0)
         self.assertEqual(bell.calls, ["bury"])
@@ -191,9 +191,9 @@ class TurnTests(SynchronousTestCase):
     def test_many_dead(self) -> None:
         """Who ends when a turn is over is buried in the next one; at the reactor's end all are."""
         self.patch(epoll_hub, "TURN_S", 0.0)
-        bells = self.bells(4, lambda bell: bell.lose(Failure(Exception())))
+        bells = self.bells(4, lambda bell: bell.close(Failure(Exception())))
         for bell in bells:
-            bell.lose(Failure(Exception()))
+            bell.close(Failure(Exception()))
         for buried in (0, 1, 2):
             self.assertEqual([bell.calls for bell in bells].count(["bury"]), buried)
             next_turn(self.clock)
@@ -212,7 +212,7 @@ class TurnTests(SynchronousTestCase):
                 self.hub.doRead()
                 self.assertEqual(bad.calls, ["crash", "bury"])
                 self.assertEqual(good.served, 1)
-                good.lose(Failure(Exception()))
+                good.close(Failure(Exception()))
 
     def test_crash_in_flush_and_bury(self) -> None:
         """The end of a turn survives what its callbacks raise."""
@@ -221,8 +221,8 @@ class TurnTests(SynchronousTestCase):
             def flush(self) -> None:
                 raise ValueError("flush")
 
-            def bury(self) -> None:
-                super().bury()
+            def closed(self) -> None:
+                super().closed()
                 raise ValueError("bury")
 
         bell = Fragile(self.hub)
@@ -250,7 +250,7 @@ class TurnTests(SynchronousTestCase):
         self.hub.watch(bell, select.EPOLLIN)
         self.assertTrue(is_ready(self.hub))
         self.hub.park(bell)
-        bell.lose(Failure(Exception()))
+        bell.close(Failure(Exception()))
 
 
 class LifeTests(SynchronousTestCase):
@@ -263,7 +263,7 @@ class LifeTests(SynchronousTestCase):
         hub = Hub.of(clock)
         self.assertEqual(list(clock.readers), [hub])
         bell = Bell(hub)
-        bell.lose(Failure(Exception()))
+        bell.close(Failure(Exception()))
         clock.advance(0)
         self.assertEqual((list(clock.readers), clock.getDelayedCalls()), ([], []))
 

@@ -192,10 +192,10 @@ class AdmissionTests(SynchronousTestCase):
     def test_too_long(self) -> None:
         """Who has waited too long is told when to come again."""
         self.come(*range(FIRST_WINDOW))
-        self.assertFalse(self.login_queue.give_up(0))
+        self.assertFalse(self.login_queue.refuse(0))
         turn = self.login_queue.begin(-1)
         assert turn is not None
-        self.assertTrue(self.login_queue.give_up(-1))
+        self.assertTrue(self.login_queue.refuse(-1))
         error = self.failureResultOf(turn, StreamError).value
         self.assertEqual(error.condition, StreamCondition.RESOURCE_CONSTRAINT)
         self.assertEqual(self.login_queue.counts.refused, 1)
@@ -250,7 +250,7 @@ class AdmissionTests(SynchronousTestCase):
         assert other is not None
         self.login_queue.end(0)
         self.assertNoResult(one)
-        self.assertTrue(self.login_queue.give_up(1))
+        self.assertTrue(self.login_queue.refuse(1))
         self.failureResultOf(other, StreamError)
         self.clock.advance(0)
         self.assertEqual(self.login_queue.waiting, 0)

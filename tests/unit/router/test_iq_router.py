@@ -163,5 +163,5 @@ class RequestTests(SynchronousTestCase):
     def test_shutdown(self) -> None:
         """At shutdown nobody is waited for any more."""
         self.ask(f"romeo@{DOMAIN}/1")
-        self.house.server.requests.abandon()
+        self.house.server.requests.stop()
         self.assertEqual(self.answers, [None])

@@ -118,5 +118,5 @@ class RequestTests(SynchronousTestCase):
         for _ in range(3):
             self.ask(self.romeo.jid)
         self.assertEqual(self.answers, [None])
-        self.house.server.requests.abandon()
+        self.house.server.requests.stop()
         self.assertEqual(self.answers, [None] * 3)

@@ -35,7 +35,7 @@ class TraceCase(SynchronousTestCase):
     def rows(self, tracer: Tracer | None = None) -> list[dict[str, Shown]]:
         """All that waits to be shown."""
         tracer = tracer or self.tracer
-        tracer.end()
+        tracer.stop()
         found = []
         while (passage := done(tracer.next())) is not None:
             found += [to_builtins(row) for row in tracer.rows(passage)]
