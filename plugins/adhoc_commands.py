@@ -1,17 +1,33 @@
 """XEP-0050: Ad-Hoc Commands. What the server can do on request, with a form or without one."""
 
 import hmac
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_bytes, token_hex
 
 from twisted.logger import Logger
 
+from xmppd.command.ad_hoc import AdHocCommand, AdHocCommands
+from xmppd.disco.disco import Says
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import Command, DiscoIdentity, DiscoInfo, DiscoItem, DiscoNode
-from xmppd.server import XMPPServer
-from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
+from xmppd.host.clocks import Clocks
+from xmppd.plugin.place import Part
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Element,
+    StanzaError,
+    StreamError,
+    Tree,
+    child,
+    element,
+    qname,
+)
 from xmppd.stanza.form import DATA, submitted
+from xmppd.store.base import StoreError
 
 NS = "http://jabber.org/protocol/commands"
 ACTIONS = ("execute", "cancel", "prev", "next", "complete")
@@ -99,8 +115,7 @@ class IQCommandHandler(IQHandler):
     """Run commands, each in one stage: at once, or when its form has been filled in (§2.4).
 
     Args:
-        commands: By node.
-        admins: Who may run what is for administrators only.
+        table: All commands, and who may run what is for administrators only.
         seconds: The clock.
     """
 
@@ -109,12 +124,10 @@ class IQCommandHandler(IQHandler):
 
     def __init__(
         self,
-        commands: Mapping[str, Command],
-        admins: Collection[JID],
+        table: AdHocCommands,
         seconds: Callable[[], float],
     ) -> None:
-        self.commands = commands
-        self.admins = admins
+        self.table = table
         self.sessions = Sessions(seconds)
 
     async def on_set(self, iq: IQ) -> Element:
@@ -137,51 +150,47 @@ class IQCommandHandler(IQHandler):
         self.sessions.end(session_id)
         return await self._run(iq, node, command, session_id, values)
 
-    def _command(self, iq: IQ, asked: Tree) -> tuple[str, Command]:
+    def _command(self, iq: IQ, asked: Tree) -> tuple[str, AdHocCommand]:
         """The command that is meant, if the requester may run it."""
         if iq.to is not None and iq.to.local is not None:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         node = asked.get("node")
         if not node:
             raise StanzaError(Condition.BAD_REQUEST, "a command has a node")
-        command = self.commands.get(node)
+        command = self.table.commands.get(node)
         if command is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such command")
         if not self._may_run(iq.sender, command):
             raise StanzaError(Condition.FORBIDDEN, "this command is for administrators")
         return node, command
 
-    def _may_run(self, requester: JID, command: Command) -> bool:
-        return not command.admins_only or requester.to_bare() in self.admins
+    def _may_run(self, requester: JID, command: AdHocCommand) -> bool:
+        return not command.admins_only or requester.to_bare() in self.table.admins
 
-    def info(self, iq: IQ, node: str) -> DiscoInfo | None:
+    def say(self, question: DiscoQuestion) -> DiscoInfo | None:
         """What :xep:`0030` says of the list of commands, and of one that may be run (§2.2)."""
+        asker, node = question.asker, question.node
         if node == NS:
-            return DiscoInfo((DiscoIdentity("automation", "command-list"),), (NS,))
-        command = self.commands.get(node)
-        if command is None or not self._may_run(iq.sender, command):
+            items = tuple(
+                DiscoItem(question.entity, command.name, command.node)
+                for command in self.table.commands.values()
+                if self._may_run(asker, command)
+            )
+            return DiscoInfo((DiscoIdentity("automation", "command-list"),), (NS,), items=items)
+        command = self.table.commands.get(node)
+        if command is None or not self._may_run(asker, command):
             return None
         identity = DiscoIdentity("automation", "command-node", command.name)
         return DiscoInfo((identity,), (NS, DATA))
 
-    def items(self, iq: IQ, node: str) -> tuple[DiscoItem, ...] | None:
-        """The commands that the requester may run; nothing is below a command."""
-        if node != NS:
-            return () if node in self.commands else None
-        jid = iq.to or JID.parse(iq.sender.domain)
-        return tuple(
-            DiscoItem(jid, command.name, command.node)
-            for command in self.commands.values()
-            if self._may_run(iq.sender, command)
-        )
-
-    async def _begin(self, iq: IQ, node: str, command: Command, action: str) -> Element:
+    async def _begin(self, iq: IQ, node: str, command: AdHocCommand, action: str) -> Element:
         if action != "execute":
             raise refusal("bad-action", "a command begins with execute")
         session_id = self.sessions.new_id(iq.sender, node)
         if command.form is None:
             return await self._run(iq, node, command, session_id, {})
-        form = command.form(iq)
+        with self._blaming(node):
+            form = command.form(iq)
         self.sessions.begin(session_id, iq.sender, form)
         executing = answer(node, session_id, "executing")
         child(child(executing, "actions", execute="complete"), "complete")
@@ -192,18 +201,31 @@ class IQCommandHandler(IQHandler):
         self,
         iq: IQ,
         node: str,
-        command: Command,
+        command: AdHocCommand,
         session_id: str,
         values: dict[str, list[str]],
     ) -> Element:
         _log.info("{requester} runs {node}", requester=iq.sender.full, node=node)
-        outcome = await command.run(iq, values)
+        with self._blaming(node):
+            outcome = await command.run(iq, values)
         completed = answer(node, session_id, "completed")
         if not isinstance(outcome, str):
             completed.append(outcome)
         elif outcome:
             child(completed, "note", outcome, type="info")
         return completed
+
+    @contextmanager
+    def _blaming(self, node: str) -> Iterator[None]:
+        """A bug of a command is its owner's, and costs nothing but this answer."""
+        owner = self.table.owners[node]
+        try:
+            yield
+        except (StanzaError, StreamError, StoreError):
+            raise
+        except Exception as error:
+            _log.failure("{owner} failed on the command {node}", owner=owner, node=node)
+            raise StanzaError(Condition.INTERNAL_SERVER_ERROR) from error
 
 
 def answer(node: str, session_id: str, status: str) -> Element:
@@ -231,7 +253,7 @@ def refusal(condition: str, text: str) -> StanzaError:
     return StanzaError(Condition.BAD_REQUEST, text, application=(NS, condition))
 
 
-def plug(server: XMPPServer) -> list[IQHandler | DiscoNode]:
+def plug(table: AdHocCommands, clocks: Clocks) -> list[Part]:
     """What this feature is made of."""
-    handler = IQCommandHandler(server.parts.commands, server.admins, server.clock.seconds)
-    return [handler, DiscoNode(handler.info, handler.items)]
+    handler = IQCommandHandler(table, clocks.seconds)
+    return [handler, Says(answer=handler.say, nodes=True)]

@@ -12,22 +12,28 @@ from itertools import count
 
 from twisted.logger import Logger
 
+from xmppd.disco.disco import Says
+from xmppd.disco.info import DiscoInfo
+from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import DiscoFeature, On
-from xmppd.privacy.privacy_list_manager import BlocklistChanged
+from xmppd.host.clocks import Clocks
+from xmppd.host.turns import Turns
+from xmppd.plugin.place import Part
+from xmppd.presence.privacy_changes import PrivacyChanges
+from xmppd.privacy.privacy_list_manager import BlocklistChanged, PrivacyListManager
 from xmppd.privacy.reports import (
     MAX_ID_LENGTH,
     MAX_MESSAGES,
     MAX_REASON_LENGTH,
     MAX_TEXT_LENGTH,
     Report,
+    Reports,
 )
 from xmppd.privacy.reports import (
     NS as REPORTING,
 )
-from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_manager import SessionClosed
+from xmppd.session.session_manager import SessionClosed, SessionManager
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
 from xmppd.stanza.addresses import parse_all
@@ -43,8 +49,17 @@ _log = Logger()
 class Blocklists:
     """The blocklist of each account, and the sessions that want to know of its changes (§3.2)."""
 
-    def __init__(self, server: XMPPServer) -> None:
-        self.server = server
+    def __init__(
+        self,
+        sessions: SessionManager,
+        privacy_lists: PrivacyListManager,
+        privacy_changes: PrivacyChanges,
+        turns: Turns,
+    ) -> None:
+        self.sessions = sessions
+        self.privacy_lists = privacy_lists
+        self.privacy_changes = privacy_changes
+        self.turns = turns
         self._interested: dict[str, dict[str, LocalClientSession]] = {}
         self._numbers = count()
 
@@ -79,6 +94,23 @@ class Blocklists:
         if event.unblocked:
             self.push(event.account, "unblock", event.unblocked)
 
+    async def named(self, iq: IQ) -> dict[JID, Tree]:
+        """The items of a request, by the JIDs that they name.
+
+        Raises:
+            StanzaError: BAD_REQUEST or JID_MALFORMED: one names none; RESOURCE_CONSTRAINT: there
+                are more than a list may have.
+        """
+        asked = iq.payload.tree[0]
+        self.privacy_lists.check_length(len(asked))
+        if any(item.tag != ITEM or not item.get("jid") for item in asked):
+            raise StanzaError(Condition.BAD_REQUEST, "items with a jid are expected")
+        try:
+            jids = await parse_all([item.attrib["jid"] for item in asked], self.turns.next)
+        except ValueError as error:
+            raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
+        return dict(zip(jids, asked, strict=True))
+
 
 @dataclass(frozen=True)
 class IQBlocklistHandler(IQHandler):
@@ -90,9 +122,9 @@ class IQBlocklistHandler(IQHandler):
     features = (NS,)
 
     async def on_get(self, iq: IQ) -> bytes:
-        session = own_session(self.lists.server, iq)
+        session = own_session(self.lists.sessions, iq)
         self.lists.ask(session)
-        known = await self.lists.server.privacy_lists.lists(session.jid)
+        known = await self.lists.privacy_lists.lists(session.jid)
         return items("blocklist", known.blocked)
 
 
@@ -101,19 +133,20 @@ class IQBlockHandler(IQHandler):
     """Block, and take a report (§3.3)."""
 
     lists: Blocklists
+    reports: Reports
+    clocks: Clocks
 
     query = qname(NS, "block")
 
     async def on_set(self, iq: IQ) -> None:
-        server = self.lists.server
-        account = own_session(server, iq).jid.to_bare()
-        blocked = await named(server, iq)
+        account = own_session(self.lists.sessions, iq).jid.to_bare()
+        blocked = await self.lists.named(iq)
         if not blocked:
             raise StanzaError(Condition.BAD_REQUEST, "somebody is to be blocked")
-        await server.privacy_changes.block(account, blocked)
+        await self.lists.privacy_changes.block(account, blocked)
         self.lists.push(account, "block", blocked)
         for jid, item in blocked.items():
-            report = read_report(account, jid, item, server.wall_clock())
+            report = read_report(account, jid, item, self.clocks.wall_clock())
             if report is not None:
                 _log.warn(
                     "{reporter} reports {reported} ({reason})",
@@ -121,7 +154,7 @@ class IQBlockHandler(IQHandler):
                     reported=report.reported,
                     reason=report.reason,
                 )
-                await server.reports.add(report)
+                await self.reports.add(report)
 
 
 @dataclass(frozen=True)
@@ -133,14 +166,13 @@ class IQUnblockHandler(IQHandler):
     query = qname(NS, "unblock")
 
     async def on_set(self, iq: IQ) -> None:
-        server = self.lists.server
-        account = own_session(server, iq).jid.to_bare()
-        unblocked = await named(server, iq)
-        await server.privacy_changes.unblock(account, unblocked or None)
+        account = own_session(self.lists.sessions, iq).jid.to_bare()
+        unblocked = await self.lists.named(iq)
+        await self.lists.privacy_changes.unblock(account, unblocked or None)
         self.lists.push(account, "unblock", unblocked)
 
 
-def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
+def own_session(sessions: SessionManager, iq: IQ) -> LocalClientSession:
     """The session that asks for its own account.
 
     Raises:
@@ -148,28 +180,10 @@ def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
     """
     if iq.to is not None and iq.to.bare != iq.sender.bare:
         raise StanzaError(Condition.FORBIDDEN, "this blocklist is somebody else's")
-    session = server.session_manager.session(iq.sender)
+    session = sessions.session(iq.sender)
     if session is None:
         raise StanzaError(Condition.NOT_ALLOWED)
     return session
-
-
-async def named(server: XMPPServer, iq: IQ) -> dict[JID, Tree]:
-    """The items of a request, by the JIDs that they name.
-
-    Raises:
-        StanzaError: BAD_REQUEST or JID_MALFORMED: one names none; RESOURCE_CONSTRAINT: there are
-            more than a list may have.
-    """
-    asked = iq.payload.tree[0]
-    server.privacy_lists.check_length(len(asked))
-    if any(item.tag != ITEM or not item.get("jid") for item in asked):
-        raise StanzaError(Condition.BAD_REQUEST, "items with a jid are expected")
-    try:
-        jids = await parse_all([item.attrib["jid"] for item in asked], server.turns.next)
-    except ValueError as error:
-        raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
-    return dict(zip(jids, asked, strict=True))
 
 
 def read_report(account: JID, jid: JID, item: Tree, now: float) -> Report | None:
@@ -196,14 +210,21 @@ def items(element: str, jids: Iterable[JID]) -> bytes:
     return f"<{element} xmlns='{NS}'>{inside}</{element}>".encode()
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(
+    sessions: SessionManager,
+    privacy_lists: PrivacyListManager,
+    privacy_changes: PrivacyChanges,
+    reports: Reports,
+    turns: Turns,
+    clocks: Clocks,
+) -> list[Part]:
     """What this feature is made of."""
-    lists = Blocklists(server)
+    lists = Blocklists(sessions, privacy_lists, privacy_changes, turns)
     return [
         IQBlocklistHandler(lists),
-        IQBlockHandler(lists),
+        IQBlockHandler(lists, reports, clocks),
         IQUnblockHandler(lists),
-        DiscoFeature(REPORTING),
+        Says(DiscoInfo(features=(REPORTING,))),
         On(BlocklistChanged, lists.changed),
         On(SessionClosed, lists.closed),
         SessionState(NS, lists.have_asked, lambda _: lists.ask),

@@ -1,17 +1,17 @@
 """XEP-0115: Entity Capabilities. A hash in the stream features saves clients asking the server."""
 
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha1
 
-from xmppd.config.config import Config
-from xmppd.parts import DiscoFeature, DiscoInfo, DiscoItem, DiscoNode, On
+from xmppd.disco.disco import Disco, Says
+from xmppd.disco.info import DiscoInfo, DiscoQuestion
+from xmppd.events import On
+from xmppd.plugin.place import Part
 from xmppd.plugin.plugin_manager import PluginsChanged
-from xmppd.server import XMPPServer
-from xmppd.stanza import IQ, Element, qname
+from xmppd.stanza import JID, Element, qname
 from xmppd.stanza.form import DATA
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
-from xmppd_plugins.disco import asked_domain, server_info
 
 NS = "http://jabber.org/protocol/caps"
 NODE = "urn:xmppd"
@@ -22,21 +22,18 @@ _FIELD, _VALUE = qname(DATA, "field"), qname(DATA, "value")
 class ServerCapabilities:
     """What disco#info says of each domain, kept together with its hash.
 
-    It is looked up once after each change of plugins or configuration, so that whoever asks for the
-    node of a hash gets what was hashed.
+    It is looked up once after each change of plugins, so that whoever asks for the node of a hash
+    gets what was hashed.
     """
 
-    server: XMPPServer
-    _config: Config | None = None
+    disco: Disco
     _known: dict[str, tuple[str, DiscoInfo]] = field(default_factory=dict)  # by domain of ours
 
     def of(self, domain: str) -> tuple[str, DiscoInfo]:
         """The hash of a domain's capabilities, and these."""
-        if self._config is not self.server.config:
-            self._known.clear()
-            self._config = self.server.config
         if domain not in self._known:
-            info = server_info(self.server, domain)
+            server = JID.parse(domain)
+            info = self.disco.server(DiscoQuestion(server, server))
             self._known[domain] = verification_string(info), info
         return self._known[domain]
 
@@ -49,14 +46,10 @@ class ServerCapabilities:
         ver, _ = self.of(negotiation.domain)
         return f"<c xmlns='{NS}' hash='sha-1' node='{NODE}' ver='{ver}'/>".encode()
 
-    def info(self, iq: IQ, node: str) -> DiscoInfo | None:
-        """What was hashed, to whoever asks for the hash (§6.2)."""
-        ver, info = self.of(asked_domain(iq))
-        return info if node == f"{NODE}#{ver}" else None
-
-    def items(self, iq: IQ, node: str) -> tuple[DiscoItem, ...] | None:
-        """Nothing belongs to the node of a hash."""
-        return None if self.info(iq, node) is None else ()
+    def say(self, question: DiscoQuestion) -> DiscoInfo | None:
+        """What was hashed, to whoever asks for the hash (§6.2); nothing belongs to that node."""
+        ver, info = self.of(question.entity.domain)
+        return replace(info, items=()) if question.node == f"{NODE}#{ver}" else None
 
 
 def verification_string(info: DiscoInfo) -> str:
@@ -85,12 +78,12 @@ def _form_type(form: dict[str, list[str]]) -> str:
     return form["FORM_TYPE"][0]
 
 
-def plug(server: XMPPServer) -> list[object]:
-    """What this feature is made of; it needs disco."""
-    capabilities = ServerCapabilities(server)
+def plug(disco: Disco) -> list[Part]:
+    """What this feature is made of; who asks for the node is answered by the plugin disco."""
+    capabilities = ServerCapabilities(disco)
     return [
         StreamFeature(capabilities.advertise, needs=Stream.AUTHENTICATED),
-        DiscoFeature(NS),
-        DiscoNode(capabilities.info, capabilities.items),
+        Says(DiscoInfo(features=(NS,))),
+        Says(answer=capabilities.say, nodes=True),
         On(PluginsChanged, capabilities.forget),
     ]

@@ -7,8 +7,10 @@ Here a client turns it on and off; what is copied is the business of
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
+from xmppd.router.carbons import Carbons
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
 from xmppd.stanza.carbon import CARBONS
 from xmppd.stream.inline_feature import bind_feature
@@ -21,48 +23,50 @@ RULES = "urn:xmpp:carbons:rules:0"
 class IQEnableHandler(IQHandler):
     """Turn carbons on for the session that asks (§4); again and again does no harm (§10.1)."""
 
-    server: XMPPServer
+    sessions: SessionManager
+    carbons: Carbons
 
     query = qname(CARBONS, "enable")
     features = (CARBONS, RULES)
 
     def on_set(self, iq: IQ) -> None:
-        self.server.carbons.enable(own_session(self.server, iq))
+        self.carbons.enable(own_session(self.sessions, iq))
 
 
 @dataclass(frozen=True)
 class IQDisableHandler(IQHandler):
     """Turn carbons off (§5)."""
 
-    server: XMPPServer
+    sessions: SessionManager
+    carbons: Carbons
 
     query = qname(CARBONS, "disable")
 
     def on_set(self, iq: IQ) -> None:
-        self.server.carbons.disable(own_session(self.server, iq))
+        self.carbons.disable(own_session(self.sessions, iq))
 
 
-def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
+def own_session(sessions: SessionManager, iq: IQ) -> LocalClientSession:
     """The session that asks for itself.
 
     Raises:
         StanzaError: NOT_ALLOWED: it asks for somebody else, or is no session here.
     """
-    session = server.session_manager.session(iq.sender)
+    session = sessions.session(iq.sender)
     if session is None or (iq.to is not None and iq.to.local and iq.to.bare != iq.sender.bare):
         raise StanzaError(Condition.NOT_ALLOWED, "carbons are for the resources of one account")
     return session
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(sessions: SessionManager, carbons: Carbons) -> list[Part]:
     """What this feature is made of."""
 
     def enable(negotiation: Negotiation, element: Tree) -> bytes:
-        server.carbons.enable(negotiation.session)
+        carbons.enable(negotiation.session)
         return b""
 
     return [
-        IQEnableHandler(server),
-        IQDisableHandler(server),
+        IQEnableHandler(sessions, carbons),
+        IQDisableHandler(sessions, carbons),
         bind_feature(CARBONS, (qname(CARBONS, "enable"), enable)),
     ]

@@ -7,11 +7,12 @@ administrators, for any account.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from xmppd.account.devices import KnownDevice
+from xmppd.account.devices import Devices, KnownDevice
+from xmppd.command.ad_hoc import AdHocCommand
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import Command
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
     IQ,
     JID,
@@ -38,10 +39,26 @@ ACCOUNT = Field("accountjid", "Account", "jid-single", required=True)
 
 
 @dataclass(frozen=True)
+class Access:
+    """Which clients have access to accounts, and what ends it."""
+
+    devices: Devices
+    sessions: SessionManager
+
+    async def revoke(self, account: JID, id: str, iq: IQ) -> KnownDevice:
+        """End a client's access, and leave whoever asks where it is."""
+        asker = self.sessions.session(iq.sender)
+        device = await self.devices.revoke(account, id, REVOKED, spare=asker)
+        if device is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such client")
+        return device
+
+
+@dataclass(frozen=True)
 class IQClientListHandler(IQHandler):
     """Tell an account which clients have access to it (§3.1)."""
 
-    server: XMPPServer
+    devices: Devices
 
     query = qname(NS, "list")
     features = (NS,)
@@ -49,7 +66,7 @@ class IQClientListHandler(IQHandler):
     async def on_get(self, iq: IQ) -> Element:
         """Its own clients: nobody may ask for those of somebody else."""
         clients = element(NS, "clients")
-        for device in await self.server.devices.of(own_account(iq)):
+        for device in await self.devices.of(own_account(iq)):
             show(clients, device)
         return clients
 
@@ -58,14 +75,14 @@ class IQClientListHandler(IQHandler):
 class IQClientRevocationHandler(IQHandler):
     """End the access of a client (§3.2)."""
 
-    server: XMPPServer
+    access: Access
 
     query = qname(NS, "revoke")
 
     async def on_set(self, iq: IQ) -> None:
         """Its tokens are gone and its sessions have ended, also if that is not enough."""
         id = iq.payload.tree[0].get("id", "")
-        device = await revoke(self.server, own_account(iq), id, iq)
+        device = await self.access.revoke(own_account(iq), id, iq)
         if any(knows_password(session) for session in device.sessions):
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE,
@@ -104,15 +121,6 @@ def knows_password(session: LocalClientSession) -> bool:
     return session.login is not None and session.login.mechanism.startswith(PASSWORDS)
 
 
-async def revoke(server: XMPPServer, account: JID, id: str, iq: IQ) -> KnownDevice:
-    """End a client's access, and leave whoever asks where it is."""
-    asker = server.session_manager.session(iq.sender)
-    device = await server.devices.revoke(account, id, REVOKED, spare=asker)
-    if device is None:
-        raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such client")
-    return device
-
-
 # -- the same as commands -------------------------------------------------------------------------
 
 
@@ -120,7 +128,7 @@ async def revoke(server: XMPPServer, account: JID, id: str, iq: IQ) -> KnownDevi
 class Commands:
     """For people, on their own account; for administrators, on any."""
 
-    server: XMPPServer
+    access: Access
 
     async def own(self, iq: IQ, values: Values) -> Element:
         """List one's own clients."""
@@ -139,12 +147,12 @@ class Commands:
         return await self._revoked(iq, JID.parse(values["accountjid"][0]).to_bare(), values)
 
     async def _listed(self, account: JID) -> Element:
-        devices = await self.server.devices.of(account)
+        devices = await self.access.devices.of(account)
         lines = tuple(sentence(device) for device in devices)
         return result(NS, Field("devices", "Clients", "text-multi", values=lines))
 
     async def _revoked(self, iq: IQ, account: JID, values: Values) -> str:
-        device = await revoke(self.server, account, values["device"][0].strip(), iq)
+        device = await self.access.revoke(account, values["device"][0].strip(), iq)
         may_return = any(knows_password(session) for session in device.sessions)
         advice = " It knows the password: change that." if may_return else ""
         return f"The client has no access any more.{advice}"
@@ -161,21 +169,24 @@ def sentence(device: KnownDevice) -> str:
     return f"{device.id}: {names}, {here}{f' by {how}' if how else ''}{until}"
 
 
-def command(node: str, name: str, run: Run, *fields: Field, admins_only: bool) -> Command:
+def command(node: str, name: str, run: Run, *fields: Field, admins_only: bool) -> AdHocCommand:
     """One command; without fields it needs no form."""
 
     def asked(iq: IQ) -> Element:
         return form(NS, name, "Fill out this form.", *fields)
 
-    return Command(f"{NS}#{node}", name, run, asked if fields else None, admins_only=admins_only)
+    return AdHocCommand(
+        f"{NS}#{node}", name, run, asked if fields else None, admins_only=admins_only
+    )
 
 
-def plug(server: XMPPServer) -> list[IQHandler | Command]:
+def plug(devices: Devices, sessions: SessionManager) -> list[Part]:
     """What this feature is made of."""
-    to = Commands(server)
+    access = Access(devices, sessions)
+    to = Commands(access)
     return [
-        IQClientListHandler(server),
-        IQClientRevocationHandler(server),
+        IQClientListHandler(devices),
+        IQClientRevocationHandler(access),
         command("own", "List my clients", to.own, admins_only=False),
         command("revoke-own", "Revoke one of my clients", to.revoke_own, DEVICE, admins_only=False),
         command("others", "List clients of an account", to.others, ACCOUNT, admins_only=True),

@@ -4,8 +4,8 @@ Here a client says whether anybody does; what can wait is said in
 :mod:`xmppd.session.client_state`, and waits in the session.
 """
 
-from xmppd.parts import AtUnload
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import AtUnload, Part
+from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import Tree, qname
 from xmppd.stream.inline_feature import bind_feature
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
@@ -33,11 +33,11 @@ def begin(negotiation: Negotiation, element: Tree) -> bytes:
     return b""
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(sessions: SessionManager) -> list[Part]:
     """What this feature is made of."""
 
     def wake_all() -> None:
-        for session in server.session_manager.sessions.values():
+        for session in sessions.sessions.values():
             session.rest(inactive=False)
 
     return [

@@ -2,8 +2,10 @@
 
 from msgspec.structs import asdict
 
-from xmppd.parts import DiscoExtension
-from xmppd.server import XMPPServer
+from xmppd.config.config import ContactAddresses
+from xmppd.disco.disco import Says
+from xmppd.disco.info import DiscoInfo
+from xmppd.plugin.place import Part
 from xmppd.stanza import Element
 from xmppd.stanza.form import Field, result
 
@@ -20,6 +22,7 @@ def contact_form(contacts: dict[str, tuple[str, ...]]) -> Element | None:
     return result(FORM_TYPE, *fields) if fields else None
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(contacts: ContactAddresses) -> list[Part]:
     """What this feature is made of."""
-    return [DiscoExtension(lambda domain: contact_form(asdict(server.config.contact)))]
+    form = contact_form(asdict(contacts))
+    return [] if form is None else [Says(DiscoInfo(forms=(form,)))]

@@ -1,96 +1,108 @@
 """XEP-0030: Service Discovery. What are you, what can you do, and what else is there?"""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from xmppd.disco.disco import Disco, Of, Says
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import DiscoIdentity, DiscoInfo, DiscoItem
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
+from xmppd.presence.presence_manager import PresenceManager
 from xmppd.stanza import IQ, JID, Condition, StanzaError, dump, escape, ns, qname
 from xmppd.stanza.guests import is_guest
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
 
-CORE_FEATURES = (
-    "iq",
-    "presence",
-    "msgoffline",  # XEP-0160
-    ns.ROSTER,
-    ns.ROSTER_VERSIONING,
-    ns.PRE_APPROVAL,
-    ns.DELAY,
+SERVER = DiscoInfo(
+    (DiscoIdentity("server", "im", "xmppd"),),
+    (
+        "iq",
+        "presence",
+        "msgoffline",  # XEP-0160
+        ns.ROSTER,
+        ns.ROSTER_VERSIONING,
+        ns.PRE_APPROVAL,
+        ns.DELAY,
+    ),
 )
-"""What the server does without any plugin, as the registrar of disco features calls it."""
+"""What the server is, and does without any plugin, as the registrar of disco features calls it."""
 
-SERVER = DiscoIdentity("server", "im", "xmppd")
 ACCOUNT = DiscoIdentity("account", "registered")
 GUEST = DiscoIdentity("account", "anonymous")
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Finds what is said of whoever is asked, for those who may know (§8)."""
+
+    disco: Disco
+    presences: PresenceManager
+
+    async def info(self, iq: IQ) -> DiscoInfo:
+        """For disco#info. Whoever knows a guest's name has met them: all may know what they are
+        (:xep:`0175` §5).
+        """
+        return await self._ask(iq, guests=True)
+
+    async def items(self, iq: IQ) -> tuple[DiscoItem, ...]:
+        """For disco#items."""
+        return (await self._ask(iq, guests=False)).items
+
+    async def _ask(self, iq: IQ, *, guests: bool) -> DiscoInfo:
+        """What is said.
+
+        Raises:
+            StanzaError: SERVICE_UNAVAILABLE: there is no such account, as far as the sender may
+                know; ITEM_NOT_FOUND: it has no such node.
+        """
+        account = asked_account(iq)
+        if account is not None and not (guests and is_guest(account.bare)):
+            await self._admit(iq, account)
+        entity = JID.parse(asked_domain(iq)) if account is None else account.to_bare()
+        question = DiscoQuestion(iq.sender, entity, asked_node(iq))
+        said = await self.disco.ask(Of.SERVER if account is None else Of.ACCOUNT, question)
+        if said is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND)
+        return said
+
+    async def _admit(self, iq: IQ, account: JID) -> None:
+        if not await self.presences.can_see(iq.sender, account):
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+
+    def account(self, question: DiscoQuestion) -> DiscoInfo:
+        """What an account is, and its available resources, as far as they show themselves."""
+        bare = question.entity.bare
+        sessions = self.presences.shown(bare, question.asker)
+        items = tuple(DiscoItem(session.jid, "") for session in sessions)
+        return DiscoInfo((GUEST if is_guest(bare) else ACCOUNT,), items=items)
 
 
 @dataclass(frozen=True)
 class IQDiscoInfoHandler(IQHandler):
     """Say what the server, an account or a node is, and can do (§3)."""
 
-    server: XMPPServer
+    answering: Answering
 
     query = qname(INFO, "query")
     features = (INFO,)
     account_features = (INFO,)
 
-    def on_get(self, iq: IQ) -> bytes | Awaitable[bytes]:
-        node = asked_node(iq)
-        if asked_account(iq) is not None:
-            return self._account(iq, node)
-        domain = asked_domain(iq)
-        return info_query(self._node(iq, node) if node else server_info(self.server, domain), node)
-
-    def _node(self, iq: IQ, node: str) -> DiscoInfo:
-        for part in self.server.parts.nodes:
-            if (info := part.info(iq, node)) is not None:
-                return info
-        raise StanzaError(Condition.ITEM_NOT_FOUND)
-
-    async def _account(self, iq: IQ, node: str) -> bytes:
-        account = asked_account(iq)
-        # Whoever knows a guest's name has met them: all may know what they are (XEP-0175 §5).
-        guest = account is not None and is_guest(account.bare)
-        if not guest:
-            await admit(self.server, iq)
-        if node:
-            raise StanzaError(Condition.ITEM_NOT_FOUND)
-        return info_query(account_info(self.server, GUEST if guest else ACCOUNT), node)
+    async def on_get(self, iq: IQ) -> bytes:
+        return info_query(await self.answering.info(iq), asked_node(iq))
 
 
 @dataclass(frozen=True)
 class IQDiscoItemsHandler(IQHandler):
     """Say what belongs to the server, an account or a node (§4)."""
 
-    server: XMPPServer
+    answering: Answering
 
     query = qname(ITEMS, "query")
     features = (ITEMS,)
     account_features = (ITEMS,)
 
-    def on_get(self, iq: IQ) -> bytes | Awaitable[bytes]:
-        node = asked_node(iq)
-        if asked_account(iq) is not None:
-            return self._account(iq, node)
-        return items_query(self._node(iq, node) if node else tuple(self.server.parts.items), node)
-
-    def _node(self, iq: IQ, node: str) -> tuple[DiscoItem, ...]:
-        for part in self.server.parts.nodes:
-            if (items := part.items(iq, node)) is not None:
-                return items
-        raise StanzaError(Condition.ITEM_NOT_FOUND)
-
-    async def _account(self, iq: IQ, node: str) -> bytes:
-        """The account's available resources, as far as they show themselves."""
-        account = await admit(self.server, iq)
-        if node:
-            raise StanzaError(Condition.ITEM_NOT_FOUND)
-        sessions = self.server.presence_manager.shown(account.bare, iq.sender)
-        return items_query(tuple(DiscoItem(session.jid, "") for session in sessions), node)
+    async def on_get(self, iq: IQ) -> bytes:
+        return items_query(await self.answering.items(iq), asked_node(iq))
 
 
 def asked_node(iq: IQ) -> str:
@@ -107,38 +119,6 @@ def asked_account(iq: IQ) -> JID | None:
 def asked_domain(iq: IQ) -> str:
     """The domain that is asked."""
     return iq.sender.domain if iq.to is None else iq.to.domain
-
-
-async def admit(server: XMPPServer, iq: IQ) -> JID:
-    """The account that is asked, if it is the sender's to know (§8).
-
-    Raises:
-        StanzaError: SERVICE_UNAVAILABLE, as if there were no such account.
-    """
-    account = asked_account(iq)
-    if account is None or not await server.presence_manager.can_see(iq.sender, account):
-        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-    return account
-
-
-def server_info(server: XMPPServer, domain: str) -> DiscoInfo:
-    """What a domain of the server is, and what all that is loaded just now can do."""
-    features = {feature.var for feature in server.parts.features if not feature.account}
-    features.update(CORE_FEATURES)
-    for handler in server.iq_router.handlers.values():
-        features.update(handler.features)
-    forms = (extension.form(domain) for extension in server.parts.extensions)
-    return DiscoInfo(
-        (SERVER,), tuple(sorted(features)), tuple(form for form in forms if form is not None)
-    )
-
-
-def account_info(server: XMPPServer, identity: DiscoIdentity = ACCOUNT) -> DiscoInfo:
-    """What the server does on behalf of an account; a guest's is another identity."""
-    features = {feature.var for feature in server.parts.features if feature.account}
-    for handler in server.iq_router.handlers.values():
-        features.update(handler.account_features)
-    return DiscoInfo((identity,), tuple(sorted(features)))
 
 
 def info_query(info: DiscoInfo, node: str = "") -> bytes:
@@ -168,6 +148,12 @@ def _attribute(name: str, value: str) -> str:
     return f" {name}='{escape(value)}'" if value else ""
 
 
-def plug(server: XMPPServer) -> list[IQHandler]:
+def plug(disco: Disco, presences: PresenceManager) -> list[Part]:
     """What this feature is made of."""
-    return [IQDiscoInfoHandler(server), IQDiscoItemsHandler(server)]
+    answering = Answering(disco, presences)
+    return [
+        IQDiscoInfoHandler(answering),
+        IQDiscoItemsHandler(answering),
+        Says(SERVER),
+        Says(of=Of.ACCOUNT, answer=answering.account),
+    ]

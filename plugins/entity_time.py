@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.server import XMPPServer
+from xmppd.host.clocks import Clocks
+from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
 from xmppd.stanza.date_time import date_time
 
@@ -37,6 +38,6 @@ def zone_offset(seconds: int) -> str:
     return f"{'-' if seconds < 0 else '+'}{hours:02}:{minutes:02}"
 
 
-def plug(server: XMPPServer) -> list[IQHandler]:
+def plug(clocks: Clocks) -> list[Part]:
     """What this feature is made of."""
-    return [IQTimeHandler(server.wall_clock)]
+    return [IQTimeHandler(clocks.wall_clock)]

@@ -5,10 +5,14 @@ An administrator changes the greeting by an ad-hoc command; anybody reads it by 
 
 from dataclasses import dataclass
 
+from xmppd.command.ad_hoc import AdHocCommand
+from xmppd.config.config import Items
+from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.presence_update_handler import SessionAvailable
-from xmppd.parts import Command, On, Statistic
-from xmppd.server import XMPPServer
+from xmppd.host.statistics import Statistic
+from xmppd.plugin.place import Part
+from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import (
     IQ,
     JID,
@@ -21,7 +25,7 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.form import Field, form
-from xmppd.store.base import Item, QuotaExceeded
+from xmppd.store.base import Item, QuotaExceeded, Store
 from xmppd.store.quarantine import readable
 
 NS = "urn:xmppd:example:greeter"
@@ -34,32 +38,39 @@ class Greeter:
     """Greets each account once, and remembers whom.
 
     Attributes:
-        server: Has the store, and the way out.
+        store: Remembers.
+        quota: What one account may keep.
+        routing_table: The way out.
         greeted: How many since the plugin was loaded.
     """
 
-    server: XMPPServer
+    store: Store
+    quota: Items
+    routing_table: RoutingTable
     greeted: int = 0
 
     async def greeting(self, domain: str) -> str:
         """What a domain says to its newcomers."""
-        store = self.server.store
-        kept = await store.get_item(domain, NS, "greeting")
+        kept = await self.store.get_item(domain, NS, "greeting")
         items = [] if kept is None else [Item(NS, "greeting", kept)]
-        texts = await readable(store, domain, items, lambda item: item.value.decode())
+        texts = await readable(self.store, domain, items, lambda item: item.value.decode())
         return texts[0] if texts else GREETING
 
     async def keep(self, name: str, key: str, value: bytes) -> None:
         """Store something for an account or a domain, within what one of them may store."""
-        quota = self.server.config.items
-        await self.server.store.set_item(
-            name, NS, key, value, max_items=quota.max_items, max_bytes=quota.max_bytes
+        await self.store.set_item(
+            name,
+            NS,
+            key,
+            value,
+            max_items=self.quota.max_items,
+            max_bytes=self.quota.max_bytes,
         )
 
     async def greet(self, event: SessionAvailable) -> None:
         """Listen: an account became available."""
         account = event.session.jid.to_bare()
-        if await self.server.store.get_item(account.bare, NS, "greeted") is not None:
+        if await self.store.get_item(account.bare, NS, "greeted") is not None:
             return
         try:
             await self.keep(account.bare, "greeted", b"1")
@@ -68,7 +79,7 @@ class Greeter:
         self.greeted += 1
         body = f"<body>{escape(await self.greeting(account.domain))}</body>"
         sender = JID.parse(account.domain)
-        self.server.routing_table.route(Message.make(event.session.jid, sender, body.encode()))
+        self.routing_table.route(Message.make(event.session.jid, sender, body.encode()))
 
     def form(self, iq: IQ) -> Element:
         """Ask the administrator for another greeting."""
@@ -104,12 +115,12 @@ class IQGreetingHandler(IQHandler):
         return element(NS, "greeting", await self.greeter.greeting(to.domain))
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(store: Store, quota: Items, routing_table: RoutingTable) -> list[Part]:
     """What this plugin is made of."""
-    greeter = Greeter(server)
+    greeter = Greeter(store, quota, routing_table)
     return [
         On(SessionAvailable, greeter.greet),
         IQGreetingHandler(greeter),
-        Command(f"{NS}#change", "Change the greeting", greeter.change, form=greeter.form),
+        AdHocCommand(f"{NS}#change", "Change the greeting", greeter.change, form=greeter.form),
         Statistic("greeted_accounts", lambda: greeter.greeted),
     ]

@@ -9,6 +9,7 @@ from xmppd.components.wokkel_bridge import WokkelComponent  # before wokkel, whi
 
 # isort: split
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.words.protocols.jabber.error import StanzaError
 from twisted.words.protocols.jabber.jid import JID
 from twisted.words.xish.domish import Element
@@ -17,7 +18,9 @@ from wokkel.generic import VersionHandler
 from wokkel.ping import PingHandler
 from wokkel.pubsub import PubSubService, Subscription
 
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
+from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.routing_table import RoutingTable
 
 DOMAIN = "board"
 """In front of the server's first domain."""
@@ -91,12 +94,13 @@ class Noticeboard(PubSubService):  # type: ignore[misc]  # wokkel has no types
         return self.boards[node]
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(router: PacketRouter, routing_table: RoutingTable, clock: IReactorTime) -> list[Part]:
     """What this plugin is made of."""
     return [
         WokkelComponent(
-            server,
-            f"{DOMAIN}.{server.domains[0]}",
+            router,
+            clock,
+            f"{DOMAIN}.{routing_table.domain}",
             DiscoHandler(),
             PingHandler(),
             VersionHandler("Notice board", "1.0"),

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Condition, Message, Stanza, StanzaError
 
@@ -49,6 +49,6 @@ class WordFilter(PacketInterceptor):
         return stanza.from_tree(tree, stanza.sender)
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug() -> list[Part]:
     """What this plugin is made of."""
     return [WordFilter(any_of(MASKED), any_of(REFUSED))]

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.server import XMPPServer
+from xmppd.host.clocks import Clocks
+from xmppd.plugin.place import Part
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import IQ, JID, Condition, Element, Stanza, StanzaError, element, qname
 
@@ -18,7 +22,8 @@ S = TypeVar("S", bound=Stanza)
 class IQLastActivityHandler(IQHandler):
     """Answer with whole seconds: of uptime for the server (§5), of absence for an account (§3)."""
 
-    server: XMPPServer
+    presences: PresenceManager
+    clocks: Clocks
 
     query = QUERY
     features = (NS,)
@@ -27,18 +32,18 @@ class IQLastActivityHandler(IQHandler):
     def on_get(self, iq: IQ) -> Element | Awaitable[Element]:
         account = iq.sender.to_bare() if iq.to is None else iq.to
         if account.local is None:
-            return _seconds(self.server.clock.seconds() - self.server.started_at)
+            return _seconds(self.clocks.seconds() - self.clocks.started)
         return self._account(iq.sender, account)
 
     async def _account(self, viewer: JID, account: JID) -> Element:
-        if not await self.server.presence_manager.can_see(viewer, account):
+        if not await self.presences.can_see(viewer, account):
             raise StanzaError(Condition.FORBIDDEN)
-        if self.server.presence_manager.shown(account.bare, viewer):
+        if self.presences.shown(account.bare, viewer):
             return element(NS, "query", seconds="0")
-        last = await self.server.presence_manager.last_presence(account)
+        last = await self.presences.last_presence(account)
         if last is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "this account has never been here")
-        return _seconds(self.server.presence_manager.absent_s(account, last), last.status)
+        return _seconds(self.presences.absent_s(account, last), last.status)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +54,9 @@ class LastActivityInterceptor(PacketInterceptor):
     roster of whoever is online is in memory; without a roster there is nobody to ask.
     """
 
-    server: XMPPServer
+    presences: PresenceManager
+    rosters: RosterManager
+    routing_table: RoutingTable
 
     incoming_kinds = (IQ,)
 
@@ -62,16 +69,16 @@ class LastActivityInterceptor(PacketInterceptor):
             and isinstance(stanza, IQ)
             and stanza.query_tag == QUERY
             and stanza.answerable
-            and self.server.routing_table.is_local(to)
+            and self.routing_table.is_local(to)
             and not self._may_ask(stanza.sender, to)
         ):
             raise StanzaError(Condition.FORBIDDEN)
         return stanza
 
     def _may_ask(self, viewer: JID, to: JID) -> bool:
-        if viewer.bare == to.bare or self.server.presence_manager.directed.knows(to, viewer):
+        if viewer.bare == to.bare or self.presences.directed.knows(to, viewer):
             return True
-        roster = self.server.roster_manager.loaded(to.bare)
+        roster = self.rosters.loaded(to.bare)
         return roster is not None and roster.may_be_seen_by(viewer)
 
 
@@ -79,6 +86,11 @@ def _seconds(passed_s: float, status: str | None = None) -> Element:
     return element(NS, "query", status, seconds=str(int(passed_s)))
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(
+    presences: PresenceManager, rosters: RosterManager, routing_table: RoutingTable, clocks: Clocks
+) -> list[Part]:
     """What this feature is made of."""
-    return [IQLastActivityHandler(server), LastActivityInterceptor(server)]
+    return [
+        IQLastActivityHandler(presences, clocks),
+        LastActivityInterceptor(presences, rosters, routing_table),
+    ]

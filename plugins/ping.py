@@ -4,8 +4,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
+from xmppd.plugin.place import Part
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.server import XMPPServer
 from xmppd.stanza import IQ, JID, Condition, StanzaError, ns, qname
 
 
@@ -31,6 +31,6 @@ class IQPingHandler(IQHandler):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
 
 
-def plug(server: XMPPServer) -> list[IQHandler]:
+def plug(presences: PresenceManager) -> list[Part]:
     """What this feature is made of."""
-    return [IQPingHandler(server.presence_manager)]
+    return [IQPingHandler(presences)]

@@ -10,13 +10,16 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from itertools import count
 
+from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import On
-from xmppd.presence.privacy_changes import active_list
+from xmppd.host.turns import Turns
+from xmppd.plugin.place import Part
+from xmppd.presence.privacy_changes import PrivacyChanges, active_list
 from xmppd.privacy.privacy_list import NS, PrivacyList, name_of
-from xmppd.privacy.privacy_list_manager import PrivacyListChanged
-from xmppd.server import XMPPServer
+from xmppd.privacy.privacy_list_manager import PrivacyListChanged, PrivacyListManager
+from xmppd.roster.roster_manager import RosterManager
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
 from xmppd.stanza.addresses import parse_all
 
@@ -27,15 +30,19 @@ LIST, ACTIVE, DEFAULT = (qname(NS, name) for name in ("list", "active", "default
 class IQPrivacyHandler(IQHandler):
     """Show an account its lists, and change them and their use as it asks (§2)."""
 
-    server: XMPPServer
+    sessions: SessionManager
+    rosters: RosterManager
+    privacy_lists: PrivacyListManager
+    privacy_changes: PrivacyChanges
+    turns: Turns
 
     query = qname(NS, "query")
     features = (NS,)
 
     async def on_get(self, iq: IQ) -> bytes:
         """The names of all lists, or one list whole (§2.3)."""
-        session = own_session(self.server, iq)
-        known = await self.server.privacy_lists.lists(session.jid)
+        session = own_session(self.sessions, iq)
+        known = await self.privacy_lists.lists(session.jid)
         asked = list(iq.payload.tree[0])
         if not asked:
             active = active_list(session)
@@ -47,7 +54,7 @@ class IQPrivacyHandler(IQHandler):
 
     def on_set(self, iq: IQ) -> Awaitable[None]:
         """Use a list, or change one: one thing at a time (§2.1)."""
-        session = own_session(self.server, iq)
+        session = own_session(self.sessions, iq)
         asked = list(iq.payload.tree[0])
         if len(asked) != 1 or asked[0].tag not in (LIST, ACTIVE, DEFAULT):
             raise StanzaError(Condition.BAD_REQUEST, "one active, default or list is set at a time")
@@ -56,28 +63,28 @@ class IQPrivacyHandler(IQHandler):
         name = _name(asked[0]) if "name" in asked[0].attrib else None
         if asked[0].tag == DEFAULT:
             account = session.jid.to_bare()
-            return self.server.privacy_changes.set_default(account, name, by=session)
-        return self.server.privacy_changes.activate(session, name)
+            return self.privacy_changes.set_default(account, name, by=session)
+        return self.privacy_changes.activate(session, name)
 
     async def _set_list(self, session: LocalClientSession, asked: Tree) -> None:
         account = session.jid.to_bare()
         if not len(asked):
-            await self.server.privacy_changes.remove(account, _name(asked), by=session)
+            await self.privacy_changes.remove(account, _name(asked), by=session)
             return
-        self.server.privacy_lists.check_length(len(asked))
+        self.privacy_lists.check_length(len(asked))
         named = [item.get("value", "") for item in asked if item.get("type") == "jid"]
         try:
-            await parse_all(named, self.server.turns.next)  # so that reading the list does not wait
+            await parse_all(named, self.turns.next)  # so that reading the list does not wait
             changed = PrivacyList.from_tree(asked)
         except ValueError as error:
             raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
         await self._check_groups(account, changed)
-        await self.server.privacy_changes.save(account, changed)
+        await self.privacy_changes.save(account, changed)
 
     async def _check_groups(self, account: JID, changed: PrivacyList) -> None:
         """A rule's group is one of the roster's (§2.1)."""
         if changed.groups:
-            roster = await self.server.roster_manager.roster(account)
+            roster = await self.rosters.roster(account)
             missing = changed.groups.difference(*(item.groups for item in roster.shown()))
             if missing:
                 raise StanzaError(
@@ -89,19 +96,19 @@ class IQPrivacyHandler(IQHandler):
 class PrivacyListPush:
     """Tells all resources of an account that a list has changed; they may fetch it (§2.2)."""
 
-    server: XMPPServer
+    sessions: SessionManager
     _numbers: "count[int]" = field(default_factory=count)
 
     def push(self, change: PrivacyListChanged) -> None:
         """Tell them."""
         query = _query(_named("list", change.name))
-        for session in self.server.session_manager.local_sessions(change.account.bare):
+        for session in self.sessions.local_sessions(change.account.bare):
             push_id = f"privacy-{next(self._numbers)}"
             push = IQ.make(session.jid, change.account, query, id=push_id, type="set")
             session.deliver(push, push.wire())
 
 
-def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
+def own_session(sessions: SessionManager, iq: IQ) -> LocalClientSession:
     """The session that asks for its own account.
 
     Raises:
@@ -109,7 +116,7 @@ def own_session(server: XMPPServer, iq: IQ) -> LocalClientSession:
     """
     if iq.to is not None and iq.to.bare != iq.sender.bare:
         raise StanzaError(Condition.FORBIDDEN, "these lists are somebody else's")
-    session = server.session_manager.session(iq.sender)
+    session = sessions.session(iq.sender)
     if session is None:
         raise StanzaError(Condition.NOT_ALLOWED)
     return session
@@ -130,7 +137,16 @@ def _query(inside: str) -> bytes:
     return f"<query xmlns='{NS}'>{inside}</query>".encode()
 
 
-def plug(server: XMPPServer) -> list[object]:
+def plug(
+    sessions: SessionManager,
+    rosters: RosterManager,
+    privacy_lists: PrivacyListManager,
+    privacy_changes: PrivacyChanges,
+    turns: Turns,
+) -> list[Part]:
     """What this feature is made of."""
-    push = PrivacyListPush(server)
-    return [IQPrivacyHandler(server), On(PrivacyListChanged, push.push)]
+    push = PrivacyListPush(sessions)
+    return [
+        IQPrivacyHandler(sessions, rosters, privacy_lists, privacy_changes, turns),
+        On(PrivacyListChanged, push.push),
+    ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
 from xmppd.stanza.xml import namespace_of, write
 from xmppd.store.personal_items import PersonalItems
@@ -69,6 +69,6 @@ def is_empty(tree: Tree) -> bool:
     return not len(tree) and not tree.attrib and not tree.text
 
 
-def plug(server: XMPPServer) -> list[IQHandler]:
+def plug(items: PersonalItems) -> list[Part]:
     """What this feature is made of."""
-    return [IQPrivateHandler(PersonalItems(server.store, server.config.items))]
+    return [IQPrivateHandler(items)]

@@ -7,9 +7,10 @@ from xmppd.account.accounts import Accounts
 from xmppd.auth.attempts import network_of
 from xmppd.auth.keys import prepare_password
 from xmppd.auth.provider import Passwords
-from xmppd.config.config import Registration
+from xmppd.config.config import TLS, Registration
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.server import XMPPServer
+from xmppd.host.clocks import Clocks
+from xmppd.plugin.place import Part
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
@@ -69,7 +70,7 @@ class IQRegisterHandler(IQHandler):
         sessions: Tells a stranger from an owner: by the stream, never by what is claimed.
         accounts: Where passwords change and accounts end.
         passwords: Where accounts begin.
-        options: As configured just now.
+        options: As configured.
         tls_required: Whether strangers must start TLS first.
         made: Accounts made from each address.
         taken: Names asked for from each address that were somebody's.
@@ -78,7 +79,7 @@ class IQRegisterHandler(IQHandler):
     sessions: SessionManager
     accounts: Accounts
     passwords: Passwords
-    options: Callable[[], Registration]
+    options: Registration
     tls_required: bool
     made: HourlyLimit
     taken: HourlyLimit
@@ -129,7 +130,7 @@ class IQRegisterHandler(IQHandler):
     # -- strangers ------------------------------------------------------------------------------
 
     def _check_open(self, session: LocalClientSession) -> None:
-        if not self.options().open:
+        if not self.options.open:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE, "registration is closed")
         if self.tls_required and not session.connection.encrypted:
             raise StanzaError(Condition.NOT_AUTHORIZED, "start TLS first")
@@ -142,7 +143,7 @@ class IQRegisterHandler(IQHandler):
         account = account_of(name, session.jid.domain)
         self._check_password(password)
         address = session.connection.address
-        options = self.options()
+        options = self.options
         most = options.per_address_per_hour
         if self.made.reached(address, most) or self.taken.reached(
             address, most * TAKEN_NAMES_PER_ACCOUNT
@@ -179,7 +180,7 @@ class IQRegisterHandler(IQHandler):
             length = len(prepare_password(password).decode())
         except ValueError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
-        if length < self.options().min_password_length:
+        if length < self.options.min_password_length:
             # COMPAT Conversations: knows these words, and asks for another password.
             raise StanzaError(Condition.NOT_ACCEPTABLE, "Please use a longer password.")
 
@@ -188,7 +189,7 @@ class IQRegisterHandler(IQHandler):
     async def _change_password(
         self, account: JID, session: LocalClientSession, fields: Tree
     ) -> None:
-        if not self.options().change_password:
+        if not self.options.change_password:
             raise StanzaError(Condition.NOT_ALLOWED, "passwords are not changed here")
         name, password = field(fields, "username"), field(fields, "password")
         if not name or not password:
@@ -209,7 +210,7 @@ class IQRegisterHandler(IQHandler):
         """End the account (§3.2); the answer leaves before the stream is closed."""
         if len(fields) != 1:
             raise StanzaError(Condition.BAD_REQUEST, "remove stands alone")
-        if not self.options().remove_account:
+        if not self.options.remove_account:
             raise StanzaError(Condition.NOT_ALLOWED, "accounts are not removed here")
         try:
             await self.accounts.remove(account, request=iq)
@@ -241,29 +242,32 @@ def account_of(name: str, domain: str) -> JID:
         raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
 
 
-def plug(server: XMPPServer) -> list[IQHandler | StreamFeature]:
+def plug(
+    sessions: SessionManager,
+    accounts: Accounts,
+    passwords: Passwords,
+    options: Registration,
+    tls: TLS,
+    clocks: Clocks,
+) -> list[Part]:
     """What this feature is made of."""
-    tls_required = server.config.tls.required
-
-    def options() -> Registration:
-        return server.config.registration
 
     def advertise(negotiation: Negotiation) -> bytes:
-        return FEATURE if options().open else b""
+        return FEATURE if options.open else b""
 
     return [
         IQRegisterHandler(
-            server.session_manager,
-            server.accounts,
-            server.passwords,
+            sessions,
+            accounts,
+            passwords,
             options,
-            tls_required,
-            made=HourlyLimit(server.clock.seconds),
-            taken=HourlyLimit(server.clock.seconds),
+            tls.required,
+            made=HourlyLimit(clocks.seconds),
+            taken=HourlyLimit(clocks.seconds),
         ),
         StreamFeature(
             advertise,
-            needs=Stream.SECURE if tls_required else Stream.NEW,
+            needs=Stream.SECURE if tls.required else Stream.NEW,
             unless=Stream.AUTHENTICATED,
         ),
     ]

@@ -3,10 +3,16 @@
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
-from xmppd.parts import Command
+from xmppd.account.accounts import Accounts
+from xmppd.auth.attempts import AttemptLimiter
+from xmppd.auth.provider import Passwords
+from xmppd.command.ad_hoc import AdHocCommand
+from xmppd.plugin.place import Part
 from xmppd.roster.roster import item_bytes
-from xmppd.server import XMPPServer
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
+from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
     IQ,
     JID,
@@ -20,7 +26,7 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.form import Field, form, result
-from xmppd.store.base import AccountExists, NoSuchAccount
+from xmppd.store.base import AccountExists, NoSuchAccount, Store
 
 NS = "http://jabber.org/protocol/admin"
 MAX_ACCOUNTS_AT_ONCE = 100
@@ -44,7 +50,13 @@ MAX_ITEMS = Field("max_items", "How many at most", "list-single", options=CHOICE
 class Administration:
     """The commands (§4); passwords come in and are never shown, for nobody keeps them."""
 
-    server: XMPPServer
+    store: Store
+    accounts: Accounts
+    passwords: Passwords
+    attempts: AttemptLimiter
+    sessions: SessionManager
+    rosters: RosterManager
+    routing_table: RoutingTable
 
     # -- one account, or some -------------------------------------------------------------------
 
@@ -55,8 +67,8 @@ class Administration:
         if password != values["password-verify"][0]:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "the passwords differ")
         try:
-            async with self.server.attempts.derivation(account.bare, self._address(iq)):
-                await self.server.passwords.create(account.bare, password)
+            async with self.attempts.derivation(account.bare, self._address(iq)):
+                await self.passwords.create(account.bare, password)
         except AccountExists as error:
             raise StanzaError(Condition.CONFLICT, "there is such an account already") from error
         except ValueError as error:
@@ -65,23 +77,23 @@ class Administration:
 
     async def delete_user(self, iq: IQ, values: Values) -> str:
         """§4.2."""
-        return await self._each_but_own(iq, values, self.server.accounts.remove, "deleted")
+        return await self._each_but_own(iq, values, self.accounts.remove, "deleted")
 
     async def disable_user(self, iq: IQ, values: Values) -> str:
         """§4.3."""
-        return await self._each_but_own(iq, values, self.server.accounts.disable, "disabled")
+        return await self._each_but_own(iq, values, self.accounts.disable, "disabled")
 
     async def reenable_user(self, iq: IQ, values: Values) -> str:
         """§4.4; what failed attempts have locked is opened too."""
         return await self._each(await self._accounts(values), self._enable, "enabled")
 
     async def _enable(self, account: JID) -> None:
-        await self.server.accounts.enable(account)
-        await self.server.attempts.unlock(account.bare)
+        await self.accounts.enable(account)
+        await self.attempts.unlock(account.bare)
 
     async def end_user_session(self, iq: IQ, values: Values) -> str:
         """§4.5: of a bare JID all sessions, of a full JID that one."""
-        sessions = self.server.session_manager
+        sessions = self.sessions
         error = StreamError(StreamCondition.NOT_AUTHORIZED, "an administrator ended this session")
         ended = 0
         for text in bounded(values["accountjids"]):
@@ -97,9 +109,9 @@ class Administration:
     async def change_user_password(self, iq: IQ, values: Values) -> str:
         """§4.7."""
         account = self._local(values["accountjid"][0])
-        asker = self.server.session_manager.session(iq.sender)
+        asker = self.sessions.session(iq.sender)
         try:
-            await self.server.accounts.set_password(
+            await self.accounts.set_password(
                 account, values["password"][0], spare=asker, address=self._address(iq)
             )
         except NoSuchAccount as error:
@@ -110,7 +122,7 @@ class Administration:
 
     def _address(self, iq: IQ) -> str:
         """Where the administrator's client is; empty if it is none of ours."""
-        asker = self.server.session_manager.session(iq.sender)
+        asker = self.sessions.session(iq.sender)
         return "" if asker is None else asker.connection.address
 
     async def get_user_roster(self, iq: IQ, values: Values) -> Element:
@@ -118,7 +130,7 @@ class Administration:
         accounts = await self._accounts(values)
         answer = result(NS, Field("accountjids", type="jid-multi", values=texts(accounts)))
         for account in accounts:
-            roster = await self.server.roster_manager.roster(account)
+            roster = await self.rosters.roster(account)
             items = b"".join(item_bytes(item) for item in roster.shown())
             answer.append(parse(b"<query xmlns='%b'>%b</query>" % (ns.ROSTER.encode(), items)))
         return answer
@@ -126,8 +138,8 @@ class Administration:
     async def get_user_lastlogin(self, iq: IQ, values: Values) -> Element:
         """§4.9: since when the account is here, or when it left; one value for each account."""
         accounts = await self._accounts(values)
-        left = await self.server.store.last_presence(texts(accounts))
-        here = self.server.session_manager.local_sessions
+        left = await self.store.last_presence(texts(accounts))
+        here = self.sessions.local_sessions
         times = []
         for account in accounts:
             since = [session.since for session in here(account.bare)]
@@ -142,8 +154,8 @@ class Administration:
     async def user_stats(self, iq: IQ, values: Values) -> Element:
         """§4.10: what is known without measuring for it."""
         (account,) = await self._existing([self._local(values["accountjid"][0])])
-        sessions = list(self.server.session_manager.local_sessions(account.bare))
-        roster = await self.server.roster_manager.roster(account)
+        sessions = list(self.sessions.local_sessions(account.bare))
+        roster = await self.rosters.roster(account)
         addresses = tuple(sorted({session.connection.address for session in sessions}))
         resources = tuple(sorted(session.jid.resource or "" for session in sessions))
         return result(
@@ -158,7 +170,7 @@ class Administration:
 
     async def registered_users_num(self, iq: IQ, values: Values) -> Element:
         """§4.13."""
-        number = await self.server.store.count_accounts(service(iq))
+        number = await self.store.count_accounts(service(iq))
         return count("registeredusersnum", "Registered users", number)
 
     async def disabled_users_num(self, iq: IQ, values: Values) -> Element:
@@ -183,7 +195,7 @@ class Administration:
 
     async def registered_users_list(self, iq: IQ, values: Values) -> Element:
         """§4.18: in order of their names."""
-        infos = await self.server.store.accounts(service(iq), limit=limit_of(values))
+        infos = await self.store.accounts(service(iq), limit=limit_of(values))
         found = tuple(info.account for info in infos)
         return people("registereduserjids", "Registered users", found)
 
@@ -204,7 +216,7 @@ class Administration:
         jid = JID.parse(text)
         if jid.local is None or not jid.is_bare:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "an account is written user@domain")
-        if not self.server.routing_table.is_local(jid):
+        if not self.routing_table.is_local(jid):
             raise StanzaError(Condition.ITEM_NOT_FOUND, f"{jid.domain} is not served here")
         return jid
 
@@ -215,7 +227,7 @@ class Administration:
 
     async def _existing(self, accounts: list[JID]) -> list[JID]:
         for account in accounts:
-            if not await self.server.store.exists(account.bare):
+            if not await self.store.exists(account.bare):
                 raise unknown(account)
         return accounts
 
@@ -238,7 +250,7 @@ class Administration:
         """The disabled accounts of a domain, found a page at a time."""
         found: list[str] = []
         after = ""
-        while infos := await self.server.store.accounts(domain, after=after, limit=PAGE):
+        while infos := await self.store.accounts(domain, after=after, limit=PAGE):
             found.extend(info.account for info in infos if info.disabled)
             after = infos[-1].account
         return found
@@ -246,10 +258,10 @@ class Administration:
     def _online(self, iq: IQ) -> Iterator[str]:
         """Bare JIDs of accounts with a bound resource."""
         end = f"@{service(iq)}"
-        return (bare for bare in self.server.routing_table.users if bare.endswith(end))
+        return (bare for bare in self.routing_table.users if bare.endswith(end))
 
     def _active(self, bare: str) -> bool:
-        return any(is_active(session) for session in self.server.routing_table.available(bare))
+        return any(is_active(session) for session in self.routing_table.available(bare))
 
 
 def is_active(session: Session) -> bool:
@@ -308,18 +320,26 @@ def people(var: str, label: str, bares: tuple[str, ...]) -> Element:
     return result(NS, Field(var, label, "jid-multi", values=bares))
 
 
-def command(node: str, name: str, run: Run, *fields: Field) -> Command:
+def command(node: str, name: str, run: Run, *fields: Field) -> AdHocCommand:
     """One command; without fields it needs no form."""
 
     def asked(iq: IQ) -> Element:
         return form(NS, name, "Fill out this form.", *fields)
 
-    return Command(f"{NS}#{node}", name, run, form=asked if fields else None)
+    return AdHocCommand(f"{NS}#{node}", name, run, form=asked if fields else None)
 
 
-def plug(server: XMPPServer) -> list[Command]:
+def plug(
+    store: Store,
+    accounts: Accounts,
+    passwords: Passwords,
+    attempts: AttemptLimiter,
+    sessions: SessionManager,
+    rosters: RosterManager,
+    routing_table: RoutingTable,
+) -> list[Part]:
     """What this feature is made of."""
-    to = Administration(server)
+    to = Administration(store, accounts, passwords, attempts, sessions, rosters, routing_table)
     return [
         command("add-user", "Add a user", to.add_user, ACCOUNT, PASSWORD, AGAIN),
         command("delete-user", "Delete users", to.delete_user, ACCOUNTS),

@@ -1,17 +1,17 @@
 """XEP-0478: Stream Limits Advertisement. How large a stanza may be, and how long a silence."""
 
-from xmppd.server import XMPPServer
+from xmppd.config import config
+from xmppd.plugin.place import Part
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 NS = "urn:xmpp:stream-limits:0"
 
 
-def plug(server: XMPPServer) -> list[StreamFeature]:
+def plug(limits: config.Stream) -> list[Part]:
     """What this feature is made of."""
 
     def advertise(negotiation: Negotiation) -> bytes:
         """The limits that hold at this point of the stream (§4)."""
-        limits = server.config.stream
         if Stream.AUTHENTICATED in negotiation.stream:
             return limits_element(limits.max_stanza_bytes, limits.idle_timeout_s)
         idle_s = min(limits.negotiation_timeout_s, limits.idle_timeout_s)

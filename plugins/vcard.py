@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, Condition, StanzaError, qname
 from xmppd.stanza.xml import write
 from xmppd.store.personal_items import PersonalItems
@@ -45,6 +45,6 @@ class IQvCardHandler(IQHandler):
         await self.items.keep(iq.sender.bare, NS, "", value)
 
 
-def plug(server: XMPPServer) -> list[IQHandler]:
+def plug(items: PersonalItems) -> list[Part]:
     """What this feature is made of."""
-    return [IQvCardHandler(PersonalItems(server.store, server.config.items))]
+    return [IQvCardHandler(items)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.machine import version
-from xmppd.server import XMPPServer
+from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
 
 NS = "jabber:iq:version"
@@ -29,6 +29,6 @@ class IQVersionHandler(IQHandler):
         return answer
 
 
-def plug(server: XMPPServer) -> list[IQHandler]:
+def plug() -> list[Part]:
     """What this feature is made of."""
     return [IQVersionHandler(version())]

@@ -35,18 +35,23 @@ STAGES = {
 DOORS = {
     "xmppd/command/command_table.py",
     "xmppd/components/internal_component.py",
+    "xmppd/components/service_domains.py",
     "xmppd/ctl/control.py",
+    "xmppd/disco/disco.py",
     "xmppd/events.py",
+    "xmppd/host/statistics.py",
     "xmppd/message/offline_message_flood.py",
     "xmppd/net/connection_handler.py",
     "xmppd/net/epoll_hub.py",
     "xmppd/net/epoll_port.py",
-    "xmppd/plugin/plugin_guard.py",
     "xmppd/plugin/plugin_manager.py",
     "xmppd/router/packet_router.py",
     "xmppd/session/interceptor_manager.py",
+    "xmppd/session/saved_sessions.py",
     "xmppd/store/group_commit.py",
     "xmppd/store/quarantine.py",
+    "xmppd/stream/inline_feature.py",
+    "xmppd/stream/stream_feature.py",
 }
 
 # Functions that may import when they are called: what they import installs a reactor, or must not

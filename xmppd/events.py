@@ -1,7 +1,8 @@
 """Events: after it happened, you may know. An event is a frozen dataclass beside its code."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -10,11 +11,26 @@ from twisted.python.failure import Failure
 from xmppd.stanza import Later
 
 E = TypeVar("E")
-Listener = Callable[[Any], Later]
 Undo = Callable[[], None]
-"""Takes out again what was put in a place."""
+"""Takes out of its place what was put there."""
+
+OWNER = "xmppd"
+"""The owner of what the server itself puts in a place; a plugin's parts are owned by its name."""
 
 _log = Logger()
+
+
+@dataclass(frozen=True)
+class On(Generic[E]):
+    """Calls the listener with every event of a kind.
+
+    Attributes:
+        event: The kind.
+        listener: A function, or a coroutine function if it has to wait; nobody waits for it.
+    """
+
+    event: type[E]
+    listener: Callable[[E], Later]
 
 
 class Events:
@@ -24,38 +40,31 @@ class Events:
     """
 
     def __init__(self) -> None:
-        self._listeners: dict[type, tuple[tuple[Listener, str], ...]] = {}
+        self._listeners: dict[type, tuple[tuple[On[Any], str], ...]] = {}
 
-    def on(self, kind: type[E], listener: Callable[[E], Later], *, plugin: str = "xmppd") -> None:
-        """Call the listener with every event of this kind from now on.
+    def put(self, part: On[E], owner: str) -> Undo:
+        """Call the listener with every event of its kind from now on, after all others."""
+        kind, row = part.event, (part, owner)
+        self._listeners[kind] = (*self._listeners.get(kind, ()), row)
 
-        Args:
-            kind: The event's class.
-            listener: Called after all others.
-            plugin: Whose it is, for the log.
-        """
-        self._listeners[kind] = (*self._listeners.get(kind, ()), (listener, plugin))
+        def take_out() -> None:
+            kept = tuple(known for known in self._listeners.pop(kind, ()) if known is not row)
+            if kept:
+                self._listeners[kind] = kept
 
-    def off(self, kind: type[E], listener: Callable[[E], Later], *, plugin: str = "xmppd") -> None:
-        """Call it no more."""
-        gone = (listener, plugin)
-        kept = tuple(known for known in self._listeners.pop(kind, ()) if known != gone)
-        if kept:
-            self._listeners[kind] = kept
+        return take_out
 
     def fire(self, event: object) -> None:
         """Tell everybody who wants to hear of this kind of event."""
-        for listener, plugin in self._listeners.get(type(event), ()):
+        for part, owner in self._listeners.get(type(event), ()):
             try:
-                later = listener(event)
+                later = part.listener(event)
             except Exception:
-                _failed(Failure(), plugin, event)
+                _failed(Failure(), owner, event)
             else:
                 if later is not None:
-                    Deferred.fromCoroutine(later).addErrback(_failed, plugin, event)
+                    Deferred.fromCoroutine(later).addErrback(_failed, owner, event)
 
 
-def _failed(failure: Failure, plugin: str, event: object) -> None:
-    _log.failure(
-        "{plugin} failed on {event}", failure, plugin=plugin, event=event.__class__.__name__
-    )
+def _failed(failure: Failure, owner: str, event: object) -> None:
+    _log.failure("{owner} failed on {event}", failure, owner=owner, event=event.__class__.__name__)

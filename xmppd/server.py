@@ -1,6 +1,6 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from hmac import digest as hmac_digest
 from typing import Protocol
@@ -19,9 +19,14 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
+from xmppd.command.ad_hoc import AdHocCommands
 from xmppd.command.command_table import CommandTable
-from xmppd.components.component_listener import ComponentListener
+from xmppd.components.component_listener import ComponentConnections, ComponentListener
+from xmppd.components.component_trust import ComponentTrust
 from xmppd.components.components import Components
+from xmppd.components.delegation import NS as DELEGATION
+from xmppd.components.delegation import Delegations
+from xmppd.components.service_domains import ServiceDomains
 from xmppd.config.config import Config, Listen
 from xmppd.configured import (
     admission_limits,
@@ -34,13 +39,20 @@ from xmppd.configured import (
     server_wire_limits,
     wire_limits,
 )
-from xmppd.events import Events
+from xmppd.disco.disco import Disco, Says
+from xmppd.disco.info import DiscoInfo
+from xmppd.events import OWNER, Events, On
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
-from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
+from xmppd.handler.presence_update_handler import (
+    PresenceUpdateHandler,
+    SessionAvailable,
+    SessionUnavailable,
+)
 from xmppd.host.clocks import Clocks
 from xmppd.host.machine import Descriptors
+from xmppd.host.statistics import Statistic, Statistics
 from xmppd.host.turns import Turns
 from xmppd.login.authentication import Authentication, exchange_of
 from xmppd.login.bind2 import Bind2
@@ -58,11 +70,10 @@ from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listeners import ClientListener, Connections
 from xmppd.net.login_queue import LoginQueue, StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
-from xmppd.parts import Parts, Statistic
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.presence.privacy_changes import PrivacyChanges
+from xmppd.presence.privacy_changes import PrivacyChanges, PrivacySwitched
 from xmppd.presence.session_states import directed_state, privacy_state, seen_state
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
@@ -71,7 +82,7 @@ from xmppd.resolve.attempts import Attempts
 from xmppd.resolve.connector import Connector, Nowhere
 from xmppd.resolve.targets import Directions
 from xmppd.roster.broadcasts import Broadcasts
-from xmppd.roster.roster_manager import ContactChanged, RosterManager
+from xmppd.roster.roster_manager import ContactChanged, RosterChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
@@ -90,6 +101,7 @@ from xmppd.session.saved_sessions import SavedSessions
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
+from xmppd.store.personal_items import PersonalItems
 from xmppd.stream.inline_feature import InlineFeatures
 from xmppd.stream.stanza_handler import StreamContext
 from xmppd.stream.starttls import starttls_feature
@@ -144,7 +156,7 @@ MakeConnector = Callable[[Attempts, Directions], Connector]
 
 
 class XMPPServer:
-    """The whole house: its attributes are the stages, and what a plugin may use.
+    """The whole house: its attributes are the stages.
 
     Args:
         config: As read from the file.
@@ -170,9 +182,11 @@ class XMPPServer:
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
 
         self.turns = Turns(self.clock)
-        self.parts = Parts()
         self.events = Events()
         self.commands = CommandTable(self.domains, self.admins)
+        self.disco = Disco()
+        self.ad_hoc_commands = AdHocCommands(self.admins)
+        self.statistics = Statistics()
         self.interceptors = InterceptorManager()
         self.routing_table = RoutingTable(self.domains)
         self.requests = Requests(self.routing_table, self.clock)
@@ -220,7 +234,7 @@ class XMPPServer:
             self.routing_table,
             self.events,
         )
-        self.events.on(ContactChanged, self.privacy_changes.contact_changed)
+        self.events.put(On(ContactChanged, self.privacy_changes.contact_changed), OWNER)
         self.shared_group_changes = SharedGroupChanges(
             self.shared_groups,
             self.roster_manager,
@@ -272,7 +286,10 @@ class XMPPServer:
             self.roster_manager,
             self.routing_table,
         )
-        self.iq_router = IQRouter(self.routing_table, self.requests, store, self.presence_manager)
+        self.iq_router = IQRouter(
+            self.routing_table, self.requests, store, self.presence_manager, self.disco
+        )
+        self.personal_items = PersonalItems(store, config.items)
         store_watch = StoreWatch(self.clock, lambda: store.exists(""))
         self.client_connections = Connections(
             admission_limits(config),
@@ -287,16 +304,17 @@ class XMPPServer:
             self.privacy_lists,
             self.client_connections.step_back,
         )
-        self.iq_router.add(IQBindHandler(self.binding))
-        self.iq_router.add(IQSessionHandler())
-        self.iq_router.add(
+        for handler in (
+            IQBindHandler(self.binding),
+            IQSessionHandler(),
             IQRosterHandler(
                 self.roster_manager,
                 self.session_manager,
                 self.presence_subscribe_handler,
                 max_groups_per_item=config.roster.max_groups_per_item,
-            )
-        )
+            ),
+        ):
+            self.iq_router.put(handler, OWNER)
         self.packet_router = PacketRouter(
             self.message_router,
             self.presence_router,
@@ -332,26 +350,77 @@ class XMPPServer:
             self.presence_subscribe_handler,
             self.events,
         )
-        self.events.on(AccountRemoved, self._forget_account)
+        self.events.put(On(AccountRemoved, self._forget_account), OWNER)
         self._let_clients_in(platform.secret)
         self._open_to_servers(platform.secret, certificates, make_connector)
+        self.stages = self._stages()
+
+    def _stages(self) -> Mapping[type, object]:
+        """What a plugin may ask for: each stage by its class, or by the protocol that it keeps."""
+        stages = (
+            self.turns,
+            self.events,
+            self.disco,
+            self.ad_hoc_commands,
+            self.statistics,
+            self.interceptors,
+            self.routing_table,
+            self.requests,
+            self.session_manager,
+            self.shared_groups,
+            self.roster_manager,
+            self.privacy_lists,
+            self.presence_manager,
+            self.reports,
+            self.privacy_changes,
+            self.shared_group_changes,
+            self.personal_items,
+            self.offline_message_flood,
+            self.presence_update_handler,
+            self.presence_subscribe_handler,
+            self.offline_message_strategy,
+            self.carbons,
+            self.message_router,
+            self.presence_router,
+            self.iq_router,
+            self.binding,
+            self.packet_router,
+            self.resumable_sessions,
+            self.held_messages,
+            self.saved_sessions,
+            self.passwords,
+            self.names,
+            self.attempts,
+            self.accounts,
+            self.tokens,
+            self.devices,
+            self.stream_features,
+            self.inline_features,
+            self.service_domains,
+        )
+        return {
+            **{stage.__class__: stage for stage in stages},
+            Clocks: self.clocks,
+            IReactorTime: self.clock,
+            Store: self.store,
+            AuthProvider: self.auth_provider,
+        }
 
     def _stand_on(self, platform: Platform) -> None:
         """Time, and how much there may be."""
         self.clock = platform.clock
         self.clocks = platform.clocks
         self.wall_clock = platform.clocks.wall_clock
-        self.started_at = self.clock.seconds()
         self.descriptors = platform.descriptors
 
     def _let_clients_in(self, secret: bytes) -> None:
         """What a client's stream offers, and who counts and looks after those that are here."""
         auth = self.config.auth
         if "ANONYMOUS" in auth.mechanisms and not auth.guests_to_other_servers:
-            self.interceptors.add(GuestsStay(self.routing_table))
+            self.interceptors.put(GuestsStay(self.routing_table), OWNER)
         self.stream_features = StreamFeatures()
         for feature in self._core_features(secret):
-            self.stream_features.add(feature)
+            self.stream_features.put(feature, OWNER)
         self.stream_context = StreamContext(
             self.domains,
             self.stream_features,
@@ -365,33 +434,54 @@ class XMPPServer:
             self.held_messages.sweep,
             self.offline_message_flood.sweep,
         )
-        self.events.on(SessionResumed, self.client_connections.resumed)
-        self.events.on(SessionBound, self.client_connections.bound)
-        self.events.on(SessionAvailable, self.client_connections.arrived)
+        self.events.put(On(SessionResumed, self.client_connections.resumed), OWNER)
+        self.events.put(On(SessionBound, self.client_connections.bound), OWNER)
+        self.events.put(On(SessionAvailable, self.client_connections.arrived), OWNER)
         for statistic in login_statistics(self.client_connections.login_queue):
-            self.parts.statistics[statistic.name] = statistic
+            self.statistics.put(statistic, OWNER)
         self.client_listeners: list[ClientListener] = []
         self._let_components_in()
 
     def _let_components_in(self) -> None:
         """Services that connect to us, and who counts them."""
         config = self.config
-        self.components = Components(
+        trust = ComponentTrust(
             config.component,
-            JID.parse(self.domains[0]),
             self.routing_table,
-            self.packet_router,
+            self.iq_router,
             self.store,
             self.privacy_lists,
-            self.parts,
+            self.turns.next,
+        )
+        if trust.delegated:
+            delegations = Delegations(
+                trust.delegated,
+                trust.domain,
+                self.routing_table,
+                self.requests,
+                self.store,
+                self.privacy_lists,
+            )
+            self.interceptors.put(delegations, OWNER)
+            self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
+        if trust.privileges is not None:
+            self.interceptors.put(trust.privileges, OWNER)
+            self.events.put(On(RosterChanged, trust.privileges.roster_changed), OWNER)
+            self.events.put(On(ContactChanged, trust.privileges.contact_changed), OWNER)
+            self.events.put(On(SessionAvailable, trust.privileges.changed), OWNER)
+            self.events.put(On(SessionUnavailable, trust.privileges.changed), OWNER)
+            self.events.put(On(PrivacySwitched, trust.privileges.changed), OWNER)
+        self.components = Components(
+            trust,
+            self.packet_router,
+            self.disco,
             self.events,
             AttemptLimiter(
                 self.store, never_locked(config.auth), clocks=self.clocks, sleep=self._sleep
             ),
-            self.clock,
-            self.descriptors,
-            admission_limits(config),
+            ComponentConnections(admission_limits(config), self.clock, self.descriptors),
         )
+        self.service_domains = ServiceDomains(self.routing_table, self.disco)
 
     def _let_sessions_sleep(self) -> None:
         """Who ends with its wire, and who does not."""
@@ -410,10 +500,10 @@ class XMPPServer:
             self.packet_router,
         )
         self.packet_router.on_taken_back = self.held_messages.follow
-        self.events.on(SessionClosed, self.held_messages.closed)
-        self.events.on(SessionClosed, self.resumable_sessions.closed)
-        self.events.on(SessionClosed, self.offline_message_flood.closed)
-        self.events.on(SessionResumed, self.offline_message_flood.resumed)
+        self.events.put(On(SessionClosed, self.held_messages.closed), OWNER)
+        self.events.put(On(SessionClosed, self.resumable_sessions.closed), OWNER)
+        self.events.put(On(SessionClosed, self.offline_message_flood.closed), OWNER)
+        self.events.put(On(SessionResumed, self.offline_message_flood.resumed), OWNER)
         self.resumption = Resumption(
             self.resumable_sessions,
             self.held_messages,
@@ -434,7 +524,7 @@ class XMPPServer:
             directed_state(self.presence_manager.directed),
             seen_state(self.presence_manager.remote),
         ):
-            self.saved_sessions.states[state.name] = state
+            self.saved_sessions.put(state, OWNER)
 
     async def _read_account(self, account: JID) -> None:
         """Have in memory what is there of everybody who is online."""
@@ -456,7 +546,7 @@ class XMPPServer:
         self.tokens = Tokens(self.store, self.config.tokens, secret=secret, now=self.wall_clock)
         self.devices = Devices(self.tokens, self.session_manager)
         fast = FAST(self.tokens, self.authentication, self.auth_provider)
-        self.inline_features.add(fast.feature())
+        self.inline_features.put(fast.feature(), OWNER)
         upgrades = ScramUpgrades(
             self.store, self.config.auth.mechanisms, self.config.auth.scram_iterations
         )
@@ -473,7 +563,7 @@ class XMPPServer:
         if self.config.stream_management.enabled:
             features.append(self.resumption.feature())
             for feature in self.resumption.inline_features():
-                self.inline_features.add(feature)
+                self.inline_features.put(feature, OWNER)
         if self.tls is not None:
             features.insert(0, starttls_feature(required=self.config.tls.required))
         return features
@@ -606,7 +696,6 @@ class XMPPServer:
         """Read what must be known before the first client comes in."""
         await self.shared_groups.load()
         await self._look_for_admins()
-        self.components.trust(self)
         self.foreign_routes.start()
         await self._take_up_sessions()
         self.client_connections.start()

@@ -24,6 +24,7 @@ from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.check import exposed, told
 from xmppd.ctl.commands import of_running, of_server
 from xmppd.ctl.control import Control, listen
+from xmppd.events import OWNER
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.log import Log
 from xmppd.host.machine import (
@@ -47,7 +48,6 @@ from xmppd.store.base import Store
 from xmppd.store.sql import make_store
 from xmppd.trace.trace import Trace
 
-OWNER = "xmppd"
 LAST_RESORT_S = 60.0
 """A stop for want of memory that takes longer is over."""
 
@@ -200,25 +200,20 @@ class XMPPService(Service):
     async def _build(self, store: Store, machine: Machine) -> None:
         self.server = XMPPServer(self.config, store, machine, self._certificates, self._finder)
         self.plugins = PluginManager(self.server, self.config.plugins.directory)
-        self._opened.callback(self._unload_plugins)
+        self._opened.push_async_callback(self.plugins.unload_all)
         self._opened.push_async_callback(self.server.stop)
         for command in (
-            *of_server(self.server, Trace(self.server)),
+            *of_server(self.server, Trace(self.server, self.plugins.seams)),
             *of_running(self.server, self, self.path),
         ):
             self.server.commands.put(command, OWNER)
-        for name in self.config.plugins.load:
-            self.plugins.load(name)
+        await self.plugins.load(*self.config.plugins.load)
         await self.server.start()
 
     def _finder(self, attempts: Attempts, directions: Directions) -> Finder:
         reactor = cast(INetwork, self._reactor)
         servers = [config.name_server(text) for text in self.config.s2s.dns_servers]
         return Finder(reactor, NameService(reactor, servers), attempts, directions)
-
-    def _unload_plugins(self) -> None:
-        for name in reversed(tuple(self.plugins.loaded)):
-            self.plugins.unload(name)
 
     async def _listen_for_commands(self, path: Path) -> None:
         try:
@@ -253,7 +248,7 @@ class XMPPService(Service):
         _log.critical("{why} This server stops.", why=why)
         self.stop()
 
-    def reload(self) -> tuple[list[str], list[str]]:
+    async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration and the certificates again.
 
         Returns:
@@ -270,8 +265,9 @@ class XMPPService(Service):
             if has_other_certificates(wanted, new):
                 certificates(wanted)
             listen_endpoints(wanted, self._reactor)
-        self._change_plugins(new.plugins)
+        await self._change_plugins(new.plugins)
         self.server.reload(new, read)
+        await self._tell_plugins()
         self._log.use(new.log)
         self.config = new
         _log.info(
@@ -281,28 +277,42 @@ class XMPPService(Service):
         return now, later
 
     def _hung_up(self) -> None:
+        Deferred.fromCoroutine(self._read_again()).addErrback(
+            lambda failure: _log.failure("the configuration was not read again", failure)
+        )
+
+    async def _read_again(self) -> None:
         try:
-            self.reload()
+            await self.reload()
         except ConfigError as error:
             _log.error("nothing was changed: {error}", error=error)
 
-    def _change_plugins(self, wanted: config.Plugins) -> None:
+    async def _tell_plugins(self) -> None:
+        try:
+            await self.plugins.use_settings()
+        except PluginError as error:
+            _log.error("a plugin does not go by the new configuration: {error}", error=error)
+
+    async def _change_plugins(self, wanted: config.Plugins) -> None:
         """Load what is new, then unload what is no longer named; or, if one fails, none of it."""
-        before, loaded = self.config.plugins, []
+        before = self.config.plugins
         self.plugins.directory = Path(wanted.directory) if wanted.directory else None
         try:
-            for name in wanted.load:
-                if name not in self.plugins.loaded:
-                    self.plugins.load(name)
-                    loaded.append(name)
+            await self.plugins.load(
+                *(name for name in wanted.load if name not in self.plugins.loaded)
+            )
         except PluginError as error:
-            for name in loaded:
-                self.plugins.unload(name)
             self.plugins.directory = Path(before.directory) if before.directory else None
             raise ConfigError(f"{self.path}: plugins.load: {error}.") from error
-        for name in before.load:
+        for name in reversed(before.load):
             if name not in wanted.load and name in self.plugins.loaded:
-                self.plugins.unload(name)
+                await self._unload(name)
+
+    async def _unload(self, name: str) -> None:
+        try:
+            await self.plugins.unload(name)
+        except PluginError as error:
+            _log.warn("{error}", error=error)
 
     def _say_where(self) -> None:
         for door in self.endpoints:

@@ -5,7 +5,7 @@ from tests.integration.federation import FederatedServer, FederationCase, World
 from tests.integration.people import Person, people
 from tests.integration.raw_server import RawServer
 
-OURS, THEIRS = "montague.lit", "capulet.lit"
+OWNER, THEIRS = "montague.lit", "capulet.lit"
 
 
 class FailureCase(FederationCase):
@@ -14,7 +14,7 @@ class FailureCase(FederationCase):
     @property
     def ours(self) -> FederatedServer:
         """It."""
-        return self.xmppd(OURS)
+        return self.xmppd(OWNER)
 
     def xmppd(self, domain: str) -> FederatedServer:
         """One of the servers."""
@@ -39,7 +39,7 @@ class CertificateTests(FailureCase):
 
     @classmethod
     def populate(cls, world: World) -> None:
-        world.xmppd(OURS)
+        world.xmppd(OWNER)
         world.prosody("expired.lit", days=-1, secure=False)
         world.prosody("other.lit", named="verona.lit", secure=False)
         world.prosody("strange.lit", believed=False, secure=False)
@@ -71,19 +71,19 @@ class LiarTests(FailureCase):
 
     @classmethod
     def populate(cls, world: World) -> None:
-        world.xmppd(OURS, require_valid_certificate=False)
+        world.xmppd(OWNER, require_valid_certificate=False)
         world.xmppd(THEIRS)
 
     def stranger(self, name: str, *, days: float = 5, certified: str = "tybalt.lit") -> RawServer:
         """A stream in somebody's name, with a certificate for somebody."""
         certificate = self.world.authority.issue(certified, days=days)
-        stream = RawServer(self.ours.s2s_port, name, OURS, certificate)
+        stream = RawServer(self.ours.s2s_port, name, OWNER, certificate)
         self.addCleanup(stream.close)
         return stream
 
     def message(self, sender: str) -> str:
         """A message to somebody here."""
-        return f"<message from='{sender}' to='romeo@{OURS}'><body>come out</body></message>"
+        return f"<message from='{sender}' to='romeo@{OWNER}'><body>come out</body></message>"
 
     def test_external(self) -> None:
         """Whoever has a certificate speaks for its domain, and for no other."""
@@ -119,7 +119,7 @@ class LiarTests(FailureCase):
 
     def test_in_the_clear(self) -> None:
         """Without TLS there is nothing to say."""
-        liar = RawServer(self.ours.s2s_port, THEIRS, OURS, tls=False)
+        liar = RawServer(self.ours.s2s_port, THEIRS, OWNER, tls=False)
         self.addCleanup(liar.close)
         self.assertIn(b"<required/>", liar.features)
         liar.send(self.message(f"juliet@{THEIRS}"))
@@ -131,7 +131,7 @@ class WeatherTests(FailureCase):
 
     @classmethod
     def populate(cls, world: World) -> None:
-        world.xmppd(OURS, idle_timeout_s=1.0)
+        world.xmppd(OWNER, idle_timeout_s=1.0)
         world.xmppd(THEIRS)
 
     @people

@@ -33,7 +33,7 @@ class Hoard(IQHandler):
             hoarded.append(bytearray(1_000_000))
 
 
-def plug(server):
+def plug():
     """One handler."""
     return [Hoard()]
 '''

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
-from xmppd.parts import Command
+from xmppd.command.ad_hoc import AdHocCommand
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree
 from xmppd.stanza.form import Field, form, result
 from xmppd.testing.client import Client
@@ -41,12 +41,12 @@ class Apothecary:
         """What is on the shelves."""
         return result("urn:shop", Field("boxes", values=("empty",)))
 
-    def commands(self) -> list[Command]:
+    def commands(self) -> list[AdHocCommand]:
         """One for everybody with a form, one without, and one for administrators."""
         return [
-            Command("sell", "Sell", self.sell, form=self.ask, admins_only=False),
-            Command("show", "Show", self.show, admins_only=False),
-            Command(ADMINS_ONLY, "Sell poison", self.sell, form=self.ask),
+            AdHocCommand("sell", "Sell", self.sell, form=self.ask, admins_only=False),
+            AdHocCommand("show", "Show", self.show, admins_only=False),
+            AdHocCommand(ADMINS_ONLY, "Sell poison", self.sell, form=self.ask),
         ]
 
 
@@ -72,7 +72,7 @@ class CommandTests(SynchronousTestCase):
         self.house = House("mantua.lit", plugins=("adhoc_commands",), romeo={}, balthasar={})
         self.shop = Apothecary()
         for part in self.shop.commands():
-            self.house.server.parts.commands[part.node] = part
+            self.house.server.ad_hoc_commands.put(part, "shop")
         self.romeo, self.balthasar = self.house.connect("romeo", "balthasar")
 
     def begin(self, client: Client | None = None) -> str:
@@ -217,7 +217,7 @@ class AdminTests(SynchronousTestCase):
         house = House("mantua.lit", config=config, plugins=("adhoc_commands",), romeo={}, friar={})
         shop = Apothecary()
         for part in shop.commands():
-            house.server.parts.commands[part.node] = part
+            house.server.ad_hoc_commands.put(part, "shop")
         romeo, friar = house.connect("romeo", "friar")
         self.assertEqual(condition(execute(romeo, ADMINS_ONLY)), "forbidden")
         session = execute(friar, ADMINS_ONLY)[0].get("sessionid", "")
@@ -234,7 +234,7 @@ class DiscoTests(SynchronousTestCase):
         plugins = ("disco", "adhoc_commands")
         house = House("mantua.lit", config=config, plugins=plugins, romeo={}, friar={})
         for part in Apothecary().commands():
-            house.server.parts.commands[part.node] = part
+            house.server.ad_hoc_commands.put(part, "shop")
         self.romeo, self.friar = house.connect("romeo", "friar")
 
     def disco(self, client: Client, what: str, node: str = "") -> Tree:

@@ -284,7 +284,7 @@ class PrivacyListsTests(BlockingCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.house.plugins.load("privacy_lists")
+        done(self.house.plugins.load("privacy_lists"))
 
     def test_default_list(self) -> None:
         """A block is a rule of the default list, before all others; nothing else changes there."""

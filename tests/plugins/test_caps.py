@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_disco import ask, condition, features
-from xmppd.parts import DiscoIdentity, DiscoInfo
+from xmppd.disco.info import DiscoIdentity, DiscoInfo
 from xmppd.stanza import parse
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.caps import NODE, NS, verification_string
 from xmppd_plugins.disco import INFO, ITEMS
@@ -104,28 +104,28 @@ class StreamFeatureTests(SynchronousTestCase):
         house = House(plugins=("disco", "caps", "ping", "contact_addresses"), config=config)
         house.add("romeo")
         with_form = announced(house)
-        house.plugins.unload("contact_addresses")
+        done(house.plugins.unload("contact_addresses"))
         self.assertEqual(announced(house), announced(self.house))
         self.assertNotEqual(announced(house), with_form)
 
     def test_plugins_change(self) -> None:
         """A plugin that comes or goes changes the hash; the old one's node is gone."""
         before = announced(self.house)
-        self.house.plugins.unload("ping")
+        done(self.house.plugins.unload("ping"))
         after = announced(self.house)
         self.assertNotEqual(before, after)
         (romeo,) = self.house.connect("romeo")
         answer = ask(romeo, INFO, "montague.lit", f"{NODE}#{before}")
         self.assertEqual(condition(answer), "item-not-found")
-        self.house.plugins.load("ping")
+        done(self.house.plugins.load("ping"))
         self.assertEqual(announced(self.house), before)
 
     def test_configuration_changes(self) -> None:
         """A new configuration is seen at once."""
-        self.house.plugins.load("contact_addresses")
+        done(self.house.plugins.load("contact_addresses"))
         before = announced(self.house)
-        self.house.server.config = house_config(
-            "montague.lit", contact={"abuse": ("mailto:a@montague.lit",)}
+        self.house.reload(
+            house_config("montague.lit", contact={"abuse": ("mailto:a@montague.lit",)})
         )
         self.assertNotEqual(announced(self.house), before)
 
@@ -138,5 +138,5 @@ class StreamFeatureTests(SynchronousTestCase):
 
     def test_unload(self) -> None:
         """Without the plugin nothing is announced."""
-        self.house.plugins.unload("caps")
+        done(self.house.plugins.unload("caps"))
         self.assertIsNone(stream_features(self.house.logged_in("romeo")).find(CAPS))

@@ -297,7 +297,7 @@ class EnableTests(CarbonsTestCase):
 
     def test_plugin_reloaded(self) -> None:
         """Whoever turned them on has them on when the plugin comes back."""
-        self.house.plugins.unload("carbons")
-        self.house.plugins.load("carbons")
+        done(self.house.plugins.unload("carbons"))
+        done(self.house.plugins.load("carbons"))
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual(self.got(), ["itself", "received", "received"])

@@ -29,7 +29,7 @@ class AccessCase(TokenCase):
     def setUp(self) -> None:
         super().setUp()
         for name in ("adhoc_commands", "client_access"):
-            self.house.plugins.load(name)
+            done(self.house.plugins.load(name))
         token = self.token()
         for handler in tuple(self.house.server.client_connections.handlers):
             handler.transport.abortConnection()
@@ -136,8 +136,8 @@ class ClientAccessTests(AccessCase):
 class CommandTests(AccessCase):
     def setUp(self) -> None:
         super().setUp()
-        self.house.server.admins = (JID.parse("juliet@montague.lit"),)
-        self.house.plugins.reload("adhoc_commands")
+        self.house.server.ad_hoc_commands.admins = (JID.parse("juliet@montague.lit"),)
+        done(self.house.plugins.reload("adhoc_commands"))
 
     def execute(self, client: Client, node: str, **values: str) -> Element:
         """Run a command, with its form filled in if it has one."""

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.stanza import JID, ns
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
@@ -191,7 +191,7 @@ class InactiveTests(ClientStateTestCase):
     def test_unloaded(self) -> None:
         """When the plugin goes, nobody can say that they are active, so all are."""
         self.romeo.send(status("1"))
-        self.house.plugins.unload("client_state")
+        done(self.house.plugins.unload("client_state"))
         self.assertEqual(self.read(), ["1"])
         self.romeo.send(status("2"))
         self.assertEqual(self.read(), ["2"])

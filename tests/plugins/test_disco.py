@@ -4,17 +4,11 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.parts import (
-    Component,
-    DiscoFeature,
-    DiscoIdentity,
-    DiscoInfo,
-    DiscoItem,
-    DiscoNode,
-)
-from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.components.service_domains import Component
+from xmppd.disco.disco import Of, Says
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem
 from xmppd.stanza import JID, Stanza
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 from xmppd_plugins.disco import INFO, ITEMS
 
@@ -81,17 +75,16 @@ class ServerTests(SynchronousTestCase):
 
     def test_plugin_comes_and_goes(self) -> None:
         """What a plugin can do is listed while it is loaded."""
-        self.house.plugins.unload("ping")
+        done(self.house.plugins.unload("ping"))
         self.assertNotIn("urn:xmpp:ping", features(ask(self.romeo, INFO, "montague.lit")))
-        self.house.plugins.load("ping")
+        done(self.house.plugins.load("ping"))
         self.assertIn("urn:xmpp:ping", features(ask(self.romeo, INFO, "montague.lit")))
 
     def test_features_of_parts(self) -> None:
         """A plugin may list features beside those of its handlers, on the server or on accounts."""
-        self.house.server.parts.features += [
-            DiscoFeature("urn:a"),
-            DiscoFeature("urn:b", account=True),
-        ]
+        disco = self.house.server.disco
+        disco.put(Says(DiscoInfo(features=("urn:a",))), "a")
+        disco.put(Says(DiscoInfo(features=("urn:b",)), Of.ACCOUNT), "b")
         server = features(ask(self.romeo, INFO, "montague.lit"))
         account = features(ask(self.romeo, INFO, "romeo@montague.lit"))
         self.assertEqual(("urn:a" in server, "urn:b" in server), (True, False))
@@ -99,9 +92,12 @@ class ServerTests(SynchronousTestCase):
 
     def test_items(self) -> None:
         """Components and other items of the server are listed with their names."""
-        plugins: PluginManager = self.house.plugins
-        plugins._put(Component("conference.montague.lit", Nowhere(), "Rooms"), "rooms")
-        self.house.server.parts.items.append(DiscoItem(JID.parse("montague.lit"), "News", "news"))
+        server = self.house.server
+        server.service_domains.put(
+            Component("conference.montague.lit", Nowhere(), "Rooms"), "rooms"
+        )
+        news = DiscoItem(JID.parse("montague.lit"), "News", "news")
+        server.disco.put(Says(DiscoInfo(items=(news,))), "news")
         self.assertEqual(
             items(ask(self.romeo, ITEMS, "montague.lit")),
             [
@@ -123,13 +119,11 @@ class ServerTests(SynchronousTestCase):
 
     def test_known_node(self) -> None:
         """A node is answered by whoever knows it, and named in the answer."""
-        info = DiscoInfo((DiscoIdentity("automation", "command-list"),), ("urn:c",))
         item = DiscoItem(JID.parse("montague.lit"), "Stop", "stop")
-        self.house.server.parts.nodes.append(
-            DiscoNode(
-                lambda iq, node: info if node == "commands" else None,
-                lambda iq, node: (item,) if node == "commands" else None,
-            )
+        identity = DiscoIdentity("automation", "command-list")
+        info = DiscoInfo((identity,), ("urn:c",), items=(item,))
+        self.house.server.disco.put(
+            Says(answer=lambda asked: info if asked.node == "commands" else None, nodes=True), "c"
         )
         said = ask(self.romeo, INFO, "montague.lit", "commands")
         self.assertEqual(said[0].get("node"), "commands")
@@ -151,9 +145,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_node_is_escaped(self) -> None:
         """What a client calls a node comes back as text, whatever it contains."""
-        self.house.server.parts.nodes.append(
-            DiscoNode(lambda iq, node: DiscoInfo((), ()), lambda iq, node: ())
-        )
+        self.house.server.disco.put(Says(answer=lambda asked: DiscoInfo(), nodes=True), "all")
         answer = ask(self.romeo, INFO, "montague.lit", "&lt;&apos;&gt;")
         self.assertEqual(answer[0].get("node"), "<'>")
 

@@ -27,7 +27,7 @@ class GreeterTests(SynchronousTestCase):
 
     def change(self, greeting: str) -> str:
         """An administrator runs the command."""
-        run = self.house.server.parts.commands[f"{NS}#change"].run
+        run = self.house.server.ad_hoc_commands.commands[f"{NS}#change"].run
         iq = IQ.make(JID.parse("montague.lit"), JID.parse("prince@montague.lit/1"), type="set")
         answer = done(run(iq, {"greeting": [greeting]}))
         assert isinstance(answer, str)
@@ -49,15 +49,15 @@ class GreeterTests(SynchronousTestCase):
     def test_remembered(self) -> None:
         """Who was greeted is remembered over a reload of the plugin."""
         self.greetings()
-        self.house.plugins.reload("example_greeter")
+        done(self.house.plugins.reload("example_greeter"))
         self.assertEqual(self.greetings(), [])
 
     def test_counted(self) -> None:
         """How many were greeted is a statistic."""
-        statistic = self.house.server.parts.statistics["greeted_accounts"]
+        numbers = self.house.server.statistics
         self.greetings()
         self.greetings()
-        self.assertEqual(statistic.sample(), 1)
+        self.assertEqual(dict(numbers.sampled())["greeted_accounts"], 1)
 
     def test_changed(self) -> None:
         """An administrator changes the greeting, and everybody can read it."""

@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
+from xmppd.testing.client import done
 from xmppd.testing.house import House
 from xmppd_plugins.example_wokkel import MAX_BOARDS, MAX_NOTICES
 
@@ -88,7 +89,7 @@ class NoticeboardTests(SynchronousTestCase):
 
     def test_unload(self) -> None:
         """It goes while the server runs, and comes back."""
-        self.house.plugins.unload("example_wokkel")
+        done(self.house.plugins.unload("example_wokkel"))
         self.assertEqual(condition(ask(self.romeo, "get", INFO, BOARD)), "remote-server-not-found")
-        self.house.plugins.load("example_wokkel")
+        done(self.house.plugins.load("example_wokkel"))
         self.assertEqual(condition(ask(self.romeo, "get", INFO, BOARD)), "result")

@@ -2,6 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.testing.client import done
 from xmppd.testing.house import House
 
 
@@ -40,6 +41,6 @@ class WordFilterTests(SynchronousTestCase):
 
     def test_unload(self) -> None:
         """Without the plugin anything may be said."""
-        self.house.plugins.unload("example_word_filter")
+        done(self.house.plugins.unload("example_word_filter"))
         self.say("Thou art a villain.")
         self.assertIn("villain", self.romeo.received()[0])

@@ -66,8 +66,8 @@ class AdministrationTests(SynchronousTestCase):
 
     def test_only_administrators(self) -> None:
         """Nobody else runs any of the commands."""
-        self.assertEqual(len(self.house.server.parts.commands), 17)
-        for node in self.house.server.parts.commands:
+        self.assertEqual(len(self.house.server.ad_hoc_commands.commands), 17)
+        for node in self.house.server.ad_hoc_commands.commands:
             with self.subTest(node=node):
                 answer = execute(self.romeo, node.partition("#")[2])
                 self.assertEqual(condition(answer), "forbidden")
@@ -287,7 +287,7 @@ class AdministrationTests(SynchronousTestCase):
     def test_forms(self) -> None:
         """Each form says what it is for, and hides passwords while they are typed."""
         types: dict[str | None, str | None] = {}
-        for node in self.house.server.parts.commands:
+        for node in self.house.server.ad_hoc_commands.commands:
             answer = execute(self.escalus, node.partition("#")[2])
             for field in answer.iter("{jabber:x:data}field"):
                 types[field.get("var")] = field.get("type")

@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.events import OWNER, On
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler, SessionAvailable
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.presence.presence_manager import PresenceManager
@@ -104,7 +105,9 @@ class WalkTests(SynchronousTestCase):
             traced(stage, self.trace)
         for name, client in {**others, "a/home": self.a}.items():
             overheard(client, name, self.trace)
-        server.events.on(SessionAvailable, lambda event: self.trace.append("event: available"))
+        server.events.put(
+            On(SessionAvailable, lambda event: self.trace.append("event: available")), OWNER
+        )
 
     def test_first_presence(self) -> None:
         """State, broadcast, oneself; then what a newcomer is owed, and last what has waited."""

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.events import Events
+from xmppd.events import OWNER, Events, On
 
 
 @dataclass(frozen=True)
@@ -28,27 +28,26 @@ class EventsTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """A listener hears of its kind of event only, in the order they happen."""
-        self.events.on(Sunrise, self.heard.append)
+        self.events.put(On(Sunrise, self.heard.append), OWNER)
         for event in (Sunrise(5), Sunset(), Sunrise(6)):
             self.events.fire(event)
         self.assertEqual(self.heard, [Sunrise(5), Sunrise(6)])
 
     def test_order(self) -> None:
         """Listeners hear in the order they came."""
-        self.events.on(Sunset, lambda event: self.heard.append(1))
-        self.events.on(Sunset, lambda event: self.heard.append(2))
+        self.events.put(On(Sunset, lambda event: self.heard.append(1)), OWNER)
+        self.events.put(On(Sunset, lambda event: self.heard.append(2)), OWNER)
         self.events.fire(Sunset())
         self.assertEqual(self.heard, [1, 2])
 
     def test_off(self) -> None:
         """One that is gone hears no more; the same one of another plugin does."""
-        self.events.on(Sunset, self.heard.append, plugin="lark")
-        self.events.on(Sunset, self.heard.append, plugin="nightingale")
-        self.events.off(Sunset, self.heard.append, plugin="lark")
+        lark = self.events.put(On(Sunset, self.heard.append), "lark")
+        nightingale = self.events.put(On(Sunset, self.heard.append), "nightingale")
+        lark()
         self.events.fire(Sunset())
         self.assertEqual(self.heard, [Sunset()])
-        self.events.off(Sunset, self.heard.append, plugin="nightingale")
-        self.events.off(Sunset, self.heard.append, plugin="nightingale")
+        nightingale()
         self.events.fire(Sunset())
         self.assertEqual(self.heard, [Sunset()])
 
@@ -56,11 +55,11 @@ class EventsTests(SynchronousTestCase):
         """A listener that leaves while it listens disturbs nobody."""
 
         def once(event: Sunset) -> None:
-            self.events.off(Sunset, once)
+            leave()
             self.heard.append(1)
 
-        self.events.on(Sunset, once)
-        self.events.on(Sunset, self.heard.append)
+        leave = self.events.put(On(Sunset, once), OWNER)
+        self.events.put(On(Sunset, self.heard.append), OWNER)
         self.events.fire(Sunset())
         self.events.fire(Sunset())
         self.assertEqual(self.heard, [1, Sunset(), Sunset()])
@@ -73,8 +72,8 @@ class EventsTests(SynchronousTestCase):
             await dawn
             self.heard.append("day")
 
-        self.events.on(Sunset, listen)
-        self.events.on(Sunset, self.heard.append)
+        self.events.put(On(Sunset, listen), OWNER)
+        self.events.put(On(Sunset, self.heard.append), OWNER)
         self.events.fire(Sunset())
         self.assertEqual(self.heard, [Sunset()])
         dawn.callback(None)
@@ -92,7 +91,7 @@ class EventsTests(SynchronousTestCase):
             raise LookupError
 
         for listener in (fail, fail_later, self.heard.append):
-            self.events.on(Sunset, listener, plugin="lark")
+            self.events.put(On(Sunset, listener), "lark")
         with capturedLogs() as logged:
             self.events.fire(Sunset())
             dawn.callback(None)

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from cryptography import x509
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -23,6 +24,7 @@ from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
 from xmppd.service import StartError, XMPPService
 from xmppd.store.memory import MemoryStore
+from xmppd.testing.client import done
 from xmppd.testing.house import House
 
 DOMAIN = '[[domain]]\nname = "localhost"\n'
@@ -174,7 +176,7 @@ class ReloadTests(ServiceCase):
             return read
 
         self.patch(service_module, "certificates", read_then_damaged)
-        self.service.reload()
+        done(self.service.reload())
         self.assertEqual(self.shown(), [renewed] * 3)
 
     def test_all_or_nothing(self) -> None:
@@ -185,7 +187,7 @@ class ReloadTests(ServiceCase):
                 self.renew()
                 (self.directory / name).write_text("half of it")
                 self.path.write_text(AUTHORITIES + "require_tls = false\n")
-                self.assertRaises(ConfigError, self.service.reload)
+                self.failureResultOf(Deferred.fromCoroutine(self.service.reload()), ConfigError)
                 self.assertEqual(self.shown(), before)
                 self.assertTrue(self.service.server.config.s2s.require_tls)
 

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
@@ -13,29 +11,15 @@ from xmppd.components.component_listener import ComponentConnections, ComponentL
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.component_stream import ComponentContext, ConnectableComponent
-from xmppd.components.delegation import NS as DELEGATION
-from xmppd.components.delegation import Delegated, Delegations
-from xmppd.components.privileges import NS as PRIVILEGE
-from xmppd.components.privileges import Privilege, Privileges, Voice
-from xmppd.config.config import Component
-from xmppd.events import Events
-from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
-from xmppd.host.machine import Descriptors
-from xmppd.host.turns import Turns
+from xmppd.components.component_trust import ComponentTrust
+from xmppd.disco.disco import Disco, Says
+from xmppd.disco.info import DiscoInfo, DiscoItem
+from xmppd.events import OWNER, Events, Undo
 from xmppd.net.connection_handler import WireLimits
 from xmppd.net.listeners import AdmissionLimits
-from xmppd.parts import DiscoFeature, DiscoItem, Parts
-from xmppd.presence.privacy_changes import PrivacySwitched
-from xmppd.privacy.privacy_list_manager import PrivacyListManager
-from xmppd.roster.roster_manager import ContactChanged, RosterChanged
-from xmppd.router.iq_router import IQRouter
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.remote_server import RemoteServerLost
-from xmppd.routing.requests import Requests
-from xmppd.routing.routing_table import RoutingTable
-from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import JID, Message
-from xmppd.store.base import AccountStore, Store
 
 _OTHERS = 0o077
 _log = Logger()
@@ -67,127 +51,57 @@ class ComponentDisconnected:
     last: bool
 
 
-class Trusting(Protocol):
-    """The server, as far as trusted components reach into it."""
-
-    interceptors: InterceptorManager
-    routing_table: RoutingTable
-    requests: Requests
-    iq_router: IQRouter
-    store: Store
-    privacy_lists: PrivacyListManager
-    turns: Turns
-
-
 class Components:
     """Who may connect as a component, and who has.
 
     Args:
-        components: As configured.
-        domain: The server's own, for what it says in its own name.
+        trust: Who may connect, and what each is trusted with.
         attempts: Slows down whoever guesses; counts apart from those of clients.
-        limits: How many connections there may be, and how long they may be silent.
+        connections: All connections.
 
     Attributes:
         routes: By domain.
-        connections: All connections.
-        delegated: What components answer for in the server's place, by namespace.
-        granted: What components are trusted with, by domain.
     """
 
     def __init__(
         self,
-        components: tuple[Component, ...],
-        domain: JID,
-        routing_table: RoutingTable,
+        trust: ComponentTrust,
         router: PacketRouter,
-        accounts: AccountStore,
-        privacy_lists: PrivacyListManager,
-        parts: Parts,
+        disco: Disco,
         events: Events,
         attempts: AttemptLimiter,
-        clock: IReactorTime,
-        descriptors: Descriptors,
-        limits: AdmissionLimits,
+        connections: ComponentConnections,
     ) -> None:
-        self.domains = routing_table.domains
-        self.parts = parts
-        self.attempts = attempts
+        self.domains = router.routing_table.domains
+        self.trust = trust
+        self.disco = disco
         self.events = events
-        self.clock = clock
-        self.connections = ComponentConnections(limits, clock, descriptors)
+        self.attempts = attempts
+        self.connections = connections
         self.routes: dict[str, ComponentRoute] = {}
         self._listeners: list[ComponentListener] = []
-        self._items: dict[str, DiscoItem] = {}
-        self.delegated: dict[str, Delegated] = {}
-        self.granted: dict[str, Privilege] = {}
-        self._privileges: Privileges | None = None
+        self._titles: dict[str, str] = {}
+        self._take_item: dict[str, Undo] = {}
         connectable: dict[str, ConnectableComponent] = {}
-        for component in components:
+        for component in trust.components:
             jid = JID.parse(component.name)
-            route = ComponentRoute(jid, component.max_connections, routing_table, router)
+            route = ComponentRoute(jid, component.max_connections, router.routing_table, router)
             self.routes[component.name] = route
-            self._items[component.name] = DiscoItem(jid, component.title)
-            for text in component.delegate:
-                delegated = Delegated.parse(jid, text)
-                self.delegated[delegated.namespace] = delegated
-            privilege = Privilege(jid, component.roster, component.message, component.presence)
-            if privilege.announcement():
-                self.granted[component.name] = privilege
-            voice = Voice(privilege, routing_table, accounts, privacy_lists)
-            connectable[component.name] = ConnectableComponent(route, component.secret, voice)
+            self._titles[component.name] = component.title
+            connectable[component.name] = ConnectableComponent(
+                route, component.secret, trust.voice(component)
+            )
             warn_of_open_file(component.secret_file)
         self._context = ComponentContext(
-            domain, connectable, router, attempts, self._connected, self._disconnected
+            trust.domain, connectable, router, attempts, self._connected, self._disconnected
         )
-
-    def trust(self, server: Trusting) -> None:
-        """Let components do what they are trusted with; without any, nobody pays for it."""
-        if self.delegated:
-            server.interceptors.add(
-                Delegations(
-                    self.delegated,
-                    self._context.domain,
-                    server.routing_table,
-                    server.requests,
-                    server.store,
-                    server.privacy_lists,
-                )
-            )
-            self.parts.features.append(DiscoFeature(DELEGATION))
-        if self.granted:
-            privileges = Privileges(
-                self.granted,
-                server.routing_table,
-                server.iq_router,
-                server.store,
-                server.privacy_lists,
-                server.turns.next,
-            )
-            server.interceptors.add(privileges)
-            self.events.on(RosterChanged, privileges.roster_changed)
-            self.events.on(ContactChanged, privileges.contact_changed)
-            self.events.on(SessionAvailable, privileges.changed)
-            self.events.on(SessionUnavailable, privileges.changed)
-            self.events.on(PrivacySwitched, privileges.changed)
-            self._privileges = privileges
 
     def _announce(self, session: ComponentSession) -> None:
         """Tell a component what it is trusted with."""
-        delegated = "".join(
-            each.announcement() for each in self.delegated.values() if each.component == session.jid
-        )
-        privilege = self.granted.get(session.jid.domain)
-        told = {DELEGATION: ("delegation", delegated)}
-        if privilege is not None:
-            told[PRIVILEGE] = ("privilege", privilege.announcement())
-        for namespace, (name, inner) in told.items():
-            if inner:
-                child = f"<{name} xmlns='{namespace}'>{inner}</{name}>".encode()
-                message = Message.make(session.jid, self._context.domain, child)
-                session.deliver(message, message.wire())
-        if privilege is not None and self._privileges is not None:
-            Deferred.fromCoroutine(self._privileges.greet(privilege, session))
+        for child in self.trust.announced(session.jid):
+            message = Message.make(session.jid, self.trust.domain, child)
+            session.deliver(message, message.wire())
+        self.trust.tell_who_is_here(session)
 
     def listener(self, limits: WireLimits, tls: IOpenSSLContextFactory | None) -> ComponentListener:
         """The factory for a door.
@@ -196,7 +110,9 @@ class Components:
             limits: What one connection may take.
             tls: Contexts for TLS from the first byte; None for none.
         """
-        listener = ComponentListener(self._context, self.connections, limits, self.clock, tls=tls)
+        listener = ComponentListener(
+            self._context, self.connections, limits, self.connections.clock, tls=tls
+        )
         self._listeners.append(listener)
         return listener
 
@@ -216,7 +132,8 @@ class Components:
         domain = session.jid.domain
         count = len(self.routes[domain].sessions)
         if count == 1:
-            self.parts.items.append(self._items[domain])
+            item = DiscoItem(session.jid, self._titles[domain])
+            self._take_item[domain] = self.disco.put(Says(DiscoInfo(items=(item,))), OWNER)
         _log.info("{domain} has connected ({count})", domain=domain, count=count)
         self._announce(session)
         self.events.fire(ComponentConnected(session, count == 1))
@@ -225,13 +142,11 @@ class Components:
         domain = session.jid.domain
         count = len(self.routes[domain].sessions)
         if count == 0:
-            self.parts.items.remove(self._items[domain])
+            self._take_item.pop(domain)()
         _log.info("{domain} has hung up ({count} left)", domain=domain, count=count)
         self.events.fire(ComponentDisconnected(session, count == 0))
-        privilege = self.granted.get(domain)
-        if count == 0 and privilege is not None and self._privileges is not None:
-            self._privileges.left(privilege)
         if count == 0:
+            self.trust.forget(domain)
             for ours in self.domains:
                 self.events.fire(RemoteServerLost(ours, domain))
 

@@ -1,7 +1,6 @@
 """A component inside the house: a domain, what it is told, and what it says. No socket."""
 
 from collections import deque
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -20,18 +19,6 @@ MAX_PER_TURN = 100
 _log = Logger()
 
 
-class Host(Protocol):
-    """What a component needs of the server it lives in."""
-
-    @property
-    def packet_router(self) -> PacketRouter:
-        """Where its stanzas go."""
-
-    @property
-    def clock(self) -> IReactorTime:
-        """The reactor's time."""
-
-
 class InternalComponent:
     """The base of a service under a domain of its own; a plugin returns it as a part (CO-11).
 
@@ -39,7 +26,8 @@ class InternalComponent:
     one stanza at a time, even if what it says comes back to it at once.
 
     Args:
-        server: Where it lives.
+        router: Where what it says goes.
+        clock: The reactor's, for a pause when much waits.
         domain: Its domain, which may not be one of the server's.
         name: For people.
 
@@ -48,11 +36,13 @@ class InternalComponent:
         name: For people.
     """
 
-    def __init__(self, server: Host, domain: str, name: str = "") -> None:
+    def __init__(
+        self, router: PacketRouter, clock: IReactorTime, domain: str, name: str = ""
+    ) -> None:
         self.jid = JID.parse(domain)
         self.name = name
-        self._router = server.packet_router
-        self._clock = server.clock
+        self._router = router
+        self._clock = clock
         self._waiting: deque[tuple[Stanza, int]] = deque()
         self._waiting_bytes = 0
         self._busy = False

@@ -11,6 +11,7 @@ from typing import Any
 
 import constantly
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.python import compat
 from twisted.python.failure import Failure
 from twisted.words.protocols.jabber import ijabber, jid, xmlstream
@@ -18,7 +19,8 @@ from twisted.words.xish import domish, utility
 from twisted.words.xish.xmlstream import BootstrapMixin
 
 from xmppd.components.component_stream import sender_at
-from xmppd.components.internal_component import Host, InternalComponent
+from xmppd.components.internal_component import InternalComponent
+from xmppd.router.packet_router import PacketRouter
 from xmppd.stanza import IQ, JID, Condition, Presence, Stanza, StanzaError, StreamError, Tree, ns
 from xmppd.stanza.xml import local_name, namespace_of
 from xmppd.stream.stanza_intake import KINDS
@@ -46,7 +48,8 @@ class WokkelComponent(InternalComponent):
     is answered as one that nobody understands.
 
     Args:
-        server: Where it lives.
+        router: Where what it says goes.
+        clock: The reactor's.
         domain: Its domain.
         handlers: What it can do; unused before.
         name: For people.
@@ -56,11 +59,16 @@ class WokkelComponent(InternalComponent):
     """
 
     def __init__(
-        self, server: Host, domain: str, *handlers: ijabber.IXMPPHandler, name: str = ""
+        self,
+        router: PacketRouter,
+        clock: IReactorTime,
+        domain: str,
+        *handlers: ijabber.IXMPPHandler,
+        name: str = "",
     ) -> None:
-        super().__init__(server, domain, name)
+        super().__init__(router, clock, domain, name)
         self._bootstraps = BootstrapMixin()
-        self.manager = StreamManager(self._bootstraps, server.clock)
+        self.manager = StreamManager(self._bootstraps, clock)
         self._stream = HandlerStream(self.jid.domain, self._say)
         self._parser = new_parser()
         for handler in handlers:

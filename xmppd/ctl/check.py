@@ -130,9 +130,8 @@ async def _load_plugins(found: Config, reactor: IReactor) -> None:
         server = XMPPServer(found, make_store(found.storage.url, reactor=reactor), machine)
         opened.push_async_callback(server.stop)
         plugins = PluginManager(server, found.plugins.directory)
-        for name in found.plugins.load:
-            plugins.load(name)
-            opened.callback(plugins.unload, name)
+        opened.push_async_callback(plugins.unload_all)
+        await plugins.load(*found.plugins.load)
 
 
 class _Nobody(Factory):

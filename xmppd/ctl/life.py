@@ -60,7 +60,7 @@ class LifeCommands:
         yield StatusRow(
             version=version(),
             pid=os.getpid(),
-            since=iso(server.clocks.stamp(server.started_at)),
+            since=iso(server.clocks.stamp(server.clocks.started)),
             config=str(self.path),
             data=server.config.data,
             domains=list(server.domains),
@@ -77,7 +77,7 @@ class LifeCommands:
         server = self.server
         usage = resource.getrusage(resource.RUSAGE_SELF)
         numbers: dict[str, float] = {
-            "uptime_s": round(server.clock.seconds() - server.started_at),
+            "uptime_s": round(server.clock.seconds() - server.clocks.started),
             "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
             "max_memory_kb": usage.ru_maxrss,
             "connections": len(server.client_connections.handlers),
@@ -90,8 +90,7 @@ class LifeCommands:
         for domain in server.domains:
             numbers[f"accounts_of_{domain}"] = await server.store.count_accounts(domain)
         numbers["quarantined"] = await server.store.count_quarantined()
-        for statistic in server.parts.statistics.values():
-            numbers[statistic.name] = statistic.sample()
+        numbers.update(server.statistics.sampled())
         for name, value in numbers.items():
             yield NumberRow(name, value)
 
@@ -102,7 +101,7 @@ class LifeCommands:
 
     async def reload(self, context: CommandContext) -> Replies:
         """What holds now comes first."""
-        now, later = self.running.reload()
+        now, later = await self.running.reload()
         for key in now:
             yield KeyRow(key, "holds now")
         for key in later:

@@ -14,8 +14,10 @@ from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.commands import of_server
 from xmppd.ctl.files import FileCommands
 from xmppd.ctl.protocol import Line, line_of
+from xmppd.events import OWNER
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor, Machine
+from xmppd.plugin.seams import Seams
 from xmppd.server import XMPPServer
 from xmppd.store.base import StoreError
 from xmppd.store.sql import make_store
@@ -41,9 +43,9 @@ async def run(
         else:
             server = await _server(reactor, config, opened)
             table = server.commands
-            commands = of_server(server, Trace(server))
+            commands = of_server(server, Trace(server, Seams(server.stages)))
         for command in commands:
-            table.put(command, "xmppd")
+            table.put(command, OWNER)
         async with aclosing(table.replies(*table.asked(about.name, given, SHELL))) as replies:
             async for reply in replies:
                 yield line_of(reply)

@@ -41,13 +41,13 @@ class PluginCommands:
     async def load(self, context: CommandContext) -> Replies:
         """All that it brings, or nothing."""
         name = context.arguments.text("plugin")
-        self.plugins.load(name)
+        await self.plugins.load(name)
         yield f"the plugin {name} is loaded; name it in plugins.load to have it after a restart"
 
     async def unload(self, context: CommandContext) -> Replies:
         """With all that it brought."""
         name = context.arguments.text("plugin")
-        self.plugins.unload(name)
+        await self.plugins.unload(name)
         yield (
             f"the plugin {name} is unloaded; take it from plugins.load to keep it out after a "
             "restart"
@@ -56,7 +56,7 @@ class PluginCommands:
     async def reload(self, context: CommandContext) -> Replies:
         """If what it says now fails, the old one stays."""
         name = context.arguments.text("plugin")
-        self.plugins.reload(name)
+        await self.plugins.reload(name)
         yield f"the plugin {name} was read again"
 
 

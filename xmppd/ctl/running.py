@@ -18,7 +18,7 @@ class Running(Protocol):
     def plugins(self) -> PluginManager:
         """Its plugins."""
 
-    def reload(self) -> tuple[list[str], list[str]]:
+    async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again.
 
         Returns:

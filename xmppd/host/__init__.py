@@ -1,1 +1,1 @@
-"""The machine: clocks, threads, descriptors, files and log."""
+"""The machine we run on, and what its administrator wants to see."""

@@ -41,11 +41,13 @@ class Clocks:
         wall_clock: Seconds since 1970.
         boot: What the steady clock began with: processes that have this in common can compare
             moments. Empty if it is not known.
+        started: The moment at which the server started.
     """
 
     seconds: Callable[[], float]
     wall_clock: Callable[[], float]
     boot: str = ""
+    started: float = 0.0
 
     def stamp(self, moment: float) -> float:
         """When that was, in seconds since 1970."""

@@ -139,7 +139,7 @@ class Machine:
         self, reactor: IReactor, secret: bytes, descriptors: Descriptors | None = None
     ) -> None:
         self.clock: IReactorTime = reactor
-        self.clocks = Clocks(reactor.seconds, wall_clock, boot_id())
+        self.clocks = Clocks(reactor.seconds, wall_clock, boot_id(), reactor.seconds())
         self.secret = secret
         self.descriptors = descriptors or Descriptors(sys.maxsize)
         self._reactor = reactor

@@ -1,1 +1,1 @@
-"""Plugins: found, put in place, taken out."""
+"""Plugins come and go: where their parts are put, and how they are found."""

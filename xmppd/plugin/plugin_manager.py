@@ -1,47 +1,25 @@
-"""PluginManager: finds plugins, puts their parts in place, takes them out again."""
+"""PluginManager: loads plugins, gives them what they ask for, and takes them out again."""
 
-import importlib
-import importlib.util
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from importlib.machinery import SourceFileLoader
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn, TypeVar
 
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
-from xmppd.components.internal_component import InternalComponent
-from xmppd.config.permissions import Writable, check_unwritable
-from xmppd.handler.iq_handler import IQHandler
-from xmppd.parts import (
-    AtUnload,
-    Command,
-    Component,
-    DiscoExtension,
-    DiscoFeature,
-    DiscoItem,
-    DiscoNode,
-    On,
-    Parts,
-    Replace,
-    Statistic,
-)
-from xmppd.plugin.plugin_guard import guarded
+from xmppd.config.config import Section
+from xmppd.config.permissions import Writable
+from xmppd.events import Undo
+from xmppd.plugin import library
+from xmppd.plugin.library import NoSuchPlugin
+from xmppd.plugin.offers import Offers
+from xmppd.plugin.place import Places
+from xmppd.plugin.seams import Seams
 from xmppd.server import XMPPServer
-from xmppd.session.interceptor_manager import PacketInterceptor
-from xmppd.session.session_state import SessionState
-from xmppd.stanza import JID
-from xmppd.stream.inline_feature import InlineFeature
-from xmppd.stream.stream_feature import StreamFeature
 
-ENTRY_POINTS = "xmppd.plugins"
-PACKAGE = "xmppd_plugins"
-Undo = Callable[[], None]
-T = TypeVar("T")
 _log = Logger()
 
 
@@ -56,226 +34,266 @@ class PluginsChanged:
     name: str
 
 
-class PluginManager:
-    """The plugins of a server.
-
-    A name is looked for in the configured directory, among the entry points ``xmppd.plugins``, and
-    in the package ``xmppd_plugins``, in this order.
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One that is loaded.
 
     Attributes:
-        loaded: For each plugin, by name, how to take out what it put in place.
+        module: Where its ``plug`` is.
+        given: What ``plug`` was given, by class.
+        needs: The plugins that offer some of that.
+        undo: Takes out each of its parts, the first one first.
+    """
+
+    module: ModuleType
+    given: Mapping[type, object]
+    needs: frozenset[str]
+    undo: tuple[Undo, ...]
+
+
+class PluginManager:
+    """The plugins of a server. What is done to them is done one after another.
+
+    Args:
+        server: Whose stages they are given.
+        directory: Where plugins of its own are; empty for none.
+
+    Attributes:
+        loaded: By name, in the order in which they were put in place.
+        seams: Where they replace stages.
     """
 
     def __init__(self, server: XMPPServer, directory: str = "") -> None:
         self.server = server
         self.directory = Path(directory) if directory else None
-        self.loaded: dict[str, list[Undo]] = {}
-        self._modules: dict[str, ModuleType] = {}
+        self.loaded: dict[str, Plugin] = {}
+        self.seams = Seams(server.stages)
+        self._offers = Offers()
+        self._places = Places(server, self.seams, self._offers)
+        self._lock = DeferredLock()
 
-    def load(self, name: str) -> None:
-        """Find a plugin and put its parts in place: all of them, or none.
+    async def load(self, *names: str) -> None:
+        """Put the parts of these plugins in place, and of those that they need: all, or none.
 
         Raises:
             PluginError: There is none of this name, it is loaded already, or it fails.
         """
-        if name in self.loaded:
-            raise PluginError(f"the plugin {name} is loaded already")
-        self._place(name, self._read(name))
+        await self._alone(self._load_all(names))
 
-    def unload(self, name: str) -> None:
+    async def unload(self, name: str) -> None:
         """Take a plugin's parts out again, last first.
 
         Raises:
-            PluginError: It is not loaded.
+            PluginError: It is not loaded, or others need it.
         """
-        if name not in self.loaded:
-            raise PluginError(f"the plugin {name} is not loaded")
-        take_out(name, self.loaded.pop(name))
-        _forget(self._modules.pop(name))
-        _log.info("unloaded the plugin {name}", name=name)
-        self.server.events.fire(PluginsChanged(name))
+        await self._alone(self._unload(name))
 
-    def reload(self, name: str) -> None:
-        """Read a plugin's file again, and put what it says now in the place of what it said.
+    async def unload_all(self) -> None:
+        """Take out all of them, last first."""
+
+        async def each() -> None:
+            for name in reversed(tuple(self.loaded)):
+                self._take_out(name)
+
+        await self._alone(each())
+
+    async def reload(self, name: str) -> None:
+        """Read a plugin's files again, and put what they say now in the place of what they said.
+
+        Those that need it are read again as well.
 
         Raises:
             PluginError: It was not loaded, or what it says now fails; then the old one is back.
         """
+        await self._alone(self._reload(name))
+
+    async def use_settings(self) -> None:
+        """Plug anew whoever was given settings that are others now.
+
+        Raises:
+            PluginError: It fails, and is not loaded any more.
+        """
+        await self._alone(self._use_settings())
+
+    async def _alone(self, work: Awaitable[None]) -> None:
+        async def do() -> None:
+            await work
+
+        await self._lock.run(Deferred.fromCoroutine, do())
+
+    # -- one after another ------------------------------------------------------------------------
+
+    async def _load_all(self, names: Iterable[str]) -> None:
+        before, seen = tuple(self.loaded), set(self.loaded)
+        try:
+            for name in names:
+                if name in seen:
+                    raise PluginError(f"the plugin {name} is loaded already")
+                seen.add(name)
+                if name not in self.loaded:  # it is there if one of these needs it
+                    await self._plug(name, self._read(name))
+        except PluginError:
+            for name in [each for each in reversed(self.loaded) if each not in before]:
+                self._take_out(name)
+            raise
+
+    async def _unload(self, name: str) -> None:
+        self._check_loaded(name)
+        needing = [each for each, plugin in self.loaded.items() if name in plugin.needs]
+        if needing:
+            raise PluginError(
+                f"the plugin {name} is needed by {', '.join(needing)}; unload that first"
+            )
+        self._take_out(name)
+
+    async def _reload(self, name: str) -> None:
+        self._check_loaded(name)
+        group = self._with_those_that_need({name})
+        old = {each: self.loaded[each].module for each in group}
+        kept: dict[str, ModuleType] = {}
+        for each in group:
+            kept |= library.forget(each)
+        try:
+            new = {each: self._read(each) for each in group}
+        except PluginError:
+            _bring_back(kept)
+            raise
+        try:
+            await self._plug_again(new)
+        except PluginError:
+            _bring_back(kept)
+            await self._plug_again(old)
+            raise
+
+    async def _use_settings(self) -> None:
+        sections = self._sections()
+        changed = {
+            name
+            for name, plugin in self.loaded.items()
+            if any(sections.get(kind, given) != given for kind, given in plugin.given.items())
+        }
+        group = self._with_those_that_need(changed)
+        await self._plug_again({name: self.loaded[name].module for name in group})
+
+    async def _plug_again(self, modules: dict[str, ModuleType]) -> None:
+        """Take out what is there of these, and put what they say now in its place."""
+        for name in reversed(modules):
+            if name in self.loaded:
+                self._undo(name)
+        for name, module in modules.items():
+            if name not in self.loaded:
+                await self._plug(name, module)
+
+    def _check_loaded(self, name: str) -> None:
         if name not in self.loaded:
             raise PluginError(f"the plugin {name} is not loaded")
-        old = self._modules[name]
-        _forget(old)
-        try:
-            new = self._read(name)
-        except PluginError:
-            sys.modules[old.__name__] = old
-            raise
-        self.unload(name)
-        sys.modules[new.__name__] = new
-        try:
-            self._place(name, new)
-        except PluginError:
-            sys.modules[old.__name__] = old
-            self._place(name, old)
-            raise
+
+    def _with_those_that_need(self, names: set[str]) -> list[str]:
+        """These, and all that need one of them, in the order in which they were put in place."""
+        found = set(names)
+        for name, plugin in self.loaded.items():  # whoever needs comes later
+            if plugin.needs & found:
+                found.add(name)
+        return [name for name in self.loaded if name in found]
+
+    # -- one plugin -------------------------------------------------------------------------------
 
     def _read(self, name: str) -> ModuleType:
-        """The plugin's module, run anew."""
         if not name.isidentifier():
             raise PluginError(f"{name!r} is no name of a plugin: letters, digits and _")
-        importlib.invalidate_caches()
         try:
-            return self._find(name)
-        except PluginError:
-            raise
+            return library.read(name, self.directory)
+        except NoSuchPlugin as error:
+            raise PluginError(f"there is no plugin {name}") from error
         except Writable as error:
+            library.forget(name)
             raise PluginError(f"the plugin {name} is not loaded, since {error}") from error
         except Exception as error:
+            library.forget(name)
             raise _cannot(name, error) from error
 
-    def _place(self, name: str, module: ModuleType) -> None:
+    async def _plug(self, name: str, module: ModuleType, on_the_way: tuple[str, ...] = ()) -> None:
+        """Put the parts of one plugin in place, behind those of the plugins that it needs."""
         undo: list[Undo] = []
         try:
-            for part in module.plug(self.server):
-                undo.append(self._put(part, name))  # noqa: PERF401  # kept when the next one fails
+            wanted = _wanted(name, module)
+            needs = self._needed(wanted.values())
+            for other in needs:
+                if other == name or other in on_the_way:
+                    raise PluginError(f"the plugins {name} and {other} need each other")
+                if other not in self.loaded:
+                    await self._plug(other, self._read(other), (*on_the_way, name))
+            given = {word: self._given(name, kind) for word, kind in wanted.items()}
+            parts = module.plug(**given)
+            for part in await parts if isinstance(parts, Awaitable) else parts:
+                undo.append(self._places.put(part, name))  # noqa: PERF401  # when the next one fails
+        except PluginError:
+            library.forget(name)
+            raise
         except Exception as error:
-            take_out(name, undo)
-            _forget(module)
+            _undo(name, undo)
+            library.forget(name)
             raise _cannot(name, error) from error
-        self.loaded[name] = undo
-        self._modules[name] = module
+        by_class = {kind: given[word] for word, kind in wanted.items()}
+        self.loaded[name] = Plugin(module, by_class, frozenset(needs), tuple(undo))
         _log.info("loaded the plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
 
-    def _find(self, name: str) -> ModuleType:
-        if self.directory is not None and (self.directory / f"{name}.py").is_file():
-            for path in (self.directory, self.directory / f"{name}.py"):
-                check_unwritable(path)
-            return _from_file(name, self.directory / f"{name}.py")
-        for entry_point in entry_points(group=ENTRY_POINTS, name=name):
-            found: ModuleType = entry_point.load()
-            return found
-        try:
-            return importlib.import_module(f"{PACKAGE}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{PACKAGE}.{name}":
-                raise
-            raise PluginError(f"there is no plugin {name}") from error
+    def _take_out(self, name: str) -> None:
+        self._undo(name)
+        library.forget(name)
 
-    def _put(self, part: object, plugin: str) -> Undo:
-        """Put one part in its place; how to take it out again."""
-        server = self.server
-        part = guarded(part, plugin)
-        match part:
-            case IQHandler():
-                server.iq_router.add(part)
-                return partial(server.iq_router.remove, part)
-            case StreamFeature():
-                server.stream_features.add(part)
-                return partial(server.stream_features.remove, part)
-            case InlineFeature():
-                server.inline_features.add(part)
-                return partial(server.inline_features.remove, part)
-            case On(event, listener):
-                server.events.on(event, listener, plugin=plugin)
-                return partial(server.events.off, event, listener, plugin=plugin)
-            case AtUnload(call):
-                return call
-            case PacketInterceptor():
-                server.interceptors.add(part, plugin=plugin)
-                return partial(server.interceptors.remove, part)
-        return self._put_rare(part)
+    def _undo(self, name: str) -> None:
+        _undo(name, self.loaded.pop(name).undo)
+        _log.info("unloaded the plugin {name}", name=name)
+        self.server.events.fire(PluginsChanged(name))
 
-    def _put_rare(self, part: object) -> Undo:
-        match part:
-            case SessionState():
-                return _keyed(self.server.saved_sessions.states, part.name, part)
-            case InternalComponent():
-                return self._internal_component(part)
-            case Component():
-                return self._component(part)
-            case Replace():
-                return self._replace(part)
-        return _shelved(self.server.parts, part)
+    # -- what it asks for -------------------------------------------------------------------------
 
-    def _component(self, component: Component) -> Undo:
-        routing_table = self.server.routing_table
-        address = JID.parse(component.domain)
-        if address.full != address.domain or address.full != component.domain:
-            raise ValueError(f"{component.domain} is no domain, or not written as {address.domain}")
-        if component.domain in routing_table.domains:
-            raise ValueError(f"{component.domain} is a domain of users")
-        take_route = _keyed(routing_table.components, component.domain, component.route)
-        take_item = _listed(self.server.parts.items, DiscoItem(address, component.name))
+    def _sections(self) -> dict[type, object]:
+        """The settings as they are just now, by class."""
+        config = self.server.config
+        values = (getattr(config, field) for field in config.__struct_fields__)
+        return {type(value): value for value in values if isinstance(value, Section)}
 
-        def take_both() -> None:
-            take_item()
-            take_route()
+    def _needed(self, wanted: Iterable[type]) -> list[str]:
+        """The plugins that offer what is neither a stage nor settings."""
+        found = (library.plugin_of(kind) for kind in wanted if kind not in self.server.stages)
+        return list(dict.fromkeys(name for name in found if name is not None))
 
-        return take_both
-
-    def _internal_component(self, component: InternalComponent) -> Undo:
-        take_route = self._component(Component(component.jid.full, component, component.name))
-
-        def stop_it() -> None:
-            take_route()
-            component.stopped()
-
-        component.started()
-        return stop_it
-
-    def _replace(self, replace: Replace) -> Undo:
-        """The stage becomes an instance of the subclass; everybody who holds it holds that."""
-        if not issubclass(replace.by, replace.stage):
-            raise ValueError(f"{replace.by.__name__} is no subclass of {replace.stage.__name__}")
-        for stage in vars(self.server).values():
-            if stage.__class__ is replace.stage:
-                stage.__class__ = replace.by
-                return partial(setattr, stage, "__class__", replace.stage)
-        raise ValueError(f"no stage is a {replace.stage.__name__}, or another plugin replaced it")
+    def _given(self, name: str, kind: type) -> object:
+        for table in (self.server.stages, self._sections(), self._offers.by_class):
+            if kind in table:
+                return table[kind]
+        raise PluginError(
+            f"the plugin {name} asks for {getattr(kind, '__name__', kind)}, which is no stage and "
+            "no settings, and which no plugin offers"
+        )
 
 
-def take_out(name: str, undo: list[Undo]) -> None:
+def _wanted(name: str, module: ModuleType) -> dict[str, type]:
+    """What a plugin asks for: the classes of the parameters of its ``plug``."""
+    wanted = {}
+    for word, parameter in inspect.signature(module.plug, eval_str=True).parameters.items():
+        if parameter.annotation is parameter.empty:
+            raise PluginError(f"the plugin {name} does not say of which class {word} is")
+        wanted[word] = parameter.annotation
+    return wanted
+
+
+def _bring_back(modules: Mapping[str, ModuleType]) -> None:
+    for name in {name.split(".")[1] for name in modules if "." in name}:
+        library.forget(name)
+    sys.modules.update(modules)
+
+
+def _undo(name: str, undo: Iterable[Undo]) -> None:
     """Undo everything, last first, whatever goes wrong on the way."""
-    for step in reversed(undo):
+    for step in reversed(tuple(undo)):
         try:
             step()
         except Exception:
             _log.failure("the plugin {name} leaves something behind", name=name)
-
-
-def _shelved(parts: Parts, part: object) -> Undo:
-    """Put a part where whoever asks for its kind will look."""
-    match part:
-        case DiscoFeature():
-            return _listed(parts.features, part)
-        case DiscoItem():
-            return _listed(parts.items, part)
-        case DiscoExtension():
-            return _listed(parts.extensions, part)
-        case DiscoNode():
-            return _listed(parts.nodes, part)
-        case Command():
-            return _keyed(parts.commands, part.node, part)
-        case Statistic():
-            return _keyed(parts.statistics, part.name, part)
-    raise TypeError(f"{part!r} is no part of a plugin")
-
-
-def _listed(places: list[T], part: T) -> Undo:
-    places.append(part)
-    return partial(places.remove, part)
-
-
-def _keyed(places: dict[str, T], key: str, part: T) -> Undo:
-    if key in places:
-        raise ValueError(f"{key} is taken")
-    places[key] = part
-
-    def take_out() -> None:
-        del places[key]
-
-    return take_out
 
 
 def _cannot(name: str, error: Exception) -> PluginError:
@@ -284,32 +302,4 @@ def _cannot(name: str, error: Exception) -> PluginError:
     return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
 
 
-def _forget(module: ModuleType) -> None:
-    """Whoever imports the module next reads its file again."""
-    sys.modules.pop(module.__name__, None)
-
-
-class _AsWritten(SourceFileLoader):
-    """Loads a plugin from its source, whatever bytecode lies about.
-
-    Bytecode is told from its source by size and whole seconds: a file that is changed and reloaded
-    at once may look unchanged.
-    """
-
-    def path_stats(self, path: object) -> NoReturn:
-        raise OSError(f"no bytecode for {path}")
-
-
-def _from_file(name: str, path: Path) -> ModuleType:
-    module_name = f"xmppd_local_{name}"
-    loader = _AsWritten(module_name, str(path))
-    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
-    assert spec is not None, "a loader is given"
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        loader.exec_module(module)
-    except BaseException:
-        _forget(module)
-        raise
-    return module
+__all__ = ["Plugin", "PluginError", "PluginManager", "PluginsChanged"]

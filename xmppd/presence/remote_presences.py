@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from xmppd.events import Events
+from xmppd.events import OWNER, Events, On
 from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.subscription import SUBSCRIBED_TO
@@ -149,9 +149,9 @@ class RemotePresences:
         self.directed = directed
         self.events = events
         self._seen: dict[Session, SeenPresences] = {}
-        events.on(RemoteServerLost, self.lost)
-        events.on(ContactChanged, self.contact_changed)
-        events.on(SessionClosed, self.closed)
+        events.put(On(RemoteServerLost, self.lost), OWNER)
+        events.put(On(ContactChanged, self.contact_changed), OWNER)
+        events.put(On(SessionClosed, self.closed), OWNER)
 
     # -- what comes from there --------------------------------------------------------------------
 

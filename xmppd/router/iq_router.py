@@ -2,16 +2,25 @@
 
 from collections.abc import Awaitable
 
+from twisted.logger import Logger
+
+from xmppd.disco.disco import Disco, Of, Says
+from xmppd.disco.info import DiscoInfo
+from xmppd.events import Undo
 from xmppd.handler.iq_handler import Answer, IQHandler
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import IQ, JID, Condition, Element, Later, StanzaError
+from xmppd.stanza import IQ, JID, Condition, Element, Later, StanzaError, StreamError
 from xmppd.stanza.guests import is_guest
-from xmppd.store.base import AccountStore
+from xmppd.store.base import AccountStore, StoreError
 
 REQUESTS = ("get", "set")
 ANSWERS = ("result", "error")
+FORESEEN = (StanzaError, StreamError, StoreError)
+"""What a handler may raise: whoever routes knows what to make of it."""
+
+_log = Logger()
 
 
 class DuplicateHandler(ValueError):
@@ -20,6 +29,9 @@ class DuplicateHandler(ValueError):
 
 class IQRouter:
     """Finds who answers.
+
+    Args:
+        disco: Says what the handlers can do.
 
     Attributes:
         handlers: By ``{namespace}name`` of the query.
@@ -31,27 +43,39 @@ class IQRouter:
         requests: Requests,
         accounts: AccountStore,
         presences: PresenceManager,
+        disco: Disco,
     ) -> None:
         self.routing_table = routing_table
         self.requests = requests
         self.accounts = accounts
         self.presences = presences
+        self.disco = disco
         self.handlers: dict[str, IQHandler] = {}
+        self._owners: dict[str, str] = {}
 
-    def add(self, handler: IQHandler) -> None:
-        """Let this handler answer its query.
+    def put(self, part: IQHandler, owner: str) -> Undo:
+        """Let this handler answer its query, and disco list what it can do.
 
         Raises:
             DuplicateHandler: Another one answers it already.
         """
-        if handler.query in self.handlers:
-            raise DuplicateHandler(f"two handlers for {handler.query}")
-        self.handlers[handler.query] = handler
+        query = part.query
+        if query in self.handlers:
+            raise DuplicateHandler(f"two handlers for {query}")
+        self.handlers[query] = part
+        self._owners[query] = owner
+        undo = [
+            self.disco.put(Says(DiscoInfo(features=features), of), owner)
+            for of, features in ((Of.SERVER, part.features), (Of.ACCOUNT, part.account_features))
+            if features
+        ]
 
-    def remove(self, handler: IQHandler) -> None:
-        """Let it answer no more."""
-        if self.handlers.get(handler.query) is handler:
-            del self.handlers[handler.query]
+        def take_out() -> None:
+            for forget in undo:
+                forget()
+            del self.handlers[query], self._owners[query]
+
+        return take_out
 
     def route(self, iq: IQ) -> Later:
         """Answer the request, or hand it on.
@@ -89,11 +113,16 @@ class IQRouter:
         return self._answer_as_asked(handler, iq)
 
     def _answer_as_asked(self, handler: IQHandler, iq: IQ) -> Later:
-        answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
+        try:
+            answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
+        except FORESEEN:
+            raise
+        except Exception as error:
+            raise self._blamed(handler, iq) from error
         if answer is None or isinstance(answer, (bytes, Element, IQ)):
             self._reply(iq, answer)
             return None
-        return self._reply_later(iq, answer)
+        return self._reply_later(handler, iq, answer)
 
     async def _answer_for_account(self, handler: IQHandler, iq: IQ) -> None:
         """As :rfc:`6121#section-8.5.1` has it: an account that does not exist answers nothing;
@@ -126,8 +155,20 @@ class IQRouter:
             return False
         return not await self.presences.can_see(sender, account)
 
-    async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
-        self._reply(iq, await answer)
+    async def _reply_later(self, handler: IQHandler, iq: IQ, later: Awaitable[Answer]) -> None:
+        try:
+            answer = await later
+        except FORESEEN:
+            raise
+        except Exception as error:
+            raise self._blamed(handler, iq) from error
+        self._reply(iq, answer)
+
+    def _blamed(self, handler: IQHandler, iq: IQ) -> StanzaError:
+        """What a sender is told of a bug, which costs nothing but this answer."""
+        owner = self._owners.get(handler.query, "what is gone")
+        _log.failure("{owner} failed on {stanza}", owner=owner, stanza=iq)
+        return StanzaError(Condition.INTERNAL_SERVER_ERROR)
 
     def _reply(self, iq: IQ, answer: Answer) -> None:
         stanza = answer if isinstance(answer, IQ) else iq.result(answer)

@@ -31,6 +31,7 @@ class RoutingTable:
 
     Attributes:
         domains: Served here.
+        domain: The first of them, which speaks for the server.
         users: Routes by bare JID; only of accounts with a session.
         carbons: By bare JID, the sessions that want copies (CA-1); only of accounts with such a
             one.
@@ -45,6 +46,7 @@ class RoutingTable:
 
     def __init__(self, domains: Collection[str]) -> None:
         self.domains = frozenset(domains)
+        self.domain = next(iter(domains), "")
         self.users: dict[str, UserRoutes] = {}
         self.carbons: dict[str, tuple[Session, ...]] = {}
         self.bound: dict[str, Session] = {}

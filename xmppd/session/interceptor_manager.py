@@ -5,11 +5,11 @@ from typing import ClassVar, TypeVar
 
 from twisted.logger import Logger
 
+from xmppd.events import OWNER, Undo
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StanzaError
 
 S = TypeVar("S", bound=Stanza)
 _log = Logger()
-OURS = "xmppd"
 KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
 
 
@@ -60,32 +60,28 @@ class InterceptorManager:
     def __init__(self) -> None:
         self.incoming: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
         self.outgoing: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
-        self._plugins: dict[int, str] = {}
+        self._owners: dict[int, str] = {}
 
-    def add(self, interceptor: PacketInterceptor, *, plugin: str = OURS) -> None:
-        """Ask this one too, after all others.
+    def put(self, part: PacketInterceptor, owner: str) -> Undo:
+        """Ask this one too for the kinds it declares, after all others."""
+        self._owners[id(part)] = owner
+        for kind in part.incoming_kinds:
+            self.incoming[kind] += (part,)
+        for kind in part.outgoing_kinds:
+            self.outgoing[kind] += (part,)
 
-        Args:
-            interceptor: Asked for the kinds it declares.
-            plugin: Whose it is, for the log.
-        """
-        self._plugins[id(interceptor)] = plugin
-        for kind in interceptor.incoming_kinds:
-            self.incoming[kind] += (interceptor,)
-        for kind in interceptor.outgoing_kinds:
-            self.outgoing[kind] += (interceptor,)
+        def take_out() -> None:
+            self._owners.pop(id(part), None)
+            for table in (self.incoming, self.outgoing):
+                for kind, known in table.items():
+                    table[kind] = tuple(one for one in known if one is not part)
 
-    def remove(self, interceptor: PacketInterceptor) -> None:
-        """Ask it no more."""
-        self._plugins.pop(id(interceptor), None)
-        for table in (self.incoming, self.outgoing):
-            for kind, known in table.items():
-                table[kind] = tuple(one for one in known if one is not interceptor)
+        return take_out
 
     def plugins(self, interceptors: Iterable[PacketInterceptor]) -> list[str]:
         """The plugins that these belong to, each once."""
-        owners = (self._plugins.get(id(interceptor), OURS) for interceptor in interceptors)
-        return [plugin for plugin in dict.fromkeys(owners) if plugin != OURS]
+        owners = (self._owners.get(id(interceptor), OWNER) for interceptor in interceptors)
+        return [plugin for plugin in dict.fromkeys(owners) if plugin != OWNER]
 
     def come_in(self, stanza: S) -> S | None:
         """What is left of an arriving stanza once everybody has seen it.
@@ -121,8 +117,8 @@ class InterceptorManager:
 
     def _failed(self, interceptor: PacketInterceptor, stanza: Stanza) -> None:
         """A bug in an interceptor costs nobody a stanza: it goes on as it was (IN-3)."""
-        plugin = self._plugins.get(id(interceptor), OURS)
-        _log.failure("{plugin} failed on {stanza}", plugin=plugin, stanza=stanza)
+        owner = self._owners.get(id(interceptor), OWNER)
+        _log.failure("{owner} failed on {stanza}", owner=owner, stanza=stanza)
 
 
 def _addressed(stanza: S, session: JID) -> S:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from msgspec import MsgspecError, Struct, msgpack
 from twisted.logger import Logger
 
+from xmppd.events import OWNER, Undo
 from xmppd.host.clocks import UNKNOWN, Clocks, Note
 from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.detached import Detached
@@ -166,9 +167,6 @@ class SavedSessions:
         clocks: Tell the time.
         read_account: Reads what has to be in memory for everybody who is online.
         given: Offline messages that a session was given, and that are still in the store.
-
-    Attributes:
-        states: Who wants something saved of each session, by name.
     """
 
     def __init__(
@@ -186,9 +184,24 @@ class SavedSessions:
         self.clocks = clocks
         self.read_account = read_account
         self.given = given
-        self.states: dict[str, SessionState] = {}
+        self._states: dict[str, tuple[SessionState, str]] = {}
         self._started = False
         self._copies: dict[tuple[str, int], Copies] = {}
+
+    def put(self, part: SessionState, owner: str) -> Undo:
+        """Save this of each session too.
+
+        Raises:
+            ValueError: Something is saved under this name already.
+        """
+        if part.name in self._states:
+            raise ValueError(f"{part.name} is taken")
+        self._states[part.name] = part, owner
+
+        def take_out() -> None:
+            del self._states[part.name]
+
+        return take_out
 
     # -- when the server stops --------------------------------------------------------------------
 
@@ -232,7 +245,7 @@ class SavedSessions:
         return unread.union(self.given(session))
 
     def _shell(self, session: LocalClientSession, management: StreamManagement) -> Shell:
-        states = ((name, state.dump(session)) for name, state in self.states.items())
+        states = ((name, self._dumped(name, session)) for name in self._states)
         backlog = session.backlog
         return Shell(
             jid=session.jid.full,
@@ -256,6 +269,16 @@ class SavedSessions:
             waiting=[] if backlog is None else self._saved(backlog.waiting()),
             state={name: data for name, data in states if data is not None},
         )
+
+    def _dumped(self, name: str, session: LocalClientSession) -> bytes | None:
+        part, owner = self._states[name]
+        try:
+            return part.dump(session)
+        except Exception:
+            if owner == OWNER:
+                raise
+            _failed(name, owner)
+            return None
 
     # -- when it starts ---------------------------------------------------------------------------
 
@@ -360,9 +383,28 @@ class SavedSessions:
         presence = None if shell.presence is None else Presence.from_bytes(shell.presence)
         if presence is not None:
             _check(presence)
-        known = [name for name in shell.state if name in self.states]
-        puts = [self.states[name].load(shell.state[name]) for name in known]
+        known = [name for name in shell.state if name in self._states]
+        puts = [self._loaded(name, shell.state[name]) for name in known]
         return _Whole(shell, jid, presence, puts)
+
+    def _loaded(self, name: str, data: bytes) -> Put:
+        """What puts a saved state on a session; one of a plugin that fails puts nothing there."""
+        part, owner = self._states[name]
+        if owner == OWNER:
+            return part.load(data)
+
+        def put(session: LocalClientSession) -> None:
+            try:
+                load(session)
+            except Exception:
+                _failed(name, owner)
+
+        try:
+            load = part.load(data)
+        except Exception:
+            _failed(name, owner)
+            return lambda session: None
+        return put
 
     # -- its stanzas ------------------------------------------------------------------------------
 
@@ -453,6 +495,10 @@ def _address(text: str, saved: SavedSession) -> JID:
     if jid.resource is None or jid.bare != saved.account:
         raise ValueError("it is not the account's")
     return jid
+
+
+def _failed(name: str, owner: str) -> None:
+    _log.failure("{owner} failed on the state {name} of a session", owner=owner, name=name)
 
 
 def _check(presence: Presence) -> None:

@@ -1,11 +1,17 @@
 """What a client may negotiate inside of its login, to spare a round trip for each."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from twisted.logger import Logger
+
+from xmppd.events import OWNER, Undo
 from xmppd.stanza import Tree
+from xmppd.store.base import StoreError
 from xmppd.stream.stream_feature import Negotiation
+
+_log = Logger()
 
 
 class InlinePlace(Enum):
@@ -61,14 +67,19 @@ class InlineFeatures:
     def __init__(self) -> None:
         self._rows: dict[InlinePlace, tuple[InlineFeature, ...]] = dict.fromkeys(InlinePlace, ())
 
-    def add(self, feature: InlineFeature) -> None:
-        """Offer one more, after all others."""
-        self._rows[feature.place] += (feature,)
+    def put(self, part: InlineFeature, owner: str) -> Undo:
+        """Offer one more, after all others.
 
-    def remove(self, feature: InlineFeature) -> None:
-        """Offer it no more."""
-        rows = self._rows[feature.place]
-        self._rows[feature.place] = tuple(row for row in rows if row is not feature)
+        A plugin's that fails has nothing to say in a login, which goes on; one of ours ends it.
+        """
+        place = part.place
+        mine = part if owner == OWNER else _harmless(part, owner)
+        self._rows[place] += (mine,)
+
+        def take_out() -> None:
+            self._rows[place] = tuple(row for row in self._rows[place] if row is not mine)
+
+        return take_out
 
     def advertised(self, place: InlinePlace, negotiation: Negotiation) -> bytes:
         """What stands in the ``<inline/>`` of a place."""
@@ -83,3 +94,47 @@ class InlineFeatures:
                 element = tree.find(tag)
                 if element is not None:
                     yield row, taken, element
+
+
+def _harmless(part: InlineFeature, owner: str) -> InlineFeature:
+    """The feature of a plugin, such that its failing ends no login."""
+
+    def advertise(negotiation: Negotiation) -> bytes:
+        try:
+            return part.advertise(negotiation)
+        except Exception:
+            return _failed(owner)
+
+    def written(negotiation: Negotiation) -> None:
+        try:
+            part.written(negotiation)
+        except Exception:
+            _failed(owner)
+
+    elements = tuple((tag, _taken(taken, owner)) for tag, taken in part.elements)
+    return replace(part, advertise=advertise, elements=elements, written=written)
+
+
+def _taken(taken: InlineTaken, owner: str) -> InlineTaken:
+    async def finish(later: Awaitable[bytes]) -> bytes:
+        try:
+            return await later
+        except StoreError:
+            return b""  # the store has logged it
+        except Exception:
+            return _failed(owner)
+
+    def take(negotiation: Negotiation, element: Tree) -> bytes | Awaitable[bytes]:
+        try:
+            answer = taken(negotiation, element)
+        except Exception:
+            return _failed(owner)
+        return finish(answer) if isinstance(answer, Awaitable) else answer
+
+    return take
+
+
+def _failed(owner: str) -> bytes:
+    """It has nothing to say."""
+    _log.failure("{owner} failed in a login", owner=owner)
+    return b""

@@ -1,12 +1,18 @@
 """What a stream offers, and when: a table of conditions instead of booleans that must agree."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol
 
+from twisted.logger import Logger
+
+from xmppd.events import OWNER, Undo
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import JID, Later, Tree
+from xmppd.stanza import JID, Later, StreamCondition, StreamError, Tree
+from xmppd.store.base import StoreError
+
+_log = Logger()
 
 
 class Stream(Flag):
@@ -84,27 +90,37 @@ class StreamFeatures:
         self.rows: tuple[StreamFeature, ...] = ()
         self._takers: dict[str, tuple[StreamFeature, Taken]] = {}
         self._offered: dict[Stream, tuple[StreamFeature, ...]] = {}
+        self._owners: dict[StreamFeature, str] = {}
 
-    def add(self, feature: StreamFeature) -> None:
+    def put(self, part: StreamFeature, owner: str) -> Undo:
         """Offer one more feature, after all others."""
-        self._become((*self.rows, feature))
+        self._owners[part] = owner
+        self._become((*self.rows, part))
 
-    def remove(self, feature: StreamFeature) -> None:
-        """Offer it no more."""
-        self._become(tuple(row for row in self.rows if row is not feature))
+        def take_out() -> None:
+            self._become(tuple(row for row in self.rows if row is not part))
+            del self._owners[part]
+
+        return take_out
 
     def _become(self, rows: tuple[StreamFeature, ...]) -> None:
         self.rows = rows
         self._offered = {}
         self._takers = {
-            tag: (feature, taken) for feature in rows for tag, taken in feature.elements
+            tag: (feature, _blaming(self._owners[feature], taken))
+            for feature in rows
+            for tag, taken in feature.elements
         }
 
     def advertised(self, negotiation: Negotiation) -> bytes:
         """The features of a stream as far as it has come, without the element around them."""
-        return b"".join(
-            [row.advertise(negotiation) for row in self._offered_on(negotiation.stream)]
-        )
+        rows = []
+        for row in self._offered_on(negotiation.stream):
+            try:
+                rows.append(row.advertise(negotiation))
+            except Exception:
+                _failed(self._owners[row])  # it is not offered
+        return b"".join(rows)
 
     def _offered_on(self, stream: Stream) -> tuple[StreamFeature, ...]:
         """The rows that hold for a stream that has come this far: looked up once for each."""
@@ -120,6 +136,39 @@ class StreamFeatures:
     def knows(self, tag: str) -> bool:
         """Whether the element belongs to a feature, offered just now or not."""
         return tag in self._takers
+
+
+def _blaming(owner: str, taken: Taken) -> Taken:
+    """What takes an element for a plugin, such that its stream ends by a bug, and the log says
+    whose that is. What is ours ends its stream all the same.
+    """
+    if owner == OWNER:
+        return taken
+
+    async def finish(later: Awaitable[None]) -> None:
+        try:
+            await later
+        except (StreamError, StoreError):
+            raise
+        except Exception as error:
+            _failed(owner)
+            raise StreamError(StreamCondition.INTERNAL_SERVER_ERROR) from error
+
+    def blamed(negotiation: Negotiation, element: Tree) -> Later:
+        try:
+            later = taken(negotiation, element)
+        except (StreamError, StoreError):
+            raise
+        except Exception as error:
+            _failed(owner)
+            raise StreamError(StreamCondition.INTERNAL_SERVER_ERROR) from error
+        return None if later is None else finish(later)
+
+    return blamed
+
+
+def _failed(owner: str) -> None:
+    _log.failure("{owner} failed on a feature of a stream", owner=owner)
 
 
 def after_login(element: str, *, unless: Stream = Stream.NEW) -> StreamFeature:

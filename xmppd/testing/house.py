@@ -23,6 +23,7 @@ from twisted.internet.task import Clock
 
 from xmppd.config.config import Config
 from xmppd.ctl.commands import of_server
+from xmppd.events import OWNER
 from xmppd.host.clocks import Clocks
 from xmppd.host.machine import Descriptors
 from xmppd.net.login_queue import LARGEST_WINDOW
@@ -72,7 +73,7 @@ class House:
         self.domain = domain
         self.clock = clock or Clock()
         self.wall_ahead_s = wall_ahead_s
-        self.clocks = Clocks(self.clock.seconds, self.wall_clock, "tests")
+        self.clocks = Clocks(self.clock.seconds, self.wall_clock, "tests", self.clock.seconds())
         self.descriptors = Descriptors(sys.maxsize)
         self.store = store or MemoryStore(self.wall_clock)
         self.network = Network()
@@ -84,12 +85,11 @@ class House:
             make_connector=lambda attempts, directions: MemoryConnector(self),
         )
         self.server.client_connections.login_queue.window.size = LARGEST_WINDOW
-        self.traces = Trace(self.server)
-        for command in of_server(self.server, self.traces):
-            self.server.commands.put(command, "xmppd")
         self.plugins = PluginManager(self.server)
-        for name in plugins:
-            self.plugins.load(name)
+        self.traces = Trace(self.server, self.plugins.seams)
+        for command in of_server(self.server, self.traces):
+            self.server.commands.put(command, OWNER)
+        done(self.plugins.load(*plugins))
         done(self.server.start())
         for name, contacts in people.items():
             self.add(name, contacts)
@@ -103,6 +103,11 @@ class House:
     ) -> T:
         """No threads here."""
         return function(*args, **kwargs)
+
+    def reload(self, config: Config) -> None:
+        """Go by another configuration, as after SIGHUP."""
+        self.server.reload(config)
+        done(self.plugins.use_settings())
 
     def stop(self) -> Deferred[None]:
         """Shut the server down; done when the last client is gone."""

@@ -1,17 +1,19 @@
 """Trace: watches the stages of a server, while somebody traces and not otherwise."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from time import perf_counter
-from typing import Any
 
+from xmppd.events import OWNER, Undo
+from xmppd.handler.presence_update_handler import PresenceUpdateHandler
+from xmppd.plugin.seams import SEAMS, Call, Method, Seams
+from xmppd.presence.presence_manager import PresenceManager
 from xmppd.server import XMPPServer
-from xmppd.session.interceptor_manager import KINDS, PacketInterceptor
-from xmppd.stanza import Stanza
+from xmppd.session.interceptor_manager import KINDS, InterceptorManager, PacketInterceptor
+from xmppd.stanza import JID, Stanza
 from xmppd.trace.outcome import Outcome, failed, returned, skipped
 from xmppd.trace.passage import Passage, Step
 from xmppd.trace.tracer import Tracer
@@ -23,39 +25,13 @@ class TooManyTracers(Exception):
     """So many trace already; the text is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Where stanzas are watched: a method that takes one, and perhaps a session it is for.
-
-    Attributes:
-        attribute: What the server calls the stage.
-        method: Of the stage.
-        name: What it is called in a trace.
-    """
-
-    attribute: str
-    method: str
-    name: str
-
-
-STAGES = (
-    Stage("packet_router", "route", "PacketRouter"),
-    Stage("interceptors", "come_in", "InterceptorManager"),
-    Stage("message_router", "route", "MessageRouter"),
-    Stage("presence_router", "route", "PresenceRouter"),
-    Stage("iq_router", "route", "IQRouter"),
-    Stage("offline_message_strategy", "undeliverable", "OfflineMessageStrategy"),
-    Stage("offline_message_strategy", "nobody_there", "OfflineMessageStrategy"),
-    Stage("presence_update_handler", "process", "PresenceUpdateHandler"),
-    Stage("presence_update_handler", "broadcast", "Roster"),
-    Stage("presence_subscribe_handler", "process", "PresenceSubscribeHandler"),
-    Stage("presence_manager", "handle_probe", "PresenceManager, probe"),
-    Stage("presence_manager", "deliver", "PresenceManager"),
-    Stage("presence_manager", "deliver_to_interested", "PresenceManager"),
-    Stage("presence_manager", "say_goodbye", "PresenceManager, goodbye"),
-    Stage("routing_table", "route", "RoutingTable"),
-    Stage("interceptors", "go_out", "LocalClientSession"),
-)
+NAMES: Mapping[Method, str] = {
+    PresenceUpdateHandler.broadcast: "Roster",
+    PresenceManager.handle_probe: "PresenceManager, probe",
+    PresenceManager.say_goodbye: "PresenceManager, goodbye",
+    InterceptorManager.go_out: "LocalClientSession",
+}
+"""What a method of a seam is called in a trace, where that is not its stage's name."""
 
 
 class Eyes(PacketInterceptor):
@@ -78,17 +54,21 @@ _PLACE: ContextVar[TracePoint | None] = ContextVar("place", default=None)
 class Trace:
     """Those who trace a server, at most :data:`MAX_TRACERS`.
 
-    While there are any, each watched method is hidden behind a function of the same name in its
-    stage's own dictionary, which calls it and takes the time. When the last one leaves, these are
-    removed: a stage that nobody watches is exactly as it was, and a plugin may replace its class
-    meanwhile.
+    While there are any, every call of a seam goes by here, which takes the time. When the last one
+    leaves, a stage is exactly as it was; a plugin may replace it meanwhile.
+
+    Args:
+        server: Whose stages say why somebody was passed by.
+        seams: Where they are watched.
     """
 
-    def __init__(self, server: XMPPServer) -> None:
+    def __init__(self, server: XMPPServer, seams: Seams) -> None:
         self.server = server
+        self.seams = seams
         self.tracers: list[Tracer] = []
         self._eyes = Eyes()
         self._numbers = count(1)
+        self._undo: list[Undo] = []
 
     @contextmanager
     def joined(self, tracer: Tracer) -> Iterator[None]:
@@ -101,32 +81,26 @@ class Trace:
             raise TooManyTracers(f"{MAX_TRACERS} others trace already; try again later")
         self.tracers.append(tracer)
         if len(self.tracers) == 1:
-            self._watch()
+            self._undo = [
+                self.seams.watch(self._call),
+                self.server.interceptors.put(self._eyes, OWNER),
+            ]
         try:
             yield
         finally:
             self.tracers.remove(tracer)
             if not self.tracers:
-                self._unwatch()
+                for undo in self._undo:
+                    undo()
 
-    def _watch(self) -> None:
-        for stage in STAGES:
-            owner = getattr(self.server, stage.attribute)
-            vars(owner)[stage.method] = partial(self._call, stage, owner)
-        self.server.interceptors.add(self._eyes)
-
-    def _unwatch(self) -> None:
-        self.server.interceptors.remove(self._eyes)
-        for stage in STAGES:
-            del vars(getattr(self.server, stage.attribute))[stage.method]
-
-    def _call(self, stage: Stage, owner: object, stanza: Stanza, *more: Any, **named: Any) -> Any:
+    def _call(
+        self, method: Method, stage: Call, stanza: Stanza, more: tuple[object, ...]
+    ) -> object:
         """Call the stage itself, and note what becomes of the stanza there."""
-        method: Callable[..., Any] = getattr(owner.__class__, stage.method)
-        call = self._begin(stage, stanza, more)
+        call = self._begin(method, stanza, more)
         try:
             with _at(call.below):
-                result = method(owner, stanza, *more, **named)
+                result = stage()
         except Exception as error:
             self._end(call, failed(error))
             raise
@@ -135,7 +109,7 @@ class Trace:
         self._end(call, returned(self.server, call.step, result))
         return result
 
-    async def _wait(self, call: "Call", work: Awaitable[Any]) -> Any:
+    async def _wait(self, call: "Visit", work: Awaitable[object]) -> object:
         call.step.waited = True
         try:
             with _at(call.below):
@@ -146,22 +120,23 @@ class Trace:
         self._end(call, returned(self.server, call.step, result))
         return result
 
-    def _begin(self, stage: Stage, stanza: Stanza, more: tuple[Any, ...]) -> "Call":
+    def _begin(self, method: Method, stanza: Stanza, more: tuple[object, ...]) -> "Visit":
         place = _PLACE.get()
         first = place is None or place.passage.over
         if place is None or first:
             place = TracePoint(Passage(next(self._numbers), stanza), 0)
-        session = more[0] if stage.method == "go_out" else None
-        step = Step(stage.name, place.depth, stanza, session)
+        session = more[0] if method is InterceptorManager.go_out else None
+        assert session is None or isinstance(session, JID)
+        step = Step(_name(method), place.depth, stanza, session)
         self._add(place.passage, step)
-        return Call(step, place.passage, first, perf_counter())
+        return Visit(step, place.passage, first, perf_counter())
 
     def _add(self, passage: Passage, step: Step) -> None:
         """Stages are always kept; of deliveries only those that somebody wants."""
         if step.session is None or any(tracer.wants(step) for tracer in self.tracers):
             passage.add(step)
 
-    def _end(self, call: "Call", outcome: Outcome) -> None:
+    def _end(self, call: "Visit", outcome: Outcome) -> None:
         step, passage = call.step, call.passage
         step.took_us = round((perf_counter() - call.began_s) * 1e6)
         step.code, step.says = outcome
@@ -175,7 +150,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Visit:
     """A stage at work.
 
     Attributes:
@@ -194,6 +169,11 @@ class Call:
     def below(self) -> TracePoint:
         """Where belongs what it calls."""
         return TracePoint(self.passage, self.step.depth + 1)
+
+
+def _name(method: Method) -> str:
+    """What the stage is called: its class, or what it does there."""
+    return NAMES.get(method) or next(kind.__name__ for kind in SEAMS if method in SEAMS[kind])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.account.accounts import AccountRemoved
+from xmppd.events import OWNER, On
 from xmppd.roster.subscription import farewells
 from xmppd.stanza import Presence
 from xmppd.store.base import LastPresence, NoSuchAccount, RosterItem
@@ -90,7 +91,7 @@ class RemoveTests(SynchronousTestCase):
     def test_event(self) -> None:
         """Plugins hear of it, once it is done."""
         heard: list[AccountRemoved] = []
-        self.house.server.events.on(AccountRemoved, heard.append)
+        self.house.server.events.put(On(AccountRemoved, heard.append), OWNER)
         self.remove()
         self.assertEqual(heard, [AccountRemoved(self.house.jid("romeo"))])
 

@@ -20,7 +20,7 @@ class Jokes(InternalComponent):
     """Keeps what it hears, and does what a message says."""
 
     def __init__(self, house: House, domain: str = DOMAIN) -> None:
-        super().__init__(house.server, domain, "Jokes")
+        super().__init__(house.server.packet_router, house.clock, domain, "Jokes")
         self.heard: list[Stanza] = []
 
     def stanza_received(self, stanza: Stanza) -> None:
@@ -40,7 +40,7 @@ class InternalTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = House(plugins=("disco",), romeo={})
         self.jokes = Jokes(self.house)
-        self.undo = self.house.plugins._put(self.jokes, "jokes")
+        self.undo = self.house.server.service_domains.put(self.jokes, "jokes")
         (self.romeo,) = self.house.connect("romeo")
 
     def say(self, body: str, to: str = f"yorick@{DOMAIN}") -> str:
@@ -81,7 +81,7 @@ class InternalTests(SynchronousTestCase):
     def test_talks_to_itself(self) -> None:
         """Two that answer each other for long leave the others their turn."""
         other = Jokes(self.house, "more.montague.lit")
-        self.house.plugins._put(other, "more")
+        self.house.server.service_domains.put(other, "more")
         self.jokes.send(Message.make(other.jid, self.jokes.jid, b"<body>repeat</body>"))
         self.assertLess(len(other.heard), 3 * MAX_PER_TURN)
         heard = self.say("repeat")

@@ -77,9 +77,13 @@ class BridgeCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = House(romeo={}, juliet={})
         self.handler = Handler()
-        self.component = WokkelComponent(self.house.server, DOMAIN, self.handler)
-        self.undo = self.house.plugins._put(self.component, "bridge")
+        self.component = self.made(DOMAIN, self.handler)
+        self.undo = self.house.server.service_domains.put(self.component, "bridge")
         (self.romeo,) = self.house.connect("romeo")
+
+    def made(self, domain: str, *handlers: XMPPHandler) -> WokkelComponent:
+        """A component of this house."""
+        return WokkelComponent(self.house.server.packet_router, self.house.clock, domain, *handlers)
 
     def ask(self, child: str, kind: str = "get") -> str:
         self.romeo.send(f"<iq to='{DOMAIN}' type='{kind}' id='1'>{child}</iq>")
@@ -105,14 +109,14 @@ class LifeTests(BridgeCase):
 
     def test_queue(self) -> None:
         """What a handler says before it is connected is kept for then."""
-        component = WokkelComponent(self.house.server, "early.montague.lit")
+        component = self.made("early.montague.lit")
         handler = Handler()
         handler.setHandlerParent(component.manager)
         message = Element((None, "message"))
         message["to"] = "romeo@montague.lit"
         handler.send(message)
         self.assertEqual(self.romeo.received(), [])
-        self.house.plugins._put(component, "early")
+        self.house.server.service_domains.put(component, "early")
         self.assertIn("from='early.montague.lit'", self.romeo.received()[0])
 
     def test_stranded_questions(self) -> None:

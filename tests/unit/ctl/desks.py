@@ -28,7 +28,7 @@ class Life:
         self.endpoints: list[ListenEndpoint] = []
         self.stopped = False
 
-    def reload(self) -> tuple[list[str], list[str]]:
+    async def reload(self) -> tuple[list[str], list[str]]:
         """Two keys have changed."""
         return ["log.level"], ["data"]
 

@@ -193,7 +193,7 @@ class PrivacyTests(SynchronousTestCase):
 
     def post(self) -> Post:
         post = Post("juliet/a")
-        post.house.plugins.load("privacy_lists")
+        done(post.house.plugins.load("privacy_lists"))
         return post
 
     def check(self, post: Post, code: str) -> None:
@@ -224,7 +224,7 @@ class PrivacyTests(SynchronousTestCase):
 
     def blocking(self) -> Post:
         post = Post("juliet/a", "nurse/n")
-        post.house.plugins.load("blocking")
+        done(post.house.plugins.load("blocking"))
         return post
 
     def says(self, post: Post, to: str = JULIET, sender: str = "romeo@montague.lit") -> str:

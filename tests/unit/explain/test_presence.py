@@ -281,7 +281,7 @@ class FactTests(SynchronousTestCase):
     def test_plugins(self) -> None:
         """Plugins that might stop a presence are named, and not asked."""
         street = Street().here("romeo", "juliet")
-        street.server.interceptors.add(Curtain(), plugin="curtain")
+        street.server.interceptors.put(Curtain(), "curtain")
         found = [f for f in street.explained() if f.code == "interceptor"]
         self.assertEqual(len(found), 1)
         self.assertIn("goes out is shown to curtain", found[0].says)
@@ -317,8 +317,7 @@ class PrivacyTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.street = Street().here("romeo", "juliet")
-        for name in ("privacy_lists", "invisible"):
-            self.street.house.plugins.load(name)
+        done(self.street.house.plugins.load("privacy_lists", "invisible"))
 
     def test_hidden(self) -> None:
         """A list keeps presence from the watcher, or the session is invisible (PL-6, PL-10)."""

@@ -4,13 +4,14 @@ from twisted.internet.defer import Deferred
 
 from tests.unit.login.logins import BIND, LAPTOP, Answer, agent, authenticate, plain
 from tests.unit.login.test_fast import ROMEO, TokenCase, by_token, request_token
+from xmppd.events import OWNER
 from xmppd.login.bind2 import NS as BIND2
 from xmppd.stanza import Tree, ns
 from xmppd.store.base import Device, StoreError, Token
 from xmppd.store.memory import MemoryStore
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace
 from xmppd.stream.stream_feature import Negotiation
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
 SM = ns.STREAM_MANAGEMENT
@@ -40,7 +41,7 @@ class InlineCase(TokenCase):
     def make(self, store: MemoryStore | None = None, **tables: dict[str, object]) -> House:
         house = super().make(store, **tables)
         for plugin in ("carbons", "client_state"):
-            house.plugins.load(plugin)
+            done(house.plugins.load(plugin))
         return house
 
     def setUp(self) -> None:
@@ -221,8 +222,9 @@ class ResumingTests(InlineCase):
         def wait(negotiation: Negotiation, tree: Tree) -> Deferred[bytes]:
             return next(waits)
 
-        self.house.server.inline_features.add(
-            InlineFeature(InlinePlace.AUTHENTICATE, lambda negotiation: b"", (("{urn:x}x", wait),))
+        self.house.server.inline_features.put(
+            InlineFeature(InlinePlace.AUTHENTICATE, lambda negotiation: b"", (("{urn:x}x", wait),)),
+            OWNER,
         )
         self.romeo.lose()
         self.juliet.send(message("missed", self.jid))

@@ -6,6 +6,7 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.events import OWNER, On
 from xmppd.session import resumable_sessions
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.resumable_sessions import SessionResumed
@@ -407,7 +408,7 @@ class ResumingTests(ResumptionCase):
     def test_crowd(self) -> None:
         """A client that resumed is one that has logged in."""
         events: list[SessionResumed] = []
-        self.house.server.events.on(SessionResumed, events.append)
+        self.house.server.events.put(On(SessionResumed, events.append), OWNER)
         self.juliet.lose()
         self.come_back()
         self.assertEqual([event.session for event in events], [self.juliet.session])

@@ -4,6 +4,7 @@ from tests.plugins.test_carbons import in_a_word
 from tests.plugins.test_client_state import ACTIVE, INACTIVE, TYPING, status
 from tests.unit.login.test_resumption import JULIET, ROMEO, ResumptionCase, message, sm
 from xmppd.session.stream_management import REQUEST
+from xmppd.testing.client import done
 
 
 class StateTests(ResumptionCase):
@@ -12,7 +13,7 @@ class StateTests(ResumptionCase):
     def setUp(self) -> None:
         super().setUp()
         for name in ("carbons", "client_state"):
-            self.house.plugins.load(name)
+            done(self.house.plugins.load(name))
         (self.laptop,) = self.house.connect("juliet/laptop")
         for client in (self.juliet, self.laptop):
             self.house.server.carbons.enable(client.session)

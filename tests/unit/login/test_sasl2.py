@@ -18,11 +18,11 @@ from tests.unit.login.logins import (
     plain,
     response,
 )
+from xmppd.events import OWNER
 from xmppd.login.bind2 import NS as BIND2
 from xmppd.login.sasl2 import MAX_AGENT_TEXT_LENGTH
 from xmppd.login.sasl2 import NS as SASL2
-from xmppd.parts import AtUnload
-from xmppd.plugin.plugin_guard import guarded
+from xmppd.plugin.place import AtUnload
 from xmppd.stanza import Tree, ns
 from xmppd.store.base import RosterData
 from xmppd.store.memory import MemoryStore
@@ -338,7 +338,7 @@ class InlineTests(LoginCase):
         self.nap = Nap()
         for part in self.nap.parts():
             if isinstance(part, InlineFeature):
-                self.house.server.inline_features.add(part)
+                self.house.server.inline_features.put(part, OWNER)
 
     def test_offered(self) -> None:
         """Bind 2 lists what may be negotiated with it."""
@@ -368,12 +368,13 @@ class InlineTests(LoginCase):
             self.house.server.session_manager.bind(negotiation.session, "grave")
             return b"<resumed xmlns='urn:grave'/>"
 
-        self.house.server.inline_features.add(
+        self.house.server.inline_features.put(
             InlineFeature(
                 InlinePlace.AUTHENTICATE,
                 lambda negotiation: b"<rise xmlns='urn:grave'/>",
                 (("{urn:grave}rise", resume),),
-            )
+            ),
+            OWNER,
         )
         answer = self.say(authenticate(None, BIND, "<rise xmlns='urn:grave'/>"))
         self.assertIsNotNone(answer.elements[0].find(".//{urn:grave}rise"))
@@ -384,12 +385,13 @@ class InlineTests(LoginCase):
     def test_binding_after_all(self) -> None:
         """If it fails, its answer is told, and binding goes on: nobody asks a second time."""
         failed = b"<failed xmlns='urn:grave' h='7'/>"
-        self.house.server.inline_features.add(
+        self.house.server.inline_features.put(
             InlineFeature(
                 InlinePlace.AUTHENTICATE,
                 lambda negotiation: b"",
                 (("{urn:grave}rise", lambda negotiation, tree: failed),),
-            )
+            ),
+            OWNER,
         )
         answer = self.say(authenticate(None, BIND, "<rise xmlns='urn:grave'/>"))
         self.assertEqual([one.tag.partition("}")[2] for one in answer["success"]],
@@ -399,12 +401,13 @@ class InlineTests(LoginCase):
     def test_waits(self) -> None:
         """What is asked for in a login may wait, and success waits for it."""
         ready: Deferred[bytes] = Deferred()
-        self.house.server.inline_features.add(
+        self.house.server.inline_features.put(
             InlineFeature(
                 InlinePlace.AUTHENTICATE,
                 lambda negotiation: b"",
                 (("{urn:x}x", lambda n, t: ready),),
-            )
+            ),
+            OWNER,
         )
         client = self.house.stranger()
         self.say(HEADER, authenticate(None, "<x xmlns='urn:x'/>"), client=client)
@@ -428,17 +431,14 @@ class InlineTests(LoginCase):
             raise LookupError
 
         for take in (fail, fail_later):
-            part = guarded(
-                InlineFeature(InlinePlace.AUTHENTICATE, advertise, (("{urn:x}x", take),), written),
-                "x",
-            )
-            assert isinstance(part, InlineFeature)
-            self.house.server.inline_features.add(part)
+            elements = (("{urn:x}x", take),)
+            part = InlineFeature(InlinePlace.AUTHENTICATE, advertise, elements, written)
+            leave = self.house.server.inline_features.put(part, "x")
             with capturedLogs() as events:
                 answer = self.say(authenticate(None, "<x xmlns='urn:x'/>"))
             self.assertEqual(answer.names, ["features", "success", "features"])
             self.assertEqual(len(events), len([e for e in events if "log_format" in e]))
-            self.house.server.inline_features.remove(part)
+            leave()
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 6)
 
 

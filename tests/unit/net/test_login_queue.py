@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.login.logins import BIND, HEADER, authenticate, plain, text_of
 from tests.unit.login.test_fast import TokenCase, by_token
+from xmppd.events import OWNER
 from xmppd.net import login_queue as admission
 from xmppd.net.login_queue import (
     FIRST_WINDOW,
@@ -280,7 +281,7 @@ class GateTests(SynchronousTestCase):
         self.patch(admission, "LARGEST_WINDOW", 1)
 
     def statistic(self, name: str) -> float:
-        return self.house.server.parts.statistics[name].sample()
+        return dict(self.house.server.statistics.sampled())[name]
 
     def test_turn(self) -> None:
         """Who waits is not answered, until whoever logs in has become available."""
@@ -396,7 +397,7 @@ class HerdTests(TokenCase):
         offer = InlineFeature(
             InlinePlace.AUTHENTICATE, lambda negotiation: b"", (("{urn:test}resume", resume),)
         )
-        self.house.server.inline_features.add(offer)
+        self.house.server.inline_features.put(offer, OWNER)
         juliet = self.full_login()
         romeo = self.arrive(authenticate(None, BIND, "<resume xmlns='urn:test'/>"))
         juliet.send(authenticate(plain("juliet"), BIND))

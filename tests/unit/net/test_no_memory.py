@@ -7,8 +7,8 @@ from xml.etree.ElementTree import ParseError
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.events import OWNER, On
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.plugin.plugin_guard import guarded
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_manager import SessionBound
 from xmppd.stanza import IQ, JID, Element, Message, Stanza
@@ -63,23 +63,22 @@ class DoorTests(SynchronousTestCase):
 
     def test_handlers(self) -> None:
         """A handler of ours or of a plugin, which answers at once or not."""
-        for handler in (Handler(), guarded(Handler(), "hoard")):
-            assert isinstance(handler, IQHandler)
-            self.house.server.iq_router.add(handler)
+        for owner in (OWNER, "hoard"):
+            leave = self.house.server.iq_router.put(Handler(), owner)
             for kind in ("get", "set"):
                 with self.subTest(kind):
                     self.assert_told(lambda kind=kind: self.ask(kind))  # type: ignore[misc]
-            self.house.server.iq_router.remove(handler)
+            leave()
 
     def test_interceptor(self) -> None:
         """An interceptor."""
         (romeo,) = self.house.connect("romeo")
-        self.house.server.interceptors.add(Interceptor(), plugin="hoard")
+        self.house.server.interceptors.put(Interceptor(), "hoard")
         self.assert_told(lambda: romeo.send(f"<message to='juliet@{DOMAIN}'/>"))
 
     def test_listener(self) -> None:
         """Who hears of events."""
-        self.house.server.events.on(SessionBound, runs_out)
+        self.house.server.events.put(On(SessionBound, runs_out), OWNER)
         self.assert_told(lambda: self.house.bind("romeo"))
 
     def test_stages(self) -> None:

@@ -15,7 +15,7 @@ from xmppd.net.epoll_endpoint import EPollServerEndpoint
 
 ROOT = Path(__file__).parents[3]
 NESTED = "XMPPD_TEST_NESTED"
-OURS = (
+OWNER = (
     "test_epoll_endpoint.EPollPlainTests",
     "test_epoll_endpoint.EPollTLSTests",
     "test_reactors.CrowdTests",
@@ -71,7 +71,7 @@ class ReactorTests(TestCase):
             sys.executable,
             [
                 *("-m", "twisted.trial", "--reactor", reactor, "--temp-directory", temporary),
-                *(f"tests.unit.net.{name}" for name in OURS),
+                *(f"tests.unit.net.{name}" for name in OWNER),
             ],
             environment,
             str(ROOT),

@@ -19,23 +19,54 @@ BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re
 
 NS = "urn:example:quote"
 IMPORTS = f"""
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from xmppd.command.ad_hoc import AdHocCommand
 from xmppd.components.internal_component import InternalComponent
+from xmppd.components.service_domains import Component
+from xmppd.config.config import Items
+from xmppd.disco.disco import Of, Says
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
+from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
-from xmppd.parts import *
+from xmppd.host.statistics import Statistic
+from xmppd.plugin.place import AtUnload, Part
+from xmppd.plugin.seams import Replace
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
-from xmppd.server import XMPPServer
+from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionBound, SessionManager
+from xmppd.session.session_state import SessionState
 from xmppd.stanza import *
-from xmppd.store.base import QuotaExceeded
+from xmppd.stanza.form import Field, form, result
+from xmppd.store.base import QuotaExceeded, Store
+from xmppd.stream.inline_feature import InlineFeature, bind_feature
+from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 S = TypeVar("S", bound=Stanza)
 NS = "{NS}"
 ADMINS = (JID.parse("prince@montague.lit"),)
 motd = "<peace>"
+curious = set()
+
+
+def year_form():
+    return result("urn:example:year", Field("leap", values=("1",)))
+
+
+def forget_the_old():
+    cleaned.append(1)
+
+
+cleaned = []
 """
 
 
@@ -53,12 +84,14 @@ class ExampleTests(SynchronousTestCase):
         )
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
-        self.addCleanup(sys.modules.pop, "xmppd_local_example", None)
+        self.addCleanup(sys.modules.pop, "xmppd_local.example", None)
 
     def load(self, *code: str) -> None:
         """Load a plugin of this code."""
         (self.directory / "example.py").write_text("\n".join(map(dedent, code)))
-        PluginManager(self.house.server, str(self.directory)).load("example")
+        self.plugins = PluginManager(self.house.server, str(self.directory))
+        done(self.plugins.load("example"))
+        self.module = sys.modules["xmppd_local.example"]
 
     def connect(self, *names: str) -> list[Client]:
         """Clients that have heard of each other."""
@@ -86,7 +119,6 @@ class ExampleTests(SynchronousTestCase):
             IMPORTS,
             block("async def keep"),
             block("class IQQuoteHandler"),
-            "def plug(server): return [IQQuoteHandler(server)]",
         )
         romeo, juliet, tybalt = self.connect("romeo", "juliet", "tybalt")
 
@@ -104,7 +136,7 @@ class ExampleTests(SynchronousTestCase):
 
     def test_headlines(self) -> None:
         """Headlines are kept from everybody, and nothing else is."""
-        self.load(IMPORTS, block("class NoHeadlines"), "def plug(server): return [NoHeadlines()]")
+        self.load(IMPORTS, block("class NoHeadlines"))
         romeo, juliet = self.connect("romeo", "juliet")
         for type in ("headline", "chat"):
             romeo.send(f"<message type='{type}' to='juliet@montague.lit'><body>x</body></message>")
@@ -113,13 +145,7 @@ class ExampleTests(SynchronousTestCase):
 
     def test_inline_feature(self) -> None:
         """A client is put to bed inside of its login."""
-        self.load(
-            "from xmppd.stream.inline_feature import InlineFeature, bind_feature",
-            "from xmppd.stream.stream_feature import Negotiation",
-            "from xmppd.server import XMPPServer",
-            "from xmppd.stanza import Tree",
-            block("def sleep"),
-        )
+        self.load(IMPORTS, block("def sleep"))
         done(self.house.server.passwords.create("nurse@montague.lit", PASSWORD))
         client = self.house.stranger()
         client.open("montague.lit")
@@ -129,11 +155,7 @@ class ExampleTests(SynchronousTestCase):
 
     def test_stream_feature(self) -> None:
         """The message of the day is announced to those who have logged in."""
-        self.load(
-            IMPORTS,
-            block("def advertise").partition("StreamFeature(")[0],
-            "def plug(server): return [StreamFeature(advertise, needs=Stream.AUTHENTICATED)]",
-        )
+        self.load(IMPORTS, block("def advertise"))
         client = self.house.logged_in("romeo")
         client.handler.restart()
         client.open("montague.lit")
@@ -164,3 +186,74 @@ class ExampleTests(SynchronousTestCase):
             tybalt.send(f"<presence type='subscribe' to='{name}@montague.lit'/>")
         self.assertEqual(prince.received(), [])
         self.assertIn("type='subscribe'", juliet.received()[0])
+
+    def test_listener(self) -> None:
+        """Whoever has a resource is welcomed."""
+        self.load(IMPORTS, block("def welcome"))
+        romeo = self.house.logged_in("romeo")
+        romeo.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+        self.assertIn("<body>Welcome!</body>", "".join(romeo.received()))
+
+    def test_says(self) -> None:
+        """Features, an item, a form and a node are added to what disco says."""
+        done(self.house.plugins.load("disco"))
+        self.load(IMPORTS, block("def leap"))
+        (romeo,) = self.connect("romeo")
+
+        def ask(what: str, node: str = "", to: str = "montague.lit") -> str:
+            query = f"<query xmlns='http://jabber.org/protocol/disco#{what}'{node}/>"
+            romeo.send(f"<iq type='get' id='1' to='{to}'>{query}</iq>")
+            return romeo.received()[0]
+
+        self.assertIn(f"{NS}#leap", ask("info"))
+        self.assertIn("urn:example:year", ask("info"))
+        self.assertIn(NS, ask("info", to="romeo@montague.lit"))
+        self.assertIn("news.example.org", ask("items"))
+        self.assertIn("name='Today'", ask("info", " node='today'"))
+        self.assertIn("item-not-found", ask("info", " node='tomorrow'"))
+
+    def test_command(self) -> None:
+        """An administrator ends all sessions of an account."""
+        self.house.server.ad_hoc_commands.admins = (self.house.jid("romeo"),)
+        done(self.house.plugins.load("adhoc_commands"))
+        self.load(IMPORTS, block("def form_for"))
+        romeo, juliet = self.connect("romeo", "juliet")
+        commands = "http://jabber.org/protocol/commands"
+
+        def run(inside: str, session: str = "") -> str:
+            romeo.send(
+                f"<iq type='set' id='1' to='montague.lit'><command node='{NS}#kick'{session} "
+                f"xmlns='{commands}'>{inside}</command></iq>"
+            )
+            return "".join(romeo.received())
+
+        (session,) = re.findall(r"( sessionid=['\"][^'\"]+['\"])", run(""))
+        value = "<field var='account'><value>juliet@montague.lit</value></field>"
+        answer = run(f"<x xmlns='jabber:x:data' type='submit'>{value}</x>", session)
+        self.assertIn("1 sessions were closed.", answer)
+        self.assertTrue(juliet.closed)
+
+    def test_statistic(self) -> None:
+        """It is one of the numbers."""
+        self.load(IMPORTS, block("sessions_squared"))
+        self.connect("romeo", "juliet")
+        self.assertEqual(dict(self.house.server.statistics.sampled())["sessions_squared"], 4)
+
+    def test_session_state(self) -> None:
+        """Who was curious is saved, and curious again."""
+        self.load(IMPORTS, block("return curious.add"))
+        (romeo,) = self.connect("romeo")
+        self.module.curious.add(romeo.session)
+        saved = self.house.server.saved_sessions._dumped("urn:example:curious", romeo.session)
+        self.module.curious.clear()
+        assert saved is not None
+        self.house.server.saved_sessions._loaded("urn:example:curious", saved)(romeo.session)
+        self.assertEqual(self.module.curious, {romeo.session})
+
+    def test_at_unload(self) -> None:
+        """What was started every hour is done no more."""
+        self.load(IMPORTS, block("clean.start"))
+        self.house.clock.advance(3_600)
+        done(self.plugins.unload("example"))
+        self.house.clock.advance(3_600)
+        self.assertEqual(self.module.cleaned, [1])

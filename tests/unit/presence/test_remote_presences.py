@@ -2,6 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.events import OWNER, On
 from xmppd.presence import remote_presences
 from xmppd.presence.remote_presences import RemotePresence
 from xmppd.routing.remote_server import RemoteServerLost
@@ -285,7 +286,7 @@ class EventTests(RemoteTests):
     def setUp(self) -> None:
         super().setUp()
         self.heard: list[RemotePresence] = []
-        self.house.server.events.on(RemotePresence, self.heard.append)
+        self.house.server.events.put(On(RemotePresence, self.heard.append), OWNER)
 
     def test_available(self) -> None:
         """It is told whom a contact told, and what the contact's software can do (XEP-0115)."""

@@ -14,6 +14,7 @@ from tests.plugins.test_carbons import (
     in_a_word,
     message,
 )
+from xmppd.events import OWNER
 from xmppd.router.carbons import MAX_REMEMBERED
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, ns, stanza, xml
@@ -215,7 +216,7 @@ class InterceptedTests(CarbonsTestCase):
 
     def test_changed(self) -> None:
         """They see a copy as a message from the account to the resource, and its own content."""
-        self.house.server.interceptors.add(Uppercase())
+        self.house.server.interceptors.put(Uppercase(), OWNER)
         self.romeo.send(message(f"{JULIET}/a"))
         (copy,) = self.juliet[1].received()
         tree = ElementTree.fromstring(copy)
@@ -224,7 +225,7 @@ class InterceptedTests(CarbonsTestCase):
 
     def test_failing(self) -> None:
         """One that fails costs nobody a copy."""
-        self.house.server.interceptors.add(Buggy())
+        self.house.server.interceptors.put(Buggy(), OWNER)
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
         self.assertEqual(self.got(), ["itself", "received", "received"])

@@ -2,6 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.events import OWNER
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.router.iq_router import DuplicateHandler
 from xmppd.stanza import IQ, JID, Condition, StanzaError, qname
@@ -28,7 +29,7 @@ class Echo(IQHandler):
 class IQTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = House(DOMAIN, romeo={}, juliet={})
-        self.house.server.iq_router.add(Echo())
+        self.leave = self.house.server.iq_router.put(Echo(), OWNER)
         self.romeo, self.juliet = self.house.connect("romeo", "juliet")
 
     def ask(self, to: str | None, query: str, kind: str = "get", id: str = "1") -> str:
@@ -108,10 +109,9 @@ class IQTests(SynchronousTestCase):
     def test_handlers(self) -> None:
         """Two for one query are an error; one that is taken out answers no more (IQ-13)."""
         router = self.house.server.iq_router
-        self.assertRaises(DuplicateHandler, router.add, Echo())
-        router.remove(Echo())
+        self.assertRaises(DuplicateHandler, router.put, Echo(), OWNER)
         self.assertIn("type='result'", self.ask(None, "<echo xmlns='echo'/>"))
-        router.remove(router.handlers[Echo.query])
+        self.leave()
         self.assertIn("<service-unavailable ", self.ask(None, "<echo xmlns='echo'/>"))
 
 

@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.s2s.peers import BIDI, Elsewhere
+from xmppd.events import OWNER, On
 from xmppd.resolve.lost import no_stream, not_found
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.s2s.foreign_routes import MAX_WAITING_FOR_ONE
@@ -25,7 +26,7 @@ class PairTests(SynchronousTestCase):
         self.elsewhere = Elsewhere(self.house)
         self.routes = self.house.server.foreign_routes
         self.lost: list[RemoteServerLost] = []
-        self.house.server.events.on(RemoteServerLost, self.lost.append)
+        self.house.server.events.put(On(RemoteServerLost, self.lost.append), OWNER)
         (self.juliet,) = self.house.connect("juliet")
 
     def say(self, *texts: str, to: str = "romeo@verona.lit") -> None:

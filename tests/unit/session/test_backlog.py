@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.events import OWNER
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, Presence, ns
@@ -304,7 +305,7 @@ class LostTests(SlowReaderTestCase):
                 seen.append(stanza.payload.tree.findtext("body") or "")
                 return stanza
 
-        self.house.server.interceptors.add(Counter())
+        self.house.server.interceptors.put(Counter(), OWNER)
         self.juliet.stop_reading()
         self.romeo.send(message("a"))
         self.juliet.lose()

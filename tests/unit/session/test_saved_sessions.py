@@ -6,6 +6,7 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.events import OWNER
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import SessionState
@@ -258,7 +259,7 @@ class RestartTests(RestartCase):
         """What somebody saved who is not loaded any more is left alone."""
         loaded: list[LocalClientSession] = []
         state = SessionState("x", _dump, lambda data: loaded.append)
-        self.house.server.saved_sessions.states["x"] = state
+        self.house.server.saved_sessions.put(state, OWNER)
         self.restart()
         self.assertEqual(self.come_back(self.juliet)[1][0], "resumed")
         self.assertEqual(loaded, [])

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.config.config import Config
+from xmppd.events import OWNER
 from xmppd.net.connection_handler import ALL_PREPARING_US_BURST, PREPARING_US_BURST
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Message, Stanza, StreamCondition, StreamError, jid, ns, stanza
@@ -511,7 +512,7 @@ class LimitTests(StreamCase):
         """Stanzas that came at once and are a lot of work do not keep everybody else waiting."""
         house = House(romeo={}, juliet={})
         romeo, juliet = house.connect("romeo", "juliet")
-        house.server.interceptors.add(Slow(house))
+        house.server.interceptors.put(Slow(house), OWNER)
         romeo.send("<message to='juliet@montague.lit'><body>x</body></message>" * 10)
         self.assertEqual(romeo.transport.producerState, "paused")
         self.assertEqual(len(juliet.received()), 3)
@@ -785,7 +786,7 @@ class DoorTests(StreamCase):
 
     def test_without_tls(self) -> None:
         """A door without TLS does not offer it, whatever certificates there are, nor take it."""
-        self.house.server.stream_features.add(starttls_feature(required=False))
+        self.house.server.stream_features.put(starttls_feature(required=False), OWNER)
         client = self.house.stranger()
         client.send(HEADER)
         self.assertNotIn("starttls", client.raw().decode())

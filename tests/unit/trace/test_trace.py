@@ -5,13 +5,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.ctl.protocol import Shown
+from xmppd.plugin.seams import SEAMS, Replace
 from xmppd.router.message_router import MessageRouter
+from xmppd.router.packet_router import PacketRouter
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Condition, Message, StanzaError
 from xmppd.testing.client import done
 from xmppd.testing.house import House
 from xmppd.trace.passage import MAX_STEPS
-from xmppd.trace.trace import MAX_TRACERS, STAGES, TooManyTracers, Trace
+from xmppd.trace.trace import MAX_TRACERS, TooManyTracers, Trace
 from xmppd.trace.tracer import MAX_QUEUED_STEPS, Tracer
 
 HELLO = "<message to='juliet@montague.lit' type='chat'><body>hello</body></message>"
@@ -29,7 +31,7 @@ class TraceCase(SynchronousTestCase):
             mercutio={},
         )
         self.romeo, self.juliet = self.house.connect("romeo/orchard", "juliet/balcony")
-        self.trace = Trace(self.house.server)
+        self.trace = Trace(self.house.server, self.house.plugins.seams)
         self.tracer = Tracer(JID.parse("romeo@montague.lit"))
 
     def rows(self, tracer: Tracer | None = None) -> list[dict[str, Shown]]:
@@ -144,11 +146,11 @@ class WalkTests(TraceCase):
         ):
             with self.subTest(plugin=plugin):
                 tracer = Tracer(JID.parse("romeo@montague.lit"))
-                self.house.server.interceptors.add(plugin, plugin="censor")
+                leave = self.house.server.interceptors.put(plugin, "censor")
                 with self.trace.joined(tracer):
                     self.romeo.send(HELLO)
                 rows = self.rows(tracer)
-                self.house.server.interceptors.remove(plugin)
+                leave()
                 self.assertIn(code, [(row["stage"], row["code"]) for row in rows])
                 if code[1] == "dropped":
                     self.assertIn("dropped by censor", str([row["says"] for row in rows]))
@@ -256,13 +258,14 @@ class LifeTests(TraceCase):
     def test_nothing_is_left(self) -> None:
         """When the last one leaves, each stage is exactly as it was."""
         server = self.house.server
-        before = [dict(vars(getattr(server, stage.attribute))) for stage in STAGES]
+        stages = [server.stages[kind] for kind in SEAMS]
+        before = [(type(stage), dict(stage.__dict__)) for stage in stages]
         with self.trace.joined(self.tracer):
-            self.assertIn("route", vars(server.packet_router))
+            self.assertIsNot(type(server.packet_router), PacketRouter)
             with self.trace.joined(Tracer(JID.parse("montague.lit"))):
                 self.romeo.send(HELLO)
-            self.assertIn("route", vars(server.packet_router))
-        self.assertEqual([dict(vars(getattr(server, stage.attribute))) for stage in STAGES], before)
+            self.assertIsNot(type(server.packet_router), PacketRouter)
+        self.assertEqual([(type(stage), dict(stage.__dict__)) for stage in stages], before)
         self.assertFalse(any(server.interceptors.outgoing.values()))
 
     def test_left_meanwhile(self) -> None:
@@ -284,11 +287,10 @@ class LifeTests(TraceCase):
                 return super().route(message)
 
         heard: list[Message] = []
-        router = self.house.server.message_router
         with self.trace.joined(self.tracer):
-            router.__class__ = Loud
+            give_back = self.house.plugins.seams.put(Replace(MessageRouter, Loud), "loud")
             self.romeo.send(HELLO)
-        router.__class__ = MessageRouter
+            give_back()
         self.assertEqual(len(heard), 1)
         self.assertIn(("MessageRouter", "done"), self.steps())
 

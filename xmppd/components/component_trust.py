@@ -1,0 +1,91 @@
+"""What the administrator trusts each component with."""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from twisted.internet.defer import Deferred
+
+from xmppd.components.component_session import ComponentSession
+from xmppd.components.delegation import NS as DELEGATION
+from xmppd.components.delegation import Delegated
+from xmppd.components.privileges import NS as PRIVILEGE
+from xmppd.components.privileges import Privilege, Privileges, Voice
+from xmppd.config.config import Component
+from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.router.iq_router import IQRouter
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID
+from xmppd.store.base import AccountStore
+
+
+class ComponentTrust:
+    """Namespaces to answer for (:xep:`0355`) and privileges (:xep:`0356`), by component.
+
+    Attributes:
+        components: As configured.
+        domain: The server's own, for what it says in its own name.
+        delegated: What components answer for in the server's place, by namespace.
+        granted: What components may do, by domain.
+        privileges: Does what is granted; None if nothing is.
+    """
+
+    def __init__(
+        self,
+        components: tuple[Component, ...],
+        routing_table: RoutingTable,
+        iq_router: IQRouter,
+        accounts: AccountStore,
+        privacy_lists: PrivacyListManager,
+        next_turn: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.components = components
+        self.domain = JID.parse(routing_table.domain)
+        self.routing_table = routing_table
+        self.accounts = accounts
+        self.privacy_lists = privacy_lists
+        self.delegated: dict[str, Delegated] = {}
+        self.granted: dict[str, Privilege] = {}
+        for component in components:
+            for text in component.delegate:
+                delegated = Delegated.parse(JID.parse(component.name), text)
+                self.delegated[delegated.namespace] = delegated
+            privilege = _privilege(component)
+            if privilege.announcement():
+                self.granted[component.name] = privilege
+        self.privileges: Privileges | None = None
+        if self.granted:
+            self.privileges = Privileges(
+                self.granted, routing_table, iq_router, accounts, privacy_lists, next_turn
+            )
+
+    def voice(self, component: Component) -> Voice:
+        """What speaks in the name of accounts for it, as far as it may."""
+        return Voice(_privilege(component), self.routing_table, self.accounts, self.privacy_lists)
+
+    def announced(self, component: JID) -> Iterator[bytes]:
+        """What a component is told that it is trusted with."""
+        delegated = "".join(
+            each.announcement() for each in self.delegated.values() if each.component == component
+        )
+        if delegated:
+            yield f"<delegation xmlns='{DELEGATION}'>{delegated}</delegation>".encode()
+        privilege = self.granted.get(component.domain)
+        if privilege is not None:
+            granted = privilege.announcement()
+            yield f"<privilege xmlns='{PRIVILEGE}'>{granted}</privilege>".encode()
+
+    def tell_who_is_here(self, session: ComponentSession) -> None:
+        """Tell a component who is here, if that is granted."""
+        privilege = self.granted.get(session.jid.domain)
+        if privilege is not None and self.privileges is not None:
+            Deferred.fromCoroutine(self.privileges.greet(privilege, session))
+
+    def forget(self, domain: str) -> None:
+        """The last connection of a component is gone."""
+        privilege = self.granted.get(domain)
+        if privilege is not None and self.privileges is not None:
+            self.privileges.left(privilege)
+
+
+def _privilege(component: Component) -> Privilege:
+    jid = JID.parse(component.name)
+    return Privilege(jid, component.roster, component.message, component.presence)

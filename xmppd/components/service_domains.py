@@ -1,0 +1,93 @@
+"""Services inside the house, each under a domain of its own."""
+
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from xmppd.components.internal_component import InternalComponent
+from xmppd.disco.disco import Disco, Says
+from xmppd.disco.info import DiscoInfo, DiscoItem
+from xmppd.events import OWNER, Undo
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.session import Route
+from xmppd.stanza import JID, Stanza
+
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class Component:
+    """A service under a domain of its own: gets every stanza for it, and is an item of the server.
+
+    Attributes:
+        domain: Its domain, such as ``conference.example.org``.
+        route: Where its stanzas go.
+        name: For people.
+    """
+
+    domain: str
+    route: Route
+    name: str = ""
+
+
+class ServiceDomains:
+    """The place of services: their routes, and what disco lists of them."""
+
+    def __init__(self, routing_table: RoutingTable, disco: Disco) -> None:
+        self.routing_table = routing_table
+        self.disco = disco
+
+    def put(self, part: Component | InternalComponent, owner: str) -> Undo:
+        """Let stanzas for the domain go there.
+
+        Raises:
+            ValueError: It is no domain, or somebody else's.
+        """
+        if isinstance(part, Component):
+            return self._open(part, owner)
+        close = self._open(Component(part.jid.full, part, part.name), owner)
+
+        def take_out() -> None:
+            close()
+            part.stopped()
+
+        try:
+            part.started()
+        except Exception:
+            close()
+            raise
+        return take_out
+
+    def _open(self, part: Component, owner: str) -> Undo:
+        domain, components = part.domain, self.routing_table.components
+        address = JID.parse(domain)
+        if address.full != address.domain or address.full != domain:
+            raise ValueError(f"{domain} is no domain, or not written as {address.domain}")
+        if domain in self.routing_table.domains:
+            raise ValueError(f"{domain} is a domain of users")
+        if domain in components:
+            raise ValueError(f"{domain} is taken")
+        components[domain] = part.route if owner == OWNER else _HarmlessRoute(part.route, owner)
+        take_item = self.disco.put(Says(DiscoInfo(items=(DiscoItem(address, part.name),))), owner)
+
+        def close() -> None:
+            take_item()
+            del components[domain]
+
+        return close
+
+
+class _HarmlessRoute:
+    """Where a plugin takes stanzas; if that fails, the stanza has not arrived."""
+
+    def __init__(self, route: Route, owner: str) -> None:
+        self._route = route
+        self._owner = owner
+
+    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+        """Hand it on."""
+        try:
+            return self._route.deliver(stanza, wire)
+        except Exception:
+            _log.failure("{owner} failed on {stanza}", owner=self._owner, stanza=stanza)
+            return False

@@ -1,0 +1,119 @@
+"""Disco: what the server, its accounts and its services say of themselves, from one source."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from twisted.logger import Logger
+
+from xmppd.disco.info import DiscoInfo, DiscoQuestion
+from xmppd.events import Undo
+from xmppd.stanza import StanzaError
+
+_log = Logger()
+
+
+class Of(Enum):
+    """Of whom something is said, beside services.
+
+    Attributes:
+        SERVER: Of each domain of users.
+        ACCOUNT: Of each account, to those who may know that there is one.
+    """
+
+    SERVER = auto()
+    ACCOUNT = auto()
+
+
+NOTHING = DiscoInfo()
+DiscoAnswer = DiscoInfo | None | Awaitable[DiscoInfo | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Says:
+    """Something that service discovery says (:xep:`0030`).
+
+    Attributes:
+        info: What is always said of the entity itself.
+        of: The entity; a service by its domain.
+        answer: Says what depends on the question; None: nothing. Of the server itself it may not
+            wait.
+        nodes: Whether it answers for nodes of the entity instead of the entity itself; None then
+            means that it knows no such node.
+    """
+
+    info: DiscoInfo = NOTHING
+    of: Of | str = Of.SERVER
+    answer: Callable[[DiscoQuestion], DiscoAnswer] | None = None
+    nodes: bool = False
+
+
+class Disco:
+    """The place of all that is said, by whom it is said of."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Of | str, tuple[tuple[Says, str], ...]] = {}
+
+    def put(self, part: Says, owner: str) -> Undo:
+        """Say this too, behind all else."""
+        of, row = part.of, (part, owner)
+        self._rows[of] = (*self._rows.get(of, ()), row)
+
+        def take_out() -> None:
+            kept = tuple(known for known in self._rows.pop(of) if known is not row)
+            if kept:
+                self._rows[of] = kept
+
+        return take_out
+
+    async def ask(self, of: Of | str, question: DiscoQuestion) -> DiscoInfo | None:
+        """What is said of an entity or a node; None if nobody knows such a node.
+
+        Raises:
+            StanzaError: Whoever asks may not know.
+        """
+        found = []
+        for answer, owner in self._answers(of, question):
+            try:
+                found.append(await answer if isinstance(answer, Awaitable) else answer)
+            except StanzaError:
+                raise
+            except Exception:
+                _failed(owner)
+        said = [info for info in found if info is not None]
+        return None if question.node and not said else _joined(said)
+
+    def server(self, question: DiscoQuestion) -> DiscoInfo:
+        """What the server says of itself, at once."""
+        answers = self._answers(Of.SERVER, question)
+        return _joined([info for info, _ in answers if isinstance(info, DiscoInfo)])
+
+    def _answers(self, of: Of | str, question: DiscoQuestion) -> Iterator[tuple[DiscoAnswer, str]]:
+        """What each has to say, and whose part it is."""
+        for part, owner in self._rows.get(of, ()):
+            if not question.node:
+                yield part.info, owner
+            if part.answer is not None and part.nodes is bool(question.node):
+                try:
+                    answer = part.answer(question)
+                except StanzaError:
+                    raise
+                except Exception:
+                    _failed(owner)
+                else:
+                    yield answer, owner
+
+
+def _joined(said: list[DiscoInfo]) -> DiscoInfo:
+    """All of it, with features in one order and each once."""
+    return DiscoInfo(
+        tuple(identity for info in said for identity in info.identities),
+        tuple(sorted({feature for info in said for feature in info.features})),
+        tuple(form for info in said for form in info.forms),
+        tuple(item for info in said for item in info.items),
+    )
+
+
+def _failed(owner: str) -> None:
+    """What fails has nothing to say."""
+    _log.failure("{owner} failed when disco asked", owner=owner)

@@ -1,0 +1,130 @@
+"""Where plugins are found, and read anew: modules and packages."""
+
+import importlib
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+from xmppd.config.permissions import check_unwritable
+
+ENTRY_POINTS = "xmppd.plugins"
+PACKAGE = "xmppd_plugins"
+LOCAL = "xmppd_local"
+"""The package that the plugins of the configured directory are in."""
+
+
+class NoSuchPlugin(Exception):
+    """There is none of this name."""
+
+
+def read(name: str, directory: Path | None) -> ModuleType:
+    """A plugin's module, run if nobody has imported it: a file, or a package of several.
+
+    A name is looked for in the configured directory, among the entry points ``xmppd.plugins``, and
+    in the package ``xmppd_plugins``, in this order.
+
+    Raises:
+        NoSuchPlugin: It is nowhere.
+        Writable: Others may write a file of it.
+        Exception: Whatever it raises.
+    """
+    importlib.invalidate_caches()
+    if directory is not None and _is_in(directory, name):
+        if not any(isinstance(finder, _FromSource) for finder in sys.meta_path):
+            sys.meta_path.insert(0, _FromSource())
+        local = sys.modules.setdefault(LOCAL, ModuleType(LOCAL))
+        local.__path__ = [str(directory.absolute())]
+        return importlib.import_module(f"{LOCAL}.{name}")
+    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+        found: ModuleType = entry_point.load()
+        return found
+    try:
+        return importlib.import_module(f"{PACKAGE}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{PACKAGE}.{name}":
+            raise
+        raise NoSuchPlugin(name) from error
+
+
+def _is_in(directory: Path, name: str) -> bool:
+    return (directory / f"{name}.py").is_file() or (directory / name / "__init__.py").is_file()
+
+
+def module_names(name: str) -> Iterable[str]:
+    """What the module of a plugin may be called."""
+    yield f"{LOCAL}.{name}"
+    yield f"{PACKAGE}.{name}"
+    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+        yield entry_point.module
+
+
+def plugin_of(kind: type) -> str | None:
+    """The name of the plugin that a class is defined in; None if it is in none."""
+    module = kind.__module__
+    for package in (LOCAL, PACKAGE):
+        if module.startswith(f"{package}."):
+            return module.split(".")[1]
+    for entry_point in entry_points(group=ENTRY_POINTS):
+        if _is_within(module, entry_point.module):
+            return entry_point.name
+    return None
+
+
+def forget(name: str) -> dict[str, ModuleType]:
+    """Have whoever imports the plugin next read its files again, all of them.
+
+    Returns:
+        The modules that were forgotten, for :data:`sys.modules` to get them back.
+    """
+    roots = tuple(module_names(name))
+    gone = [each for each in sys.modules if any(_is_within(each, root) for root in roots)]
+    return {each: sys.modules.pop(each) for each in gone}
+
+
+def _is_within(module: str, root: str) -> bool:
+    return module == root or module.startswith(f"{root}.")
+
+
+class _AsWritten(SourceFileLoader):
+    """Loads a module from its source, whatever bytecode lies about; if nobody else may write it.
+
+    Bytecode is told from its source by size and whole seconds: a file that is changed and reloaded
+    at once may look unchanged.
+    """
+
+    def path_stats(self, path: object) -> NoReturn:
+        raise OSError(f"no bytecode for {path}")
+
+    def get_data(self, path: str) -> bytes:
+        file = Path(path)
+        check_unwritable(file.parent)
+        check_unwritable(file)
+        if file.name == "__init__.py":
+            check_unwritable(file.parent.parent)
+            for each in sorted(file.parent.rglob("*")):
+                check_unwritable(each)
+        return super().get_data(path)
+
+
+class _FromSource(MetaPathFinder):
+    """Finds the modules of plugins in the configured directory."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module, by the path of its package."""
+        if not fullname.startswith(f"{LOCAL}."):
+            return None
+        for entry in path or ():
+            spec = FileFinder(entry, (_AsWritten, SOURCE_SUFFIXES)).find_spec(fullname)
+            if spec is not None:
+                return spec
+        return None
+
+
+__all__ = ["NoSuchPlugin", "forget", "plugin_of", "read"]

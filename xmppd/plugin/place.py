@@ -1,0 +1,113 @@
+"""Every kind of part, and its place: what a plugin is made of, and where that is put."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Never, Protocol, TypeVar
+
+from xmppd.command.ad_hoc import AdHocCommand
+from xmppd.command.command import Command
+from xmppd.components.internal_component import InternalComponent
+from xmppd.components.service_domains import Component
+from xmppd.disco.disco import Says
+from xmppd.events import On, Undo
+from xmppd.handler.iq_handler import IQHandler
+from xmppd.host.statistics import Statistic
+from xmppd.plugin.offers import Offer, Offers
+from xmppd.plugin.seams import Replace, Seams
+from xmppd.server import XMPPServer
+from xmppd.session.interceptor_manager import PacketInterceptor
+from xmppd.session.session_state import SessionState
+from xmppd.stream.inline_feature import InlineFeature
+from xmppd.stream.stream_feature import StreamFeature
+
+P_contra = TypeVar("P_contra", contravariant=True)
+
+
+class Place(Protocol[P_contra]):
+    """Where parts of a kind are put. What a part that fails may cost is decided there."""
+
+    def put(self, part: P_contra, owner: str) -> Undo:
+        """Put one there.
+
+        Args:
+            part: Of its kind.
+            owner: The plugin that it belongs to; ``xmppd`` for the server's own.
+
+        Returns:
+            What takes it out again.
+
+        Raises:
+            ValueError: There is no place for it: another part stands there, or it makes no sense.
+        """
+
+
+@dataclass(frozen=True)
+class AtUnload:
+    """Calls a function when the plugin is taken out: to stop what it started."""
+
+    call: Callable[[], None]
+
+
+class Unloading:
+    """The place of what is done at the end: nothing until then."""
+
+    def put(self, part: AtUnload, owner: str) -> Undo:
+        """Call it when it is taken out."""
+        return part.call
+
+
+Part = (
+    IQHandler
+    | PacketInterceptor
+    | On[Any]
+    | StreamFeature
+    | InlineFeature
+    | Says
+    | Component
+    | InternalComponent
+    | Command
+    | AdHocCommand
+    | Statistic
+    | SessionState
+    | Offer
+    | AtUnload
+    | Replace
+)
+
+
+class Places:
+    """The one table of kinds of parts, each with its place in a server."""
+
+    def __init__(self, server: XMPPServer, seams: Seams, offers: Offers) -> None:
+        self.table: Mapping[type, Place[Never]] = {
+            IQHandler: server.iq_router,
+            PacketInterceptor: server.interceptors,
+            On: server.events,
+            StreamFeature: server.stream_features,
+            InlineFeature: server.inline_features,
+            Says: server.disco,
+            Component: server.service_domains,
+            InternalComponent: server.service_domains,
+            Command: server.commands,
+            AdHocCommand: server.ad_hoc_commands,
+            Statistic: server.statistics,
+            SessionState: server.saved_sessions,
+            Offer: offers,
+            AtUnload: Unloading(),
+            Replace: seams,
+        }
+
+    def put(self, part: Part, owner: str) -> Undo:
+        """Put a part in the place of its kind, which may be that of a class it is derived from.
+
+        Raises:
+            TypeError: It is no part.
+            ValueError: There is no place for it.
+        """
+        for kind in type(part).__mro__:
+            if kind in self.table:
+                return self.table[kind].put(part, owner)  # type: ignore[arg-type]  # of this kind
+        raise TypeError(f"{part!r} is no part of a plugin")
+
+
+__all__ = ["AtUnload", "Part", "Place", "Places"]

@@ -1,0 +1,151 @@
+"""Where a stage may be replaced, or watched: one table, by class."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from xmppd.events import Undo
+from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
+from xmppd.handler.presence_update_handler import PresenceUpdateHandler
+from xmppd.message.offline_message_strategy import OfflineMessageStrategy
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.router.iq_router import IQRouter
+from xmppd.router.message_router import MessageRouter
+from xmppd.router.packet_router import PacketRouter
+from xmppd.router.presence_router import PresenceRouter
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.stanza import Stanza
+
+Method = Callable[..., object]
+
+SEAMS: Mapping[type, tuple[Method, ...]] = {
+    PacketRouter: (PacketRouter.route,),
+    InterceptorManager: (InterceptorManager.come_in, InterceptorManager.go_out),
+    MessageRouter: (MessageRouter.route,),
+    PresenceRouter: (PresenceRouter.route,),
+    IQRouter: (IQRouter.route,),
+    OfflineMessageStrategy: (
+        OfflineMessageStrategy.undeliverable,
+        OfflineMessageStrategy.nobody_there,
+    ),
+    PresenceUpdateHandler: (PresenceUpdateHandler.process, PresenceUpdateHandler.broadcast),
+    PresenceSubscribeHandler: (PresenceSubscribeHandler.process,),
+    PresenceManager: (
+        PresenceManager.handle_probe,
+        PresenceManager.deliver,
+        PresenceManager.deliver_to_interested,
+        PresenceManager.say_goodbye,
+    ),
+    RoutingTable: (RoutingTable.route,),
+}
+"""The stages that may be replaced and watched, with the methods that a subclass may override: each
+takes a stanza.
+"""
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Puts a subclass of ours in the place of a stage, without a restart.
+
+    The stage keeps what it holds and becomes an instance of the subclass, which therefore has no
+    ``__init__`` of its own.
+
+    Attributes:
+        stage: The class of the stage, one of :data:`SEAMS`.
+        by: A subclass of it, which overrides no other methods than those of its seam.
+    """
+
+    stage: type
+    by: type
+
+
+Call = Callable[[], object]
+Watch = Callable[[Method, Call, Stanza, tuple[object, ...]], object]
+"""Gets the method of the seam, what calls it, the stanza, and what else it is called with; returns
+what the call does.
+"""
+
+
+class Seams:
+    """The place of replacements, and of whoever watches all stages at once.
+
+    A stage changes its class and nothing else: one that nobody replaces or watches is exactly what
+    it was made as.
+
+    Args:
+        stages: By the class they were made of.
+    """
+
+    def __init__(self, stages: Mapping[type, object]) -> None:
+        self.stages = {kind: stages[kind] for kind in SEAMS}
+        self._replaced: dict[type, type] = {}
+        self._watch: Watch | None = None
+
+    def put(self, part: Replace, owner: str) -> Undo:
+        """Have the stage be an instance of the subclass, for everybody who holds it.
+
+        Raises:
+            ValueError: It is no such stage or subclass, or another plugin has replaced it.
+        """
+        stage, by = part.stage, part.by
+        if not issubclass(by, stage):
+            raise ValueError(f"{by.__name__} is no subclass of {stage.__name__}")
+        if stage not in SEAMS:
+            raise ValueError(f"no stage that may be replaced is a {stage.__name__}")
+        if stage in self._replaced:
+            raise ValueError(f"another plugin replaced the {stage.__name__}")
+        seam = {method.__name__ for method in SEAMS[stage]}
+        other = sorted(name for name in by.__dict__ if hasattr(stage, name) and _own(name, seam))
+        if other:
+            raise ValueError(f"{by.__name__} overrides {other[0]}, which is no seam")
+        self._replaced[stage] = by
+        self._become(stage)
+
+        def take_out() -> None:
+            del self._replaced[stage]
+            self._become(stage)
+
+        return take_out
+
+    def watch(self, watch: Watch) -> Undo:
+        """Have every call of a seam go by this, replaced or not."""
+        assert self._watch is None, "one watches, for as many as want to know"
+        self._watch = watch
+        for stage in SEAMS:
+            self._become(stage)
+
+        def take_out() -> None:
+            self._watch = None
+            for stage in SEAMS:
+                self._become(stage)
+
+        return take_out
+
+    def _become(self, stage: type) -> None:
+        kind = self._replaced.get(stage, stage)
+        if self._watch is not None:
+            kind = _watched(kind, SEAMS[stage], self._watch)
+        self.stages[stage].__class__ = kind
+
+
+def _own(name: str, seam: set[str]) -> bool:
+    """Whether a name in a subclass overrides what is the stage's own affair."""
+    return name not in seam and (name == "__init__" or not name.startswith("__"))
+
+
+def _watched(kind: type, seam: tuple[Method, ...], watch: Watch) -> type:
+    """A subclass, each method of whose seam goes by the one who watches."""
+    return type(kind.__name__, (kind,), {m.__name__: _by_way_of(watch, m, kind) for m in seam})
+
+
+def _by_way_of(watch: Watch, method: Method, kind: type) -> Method:
+    inner: Method = getattr(kind, method.__name__)
+
+    def call(stage: object, stanza: Stanza, *more: object, **named: object) -> object:
+        return watch(method, partial(inner, stage, stanza, *more, **named), stanza, more)
+
+    return call
+
+
+__all__ = ["SEAMS", "Call", "Method", "Replace", "Seams", "Watch"]
