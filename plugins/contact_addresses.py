@@ -2,7 +2,7 @@
 
 from msgspec.structs import asdict
 
-from xmppd.config.config import ContactAddresses
+from xmppd.config.config import ContactSettings
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.plugin.place import Part
@@ -22,7 +22,7 @@ def contact_form(contacts: dict[str, tuple[str, ...]]) -> Element | None:
     return result(FORM_TYPE, *fields) if fields else None
 
 
-def plug(contacts: ContactAddresses) -> list[Part]:
+def plug(contacts: ContactSettings) -> list[Part]:
     """What this feature is made of."""
     form = contact_form(asdict(contacts))
     return [] if form is None else [Says(DiscoInfo(forms=(form,)))]

@@ -6,7 +6,7 @@ An administrator changes the greeting by an ad-hoc command; anybody reads it by 
 from dataclasses import dataclass
 
 from xmppd.command.ad_hoc import AdHocCommand
-from xmppd.config.config import Items
+from xmppd.config.config import ItemSettings
 from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.presence_update_handler import SessionAvailable
@@ -45,7 +45,7 @@ class Greeter:
     """
 
     store: Store
-    quota: Items
+    quota: ItemSettings
     routing_table: RoutingTable
     greeted: int = 0
 
@@ -115,7 +115,7 @@ class IQGreetingHandler(IQHandler):
         return element(NS, "greeting", await self.greeter.greeting(to.domain))
 
 
-def plug(store: Store, quota: Items, routing_table: RoutingTable) -> list[Part]:
+def plug(store: Store, quota: ItemSettings, routing_table: RoutingTable) -> list[Part]:
     """What this plugin is made of."""
     greeter = Greeter(store, quota, routing_table)
     return [

@@ -7,7 +7,8 @@ from xmppd.account.accounts import Accounts
 from xmppd.auth.attempts import network_of
 from xmppd.auth.keys import prepare_password
 from xmppd.auth.provider import Passwords
-from xmppd.config.config import TLS, Registration
+from xmppd.config.config import RegistrationSettings, TLSSettings
+from xmppd.config.settings import Settings
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.clocks import Clocks
 from xmppd.plugin.place import Part
@@ -62,7 +63,7 @@ class HourlyLimit:
         return [time for time in self._counted.get(network, ()) if time > since]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class IQRegisterHandler(IQHandler):
     """Answer strangers about registering, and owners about their account.
 
@@ -70,7 +71,7 @@ class IQRegisterHandler(IQHandler):
         sessions: Tells a stranger from an owner: by the stream, never by what is claimed.
         accounts: Where passwords change and accounts end.
         passwords: Where accounts begin.
-        options: As configured.
+        settings: What is allowed just now.
         tls_required: Whether strangers must start TLS first.
         made: Accounts made from each address.
         taken: Names asked for from each address that were somebody's.
@@ -79,7 +80,7 @@ class IQRegisterHandler(IQHandler):
     sessions: SessionManager
     accounts: Accounts
     passwords: Passwords
-    options: Registration
+    settings: RegistrationSettings
     tls_required: bool
     made: HourlyLimit
     taken: HourlyLimit
@@ -87,6 +88,14 @@ class IQRegisterHandler(IQHandler):
     query = qname(NS, "query")
     features = (NS,)
     before_bind = True
+
+    def use(self, settings: RegistrationSettings) -> None:
+        """Allow what these say from now on."""
+        self.settings = settings
+
+    def advertise(self, negotiation: Negotiation) -> bytes:
+        """The stream feature, while strangers may register (§8)."""
+        return FEATURE if self.settings.open else b""
 
     def on_get(self, iq: IQ) -> Element:
         """What one has to fill in; or that one is registered already (§3.1)."""
@@ -130,7 +139,7 @@ class IQRegisterHandler(IQHandler):
     # -- strangers ------------------------------------------------------------------------------
 
     def _check_open(self, session: LocalClientSession) -> None:
-        if not self.options.open:
+        if not self.settings.open:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE, "registration is closed")
         if self.tls_required and not session.connection.encrypted:
             raise StanzaError(Condition.NOT_AUTHORIZED, "start TLS first")
@@ -143,8 +152,7 @@ class IQRegisterHandler(IQHandler):
         account = account_of(name, session.jid.domain)
         self._check_password(password)
         address = session.connection.address
-        options = self.options
-        most = options.per_address_per_hour
+        most = self.settings.per_address_per_hour
         if self.made.reached(address, most) or self.taken.reached(
             address, most * TAKEN_NAMES_PER_ACCOUNT
         ):
@@ -180,7 +188,7 @@ class IQRegisterHandler(IQHandler):
             length = len(prepare_password(password).decode())
         except ValueError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
-        if length < self.options.min_password_length:
+        if length < self.settings.min_password_length:
             # COMPAT Conversations: knows these words, and asks for another password.
             raise StanzaError(Condition.NOT_ACCEPTABLE, "Please use a longer password.")
 
@@ -189,7 +197,7 @@ class IQRegisterHandler(IQHandler):
     async def _change_password(
         self, account: JID, session: LocalClientSession, fields: Tree
     ) -> None:
-        if not self.options.change_password:
+        if not self.settings.change_password:
             raise StanzaError(Condition.NOT_ALLOWED, "passwords are not changed here")
         name, password = field(fields, "username"), field(fields, "password")
         if not name or not password:
@@ -210,7 +218,7 @@ class IQRegisterHandler(IQHandler):
         """End the account (§3.2); the answer leaves before the stream is closed."""
         if len(fields) != 1:
             raise StanzaError(Condition.BAD_REQUEST, "remove stands alone")
-        if not self.options.remove_account:
+        if not self.settings.remove_account:
             raise StanzaError(Condition.NOT_ALLOWED, "accounts are not removed here")
         try:
             await self.accounts.remove(account, request=iq)
@@ -246,27 +254,25 @@ def plug(
     sessions: SessionManager,
     accounts: Accounts,
     passwords: Passwords,
-    options: Registration,
-    tls: TLS,
+    settings: RegistrationSettings,
+    tls: TLSSettings,
     clocks: Clocks,
 ) -> list[Part]:
     """What this feature is made of."""
-
-    def advertise(negotiation: Negotiation) -> bytes:
-        return FEATURE if options.open else b""
-
+    handler = IQRegisterHandler(
+        sessions,
+        accounts,
+        passwords,
+        settings,
+        tls.required,
+        made=HourlyLimit(clocks.seconds),
+        taken=HourlyLimit(clocks.seconds),
+    )
     return [
-        IQRegisterHandler(
-            sessions,
-            accounts,
-            passwords,
-            options,
-            tls.required,
-            made=HourlyLimit(clocks.seconds),
-            taken=HourlyLimit(clocks.seconds),
-        ),
+        handler,
+        Settings(RegistrationSettings, handler.use),
         StreamFeature(
-            advertise,
+            handler.advertise,
             needs=Stream.SECURE if tls.required else Stream.NEW,
             unless=Stream.AUTHENTICATED,
         ),

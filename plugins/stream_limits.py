@@ -1,13 +1,13 @@
 """XEP-0478: Stream Limits Advertisement. How large a stanza may be, and how long a silence."""
 
-from xmppd.config import config
+from xmppd.config.config import StreamSettings
 from xmppd.plugin.place import Part
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 NS = "urn:xmpp:stream-limits:0"
 
 
-def plug(limits: config.Stream) -> list[Part]:
+def plug(limits: StreamSettings) -> list[Part]:
     """What this feature is made of."""
 
     def advertise(negotiation: Negotiation) -> bytes:

@@ -36,6 +36,7 @@ DOORS = {
     "xmppd/command/command_table.py",
     "xmppd/components/internal_component.py",
     "xmppd/components/service_domains.py",
+    "xmppd/config/settings.py",
     "xmppd/ctl/control.py",
     "xmppd/disco/disco.py",
     "xmppd/events.py",

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
+from functools import partial
 from hmac import digest as hmac_digest
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -21,24 +21,25 @@ from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.command.ad_hoc import AdHocCommands
 from xmppd.command.command_table import CommandTable
-from xmppd.components.component_listener import ComponentConnections, ComponentListener
+from xmppd.components.component_connections import ComponentConnections
 from xmppd.components.component_trust import ComponentTrust
 from xmppd.components.components import Components
 from xmppd.components.delegation import NS as DELEGATION
 from xmppd.components.delegation import Delegations
 from xmppd.components.service_domains import ServiceDomains
-from xmppd.config.config import Config, Listen
-from xmppd.configured import (
-    admission_limits,
-    component_wire_limits,
-    directions,
-    never_locked,
-    outgoing_tls_settings,
-    resumption_limits,
-    server_admission_limits,
-    server_wire_limits,
-    wire_limits,
+from xmppd.config.config import (
+    AuthSettings,
+    Config,
+    ContactSettings,
+    ListenSettings,
+    OfflineSettings,
+    PresenceSettings,
+    RegistrationSettings,
+    S2SSettings,
+    StreamSettings,
+    TokenSettings,
 )
+from xmppd.config.settings import Settings, SettingsTable
 from xmppd.disco.disco import Disco, Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.events import OWNER, Events, On
@@ -64,10 +65,11 @@ from xmppd.login.scram_upgrade import ScramUpgrades
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
-from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.net.connection_handler import ConnectionHandler, TransportBinding
+from xmppd.net.connections import Connections
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
-from xmppd.net.listeners import ClientListener, Connections
+from xmppd.net.listener import Listener
 from xmppd.net.login_queue import LoginQueue, StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.presence.binding import Binding
@@ -93,7 +95,7 @@ from xmppd.routing.guests_stay import GuestsStay
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s.foreign_routes import ForeignRoutes
-from xmppd.s2s.server_listener import ServerListener
+from xmppd.s2s.incoming_stream import incoming_stream
 from xmppd.s2s.verification import Trust
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
@@ -103,9 +105,10 @@ from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.base import Store
 from xmppd.store.personal_items import PersonalItems
 from xmppd.stream.inline_feature import InlineFeatures
-from xmppd.stream.stanza_handler import StreamContext
+from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
+from xmppd.stream.stream_handler import StreamHandler, Wire
 
 _log = Logger()
 
@@ -151,6 +154,8 @@ class StopLimits(Enum):
         self.seconds = seconds
 
 
+Kind = Literal["client", "server", "component"]
+
 MakeConnector = Callable[[Attempts, Directions], Connector]
 """Makes what finds other servers: notes what it does, and knows where some of them are."""
 
@@ -174,7 +179,7 @@ class XMPPServer:
         certificates: Certificates = NO_CERTIFICATES,
         make_connector: MakeConnector = Nowhere,
     ) -> None:
-        self.config = config
+        self.settings = SettingsTable(config)
         self.store = store
         self.tls = certificates.tls
         self._stand_on(platform)
@@ -195,8 +200,7 @@ class XMPPServer:
             self.interceptors,
             self.events,
             self.wall_clock,
-            max_per_account=config.sessions.max_per_account,
-            conflict=config.sessions.conflict,
+            config.sessions,
         )
         self.shared_groups = SharedGroups(store, self.routing_table)
         self.broadcasts = Broadcasts(self.turns.next)
@@ -206,7 +210,7 @@ class XMPPServer:
             self.shared_groups,
             self.broadcasts,
             self.events,
-            max_items=config.roster.max_items,
+            config.roster,
         )
         self.privacy_lists = PrivacyListManager(
             store,
@@ -246,7 +250,7 @@ class XMPPServer:
             store,
             self.requests,
             self.turns.next,
-            answer_timeout_s=config.stream.ping_timeout_s,
+            config.stream,
         )
         self.presence_update_handler = PresenceUpdateHandler(
             self.session_manager,
@@ -256,7 +260,7 @@ class XMPPServer:
             self.offline_message_flood,
             self.broadcast_counts,
             self.events,
-            suppress_repeated=config.presence.suppress_repeated,
+            config.presence,
         )
         self.presence_subscribe_handler = PresenceSubscribeHandler(
             self.routing_table,
@@ -272,8 +276,7 @@ class XMPPServer:
             self.offline_message_flood,
             self.privacy_lists,
             self.wall_clock,
-            max_messages=config.offline.max_messages,
-            max_bytes=config.offline.max_bytes,
+            config.offline,
         )
         self.carbons = Carbons(self.routing_table)
         self.message_router = MessageRouter(
@@ -292,7 +295,7 @@ class XMPPServer:
         self.personal_items = PersonalItems(store, config.items)
         store_watch = StoreWatch(self.clock, lambda: store.exists(""))
         self.client_connections = Connections(
-            admission_limits(config),
+            config.stream,
             self.clock,
             self.descriptors,
             store_watch.late_s,
@@ -311,7 +314,6 @@ class XMPPServer:
                 self.roster_manager,
                 self.session_manager,
                 self.presence_subscribe_handler,
-                max_groups_per_item=config.roster.max_groups_per_item,
             ),
         ):
             self.iq_router.put(handler, OWNER)
@@ -336,7 +338,14 @@ class XMPPServer:
         self.passwords = Passwords(
             store, iterations=config.auth.scram_iterations, run_in_thread=platform.run_in_thread
         )
-        self.names = Names(store, self.passwords, lambda: self.config, self.wall_clock)
+        self.names = Names(
+            store,
+            self.passwords,
+            self.admins,
+            config.registration,
+            config.contact,
+            self.wall_clock,
+        )
         self.attempts = AttemptLimiter(store, config.auth, clocks=self.clocks, sleep=self._sleep)
         self.accounts = Accounts(
             store,
@@ -354,6 +363,39 @@ class XMPPServer:
         self._let_clients_in(platform.secret)
         self._open_to_servers(platform.secret, certificates, make_connector)
         self.stages = self._stages()
+
+    @property
+    def config(self) -> Config:
+        """What the server goes by just now."""
+        return self.settings.config
+
+    def _go_by_settings(self) -> None:
+        """Who goes by which table of the file, and hears when it has changed."""
+        parts: tuple[Settings[Any], ...] = (
+            Settings(Config, self._use_streams),
+            Settings(StreamSettings, self.client_connections.use),
+            Settings(StreamSettings, self.offline_message_flood.use),
+            Settings(StreamSettings, self.components.connections.use),
+            Settings(S2SSettings, self.foreign_routes.use),
+            Settings(AuthSettings, self.attempts.use),
+            Settings(AuthSettings, self.authentication.use),
+            Settings(AuthSettings, self.components.attempts.use),
+            Settings(TokenSettings, self.tokens.use),
+            Settings(RegistrationSettings, self.names.use),
+            Settings(ContactSettings, self.names.use_contacts),
+            Settings(PresenceSettings, self.presence_update_handler.use),
+            Settings(OfflineSettings, self.offline_message_strategy.use),
+        )
+        for part in parts:
+            self.settings.put(part, OWNER)
+
+    def _use_streams(self, config: Config) -> None:
+        """Connections from now on are limited by ``[stream]``, and by what is said in its place."""
+        servers = config.s2s.over(config.stream)
+        self.server_connections.use(servers)
+        self.foreign_routes.use_streams(servers)
+        for kind, listener in self.listeners:
+            listener.use(stream_settings(kind, config))
 
     def _stages(self) -> Mapping[type, object]:
         """What a plugin may ask for: each stage by its class, or by the protocol that it keeps."""
@@ -439,7 +481,7 @@ class XMPPServer:
         self.events.put(On(SessionAvailable, self.client_connections.arrived), OWNER)
         for statistic in login_statistics(self.client_connections.login_queue):
             self.statistics.put(statistic, OWNER)
-        self.client_listeners: list[ClientListener] = []
+        self.listeners: list[tuple[Kind, Listener]] = []
         self._let_components_in()
 
     def _let_components_in(self) -> None:
@@ -477,9 +519,9 @@ class XMPPServer:
             self.disco,
             self.events,
             AttemptLimiter(
-                self.store, never_locked(config.auth), clocks=self.clocks, sleep=self._sleep
+                self.store, config.auth, clocks=self.clocks, sleep=self._sleep, locks_out=False
             ),
-            ComponentConnections(admission_limits(config), self.clock, self.descriptors),
+            ComponentConnections(config.stream, self.clock, self.descriptors),
         )
         self.service_domains = ServiceDomains(self.routing_table, self.disco)
 
@@ -487,7 +529,7 @@ class XMPPServer:
         """Who ends with its wire, and who does not."""
         self.session_end = SessionEnd(self.packet_router, self.session_manager)
         self.resumable_sessions = ResumableSessions(
-            resumption_limits(self.config),
+            self.config.stream_management,
             self.session_manager,
             self.clocks,
             self.session_end.close,
@@ -536,9 +578,8 @@ class XMPPServer:
         self.authentication = Authentication(
             self.auth_provider,
             self.attempts,
-            self.config.auth.mechanisms,
+            self.config.auth,
             tls_required=self.config.tls.required,
-            attempts_per_stream=self.config.auth.attempts_per_stream,
             exchange_of=exchange_of,
         )
         self.inline_features = InlineFeatures()
@@ -574,20 +615,20 @@ class XMPPServer:
         """The way to other servers, and theirs to us."""
         config = self.config
         self.s2s_attempts = Attempts(self.clock, self.wall_clock)
-        self.outgoing_tls = OutgoingTLS(outgoing_tls_settings(config), self.tls)
+        self.outgoing_tls = OutgoingTLS(config.tls, self.tls)
         self.trust = Trust(certificates.authorities, self.wall_clock)
         self.foreign_routes = ForeignRoutes(
             config.s2s,
+            config.s2s.over(config.stream),
             self.routing_table,
             self.packet_router,
             self.events,
             self.s2s_attempts,
             Attempts(self.clock, self.wall_clock),
-            make_connector(self.s2s_attempts, directions(config)),
+            make_connector(self.s2s_attempts, Directions.of(config.s2s)),
             self.trust,
             hmac_digest(secret, b"dialback", "sha256"),
             self.outgoing_tls,
-            lambda: server_wire_limits(self.config),
             self.clock,
             self.descriptors,
         )
@@ -595,75 +636,49 @@ class XMPPServer:
             self.routing_table.foreign = self.foreign_routes
             self.routing_table.foreign_error = self.foreign_routes.unreached
         self.server_connections = Connections(
-            server_admission_limits(config),
+            config.s2s.over(config.stream),
             self.clock,
             self.descriptors,
             lambda: Hub.late_s(self.clock),
         )
+        self._go_by_settings()
 
-    def component_listener(self, tls: str) -> ComponentListener:
-        """The factory for a door of components.
-
-        Args:
-            tls: ``none`` or ``direct``.
-        """
-        contexts = None
-        if self.tls is not None and tls != "none":
-            contexts = self.tls.context_factory("client", direct_tls=True)
-        return self.components.listener(component_wire_limits(self.config), contexts)
-
-    def client_listener(self, tls: str) -> ClientListener:
-        """The factory for a door.
-
-        Args:
-            tls: ``none``, ``starttls`` or ``direct``.
-        """
-        contexts = None
-        if self.tls is not None and tls != "none":
-            contexts = self.tls.context_factory("client", direct_tls=tls == "direct")
-        listener = ClientListener(
-            self.stream_context,
-            self.client_connections,
-            wire_limits(self.config),
+    def listener(self, listen: ListenSettings) -> Listener:
+        """The factory for those who come in by one endpoint."""
+        streams: dict[Kind, tuple[Callable[[Wire], StreamHandler], Connections]] = {
+            "client": (partial(StanzaHandler, self.stream_context), self.client_connections),
+            "component": (self.components.stream, self.components.connections),
+            "server": (
+                partial(incoming_stream, self.foreign_routes.context, self.server_connections),
+                self.server_connections,
+            ),
+        }
+        make_stream, connections = streams[listen.kind]
+        listener = Listener(
+            make_stream,
+            connections,
+            stream_settings(listen.kind, self.config),
+            self._binding(listen),
             self.clock,
-            tls=contexts,
-            direct_tls=tls == "direct",
+            passes_on=listen.kind != "client",
         )
-        self.client_listeners.append(listener)
+        self.listeners.append((listen.kind, listener))
         return listener
 
-    def server_listener(self, tls: str) -> ServerListener:
-        """The factory for a door of other servers.
-
-        Args:
-            tls: ``none``, ``starttls`` or ``direct``.
-        """
-        contexts = None
-        if self.tls is not None and tls != "none":
-            contexts = self.tls.context_factory("server", direct_tls=tls == "direct")
-        return ServerListener(
-            self.foreign_routes.context,
-            self.server_connections,
-            lambda: server_wire_limits(self.config),
-            self.clock,
-            tls=contexts,
-            direct_tls=tls == "direct",
+    def _binding(self, listen: ListenSettings) -> TransportBinding:
+        """How streams are bound to the connections there."""
+        if self.tls is None or listen.tls == "none":
+            return TransportBinding(None)
+        kind: Literal["client", "server"] = "server" if listen.kind == "server" else "client"
+        direct_tls = listen.tls == "direct"
+        return TransportBinding(
+            self.tls.context_factory(kind, direct_tls=direct_tls), direct_tls=direct_tls
         )
-
-    def listener(self, listen: Listen) -> ServerFactory:
-        """The factory for a door, by whom it is for."""
-        listeners: dict[str, Callable[[str], ServerFactory]] = {
-            "client": self.client_listener,
-            "server": self.server_listener,
-            "component": self.component_listener,
-        }
-        return listeners[listen.kind](listen.tls)
 
     def reload(self, config: Config, certificates: Certificates = NO_CERTIFICATES) -> None:
         """Go by another configuration, as far as that is possible in flight.
 
-        Limits of a connection hold for those that are made from now on. What is asked for where it
-        is needed, such as ``registration``, is there with ``self.config``.
+        Limits of a connection hold for those that are made from now on.
 
         Args:
             config: Differs from the one before only in what applies at once.
@@ -675,22 +690,9 @@ class XMPPServer:
         if self.tls is not None and certificates.tls is not None:
             self.tls.use(certificates.tls)
         self.trust.use(certificates.authorities)
-        self.outgoing_tls.use(outgoing_tls_settings(config), self.tls)
-        self.config = config
-        self.client_connections.limits = admission_limits(config)
-        self.server_connections.limits = server_admission_limits(config)
-        self.foreign_routes.use(config.s2s, directions(config))
-        for listener in self.client_listeners:
-            listener.limits = wire_limits(config)
-        self.components.use(component_wire_limits(config), admission_limits(config))
-        self.presence_update_handler.suppress_repeated = config.presence.suppress_repeated
-        self.offline_message_strategy.max_messages = config.offline.max_messages
-        self.offline_message_strategy.max_bytes = config.offline.max_bytes
-        self.offline_message_flood.answer_timeout_s = config.stream.ping_timeout_s
-        self.attempts.use(config.auth)
-        self.components.attempts.use(never_locked(config.auth))
-        self.tokens.policy = config.tokens
-        self.authentication.attempts_per_stream = config.auth.attempts_per_stream
+        self.outgoing_tls.renew()
+        self.foreign_routes.forget_failures()
+        self.settings.reload(config)
 
     async def start(self) -> None:
         """Read what must be known before the first client comes in."""
@@ -798,6 +800,13 @@ class XMPPServer:
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.clock, seconds, lambda: None)
+
+
+def stream_settings(kind: Kind, config: Config) -> StreamSettings:
+    """What one connection of a kind may take."""
+    if kind == "client":
+        return config.stream
+    return (config.s2s if kind == "server" else config.component_stream).over(config.stream)
 
 
 def login_statistics(login_queue: LoginQueue[ConnectionHandler]) -> tuple[Statistic, ...]:

@@ -293,7 +293,7 @@ class XMPPService(Service):
         except PluginError as error:
             _log.error("a plugin does not go by the new configuration: {error}", error=error)
 
-    async def _change_plugins(self, wanted: config.Plugins) -> None:
+    async def _change_plugins(self, wanted: config.PluginSettings) -> None:
         """Load what is new, then unload what is no longer named; or, if one fails, none of it."""
         before = self.config.plugins
         self.plugins.directory = Path(wanted.directory) if wanted.directory else None

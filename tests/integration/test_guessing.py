@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from tests.integration.people import PASSWORD, ServerCase
-from xmppd.config.config import Auth
+from xmppd.config.config import AuthSettings
 from xmppd.stanza import ns
 
 HEADER = (
@@ -22,8 +22,8 @@ class GuessingTests(ServerCase):
     settings: ClassVar[dict[str, Any]] = {
         "auth": {
             "scram_iterations": 64,
-            "failures_before_delay": Auth().failures_before_delay,
-            "failures_before_lockout": Auth().failures_before_lockout,
+            "failures_before_delay": AuthSettings().failures_before_delay,
+            "failures_before_lockout": AuthSettings().failures_before_lockout,
         }
     }
 

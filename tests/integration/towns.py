@@ -22,7 +22,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
 from tests.unit.net.peer import port_number
-from xmppd.config.config import Domain
+from xmppd.config.config import DomainSettings, ListenSettings
 from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.host.machine import Descriptors
 from xmppd.net.certificate import SRV_NAME, XMPP_ADDR, ascii_domain
@@ -243,7 +243,7 @@ class Town(House):
         **people: Mapping[str, str],
     ) -> None:
         tables = [{"name": name} if isinstance(name, str) else dict(name) for name in domains]
-        config = replace(house_config(s2s=s2s), domain=convert(tables, tuple[Domain, ...]))
+        config = replace(house_config(s2s=s2s), domain=convert(tables, tuple[DomainSettings, ...]))
         self.domain = config.domain[0].name
         self.clock = clock  # type: ignore[assignment]
         self.clocks = Clocks(clock.seconds, wall_clock)
@@ -271,7 +271,8 @@ class Town(House):
         endpoint: IStreamServerEndpoint = TCP4ServerEndpoint(clock, 0, interface="127.0.0.1")
         if self._epoll:
             endpoint = EPollServerEndpoint(clock, 0, interface="127.0.0.1")
-        self._port = await endpoint.listen(self.server.server_listener(self._tls))
+        listen = convert({"endpoint": "", "kind": "server", "tls": self._tls}, ListenSettings)
+        self._port = await endpoint.listen(self.server.listener(listen))
         self.port = port_number(self._port)
         for domain in self.server.domains:
             self.roads.targets[domain] = Target("127.0.0.1", self.port, self._tls == "direct")

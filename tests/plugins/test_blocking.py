@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from tests.plugins.test_privacy_lists import denied, listed, presences, put
-from xmppd.config.config import Privacy
+from xmppd.config.config import PrivacySettings
 from xmppd.privacy.reports import MAX_PER_REPORTER, MAX_REPORTS, MAX_TEXT_LENGTH, Report, Reports
 from xmppd.store.base import RosterItem
 from xmppd.store.memory import MemoryStore
@@ -14,7 +14,7 @@ from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
 NS = "urn:xmpp:blocking"
-MOST = Privacy().max_items_per_list
+MOST = PrivacySettings().max_items_per_list
 ROMEO = "romeo@montague.lit"
 MESSAGE = "<message type='chat' to='{}'><body>hi</body></message>"
 

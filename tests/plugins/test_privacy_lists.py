@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from tests.support import SlowStore, next_turn
-from xmppd.config.config import Privacy
+from xmppd.config.config import PrivacySettings
 from xmppd.privacy.privacy_list import NS
 from xmppd.privacy.privacy_list_manager import MAX_LISTS
 from xmppd.stanza import qname
@@ -15,7 +15,7 @@ from xmppd.store.base import RosterItem, SharedGroup
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 
-MOST = Privacy().max_items_per_list
+MOST = PrivacySettings().max_items_per_list
 ACTIVE = "<active name='l'/>"
 DENY_ROMEO = "<item type='jid' value='romeo@montague.lit' action='deny' order='1'/>"
 

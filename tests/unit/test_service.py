@@ -15,7 +15,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd import service as service_module
 from xmppd.config.config import Config
 from xmppd.config.config_file import ConfigError
-from xmppd.configured import outgoing_tls_settings
 from xmppd.host.log import Log
 from xmppd.host.machine import IReactor
 from xmppd.net.certificate import load_authorities, make_self_signed
@@ -195,7 +194,5 @@ class ReloadTests(ServiceCase):
         """Files that are damaged after the start hurt nobody until the next one."""
         before = self.shown()
         self.damage()
-        self.service.server.outgoing_tls.use(
-            outgoing_tls_settings(self.service.config), self.service.server.tls
-        )
+        self.service.server.outgoing_tls.renew()
         self.assertEqual(self.shown(), before)

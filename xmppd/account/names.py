@@ -6,7 +6,7 @@ from urllib.parse import unquote
 from msgspec.structs import astuple
 
 from xmppd.auth.provider import Passwords
-from xmppd.config.config import Config
+from xmppd.config.config import ContactSettings, RegistrationSettings
 from xmppd.stanza import JID
 from xmppd.stanza.guests import is_guest
 from xmppd.stanza.jid import prepare_local
@@ -21,7 +21,9 @@ class Names:
     Args:
         store: Where names of accounts that were removed are kept.
         passwords: Tells who had such an account.
-        config: As it is just now.
+        admins: Who runs the server.
+        settings: Which names are reserved, and for how long those of accounts that were removed.
+        contacts: Whom people are told to write to.
         wall_clock: Seconds since 1970.
     """
 
@@ -29,13 +31,26 @@ class Names:
         self,
         store: AccountStore,
         passwords: Passwords,
-        config: Callable[[], Config],
+        admins: tuple[JID, ...],
+        settings: RegistrationSettings,
+        contacts: ContactSettings,
         wall_clock: Callable[[], float],
     ) -> None:
         self.store = store
         self.passwords = passwords
-        self.config = config
         self.wall_clock = wall_clock
+        self._admins = frozenset(admins)
+        self.use(settings)
+        self.use_contacts(contacts)
+
+    def use(self, settings: RegistrationSettings) -> None:
+        """Go by other settings from now on."""
+        self._reserved = frozenset(map(prepare_local, settings.reserved_names))
+        self._removed_s = settings.removed_names_reserved_s
+
+    def use_contacts(self, contacts: ContactSettings) -> None:
+        """Keep the names of these from strangers from now on."""
+        self._contacts = frozenset(_accounts(contacts))
 
     async def may_register(self, account: JID, password: str) -> bool:
         """Whether a stranger who wants this password may have this name, if nobody has it.
@@ -47,18 +62,16 @@ class Names:
 
     async def keep(self, account: JID) -> None:
         """The account is about to be removed: keep strangers from its name for a while."""
-        reserved_s = self.config().registration.removed_names_reserved_s
-        if reserved_s:
+        if self._removed_s:
             now = self.wall_clock()
-            await self.store.reserve_name(account.bare, until=now + reserved_s, now=now)
+            await self.store.reserve_name(account.bare, until=now + self._removed_s, now=now)
 
     def _is_reserved(self, account: JID) -> bool:
-        config = self.config()
         return (
             is_guest(account.bare)
-            or (account.local or "") in map(prepare_local, config.registration.reserved_names)
-            or account in map(JID.parse, config.admins)
-            or account in _contacts(config)
+            or (account.local or "") in self._reserved
+            or account in self._admins
+            or account in self._contacts
         )
 
     async def _is_free(self, account: str, password: str) -> bool:
@@ -69,9 +82,9 @@ class Names:
         return former.key is not None and await self.passwords.match(former.key, password)
 
 
-def _contacts(config: Config) -> Iterator[JID]:
+def _accounts(contacts: ContactSettings) -> Iterator[JID]:
     """The accounts that people are told to write to."""
-    for addresses in astuple(config.contact):
+    for addresses in astuple(contacts):
         for uri in addresses:
             kind, _, address = uri.partition(":")
             if kind.lower() == "xmpp":

@@ -28,7 +28,7 @@ from twisted.internet.defer import DeferredSemaphore
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
-from xmppd.config.config import Auth
+from xmppd.config.config import AuthSettings
 from xmppd.host.clocks import Clocks
 from xmppd.store.base import AccountStore, ScramKeys
 
@@ -63,20 +63,22 @@ class _Counts:
     """Counts by key, and the turns that follow from them; what was counted longest ago makes room.
 
     Args:
-        config: The limits.
+        settings: The limits.
         now: The time on the steady clock.
         free: How much is counted before there is a delay; None for ``failures_before_delay``.
     """
 
-    def __init__(self, config: Auth, now: Callable[[], float], free: int | None = None) -> None:
-        self._config = config
+    def __init__(
+        self, settings: AuthSettings, now: Callable[[], float], free: int | None = None
+    ) -> None:
+        self._settings = settings
         self._now = now
         self._free = free
         self._records: dict[str, _Record] = {}
 
-    def use(self, config: Auth) -> None:
+    def use(self, settings: AuthSettings) -> None:
         """Go by these limits from now on."""
-        self._config = config
+        self._settings = settings
 
     def __len__(self) -> int:
         return len(self._records)
@@ -111,7 +113,7 @@ class _Counts:
         record.next_turn = max(record.next_turn, now + self._distance_s(record))
         self._records.pop(key, None)
         self._records[key] = record
-        if len(self._records) > self._config.remembered_addresses:
+        if len(self._records) > self._settings.remembered_addresses:
             del self._records[next(iter(self._records))]
         return record.count
 
@@ -129,15 +131,15 @@ class _Counts:
 
     def _current(self, key: str) -> _Record | None:
         record = self._records.get(key)
-        if record is not None and self._now() >= record.counted_at + self._config.lockout_s:
+        if record is not None and self._now() >= record.counted_at + self._settings.lockout_s:
             del self._records[key]
             return None
         return record
 
     def _distance_s(self, record: _Record) -> float:
-        free = self._config.failures_before_delay if self._free is None else self._free
+        free = self._settings.failures_before_delay if self._free is None else self._free
         beyond = record.count - free
-        return 0.0 if beyond < 0 else min(self._config.max_delay_s, 2.0 ** min(beyond, 30))
+        return 0.0 if beyond < 0 else min(self._settings.max_delay_s, 2.0 ** min(beyond, 30))
 
 
 class AttemptLimiter:
@@ -145,35 +147,38 @@ class AttemptLimiter:
 
     Args:
         store: Where locks of before are kept.
-        config: The limits; ``remembered_addresses`` bounds each of the counts.
+        settings: The limits; ``remembered_addresses`` bounds each of the counts.
         clocks: Counts go by the steady one.
         sleep: Waits for so many seconds.
+        locks_out: Whether whoever fails too often is sent away; else they are only slowed down.
     """
 
     def __init__(
         self,
         store: AccountStore,
-        config: Auth,
+        settings: AuthSettings,
         *,
         clocks: Clocks,
         sleep: Callable[[float], Awaitable[object]],
+        locks_out: bool = True,
     ) -> None:
         self._store = store
-        self._config = config
+        self._locks_out = locks_out
+        self._settings = settings
         self._sleep = sleep
-        self._networks = _Counts(config, clocks.seconds)
-        self._accounts = _Counts(config, clocks.seconds)
-        self._at_home = _Counts(config, clocks.seconds)
-        self._begun = _Counts(config, clocks.seconds, free=MAX_BEGUN)
-        self._changes = _Counts(config, clocks.seconds)
+        self._networks = _Counts(settings, clocks.seconds)
+        self._accounts = _Counts(settings, clocks.seconds)
+        self._at_home = _Counts(settings, clocks.seconds)
+        self._begun = _Counts(settings, clocks.seconds, free=MAX_BEGUN)
+        self._changes = _Counts(settings, clocks.seconds)
         self._homes: dict[str, dict[str, None]] = {}
         self._derivations: dict[str, DeferredSemaphore] = {}
 
-    def use(self, config: Auth) -> None:
+    def use(self, settings: AuthSettings) -> None:
         """Go by these limits from now on; what was counted stays counted."""
-        self._config = config
+        self._settings = settings
         for counts in self._all:
-            counts.use(config)
+            counts.use(settings)
 
     @property
     def _all(self) -> tuple[_Counts, ...]:
@@ -205,7 +210,7 @@ class AttemptLimiter:
         if self._is_home(account, network):
             await self._wait(self._take_turns((self._at_home, pair)))
             return
-        if self._networks.count(network) >= self._config.failures_before_lockout:
+        if self._is_too_many(self._networks.count(network)):
             raise _too_early()
         at_least_s = min(self._accounts.delay_s(account), MAX_STRANGERS_DELAY_S)
         # Counted until it ends: guesses that are made all at once are guesses too.
@@ -216,6 +221,9 @@ class AttemptLimiter:
             self._begun.take_back(pair)
             raise
         await self._wait(max(wait_s, at_least_s))
+
+    def _is_too_many(self, failures: int) -> bool:
+        return self._locks_out and failures >= self._settings.failures_before_lockout
 
     async def failed(self, account: str | None, address: str) -> None:
         """Count a failure.
@@ -230,7 +238,7 @@ class AttemptLimiter:
             return
         pair = _pair(account, network)
         if self._is_home(account, network):
-            if self._at_home.add(pair) >= self._config.failures_before_lockout:
+            if self._is_too_many(self._at_home.add(pair)):
                 self._homes[account].pop(network)
             return
         self._begun.take_back(pair)
@@ -253,7 +261,7 @@ class AttemptLimiter:
         if len(homes) > MAX_HOMES:
             del homes[next(iter(homes))]
         self._homes[account] = homes
-        if len(self._homes) > self._config.remembered_addresses:
+        if len(self._homes) > self._settings.remembered_addresses:
             del self._homes[next(iter(self._homes))]
 
     async def unlock(self, account: str) -> None:

@@ -87,7 +87,7 @@ class HashedTokenMechanism:
         if held.ended:
             raise SASLError("credentials-expired", "This token is not valid any more.")
         await admit(self._provider, account)
-        if not await self._tokens.use(account, self._claim.device, held, self._claim.count):
+        if not await self._tokens.redeem(account, self._claim.device, held, self._claim.count):
             raise not_authorized(account)
         self.account = account
         return self._hash(held.text, b"Responder")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from xmppd.auth.login import UserAgent
-from xmppd.config.config import Tokens as Policy
+from xmppd.config.config import TokenSettings
 from xmppd.store.base import MAX_SPENT_TOKENS, Device, Token, TokenStore
 
 NONCE_BYTES = 16
@@ -58,16 +58,16 @@ class Tokens:
 
     Args:
         store: Where devices are kept.
-        policy: How long tokens live, and how many devices there may be.
+        settings: How long tokens live, and how many devices there may be.
         secret: This installation's own; the same on every node, and over restarts.
         now: The time in seconds since 1970.
     """
 
     def __init__(
-        self, store: TokenStore, policy: Policy, *, secret: bytes, now: Callable[[], float]
+        self, store: TokenStore, settings: TokenSettings, *, secret: bytes, now: Callable[[], float]
     ) -> None:
         self.store = store
-        self.policy = policy
+        self.settings = settings
         self._secret = secret
         self._now = now
 
@@ -89,7 +89,11 @@ class Tokens:
         text = self._text(account, device, token.mechanism, nonce)
         return KeptToken(text, token, spent or token.expires <= self._now())
 
-    async def use(self, account: str, device: str, held: KeptToken, count: int | None) -> bool:
+    def use(self, settings: TokenSettings) -> None:
+        """Go by other settings, with the tokens that are issued from now on."""
+        self.settings = settings
+
+    async def redeem(self, account: str, device: str, held: KeptToken, count: int | None) -> bool:
         """Note that a token was used; safe in the store on return.
 
         A phone that comes and goes all day is noted once in :data:`SEEN_EVERY_S`, unless it counts.
@@ -113,17 +117,17 @@ class Tokens:
         """A new token for a device; safe in the store on return."""
         now = self._now()
         token = Token(
-            secrets.token_bytes(NONCE_BYTES), mechanism, now, now + self.policy.lifetime_s
+            secrets.token_bytes(NONCE_BYTES), mechanism, now, now + self.settings.lifetime_s
         )
         device = Device(agent.id, agent.software, agent.device, now, now)
-        await self.store.add_token(account, device, token, max_devices=self.policy.max_devices)
+        await self.store.add_token(account, device, token, max_devices=self.settings.max_devices)
         return Issued(self._text(account, agent.id, mechanism, token.nonce), token.expires)
 
     async def follow_up(self, account: str, agent: UserAgent) -> Issued | None:
         """A new token for a device that has just used one, if that one is due for rotation."""
         device = await self.store.device(account, agent.id)
         used = device.current if device is not None else None
-        if used is None or self._now() - used.issued < self.policy.rotation_s:
+        if used is None or self._now() - used.issued < self.settings.rotation_s:
             return None
         return await self.issue(account, agent, used.mechanism)
 

@@ -9,7 +9,7 @@ from xmppd.components.delegation import NS as DELEGATION
 from xmppd.components.delegation import Delegated
 from xmppd.components.privileges import NS as PRIVILEGE
 from xmppd.components.privileges import Privilege, Privileges, Voice
-from xmppd.config.config import Component
+from xmppd.config.config import ComponentSettings
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.router.iq_router import IQRouter
 from xmppd.routing.routing_table import RoutingTable
@@ -30,7 +30,7 @@ class ComponentTrust:
 
     def __init__(
         self,
-        components: tuple[Component, ...],
+        components: tuple[ComponentSettings, ...],
         routing_table: RoutingTable,
         iq_router: IQRouter,
         accounts: AccountStore,
@@ -57,7 +57,7 @@ class ComponentTrust:
                 self.granted, routing_table, iq_router, accounts, privacy_lists, next_turn
             )
 
-    def voice(self, component: Component) -> Voice:
+    def voice(self, component: ComponentSettings) -> Voice:
         """What speaks in the name of accounts for it, as far as it may."""
         return Voice(_privilege(component), self.routing_table, self.accounts, self.privacy_lists)
 
@@ -86,6 +86,6 @@ class ComponentTrust:
             self.privileges.left(privilege)
 
 
-def _privilege(component: Component) -> Privilege:
+def _privilege(component: ComponentSettings) -> Privilege:
     jid = JID.parse(component.name)
     return Privilege(jid, component.roster, component.message, component.presence)

@@ -3,23 +3,25 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
-from xmppd.components.component_listener import ComponentConnections, ComponentListener
+from xmppd.components.component_connections import ComponentConnections
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
-from xmppd.components.component_stream import ComponentContext, ConnectableComponent
+from xmppd.components.component_stream import (
+    ComponentContext,
+    ComponentStream,
+    ConnectableComponent,
+)
 from xmppd.components.component_trust import ComponentTrust
 from xmppd.disco.disco import Disco, Says
 from xmppd.disco.info import DiscoInfo, DiscoItem
 from xmppd.events import OWNER, Events, Undo
-from xmppd.net.connection_handler import WireLimits
-from xmppd.net.listeners import AdmissionLimits
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import JID, Message
+from xmppd.stream.stream_handler import Wire
 
 _OTHERS = 0o077
 _log = Logger()
@@ -79,7 +81,6 @@ class Components:
         self.attempts = attempts
         self.connections = connections
         self.routes: dict[str, ComponentRoute] = {}
-        self._listeners: list[ComponentListener] = []
         self._titles: dict[str, str] = {}
         self._take_item: dict[str, Undo] = {}
         connectable: dict[str, ConnectableComponent] = {}
@@ -103,29 +104,14 @@ class Components:
             session.deliver(message, message.wire())
         self.trust.tell_who_is_here(session)
 
-    def listener(self, limits: WireLimits, tls: IOpenSSLContextFactory | None) -> ComponentListener:
-        """The factory for a door.
-
-        Args:
-            limits: What one connection may take.
-            tls: Contexts for TLS from the first byte; None for none.
-        """
-        listener = ComponentListener(
-            self._context, self.connections, limits, self.connections.clock, tls=tls
-        )
-        self._listeners.append(listener)
-        return listener
+    def stream(self, wire: Wire) -> ComponentStream:
+        """The stream on a connection that has come in."""
+        return ComponentStream(self._context, wire)
 
     def start(self) -> None:
         """Look after the connections from now on, if there can be any."""
         if self.routes:
             self.connections.start()
-
-    def use(self, limits: WireLimits, admission_limits: AdmissionLimits) -> None:
-        """Go by other limits; those of a connection hold for the ones made from now on."""
-        self.connections.limits = admission_limits
-        for listener in self._listeners:
-            listener.limits = limits
 
     def _connected(self, session: ComponentSession) -> None:
         self.connections.authenticated(session.connection)

@@ -1,23 +1,49 @@
-"""The configuration: frozen, typed values, and which of them hold at once when they change.
+"""The configuration: frozen, typed values, and which of them need a restart when they change.
 
 The file they are read from is :mod:`xmppd.config.config_file`'s.
 """
 
 from collections.abc import Iterator
+from enum import Enum
 from ipaddress import ip_address
-from typing import Literal
+from math import ceil
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar, get_origin
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import FieldInfo, asdict, astuple, fields, replace
 
 Level = Literal["debug", "info", "warn", "error", "critical"]
+
+
+class Mark(Enum):
+    """What a field of a table, or a whole table, says of itself beside its type and its default.
+
+    A number that is not marked must be greater than zero, and a change applies at once.
+    """
+
+    RESTART = "a change needs a restart"
+    MAY_BE_ZERO = "nothing is kept"
+
+
+def is_marked(field: FieldInfo, mark: Mark) -> bool:
+    """Whether a field carries this mark."""
+    return get_origin(field.type) is Annotated and mark in field.type.__metadata__
+
+
+def type_of(field: FieldInfo) -> object:
+    """The type of a field, without its marks."""
+    return field.type.__origin__ if get_origin(field.type) is Annotated else field.type
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of the file; a key it does not know stops the start."""
 
 
-class Listen(Section, frozen=True):
+S = TypeVar("S", bound=Section)
+
+
+class ListenSettings(Section, frozen=True):
     """A ``[[listen]]`` table: one door, named by a Twisted endpoint string."""
 
     endpoint: str
@@ -25,15 +51,25 @@ class Listen(Section, frozen=True):
     tls: Literal["none", "starttls", "direct"] = "starttls"
 
 
-class Domain(Section, frozen=True):
+class DomainSettings(Section, frozen=True):
     """A ``[[domain]]`` table: a domain served here, and its certificate."""
 
-    name: str
+    name: Annotated[str, Mark.RESTART]
     certificate: str = ""
     key: str = ""
 
+    @property
+    def chain_file(self) -> Path:
+        """PEM: the domain's certificate first, then what leads to its root."""
+        return Path(self.certificate)
 
-class Component(Section, frozen=True):
+    @property
+    def key_file(self) -> Path:
+        """PEM, not encrypted: the private key."""
+        return Path(self.key or self.certificate)
+
+
+class ComponentSettings(Section, frozen=True):
     """A ``[[component]]`` table: a service of its own domain that connects to us (XEP-0114)."""
 
     name: str
@@ -47,14 +83,24 @@ class Component(Section, frozen=True):
     presence: Literal["none", "managed_entity"] = "none"
 
 
-class ComponentStream(Section, frozen=True):
+class ComponentStreamSettings(Section, frozen=True):
     """``[component_stream]``: what one connection of a component may take of us."""
 
     stanzas_per_s: float = 5_000.0
     bytes_per_s: float = 10_485_760.0
 
+    def over(self, stream: "StreamSettings") -> "StreamSettings":
+        """What a component's stream goes by: ``[stream]``, where nothing is said here."""
+        return replace(
+            stream,
+            stanzas_per_s=self.stanzas_per_s,
+            stanzas_burst=ceil(self.stanzas_per_s),
+            bytes_per_s=self.bytes_per_s,
+            bytes_burst=ceil(self.bytes_per_s),
+        )
 
-class TLS(Section, frozen=True):
+
+class TLSSettings(Section, frozen=True):
     """``[tls]``: what every listener with TLS accepts."""
 
     minimum_version: Literal["1.2", "1.3"] = "1.2"
@@ -63,7 +109,7 @@ class TLS(Section, frozen=True):
     client_ca: str = ""
 
 
-class Stream(Section, frozen=True):
+class StreamSettings(Section, frozen=True):
     """``[stream]``: what one connection may take of us, and how many may come."""
 
     max_stanza_bytes: int = 262_144
@@ -74,7 +120,7 @@ class Stream(Section, frozen=True):
     idle_timeout_s: float = 300.0
     ping_timeout_s: float = 60.0
     close_timeout_s: float = 5.0
-    max_queued_bytes: int = 8_388_608
+    max_queued_bytes: Annotated[int, Mark.RESTART] = 8_388_608
     stanzas_per_s: float = 200.0
     stanzas_burst: int = 1_000
     bytes_per_s: float = 131_072.0
@@ -83,7 +129,7 @@ class Stream(Section, frozen=True):
     max_streams_per_address: int = 1_000
 
 
-class RemoteDomain(Section, frozen=True):
+class RemoteDomainSettings(Section, frozen=True):
     """A ``[[s2s.domain]]`` table: what differs for one domain of somebody else's."""
 
     name: str
@@ -96,15 +142,15 @@ class RemoteDomain(Section, frozen=True):
     stanzas_per_s: float | None = None
 
 
-class S2S(Section, frozen=True):
+class S2SSettings(Section, frozen=True):
     """``[s2s]``: other servers, whom we believe, and how much waits for them."""
 
-    enabled: bool = True
+    enabled: Annotated[bool, Mark.RESTART] = True
     require_tls: bool = True
     require_valid_certificate: bool = True
     allow_dialback: bool = True
     authorities: str = ""
-    dns_servers: tuple[str, ...] = ()
+    dns_servers: Annotated[tuple[str, ...], Mark.RESTART] = ()
     allow_private: bool = False
     max_queued_stanzas: int = 1_000
     max_queued_bytes: int = 4_194_304
@@ -121,7 +167,20 @@ class S2S(Section, frozen=True):
     stanzas_burst: int = 10_000
     bytes_per_s: float = 4_194_304.0
     bytes_burst: int = 16_777_216
-    domain: tuple[RemoteDomain, ...] = ()
+    domain: tuple[RemoteDomainSettings, ...] = ()
+
+    def over(self, stream: StreamSettings) -> StreamSettings:
+        """What a stream with another server goes by: ``[stream]``, where nothing is said here."""
+        return replace(
+            stream,
+            idle_timeout_s=self.idle_timeout_s,
+            max_unauthenticated=self.max_unauthenticated,
+            max_streams_per_address=self.max_streams_per_address,
+            stanzas_per_s=self.stanzas_per_s,
+            stanzas_burst=self.stanzas_burst,
+            bytes_per_s=self.bytes_per_s,
+            bytes_burst=self.bytes_burst,
+        )
 
 
 def name_server(text: str) -> tuple[str, int]:
@@ -141,10 +200,10 @@ def name_server(text: str) -> tuple[str, int]:
     return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
 
 
-class Auth(Section, frozen=True):
+class AuthSettings(Section, frozen=True):
     """``[auth]``: who may log in, and how."""
 
-    mechanisms: tuple[str, ...] = (
+    mechanisms: Annotated[tuple[str, ...], Mark.RESTART] = (
         "SCRAM-SHA-512-PLUS",
         "SCRAM-SHA-256-PLUS",
         "SCRAM-SHA-1-PLUS",
@@ -153,17 +212,17 @@ class Auth(Section, frozen=True):
         "SCRAM-SHA-1",
         "PLAIN",
     )
-    scram_iterations: int = 10_000
+    scram_iterations: Annotated[int, Mark.RESTART] = 10_000
     attempts_per_stream: int = 3
     failures_before_delay: int = 3
     max_delay_s: float = 4.0
     failures_before_lockout: int = 100
     lockout_s: float = 3_600.0
     remembered_addresses: int = 100_000
-    guests_to_other_servers: bool = False
+    guests_to_other_servers: Annotated[bool, Mark.RESTART] = False
 
 
-class Tokens(Section, frozen=True):
+class TokenSettings(Section, frozen=True):
     """``[tokens]``: what a client is given to come back with (XEP-0484)."""
 
     mechanisms: tuple[str, ...] = ("HT-SHA-256-EXPR", "HT-SHA-256-ENDP", "HT-SHA-256-NONE")
@@ -172,7 +231,7 @@ class Tokens(Section, frozen=True):
     max_devices: int = 20
 
 
-class Registration(Section, frozen=True):
+class RegistrationSettings(Section, frozen=True):
     """``[registration]``: in-band registration (XEP-0077)."""
 
     open: bool = False
@@ -200,17 +259,17 @@ class Registration(Section, frozen=True):
         "webmaster",
         "www",
     )
-    removed_names_reserved_s: float = 2_592_000.0
+    removed_names_reserved_s: Annotated[float, Mark.MAY_BE_ZERO] = 2_592_000.0
 
 
-class Sessions(Section, frozen=True):
+class SessionSettings(Section, frozen=True):
     """``[sessions]``: how many, and who wins when two want one resource."""
 
     max_per_account: int = 10
     conflict: Literal["kick", "refuse", "rename"] = "kick"
 
 
-class StreamManagement(Section, frozen=True):
+class StreamManagementSettings(Section, frozen=True):
     """``[stream_management]``: acknowledgements, and sessions that outlive their connection."""
 
     enabled: bool = True
@@ -222,33 +281,33 @@ class StreamManagement(Section, frozen=True):
     ack_after_s: float = 10.0
 
 
-class Roster(Section, frozen=True):
+class RosterSettings(Section, frozen=True):
     """``[roster]``: how large a roster may become."""
 
     max_items: int = 2_000
     max_groups_per_item: int = 32
 
 
-class Privacy(Section, frozen=True):
+class PrivacySettings(Section, frozen=True):
     """``[privacy]``: how long blocklists and privacy lists may become."""
 
     max_items_per_list: int = 2_000
 
 
-class Presence(Section, frozen=True):
+class PresenceSettings(Section, frozen=True):
     """``[presence]``: what is told to contacts."""
 
     suppress_repeated: bool = False
 
 
-class Offline(Section, frozen=True):
+class OfflineSettings(Section, frozen=True):
     """``[offline]``: messages kept for those who are away."""
 
-    max_messages: int = 100
-    max_bytes: int = 1_048_576
+    max_messages: Annotated[int, Mark.MAY_BE_ZERO] = 100
+    max_bytes: Annotated[int, Mark.MAY_BE_ZERO] = 1_048_576
 
 
-class Items(Section, frozen=True):
+class ItemSettings(Section, frozen=True):
     """``[items]``: what one account may keep in vCard, private XML and plugin storage."""
 
     max_items: int = 1_000
@@ -256,7 +315,7 @@ class Items(Section, frozen=True):
     max_item_bytes: int = 262_144
 
 
-class Storage(Section, frozen=True):
+class StorageSettings(Section, frozen=True):
     """``[storage]``: where accounts, rosters and messages are kept."""
 
     url: str = "sqlite:///xmppd.sqlite"
@@ -264,7 +323,7 @@ class Storage(Section, frozen=True):
     upgrade: bool = True
 
 
-class Plugins(Section, frozen=True):
+class PluginSettings(Section, frozen=True):
     """``[plugins]``: which features are loaded."""
 
     load: tuple[str, ...] = (
@@ -291,7 +350,7 @@ class Plugins(Section, frozen=True):
     directory: str = ""
 
 
-class ContactAddresses(Section, frozen=True):
+class ContactSettings(Section, frozen=True):
     """``[contact]``: whom to write to about this service (XEP-0157), as mailto: or xmpp: URIs."""
 
     abuse: tuple[str, ...] = ()
@@ -302,7 +361,7 @@ class ContactAddresses(Section, frozen=True):
     support: tuple[str, ...] = ()
 
 
-class Log(Section, frozen=True):
+class LogSettings(Section, frozen=True):
     """``[log]``: how much is told."""
 
     level: Level = "info"
@@ -312,55 +371,74 @@ class Log(Section, frozen=True):
 class Config(Section, frozen=True):
     """The whole file."""
 
-    data: str = "data"
-    admins: tuple[str, ...] = ()
-    domain: tuple[Domain, ...] = ()
-    listen: tuple[Listen, ...] = ()
-    component: tuple[Component, ...] = ()
-    component_stream: ComponentStream = ComponentStream()
-    tls: TLS = TLS()
-    stream: Stream = Stream()
-    s2s: S2S = S2S()
-    auth: Auth = Auth()
-    tokens: Tokens = Tokens()
-    registration: Registration = Registration()
-    sessions: Sessions = Sessions()
-    stream_management: StreamManagement = StreamManagement()
-    roster: Roster = Roster()
-    privacy: Privacy = Privacy()
-    presence: Presence = Presence()
-    offline: Offline = Offline()
-    items: Items = Items()
-    storage: Storage = Storage()
-    plugins: Plugins = Plugins()
-    contact: ContactAddresses = ContactAddresses()
-    log: Log = Log()
+    data: Annotated[str, Mark.RESTART] = "data"
+    admins: Annotated[tuple[str, ...], Mark.RESTART] = ()
+    domain: tuple[DomainSettings, ...] = ()
+    listen: Annotated[tuple[ListenSettings, ...], Mark.RESTART] = ()
+    component: Annotated[tuple[ComponentSettings, ...], Mark.RESTART] = ()
+    component_stream: ComponentStreamSettings = ComponentStreamSettings()
+    tls: Annotated[TLSSettings, Mark.RESTART] = TLSSettings()
+    stream: StreamSettings = StreamSettings()
+    s2s: S2SSettings = S2SSettings()
+    auth: AuthSettings = AuthSettings()
+    tokens: TokenSettings = TokenSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    sessions: Annotated[SessionSettings, Mark.RESTART] = SessionSettings()
+    stream_management: Annotated[StreamManagementSettings, Mark.RESTART] = (
+        StreamManagementSettings()
+    )
+    roster: Annotated[RosterSettings, Mark.RESTART] = RosterSettings()
+    privacy: Annotated[PrivacySettings, Mark.RESTART] = PrivacySettings()
+    presence: PresenceSettings = PresenceSettings()
+    offline: OfflineSettings = OfflineSettings()
+    items: Annotated[ItemSettings, Mark.RESTART] = ItemSettings()
+    storage: Annotated[StorageSettings, Mark.RESTART] = StorageSettings()
+    plugins: PluginSettings = PluginSettings()
+    contact: ContactSettings = ContactSettings()
+    log: LogSettings = LogSettings()
+
+    def of(self, table: type[S]) -> S:
+        """The table of this struct; the whole file for Config itself."""
+        if isinstance(self, table):
+            return self
+        for value in astuple(self):
+            if isinstance(value, table):
+                return value
+        raise LookupError(f"{table.__name__} is no table of the file")
 
 
 # --- while it runs -----------------------------------------------------------------------------
 
-_APPLIES_NOW = (
-    "domain.certificate",
-    "domain.key",
-    "stream.",
-    "s2s.",
-    "auth.attempts_per_stream",
-    "auth.failures_before_delay",
-    "auth.max_delay_s",
-    "auth.failures_before_lockout",
-    "auth.lockout_s",
-    "auth.remembered_addresses",
-    "tokens.",
-    "registration.",
-    "presence.",
-    "offline.",
-    "plugins.",
-    "contact.",
-    "log.",
-)
 
-# Of those above: what a port keeps from when it was opened.
-_NEEDS_RESTART = frozenset({"stream.max_queued_bytes", "s2s.enabled", "s2s.dns_servers"})
+def merged(old: Config, new: Config) -> Config:
+    """What a server runs with after a reload.
+
+    Args:
+        old: What it ran with.
+        new: What the file says now.
+
+    Returns:
+        The old values of what needs a restart, and the new values of all else.
+    """
+    tables: dict[str, object] = {"domain": _with_certificates(old.domain, new.domain)}
+    for field in fields(Config):
+        kept, read = getattr(old, field.name), getattr(new, field.name)
+        if isinstance(read, Section) and not is_marked(field, Mark.RESTART):
+            tables[field.name] = _merged(kept, read)
+    return replace(old, **tables)
+
+
+def _merged(old: Section, new: Section) -> Section:
+    kept = [field.name for field in fields(new) if is_marked(field, Mark.RESTART)]
+    return replace(new, **{name: getattr(old, name) for name in kept})
+
+
+def _with_certificates(
+    old: tuple[DomainSettings, ...], new: tuple[DomainSettings, ...]
+) -> tuple[DomainSettings, ...]:
+    """The domains there were, with the certificates they have now."""
+    known = {domain.name: domain for domain in new}
+    return tuple(known.get(domain.name, domain) for domain in old)
 
 
 def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
@@ -373,35 +451,13 @@ def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
     Returns:
         The dotted keys that apply at once, and those that need a restart.
     """
-    before, after = dict(leaves(old)), dict(leaves(new))
-    differing = sorted(key for key in before if before[key] != after[key])
-    now = [key for key in differing if key.startswith(_APPLIES_NOW) and key not in _NEEDS_RESTART]
-    return now, [key for key in differing if key not in now]
+    after = merged(old, new)
+    return _differing(old, after), _differing(after, new)
 
 
-def merged(old: Config, new: Config) -> Config:
-    """What a server runs with after a reload.
-
-    Args:
-        old: What it ran with.
-        new: What the file says now.
-
-    Returns:
-        The new values of keys that apply at once, and the old values of all others.
-    """
-    now, _ = changed(old, new)
-    parts: dict[str, object] = {"domain": _with_certificates(old.domain, new.domain)}
-    for section in {key.partition(".")[0] for key in now} - {"domain"}:
-        names = [name for where, _, name in (key.partition(".") for key in now) if where == section]
-        values = {name: getattr(getattr(new, section), name) for name in names}
-        parts[section] = replace(getattr(old, section), **values)
-    return replace(old, **parts)
-
-
-def _with_certificates(old: tuple[Domain, ...], new: tuple[Domain, ...]) -> tuple[Domain, ...]:
-    """The domains there were, with the certificates they have now."""
-    known = {domain.name: domain for domain in new}
-    return tuple(known.get(domain.name, domain) for domain in old)
+def _differing(one: Config, other: Config) -> list[str]:
+    there = dict(leaves(other))
+    return sorted(key for key, value in leaves(one) if there[key] != value)
 
 
 def leaves(config: Config) -> Iterator[tuple[str, object]]:
@@ -415,7 +471,10 @@ def leaves(config: Config) -> Iterator[tuple[str, object]]:
             yield section, value
 
 
-def _domain_leaves(domains: tuple[Domain, ...]) -> Iterator[tuple[str, object]]:
+def _domain_leaves(domains: tuple[DomainSettings, ...]) -> Iterator[tuple[str, object]]:
     yield "domain.name", {domain.name for domain in domains}
-    yield "domain.certificate", {domain.name: domain.certificate for domain in domains}
-    yield "domain.key", {domain.name: domain.key for domain in domains}
+    yield (
+        "domain.certificate",
+        {each.name: each.certificate for each in domains if each.certificate},
+    )
+    yield "domain.key", {each.name: each.key for each in domains if each.key}

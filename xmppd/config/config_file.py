@@ -11,19 +11,27 @@ from typing import get_args
 from msgspec import ValidationError, convert
 from msgspec.structs import fields, replace
 
-from xmppd.config.config import Auth, Component, Config, Domain, Level, Section, leaves, name_server
+from xmppd.config.config import (
+    AuthSettings,
+    ComponentSettings,
+    Config,
+    DomainSettings,
+    Level,
+    Mark,
+    Section,
+    is_marked,
+    leaves,
+    name_server,
+    type_of,
+)
 from xmppd.config.permissions import Writable, check_unwritable
 from xmppd.stanza.jid import JID, prepare_domain, prepare_local
 
-MECHANISMS = frozenset((*Auth().mechanisms, "EXTERNAL", "ANONYMOUS"))
+MECHANISMS = frozenset((*AuthSettings().mechanisms, "EXTERNAL", "ANONYMOUS"))
 TOKEN_MECHANISMS = frozenset(
     f"HT-SHA-{bits}-{binding}" for bits in (256, 512) for binding in ("EXPR", "ENDP", "NONE")
 )
 LOG_LEVELS = get_args(Level)
-
-_MAY_BE_ZERO = frozenset(  # nothing is kept
-    {"offline.max_messages", "offline.max_bytes", "registration.removed_names_reserved_s"}
-)
 
 _IN_TOML = {
     "str": "a string",
@@ -87,7 +95,7 @@ def _parsed(path: Path) -> dict[str, object]:
 
 
 def _refuse_unknown_keys(table: Mapping[str, object], kind: type[Section], where: str) -> None:
-    known = {field.name: field.type for field in fields(kind)}
+    known = {field.name: type_of(field) for field in fields(kind)}
     for key, value in table.items():
         if key not in known:
             raise ConfigError(f"{where}{key} is not an option; {_advice(key, where, list(known))}.")
@@ -135,9 +143,9 @@ def _explained(what: str, place: str) -> str:
 def _choices(place: str) -> tuple[str, ...]:
     """What the Literal at a place such as ``listen[0].kind`` allows."""
     section, _, key = re.sub(r"\[\d+\]", "", place).rpartition(".")
-    kind = {field.name: field.type for field in fields(Config)}[section]
+    kind = {field.name: type_of(field) for field in fields(Config)}[section]
     inner = kind if isinstance(kind, type) and issubclass(kind, Section) else get_args(kind)[0]
-    return get_args({field.name: field.type for field in fields(inner)}[key])
+    return get_args({field.name: type_of(field) for field in fields(inner)}[key])
 
 
 def _prepared(config: Config, base: Path) -> Config:
@@ -155,7 +163,7 @@ def _prepared(config: Config, base: Path) -> Config:
         data=str(data),
         admins=tuple(JID.parse(admin).bare for admin in config.admins),
         domain=tuple(
-            Domain(
+            DomainSettings(
                 name=prepare_domain(domain.name),
                 certificate=absolute(domain.certificate),
                 key=absolute(domain.key),
@@ -176,7 +184,7 @@ def _prepared(config: Config, base: Path) -> Config:
     )
 
 
-def _with_secret(component: Component, base: Path) -> Component:
+def _with_secret(component: ComponentSettings, base: Path) -> ComponentSettings:
     """The component with what its file says, if it has one."""
     name = prepare_domain(component.name)
     if not component.secret_file:
@@ -199,11 +207,25 @@ def _with_secret(component: Component, base: Path) -> Component:
 
 
 def _check_numbers(config: Config) -> None:
-    for key, value in leaves(config):
+    for table in fields(Config):
+        section = getattr(config, table.name)
+        if isinstance(section, Section):
+            check_numbers(section, table.name)
+
+
+def check_numbers(section: Section, where: str) -> None:
+    """Whether the numbers of a table may be what they are.
+
+    Raises:
+        ConfigError: One of them is not greater than zero, and is not marked as one that may be.
+    """
+    for field in fields(section):
+        value = getattr(section, field.name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if not math.isfinite(value) or value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
-            raise ConfigError(f"{key} is {value}; make it greater than zero.")
+        may_be_zero = is_marked(field, Mark.MAY_BE_ZERO)
+        if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
+            raise ConfigError(f"{where}.{field.name} is {value}; make it greater than zero.")
 
 
 def _check_domains(config: Config) -> None:

@@ -82,13 +82,12 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
     store, here, routes = server.store, server.session_manager, server.routing_table
     contacts = server.roster_manager
     subscriptions = server.presence_subscribe_handler
-    max_groups = server.config.roster.max_groups_per_item
     return [
         *users.UserCommands(server.accounts, server.passwords, server.attempts, here).commands(),
         *people.PeopleCommands(store, here, routes, contacts, server.clocks).commands(),
         *sessions.SessionCommands(here, server.tokens).commands(),
         *devices.DeviceCommands(server.devices, here).commands(),
-        *rosters.RosterCommands(store, contacts, subscriptions, max_groups).commands(),
+        *rosters.RosterCommands(store, contacts, subscriptions).commands(),
         *groups.GroupCommands(store, server.shared_group_changes).commands(),
     ]
 

@@ -39,7 +39,6 @@ class RosterCommands:
     store: AccountStore
     rosters: RosterManager
     subscriptions: PresenceSubscribeHandler
-    max_groups: int
 
     def commands(self) -> list[Command]:
         """All of them."""
@@ -66,7 +65,7 @@ class RosterCommands:
             item,
             told.text("name", item.name),
             told.texts("group") if told.given("group") else item.groups,
-            max_groups=self.max_groups,
+            max_groups=self.rosters.settings.max_groups_per_item,
         )
         if theirs is None:
             await self.rosters.save(roster, item)

@@ -337,8 +337,8 @@ def _size(case: Case) -> int:
 
 
 def _quota(case: Case) -> str:
-    strategy = case.server.offline_message_strategy
-    return f"{counted(strategy.max_messages, 'message')} of {strategy.max_bytes} bytes"
+    settings = case.server.offline_message_strategy.settings
+    return f"{counted(settings.max_messages, 'message')} of {settings.max_bytes} bytes"
 
 
 def _queue(case: Case) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ class Rehearsal:
         server, real = self.server, self.server.offline_message_strategy
         shelf = Shelf(server.store, self)
         requests = Requests(table, server.clock)
-        flood = OfflineMessageFlood(shelf, requests, server.turns.next, answer_timeout_s=0)
+        flood = OfflineMessageFlood(shelf, requests, server.turns.next, server.config.stream)
         strategy = real.__class__(
             table,
             server.store,
@@ -84,8 +84,7 @@ class Rehearsal:
             flood,
             server.privacy_lists,
             server.wall_clock,
-            max_messages=real.max_messages,
-            max_bytes=real.max_bytes,
+            real.settings,
         )
         return server.message_router.__class__(table, strategy, Carbons(table), server.admins)
 

@@ -23,7 +23,6 @@ class IQRosterHandler(IQHandler):
     rosters: RosterManager
     sessions: SessionManager
     subscriptions: PresenceSubscribeHandler
-    max_groups_per_item: int
 
     query = qname(ns.ROSTER, "query")
 
@@ -86,7 +85,12 @@ class IQRosterHandler(IQHandler):
     async def _change(self, roster: Roster, jid: JID, asked: Tree) -> None:
         item = roster.items.get(jid.full) or RosterItem(jid.full)
         groups = [group.text or "" for group in asked.findall(_GROUP)]
-        changed = named(item, asked.get("name", ""), groups, max_groups=self.max_groups_per_item)
+        changed = named(
+            item,
+            asked.get("name", ""),
+            groups,
+            max_groups=self.rosters.settings.max_groups_per_item,
+        )
         await self.rosters.save(roster, changed)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from xmppd.config.config import PresenceSettings
 from xmppd.events import Events
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.presence.broadcast_counts import BroadcastCounts
@@ -44,7 +45,7 @@ class PresenceUpdateHandler:
     """First the state, then the broadcast, then what a newcomer is owed (PU-1 to PU-9).
 
     Attributes:
-        suppress_repeated: Whether contacts are spared what they know already (PU-16).
+        settings: Whether contacts are spared what they know already (PU-16).
     """
 
     def __init__(
@@ -56,10 +57,9 @@ class PresenceUpdateHandler:
         flood: OfflineMessageFlood,
         broadcast_counts: BroadcastCounts,
         events: Events,
-        *,
-        suppress_repeated: bool,
+        settings: PresenceSettings,
     ) -> None:
-        self.suppress_repeated = suppress_repeated
+        self.settings = settings
         self.sessions = sessions
         self.routing_table = routing_table
         self.rosters = rosters
@@ -67,6 +67,10 @@ class PresenceUpdateHandler:
         self.flood = flood
         self.broadcast_counts = broadcast_counts
         self.events = events
+
+    def use(self, settings: PresenceSettings) -> None:
+        """Go by other settings from now on."""
+        self.settings = settings
 
     def process(self, presence: Presence) -> Later:
         """Take a session's own presence, available or unavailable.
@@ -136,7 +140,7 @@ class PresenceUpdateHandler:
             raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
         last = session.presence
         newcomer = last is None
-        if self.suppress_repeated and last and last.payload.raw == presence.payload.raw:
+        if self.settings.suppress_repeated and last and last.payload.raw == presence.payload.raw:
             return self.flood.flood(session)
         session.presence = presence
         session.presence_around_to = presence.around_to()

@@ -33,7 +33,7 @@ class Log:
         self._directory: Path | None = None
         self._wanted = LogLevelFilterPredicate()
 
-    def use(self, settings: config.Log) -> None:
+    def use(self, settings: config.LogSettings) -> None:
         """Tell as much as these settings say, from now on."""
         wanted = LogLevelFilterPredicate(LogLevel.lookupByName(settings.level))
         # Twisted's older parts say each socket of each question to DNS.

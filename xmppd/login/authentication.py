@@ -12,6 +12,7 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError, while_store_answers
 from xmppd.auth.login import Login, UserAgent
 from xmppd.auth.mechanisms import offered
+from xmppd.config.config import AuthSettings
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.stanza import JID, StreamCondition, StreamError
 from xmppd.stream.stream_feature import Negotiation, Stream
@@ -58,9 +59,8 @@ class Authentication:
     Args:
         provider: Who knows the accounts.
         limiter: Who slows guessing down.
-        mechanisms: What the administrator allows, in order of preference.
+        settings: The mechanisms, in order of preference, and how often a stream may fail.
         tls_required: Whether passwords never go in the clear.
-        attempts_per_stream: Failures until the stream is closed.
         exchange_of: What a mechanism may know about a stream.
     """
 
@@ -68,19 +68,21 @@ class Authentication:
         self,
         provider: AuthProvider,
         limiter: AttemptLimiter,
-        mechanisms: tuple[str, ...],
+        settings: AuthSettings,
         *,
         tls_required: bool,
-        attempts_per_stream: int,
         exchange_of: Callable[[Negotiation], Exchange],
     ) -> None:
         self.provider = provider
         self.limiter = limiter
-        self.mechanisms = mechanisms
+        self.settings = settings
         self.tls_required = tls_required
-        self.attempts_per_stream = attempts_per_stream
         self.exchange_of = exchange_of
         self._attempts: WeakKeyDictionary[Negotiation, Attempt] = WeakKeyDictionary()
+
+    def use(self, settings: AuthSettings) -> None:
+        """Go by other limits from now on."""
+        self.settings = settings
 
     @property
     def needs(self) -> Stream:
@@ -97,7 +99,7 @@ class Authentication:
         if attempt is not None and attempt.offered_to == point:
             return attempt.exchange
         exchange = self.exchange_of(negotiation)
-        names = offered(self.mechanisms, exchange, tls_required=self.tls_required)
+        names = offered(self.settings.mechanisms, exchange, tls_required=self.tls_required)
         exchange = replace(exchange, offered=names, offered_bindings=tuple(exchange.bindings))
         failures = 0 if attempt is None else attempt.failures
         self._attempts[negotiation] = Attempt(exchange, point, failures=failures)
@@ -167,7 +169,7 @@ class Authentication:
             "{id} {address} failed to log in: {condition}",
             id=negotiation.session.id, address=attempt.exchange.address, condition=error.condition,
         )  # fmt: skip
-        if attempt.failures >= self.attempts_per_stream:
+        if attempt.failures >= self.settings.attempts_per_stream:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts")
 
 

@@ -57,7 +57,7 @@ class FAST:
         return f"<fast xmlns='{NS}'>{listed}</fast>".encode() if names else b""
 
     def _usable(self, negotiation: Negotiation) -> tuple[str, ...]:
-        return usable(self.tokens.policy.mechanisms, self.authentication.offer(negotiation))
+        return usable(self.tokens.settings.mechanisms, self.authentication.offer(negotiation))
 
     # -- logging in by a token ------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class FAST:
         Raises:
             SASLError: It was not offered, or the request makes no sense.
         """
-        if name not in usable(self.tokens.policy.mechanisms, exchange):
+        if name not in usable(self.tokens.settings.mechanisms, exchange):
             raise SASLError("invalid-mechanism", "This mechanism was not offered.")
         if not agent.id:
             raise SASLError("malformed-request", "A client with a token says which one it is.")
@@ -117,7 +117,7 @@ class FAST:
             account is None
             or login is None
             or not login.agent.id
-            or name not in usable(self.tokens.policy.mechanisms, self._exchange(negotiation))
+            or name not in usable(self.tokens.settings.mechanisms, self._exchange(negotiation))
             or not await self.provider.may_log_in(account.bare)
         ):
             return b""

@@ -97,7 +97,7 @@ class Resumption:
             self.resumable_sessions.manage(session, None)
             return f"<enabled xmlns='{_NS}'/>".encode()
         wish = tree.get("max", "")
-        max_s = self.resumable_sessions.limits.resume_s
+        max_s = self.resumable_sessions.settings.resume_s
         if _COUNT(wish):
             max_s = min(max_s, int(wish))
         id = self.resumable_sessions.manage(session, max_s)

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.config.config import StreamSettings
 from xmppd.host.clocks import UNKNOWN
 from xmppd.message.lines import Lines
 from xmppd.routing.requests import Requests
@@ -60,19 +61,22 @@ class OfflineMessageFlood:
         store: Shelf,
         requests: Requests,
         next_turn: Callable[[], Awaitable[None]],
-        *,
-        answer_timeout_s: float,
+        settings: StreamSettings,
     ) -> None:
         self.store = store
         self.requests = requests
         self.next_turn = next_turn
         self.routing_table = requests.routing_table
-        self.answer_timeout_s = answer_timeout_s
+        self.settings = settings
         self.lines = Lines(requests.clock.seconds)
         self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
         self._grace: dict[LocalClientSession, float] = {}  # until when it may become available
         self._cut_short: set[str] = set()
+
+    def use(self, settings: StreamSettings) -> None:
+        """Wait as long for an answer as these say, from the next ping on."""
+        self.settings = settings
 
     def expect(self, session: LocalClientSession) -> None:
         """A session is available: before it was flooded it gets nothing that comes from now on."""
@@ -266,7 +270,7 @@ class OfflineMessageFlood:
 
     def _ask(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
         server = JID.parse(account.domain)
-        timeout_s = self.answer_timeout_s
+        timeout_s = self.settings.ping_timeout_s
         if session.management is not None:  # its ping waits with the messages for it to come back
             timeout_s += session.management.max_s
         answer = self.requests.ask(session.jid, server, _PING, timeout_s=timeout_s)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 
+from xmppd.config.config import OfflineSettings
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
@@ -27,9 +28,7 @@ class OfflineMessageStrategy:
         flood: OfflineMessageFlood,
         privacy_lists: PrivacyListManager,
         wall_clock: Callable[[], float],
-        *,
-        max_messages: int,
-        max_bytes: int,
+        settings: OfflineSettings,
     ) -> None:
         self.routing_table = routing_table
         self.accounts = accounts
@@ -37,8 +36,11 @@ class OfflineMessageStrategy:
         self.flood = flood
         self.privacy_lists = privacy_lists
         self.wall_clock = wall_clock
-        self.max_messages = max_messages
-        self.max_bytes = max_bytes
+        self.settings = settings
+
+    def use(self, settings: OfflineSettings) -> None:
+        """Go by other limits from now on; what is stored stays."""
+        self.settings = settings
 
     def undeliverable(self, message: Message, kind: str, to: JID) -> None:
         """A message that only one resource could have taken, and it is not there.
@@ -77,8 +79,8 @@ class OfflineMessageStrategy:
             sender=sender.bare,
             sender_domain=None if self.routing_table.is_local(sender) else sender.domain,
             stored=now,
-            max_messages=self.max_messages,
-            max_bytes=self.max_bytes,
+            max_messages=self.settings.max_messages,
+            max_bytes=self.settings.max_bytes,
             place=_place(message),
         )
         self.flood.storing(to)

@@ -32,13 +32,13 @@ from xmppd.net.tls import (
 )
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.net.transport import Contexts, Ranked, Returning, Transport, Watchable
+from xmppd.net.wire_limits import WireLimits
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.stanza.jid import effort
 from xmppd.store.base import STORE_FAILS, StoreError
 from xmppd.stream.framing import EventReader, Framing, StreamHeader
 from xmppd.stream.stream_feature import Stream
 from xmppd.stream.stream_handler import Ended, StreamHandler, Wire
-from xmppd.stream.stream_parser import ParserLimits
 from xmppd.stream.tcp_framing import TCP
 
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
@@ -62,31 +62,6 @@ ACCIDENTS = (StreamCondition.CONNECTION_TIMEOUT, StreamCondition.SYSTEM_SHUTDOWN
 """Why we end streams whose clients may go on where they were."""
 
 _log = Logger()
-
-
-@dataclass(frozen=True)
-class WireLimits:
-    """What one connection may take of us.
-
-    Attributes:
-        unauthenticated: For the parser, until the peer has authenticated.
-        authenticated: For the parser, from then on.
-        stanzas_per_s: Steady rate; 0 for none.
-        stanzas_burst: What may come at once.
-        bytes_per_s: Steady rate; 0 for none.
-        bytes_burst: What may come at once.
-        close_timeout_s: How long the peer may take to close its side.
-        max_queued_bytes: What may wait for a peer that reads slowly.
-    """
-
-    unauthenticated: ParserLimits
-    authenticated: ParserLimits
-    stanzas_per_s: float
-    stanzas_burst: float
-    bytes_per_s: float
-    bytes_burst: float
-    close_timeout_s: float
-    max_queued_bytes: int
 
 
 @dataclass(frozen=True)

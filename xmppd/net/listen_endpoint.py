@@ -17,11 +17,11 @@ from twisted.internet.interfaces import (
 )
 from twisted.protocols.haproxy import proxyEndpoint
 
-from xmppd.config.config import Config, Listen, Stream
+from xmppd.config.config import Config, ListenSettings, StreamSettings
 from xmppd.net.certificate import load_authorities
 from xmppd.net.epoll_connection import SocketLimits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
-from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
+from xmppd.net.tls import TLS
 
 _THEIR_OWN_TLS = ("ssl", "tls")
 
@@ -47,7 +47,9 @@ class ListenEndpoint:
         port: None while it is closed.
     """
 
-    def __init__(self, listen: Listen, stream: Stream, reactor: IReactorCore) -> None:
+    def __init__(
+        self, listen: ListenSettings, stream: StreamSettings, reactor: IReactorCore
+    ) -> None:
         self.listen = listen
         self.port: IListeningPort | None = None
         self.endpoint = _endpoint(listen, stream, reactor)
@@ -84,7 +86,9 @@ class ListenEndpoint:
             self.port = None
 
 
-def _endpoint(listen: Listen, stream: Stream, reactor: IReactorCore) -> IStreamServerEndpoint:
+def _endpoint(
+    listen: ListenSettings, stream: StreamSettings, reactor: IReactorCore
+) -> IStreamServerEndpoint:
     kind, _, rest = listen.endpoint.partition(":")
     if kind == "haproxy":
         return _behind_proxy(listen, rest, stream, reactor)
@@ -109,7 +113,7 @@ def _endpoint(listen: Listen, stream: Stream, reactor: IReactorCore) -> IStreamS
 
 
 def _behind_proxy(
-    listen: Listen, inner: str, stream: Stream, reactor: IReactorCore
+    listen: ListenSettings, inner: str, stream: StreamSettings, reactor: IReactorCore
 ) -> IStreamServerEndpoint:
     if listen.tls == "direct":  # it would begin before the header that is in the clear
         raise ListenError(
@@ -168,42 +172,22 @@ def certificates(config: Config) -> Certificates:
             authorities = tuple(load_authorities(Path(config.s2s.authorities)))
     except ValueError as error:
         raise ListenError(f"s2s.authorities: {error}") from error
-    wanted = tls_settings(config)
-    if wanted is None:
+    if not any(domain.certificate for domain in config.domain):
         return Certificates(None, authorities)
     try:
-        tls = TLS(wanted)
+        tls = TLS(config.tls, config.domain)
         tls.context_factory("client")
     except ValueError as error:
         raise ListenError(f"{key_of(str(error), config)}: {error}") from error
     return Certificates(tls, authorities)
 
 
-def tls_settings(config: Config) -> TLSSettings | None:
-    """Which certificates are shown, as configured; None if there are none."""
-    domains = tuple(
-        DomainCertificate(
-            domain.name, Path(domain.certificate), Path(domain.key or domain.certificate)
-        )
-        for domain in config.domain
-        if domain.certificate
-    )
-    if not domains:
-        return None
-    return TLSSettings(
-        domains,
-        minimum_version=config.tls.minimum_version,
-        ciphers=config.tls.ciphers,
-        client_ca=Path(config.tls.client_ca) if config.tls.client_ca else None,
-    )
-
-
 def has_other_certificates(config: Config, other: Config) -> bool:
     """Whether one names files or settings of certificates that the other does not."""
-    return (
-        tls_settings(config) != tls_settings(other)
-        or config.s2s.authorities != other.s2s.authorities
-    )
+    return (config.tls, config.domain) != (
+        other.tls,
+        other.domain,
+    ) or config.s2s.authorities != other.s2s.authorities
 
 
 def key_of(sentence: str, config: Config) -> str:
@@ -225,5 +209,4 @@ __all__ = [
     "has_other_certificates",
     "key_of",
     "listen_endpoints",
-    "tls_settings",
 ]

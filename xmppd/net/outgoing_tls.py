@@ -6,8 +6,9 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from xmppd.config.config import TLSSettings
 from xmppd.net.certificate import ascii_domain
-from xmppd.net.tls import TLS, TLSSettings, new_context, show
+from xmppd.net.tls import TLS, new_context, show
 
 _ALPN = [b"xmpp-server"]
 
@@ -24,14 +25,14 @@ class OutgoingTLS:
     """
 
     def __init__(self, settings: TLSSettings, tls: TLS | None) -> None:
-        self.use(settings, tls)
-
-    def use(self, settings: TLSSettings, tls: TLS | None) -> None:
-        """Connections from now on use these."""
         self._settings = settings
         self._tls = tls
         self._contexts: dict[str, SSL.Context] = {}
         """By domain; the one that shows nothing by an empty name."""
+
+    def renew(self) -> None:
+        """Connections from now on show the certificates as they are now."""
+        self._contexts.clear()
 
     def towards(
         self, remote: str, local: str, *, direct_tls: bool, shows: bool = True

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IOpenSSLContextFactory, ISystemHandle
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.net.certificate import Identity, ascii_domain, load_identity, read_file
 
 Kind = Literal["client", "server"]
@@ -48,38 +49,6 @@ _UNSPECIFIED = 1
 """X509_V_ERR_UNSPECIFIED: nobody has verified it."""
 
 _verification_errors: WeakKeyDictionary[SSL.Connection, int] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class DomainCertificate:
-    """Where a domain's certificate is.
-
-    Attributes:
-        domain: As in a JID.
-        chain_file: PEM: the domain's certificate first, then what leads to its root.
-        key_file: PEM, not encrypted.
-    """
-
-    domain: str
-    chain_file: Path
-    key_file: Path
-
-
-@dataclass(frozen=True)
-class TLSSettings:
-    """What an administrator decides.
-
-    Attributes:
-        domains: The first one answers clients that name none of them.
-        minimum_version: The oldest version spoken.
-        ciphers: OpenSSL's names between colons, TLS 1.3's (``TLS_…``) among them; empty for ours.
-        client_ca: PEM: who signs certificates of clients. They are asked for one if there is any.
-    """
-
-    domains: tuple[DomainCertificate, ...]
-    minimum_version: Literal["1.2", "1.3"] = "1.2"
-    ciphers: str = ""
-    client_ca: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -162,20 +131,24 @@ class TLS:
     """The contexts of all our domains, for each kind of listener.
 
     All files are read when it is made, and never again: what was found good is what is used.
+
+    Args:
+        settings: Versions, ciphers, and who signs certificates of clients.
+        domains: The first one that has a certificate answers clients that name none of them.
     """
 
-    def __init__(self, settings: TLSSettings) -> None:
+    def __init__(self, settings: TLSSettings, domains: Sequence[DomainSettings]) -> None:
         """Read all files.
 
         Raises:
             ValueError: One sentence: which file or setting, what is wrong with it, what to do.
         """
         self._settings = settings
-        self._identities = _identities(settings)
+        self._identities = _identities(domains)
         self._client_authorities = _client_authorities(settings.client_ca)
         self._factories: dict[tuple[Kind, bool], ContextFactory] = {}
 
-    def identity(self, domain: str) -> tuple[DomainCertificate, Identity] | None:
+    def identity(self, domain: str) -> tuple[DomainSettings, Identity] | None:
         """The certificate of a domain, with its files; None if it has none."""
         return self._identities.get(ascii_domain(domain).encode("ascii"))
 
@@ -269,17 +242,19 @@ def peer_chain(transport: ISystemHandle) -> tuple[x509.Certificate, ...]:
     return (certificate, *(above for above in chain if above != certificate))
 
 
-def _identities(settings: TLSSettings) -> dict[bytes, tuple[DomainCertificate, Identity]]:
+def _identities(domains: Sequence[DomainSettings]) -> dict[bytes, tuple[DomainSettings, Identity]]:
     """By domain, as SNI spells it; the first is the first."""
-    if not settings.domains:
-        raise ValueError("no domain has a certificate: give one, or switch TLS off")
-    return {
-        ascii_domain(files.domain).encode("ascii"): (
-            files,
-            load_identity(files.chain_file, files.key_file),
+    identities = {
+        ascii_domain(domain.name).encode("ascii"): (
+            domain,
+            load_identity(domain.chain_file, domain.key_file),
         )
-        for files in settings.domains
+        for domain in domains
+        if domain.certificate
     }
+    if not identities:
+        raise ValueError("no domain has a certificate: give one, or switch TLS off")
+    return identities
 
 
 def new_context(method: int, settings: TLSSettings) -> SSL.Context:
@@ -331,11 +306,11 @@ def _set_ciphers(context: SSL.Context, ciphers: str) -> None:
         ) from error
 
 
-def _client_authorities(file: Path | None) -> tuple[X509, ...]:
+def _client_authorities(file: str) -> tuple[X509, ...]:
     """Those who sign certificates of clients; none if clients are not asked for one."""
-    if file is None:
+    if not file:
         return ()
-    pem = read_file(file)
+    pem = read_file(Path(file))
     try:
         return tuple(map(X509.from_cryptography, x509.load_pem_x509_certificates(pem)))
     except ValueError as error:
@@ -344,7 +319,7 @@ def _client_authorities(file: Path | None) -> tuple[X509, ...]:
         ) from error
 
 
-def show(context: SSL.Context, files: DomainCertificate, identity: Identity) -> None:
+def show(context: SSL.Context, files: DomainSettings, identity: Identity) -> None:
     """Have a context show a certificate.
 
     Raises:

@@ -8,6 +8,7 @@ from xmppd.command.ad_hoc import AdHocCommand
 from xmppd.command.command import Command
 from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import Component
+from xmppd.config.settings import Settings
 from xmppd.disco.disco import Says
 from xmppd.events import On, Undo
 from xmppd.handler.iq_handler import IQHandler
@@ -69,6 +70,7 @@ Part = (
     | AdHocCommand
     | Statistic
     | SessionState
+    | Settings[Any]
     | Offer
     | AtUnload
     | Replace
@@ -92,6 +94,7 @@ class Places:
             AdHocCommand: server.ad_hoc_commands,
             Statistic: server.statistics,
             SessionState: server.saved_sessions,
+            Settings: server.settings,
             Offer: offers,
             AtUnload: Unloading(),
             Replace: seams,

@@ -108,7 +108,7 @@ class PluginManager:
         await self._alone(self._reload(name))
 
     async def use_settings(self) -> None:
-        """Plug anew whoever was given settings that are others now.
+        """Plug anew whoever was given settings that are others now, and is not handed them.
 
         Raises:
             PluginError: It fails, and is not loaded any more.
@@ -170,7 +170,10 @@ class PluginManager:
         changed = {
             name
             for name, plugin in self.loaded.items()
-            if any(sections.get(kind, given) != given for kind, given in plugin.given.items())
+            if any(
+                sections.get(kind, given) != given and not self.server.settings.hands(kind, name)
+                for kind, given in plugin.given.items()
+            )
         }
         group = self._with_those_that_need(changed)
         await self._plug_again({name: self.loaded[name].module for name in group})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from xml.etree import ElementTree
 
-from xmppd.config.config import Items, Privacy
+from xmppd.config.config import ItemSettings, PrivacySettings
 from xmppd.events import Events
 from xmppd.privacy.privacy_list import (
     NS,
@@ -137,8 +137,8 @@ class PrivacyListManager:
         rosters: Rosters,
         sessions: Sessions,
         next_turn: Callable[[], Awaitable[None]],
-        room: Items,
-        limits: Privacy,
+        room: ItemSettings,
+        limits: PrivacySettings,
         events: Events,
     ) -> None:
         self.store = store

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from random import Random, SystemRandom
 
+from xmppd.config.config import S2SSettings
+
 PORT = 5269
 """Where a server listens that says nothing else (:rfc:`6120#section-3.2.2`)."""
 
@@ -45,6 +47,16 @@ class Directions:
 
     known: Mapping[str, Sequence[Target]] = field(default_factory=dict)
     allow_private: bool = False
+
+    @classmethod
+    def of(cls, settings: S2SSettings) -> "Directions":
+        """Those that are configured."""
+        known = {
+            remote.name: (Target(remote.host, remote.port, remote.direct_tls),)
+            for remote in settings.domain
+            if remote.host
+        }
+        return cls(known, settings.allow_private)
 
 
 @dataclass(frozen=True, slots=True)

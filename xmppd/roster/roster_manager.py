@@ -7,6 +7,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from xmppd.config.config import RosterSettings
 from xmppd.events import Events
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster import Roster, visible
@@ -63,7 +64,7 @@ class RosterManager:
     another change has come on top of it, the roster is forgotten, and read when next needed.
 
     Attributes:
-        max_items: How many contacts a roster may have, whatever makes them (RO-18).
+        settings: How many contacts a roster may have, whatever makes them (RO-18).
     """
 
     def __init__(
@@ -73,10 +74,9 @@ class RosterManager:
         shared_groups: SharedGroups,
         broadcasts: Broadcasts,
         events: Events,
-        *,
-        max_items: int,
+        settings: RosterSettings,
     ) -> None:
-        self.max_items = max_items
+        self.settings = settings
         self.store = store
         self.routing_table = routing_table
         self.shared_groups = shared_groups
@@ -161,10 +161,10 @@ class RosterManager:
         """
         before = roster.items.get(item.jid)
         is_new = visible(item) and (before is None or not visible(before))
-        if is_new and roster.count >= self.max_items:
+        if is_new and roster.count >= self.settings.max_items:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"the roster has {self.max_items} contacts, which is all it may have",
+                f"the roster has {self.settings.max_items} contacts, which is all it may have",
             )
 
     async def save(

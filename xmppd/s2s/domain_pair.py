@@ -1,5 +1,6 @@
 """DomainPair: one of our domains and one of theirs; what the one has to say to the other."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,12 +9,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.config.config import S2S
+from xmppd.config.config import S2SSettings
 from xmppd.resolve.lost import Disbelieved, no_stream
-from xmppd.s2s.outbox import Outbox, OutboxLimits
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
 from xmppd.s2s.server_stream import ServerStream
+from xmppd.session.backlog import Backlog, Waiting, cost_bytes
 from xmppd.stanza import Condition, Stanza, StanzaError
 
 MAX_VERIFICATIONS_PER_PAIR = 16
@@ -71,25 +72,23 @@ class DomainPair:
     Attributes:
         local: Our domain.
         remote: Theirs.
-        outbox: What waits.
+        backlog: What waits.
         carrier: The stream that takes stanzas now.
         outgoing: The stream of ours; it may be one that has not come so far yet.
         why: Why it failed last; None after a success.
         since: When the state became what it is, on the clock.
     """
 
-    def __init__(self, local: str, remote: str, streams: Streams, config: S2S) -> None:
+    def __init__(self, local: str, remote: str, streams: Streams, settings: S2SSettings) -> None:
         self.local = local
         self.remote = remote
-        self.outbox = Outbox(
-            OutboxLimits(config.max_queued_stanzas, config.max_queued_bytes, config.max_queue_age_s)
-        )
+        self.backlog = Backlog()
         self.carrier: ServerStream | None = None
         self.outgoing: OutgoingStream | None = None
         self.why: StanzaError | None = None
         self.since = streams.clock.seconds()
         self._streams = streams
-        self._config = config
+        self._settings = settings
         self._connecting: Deferred[OutgoingStream] | None = None
         self._deadline: IDelayedCall | None = None
         self._retry_at = 0.0
@@ -115,7 +114,7 @@ class DomainPair:
             self.carrier is None
             and self.outgoing is None
             and self._connecting is None
-            and not self.outbox
+            and not self.backlog
             and now >= self._retry_at + self._delay_s
         )
 
@@ -124,7 +123,7 @@ class DomainPair:
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Send a stanza, or let it wait; False if it cannot even wait (:attr:`why`)."""
         carrier = self.carrier
-        if carrier is not None and not carrier.full and not self.outbox:
+        if carrier is not None and not carrier.full and not self.backlog:
             carrier.send(wire)
             return True
         return self._keep(stanza, wire)
@@ -150,24 +149,32 @@ class DomainPair:
         if obstacle is not None:
             self.why = obstacle
             return False
-        if not self.outbox.add(stanza, wire, self._streams.clock.seconds()):
+        if not self._has_room(stanza, wire):
             self.why = StanzaError(Condition.RESOURCE_CONSTRAINT, "too much waits for that server")
             return False
+        self.backlog.add(stanza, wire, came=self._streams.clock.seconds())
         if self.carrier is None:
             self._go(stanza.sender.bare)
         return True
 
+    def _has_room(self, stanza: Stanza, wire: bytes) -> bool:
+        settings, backlog = self._settings, self.backlog
+        return (
+            len(backlog) < settings.max_queued_stanzas
+            and backlog.size_bytes + cost_bytes(stanza, wire) <= settings.max_queued_bytes
+        )
+
     def expire(self, now: float) -> None:
         """Return what has waited too long; a peer that has not read for so long is cut off."""
-        expired = self.outbox.take_expired(now)
+        expired = self.backlog.take_until(now - self._settings.max_queue_age_s)
         if expired:
-            self._streams.returned(self, expired, no_stream("it did not take it in time"))
+            self._streams.returned(self, _stanzas(expired), no_stream("it did not take it in time"))
             if self.carrier is not None:
                 self.carrier.wire.abort()
 
     def give_back(self) -> None:
         """Return what waits, and stop trying: the server is about to stop."""
-        if self.carrier is None and (self.outbox or self._deadline is not None):
+        if self.carrier is None and (self.backlog or self._deadline is not None):
             self._fail(no_stream("this server is shutting down"))
 
     def may_go_by(self, stream: ServerStream) -> None:
@@ -183,8 +190,8 @@ class DomainPair:
     def flush(self) -> None:
         """Send what waits, until the stream is full."""
         carrier = self.carrier
-        while carrier is not None and self.outbox and not carrier.full:
-            carrier.send(self.outbox.take())
+        while carrier is not None and self.backlog and not carrier.full:
+            carrier.send(self.backlog.take())
             carrier = self.carrier
 
     def carrier_lost(self, stream: ServerStream) -> None:
@@ -192,7 +199,7 @@ class DomainPair:
         if self.carrier is stream:
             self.carrier = None
             self._changed()
-            if self.outbox and self.outgoing is not stream:
+            if self.backlog and self.outgoing is not stream:
                 self._go("")
 
     # -- a stream of ours -----------------------------------------------------------------------
@@ -217,7 +224,7 @@ class DomainPair:
         """Whether to ask for a key: whoever has called us is there, so the delay does not grow."""
         failed_at = self._retry_at - self._delay_s
         waited_s = self._streams.clock.seconds() - failed_at
-        return not self._delay_s or waited_s >= self._config.retry_first_s
+        return not self._delay_s or waited_s >= self._settings.retry_first_s
 
     def heard(self) -> None:
         """The remote domain has proved itself to us: it is there, whatever failed before."""
@@ -227,7 +234,7 @@ class DomainPair:
         """Have a stream do what there is to do."""
         if self._deadline is None:
             self._deadline = self._streams.clock.callLater(
-                self._config.connect_timeout_s, self._too_late
+                self._settings.connect_timeout_s, self._too_late
             )
         if self.outgoing is not None:
             self._speak(self.outgoing)
@@ -263,13 +270,13 @@ class DomainPair:
         unasked, self._unasked = self._unasked, []
         for stream_id in unasked:
             stream.verify(self.local, stream_id, self._verifications[stream_id].key)
-        if self.outbox and self.carrier is None:
+        if self.backlog and self.carrier is None:
             stream.prove(self.local)
 
     def _again(self) -> None:
         """Our certificate was refused: a stream that does not show it says all once more."""
         self._unasked = list(self._verifications)
-        if self._unasked or (self.outbox and self.carrier is None):
+        if self._unasked or (self.backlog and self.carrier is None):
             self._go("")
         else:
             self._settle()
@@ -291,16 +298,16 @@ class DomainPair:
 
     def _settle(self) -> None:
         """Wait for nothing any more, if there is nothing to wait for."""
-        waits = self._verifications or (self.outbox and self.carrier is None)
+        waits = self._verifications or (self.backlog and self.carrier is None)
         if not waits and self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def _fail(self, why: StanzaError) -> None:
         """Nothing comes of it: return everything, and let some time pass (SV-10)."""
-        config = self._config
+        settings = self._settings
         self.why = why.untraced()
-        self._delay_s = min(config.retry_max_s, max(config.retry_first_s, 2 * self._delay_s))
+        self._delay_s = min(settings.retry_max_s, max(settings.retry_first_s, 2 * self._delay_s))
         self._retry_at = self._streams.clock.seconds() + self._delay_s
         self._streams.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)
         self._streams.failed(self)
@@ -315,8 +322,8 @@ class DomainPair:
             outgoing.leave(self)
         for verification in verifications.values():
             verification.answer.errback(why)
-        if self.carrier is None and self.outbox:
-            self._streams.returned(self, self.outbox.take_all(), why)
+        if self.carrier is None and self.backlog:
+            self._streams.returned(self, _stanzas(self.backlog.take_all()), why)
         self._settle()
 
     def _changed(self) -> None:
@@ -364,9 +371,13 @@ class DomainPair:
         self._changed()
         if isinstance(why, Disbelieved):
             self._again()
-        elif self._verifications or (self.outbox and self.carrier is None and not carried):
+        elif self._verifications or (self.backlog and self.carrier is None and not carried):
             self._fail(why)
-        elif self.outbox and self.carrier is None:
+        elif self.backlog and self.carrier is None:
             self._go("")
         else:
             self._settle()
+
+
+def _stanzas(waiting: Iterable[Waiting]) -> list[Stanza]:
+    return [stanza for stanza, _, _ in waiting]

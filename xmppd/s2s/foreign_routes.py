@@ -1,6 +1,5 @@
 """ForeignRoutes: the route to every domain that is not ours."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -8,10 +7,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from xmppd.auth.attempts import network_of
-from xmppd.config.config import S2S
+from xmppd.config.config import S2SSettings, StreamSettings
 from xmppd.events import Events
 from xmppd.host.machine import Descriptors
-from xmppd.net.connection_handler import WireLimits
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.resolve.attempts import Attempts
 from xmppd.resolve.connector import Connector
@@ -84,7 +82,8 @@ class ForeignRoutes:
     """Finds or makes the pair of domains that a stanza goes by; looks after all of them.
 
     Args:
-        config: How much of everything.
+        settings: How much of everything.
+        streams: What one connection may take of us.
         routing_table: Knows whom we serve.
         router: Where stanzas go that come in, and those that come back.
         events: Hear that a server is lost.
@@ -94,7 +93,6 @@ class ForeignRoutes:
         trust: Whose signatures count.
         secret: Ours, for keys of dialback and nothing else.
         tls: What we show of ourselves.
-        limits: What one connection may take of us.
         clock: The reactor's.
         descriptors: How many connections there may be, of all kinds together.
 
@@ -107,7 +105,8 @@ class ForeignRoutes:
 
     def __init__(
         self,
-        config: S2S,
+        settings: S2SSettings,
+        streams: StreamSettings,
         routing_table: RoutingTable,
         router: PacketRouter,
         events: Events,
@@ -117,15 +116,14 @@ class ForeignRoutes:
         trust: Trust,
         secret: bytes,
         tls: OutgoingTLS,
-        limits: Callable[[], WireLimits],
         clock: IReactorTime,
         descriptors: Descriptors,
     ) -> None:
-        self.config = config
+        self.settings = settings
         self.clock = clock
         self.attempts = attempts
         self.refusals = refusals
-        self.policies = PolicyTable(config)
+        self.policies = PolicyTable(settings)
         self.pairs: dict[tuple[str, str], DomainPair] = {}
         self.context = ServerContext(
             routing_table, router, self, DialbackKeys(secret), self.policies, trust
@@ -134,10 +132,10 @@ class ForeignRoutes:
             self.context,
             connector,
             tls,
-            limits,
+            streams,
             clock,
             descriptors,
-            at_once=config.max_connecting,
+            at_once=settings.max_connecting,
         )
         self._connector = connector
         self._events = events
@@ -150,21 +148,24 @@ class ForeignRoutes:
         """Look after queues and streams from now on."""
         self._sweep.start(SWEEP_S, now=False)
 
-    def use(self, config: S2S, directions: Directions) -> None:
-        """Go by another configuration; pairs that there are keep their bounds.
-
-        Args:
-            config: How much of everything.
-            directions: Where other servers may be.
-        """
-        self.config = config
-        self.policies.use(config)
-        for remote in config.domain:
+    def use(self, settings: S2SSettings) -> None:
+        """Go by other settings; pairs that there are keep their bounds."""
+        self.settings = settings
+        self.policies.use(settings)
+        for remote in settings.domain:
             if remote.block:
                 self.close_to(remote.name)
-        self.outgoing_connections.turns.at_once = config.max_connecting
+        self.outgoing_connections.turns.at_once = settings.max_connecting
+        self._connector.use(Directions.of(settings))
+
+    def use_streams(self, settings: StreamSettings) -> None:
+        """Connections from now on go by these settings."""
+        self.outgoing_connections.use(settings)
+
+    def forget_failures(self) -> None:
+        """Look for all servers anew, and show them our certificates: they may be others by now."""
         self.outgoing_connections.forget_all()
-        self._connector.use(directions)
+        self._connector.use(Directions.of(self.settings))
 
     # -- as a Route -----------------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class ForeignRoutes:
         would leave, or wait.
         """
         pair = self.pairs.get((local, remote))
-        return (pair or DomainPair(local, remote, self, self.config)).obstacle()
+        return (pair or DomainPair(local, remote, self, self.settings)).obstacle()
 
     def retry_in_s(self, local: str, remote: str) -> float:
         """For how many seconds a domain is not called in the name of one of ours, since nothing
@@ -218,9 +219,9 @@ class ForeignRoutes:
 
     def _new_pair(self, local: str, remote: str) -> DomainPair | None:
         """A pair, if the one is ours and there is room; nobody else's stanzas are passed on."""
-        if len(self.pairs) >= self.config.max_pairs or not self.context.serves(local):
+        if len(self.pairs) >= self.settings.max_pairs or not self.context.serves(local):
             return None
-        pair = self.pairs[local, remote] = DomainPair(local, remote, self, self.config)
+        pair = self.pairs[local, remote] = DomainPair(local, remote, self, self.settings)
         return pair
 
     # -- what pairs need ------------------------------------------------------------------------
@@ -300,7 +301,7 @@ class ForeignRoutes:
         """
         who = network_of(address)
         pair = self.pairs.get((local, remote))
-        if pair is None and len(self.pairs) < self.config.max_pairs // 2:
+        if pair is None and len(self.pairs) < self.settings.max_pairs // 2:
             pair = self._pair_for(who, local, remote)
         if pair is None:
             answer: Deferred[bool] = Deferred()
@@ -333,7 +334,7 @@ class ForeignRoutes:
         for stream, watch in tuple(self._streams.items()):
             if stream.passed != watch.passed:
                 watch.passed, watch.at = stream.passed, now
-            elif now - watch.at > self.config.idle_timeout_s:
+            elif now - watch.at > self.settings.idle_timeout_s:
                 stream.close()
 
     def state(self) -> list[StreamState]:
@@ -346,7 +347,7 @@ class ForeignRoutes:
         rows += [
             StreamState(
                 "none", pair.local, pair.remote, pair.state, "", "",
-                len(pair.outbox), pair.outbox.size_bytes, 0, now - pair.since,
+                len(pair.backlog), pair.backlog.size_bytes, 0, now - pair.since,
             )
             for key, pair in self.pairs.items() if key not in shown
         ]  # fmt: skip
@@ -372,8 +373,8 @@ class ForeignRoutes:
                     state if pair is None else pair.state,
                     stream.wire.address,
                     _security(stream, remote),
-                    0 if pair is None else len(pair.outbox),
-                    0 if pair is None else pair.outbox.size_bytes,
+                    0 if pair is None else len(pair.backlog),
+                    0 if pair is None else pair.backlog.size_bytes,
                     stream.passed,
                     now - watch.since,
                 )

@@ -3,10 +3,13 @@
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable
+from functools import partial
 from secrets import token_hex
 
 from twisted.logger import Logger
 
+from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.net.connections import Connections
 from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, header_between
 from xmppd.stanza import Later, StreamCondition, StreamError, Tree, ns, qname
 from xmppd.stanza.jid import prepare_domain
@@ -14,6 +17,7 @@ from xmppd.stanza.xml import LANG
 from xmppd.stream.framing import StreamHeader
 from xmppd.stream.stanza_intake import check_header
 from xmppd.stream.stream_feature import Stream
+from xmppd.stream.stream_handler import Wire
 from xmppd.stream.stream_parser import StreamOpened
 
 MAX_FAILURES = 3
@@ -168,3 +172,15 @@ def _domain(text: str | None) -> str:
         return prepare_domain(text or "")
     except ValueError:
         return ""
+
+
+def incoming_stream(context: ServerContext, connections: Connections, wire: Wire) -> IncomingStream:
+    """The stream on a connection that has come in.
+
+    Args:
+        context: What streams share.
+        connections: All connections that other servers have made.
+        wire: The connection.
+    """
+    assert isinstance(wire, ConnectionHandler)
+    return IncomingStream(context, wire, partial(connections.greet, wire))

@@ -1,6 +1,5 @@
 """OutgoingConnections: go to other servers' doors and open streams there."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -8,14 +7,11 @@ from typing import NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime
 
+from xmppd.config.config import StreamSettings
 from xmppd.host.machine import Descriptors
-from xmppd.net.connection_handler import (
-    ConnectionHandler,
-    TransportBinding,
-    WireLimits,
-    shared_preparing,
-)
+from xmppd.net.connection_handler import ConnectionHandler, TransportBinding, shared_preparing
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.net.wire_limits import wire_limits
 from xmppd.resolve.connector import Connector
 from xmppd.resolve.lost import no_stream
 from xmppd.resolve.targets import Target
@@ -54,7 +50,7 @@ class OutgoingConnections:
         context: What streams share.
         connector: Finds the way.
         tls: What we show on it.
-        limits: What one connection may take of us.
+        settings: What one connection may take of us.
         clock: The reactor's.
         descriptors: How many connections there may be, of all kinds together.
         at_once: How many may be on their way.
@@ -70,7 +66,7 @@ class OutgoingConnections:
         context: ServerContext,
         connector: Connector,
         tls: OutgoingTLS,
-        limits: Callable[[], WireLimits],
+        settings: StreamSettings,
         clock: IReactorTime,
         descriptors: Descriptors,
         *,
@@ -82,11 +78,15 @@ class OutgoingConnections:
         self._context = context
         self._connector = connector
         self._tls = tls
-        self._limits = limits
         self._clock = clock
         self._descriptors = descriptors
         self._empty: Deferred[None] | None = None
+        self.use(settings)
         self._disbelief: Cache[dict[str, Disbelief]] = Cache(MAX_DISBELIEVERS)
+
+    def use(self, settings: StreamSettings) -> None:
+        """Connections from now on go by these settings."""
+        self._limits = wire_limits(settings, passes_on=True)
 
     async def call(self, local: str, remote: str, on_behalf_of: str) -> OutgoingStream:
         """Open a stream to another server, in the name of one of our domains.
@@ -135,7 +135,7 @@ class OutgoingConnections:
                 shows_certificate=shows,
                 may_authenticate=shows and disbelief is BELIEVED,
             ),
-            self._limits(),
+            self._limits,
             TransportBinding(tls, direct_tls=target.direct_tls),
             self._clock,
             self,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xmppd.config.config import S2S, RemoteDomain
+from xmppd.config.config import RemoteDomainSettings, S2SSettings
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,26 @@ class Policy:
 class PolicyTable:
     """The policy for each domain: what is said of it alone, and the rest as for all."""
 
-    def __init__(self, config: S2S) -> None:
-        self.use(config)
+    def __init__(self, settings: S2SSettings) -> None:
+        self.use(settings)
 
-    def use(self, config: S2S) -> None:
-        """Go by another configuration from now on."""
-        self._usual = _policy(config, RemoteDomain(name=""))
-        self._special = {remote.name: _policy(config, remote) for remote in config.domain}
+    def use(self, settings: S2SSettings) -> None:
+        """Go by other settings from now on."""
+        self._usual = _policy(settings, RemoteDomainSettings(name=""))
+        self._special = {remote.name: _policy(settings, remote) for remote in settings.domain}
 
     def of(self, domain: str) -> Policy:
         """What holds for this domain."""
         return self._special.get(domain, self._usual)
 
 
-def _policy(config: S2S, remote: RemoteDomain) -> Policy:
+def _policy(settings: S2SSettings, remote: RemoteDomainSettings) -> Policy:
     return Policy(
         remote.block,
-        config.require_tls,
-        _first(remote.require_valid_certificate, config.require_valid_certificate),
-        _first(remote.allow_dialback, config.allow_dialback),
-        config.stanzas_per_s if remote.stanzas_per_s is None else remote.stanzas_per_s,
+        settings.require_tls,
+        _first(remote.require_valid_certificate, settings.require_valid_certificate),
+        _first(remote.allow_dialback, settings.allow_dialback),
+        settings.stanzas_per_s if remote.stanzas_per_s is None else remote.stanzas_per_s,
     )
 
 

@@ -1,4 +1,4 @@
-"""What waits for a client that reads slowly, or that nobody looks at."""
+"""What waits for a client, a component or a server that takes nothing just now."""
 
 from collections.abc import Iterator
 
@@ -211,6 +211,13 @@ class Backlog:
     def take_all(self) -> tuple[Waiting, ...]:
         """All of them, which wait no more."""
         return tuple([self.take_waiting() for _ in range(len(self))])
+
+    def take_until(self, moment: float) -> list[Waiting]:
+        """Those that came before then, which wait no more; the others came behind them."""
+        taken = []
+        while self._stanzas and next(iter(self._stanzas.values()))[2] < moment:
+            taken.append(self.take_waiting())
+        return taken
 
     def since(self, moment: float) -> Iterator[Waiting]:
         """What waits and came since then, the newest first."""

@@ -9,12 +9,13 @@ from secrets import token_urlsafe
 
 from twisted.logger import Logger
 
+from xmppd.config.config import StreamManagementSettings
 from xmppd.host.clocks import Clocks
 from xmppd.session.detached import Detached
 from xmppd.session.local_client_session import LocalClientSession, longest_detached
 from xmppd.session.session import Connection
 from xmppd.session.session_manager import SessionClosed, SessionManager
-from xmppd.session.stream_management import QueueLimits, StreamManagement
+from xmppd.session.stream_management import StreamManagement
 from xmppd.stanza import JID
 
 ID_BYTES = 24
@@ -31,28 +32,13 @@ class SessionResumed:
     session: LocalClientSession
 
 
-@dataclass(frozen=True)
-class ResumptionLimits:
-    """How long sessions stay without a wire, and how many.
-
-    Attributes:
-        queue: What one session may leave unacknowledged.
-        resume_s: How long they stay; a client may wish for less.
-        max_per_account: How many of one account may be detached; the oldest makes room.
-    """
-
-    queue: QueueLimits
-    resume_s: float
-    max_per_account: int
-
-
 class ResumableSessions:
     """All sessions that can be resumed, with a connection or without (RS-4 to RS-8).
 
     What is kept of an id is its hash: who reads our memory or our backups resumes nothing.
 
     Args:
-        limits: How long they stay, and how many.
+        settings: How long they stay, and how many.
         sessions: All that there are.
         clocks: Tell the time.
         close: Closes a session that nobody has come back for.
@@ -63,12 +49,12 @@ class ResumableSessions:
 
     def __init__(
         self,
-        limits: ResumptionLimits,
+        settings: StreamManagementSettings,
         sessions: SessionManager,
         clocks: Clocks,
         close: Callable[[LocalClientSession], None],
     ) -> None:
-        self.limits = limits
+        self.settings = settings
         self.sessions = sessions
         self.clocks = clocks
         self._close = close
@@ -91,17 +77,19 @@ class ResumableSessions:
         Returns:
             The id by which its client may resume it; empty if it may not.
         """
-        queue = self.limits.queue
         self._managed[session.id] = session
         if max_s is None:
-            session.management = StreamManagement(queue, self.clocks.seconds)
+            session.management = StreamManagement(self.settings, self.clocks.seconds)
             session.management.place = partial(self.place, session)
             return ""
         id = token_urlsafe(ID_BYTES)
         key = key_of(id)
         self._by_key[key] = session
         session.management = StreamManagement(
-            queue, self.clocks.seconds, key=key, max_s=min(max_s, self.limits.resume_s)
+            self.settings,
+            self.clocks.seconds,
+            key=key,
+            max_s=min(max_s, self.settings.resume_s),
         )
         session.management.place = partial(self.place, session)
         return id
@@ -128,7 +116,7 @@ class ResumableSessions:
         _log.info("{id} {jid} is detached", id=session.id, jid=session.jid.full)
         theirs = [each for each in self.sessions.local_sessions(session.jid.bare) if each.detached]
         longest = longest_detached(theirs)
-        if longest is not None and len(theirs) > self.limits.max_per_account:
+        if longest is not None and len(theirs) > self.settings.max_detached_per_account:
             self._close(longest)
 
     def restore(
@@ -153,7 +141,7 @@ class ResumableSessions:
     ) -> None:
         now = self.clocks.seconds()
         self._detached[session] = now + left_s
-        max_bytes = self.limits.queue.max_bytes
+        max_bytes = self.settings.max_unacked_bytes
         close = partial(self._close, session)
         session.detach(
             Detached(address, max_bytes, now, self.clocks.seconds, close, encrypted=encrypted)

@@ -344,7 +344,7 @@ class SavedSessions:
         for _, (stanza, wire, came) in waiting:
             session.backlog.add(stanza, wire, came=came)
         management = StreamManagement(
-            self.resumable_sessions.limits.queue, self.clocks.seconds, key=key, max_s=shell.max_s
+            self.resumable_sessions.settings, self.clocks.seconds, key=key, max_s=shell.max_s
         )
         management.restore(
             [each for _, each in unacknowledged],

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex, token_urlsafe
-from typing import Literal, Protocol
+from typing import Protocol
 
 from twisted.logger import Logger
 
+from xmppd.config.config import SessionSettings
 from xmppd.events import Events
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.local_client_session import LocalClientSession, longest_detached
 from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
 
-Conflict = Literal["kick", "refuse", "rename"]
 MAX_KEPT = 200  # characters of a resource that is renamed: what is added has room
 _log = Logger()
 
@@ -65,16 +65,13 @@ class SessionManager:
         interceptors: InterceptorManager,
         events: Events,
         wall_clock: Callable[[], float],
-        *,
-        max_per_account: int,
-        conflict: Conflict,
+        settings: SessionSettings,
     ) -> None:
         self.routes = routes
         self.interceptors = interceptors
         self.events = events
         self.wall_clock = wall_clock
-        self.max_per_account = max_per_account
-        self.conflict = conflict
+        self.settings = settings
         self.sessions: dict[str, LocalClientSession] = {}
         self.bound = 0
 
@@ -127,12 +124,12 @@ class SessionManager:
         if session.bound:
             raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
         jid = self._free(_wanted(session.account, resource))
-        if len(self.routes.sessions(jid.bare)) >= self.max_per_account and not self._made_room(
-            jid.bare
-        ):
+        if len(
+            self.routes.sessions(jid.bare)
+        ) >= self.settings.max_per_account and not self._made_room(jid.bare):
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"this account has {self.max_per_account} sessions; close one first",
+                f"this account has {self.settings.max_per_account} sessions; close one first",
             )
         self.routes.remove(session)
         session.jid = jid
@@ -155,9 +152,9 @@ class SessionManager:
         holder = self.routes.bound.get(jid.full)
         if holder is None:
             return jid
-        if self.conflict == "rename":
+        if self.settings.conflict == "rename":
             return jid.with_resource(f"{(jid.resource or '')[:MAX_KEPT]}-{token_urlsafe(6)}")
-        if self.conflict == "refuse" or not isinstance(holder, LocalClientSession):
+        if self.settings.conflict == "refuse" or not isinstance(holder, LocalClientSession):
             raise StanzaError(Condition.CONFLICT, "another session holds this resource")
         holder.connection.close(
             StreamError(StreamCondition.CONFLICT, "another session took this resource")

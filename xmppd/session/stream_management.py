@@ -7,6 +7,7 @@ from itertools import takewhile
 
 from twisted.internet.defer import Deferred
 
+from xmppd.config.config import StreamManagementSettings
 from xmppd.session.backlog import EMPTY, OWN_ROOM, Backlog, Load, Newest, Waiting
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
 from xmppd.stanza.delay import Kept, Returned, Stored
@@ -22,23 +23,6 @@ REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
 
 Write = Callable[[bytes], None]
 """Sends one element."""
-
-
-@dataclass(frozen=True)
-class QueueLimits:
-    """What one session may leave unacknowledged.
-
-    Attributes:
-        max_stanzas: As many stanzas, those that wait for a wire included.
-        max_bytes: As many bytes, with what keeping them costs.
-        ack_every_stanzas: After so many an acknowledgement is asked for.
-        ack_after_s: The same for what was sent so long ago, when the next sweep sees it.
-    """
-
-    max_stanzas: int
-    max_bytes: int
-    ack_every_stanzas: int
-    ack_after_s: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +48,7 @@ class StreamManagement:
     """Counters of a session, both ways, and what its client has not acknowledged (RS-1 to RS-3).
 
     Attributes:
-        limits: Of the queue.
+        settings: How much it may leave unacknowledged, and when it is asked.
         key: What the session is found by when its client wants it back; None if it never will.
         max_s: How long it stays without a wire.
         handled: How many stanzas of the client's have been handled; the ``h`` of our ``<a/>``.
@@ -97,26 +81,26 @@ class StreamManagement:
         "handled",
         "held",
         "key",
-        "limits",
         "load",
         "max_s",
         "misplaced",
         "place",
         "securing",
         "sent",
+        "settings",
         "told",
         "work",
     )
 
     def __init__(
         self,
-        limits: QueueLimits,
+        settings: StreamManagementSettings,
         now: Callable[[], float],
         *,
         key: bytes | None = None,
         max_s: float = 0.0,
     ) -> None:
-        self.limits = limits
+        self.settings = settings
         self.key = key
         self.max_s = max_s
         self.handled = self.sent = 0
@@ -153,7 +137,7 @@ class StreamManagement:
         whatever kind (RS-2); the request is an element of its own, and written as one (CH-11).
         """
         wire = self._keep(waiting)
-        asks = self._unrequested >= self.limits.ack_every_stanzas or (
+        asks = self._unrequested >= self.settings.ack_every_stanzas or (
             self._urgent and not self._requested
         )
         if self.misplaced or self._corked is not None:
@@ -174,7 +158,7 @@ class StreamManagement:
         elements = [self._keep(each) for each in waiting]
         if not elements:
             return
-        every = self.limits.ack_every_stanzas
+        every = self.settings.ack_every_stanzas
         if self._wants_request or self._unrequested >= every or (ask and not self._requested):
             elements.append(self.request())
         if self.misplaced or self._corked is not None:
@@ -312,7 +296,7 @@ class StreamManagement:
             return False
         first = self._last - unrequested + 1
         oldest = next(filter(None, map(self._unacknowledged.get, range(first, self._last + 1))))
-        return now - oldest[2] >= self.limits.ack_after_s
+        return now - oldest[2] >= self.settings.ack_after_s
 
     def request(self) -> bytes:
         """An ``<r/>`` that covers all that was sent."""
@@ -323,12 +307,12 @@ class StreamManagement:
 
     def has_room(self, backlog: Backlog | None) -> bool:
         """Whether the queue is within its limits, with what waits for a wire (RS-3)."""
-        sent, limits = self.load, self.limits
+        sent, limits = self.load, self.settings
         waiting = EMPTY if backlog is None else backlog.load
         return (
-            sent.stanzas + waiting.stanzas <= limits.max_stanzas
-            and sent.bytes + waiting.bytes <= limits.max_bytes
-            and sent.own_bytes + waiting.own_bytes <= OWN_ROOM * limits.max_bytes
+            sent.stanzas + waiting.stanzas <= limits.max_unacked_stanzas
+            and sent.bytes + waiting.bytes <= limits.max_unacked_bytes
+            and sent.own_bytes + waiting.own_bytes <= OWN_ROOM * limits.max_unacked_bytes
         )
 
     def unacknowledged(self) -> list[Waiting]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from xml.etree import ElementTree
 
-from xmppd.config.config import Items
+from xmppd.config.config import ItemSettings
 from xmppd.stanza import Condition, StanzaError
 from xmppd.stanza.guests import is_guest
 from xmppd.store.base import Item, ItemStore, Quarantine, QuotaExceeded
@@ -25,7 +25,7 @@ class PersonalItems:
     """
 
     store: Keeper
-    limits: Items
+    limits: ItemSettings
 
     def check(self, value: bytes) -> None:
         """Whether a value may be kept at all.

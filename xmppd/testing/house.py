@@ -21,7 +21,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from xmppd.config.config import Config
+from xmppd.config.config import Config, ListenSettings
 from xmppd.ctl.commands import of_server
 from xmppd.events import OWNER
 from xmppd.host.clocks import Clocks
@@ -156,7 +156,9 @@ class House:
 
     def stranger(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:
         """Somebody who has just connected; as if by TLS, with nothing to bind to, if encrypted."""
-        handler = self.server.client_listener("none").buildProtocol(IPv4Address("TCP", address, 1))
+        handler = self.server.listener(
+            ListenSettings(endpoint="", kind="client", tls="none")
+        ).buildProtocol(IPv4Address("TCP", address, 1))
         transport = MemoryTransport(address, handler)
         handler.makeConnection(transport)  # type: ignore[no-untyped-call]
         client = Client(self, handler, transport)
@@ -167,7 +169,9 @@ class House:
 
     def service(self, domain: str = "", secret: str = "") -> ComponentClient:
         """A component that has connected; with a secret, and that has been let in."""
-        handler = self.server.component_listener("none").buildProtocol(None)
+        handler = self.server.listener(
+            ListenSettings(endpoint="", kind="component", tls="none")
+        ).buildProtocol(None)
         transport = MemoryTransport("127.0.0.1", handler)
         handler.makeConnection(transport)  # type: ignore[no-untyped-call]
         service = ComponentClient(self, handler, transport)

@@ -13,6 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from xmppd.config.config import ListenSettings
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.resolve.connector import Visitor
 from xmppd.resolve.lost import not_found
@@ -219,7 +220,7 @@ class MemoryConnector:
         ours, theirs = MemoryLine(network, self.house.address), MemoryLine(network, there.address)
         ours.other, theirs.other = theirs, ours
         network.lines.append((ours, theirs))
-        listener = there.server.server_listener("none")
+        listener = there.server.listener(ListenSettings(endpoint="", kind="server", tls="none"))
         theirs.protocol = listener.buildProtocol(IPv4Address("TCP", self.house.address, 1))
         protocol = visitor.make(Target(there.address))
         assert isinstance(protocol, ConnectionHandler)

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
-from xmppd.config.config import Registration
+from xmppd.config.config import RegistrationSettings
 from xmppd.store.base import AccountExists
 from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
@@ -102,7 +102,7 @@ class NamesTests(SynchronousTestCase):
         """Who was removed lately is not made again by somebody else; later on by anybody."""
         done(self.house.server.accounts.set_password(self.house.jid("romeo"), "a rose is a rose"))
         self.remove("romeo")
-        self.house.clock.advance(Registration().removed_names_reserved_s - 1)
+        self.house.clock.advance(RegistrationSettings().removed_names_reserved_s - 1)
         self.assertEqual(self.registers("romeo"), "not-acceptable")
         self.house.clock.advance(1)
         self.assertEqual(self.registers("romeo"), "result")

@@ -23,7 +23,7 @@ from xmppd.auth.attempts import (
     network_of,
 )
 from xmppd.auth.base import SASLError
-from xmppd.config.config import Auth
+from xmppd.config.config import AuthSettings
 from xmppd.store.base import NoSuchAccount
 
 ROMEO = f"romeo@{DOMAIN}"
@@ -39,7 +39,7 @@ class House:
         self.time_stands = time_stands
         self.verona = Verona()
         self.slept: list[float] = []
-        config = Auth(**limits)  # type: ignore[arg-type]
+        config = AuthSettings(**limits)  # type: ignore[arg-type]
         self.limiter = AttemptLimiter(
             self.verona.store, config, clocks=self.verona.clocks, sleep=self._sleep
         )
@@ -177,7 +177,7 @@ class GuesserTests(SynchronousTestCase):
         house = House(failures_before_delay=3)
         house.fail(2)
         self.assertEqual(house.wait(), 0)
-        house.limiter.use(Auth(failures_before_delay=2))
+        house.limiter.use(AuthSettings(failures_before_delay=2))
         house.fail(1)
         self.assertEqual(house.wait(), 2)
 

@@ -9,7 +9,7 @@ from xmppd.auth.base import Exchange
 from xmppd.auth.hashed_token import HASHED_TOKEN, Claim, HashedTokenMechanism, usable
 from xmppd.auth.login import UserAgent
 from xmppd.auth.tokens import KeptToken, Tokens
-from xmppd.config.config import Tokens as Policy
+from xmppd.config.config import TokenSettings
 from xmppd.store.base import Device
 
 PHONE = UserAgent("d4565fa7-4d72-4749-b3d3-740edbf87770", "Balcony", "phone")
@@ -23,7 +23,10 @@ class TokenCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.verona = Verona()
         self.tokens = Tokens(
-            self.verona.store, Policy(), secret=b"of this server", now=lambda: self.verona.time
+            self.verona.store,
+            TokenSettings(),
+            secret=b"of this server",
+            now=lambda: self.verona.time,
         )
 
     def mechanism(
@@ -101,9 +104,11 @@ class SecretTests(TokenCase):
         """The store without the secret, or the secret without the store, has no token."""
         text = self.issue("HT-SHA-256-NONE")
         self.assertIn(text, self.texts(self.tokens))
-        thief = Tokens(self.verona.store, Policy(), secret=b"a guess", now=lambda: 0.0)
+        thief = Tokens(self.verona.store, TokenSettings(), secret=b"a guess", now=lambda: 0.0)
         self.assertNotIn(text, self.texts(thief))
-        elsewhere = Tokens(Verona().store, Policy(), secret=b"of this server", now=lambda: 0.0)
+        elsewhere = Tokens(
+            Verona().store, TokenSettings(), secret=b"of this server", now=lambda: 0.0
+        )
         self.assertNotIn(text, self.texts(elsewhere))
 
     def test_not_shown(self) -> None:

@@ -18,7 +18,7 @@ from xmppd.auth.anonymous import MAX_TRACE_CHARACTERS, AnonymousMechanism
 from xmppd.auth.base import Exchange
 from xmppd.auth.external import ExternalMechanism
 from xmppd.auth.mechanisms import MECHANISMS, begin, offered
-from xmppd.config.config import Auth
+from xmppd.config.config import AuthSettings
 
 ALL = tuple(MECHANISMS)
 SCRAM = ("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1")
@@ -37,7 +37,7 @@ class OfferedTests(SynchronousTestCase):
 
     def test_under_tls(self) -> None:
         """Under TLS the default is all of SCRAM and PLAIN, and -PLUS only with a binding."""
-        configured = Auth().mechanisms
+        configured = AuthSettings().mechanisms
         stream = exchange(encrypted=True)
         self.assertEqual(offered(configured, stream), (*SCRAM, "PLAIN"))
         bound = replace(stream, bindings={"tls-exporter": b"x"})

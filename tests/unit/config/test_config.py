@@ -5,10 +5,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.config.config import (
     Config,
-    Domain,
-    Listen,
-    Offline,
-    Stream,
+    DomainSettings,
+    ListenSettings,
+    OfflineSettings,
+    StreamSettings,
     changed,
     merged,
     name_server,
@@ -44,9 +44,9 @@ class ChangedTests(SynchronousTestCase):
         """Limits apply at once; addresses and storage need a restart."""
         new = Config(
             data="elsewhere",
-            listen=(Listen(endpoint="tcp:0"),),
-            stream=Stream(max_depth=9),
-            offline=Offline(max_messages=9),
+            listen=(ListenSettings(endpoint="tcp:0"),),
+            stream=StreamSettings(max_depth=9),
+            offline=OfflineSettings(max_messages=9),
         )
         self.assertEqual(
             changed(Config(), new),
@@ -55,11 +55,11 @@ class ChangedTests(SynchronousTestCase):
 
     def test_certificates(self) -> None:
         """A new certificate applies at once; a new domain does not."""
-        domain = Domain(name="example.org", certificate="old.pem", key="old.key")
+        domain = DomainSettings(name="example.org", certificate="old.pem", key="old.key")
         old = Config(domain=(domain,))
         renewed = Config(domain=(replace(domain, certificate="new.pem", key="new.key"),))
         self.assertEqual(changed(old, renewed), (["domain.certificate", "domain.key"], []))
-        more = Config(domain=(domain, Domain(name="example.net")))
+        more = Config(domain=(domain, DomainSettings(name="example.net")))
         self.assertEqual(changed(old, more)[1], ["domain.name"])
 
     def test_login(self) -> None:
@@ -70,23 +70,23 @@ class ChangedTests(SynchronousTestCase):
 
     def test_queues(self) -> None:
         """What a port keeps from when it was opened needs a restart."""
-        new = Config(stream=Stream(max_queued_bytes=9))
+        new = Config(stream=StreamSettings(max_queued_bytes=9))
         self.assertEqual(changed(Config(), new), ([], ["stream.max_queued_bytes"]))
 
     def test_merged(self) -> None:
         """After a reload the server has the new values of what applies at once, and no others."""
-        domain = Domain(name="example.org", certificate="old.pem")
+        domain = DomainSettings(name="example.org", certificate="old.pem")
         old = Config(domain=(domain,))
         renewed = replace(domain, certificate="new.pem")
         new = Config(
             data="elsewhere",
-            domain=(renewed, Domain(name="example.net")),
-            stream=Stream(max_depth=9, max_queued_bytes=9),
+            domain=(renewed, DomainSettings(name="example.net")),
+            stream=StreamSettings(max_depth=9, max_queued_bytes=9),
             auth=replace(old.auth, mechanisms=("PLAIN",), lockout_s=1.0),
         )
         result = merged(old, new)
         self.assertEqual(result.domain, (renewed,))
-        self.assertEqual(result.stream, Stream(max_depth=9))
+        self.assertEqual(result.stream, StreamSettings(max_depth=9))
         self.assertEqual(result.auth, replace(old.auth, lockout_s=1.0))
         self.assertEqual(result.data, old.data)
         self.assertEqual(changed(old, result)[1], [])

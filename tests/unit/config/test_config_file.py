@@ -11,7 +11,14 @@ from msgspec.structs import asdict, fields
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.auth.hashed_token import HASHED_TOKEN
-from xmppd.config.config import Component, Config, Domain, Listen, RemoteDomain, Stream
+from xmppd.config.config import (
+    ComponentSettings,
+    Config,
+    DomainSettings,
+    ListenSettings,
+    RemoteDomainSettings,
+    StreamSettings,
+)
 from xmppd.config.config_file import TOKEN_MECHANISMS, ConfigError, load
 
 REFERENCE = Path(__file__).parents[3] / "etc" / "xmppd.toml"
@@ -53,8 +60,8 @@ class LoadTests(FileCase):
     def test_domain_is_enough(self) -> None:
         """A file that names one domain is complete; everything else has a default."""
         config = self.load(DOMAIN)
-        self.assertEqual(config.domain, (Domain(name="example.org"),))
-        self.assertEqual(config.stream, Stream())
+        self.assertEqual(config.domain, (DomainSettings(name="example.org"),))
+        self.assertEqual(config.stream, StreamSettings())
 
     def test_paths_are_relative_to_the_file(self) -> None:
         """A relative path means the same wherever the server is started from."""
@@ -384,7 +391,7 @@ class RemoteDomainTests(FileCase):
             '[s2s]\nauthorities = "ca.pem"\n[[s2s.domain]]\nname = "Bücher.EXAMPLE"\nblock = true'
         )
         s2s = self.load(f"{DOMAIN}{text}").s2s
-        self.assertEqual(s2s.domain, (RemoteDomain(name="bücher.example", block=True),))
+        self.assertEqual(s2s.domain, (RemoteDomainSettings(name="bücher.example", block=True),))
         self.assertEqual(s2s.authorities, str(self.directory.absolute() / "ca.pem"))
 
     def test_mistakes(self) -> None:
@@ -445,11 +452,19 @@ class AnyFileTests(FileCase):
         self.assert_answered(f"{section} = {value}\n")
 
 
+UNITS = {
+    "_s": r"second|so many|one\.$|how long that is|up to",
+    "_per_s": "a second",
+    "_bytes": "byte",
+    "_per_hour": "hour",
+}
+
+
 class ReferenceTests(SynchronousTestCase):
     """etc/xmppd.toml, the administrator's manual."""
 
     samples = frozenset({"domain", "listen"})
-    in_comments = frozenset({"component"})
+    in_comments = frozenset({"component", "plugins.load"})
 
     def setUp(self) -> None:
         self.text = REFERENCE.read_text(encoding="utf-8")
@@ -463,7 +478,7 @@ class ReferenceTests(SynchronousTestCase):
         options = {
             key: value
             for key, value in asdict(section).items()
-            if where or key not in self.in_comments
+            if where + key not in self.in_comments
         }
         self.assertEqual(list(options), sorted(table, key=list(options).index))
         for key, default in options.items():
@@ -480,7 +495,9 @@ class ReferenceTests(SynchronousTestCase):
                     self.assertEqual((type(default), default), (type(documented), documented))
 
     def assert_sample(self, key: str, documented: object) -> None:
-        kind = {"domain": Domain, "listen": Listen, "component": Component}[key]
+        kind = {"domain": DomainSettings, "listen": ListenSettings, "component": ComponentSettings}[
+            key
+        ]
         assert isinstance(documented, list)
         sample: dict[str, object] = documented[0]
         self.assertEqual([field.name for field in fields(kind)], list(sample))
@@ -504,6 +521,26 @@ class ReferenceTests(SynchronousTestCase):
     def test_every_option_is_explained(self) -> None:
         """Above each option stands what it means."""
         self.assert_explained(self.text)
+
+    def test_default_plugins(self) -> None:
+        """Which plugins are loaded by default stands in one place: the file sends there."""
+        above = self.text.partition('load = ["disco"')[0].splitlines()[-2:]
+        self.assertIn("`xmppctl plugin list` names", above[0])
+
+    def test_units(self) -> None:
+        """What is said of an option names the unit that its name ends in."""
+        said = ""
+        for line in self.text.splitlines():
+            key, equals, _ = line.partition(" = ")
+            if line.startswith("#"):
+                said += line
+            elif equals:
+                for unit, words in UNITS.items():
+                    if key.endswith(unit):
+                        self.assertRegex(said, f"(?i){words}", f"no unit is named for {key}")
+                said = ""
+            else:
+                said = ""
 
     def assert_explained(self, text: str) -> None:
         above = ""

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.config.config import Presence
+from xmppd.config.config import PresenceSettings
 from xmppd.testing.house import House, house_config
 
 DOMAIN = "montague.lit"
@@ -40,7 +40,7 @@ class RepeatedTests(SynchronousTestCase):
         """Unless it is configured so, all are told, as RFC 6121 §4.4.2 has it."""
         self.build(suppress=False)
         self.assertEqual(self.heard(AWAY, AWAY, AWAY), 3)
-        new = replace(self.house.server.config, presence=Presence(suppress_repeated=True))
+        new = replace(self.house.server.config, presence=PresenceSettings(suppress_repeated=True))
         self.house.server.reload(new)
         self.assertEqual(self.heard(AWAY, AWAY), 0)
 

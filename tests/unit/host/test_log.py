@@ -104,10 +104,10 @@ class LevelTests(SynchronousTestCase):
         observer = log.to_stdout()
         router = Logger("xmppd.router", observer=observer)
         net = Logger("xmppd.net", observer=observer)
-        log.use(config.Log(level="warn", levels={"xmppd.router": "debug"}))
+        log.use(config.LogSettings(level="warn", levels={"xmppd.router": "debug"}))
         net.info("quiet")
         router.debug("loud")
-        log.use(config.Log(level="info"))
+        log.use(config.LogSettings(level="info"))
         net.info("heard")
         router.debug("unheard")
         self.assertEqual(

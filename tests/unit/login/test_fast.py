@@ -195,7 +195,7 @@ class LoginTests(TokenCase):
         self.assertFalse(self.works(token, name="juliet"))
         self.assertFalse(self.works(token, device=LAPTOP))
         tokens = self.house.server.tokens
-        tokens.policy = replace(tokens.policy, mechanisms=(NONE, "HT-SHA-512-NONE"))
+        tokens.use(replace(tokens.settings, mechanisms=(NONE, "HT-SHA-512-NONE")))
         other = self.token(mechanism="HT-SHA-512-NONE")
         self.assertFalse(self.works(other))
         self.assertFalse(self.works(token[:-1]))
@@ -325,7 +325,7 @@ class EndTests(TokenCase):
     def test_too_many_devices(self) -> None:
         """Whose device was seen longest ago and made room for another."""
         tokens = self.house.server.tokens
-        tokens.policy = replace(tokens.policy, max_devices=1)
+        tokens.use(replace(tokens.settings, max_devices=1))
         token = self.used()
         self.house.clock.advance(1)
         self.token(device=LAPTOP)
@@ -352,7 +352,7 @@ class EndTests(TokenCase):
             self.token(device=device)
             done(self.house.server.tokens.revoke(ROMEO, device))
             self.house.clock.advance(1)
-        most = 2 * self.house.server.tokens.policy.max_devices
+        most = 2 * self.house.server.tokens.settings.max_devices
         self.assertLessEqual(len(done(self.house.store.devices(ROMEO))), most)
 
 

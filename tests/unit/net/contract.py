@@ -41,8 +41,9 @@ from tests.unit.net.peer import (
     reset,
     wait_for_hang_up,
 )
+from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.net.certificate import make_self_signed
-from xmppd.net.tls import TLS, DomainCertificate, TLSSettings
+from xmppd.net.tls import TLS
 
 T = TypeVar("T")
 
@@ -481,9 +482,11 @@ class TLSContract(Contract):
     def setUp(self) -> None:
         directory = Path(self.mktemp())
         directory.mkdir()
-        files = DomainCertificate("localhost", directory / "chain.pem", directory / "key.pem")
-        make_self_signed(files.domain, files.chain_file, files.key_file)
-        self.tls = TLS(TLSSettings((files,)))
+        files = DomainSettings(
+            name="localhost", certificate=f"{directory}/chain.pem", key=f"{directory}/key.pem"
+        )
+        make_self_signed(files.name, files.chain_file, files.key_file)
+        self.tls = TLS(TLSSettings(), (files,))
 
     async def serve(self, service: Service) -> None:
         made = service.made

@@ -22,11 +22,12 @@ from tests.unit.net.peer import (
     ours,
     port_number,
 )
+from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.net import epoll_hub, epoll_tls
 from xmppd.net.certificate import make_self_signed
 from xmppd.net.epoll_connection import SocketLimits
 from xmppd.net.epoll_tls import ClearTextUnsent, TLSConnection
-from xmppd.net.tls import TLS, DomainCertificate, TLSSettings, tls_version
+from xmppd.net.tls import TLS, tls_version
 
 
 class Client:
@@ -61,10 +62,12 @@ class TLSTestCase(SynchronousTestCase):
         self.patch(epoll_hub, "TURN_S", 60.0)  # However busy this machine is.
         directory = Path(self.mktemp())
         directory.mkdir()
-        files = DomainCertificate("localhost", directory / "chain.pem", directory / "key.pem")
-        make_self_signed(files.domain, files.chain_file, files.key_file)
+        files = DomainSettings(
+            name="localhost", certificate=f"{directory}/chain.pem", key=f"{directory}/key.pem"
+        )
+        make_self_signed(files.name, files.chain_file, files.key_file)
         self.files = files
-        self.contexts = TLS(TLSSettings((files,))).context_factory("client")
+        self.contexts = TLS(TLSSettings(), (files,)).context_factory("client")
 
     def start_tls(self, server: Recorder) -> None:
         server.transport.startTLS(self.contexts)
@@ -172,7 +175,7 @@ class HandshakeTests(TLSTestCase):
         """A certificate chain larger than the socket's buffer is sent as the client takes it."""
         chain = self.files.chain_file.read_bytes()
         self.files.chain_file.write_bytes(chain * 150)
-        self.contexts = TLS(TLSSettings((self.files,))).context_factory("client")
+        self.contexts = TLS(TLSSettings(), (self.files,)).context_factory("client")
 
         def made(server: Recorder) -> None:
             server.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)

@@ -1,5 +1,6 @@
 """Doors, as they are configured."""
 
+from pathlib import Path
 from typing import Literal, cast
 
 from msgspec import convert
@@ -9,9 +10,10 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from xmppd.config.config import Config, Domain, Listen, Stream
+from xmppd.config.config import Config, DomainSettings, ListenSettings, StreamSettings
+from xmppd.net.certificate import make_self_signed
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
-from xmppd.net.listen_endpoint import ListenEndpoint, ListenError, listen_endpoints, tls_settings
+from xmppd.net.listen_endpoint import ListenEndpoint, ListenError, certificates, listen_endpoints
 
 REACTOR = cast(IReactorCore, reactor)
 
@@ -21,12 +23,14 @@ class OpenTests(TestCase):
         """A door tells where it listens while it is open, and may be opened once at a time."""
         for endpoint in ("epoll:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1"):
             with self.subTest(endpoint):
-                door = ListenEndpoint(Listen(endpoint=endpoint), Stream(), REACTOR)
+                door = ListenEndpoint(ListenSettings(endpoint=endpoint), StreamSettings(), REACTOR)
                 self.assertEqual(door.where, "")
                 await door.open(Factory.forProtocol(Protocol))
                 self.assertRegex(door.where, r"^127\.0\.0\.1:\d+$")
                 again = ListenEndpoint(
-                    Listen(endpoint=endpoint.replace("0", door.where[10:], 1)), Stream(), REACTOR
+                    ListenSettings(endpoint=endpoint.replace("0", door.where[10:], 1)),
+                    StreamSettings(),
+                    REACTOR,
                 )
                 error = await self.assertFailure(
                     Deferred.fromCoroutine(again.open(Factory.forProtocol(Protocol))), ListenError
@@ -39,15 +43,17 @@ class OpenTests(TestCase):
     async def test_no_port(self) -> None:
         """A number that no port has is refused, and not cut down to one that some port has."""
         with self.assertRaisesRegex(ListenError, "from 0 to 65535"):
-            ListenEndpoint(Listen(endpoint="epoll:99999"), Stream(), REACTOR)
-        door = ListenEndpoint(Listen(endpoint="tcp:99999"), Stream(), REACTOR)
+            ListenEndpoint(ListenSettings(endpoint="epoll:99999"), StreamSettings(), REACTOR)
+        door = ListenEndpoint(ListenSettings(endpoint="tcp:99999"), StreamSettings(), REACTOR)
         opened = Deferred.fromCoroutine(door.open(Factory.forProtocol(Protocol)))
         error = await self.assertFailure(opened, ListenError)
         self.assertIn("0-65535", str(error))
 
     async def test_ipv6(self) -> None:
         """An IPv6 address stands in brackets."""
-        door = ListenEndpoint(Listen(endpoint=r"epoll:0:interface=\:\:1"), Stream(), REACTOR)
+        door = ListenEndpoint(
+            ListenSettings(endpoint=r"epoll:0:interface=\:\:1"), StreamSettings(), REACTOR
+        )
         try:
             await door.open(Factory.forProtocol(Protocol))
         except ListenError as error:
@@ -58,7 +64,10 @@ class OpenTests(TestCase):
 
 class ConfiguredTests(SynchronousTestCase):
     def limits(self, endpoint: str) -> int:
-        config = Config(listen=(Listen(endpoint=endpoint),), stream=Stream(max_queued_bytes=77_777))
+        config = Config(
+            listen=(ListenSettings(endpoint=endpoint),),
+            stream=StreamSettings(max_queued_bytes=77_777),
+        )
         (door,) = listen_endpoints(config, REACTOR)
         made = door.endpoint
         assert isinstance(made, EPollServerEndpoint)
@@ -80,18 +89,23 @@ class ConfiguredTests(SynchronousTestCase):
         )
         for endpoint, tls, mistake in listed:
             with self.subTest(endpoint, tls=tls):
-                listen = convert({"endpoint": endpoint, "tls": tls}, Listen)
+                listen = convert({"endpoint": endpoint, "tls": tls}, ListenSettings)
                 if mistake:
                     with self.assertRaisesRegex(ListenError, mistake):
-                        ListenEndpoint(listen, Stream(), REACTOR)
+                        ListenEndpoint(listen, StreamSettings(), REACTOR)
                 else:
-                    ListenEndpoint(listen, Stream(), REACTOR)
+                    ListenEndpoint(listen, StreamSettings(), REACTOR)
 
     def test_certificates(self) -> None:
         """A key may lie in the certificate's file; a domain without a certificate shows none."""
-        bare = Domain(name="a.lit")
-        self.assertIsNone(tls_settings(Config(domain=(bare,))))
-        both = tls_settings(Config(domain=(bare, Domain(name="b.lit", certificate="b.pem"))))
-        assert both is not None
-        (shown,) = both.domains
-        self.assertEqual((shown.domain, str(shown.key_file)), ("b.lit", "b.pem"))
+        bare = DomainSettings(name="a.lit")
+        self.assertIsNone(certificates(Config(domain=(bare,))).tls)
+        path = Path(self.mktemp())
+        make_self_signed("b.lit", path, path.with_suffix(".key"))
+        path.write_bytes(path.read_bytes() + path.with_suffix(".key").read_bytes())
+        tls = certificates(
+            Config(domain=(bare, DomainSettings(name="b.lit", certificate=str(path))))
+        ).tls
+        assert tls is not None
+        self.assertIsNone(tls.identity("a.lit"))
+        self.assertIsNotNone(tls.identity("b.lit"))

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.trial.unittest import TestCase
 
 from tests.unit.net.peer import dial, in_thread, next_turn, port_number
+from xmppd.config.config import ListenSettings
 from xmppd.net.epoll_connection import PRODUCER_BYTES
 from xmppd.stanza import ns
 from xmppd.stream.stanza_handler import StanzaHandler
@@ -36,7 +37,7 @@ class TCPTests(TestCase):
         both = {"juliet": "both"}
         self.house = House(DOMAIN, config=config, romeo=both, juliet={"romeo": "both"})
         (self.romeo,) = self.house.connect("romeo")
-        factory = self.house.server.client_listener("none")
+        factory = self.house.server.listener(ListenSettings(endpoint="", kind="client", tls="none"))
         self.port: IListeningPort = await serverFromString(reactor, self.endpoint).listen(factory)
         self.addCleanup(self.port.stopListening)
         self.sock = await in_thread(lambda: dial(port_number(self.port)))

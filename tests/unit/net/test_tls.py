@@ -23,13 +23,12 @@ from tests.unit.net.peer import (
     port_number,
 )
 from tests.unit.net.test_certificate import certificate, pem, pem_key
+from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.net.certificate import make_self_signed
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.tls import (
     TLS,
-    DomainCertificate,
     Kind,
-    TLSSettings,
     channel_bindings,
     peer_certificate,
     tls_version,
@@ -46,19 +45,21 @@ class Files:
         directory.mkdir()
         self.directory = directory
 
-    def domain(self, name: str) -> DomainCertificate:
+    def domain(self, name: str) -> DomainSettings:
         """A new certificate of this domain, in place of the one it had."""
         stem = name.split(".", maxsplit=1)[0]
-        files = DomainCertificate(
-            name, self.directory / f"{stem}.crt", self.directory / f"{stem}.key"
+        files = DomainSettings(
+            name=name,
+            certificate=str(self.directory / f"{stem}.crt"),
+            key=str(self.directory / f"{stem}.key"),
         )
         files.key_file.unlink(missing_ok=True)
         make_self_signed(name, files.chain_file, files.key_file)
         return files
 
-    def settings(self, *names: str) -> TLSSettings:
+    def tls(self, *names: str) -> TLS:
         """These domains, with our defaults."""
-        return TLSSettings(tuple(self.domain(name) for name in names))
+        return TLS(TLSSettings(), tuple(self.domain(name) for name in names))
 
 
 class Stock(TestCase):
@@ -72,8 +73,8 @@ class Stock(TestCase):
 
     def setUp(self) -> None:
         self.files = Files(Path(self.mktemp()))
-        self.settings = self.files.settings(*DOMAINS)
-        self.tls = TLS(self.settings)
+        self.domains = tuple(self.files.domain(name) for name in DOMAINS)
+        self.tls = TLS(TLSSettings(), self.domains)
 
     async def serve(self, kind: Kind = "client", *, direct_tls: bool = False) -> None:
         """Answer each client with x, under TLS from its first byte.
@@ -169,7 +170,7 @@ class Stock(TestCase):
 
     async def test_minimum_version(self) -> None:
         """An administrator may allow TLS 1.3 only."""
-        self.tls = TLS(TLSSettings((self.files.domain("montague.lit"),), minimum_version="1.3"))
+        self.tls = TLS(TLSSettings(minimum_version="1.3"), (self.files.domain("montague.lit"),))
         await self.serve()
         await self.client()
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
@@ -184,11 +185,8 @@ class Stock(TestCase):
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         connection, _ = await self.client(context)
         self.assertRegex(connection.get_cipher_name() or "", "^ECDHE-ECDSA-(AES.*GCM|CHACHA)")
-        settings = TLSSettings(
-            (self.files.domain("montague.lit"),),
-            ciphers="TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256",
-        )
-        self.tls.use(TLS(settings))
+        settings = TLSSettings(ciphers="TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
+        self.tls.use(TLS(settings, (self.files.domain("montague.lit"),)))
         connection, _ = await self.client(context)
         self.assertEqual(connection.get_cipher_name(), "ECDHE-ECDSA-AES128-GCM-SHA256")
         connection, _ = await self.client()
@@ -263,7 +261,7 @@ class Stock(TestCase):
         old = self.on_file("montague.lit")
         self.files.domain("montague.lit")
         self.assertEqual(self.shown((await self.client())[0]), old)
-        self.tls.use(TLS(self.settings))
+        self.tls.use(TLS(TLSSettings(), self.domains))
         for sni in ("", "montague.lit"):
             new, _ = await self.client(sni=sni)
             self.assertEqual(self.shown(new), self.on_file("montague.lit"))
@@ -277,10 +275,10 @@ class Stock(TestCase):
         self.files.domain("montague.lit")
         (self.files.directory / "capulet.key").write_text("damaged")
         with self.assertRaisesRegex(ValueError, r"capulet\.key holds no private key"):
-            self.tls.use(TLS(self.settings))
+            self.tls.use(TLS(TLSSettings(), self.domains))
         self.assertEqual(self.shown((await self.client())[0]), old)
         self.files.domain("capulet.lit")
-        self.tls.use(TLS(self.settings))
+        self.tls.use(TLS(TLSSettings(), self.domains))
         self.assertEqual(self.shown((await self.client())[0]), self.on_file("montague.lit"))
 
     async def test_no_resumption(self) -> None:
@@ -340,7 +338,7 @@ class Stock(TestCase):
             shown = certificate(key, algorithm=algorithm)
             (self.files.directory / "montague.crt").write_bytes(pem(shown))
             (self.files.directory / "montague.key").write_bytes(pem_key(key))
-            self.tls.use(TLS(self.settings))
+            self.tls.use(TLS(TLSSettings(), self.domains))
             _, server = await self.client()
             self.assertEqual(
                 channel_bindings(server.transport).get("tls-server-end-point"),
@@ -353,7 +351,7 @@ class Stock(TestCase):
         _, server = await self.client(self.with_certificate(self.files.domain("romeo.lit")))
         self.assertIsNone(peer_certificate(server.transport))
 
-    def with_certificate(self, files: DomainCertificate) -> SSL.Context:
+    def with_certificate(self, files: DomainSettings) -> SSL.Context:
         """A client that shows this certificate if asked."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.use_certificate_chain_file(str(files.chain_file))
@@ -364,7 +362,7 @@ class Stock(TestCase):
         """Trusted, self-signed or none: the handshake goes on, and what was shown is known."""
         romeo, tybalt = self.files.domain("romeo.lit"), self.files.domain("tybalt.lit")
         domains = tuple(self.files.domain(name) for name in DOMAINS)
-        self.tls.use(TLS(TLSSettings(domains, client_ca=romeo.chain_file)))
+        self.tls.use(TLS(TLSSettings(client_ca=romeo.certificate), domains))
         await self.serve()
         for sni in ("", "capulet.lit"):
             with self.subTest(sni=sni):
@@ -438,24 +436,24 @@ class SettingsTests(SynchronousTestCase):
     def test_no_domain(self) -> None:
         """TLS without any certificate is a mistake."""
         with self.assertRaisesRegex(ValueError, "no domain has a certificate"):
-            TLS(TLSSettings(()))
+            TLS(TLSSettings(), ())
 
     def test_unknown_ciphers(self) -> None:
         """Ciphers nobody knows are named."""
         for ciphers in ("ROT13", "TLS_ROT13"):
-            tls = TLS(TLSSettings((self.files.domain("montague.lit"),), ciphers=ciphers))
+            tls = TLS(TLSSettings(ciphers=ciphers), (self.files.domain("montague.lit"),))
             with self.assertRaisesRegex(ValueError, ciphers):
                 tls.context_factory("client")
 
     def test_bad_client_ca(self) -> None:
         """A client CA that is missing or no certificate is named."""
         path = self.files.directory / "ca.pem"
-        settings = TLSSettings((self.files.domain("montague.lit"),), client_ca=path)
+        settings, domains = TLSSettings(client_ca=str(path)), (self.files.domain("montague.lit"),)
         with self.assertRaisesRegex(ValueError, r"ca\.pem cannot be read"):
-            TLS(settings)
+            TLS(settings, domains)
         path.write_text("nothing")
         with self.assertRaisesRegex(ValueError, r"ca\.pem holds no certificate"):
-            TLS(settings)
+            TLS(settings, domains)
 
     def test_weak_key(self) -> None:
         """A key OpenSSL finds too weak is refused, naming the file and the reason."""
@@ -464,13 +462,12 @@ class SettingsTests(SynchronousTestCase):
         files.chain_file.write_bytes(pem(certificate(key)))
         files.key_file.write_bytes(pem_key(key))
         with self.assertRaisesRegex(ValueError, r"montague\.crt .*key too small"):
-            TLS(TLSSettings((files,))).context_factory("client")
+            TLS(TLSSettings(), (files,)).context_factory("client")
 
     def test_same_factory(self) -> None:
         """There is one factory for each kind, and it lives through reloads."""
-        settings = self.files.settings("montague.lit")
-        tls = TLS(settings)
+        tls = self.files.tls("montague.lit")
         factory = tls.context_factory("client")
-        tls.use(TLS(settings))
+        tls.use(self.files.tls("montague.lit"))
         self.assertIs(tls.context_factory("client"), factory)
         self.assertIsNot(tls.context_factory("server"), factory)

@@ -29,7 +29,8 @@ from twisted.internet.task import LoopingCall
 from xmppd.command.ad_hoc import AdHocCommand
 from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import Component
-from xmppd.config.config import Items
+from xmppd.config.config import ContactSettings, ItemSettings
+from xmppd.config.settings import Settings
 from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.events import On
@@ -112,6 +113,16 @@ class ExampleTests(SynchronousTestCase):
         (romeo,) = self.connect("romeo")
         romeo.send("<iq type='get' id='1' to='montague.lit'><day xmlns='urn:example:day'/></iq>")
         self.assertRegex(romeo.received()[0], r">\w+day</day>")
+
+    def test_settings(self) -> None:
+        """The plugin that goes by a table hears when it has changed."""
+        self.load(IMPORTS, block("class Helpers"))
+        statistics = self.house.server.statistics
+        self.assertEqual(dict(statistics.sampled())["helpers"], 0)
+        self.house.server.reload(
+            house_config("montague.lit", contact={"support": ("xmpp:friar@montague.lit",)})
+        )
+        self.assertEqual(dict(statistics.sampled())["helpers"], 1)
 
     def test_quote(self) -> None:
         """The quotation is kept, within its quota, and told to contacts alone."""

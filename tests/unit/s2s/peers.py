@@ -6,6 +6,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
+from xmppd.config.config import ListenSettings
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.resolve.connector import Visitor
 from xmppd.resolve.targets import Directions, Target
@@ -60,7 +61,7 @@ class Caller(Peer):
     """A server that calls the house."""
 
     def __init__(self, house: House, address: str = "192.0.2.9") -> None:
-        listener = house.server.server_listener("none")
+        listener = house.server.listener(ListenSettings(endpoint="", kind="server", tls="none"))
         super().__init__(listener.buildProtocol(IPv4Address("TCP", address, 1)), address)
 
     def open(self, sender: str = "verona.lit", to: str = "mantua.lit") -> str:

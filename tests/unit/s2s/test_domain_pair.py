@@ -1,5 +1,6 @@
 """Queues for other servers, and the streams that are made for them."""
 
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.s2s.peers import BIDI, Elsewhere
@@ -7,6 +8,7 @@ from xmppd.events import OWNER, On
 from xmppd.resolve.lost import no_stream, not_found
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.s2s.foreign_routes import MAX_WAITING_FOR_ONE
+from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.stanza import JID, Message, ns
 from xmppd.testing.house import House, house_config
 
@@ -91,6 +93,18 @@ class PairTests(SynchronousTestCase):
         self.elsewhere.there = False
         self.say(*"123456")
         self.assertEqual(self.bounced(), ["6 resource-constraint"])
+
+    def test_bounds_in_bytes(self) -> None:
+        """So many bytes wait, their cost included; there is room again when they have left."""
+        self.routes.use(replace(self.routes.settings, max_queued_bytes=1_500))
+        self.elsewhere.there = False
+        self.say(*"1234")
+        self.assertEqual(self.bounced(), ["3 resource-constraint", "4 resource-constraint"])
+        pair = self.routes.pairs["mantua.lit", "verona.lit"]
+        self.assertGreater(pair.backlog.size_bytes, 2 * OVERHEAD_BYTES)
+        pair.backlog.take()
+        self.say("5")
+        self.assertEqual((len(pair.backlog), self.bounced()), (2, []))
 
     # -- failures -------------------------------------------------------------------------------
 

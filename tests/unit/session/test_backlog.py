@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.events import OWNER
-from xmppd.session.backlog import OVERHEAD_BYTES
+from xmppd.session.backlog import OVERHEAD_BYTES, Backlog
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, Presence, ns
 from xmppd.testing.client import Client, done
@@ -178,6 +178,30 @@ class WaitingTests(SlowReaderTestCase):
         self.assertLess(backlog.size_bytes, OVERHEAD_BYTES + 200)
         self.juliet.read_on()
         self.assertEqual((backlog.size_bytes, len(backlog)), (0, 0))
+
+
+class AgeTests(SynchronousTestCase):
+    """What may wait for so long only, as for another server."""
+
+    def fill(self, *moments: float) -> Backlog:
+        backlog, to, sender = Backlog(), JID.parse("juliet@b.lit"), JID.parse("romeo@a.lit")
+        for moment in moments:
+            stanza = Message.make(to, sender, id=f"{moment:.0f}")
+            backlog.add(stanza, b"x" * 10, came=moment)
+        return backlog
+
+    def test_in_order(self) -> None:
+        """All that waits leaves in the order in which it came."""
+        backlog = self.fill(0.0, 1.0, 2.0)
+        self.assertEqual([stanza.id for stanza, _, _ in backlog.take_all()], ["0", "1", "2"])
+        self.assertEqual((len(backlog), backlog.size_bytes), (0, 0))
+
+    def test_too_old(self) -> None:
+        """What came before a moment is taken, and the rest waits on."""
+        backlog = self.fill(0.0, 1.0, 2.0, 3.0)
+        self.assertEqual([stanza.id for stanza, _, _ in backlog.take_until(2.0)], ["0", "1"])
+        self.assertEqual(len(backlog), 2)
+        self.assertEqual(backlog.take_until(1.0), [])
 
 
 class LostTests(SlowReaderTestCase):

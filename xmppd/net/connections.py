@@ -1,49 +1,22 @@
-"""The factory for wires of clients: lets them in, counts them, and looks after the silent ones."""
+"""The connections of one kind: lets them in, counts them, and looks after the silent ones."""
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReactorTime
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from xmppd.config.config import StreamSettings
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.host.machine import Descriptors
-from xmppd.net.connection_handler import (
-    ConnectionHandler,
-    TransportBinding,
-    WireLimits,
-    shared_preparing,
-)
+from xmppd.net.connection_handler import ConnectionHandler, shared_preparing
 from xmppd.net.login_queue import LoginQueue
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import SessionResumed
 from xmppd.session.session_manager import SessionBound
 from xmppd.stanza import Condition, StanzaError, StreamCondition, StreamError
-from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
-
-
-@dataclass(frozen=True)
-class AdmissionLimits:
-    """How many come in, and how long they may be silent.
-
-    Attributes:
-        negotiation_timeout_s: From the connection to a bound resource.
-        idle_timeout_s: Without a byte, until the client is pinged.
-        ping_timeout_s: From then until the stream is closed.
-        max_unauthenticated: Connections that have not bound a resource yet.
-        max_streams_per_address: Connections from one IP address.
-    """
-
-    negotiation_timeout_s: float
-    idle_timeout_s: float
-    ping_timeout_s: float
-    max_unauthenticated: int
-    max_streams_per_address: int
 
 
 class Connections:
@@ -52,7 +25,7 @@ class Connections:
     One sweep over all of them looks for the silent (CH-4); no connection has a timer of its own.
 
     Args:
-        limits: How many come in.
+        settings: How many come in, and how long they may be silent.
         clock: The reactor's.
         descriptors: How many connections there may be, of all kinds together.
         lateness: Each tells how late some part of the server is, in seconds.
@@ -68,12 +41,12 @@ class Connections:
 
     def __init__(
         self,
-        limits: AdmissionLimits,
+        settings: StreamSettings,
         clock: IReactorTime,
         descriptors: Descriptors,
         *lateness: Callable[[], float],
     ) -> None:
-        self.limits = limits
+        self.settings = settings
         self.clock = clock
         self.descriptors = descriptors
         self.login_queue = LoginQueue[ConnectionHandler](clock, lateness, self._logged_in)
@@ -88,9 +61,13 @@ class Connections:
         self._sweep = LoopingCall(self.sweep)
         self._sweep.clock = clock
 
+    def use(self, settings: StreamSettings) -> None:
+        """Go by other limits from now on; nobody who is here has to leave for that."""
+        self.settings = settings
+
     def start(self) -> None:
         """Look after them from now on."""
-        shortest_s = min(self.limits.negotiation_timeout_s, self.limits.idle_timeout_s)
+        shortest_s = min(self.settings.negotiation_timeout_s, self.settings.idle_timeout_s)
         self._sweep.start(min(15.0, max(1.0, shortest_s / 4)), now=False)
 
     def close(self, error: StreamError) -> Deferred[None]:
@@ -116,7 +93,7 @@ class Connections:
         self.unauthenticated.add(handler)
         fits = self.descriptors.have_room_for(handler.descriptor)
         if self.silent and not (
-            fits and len(self.unauthenticated) <= self.limits.max_unauthenticated
+            fits and len(self.unauthenticated) <= self.settings.max_unauthenticated
         ):
             longest = next(iter(self.silent))
             del self.silent[longest]
@@ -137,10 +114,10 @@ class Connections:
                 are too many strangers.
         """
         self.silent.pop(handler, None)
-        if len(self.unauthenticated) > self.limits.max_unauthenticated:
+        if len(self.unauthenticated) > self.settings.max_unauthenticated:
             raise self.login_queue.refusal()
         address = handler.address
-        if self._addresses[address] >= self.limits.max_streams_per_address:
+        if self._addresses[address] >= self.settings.max_streams_per_address:
             raise StreamError(
                 StreamCondition.POLICY_VIOLATION, "too many streams from your address"
             )
@@ -232,16 +209,16 @@ class Connections:
     def sweep(self) -> None:
         """Close streams that take too long to log in; ping the silent, close the dead."""
         now = self.clock.seconds()
-        limits = self.limits
+        settings = self.settings
         for handler in tuple(self.unauthenticated):
             if (
-                now - handler.opened_at > limits.negotiation_timeout_s
+                now - handler.opened_at > settings.negotiation_timeout_s
                 and not self.login_queue.refuse(handler)
             ):
                 _close_late(handler, "this takes too long")
         for handler in tuple(self.handlers):
             silent_s = now - handler.received_at
-            if silent_s > limits.idle_timeout_s:
+            if silent_s > settings.idle_timeout_s:
                 self.check_silent(handler, silent_s)
         for look in self.on_sweep:
             look()
@@ -251,51 +228,9 @@ class Connections:
         if not handler.pinged and handler.stream_handler.established:
             handler.pinged = True
             handler.stream_handler.ping()
-        elif silent_s > self.limits.idle_timeout_s + self.limits.ping_timeout_s:
+        elif silent_s > self.settings.idle_timeout_s + self.settings.ping_timeout_s:
             _close_late(handler, "no answer to a ping")
 
 
 def _close_late(handler: ConnectionHandler, text: str) -> None:
     handler.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, text))
-
-
-class ClientListener(ServerFactory):
-    """Makes a ConnectionHandler for each connection that comes by one door.
-
-    Args:
-        context: What streams share.
-        connections: All connections.
-        limits: What one connection may take.
-        tls: Contexts for STARTTLS or direct TLS; None for neither.
-        direct_tls: TLS begins with the first byte (:xep:`0368`).
-        clock: The reactor's.
-    """
-
-    noisy = False
-
-    def __init__(
-        self,
-        context: StreamContext,
-        connections: Connections,
-        limits: WireLimits,
-        clock: IReactorTime,
-        *,
-        tls: IOpenSSLContextFactory | None,
-        direct_tls: bool = False,
-    ) -> None:
-        self.context = context
-        self.connections = connections
-        self.limits = limits
-        self.clock = clock
-        self.tls = tls
-        self.direct_tls = direct_tls
-
-    def buildProtocol(self, addr: IAddress | None) -> ConnectionHandler:
-        """Somebody is at the door."""
-        return ConnectionHandler(
-            partial(StanzaHandler, self.context),
-            self.limits,
-            TransportBinding(self.tls, direct_tls=self.direct_tls),
-            self.clock,
-            self.connections,
-        )
