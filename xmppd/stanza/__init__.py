@@ -1,4 +1,4 @@
-"""The words: stanzas, addresses, errors and XML. Pure values; no reactor, no socket, no store."""
+"""Stanzas, addresses, errors and XML. Pure values; no reactor, no socket, no store."""
 
 from xmppd.stanza.error import Condition, ErrorType, StanzaError, StreamCondition, StreamError
 from xmppd.stanza.jid import JID

@@ -1,4 +1,4 @@
-"""Many addresses that somebody names at once: preparing them is work for more than one turn."""
+"""Long lists of addresses: preparing them is work for more than one turn of the reactor."""
 
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -13,7 +13,7 @@ async def parse_all(texts: Iterable[str], next_turn: Callable[[], Awaitable[None
 
     Args:
         texts: As a peer wrote them.
-        next_turn: Waits until the reactor has served others.
+        next_turn: Waits for the next turn of the reactor.
 
     Raises:
         ValueError: One is not an address; the message says which part is wrong.

@@ -1,6 +1,6 @@
 """Carbon copies: a message as another resource of its sender or recipient gets it (:xep:`0280`).
 
-A copy is its owner's account speaking: it comes from the bare JID, which no client can write.
+A copy comes from the bare JID of its owner, which no client can write.
 """
 
 from typing import Literal
@@ -37,7 +37,7 @@ def forwarded(message: Message) -> bytes:
 
 
 def carbon(message: Message, inside: bytes, direction: Direction, account: JID) -> Message:
-    """The copy of a message for the resources of an account; who gets it is spliced in.
+    """The copy of a message for the resources of an account; each one's address is spliced in.
 
     Args:
         message: The original.
@@ -56,7 +56,7 @@ def _head(kind: str) -> bytes:
 
 
 def original(copy: Message) -> Message:
-    """The message that a copy of ours is of, with the bytes that its recipient got."""
+    """The message inside a copy of ours, with the bytes that its recipient got."""
     raw = copy.payload.raw
     start = raw.index(_INSIDE)
     inside = raw[start + len(_INSIDE) : raw.rindex(_FORWARDED)]
@@ -66,8 +66,8 @@ def original(copy: Message) -> Message:
 def is_carbon(message: Message, account: str) -> bool:
     """Whether a message for a session of this account, a bare JID, is a copy.
 
-    Behind what makes it one, it may say when it was sent. Somebody else's message may look like a
-    copy, and is only what it is.
+    It may have a delay stamp as well. A message from another address may look like a copy, and is
+    none.
     """
     if message.sender.full != account:
         return False
@@ -76,5 +76,5 @@ def is_carbon(message: Message, account: str) -> bool:
 
 
 def copied(copy: Message) -> Tree:
-    """The message that a copy is of; its names are in the namespace of clients."""
+    """The message inside a copy; its names are in the namespace of clients."""
     return copy.payload.tree[0][0][0]

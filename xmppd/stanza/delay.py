@@ -1,4 +1,4 @@
-"""Delayed delivery (:xep:`0203`): a message that waited says when it came."""
+"""Delayed delivery (:xep:`0203`): the stamp of a message that waited."""
 
 from typing import NamedTuple, Self
 
@@ -16,11 +16,11 @@ class Kept:
 
     Attributes:
         held: Whether it is there for that reason only, and is no offline message.
-        number: What the store calls it; 0 while it is being written.
+        number: Its number in the store; 0 while it is being written.
         position: The count of handled stanzas by which the session's client has it, as the store
             knows it; 0 if it does not.
-        over: It has arrived, or found another place.
-        writing: Done when it is written, or cannot be; None if nobody is at it.
+        over: Whether it has arrived, or found another place.
+        writing: Done when it is written, or cannot be; None if it is not being written.
     """
 
     __slots__ = ("held", "number", "over", "position", "writing")
@@ -37,8 +37,8 @@ class Stood(NamedTuple):
     """Where a message stood in the queue of a session that has ended.
 
     Attributes:
-        kept: If it is in the store, what that calls it.
-        key: What the session was found by; empty if it never was.
+        kept: Its entry in the store, if it has one.
+        key: The key by which the session could be resumed; empty if it could not.
         position: The count of handled stanzas by which its client has it; 0 if it was not sent.
     """
 
@@ -48,7 +48,7 @@ class Stood(NamedTuple):
 
 
 class Stamped(Payload):
-    """The payload of a message that we have stamped: it says when it came, and says it once."""
+    """The payload of a message that we have stamped with its time of arrival, once."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ class Stored(Stamped):
     """The payload of a message that came out of the store, where it still is.
 
     Attributes:
-        kept: What the store calls it.
+        kept: Its entry in the store.
     """
 
     __slots__ = ("kept",)
@@ -82,11 +82,11 @@ class Returned(Stamped):
 
 
 def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
-    """The message, stamped with when it came to the server of this domain.
+    """The message, stamped with its time of arrival at the server of this domain.
 
     Args:
-        wire: A message. One without any content is left as it is: it says nothing that is late.
-        domain: Who held it up.
+        wire: A message. One without any content is left as it is, since nothing in it is late.
+        domain: Of the server that kept it.
         seconds: Since 1970.
     """
     if not wire.endswith(_END):
@@ -96,7 +96,7 @@ def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
 
 
 def stamped(message: Message, domain: str, seconds: float) -> Message:
-    """The same message, stamped unless it is already; what its sender says of delays is its own."""
+    """The same message, stamped unless it is already; a stamp that its sender has written stays."""
     payload = message.payload
     if isinstance(payload, Stamped):
         return message
@@ -104,13 +104,13 @@ def stamped(message: Message, domain: str, seconds: float) -> Message:
 
 
 def as_stamped(message: Message) -> Message:
-    """The same message, that we have stamped before."""
+    """The same message, marked as stamped by us before."""
     payload = message.payload
     return _with(message, Stamped(payload.raw, payload.to, payload.tree))
 
 
 def out_of_store(data: bytes, number: int) -> Message:
-    """A message as it was stored under this number, stamped and addressed."""
+    """The message that was stored under this number, stamped and addressed."""
     message = Message.from_bytes(data)
     payload = message.payload
     stored = Stored(payload.raw, payload.to, payload.tree)

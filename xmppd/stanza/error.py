@@ -1,4 +1,4 @@
-"""Errors of stanzas and streams: which condition, and what the peer is told."""
+"""Errors of stanzas and streams: their conditions, and their elements."""
 
 from enum import Enum
 
@@ -45,7 +45,7 @@ class Condition(Enum):
 
 
 class StanzaError(Exception):
-    """The sender of this stanza should know.
+    """An error for the sender of a stanza.
 
     Args:
         condition: What went wrong.
@@ -69,7 +69,7 @@ class StanzaError(Exception):
         self.application = application
 
     def untraced(self) -> "StanzaError":
-        """The same, for who keeps it: without what was going on where it was raised."""
+        """The same without its traceback, so that it can be kept."""
         return StanzaError(self.condition, self.text, type=self.type, application=self.application)
 
 
@@ -104,7 +104,7 @@ class StreamCondition(Enum):
 
 
 class StreamError(Exception):
-    """This stream cannot go on; it is told why, and closed.
+    """An error that ends a stream: the peer is told why, and the stream is closed.
 
     Args:
         condition: What went wrong.
@@ -121,5 +121,5 @@ class StreamError(Exception):
         self.application = application
 
     def untraced(self) -> "StreamError":
-        """The same, for who keeps it: without what was going on where it was raised."""
+        """The same without its traceback, so that it can be kept."""
         return StreamError(self.condition, self.text, application=self.application)

@@ -1,4 +1,4 @@
-"""Data forms (:xep:`0004`): made, shown, and read back as they were asked for."""
+"""Data forms (:xep:`0004`): fields, forms to fill in, and their submitted values."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class Field:
         type: As in :xep:`0004`, §3.3.
         required: Whether the form cannot do without.
         options: What a list lets one choose from.
-        values: What is in it: already, or as the result.
+        values: Its values: those it has already, or the result.
     """
 
     var: str
@@ -47,7 +47,7 @@ def form(form_type: str, title: str, instructions: str, *fields: Field) -> Eleme
 
 
 def result(form_type: str, *fields: Field) -> Element:
-    """What came of a form, or of a question."""
+    """The result of a form, or of a query."""
     return _filled(element(DATA, "x", type="result"), form_type, fields)
 
 
@@ -67,15 +67,15 @@ def _filled(made: Element, form_type: str, fields: tuple[Field, ...]) -> Element
 
 
 def submitted(answer: Tree, asked: Element) -> dict[str, list[str]]:
-    """The values of a form that came back, of the fields that were asked for and no others.
+    """The values of a submitted form, of the fields that were asked for and no others.
 
     Args:
-        answer: The ``<x/>`` that came.
-        asked: The form that it answers; says what is required, and what may be in it.
+        answer: The submitted ``<x/>``.
+        asked: The fields of the form, which say what is required and what may be in it.
 
     Raises:
-        ValueError: It is not an answer to that form; says which field is wrong, never what is in
-            it.
+        ValueError: It is not an answer to that form; the text says which field is wrong, never its
+            value.
     """
     brought = {line.get("var", ""): line for line in answer.iterfind(qname(DATA, "field"))}
     values: dict[str, list[str]] = {}

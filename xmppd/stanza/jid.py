@@ -1,4 +1,4 @@
-"""JIDs: addresses, prepared once and compared as they are."""
+"""JIDs: addresses that are prepared once and then compared as text."""
 
 import re
 from dataclasses import dataclass
@@ -49,9 +49,8 @@ Arabic digits of two kinds, and the middle dot of Katakana.
 
 
 class Effort:
-    """What preparing addresses has taken so far, whoever wanted it.
-
-    Plain addresses, which nearly all are, take nothing.
+    """The time that preparing addresses has taken so far. Plain addresses, which nearly all are,
+    take none.
 
     Attributes:
         spent_us: An estimate in microseconds that is the same on every machine.
@@ -110,7 +109,7 @@ _resource_profile = _ResourceProfile(UnicodeData())
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JID:
-    """An address. Made by :meth:`parse` only, so that whoever holds one may trust it.
+    """An address, prepared: :meth:`parse` is the only way to make one from text.
 
     Attributes:
         local: The part before ``@``, prepared; None for a domain or domain/resource.
@@ -152,10 +151,11 @@ class JID:
     def prepared(full: str) -> "JID":
         """The JID whose ``full`` this is: it was prepared before, and is not again.
 
-        For what we keep ourselves, in memory or in the store, and for nothing that a peer says.
+        For addresses that we keep ourselves, in memory or in the store, never for those a peer
+        sends.
 
         Raises:
-            ValueError: Somebody has damaged it, so that it is no address any more.
+            ValueError: It is damaged, and no address any more.
         """
         jid = _interned.get(full) or _prepared.get(full)
         return _prepared.add(full, _taken_apart(full)) if jid is None else jid
@@ -172,7 +172,7 @@ class JID:
 
     @staticmethod
     def of_stream(domain: str, id: str) -> "JID":
-        """What a stream is addressed by before it has a resource.
+        """The address of a stream before it has a resource.
 
         It never comes again, so it is not kept among the addresses in use.
 
@@ -201,7 +201,9 @@ class JID:
 
 
 class _Interned(dict[str, JID]):
-    """The addresses in use, by any text that names them; when it is too much, all are forgotten."""
+    """The addresses in use, by any text that names them; when they are too many, all are
+    forgotten.
+    """
 
     size_bytes = 0
 
@@ -219,7 +221,7 @@ class _Interned(dict[str, JID]):
 
 
 def _size_bytes(text: str, jid: JID) -> int:
-    """What it takes to keep an address, about: its parts and its whole are kept as text, too."""
+    """About how many bytes an address takes: its parts and its whole are kept as text, too."""
     return 400 + len(jid.wire) * (4 if text.isascii() and jid.full.isascii() else 16)
 
 
@@ -317,7 +319,7 @@ def _ipv6(text: str) -> IPv6Address:
 
 
 def _dns_bytes(labels: list[str]) -> int:
-    """At least so long is a name in DNS, where labels are in ASCII with ``xn--`` before them."""
+    """The least length of a name in DNS, where labels are in ASCII with ``xn--`` before them."""
     return sum(len(label) + (1 if label.isascii() else 5) for label in labels) - 1
 
 

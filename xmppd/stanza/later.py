@@ -1,4 +1,4 @@
-"""What a stage answers that only sometimes has to wait."""
+"""The result of a stage that only sometimes has to wait."""
 
 from collections.abc import Coroutine
 from typing import Any

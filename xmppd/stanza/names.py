@@ -1,9 +1,9 @@
-"""How the names of a tree are spelled, so that they mean the same on every stream.
+"""Names of elements in a tree, spelled so that they mean the same on every stream.
 
-A stanza, and what of it is in the content namespace all the way down from there, carry no
-namespace. All other names are ``{namespace}name``, also those of the content namespace inside an
-element of another one; a name without a namespace in there is in none. An element in no namespace
-that stands directly in the content is spelled ``{}name`` (FR-6).
+A stanza, and its descendants in the content namespace all the way down, carry no namespace. All
+other names are ``{namespace}name``, also those of the content namespace inside an element of
+another one; a name without a namespace in there is in none. An element in no namespace that stands
+directly in the content is spelled ``{}name`` (FR-6).
 
 Nothing here needs more than the standard library.
 """
@@ -27,7 +27,7 @@ def namespace_of(tag: str) -> str:
 
 
 def put_names_right(tree: Tree, namespace: str, *, bare_is_content: bool) -> bool:
-    """Spell the names of a tree as they are spelled here, in place.
+    """Spell the names of a tree in the way of this module, in place.
 
     Args:
         tree: An element at stanza level, as expat has read it.

@@ -1,4 +1,4 @@
-"""The namespaces the core speaks; a XEP's own namespace stands in its plugin."""
+"""The namespaces of the core; a XEP's own namespace stands in its plugin."""
 
 STREAM = "http://etherx.jabber.org/streams"
 CLIENT = "jabber:client"

@@ -1,4 +1,4 @@
-"""Cutting an address out of the bytes of a stanza, so that all else goes on as it came.
+"""Removal of an address from the bytes of a stanza; all other bytes stay as they came.
 
 Nothing here needs more than the standard library.
 """

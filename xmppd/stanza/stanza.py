@@ -23,11 +23,11 @@ _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
 
 class Copies:
-    """How many of an account's sessions have a message, or have had and read it (CA-7).
+    """The number of an account's sessions that have a message, or have had and read it (CA-7).
 
     Attributes:
         account: Bare JID.
-        left: So many: one that ends and has not read it is none of them any more.
+        left: That number; a session that ends without having read it is subtracted.
     """
 
     __slots__ = ("account", "left")
@@ -44,7 +44,7 @@ class Payload:
         raw: The whole element without ``from``, its name unprefixed and in no namespace: it takes
             on the content namespace of the stream it leaves by.
         to: The address written in ``raw``; None if there is none.
-        copies: Who of an account has the message beside whoever got this one; None if nobody has.
+        copies: The count of an account's sessions that have the message; None if only one has it.
     """
 
     __slots__ = ("_tree", "_xml", "copies", "raw", "to")
@@ -71,7 +71,7 @@ class Payload:
         return self._xml
 
     def forget_trees(self) -> None:
-        """Keep only the bytes; for a payload that will lie about for long."""
+        """Keep only the bytes; for a payload that is kept for long."""
         self._tree = self._xml = None
 
     def without_to(self) -> Self:
@@ -89,14 +89,14 @@ class Payload:
 
 
 class Stanza:
-    """What all three kinds have in common.
+    """A message, presence or iq: what all three kinds have in common.
 
     Attributes:
-        to: Whom it is for; None if the client named nobody.
-        sender: Who it is from; stamped by us, never taken from a client.
-        id: What its sender calls it.
+        to: Its addressee; None if the client named none.
+        sender: Its sender; stamped by us, never taken from a client.
+        id: The id that its sender gave it.
         type: Its ``type`` as written; None if absent.
-        payload: What it carries.
+        payload: Its bytes and trees.
         name: Of its element.
         after_name: Where its bytes have room for attributes.
     """
@@ -150,13 +150,13 @@ class Stanza:
         address: Callable[[str], JID] = JID.parse,
         max_bytes: int | None = None,
     ) -> Self:
-        """A stanza written anew from its tree: whatever the bytes said, these say what we read.
+        """A stanza written anew from its tree, so that its bytes mean what we have read.
 
         Args:
             tree: As the parser built it.
-            sender: Who it is from, whatever it says itself.
+            sender: Its sender, whatever its own ``from`` says.
             address: Makes a JID of ``to``.
-            max_bytes: How much it may become; None for what we have written before.
+            max_bytes: Its limit; None for a stanza that we have written before.
 
         Raises:
             ValueError: ``to`` is no JID.
@@ -171,7 +171,7 @@ class Stanza:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """A stanza that we wrote ourselves, read back; it names its sender.
+        """A stanza that we wrote ourselves, read back with its sender.
 
         Raises:
             ValueError: It is not one any more.
@@ -191,12 +191,12 @@ class Stanza:
 
     @property
     def xml(self) -> Element:
-        """The whole stanza in lxml; what belongs to the stream's namespace is in none."""
+        """The whole stanza in lxml; names of the stream's namespace are in none."""
         return self.payload.xml
 
     @property
     def lang(self) -> str | None:
-        """The language its text is in, if it says."""
+        """The language of its text, if it has an ``xml:lang``."""
         return self.payload.tree.get(LANG)
 
     def addressed(self, to: JID, sender: JID | None = None) -> Self:
@@ -206,11 +206,11 @@ class Stanza:
         )
 
     def for_several(self) -> Self:
-        """The same value without an address: more than one get the same bytes."""
+        """The same stanza without an address, for several sessions that get the same bytes."""
         return self.__class__(None, self.sender, self.id, self.type, self.payload)
 
     def with_sender(self, sender: JID) -> Self:
-        """The same stanza, from somebody else."""
+        """The same stanza with another sender."""
         return self.__class__(self.to, sender, self.id, self.type, self.payload)
 
     def wire(self) -> bytes:
@@ -226,13 +226,13 @@ class Stanza:
     def around_to(self) -> tuple[bytes, bytes]:
         """The bytes before and behind the address: ``head + to.wire + tail`` is a stanza.
 
-        This is what makes telling a thousand contacts cost a thousand splices.
+        So a presence to a thousand contacts costs a thousand splices.
         """
         raw, at = self.payload.without_to().raw, self.after_name
         return b"%b from='%b' to='" % (raw[:at], self.sender.wire), b"'" + raw[at:]
 
     def error(self, error: StanzaError) -> Self:
-        """The answer that says what went wrong, to whoever sent this (:rfc:`6120#section-8.3`)."""
+        """The error that answers this stanza (:rfc:`6120#section-8.3`)."""
         sender = self.sender.to_bare() if self.to is None else self.to
         return self.make(self.sender, sender, error_bytes(error), id=self.id, type="error")
 
@@ -243,7 +243,7 @@ class Stanza:
 
 
 class Message(Stanza):
-    """Pushed to somebody, now or later (:rfc:`6121#section-5`)."""
+    """A message, delivered now or later (:rfc:`6121#section-5`)."""
 
     __slots__ = ()
     name = "message"
@@ -251,10 +251,10 @@ class Message(Stanza):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the software of a presence can do, as a hash of what it says of itself (:xep:`0115`).
+    """The capabilities of a presence's software: a hash of its service discovery (:xep:`0115`).
 
     Attributes:
-        node: Which software it is.
+        node: The URI of the software.
         ver: The hash; with older software, its version.
         hash: By which algorithm; empty with older software.
     """
@@ -265,7 +265,7 @@ class Capabilities:
 
 
 class Presence(Stanza):
-    """Who is here, and who may know it (:rfc:`6121#section-4`)."""
+    """A presence: availability, a subscription stanza or a probe (:rfc:`6121#section-4`)."""
 
     __slots__ = ()
     name = "presence"
@@ -289,7 +289,7 @@ class Presence(Stanza):
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What its software can do; None if it does not say."""
+        """The capabilities of its software; None if it does not say."""
         found = self.payload.tree.find(_CAPABILITIES)
         if found is None:
             return None
@@ -297,7 +297,7 @@ class Presence(Stanza):
 
     @property
     def software(self) -> str:
-        """The software that sent it, as its capabilities name it (:xep:`0115`); or nothing.
+        """The software that sent it, as its capabilities name it (:xep:`0115`), or an empty text.
 
         All sessions of one software share the text.
         """
@@ -315,16 +315,16 @@ class IQ(Stanza):
 
     @property
     def query_tag(self) -> str | None:
-        """``{namespace}name`` of what is asked; None if there is nothing inside."""
+        """``{namespace}name`` of its child; None if it has none."""
         tree = self.payload.tree
         return tree[0].tag if len(tree) else None
 
     @property
     def query(self) -> Element:
-        """What is asked, or answered.
+        """The child of a request or an answer.
 
         Raises:
-            StanzaError: BAD_REQUEST if there is nothing inside.
+            StanzaError: BAD_REQUEST if there is none.
         """
         for inner in self.payload.xml:
             return inner

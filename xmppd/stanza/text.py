@@ -1,4 +1,4 @@
-"""How text is written as XML. Nothing here needs more than the standard library."""
+"""Text written as XML. Nothing here needs more than the standard library."""
 
 import re
 
@@ -17,6 +17,6 @@ def escape(text: str) -> str:
     """Text as it stands in an element or an attribute value, and is read as the same again.
 
     White space is written as references, which is what keeps it in an attribute (XML 1.0, §3.3.3);
-    what is no character of XML becomes U+FFFD.
+    a character that XML forbids becomes U+FFFD.
     """
     return text.translate(_ESCAPES)

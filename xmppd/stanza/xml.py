@@ -1,4 +1,4 @@
-"""XML for handlers and plugins: elements to build, read and write. The one door to lxml."""
+"""XML for handlers and plugins: elements to build, read and write. The one import of lxml."""
 
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element as Tree
@@ -23,7 +23,7 @@ def element(namespace: str, name: str, text: str | None = None, /, **attributes:
     Args:
         namespace: Empty for the content namespace of whatever stream it will leave by.
         name: Without prefix.
-        text: What it says.
+        text: Its text.
         attributes: Without namespace.
     """
     if namespace:
@@ -60,12 +60,12 @@ def parse(data: bytes) -> Element:
 
 
 def dump(found: Element) -> bytes:
-    """The element as bytes, without what follows it."""
+    """The element as bytes, without its tail."""
     return etree.tostring(found, with_tail=False)
 
 
 def read(data: bytes) -> Tree:
-    """The tree of a stanza that we have written, or handed on as it came.
+    """The tree of a stanza that we have written, or passed on as it came.
 
     Raises:
         ValueError: It is not well-formed.
@@ -96,7 +96,7 @@ def read_all(data: bytes) -> list[Tree]:
 
 
 class TooLarge(ValueError):
-    """A tree would be written in more bytes than it may take."""
+    """A tree that would be written in more bytes than it may take."""
 
 
 def write(
@@ -110,7 +110,7 @@ def write(
     Args:
         tree: Its names spelled as in :mod:`xmppd.stanza.names` (FR-6).
         attributes: Stands in for the attributes of the outermost element.
-        max_bytes: How much it may become; None for what we have written before.
+        max_bytes: Its limit; None for a stanza that we have written before.
 
     Raises:
         TooLarge: It would be more.
