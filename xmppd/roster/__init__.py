@@ -1,1 +1,1 @@
-"""Who may know: rosters and subscriptions."""
+"""Rosters and subscriptions: who may see whose presence."""

@@ -1,4 +1,4 @@
-"""Broadcasts that are too long for one turn of the reactor."""
+"""Presence broadcasts that are too long for one turn of the reactor."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -17,10 +17,10 @@ Copies = int | Coroutine[Any, Any, int]
 
 
 class Broadcasts:
-    """Whose contacts are just being told: an account's broadcasts go one after the other.
+    """The broadcasts under way: those of one account go one after the other.
 
     Args:
-        next_turn: Waits until the reactor has served others.
+        next_turn: Waits for the next turn of the reactor.
 
     Attributes:
         contacts_per_slice: How many are told in one turn.
@@ -32,7 +32,7 @@ class Broadcasts:
         self._waiting: dict[str, deque[Deferred[None]]] = {}
 
     def under_way(self, account: str) -> bool:
-        """Whether somebody has yet to hear what this account said before."""
+        """Whether a broadcast of this account has not reached all contacts yet."""
         return account in self._waiting
 
     def is_full(self, account: str) -> bool:
@@ -40,7 +40,9 @@ class Broadcasts:
         return len(self._waiting.get(account, ())) >= MAX_WAITING
 
     async def quiet(self, account: str) -> None:
-        """Wait until all that this account said before has been told; who came first goes first."""
+        """Wait until all earlier broadcasts of this account have ended, in the order of the
+        calls.
+        """
         waiting = self._waiting.get(account)
         if waiting is not None:
             turn: Deferred[None] = Deferred()
@@ -58,7 +60,7 @@ class Broadcasts:
             self._wake(account, self._waiting.pop(account))
 
     def _wake(self, account: str, waiting: deque[Deferred[None]]) -> None:
-        """Who waited goes on, until one of them takes the turn."""
+        """Let waiting calls go on, until one of them takes the turn."""
         while waiting and not self.under_way(account):
             waiting.popleft().callback(None)
         if waiting:
@@ -66,6 +68,6 @@ class Broadcasts:
             self._waiting[account] = waiting
 
     async def finish(self) -> None:
-        """Wait until everybody has been told everything."""
+        """Wait until all broadcasts have ended."""
         while self._waiting:
             await self.next_turn()

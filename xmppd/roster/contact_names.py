@@ -1,4 +1,4 @@
-"""What a contact may be called, and which groups it may be in, whoever says so."""
+"""Names and groups of contacts: what they may be, whether a client or a command sets them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,10 +42,10 @@ def named(item: RosterItem, name: str, groups: Sequence[str], *, max_groups: int
 
 
 def check_group_name(name: str) -> None:
-    """Refuse what cannot be the name of a group.
+    """Refuse a text that cannot be the name of a group.
 
     Raises:
-        StanzaError: NOT_ACCEPTABLE: it is empty, too long, or holds what XML cannot.
+        StanzaError: NOT_ACCEPTABLE: it is empty, too long, or holds a character that XML forbids.
     """
     if not name:
         raise StanzaError(Condition.NOT_ACCEPTABLE, "a group's name is empty")
@@ -53,7 +53,7 @@ def check_group_name(name: str) -> None:
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse what is too long for a name, or cannot be written in XML.
+    """Refuse a name that is too long, or cannot be written in XML.
 
     Args:
         name: Perhaps empty.

@@ -1,4 +1,4 @@
-"""One account's roster: who may know, and how they are told."""
+"""One account's roster: its contacts, and the broadcasts and pushes to them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -22,9 +22,9 @@ class Roster:
     Attributes:
         account: Bare JID of its owner.
         items: By the contact's JID as text.
-        version: Of what the owner was pushed last, or was given; rises with every change.
-        turn: Whoever changes the roster in the store, and pushes that, does so alone: pushes come
-            in the order of their versions.
+        version: Of the last push or result that the owner was sent; rises with every change.
+        turn: Held by the change that is being stored and pushed, so that pushes come in the order
+            of their versions.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Roster:
 
     @property
     def subscribers(self) -> tuple[Contact, ...]:
-        """Contacts of ours that see this account; kept until anything of the roster changes."""
+        """The contacts on this server that see this account; kept until anything of the roster
+        changes.
+        """
         if self._groups is not self.shared_groups.groups:
             self._forget()
         if self._subscribers is None:
@@ -65,7 +67,7 @@ class Roster:
 
     @property
     def subscribed_to(self) -> Iterator[JID]:
-        """Contacts this account sees, shared groups included."""
+        """The contacts that this account sees, shared groups included."""
         for item in self.items.values():
             if item.subscription in SUBSCRIBED_TO:
                 yield JID.prepared(item.jid)
@@ -75,23 +77,25 @@ class Roster:
 
     @property
     def requests(self) -> Iterator[RosterItem]:
-        """What strangers have asked, and the owner has not answered yet."""
+        """The subscription requests that the owner has not answered yet."""
         return (item for item in self.items.values() if not visible(item))
 
     @property
     def count(self) -> int:
-        """How many contacts the owner has."""
+        """The number of the owner's contacts."""
         return len(self.items) - sum(1 for _ in self.requests)
 
     def audience(self, privacy: SessionPrivacy | None) -> Audience:
-        """The subscribers that hear what a session with this privacy broadcasts (RO-1)."""
+        """The subscribers that hear the broadcasts of a session with this privacy (RO-1)."""
         contacts = self.subscribers
         if privacy is None:
             return Audience(contacts, self._foreign, ())
         return privacy.audience(contacts, self._foreign, self._as_it_is)
 
     def viewers(self) -> Iterator[JID]:
-        """All who may see this account; of those through shared groups who are online."""
+        """All accounts that may see this one; those through shared groups only while they are
+        online.
+        """
         for bare, _ in self.subscribers:
             yield JID.prepared(bare)
         yield from self._foreign
@@ -99,7 +103,7 @@ class Roster:
             yield JID.prepared(bare)
 
     def standing(self, jid: JID) -> Standing:
-        """What a JID is to the owner: subscription and groups, those of shared groups included."""
+        """A JID's subscription and groups, those of shared groups included."""
         if self._groups is not self.shared_groups.groups:
             self._forget()
         if self._standings is None:
@@ -108,7 +112,7 @@ class Roster:
         return standings.get(jid.full) or standings.get(jid.bare, UNKNOWN)
 
     def standing_of(self, item: RosterItem | None) -> Standing:
-        """What a contact was to the owner as this item had it."""
+        """A contact's subscription and groups according to this item."""
         if item is None:
             return UNKNOWN
         shared = self.shared_groups.items(self.account.bare).get(item.jid)
@@ -116,7 +120,7 @@ class Roster:
         return item.subscription, item.groups
 
     def may_be_seen_by(self, viewer: JID) -> bool:
-        """Whether this account's presence is the viewer's to know (PM-5)."""
+        """Whether the viewer may see this account's presence (PM-5)."""
         if viewer.bare == self.account.bare or self.is_subscribed(viewer):
             return True
         return self.shared_groups.sees(viewer.bare, self.account.bare)
@@ -142,20 +146,21 @@ class Roster:
         self._forget()
 
     def _forget(self) -> None:
-        """Something has changed: what was worked out from the roster is worked out anew."""
+        """Forget all that was computed from the roster before a change."""
         self._subscribers = self._standings = None
         self._groups = self.shared_groups.groups
         self._as_it_is = object()
 
     def broadcast(self, presence: Presence, privacy: SessionPrivacy | None = None) -> Copies:
-        """Tell everybody who may know, and the account's own resources (:rfc:`6121#section-4.4.2`).
+        """Send a presence to all subscribers and the account's own resources
+        (:rfc:`6121#section-4.4.2`).
 
         The presence becomes bytes once; each contact costs one splice, and all resources of a
-        contact share its bytes. Beyond a thousand contacts others have their turn in between.
+        contact share its bytes. Beyond a thousand contacts it takes several turns of the reactor.
 
         Args:
             presence: From a session of the account.
-            privacy: What is in force for that session.
+            privacy: The list in force for that session.
         """
         contacts = self._contacts(privacy)
         broadcasts = self.broadcasts
@@ -171,10 +176,9 @@ class Roster:
     async def _broadcast_in_slices(
         self, presence: Presence, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
     ) -> int:
-        """Tell all who were contacts when it was said, also if its session has left meanwhile.
-
-        Its goodbye follows, so that everybody hears one for one. But who has ceased to be a contact
-        is not told any further that somebody is available.
+        """Send it to all who were contacts at its beginning, also if its session has left
+        meanwhile: an "unavailable" follows, so that each contact hears one for one. But nobody who
+        has ceased to be a contact is told that the account is available.
         """
         size = self.broadcasts.contacts_per_slice
         around = presence.around_to()
@@ -212,7 +216,7 @@ class Roster:
         return tuple(contact for contact in contacts if contact in now)
 
     def _contacts(self, privacy: SessionPrivacy | None) -> tuple[Contact, ...]:
-        """Who hears a broadcast: subscribers, and who is shown this account by a group (RO-3)."""
+        """The addressees of a broadcast: subscribers, and viewers through a shared group (RO-3)."""
         contacts = self.audience(privacy).contacts
         if not self.shared_groups.groups:
             return contacts
@@ -256,14 +260,16 @@ class Roster:
         return copies + len(own)
 
     def tell_elsewhere(self, presence: Presence, privacy: SessionPrivacy | None) -> int:
-        """Tell those of other servers who may know."""
+        """Send a presence to the subscribers on other servers."""
         around = presence.around_to()
         return self._tell_elsewhere(presence, around, self.audience(privacy).elsewhere)
 
     def _tell_elsewhere(
         self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[JID, ...]
     ) -> int:
-        """To contacts of other servers: all of one server in a row, so that they leave together."""
+        """Send it to contacts on other servers: all of one server in a row, so that they leave
+        together.
+        """
         head, tail = around
         for domain, there in groupby(contacts, key=attrgetter("domain")):
             route = self.routing_table.way_to(domain)
@@ -279,7 +285,7 @@ class Roster:
         privacy: SessionPrivacy,
         apart: Iterable[str],
     ) -> int:
-        """To contacts of whom a rule names a resource: to each of theirs that may see it."""
+        """Send it to those contacts' resources that may see it, where a rule names a resource."""
         head, tail = around
         copies = 0
         if self.shared_groups.groups:
@@ -294,14 +300,16 @@ class Roster:
 
     @property
     def version_text(self) -> str:
-        """The ``ver`` of :rfc:`6121#section-2.6`: changes with the roster and what groups add."""
+        """The ``ver`` of :rfc:`6121#section-2.6`: changes with the roster and with shared
+        groups.
+        """
         return self._version_text(self.shared_groups.items(self.account.bare))
 
     def _version_text(self, shared: Mapping[str, RosterItem]) -> str:
         return f"{self.version}-{mark(shared)}" if shared else str(self.version)
 
     def shown(self) -> Iterator[RosterItem]:
-        """What the owner gets to see: never a contact that is no more than a request (RO-12)."""
+        """The contacts that the owner's clients see: not those that are only a request (RO-12)."""
         shared = self.shared_groups.items(self.account.bare)
         for item in self.items.values():
             if visible(item):
@@ -309,18 +317,19 @@ class Roster:
         yield from shared.values()
 
     def push(self, before: RosterItem | None, item: RosterItem) -> None:
-        """Tell the owner's interested resources of a change (:rfc:`6121#section-2.1.6`).
-
-        A contact that is no more than a request from now on leaves the roster that they see.
+        """Push a change to the owner's interested resources (:rfc:`6121#section-2.1.6`). A contact
+        that is only a request from now on leaves the roster that they see.
         """
         if visible(item) or (before is not None and visible(before)):
             self.push_contacts([item.jid])
 
     def push_contacts(self, jids: Sequence[str]) -> None:
-        """Tell the owner's interested resources how contacts stand now, or that they are gone.
+        """Push contacts as they are now, or that they are gone, to the owner's interested
+        resources.
 
         The last push has the roster's version; those before it have versions that were passed over
-        on the way there, so that who is cut off between them is given the whole roster (RO-17).
+        on the way there, so that a client that is cut off between them is given the whole roster
+        (RO-17).
         """
         shared = self.shared_groups.items(self.account.bare)
         last = self.version
@@ -347,14 +356,14 @@ class Roster:
 
 
 def visible(item: RosterItem) -> bool:
-    """Whether the item is more than somebody's request that waits (:rfc:`6121#appendix-A.1`)."""
+    """Whether the item is more than a request that waits (:rfc:`6121#appendix-A.1`)."""
     if item.pending_in is None or item.subscription != "none":
         return True
     return bool(item.ask or item.approved or item.name or item.groups)
 
 
 def with_shared(item: RosterItem, shared: RosterItem | None) -> RosterItem:
-    """A contact of one's own who is in a shared group as well: the sum of both."""
+    """A contact that is in the roster and in a shared group: the sum of both."""
     if shared is None:
         return item
     both = {item.subscription, shared.subscription} - {"none"}

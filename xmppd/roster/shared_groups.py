@@ -1,7 +1,6 @@
-"""Shared groups: people who see each other without asking, as Openfire has them.
-
-They stay symbolic: who sees whom is looked up in the group, never written into anybody's roster.
-What everybody sees is seen by every account, and not by guests or other servers (RO-19).
+"""Shared groups: accounts that see each other without asking, as in Openfire. They stay symbolic:
+visibility is looked up in the group, never written into a roster. What everybody sees is seen by
+every account, and not by guests or other servers (RO-19).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,13 +41,13 @@ class SharedGroups:
         self._take({known: group for known, group in self.groups.items() if known != name})
 
     def as_it_is(self) -> "SharedGroups":
-        """All groups as they are now, whatever becomes of them."""
+        """A snapshot of all groups."""
         kept = SharedGroups(self.store, self.routing_table)
         kept.groups, kept._of = self.groups, self._of
         return kept
 
     def online_viewers(self) -> set[str]:
-        """Bare JIDs of those online in whose roster some group stands."""
+        """Bare JIDs of the accounts online that have a shared group in their roster."""
         online = self.routing_table.users
         if any(group.visible_to == EVERYBODY for group in self.groups.values()):
             return {account for account in online if not is_guest(account)}
@@ -64,7 +63,7 @@ class SharedGroups:
                 self._of.setdefault(member, []).append(group)
 
     def _seen_by(self, viewer: str, groups: Iterable[SharedGroup]) -> Iterator[SharedGroup]:
-        """Those of the groups that stand in this account's roster."""
+        """Those of the groups that this account has in its roster."""
         own = {group.name for group in self._of.get(viewer, ())}
         is_account = self._is_account(viewer)
         for group in groups:
@@ -76,7 +75,7 @@ class SharedGroups:
                 yield group
 
     def _is_account(self, bare: str) -> bool:
-        """Whether this may be an account of ours: no guest, and nobody elsewhere (RO-19)."""
+        """Whether this may be an account of this server: no guest, and none elsewhere (RO-19)."""
         _, at, domain = bare.rpartition("@")
         return bool(at) and domain in self.routing_table.domains and not is_guest(bare)
 
@@ -90,7 +89,7 @@ class SharedGroups:
             yield from self._seen_by(viewer, self._of.get(account, ()))
 
     def items(self, viewer: str) -> dict[str, RosterItem]:
-        """What shared groups add to this account's roster, by bare JID."""
+        """The items that shared groups add to this account's roster, by bare JID."""
         if not self.groups:
             return {}
         names: dict[str, list[str]] = {}
@@ -108,7 +107,9 @@ class SharedGroups:
         }
 
     def online_watchers(self, account: str) -> Iterable[str]:
-        """Bare JIDs of those online whom a group lets see this account; perhaps the account too."""
+        """Bare JIDs of accounts online that see this one through a group; perhaps it is one of
+        them.
+        """
         watchers: set[str] = set()
         online = self.routing_table.users
         for group in self._of.get(account, ()):
@@ -122,5 +123,5 @@ class SharedGroups:
 
 
 def mark(items: Mapping[str, RosterItem]) -> str:
-    """A mark of what groups add to a roster."""
+    """A mark of the items that groups add to a roster."""
     return blake2b(repr(sorted(items.items())).encode(), digest_size=8).hexdigest()

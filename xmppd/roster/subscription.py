@@ -1,6 +1,6 @@
 """The subscription states of RFC 6121 Appendix A, as a table.
 
-Nine states, four stimuli, two directions; each cell says which state follows and whether the stanza
+Nine states, four stimuli, two directions: each cell holds the next state and whether the stanza
 goes on (to the contact, if the user sent it; to the user, if the contact did).
 """
 
@@ -32,7 +32,7 @@ class State(Enum):
 
 
 class Move(NamedTuple):
-    """What a stimulus does."""
+    """The transition that a stimulus makes."""
 
     state: State
     passes: bool
@@ -116,8 +116,8 @@ def in_state(item: RosterItem, state: State, pending: bytes | None = None) -> Ro
     """The same item in another state.
 
     Args:
-        item: What there was.
-        state: What it is to be.
+        item: The item before.
+        state: Its next state.
         pending: The request, where the state is one that has a new request pending in.
     """
     subscription, ask, pending_in = state.value
