@@ -1,1 +1,1 @@
-"""Who is here, and who was told so."""
+"""Presence: which accounts are available, and which addresses were told so."""

@@ -1,4 +1,4 @@
-"""How a session comes by its resource, by whichever protocol it asks for one."""
+"""Resource binding: how a session gets its resource, whichever protocol asks for it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,13 +14,14 @@ StepBack = Callable[[LocalClientSession], Awaitable[None] | None]
 
 @dataclass(frozen=True)
 class Binding:
-    """What goes before a resource is bound (BI-1 to BI-6); binding itself then never waits.
+    """Everything that waits before a resource is bound (BI-1 to BI-6); binding itself then never
+    waits.
 
     Attributes:
-        sessions: Where sessions live.
-        rosters: What must be in memory.
-        privacy_lists: And these.
-        step_back: What a full login waits for, so that those who come back go first (SC-13).
+        sessions: Gives a session its resource.
+        rosters: Have to be in memory.
+        privacy_lists: Have to be in memory, too.
+        step_back: Waited for by a login in full, so that clients with a token go first (SC-13).
     """
 
     sessions: SessionManager
@@ -29,10 +30,10 @@ class Binding:
     step_back: StepBack
 
     async def prepare(self, session: LocalClientSession) -> None:
-        """Have the account's roster and lists at hand: whoever is online has them in memory.
+        """Read the account's roster and lists: an account that is online has them in memory.
 
         Raises:
-            StanzaError: NOT_AUTHORIZED: it is nobody's session, or its wire is gone;
+            StanzaError: NOT_AUTHORIZED: the session has no account, or its connection is gone;
                 RESOURCE_CONSTRAINT: it has waited too long, and is closed.
         """
         if session.account is None or session.closed:

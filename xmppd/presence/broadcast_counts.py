@@ -1,4 +1,4 @@
-"""Fan-out: whose presence causes how much to be sent, over the last minutes."""
+"""Fan-out of presence: how much the broadcasts of each account cost, over the last minutes."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ OTHERS = "(others)"
 
 @dataclass(slots=True)
 class Sum:
-    """What somebody has caused.
+    """The cost of the broadcasts of one name.
 
     Attributes:
-        broadcasts: How many presences.
-        copies: How many stanzas they became.
-        bytes: How large these were together, the addresses of their recipients left out.
+        broadcasts: The number of presences.
+        copies: The number of stanzas they became.
+        bytes: The size of these together, without the addresses of their recipients.
     """
 
     broadcasts: int = 0
@@ -28,21 +28,22 @@ class Sum:
     bytes: int = 0
 
     def add(self, broadcasts: int, copies: int, bytes: int) -> None:
-        """More was caused."""
+        """Add one broadcast."""
         self.broadcasts += broadcasts
         self.copies += copies
         self.bytes += bytes
 
     def add_all(self, other: "Sum") -> None:
-        """All that somebody else has caused, too."""
+        """Add the broadcasts of another name."""
         self.add(other.broadcasts, other.copies, other.bytes)
 
 
 class Sums:
-    """Sums by name, of the names that caused most.
+    """The sums by name, of the names with the largest ones.
 
     When there are twice :data:`MAX_NAMES_PER_MINUTE`, the smaller half goes into one sum of all
-    others. The total stays exact; a name may lack what it caused while it was among the smaller.
+    others. The total stays exact; a name may lack its broadcasts from when it was among the
+    smaller.
     """
 
     def __init__(self) -> None:
@@ -67,10 +68,10 @@ class Sums:
 
 
 class Minute:
-    """What was caused in one minute.
+    """The broadcasts of one minute.
 
     Attributes:
-        number: Which.
+        number: Of the minute.
         accounts: By bare JID.
         software: By the node of its capabilities; empty for clients that do not tell.
     """
@@ -82,19 +83,19 @@ class Minute:
 
 
 class BroadcastCounts:
-    """Counts each broadcast, once, however many hear it; keeps the last :data:`MINUTES`."""
+    """The counts of all broadcasts over the last :data:`MINUTES`, each counted once."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self.clock = clock
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
 
     def count(self, session: LocalClientSession, presence: Presence, copies: int) -> None:
-        """A session's presence was told to everybody who sees it.
+        """Count one broadcast of a session's presence.
 
         Args:
-            session: Whose.
-            presence: What was told.
-            copies: How many sessions it went to, and how many addresses elsewhere.
+            session: Its sender.
+            presence: The presence that was sent.
+            copies: The number of sessions and of addresses elsewhere that it went to.
         """
         number = self._now()
         if not self._minutes or self._minutes[-1].number != number:
@@ -104,11 +105,11 @@ class BroadcastCounts:
         minute.software.add(session.software, copies, size)
 
     def accounts(self, minutes: int) -> dict[str, Sum]:
-        """By bare JID, over this minute and those before it."""
+        """The sums by bare JID, over this minute and those before it."""
         return self._added([minute.accounts for minute in self._recent(minutes)])
 
     def software(self, minutes: int) -> dict[str, Sum]:
-        """By client software, over this minute and those before it."""
+        """The sums by client software, over this minute and those before it."""
         return self._added([minute.software for minute in self._recent(minutes)])
 
     def _now(self) -> int:

@@ -1,4 +1,4 @@
-"""Who was told in private, and is owed a goodbye."""
+"""Directed presence: the addressees that have to be told "unavailable"."""
 
 from xmppd.stanza import JID, Condition, StanzaError
 
@@ -6,7 +6,7 @@ MAX_PER_SESSION = 1_000
 
 
 class DirectedPresences:
-    """For each session, whom it sent presence beside its roster (:rfc:`6121#section-4.6`)."""
+    """The addressees of each session's directed presence (:rfc:`6121#section-4.6`)."""
 
     def __init__(self) -> None:
         self._sent: dict[str, dict[str, JID]] = {}
@@ -26,7 +26,7 @@ class DirectedPresences:
         receivers[to.full] = to
 
     def withdrawn(self, sender: JID, to: JID) -> None:
-        """An unavailable presence was sent there: nothing is owed any more (DP-3)."""
+        """Forget an addressee that was sent an unavailable presence (DP-3)."""
         receivers = self._sent.get(sender.full)
         if receivers is not None:
             receivers.pop(to.full, None)
@@ -34,21 +34,25 @@ class DirectedPresences:
                 del self._sent[sender.full]
 
     def receivers(self, sender: JID) -> tuple[JID, ...]:
-        """All who are owed a goodbye."""
+        """All addressees of this session."""
         return tuple(self._sent.get(sender.full, {}).values())
 
     def knows(self, sender: JID, viewer: JID) -> bool:
-        """Whether the viewer was told by this session (DP-5); whole addresses are compared."""
+        """Whether the viewer was sent directed presence by this session (DP-5); whole addresses are
+        compared.
+        """
         receivers = self._sent.get(sender.full, {})
         return viewer.full in receivers or viewer.bare in receivers
 
     def has_told(self, sender: JID, contact: JID) -> bool:
-        """Whether this session told any address of this contact, such as one of a room."""
+        """Whether any address of this contact, such as a room's occupant, was sent directed
+        presence.
+        """
         receivers = self._sent.get(sender.full, {}).values()
         return any(receiver.bare == contact.bare for receiver in receivers)
 
     def pop_contact(self, sender: JID, contact: JID) -> tuple[JID, ...]:
-        """Those of this contact's addresses who are owed a goodbye, and are not from now on."""
+        """Remove and return the addressees that are addresses of this contact."""
         receivers = self._sent.get(sender.full, {})
         told = tuple(jid for jid in receivers.values() if jid.bare == contact.bare)
         for jid in told:
@@ -56,5 +60,5 @@ class DirectedPresences:
         return told
 
     def pop(self, sender: JID) -> tuple[JID, ...]:
-        """All who are owed a goodbye, and nobody is from now on (DP-4)."""
+        """Remove and return all addressees of this session (DP-4)."""
         return tuple(self._sent.pop(sender.full, {}).values())

@@ -1,4 +1,4 @@
-"""What absent accounts left behind, without asking the store each time."""
+"""Last presences of absent accounts, without asking the store each time."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,9 +10,9 @@ MAX_STATUS_LENGTH = 256
 
 
 class LastPresences:
-    """Last presences, those known by heart (PM-9); also that an account was never here.
+    """The last presences that are kept in memory (PM-9); also that an account was never here.
 
-    Nobody else writes them, so what is known stays true until it is written or forgotten here.
+    They are written by this class alone, so the copy in memory stays true until then.
     """
 
     def __init__(self, store: PresenceStore) -> None:
@@ -21,15 +21,17 @@ class LastPresences:
         self._changes = 0
 
     def knows(self, account: str) -> bool:
-        """Whether :meth:`known` tells all there is."""
+        """Whether :meth:`known` has the answer for this account."""
         return account in self._known
 
     def known(self, account: str) -> LastPresence | None:
-        """What the account left behind, if that is known; None if it was never here."""
+        """The account's last presence, if it is in memory; None if it was never here."""
         return self._known.get(account)
 
     async def find(self, accounts: Iterable[str]) -> dict[str, LastPresence]:
-        """Those of them that were ever here; one query for all that are not known."""
+        """The last presences of those accounts that were ever here; one query for all that are not
+        known.
+        """
         wanted = tuple(dict.fromkeys(accounts))
         found = {name: last for name in wanted if (last := self._known.get(name)) is not None}
         unknown = [name for name in wanted if name not in self._known]
@@ -46,13 +48,13 @@ class LastPresences:
         return found
 
     async def save(self, account: str, last: LastPresence) -> None:
-        """Note what the account leaves behind."""
+        """Save the account's last presence."""
         self._changes += 1
         self._remember(account, last)
         await self.store.save_last_presence(account, last)
 
     def forget(self, account: str) -> None:
-        """The account is gone, or what the store says of it has changed."""
+        """Forget an account that is removed, or that has changed in the store."""
         self._changes += 1
         self._known.pop(account, None)
 

@@ -1,4 +1,4 @@
-"""Who is here, who was, and who may ask."""
+"""PresenceManager: the presence of accounts, their last presence, and who may see it."""
 
 from collections.abc import Iterable
 
@@ -22,13 +22,13 @@ MAX_DEPARTURES = 10_000
 
 
 class PresenceManager:
-    """Answers whoever asks for a presence, and keeps what the last resource left behind.
+    """Answers probes, and keeps each account's last presence.
 
     Attributes:
-        directed: Whom sessions told in private.
-        remote: What sessions were told by people of other servers.
-        last_presences: What those who are away left behind.
-        privacy_lists: Whom accounts do not want to hear of them.
+        directed: The addressees of directed presence.
+        remote: The presences of contacts elsewhere that sessions were sent.
+        last_presences: Of accounts that are away.
+        privacy_lists: Those that hide accounts.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PresenceManager:
         self.remote = RemotePresences(routing_table, rosters, self.directed, events)
 
     def deliver(self, presence: Presence) -> bool:
-        """Hand an addressed presence out: to a full JID, or to each available resource (RT-6)."""
+        """Deliver an addressed presence, to a full JID or to each available resource (RT-6)."""
         to = presence.to
         if to is None:
             return False
@@ -65,7 +65,9 @@ class PresenceManager:
         return arrived
 
     async def can_see(self, viewer: JID, account: JID) -> bool:
-        """Whether the account lets the viewer see its presence (PM-5), whoever of it is here."""
+        """Whether the account lets the viewer see its presence (PM-5), whichever resources are
+        here.
+        """
         if self.routing_table.is_local(viewer) and viewer.bare == account.bare:
             return True
         if not (await self.rosters.roster(account)).may_be_seen_by(viewer):
@@ -73,9 +75,8 @@ class PresenceManager:
         return not await self.privacy_lists.denies(account, "presence-out", viewer)
 
     def shows(self, session: Session, viewer: JID) -> bool:
-        """Whether a session lets this viewer, who may see its account, know that it is here (PL-6).
-
-        An invisible one is known to whom it told in person.
+        """Whether a session shows itself to this viewer, who may see its account (PL-6). An
+        invisible one does to the addressees of its directed presence.
         """
         privacy = session.privacy
         if privacy is None or privacy.shows_to(viewer):
@@ -83,7 +84,7 @@ class PresenceManager:
         return privacy.invisible and self.directed.knows(session.jid, viewer)
 
     def shown(self, account: str, viewer: JID) -> tuple[Session, ...]:
-        """The available sessions of an account, as far as this viewer may know of them."""
+        """The available sessions of an account that show themselves to this viewer."""
         available = self.routing_table.available(account)
         for session in available:
             if session.privacy is not None:
@@ -91,14 +92,16 @@ class PresenceManager:
         return available
 
     def seems_gone(self, account: str) -> bool:
-        """Whether none of the account's resources is here, but such as are invisible."""
+        """Whether all of the account's resources are away or invisible."""
         return all(
             session.privacy is not None and session.privacy.invisible
             for session in self.routing_table.available(account)
         )
 
     def _addresses(self, session: Session, viewer: JID) -> tuple[JID, ...]:
-        """Where to tell a viewer of a session: nowhere if it is not to know."""
+        """The addresses of a viewer that are sent a session's presence; none if it may not see
+        it.
+        """
         privacy = session.privacy
         if privacy is not None and viewer.is_bare and privacy.tells_apart(viewer.bare):
             theirs = self.routing_table.available(viewer.bare)
@@ -106,21 +109,21 @@ class PresenceManager:
         return (viewer,) if self.shows(session, viewer) else ()
 
     async def last_presence(self, account: JID) -> LastPresence | None:
-        """What the account left behind when its last resource went; None if it was never here."""
+        """The account's last presence; None if it was never here."""
         return (await self.last_presences.find([account.bare])).get(account.bare)
 
     def left(self, account: JID, status: str | None) -> Later:
-        """Note that the account's last resource has gone, now (PM-3)."""
+        """Save that the account's last resource has gone now (PM-3)."""
         last = LastPresence(self.clocks.wall_clock(), status or None)
         self._departures[account.bare] = last, self.clocks.seconds()
         return self._keep(account, last)
 
     def absent_s(self, account: JID, last: LastPresence) -> float:
-        """How long the account has been away; of who left lately it is known by the steady clock.
+        """How long the account has been away; if it left lately, by the steady clock.
 
         Args:
             account: Bare JID.
-            last: What it left behind.
+            last: Its last presence.
         """
         if account.bare in self._departures:
             departure, moment = self._departures[account.bare]
@@ -129,17 +132,17 @@ class PresenceManager:
         return max(0.0, self.clocks.wall_clock() - last.seen)
 
     async def _keep(self, account: JID, last: LastPresence) -> None:
-        """A guest leaves nothing behind (BI-4)."""
+        """Save a last presence, but not a guest's (BI-4)."""
         if await self.accounts.exists(account.bare):
             await self.last_presences.save(account.bare, last)
 
     def greet(self, session: Session, contacts: tuple[JID, ...]) -> Later:
-        """Tell a session that became available which contacts are here: the answers to all its
-        probes at once.
+        """Send a session that became available the presence of its contacts, as if it had probed
+        all of them.
 
-        Online contacts are told from the presence they last sent; what offline contacts left behind
-        takes one query for all of them (PM-7). Contacts elsewhere are asked (RP-5). Beyond a
-        thousand of them others have their turn in between (CH-8).
+        Of contacts online it is the presence they last sent; the last presences of the others take
+        one query for all of them (PM-7). Contacts elsewhere are probed (RP-5). More than a thousand
+        contacts take several turns (CH-8).
         """
         if len(contacts) > self.rosters.broadcasts.contacts_per_slice:
             return self._greet_in_slices(session, contacts)
@@ -159,7 +162,7 @@ class PresenceManager:
         return self._tell_later(session, absent, unread) if absent or unread else None
 
     async def _greet_in_slices(self, session: Session, contacts: tuple[JID, ...]) -> None:
-        """What changes between two slices is told by whoever it is about."""
+        """Greet in slices; a contact whose presence changes between two of them sends it itself."""
         broadcasts = self.rosters.broadcasts
         size = broadcasts.contacts_per_slice
         for start in range(0, len(contacts), size):
@@ -172,8 +175,8 @@ class PresenceManager:
                 await later
 
     def look_elsewhere_again(self, session: Session) -> None:
-        """After a restart: contacts elsewhere are asked what became of them, and told that the
-        session is still here, since their servers may have taken ours for lost (RP-9).
+        """Probe contacts elsewhere after a restart, and tell them that the session is still here,
+        since their servers may have taken ours for lost (RP-9).
         """
         roster = self.rosters.loaded(session.jid.bare)
         if roster is None or session.presence is None:
@@ -184,9 +187,8 @@ class PresenceManager:
         roster.tell_elsewhere(session.presence, session.privacy)
 
     def ask_again(self, session: Session, contact: JID) -> None:
-        """Repeat a request that another server has not answered: it may have been lost (PS-14).
-
-        Of an account's sessions the first that is available does so.
+        """Repeat requests that another server has not answered, since they may have been lost
+        (PS-14). The first session of an account that becomes available does so.
         """
         if self.routing_table.is_local(contact):
             return
@@ -197,7 +199,9 @@ class PresenceManager:
             self.routing_table.route(Presence.make(contact, account, type="subscribe"))
 
     def _tell(self, session: Session, contact: str) -> bool:
-        """Tell a session of a contact that is here; False if its roster is not."""
+        """Send a session the presence of a contact that is here; False if its roster is not in
+        memory.
+        """
         theirs = self.rosters.loaded(contact)
         if theirs is None:
             return False
@@ -207,16 +211,16 @@ class PresenceManager:
         return True
 
     def _is_silent(self, contact: str) -> bool:
-        """Whether it is known that an absent contact has left no words (PM-7, PM-9)."""
+        """Whether an absent contact is known to have left no status (PM-7, PM-9)."""
         if not self.last_presences.knows(contact):
             return False
         last = self.last_presences.known(contact)
         return last is None or last.status is None
 
     async def _tell_later(self, session: Session, absent: list[str], unread: list[JID]) -> None:
-        """Tell what absent contacts said when they left, and of those whose rosters were not read.
-
-        Who comes while we ask has told everybody by itself: nobody hears it twice.
+        """Send the last presences of absent contacts, and the presence of those whose rosters were
+        not read. A contact that comes meanwhile has sent its presence itself, so nobody hears it
+        twice.
         """
         for contact in unread:
             await self.rosters.roster(contact)
@@ -235,7 +239,7 @@ class PresenceManager:
                 session.deliver(gone.for_several(), gone.wire())
 
     def handle_probe(self, probe: Presence) -> Later:
-        """Answer somebody who asks for an account of ours (:rfc:`6121#section-4.3.2`, PM-6)."""
+        """Answer a probe for an account of ours (:rfc:`6121#section-4.3.2`, PM-6)."""
         account, prober = probe.to, probe.sender
         if account is None:
             return None
@@ -253,7 +257,9 @@ class PresenceManager:
         return None
 
     async def _answer_stranger(self, prober: JID, account: JID) -> None:
-        """Somebody who may not see the account; or its roster or lists have to be asked."""
+        """Answer a prober that may not see the account, or whose right has to be read from the
+        store.
+        """
         if await self.privacy_lists.denies(account, "other", prober):
             return  # PL-3
         if not await self._may_probe(prober, account):
@@ -275,7 +281,7 @@ class PresenceManager:
             self.deliver(unavailable(prober, account, last))
 
     async def _may_probe(self, prober: JID, account: JID) -> bool:
-        """Whether the account has let the prober see it, whatever it hides just now."""
+        """Whether the prober may see the account, whatever that hides just now."""
         if not await self.accounts.exists(account.bare):
             return False
         if self.routing_table.is_local(prober) and prober.bare == account.bare:
@@ -283,16 +289,15 @@ class PresenceManager:
         return (await self.rosters.roster(account)).may_be_seen_by(prober)
 
     def send_presences(self, account: JID, to: JID) -> None:
-        """Send the account's available presences to somebody who may see them now (PS-8)."""
+        """Send the account's available presences to a contact that may see them now (PS-8)."""
         for session in self.routing_table.available(account.bare):
             if session.presence is not None:
                 for address in self._addresses(session, to):
                     self.deliver(session.presence.addressed(address))
 
     def send_unavailable(self, account: JID, to: JID) -> None:
-        """Say goodbye for the account's resources to who may not see them any more (PM-8).
-
-        What they were told in private ends with it.
+        """Send "unavailable" of the account's resources to a contact that may not see them any more
+        (PM-8). Directed presence to it ends with that.
         """
         for session in self.routing_table.available(account.bare):
             gone = Presence.make(None, session.jid, type="unavailable")
@@ -300,7 +305,7 @@ class PresenceManager:
             self.say_goodbye(gone, (*knows, *self.directed.pop_contact(session.jid, to)))
 
     def deliver_to_interested(self, presence: Presence) -> None:
-        """Hand a change of a subscription to the resources that know the roster
+        """Deliver a subscription stanza to the resources that have asked for the roster
         (:rfc:`6121#section-3.1.6`).
         """
         if presence.to is not None:
@@ -316,13 +321,13 @@ class PresenceManager:
         broadcast: Roster | None = None,
         privacy: SessionPrivacy | None = None,
     ) -> None:
-        """Tell each of these that a session is gone, once (DP-4).
+        """Send each addressee once that a session is gone (DP-4).
 
         Args:
             gone: Of type ``unavailable``, from the session.
-            receivers: Whom it had told.
-            broadcast: The roster whose contacts have been told already; None if none were.
-            privacy: What kept some of them from hearing that.
+            receivers: The addressees of its directed presence.
+            broadcast: The roster whose contacts have heard it already; None if none have.
+            privacy: The list that kept some of them from hearing it.
         """
         told: set[Session] = set()
         for receiver in receivers:
@@ -346,7 +351,7 @@ class PresenceManager:
 
 
 def hears(roster: Roster, privacy: SessionPrivacy | None, viewer: JID) -> bool:
-    """Whether a viewer hears what a session of the roster's owner broadcasts."""
+    """Whether a viewer hears the broadcasts of a session of the roster's owner."""
     return roster.may_be_seen_by(viewer) and (privacy is None or privacy.shows_to(viewer))
 
 
@@ -358,7 +363,7 @@ def tell(session: Session, other: Session) -> None:
 
 
 def unavailable(to: JID, sender: JID, last: LastPresence | None) -> Presence:
-    """The unavailable presence of somebody who is away, with the status they left, if any."""
+    """The unavailable presence of an account that is away, with the status it left, if any."""
     text = None if last is None else last.status
     status = () if text is None else (f"<status>{escape(text)}</status>".encode(),)
     return Presence.make(to, sender, *status, type="unavailable")

@@ -1,4 +1,6 @@
-"""Privacy changes: who may no longer see somebody sees them leave; who may again, return."""
+"""Changes of privacy: viewers that may no longer see a session see it leave; others see it
+return.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,18 +21,18 @@ from xmppd.stanza import JID, Condition, Presence, StanzaError
 
 @dataclass(frozen=True, slots=True)
 class PrivacySwitched:
-    """Another rule decides from now on who may see a session, and those who are told of it in the
-    ordinary way have been.
+    """Another list decides from now on which viewers see a session; those that hear its broadcasts
+    have been told.
     """
 
     session: Session
 
 
 class PrivacyChanges:
-    """Changes lists, or what is in force for a session; then shows what follows from it (PL-7).
+    """Changes lists, or the list in force for a session; then shows what follows from it (PL-7).
 
-    The lists are stored first. What a session's contacts see of it, and it of them, changes in one
-    go; a long broadcast of the account is told whole before that.
+    The lists are stored first. A session and its contacts see each other come or leave in one go; a
+    long broadcast of the account is finished before that.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class PrivacyChanges:
         """Make a list the default one, or decline any.
 
         Raises:
-            StanzaError: CONFLICT: the one there is is in force for another session.
+            StanzaError: CONFLICT: the present one is in force for another session.
         """
         known = await self.lists.lists(account)
         if name is not None:
@@ -120,8 +122,8 @@ class PrivacyChanges:
     async def hide(self, session: Session, *, probes: bool) -> None:
         """Make a session invisible (:xep:`0186`, §3.1).
 
-        Who saw it sees it leave, and if nothing else of the account is to be seen, that was when it
-        was here last.
+        Those that saw it see it leave, and if they see no other session of the account, the time is
+        kept as that of its last presence.
         """
         account = session.jid.to_bare()
         await self._ready(account)
@@ -138,10 +140,10 @@ class PrivacyChanges:
     async def show(self, session: LocalClientSession) -> bool:
         """Make an invisible session visible: as one that has not sent presence yet (§3.2).
 
-        Whom it told in person is still owed a goodbye.
+        Addressees of its directed presence still have to be told when it leaves.
 
         Returns:
-            Whether it was available while nobody saw it.
+            Whether it was available while it was invisible.
         """
         await self._ready(session.jid)
         hidden = session.privacy
@@ -164,7 +166,7 @@ class PrivacyChanges:
         self.routing_table.refresh(session)
 
     async def _ready(self, account: JID) -> None:
-        """Have the lists at hand, and wait until all have heard what the account said before."""
+        """Read the lists, and wait until the account's earlier broadcasts have ended."""
         await self.lists.lists(account)
         broadcasts = self.rosters.broadcasts
         while broadcasts.under_way(account.bare):
@@ -182,7 +184,7 @@ class PrivacyChanges:
     # -- what follows -----------------------------------------------------------------------------
 
     def _switch(self, session: Session, new: SessionPrivacy | None) -> None:
-        """Put this in force, and tell everybody for whom that makes a difference."""
+        """Put this in force, and tell every viewer for whom that makes a difference."""
         self._put_in_force(session, new)
         self.events.fire(PrivacySwitched(session))
 
@@ -212,7 +214,7 @@ class PrivacyChanges:
             self._show_remote(session, roster.subscribed_to, old, new)
 
     def _hide_remote(self, session: Session, new: SessionPrivacy | None) -> None:
-        """People elsewhere leave whom a session saw and may not see from now on."""
+        """Show addresses elsewhere as gone, if a session saw them and may not see them any more."""
         seen = self.presences.remote.seen_by(session)
         denied = [
             seen_presence
@@ -228,7 +230,7 @@ class PrivacyChanges:
         old: SessionPrivacy,
         new: SessionPrivacy | None,
     ) -> None:
-        """Contacts elsewhere whom a session may see again: it is told, or they are asked."""
+        """Show contacts elsewhere that a session may see again, or probe them."""
         won = [
             contact
             for contact in contacts
@@ -240,7 +242,7 @@ class PrivacyChanges:
             self.presences.remote.probe(session, won)
 
     def _lookers(self, roster: Roster) -> Iterator[JID]:
-        """Who may see an account: of those here each resource that is available."""
+        """The viewers of an account; of those here each resource that is available."""
         for viewer in roster.viewers():
             if self.routing_table.is_local(viewer):
                 yield from (other.jid for other in self.routing_table.available(viewer.bare))
@@ -248,7 +250,7 @@ class PrivacyChanges:
                 yield viewer
 
     def _seen_by(self, session: Session, roster: Roster) -> Iterator[Session]:
-        """The sessions of contacts here that a session sees, or that told it in person."""
+        """The sessions of contacts here that a session sees, or that sent it directed presence."""
         knows = self.presences.directed.knows
         for contact in roster.subscribed_to:
             theirs = self.rosters.loaded(contact.bare)
@@ -261,7 +263,7 @@ class PrivacyChanges:
     def _say_goodbye(
         self, session: Session, lost: Iterable[JID], new: SessionPrivacy | None
     ) -> None:
-        """To those who saw the session by its roster, and those it told in person."""
+        """Send "unavailable" to those that saw the session by its roster, and to its addressees."""
         gone = Presence.make(None, session.jid, type="unavailable")
         directed = self.presences.directed
         hides = new is not None and new.invisible and session.presence is not None
@@ -275,7 +277,7 @@ class PrivacyChanges:
         self.presences.say_goodbye(gone, (*lost, *told))
 
     def contact_changed(self, change: ContactChanged) -> None:
-        """A contact has moved to other groups, or another subscription: lists may name these."""
+        """Follow a contact to other groups or another subscription, which lists may name."""
         roster, jid = change.roster, JID.prepared(change.jid)
         for session in self.routing_table.sessions(roster.account.bare):
             privacy = session.privacy
@@ -313,13 +315,13 @@ class PrivacyChanges:
 
 
 class _Was:
-    """A contact as it was."""
+    """A contact before a change."""
 
     def __init__(self, was: Standing) -> None:
         self.was = was
 
     def standing(self, jid: JID) -> Standing:
-        """What the contact was to the owner; nobody else is asked for."""
+        """The standing of the contact before; no other is asked for."""
         return self.was
 
 
@@ -334,10 +336,10 @@ def is_invisible(session: Session) -> bool:
 
 
 def lets(privacy: SessionPrivacy | None, kind: Kind, jid: JID) -> bool:
-    """Whether what is in force lets this pass."""
+    """Whether the privacy in force lets this pass."""
     return privacy is None or privacy.lets(kind, jid)
 
 
 def shows(privacy: SessionPrivacy | None, viewer: JID) -> bool:
-    """Whether what is in force shows a session to this viewer."""
+    """Whether the privacy in force shows a session to this viewer."""
     return privacy is None or privacy.shows_to(viewer)

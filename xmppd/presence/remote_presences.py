@@ -1,4 +1,4 @@
-"""Who is here on other servers, as far as our sessions were told, and so is to be seen leaving."""
+"""Presence of addresses on other servers: what each session was sent, until it sees them leave."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ MAX_KEPT_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RemotePresence:
-    """Somebody elsewhere has told an account of ours, or a session of it, that they are available,
-    with what their client can do, or that they are gone. It need be no contact.
+    """A presence from elsewhere, available or not, has come for an account of ours or a session of
+    it. Its sender need be no contact.
 
     Attributes:
-        account: Bare JID of whom they told; there need be no such account.
-        presence: What they said; its capabilities are
+        account: Bare JID of the addressee; there need be no such account.
+        presence: The presence; its capabilities are
             :attr:`~xmppd.stanza.stanza.Presence.capabilities`.
     """
 
@@ -38,13 +38,13 @@ class RemotePresence:
 
 @dataclass(slots=True)
 class SeenPresence:
-    """Somebody elsewhere who told a session that they are available.
+    """An address elsewhere that a session sees as available.
 
     Attributes:
-        jid: Who; a full JID, but for gateways.
-        presence: What they said last; None if that is not kept.
-        broadcast: They told the account, and so each of its available sessions.
-        in_person: They told this session by its full JID.
+        jid: Its address; a full JID, but for gateways.
+        presence: Its last presence; None if that is not kept.
+        broadcast: Whether it was sent to the account, and so to each of its available sessions.
+        in_person: Whether it was sent to this session's full JID.
     """
 
     jid: JID
@@ -54,11 +54,11 @@ class SeenPresence:
 
 
 class SeenPresences:
-    """What one session sees of other servers.
+    """The addresses elsewhere that one session sees.
 
     Attributes:
-        probed: Contacts that were asked since the session is available, and whether they have said
-            anything since. What was heard of them is all there is to know.
+        probed: Contacts that were probed since the session is available, and whether they have
+            answered. Their presences here are all there is to know.
     """
 
     __slots__ = ("_by_domain", "_kept_bytes", "count", "probed")
@@ -74,26 +74,26 @@ class SeenPresences:
             yield from seen.values()
 
     def of(self, jid: JID) -> SeenPresence | None:
-        """What is seen of this address."""
+        """The presence of this address, if it is seen."""
         return self._by_domain.get(jid.domain, {}).get(jid.full)
 
     def of_contact(self, contact: JID) -> list[SeenPresence]:
-        """All that is seen of a contact."""
+        """All addresses of a contact that are seen."""
         seen = self._by_domain.get(contact.domain, {}).values()
         return [seen_presence for seen_presence in seen if seen_presence.jid.bare == contact.bare]
 
     def of_domain(self, domain: str) -> list[SeenPresence]:
-        """All that is seen of a server."""
+        """All addresses of a server that are seen."""
         return list(self._by_domain.get(domain, {}).values())
 
     def add(self, jid: JID) -> SeenPresence:
-        """Somebody who was not seen before."""
+        """Add an address that was not seen before."""
         seen_presence = self._by_domain.setdefault(jid.domain, {})[jid.full] = SeenPresence(jid)
         self.count += 1
         return seen_presence
 
     def keep(self, seen_presence: SeenPresence, presence: Presence | None) -> None:
-        """Keep what was said, if there is room for it, instead of what was said before."""
+        """Keep the newest presence of an address, if there is room for it."""
         self._kept_bytes -= _size_bytes(seen_presence.presence)
         if self._kept_bytes + _size_bytes(presence) > MAX_KEPT_BYTES:
             presence = None
@@ -101,7 +101,7 @@ class SeenPresences:
         seen_presence.presence = presence
 
     def pop(self, jid: JID) -> bool:
-        """See somebody no more; whether they were seen."""
+        """Forget an address; returns whether it was seen."""
         seen = self._by_domain.get(jid.domain, {})
         seen_presence = seen.pop(jid.full, None)
         if seen_presence is None:
@@ -113,28 +113,30 @@ class SeenPresences:
         return True
 
     def has_answered(self, jid: JID) -> bool:
-        """Take note that a contact says something; whether it was asked and had not yet."""
+        """Note that a contact has sent presence; returns whether that is its first answer to a
+        probe.
+        """
         waiting = self.probed.get(jid.bare) is False
         if waiting:
             self.probed[jid.bare] = True
         return waiting
 
     def forget_probes(self, domain: str) -> None:
-        """Nothing is known of this server any more."""
+        """Forget that contacts of this server were probed."""
         for bare in [bare for bare in self.probed if JID.prepared(bare).domain == domain]:
             del self.probed[bare]
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is seen, and nobody asked."""
+        """Whether no address is seen, and none was probed."""
         return not self._by_domain and not self.probed
 
 
 class RemotePresences:
-    """Hands presence of other servers' people to our sessions (RP-1 to RP-8).
+    """Delivers presence from other servers to our sessions (RP-1 to RP-8).
 
-    What a session sees is kept with the session, so that each "available" it was told is followed
-    by one "unavailable", also when their server is lost.
+    The addresses that a session sees are kept with it, so that each "available" is followed by one
+    "unavailable", also when their server is lost.
     """
 
     def __init__(
@@ -156,7 +158,7 @@ class RemotePresences:
     # -- what comes from there --------------------------------------------------------------------
 
     def deliver(self, presence: Presence) -> None:
-        """Hand out somebody's presence, available or not, to whom it is addressed (RP-1).
+        """Deliver a presence from elsewhere, available or not, to its addressee (RP-1).
 
         From our side there is no difference between broadcast and directed presence
         (:rfc:`6121#section-4.6.4`).
@@ -181,7 +183,7 @@ class RemotePresences:
         return tuple(s for s in self.routing_table.sessions(to.bare) if s.jid == to)
 
     def _notes(self, session: Session, presence: Presence, *, in_person: bool) -> bool:
-        """Note what a session is about to see; whether it is to see it."""
+        """Note the presence that a session is about to see; returns whether it is to see it."""
         own = self._seen.setdefault(session, SeenPresences())
         is_answer = own.has_answered(presence.sender)
         if presence.type == "unavailable":
@@ -210,7 +212,9 @@ class RemotePresences:
         return roster is not None and roster.sees(contact)
 
     def asked(self, sender: JID, contact: JID) -> None:
-        """A client asks for somebody elsewhere by itself: it waits for the answer (PR-12)."""
+        """Note that a client has probed a contact elsewhere itself, and waits for the answer
+        (PR-12).
+        """
         session = self.routing_table.bound.get(sender.full)
         if session is not None:
             probed = self._seen.setdefault(session, SeenPresences()).probed
@@ -220,10 +224,8 @@ class RemotePresences:
     # -- what a newcomer is told ------------------------------------------------------------------
 
     def probe(self, session: Session, contacts: Iterable[JID]) -> None:
-        """Tell a session that became available of contacts elsewhere (RP-5).
-
-        Those that another resource of the account knows are not asked again
-        (:rfc:`6121#section-4.3.1`).
+        """Give a session that became available the presence of contacts elsewhere (RP-5). Those
+        that another resource of the account sees are not probed again (:rfc:`6121#section-4.3.1`).
         """
         own = self._seen.setdefault(session, SeenPresences())
         known = self._known_to_others(session)
@@ -245,9 +247,8 @@ class RemotePresences:
                 self._show(session, own, seen.presence)
 
     def _known_to_others(self, session: Session) -> SeenPresences:
-        """What another resource of the account knows of contacts.
-
-        A list in force for it may hide what this one may see: such a resource does not count.
+        """The presences of contacts that another resource of the account sees. A resource does not
+        count if its list may hide contacts that this one may see.
         """
         for other in self.routing_table.available(session.jid.bare):
             own = self._seen.get(other)
@@ -265,7 +266,7 @@ class RemotePresences:
         session.deliver(presence.for_several(), presence.wire())
 
     def restore(self, session: Session, seen_presences: Iterable[SeenPresence]) -> None:
-        """Let a session that outlived the server see what it saw before."""
+        """Let a restored session see the addresses that it saw before the restart."""
         own = self._seen.setdefault(session, SeenPresences())
         for seen in seen_presences:
             seen_presence = own.add(seen.jid)
@@ -273,7 +274,7 @@ class RemotePresences:
             own.keep(seen_presence, seen.presence)
 
     def seen_by(self, session: Session, contact: JID | None = None) -> list[SeenPresence]:
-        """All that a session sees, or what it sees of one contact."""
+        """All addresses that a session sees, or those of one contact."""
         own = self._seen.get(session)
         if own is None:
             return []
@@ -282,7 +283,7 @@ class RemotePresences:
     # -- goodbyes ---------------------------------------------------------------------------------
 
     def lost(self, event: RemoteServerLost) -> None:
-        """A server is gone: so is everybody there, for each session that saw them (RP-6)."""
+        """Show everybody on a lost server as gone to each session that saw them (RP-6)."""
         for session, own in self._watching(event.local_domain):
             own.forget_probes(event.remote_domain)
             self._say_goodbye(session, own, own.of_domain(event.remote_domain))
@@ -291,9 +292,7 @@ class RemotePresences:
         return [watch for watch in self._seen.items() if watch[0].jid.domain == domain]
 
     def hide(self, account: JID, contact: JID) -> None:
-        """The account sees the contact no more, whatever the contact's server has yet to say of it
-        (RP-7).
-        """
+        """Show a contact as gone to the account, without waiting for its server (RP-7)."""
         for session in self.routing_table.sessions(account.bare):
             own = self._seen.get(session)
             if own is not None:
@@ -301,7 +300,7 @@ class RemotePresences:
                 self._say_goodbye(session, own, own.of_contact(contact))
 
     def contact_changed(self, change: ContactChanged) -> None:
-        """If that ended the account's subscription, the contact is seen no more."""
+        """Show a contact as gone if the change ended the account's subscription."""
         if change.before is None or change.before.subscription not in SUBSCRIBED_TO:
             return
         contact = JID.prepared(change.jid)
@@ -309,7 +308,7 @@ class RemotePresences:
             self.hide(change.roster.account, contact)
 
     def say_goodbye(self, session: Session, seen_presences: Iterable[SeenPresence]) -> None:
-        """Let a session see these leave: what is in force for it from now on denies them."""
+        """Show these as gone to a session whose list denies them from now on."""
         own = self._seen.get(session)
         if own is not None:
             self._say_goodbye(session, own, seen_presences)
@@ -325,7 +324,7 @@ class RemotePresences:
     # -- the end ----------------------------------------------------------------------------------
 
     def forget_seen(self, session: Session) -> None:
-        """A session became unavailable: it sees no more than it is told in person (RP-8)."""
+        """Forget what an unavailable session saw, except what is sent to itself alone (RP-8)."""
         own = self._seen.get(session)
         if own is None:
             return
@@ -339,7 +338,7 @@ class RemotePresences:
             del self._seen[session]
 
     def closed(self, event: SessionClosed) -> None:
-        """A session is gone, and with it what it saw."""
+        """Forget a session that has ended, and all that it saw."""
         self._seen.pop(event.session, None)
 
 

@@ -1,4 +1,4 @@
-"""What presence and privacy want to know of sessions that outlive the server (RS-9)."""
+"""States of presence and privacy that a session keeps over a restart (RS-9)."""
 
 from msgspec import Struct, json, msgpack
 
@@ -11,7 +11,7 @@ from xmppd.stanza import JID, Presence
 
 
 class _Privacy(Struct, frozen=True):
-    """What is in force for a session beside its account's default list."""
+    """The list in force for a session, if it is not its account's default list."""
 
     active: str | None
     invisible: bool
@@ -19,7 +19,7 @@ class _Privacy(Struct, frozen=True):
 
 
 class _Seen(Struct, frozen=True, array_like=True):
-    """Somebody elsewhere whom a session saw."""
+    """An address elsewhere that a session saw."""
 
     jid: str
     presence: bytes | None
@@ -53,7 +53,7 @@ def privacy_state(lists: PrivacyListManager) -> SessionState:
 
 
 def directed_state(directed: DirectedPresences) -> SessionState:
-    """Who was told in private, and is owed a goodbye (DP-1)."""
+    """The addressees of a session's directed presence (DP-1)."""
 
     def dump(session: LocalClientSession) -> bytes | None:
         receivers = directed.receivers(session.jid)
@@ -72,7 +72,7 @@ def directed_state(directed: DirectedPresences) -> SessionState:
 
 
 def seen_state(remote: RemotePresences) -> SessionState:
-    """Whom of other servers it saw, and is to see leaving (RP-3)."""
+    """The addresses elsewhere that a session saw (RP-3)."""
 
     def dump(session: LocalClientSession) -> bytes | None:
         seen = [

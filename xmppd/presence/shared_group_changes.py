@@ -1,4 +1,4 @@
-"""Shared groups change: everybody online whom it concerns sees it at once."""
+"""Changes of shared groups, which every account online that they concern sees at once."""
 
 from collections.abc import Awaitable
 
@@ -19,9 +19,9 @@ _log = Logger()
 class SharedGroupChanges:
     """Changes groups, then shows them (RO-14).
 
-    Who is online sees those leave who went, gets the contacts that came, changed or went, and sees
-    those who came. All goodbyes are said at once, since nobody else will say them to who does not
-    see the contact any more; between slices of the rest the reactor has its turn.
+    An account online sees removed contacts leave, is pushed the contacts that came, changed or
+    went, and sees the presence of those that came. All "unavailable" are sent at once, since later
+    nobody would send them to a former viewer; the rest is done in slices.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SharedGroupChanges:
         await self._show(self.groups.as_it_is(), self.groups.delete(name))
 
     async def reload(self) -> None:
-        """Take note of what changed in the store."""
+        """Follow changes that were made in the store."""
         await self._show(self.groups.as_it_is(), self.groups.load())
 
     async def _show(self, before: SharedGroups, change: Awaitable[None]) -> None:
@@ -67,14 +67,18 @@ class SharedGroupChanges:
                     _log.failure("a changed group was not shown to somebody", result)
 
     def _say_goodbyes(self, viewer: JID, before: SharedGroups) -> None:
-        """Those who are not seen any more leave, unless their own rosters show them anyway."""
+        """Send "unavailable" of accounts that are not seen any more, unless their own rosters show
+        them.
+        """
         for bare in before.items(viewer.bare):
             contact = JID.prepared(bare)
             if before.sees(viewer.bare, bare) and not self._seen(viewer, contact):
                 self.presences.send_unavailable(contact, viewer)
 
     async def _show_to(self, viewer: JID, before: SharedGroups) -> None:
-        """The viewer's roster as it is now, and those who were not seen before."""
+        """Show the viewer its roster as it is now, and the presence of those that it did not see
+        before.
+        """
         roster = self.rosters.loaded(viewer.bare)
         if roster is None:
             return
