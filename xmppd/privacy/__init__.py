@@ -1,1 +1,1 @@
-"""Who must not: privacy lists, blocking and invisibility, compiled to look-ups."""
+"""Privacy lists, blocking and invisibility, compiled to look-ups."""

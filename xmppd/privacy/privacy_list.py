@@ -43,10 +43,10 @@ NO_RULE: Verdict = (MAX_ORDER + 1) << 2
 
 
 class Contacts(Protocol):
-    """What a list needs to know of a roster."""
+    """The part of a roster that a list needs."""
 
     def standing(self, jid: JID, /) -> Standing:
-        """What this JID is to the owner."""
+        """The subscription and groups of this JID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class Rule:
 
     Attributes:
         order: Its place; unique in its list.
-        allow: What happens to a stanza that it fits.
-        type: ``jid``, ``group`` or ``subscription``; empty if it fits everybody.
+        allow: Whether a stanza that it fits passes.
+        type: ``jid``, ``group`` or ``subscription``; empty if it fits every address.
         value: The prepared JID, the group's name, or the subscription.
-        kinds: What it is about, of :data:`NAMED`; everything if empty.
+        kinds: The kinds of stanzas that it is about, of :data:`NAMED`; all if empty.
     """
 
     order: int
@@ -74,7 +74,7 @@ class Rule:
 
     @property
     def verdict(self) -> Verdict:
-        """What it says of a stanza that it fits."""
+        """The verdict on a stanza that it fits."""
         return self.order << 2 | (BLOCK if self.blocks else 0) | (0 if self.allow else DENY)
 
     def wire(self) -> bytes:
@@ -88,7 +88,7 @@ class Rule:
 
 
 class PrivacyList:
-    """A named list of rules, in their order. Nobody edits it: a changed list is another one.
+    """A named list of rules, in their order. Immutable: a changed list is another object.
 
     Attributes:
         name: Unique among the lists of an account.
@@ -105,7 +105,7 @@ class PrivacyList:
 
         Args:
             tree: As the parser built it.
-            address: Makes a JID of what a rule names.
+            address: Makes a JID of a rule's value.
 
         Raises:
             ValueError: It is not well-formed; the message says why.
@@ -117,17 +117,17 @@ class PrivacyList:
 
     @cached_property
     def compiled(self) -> "CompiledList":
-        """The rules as look-ups; made when first asked for."""
+        """The rules as look-ups, made when first used."""
         return CompiledList(self.rules)
 
     @property
     def groups(self) -> frozenset[str]:
-        """The groups that rules name."""
+        """The groups named by rules."""
         return frozenset(rule.value for rule in self.rules if rule.type == "group")
 
     @property
     def blocked(self) -> tuple[JID, ...]:
-        """Who is denied everything (:xep:`0191`), in the order of the rules."""
+        """The JIDs that are denied everything (:xep:`0191`), in the order of the rules."""
         names = dict.fromkeys(rule.value for rule in self.rules if rule.blocks)
         return tuple(JID.prepared(name) for name in names)
 
@@ -157,7 +157,7 @@ class CompiledList:
 
     Attributes:
         needs_roster: Whether a rule names a group or a subscription.
-        apart: Bare JIDs of those of whom a rule names a single resource.
+        apart: Bare JIDs of which a rule names a single resource.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -173,7 +173,9 @@ class CompiledList:
         self.apart = frozenset(apart)
 
     def verdict(self, kind: Kind, jid: JID, contacts: Contacts) -> Verdict:
-        """What the first rule says that fits: a look-up for each way in which one could (PL-2)."""
+        """The verdict of the first rule that fits: a look-up for each way in which one could
+        (PL-2).
+        """
         table = self._tables[kind]
         first, named = table.everybody, table.jids
         if named:

@@ -1,4 +1,4 @@
-"""What is in force for one session: its list, and whether it is invisible."""
+"""Privacy of one session: the list in force, and whether it is invisible."""
 
 from typing import NamedTuple
 
@@ -14,12 +14,12 @@ Contact = tuple[str, bytes]
 
 
 class Audience(NamedTuple):
-    """Who hears what a session broadcasts.
+    """The contacts that hear a session's broadcasts.
 
     Attributes:
-        contacts: Contacts of ours, with all their resources.
+        contacts: Contacts here, with all their resources.
         elsewhere: Contacts of other servers.
-        apart: Contacts of ours of whom a rule names a resource: each of theirs is looked up.
+        apart: Contacts here of which a rule names a resource: each of their resources is looked up.
     """
 
     contacts: tuple[Contact, ...]
@@ -33,15 +33,15 @@ NOBODY = Audience((), (), ())
 class SessionPrivacy:
     """One session's privacy (PL-1 to PL-10). A session for which nothing is in force has none.
 
-    Nobody edits it: when a list changes, its sessions get another one.
+    Immutable: when a list changes, its sessions get another one.
 
     Attributes:
         account: Bare JID of the owner.
         active: The name of the session's active list; None if the default list is in force.
         rules: The list in force; None if there is none.
-        contacts: The owner's.
+        contacts: Of the owner.
         invisible: Whether the session is invisible (:xep:`0186`).
-        probes: Whether it is told of its contacts all the same.
+        probes: Whether it probes its contacts all the same.
     """
 
     __slots__ = (
@@ -103,7 +103,7 @@ class SessionPrivacy:
         """Whether the owner may send this (:xep:`0016`, §2.14).
 
         Raises:
-            StanzaError: NOT_ACCEPTABLE: its own list says no; :xep:`0191`'s ``blocked`` goes with
+            StanzaError: NOT_ACCEPTABLE: its own list denies it; :xep:`0191`'s ``blocked`` goes with
                 it if that is because the recipient is blocked.
         """
         to = stanza.to
@@ -118,7 +118,7 @@ class SessionPrivacy:
             )
 
     def shows_to(self, viewer: JID) -> bool:
-        """Whether this viewer is told of the session's presence without being told in person."""
+        """Whether this viewer is sent the session's presence, apart from directed presence."""
         if self.invisible:
             return viewer.bare == self.account.bare
         return self.lets("presence-out", viewer)
@@ -130,12 +130,12 @@ class SessionPrivacy:
     def audience(
         self, contacts: tuple[Contact, ...], elsewhere: tuple[JID, ...], roster: object
     ) -> Audience:
-        """Who of the subscribers hears a broadcast: worked out once, and kept (RO-1).
+        """The subscribers that hear a broadcast: computed once, and kept (RO-1).
 
         Args:
             contacts: Subscribers here.
             elsewhere: Subscribers of other servers.
-            roster: Stands for the roster as it is: another object whenever anything has changed.
+            roster: Stands for the roster's state: another object after each change.
         """
         if self._audience_of is not roster:
             self._audience = self._find_audience(contacts, elsewhere)
@@ -144,7 +144,7 @@ class SessionPrivacy:
         return self._audience
 
     def shows_to_watcher(self, bare: str) -> bool:
-        """Whether all of somebody hears a broadcast to whom a group shows the account; kept."""
+        """Whether a viewer through a shared group hears a broadcast with all resources; kept."""
         shows = self._watchers.get(bare)
         if shows is None:
             shows = not self.tells_apart(bare) and self.shows_to(JID.prepared(bare))
@@ -166,14 +166,14 @@ class SessionPrivacy:
         )
 
     def _verdict(self, kind: Kind, jid: JID) -> int:
-        """What the list says; the owner's own resources and server are never denied (PL-1)."""
+        """The list's verdict; the owner's own resources and server are never denied (PL-1)."""
         if self.rules is None or jid.bare in (self.account.bare, self.account.domain):
             return 0
         return self.rules.verdict(kind, jid, self.contacts)
 
 
 def kind_in(stanza: Stanza) -> Kind:
-    """What a stanza is to the list of whoever gets it."""
+    """The kind of a stanza for its recipient's list."""
     if isinstance(stanza, Message):
         return "message"
     if isinstance(stanza, IQ):
@@ -182,7 +182,7 @@ def kind_in(stanza: Stanza) -> Kind:
 
 
 def kind_out(stanza: Stanza) -> Kind:
-    """What a stanza is to the list of whoever sends it."""
+    """The kind of a stanza for its sender's list."""
     if isinstance(stanza, Presence) and stanza.type in NOTIFICATIONS:
         return "presence-out"
     return "other"
