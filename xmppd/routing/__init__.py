@@ -1,1 +1,1 @@
-"""Where are they? Addresses and the routes that lead there."""
+"""Addresses, and the routes that lead there."""

@@ -1,4 +1,6 @@
-"""Guests speak to people and services of this server, unless the administrator lets them out."""
+"""Guests write to accounts and services of this server only, unless the administrator allows
+more.
+"""
 
 from typing import ClassVar
 
@@ -11,7 +13,7 @@ from xmppd.stanza.guests import is_guest
 
 
 class GuestsStay(PacketInterceptor):
-    """Refuses what guests send to other servers (BI-7, :xep:`0175`, §3)."""
+    """Refuses stanzas from guests to other servers (BI-7, :xep:`0175`, §3)."""
 
     incoming_kinds: ClassVar[tuple[type[Stanza], ...]] = KINDS
 

@@ -14,8 +14,7 @@ MAX_PENDING = 100_000
 class Requests:
     """IQs that the server sent and that wait, for a bounded time, for an answer (IQ-14).
 
-    A waiting request is known by its id and the address that was asked, so that nobody else can
-    answer it.
+    A waiting request is known by its id and its addressee, so that nobody else can answer it.
     """
 
     def __init__(self, routing_table: RoutingTable, clock: IReactorTime) -> None:
@@ -30,7 +29,8 @@ class Requests:
         """Send a request.
 
         Returns:
-            The answer, result or error; None if none came in time or nobody is there.
+            The answer, result or error; None if none came in time or the request could not be
+            delivered.
         """
         iq = IQ.make(to, sender, query, id=f"xmppd-{next(self._ids)}", type=type)
         answer: Deferred[IQ | None] = Deferred()
@@ -45,7 +45,7 @@ class Requests:
         return answer
 
     def answered(self, iq: IQ) -> bool:
-        """Take a result or an error; whether somebody waited for it (IQ-5)."""
+        """Take a result or an error; returns whether a request waited for it (IQ-5)."""
         key = (iq.id or "", iq.sender.full)
         if key not in self._pending:
             return False
@@ -53,7 +53,7 @@ class Requests:
         return True
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting for all answers."""
         for key in list(self._pending):
             self._settle(key, None)
 
