@@ -1,1 +1,1 @@
-"""Is it you? SASL mechanisms and the providers that know the accounts."""
+"""SASL mechanisms, and the providers that know the accounts."""

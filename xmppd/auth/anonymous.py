@@ -1,4 +1,4 @@
-"""ANONYMOUS: come in, whoever you are, and be nobody (:rfc:`4505`, :xep:`0175`)."""
+"""ANONYMOUS: a login without an account (:rfc:`4505`, :xep:`0175`)."""
 
 from xmppd.auth.base import AuthProvider, Exchange
 from xmppd.auth.message import malformed, text_of
@@ -8,7 +8,7 @@ MAX_TRACE_CHARACTERS = 255
 
 
 class AnonymousMechanism:
-    """One message, the trace, that we do not keep; the account is a name nobody had before.
+    """One message, the trace, which is not kept; the account is a name that was never used before.
 
     No store knows that account, so no provider is asked.
     """
@@ -20,7 +20,7 @@ class AnonymousMechanism:
         self._domain = exchange.domain
 
     async def step(self, response: bytes) -> bytes:
-        """Let them in."""
+        """Let the client in."""
         if len(text_of(response)) > MAX_TRACE_CHARACTERS:
             raise malformed(f"a trace of more than {MAX_TRACE_CHARACTERS} characters")
         self.account = new_guest(self._domain).bare

@@ -1,4 +1,4 @@
-"""EXTERNAL: TLS has seen a certificate, and it names who this is.
+"""EXTERNAL: the client's TLS certificate names its account.
 
 Spec: :rfc:`4422#appendix-A`, :xep:`0178`
 """

@@ -35,11 +35,11 @@ def usable(names: tuple[str, ...], exchange: Exchange) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a client says beside its proof.
+    """The data that a client sends beside its proof.
 
     Attributes:
-        device: Which one it is.
-        count: How often it used the token; None if it does not say.
+        device: The client's device.
+        count: The number of uses of the token, as the client says; None if it does not.
     """
 
     device: str
@@ -52,9 +52,9 @@ class HashedTokenMechanism:
     Args:
         name: Of the mechanism.
         exchange: The stream.
-        provider: Who says whether the account may log in.
-        tokens: Who knows what the device was given.
-        claim: What the client says beside its proof.
+        provider: Says whether the account may log in.
+        tokens: Has the tokens of the device.
+        claim: The data beside the proof.
     """
 
     def __init__(
@@ -93,7 +93,9 @@ class HashedTokenMechanism:
         return self._hash(held.text, b"Responder")
 
     async def _held(self, account: str, proof: bytes) -> KeptToken | None:
-        """The token that the proof is of; each is looked at, whether one has been found or not."""
+        """The token that the proof is made with; all are compared, also after one has been
+        found.
+        """
         found = None
         for held in await self._tokens.held(account, self._claim.device, self._name):
             if hmac.compare_digest(self._hash(held.text, b"Initiator"), proof):

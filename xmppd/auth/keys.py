@@ -1,4 +1,4 @@
-"""From a password to the keys that are stored in its place (:rfc:`5802#section-3`)."""
+"""The keys that are stored in place of a password (:rfc:`5802#section-3`)."""
 
 import hashlib
 import hmac

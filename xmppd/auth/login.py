@@ -1,16 +1,16 @@
-"""How a session proved whose it is, and with what software: for its owner to know."""
+"""The login of a session: its mechanism and its software, for its owner to know."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class UserAgent:
-    """A client as it describes itself (:xep:`0388#initiation`); all of it may be empty.
+    """A client's description of itself (:xep:`0388#initiation`); all of it may be empty.
 
     Attributes:
-        id: The installation's own, which nobody else is told.
-        software: What it calls itself.
-        device: What its owner calls the device.
+        id: The id of the installation, which is given to nobody else.
+        software: The client's name.
+        device: The owner's name for the device.
     """
 
     id: str = ""
@@ -25,7 +25,7 @@ class Login:
     Attributes:
         mechanism: Name of the SASL mechanism.
         binding: The type of channel binding, such as ``tls-exporter``; empty if there was none.
-        agent: Who logged in.
+        agent: The client.
     """
 
     mechanism: str
@@ -34,5 +34,5 @@ class Login:
 
     @property
     def by_token(self) -> bool:
-        """Whether it was a token: then its client has been here before."""
+        """Whether the proof was a token: then its client has logged in before."""
         return self.mechanism.startswith("HT-")

@@ -1,4 +1,4 @@
-"""Which mechanisms there are, and which of them a stream may use."""
+"""The SASL mechanisms there are, and those that a stream may use."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -32,7 +32,7 @@ def offered(
     Args:
         configured: ``mechanisms`` of ``[auth]``.
         exchange: The stream; what it offers is not known yet.
-        tls_required: ``required`` of ``[tls]``; only who says false allows passwords in the clear.
+        tls_required: ``required`` of ``[tls]``; only false allows passwords in the clear.
     """
     return tuple(name for name in configured if _usable(name, exchange, tls_required))
 

@@ -1,4 +1,4 @@
-"""What all mechanisms do with a message: bound it, read it as text, and name the account in it."""
+"""Messages of SASL: their limits, their text and the account in them, for all mechanisms."""
 
 from xmppd.auth.base import AuthProvider, SASLError
 from xmppd.stanza import JID
@@ -31,7 +31,7 @@ def not_authorized(account: str | None = None) -> SASLError:
 
 
 def account_of(username: str, domain: str) -> str:
-    """The account that a simple user name names (:rfc:`6120#section-6.3.7`).
+    """The account of a simple user name (:rfc:`6120#section-6.3.7`).
 
     Raises:
         SASLError: ``not-authorized``: no account can have this name.
@@ -43,7 +43,7 @@ def account_of(username: str, domain: str) -> str:
 
 
 def check_authzid(authzid: str, account: str) -> None:
-    """Nobody acts for somebody else here: an authorization identity is one's own, or empty.
+    """Refuse an authorization identity that is neither the client's own nor empty.
 
     Raises:
         SASLError: ``invalid-authzid`` (:rfc:`6120#section-6.5.6`).
@@ -53,7 +53,7 @@ def check_authzid(authzid: str, account: str) -> None:
 
 
 def address_of(authzid: str) -> str:
-    """The address that an authorization identity is, prepared (:rfc:`6120#section-6.3.8`).
+    """The address of an authorization identity, prepared (:rfc:`6120#section-6.3.8`).
 
     Raises:
         SASLError: ``invalid-authzid``: it is no JID.

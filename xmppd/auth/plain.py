@@ -1,4 +1,4 @@
-"""PLAIN: the password itself, for those who have nothing better (:rfc:`4616`)."""
+"""PLAIN: the password itself, for clients that have nothing better (:rfc:`4616`)."""
 
 from xmppd.auth.base import AuthProvider, Exchange
 from xmppd.auth.message import (

@@ -30,7 +30,7 @@ _ESCAPED = re.compile("=(2C|3D)?")
 
 
 def scram(hash: str, *, plus: bool = False) -> Callable[[Exchange, AuthProvider], Mechanism]:
-    """What makes exchanges of SCRAM with this hash; with channel binding if ``plus``."""
+    """A factory of SCRAM exchanges with this hash, with channel binding if ``plus``."""
 
     def begin(exchange: Exchange, provider: AuthProvider) -> Mechanism:
         return ScramMechanism(hash, exchange, provider, plus=plus)
@@ -44,7 +44,7 @@ class ScramMechanism:
     Args:
         hash: ``SHA-1``, ``SHA-256`` or ``SHA-512``.
         exchange: The stream.
-        provider: Who has the keys.
+        provider: Has the keys.
         plus: Whether the client asked for channel binding by the mechanism's name.
         nonce: What we add to the client's nonce; random unless a test vector has its own.
     """
@@ -111,9 +111,9 @@ class ScramMechanism:
         raise malformed("one too many")
 
     def _check_flag(self, flag: str) -> None:
-        """What the client thinks of channel binding must be what we think (§6)."""
+        """Refuse a channel binding flag that does not agree with ours (§6)."""
         if flag == "y" and any(name.endswith("-PLUS") for name in self._exchange.offered):
-            # Somebody on the way took the -PLUS mechanisms out of our list.
+            # The -PLUS mechanisms were taken out of our list on the way.
             raise SASLError("not-authorized", "This server does support channel binding.")
         if flag.startswith("p") is not self._plus:
             raise malformed("at odds with the mechanism about channel binding")
@@ -142,7 +142,7 @@ class ScramMechanism:
 
 
 def downgrade_protection_hash(exchange: Exchange, algorithm: str) -> str:
-    """What tells the client whether it saw the lists that we sent (:xep:`0474#hash`)."""
+    """The hash that tells the client whether it saw the lists that we sent (:xep:`0474#hash`)."""
     offer = "\x1e".join(sorted(exchange.offered))
     if exchange.offered_bindings:
         offer += "\x1f" + "\x1e".join(sorted(exchange.offered_bindings))
