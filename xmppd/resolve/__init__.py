@@ -1,1 +1,1 @@
-"""From a domain to a connection with its server."""
+"""The way from a domain to a connection with its server."""

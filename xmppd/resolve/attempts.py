@@ -1,4 +1,4 @@
-"""Attempts: every step on the way to another server, with its outcome, for whoever asks why."""
+"""Attempts: every step on the way to another server, with its outcome, for the administrator."""
 
 from collections import deque
 from collections.abc import Callable
@@ -16,13 +16,13 @@ MAX_TEXT = 500
 
 @dataclass(slots=True)
 class AttemptStep:
-    """One thing that was tried.
+    """One step that was tried.
 
     Attributes:
         at: When it began, in seconds since 1970.
-        kind: What sort of thing, in a word: ``lookup``, ``connect`` …
-        what: What exactly.
-        outcome: What came of it.
+        kind: The kind of step, in a word: ``lookup``, ``connect`` …
+        what: The name or address it was about.
+        outcome: Its result.
         ms: How long it took; None while it lasts.
     """
 
@@ -47,10 +47,10 @@ class Attempts:
         self._by_domain: dict[str, deque[AttemptStep]] = {}
 
     def begin(self, domain: str, kind: str, what: str) -> Callable[[str], None]:
-        """A step begins.
+        """Note that a step begins.
 
         Returns:
-            What to call with its outcome, when there is one.
+            A function to be called with its outcome.
         """
         step = AttemptStep(self._wall_clock(), kind, shortened(what))
         steps = self._by_domain.pop(domain, None) or deque(maxlen=MAX_STEPS)
@@ -67,11 +67,11 @@ class Attempts:
         return end
 
     def note(self, domain: str, kind: str, what: str, outcome: str) -> None:
-        """A step that takes no time."""
+        """Note a step that takes no time."""
         self.begin(domain, kind, what)(outcome)
 
     def of(self, domain: str) -> tuple[AttemptStep, ...]:
-        """What was tried for a domain, the oldest first."""
+        """The steps for a domain, the oldest first."""
         return tuple(self._by_domain.get(domain, ()))
 
     def domains(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class Attempts:
 
 
 def shortened(text: str) -> str:
-    """As much of a text as is kept."""
+    """A text, cut to the length that is kept."""
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 

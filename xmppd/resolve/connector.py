@@ -1,4 +1,4 @@
-"""Connector: who finds another server's door and goes there."""
+"""Connector: makes connections with the servers of other domains."""
 
 from typing import Protocol
 
@@ -11,36 +11,36 @@ from xmppd.resolve.targets import Directions, Target
 
 
 class Visitor(Protocol):
-    """Who wants to be connected with a domain's server."""
+    """A stream that wants to be connected with a domain's server."""
 
     def make(self, target: Target) -> TwistedProtocol:
-        """The protocol for the door at which somebody has answered.
+        """The protocol for a target that is connected.
 
         Raises:
             StanzaError: None can be made.
         """
 
     async def settle(self, protocol: IProtocol) -> None:
-        """Wait until it has come so far that this is the right door. Cancelling it closes it.
+        """Wait until it has come so far that this is the right target. Cancelling closes it.
 
         Raises:
             StanzaError: It is not, and another may be.
-            Disbelieved: It may be, for somebody who shows no certificate.
+            Disbelieved: It may be, without our certificate.
         """
 
 
 class Connector(Protocol):
-    """Goes from the name of a domain to a connection with its server."""
+    """Makes a connection with the server of a domain."""
 
     def use(self, directions: Directions) -> None:
-        """Go by these from now on."""
+        """Take other directions."""
 
     async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
-        """What is connected to the domain's server, and has settled.
+        """The protocol that is connected to the domain's server, and has settled.
 
         Args:
             domain: Prepared, as in an address.
-            visitor: Makes the protocol, once somebody has answered, and says whether it will do.
+            visitor: Makes the protocol when a target is connected, and says whether it will do.
 
         Raises:
             StanzaError: REMOTE_SERVER_NOT_FOUND or REMOTE_SERVER_TIMEOUT: there is no way.
@@ -48,21 +48,21 @@ class Connector(Protocol):
         """
 
     def forget(self, domain: str) -> None:
-        """Do not rely on what is known of a domain: it has been heard of."""
+        """Forget that a domain was not found, since it has been heard of."""
 
 
 class Nowhere:
-    """Finds nobody: a server that has no network."""
+    """A connector without a network, which finds no server."""
 
     def __init__(self, attempts: Attempts, directions: Directions) -> None:
-        """Whatever they are."""
+        """Take directions and ignore them."""
 
     def use(self, directions: Directions) -> None:
-        """They lead nowhere."""
+        """Take other directions and ignore them."""
 
     async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
-        """Nobody is there."""
+        """Fail, since no server is found."""
         raise not_found("there is no way to other servers from here")
 
     def forget(self, domain: str) -> None:
-        """Nothing is known."""
+        """Do nothing, since nothing is remembered."""

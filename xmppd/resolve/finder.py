@@ -1,4 +1,4 @@
-"""Finder: from the name of a domain to a connection with its server."""
+"""Finder: the connector that asks DNS and tries the targets."""
 
 from random import Random, SystemRandom
 
@@ -29,9 +29,9 @@ class Finder:
 
     Args:
         reactor: Connects, and tells the time.
-        names: Knows names.
-        attempts: Where each step is noted.
-        directions: Where to go and where not, as configured.
+        names: Looks names up.
+        attempts: Notes each step.
+        directions: The configured addresses, known and forbidden.
         random: Draws among targets of one priority.
     """
 
@@ -51,15 +51,15 @@ class Finder:
         self._not_found: Cache[tuple[float, RemoteServerNotFound]] = Cache(MAX_REMEMBERED)
 
     def use(self, directions: Directions) -> None:
-        """Go by these from now on; who was not found by the others is looked for at once."""
+        """Take other directions; domains that were not found are looked for again."""
         self._directions = directions
         self._not_found = Cache(MAX_REMEMBERED)
 
     async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
-        """What is connected to a domain's server.
+        """The protocol that is connected to a domain's server.
 
         That there is no server is remembered for a while; how often to try one that cannot be
-        reached is for whoever wants to reach it.
+        reached is the caller's decision.
 
         Args:
             domain: Prepared, as in an address.
@@ -67,7 +67,7 @@ class Finder:
 
         Raises:
             RemoteServerNotFound: The domain has no server.
-            RemoteServerTimeout: It has, but there is no way to it in time; or nobody knows.
+            RemoteServerTimeout: It has, but there is no way to it in time; or DNS does not say.
             StanzaError: Where there is a way, the visitor was turned away.
         """
         self._raise_if_not_found(domain)
@@ -90,7 +90,7 @@ class Finder:
             raise
 
     def forget(self, domain: str) -> None:
-        """Look for a domain afresh: it has been heard of, or somebody has mended it."""
+        """Forget that a domain was not found: it has been heard of, or was mended."""
         self._not_found.forget(domain)
 
     def _raise_if_not_found(self, domain: str) -> None:

@@ -1,4 +1,4 @@
-"""Happy eyeballs: of several addresses, the one that answers first."""
+"""Happy eyeballs: connects to the one of several addresses that answers first."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from operator import itemgetter
@@ -17,9 +17,9 @@ Connect = Callable[[str], Awaitable[IProtocol]]
 def first_to_connect(
     addresses: Iterable[str], connect: Connect, clock: IReactorTime
 ) -> Deferred[IProtocol]:
-    """Try addresses one beside the other; when one is connected the others are called back.
+    """Try addresses side by side; when one is connected the other attempts are cancelled.
 
-    The next is tried when the one before has failed, or keeps us waiting.
+    The next is tried when the one before has failed, or has not answered for a while.
 
     Args:
         addresses: In the order they are tried; at least one.
@@ -27,8 +27,8 @@ def first_to_connect(
         clock: Tells when the next may start.
 
     Returns:
-        Gives what is connected, or fails with a group of all failures. Cancelling it calls all
-        back.
+        Gives what is connected, or fails with a group of all failures. Cancelling it cancels all
+        attempts.
 
     Spec: :rfc:`8305#section-5`
     """
@@ -43,7 +43,7 @@ def first_to_connect(
 
 
 def _told_apart(failure: Failure) -> Failure:
-    """That all have failed is one thing, that all were called back another."""
+    """Tell whether all attempts have failed or all were cancelled."""
     group = failure.value
     assert isinstance(group, FailureGroup)
     for each in group.failures:

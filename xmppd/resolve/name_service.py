@@ -38,11 +38,11 @@ Found = tuple[str, ...] | LookupFailed
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the SRV records of a service say.
+    """The SRV records of a service.
 
     Attributes:
-        offered: Where it is.
-        refused: Whether they say that there decidedly is none: the target ``.`` (:rfc:`2782`).
+        offered: Its targets.
+        refused: Whether the service is decidedly not available: the target ``.`` (:rfc:`2782`).
     """
 
     offered: tuple[ServiceRecord, ...] = ()
@@ -52,15 +52,15 @@ class Services:
 class NameService:
     """Asks the hosts file, then DNS.
 
-    A question takes one descriptor while it is under way, and ends when its time is over or nobody
-    waits for it any more.
+    A question takes one descriptor while it is under way, and ends when its time is over or its
+    caller is cancelled.
 
     Args:
         reactor: Sends the questions.
         servers: Name servers and their ports; if there are none, those that resolv.conf names,
             which may change.
-        resolv_conf: Where that is.
-        hosts: Where the hosts file is.
+        resolv_conf: Its path.
+        hosts: The path of the hosts file.
         timeouts_s: How long each name server may take, the first time, the second …
     """
 
@@ -88,7 +88,7 @@ class NameService:
 
         Raises:
             NoSuchName: There are none.
-            NoAnswer: Nobody knows.
+            NoAnswer: No name server has said.
         """
         records = await self._ask(name, dns.SRV)
         offered = tuple(
@@ -139,7 +139,9 @@ class NameService:
         return by_turns(v6, ())
 
     async def _soon(self, found: Deferred[Found]) -> tuple[str, ...]:
-        """The addresses that are found within a moment; those of the other family are there."""
+        """The addresses that are found within a moment, once those of the other family are
+        there.
+        """
         try:
             addresses = await found.addTimeout(AAAA_DELAY_S, self._reactor)
         except DeferredTimeoutError:
@@ -154,7 +156,7 @@ class NameService:
             return failure
 
     async def _ask(self, name: str, type: int) -> list[object]:
-        """The records of a type; those of an alias are among them."""
+        """The records of a type, including those of an alias."""
         if not is_name(name):
             raise NoSuchName("DNS knows no such long names")
         try:
@@ -176,13 +178,15 @@ def name_servers(resolv_conf: Path) -> tuple[tuple[str, int], ...]:
 
 
 def by_turns(v6: Sequence[str], v4: Sequence[str]) -> tuple[str, ...]:
-    """IPv6 and IPv4 by turns, so that neither keeps the other waiting (:rfc:`8305#section-4`)."""
+    """IPv6 and IPv4 addresses by turns, so that neither keeps the other waiting
+    (:rfc:`8305#section-4`).
+    """
     pairs = chain.from_iterable(zip_longest(v6, v4))
     return tuple(dict.fromkeys(filter(None, pairs)))[:MAX_ADDRESSES]
 
 
 def is_name(name: str) -> bool:
-    """Whether DNS could know this name, which is in ASCII (:rfc:`1035#section-2.3.4`)."""
+    """Whether this name, in ASCII, could be one of DNS (:rfc:`1035#section-2.3.4`)."""
     labels = name.removesuffix(".").split(".")
     return len(name) <= MAX_NAME and all(0 < len(label) <= MAX_LABEL for label in labels)
 
@@ -190,7 +194,7 @@ def is_name(name: str) -> bool:
 async def both(
     first: Coroutine[Deferred[object], object, T], second: Coroutine[Deferred[object], object, T]
 ) -> tuple[T, T]:
-    """Two results that are waited for side by side; whoever stops waiting stops both."""
+    """Two results that are waited for side by side; cancelling stops both."""
     one, other = Deferred.fromCoroutine(first), Deferred.fromCoroutine(second)
     try:
         return await one, await other
@@ -199,7 +203,7 @@ async def both(
 
 
 def cancel(*results: Deferred[T]) -> None:
-    """Nobody waits for these any more, if anybody still does."""
+    """Cancel these, unless they have ended."""
     for result in results:
         result.addErrback(lambda _: None)
         result.cancel()

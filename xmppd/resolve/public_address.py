@@ -1,7 +1,7 @@
-"""Which addresses a stranger may make us connect to: public ones, of other machines.
+"""Public addresses: the only ones to which a peer can make us connect.
 
-Whoever writes to ``x@example.net`` chooses where this server connects to, and so does whoever owns
-a name in DNS. Neither may reach by way of us what they cannot reach themselves.
+The sender of a stanza to ``x@example.net`` chooses where this server connects to, and so does the
+owner of a name in DNS. Neither may reach through us an address that they cannot reach themselves.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -16,7 +16,7 @@ _ANY_PORT = 9
 
 
 def flaw_of(address: str) -> str:
-    """Why nobody else may have us connect there; empty if they may.
+    """The reason why a peer cannot make us connect there; empty if it can.
 
     Args:
         address: An IP address.
@@ -27,9 +27,9 @@ def flaw_of(address: str) -> str:
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one machine's, and the same from everywhere.
+    """Whether an address is that of one machine, the same from everywhere.
 
-    One of IPv6 that stands for one of IPv4, be it mapped, of NAT64 or of 6to4, is what that is.
+    An address of IPv6 that stands for one of IPv4 (mapped, NAT64 or 6to4) is judged as that one.
     """
     address = ip_address(text)
     if isinstance(address, IPv6Address):
@@ -50,7 +50,8 @@ def _inside(address: IPv6Address) -> IPv4Address | None:
 
 
 def is_own(text: str) -> bool:
-    """Whether this machine has the address: then it is where the way to it begins, too.
+    """Whether this machine has the address: then it is also the local address of a socket connected
+    to it.
 
     Nothing is sent.
     """

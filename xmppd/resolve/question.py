@@ -34,27 +34,27 @@ WORDS = {dns.ESERVER: "SERVFAIL", dns.EREFUSED: "REFUSED", dns.EFORMAT: "FORMERR
 
 
 class LookupFailed(Exception):
-    """There is no answer to go by; the text says why."""
+    """A question without a usable answer; the text says why."""
 
 
 class NoSuchName(LookupFailed):
-    """DNS says that there is nothing of the kind."""
+    """An answer of DNS that there are no such records."""
 
 
 class NoAnswer(LookupFailed):
-    """DNS does not say; another time it may."""
+    """No answer of DNS; another time there may be one."""
 
 
 class _Silence(NoAnswer):
-    """Nothing came in time: the same server may be asked again."""
+    """No answer in time: the same server may be asked again."""
 
 
 class IResolverReactor(IReactorTCP, IReactorUDP, IReactorTime):
-    """What asking takes of a reactor."""
+    """The interfaces of a reactor that a question needs."""
 
 
 class Question:
-    """Asks for the records of one type that one name has.
+    """A question for the records of one type that one name has.
 
     It needs one descriptor at a time. Each try is limited in time, and cancelling :meth:`ask` ends
     it at once.
@@ -76,9 +76,9 @@ class Question:
     async def ask(
         self, servers: Sequence[tuple[str, int]], timeouts_s: Sequence[float]
     ) -> list[object]:
-        """The records, those of a name that this one is an alias of among them.
+        """The records, including those of the name that this one is an alias of.
 
-        Servers are asked in turn; one that has answered, and be it nonsense, is not asked again.
+        Servers are asked in turn; one that has answered, even nonsense, is not asked again.
 
         Args:
             servers: IP addresses and ports.
@@ -86,7 +86,7 @@ class Question:
 
         Raises:
             NoSuchName: There is no such name.
-            NoAnswer: None of them knows.
+            NoAnswer: None of them has said.
         """
         why: NoAnswer = NoAnswer("no answer from DNS")
         left = list(servers)
@@ -165,10 +165,10 @@ class Question:
 
 
 class _Answer(Deferred[dns.Message]):
-    """What is waited for; what comes after it, or after nobody waits any more, is nothing."""
+    """The answer that is waited for; bytes that come after it, or after the end, are ignored."""
 
     def take(self, question: Question, data: bytes) -> None:
-        """Bytes came."""
+        """Take bytes that came."""
         if self.called:
             return
         try:
@@ -180,13 +180,13 @@ class _Answer(Deferred[dns.Message]):
                 self.callback(message)
 
     def fail(self, why: str) -> None:
-        """Nothing will come."""
+        """Fail, since no answer will come."""
         if not self.called:
             self.errback(NoAnswer(why))
 
 
 class _Datagram(DatagramProtocol):
-    """A socket that hears one name server and nobody else."""
+    """A socket that accepts datagrams of one name server only."""
 
     transport: IUDPTransport
     noisy = False
@@ -215,7 +215,7 @@ class _Datagram(DatagramProtocol):
 
 
 class _Only(Factory):
-    """Has one connection to give."""
+    """A factory of one connection."""
 
     noisy = False
 
@@ -245,7 +245,7 @@ class _Connection(Int16StringReceiver):
         self.answer.fail("DNS hung up")
 
     def abort(self) -> None:
-        """Whatever is under way, nobody waits for it."""
+        """Close the connection, since nothing waits for it any more."""
         self.transport.abortConnection()
 
 

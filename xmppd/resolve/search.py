@@ -40,12 +40,12 @@ class RemoteServerNotFound(StanzaError):
         super().__init__(Condition.REMOTE_SERVER_NOT_FOUND, text)
 
     def again(self) -> "RemoteServerNotFound":
-        """The same, to be raised another time."""
+        """The same error, to be raised another time."""
         return RemoteServerNotFound(self.text or "")
 
     @staticmethod
     def of(domain: str) -> "RemoteServerNotFound":
-        """In the usual words."""
+        """The error for a domain, in the usual words."""
         return RemoteServerNotFound(f"{domain} has no XMPP server")
 
 
@@ -58,19 +58,20 @@ class RemoteServerTimeout(StanzaError):
 
 @dataclass
 class Search:
-    """Asks for targets and tries them in order; each step is noted with its outcome.
+    """One search: asks for targets and tries them in order, and notes each step with its outcome.
 
     Attributes:
-        domain: Whose server.
-        visitor: Who wants to go there.
+        domain: Of the server.
+        visitor: Wants to be connected.
         reactor: Connects.
-        names: Knows names.
-        attempts: Where steps are noted.
+        names: Looks names up.
+        attempts: Notes the steps.
         random: Draws among targets of one priority.
-        allow_private: Whether DNS may lead anywhere; else to public addresses of others alone.
-        hopeful: Whether something failed that may be different another time.
-        refused: Whether it led to an address where we do not go.
-        why: Why the visitor did not stay where it was last; None if it was nowhere.
+        allow_private: Whether DNS may lead to any address; else only to public ones of other
+            machines.
+        hopeful: Whether a step failed that may succeed another time.
+        refused: Whether it led to a forbidden address.
+        why: The visitor's reason to leave the last target; None if none was connected.
     """
 
     domain: str
@@ -85,15 +86,15 @@ class Search:
     why: StanzaError | None = None
 
     async def connect(self, targets: Sequence[Target] = ()) -> IProtocol:
-        """What has settled at the first target where that is possible.
+        """The protocol that has settled at the first target where that is possible.
 
         Args:
-            targets: Where to go, and be it here; if there are none, where DNS says.
+            targets: The configured targets, which may be this machine; without any DNS is asked.
 
         Raises:
-            RemoteServerNotFound: There is nowhere to go.
-            RemoteServerTimeout: Nothing could be reached, or asked.
-            StanzaError: Why it was not possible at the last one that was reached.
+            RemoteServerNotFound: There is no target.
+            RemoteServerTimeout: No target could be reached, or no name server.
+            StanzaError: The visitor's reason to leave the last target.
 
         Spec: :rfc:`6120#section-3.2`
         """
@@ -127,7 +128,7 @@ class Search:
         return in_order(offered, self.random)
 
     async def _services(self, name: str, *, direct_tls: bool) -> Services:
-        """What DNS offers; nothing, if it does not say."""
+        """The services in DNS; none, if it does not answer."""
         ended = self.attempts.begin(self.domain, "lookup", f"{name} SRV")
         try:
             services = await self.names.services(name, direct_tls=direct_tls)
@@ -156,7 +157,9 @@ class Search:
     # -- going there ----------------------------------------------------------------------------
 
     async def _visit(self, target: Target) -> IProtocol | None:
-        """What has settled at a target, at the first of its addresses where it could; or None."""
+        """The protocol that has settled at the first address of a target where it could; or
+        None.
+        """
         addresses = [
             address
             for address in await self._addresses(target.host)
@@ -175,7 +178,7 @@ class Search:
     async def _connect(
         self, target: Target, factory: "_Once", addresses: Sequence[str]
     ) -> IProtocol | None:
-        """What is connected to one of a target's addresses, or None."""
+        """The protocol that is connected to one of a target's addresses, or None."""
         reach = partial(self._reach, target, factory)
         winner = first_to_connect(addresses, reach, self.reactor)
         try:
@@ -185,7 +188,7 @@ class Search:
             return None
 
     async def _settles(self, there: Target, protocol: IProtocol) -> bool:
-        """Whether the visitor can stay."""
+        """Whether the visitor can use this target."""
         ended = self.attempts.begin(self.domain, "negotiate", str(there))
         settled = Deferred.fromCoroutine(self.visitor.settle(protocol))
         try:
@@ -207,7 +210,7 @@ class Search:
         return False
 
     def _may_reach(self, there: Target) -> bool:
-        """Whether a stranger may have us connect there, an IP address."""
+        """Whether a peer can make us connect to this IP address."""
         flaw = "" if self.allow_private else flaw_of(there.host)
         if flaw:
             self.refused = True
@@ -216,7 +219,7 @@ class Search:
         return not flaw
 
     async def _reach(self, target: Target, factory: "_Once", address: str) -> IProtocol:
-        """What is connected to one address."""
+        """Connect to one address."""
         ended = self.attempts.begin(self.domain, "connect", str(target.at(address)))
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         try:
@@ -253,15 +256,15 @@ class _Once(ClientFactory):
 
 
 def is_address(host: str) -> bool:
-    """Whether this is an IP address, which nobody need ask for."""
+    """Whether this is an IP address, which needs no look-up."""
     return isIPAddress(host) or isIPv6Address(host)
 
 
 def in_ascii(domain: str) -> str:
-    """A domain as DNS knows it.
+    """A domain in the form of DNS.
 
     Raises:
-        RemoteServerNotFound: DNS cannot know it.
+        RemoteServerNotFound: It has no such form.
     """
     if domain.isascii():
         return domain

@@ -1,4 +1,4 @@
-"""Targets: which doors a domain has for other servers, and in which order they are tried."""
+"""Targets: the hosts and ports where a domain takes connections of servers, and their order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ MAX_TARGETS = 16
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One door of a remote server.
+    """A host and port of a remote server.
 
     Attributes:
         host: A name as in DNS, or an IP address.
@@ -28,7 +28,7 @@ class Target:
     direct_tls: bool = False
 
     def at(self, address: str) -> "Target":
-        """The same at one of its host's addresses."""
+        """The same target at one of its host's addresses."""
         return replace(self, host=address)
 
     def __str__(self) -> str:
@@ -38,10 +38,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """What the administrator says of the ways to other servers.
+    """The configured ways to other servers.
 
     Attributes:
-        known: Where some servers are, whatever DNS says.
+        known: The targets of some servers, whatever DNS says.
         allow_private: Whether DNS may lead to addresses that are not public, or to this machine.
     """
 
@@ -65,8 +65,8 @@ class ServiceRecord:
 
     Attributes:
         priority: The lower is tried first.
-        weight: How large its share is among those of one priority.
-        target: Where it leads.
+        weight: Its share among those of one priority.
+        target: The host and port.
     """
 
     priority: int
@@ -78,7 +78,7 @@ class ServiceRecord:
 
 
 def in_order(services: Iterable[ServiceRecord], random: Random | None = None) -> tuple[Target, ...]:
-    """The targets to try, one after the other; a new draw each time.
+    """The targets to try, in order; a new draw each time.
 
     Those of one priority come in the order of a draw in which each has a chance as large as its
     weight; a weight of 0 is a small chance, like 1. Those with direct TLS are records like all
@@ -89,7 +89,7 @@ def in_order(services: Iterable[ServiceRecord], random: Random | None = None) ->
         random: Draws among those of one priority.
 
     Returns:
-        At most :data:`MAX_TARGETS`: nobody's DNS sends us to more doors than that.
+        At most :data:`MAX_TARGETS`: no DNS answer sends us to more.
 
     Spec: :rfc:`2782`
     """
