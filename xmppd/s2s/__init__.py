@@ -1,1 +1,1 @@
-"""Other servers: where they are, who they prove to be, and what goes to and comes from them."""
+"""Streams with other servers: the domains they prove, and the stanzas that go and come by them."""

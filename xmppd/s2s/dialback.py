@@ -15,10 +15,10 @@ MAX_KEY_LENGTH = 1_024
 
 
 class DialbackKeys:
-    """Keys as :xep:`0185` makes them: nothing has to be remembered to recognise one.
+    """The keys of :xep:`0185`: nothing has to be remembered to recognise one.
 
     Args:
-        secret: Ours, and for nothing else.
+        secret: Ours, used for nothing else.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -30,13 +30,13 @@ class DialbackKeys:
         Args:
             receiving: The other server's domain.
             originating: Ours.
-            stream_id: What the other server calls the stream: so a key is good for no other.
+            stream_id: The other server's id of the stream, so that the key is good for no other.
         """
         text = f"{receiving} {originating} {stream_id}"
         return hmac(self._secret, text.encode(), "sha256").hexdigest()
 
     def is_ours(self, key: str, receiving: str, originating: str, stream_id: str) -> bool:
-        """Whether we have made this key for this stream."""
+        """Whether this key is one that we have made for this stream."""
         expected = self.key(receiving, originating, stream_id)
         return compare_digest(expected.encode(), key.encode())
 
@@ -46,8 +46,8 @@ class Dialback:
     """One element of dialback.
 
     Attributes:
-        sender: The domain that says it.
-        to: The domain it is said to.
+        sender: The domain that sends it.
+        to: The domain it is sent to.
         id: Of the stream in question; empty in a result.
         type: ``valid``, ``invalid`` or ``error`` in an answer; empty in a request.
         text: The key in a request; in an error its condition.
@@ -61,10 +61,10 @@ class Dialback:
 
     @classmethod
     def read(cls, tree: Tree) -> "Dialback":
-        """What an element says.
+        """Read an element.
 
         Raises:
-            ValueError: It lacks an address, or has one that is none.
+            ValueError: It lacks an address, or has an invalid one.
         """
         kind = tree.get("type", "")
         error = tree.find(_ERROR)
@@ -88,13 +88,13 @@ def request(name: str, sender: str, to: str, key: str, *, id: str = "") -> bytes
 
 
 def answer(name: str, sender: str, to: str, *, id: str = "", valid: bool) -> bytes:
-    """Whether a key is what it should be."""
+    """The answer to a request: whether the key is valid."""
     kind = "valid" if valid else "invalid"
     return f"<db:{name}{_head(sender, to, id)} type='{kind}'/>".encode()
 
 
 def refusal(name: str, sender: str, to: str, condition: Condition, *, id: str = "") -> bytes:
-    """Why that cannot be said (§2.4); the stream goes on."""
+    """The error that answers a request (§2.4); the stream goes on."""
     return (
         f"<db:{name}{_head(sender, to, id)} type='error'><error type='{condition.usual.value}'>"
         f"<{condition.tag} xmlns='{ns.STANZA_ERRORS}'/></error></db:{name}>"

@@ -1,4 +1,4 @@
-"""Turns: so many at once, and whoever wants much does not keep others from having a little."""
+"""FairQueue: a number of tasks at a time, and a fair share of them for everybody."""
 
 from collections.abc import Hashable
 
@@ -6,10 +6,11 @@ from twisted.internet.defer import Deferred
 
 
 class FairQueue:
-    """Lets so many begin; the others wait, and are let in by turns of those for whom they wait.
+    """Lets a number of tasks begin; the others wait, and those on whose behalf they wait take
+    turns.
 
     Args:
-        at_once: How many.
+        at_once: The number of tasks at a time.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -23,15 +24,15 @@ class FairQueue:
         return len(self._waiting)
 
     def waiting_for(self, who: str) -> int:
-        """How many wait on somebody's behalf."""
+        """The number of tasks that wait on one's behalf."""
         return len(self._lines.get(who, ()))
 
     async def begin(self, what: Hashable, on_behalf_of: str) -> None:
-        """Wait for a turn; what begins must :meth:`end`. Cancelling it gives the place up.
+        """Wait for a turn; a task that begins has to :meth:`end`. Cancelling gives the place up.
 
         Args:
-            what: No two that wait are equal.
-            on_behalf_of: Who wants it.
+            what: The task; no two that wait are equal.
+            on_behalf_of: On whose behalf it waits.
         """
         if self._begun < self.at_once:
             self._begun += 1
@@ -45,13 +46,17 @@ class FairQueue:
             raise
 
     def want(self, what: Hashable, who: str) -> None:
-        """Somebody else wants it too, if it waits still: it begins with whose turn comes first."""
+        """Let a task that still waits begin with the turn of another as well, whichever comes
+        first.
+        """
         if what in self._waiting and what not in self._lines.get(who, ()):
             self._lines.setdefault(who, {})[what] = None
             self._wanted_by.setdefault(what, []).append(who)
 
     def end(self) -> None:
-        """It is over: the next one's turn, of whoever has waited longest since his last."""
+        """End a task, and begin the next: of the one that has waited longest since its last
+        turn.
+        """
         self._begun -= 1
         if self._lines:
             who, line = next(iter(self._lines.items()))
@@ -62,7 +67,7 @@ class FairQueue:
             turn.callback(None)
 
     def _take(self, what: Hashable) -> Deferred[None]:
-        """Out of all lines."""
+        """Take it out of all lines."""
         for who in self._wanted_by.pop(what):
             line = self._lines[who]
             del line[what]

@@ -31,15 +31,15 @@ _log = Logger()
 
 
 class IncomingStream(ServerStream):
-    """From its header to its end: the peer proves domains, and speaks for those it has proved.
+    """A stream on which the peer proves domains, and sends stanzas from those it has proved.
 
     Args:
-        context: What streams share.
-        wire: The connection below.
-        known: Called when the peer is a stranger no more.
+        context: Shared by all streams.
+        wire: The connection.
+        known: Called when the peer has proved a domain.
 
     Attributes:
-        local: The domain of ours that its header names; the first, until it says.
+        local: The domain of ours that its header names; until then the first.
         remote: The domain that its header names: a claim, no more.
     """
 
@@ -53,16 +53,16 @@ class IncomingStream(ServerStream):
 
     @property
     def id(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         return f"{self.remote or 'a server'} at {self.wire.address}"
 
     @property
     def stream_id(self) -> str:
-        """What we call the stream."""
+        """The stream's id, given by us."""
         return self._stream_id
 
     def header(self) -> StreamHeader:
-        """Our side's stream header; addressed, if the peer has said who it is."""
+        """Our stream header; addressed, if the peer has named its domain."""
         return header_between(self.local, self.remote or None, id=self._stream_id)
 
     def _opened(self, header: StreamOpened) -> None:
@@ -91,7 +91,7 @@ class IncomingStream(ServerStream):
                 self.may_carry(ours, theirs)
 
     def _features(self) -> list[bytes]:
-        """What is offered to a stream that has come this far (SV-1)."""
+        """The features of a stream that has come this far (SV-1)."""
         requires_tls = self.context.policies.of(self.remote).require_tls
         if not self.stream & (Stream.SECURE | Stream.WITHOUT_TLS):
             required = "<required/>" if requires_tls else ""
@@ -117,7 +117,7 @@ class IncomingStream(ServerStream):
         return None
 
     def accept(self, remote: str, local: str) -> None:
-        """The peer speaks for this domain of its, to this one of ours."""
+        """Note that the peer has proved this domain of its, to this one of ours."""
         if not self.accepted:
             self._known()
         super().accept(remote, local)
@@ -128,7 +128,7 @@ class IncomingStream(ServerStream):
         self._stream_id = token_hex(8)
 
     def _authenticate(self, tree: Tree) -> None:
-        """EXTERNAL: TLS has seen a certificate, and it names who this is (:xep:`0178`)."""
+        """EXTERNAL: the peer's TLS certificate names its domain (:xep:`0178`)."""
         remote = self._authorization_identity(tree)
         flaw = self.proof.flaw_for(remote) if remote else "it asks for no domain"
         policy = self.context.policies.of(remote)
@@ -167,7 +167,7 @@ class IncomingStream(ServerStream):
 
 
 def _domain(text: str | None) -> str:
-    """A domain, prepared; empty if that is none."""
+    """A domain, prepared; empty if it is invalid."""
     try:
         return prepare_domain(text or "")
     except ValueError:

@@ -43,7 +43,9 @@ _log = Logger()
 
 
 class OutgoingStep(Enum):
-    """What an outgoing stream waits for; the value says what is wrong if it does not come."""
+    """The steps for which an outgoing stream waits; the value says what is wrong if one does not
+    come.
+    """
 
     HEADER = "it did not answer our stream header"
     FEATURES = "it did not say what it offers"
@@ -54,7 +56,7 @@ class OutgoingStep(Enum):
 
 
 class Waiter(Protocol):
-    """A pair of domains, as the stream sees it that shall carry it.
+    """A pair of domains that waits for a stream, as the stream sees it.
 
     Attributes:
         local: Our domain.
@@ -63,27 +65,27 @@ class Waiter(Protocol):
     local: str
 
     def proved(self) -> None:
-        """The peer takes stanzas of the pair."""
+        """Called when the peer takes stanzas of the pair."""
 
     def refused(self, why: StanzaError) -> None:
-        """It does not."""
+        """Called when it does not."""
 
     def verified(self, stream_id: str, verdict: bool | StanzaError) -> None:
-        """What the peer says about a key."""
+        """Called with the peer's answer about a key."""
 
     def lost(self, why: StanzaError) -> None:
-        """The stream is gone."""
+        """Called when the stream is gone."""
 
 
 class OutgoingStream(ServerStream):
-    """From our header to the end: we prove domains of ours, and ask about theirs.
+    """A stream on which we prove domains of ours, and ask about keys of theirs.
 
     Attributes:
         local: The domain of ours in whose name it was opened.
         remote: The domain it was opened to.
         is_negotiated: Whether dialback may be spoken.
-        shares: Whether other domains of ours may go the same way.
-        disbelieved: Whether the peer does not believe our certificate.
+        shares: Whether other domains of ours may use it, too.
+        disbelieved: Whether the peer has rejected our certificate.
         disbelieved_by_tls: Whether TLS has failed over it.
     """
 
@@ -114,25 +116,25 @@ class OutgoingStream(ServerStream):
 
     @property
     def id(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         return f"{self.local} to {self.remote}"
 
     @property
     def stream_id(self) -> str:
-        """What the peer calls the stream."""
+        """The stream's id, given by the peer."""
         return self._stream_id
 
     def header(self) -> StreamHeader:
-        """Our side's stream header."""
+        """Our stream header."""
         return header_between(self.local, self.remote)
 
     def made(self) -> None:
-        """The wire is there: we speak first."""
+        """Send our header first, when the connection is made."""
         super().made()
         self.wire.open(self.header())
 
     def _end(self) -> None:
-        """Tell those who rely on it as well."""
+        """Tell the pairs that use the stream that its connection is gone or closing."""
         if self.ended:
             return
         super()._end()
@@ -145,7 +147,7 @@ class OutgoingStream(ServerStream):
             settled.errback(why)
 
     def _why_lost(self) -> StanzaError:
-        """What is wrong, if something is."""
+        """The reason why it was lost."""
         if self._shows_certificate and refuses_certificate(self.wire.tls_flaw):
             self.disbelieved = self.disbelieved_by_tls = True
         if self._step is OutgoingStep.SUCCESS:
@@ -161,7 +163,7 @@ class OutgoingStream(ServerStream):
 
     @property
     def only_asks(self) -> bool:
-        """Whether it is there for keys of dialback alone."""
+        """Whether it is used for keys of dialback alone."""
         return not self.established and not self._proving
 
     def settled(self) -> Deferred[None]:
@@ -181,16 +183,16 @@ class OutgoingStream(ServerStream):
         self._settled = None
         self.close()
 
-    # -- those who go by it ---------------------------------------------------------------------
+    # -- the pairs that use it --------------------------------------------------------------------
 
     def join(self, waiter: Waiter) -> None:
-        """Somebody wants to go by this stream, which is negotiated."""
+        """Add a pair that uses this stream, which is negotiated."""
         self._waiters[waiter.local] = waiter
         if (waiter.local, self.remote) in self.carries:
             waiter.proved()
 
     def leave(self, waiter: Waiter) -> None:
-        """Somebody does no longer; the last one closes it."""
+        """Remove a pair; the last one closes the stream."""
         if self._waiters.get(waiter.local) is waiter:
             del self._waiters[waiter.local]
             self._proving.discard(waiter.local)
@@ -284,7 +286,7 @@ class OutgoingStream(ServerStream):
         self.wire.open(self.header())
 
     def _authenticated(self) -> None:
-        """We are believed; a new stream begins (:rfc:`6120#section-6.4.6`)."""
+        """Begin a new stream after authentication (:rfc:`6120#section-6.4.6`)."""
         self._note(f"EXTERNAL as {self.local}", "accepted")
         self.stream |= Stream.AUTHENTICATED
         self._may_authenticate = False
@@ -311,7 +313,7 @@ class OutgoingStream(ServerStream):
             waiter.proved()
 
     def _told(self, condition: str) -> None:
-        """The peer has told us why it ends the stream."""
+        """Take the stream error of the peer."""
         gone = condition in (StreamCondition.HOST_UNKNOWN.value, StreamCondition.HOST_GONE.value)
         text = f"it closed the stream: {condition}"
         self._why = not_found(text) if gone else no_stream(text)
@@ -320,7 +322,9 @@ class OutgoingStream(ServerStream):
     # -- answers --------------------------------------------------------------------------------
 
     def _answered(self, tag: str, said: Dialback) -> None:
-        """Something that we have asked; an answer to anything else is nobody's (SV-6)."""
+        """Take the answer to a request of ours; an answer to anything else ends the stream
+        (SV-6).
+        """
         if said.sender != self.remote:
             return
         if tag != RESULT:
@@ -350,7 +354,7 @@ class OutgoingStream(ServerStream):
 
 
 def _reason(said: Dialback) -> StanzaError:
-    """Why dialback has failed, for those whose stanzas wait."""
+    """The reason why dialback has failed, for the senders of stanzas that wait."""
     if said.type == "invalid":
         return no_stream("it does not believe our dialback key")
     text = f"dialback: {said.text or 'no reason given'}"

@@ -1,4 +1,4 @@
-"""What a stream between servers is, whoever has opened it: who may say what on it."""
+"""ServerStream: a stream between servers, whichever side has opened it, and what it may carry."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,44 +46,44 @@ _log = Logger()
 
 
 class ServerWire(Wire, Protocol):
-    """What a stream between servers needs of the connection below it.
+    """The connection, as a stream between servers needs it.
 
     Attributes:
-        error: With what we have ended the stream; None if with nothing.
-        tls_flaw: Why TLS has failed; empty if it has not.
+        error: The error with which we have ended the stream; None if there was none.
+        tls_flaw: The reason why TLS has failed; empty if it has not.
     """
 
     error: StreamError | None
     tls_flaw: str
 
     def begin_tls(self) -> None:
-        """The peer said proceed: speak TLS from here on.
+        """Begin TLS, since the peer has sent ``<proceed/>``.
 
         Raises:
-            StreamError: Something came in the clear behind that.
+            StreamError: More bytes came in the clear behind that.
         """
 
     def certificate_chain(self) -> tuple[Certificate, ...]:
-        """What the peer has shown of itself."""
+        """The peer's certificate, and those that came with it."""
 
     def take_at_most(self, stanzas_per_s: float) -> None:
-        """Read so many stanzas a second from now on."""
+        """Read at most so many stanzas a second."""
 
     def close_side(self) -> None:
-        """End our side of the stream, and hear out the peer."""
+        """End our side of the stream, and read on until the peer ends its side."""
 
 
 class Pairs(Protocol):
     """The pairs of one of our domains and one of theirs, as a stream sees them."""
 
     def began(self, stream: "ServerStream") -> None:
-        """There is one more stream."""
+        """Note one more stream."""
 
     def ended(self, stream: "ServerStream") -> None:
-        """There is one less."""
+        """Forget a stream."""
 
     def heard(self, local: str, remote: str) -> None:
-        """The remote domain has proved itself to the local one."""
+        """Note that the remote domain has proved itself to the local one."""
 
     def verify(
         self, local: str, remote: str, stream_id: str, key: str, address: str
@@ -94,37 +94,37 @@ class Pairs(Protocol):
             local: The domain of ours that it was shown to.
             remote: The domain.
             stream_id: Of the stream on which it was shown.
-            key: What was shown.
-            address: Who has shown it.
+            key: Its text.
+            address: Of the server that has shown it.
 
         Returns:
             Its answer; fails with a StanzaError if there is none.
         """
 
     def may_carry(self, stream: "ServerStream", local: str, remote: str) -> None:
-        """What the local domain has for the remote one may go by this stream."""
+        """Let stanzas from the local domain to the remote one go by this stream."""
 
     def is_free(self, stream: "ServerStream") -> None:
-        """The stream takes stanzas again."""
+        """Send stanzas that wait, since the stream takes them again."""
 
     def note(self, remote: str, what: str, outcome: str) -> None:
-        """Something happened that an administrator may ask for."""
+        """Note an event for the administrator."""
 
     def turned_away(self, remote: str, address: str, why: str) -> None:
-        """Somebody at this address has called us, and is not believed to be the remote domain."""
+        """Note that a server at this address has not proved to be the remote domain."""
 
 
 @dataclass(frozen=True, eq=False)
 class ServerContext:
-    """What all streams between servers share.
+    """The stages and values that all streams between servers share.
 
     Attributes:
-        routing_table: Knows whom we serve.
-        router: Where stanzas go.
-        pairs: Where they come from.
+        routing_table: Knows the domains that we serve.
+        router: Takes the stanzas that come in.
+        pairs: The pairs, whose stanzas go out.
         keys: Makes and recognises keys of dialback.
-        policies: What is asked of whom.
-        trust: Whose signatures count.
+        policies: The policy for each domain.
+        trust: The authorities whose signatures count.
     """
 
     routing_table: RoutingTable
@@ -144,13 +144,13 @@ class ServerStream:
     """A stream to or from another server; :class:`IncomingStream` and :class:`OutgoingStream` are.
 
     Attributes:
-        stream: How far it has come.
+        stream: The state of its negotiation.
         accepted: Pairs of (their domain, ours) from and to which it brings stanzas.
         carries: Pairs of (our domain, theirs) from and to which it takes them.
-        bidirectional: Whether it does both (:xep:`0288`).
-        full: Whether it takes none just now.
-        ended: Whether it takes none any more.
-        passed: How many stanzas it brought and took.
+        bidirectional: Whether it carries stanzas both ways (:xep:`0288`).
+        full: Whether it takes no stanzas just now.
+        ended: Whether it takes no more stanzas.
+        passed: The number of stanzas it has carried, both ways.
     """
 
     namespace = ns.SERVER
@@ -174,29 +174,29 @@ class ServerStream:
 
     @property
     def id(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         raise NotImplementedError
 
     @property
     def stream_id(self) -> str:
-        """What the server that was called has named the stream."""
+        """The stream's id, given by the server that was connected to."""
         raise NotImplementedError
 
     @property
     def established(self) -> bool:
-        """Whether some domain has proved itself, on either side."""
+        """Whether a domain has proved itself, on either side."""
         return bool(self.accepted or self.carries)
 
     def header(self) -> StreamHeader:
-        """Our side's stream header."""
+        """Our stream header."""
         raise NotImplementedError
 
     def made(self) -> None:
-        """The wire is there."""
+        """Begin, when the connection is made."""
         self.context.pairs.began(self)
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
-        """Take the next thing that came.
+        """Take the next element that came.
 
         Raises:
             StreamError: The stream cannot go on.
@@ -210,7 +210,7 @@ class ServerStream:
         return None
 
     def ping(self) -> None:
-        """Nothing came for long: ask, where an answer would come back on this stream."""
+        """Ping a silent peer, if the answer would come back on this stream."""
         if not self.bidirectional or not self.carries:
             self.close()
             return
@@ -219,20 +219,20 @@ class ServerStream:
         self.send(ping.wire())
 
     def wire_is_full(self) -> None:
-        """The peer reads slowly: stanzas wait with their pairs."""
+        """Let stanzas wait with their pairs, since the peer reads slowly."""
         self.full = True
 
     def wire_is_free(self) -> None:
-        """It has read all."""
+        """Let stanzas go on, since the peer has read everything."""
         self.full = False
         self._unread_bytes = 0
         self.context.pairs.is_free(self)
 
     def hear_no_more(self) -> None:
-        """It will end with all others."""
+        """Do nothing, since it ends with all other streams."""
 
     def wire_is_gone(self) -> None:
-        """The wire is gone or going."""
+        """Forget the stream, since its connection is gone or closing."""
         self._end()
 
     def _end(self) -> None:
@@ -242,7 +242,7 @@ class ServerStream:
             self.context.pairs.ended(self)
 
     def close(self) -> None:
-        """Take no more stanzas, but bring those that are under way already (SV-12)."""
+        """Take no more stanzas, but accept those that are under way already (SV-12)."""
         self._end()
         self.wire.close_side()
 
@@ -254,7 +254,9 @@ class ServerStream:
         self.wire.write(wire)
 
     def write(self, data: bytes) -> None:
-        """Send anything else; whoever makes us talk and does not listen is cut off (SV-14)."""
+        """Send another element; a peer that makes us answer and does not read is cut off
+        (SV-14).
+        """
         if self.ended:
             return
         if self.full:
@@ -265,7 +267,7 @@ class ServerStream:
         self.wire.write(data)
 
     def may_carry(self, local: str, remote: str) -> None:
-        """The peer takes stanzas from this domain of ours to this one of its."""
+        """Note that the peer takes stanzas from this domain of ours to this one of its."""
         self.carries.add((local, remote))
         self.context.pairs.may_carry(self, local, remote)
 
@@ -275,7 +277,7 @@ class ServerStream:
         raise NotImplementedError
 
     def _element(self, tree: Tree) -> Later:
-        """An element that is no stanza: those that both sides may send."""
+        """Handle an element that is no stanza and that both sides may send."""
         if tree.tag in (RESULT, VERIFY):
             self._dialback(tree)
         elif tree.tag == STREAM_ERROR:
@@ -288,12 +290,12 @@ class ServerStream:
         return None
 
     def _told(self, condition: str) -> None:
-        """The peer has told us why it ends the stream."""
+        """Take the stream error of the peer."""
         _log.info("{id} was told {condition}", id=self.id, condition=condition)
         self.wire.close()
 
     def _stanza(self, kind: type[Stanza], received: Received) -> Later:
-        """Check who says it and to whom, and route it (SV-7, SV-8)."""
+        """Check sender and addressee of a stanza, and route it (SV-7, SV-8)."""
         attributes = received.tree.attrib
         try:
             sender = JID.parse(attributes.pop("from", ""))  # a payload never has it
@@ -324,7 +326,9 @@ class ServerStream:
     def _refuse_stanza(
         self, kind: type[Stanza], sender: JID, id: str | None, type: str | None, error: StanzaError
     ) -> None:
-        """Answer what cannot be made a stanza, if its sender is known here (SI-2)."""
+        """Answer an element that cannot be made a stanza, if its sender has proved its domain
+        (SI-2).
+        """
         local = next((ours for theirs, ours in self.accepted if theirs == sender.domain), None)
         if local is None:
             raise self._not_accepted(sender.domain, "")
@@ -347,11 +351,11 @@ class ServerStream:
             self._claimed(said)
 
     def _answered(self, tag: str, said: Dialback) -> None:
-        """An answer to something that we have asked on this stream; here that was nothing."""
+        """Take an answer of dialback; on this stream we have asked for none."""
         raise StreamError(StreamCondition.POLICY_VIOLATION, "nobody has asked that")
 
     def _asked_to_verify(self, asked: Dialback) -> None:
-        """Somebody was shown a key that is said to be ours (:xep:`0220`, §2.2.2)."""
+        """Answer whether a key that another server was shown is ours (:xep:`0220`, §2.2.2)."""
         if not self.context.serves(asked.to):
             self._refuse("verify", asked, Condition.ITEM_NOT_FOUND)
             return
@@ -359,7 +363,7 @@ class ServerStream:
         self.write(dialback.answer("verify", asked.to, asked.sender, id=asked.id, valid=valid))
 
     def _claimed(self, claim: Dialback) -> None:
-        """The peer wants to speak for a domain: its certificate says so, or we ask (§2.2.1)."""
+        """Verify a domain that the peer claims, by its certificate or its key (§2.2.1)."""
         refusal = self._refusal(claim)
         pair = (claim.sender, claim.to)
         if refusal is not None:
@@ -376,7 +380,7 @@ class ServerStream:
             )
 
     def _refusal(self, claim: Dialback) -> Condition | None:
-        """Why a claim is not even looked into."""
+        """The reason to refuse a claim without verifying it."""
         policy = self.context.policies.of(claim.sender)
         if not self.context.serves(claim.to) or self.context.serves(claim.sender):
             return Condition.ITEM_NOT_FOUND
@@ -434,7 +438,7 @@ class ServerStream:
             self.may_carry(claim.to, claim.sender)
 
     def accept(self, remote: str, local: str) -> None:
-        """The peer speaks for this domain of its, to this one of ours."""
+        """Note that the peer has proved this domain of its, to this one of ours."""
         if not self.accepted:
             self.stream |= Stream.AUTHENTICATED
             self.wire.authenticated()

@@ -1,4 +1,5 @@
-"""Whether a certificate proves that its owner is a domain (:rfc:`6120#section-13.7.2`).
+"""Certificates between servers: whether one proves that its owner is a domain
+(:rfc:`6120#section-13.7.2`).
 
 The chain is checked by cryptography's verifier: OpenSSL's has one purpose for clients and one for
 servers, and public authorities no longer sign for both. Between servers either will do.
@@ -46,18 +47,19 @@ _OF_SERVERS = ExtensionPolicy.permit_all().require_present(
 
 @dataclass(frozen=True)
 class Proof:
-    """What a chain of certificates proves.
+    """The names that a chain of certificates proves.
 
     Attributes:
-        flaw: Why it proves nothing; empty if somebody we trust has signed it, and it is valid now.
-        names: Whom it names.
+        flaw: The reason why it proves nothing; empty if a trusted authority has signed it, and it
+            is valid now.
+        names: Those of its owner.
     """
 
     flaw: str
     names: CertifiedAddresses = field(default_factory=lambda: CertifiedAddresses((), ()))
 
     def flaw_for(self, domain: str) -> str:
-        """Why it does not prove that its owner is this domain; empty if it does."""
+        """The reason why it does not prove that its owner is this domain; empty if it does."""
         if self.flaw:
             return self.flaw
         return "" if _names(self.names, domain) else "the certificate is for other names"
@@ -78,11 +80,11 @@ class Trust:
         self.use(authorities)
 
     def use(self, authorities: Sequence[x509.Certificate] | None) -> None:
-        """Trust these from now on."""
+        """Take other authorities."""
         self._roots = None if authorities is None else list(authorities)
 
     def proof(self, chain: Sequence[x509.Certificate]) -> Proof:
-        """What these certificates prove, the peer's own being the first."""
+        """The proof in these certificates, of which the first is the peer's own."""
         if not chain:
             return Proof("no certificate was shown")
         leaf, *above = chain[:MAX_CHAIN_LENGTH]
@@ -156,7 +158,7 @@ def _may_speak(leaf: x509.Certificate) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without the names that a stranger has put into its certificate."""
+    """The first line of an error, without names that a peer has put into its certificate."""
     return str(error).partition(" (encountered processing")[0].partition("\n")[0][:200]
 
 
