@@ -1,1 +1,1 @@
-"""Bytes to elements and back: the wire, its streams and their negotiation."""
+"""Connections: sockets and TLS, listeners and the limits on what comes by them."""

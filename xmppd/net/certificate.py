@@ -1,4 +1,4 @@
-"""Certificates: read with their key, made for a trial run, and asked whom they speak for."""
+"""Certificates: read with their key, made for a trial run, and the addresses in them."""
 
 import os
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ _IA5_STRING = 0x16
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate, what leads from it to its root, and its private key."""
+    """A certificate, those that lead from it to its root, and its private key."""
 
     certificate: x509.Certificate
     intermediates: tuple[x509.Certificate, ...]
@@ -43,7 +43,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class CertifiedAddresses:
-    """Whom a certificate speaks for.
+    """The addresses in a certificate.
 
     Attributes:
         xmpp_addresses: Addresses of XMPP.
@@ -73,7 +73,7 @@ def load_identity(chain_file: Path, key_file: Path) -> Identity:
 
 
 def load_authorities(file: Path) -> list[x509.Certificate]:
-    """Read the certificates of those whose signatures shall count.
+    """Read the certificates of trusted authorities.
 
     Raises:
         ValueError: One sentence: what is wrong with the file, what to do.
@@ -106,7 +106,7 @@ def make_self_signed(domain: str, chain_file: Path, key_file: Path, *, days: int
 
 
 def xmpp_addresses(certificate: x509.Certificate) -> CertifiedAddresses:
-    """Whom a certificate names, for SASL EXTERNAL (:xep:`0178`) and between servers.
+    """The addresses in a certificate, for SASL EXTERNAL (:xep:`0178`) and between servers.
 
     Names that are not well-formed are left out: they name nobody.
     """

@@ -49,11 +49,11 @@ _TRY_AGAIN = (errno.EAGAIN, errno.ENOBUFS, errno.EINTR)
 
 @dataclass(frozen=True)
 class SocketLimits:
-    """What one connection may take of us.
+    """The limits of one connection.
 
     Attributes:
         max_queued_bytes: Unsent bytes at which a slow reader is dropped.
-        close_timeout_s: How long the last bytes may take to leave once we close.
+        close_timeout_s: The time that the last bytes may take to leave once we close.
     """
 
     max_queued_bytes: int = 8_388_608
@@ -61,7 +61,7 @@ class SocketLimits:
 
 
 def address(sockname: tuple[str, int] | tuple[str, int, int, int]) -> IPv4Address | IPv6Address:
-    """What the socket module calls an address, in Twisted's words."""
+    """An address of the socket module as one of Twisted's."""
     if len(sockname) == 2:
         return IPv4Address("TCP", *sockname)
     return IPv6Address("TCP", *sockname)
@@ -69,13 +69,13 @@ def address(sockname: tuple[str, int] | tuple[str, int, int, int]) -> IPv4Addres
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle)
 class EPollConnection:
-    """A client's transport: what Twisted's is for TCP servers, with these differences.
+    """A client's transport, like Twisted's for TCP servers, with these differences.
 
     - Writes are joined and leave at the end of the turn; with a producer, at once.
     - A write after :meth:`loseConnection` is dropped.
     - An exception in a protocol's callback closes the connection and is the reason given.
     - ``connectionLost`` is never called from inside another call, and exactly once.
-    - What the kernel does not take is kept as it was written, and can be taken back.
+    - Bytes that the kernel does not take are kept as they were written, and can be taken back.
     - A slow reader and a peer that does not let us close are dropped (:class:`SocketLimits`).
     """
 
@@ -184,7 +184,7 @@ class EPollConnection:
         protocol, producer = self.protocol, self._producer
         reason = self._reason or Failure(ConnectionDone())
         del self.protocol
-        self._producer = self._watcher = self._reason = None  # its traceback may know us
+        self._producer = self._watcher = self._reason = None  # its traceback may refer to us
         try:
             if producer is not None:
                 producer.stopProducing()
@@ -206,7 +206,7 @@ class EPollConnection:
             self._end_of_input()
 
     def _serve_rarer(self, event: int, mask: int) -> None:
-        """Anything but plain input: output, errors, hang-ups, and what comes while paused."""
+        """Serve anything but plain input: output, errors, hang-ups, and input while paused."""
         if not mask and event & GONE:
             self._park()
         if mask & IN and event & ~OUT:
@@ -217,13 +217,13 @@ class EPollConnection:
                 self.close(self._reason or Failure(ConnectionLost("hung up")))
 
     def _park(self) -> None:
-        """The peer of a paused connection is gone: its last words are kept, but not for ever."""
+        """Keep the last input of a paused connection whose peer is gone, but not for ever."""
         self.hub.park(self)
         self._start_timer(PARKED_S, ConnectionLost("the peer went away while we were paused"))
 
     def _end_of_input(self) -> None:
         if self._joined:
-            self._send_joined()  # What others wrote to it in this turn, or before.
+            self._send_joined()  # Bytes that were written to it in this turn, or before.
         halves = IHalfCloseableProtocol(self.protocol, None)
         if self._reason is None and halves is not None:
             self._watch(self.mask & ~IN)
@@ -266,7 +266,7 @@ class EPollConnection:
             self._send(b"".join(pieces), pieces)
 
     def _send(self, data: bytes, pieces: Iterable[bytes]) -> None:
-        """Send what the kernel takes now, queue the rest."""
+        """Send as much as the kernel takes now, queue the rest."""
         sent = 0 if self._out or not self._may_push() else self._push(data)
         if sent < 0 or sent == len(data):
             return
@@ -279,7 +279,7 @@ class EPollConnection:
         self._queue_grew()
 
     def _took(self, sent: int) -> None:
-        """The kernel took so much of what is queued."""
+        """Remove so many bytes of the queue, which the kernel took."""
         pieces = self._pieces
         begun = self._begun + sent
         while pieces and begun >= len(pieces[0]):
@@ -287,13 +287,14 @@ class EPollConnection:
         self._begun = begun
 
     def unsent(self) -> list[bytes]:
-        """What the kernel has not taken, as it was written; the first piece perhaps in part."""
+        """The pieces that the kernel has not taken, as they were written; the first perhaps in
+        part.
+        """
         return [*self._pieces, *(self._joined or ())]
 
     def take_queued(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
-        """What is queued since the kernel would not take it, as it was written.
-
-        What has not begun to leave does not leave any more.
+        """Take back the queued pieces, as they were written. A piece that has not begun to leave
+        does not leave any more.
 
         Args:
             wanted: Whether to take a piece.
@@ -325,21 +326,25 @@ class EPollConnection:
             producer.pauseProducing()
 
     def _may_push(self) -> bool:
-        """A pull producer is asked only when its last piece has left, so that one waits."""
+        """Whether a pull producer may be asked: only when its last piece has left, so that one
+        waits.
+        """
         return self._producer is None or self._streaming
 
     def _watch_output(self) -> None:
         self._watch(self.mask | OUT)
 
     def _push(self, data: bytes | bytearray) -> int:
-        """Hand bytes to the kernel: how many it took, or -1 when it never will again."""
+        """Hand bytes to the kernel; returns how many it took, or -1 when it never will again."""
         try:
             return self._sock.send(data)
         except OSError as error:
             return 0 if error.errno in _TRY_AGAIN else self._broken(ConnectionLost(str(error)))
 
     def _broken(self, error: Exception) -> int:
-        """Nothing can be sent any more; the peer's last words are still read, if we read at all."""
+        """Note that nothing can be sent any more; the peer's last input is still read, if we read
+        at all.
+        """
         self._out = b""
         self._mute = True
         self._reason = Failure(error)
@@ -360,7 +365,7 @@ class EPollConnection:
             self._drained()
 
     def _drained(self) -> None:
-        """Nothing is queued: now for what was waiting for that."""
+        """Go on with everything that waited for an empty queue."""
         self._out = b""
         self._pieces.clear()
         self._begun = 0
@@ -381,7 +386,7 @@ class EPollConnection:
             self._watcher.resumeProducing()
 
     def _close_drained(self) -> None:
-        """All that was written has left: close as far as was asked for."""
+        """Close as far as was asked for, now that all bytes have left."""
         if self.disconnecting:
             self._say_goodbye()
             self.close(self._reason or Failure(ConnectionDone()))
@@ -409,7 +414,7 @@ class EPollConnection:
         self.close(Failure(ConnectionAborted()))
 
     def abort(self) -> None:
-        """Cut it off without a reset: what the kernel has may still arrive."""
+        """Close now; bytes that the kernel has may still arrive."""
         self.close(self._reason or Failure(ConnectionLost("the peer did not read to the end")))
 
     def _start_closing(self) -> None:
@@ -421,7 +426,7 @@ class EPollConnection:
         )
 
     def _close_soon(self) -> None:
-        """Close when all has left: at the end of this turn, in one of its own, or when drained."""
+        """Close when all bytes have left: at the end of this turn, in its own, or when drained."""
         self._mute = True
         if self._joined is None and not self._out:
             self._joined = []
@@ -470,9 +475,9 @@ class EPollConnection:
             self._producer.resumeProducing()
 
     def watch_queue(self, watcher: IPushProducer) -> None:
-        """Tell this one, as a streaming producer is told, when much waits and when all has left.
+        """Tell an object, as a streaming producer is told, when much waits and when all has left.
 
-        Writes are joined all the same, and closing does not wait for it. It hears nothing while
+        Writes are joined all the same, and closing does not wait for it. It is told nothing while
         there is a producer.
         """
         self._watcher = watcher

@@ -17,14 +17,14 @@ MAX_PORT = 65_535
 @implementer(IStreamServerEndpoint)
 @dataclass(frozen=True)
 class EPollServerEndpoint:
-    """Listens with sockets of our own; for a protocol it is as good as ``tcp:``.
+    """A server endpoint with sockets of our own; for a protocol it is like ``tcp:``.
 
     Attributes:
         reactor: Any reactor that watches descriptors and keeps time.
         port: 0 for any that is free.
         interface: An IPv4 or IPv6 address to bind to; empty for all of IPv4.
-        backlog: How many clients the kernel lets wait to be accepted.
-        limits: What one connection may take of us.
+        backlog: The number of clients that the kernel lets wait to be accepted.
+        limits: The limits of one connection.
     """
 
     reactor: Reactor
@@ -53,7 +53,7 @@ def endpoint_from_strings(
     """The endpoint for ``epoll:5222:interface=127.0.0.1:backlog=1000``.
 
     Raises:
-        ValueError: A number is none, or the port's is too large.
+        ValueError: A number is invalid, or the port is too large.
     """
     number = int(port)
     if not 0 <= number <= MAX_PORT:  # the resolver would take what is left of it in 16 bits

@@ -1,7 +1,7 @@
 """The inner epoll: many sockets behind one readable descriptor of whatever reactor runs.
 
-A *turn* is one call of :meth:`Hub.doRead`: sockets that are ready are served in a row, then what
-was written to each connection leaves in one send, then connections that ended are told so. Nothing
+A *turn* is one call of :meth:`Hub.doRead`: sockets that are ready are served in a row, then the
+bytes written to each connection leave in one send, then connections that ended are told so. Nothing
 else of Twisted is needed or replaced: timers, threads and all other sockets stay with the reactor.
 """
 
@@ -38,7 +38,7 @@ OTHERS_IN_BETWEEN = 4
 
 
 class Reactor(Protocol):
-    """What the hub asks of a reactor: IReactorFDSet and IReactorTime, of each the part used."""
+    """The parts of a reactor that the hub uses, of IReactorFDSet and IReactorTime."""
 
     def addReader(self, reader: IReadDescriptor) -> None: ...
 
@@ -50,26 +50,26 @@ class Reactor(Protocol):
 
 
 class Descriptor(Protocol):
-    """What lives in the hub: a connection or a listening port."""
+    """A connection or a listening port in the hub."""
 
     fd: int
     mask: int
     goes_first: bool
 
     def serve(self, event: int) -> None:
-        """Do what the event asks for; a descriptor that was closed meanwhile does nothing."""
+        """Serve an event; a descriptor that was closed meanwhile does nothing."""
 
     def flush(self) -> None:
-        """Send what was written during this turn."""
+        """Send the bytes that were written during this turn."""
 
     def failed(self) -> None:
-        """Something raised while this descriptor was served: log it, end this one only."""
+        """Log an error that was raised while this descriptor was served, and end this one only."""
 
     def close(self, reason: Failure) -> None:
-        """Leave the hub; the rest happens in closed."""
+        """Leave the hub; the rest is done by :meth:`closed`."""
 
     def closed(self) -> None:
-        """The turn is over: close the socket and tell the owner."""
+        """Close the socket and tell the owner, at the end of the turn."""
 
 
 @implementer(IReadDescriptor)
@@ -112,7 +112,7 @@ class Hub:
 
     @classmethod
     def late_s(cls, reactor: object) -> float:
-        """How long somebody waits here who has something for us; 0 while one turn serves all."""
+        """How long a ready socket waits here; 0 while one turn serves all."""
         hub = next((hub for hub in cls._hubs.values() if hub.reactor is reactor), None)
         if hub is None or hub._last_in_line is None:
             return 0.0
@@ -125,12 +125,12 @@ class Hub:
         return "epoll"
 
     def add(self, descriptor: Descriptor) -> None:
-        """Watch a new descriptor for what its mask says."""
+        """Watch a new descriptor for the events in its mask."""
         self._epoll.register(descriptor.fd, descriptor.mask)
         self._descriptors[descriptor.fd] = descriptor
 
     def watch(self, descriptor: Descriptor, mask: int) -> None:
-        """Watch for other events from now on."""
+        """Watch for other events."""
         descriptor.mask = mask
         if descriptor in self._parked:
             self._parked.discard(descriptor)
@@ -164,22 +164,21 @@ class Hub:
         self._take_turn_soon()
 
     def flush_later(self, descriptor: Descriptor) -> None:
-        """Have it flushed when the turn ends, or in a turn of its own."""
+        """Flush a descriptor when the turn ends, or in a turn of its own."""
         self._written.append(descriptor)
         if not self._in_turn:
             self._take_turn_soon()
 
     def serve_later(self, descriptor: Descriptor, event: int) -> None:
-        """Serve it in the next turn: there is something to do that the epoll cannot know of."""
+        """Serve a descriptor in the next turn, since it has work that the epoll cannot know of."""
         self._ready[descriptor] = self._ready.get(descriptor, 0) | event
         self._take_turn_soon()
 
     def guarded(
         self, descriptor: Descriptor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T | None:
-        """Call what others wrote: whatever it raises is this descriptor's end, and nobody else's.
-
-        This is the door of the wire; a SystemExit ends one client too.
+        """Call code of a protocol: whatever it raises ends this descriptor, and no other. A
+        SystemExit ends one client only, too.
         """
         try:
             return function(*args, **kwargs)
@@ -198,7 +197,7 @@ class Hub:
             self._end_turn(until=monotonic() + TURN_S)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor stops: last words leave, then everybody is told."""
+        """Send the last bytes when the reactor stops, then tell all connections."""
         self._end_turn(until=inf)
         for descriptor in list(self._descriptors.values()):
             descriptor.close(reason)
@@ -209,7 +208,7 @@ class Hub:
             self._turn_to_come = self.reactor.callLater(0, self.doRead)
 
     def _forget_turn_to_come(self) -> None:
-        """A turn that comes for another reason does the work of the one that was ordered."""
+        """Cancel an ordered turn, since one that comes for another reason does its work."""
         if self._turn_to_come is not None:
             if self._turn_to_come.active():
                 self._turn_to_come.cancel()
@@ -232,7 +231,7 @@ class Hub:
         self._last_in_line = None
 
     def _stand_in_line(self, left_over: dict[Descriptor, int]) -> None:
-        """The turn is over before everybody was served: see how long the last of them waits."""
+        """Note how long the last socket waits that this turn has not served."""
         if self._last_in_line not in left_over:
             now = monotonic()
             self._waited_s = now - self._in_line_since if self._last_in_line else 0.0
@@ -241,7 +240,9 @@ class Hub:
         self._ready = left_over | self._ready
 
     def _take_ready(self) -> dict[Descriptor, int]:
-        """Who waits: first those left over, in their order, then those the kernel names now."""
+        """The sockets that are ready: first those left over, in their order, then those the kernel
+        names now.
+        """
         ready, self._ready = self._ready, {}
         for fd, event in self._epoll.poll(0, MAX_EVENTS):
             descriptor = self._descriptors.get(fd)
@@ -250,7 +251,7 @@ class Hub:
         return ready
 
     def _end_turn(self, until: float) -> None:
-        """Written bytes leave, then the dead are told; either may cause more of the other.
+        """Send written bytes, then tell connections that ended; either may cause more of the other.
 
         Where many end at once, and there is much to do for each, the others wait for the next turn.
         """
@@ -296,7 +297,9 @@ class Hub:
 
 
 def _in_order(ready: dict[Descriptor, int], in_between: int) -> dict[Descriptor, int]:
-    """Those who go first, behind so many of the others, who have waited longest."""
+    """The ready sockets in their order: those with priority, behind a few of the others, oldest
+    first.
+    """
     first = {descriptor: event for descriptor, event in ready.items() if descriptor.goes_first}
     if not first or len(first) == len(ready):
         return ready

@@ -96,7 +96,7 @@ class Port:
                 return
 
     def flush(self) -> None:
-        """A port writes nothing."""
+        """Do nothing, since a port writes nothing."""
 
     def failed(self) -> None:
         _log.failure("accepting failed on {where}", where=self._where())
@@ -130,13 +130,13 @@ class Port:
         return sock
 
     def _accept(self) -> bool:
-        """Take one client from the backlog; whether there may be another."""
+        """Take one client from the backlog; returns whether there may be another."""
         try:
             sock, sockname = self._sock.accept()
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 self._rest(error)
-            return False  # Nobody there, or one who has already gone.
+            return False  # No client, or one that has already gone.
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
@@ -150,7 +150,9 @@ class Port:
         return True
 
     def _rest(self, error: OSError) -> None:
-        """Clients wait in the backlog; level-triggered, it would call us without end."""
+        """Pause while clients wait in the backlog; level-triggered, it would call us without
+        end.
+        """
         _log.error("cannot accept on {where}: {error}", where=self._where(), error=error)
         self._hub.watch(self, 0)
         self._retry = self._reactor.callLater(RETRY_ACCEPT_S, self._accept_again)

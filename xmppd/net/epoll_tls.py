@@ -27,11 +27,11 @@ _NO_BYTES = bytes(4)
 
 
 class ClearTextUnsent(Exception):
-    """TLS was to start while bytes in the clear were still waiting to be sent."""
+    """An error: TLS was to start while bytes in the clear were still waiting to be sent."""
 
 
 def _why(error: SSL.Error) -> Exception:
-    """Why it broke; as in Twisted, an end without close_notify is a lost connection."""
+    """The reason why TLS ended; as in Twisted, an end without close_notify is a lost connection."""
     return ConnectionLost(str(error)) if isinstance(error, SSL.SysCallError) else error
 
 
@@ -48,17 +48,15 @@ class ClearConnection(EPollConnection):
     def startTLS(  # type: ignore[override]  # We make the connection; a context is enough.
         self, contextFactory: IOpenSSLContextFactory, normal: bool = True
     ) -> None:
-        """Send what is queued, then speak TLS only.
-
-        Whoever calls this has to see to it that no byte read in the clear is used afterwards
-        (:rfc:`6120#section-5.4.3.3`).
+        """Send queued bytes, then speak TLS only. The caller has to make sure that no byte read in
+        the clear is used afterwards (:rfc:`6120#section-5.4.3.3`).
 
         Args:
             contextFactory: Has ``getContext``.
             normal: We are the server of the handshake.
 
         Raises:
-            ClearTextUnsent: The kernel does not take what is queued.
+            ClearTextUnsent: The kernel does not take the queued bytes.
         """
         self._send_joined()
         if self._out:
@@ -92,7 +90,7 @@ class TLSConnection(ClearConnection):
 
     @property
     def negotiatedProtocol(self) -> bytes | None:
-        """What ALPN agreed on, once the handshake is done (:rfc:`7301`)."""
+        """The protocol that ALPN agreed on, once the handshake is done (:rfc:`7301`)."""
         return self._tls.get_alpn_proto_negotiated() or None
 
     def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> None:
@@ -109,13 +107,15 @@ class TLSConnection(ClearConnection):
     def exportKeyingMaterial(
         self, label: bytes, length: int, context: bytes | None = None
     ) -> bytes:
-        """Key material only the two ends of this connection know (:rfc:`5705`)."""
+        """Key material that only the two ends of this connection know (:rfc:`5705`)."""
         return self._tls.export_keying_material(label, length, context)
 
     # Handshake.
 
     def _shake_hands(self) -> bool:
-        """One step of the handshake; whether it is done and the connection still there."""
+        """Make one step of the handshake; returns whether it is done and the connection still
+        there.
+        """
         if not self.hub.handshake_steps_left:
             self.hub.serve_later(self, self.mask)
             return False
@@ -136,7 +136,7 @@ class TLSConnection(ClearConnection):
         self._handshaking = False
         reads = not self._paused and not self.disconnecting
         self._watch((IN if reads else 0) | (OUT if self._out else 0))
-        super()._writable()  # What was written meanwhile, and a close that waits for it.
+        super()._writable()  # Bytes that were written meanwhile, and a close that waits for them.
         listener = IHandshakeListener(self.protocol, None) if self.connected else None
         if listener is not None:
             listener.handshakeCompleted()
@@ -176,7 +176,9 @@ class TLSConnection(ClearConnection):
         return None
 
     def _nothing_to_read(self) -> bool:
-        """A quarter of the price of asking OpenSSL in vain; right while it does not read ahead."""
+        """Whether there is nothing to read: cheaper than asking OpenSSL; right while it does not
+        read ahead.
+        """
         return not self._tls.pending() and ioctl(self.fd, FIONREAD, _NO_BYTES) == _NO_BYTES
 
     # Writing.
@@ -228,12 +230,12 @@ class TLSConnection(ClearConnection):
     def _start_closing(self) -> None:
         super()._start_closing()
         if self._handshaking:
-            self._watch(self.mask | IN)  # What is queued leaves after the handshake.
+            self._watch(self.mask | IN)  # Queued bytes leave after the handshake.
 
     def _say_goodbye(self) -> None:
         with suppress(SSL.Error):
             self._tls.shutdown()
-        super()._say_goodbye()  # Not everybody who speaks TLS takes note of close_notify.
+        super()._say_goodbye()  # Not every peer that speaks TLS takes note of close_notify.
 
     def pauseProducing(self) -> None:
         self._paused = True

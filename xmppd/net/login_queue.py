@@ -1,4 +1,4 @@
-"""When everybody comes at once: as many log in as the server keeps up with, the others in order."""
+"""LoginQueue: as many clients log in at once as the server keeps up with, the others in order."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,17 +34,17 @@ MIN_RETRY_S = 5.0
 
 
 class Window:
-    """How many may log in at once: some more while the server keeps up, half when it is late.
+    """The number of logins at once: some more while the server keeps up, half when it is late.
 
     Attributes:
-        size: So many.
+        size: That number.
     """
 
     def __init__(self) -> None:
         self.size = float(FIRST_WINDOW)
 
     def adapt(self, late_s: float, *, wanted: bool) -> None:
-        """Take note of how late the server was, and whether somebody waits for more room."""
+        """Adapt to how late the server was, and to whether a login waits for more room."""
         if late_s > LATE_S:
             self.size = max(SMALLEST_WINDOW, self.size / 2)
         elif wanted:
@@ -52,11 +52,11 @@ class Window:
 
 
 class StoreWatch:
-    """How long the store takes for a small question, asked again when it has answered.
+    """The time that the store takes for a small query, made again when it has answered.
 
     Args:
         clock: Tells the time.
-        question: What is asked.
+        question: Makes the query.
     """
 
     def __init__(self, clock: IReactorTime, question: Callable[[], Awaitable[object]]) -> None:
@@ -66,7 +66,7 @@ class StoreWatch:
         self._took_s = 0.0
 
     def late_s(self) -> float:
-        """How long it took, or takes already; asks anew."""
+        """The seconds that it took, or takes already; makes the query again."""
         now = self._clock.seconds()
         waited_s = 0.0 if self._asked_at is None else now - self._asked_at
         late_s = max(self._took_s, waited_s)
@@ -79,19 +79,19 @@ class StoreWatch:
         await self._question()
 
     def _answered(self, _: object, asked_at: float) -> None:
-        """Whether it knows or fails: it has answered."""
+        """Note that the store has answered, or failed."""
         self._asked_at = None
         self._took_s = self._clock.seconds() - asked_at
 
 
 @dataclass
 class Counts:
-    """What the administrator sees.
+    """The counts of logins, for the administrator.
 
     Attributes:
         let_in: Logins that began.
-        refused: Those that were sent away.
-        waiting_peak: How many waited at once, at most.
+        refused: Logins that were refused.
+        waiting_peak: The most that waited at once.
     """
 
     let_in: int = 0
@@ -102,21 +102,21 @@ class Counts:
 class LoginQueue(Generic[W]):
     """Lets logins begin, as many at once as its window has room for; the others wait in order.
 
-    What a login costs shows only when the client has said how it logs in. One that needs no more
-    than to be let in again goes on; a full one steps back behind those who have just come.
+    The cost of a login shows only when the client has said how it logs in. One that comes with a
+    token or resumes goes on; a full one steps back behind those that have just come.
 
-    Nothing is measured and no timer runs while nobody logs in. How many may wait is for those to
-    say who call :meth:`begin`.
+    Nothing is measured and no timer runs while nobody logs in. The limit of those that wait is up
+    to the callers of :meth:`begin`.
 
     Args:
         clock: The reactor's.
         lateness: Each tells how late some part of the server is, in seconds.
-        over: Called with whoever takes so long that it is not waited for.
+        over: Called with a login that takes so long that it is not waited for.
 
     Attributes:
-        window: How many may log in at once.
+        window: The number of logins at once.
         counts: For statistics.
-        late_s: How late the server was when it was measured last.
+        late_s: The seconds by which the server was late at the last measurement.
     """
 
     def __init__(
@@ -141,12 +141,12 @@ class LoginQueue(Generic[W]):
 
     @property
     def in_progress(self) -> int:
-        """How many are logging in."""
+        """The number of logins under way."""
         return len(self._in_progress)
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """The number of logins that wait for their turn."""
         return len(self._newcomers) + len(self._stepped_back)
 
     def is_in_progress(self, who: W) -> bool:
@@ -154,10 +154,10 @@ class LoginQueue(Generic[W]):
         return who in self._in_progress
 
     def begin(self, who: W) -> Deferred[None] | None:
-        """Somebody wants to log in.
+        """Begin a login, now or later.
 
         Returns:
-            None if it may begin at once; else what is called back when its turn has come, and
+            None if it may begin at once; else a Deferred that fires when its turn has come, and
             fails with a StreamError if it has waited too long.
         """
         if not self.waiting and self._has_room():
@@ -167,7 +167,7 @@ class LoginQueue(Generic[W]):
         return self._wait_in(self._newcomers, who)
 
     def step_back(self, who: W) -> Deferred[None] | None:
-        """The login that has begun turns out to be a full one.
+        """Let others go before a login that has turned out to be a full one.
 
         Returns:
             None if it may go on at once, since nobody waits; else as :meth:`begin`.
@@ -185,7 +185,7 @@ class LoginQueue(Generic[W]):
         return turn
 
     def end(self, who: W) -> None:
-        """The login is complete, or its client is gone."""
+        """End a login that is complete, or whose client is gone."""
         self._forget(who)
         if self._in_progress.pop(who, None) is not None:
             self._let_more_in_soon()
@@ -193,7 +193,7 @@ class LoginQueue(Generic[W]):
             self.stop()
 
     def refuse(self, who: W) -> bool:
-        """Send somebody away who has waited too long; False if it does not wait."""
+        """Refuse a login that has waited too long; False if it does not wait."""
         turn = self._forget(who)
         if turn is None:
             return False
@@ -201,14 +201,16 @@ class LoginQueue(Generic[W]):
         return True
 
     def _forget(self, who: W) -> Deferred[None] | None:
-        """Wait for somebody no more; what they were to be told by, if they waited."""
+        """Forget a login that waits; returns the awaitable it waits for."""
         for queue in (self._newcomers, self._stepped_back):
             if who in queue:
                 return queue.pop(who)[0]
         return None
 
     def refusal(self) -> StreamError:
-        """What somebody is told who cannot even wait: when to try again, each another time."""
+        """The error for a login that cannot even wait: it says when to try again, each at another
+        time.
+        """
         self.counts.refused += 1
         retry_s = max(MIN_RETRY_S, self._waited_s) * uniform(1, 2)  # noqa: S311  # no secret
         return StreamError(
@@ -217,7 +219,7 @@ class LoginQueue(Generic[W]):
         )
 
     def stop(self) -> None:
-        """Measure no more, and let nobody in who waits."""
+        """Measure no more, and let no waiting login begin."""
         for call in (self._tick_to_come, self._turn_to_come):
             if call is not None and call.active():
                 call.cancel()
@@ -232,7 +234,9 @@ class LoginQueue(Generic[W]):
             self._tick_later()
 
     def _let_more_in_soon(self) -> None:
-        """Not at once: whoever makes room is in the middle of something."""
+        """Let more logins begin in the next turn, since the caller may be in the middle of
+        something.
+        """
         if self.waiting and self._turn_to_come is None and self._has_room():
             self._turn_to_come = self._clock.callLater(0, self._let_more_in)
 
@@ -250,7 +254,9 @@ class LoginQueue(Generic[W]):
         self._let_more_in_soon()
 
     def _next_queue(self) -> dict[W, tuple[Deferred[None], float]]:
-        """Newcomers first; but a stream of them keeps nobody out for good."""
+        """The queue whose turn it is: new logins first; but many of them keep the others out for a
+        while only.
+        """
         patience = self._newcomers_in_a_row < NEWCOMERS_PER_FULL_LOGIN
         if self._newcomers and (patience or not self._stepped_back):
             self._newcomers_in_a_row += 1 if self._stepped_back else 0
@@ -264,7 +270,7 @@ class LoginQueue(Generic[W]):
         self._tick_to_come = self._clock.callLater(TICK_S, self._tick, due)
 
     def _tick(self, due: float) -> None:
-        """Measure, adapt, and see who takes too long."""
+        """Measure, adapt, and find logins that take too long."""
         now = self._clock.seconds()
         self.late_s = max(now - due, *(late_s() for late_s in self._lateness), 0.0)
         self.window.adapt(self.late_s, wanted=self.waiting > 0)

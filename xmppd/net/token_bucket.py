@@ -1,12 +1,12 @@
-"""How much a peer may send, as a bucket of tokens: a rate, and a burst on top of it."""
+"""The limit of what a peer may send, as a bucket of tokens: a rate, and a burst on top of it."""
 
 
 class TokenBucket:
-    """Fills at a steady rate up to its size; what is taken beyond is owed and must be waited for.
+    """A bucket that fills at a steady rate up to its size; tokens taken beyond are waited for.
 
     Args:
         per_s: Tokens a second; 0 for no limit at all.
-        burst: How many it holds.
+        burst: The number that it holds.
     """
 
     __slots__ = ("_at", "_level", "burst", "per_s")
