@@ -1,1 +1,1 @@
-"""The last step out: sessions, and what stands between a stanza and its wire."""
+"""Sessions: what is between a stanza that is routed and the connection of its client."""

@@ -1,4 +1,4 @@
-"""What a client that nobody looks at should learn at once, and what can wait (:xep:`0352`)."""
+"""Client state: stanzas that an inactive client gets at once, and news that wait (:xep:`0352`)."""
 
 from collections.abc import Iterable
 
@@ -23,15 +23,16 @@ _SELF_PRESENCE = "110"
 
 
 def news_of(stanza: Stanza, session: JID) -> str | None:
-    """What a stanza is news of, if the client of an inactive session need not learn it now.
+    """The key of a stanza that is only news, if the client of an inactive session need not get it
+    now.
 
     Args:
-        stanza: On its way to the session.
+        stanza: A stanza for the session.
         session: Full JID.
 
     Returns:
-        The same for two stanzas of which the later one makes the earlier one old, or
-        :data:`LASTING`; None if the client should learn it at once (CS-4).
+        The same key for two stanzas of which the later one makes the earlier one old, or
+        :data:`LASTING`; None if the client should get it at once (CS-4).
     """
     if isinstance(stanza, Presence):
         return _presence(stanza)
@@ -46,7 +47,7 @@ def news_of(stanza: Stanza, session: JID) -> str | None:
 
 
 def _presence(presence: Presence) -> str | None:
-    """Who came, went or changed; not what asks for something, or answers the client."""
+    """The key of an available or unavailable presence; None for requests and answers."""
     if presence.type not in (None, "unavailable"):
         return None
     to = presence.to
@@ -62,7 +63,7 @@ def _codes(tree: Tree) -> Iterable[str | None]:
 
 
 def _message(tree: Tree, talk: str) -> str | None:
-    """Whether somebody types, has got or read something, or has published something."""
+    """The key of a chat state, receipt, marker or published item; None for other messages."""
     tags = [child.tag.removeprefix(f"{{{ns.CLIENT}}}") for child in tree]
     if _EVENT in tags and "body" not in tags:
         return LASTING

@@ -1,4 +1,4 @@
-"""What a session has for a connection while it has no wire."""
+"""Detached: stands in for the connection of a session that has none."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ from xmppd.stanza import StreamError
 
 
 class Detached:
-    """Nobody is there, and nothing can be written: closing it ends the session.
+    """A connection on which nothing can be written; closing it gives the session up.
 
     Args:
-        address: Where the client was last.
+        address: The last address of the client.
         encrypted: Whether TLS was on.
-        max_queued_bytes: How much may wait.
-        since: When the wire was lost, on the clock.
+        max_queued_bytes: The limit of what may wait.
+        since: The time when the connection was lost, on the clock.
         seconds: The clock's time.
         close: Ends the session.
     """
@@ -40,11 +40,11 @@ class Detached:
 
     @property
     def silent_s(self) -> float:
-        """How long nothing was heard of the client."""
+        """The seconds since the client last sent something."""
         return self._seconds() - self.since
 
     def write(self, data: bytes) -> None:
-        """Nobody would get it; what a session without a wire is sent waits in its backlog."""
+        """Never called: stanzas for a detached session wait in its backlog."""
 
     def unsent(self) -> list[bytes]:
         """Nothing was written."""
@@ -55,17 +55,17 @@ class Detached:
         return []
 
     def abort(self) -> None:
-        """Its queue is full."""
+        """Give the session up, since its queue is full."""
         self._close()
 
     def forget(self) -> None:
-        """The session has ended: there is nothing left to close, nor a reason to hold it."""
+        """Release a session that has ended, so that it is not kept in memory."""
         self._close = _nothing_to_close
 
     def close(self, error: StreamError | None = None) -> None:
-        """Somebody wants it to end; there is nobody to be told why."""
+        """Give the session up; there is no client to be told why."""
         self._close()
 
 
 def _nothing_to_close() -> None:
-    """It has ended."""
+    """Do nothing, since the session has ended."""

@@ -1,4 +1,4 @@
-"""What a part of the server knows of a session, and wants to know after a restart as well."""
+"""SessionState: data of a session that a part of the server keeps over a restart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class SessionState:
     """Saves something of each session that outlives the server (RS-9).
 
     Attributes:
-        name: What it is; nobody else's.
-        dump: Gets a session, returns what is to be saved; None if there is nothing.
-        load: Gets what was saved, and returns what puts it on the session. It raises, and has
-            changed nothing, if that cannot be read: then the session is not taken up. When the
-            session gets it, the account's roster and privacy lists have been read; no client is
+        name: Its name, which no other has.
+        dump: Gets a session, returns the bytes to save; None if there are none.
+        load: Gets the saved bytes, and returns a function that puts them on the session. It raises,
+            and has changed nothing, if they cannot be read: then the session is not restored. When
+            the session gets it, the account's roster and privacy lists have been read; no client is
             connected.
     """
 
