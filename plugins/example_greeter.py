@@ -10,7 +10,7 @@ from xmppd.config.config import ItemSettings
 from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.presence_update_handler import SessionAvailable
-from xmppd.host.statistics import Statistic
+from xmppd.host.metrics import Metric
 from xmppd.plugin.place import Part
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import (
@@ -122,5 +122,7 @@ def plug(store: Store, quota: ItemSettings, routing_table: RoutingTable) -> list
         On(SessionAvailable, greeter.greet),
         IQGreetingHandler(greeter),
         AdHocCommand(f"{NS}#change", "Change the greeting", greeter.change, form=greeter.form),
-        Statistic("greeted_accounts", lambda: greeter.greeted),
+        Metric(
+            "greeted_accounts", "Accounts that were greeted.", "counter", lambda: greeter.greeted
+        ),
     ]

@@ -40,7 +40,7 @@ DOORS = {
     "xmppd/ctl/control.py",
     "xmppd/disco/disco.py",
     "xmppd/events.py",
-    "xmppd/host/statistics.py",
+    "xmppd/host/metrics.py",
     "xmppd/message/offline_message_flood.py",
     "xmppd/net/connection_handler.py",
     "xmppd/net/epoll_hub.py",

@@ -53,7 +53,7 @@ from xmppd.handler.presence_update_handler import (
 )
 from xmppd.host.clocks import Clocks
 from xmppd.host.machine import Descriptors
-from xmppd.host.statistics import Statistic, Statistics
+from xmppd.host.metrics import Metrics
 from xmppd.host.turns import Turns
 from xmppd.login.authentication import Authentication, exchange_of
 from xmppd.login.bind2 import Bind2
@@ -65,12 +65,12 @@ from xmppd.login.scram_upgrade import ScramUpgrades
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
-from xmppd.net.connection_handler import ConnectionHandler, TransportBinding
+from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.connections import Connections
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listener
-from xmppd.net.login_queue import LoginQueue, StoreWatch
+from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
@@ -191,7 +191,7 @@ class XMPPServer:
         self.commands = CommandTable(self.domains, self.admins)
         self.disco = Disco()
         self.ad_hoc_commands = AdHocCommands(self.admins)
-        self.statistics = Statistics()
+        self.metrics = Metrics()
         self.interceptors = InterceptorManager()
         self.routing_table = RoutingTable(self.domains)
         self.requests = Requests(self.routing_table, self.clock)
@@ -404,7 +404,7 @@ class XMPPServer:
             self.events,
             self.disco,
             self.ad_hoc_commands,
-            self.statistics,
+            self.metrics,
             self.interceptors,
             self.routing_table,
             self.requests,
@@ -479,8 +479,8 @@ class XMPPServer:
         self.events.put(On(SessionResumed, self.client_connections.resumed), OWNER)
         self.events.put(On(SessionBound, self.client_connections.bound), OWNER)
         self.events.put(On(SessionAvailable, self.client_connections.arrived), OWNER)
-        for statistic in login_statistics(self.client_connections.login_queue):
-            self.statistics.put(statistic, OWNER)
+        for metric in self.client_connections.login_queue.metrics():
+            self.metrics.put(metric, OWNER)
         self.listeners: list[tuple[Kind, Listener]] = []
         self._let_components_in()
 
@@ -807,17 +807,3 @@ def stream_settings(kind: Kind, config: Config) -> StreamSettings:
     if kind == "client":
         return config.stream
     return (config.s2s if kind == "server" else config.component_stream).over(config.stream)
-
-
-def login_statistics(login_queue: LoginQueue[ConnectionHandler]) -> tuple[Statistic, ...]:
-    """How logging in goes."""
-    counts = login_queue.counts
-    return (
-        Statistic("logins_in_progress", lambda: login_queue.in_progress),
-        Statistic("logins_at_once_max", lambda: int(login_queue.window.size)),
-        Statistic("logins_waiting", lambda: login_queue.waiting),
-        Statistic("logins_waiting_peak", lambda: counts.waiting_peak),
-        Statistic("logins_begun", lambda: counts.let_in),
-        Statistic("logins_refused", lambda: counts.refused),
-        Statistic("late_ms", lambda: round(login_queue.late_s * 1000, 1)),
-    )

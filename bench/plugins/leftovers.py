@@ -2,11 +2,12 @@
 
 import gc
 
-from xmppd.host.statistics import Statistic
+from xmppd.host.metrics import Metric
 from xmppd.plugin.place import AtUnload, Part
 
 
 def plug() -> list[Part]:
     """The collector rests, and counts what there is for it when it is asked to."""
     gc.disable()
-    return [Statistic("objects_in_cycles", gc.collect), AtUnload(gc.enable)]
+    cycles = Metric("objects_in_cycles", "What only the collector finds.", "gauge", gc.collect)
+    return [cycles, AtUnload(gc.enable)]

@@ -53,11 +53,11 @@ class GreeterTests(SynchronousTestCase):
         self.assertEqual(self.greetings(), [])
 
     def test_counted(self) -> None:
-        """How many were greeted is a statistic."""
-        numbers = self.house.server.statistics
+        """How many were greeted is a metric."""
+        numbers = self.house.server.metrics
         self.greetings()
         self.greetings()
-        self.assertEqual(dict(numbers.sampled())["greeted_accounts"], 1)
+        self.assertEqual(dict(numbers.numbers())["greeted_accounts"], 1)
 
     def test_changed(self) -> None:
         """An administrator changes the greeting, and everybody can read it."""

@@ -90,7 +90,7 @@ class LifeCommands:
         for domain in server.domains:
             numbers[f"accounts_of_{domain}"] = await server.store.count_accounts(domain)
         numbers["quarantined"] = await server.store.count_quarantined()
-        numbers.update(server.statistics.sampled())
+        numbers.update(server.metrics.numbers())
         for name, value in numbers.items():
             yield NumberRow(name, value)
 

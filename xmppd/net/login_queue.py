@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from xmppd.host.metrics import Metric
 from xmppd.stanza import StreamCondition, StreamError
 
 W = TypeVar("W")
@@ -115,7 +116,7 @@ class LoginQueue(Generic[W]):
 
     Attributes:
         window: The number of logins at once.
-        counts: For statistics.
+        counts: For :meth:`metrics`.
         late_s: The seconds by which the server was late at the last measurement.
     """
 
@@ -138,6 +139,25 @@ class LoginQueue(Generic[W]):
         self._waited_s = 0.0
         self._tick_to_come: IDelayedCall | None = None
         self._turn_to_come: IDelayedCall | None = None
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """How logging in goes."""
+        counts = self.counts
+        return (
+            Metric("logins_in_progress", "Logins that have begun.", "gauge",
+                   lambda: self.in_progress),
+            Metric("logins_at_once_max", "Logins that there is room for.", "gauge",
+                   lambda: int(self.window.size)),
+            Metric("logins_waiting", "Logins that wait for their turn.", "gauge",
+                   lambda: self.waiting),
+            Metric("logins_waiting_peak", "The most that ever waited.", "gauge",
+                   lambda: counts.waiting_peak),
+            Metric("logins_begun", "Logins that were let in.", "counter", lambda: counts.let_in),
+            Metric("logins_refused", "Logins that were turned away.", "counter",
+                   lambda: counts.refused),
+            Metric("late", "How late the server was when it was measured last.", "gauge",
+                   lambda: round(self.late_s, 4), "seconds"),
+        )  # fmt: skip
 
     @property
     def in_progress(self) -> int:

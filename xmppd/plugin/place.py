@@ -12,7 +12,7 @@ from xmppd.config.settings import Settings
 from xmppd.disco.disco import Says
 from xmppd.events import On, Undo
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.host.statistics import Statistic
+from xmppd.host.metrics import Metric
 from xmppd.plugin.offers import Offer, Offers
 from xmppd.plugin.seams import Replace, Seams
 from xmppd.server import XMPPServer
@@ -68,7 +68,7 @@ Part = (
     | InternalComponent
     | Command
     | AdHocCommand
-    | Statistic
+    | Metric
     | SessionState
     | Settings[Any]
     | Offer
@@ -92,7 +92,7 @@ class Places:
             InternalComponent: server.service_domains,
             Command: server.commands,
             AdHocCommand: server.ad_hoc_commands,
-            Statistic: server.statistics,
+            Metric: server.metrics,
             SessionState: server.saved_sessions,
             Settings: server.settings,
             Offer: offers,

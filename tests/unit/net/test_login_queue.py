@@ -281,7 +281,7 @@ class GateTests(SynchronousTestCase):
         self.patch(admission, "LARGEST_WINDOW", 1)
 
     def statistic(self, name: str) -> float:
-        return dict(self.house.server.statistics.sampled())[name]
+        return dict(self.house.server.metrics.numbers())[name]
 
     def test_turn(self) -> None:
         """Who waits is not answered, until whoever logs in has become available."""

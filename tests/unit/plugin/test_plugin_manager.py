@@ -15,7 +15,7 @@ from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo, DiscoQuestion
 from xmppd.events import OWNER, On
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.host.statistics import Statistic
+from xmppd.host.metrics import Metric
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.plugin_manager import PluginError, PluginManager, PluginsChanged
@@ -90,6 +90,11 @@ async def run(iq: IQ, values: dict[str, list[str]]) -> str:
     return "done"
 
 
+def number(name: str) -> Metric:
+    """A metric of one."""
+    return Metric(name, "Always one.", "gauge", lambda: 1.0)
+
+
 class Nosy(PresenceManager):
     """Sees everybody."""
 
@@ -114,7 +119,7 @@ ONE_OF_EACH: tuple[tuple[str, Callable[[], Part]], ...] = (
     ("session state", lambda: SessionState("jokes", lambda s: None, lambda data: print)),
     ("offer", lambda: Offer(Nobody())),
     ("command", lambda: AdHocCommand("stop", "Stop", run)),
-    ("statistic", lambda: Statistic("jokes", lambda: 1.0)),
+    ("metric", lambda: number("jokes")),
     ("component", lambda: Component("jokes.montague.lit", Nobody(), "Jokes")),
     ("replacement", lambda: Replace(PresenceRouter, MutePresenceRouter)),
 )
@@ -126,7 +131,7 @@ def registries(server: XMPPServer, plugins: PluginManager) -> dict[str, object]:
         "offers": dict(plugins._offers.by_class),
         "disco": dict(server.disco._rows),
         "commands": dict(server.ad_hoc_commands.commands),
-        "statistics": dict(server.statistics._rows),
+        "metrics": dict(server.metrics._rows),
         "session states": dict(server.saved_sessions._states),
         "handlers": dict(server.iq_router.handlers),
         "incoming": dict(server.interceptors.incoming),
@@ -235,14 +240,14 @@ class PlacingTests(PluginTestCase):
 
     def test_unwanted(self) -> None:
         """What is taken, or cannot be what it says, is refused, and leaves nothing behind."""
-        self.load(Handler(), AdHocCommand("stop", "Stop", run), Statistic("jokes", lambda: 1.0),
+        self.load(Handler(), AdHocCommand("stop", "Stop", run), number("jokes"),
                   Component("jokes.montague.lit", Nobody()),
                   Offer(Nobody()), Replace(PresenceRouter, MutePresenceRouter))  # fmt: skip
         before = self.registries()
         for part, why in (
             (Handler(), "DuplicateHandler"),
             (AdHocCommand("stop", "Stop", run), "stop is taken"),
-            (Statistic("jokes", lambda: 2.0), "jokes is taken"),
+            (number("jokes"), "jokes is taken"),
             (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit is taken"),
             (Component("montague.lit", Nobody()), "is a domain of users"),
             (Component("Rooms.Montague.Lit", Nobody()), "not written as rooms.montague.lit"),
@@ -277,10 +282,10 @@ class PlacingTests(PluginTestCase):
     def test_at_unload(self) -> None:
         """A plugin is told when it is taken out, after what it put in place later is gone."""
         left: list[int] = []
-        before = len(self.server.statistics._rows)
+        before = len(self.server.metrics._rows)
         self.load(
-            AtUnload(lambda: left.append(len(self.server.statistics._rows))),
-            Statistic("x", lambda: 1.0),
+            AtUnload(lambda: left.append(len(self.server.metrics._rows))),
+            number("x"),
         )
         done(self.plugins.unload(NAME))
         self.assertEqual(left, [before])
@@ -368,14 +373,14 @@ class GuardTests(PluginTestCase):
             self.server.saved_sessions._loaded(name, b"x")(session)
         self.assert_blamed(3)
 
-    def test_statistic(self) -> None:
+    def test_metric(self) -> None:
         """A number that fails is left out, and the others are shown."""
 
         def fail() -> float:
             raise Bug
 
-        self.load(Statistic("none", fail), Statistic("one", lambda: 1.0))
-        shown = dict(self.server.statistics.sampled())
+        self.load(Metric("none", "None.", "gauge", fail), number("one"))
+        shown = dict(self.server.metrics.numbers())
         self.assertEqual((shown.get("none"), shown["one"]), (None, 1.0))
         self.assert_blamed()
 

@@ -31,11 +31,12 @@ from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import Component
 from xmppd.config.config import ContactSettings, ItemSettings
 from xmppd.config.settings import Settings
-from xmppd.disco.disco import Of, Says
+from xmppd.disco.disco import Disco, Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
-from xmppd.host.statistics import Statistic
+from xmppd.host.metrics import Histogram, Label, Metric
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.seams import Replace
 from xmppd.presence.presence_manager import PresenceManager
@@ -117,12 +118,12 @@ class ExampleTests(SynchronousTestCase):
     def test_settings(self) -> None:
         """The plugin that goes by a table hears when it has changed."""
         self.load(IMPORTS, block("class Helpers"))
-        statistics = self.house.server.statistics
-        self.assertEqual(dict(statistics.sampled())["helpers"], 0)
+        metrics = self.house.server.metrics
+        self.assertEqual(dict(metrics.numbers())["helpers"], 0)
         self.house.server.reload(
             house_config("montague.lit", contact={"support": ("xmpp:friar@montague.lit",)})
         )
-        self.assertEqual(dict(statistics.sampled())["helpers"], 1)
+        self.assertEqual(dict(metrics.numbers())["helpers"], 1)
 
     def test_quote(self) -> None:
         """The quotation is kept, within its quota, and told to contacts alone."""
@@ -244,11 +245,14 @@ class ExampleTests(SynchronousTestCase):
         self.assertIn("1 sessions were closed.", answer)
         self.assertTrue(juliet.closed)
 
-    def test_statistic(self) -> None:
-        """It is one of the numbers."""
-        self.load(IMPORTS, block("sessions_squared"))
-        self.connect("romeo", "juliet")
-        self.assertEqual(dict(self.house.server.statistics.sampled())["sessions_squared"], 4)
+    def test_metric(self) -> None:
+        """What was told is counted by how it ended."""
+        self.load(IMPORTS, block("told = dict.fromkeys"))
+        self.module.told["kept"] += 2
+        numbers = dict(self.house.server.metrics.numbers())
+        self.assertEqual(
+            (numbers["quotes{result=kept}"], numbers["quotes{result=refused}"]), (2, 0)
+        )
 
     def test_session_state(self) -> None:
         """Who was curious is saved, and curious again."""
@@ -268,3 +272,13 @@ class ExampleTests(SynchronousTestCase):
         done(self.plugins.unload("example"))
         self.house.clock.advance(3_600)
         self.assertEqual(self.module.cleaned, [1])
+
+    def test_offer(self) -> None:
+        """A plugin puts a book on another one's shelf, and takes it away again."""
+        (self.directory / "shelf.py").write_text(IMPORTS + block("class Shelf"))
+        self.addCleanup(sys.modules.pop, "xmppd_local.shelf", None)
+        self.load(IMPORTS, block("import Shelf"))
+        shelf = self.plugins._offers.by_class[sys.modules["xmppd_local.shelf"].Shelf]
+        self.assertEqual(shelf.__dict__, {"books": ["Romeus and Juliet"]})
+        done(self.plugins.unload("example"))
+        self.assertEqual(shelf.__dict__, {"books": []})

@@ -1,0 +1,175 @@
+"""Metrics: what is counted and measured, for ``xmppctl stats`` and whoever else wants to see it."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from twisted.logger import Logger
+
+from xmppd.events import Undo
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_log = Logger()
+
+
+class Histogram:
+    """How often something was how large.
+
+    Args:
+        bounds: The upper bound of each bucket, in rising order; one more takes what is larger.
+
+    Attributes:
+        counts: How many fell into each bucket.
+        total: The sum of all.
+    """
+
+    def __init__(self, *bounds: float) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self.counts)
+
+    def observe(self, value: float) -> None:
+        """One more."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What tells the series of a metric apart: a closed set.
+
+    An address, a room or another server is never one: there is no end of them.
+
+    Attributes:
+        name: Such as ``result``.
+        values: All that it may be.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+
+Number = float | Histogram
+Reading = Number | Mapping[tuple[str, ...], Number]
+"""What a metric shows: one number, or one for each combination of its labels' values."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Something that is counted or measured.
+
+    Whoever counts does so where it happens, by no more than an addition; nothing is read before
+    somebody looks.
+
+    Attributes:
+        name: What it is, without its unit.
+        help: The same in a sentence.
+        kind: A ``counter`` only grows, a ``gauge`` comes and goes, a ``histogram`` shows a
+            :class:`Histogram`.
+        sample: Its reading just now.
+        unit: A base unit, or nothing for what is counted in pieces.
+        labels: In the order in which the keys of its reading have their values.
+    """
+
+    name: str
+    help: str
+    kind: Literal["counter", "gauge", "histogram"]
+    sample: Callable[[], Reading]
+    unit: Literal["", "seconds", "bytes"] = ""
+    labels: tuple[Label, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name with its unit, such as ``late_seconds``."""
+        return f"{self.name}_{self.unit}" if self.unit else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number of a metric.
+
+    Attributes:
+        metric: Whose it is.
+        labels: The value of each of its labels.
+        value: The number.
+    """
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: Number
+
+
+class Metrics:
+    """The place of all metrics, by their full names."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[Metric, str]] = {}
+
+    def put(self, part: Metric, owner: str) -> Undo:
+        """Show this one too.
+
+        Raises:
+            ValueError: There is one of this name, or it cannot be one.
+        """
+        name = part.full_name
+        for word in (name, *(label.name for label in part.labels)):
+            if not _NAME.fullmatch(word):
+                raise ValueError(f"{word!r} is no name: small letters, digits and _")
+        if not part.help or not all(label.values for label in part.labels):
+            raise ValueError(f"{name} says nothing of itself, or has a label without values")
+        if name in self._rows:
+            raise ValueError(f"{name} is taken")
+        self._rows[name] = part, owner
+
+        def take_out() -> None:
+            del self._rows[name]
+
+        return take_out
+
+    def samples(self) -> Iterator[Sample]:
+        """All numbers just now; a metric that fails is left out."""
+        for part, owner in self._rows.values():
+            try:
+                found = list(_samples(part))
+            except Exception:
+                _log.failure("{owner} failed to say {name}", owner=owner, name=part.full_name)
+            else:
+                yield from found
+
+    def numbers(self) -> Iterator[tuple[str, float]]:
+        """The same for people: each number with its name; of a histogram how many, and the sum."""
+        for sample in self.samples():
+            name, labels = sample.metric.full_name, ""
+            if sample.labels:
+                pairs = zip(sample.metric.labels, sample.labels, strict=True)
+                labels = f"{{{','.join(f'{label.name}={value}' for label, value in pairs)}}}"
+            if isinstance(sample.value, Histogram):
+                yield f"{name}_count{labels}", sample.value.count
+                yield f"{name}_sum{labels}", round(sample.value.total, 4)
+            else:
+                yield f"{name}{labels}", sample.value
+
+
+def _samples(metric: Metric) -> Iterator[Sample]:
+    reading = metric.sample()
+    if not isinstance(reading, Mapping):
+        reading = {(): reading}
+    for values, number in reading.items():
+        if len(values) != len(metric.labels):
+            raise ValueError(f"{values} are not the labels of {metric.full_name}")
+        for label, value in zip(metric.labels, values, strict=True):
+            if value not in label.values:
+                raise ValueError(f"{label.name} is never {value!r}")
+        if isinstance(number, Histogram) is not (metric.kind == "histogram"):
+            raise TypeError(f"{metric.full_name} is no {metric.kind}")
+        yield Sample(metric, values, number)
+
+
+__all__ = ["Histogram", "Label", "Metric", "Metrics", "Sample"]
