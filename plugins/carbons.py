@@ -1,22 +1,179 @@
-"""XEP-0280: Message Carbons. Each of my devices sees what the others send and get.
+"""XEP-0280: Message Carbons. Each of my devices sees what the others send and get."""
 
-Here a client turns it on and off; what is copied is the business of
-:class:`~xmppd.router.carbons.Carbons`.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
+from xmppd.message.follower import Course, End, Follower, Followers, Remark
 from xmppd.plugin.place import Part
-from xmppd.router.carbons import Carbons
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
-from xmppd.stanza.carbon import CARBONS
+from xmppd.session.session_manager import SessionClosed, SessionManager
+from xmppd.session.session_state import Put, SessionState
+from xmppd.stanza import IQ, Condition, Message, StanzaError, Tree, qname
+from xmppd.stanza.copies import CARBONS, Direction, carbon, forwarded
+from xmppd.stanza.xml import namespace_of
 from xmppd.stream.inline_feature import bind_feature
 from xmppd.stream.stream_feature import Negotiation
 
 RULES = "urn:xmpp:carbons:rules:0"
+ENABLED = b"enabled"
+
+MAX_REMEMBERED = 50_000
+"""So many messages that were copied, at most: errors that answer them are copied as well."""
+
+_KEPT_PRIVATE = frozenset((qname(CARBONS, "private"), qname("urn:xmpp:hints", "no-copy")))
+_INSTANT_MESSAGING = frozenset(
+    ("urn:xmpp:receipts", "http://jabber.org/protocol/chatstates", "urn:xmpp:chat-markers:0")
+)
+_ROOM = "{http://jabber.org/protocol/muc#user}x"
+_MEDIATED = "{http://jabber.org/protocol/muc#user}invite"
+_DIRECT = "{jabber:x:conference}x"
+
+
+class Carbons(Follower):
+    """Copies messages to the resources of their sender and of their recipient (CA-1 to CA-8).
+
+    Args:
+        followers: Has this one asked for the accounts that have sessions which want copies.
+    """
+
+    def __init__(self, followers: Followers) -> None:
+        self.followers = followers
+        self.sessions: dict[str, tuple[LocalClientSession, ...]] = {}
+        self._last: Message | None = None
+        self._inside = b""  # the same, as it stands in copies for both sides
+        self._recent: set[int] = set()
+        self._older: set[int] = set()
+
+    # -- who wants copies -------------------------------------------------------------------------
+
+    def enable(self, session: LocalClientSession) -> None:
+        """From now on the session gets copies; again and again is as good as once."""
+        if not self.is_enabled(session):
+            bare = session.jid.bare
+            self.sessions[bare] = (*self.sessions.get(bare, ()), session)
+            self.followers.watch(self, bare)
+
+    def disable(self, session: LocalClientSession) -> None:
+        """From now on the session gets no copies."""
+        bare = session.jid.bare
+        left = tuple(each for each in self.sessions.pop(bare, ()) if each is not session)
+        if left:
+            self.sessions[bare] = left
+        else:
+            self.followers.unwatch(self, bare)
+
+    def is_enabled(self, session: LocalClientSession) -> bool:
+        """Whether the session gets copies."""
+        return session in self.sessions.get(session.jid.bare, ())
+
+    def closed(self, event: SessionClosed) -> None:
+        """A session has gone."""
+        self.disable(event.session)
+
+    # -- who gets them ----------------------------------------------------------------------------
+
+    def follow(self, course: Course) -> None:
+        """Copy what a resource sends to the others of its account (§8), and what comes for an
+        account to those of its resources that did not get it (§7).
+        """
+        others = self._others(course)
+        if not others and (course.end is End.SENDER or len(self.sessions[course.account]) == 1):
+            return  # somebody with a single device, whom no error about it concerns either
+        if self._is_eligible(course):
+            if course.message.type != "error":
+                self._remember(_subject(course))
+            if others:
+                self._copy(course, others)
+
+    def _others(self, course: Course) -> list[LocalClientSession]:
+        """Those that want a copy, and know nothing of the message yet."""
+        message, sessions = course.message, self.sessions.get(course.account, ())
+        knowing = (message.sender.full, "" if message.to is None else message.to.full)
+        return [
+            session
+            for session in sessions
+            if session not in course.got
+            and session.jid.full not in knowing
+            and (session.privacy is None or session.privacy.lets_in(message))
+        ]
+
+    def _is_eligible(self, course: Course) -> bool:
+        """Whether it is copied; an error is if that is so for what it is about (§6.1)."""
+        kind = course.message.type
+        if kind == "groupchat":
+            return False
+        if kind == "error":
+            subject = _subject(course)
+            return subject in self._recent or subject in self._older
+        return _is_instant_message(course.message, course.tree, to_room=course.end is End.SENDER)
+
+    def _remember(self, subject: int) -> None:
+        if len(self._recent) >= MAX_REMEMBERED // 2:
+            self._older, self._recent = self._recent, set()
+        self._recent.add(subject)
+
+    def _copy(self, course: Course, sessions: Sequence[LocalClientSession]) -> None:
+        message, shared = course.message, course.copies
+        if message is not self._last:
+            self._last, self._inside = message, forwarded(message)
+        own = message.sender.bare == course.account
+        direction: Direction = "sent" if own else "received"
+        copy = carbon(message, self._inside, direction, sessions[0].jid.to_bare())
+        copy.payload.copies = shared
+        head, tail = copy.around_to()
+        arrived = [session.deliver(copy, head + session.jid.wire + tail) for session in sessions]
+        if shared is not None:
+            shared.left += sum(arrived)
+
+    async def explain(self, course: Course) -> Sequence[Remark]:
+        names = " and ".join(session.jid.full for session in self._others(course))
+        if not names or not self._is_eligible(course):
+            return ()
+        if course.end is End.SENDER:
+            says = f"with carbons enabled, {names} sees what is sent"
+            return [Remark("sent_copied", says, "CA-2")]
+        return [Remark("copied", f"with carbons enabled, a copy goes to {names}", "CA-3")]
+
+
+def _subject(course: Course) -> int:
+    """A message of one account to or from somebody, or what an error is about."""
+    message, account = course.message, course.account
+    to = account if message.to is None else message.to.bare
+    peer = to if message.sender.bare == account else message.sender.bare
+    return hash((account, peer, message.id))
+
+
+def _is_instant_message(message: Message, tree: Tree, *, to_room: bool) -> bool:
+    """The rules of §6.1 but those about errors and groupchat.
+
+    Args:
+        message: Of any other type.
+        tree: Its tree.
+        to_room: Whether, if a room has to do with it, somebody is writing to it; rooms themselves
+            tell all the resources that are in them.
+    """
+    tags = [child.tag for child in tree]
+    if not _KEPT_PRIVATE.isdisjoint(tags):
+        return False
+    if _ROOM in tags and not to_room and not message.sender.is_bare:
+        return _invites(tree)
+    return (
+        message.type == "chat"
+        or ("body" in tags and message.type != "headline")
+        or _DIRECT in tags
+        or _invites(tree)
+        or any(namespace_of(tag) in _INSTANT_MESSAGING for tag in tags)
+    )
+
+
+def _invites(tree: Tree) -> bool:
+    """Whether it invites to a room (:xep:`0045#invite-mediated`)."""
+    return tree.find(f"{_ROOM}/{_MEDIATED}") is not None or tree.find(_DIRECT) is not None
+
+
+# -- asking for them ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -58,14 +215,32 @@ def own_session(sessions: SessionManager, iq: IQ) -> LocalClientSession:
     return session
 
 
-def plug(sessions: SessionManager, carbons: Carbons) -> list[Part]:
+def session_state(carbons: Carbons) -> SessionState:
+    """Whether a session has them on, after a restart as well (RS-9)."""
+
+    def dump(session: LocalClientSession) -> bytes | None:
+        return ENABLED if carbons.is_enabled(session) else None
+
+    def load(data: bytes) -> Put:
+        if data != ENABLED:
+            raise ValueError("nobody knows whether it has carbons on")
+        return carbons.enable
+
+    return SessionState("carbons", dump, load)
+
+
+def plug(sessions: SessionManager, followers: Followers) -> list[Part]:
     """What this feature is made of."""
+    carbons = Carbons(followers)
 
     def enable(negotiation: Negotiation, element: Tree) -> bytes:
         carbons.enable(negotiation.session)
         return b""
 
     return [
+        carbons,
+        On(SessionClosed, carbons.closed),
+        session_state(carbons),
         IQEnableHandler(sessions, carbons),
         IQDisableHandler(sessions, carbons),
         bind_feature(CARBONS, (qname(CARBONS, "enable"), enable)),

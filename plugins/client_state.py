@@ -4,7 +4,12 @@ Here a client says whether anybody does; what can wait is said in
 :mod:`xmppd.session.client_state`, and waits in the session.
 """
 
+from collections.abc import Sequence
+
+from xmppd.message.follower import Course, Follower, Remark
 from xmppd.plugin.place import AtUnload, Part
+from xmppd.session.client_state import news_of
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import Tree, qname
 from xmppd.stream.inline_feature import bind_feature
@@ -33,6 +38,24 @@ def begin(negotiation: Negotiation, element: Tree) -> bytes:
     return b""
 
 
+class Waking(Follower):
+    """Says which messages wake a client that nobody looks at; its session sees to that (CS-2)."""
+
+    async def explain(self, course: Course) -> Sequence[Remark]:
+        return [
+            _remark(course, session)
+            for session in course.got
+            if isinstance(session, LocalClientSession) and session.inactive and session.settled
+        ]
+
+
+def _remark(course: Course, session: LocalClientSession) -> Remark:
+    nobody = f"nobody looks at the client of {session.jid}"
+    if news_of(course.message, session.jid) is None:
+        return Remark("wakes", f"{nobody}: this wakes it, with all that waits", "CS-2")
+    return Remark("inactive", f"{nobody}: this waits, being only news", "CS-4")
+
+
 def plug(sessions: SessionManager) -> list[Part]:
     """What this feature is made of."""
 
@@ -42,6 +65,7 @@ def plug(sessions: SessionManager) -> list[Part]:
 
     return [
         AtUnload(wake_all),
+        Waking(),
         StreamFeature(
             lambda negotiation: FEATURE,
             needs=Stream.AUTHENTICATED,

@@ -41,6 +41,7 @@ DOORS = {
     "xmppd/disco/disco.py",
     "xmppd/events.py",
     "xmppd/host/metrics.py",
+    "xmppd/message/follower.py",
     "xmppd/message/offline_message_flood.py",
     "xmppd/net/connection_handler.py",
     "xmppd/net/epoll_hub.py",

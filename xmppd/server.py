@@ -62,6 +62,7 @@ from xmppd.login.resumption import Resumption
 from xmppd.login.sasl import SASL
 from xmppd.login.sasl2 import SASL2
 from xmppd.login.scram_upgrade import ScramUpgrades
+from xmppd.message.follower import Followers
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
@@ -86,7 +87,6 @@ from xmppd.resolve.targets import Directions
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster_manager import ContactChanged, RosterChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
-from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.packet_router import PacketRouter
@@ -195,6 +195,7 @@ class XMPPServer:
         self.interceptors = InterceptorManager()
         self.routing_table = RoutingTable(self.domains)
         self.requests = Requests(self.routing_table, self.clock)
+        self.followers = Followers(self.domains)
         self.session_manager = SessionManager(
             self.routing_table,
             self.interceptors,
@@ -278,9 +279,8 @@ class XMPPServer:
             self.wall_clock,
             config.offline,
         )
-        self.carbons = Carbons(self.routing_table)
         self.message_router = MessageRouter(
-            self.routing_table, self.offline_message_strategy, self.carbons, self.admins
+            self.routing_table, self.offline_message_strategy, self.followers, self.admins
         )
         self.presence_router = PresenceRouter(
             self.presence_update_handler,
@@ -323,7 +323,7 @@ class XMPPServer:
             self.iq_router,
             self.routing_table,
             self.interceptors,
-            self.carbons,
+            self.followers,
             self.clocks,
         )
 
@@ -421,7 +421,7 @@ class XMPPServer:
             self.presence_update_handler,
             self.presence_subscribe_handler,
             self.offline_message_strategy,
-            self.carbons,
+            self.followers,
             self.message_router,
             self.presence_router,
             self.iq_router,
@@ -541,7 +541,9 @@ class XMPPServer:
             self.clocks,
             self.packet_router,
         )
-        self.packet_router.on_taken_back = self.held_messages.follow
+        for follower in (self.offline_message_strategy, self.held_messages):
+            self.followers.put(follower, OWNER)
+        self.packet_router.on_taken_back = self.held_messages.find_places
         self.events.put(On(SessionClosed, self.held_messages.closed), OWNER)
         self.events.put(On(SessionClosed, self.resumable_sessions.closed), OWNER)
         self.events.put(On(SessionClosed, self.offline_message_flood.closed), OWNER)

@@ -35,7 +35,7 @@ from xmppd.stanza import (
     ns,
     qname,
 )
-from xmppd.stanza.carbon import CARBONS
+from xmppd.stanza.copies import COPIES
 from xmppd.stanza.names import local_name, namespace_of, put_names_right
 from xmppd.store.base import AccountStore
 
@@ -49,7 +49,6 @@ _FORWARDED_MESSAGE = "/".join(
 )
 _ROSTER = IQRosterHandler.query
 _WHOSE = "only in the name of an account of this server"
-_COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
 _STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 _SERVERS_OWN = ("urn:xmpp:mam:", "urn:xmpp:privilege:", "urn:xmpp:delegation:", "urn:xmpp:sm:")
 """Namespaces, whatever their version, of what a server alone says to its clients and components."""
@@ -175,7 +174,7 @@ def is_servers_own(child: Tree, domains: Collection[str]) -> bool:
             return JID.parse(child.get("by", "")).domain in domains
         except ValueError:
             return True
-    return child.tag in _COPIES or namespace.startswith(_SERVERS_OWN)
+    return child.tag in COPIES or namespace.startswith(_SERVERS_OWN)
 
 
 class Privileges(PacketInterceptor):

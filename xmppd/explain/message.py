@@ -3,30 +3,64 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from xmppd.explain.finding import Finding, counted, listed
+from xmppd.explain.finding import Finding, listed
 from xmppd.explain.parties import Party, intercepted, party, unread
-from xmppd.explain.rehearsal import Rehearsal
+from xmppd.message.decision import NO_ROOM, Cell, Decision
+from xmppd.message.follower import ON_ITS_WAY, Course, End, Remark
+from xmppd.message.offline_message_strategy import use
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.server import XMPPServer
-from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
-from xmppd.stanza import JID, Message, StanzaError
-from xmppd.store.base import OfflineMessage
+from xmppd.stanza import JID, Condition, Message, StanzaError
 
 _BODY = b"<body>Wherefore?</body>"
 
 
+WORDS = {
+    Cell.DELIVERED: "delivered there",
+    Cell.TO_MOST_AVAILABLE: "delivered to those of the highest priority",
+    Cell.TO_ALL: "delivered to all of them",
+    Cell.KEPT: "kept until somebody comes",
+    Cell.BOUNCED: "bounced",
+    Cell.DROPPED: "dropped",
+    Cell.TO_ADMINS: "sent to each administrator",
+    Cell.HANDED_ON: "handed on",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What becomes of a message, be it to all of the administrators.
+
+    Attributes:
+        decision: That on the message itself; None if it does not come so far.
+        courses: It at the ends of accounts of ours that get to know it.
+        delivered: The sessions that get it.
+        left: The domains whose route gets it: of components, or the way to other servers.
+        stored: The accounts for which it is kept.
+        error: With what it is answered; None if with nothing.
+    """
+
+    decision: Decision | None = None
+    courses: tuple[Course, ...] = ()
+    delivered: tuple[JID, ...] = ()
+    left: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
+    error: StanzaError | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A message that was rehearsed, and what there is to know about it.
+    """A message that is explained, and what there is to know about it.
 
     Attributes:
         server: Whose rules these are.
         sender: Who writes.
         to: Whom to.
         kind: The message's type.
-        rehearsal: What became of it.
-        waiting: The messages that wait for the recipient already.
+        foreseen: What becomes of it.
+        remarks: What its followers say.
+        waiting: How much waits for the recipient already, in words.
         denied: What stands in the way, be it somebody's list or our configuration; None if nothing
             does.
         barred: Whether it does not even come in.
@@ -36,8 +70,9 @@ class Case:
     sender: Party
     to: Party
     kind: str
-    rehearsal: Rehearsal
-    waiting: list[OfflineMessage]
+    foreseen: Foreseen
+    remarks: list[Remark]
+    waiting: str
     denied: Finding | None
     barred: bool
 
@@ -50,23 +85,90 @@ async def explain_message(
     Returns:
         The outcome, then what it follows from, then what else there is to know.
     """
-    rehearsal = Rehearsal(server, (to, *server.admins))
     message = Message.make(to, sender, _BODY, type=kind)
     writer, reader = await party(server, sender), await party(server, to)
-    denied = _barred(server, writer)
+    denied, foreseen = _barred(server, writer), Foreseen()
     barred = denied is not None
     if denied is None:
         ours = [session.privacy for session in writer.sessions] or [await _default(server, writer)]
-        denied = _refused(rehearsal, writer, ours, message)
+        denied, error = _refused(writer, ours, message)
+        foreseen = Foreseen(error=error) if denied else await _foresee(server, message)
     if denied is None:
-        await rehearsal.route(message)
         denied = _denied(reader, await _default(server, reader), message)
     local = server.routing_table.is_local(to) and to.local is not None
-    waiting = await server.store.offline_messages(to.bare) if local else []
-    case = Case(server, writer, reader, kind, rehearsal, waiting, denied, barred)
+    waiting = use(await server.store.offline_messages(to.bare) if local else ())
+    remarks: list[Remark] = []
+    for course in foreseen.courses:
+        remarks += await server.followers.explain(course)
+    case = Case(server, writer, reader, kind, foreseen, remarks, waiting, denied, barred)
     found = [finding for look in RULES for finding in look(case)]
     cause = next(finding for finding in found if finding.decides)
     return [replace(finding, decides=finding is cause) for finding in found]
+
+
+async def _foresee(server: XMPPServer, message: Message) -> Foreseen:
+    """What the router decides, and the strategy of what is to be kept; nobody does anything."""
+    first = server.message_router.decide(message)
+    if first.cell is Cell.HANDED_ON:
+        obstacle = _obstacle(server, message)
+        left = () if obstacle or message.to is None else (message.to.domain,)
+        return Foreseen(first, _at_sender(server, message), left=left, error=obstacle)
+    messages = [message]
+    if first.cell is Cell.TO_ADMINS:
+        messages = [message.addressed(admin) for admin in server.admins]
+    decisions = [await _decision(server, each) for each in messages]
+    went = [each for each in decisions if not each.bounced]
+    return Foreseen(
+        first if len(decisions) != 1 or first.cell is Cell.TO_ADMINS else decisions[0],
+        (*_at_sender(server, message), *_at_recipients(messages, decisions)),
+        delivered=tuple(session.jid for each in went for session in each.sessions),
+        stored=tuple(
+            each.to.bare
+            for each, decision in zip(messages, decisions, strict=True)
+            if decision.cell is Cell.KEPT and each.to is not None
+        ),
+        error=None if went else decisions[0].refusal(),
+    )
+
+
+async def _decision(server: XMPPServer, message: Message) -> Decision:
+    decision = server.message_router.decide(message)
+    strategy = server.offline_message_strategy
+    if decision.cell is Cell.KEPT:
+        decision = await strategy.decide(message, decision)
+    if decision.cell is Cell.KEPT:
+        decision = await strategy.find_room(message, decision)
+    return decision
+
+
+def _obstacle(server: XMPPServer, message: Message) -> StanzaError | None:
+    """Why it cannot leave for another domain, if it cannot."""
+    table, domain = server.routing_table, "" if message.to is None else message.to.domain
+    if domain in table.away:
+        return table.unreached(message)
+    if domain in table.components:
+        return None
+    if table.foreign is None:
+        return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)
+    return server.foreign_routes.obstacle(message.sender.domain, domain)
+
+
+def _at_sender(server: XMPPServer, message: Message) -> tuple[Course, ...]:
+    """It at the end of an account of ours that sends it to somebody else."""
+    sender, to = message.sender, message.to
+    if not server.routing_table.is_local(sender) or to is None or to.bare == sender.bare:
+        return ()
+    return (Course(message, End.SENDER, sender.bare, ON_ITS_WAY),)
+
+
+def _at_recipients(messages: list[Message], decisions: list[Decision]) -> Iterator[Course]:
+    """It at the ends of the accounts that it is for and that do not refuse it."""
+    for message, decision in zip(messages, decisions, strict=True):
+        to = message.to
+        if not decision.bounced and to is not None and to.local is not None:
+            course = Course(message, End.RECIPIENT, to.bare, decision)
+            course.got = decision.sessions
+            yield course
 
 
 def _barred(server: XMPPServer, writer: Party) -> Finding | None:
@@ -91,11 +193,8 @@ async def _default(server: XMPPServer, of: Party) -> SessionPrivacy | None:
 
 
 def _refused(
-    rehearsal: Rehearsal,
-    writer: Party,
-    lists: Iterable[SessionPrivacy | None],
-    message: Message,
-) -> Finding | None:
+    writer: Party, lists: Iterable[SessionPrivacy | None], message: Message
+) -> tuple[Finding | None, StanzaError | None]:
     """The sender's own list that stops the message, and with which error it does."""
     reader = message.to
     for privacy in lists:
@@ -103,13 +202,13 @@ def _refused(
             if privacy is not None:
                 privacy.check_out(message)
         except StanzaError as error:
-            rehearsal.error = error
             assert privacy is not None and reader is not None
             if privacy.blocks(reader):
-                return _because("sender_denies", f"{writer.jid.bare} has blocked {reader}", "PL-9")
+                says = f"{writer.jid.bare} has blocked {reader}"
+                return _because("sender_denies", says, "PL-9"), error
             says = f"{writer.jid} has a list in force that denies {reader}"
-            return _because("sender_denies", says, "PL-4")
-    return None
+            return _because("sender_denies", says, "PL-4"), error
+    return None, None
 
 
 def _denied(reader: Party, default: SessionPrivacy | None, message: Message) -> Finding | None:
@@ -135,7 +234,7 @@ def _denied(reader: Party, default: SessionPrivacy | None, message: Message) -> 
 
 
 def _outcome(case: Case) -> Iterator[Finding]:
-    seen, to = case.rehearsal, case.to.jid
+    seen, to = case.foreseen, case.to.jid
     if case.barred:
         yield Finding("refused", "it does not come in, and the other server is told", "SV-4")
     elif seen.error is not None:
@@ -145,9 +244,11 @@ def _outcome(case: Case) -> Iterator[Finding]:
         names = listed([jid.full for jid in seen.delivered])
         yield Finding("delivered", f"it is delivered to {names}", "MR-5" if to.resource else "RT-6")
     elif seen.left:
-        yield Finding("handed_on", f"it is handed on to {listed(seen.left)}", "RT-3")
+        yield Finding("handed_on", f"it is handed on to {listed(list(seen.left))}", "RT-3")
     elif seen.stored:
-        yield Finding("stored", f"it is kept for {listed(seen.stored)} until they come", "OM-2")
+        yield Finding(
+            "stored", f"it is kept for {listed(list(seen.stored))} until they come", "OM-2"
+        )
     else:
         yield Finding("dropped", "it is dropped, and nobody is told", "OM-2")
 
@@ -158,20 +259,20 @@ def _outcome(case: Case) -> Iterator[Finding]:
 def _reason(case: Case) -> Iterator[Finding]:
     """What the outcome follows from."""
     to = case.to
-    if case.denied is not None and not case.rehearsal.delivered:
+    if case.denied is not None and not case.foreseen.delivered:
         yield case.denied
     elif not to.local:
         yield _elsewhere(case)
     elif to.jid.local is None:
         yield _the_server(case)
-    elif case.rehearsal.full is not None:
+    elif case.foreseen.decision is not None and case.foreseen.decision.row is NO_ROOM:
         yield _because(
             "quota",
-            f"{counted(len(case.waiting), 'message')} of {_size(case)} bytes wait for "
-            f"{to.jid.bare}; it may keep {_quota(case)}",
+            f"{case.waiting} wait for {to.jid.bare}; it may keep "
+            f"{case.server.offline_message_strategy.quota()}",
             "OM-4",
         )
-    elif not case.rehearsal.delivered:
+    elif not case.foreseen.delivered:
         yield from _nobody(case)
     else:
         yield _somebody(case)
@@ -188,7 +289,7 @@ def _elsewhere(case: Case) -> Finding:
         return _because("component_away", f"no connection of {domain} is there", "CO-8")
     if domain in table.components:
         return _because("component", f"{domain} is a component of this server", "RT-3")
-    if case.rehearsal.left:
+    if case.foreseen.left:
         return _because("elsewhere", f"{domain} is another server", "RT-10")
     if table.foreign is not None and routes.policies.of(domain).block:
         says = f"{domain} is blocked by s2s.domain: nothing goes there"
@@ -247,7 +348,7 @@ def _whereabouts(to: Party) -> str:
 
 def _somebody(case: Case) -> Finding:
     """Why those who get it do."""
-    bare, got = case.to.jid.bare, case.rehearsal.delivered
+    bare, got = case.to.jid.bare, case.foreseen.delivered
     if case.to.jid.resource is not None and case.to.sessions:
         return _because("full", f"{case.to.jid} is connected", "MR-5")
     if case.kind == "headline":
@@ -270,7 +371,7 @@ def _present(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
 
 def _passed_over(case: Case) -> Iterator[Finding]:
     """The sessions that do not get it."""
-    got = case.rehearsal.delivered
+    got = case.foreseen.delivered
     for session in case.to.sessions + case.to.others:
         if session.jid not in got:
             yield passed_over(session, case.to.jid, case.kind, got)
@@ -279,7 +380,7 @@ def _passed_over(case: Case) -> Iterator[Finding]:
 def passed_over(session: Session, to: JID, kind: str, got: Collection[JID]) -> Finding:
     """Why a session does not get a message of this type to this address, and others do."""
     jid = session.jid
-    if isinstance(session, LocalClientSession) and session.closed:
+    if session.closed:
         return Finding("closing", f"the connection of {jid} is gone", "SE-3")
     if to.resource is not None and to in got:
         return Finding("not_named", f"{jid} is another resource", "RT-12")
@@ -308,41 +409,23 @@ def _sender(case: Case) -> Iterator[Finding]:
         yield Finding("sender_away", says, "MR-1")
 
 
-def _copies(case: Case) -> Iterator[Finding]:
-    """Who gets copies, beside those who get the message itself (:xep:`0280`)."""
-    if case.rehearsal.copied:
-        names = listed([jid.full for jid in case.rehearsal.copied])
-        yield Finding("copied", f"with carbons enabled, a copy goes to {names}", "CA-3")
-    sender = case.sender.jid
-    wanting = case.server.routing_table.carbons.get(sender.bare, ())
-    others = [session.jid.full for session in wanting if session.jid != sender]
-    leaves = case.denied is None or case.denied.code != "sender_denies"
-    if others and leaves and case.kind in ("chat", "normal") and case.to.jid.bare != sender.bare:
-        names = listed(others)
-        yield Finding("sent_copied", f"with carbons enabled, {names} sees what is sent", "CA-2")
+def _row(case: Case) -> Iterator[Finding]:
+    """By which row of the table."""
+    decision = case.foreseen.decision
+    if decision is not None:
+        says = f"a message of type {case.kind} {decision.row.says} is {WORDS[decision.cell]}"
+        local = case.to.local and case.to.jid.local is not None
+        yield Finding("row", says, "RFC 6121 §8.5.4" if local else "")
 
 
-def _room(case: Case) -> Iterator[Finding]:
-    if case.rehearsal.stored and case.waiting:
-        yield Finding(
-            "waiting",
-            f"{counted(len(case.waiting), 'message')} of {_size(case)} bytes wait for "
-            f"{case.to.jid.bare} already; it may keep {_quota(case)}",
-            "OM-4",
-        )
-
-
-def _size(case: Case) -> int:
-    return sum(len(message.stanza) for message in case.waiting)
-
-
-def _quota(case: Case) -> str:
-    settings = case.server.offline_message_strategy.settings
-    return f"{counted(settings.max_messages, 'message')} of {settings.max_bytes} bytes"
+def _followers(case: Case) -> Iterator[Finding]:
+    """What those say who follow messages of the two."""
+    for code, says, rule in case.remarks:
+        yield Finding(code, says, rule)
 
 
 def _queue(case: Case) -> Iterator[Finding]:
-    got = [s for s in case.to.sessions + case.to.others if s.jid in case.rehearsal.delivered]
+    got = [s for s in case.to.sessions + case.to.others if s.jid in case.foreseen.delivered]
     return unread(tuple(got))
 
 
@@ -353,9 +436,9 @@ def _plugins(case: Case) -> Iterator[Finding]:
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _outcome,
     _reason,
+    _row,
     _passed_over,
-    _copies,
-    _room,
+    _followers,
     _sender,
     _queue,
     _plugins,

@@ -61,6 +61,20 @@ async def party(server: XMPPServer, jid: JID) -> Party:
     )
 
 
+def inactive(sessions: tuple[Session, ...]) -> Iterator[Finding]:
+    """Those whose clients nobody looks at."""
+    for session in sessions:
+        if not isinstance(session, LocalClientSession) or session.backlog is None:
+            continue
+        if not session.backlog.full:
+            yield Finding(
+                "inactive",
+                f"nobody looks at the client of {session.jid}: what can wait does, "
+                f"{session.backlog.size_bytes} bytes just now",
+                "CS-2",
+            )
+
+
 def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
     """Those who do not take what was sent to them already."""
     for session in sessions:
@@ -68,13 +82,8 @@ def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
             continue
         size_bytes = session.backlog.size_bytes
         if not session.backlog.full:
-            yield Finding(
-                "inactive",
-                f"nobody looks at the client of {session.jid}: what can wait does, {size_bytes} "
-                "bytes just now",
-                "CS-2",
-            )
-        elif session.detached:
+            continue
+        if session.detached:
             yield Finding(
                 "queue",
                 f"{session.jid} has lost its connection and may come back; {size_bytes} bytes "
@@ -104,4 +113,4 @@ def intercepted(server: XMPPServer, kind: type[Stanza]) -> Iterator[Finding]:
             )
 
 
-__all__ = ["Party", "intercepted", "party", "unread"]
+__all__ = ["Party", "inactive", "intercepted", "party", "unread"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from xmppd.explain.finding import Finding, counted, listed
-from xmppd.explain.parties import Party, intercepted, party, unread
+from xmppd.explain.parties import Party, inactive, intercepted, party, unread
 from xmppd.roster.subscription import SUBSCRIBED_TO
 from xmppd.server import XMPPServer
 from xmppd.session.session import Session
@@ -389,6 +389,7 @@ def _reception(case: PresenceCase) -> Iterator[Finding]:
         return
     if not watcher.available and not _reached_in_person(case):
         yield _deafness(case)
+    yield from inactive(watcher.sessions)
     yield from unread(watcher.sessions)
     uninterested = [s.jid.resource or "" for s in watcher.available if not s.interested]
     if uninterested:

@@ -1,1 +1,1 @@
-"""What becomes of a message."""
+"""Messages: what becomes of them, as a table, and those who follow them."""

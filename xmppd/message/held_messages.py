@@ -1,6 +1,6 @@
 """Accepted is safe: what a sender was told is handled is not lost, even if the server is killed."""
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.host.clocks import UNKNOWN, Clocks
-from xmppd.message.offline_message_strategy import worth_storing
+from xmppd.message.follower import Course, End, Follower, Remark
+from xmppd.message.worth import worth_storing
 from xmppd.session.backlog import Waiting
 from xmppd.session.local_client_session import LocalClientSession, stanzas_in
 from xmppd.session.resumable_sessions import ResumableSessions, key_of
@@ -18,7 +19,7 @@ from xmppd.session.saved_sessions import Lost
 from xmppd.session.session_manager import SessionClosed, SessionManager
 from xmppd.session.stream_management import WRAP, StreamManagement, Told
 from xmppd.stanza import JID, Message, Stanza
-from xmppd.stanza.carbon import is_carbon
+from xmppd.stanza.copies import is_copy
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
 from xmppd.stanza.guests import is_guest
 from xmppd.stanza.stanza import Copies
@@ -71,7 +72,7 @@ what is in them. Whoever was looked at is known, so that nobody has to be looked
 """
 
 
-class HeldMessages:
+class HeldMessages(Follower):
     """Messages that are nowhere but in the queues of sessions (RS-10).
 
     A message to somebody whose client acknowledges is in memory until it has done so. Its sender's
@@ -107,6 +108,21 @@ class HeldMessages:
         self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
         self._unread: list[Kept] = []
         resumable_sessions.place = self._place_soon
+
+    async def explain(self, course: Course) -> Sequence[Remark]:
+        """Of whom it waits to hear that a message has arrived."""
+        if course.end is End.SENDER or not _is_kept(course.message):
+            return ()
+        return [
+            Remark(
+                "held",
+                f"until the client of {session.jid} acknowledges it, it is held: in memory, and in "
+                "the store before its sender is told that it was handled",
+                "RS-10",
+            )
+            for session in course.got
+            if isinstance(session, LocalClientSession) and session.management is not None
+        ]
 
     # -- before a sender is told ------------------------------------------------------------------
 
@@ -201,7 +217,7 @@ class HeldMessages:
             known = self._written.setdefault(session, known)
             known[key] = wire, held
             for each in reversed(of_sender):
-                if not isinstance(each, Message) or is_carbon(each, session.jid.bare):
+                if not isinstance(each, Message) or is_copy(each, session.jid.bare):
                     continue
                 if _is_kept(each):
                     addressed = each if each.to is not None else each.addressed(session.jid)
@@ -307,7 +323,7 @@ class HeldMessages:
         for _, held in self._written.pop(session, {}).values():
             self._unread += held
 
-    def follow(self) -> None:
+    def find_places(self) -> None:
         """All that was taken back has found its place: what was held for sessions that have ended
         is held for those that have it now, or not at all.
         """
@@ -357,7 +373,7 @@ class HeldMessages:
             if not written:
                 del self._written[session]
         if not self.returning.taking_back:
-            self.follow()
+            self.find_places()
 
     def _release(self, kept: Kept) -> None:
         if not kept.over:

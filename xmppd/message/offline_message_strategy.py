@@ -1,24 +1,33 @@
 """Store, bounce or drop: what becomes of a message that found nobody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from twisted.internet.defer import Deferred
 
 from xmppd.config.config import OfflineSettings
+from xmppd.message.decision import NO_ROOM, Cell, Decision, KnownAccount, decided, settle
+from xmppd.message.follower import Course, End, Follower, Remark
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID, Condition, Later, Message, StanzaError
+from xmppd.stanza import Condition, Message, StanzaError
 from xmppd.stanza.delay import Returned, Stood, stamped
-from xmppd.stanza.xml import local_name, namespace_of
-from xmppd.store.base import AccountStore, OfflineStore, QuotaExceeded, StanzaPlace
+from xmppd.store.base import (
+    AccountStore,
+    OfflineMessage,
+    OfflineStore,
+    QuotaExceeded,
+    StanzaPlace,
+    check_room,
+)
 
-HINTS = "urn:xmpp:hints"
-CHAT_STATES = "http://jabber.org/protocol/chatstates"
 
+class OfflineMessageStrategy(Follower):
+    """What :rfc:`6121#section-8.5` and :xep:`0160` say of messages for those who are away.
 
-class OfflineMessageStrategy:
-    """What :rfc:`6121#section-8.5` and :xep:`0160` say of messages for those who are away."""
+    It is a stage, and no follower of any account, since its refusal is the sender's to know; but it
+    explains itself like those who are.
+    """
 
     def __init__(
         self,
@@ -42,34 +51,78 @@ class OfflineMessageStrategy:
         """Go by other limits from now on; what is stored stays."""
         self.settings = settings
 
-    def undeliverable(self, message: Message, kind: str, to: JID) -> None:
-        """A message that only one resource could have taken, and it is not there.
+    async def decide(self, message: Message, decision: Decision) -> Decision:
+        """What becomes of a message that is to be kept: the store knows whether there is such an
+        account, and whom it denies (OM-1, OM-3).
+        """
+        to = message.to
+        assert to is not None, "it is addressed"
+        exists = await self.accounts.exists(to.bare)
+        denies = exists and await self.privacy_lists.denies(to, "message", message.sender)
+        return settle(decision, message, KnownAccount(exists, denies))
+
+    async def find_room(self, message: Message, decision: Decision) -> Decision:
+        """The same, unless there is no room for it; storing it looks for that itself (OM-4)."""
+        to, sender = message.to, message.sender
+        assert to is not None, "it is addressed"
+        domain = None if self.routing_table.is_local(sender) else sender.domain
+        use = await self.store.offline_use(to.bare, sender.bare, domain)
+        size = len(stamped(message, to.domain, self.wall_clock()).wire())
+        try:
+            check_room(
+                use,
+                size,
+                max_messages=self.settings.max_messages,
+                max_bytes=self.settings.max_bytes,
+            )
+        except QuotaExceeded as error:
+            return decided(message, NO_ROOM, text=str(error))
+        return decision
+
+    async def explain(self, course: Course) -> Sequence[Remark]:
+        """How much waits for the account already."""
+        if course.end is End.SENDER or course.decision.cell is not Cell.KEPT:
+            return ()
+        waiting = await self.store.offline_messages(course.account)
+        if not waiting:
+            return ()
+        says = f"{use(waiting)} wait for {course.account} already; it may keep {self.quota()}"
+        return [Remark("waiting", says, "OM-4")]
+
+    def quota(self) -> str:
+        """How much an account may keep, as a sentence has it."""
+        limits = self.settings
+        messages = "message" if limits.max_messages == 1 else "messages"
+        return f"{limits.max_messages} {messages} of {limits.max_bytes} bytes"
+
+    def undeliverable(self, message: Message, decision: Decision) -> None:
+        """A message that nobody gets and that is not kept: it is bounced or dropped.
 
         Raises:
-            StanzaError: SERVICE_UNAVAILABLE, unless the message is an error or a headline.
+            StanzaError: It is bounced.
         """
-        if kind not in ("error", "headline"):
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        if decision.bounced:
+            raise decision.refusal()
 
-    def nobody_there(self, message: Message, kind: str, to: JID) -> Later:
-        """A message to an account none of whose resources wants it (OM-1 to OM-5).
+    async def nobody_there(self, message: Message, decision: Decision) -> Decision:
+        """Keep a message, in its account's turn, which ends as soon as the order of what is stored
+        is settled (OM-1 to OM-5).
 
-        A headline is gone, and nobody learns from it whether there is such an account.
+        Returns:
+            What has become of it.
+
+        Raises:
+            StanzaError: It is bounced.
         """
-        return None if kind == "headline" else self._store(message, to)
-
-    async def _store(self, message: Message, to: JID) -> None:
-        """In the account's turn, which ends as soon as the order of what is stored is settled."""
+        to = message.to
+        assert to is not None, "it is addressed"
         lines = self.flood.lines
         holder = lines.open[to.bare].holder
-        if not await self.accounts.exists(to.bare) or await self.privacy_lists.denies(
-            to, "message", message.sender
-        ):
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        if not worth_storing(message):
-            if _means_something(message):
-                raise StanzaError(Condition.SERVICE_UNAVAILABLE, "it is not to be kept")  # OM-3
-            return
+        decision = await self.decide(message, decision)
+        if decision.bounced:
+            raise decision.refusal()
+        if decision.cell is not Cell.KEPT:
+            return decision
         if isinstance(message.payload, Returned):
             await _held(message.payload.stood)
         now, sender = self.wall_clock(), message.sender
@@ -95,6 +148,13 @@ class OfflineMessageStrategy:
             message.payload.stood.kept.over = True
         lines.leave(to.bare, holder)
         await self.flood.stored(to)
+        return decision
+
+
+def use(waiting: Collection[OfflineMessage]) -> str:
+    """How much that is, as a sentence has it."""
+    messages = "message" if len(waiting) == 1 else "messages"
+    return f"{len(waiting)} {messages} of {sum(len(each.stanza) for each in waiting)} bytes"
 
 
 async def _held(stood: Stood) -> None:
@@ -113,25 +173,3 @@ def _place(message: Message) -> StanzaPlace | None:
     if kept is None or kept.over:
         return StanzaPlace(0, held=False, key=key, position=position)
     return StanzaPlace(kept.number, held=kept.held, key=key, position=position)
-
-
-def worth_storing(message: Message) -> bool:
-    """Whether a message means anything later, and its sender lets it wait (OM-3).
-
-    ``no-permanent-store`` is about archives (:xep:`0334#no-permanent-store`): what waits is gone
-    when it has arrived.
-    """
-    return "no-store" not in _hints(message) and _means_something(message)
-
-
-def _means_something(message: Message) -> bool:
-    """Whether it is more than mere chat states (:xep:`0160`), or says itself that it is."""
-    tags = [child.tag for child in message.payload.tree]
-    return "store" in _hints(message) or any(
-        namespace_of(tag) not in (CHAT_STATES, HINTS) and tag != "thread" for tag in tags
-    )
-
-
-def _hints(message: Message) -> set[str]:
-    tags = [child.tag for child in message.payload.tree]
-    return {local_name(tag) for tag in tags if namespace_of(tag) == HINTS}

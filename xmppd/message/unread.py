@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from xmppd.host.clocks import UNKNOWN, Clocks
 from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
-from xmppd.stanza.carbon import is_carbon, original
+from xmppd.stanza.copies import is_copy, original
 from xmppd.stanza.delay import Stood, Stored, returned, stamped
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
@@ -46,8 +46,8 @@ def _last_of(message: Message, session: JID) -> Message | None:
         copies.left -= 1
         if copies.left > 0:
             return None
-        return original(message) if is_carbon(message, session.bare) else message
-    return None if is_carbon(message, session.bare) else message
+        return original(message) if is_copy(message, session.bare) else message
+    return None if is_copy(message, session.bare) else message
 
 
 def _accepted(message: Message, session: JID, stamp: float) -> Message:

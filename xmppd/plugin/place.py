@@ -13,6 +13,7 @@ from xmppd.disco.disco import Says
 from xmppd.events import On, Undo
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.metrics import Metric
+from xmppd.message.follower import Follower
 from xmppd.plugin.offers import Offer, Offers
 from xmppd.plugin.seams import Replace, Seams
 from xmppd.server import XMPPServer
@@ -60,6 +61,7 @@ class Unloading:
 Part = (
     IQHandler
     | PacketInterceptor
+    | Follower
     | On[Any]
     | StreamFeature
     | InlineFeature
@@ -84,6 +86,7 @@ class Places:
         self.table: Mapping[type, Place[Never]] = {
             IQHandler: server.iq_router,
             PacketInterceptor: server.interceptors,
+            Follower: server.followers,
             On: server.events,
             StreamFeature: server.stream_features,
             InlineFeature: server.inline_features,

@@ -202,7 +202,7 @@ class PrivacyChanges:
         for other in seen:
             if lets(old, "presence-in", other.jid) and not lets(new, "presence-in", other.jid):
                 gone = Presence.make(session.jid, other.jid, type="unavailable")
-                session.deliver_ours(gone, gone.wire())
+                session.deliver(gone, gone.wire(), ours=True)
         session.privacy = new
         self._say_goodbye(session, lost, new)
         for jid in won:
@@ -309,7 +309,7 @@ class PrivacyChanges:
             was = before.lets("presence-in", other.jid)
             if was and not now.lets("presence-in", other.jid):
                 gone = Presence.make(session.jid, other.jid, type="unavailable")
-                session.deliver_ours(gone, gone.wire())
+                session.deliver(gone, gone.wire(), ours=True)
             elif not was and now.lets("presence-in", other.jid):
                 tell(session, other)
 

@@ -319,7 +319,7 @@ class RemotePresences:
         for seen_presence in seen_presences:
             if own.pop(seen_presence.jid):
                 gone = Presence.make(session.jid, seen_presence.jid, type="unavailable")
-                session.deliver_ours(gone, gone.wire())
+                session.deliver(gone, gone.wire(), ours=True)
 
     # -- the end ----------------------------------------------------------------------------------
 

@@ -1,19 +1,20 @@
 """Messages: to a session, to an account, or to somebody elsewhere (:rfc:`6121#section-8`)."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
+from xmppd.message.decision import ADMINS, ELSEWHERE, SERVER, Cell, Decision, decide, decided
+from xmppd.message.follower import Course, End, Follower, Followers
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
-from xmppd.router.carbons import Carbons
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.session.session import Session
-from xmppd.stanza import JID, Condition, Later, Message, StanzaError, Tree
+from xmppd.stanza import JID, Later, Message, StanzaError
 from xmppd.stanza.stanza import Copies
 
-TYPES = frozenset(("normal", "chat", "groupchat", "headline", "error"))
+_ELSEWHERE = Decision(Cell.HANDED_ON, ELSEWHERE)
+_DROPPED_THERE = Decision(Cell.DROPPED, SERVER)
 
 
 class MessageRouter:
-    """Finds the resources a message is for; if there is none, the offline strategy decides.
+    """Decides what becomes of a message by the table in :mod:`xmppd.message.decision`; does it.
 
     Attributes:
         admins: Who gets what is written to the server itself (MR-4).
@@ -23,18 +24,47 @@ class MessageRouter:
         self,
         routing_table: RoutingTable,
         offline: OfflineMessageStrategy,
-        carbons: Carbons,
+        followers: Followers,
         admins: tuple[JID, ...],
     ) -> None:
         self.routing_table = routing_table
         self.offline = offline
-        self.carbons = carbons
+        self.followers = followers
         self.admins = admins
+        self._followers_of = followers.of
         self._lines = offline.flood.lines
         self._turn_of = ""  # the account whose turn it is, while its message is routed
 
+    def decide(self, message: Message) -> Decision:
+        """What becomes of an addressed message, as far as that is known without the store; of one
+        that is kept, :meth:`OfflineMessageStrategy.decide` knows more.
+        """
+        to, routes = message.to, self.routing_table
+        assert to is not None, "it is addressed"
+        if to.resource is not None:
+            named = routes.bound.get(to.full)
+            here = named is not None and not named.closed
+            if here and not (self._turn_of and self._is_held_back(message, to)):
+                return decide(message, named, ())
+        if to.domain not in routes.domains:
+            return _ELSEWHERE
+        if to.local is None:
+            return self._decide_there(message, to)
+        return decide(message, None, routes.available(to.bare))
+
+    def _is_held_back(self, message: Message, to: JID) -> bool:
+        """Whether it goes behind what was stored for somebody who is just coming (MR-7)."""
+        in_turn = to.bare == self._turn_of
+        return in_turn and message.type == "chat" and self.offline.flood.holds_back(to)
+
+    def _decide_there(self, message: Message, to: JID) -> Decision:
+        """What is written to the server goes to its administrators (MR-3, MR-4)."""
+        if not message.answerable:
+            return _DROPPED_THERE
+        return decided(message, ADMINS if self.admins and to.resource is None else SERVER)
+
     def route(self, message: Message) -> Later:
-        """Deliver, store or bounce a message.
+        """Deliver, store, drop or bounce a message, and let its recipient's followers know.
 
         Raises:
             StanzaError: It is bounced.
@@ -43,35 +73,26 @@ class MessageRouter:
         if to is None:
             to = message.sender.to_bare()  # :rfc:`6120#section-10.3.1`
             message = message.addressed(to)
-        if to.domain not in self.routing_table.domains:
-            return self._leave(message)
-        if to.local is None:
-            return self._to_the_server(message)
         in_turn = to.bare == self._turn_of
         if not in_turn and to.bare in self._lines.open:
             return self._route_in_turn(message, to)
-        kind = message.type if message.type in TYPES else "normal"
-        if to.resource is not None:
-            held_back = in_turn and kind == "chat" and self.offline.flood.holds_back(to)
-            # Whoever keeps the message keeps its bytes only: so it is looked at before that.
-            tree = message.payload.tree if to.bare in self.routing_table.carbons else None
-            if not held_back and self.routing_table.route(message):  # §8.5.3.1
-                self._copy_beside(message, to, tree)
+        decision = self.decide(message)
+        sessions = decision.sessions
+        if sessions:
+            followers = self._followers_of.get(to.bare, self.followers.of_all)
+            if followers or len(sessions) > 1:
+                if self._deliver(message, decision, followers):
+                    return None
+            elif sessions[0].deliver(message, message.wire()):
                 return None
-            if kind != "chat" or not self._wanted(message, to):  # §8.5.3.2.1
-                return self._undeliverable(message, kind, to)
-        if kind in ("groupchat", "error"):
-            return self._undeliverable(message, kind, to)
-        sessions = [s for s in self.routing_table.available(to.bare) if s.priority >= 0]
-        wanting = [s for s in sessions if s.privacy is None or s.privacy.lets_in(message)]
-        if self._to_account(message, kind, wanting):
-            return None
-        if sessions and not wanting:
-            return self._undeliverable(message, kind, to)  # PL-3
-        if not in_turn and kind != "headline":
+            decision = decide(message, None, ())  # all of them have just ended
+        if decision.cell is Cell.HANDED_ON:
+            return self._leave(message)
+        if decision.cell is Cell.TO_ADMINS:
+            return self._to_admins(message)
+        if decision.cell is Cell.KEPT and not in_turn:
             return self._route_in_turn(message, to)
-        later = self.offline.nobody_there(message, kind, to)
-        return self._copy_after(later, message) if to.bare in self.routing_table.carbons else later
+        return self._not_delivered(message, to, decision)
 
     async def _route_in_turn(self, message: Message, to: JID) -> None:
         """Behind what is stored for the account, or is just being stored (MR-7)."""
@@ -94,64 +115,78 @@ class MessageRouter:
         finally:
             self._turn_of = ""
 
-    def _undeliverable(self, message: Message, kind: str, to: JID) -> None:
-        """What is not bounced is dropped, and copied all the same (CA-3)."""
-        self.offline.undeliverable(message, kind, to)
-        self.carbons.received(message)
+    # -- somebody is here -------------------------------------------------------------------------
 
-    async def _copy_after(self, later: Later, message: Message) -> None:
-        """It is stored for whoever comes next; those who are here get copies (CA-3)."""
-        if later is not None:
-            await later
-        self.carbons.received(message)
+    def _deliver(self, message: Message, decision: Decision, followers: Sequence[Follower]) -> bool:
+        """Hand it to several, or let it be followed as well; whether it arrived.
+
+        Of those who have it, also of followers, the last that ends without having read it gives it
+        back (SE-12).
+        """
+        got = sessions = decision.sessions
+        account = sessions[0].jid.bare
+        course = None
+        if followers:
+            course = self._begin(message, account, decision, followers)
+            message = course.message
+        wire = message.wire()
+        if len(sessions) == 1:
+            if not sessions[0].deliver(message, wire):
+                return False
+        else:
+            shared = message.for_several()
+            got = tuple([session for session in sessions if session.deliver(shared, wire)])
+            if not got:
+                return False
+        if course is not None or len(got) > 1:
+            copies = message.payload.copies = Copies(account, len(got))
+            if course is not None:
+                course.got, course.copies = got, copies
+                self.followers.follow(course, followers)
+        return True
+
+    def _begin(
+        self, message: Message, account: str, decision: Decision, followers: Sequence[Follower]
+    ) -> Course:
+        course = Course(message, End.RECIPIENT, account, decision)
+        self.followers.prepare(course, followers)
+        return course
+
+    # -- nobody is here ---------------------------------------------------------------------------
+
+    def _not_delivered(self, message: Message, to: JID, decision: Decision) -> Later:
+        """It is kept, dropped or bounced, as the strategy has it; and followed unless it comes
+        back.
+        """
+        if decision.bounced or to.local is None:
+            return self.offline.undeliverable(message, decision)
+        followers = self._followers_of.get(to.bare, self.followers.of_all)
+        course = None
+        if followers:
+            course = self._begin(message, to.bare, decision, followers)
+            message = course.message
+        if decision.cell is Cell.KEPT:
+            return self._keep(message, decision, course, followers)
+        self.offline.undeliverable(message, decision)
+        if course is not None:
+            self.followers.follow(course, followers)
+        return None
+
+    async def _keep(
+        self,
+        message: Message,
+        decision: Decision,
+        course: Course | None,
+        followers: Sequence[Follower],
+    ) -> None:
+        settled = await self.offline.nobody_there(message, decision)
+        if course is not None:
+            course.decision = settled
+            self.followers.follow(course, followers)
 
     def _leave(self, message: Message) -> None:
         if not self.routing_table.route(message):
             raise self.routing_table.unreached(message)
-
-    def _wanted(self, message: Message, to: JID) -> bool:
-        """Whether the session of this address, if there is one, does not deny the message."""
-        session = self.routing_table.bound.get(to.full)
-        return session is None or session.privacy is None or session.privacy.lets_in(message)
-
-    def _to_account(self, message: Message, kind: str, sessions: list[Session]) -> bool:
-        """To those of them that want it most (RT-16, RT-17, §8.5.2.1.1); whether it arrived."""
-        if len(sessions) > 1 and kind != "headline":
-            sessions = _most_wanted(sessions)
-        if not sessions:
-            return False
-        wire = message.wire()
-        to = sessions[0].jid
-        tree = message.payload.tree if to.bare in self.routing_table.carbons else None
-        shared = message.for_several() if len(sessions) > 1 else message
-        arrived = [session.deliver(shared, wire) for session in sessions]
-        if not any(arrived):
-            return False
-        self._copy_beside(message, to, tree, sessions, sum(arrived))
-        return True
-
-    def _copy_beside(
-        self,
-        message: Message,
-        to: JID,
-        tree: Tree | None,
-        got: Collection[Session] = (),
-        count: int = 1,
-    ) -> None:
-        """Several have it: the last that ends without having read it gives it back (SE-12)."""
-        if count > 1 or tree is not None:
-            message.payload.copies = Copies(to.bare, count)
-        if tree is not None:
-            self.carbons.received(message, got, tree=tree, shared=message.payload.copies)
-
-    def _to_the_server(self, message: Message) -> Later:
-        """What is written to the server goes to its administrators (MR-4)."""
-        to = message.to
-        if to is None or to.resource is not None or not self.admins or not message.answerable:
-            if message.answerable:
-                raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-            return None
-        return self._to_admins(message)
 
     async def _to_admins(self, message: Message) -> None:
         """To each of them; it bounces only if nobody takes it."""
@@ -165,8 +200,3 @@ class MessageRouter:
                 refusals.append(error)
         if len(refusals) == len(self.admins):
             raise refusals[0]
-
-
-def _most_wanted(sessions: list[Session]) -> list[Session]:
-    highest = max(session.priority for session in sessions)
-    return [session for session in sessions if session.priority == highest]

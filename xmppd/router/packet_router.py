@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.host.clocks import Clocks
+from xmppd.message.follower import Followers
 from xmppd.message.unread import owed
-from xmppd.router.carbons import Carbons
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
@@ -47,14 +47,14 @@ class PacketRouter:
         iq_router: IQRouter,
         routing_table: RoutingTable,
         interceptors: InterceptorManager,
-        carbons: Carbons,
+        followers: Followers,
         clocks: Clocks,
     ) -> None:
         self.presence_router = presence_router
         self.iq_router = iq_router
         self.routing_table = routing_table
         self.interceptors = interceptors
-        self.carbons = carbons
+        self.followers = followers
         self.clocks = clocks
         self.on_taken_back: Callable[[], None] = _nothing_to_do
         self.not_stored = self.homeless = 0
@@ -66,8 +66,8 @@ class PacketRouter:
         }
 
     def route(self, stanza: Stanza) -> Later:
-        """Route a stanza whose sender is stamped, and show a message to those of the sender's
-        resources that want to see it. Never raises; what it returns never fails.
+        """Route a stanza whose sender is stamped, and let those know who follow what the sender's
+        account writes. Never raises; what it returns never fails.
         """
         try:
             if self.interceptors.incoming[stanza.__class__]:
@@ -80,7 +80,10 @@ class PacketRouter:
                 if session is not None and session.privacy is not None:
                     session.privacy.check_out(stanza)  # PL-4
                 if isinstance(stanza, Message):
-                    self.carbons.sent(stanza)
+                    known = self.followers
+                    followers = known.of.get(stanza.sender.bare, known.of_all)
+                    if followers:
+                        known.sent(stanza, followers)
         except Exception as error:
             return self._failed(stanza, error)
         return self._route(stanza)
@@ -186,13 +189,13 @@ class PacketRouter:
         """
         session = None if error.to is None else self.routing_table.bound.get(error.to.full)
         if session is not None and session.privacy is not None:
-            session.deliver_ours(error, error.wire())
+            session.deliver(error, error.wire(), ours=True)
         elif isinstance(error, Presence):
             self.presence_router.refuse(error)
         elif not self.routing_table.route(error):
             self.routing_table.answer_unbound(error)
         if isinstance(error, Message):
-            self.carbons.received(error)
+            self.followers.answered(error)
 
 
 def _nothing_to_do() -> None:

@@ -33,8 +33,6 @@ class RoutingTable:
         domains: Served here.
         domain: The first of them, which speaks for the server.
         users: Routes by bare JID; only of accounts with a session.
-        carbons: By bare JID, the sessions that want copies (CA-1); only of accounts with such a
-            one.
         bound: Sessions that have a resource, by full JID.
         unbound: Streams that have none yet, by ``domain/stream-id``: only what they ask is answered
             there, and nothing else is routed to them (SC-8).
@@ -48,7 +46,6 @@ class RoutingTable:
         self.domains = frozenset(domains)
         self.domain = next(iter(domains), "")
         self.users: dict[str, UserRoutes] = {}
-        self.carbons: dict[str, tuple[Session, ...]] = {}
         self.bound: dict[str, Session] = {}
         self.unbound: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
@@ -68,8 +65,6 @@ class RoutingTable:
             return
         self.bound[jid.full] = session
         self.users.setdefault(jid.bare, UserRoutes()).sessions[jid.resource] = session
-        if session.carbons:
-            self.refresh_carbons(session)
 
     def remove(self, session: Session) -> bool:
         """Forget a session, by identity: never the one that took its place (RT-2).
@@ -90,8 +85,6 @@ class RoutingTable:
             routes.refresh()
             if not routes.sessions:
                 del self.users[jid.bare]
-            if session.carbons:
-                self.refresh_carbons(session)
         return True
 
     def refresh(self, session: Session) -> None:
@@ -99,15 +92,6 @@ class RoutingTable:
         routes = self.users.get(session.jid.bare)
         if routes is not None:
             routes.refresh()
-
-    def refresh_carbons(self, session: Session) -> None:
-        """The session wants copies, or does so no more."""
-        bare = session.jid.bare
-        wanting = tuple(s for s in self.sessions(bare) if s.carbons)
-        if wanting:
-            self.carbons[bare] = wanting
-        else:
-            self.carbons.pop(bare, None)
 
     def available(self, bare: str) -> tuple[Session, ...]:
         """The available sessions of an account (RT-8)."""

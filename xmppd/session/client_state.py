@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from xmppd.stanza import JID, Message, Presence, Stanza, Tree, ns, qname
-from xmppd.stanza.carbon import copied, is_carbon
+from xmppd.stanza.copies import copied, is_copy
 from xmppd.stanza.xml import namespace_of
 
 MAX_HELD_BYTES = 262_144
@@ -38,7 +38,7 @@ def news_of(stanza: Stanza, session: JID) -> str | None:
         return _presence(stanza)
     if not isinstance(stanza, Message) or stanza.type == "error":
         return None
-    if not is_carbon(stanza, session.bare):
+    if not is_copy(stanza, session.bare):
         return _message(stanza.payload.tree, stanza.sender.full)
     inner = copied(stanza)
     news = _message(inner, f"{inner.get('from')} {inner.get('to')}")

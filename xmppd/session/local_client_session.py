@@ -33,7 +33,6 @@ class LocalClientSession:
         priority: Of that presence.
         interested: It asked for its roster: changes are pushed to it (RFC 6121 §2.1.6).
         privacy: The list in force for it, and whether it is invisible; None if nothing is (PL-8).
-        carbons: It wants copies of what the account's other resources send and get (:xep:`0280`).
         flooded: Offline messages went to it since it became available.
         software: What its client calls itself in its presence; empty if it does not say.
         since: When its stream was opened, in seconds since 1970.
@@ -42,6 +41,8 @@ class LocalClientSession:
         connection: Its wire; while it is detached, :class:`~xmppd.session.detached.Detached`.
         inactive: Its client has said that nobody looks at it (:xep:`0352`).
         settled: It was told who is here when it became available, so that what comes is news.
+        unclaimed: What parts that are not here now, such as a plugin that is about to be read anew,
+            know of it (RS-9), by name; None if nothing.
         backlog: What waits while its wire is full or lost, or its client inactive; else None.
         management: What its client has not acknowledged (:xep:`0198`); None if it never does.
     """
@@ -50,7 +51,6 @@ class LocalClientSession:
         "account",
         "backlog",
         "bound",
-        "carbons",
         "closed",
         "connection",
         "detached",
@@ -69,6 +69,7 @@ class LocalClientSession:
         "settled",
         "since",
         "software",
+        "unclaimed",
     )
 
     def __init__(
@@ -91,18 +92,20 @@ class LocalClientSession:
         self.priority = 0
         self.privacy: SessionPrivacy | None = None
         self.software = ""
+        self.unclaimed: dict[str, bytes] | None = None
         self.backlog: Backlog | None = None
         self.management: StreamManagement | None = None
-        self.bound = self.interested = self.carbons = self.flooded = False
+        self.bound = self.interested = self.flooded = False
         self.closed = self.detached = self.inactive = self.settled = False
 
-    def deliver(self, stanza: Stanza, wire: bytes) -> bool:
+    def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
         """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
-        want it and the sender is owed an answer (SE-2).
+        want it and the sender is owed an answer (SE-2). What is ``ours`` to say is not asked of
+        lists (PL-1).
         """
         if self.closed:
             return False
-        if self.privacy is not None and not self.privacy.lets_in(stanza):
+        if self.privacy is not None and not ours and not self.privacy.lets_in(stanza):
             return isinstance(stanza, Presence)
         if self.interceptors.outgoing[stanza.__class__]:
             seen = self.interceptors.go_out(stanza, self.jid)
@@ -116,16 +119,6 @@ class LocalClientSession:
         else:
             self.connection.write(wire)
         return True
-
-    def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand a stanza of the server's own making to the client, in whosever name it speaks: no
-        list is asked.
-        """
-        privacy, self.privacy = self.privacy, None
-        try:
-            return self.deliver(stanza, wire)
-        finally:
-            self.privacy = privacy
 
     def become_unavailable(self) -> None:
         """It has no presence any more, and its next one will be a first one."""

@@ -90,7 +90,6 @@ class Shell(Queue, frozen=True):
     software: str
     interested: bool
     flooded: bool
-    carbons: bool
     settled: bool
     presence: bytes | None
     saved: Note
@@ -189,7 +188,8 @@ class SavedSessions:
         self._copies: dict[tuple[str, int], Copies] = {}
 
     def put(self, part: SessionState, owner: str) -> Undo:
-        """Save this of each session too.
+        """Save this of each session too. What is known of them when it is taken out, they keep for
+        the next one of its name.
 
         Raises:
             ValueError: Something is saved under this name already.
@@ -197,8 +197,16 @@ class SavedSessions:
         if part.name in self._states:
             raise ValueError(f"{part.name} is taken")
         self._states[part.name] = part, owner
+        for session in tuple(self.sessions.sessions.values()):
+            data = session.unclaimed.pop(part.name, None) if session.unclaimed else None
+            if data is not None:
+                self._loaded(part.name, data)(session)
 
         def take_out() -> None:
+            for session in tuple(self.sessions.sessions.values()):
+                data = self._dumped(part.name, session) if session.bound else None
+                if data is not None:
+                    session.unclaimed = {**(session.unclaimed or {}), part.name: data}
             del self._states[part.name]
 
         return take_out
@@ -255,7 +263,6 @@ class SavedSessions:
             software=session.software,
             interested=session.interested,
             flooded=session.flooded,
-            carbons=session.carbons,
             settled=session.settled,
             presence=None if session.presence is None else session.presence.wire(),
             saved=self.clocks.note(),
@@ -267,7 +274,8 @@ class SavedSessions:
             positions=management.positions(),
             outstanding=management.outstanding,
             waiting=[] if backlog is None else self._saved(backlog.waiting()),
-            state={name: data for name, data in states if data is not None},
+            state={name: data for name, data in states if data is not None}
+            | (session.unclaimed or {}),
         )
 
     def _dumped(self, name: str, session: LocalClientSession) -> bytes | None:
@@ -325,6 +333,7 @@ class SavedSessions:
         self, key: bytes, whole: _Whole, unacknowledged: list[Placed], waiting: list[Placed]
     ) -> None:
         shell, jid, presence, puts = whole
+        unclaimed = {name: data for name, data in shell.state.items() if name not in self._states}
         session = LocalClientSession(
             token_hex(8), jid, NOBODY, self.sessions.interceptors, shell.since
         )
@@ -333,8 +342,8 @@ class SavedSessions:
         session.software = shell.software
         session.interested = shell.interested
         session.flooded = shell.flooded
-        session.carbons = shell.carbons
         session.settled = shell.settled
+        session.unclaimed = unclaimed or None
         if presence is not None:
             session.presence = presence
             session.presence_around_to = presence.around_to()

@@ -79,7 +79,7 @@ class Session(Route, Protocol):
         priority: Of that presence.
         interested: Whether it asked for the roster and so gets its changes.
         privacy: What is in force for it; None if nothing is.
-        carbons: Whether it wants copies of what its account's other resources send and get.
+        closed: Whether it has ended, or is about to: it takes nothing any more.
     """
 
     jid: JID
@@ -88,7 +88,13 @@ class Session(Route, Protocol):
     priority: int
     interested: bool
     privacy: SessionPrivacy | None
-    carbons: bool
+    closed: bool
 
-    def deliver_ours(self, stanza: Stanza, wire: bytes) -> bool:
-        """The same for what the server says in somebody's name: no list is asked (PL-1)."""
+    def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
+        """The same.
+
+        Args:
+            stanza: As above.
+            wire: As above.
+            ours: The server says it in somebody's name: no list is asked (PL-1).
+        """

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from xmppd.explain.finding import counted
 from xmppd.explain.message import passed_over
-from xmppd.message.offline_message_strategy import worth_storing
+from xmppd.message.worth import worth_storing
 from xmppd.presence.presence_manager import hears
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
-from xmppd.stanza.carbon import is_carbon
+from xmppd.stanza.copies import is_copy
 from xmppd.store.base import StoreError
 from xmppd.trace.passage import Passage, Step
 
@@ -51,7 +51,7 @@ def _delivered(server: XMPPServer, stanza: Stanza, session: JID, result: object)
     if result is None:
         plugins = server.interceptors.plugins(server.interceptors.outgoing[stanza.__class__])
         return "dropped", f"not to {session}: dropped by {' or '.join(plugins)}"
-    if isinstance(stanza, Message) and is_carbon(stanza, session.bare):
+    if isinstance(stanza, Message) and is_copy(stanza, session.bare):
         return "copied", f"a copy to {session}"
     if stanza.to is not None and result is not stanza:
         return "changed", f"to {session}, changed by a plugin"

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.test_blocking import command
+from tests.plugins.test_carbons import carbons_of
 from tests.plugins.test_privacy_lists import denied, listed, put, use
 from tests.unit.s2s.peers import Elsewhere
 from xmppd.explain.finding import Finding
@@ -150,8 +151,9 @@ class MessageTests(SynchronousTestCase):
     def test_copies(self) -> None:
         """Who gets copies is said, of both sides (CA-2, CA-3)."""
         post = Post("juliet/a", "juliet/b", "romeo/orchard").with_priority(1, 5, 0)
+        done(post.house.plugins.load("carbons"))
         for client in (post.romeo, *post.others):
-            post.server.carbons.enable(client.session)
+            carbons_of(post.house).enable(client.session)
         self.assertEqual(post.sent(JULIET, "chat"), "delivered a b orchard")
         found = {f.code: f.says for f in post.explained(JULIET, "chat", "romeo@montague.lit/1")}
         self.assertIn("delivered to juliet@montague.lit/b", found["delivered"])
@@ -159,6 +161,46 @@ class MessageTests(SynchronousTestCase):
         self.assertIn("romeo@montague.lit/orchard sees what is sent", found["sent_copied"])
         found = {f.code: f.says for f in post.explained(JULIET, "headline")}
         self.assertFalse({"copied", "sent_copied"} & found.keys())
+
+    def test_row(self) -> None:
+        """The row of the table is said, with what it makes of this type."""
+        post = Post("juliet/a", "juliet/b").with_priority(1, 5)
+        for to, kind, words in (
+            (JULIET, "chat", "several that want it is delivered to those of the highest priority"),
+            (JULIET, "headline", "several that want it is delivered to all of them"),
+            (f"{JULIET}/a", "normal", "a resource that is here is delivered there"),
+            ("nurse@montague.lit", "chat", "without an available resource is kept until"),
+            ("june@montague.lit", "chat", "an account that does not exist is bounced"),
+            ("june@elsinore.lit", "chat", "another domain is handed on"),
+        ):
+            says = {finding.code: finding.says for finding in post.explained(to, kind)}
+            self.assertIn(words, says["row"])
+
+    def test_followers(self) -> None:
+        """Whoever follows messages explains itself."""
+        post = Post("juliet/a", "nurse/n")
+        done(post.house.plugins.load("client_state"))
+        codes = {f.code for f in post.explained(JULIET, "chat")}
+        self.assertFalse({"held", "wakes", "inactive"} & codes)
+        post.others[0].enable()
+        post.others[0].send("<inactive xmlns='urn:xmpp:csi:0'/>")
+        says = {finding.code: finding.says for finding in post.explained(JULIET, "chat")}
+        self.assertIn("until the client of juliet@montague.lit/a acknowledges it", says["held"])
+        self.assertIn("nobody looks at the client of juliet@montague.lit/a", says["wakes"])
+        says = {
+            finding.code: finding.says for finding in post.explained("nurse@montague.lit", "chat")
+        }
+        self.assertFalse({"held", "wakes"} & says.keys())
+
+    def test_same_decision(self) -> None:
+        """What is explained is what the router decides, and not what something like it would."""
+        post = Post("juliet/a")
+        decided = []
+        router = post.server.message_router
+        decide = router.decide
+        self.patch(router, "decide", lambda message: decided.append(message) or decide(message))
+        post.explained(JULIET, "chat")
+        self.assertEqual(len(decided), 2)
 
     def test_room(self) -> None:
         """How much waits already is said where one more is kept."""

@@ -312,7 +312,7 @@ class RestartTests(UnreadableCase):
     def test_numbers(self) -> None:
         """Counters and times that there are not stop no start, and no message."""
         for name, value in {
-            "carbons": "perhaps",
+            "settled": "perhaps",
             "presence": 7,
             "positions": [1],
             "state": None,

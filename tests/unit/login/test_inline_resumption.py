@@ -2,6 +2,7 @@
 
 from twisted.internet.defer import Deferred
 
+from tests.plugins.test_carbons import carbons_of
 from tests.unit.login.logins import BIND, LAPTOP, Answer, agent, authenticate, plain
 from tests.unit.login.test_fast import ROMEO, TokenCase, by_token, request_token
 from xmppd.events import OWNER
@@ -179,7 +180,7 @@ class ResumingTests(InlineCase):
         romeo, answer = self.arrive(by_token(token, BIND, resume(previd), request_token()))
         self.assertEqual(answer.identifier, jid)
         self.assertEqual(self.bodies(answer), ["before"])
-        self.assertTrue(romeo.session.carbons)
+        self.assertTrue(carbons_of(self.house).is_enabled(romeo.session))
         self.assertEqual(romeo.session.account, romeo.session.jid.to_bare())
 
     def test_store_fails(self) -> None:
@@ -289,7 +290,7 @@ class HostileTests(InlineCase):
         words = authenticate(None, resume(self.previd), bind(ENABLE, CARBONS), agent=agent())
         romeo, answer = self.arrive(words)
         self.assertEqual(self.parts(answer), ["authorization-identifier", "resumed"])
-        self.assertFalse(romeo.session.carbons)
+        self.assertFalse(carbons_of(self.house).is_enabled(romeo.session))
         romeo.lose()
         _, answer = self.arrive(authenticate(None, resume("no"), bind(ENABLE), agent=agent(LAPTOP)))
         self.assertTrue(self.enabled(answer))
@@ -314,7 +315,7 @@ class BindingTests(InlineCase):
         romeo, answer = self.arrive(words)
         self.assertEqual(answer.names, ["features", "success", "features"])
         self.assertTrue(self.enabled(answer))
-        self.assertTrue(romeo.session.carbons)
+        self.assertTrue(carbons_of(self.house).is_enabled(romeo.session))
         self.assertTrue(romeo.session.inactive)
 
     def test_offered_once(self) -> None:

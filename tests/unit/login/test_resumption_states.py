@@ -1,6 +1,6 @@
 """Stream management together with carbons and client state."""
 
-from tests.plugins.test_carbons import in_a_word
+from tests.plugins.test_carbons import carbons_of, in_a_word
 from tests.plugins.test_client_state import ACTIVE, INACTIVE, TYPING, status
 from tests.unit.login.test_resumption import JULIET, ROMEO, ResumptionCase, message, sm
 from xmppd.session.stream_management import REQUEST
@@ -16,7 +16,7 @@ class StateTests(ResumptionCase):
             done(self.house.plugins.load(name))
         (self.laptop,) = self.house.connect("juliet/laptop")
         for client in (self.juliet, self.laptop):
-            self.house.server.carbons.enable(client.session)
+            carbons_of(self.house).enable(client.session)
         self.juliet.send(sm("r"))
         self.juliet.raw()
         management = self.juliet.session.management
@@ -92,7 +92,7 @@ class StateTests(ResumptionCase):
     def test_copied_once(self) -> None:
         """A message that nobody came back for goes to nobody who has had a copy."""
         (tablet,) = self.house.connect("juliet/tablet")
-        self.house.server.carbons.enable(tablet.session)
+        carbons_of(self.house).enable(tablet.session)
         self.laptop.send("<presence><priority>5</priority></presence>")
         self.juliet.lose()
         self.romeo.send(message("hi", f"{JULIET}/1"))

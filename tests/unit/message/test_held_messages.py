@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.login import resumption
 from xmppd.message import held_messages
-from xmppd.message.offline_message_strategy import worth_storing
+from xmppd.message.worth import worth_storing
 from xmppd.session import stream_management
 from xmppd.stanza import Message, ns
 from xmppd.testing.client import Client, done

@@ -16,6 +16,7 @@ from xmppd.disco.info import DiscoInfo, DiscoQuestion
 from xmppd.events import OWNER, On
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.metrics import Metric
+from xmppd.message.follower import Follower
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.plugin_manager import PluginError, PluginManager, PluginsChanged
@@ -112,6 +113,7 @@ class MutePresenceRouter(PresenceRouter):
 ONE_OF_EACH: tuple[tuple[str, Callable[[], Part]], ...] = (
     ("handler", Handler),
     ("interceptor", Interceptor),
+    ("follower", Follower),
     ("listener", lambda: On(SessionBound, print)),
     ("stream feature", lambda: StreamFeature(lambda negotiation: b"<f/>")),
     ("inline feature", lambda: bind_feature("urn:test")),
@@ -135,6 +137,7 @@ def registries(server: XMPPServer, plugins: PluginManager) -> dict[str, object]:
         "session states": dict(server.saved_sessions._states),
         "handlers": dict(server.iq_router.handlers),
         "incoming": dict(server.interceptors.incoming),
+        "followers": server.followers.all(),
         "outgoing": dict(server.interceptors.outgoing),
         "interceptors": {n: repr(v) for n, v in vars(server.interceptors).items()},
         "listeners": dict(server.events._listeners),

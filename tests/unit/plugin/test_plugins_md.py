@@ -10,7 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.login.logins import authenticate, plain
 from xmppd.login.bind2 import NS as BIND2
+from xmppd.message.follower import ANSWERED, Course, End
 from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.stanza import JID, Message
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import PASSWORD, House, house_config
 
@@ -36,6 +38,7 @@ from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.metrics import Histogram, Label, Metric
+from xmppd.message.follower import Course, End, Follower, Followers, Remark
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.seams import Replace
@@ -198,6 +201,20 @@ class ExampleTests(SynchronousTestCase):
             tybalt.send(f"<presence type='subscribe' to='{name}@montague.lit'/>")
         self.assertEqual(prince.received(), [])
         self.assertIn("type='subscribe'", juliet.received()[0])
+
+    def test_follower(self) -> None:
+        """Who has written to the administrators is remembered, also if they were away."""
+        self.house.add("prince")
+        self.load(IMPORTS, block("class Visits"))
+        (follower,) = self.house.server.followers.of["prince@montague.lit"]
+        (romeo,) = self.connect("romeo")
+        for name in ("prince", "juliet"):
+            romeo.send(f"<message to='{name}@montague.lit'><body>hi</body></message>")
+        course = Course(
+            Message.make(JID.parse("prince@montague.lit"), JID.parse("romeo@montague.lit")),
+            End.RECIPIENT, "prince@montague.lit", ANSWERED,
+        )  # fmt: skip
+        self.assertEqual([remark.code for remark in done(follower.explain(course))], ["visited"])
 
     def test_listener(self) -> None:
         """Whoever has a resource is welcomed."""

@@ -29,7 +29,7 @@ from tests.plugins.test_client_state import (
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.client_state import LASTING, MAX_HELD_BYTES, news_of
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza
-from xmppd.stanza.carbon import carbon, forwarded
+from xmppd.stanza.copies import carbon, forwarded
 from xmppd.testing.house import House
 
 SESSION = JID.parse(f"{JULIET}/1")

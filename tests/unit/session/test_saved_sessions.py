@@ -264,6 +264,23 @@ class RestartTests(RestartCase):
         self.assertEqual(self.come_back(self.juliet)[1][0], "resumed")
         self.assertEqual(loaded, [])
 
+    def test_state_returns(self) -> None:
+        """It is kept with the session, over more restarts too, for when that somebody is back; and
+        so it is when a plugin is read anew.
+        """
+        loaded: list[LocalClientSession] = []
+        state = SessionState("x", _dump, lambda data: loaded.append)
+        self.house.server.saved_sessions.put(state, "x")
+        for _ in range(2):
+            self.restart()
+        juliet, _ = self.come_back(self.juliet)
+        take_out = self.house.server.saved_sessions.put(state, "x")
+        self.assertIn(juliet.session, loaded)
+        take_out()
+        loaded.clear()
+        self.house.server.saved_sessions.put(state, "x")
+        self.assertIn(juliet.session, loaded)
+
 
 def _dump(session: LocalClientSession) -> bytes:
     return session.jid.wire

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.odd_stanzas import CLIENT, COMPONENT, SERVER, Meaning, meanings, odd_stanza
 from tests.unit.stream.stream_reference import cut
 from xmppd.stanza import JID, Message, Stanza, escape, ns
-from xmppd.stanza.carbon import carbon, forwarded
+from xmppd.stanza.copies import carbon, forwarded
 from xmppd.stanza.delay import delayed
 from xmppd.stanza.xml import read, write
 from xmppd.stream.stanza_intake import KINDS, Language

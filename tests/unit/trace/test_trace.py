@@ -3,6 +3,7 @@
 from msgspec import to_builtins
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.plugins.test_carbons import carbons_of
 from tests.support import SlowStore
 from xmppd.ctl.protocol import Shown
 from xmppd.plugin.seams import SEAMS, Replace
@@ -71,7 +72,8 @@ class WalkTests(TraceCase):
         """Who traces the recipient sees who gets a copy, and not as one who got nothing."""
         tracer = Tracer(JID.parse("juliet@montague.lit"))
         tomb = self.house.bind("juliet", "tomb")
-        self.house.server.carbons.enable(tomb.session)
+        done(self.house.plugins.load("carbons"))
+        carbons_of(self.house).enable(tomb.session)
         with self.trace.joined(tracer):
             self.romeo.send(HELLO)
         rows = [(row["code"], row["to"]) for row in self.rows(tracer)]

@@ -11,14 +11,17 @@ from tests.plugins.test_carbons import (
     JULIET,
     ROMEO,
     CarbonsTestCase,
+    carbons_of,
     in_a_word,
     message,
 )
 from xmppd.events import OWNER
-from xmppd.router.carbons import MAX_REMEMBERED
+from xmppd.message.decision import MATCH, Cell, Decision
+from xmppd.message.follower import Course, End
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, ns, stanza, xml
 from xmppd.testing.client import Client, done
+from xmppd_plugins.carbons import MAX_REMEMBERED
 
 FORGED = (
     f"<received xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'><message xmlns='{ns.CLIENT}'"
@@ -130,10 +133,10 @@ class LostTests(CarbonsTestCase):
     def test_copied_late(self) -> None:
         """Who asks for copies meanwhile gets one when the message is taken back."""
         for client in self.juliet:
-            self.house.server.carbons.disable(client.session)
+            carbons_of(self.house).disable(client.session)
         self.romeo.send(message(f"{JULIET}/a"))
         self.juliet[1].send("<presence><priority>5</priority></presence>")
-        self.house.server.carbons.enable(self.juliet[2].session)
+        carbons_of(self.house).enable(self.juliet[2].session)
         self.clear()
         self.juliet[0].lose()
         self.assertEqual(self.messages(), ["itself", "received"])
@@ -141,7 +144,7 @@ class LostTests(CarbonsTestCase):
     def test_sent_once(self) -> None:
         """The sender's resources saw it when it was sent, and not again."""
         (orchard,) = self.house.connect("romeo/orchard")
-        self.house.server.carbons.enable(orchard.session)
+        carbons_of(self.house).enable(orchard.session)
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual([in_a_word(each) for each in orchard.received()], ["sent"])
         self.juliet[0].lose()
@@ -231,15 +234,20 @@ class InterceptedTests(CarbonsTestCase):
         self.assertEqual(self.got(), ["itself", "received", "received"])
 
 
+def came(message: Message) -> Course:
+    """A message that has come for Juliet."""
+    return Course(message, End.RECIPIENT, JULIET, Decision(Cell.DELIVERED, MATCH))
+
+
 class LimitTests(CarbonsTestCase):
     """What is remembered."""
 
     def test_remembered(self) -> None:
         """Of so many messages, and no more, it is remembered that errors are copied."""
-        carbons = self.house.server.carbons
+        carbons = carbons_of(self.house)
         romeo, juliet = JID.parse(f"{ROMEO}/1"), JID.parse(f"{JULIET}/a")
         for number in range(MAX_REMEMBERED):
-            carbons.received(Message.make(juliet, romeo, id=str(number), type="chat"))
+            carbons.follow(came(Message.make(juliet, romeo, id=str(number), type="chat")))
         self.clear()
 
         def copied(number: int) -> bool:
@@ -247,7 +255,7 @@ class LimitTests(CarbonsTestCase):
             return self.got()[1] == "sent"
 
         self.assertTrue(copied(0))
-        carbons.received(Message.make(juliet, romeo, id="one more", type="chat"))
+        carbons.follow(came(Message.make(juliet, romeo, id="one more", type="chat")))
         self.clear()
         self.assertFalse(copied(0))
         self.assertTrue(copied(MAX_REMEMBERED // 2))

@@ -13,7 +13,9 @@ from xmppd.stanza.xml import Tree, escape, qname
 CARBONS = "urn:xmpp:carbons:2"
 FORWARD = "urn:xmpp:forward:0"
 Direction = Literal["sent", "received"]
-_COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
+COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
+"""What the copy of a message has for its first child."""
+
 _INSIDE = f"<message xmlns='{ns.CLIENT}'".encode()
 _CHAT = b"<message type='chat'"
 _BEFORE: dict[Direction, bytes] = {
@@ -63,7 +65,7 @@ def original(copy: Message) -> Message:
     return Message.from_bytes(b"<message" + inside)
 
 
-def is_carbon(message: Message, account: str) -> bool:
+def is_copy(message: Message, account: str) -> bool:
     """Whether a message for a session of this account, a bare JID, is a copy.
 
     It may have a delay stamp as well. A message from another address may look like a copy, and is
@@ -72,7 +74,7 @@ def is_carbon(message: Message, account: str) -> bool:
     if message.sender.full != account:
         return False
     tree = message.payload.tree
-    return len(tree) > 0 and tree[0].tag in _COPIES
+    return len(tree) > 0 and tree[0].tag in COPIES
 
 
 def copied(copy: Message) -> Tree:

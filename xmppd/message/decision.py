@@ -1,0 +1,228 @@
+"""What becomes of a message: the table of :rfc:`6121#section-8.5.4`, and the row that holds.
+
+The table has a row for each state of an account, for its bare JID and for a full JID that nobody
+has, and a column for each type of message. RFC 6121 leaves some cells to the server; ours says what
+this one does there. Rows that the RFC has not are about lists that deny the sender (:xep:`0016`),
+about what is not kept, and about addresses that are not an account's.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from xmppd.message.worth import lets_itself_be_kept, means_something
+from xmppd.session.session import Session
+from xmppd.stanza import Condition, Message, StanzaError
+
+KINDS = ("normal", "chat", "groupchat", "headline", "error")
+"""Types of message; one that is written otherwise is a normal one (:rfc:`6121#section-5.2.2`)."""
+
+
+class Cell(Enum):
+    """What becomes of a message, as a cell of the table says it; the RFC's letters, where it has
+    one.
+    """
+
+    DELIVERED = "D"
+    TO_MOST_AVAILABLE = "M"
+    TO_ALL = "A"
+    KEPT = "O"
+    BOUNCED = "E"
+    DROPPED = "S"
+    TO_ADMINS = "to each administrator"
+    HANDED_ON = "to the route of another domain"
+
+
+class Row(Struct, frozen=True, eq=False):
+    """A row of the table.
+
+    Attributes:
+        says: The state that it is about, in words.
+        cells: What becomes of a message in it, by its type.
+    """
+
+    says: str
+    cells: dict[str, Cell]
+
+
+class Rows(NamedTuple):
+    """The rows for one kind of address.
+
+    Attributes:
+        no_account: There is no such account.
+        denied: Nobody is here, and the account's default list denies the sender.
+        nobody: No resource is available.
+        negative: Some are, all with a negative priority.
+        one: One has a priority that is not negative, and lets the sender in.
+        several: So have several.
+        unwanted: Some have such a priority, and their lists deny the sender.
+    """
+
+    no_account: Row
+    denied: Row
+    nobody: Row
+    negative: Row
+    one: Row
+    several: Row
+    unwanted: Row
+
+
+def _row(says: str, *cells: Cell) -> Row:
+    return Row(says, dict(zip(KINDS, cells, strict=True)))
+
+
+_D, _M, _A = Cell.DELIVERED, Cell.TO_MOST_AVAILABLE, Cell.TO_ALL
+_O, _E, _S = Cell.KEPT, Cell.BOUNCED, Cell.DROPPED
+
+# fmt: off
+#                                                          normal chat grpchat headline error
+BARE = Rows(
+    _row("to an account that does not exist",                  _E, _E, _E, _S, _S),
+    _row("to an account that denies its sender",               _E, _E, _E, _S, _S),
+    _row("to an account without an available resource",        _O, _O, _E, _S, _S),
+    _row("to an account with negative priorities only",        _O, _O, _E, _S, _S),
+    _row("to an account with one resource that wants it",      _D, _D, _E, _D, _S),
+    _row("to an account with several that want it",            _M, _M, _E, _A, _S),
+    _row("to an account whose resources deny its sender",      _E, _E, _E, _S, _S),
+)
+NO_MATCH = Rows(
+    _row("to no resource of an account that does not exist",     _E, _E, _E, _S, _S),
+    _row("to no resource of an account that denies its sender",  _E, _E, _E, _S, _S),
+    _row("to no resource of an account without an available one", _E, _O, _E, _S, _S),
+    _row("to no resource of one with negative priorities only",  _E, _O, _E, _S, _S),
+    _row("to no resource of one where another wants it",         _E, _D, _E, _S, _S),
+    _row("to no resource of one where several others want it",   _E, _M, _E, _S, _S),
+    _row("to no resource of one whose others deny its sender",   _E, _E, _E, _S, _S),
+)
+MATCH =           _row("to a resource that is here",             _D, _D, _D, _D, _D)
+MATCH_UNWANTED =  _row("to a resource that denies its sender",   _E, _E, _E, _S, _S)
+NOTHING_TO_KEEP = _row("to nobody here, with nothing to keep",   _S, _S, _E, _S, _S)
+NOT_TO_BE_KEPT =  _row("to nobody here, and not to be kept",     _E, _E, _E, _S, _S)
+NO_ROOM =         _row("to an account that may keep no more",    _E, _E, _E, _S, _S)
+SERVER =          _row("to the server, or a resource of it",     _E, _E, _E, _E, _S)
+ADMINS =          _row("to the server and its administrators",   *(Cell.TO_ADMINS,) * 4, _S)
+ELSEWHERE =       _row("to another domain",                      *(Cell.HANDED_ON,) * 5)
+# fmt: on
+
+
+class Decision(Struct, frozen=True):
+    """What becomes of a message.
+
+    Attributes:
+        cell: That.
+        row: The row of the table by which it does.
+        sessions: Who gets it, if that is somebody here.
+        text: What its sender is told beside the condition, if it is bounced.
+    """
+
+    cell: Cell
+    row: Row
+    sessions: tuple[Session, ...] = ()
+    text: str | None = None
+
+    @property
+    def bounced(self) -> bool:
+        """Whether it comes back to its sender."""
+        return self.cell is _E
+
+    def refusal(self) -> StanzaError:
+        """What it is bounced with: a new one each time, since whoever raises it leaves a trace."""
+        return StanzaError(Condition.SERVICE_UNAVAILABLE, self.text)
+
+
+class KnownAccount(NamedTuple):
+    """What the store knows of an account.
+
+    Attributes:
+        exists: Whether there is one.
+        denies: Whether its default list denies the sender.
+    """
+
+    exists: bool
+    denies: bool
+
+
+def decide(
+    message: Message,
+    named: Session | None,
+    available: Sequence[Session],
+    account: KnownAccount | None = None,
+) -> Decision:
+    """What becomes of a message to an account of ours.
+
+    Args:
+        message: Addressed.
+        named: The session that has the address, and has not ended; None if it is a bare JID, or
+            there is none.
+        available: The account's available sessions.
+        account: What the store knows of it. None if it was not asked, since that costs more: then
+            a message is kept if there is such an account, and all that is in it lets it be.
+    """
+    if named is not None:
+        if named.privacy is None or named.privacy.lets_in(message):
+            return Decision(_D, MATCH, (named,))
+        return decided(message, MATCH_UNWANTED)
+    rows = BARE if message.to is None or message.to.resource is None else NO_MATCH
+    wanting, is_unwanted = [], False
+    for session in available:
+        if session.priority >= 0 and not session.closed:
+            if session.privacy is None or session.privacy.lets_in(message):
+                wanting.append(session)
+            else:
+                is_unwanted = True
+    if len(wanting) == 1:
+        row = rows.one
+        if row.cells.get(message.type or "normal") is _D:
+            return Decision(_D, row, (wanting[0],))
+        return decided(message, row, wanting)
+    if wanting:
+        return decided(message, rows.several, wanting)
+    if is_unwanted:
+        return decided(message, rows.unwanted)
+    decision = decided(message, rows.negative if available else rows.nobody)
+    return decision if account is None else settle(decision, message, account)
+
+
+def settle(decision: Decision, message: Message, account: KnownAccount) -> Decision:
+    """What becomes of a message that is kept, if there is such an account and it lets it be."""
+    rows = BARE if message.to is None or message.to.resource is None else NO_MATCH
+    if not account.exists:
+        return decided(message, rows.no_account)
+    if account.denies:
+        return decided(message, rows.denied)
+    if decision.cell is not _O:
+        return decision
+    if not means_something(message):
+        return decided(message, NOTHING_TO_KEEP)
+    if not lets_itself_be_kept(message):
+        return decided(message, NOT_TO_BE_KEPT, text="it is not to be kept")  # OM-3
+    return decision
+
+
+def decided(
+    message: Message, row: Row, wanting: list[Session] | None = None, text: str | None = None
+) -> Decision:
+    """What a row of the table makes of a message.
+
+    Args:
+        message: It.
+        row: The one that holds.
+        wanting: The sessions that want it.
+        text: What its sender is told, if it is bounced.
+    """
+    cell = row.cells.get(message.type or "normal") or row.cells["normal"]
+    if cell is _E:
+        return Decision(_E, row, (), text)
+    if wanting is None or cell is _S:
+        return Decision(cell, row)
+    if cell is _M:
+        wanting = most_available(wanting)
+    return Decision(cell, row, tuple(wanting))
+
+
+def most_available(sessions: list[Session]) -> list[Session]:
+    """Those with the highest priority (RT-17, RT-20)."""
+    highest = max(session.priority for session in sessions)
+    return [session for session in sessions if session.priority == highest]

@@ -1,0 +1,217 @@
+"""Those who follow messages: told what becomes of each, at the end that they care for."""
+
+from collections.abc import Collection, Sequence
+from enum import Enum
+from typing import ClassVar, NamedTuple
+
+from twisted.logger import Logger
+
+from xmppd.events import Undo
+from xmppd.message.decision import ELSEWHERE, MATCH, Cell, Decision
+from xmppd.session.session import Session
+from xmppd.stanza import Message, Tree
+from xmppd.stanza.stanza import Copies
+
+ON_ITS_WAY = Decision(Cell.HANDED_ON, ELSEWHERE)
+"""What becomes of a message as its sender's end sees it, whomever it is for."""
+
+ANSWERED = Decision(Cell.DELIVERED, MATCH)
+"""What becomes of an error by which the server answers."""
+
+_log = Logger()
+
+
+class End(Enum):
+    """The end at which a message is followed."""
+
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+
+
+class Course:
+    """The course of one message, at one of its ends.
+
+    Attributes:
+        message: As this end has it; whoever prepares it may put another one here, with the same
+            addresses.
+        tree: Of it, to look at: whoever keeps the message keeps its bytes only.
+        end: Which end this is.
+        account: The account at this end, a bare JID of ours.
+        decision: What becomes of it.
+        got: The sessions of the account that it was delivered to.
+        copies: How many sessions of the account have it: who hands out another copy counts it
+            there. None if nobody has it who could give it back (SE-12).
+    """
+
+    __slots__ = ("account", "copies", "decision", "end", "got", "message", "tree")
+
+    def __init__(self, message: Message, end: End, account: str, decision: Decision) -> None:
+        self.message = message
+        self.tree: Tree = message.payload.tree
+        self.end = end
+        self.account = account
+        self.decision = decision
+        self.got: Collection[Session] = ()
+        self.copies: Copies | None = None
+
+
+class Remark(NamedTuple):
+    """A sentence of a follower about a message that is explained.
+
+    Attributes:
+        code: What programs know it by.
+        says: The sentence, without its full stop.
+        rule: Where it is written; empty for a mere fact.
+    """
+
+    code: str
+    says: str
+    rule: str = ""
+
+
+class Follower:
+    """Follows messages of accounts, and is not asked for others.
+
+    A message is followed at two ends: that of the account that sends it, as soon as its own list
+    lets it out, and that of the account it is for. One to the own account has the latter only.
+    Nobody is asked about what comes back to its sender, nor a second time at the sender's end when
+    a session gives back what it had not read (SE-12). Nothing here waits.
+
+    Attributes:
+        of_all: Whether it follows the messages of all accounts; else those that it names by
+            :meth:`Followers.watch`.
+    """
+
+    of_all: ClassVar[bool] = False
+
+    def prepare(self, course: Course) -> None:
+        """Take a look before the message is delivered, stored or copied; its bytes may change."""
+
+    def follow(self, course: Course) -> None:
+        """It is on its way, at its sender's end; at the recipient's it was delivered, stored or
+        dropped.
+        """
+
+    async def explain(self, course: Course) -> Sequence[Remark]:
+        """Say what it would do with a message that nobody has sent, and do nothing.
+
+        It is asked about every message that is explained, whosever it is; ``got`` are those who
+        would get it.
+        """
+        return ()
+
+
+class Followers:
+    """The place of followers, and for each account those that are asked.
+
+    Args:
+        domains: Those that are ours.
+
+    Attributes:
+        of_all: Who follows the messages of every account.
+        of: By bare JID of the account, who follows its messages: those of all, and its own. Only
+            accounts that some follower watches are in it, so that for any other a message costs
+            one look-up, however many followers there are.
+    """
+
+    def __init__(self, domains: Collection[str]) -> None:
+        self.domains = domains
+        self.of_all: tuple[Follower, ...] = ()
+        self.of: dict[str, tuple[Follower, ...]] = {}
+        self._owners: dict[Follower, str] = {}
+        self._watched: dict[Follower, set[str]] = {}
+
+    def put(self, part: Follower, owner: str) -> Undo:
+        """Ask this one from now on, behind all others; how to take it out again."""
+        self._owners[part] = owner
+        self._refresh()
+
+        def take_out() -> None:
+            del self._owners[part]
+            self._watched.pop(part, None)
+            self._refresh()
+
+        return take_out
+
+    def watch(self, follower: Follower, account: str) -> None:
+        """Ask it about the messages of an account, a bare JID, as well."""
+        watched = self._watched.setdefault(follower, set())
+        if account not in watched:
+            watched.add(account)
+            self._refresh_account(account)
+
+    def unwatch(self, follower: Follower, account: str) -> None:
+        """Ask it about them no more."""
+        watched = self._watched.get(follower, set())
+        if account in watched:
+            watched.remove(account)
+            self._refresh_account(account)
+
+    def _refresh(self) -> None:
+        self.of_all = tuple(each for each in self._owners if each.of_all)
+        for account in set(self.of).union(*self._watched.values()):
+            self._refresh_account(account)
+
+    def _refresh_account(self, account: str) -> None:
+        named = {each for each, accounts in self._watched.items() if account in accounts}
+        if named.isdisjoint(self._owners):
+            self.of.pop(account, None)
+        else:
+            self.of[account] = tuple(each for each in self._owners if each.of_all or each in named)
+
+    def all(self) -> tuple[Follower, ...]:
+        """Everybody, in the order in which they are asked."""
+        return tuple(self._owners)
+
+    # -- the way of a message ---------------------------------------------------------------------
+
+    def sent(self, message: Message, followers: Sequence[Follower]) -> None:
+        """A message is on its way: tell those who follow its sender's account."""
+        sender, to = message.sender, message.to
+        ours = sender.domain in self.domains and sender.local is not None
+        if ours and to is not None and to.bare != sender.bare:
+            course = Course(message, End.SENDER, sender.bare, ON_ITS_WAY)
+            self.prepare(course, followers)
+            self.follow(course, followers)
+
+    def answered(self, error: Message) -> None:
+        """The server has answered a message with an error: tell those who follow the account that
+        wrote it.
+        """
+        to = error.to
+        followers = () if to is None else self.of.get(to.bare, self.of_all)
+        if to is not None and followers and to.domain in self.domains and to.local is not None:
+            course = Course(error, End.RECIPIENT, to.bare, ANSWERED)
+            self.prepare(course, followers)
+            self.follow(course, followers)
+
+    def prepare(self, course: Course, followers: Sequence[Follower]) -> None:
+        """Let each of them prepare it."""
+        for follower in followers:
+            try:
+                follower.prepare(course)
+            except Exception:
+                self._failed(follower, course)
+
+    def follow(self, course: Course, followers: Sequence[Follower]) -> None:
+        """Let each of them follow it."""
+        for follower in followers:
+            try:
+                follower.follow(course)
+            except Exception:
+                self._failed(follower, course)
+
+    async def explain(self, course: Course) -> list[Remark]:
+        """What each of them would do with a message that nobody has sent."""
+        remarks: list[Remark] = []
+        for follower in self.all():
+            try:
+                remarks += await follower.explain(course)
+            except Exception:
+                self._failed(follower, course)
+        return remarks
+
+    def _failed(self, follower: Follower, course: Course) -> None:
+        """What fails costs a line of the log, and nobody a message."""
+        owner = self._owners.get(follower, "a plugin that was taken out")
+        _log.failure("{owner} failed on {message}", owner=owner, message=course.message)
