@@ -5,10 +5,10 @@ from itertools import islice
 from pathlib import Path
 
 from xmppd.auth.keys import make_keys, prepare_password
-from xmppd.store import changes, queries
-from xmppd.store.base import RosterItem
+from xmppd.store import accounts
+from xmppd.store.belongings import Belongings
 from xmppd.store.engine import make_engine, parse_url
-from xmppd.store.schema import digest
+from xmppd.store.rosters import RosterItem, save_items
 
 SCRAM_ITERATIONS = 4_096
 ACCOUNTS_PER_TRANSACTION = 500
@@ -24,13 +24,14 @@ def fill(database: Path, password: str, rosters: Mapping[str, list[str]]) -> Non
     """
     engine = make_engine(parse_url(f"sqlite:///{database}"))
     keys = make_keys(prepare_password(password), SCRAM_ITERATIONS)
+    belongings = Belongings()
     remaining = iter(rosters.items())
     while some := list(islice(remaining, ACCOUNTS_PER_TRANSACTION)):
         with engine.begin() as connection:
             for account, contacts in some:
-                if connection.execute(queries.ACCOUNT_EXISTS, {"owner": digest(account)}).first():
+                if accounts.exists(connection, account):
                     continue
-                changes.create_account(connection, account, keys, 0.0)
+                accounts.create(connection, account, keys, 0.0, belongings)
                 items = [RosterItem(contact, subscription="both") for contact in contacts]
-                changes.save_roster_items(connection, account, items)
+                save_items(connection, account, items)
     engine.dispose()

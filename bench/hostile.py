@@ -24,7 +24,7 @@ from bench.fill import fill
 from bench.load import DATABASE
 from bench.meter import Result
 from bench.ours import Xmppd
-from xmppd.store import changes
+from xmppd.store import offline
 from xmppd.store.engine import make_engine, parse_url
 
 PASSWORD = "pw"
@@ -229,7 +229,7 @@ def prepare(server: Hostile) -> None:
                     f"<message from='sender{number}@{domain}/1' to='{name}@{domain}' type='chat'>"
                     f"<body>{number}</body></message>"
                 )
-                changes.store_offline(
+                offline.store(
                     connection, f"{name}@{domain}", text.encode(), f"sender{number}@{domain}",
                     None, 1.0, 1_000_000, 1_000_000_000,
                 )  # fmt: skip

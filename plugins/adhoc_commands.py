@@ -27,7 +27,7 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.form import DATA, submitted
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 
 NS = "http://jabber.org/protocol/commands"
 ACTIONS = ("execute", "cancel", "prev", "next", "complete")

@@ -25,8 +25,9 @@ from xmppd.stanza import (
     qname,
 )
 from xmppd.stanza.form import Field, form
-from xmppd.store.base import Item, QuotaExceeded, Store
-from xmppd.store.quarantine import readable
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.items import Item, ItemStore
+from xmppd.store.readable import readable
 
 NS = "urn:xmppd:example:greeter"
 GREETING = "Welcome to this server!"
@@ -44,7 +45,7 @@ class Greeter:
         greeted: How many since the plugin was loaded.
     """
 
-    store: Store
+    store: ItemStore
     quota: ItemSettings
     routing_table: RoutingTable
     greeted: int = 0
@@ -115,7 +116,7 @@ class IQGreetingHandler(IQHandler):
         return element(NS, "greeting", await self.greeter.greeting(to.domain))
 
 
-def plug(store: Store, quota: ItemSettings, routing_table: RoutingTable) -> list[Part]:
+def plug(store: ItemStore, quota: ItemSettings, routing_table: RoutingTable) -> list[Part]:
     """What this plugin is made of."""
     greeter = Greeter(store, quota, routing_table)
     return [

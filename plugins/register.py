@@ -15,7 +15,8 @@ from xmppd.plugin.place import Part
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
-from xmppd.store.base import AccountExists, NoSuchAccount, StoreError
+from xmppd.store.accounts import AccountExists, NoSuchAccount
+from xmppd.store.errors import StoreError
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 NS = "jabber:iq:register"

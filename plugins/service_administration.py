@@ -26,7 +26,8 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.form import Field, form, result
-from xmppd.store.base import AccountExists, NoSuchAccount, Store
+from xmppd.store.accounts import AccountExists, AccountStore, NoSuchAccount
+from xmppd.store.last_presences import PresenceStore
 
 NS = "http://jabber.org/protocol/admin"
 MAX_ACCOUNTS_AT_ONCE = 100
@@ -50,7 +51,8 @@ MAX_ITEMS = Field("max_items", "How many at most", "list-single", options=CHOICE
 class Administration:
     """The commands (§4); passwords come in and are never shown, for nobody keeps them."""
 
-    store: Store
+    registered: AccountStore
+    presences: PresenceStore
     accounts: Accounts
     passwords: Passwords
     attempts: AttemptLimiter
@@ -84,7 +86,7 @@ class Administration:
         return await self._each_but_own(iq, values, self.accounts.disable, "disabled")
 
     async def reenable_user(self, iq: IQ, values: Values) -> str:
-        """§4.4; what failed attempts have locked is opened too."""
+        """§4.4; failed attempts are forgotten too."""
         return await self._each(await self._accounts(values), self._enable, "enabled")
 
     async def _enable(self, account: JID) -> None:
@@ -138,7 +140,7 @@ class Administration:
     async def get_user_lastlogin(self, iq: IQ, values: Values) -> Element:
         """§4.9: since when the account is here, or when it left; one value for each account."""
         accounts = await self._accounts(values)
-        left = await self.store.last_presence(texts(accounts))
+        left = await self.presences.last_presence(texts(accounts))
         here = self.sessions.local_sessions
         times = []
         for account in accounts:
@@ -170,7 +172,7 @@ class Administration:
 
     async def registered_users_num(self, iq: IQ, values: Values) -> Element:
         """§4.13."""
-        number = await self.store.count_accounts(service(iq))
+        number = await self.registered.count_accounts(service(iq))
         return count("registeredusersnum", "Registered users", number)
 
     async def disabled_users_num(self, iq: IQ, values: Values) -> Element:
@@ -195,7 +197,7 @@ class Administration:
 
     async def registered_users_list(self, iq: IQ, values: Values) -> Element:
         """§4.18: in order of their names."""
-        infos = await self.store.accounts(service(iq), limit=limit_of(values))
+        infos = await self.registered.accounts(service(iq), limit=limit_of(values))
         found = tuple(info.account for info in infos)
         return people("registereduserjids", "Registered users", found)
 
@@ -227,7 +229,7 @@ class Administration:
 
     async def _existing(self, accounts: list[JID]) -> list[JID]:
         for account in accounts:
-            if not await self.store.exists(account.bare):
+            if not await self.registered.exists(account.bare):
                 raise unknown(account)
         return accounts
 
@@ -250,7 +252,7 @@ class Administration:
         """The disabled accounts of a domain, found a page at a time."""
         found: list[str] = []
         after = ""
-        while infos := await self.store.accounts(domain, after=after, limit=PAGE):
+        while infos := await self.registered.accounts(domain, after=after, limit=PAGE):
             found.extend(info.account for info in infos if info.disabled)
             after = infos[-1].account
         return found
@@ -330,7 +332,8 @@ def command(node: str, name: str, run: Run, *fields: Field) -> AdHocCommand:
 
 
 def plug(
-    store: Store,
+    registered: AccountStore,
+    presences: PresenceStore,
     accounts: Accounts,
     passwords: Passwords,
     attempts: AttemptLimiter,
@@ -339,7 +342,9 @@ def plug(
     routing_table: RoutingTable,
 ) -> list[Part]:
     """What this feature is made of."""
-    to = Administration(store, accounts, passwords, attempts, sessions, rosters, routing_table)
+    to = Administration(
+        registered, presences, accounts, passwords, attempts, sessions, rosters, routing_table
+    )
     return [
         command("add-user", "Add a user", to.add_user, ACCOUNT, PASSWORD, AGAIN),
         command("delete-user", "Delete users", to.delete_user, ACCOUNTS),

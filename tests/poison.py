@@ -14,9 +14,8 @@ from xml.parsers.expat import ExpatError
 
 from tests.odd_stanzas import CLIENT, COMPONENT, Meaning, meanings, odd_stanza
 from xmppd.stanza import ns
-from xmppd.store.memory import MemoryStore
 from xmppd.testing.client import Client, ComponentClient, done
-from xmppd.testing.house import House, house_config
+from xmppd.testing.house import House, house_config, memory_store
 from xmppd.testing.network import federate
 
 HERE, THERE, ECHO = "montague.lit", "capulet.lit", "echo.montague.lit"
@@ -67,7 +66,7 @@ class Town:
         config = house_config(
             HERE, component=[{"name": ECHO, "secret": SECRET}], offline={"max_messages": 1_000}
         )
-        self.store = MemoryStore()
+        self.store = memory_store()
         self.here = House(
             config=config, plugins=PLUGINS, store=self.store,
             romeo={LIVE: "both", ASLEEP: "both", AWAY: "both", FRIEND: "both", NEIGHBOUR: "both"},
@@ -106,7 +105,7 @@ class Town:
             self._look_at_a_login()
             self._mark("after")
             self._look_at_those_who_are_here("after")
-            kept = done(self.store.count_quarantined())
+            kept = done(self.store.quarantine.count_quarantined())
             self._must(not kept, f"{kept} records of what was written cannot be read")
         except Poisoned:
             raise

@@ -1,25 +1,37 @@
 """A store that takes its time, and a clock that goes turn by turn, for what happens meanwhile."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from xmppd.store.base import StoreError
-from xmppd.store.memory import MemoryStore
+from xmppd.store.database import Database
+from xmppd.store.errors import StoreError
+from xmppd.store.held import HeldMessage, held
+from xmppd.store.items import ItemStore
+from xmppd.store.memory import MemoryDatabase
+from xmppd.store.store import Store
+from xmppd.testing.client import done
 
-SLOW = (
-    "exists", "roster", "save_roster_items", "delete_roster_item", "store_offline",
-    "offline_messages", "delete_offline", "last_presence", "save_last_presence", "hold_messages",
-    "place_messages",
-)  # fmt: skip
-QUICK = (
-    "credentials", "create_account", "set_keys", "add_key", "get_item", "get_items", "set_item",
-    "device", "use_token", "add_token", "end_token", "save_sessions", "take_up_sessions",
-    "reserve_name", "former_account",
-)  # fmt: skip
-EVERYTHING = {*SLOW, *QUICK}
+# By what is kept: what is slow, and what only fails.
+SLOW = {
+    "accounts": ("exists",),
+    "rosters": ("roster", "save_roster_items", "delete_roster_item"),
+    "offline": ("store_offline", "offline_messages", "delete_offline"),
+    "presences": ("last_presence", "save_last_presence"),
+    "sessions": ("hold_messages", "place_messages"),
+}
+QUICK = {
+    "accounts": (
+        "credentials", "create_account", "set_keys", "add_key", "reserve_name", "former_account",
+    ),
+    "items": ("get_item", "get_items", "set_item"),
+    "devices": ("device", "use_token", "add_token", "end_token"),
+    "sessions": ("save_sessions", "take_up_sessions"),
+}  # fmt: skip
+EVERYTHING = {name for names in (*SLOW.values(), *QUICK.values()) for name in names}
 
 
 def next_turn(clock: Clock) -> None:
@@ -30,8 +42,11 @@ def next_turn(clock: Clock) -> None:
         call.func(*call.args, **call.kw)
 
 
-class SlowStore(MemoryStore):
+class SlowStore(Store):
     """A store in memory that answers only when it is told to, in the order it was asked.
+
+    Args:
+        items: Makes the small values that it keeps.
 
     Attributes:
         slow: Whether it takes its time; at first it does not.
@@ -39,24 +54,49 @@ class SlowStore(MemoryStore):
         broken: Names of methods that fail; :data:`EVERYTHING` for all.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, items: Callable[[Database], ItemStore] = ItemStore) -> None:
+        self._memory = MemoryDatabase()
+        super().__init__(self._memory, Clock())
+        self.items = items(self.database)
         self.slow = self.late = False
         self.broken: set[str] = set()
         self.waiting: list[Deferred[None]] = []
+        for methods, may_wait in ((SLOW, True), (QUICK, False)):
+            for kept, names in methods.items():
+                for name in names:
+                    part = getattr(self, kept)
+                    asked = partial(self._ask, name, getattr(part, name), may_wait)
+                    setattr(part, name, asked)
 
-    async def answer(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
+    @property
+    def written(self) -> Store:
+        """What is written by now, for who does not want to wait."""
+        return Store(self._memory, Clock())
+
+    @property
+    def held(self) -> list[HeldMessage]:
+        """The messages that are held by now."""
+        return done(self._memory.write(held))
+
+    async def _ask(
+        self,
+        name: str,
+        method: Callable[..., Awaitable[Any]],
+        may_wait: bool,
+        *args: Any,
+        **more: Any,
+    ) -> Any:
         """Do the work now or later, and answer later."""
         if name in self.broken:
             raise StoreError("the disk is gone")
-        if not self.slow or name in QUICK:
-            return await work()
+        if not self.slow or not may_wait:
+            return await method(*args, **more)
         turn: Deferred[None] = Deferred()
         self.waiting.append(turn)
         if self.late:
             await turn
-            return await work()
-        answer = await work()
+            return await method(*args, **more)
+        answer = await method(*args, **more)
         await turn
         return answer
 
@@ -77,16 +117,3 @@ class SlowStore(MemoryStore):
         """Answer until nobody asks any more."""
         while self.waiting:
             self.release()
-
-
-def _slowly(name: str) -> Callable[..., Awaitable[Any]]:
-    quick = getattr(MemoryStore, name)
-
-    async def method(self: SlowStore, *args: Any, **kwargs: Any) -> Any:
-        return await self.answer(name, lambda: quick(self, *args, **kwargs))
-
-    return method
-
-
-for _name in EVERYTHING:
-    setattr(SlowStore, _name, _slowly(_name))

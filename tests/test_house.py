@@ -51,7 +51,7 @@ DOORS = {
     "xmppd/session/interceptor_manager.py",
     "xmppd/session/saved_sessions.py",
     "xmppd/store/group_commit.py",
-    "xmppd/store/quarantine.py",
+    "xmppd/store/readable.py",
     "xmppd/stream/inline_feature.py",
     "xmppd/stream/stream_feature.py",
 }

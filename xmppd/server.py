@@ -102,8 +102,8 @@ from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
 from xmppd.session.saved_sessions import SavedSessions
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
-from xmppd.store.base import Store
 from xmppd.store.personal_items import PersonalItems
+from xmppd.store.store import Store
 from xmppd.stream.inline_feature import InlineFeatures
 from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
@@ -203,18 +203,18 @@ class XMPPServer:
             self.wall_clock,
             config.sessions,
         )
-        self.shared_groups = SharedGroups(store, self.routing_table)
+        self.shared_groups = SharedGroups(store.shared_groups, self.routing_table)
         self.broadcasts = Broadcasts(self.turns.next)
         self.roster_manager = RosterManager(
-            store,
-            self.routing_table,
+            store.rosters,
+            store.accounts,
             self.shared_groups,
             self.broadcasts,
             self.events,
             config.roster,
         )
         self.privacy_lists = PrivacyListManager(
-            store,
+            store.items,
             self.roster_manager,
             self.routing_table,
             self.turns.next,
@@ -225,13 +225,13 @@ class XMPPServer:
         self.presence_manager = PresenceManager(
             self.routing_table,
             self.roster_manager,
-            store,
-            store,
+            store.accounts,
+            store.presences,
             self.privacy_lists,
             self.events,
             self.clocks,
         )
-        self.reports = Reports(store)
+        self.reports = Reports(store.items)
         self.privacy_changes = PrivacyChanges(
             self.privacy_lists,
             self.roster_manager,
@@ -248,7 +248,7 @@ class XMPPServer:
         )
         self.broadcast_counts = BroadcastCounts(self.clock)
         self.offline_message_flood = OfflineMessageFlood(
-            store,
+            store.offline,
             self.requests,
             self.turns.next,
             config.stream,
@@ -267,13 +267,13 @@ class XMPPServer:
             self.routing_table,
             self.roster_manager,
             self.presence_manager,
-            store,
+            store.accounts,
             self.events,
         )
         self.offline_message_strategy = OfflineMessageStrategy(
             self.routing_table,
-            store,
-            store,
+            store.accounts,
+            store.offline,
             self.offline_message_flood,
             self.privacy_lists,
             self.wall_clock,
@@ -290,10 +290,10 @@ class XMPPServer:
             self.routing_table,
         )
         self.iq_router = IQRouter(
-            self.routing_table, self.requests, store, self.presence_manager, self.disco
+            self.routing_table, self.requests, store.accounts, self.presence_manager, self.disco
         )
-        self.personal_items = PersonalItems(store, config.items)
-        store_watch = StoreWatch(self.clock, lambda: store.exists(""))
+        self.personal_items = PersonalItems(store.items, config.items)
+        store_watch = StoreWatch(self.clock, lambda: store.accounts.exists(""))
         self.client_connections = Connections(
             config.stream,
             self.clock,
@@ -329,26 +329,29 @@ class XMPPServer:
 
         self._let_sessions_sleep()
         self.auth_provider: AuthProvider = SQLAuthProvider(
-            store,
+            store.accounts,
             secret=platform.secret,
             iterations=config.auth.scram_iterations,
             run_in_thread=platform.run_in_thread,
-            now=self.wall_clock,
         )
         self.passwords = Passwords(
-            store, iterations=config.auth.scram_iterations, run_in_thread=platform.run_in_thread
+            store.accounts,
+            iterations=config.auth.scram_iterations,
+            run_in_thread=platform.run_in_thread,
         )
         self.names = Names(
-            store,
+            store.accounts,
             self.passwords,
             self.admins,
             config.registration,
             config.contact,
             self.wall_clock,
         )
-        self.attempts = AttemptLimiter(store, config.auth, clocks=self.clocks, sleep=self._sleep)
+        self.attempts = AttemptLimiter(
+            store.accounts, config.auth, clocks=self.clocks, sleep=self._sleep
+        )
         self.accounts = Accounts(
-            store,
+            store.accounts,
             self.passwords,
             self.names,
             self.attempts,
@@ -444,7 +447,7 @@ class XMPPServer:
             **{stage.__class__: stage for stage in stages},
             Clocks: self.clocks,
             IReactorTime: self.clock,
-            Store: self.store,
+            **self.store.kept,
             AuthProvider: self.auth_provider,
         }
 
@@ -491,7 +494,7 @@ class XMPPServer:
             config.component,
             self.routing_table,
             self.iq_router,
-            self.store,
+            self.store.accounts,
             self.privacy_lists,
             self.turns.next,
         )
@@ -501,7 +504,7 @@ class XMPPServer:
                 trust.domain,
                 self.routing_table,
                 self.requests,
-                self.store,
+                self.store.accounts,
                 self.privacy_lists,
             )
             self.interceptors.put(delegations, OWNER)
@@ -519,7 +522,11 @@ class XMPPServer:
             self.disco,
             self.events,
             AttemptLimiter(
-                self.store, config.auth, clocks=self.clocks, sleep=self._sleep, locks_out=False
+                self.store.accounts,
+                config.auth,
+                clocks=self.clocks,
+                sleep=self._sleep,
+                locks_out=False,
             ),
             ComponentConnections(config.stream, self.clock, self.descriptors),
         )
@@ -535,7 +542,8 @@ class XMPPServer:
             self.session_end.close,
         )
         self.held_messages = HeldMessages(
-            self.store,
+            self.store.sessions,
+            self.store.offline,
             self.session_manager,
             self.resumable_sessions,
             self.clocks,
@@ -556,7 +564,7 @@ class XMPPServer:
             self._sleep,
         )
         self.saved_sessions = SavedSessions(
-            self.store,
+            self.store.sessions,
             self.session_manager,
             self.resumable_sessions,
             self.clocks,
@@ -586,12 +594,14 @@ class XMPPServer:
         )
         self.inline_features = InlineFeatures()
         self.bind2 = Bind2(self.binding, self.inline_features, secret)
-        self.tokens = Tokens(self.store, self.config.tokens, secret=secret, now=self.wall_clock)
+        self.tokens = Tokens(
+            self.store.devices, self.config.tokens, secret=secret, now=self.wall_clock
+        )
         self.devices = Devices(self.tokens, self.session_manager)
         fast = FAST(self.tokens, self.authentication, self.auth_provider)
         self.inline_features.put(fast.feature(), OWNER)
         upgrades = ScramUpgrades(
-            self.store, self.config.auth.mechanisms, self.config.auth.scram_iterations
+            self.store.accounts, self.config.auth.mechanisms, self.config.auth.scram_iterations
         )
         features = [
             SASL(self.authentication).feature(),
@@ -709,7 +719,7 @@ class XMPPServer:
     async def _look_for_admins(self) -> None:
         """An administrator without an account may be a mistake in writing."""
         for admin in self.admins:
-            if admin.domain in self.domains and not await self.store.exists(admin.bare):
+            if admin.domain in self.domains and not await self.store.accounts.exists(admin.bare):
                 _log.warn("admins names {admin}, who has no account", admin=admin.bare)
 
     async def _take_up_sessions(self) -> None:

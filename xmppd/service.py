@@ -44,8 +44,7 @@ from xmppd.resolve.name_service import NameService
 from xmppd.resolve.question import IResolverReactor as INetwork
 from xmppd.resolve.targets import Directions
 from xmppd.server import XMPPServer
-from xmppd.store.base import Store
-from xmppd.store.sql import make_store
+from xmppd.store.store import Store, make_store
 from xmppd.trace.trace import Trace
 
 LAST_RESORT_S = 60.0
@@ -168,9 +167,9 @@ class XMPPService(Service):
         directory = DataDirectory(Path(self.config.data))
         directory.lock()
         self._opened.callback(directory.release)
-        store = self._store(may_create=directory.is_new)
+        store = self._store()
         self._opened.push_async_callback(store.close)
-        await store.open()
+        await store.open(upgrade=self.config.storage.upgrade, may_create=directory.is_new)
         # The secret comes after the database, so that where it is there was one (ST-6).
         machine = Machine(self._reactor, directory.secret(), descriptors)
         self._opened.callback(machine.stop)
@@ -186,14 +185,12 @@ class XMPPService(Service):
             _log.warn("the log's directory cannot be written, so the log will never be rotated")
         keep_collections_rare()
 
-    def _store(self, *, may_create: bool) -> Store:
+    def _store(self) -> Store:
         storage = self.config.storage
         return make_store(
             storage.url,
             reactor=self._reactor,
             pool_threads=storage.pool_threads,
-            upgrade=storage.upgrade,
-            may_create=may_create,
             taken_over=self._taken_over,
         )
 

@@ -15,7 +15,7 @@ from tests.odd_stanzas import Meaning, meanings, odd_stanza
 from tests.unit.store.damage import KINDS, do_damage
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.stanza import ns
-from xmppd.store import kinds
+from xmppd.store.accounts import ACCOUNT, KEY
 from xmppd.testing.process import ServerProcess
 
 ROUNDS = 2
@@ -24,7 +24,7 @@ NAMES = ("romeo", "juliet", "nurse", "mercutio")
 SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
 
 # Whoever has lost a password cannot log in; the store's own tests damage accounts as well.
-AMONG = tuple(kind for kind in KINDS if kind not in (kinds.ACCOUNT, kinds.KEY))
+AMONG = tuple(kind for kind in KINDS if kind not in (ACCOUNT, KEY))
 
 
 class DamagedSQLiteTests(SynchronousTestCase):

@@ -34,9 +34,8 @@ from xmppd.resolve.connector import Visitor
 from xmppd.resolve.lost import no_stream, not_found
 from xmppd.resolve.targets import Directions, Target
 from xmppd.server import XMPPServer
-from xmppd.store.memory import MemoryStore
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import House, house_config
+from xmppd.testing.house import House, house_config, memory_store
 from xmppd.testing.network import Network
 
 clock = cast(ReactorBase, reactor)
@@ -248,7 +247,7 @@ class Town(House):
         self.clock = clock  # type: ignore[assignment]
         self.clocks = Clocks(clock.seconds, wall_clock)
         self.descriptors = Descriptors(sys.maxsize)
-        self.store = MemoryStore()
+        self.store = memory_store()
         self.network = Network()
         self.address = "127.0.0.1"
         self.roads = roads

@@ -8,10 +8,9 @@ from tests.plugins.asking import ask, condition
 from tests.plugins.test_privacy_lists import denied, listed, presences, put
 from xmppd.config.config import PrivacySettings
 from xmppd.privacy.reports import MAX_PER_REPORTER, MAX_REPORTS, MAX_TEXT_LENGTH, Report, Reports
-from xmppd.store.base import RosterItem
-from xmppd.store.memory import MemoryStore
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import House
+from xmppd.testing.house import House, memory_store
 
 NS = "urn:xmpp:blocking"
 MOST = PrivacySettings().max_items_per_list
@@ -142,7 +141,7 @@ class BlocklistTests(BlockingCase):
 
     def test_guest(self) -> None:
         """An account that is none blocks nobody."""
-        done(self.house.store.delete_account("tybalt@montague.lit"))
+        done(self.house.store.accounts.delete_account("tybalt@montague.lit"))
         self.assertEqual(command(self.tybalt, "block", ROMEO), "not-allowed")
         self.assertEqual(blocklist(self.tybalt), [])
 
@@ -240,7 +239,7 @@ class BlockedTests(BlockingCase):
         self.romeo.raw()
         self.romeo.send(MESSAGE.format("juliet@montague.lit"))
         self.assertIn("service-unavailable", self.romeo.received()[0])
-        self.assertEqual(done(self.house.store.offline_messages("juliet@montague.lit")), [])
+        self.assertEqual(done(self.house.store.offline.offline_messages("juliet@montague.lit")), [])
 
     def test_waiting(self) -> None:
         """What waited already is not delivered from somebody who is blocked meanwhile."""
@@ -360,7 +359,7 @@ class ReportTests(BlockingCase):
 
     def test_limits(self) -> None:
         """There is room for so many reports, and for so many of one person; the oldest goes."""
-        reports = Reports(MemoryStore())
+        reports = Reports(memory_store().items)
 
         def add(reporter: str, number: int) -> None:
             reported = f"u{number}@x.lit"
@@ -384,5 +383,5 @@ class RosterTests(BlockingCase):
     def test_contact_stays(self) -> None:
         """Blocking is polite: the contact stays in the roster, with its subscription (§4)."""
         command(self.juliet, "block", ROMEO)
-        roster = done(self.house.store.roster("juliet@montague.lit"))
+        roster = done(self.house.store.rosters.roster("juliet@montague.lit"))
         self.assertEqual(roster.items, (RosterItem(ROMEO, subscription="both"),))

@@ -165,7 +165,7 @@ class CopyTests(CarbonsTestCase):
         self.clear()
         self.romeo.send(message(JULIET))
         self.assertEqual(self.got(), ["received"] * 3)
-        self.assertEqual(len(done(self.house.store.offline_messages(JULIET))), 1)
+        self.assertEqual(len(done(self.house.store.offline.offline_messages(JULIET))), 1)
 
     def test_bounced(self) -> None:
         """A message that comes back to its sender is not copied."""

@@ -94,7 +94,7 @@ class LostTests(CarbonsTestCase):
         self.juliet[0].stop_reading()
 
     def stored(self) -> int:
-        return len(done(self.house.store.offline_messages(JULIET)))
+        return len(done(self.house.store.offline.offline_messages(JULIET)))
 
     def test_copy_is_dropped(self) -> None:
         """A copy that nobody read is gone: the message itself has arrived elsewhere."""

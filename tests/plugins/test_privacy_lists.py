@@ -11,7 +11,8 @@ from xmppd.config.config import PrivacySettings
 from xmppd.privacy.privacy_list import NS
 from xmppd.privacy.privacy_list_manager import MAX_LISTS
 from xmppd.stanza import qname
-from xmppd.store.base import RosterItem, SharedGroup
+from xmppd.store.rosters import RosterItem
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 
@@ -248,7 +249,7 @@ class ManagingTests(ListsCase):
         juliet, romeo = house.connect("juliet", "romeo")
         put(juliet, listed("l", DENY_ROMEO))
         with self.subTest("a guest"):
-            done(store.delete_account("romeo@montague.lit"))
+            done(store.accounts.delete_account("romeo@montague.lit"))
             self.assertEqual(put(romeo, listed("l", DENY_ROMEO)), "not-allowed")
             self.assertEqual(names(romeo, "list"), [])
 
@@ -411,7 +412,7 @@ class BlockingTests(ListsCase):
         self.assertIn("service-unavailable", self.romeo.received()[0])
         self.tybalt.send(self.MESSAGE.format(self.BARE))
         self.assertEqual(self.tybalt.received(), [])
-        waiting = done(self.house.store.offline_messages("juliet@montague.lit"))
+        waiting = done(self.house.store.offline.offline_messages("juliet@montague.lit"))
         self.assertEqual(len(waiting), 1)
 
     def test_default_at_once(self) -> None:
@@ -449,7 +450,7 @@ class BlockingTests(ListsCase):
             self.outcome("<presence type='subscribe' to='juliet@montague.lit'/>", self.tybalt),
             ("", "iq:set"),  # the push of Tybalt's own roster
         )
-        roster = done(self.house.store.roster("juliet@montague.lit"))
+        roster = done(self.house.store.rosters.roster("juliet@montague.lit"))
         self.assertEqual([item.jid for item in roster.items], ["romeo@montague.lit"])
 
     def test_probe(self) -> None:

@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.asking import ask, condition
 from xmppd.auth.base import SASLError
 from xmppd.stanza import Tree
-from xmppd.store.base import Store
-from xmppd.store.memory import MemoryStore
+from xmppd.store.accounts import AccountStore
+from xmppd.store.store import Store
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import House, house_config
+from xmppd.testing.house import House, house_config, memory_store
 from xmppd.testing.network import Home
 from xmppd_plugins.register import (
     FEATURE,
@@ -38,12 +38,10 @@ def credentials(name: str, password: str = PASSWORD) -> str:
     return query(f"<username>{name}</username><password>{password}</password>")
 
 
-class SlowStore(MemoryStore):
-    """A store that takes its time to delete an account: until the gate is opened."""
+class SlowAccounts(AccountStore):
+    """Accounts that take their time to be deleted: until the gate is opened."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate: Deferred[None] = Deferred()
+    gate: Deferred[None]
 
     async def delete_account(self, account: str) -> None:
         if not self.gate.called:
@@ -79,7 +77,7 @@ def stranger(house: House, address: str = "192.0.2.1") -> Client:
 
 def exists(house: Home, name: str) -> bool:
     """Whether there is such an account."""
-    return done(house.server.store.exists(house.jid(name).bare))
+    return done(house.server.store.accounts.exists(house.jid(name).bare))
 
 
 class StrangerTests(SynchronousTestCase):
@@ -370,7 +368,9 @@ class OwnerTests(SynchronousTestCase):
 
     def test_two_removals(self) -> None:
         """Two clients of one account may remove it at once; meanwhile nobody logs in."""
-        store = SlowStore()
+        store = memory_store()
+        store.accounts = slow = SlowAccounts(store.database, store.presences, store.belongings)
+        slow.gate = Deferred()
         verona = house(store=store)
         clients = verona.connect("romeo/here", "romeo/there")
         for client in clients:
@@ -378,7 +378,7 @@ class OwnerTests(SynchronousTestCase):
         self.assertTrue(exists(verona, "romeo"))
         with self.assertRaises(SASLError):
             done(verona.server.auth_provider.may_log_in("romeo@montague.lit"))
-        store.gate.callback(None)
+        slow.gate.callback(None)
         self.assertFalse(exists(verona, "romeo"))
         self.assertEqual([client.closed for client in clients], [True, True])
         self.assertEqual(self.flushLoggedErrors(), [])
@@ -387,7 +387,7 @@ class OwnerTests(SynchronousTestCase):
         """A client whose account was removed behind its back is told so."""
         verona = house()
         (romeo,) = verona.connect("romeo")
-        done(verona.store.delete_account("romeo@montague.lit"))
+        done(verona.store.accounts.delete_account("romeo@montague.lit"))
         for request in (credentials("romeo"), query("<remove/>")):
             answer = ask(romeo, "set", request)
             self.assertEqual(condition(answer), "registration-required")

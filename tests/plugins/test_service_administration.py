@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.asking import ask, condition
 from xmppd.stanza import Tree
 from xmppd.stanza.xml import local_name
-from xmppd.store.base import LastPresence
+from xmppd.store.last_presences import LastPresence
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.service_administration import MAX_ACCOUNTS_AT_ONCE, NS
@@ -57,7 +57,7 @@ class AdministrationTests(SynchronousTestCase):
 
     def exists(self, name: str) -> bool:
         """Whether there is such an account."""
-        return done(self.house.store.exists(f"{name}@montague.lit"))
+        return done(self.house.store.accounts.exists(f"{name}@montague.lit"))
 
     def knows(self, name: str, password: str) -> bool:
         """Whether this is the account's password."""
@@ -150,7 +150,6 @@ class AdministrationTests(SynchronousTestCase):
         self.assertEqual(number, {"disabledusersnum": ["1"]})
         listed = shown(fill(self.escalus, "get-disabled-users-list"))
         self.assertEqual(listed, {"disableduserjids": ["romeo@montague.lit"]})
-        done(self.house.store.set_locked("romeo@montague.lit", self.house.wall_clock() + 100))
         fill(self.escalus, "reenable-user", accountjids="romeo@montague.lit")
         self.assertTrue(done(may_log_in("romeo@montague.lit")))
 
@@ -211,7 +210,7 @@ class AdministrationTests(SynchronousTestCase):
     def test_get_user_lastlogin(self) -> None:
         """Since when somebody is here, when somebody left, and nothing of who never was."""
         last = LastPresence(1_600_000_000.0, None)
-        done(self.house.store.save_last_presence("juliet@montague.lit", last))
+        done(self.house.store.presences.save_last_presence("juliet@montague.lit", last))
         self.house.add("paris")
         answer = fill(
             self.escalus, "get-user-lastlogin",

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import JID, Condition, Stanza, StanzaError, ns
-from xmppd.store.base import RosterItem
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import KINDS, Client, done
 from xmppd.testing.house import House
 
@@ -297,7 +297,9 @@ class AcrossServers(RuleBasedStateMachine):
                     yield owner, contact, item
 
     def roster(self, owner: str) -> dict[str, RosterItem]:
-        return {item.jid: item for item in done(self.house(owner).store.roster(owner)).items}
+        return {
+            item.jid: item for item in done(self.house(owner).store.rosters.roster(owner)).items
+        }
 
     def rosters_agree(self) -> None:
         """Who believes to see somebody does; and who waits for an answer is waited for."""

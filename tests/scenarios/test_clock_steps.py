@@ -162,7 +162,7 @@ class CustodyTests(StepCase):
             romeo.send(message("d"))
             step(house)
             romeo.send(f"<r {SM}/>")
-            stored = done(house.again().store.offline_messages(JULIET))
+            stored = done(house.again().store.offline.offline_messages(JULIET))
             return re.findall("<body>(.*?)</body>", str([each.stanza for each in stored]))
 
         self.assertEqual(story(nothing), ["a", "b", "c", "d"])

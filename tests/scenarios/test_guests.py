@@ -6,7 +6,7 @@ from tests.plugins.asking import ask, condition
 from xmppd.config.config import Config
 from xmppd.stanza import ns
 from xmppd.stanza.guests import is_guest, new_guest
-from xmppd.store.base import SharedGroup
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, Elsewhere, done
 from xmppd.testing.house import House, house_config
 from xmppd.testing.network import federate
@@ -72,7 +72,7 @@ class NameTests(SynchronousTestCase):
             self.assertEqual(condition(answer), "not-acceptable")
             with self.assertRaises(ValueError):
                 done(self.house.server.passwords.create(account.bare, "a long password"))
-            self.assertFalse(done(self.house.store.exists(account.bare)))
+            self.assertFalse(done(self.house.store.accounts.exists(account.bare)))
 
     def test_messages_are_the_guests(self) -> None:
         """What is written to a guest comes to the guest, and comes back when it is gone."""
@@ -103,13 +103,13 @@ class LeavingTests(SynchronousTestCase):
         """The store has nothing that belongs to this name."""
         store = self.house.store
         for namespace in ("vcard-temp", "jabber:iq:private", "jabber:iq:privacy"):
-            self.assertEqual(done(store.get_items(name, namespace)), {})
-        self.assertEqual(done(store.offline_messages(name)), [])
-        self.assertEqual(done(store.last_presence([name])), {})
-        self.assertEqual(done(store.roster(name)).items, ())
-        self.assertEqual(done(store.devices(name)), [])
-        self.assertEqual(done(store.saved_sessions()), [])
-        self.assertEqual(done(store.recover_messages()), [])
+            self.assertEqual(done(store.items.get_items(name, namespace)), {})
+        self.assertEqual(done(store.offline.offline_messages(name)), [])
+        self.assertEqual(done(store.presences.last_presence([name])), {})
+        self.assertEqual(done(store.rosters.roster(name)).items, ())
+        self.assertEqual(done(store.devices.devices(name)), [])
+        self.assertEqual(done(store.sessions.saved_sessions()), [])
+        self.assertEqual(done(store.sessions.recover_messages()), [])
 
     def test_nothing_is_kept(self) -> None:
         """What a guest wants to keep is refused, and nothing of it is there when it has left."""
@@ -120,7 +120,7 @@ class LeavingTests(SynchronousTestCase):
         self.guest.send("<presence type='unavailable'><status>bye</status></presence>")
         self.guest.lose()
         self.assert_nothing_is_left(bare(self.guest))
-        self.assertEqual(done(self.house.store.get_items(DOMAIN, "urn:xmpp:reporting:1")), {})
+        self.assertEqual(done(self.house.store.items.get_items(DOMAIN, "urn:xmpp:reporting:1")), {})
 
     def test_settings_are_empty(self) -> None:
         """A client that asks for its settings finds that there are none, and goes on."""

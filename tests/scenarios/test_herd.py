@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.load import random_friendships
 from tests.support import SlowStore
 from xmppd.stanza import Stanza
-from xmppd.store.base import LastPresence
+from xmppd.store.last_presences import LastPresence
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
@@ -42,7 +42,7 @@ class HerdTests(SynchronousTestCase):
             roster = {f"u{contact}": "both" for contact in contacts} | {ELSEWHERE: "from"}
             self.house.add(f"u{number}", roster)
             last = LastPresence(1.0, "gone for lunch")
-            done(self.store.save_last_presence(f"u{number}@{DOMAIN}", last))
+            done(self.store.presences.save_last_presence(f"u{number}@{DOMAIN}", last))
 
     def come(self) -> list[Client]:
         """All bind a resource, then all become available."""
@@ -106,5 +106,7 @@ class HerdTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(len(self.elsewhere.came), USERS)
         self.assertTrue(all(b"type='unavailable'" in wire for wire in self.elsewhere.came))
-        left = done(self.store.last_presence([f"u{number}@{DOMAIN}" for number in range(USERS)]))
+        left = done(
+            self.store.presences.last_presence([f"u{number}@{DOMAIN}" for number in range(USERS)])
+        )
         self.assertEqual({last.seen for last in left.values()}, {before})

@@ -15,7 +15,7 @@ from xmppd.handler.presence_subscribe_handler import TYPES
 from xmppd.roster.subscription import SUBSCRIBED
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Presence, ns
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
 DOMAIN = "verona.lit"
@@ -223,7 +223,8 @@ class Promises(RuleBasedStateMachine):
         for name in PEOPLE:
             bare = f"{name}@{DOMAIN}"
             roster = self.house.server.roster_manager.loaded(bare)
-            items = roster.items.values() if roster else self.store._belonging(bare).roster.values()
+            kept = done(self.store.written.rosters.roster(bare)).items
+            items = roster.items.values() if roster else kept
             pairs.update((i.jid, bare) for i in items if i.subscription in SUBSCRIBED)
             pairs.add((bare, bare))
         return pairs
@@ -253,7 +254,7 @@ class Promises(RuleBasedStateMachine):
 
     def note_stored(self) -> None:
         for name in PEOPLE:
-            for kept in self.store._belonging(f"{name}@{DOMAIN}").offline.values():
+            for kept in done(self.store.written.offline.offline_messages(f"{name}@{DOMAIN}")):
                 number = int(ElementTree.fromstring(kept.stanza).findtext("body", ""))
                 self.stored.add(number)
                 self.outcomes[number].add("stored")

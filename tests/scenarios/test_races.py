@@ -33,7 +33,7 @@ class RaceTests(SynchronousTestCase):
 
     def state(self, owner: str, contact: str) -> State:
         """How the contact stands in the owner's roster, as the store has it."""
-        items = {item.jid: item for item in done(self.store.roster(owner)).items}
+        items = {item.jid: item for item in done(self.store.rosters.roster(owner)).items}
         return state_of(items.get(contact))
 
     def assert_agreed(self) -> State:

@@ -13,7 +13,8 @@ from xmppd.roster.roster import Roster
 from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.stanza import JID, Presence
-from xmppd.store.base import LastPresence, RosterItem
+from xmppd.store.last_presences import LastPresence
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
@@ -86,8 +87,8 @@ class WalkTests(SynchronousTestCase):
             JID.parse(f"a@{DOMAIN}"), JID.parse(f"x@{DOMAIN}"), type="subscribe"
         )
         item = RosterItem(f"x@{DOMAIN}", pending_in=request.wire())
-        done(store.save_roster_items(f"a@{DOMAIN}", [item]))
-        done(store.save_last_presence(f"c@{DOMAIN}", LastPresence(1.0, "out")))
+        done(store.rosters.save_roster_items(f"a@{DOMAIN}", [item]))
+        done(store.presences.save_last_presence(f"c@{DOMAIN}", LastPresence(1.0, "out")))
         (stranger,) = self.house.connect("stranger")
         stranger.send(f"<message to='a@{DOMAIN}'><body>hi</body></message>")
         self.trace: list[str] = []
@@ -178,4 +179,6 @@ class WalkTests(SynchronousTestCase):
                 "PresenceManager.left",
             ],
         )
-        self.assertIn(f"a@{DOMAIN}", done(self.house.store.last_presence([f"a@{DOMAIN}"])))
+        self.assertIn(
+            f"a@{DOMAIN}", done(self.house.store.presences.last_presence([f"a@{DOMAIN}"]))
+        )

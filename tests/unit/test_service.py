@@ -22,9 +22,8 @@ from xmppd.net.listen_endpoint import Certificates, certificates
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
 from xmppd.service import StartError, XMPPService
-from xmppd.store.memory import MemoryStore
 from xmppd.testing.client import done
-from xmppd.testing.house import House
+from xmppd.testing.house import House, memory_store
 
 DOMAIN = '[[domain]]\nname = "localhost"\n'
 SECURE = DOMAIN + 'certificate = "localhost.crt"\nkey = "localhost.key"\n'
@@ -136,7 +135,7 @@ class ReloadTests(ServiceCase):
         super().setUp()
         self.service = self.made(AUTHORITIES)
         self.service.server = XMPPServer(
-            self.service.config, MemoryStore(), House(), certificates(self.service.config)
+            self.service.config, memory_store(), House(), certificates(self.service.config)
         )
         self.service.plugins = PluginManager(self.service.server, "")
 

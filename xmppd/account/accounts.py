@@ -25,7 +25,7 @@ from xmppd.stanza import (
     StreamCondition,
     StreamError,
 )
-from xmppd.store.base import AccountStore
+from xmppd.store.accounts import AccountStore
 
 _log = Logger()
 

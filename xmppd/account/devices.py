@@ -11,7 +11,7 @@ from xmppd.auth.tokens import Tokens
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, StreamError
-from xmppd.store.base import Device
+from xmppd.store.devices import Device
 
 ID_BYTES = 12
 _log = Logger()

@@ -10,7 +10,7 @@ from xmppd.config.config import ContactSettings, RegistrationSettings
 from xmppd.stanza import JID
 from xmppd.stanza.guests import is_guest
 from xmppd.stanza.jid import prepare_local
-from xmppd.store.base import AccountStore
+from xmppd.store.accounts import AccountStore
 
 
 class Names:

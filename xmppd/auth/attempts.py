@@ -30,7 +30,7 @@ from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
 from xmppd.config.config import AuthSettings
 from xmppd.host.clocks import Clocks
-from xmppd.store.base import AccountStore, ScramKeys
+from xmppd.store.accounts import AccountStore, NoSuchAccount, ScramKeys
 
 MAX_KEPT_NETWORKS = 4_096
 
@@ -265,12 +265,13 @@ class AttemptLimiter:
             del self._homes[next(iter(self._homes))]
 
     async def unlock(self, account: str) -> None:
-        """Forget an account's failures, and lift a lock: for administrators.
+        """Forget an account's failures: for administrators.
 
         Raises:
             NoSuchAccount: There is none of this name.
         """
-        await self._store.set_locked(account, 0)
+        if not await self._store.exists(account):
+            raise NoSuchAccount(account)
         self._accounts.forget(account)
 
     def _is_home(self, account: str, network: str) -> bool:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
-from xmppd.store.base import STORE_FAILS, ScramKeys, StoreError
+from xmppd.store.accounts import ScramKeys
+from xmppd.store.errors import STORE_FAILS, StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,18 +81,15 @@ class AuthProvider(Protocol):
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The keys to run SCRAM with.
 
-        For an account that does not exist or is locked keys nobody can satisfy, always the same
-        for the same name, so that it looks like any other.
+        For an account that does not exist keys nobody can satisfy, always the same for the same
+        name, so that it looks like any other.
         """
 
     async def check_password(self, account: str, password: str) -> bool:
-        """Whether this is the account's password, in the same time whether it exists or not.
-
-        Never true of a locked account: what is locked cannot be guessed at.
-        """
+        """Whether this is the account's password, in the same time whether it exists or not."""
 
     async def may_log_in(self, account: str) -> bool:
-        """Whether the account exists and is not locked: asked after its proof.
+        """Whether the account exists and is not disabled: asked after its proof.
 
         Raises:
             SASLError: ``account-disabled``: an administrator closed it. Only who has proved to be

@@ -26,7 +26,7 @@ def malformed(what: str) -> SASLError:
 
 
 def not_authorized(account: str | None = None) -> SASLError:
-    """The one error for a wrong password, an unknown account and a locked one."""
+    """The one error for a wrong password and an unknown account."""
     return SASLError("not-authorized", "The credentials are not valid.", account=account)
 
 

@@ -2,7 +2,6 @@
 
 import hmac
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
 
 from xmppd.auth.base import RunInThread, SASLError
@@ -15,7 +14,8 @@ from xmppd.auth.keys import (
     prepare_password,
 )
 from xmppd.stanza.guests import is_guest
-from xmppd.store.base import AccountStore, Credentials, ScramKeys, StoreError
+from xmppd.store.accounts import AccountStore, Credentials, ScramKeys
+from xmppd.store.errors import StoreError
 
 MAX_REMEMBERED_PASSWORDS = 10_000
 
@@ -35,7 +35,6 @@ class SQLAuthProvider:
         secret: The server's own; the same on every node, and over restarts.
         iterations: PBKDF2 rounds of accounts made now.
         run_in_thread: Where PBKDF2 runs.
-        now: The time in seconds since 1970.
     """
 
     def __init__(
@@ -45,18 +44,16 @@ class SQLAuthProvider:
         secret: bytes,
         iterations: int,
         run_in_thread: RunInThread,
-        now: Callable[[], float],
     ) -> None:
         self._store = store
         self._secret = secret
         self._iterations = iterations
         self._run_in_thread = run_in_thread
-        self._now = now
         self._process_key = secrets.token_bytes(32)
         self._seals: dict[str, bytes] = {}
 
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
-        """The account's keys; if it is locked or unknown, keys that nobody can satisfy."""
+        """The account's keys; if there is none, keys that nobody can satisfy."""
         return self._keys(account, await self._store.credentials(account), hash)
 
     async def check_password(self, account: str, password: str) -> bool:
@@ -100,9 +97,9 @@ class SQLAuthProvider:
             keys[key.hash] = key
 
     async def may_log_in(self, account: str) -> bool:
-        """Whether the account exists and is not locked."""
+        """Whether the account exists and is not disabled."""
         credentials = await self._store.credentials(account)
-        if credentials is None or self._locked(credentials):
+        if credentials is None:
             return False
         if credentials.disabled:
             raise SASLError("account-disabled", "This account is closed.")
@@ -111,17 +108,9 @@ class SQLAuthProvider:
     def _keys(self, account: str, credentials: Credentials | None, hash: str) -> ScramKeys:
         if credentials is None or hash not in credentials.keys:
             return self._unsatisfiable(account, hash)
-        keys = credentials.keys[hash]
-        if self._locked(credentials):
-            return self._unsatisfiable(account, hash, keys.salt, keys.iterations)
-        return keys
+        return credentials.keys[hash]
 
-    def _locked(self, credentials: Credentials) -> bool:
-        return credentials.locked_until > self._now()
-
-    def _unsatisfiable(
-        self, account: str, hash: str, salt: bytes = b"", iterations: int = 0
-    ) -> ScramKeys:
+    def _unsatisfiable(self, account: str, hash: str) -> ScramKeys:
         """Keys of no password: to find one would be to invert the hash."""
 
         def derived(purpose: str) -> bytes:
@@ -130,8 +119,8 @@ class SQLAuthProvider:
 
         return ScramKeys(
             hash=hash,
-            salt=salt or derived("salt")[:SALT_BYTES],
-            iterations=iterations or self._iterations,
+            salt=derived("salt")[:SALT_BYTES],
+            iterations=self._iterations,
             stored_key=derived("stored key"),
             server_key=derived("server key"),
         )

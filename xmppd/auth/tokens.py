@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from xmppd.auth.login import UserAgent
 from xmppd.config.config import TokenSettings
-from xmppd.store.base import MAX_SPENT_TOKENS, Device, Token, TokenStore
+from xmppd.store.devices import MAX_SPENT_TOKENS, Device, DeviceStore, Token
 
 NONCE_BYTES = 16
 MAX_TOKENS_PER_DEVICE = 2
@@ -64,7 +64,12 @@ class Tokens:
     """
 
     def __init__(
-        self, store: TokenStore, settings: TokenSettings, *, secret: bytes, now: Callable[[], float]
+        self,
+        store: DeviceStore,
+        settings: TokenSettings,
+        *,
+        secret: bytes,
+        now: Callable[[], float],
     ) -> None:
         self.store = store
         self.settings = settings

@@ -14,7 +14,7 @@ from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.router.iq_router import IQRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID
-from xmppd.store.base import AccountStore
+from xmppd.store.accounts import AccountStore
 
 
 class ComponentTrust:

@@ -12,7 +12,7 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import IQ, JID, Condition, Stanza, StanzaError, Tree, escape, ns, qname
 from xmppd.stanza.xml import namespace_of, write
-from xmppd.store.base import AccountStore
+from xmppd.store.accounts import AccountStore
 
 NS = "urn:xmpp:delegation:2"
 FORWARD = "urn:xmpp:forward:0"

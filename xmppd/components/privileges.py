@@ -37,7 +37,7 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.copies import COPIES
 from xmppd.stanza.names import local_name, namespace_of, put_names_right
-from xmppd.store.base import AccountStore
+from xmppd.store.accounts import AccountStore
 
 NS = "urn:xmpp:privilege:2"
 TOLD_PER_TURN = 100

@@ -18,9 +18,9 @@ from xmppd.host.machine import IReactor, Machine
 from xmppd.net.listen_endpoint import ListenError, certificates, listen_endpoints
 from xmppd.plugin.plugin_manager import PluginError, PluginManager
 from xmppd.server import XMPPServer
-from xmppd.store.base import StoreError
 from xmppd.store.engine import has_password
-from xmppd.store.sql import make_store
+from xmppd.store.errors import StoreError
+from xmppd.store.store import make_store
 
 SQLITE = "sqlite:///"
 

@@ -74,7 +74,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         *explain.ExplainCommands(server).commands(),
         *trace.TraceCommands(traces, server.clock).commands(),
         *top.TopCommands(server.broadcast_counts).commands(),
-        *quarantine.QuarantineCommands(server.store).commands(),
+        *quarantine.QuarantineCommands(server.store.quarantine).commands(),
     ]
 
 
@@ -84,11 +84,11 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
     subscriptions = server.presence_subscribe_handler
     return [
         *users.UserCommands(server.accounts, server.passwords, server.attempts, here).commands(),
-        *people.PeopleCommands(store, here, routes, contacts, server.clocks).commands(),
+        *people.PeopleCommands(store.accounts, store.presences, here, routes, contacts).commands(),
         *sessions.SessionCommands(here, server.tokens).commands(),
         *devices.DeviceCommands(server.devices, here).commands(),
-        *rosters.RosterCommands(store, contacts, subscriptions).commands(),
-        *groups.GroupCommands(store, server.shared_group_changes).commands(),
+        *rosters.RosterCommands(store.accounts, contacts, subscriptions).commands(),
+        *groups.GroupCommands(store.accounts, server.shared_group_changes).commands(),
     ]
 
 

@@ -13,7 +13,8 @@ from xmppd.config.config_file import ConfigError
 from xmppd.net.listen_endpoint import ListenError
 from xmppd.plugin.plugin_manager import PluginError
 from xmppd.stanza import Condition
-from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError
+from xmppd.store.accounts import AccountExists, NoSuchAccount
+from xmppd.store.errors import QuotaExceeded, StoreError
 
 C = TypeVar("C")
 

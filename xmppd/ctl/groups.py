@@ -12,7 +12,8 @@ from xmppd.ctl.users import existing
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.contact_names import check_group_name
 from xmppd.stanza import Condition
-from xmppd.store.base import AccountStore, SharedGroup
+from xmppd.store.accounts import AccountStore
+from xmppd.store.shared_groups import SharedGroup
 
 GROUP = Argument("group", "the shared group's name", GroupName())
 

@@ -88,8 +88,8 @@ class LifeCommands:
             "accounts_online": len(server.routing_table.users),
         }
         for domain in server.domains:
-            numbers[f"accounts_of_{domain}"] = await server.store.count_accounts(domain)
-        numbers["quarantined"] = await server.store.count_quarantined()
+            numbers[f"accounts_of_{domain}"] = await server.store.accounts.count_accounts(domain)
+        numbers["quarantined"] = await server.store.quarantine.count_quarantined()
         numbers.update(server.metrics.numbers())
         for name, value in numbers.items():
             yield NumberRow(name, value)

@@ -19,8 +19,8 @@ from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor, Machine
 from xmppd.plugin.seams import Seams
 from xmppd.server import XMPPServer
-from xmppd.store.base import StoreError
-from xmppd.store.sql import make_store
+from xmppd.store.errors import StoreError
+from xmppd.store.store import make_store
 from xmppd.trace.trace import Trace
 
 
@@ -58,11 +58,9 @@ async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> 
         directory.lock()
         opened.callback(directory.release)
         storage = config.storage
-        store = make_store(
-            storage.url, reactor=reactor, upgrade=storage.upgrade, may_create=directory.is_new
-        )
+        store = make_store(storage.url, reactor=reactor)
         opened.push_async_callback(store.close)
-        await store.open()
+        await store.open(upgrade=storage.upgrade, may_create=directory.is_new)
         machine = Machine(reactor, directory.secret())
         opened.callback(machine.stop)
         server = XMPPServer(config, store, machine)

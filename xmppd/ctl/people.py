@@ -9,14 +9,14 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Choice, DomainName, Number
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import ACCOUNTS, existing
-from xmppd.host.clocks import Clocks
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID
 from xmppd.stanza.date_time import date_time
-from xmppd.store.base import AccountInfo, Store
+from xmppd.store.accounts import AccountInfo, AccountStore
+from xmppd.store.last_presences import PresenceStore
 
 PAGE = 1_000
 MAX_ROWS = 1_000_000_000
@@ -38,7 +38,6 @@ class UserRow(Row, frozen=True):
     created: str | None
     last_seen: str | None
     disabled: bool
-    locked_until: str | None
 
 
 class OnlineUser(Row, frozen=True):
@@ -79,11 +78,11 @@ class PeopleCommands:
     is not away; idle if it is online and not active.
     """
 
-    store: Store
+    accounts: AccountStore
+    presences: PresenceStore
     sessions: SessionManager
     routes: RoutingTable
     rosters: RosterManager
-    clocks: Clocks
 
     def commands(self) -> list[Command]:
         """All of them."""
@@ -118,22 +117,22 @@ class PeopleCommands:
 
     async def show(self, context: CommandContext) -> Replies:
         """In the order in which they are named."""
-        accounts = await existing(self.store.exists, context.arguments.jids("account"))
-        left = await self.store.last_presence([account.bare for account in accounts])
+        accounts = await existing(self.accounts.exists, context.arguments.jids("account"))
+        left = await self.presences.last_presence([account.bare for account in accounts])
         for account in accounts:
             seen = left.get(account.bare)
             yield await self._shown(account, None if seen is None else seen.seen)
 
     async def _found(self, domain: str) -> AsyncIterator[AccountInfo]:
         after = ""
-        while page := await self.store.accounts(domain, after=after, limit=PAGE):
+        while page := await self.accounts.accounts(domain, after=after, limit=PAGE):
             for info in page:
                 yield info
             after = page[-1].account
 
     async def _count(self, domain: str, state: str) -> int:
         if state == "registered":
-            return await self.store.count_accounts(domain)
+            return await self.accounts.count_accounts(domain)
         if state == "disabled":
             return len([1 async for info in self._found(domain) if info.disabled])
         return sum(1 for _ in self._online(domain, state))
@@ -151,14 +150,12 @@ class PeopleCommands:
         return any(map(is_active, self.routes.available(bare)))
 
     def _row(self, info: AccountInfo) -> UserRow:
-        locked = info.locked_until > self.clocks.wall_clock()
         return UserRow(
             account=info.account,
             sessions=len(self.routes.sessions(info.account)),
             created=iso(info.created),
             last_seen=iso(info.last_seen),
             disabled=info.disabled,
-            locked_until=iso(info.locked_until) if locked else None,
         )
 
     async def _shown(self, account: JID, left: float | None) -> UserShown:

@@ -12,7 +12,8 @@ from xmppd.command.refused import Refused
 from xmppd.ctl.declared import Declared
 from xmppd.stanza import Condition
 from xmppd.stanza.date_time import date_time
-from xmppd.store.base import Quarantined, QuarantineStore
+from xmppd.store.quarantine import QuarantineStore
+from xmppd.store.readable import Quarantined
 
 PAGE = 1_000
 MAX_SHOWN_CHARACTERS = 100_000

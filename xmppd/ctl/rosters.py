@@ -15,7 +15,8 @@ from xmppd.roster.contact_names import named
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import AccountStore, RosterItem
+from xmppd.store.accounts import AccountStore
+from xmppd.store.rosters import RosterItem
 
 CONTACT = Argument("contact", "the contact's address", Address())
 

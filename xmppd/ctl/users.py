@@ -72,7 +72,7 @@ class UserCommands:
             yield f"{account} was disabled; {streams} were closed"
 
     async def enable(self, context: CommandContext) -> Replies:
-        """What failed attempts have locked is opened too: whoever enables wants them to get in."""
+        """Failed attempts are forgotten too: whoever enables wants them to get in."""
         for account in await self._existing(context):
             await self.accounts.enable(account)
             await self.attempts.unlock(account.bare)

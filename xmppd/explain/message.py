@@ -96,7 +96,7 @@ async def explain_message(
     if denied is None:
         denied = _denied(reader, await _default(server, reader), message)
     local = server.routing_table.is_local(to) and to.local is not None
-    waiting = use(await server.store.offline_messages(to.bare) if local else ())
+    waiting = use(await server.store.offline.offline_messages(to.bare) if local else ())
     remarks: list[Remark] = []
     for course in foreseen.courses:
         remarks += await server.followers.explain(course)

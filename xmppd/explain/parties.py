@@ -47,7 +47,7 @@ class Party:
 async def party(server: XMPPServer, jid: JID) -> Party:
     """What is known of this address; its roster is read, and not kept."""
     local = server.routing_table.is_local(jid)
-    credentials = await server.store.credentials(jid.bare) if local and jid.local else None
+    credentials = await server.store.accounts.credentials(jid.bare) if local and jid.local else None
     connected = server.routing_table.sessions(jid.bare)
     named = tuple(s for s in connected if jid.is_bare or s.jid == jid)
     return Party(

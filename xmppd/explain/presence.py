@@ -10,7 +10,8 @@ from xmppd.roster.subscription import SUBSCRIBED_TO
 from xmppd.server import XMPPServer
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Presence
-from xmppd.store.base import LastPresence, RosterItem
+from xmppd.store.last_presences import LastPresence
+from xmppd.store.rosters import RosterItem
 
 
 @dataclass(frozen=True, slots=True)

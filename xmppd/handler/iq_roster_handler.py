@@ -9,7 +9,7 @@ from xmppd.roster.roster import Roster, item_bytes
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, ns, qname
-from xmppd.store.base import RosterItem
+from xmppd.store.rosters import RosterItem
 
 _GROUP = qname(ns.ROSTER, "group")
 MAX_ATTEMPTS = 3

@@ -23,7 +23,9 @@ from xmppd.roster.subscription import (
 )
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Presence, StanzaError
-from xmppd.store.base import AccountStore, RosterItem, has_share
+from xmppd.store.accounts import AccountStore
+from xmppd.store.offline import has_share
+from xmppd.store.rosters import RosterItem
 
 TYPES = frozenset(SENT)
 MAX_REQUESTS = 500

@@ -17,7 +17,7 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from xmppd.auth.tokens import Issued, Tokens
 from xmppd.login.authentication import Authentication
 from xmppd.stanza import Tree, qname
 from xmppd.stanza.date_time import date_time
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace
 from xmppd.stream.stream_feature import Negotiation
 

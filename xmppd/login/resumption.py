@@ -15,7 +15,7 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import Condition, StreamCondition, StreamError, Tree, escape, ns, qname
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace, bind_feature
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 

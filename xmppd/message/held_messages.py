@@ -23,14 +23,13 @@ from xmppd.stanza.copies import is_copy
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
 from xmppd.stanza.guests import is_guest
 from xmppd.stanza.stanza import Copies
-from xmppd.store.base import HeldMessage, OfflineStore, SessionStore, StanzaPlace, StoreError
+from xmppd.store.errors import StoreError
+from xmppd.store.held import HeldMessage, StanzaPlace
+from xmppd.store.offline import OfflineStore
+from xmppd.store.sessions import SessionStore
 
 _NOT_KEPT = ("error", "groupchat", "headline")
 _log = Logger()
-
-
-class HeldStore(OfflineStore, SessionStore, Protocol):
-    """Where messages are kept."""
 
 
 class TakesBack(Protocol):
@@ -80,7 +79,8 @@ class HeldMessages(Follower):
     who asks rarely, and whose recipients acknowledge quickly, costs nothing.
 
     Args:
-        store: Where messages are kept.
+        store: Where messages are held.
+        offline: Where those wait that nobody holds.
         sessions: All that there are.
         resumable_sessions: Those that acknowledge.
         clocks: Say when a message came.
@@ -89,13 +89,15 @@ class HeldMessages(Follower):
 
     def __init__(
         self,
-        store: HeldStore,
+        store: SessionStore,
+        offline: OfflineStore,
         sessions: SessionManager,
         resumable_sessions: ResumableSessions,
         clocks: Clocks,
         returning: TakesBack,
     ) -> None:
         self.store = store
+        self.offline = offline
         self.sessions = sessions
         self.resumable_sessions = resumable_sessions
         self.clocks = clocks
@@ -448,11 +450,11 @@ class HeldMessages(Follower):
         key = key_of(id)
         received = [
             message.id
-            for message in await self.store.offline_messages(account.bare)
+            for message in await self.offline.offline_messages(account.bare)
             if message.key == key and message.position and _covers(h, message.position)
         ]
         if received:
-            await self.store.delete_offline(account.bare, received)
+            await self.offline.delete_offline(account.bare, received)
 
 
 def _waits(session: LocalClientSession) -> Iterator[tuple[bytes, Stanza | None]]:

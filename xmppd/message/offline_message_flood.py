@@ -10,7 +10,6 @@ from collections.abc import (
     Sequence,
 )
 from math import inf
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -25,8 +24,9 @@ from xmppd.session.resumable_sessions import SessionResumed
 from xmppd.session.session_manager import SessionClosed
 from xmppd.stanza import IQ, JID, Later, Message, Stanza, ns
 from xmppd.stanza.delay import Stored, out_of_store
-from xmppd.store.base import OfflineMessage, OfflineStore, Quarantine, StoreError
-from xmppd.store.quarantine import set_aside, sift
+from xmppd.store.errors import StoreError
+from xmppd.store.offline import OfflineMessage, OfflineStore
+from xmppd.store.readable import set_aside, sift
 
 MESSAGES_PER_SLICE = 50
 BYTES_PER_SLICE = 65_536
@@ -38,10 +38,6 @@ stored meanwhile, and still get that before what comes later."""
 
 _log = Logger()
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
-
-
-class Shelf(OfflineStore, Quarantine, Protocol):
-    """Where messages wait, and what cannot be read is set aside."""
 
 
 class OfflineMessageFlood:
@@ -58,7 +54,7 @@ class OfflineMessageFlood:
 
     def __init__(
         self,
-        store: Shelf,
+        store: OfflineStore,
         requests: Requests,
         next_turn: Callable[[], Awaitable[None]],
         settings: StreamSettings,

@@ -12,14 +12,10 @@ from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import Condition, Message, StanzaError
 from xmppd.stanza.delay import Returned, Stood, stamped
-from xmppd.store.base import (
-    AccountStore,
-    OfflineMessage,
-    OfflineStore,
-    QuotaExceeded,
-    StanzaPlace,
-    check_room,
-)
+from xmppd.store.accounts import AccountStore
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.held import StanzaPlace
+from xmppd.store.offline import OfflineMessage, OfflineStore, check_room
 
 
 class OfflineMessageStrategy(Follower):

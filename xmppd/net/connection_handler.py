@@ -35,7 +35,7 @@ from xmppd.net.transport import Contexts, Ranked, Returning, Transport, Watchabl
 from xmppd.net.wire_limits import WireLimits
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.stanza.jid import effort
-from xmppd.store.base import STORE_FAILS, StoreError
+from xmppd.store.errors import STORE_FAILS, StoreError
 from xmppd.stream.framing import EventReader, Framing, StreamHeader
 from xmppd.stream.stream_feature import Stream
 from xmppd.stream.stream_handler import Ended, StreamHandler, Wire

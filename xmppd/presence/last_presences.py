@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from xmppd.store.base import LastPresence, PresenceStore
+from xmppd.store.last_presences import LastPresence, PresenceStore
 
 MAX_KNOWN = 50_000
 MAX_STATUS_LENGTH = 256

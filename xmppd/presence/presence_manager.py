@@ -14,8 +14,9 @@ from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Later, Presence, escape
-from xmppd.store.base import AccountStore, LastPresence, PresenceStore
+from xmppd.store.accounts import AccountStore
 from xmppd.store.cache import Cache
+from xmppd.store.last_presences import LastPresence, PresenceStore
 
 MAX_DEPARTURES = 10_000
 """Accounts that left lately, of which we know by the steady clock how long ago that was."""

@@ -10,7 +10,7 @@ from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID
-from xmppd.store.base import SharedGroup
+from xmppd.store.shared_groups import SharedGroup
 
 VIEWERS_PER_SLICE = 20
 _log = Logger()

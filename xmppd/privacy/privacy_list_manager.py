@@ -17,8 +17,10 @@ from xmppd.privacy.privacy_list import (
 )
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import AccountStore, Damaged, Item, ItemStore, Quarantine, QuotaExceeded
-from xmppd.store.quarantine import set_aside, sift
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.items import Item, ItemStore
+from xmppd.store.kind import Damaged
+from xmppd.store.readable import set_aside, sift
 
 MAX_LISTS = 50
 RULES_PER_SLICE = 500
@@ -49,10 +51,6 @@ class BlocklistChanged:
     unblocked: tuple[JID, ...]
 
 
-class Keeper(AccountStore, ItemStore, Quarantine, Protocol):
-    """Where lists are kept, and whose they are."""
-
-
 class Rosters(Protocol):
     """Where the rosters are."""
 
@@ -61,6 +59,9 @@ class Rosters(Protocol):
 
     async def roster(self, account: JID, /) -> Contacts:
         """The account's roster, read if need be."""
+
+    async def has_account(self, account: str, /) -> bool:
+        """Whether there is an account to keep something for."""
 
 
 class Sessions(Protocol):
@@ -133,7 +134,7 @@ class PrivacyListManager:
 
     def __init__(
         self,
-        store: Keeper,
+        store: ItemStore,
         rosters: Rosters,
         sessions: Sessions,
         next_turn: Callable[[], Awaitable[None]],
@@ -317,7 +318,7 @@ class PrivacyListManager:
 
     async def _store(self, account: str, before: PrivacyLists, after: PrivacyLists) -> None:
         """The lists first, then which is the default: a default that is not there is none."""
-        if not await self.store.exists(account):
+        if not await self.rosters.has_account(account):
             raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no lists")
         for name in dict.fromkeys((*after.lists, *before.lists)):
             new = after.lists.get(name)

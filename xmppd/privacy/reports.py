@@ -1,14 +1,13 @@
 """What people report about those they block, kept for the administrator (:xep:`0377`)."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from msgspec import json
 
 from xmppd.stanza import JID
 from xmppd.stanza.date_time import date_time
-from xmppd.store.base import Item, ItemStore, Quarantine
-from xmppd.store.quarantine import readable
+from xmppd.store.items import Item, ItemStore
+from xmppd.store.readable import readable
 
 NS = "urn:xmpp:reporting:1"
 MAX_REPORTS = 1_000
@@ -52,14 +51,10 @@ class Report:
         return f"{self.reporter} {self.reported}"
 
 
-class Keeper(ItemStore, Quarantine, Protocol):
-    """Where reports are kept."""
-
-
 class Reports:
     """The reports of each domain, within limits."""
 
-    def __init__(self, store: Keeper) -> None:
+    def __init__(self, store: ItemStore) -> None:
         self.store = store
 
     async def add(self, report: Report) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from xmppd.stanza import Condition, StanzaError
 from xmppd.stanza.xml import find_unwritable
-from xmppd.store.base import RosterItem
+from xmppd.store.rosters import RosterItem
 
 MAX_NAME_LENGTH = 1_023
 """Of a contact's name and of a group's, in characters."""

@@ -13,7 +13,7 @@ from xmppd.roster.shared_groups import SharedGroups, mark
 from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Presence, escape, ns
-from xmppd.store.base import RosterData, RosterItem
+from xmppd.store.rosters import RosterData, RosterItem
 
 
 class Roster:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -12,17 +11,11 @@ from xmppd.events import Events
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster import Roster, visible
 from xmppd.roster.shared_groups import SharedGroups
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Presence, StanzaError
-from xmppd.store.base import (
-    AccountStore,
-    Quarantine,
-    RosterData,
-    RosterItem,
-    RosterStore,
-    Unreadable,
-)
-from xmppd.store.quarantine import set_aside, sift
+from xmppd.store.accounts import AccountStore
+from xmppd.store.errors import Unreadable
+from xmppd.store.readable import set_aside, sift
+from xmppd.store.rosters import RosterData, RosterItem, RosterStore
 
 MAX_UNPINNED = 10_000
 
@@ -51,10 +44,6 @@ class ContactChanged:
     before: RosterItem | None
 
 
-class Rosters(RosterStore, AccountStore, Quarantine, Protocol):
-    """Rosters, and whose they are."""
-
-
 class RosterManager:
     """The rosters of everybody who needs one just now.
 
@@ -69,8 +58,8 @@ class RosterManager:
 
     def __init__(
         self,
-        store: Rosters,
-        routing_table: RoutingTable,
+        store: RosterStore,
+        accounts: AccountStore,
         shared_groups: SharedGroups,
         broadcasts: Broadcasts,
         events: Events,
@@ -78,7 +67,8 @@ class RosterManager:
     ) -> None:
         self.settings = settings
         self.store = store
-        self.routing_table = routing_table
+        self.accounts = accounts
+        self.routing_table = shared_groups.routing_table
         self.shared_groups = shared_groups
         self.broadcasts = broadcasts
         self.events = events
@@ -150,8 +140,12 @@ class RosterManager:
         Raises:
             StanzaError: NOT_ALLOWED: there is no such account.
         """
-        if not await self.store.exists(account.bare):
+        if not await self.has_account(account.bare):
             raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no contacts")
+
+    async def has_account(self, account: str) -> bool:
+        """Whether there is an account to keep something for; a guest has none."""
+        return await self.accounts.exists(account)
 
     def check_room(self, roster: Roster, item: RosterItem) -> None:
         """Whether the roster may have this contact (RO-18).

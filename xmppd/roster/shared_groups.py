@@ -8,7 +8,8 @@ from hashlib import blake2b
 
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza.guests import is_guest
-from xmppd.store.base import RosterItem, RosterStore, SharedGroup
+from xmppd.store.rosters import RosterItem
+from xmppd.store.shared_groups import SharedGroup, SharedGroupStore
 
 EVERYBODY = "everybody"
 
@@ -20,7 +21,7 @@ class SharedGroups:
         groups: By name.
     """
 
-    def __init__(self, store: RosterStore, routing_table: RoutingTable) -> None:
+    def __init__(self, store: SharedGroupStore, routing_table: RoutingTable) -> None:
         self.store = store
         self.routing_table = routing_table
         self.groups: dict[str, SharedGroup] = {}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
-from xmppd.store.base import RosterItem
+from xmppd.store.rosters import RosterItem
 
 SUBSCRIBED = ("from", "both")
 """Subscriptions by which the contact sees the owner."""

@@ -13,7 +13,8 @@ from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, Condition, Element, Later, StanzaError, StreamError
 from xmppd.stanza.guests import is_guest
-from xmppd.store.base import AccountStore, StoreError
+from xmppd.store.accounts import AccountStore
+from xmppd.store.errors import StoreError
 
 REQUESTS = ("get", "set")
 ANSWERS = ("result", "error")

@@ -18,7 +18,7 @@ from xmppd.session.backlog import Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
 from xmppd.stanza.delay import Stood
-from xmppd.store.base import STORE_FAILS, StoreError
+from xmppd.store.errors import STORE_FAILS, StoreError
 
 _NOWHERE: Mapping[Stanza, Stood] = MappingProxyType({})
 _log = Logger()

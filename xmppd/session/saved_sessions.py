@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from secrets import token_hex
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec import MsgspecError, Struct, msgpack
 from twisted.logger import Logger
@@ -22,8 +22,10 @@ from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
 from xmppd.stanza.stanza import Copies
-from xmppd.store.base import Fragment, Quarantine, SavedSession, SessionStore, StoreError
-from xmppd.store.quarantine import readable
+from xmppd.store.errors import StoreError
+from xmppd.store.kind import Fragment
+from xmppd.store.readable import readable
+from xmppd.store.sessions import SavedSession, SessionStore
 
 _KINDS = {kind.name.encode(): kind for kind in KINDS}
 _log = Logger()
@@ -152,10 +154,6 @@ class Lost(NamedTuple):
     unread: list[Placed]
 
 
-class Keeper(SessionStore, Quarantine, Protocol):
-    """Where sessions are saved, and what cannot be read of them is set aside."""
-
-
 class SavedSessions:
     """Saves sessions, and takes them up again.
 
@@ -170,7 +168,7 @@ class SavedSessions:
 
     def __init__(
         self,
-        store: Keeper,
+        store: SessionStore,
         sessions: SessionManager,
         resumable_sessions: ResumableSessions,
         clocks: Clocks,

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.store.base import StoreError
 from xmppd.store.engine import database_errors, make_engine
+from xmppd.store.errors import StoreError
 from xmppd.store.threads import Threads
 from xmppd.store.tries import until_free
 

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, m
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 from xmppd.store.limits import left_s
 
 CONNECT_TIMEOUT_S = 5
@@ -160,7 +160,7 @@ def _sqlite_engine(url: URL) -> Engine:
     )
     event.listen(engine, "do_connect", _look_for_file)
     event.listen(engine, "connect", _be_durable)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", begin_immediate)
     return engine
 
 
@@ -203,12 +203,13 @@ def text_or_bytes(column: bytes) -> str | bytes:
         return column
 
 
-def _begin_immediate(connection: Connection) -> None:
+def begin_immediate(connection: Connection) -> None:
     """Take the lock to write at once: taken later it could not be waited for."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 __all__ = [
+    "begin_immediate",
     "database_errors",
     "is_in_transaction",
     "make_engine",

@@ -10,15 +10,15 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from xmppd.store.base import AccountExists, NoSuchAccount, QuotaExceeded, StoreError, Unreadable
 from xmppd.store.engine import database_errors, is_in_transaction
+from xmppd.store.errors import ChangeRefused, StoreError, Unreadable
 from xmppd.store.limits import GRACE_S, in_time
 from xmppd.store.threads import Threads
 
 MAX_QUEUED_WRITES = 10_000
 MAX_WRITES_PER_COMMIT = 500
 
-_REFUSALS = (AccountExists, NoSuchAccount, QuotaExceeded, StoreError, Unreadable)
+_REFUSALS = (ChangeRefused, StoreError, Unreadable)
 
 T = TypeVar("T")
 

@@ -1,6 +1,8 @@
-"""Moving records to the quarantine, in a transaction that somebody else begins and ends."""
+"""What cannot be read is moved to the quarantine, and the rest is asked again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from msgspec import msgpack
 from sqlalchemy import (
@@ -18,16 +20,59 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType
 
-from xmppd.store import queries
-from xmppd.store.base import Damaged, Fragment, Quarantined, Unreadable
-from xmppd.store.changes import next_roster_version
-from xmppd.store.kinds import ROSTER_ITEM, ROSTER_VERSION, Kind, place
-from xmppd.store.quarantine import MAX_QUARANTINED, MAX_QUARANTINED_BYTES, in_a_line, reason
-from xmppd.store.schema import digest
+from xmppd.host.clocks import wall_clock
+from xmppd.store import quarantine
+from xmppd.store.columns import digest
+from xmppd.store.database import Database
+from xmppd.store.errors import Unreadable
+from xmppd.store.kind import Damaged, Fragment, Kind
+from xmppd.store.readable import Quarantined, in_a_line, reason, report
 
-_OF_ROSTERS = (ROSTER_ITEM, ROSTER_VERSION)
-
+T = TypeVar("T")
 Row = Mapping[str, object]
+
+
+class RecordStore:
+    """Records of some kinds; those that cannot be read are set aside, and stop nothing else.
+
+    Args:
+        database: Where they are.
+        now: Tells the time in seconds since 1970.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], float] = wall_clock) -> None:
+        self._database = database
+        self._now = now
+
+    async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
+        """Move records to the quarantine: see :class:`~xmppd.store.readable.Quarantine`."""
+        change = partial(set_aside, account=account, damaged=tuple(damaged), now=self._now())
+        return await self._database.write(change)
+
+    async def _sound(
+        self,
+        ask: Callable[[], Awaitable[T]],
+        damaged: Sequence[Kind],
+        where: Row,
+        account: str = "",
+    ) -> T:
+        """What is asked; if a row is not sound, the tables concerned are healed, and asked again.
+
+        Args:
+            ask: Reads the rows, or changes something that depends on them.
+            damaged: Of which kinds they are.
+            where: The columns by which they are found.
+            account: Whose they are; empty if they say so themselves.
+        """
+        try:
+            return await ask()
+        except Unreadable:
+            await self._heal(damaged, where, account)
+            return await ask()
+
+    async def _heal(self, damaged: Sequence[Kind], where: Row, account: str = "") -> None:
+        change = partial(heal, kinds=damaged, where=where, account=account, now=self._now())
+        report(await self._database.write(change))
 
 
 def heal(
@@ -73,15 +118,14 @@ class _Mover:
 
     def set_aside(self, damaged: Damaged) -> None:
         """Set a record aside, unless there is another in its place by now."""
-        found = place(self._account, damaged.record)
-        if found is None:
-            if isinstance(damaged.record, Fragment):
-                part = damaged.record
-                self._keep(part.kind, part.name, damaged.reason, {"data": part.data})
+        part = damaged.record
+        if isinstance(part, Fragment):
+            self._keep(part.kind, part.name, damaged.reason, {"data": part.data})
             return
-        kind, key, content = found
-        row = self._connection.execute(_whole(kind.table, key)).mappings().first()
-        if row is None or any(row[column] != value for column, value in content.items()):
+        kept = part.kept(self._account)
+        kind = kept.kind
+        row = self._connection.execute(_whole(kind.table, kept.key)).mappings().first()
+        if row is None or any(row[column] != value for column, value in kept.content.items()):
             return
         field = damaged.field
         rest = {**row, field: kind.instead[field]} if field in kind.instead else None
@@ -89,15 +133,7 @@ class _Mover:
 
     def finish(self) -> list[Quarantined]:
         """Make room; what was moved."""
-        count, size = self._connection.execute(queries.QUARANTINE_USE).one()
-        if count > MAX_QUARANTINED or size > MAX_QUARANTINED_BYTES:
-            gone = []
-            for number, size_bytes in self._connection.execute(queries.QUARANTINED_SIZES).tuples():
-                if count <= MAX_QUARANTINED and size <= MAX_QUARANTINED_BYTES:
-                    break
-                gone.append({"entry": number})
-                count, size = count - 1, size - size_bytes
-            self._connection.execute(queries.FORGET_QUARANTINED, gone)
+        quarantine.make_room(self._connection)
         return self._moved
 
     def move(self, kind: Kind, row: Row, rest: Row | None, why: str) -> None:
@@ -110,8 +146,8 @@ class _Mover:
             changed = {name: value for name, value in rest.items() if value is not row[name]}
             self._connection.execute(update(table).where(*_matching(table, key)).values(changed))
         owner = row.get("owner")
-        if kind in _OF_ROSTERS and isinstance(owner, bytes):  # it is another one than before
-            next_roster_version(self._connection, owner)
+        if kind.moved is not None and isinstance(owner, bytes):
+            kind.moved(self._connection, owner)
         name = ", ".join(_shown(row[column]) for column in kind.named_by)
         self._keep(kind.name, name, why, dict(row))
 
@@ -130,8 +166,7 @@ class _Mover:
             "size": len(data),
             "fields": data,
         }
-        adding = queries.SET_ASIDE[self._connection.dialect.name]
-        number = self._connection.execute(adding, row).scalar()
+        number = quarantine.add(self._connection, row)
         if number is not None:
             entry = Quarantined(
                 number, kind, _shown(account), _shown(name), why, self._now, len(data)
@@ -177,4 +212,4 @@ def _shown(value: object) -> str:
     return in_a_line(value.hex() if isinstance(value, bytes) else str(value))
 
 
-__all__ = ["heal", "set_aside"]
+__all__ = ["RecordStore", "heal", "set_aside"]

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Parameters
+from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time
 from xmppd.store.threads import Threads
 

@@ -1,18 +1,34 @@
 """When accounts were last here: noted at once, written a moment later, many at a time."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import chain, islice, repeat
+from operator import itemgetter
 
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Double,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    select,
+)
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from xmppd.store import changes, queries, rows
-from xmppd.store.base import LastPresence, StoreError, Unreadable
+from xmppd.host.clocks import wall_clock
+from xmppd.store.checks import check_moment, check_text
+from xmppd.store.columns import digest, digest_column, metadata, upsert
 from xmppd.store.database import Database
+from xmppd.store.errors import StoreError, Unreadable
+from xmppd.store.healing import RecordStore
+from xmppd.store.kind import Kind
 from xmppd.store.limits import in_time
-from xmppd.store.schema import digest
 
 WRITE_AFTER_S = 0.5
 RETRY_AFTER_S = 5.0
@@ -23,13 +39,41 @@ CLOSE_LIMIT_S = 2.0
 _log = Logger()
 
 
-class LastPresences:
-    """The last presences of a database, with those that are yet to be written.
+MAX_NAMES_PER_QUERY = 500
+_QUERY_SIZES = (1, 8, 32, 128, MAX_NAMES_PER_QUERY)
+
+last_presences = Table(
+    "last_presences",
+    metadata,
+    digest_column("owner"),
+    Column("seen", Double, nullable=False),
+    Column("status", Text),
+    sqlite_with_rowid=False,
+)
+
+_SAVE = upsert(last_presences)
+
+
+@dataclass(frozen=True, slots=True)
+class LastPresence:
+    """What an account left behind when its last resource went.
+
+    Attributes:
+        seen: When, in seconds since 1970.
+        status: Text of the ``<status/>`` it left with; None if none.
+    """
+
+    seen: float
+    status: str | None
+
+
+class PresenceStore(RecordStore):
+    """The last presences of accounts, with those that are yet to be written.
 
     Args:
         database: Where they go.
         clock: Tells when.
-        heal: Sets aside what cannot be read of an account's.
+        now: Tells the time in seconds since 1970.
         max_unwritten: With so many unwritten, who brings another one waits for them.
     """
 
@@ -37,12 +81,11 @@ class LastPresences:
         self,
         database: Database,
         clock: IReactorTime,
-        heal: Callable[[str], Awaitable[None]],
+        now: Callable[[], float] = wall_clock,
         max_unwritten: int = MAX_UNWRITTEN,
     ) -> None:
-        self._database = database
+        super().__init__(database, now)
         self._clock = clock
-        self._heal = heal
         self._max_unwritten = max_unwritten
         self._unwritten: dict[str, LastPresence] = {}
         self._being_written: dict[str, LastPresence] = {}
@@ -51,18 +94,22 @@ class LastPresences:
         self._timer: IDelayedCall | None = None
         self._writing: Deferred[None] = succeed(None)
 
-    async def find(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
-        """Those of them that were ever here."""
+    def open(self) -> None:
+        """Take what comes."""
+        self._closed = False
+
+    async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
+        """Of those who were ever here."""
         found: dict[str, LastPresence] = {}
         remaining = iter(dict.fromkeys(accounts))
-        while chunk := list(islice(remaining, queries.MAX_NAMES_PER_QUERY)):
+        while chunk := list(islice(remaining, MAX_NAMES_PER_QUERY)):
             found.update(await self._find_written(chunk))
         for unwritten in (self._being_written, self._unwritten):
             found.update((name, unwritten[name]) for name in accounts if name in unwritten)
         return found
 
-    async def save(self, account: str, last: LastPresence) -> None:
-        """Note it; written at the latest after :data:`WRITE_AFTER_S`."""
+    async def save_last_presence(self, account: str, last: LastPresence) -> None:
+        """Note that the account's last resource went; written after :data:`WRITE_AFTER_S`."""
         if self._closed:
             raise StoreError("The store is closed.")
         if len(self._unwritten) >= self._max_unwritten:
@@ -98,14 +145,14 @@ class LastPresences:
 
     async def _find_written(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
         names = {digest(account): account for account in accounts}
-        parameters = queries.owner_parameters(list(names))
-        query = queries.last_presences_of(len(parameters))
+        parameters = _owner_parameters(list(names))
+        query = _last_presences_of(len(parameters))
         found = {}
         for owner, seen, status in await self._database.read(query, parameters):
             try:
-                found[names[owner]] = rows.last_presence(seen, status)
+                found[names[owner]] = _last_presence(seen, status)
             except Unreadable:
-                await self._heal(names[owner])
+                await self._heal((LAST_PRESENCE,), {"owner": owner}, names[owner])
         return found
 
     def _write_soon(self, after_s: float = WRITE_AFTER_S) -> None:
@@ -127,7 +174,7 @@ class LastPresences:
             return
         self._being_written, self._unwritten = self._unwritten, {}
         try:
-            change = partial(changes.save_last_presences, last=self._being_written)
+            change = partial(_save, last=self._being_written)
             await self._database.write(change)
         except StoreError:
             self._unwritten = {**self._being_written, **self._unwritten}
@@ -136,4 +183,49 @@ class LastPresences:
             self._being_written = {}
 
 
-__all__ = ["LastPresences"]
+def _save(connection: Connection, last: Mapping[str, LastPresence]) -> None:
+    """Note when these were last here, in an order that lets two nodes do so at once."""
+    by_owner = {digest(account): left for account, left in last.items()}
+    rows = [
+        {"owner": owner, "seen": left.seen, "status": left.status}
+        for owner, left in sorted(by_owner.items(), key=itemgetter(0))
+    ]
+    connection.execute(_SAVE.on(connection), rows)
+
+
+def _owner_parameters(owners: Sequence[bytes]) -> dict[str, bytes]:
+    """Parameters of :func:`_last_presences_of`: the last one again and again, up to its size."""
+    size = next(size for size in _QUERY_SIZES if size >= len(owners))
+    padding = repeat(owners[-1], size - len(owners))
+    return dict(zip(_owner_names(size), chain(owners, padding), strict=True))
+
+
+@lru_cache(maxsize=len(_QUERY_SIZES))
+def _last_presences_of(size: int) -> Select[bytes, float, str | None]:
+    """Query for this many names at once."""
+    names: list[BindParameter[bytes]] = [bindparam(name) for name in _owner_names(size)]
+    return select(last_presences.c.owner, last_presences.c.seen, last_presences.c.status).where(
+        last_presences.c.owner.in_(names)
+    )
+
+
+@lru_cache(maxsize=len(_QUERY_SIZES))
+def _owner_names(size: int) -> tuple[str, ...]:
+    return tuple(f"owner_{number}" for number in range(size))
+
+
+def _last_presence(seen: float, status: str | None) -> LastPresence:
+    if status is not None:
+        check_text("status", status)
+    return LastPresence(check_moment("seen", seen), status)
+
+
+LAST_PRESENCE = Kind(
+    "last presence",
+    last_presences,
+    ("seen", "status"),
+    _last_presence,
+    instead={"status": None},
+)
+
+__all__ = ["LAST_PRESENCE", "LastPresence", "PresenceStore", "last_presences"]

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
 from twisted.internet.interfaces import IReactorTime
 
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 
 CALL_LIMIT_S = 10.0
 """How long a call may take, the wait for a thread included: then its thread gives up."""

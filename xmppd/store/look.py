@@ -5,10 +5,9 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
-from xmppd.store import queries
+from xmppd.store.accounts import accounts as accounts_table
+from xmppd.store.accounts import exists
 from xmppd.store.engine import database_errors, make_engine, parse_url
-from xmppd.store.schema import accounts as accounts_table
-from xmppd.store.schema import digest
 
 
 def missing_accounts(url: str, accounts: Iterable[str]) -> list[str]:
@@ -30,12 +29,7 @@ def missing_accounts(url: str, accounts: Iterable[str]) -> list[str]:
         with database_errors(parsed), engine.connect() as connection:
             if not inspect(connection).has_table(accounts_table.name):
                 return list(accounts)
-            return [
-                account
-                for account in accounts
-                if connection.execute(queries.ACCOUNT_EXISTS, {"owner": digest(account)}).first()
-                is None
-            ]
+            return [account for account in accounts if not exists(connection, account)]
     finally:
         engine.dispose()
 

@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, text
 
-from xmppd.store.base import StoreError
 from xmppd.store.engine import database_errors, make_engine, make_file, parse_url
+from xmppd.store.errors import StoreError
 
 NOT_NEW = (
     "this installation is not new, since its data directory has a secret: restore the database, "

@@ -1,18 +1,14 @@
 """What people keep on the server: their card, their clients' settings."""
 
 from dataclasses import dataclass
-from typing import Protocol
 from xml.etree import ElementTree
 
 from xmppd.config.config import ItemSettings
 from xmppd.stanza import Condition, StanzaError
 from xmppd.stanza.guests import is_guest
-from xmppd.store.base import Item, ItemStore, Quarantine, QuotaExceeded
-from xmppd.store.quarantine import readable
-
-
-class Keeper(ItemStore, Quarantine, Protocol):
-    """Where items are, and what cannot be read is set aside."""
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.items import Item, ItemStore
+from xmppd.store.readable import readable
 
 
 @dataclass(frozen=True)
@@ -24,7 +20,7 @@ class PersonalItems:
         limits: What one account may keep.
     """
 
-    store: Keeper
+    store: ItemStore
     limits: ItemSettings
 
     def check(self, value: bytes) -> None:

@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from typing_extensions import override
 
-from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
 from xmppd.store.database_lock import DatabaseLock
 from xmppd.store.engine import database_errors, make_engine, store_error
+from xmppd.store.errors import StoreError
 from xmppd.store.joint_reads import JointReads, Read
 from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.migrate import UPGRADE_TIMEOUT_S, prepare

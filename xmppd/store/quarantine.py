@@ -1,15 +1,31 @@
-"""What cannot be read is set aside, so that one bad record stops nothing but itself (QT-1).
+"""Records that could not be read, set aside for an administrator (QT-1)."""
 
-Whoever looks into what the store keeps does it through :func:`readable`: what can be read comes
-back, and the rest is moved to the store's quarantine, where an administrator finds it.
-"""
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import starmap
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar, cast
+from msgspec import msgpack
+from sqlalchemy import (
+    Column,
+    Connection,
+    Delete,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
-from twisted.logger import Logger
-
-from xmppd.store.base import Damaged, Quarantine, Quarantined, Record, StoreError, Unreadable
+from xmppd.store.columns import NUMBER, OWNER, InsertByDialect, digest, digest_column, metadata
+from xmppd.store.database import Database
+from xmppd.store.readable import Quarantined
 
 MAX_QUARANTINED = 10_000
 """Records; with more the oldest are forgotten."""
@@ -17,114 +33,118 @@ MAX_QUARANTINED = 10_000
 MAX_QUARANTINED_BYTES = 64 << 20
 """The same for what all of them take."""
 
-MAX_NAMED_AT_ONCE = 20
-"""Records that the log names one by one when many are set aside at the same time."""
+# The fields are a map in MessagePack, by column of the table they were in; the digest of all of it
+# keeps a record from being set aside twice.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("number", NUMBER, primary_key=True, autoincrement=True),
+    digest_column("owner", primary_key=False),
+    digest_column("digest", primary_key=False),
+    Column("kind", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("fields", LargeBinary, nullable=False),
+    Index(None, "owner"),
+    Index("uq_quarantine_digest", "digest", unique=True),
+    sqlite_autoincrement=True,
+)
 
-MAX_LINE_LENGTH = 200
-"""Of what an entry says of its record, in characters."""
+_entry = (
+    quarantine.c.number,
+    quarantine.c.kind,
+    quarantine.c.account,
+    quarantine.c.name,
+    quarantine.c.reason,
+    quarantine.c.since,
+    quarantine.c.size,
+)
+_PAGE: Select[int, str, str, str, str, float, int] = (
+    select(*_entry)
+    .where(quarantine.c.number > bindparam("after"))
+    .order_by(quarantine.c.number)
+    .limit(bindparam("limit"))
+)
+_PAGE_OF: Select[int, str, str, str, str, float, int] = _PAGE.where(quarantine.c.owner == OWNER)
+_FIELDS: Select[bytes] = select(quarantine.c.fields).where(
+    quarantine.c.number == bindparam("number")
+)
+_USE: Select[int, int] = select(
+    func.count(), func.coalesce(func.sum(quarantine.c.size), 0)
+).select_from(quarantine)
+_SIZES: Select[int, int] = select(quarantine.c.number, quarantine.c.size).order_by(
+    quarantine.c.number
+)
+_ADD = InsertByDialect(
+    *(
+        dialect.insert(quarantine)
+        .on_conflict_do_nothing(index_elements=[quarantine.c.digest])
+        .returning(quarantine.c.number)
+        for dialect in (sqlite, postgresql)
+    )
+)
+_FORGET: Delete = delete(quarantine).where(quarantine.c.number == bindparam("entry"))
 
-R = TypeVar("R", bound=Record)
-V = TypeVar("V")
-_log = Logger()
 
-
-async def readable(
-    store: Quarantine,
-    account: str,
-    records: Iterable[R],
-    read: Callable[[R], V],
-    *,
-    instead: Callable[[R], V] | None = None,
-) -> list[V]:
-    """What can be read of these records, in their order; the others are set aside.
+class QuarantineStore:
+    """What was set aside.
 
     Args:
-        store: Where they are.
-        account: Whose they are: a bare JID, or what else they belong to.
-        records: As the store gave them.
-        read: As :func:`sift` wants it.
-        instead: The same.
+        database: Where it is.
     """
-    values, damaged = sift(records, read, instead=instead)
-    if damaged:
-        await set_aside(store, account, damaged)
-    return values
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def quarantined(
+        self, *, account: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Quarantined]:
+        """What is set aside, by number, a page at a time; of one account, or of everybody."""
+        page: dict[str, object] = {"after": after, "limit": limit}
+        if account:
+            page["owner"] = digest(account)
+        query = _PAGE_OF if account else _PAGE
+        return list(starmap(Quarantined, await self._database.read(query, page)))
+
+    async def quarantined_fields(self, number: int) -> dict[str, object] | None:
+        """A record that was set aside, field by field; None if there is none of this number."""
+        found = await self._database.read(_FIELDS, {"number": number})
+        return msgpack.decode(found[0][0], type=dict[str, object]) if found else None
+
+    async def forget_quarantined(self, numbers: Sequence[int]) -> int:
+        """Delete these for good; tells how many there were."""
+        return await self._database.write(partial(_forget, numbers=tuple(numbers)))
+
+    async def count_quarantined(self) -> int:
+        """How many records are set aside."""
+        return (await self._database.read(_USE, {}))[0][0]
 
 
-def sift(
-    records: Iterable[R], read: Callable[[R], V], *, instead: Callable[[R], V] | None = None
-) -> tuple[list[V], list[Damaged]]:
-    """What can be read of these records, and those that cannot, which somebody has to set aside.
-
-    Args:
-        records: As the store gave them.
-        read: Makes something of a record. Whatever it raises, the record is bad; with an
-            :class:`~xmppd.store.base.Unreadable` that has a ``rest``, that is taken in its place.
-        instead: Makes what takes the place of any other one that is bad; None for nothing.
-    """
-    values: list[V] = []
-    damaged: list[Damaged] = []
-    for record in records:
-        try:
-            values.append(read(record))
-        except MemoryError:
-            raise  # that is no fault of the record
-        except Exception as error:
-            damaged.append(Damaged(record, reason(error), getattr(error, "field", "")))
-            if isinstance(error, Unreadable) and error.rest is not None:
-                values.append(cast(V, error.rest))
-            elif instead is not None:
-                values.append(instead(record))
-    return values, damaged
+def add(connection: Connection, row: Mapping[str, object]) -> int | None:
+    """Keep a record; its number, or None if it is there already."""
+    number: int | None = connection.execute(_ADD.on(connection), row).scalar()
+    return number
 
 
-async def set_aside(store: Quarantine, account: str, damaged: Sequence[Damaged]) -> None:
-    """Move records to the quarantine, and say so; if that fails they are found another day."""
-    try:
-        report(await store.set_aside(account, damaged))
-    except StoreError as error:
-        _log.error(
-            "{count} records of {account} cannot be read, nor be set aside: {error}",
-            count=len(damaged), account=account or "the server", error=error,
-        )  # fmt: skip
+def make_room(connection: Connection) -> None:
+    """Forget the oldest records of which there is no more room."""
+    count, size = connection.execute(_USE).one()
+    if count <= MAX_QUARANTINED and size <= MAX_QUARANTINED_BYTES:
+        return
+    gone = []
+    for number, size_bytes in connection.execute(_SIZES).tuples():
+        if count <= MAX_QUARANTINED and size <= MAX_QUARANTINED_BYTES:
+            break
+        gone.append({"entry": number})
+        count, size = count - 1, size - size_bytes
+    connection.execute(_FORGET, gone)
 
 
-def report(moved: Sequence[Quarantined]) -> None:
-    """Tell the administrator which records were set aside."""
-    for entry in moved[:MAX_NAMED_AT_ONCE]:
-        _log.warn(
-            "cannot be read, and is set aside: {kind} {name} of {account}: {reason}"
-            " (xmppctl db quarantine show {number})",
-            kind=entry.kind, name=entry.name, account=entry.account or "the server",
-            reason=entry.reason, number=entry.number,
-        )  # fmt: skip
-    if len(moved) > MAX_NAMED_AT_ONCE:
-        _log.warn(
-            "{count} records more were set aside (xmppctl db quarantine list)",
-            count=len(moved) - MAX_NAMED_AT_ONCE,
-        )
+def _forget(connection: Connection, numbers: Sequence[int]) -> int:
+    return sum(connection.execute(_FORGET, {"entry": number}).rowcount for number in numbers)
 
 
-def reason(error: Exception) -> str:
-    """Why a record cannot be read, in one line."""
-    known = isinstance(error, Unreadable)
-    return in_a_line(str(error) if known else f"{type(error).__name__}: {error}")
-
-
-def in_a_line(text: str) -> str:
-    """A text as it may stand in a list or the log: printable, and not too long."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return plain[:MAX_LINE_LENGTH]
-
-
-__all__ = [
-    "MAX_NAMED_AT_ONCE",
-    "MAX_QUARANTINED",
-    "MAX_QUARANTINED_BYTES",
-    "in_a_line",
-    "readable",
-    "reason",
-    "report",
-    "set_aside",
-    "sift",
-]
+__all__ = ["MAX_QUARANTINED", "MAX_QUARANTINED_BYTES", "QuarantineStore", "add", "make_room"]

@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from twisted.logger import Logger
 from typing_extensions import override
 
-from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
 from xmppd.store.engine import make_engine, make_file, store_error, text_or_bytes
+from xmppd.store.errors import StoreError
 from xmppd.store.group_commit import GroupCommit
 from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.migrate import NOT_NEW, UPGRADE_TIMEOUT_S, prepare
@@ -91,7 +91,7 @@ class SQLiteDatabase(Database):
             raise StoreError("The store is not open.")
         if self._trouble is not None:
             raise StoreError(self._trouble)
-        text, names, fixed = _compiled(query)
+        text, names, fixed = compiled(query)
         by_name = {**fixed, **parameters}
         values = [by_name[name] for name in names]
         try:
@@ -156,10 +156,10 @@ class SQLiteDatabase(Database):
 
 
 @lru_cache(maxsize=64)
-def _compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...], dict[str, object]]:
+def compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...], dict[str, object]]:
     """SQL of a query, the names of its parameters in their order, and values it brings along."""
     compiled = query.compile(dialect=_dialect)
     return str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params)
 
 
-__all__ = ["SQLiteDatabase"]
+__all__ = ["SQLiteDatabase", "compiled"]

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 
 _SUFFIXES = ("", "-wal", "-shm")
 

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time, left_s, until
 
 MAX_WAITING_CALLS = 10_000

@@ -7,8 +7,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
 
-from xmppd.store.base import StoreError
 from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
 
 CALM_S = 2.0

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from xmppd.events import OWNER, Undo
 from xmppd.stanza import Tree
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 from xmppd.stream.stream_feature import Negotiation
 
 _log = Logger()

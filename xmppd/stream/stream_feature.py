@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from xmppd.events import OWNER, Undo
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Later, StreamCondition, StreamError, Tree
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 
 _log = Logger()
 

@@ -24,14 +24,15 @@ from twisted.internet.task import Clock
 from xmppd.config.config import Config, ListenSettings
 from xmppd.ctl.commands import of_server
 from xmppd.events import OWNER
-from xmppd.host.clocks import Clocks
+from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.host.machine import Descriptors
 from xmppd.net.login_queue import LARGEST_WINDOW
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, ns
-from xmppd.store.base import RosterItem, Store
-from xmppd.store.memory import MemoryStore
+from xmppd.store.memory import MemoryDatabase
+from xmppd.store.rosters import RosterItem
+from xmppd.store.store import Store
 from xmppd.stream.stream_feature import Stream
 from xmppd.testing.client import Client, ComponentClient, done
 from xmppd.testing.network import MemoryConnector, MemoryTransport, Network
@@ -41,6 +42,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 SOME_AFTERNOON = 1_700_000_000.0
 PASSWORD = "a rose by any other name"
+
+
+def memory_store(now: Callable[[], float] = wall_clock) -> Store:
+    """A store with nothing in it, in memory; nobody turns its clock.
+
+    Args:
+        now: Tells the time in seconds since 1970.
+    """
+    return Store(MemoryDatabase(), Clock(), now)
 
 
 class House:
@@ -75,7 +85,8 @@ class House:
         self.wall_ahead_s = wall_ahead_s
         self.clocks = Clocks(self.clock.seconds, self.wall_clock, "tests", self.clock.seconds())
         self.descriptors = Descriptors(sys.maxsize)
-        self.store = store or MemoryStore(self.wall_clock)
+        self.store = store or Store(MemoryDatabase(), self.clock, self.wall_clock)
+        done(self.store.open())
         self.network = Network()
         self.address = "198.51.100.1"
         self.server = XMPPServer(
@@ -145,13 +156,13 @@ class House:
     def add(self, name: str, contacts: Mapping[str, str] | None = None) -> JID:
         """Add an account with a roster."""
         account = self.jid(name)
-        done(self.store.create_account(account.bare, []))
+        done(self.store.accounts.create_account(account.bare, []))
         items = [
             RosterItem(self.jid(contact).bare, subscription=subscription)
             for contact, subscription in (contacts or {}).items()
         ]
         if items:
-            done(self.store.save_roster_items(account.bare, items))
+            done(self.store.rosters.save_roster_items(account.bare, items))
         return account
 
     def stranger(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:

@@ -9,7 +9,7 @@ from xmppd.presence.presence_manager import hears
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
 from xmppd.stanza.copies import is_copy
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 from xmppd.trace.passage import Passage, Step
 
 Outcome = tuple[str, str]

@@ -6,7 +6,9 @@ from xmppd.account.accounts import AccountRemoved
 from xmppd.events import OWNER, On
 from xmppd.roster.subscription import farewells
 from xmppd.stanza import Presence
-from xmppd.store.base import LastPresence, NoSuchAccount, RosterItem
+from xmppd.store.accounts import NoSuchAccount
+from xmppd.store.last_presences import LastPresence
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
@@ -37,7 +39,7 @@ class RemoveTests(SynchronousTestCase):
 
     def subscription(self, name: str) -> tuple[str, bool]:
         """What stands between somebody and Romeo, in their own roster."""
-        data = done(self.house.store.roster(self.house.jid(name).bare))
+        data = done(self.house.store.rosters.roster(self.house.jid(name).bare))
         (item,) = data.items
         return item.subscription, item.ask
 
@@ -77,14 +79,14 @@ class RemoveTests(SynchronousTestCase):
         """A new account of the same name finds nothing of the old one."""
         store, bare = self.house.store, "romeo@montague.lit"
         self.house.connect("romeo")
-        done(store.save_last_presence(bare, LastPresence(1.0, "out")))
-        done(store.set_item(bare, "urn:x", "k", b"v", max_items=9, max_bytes=99))
+        done(store.presences.save_last_presence(bare, LastPresence(1.0, "out")))
+        done(store.items.set_item(bare, "urn:x", "k", b"v", max_items=9, max_bytes=99))
         self.remove()
-        self.assertFalse(done(store.exists(bare)))
+        self.assertFalse(done(store.accounts.exists(bare)))
         self.house.add("romeo")
-        self.assertEqual(done(store.roster(bare)).items, ())
-        self.assertEqual(done(store.get_items(bare, "urn:x")), {})
-        self.assertEqual(done(store.last_presence([bare])), {})
+        self.assertEqual(done(store.rosters.roster(bare)).items, ())
+        self.assertEqual(done(store.items.get_items(bare, "urn:x")), {})
+        self.assertEqual(done(store.presences.last_presence([bare])), {})
         roster = done(self.house.server.roster_manager.roster(self.house.jid("romeo")))
         self.assertEqual(dict(roster.items), {})
 
@@ -103,19 +105,19 @@ class RemoveTests(SynchronousTestCase):
     def test_again_after_a_failure(self) -> None:
         """When the store fails halfway, nobody comes in, and it can be begun again."""
         store = self.house.store
-        works = store.delete_account
+        works = store.accounts.delete_account
 
         async def fails(account: str) -> None:
             raise OSError("the disk is full")
 
-        store.delete_account = fails  # type: ignore[method-assign]
+        store.accounts.delete_account = fails  # type: ignore[method-assign]
         with self.assertRaises(OSError):
             self.remove()
-        credentials = done(store.credentials("romeo@montague.lit"))
+        credentials = done(store.accounts.credentials("romeo@montague.lit"))
         self.assertTrue(credentials is not None and credentials.disabled)
-        store.delete_account = works  # type: ignore[method-assign]
+        store.accounts.delete_account = works  # type: ignore[method-assign]
         self.remove()
-        self.assertFalse(done(store.exists("romeo@montague.lit")))
+        self.assertFalse(done(store.accounts.exists("romeo@montague.lit")))
 
 
 class ChangeTests(SynchronousTestCase):
@@ -129,9 +131,9 @@ class ChangeTests(SynchronousTestCase):
         self.assertTrue(romeo.closed)
         self.assertIn(b"<not-authorized", romeo.raw())
         self.assertFalse(juliet.closed)
-        credentials = done(house.store.credentials(account.bare))
+        credentials = done(house.store.accounts.credentials(account.bare))
         self.assertTrue(credentials is not None and credentials.disabled)
-        self.assertEqual(len(done(house.store.roster(account.bare)).items), 1)
+        self.assertEqual(len(done(house.store.rosters.roster(account.bare)).items), 1)
         done(house.server.accounts.enable(account))
         self.assertTrue(done(house.server.auth_provider.may_log_in(account.bare)))
 

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from xmppd.config.config import RegistrationSettings
-from xmppd.store.base import AccountExists
+from xmppd.store.accounts import AccountExists
 from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
 

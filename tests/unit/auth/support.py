@@ -11,7 +11,7 @@ from xmppd.auth.base import Exchange, Mechanism, SASLError
 from xmppd.auth.keys import derive_keys
 from xmppd.auth.provider import SQLAuthProvider
 from xmppd.host.clocks import Clocks
-from xmppd.store.memory import MemoryStore
+from xmppd.testing.house import memory_store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,15 +44,14 @@ class Verona:
     def __init__(self, *, secret: bytes = b"of this server") -> None:
         self.time = 1_000_000.0
         self.clocks = Clocks(lambda: self.time, lambda: self.time)
-        self.store = MemoryStore(lambda: self.time)
+        self.store = memory_store(lambda: self.time)
         self.pbkdf2 = HereAndNow()
-        run(self.store.create_account(JULIET, KEYS))
+        run(self.store.accounts.create_account(JULIET, KEYS))
         self.provider = SQLAuthProvider(
-            self.store,
+            self.store.accounts,
             secret=secret,
             iterations=ITERATIONS,
             run_in_thread=self.pbkdf2,
-            now=lambda: self.time,
         )
 
 

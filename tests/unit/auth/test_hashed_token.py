@@ -10,7 +10,7 @@ from xmppd.auth.hashed_token import HASHED_TOKEN, Claim, HashedTokenMechanism, u
 from xmppd.auth.login import UserAgent
 from xmppd.auth.tokens import KeptToken, Tokens
 from xmppd.config.config import TokenSettings
-from xmppd.store.base import Device
+from xmppd.store.devices import Device
 
 PHONE = UserAgent("d4565fa7-4d72-4749-b3d3-740edbf87770", "Balcony", "phone")
 BINDINGS = {"tls-exporter": b"exported", "tls-server-end-point": b"a certificate"}
@@ -23,7 +23,7 @@ class TokenCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.verona = Verona()
         self.tokens = Tokens(
-            self.verona.store,
+            self.verona.store.devices,
             TokenSettings(),
             secret=b"of this server",
             now=lambda: self.verona.time,
@@ -104,10 +104,15 @@ class SecretTests(TokenCase):
         """The store without the secret, or the secret without the store, has no token."""
         text = self.issue("HT-SHA-256-NONE")
         self.assertIn(text, self.texts(self.tokens))
-        thief = Tokens(self.verona.store, TokenSettings(), secret=b"a guess", now=lambda: 0.0)
+        thief = Tokens(
+            self.verona.store.devices, TokenSettings(), secret=b"a guess", now=lambda: 0.0
+        )
         self.assertNotIn(text, self.texts(thief))
         elsewhere = Tokens(
-            Verona().store, TokenSettings(), secret=b"of this server", now=lambda: 0.0
+            Verona().store.devices,
+            TokenSettings(),
+            secret=b"of this server",
+            now=lambda: 0.0,
         )
         self.assertNotIn(text, self.texts(elsewhere))
 
@@ -126,10 +131,10 @@ class SecretTests(TokenCase):
     def test_moved(self) -> None:
         """A row of the database that is moved to another account or device opens nothing."""
         text = self.issue("HT-SHA-256-NONE")
-        (device,) = run(self.verona.store.devices(JULIET))
+        (device,) = run(self.verona.store.devices.devices(JULIET))
         assert device.new is not None
         for account, id in ((f"tybalt@{DOMAIN}", PHONE.id), (JULIET, "another")):
             moved = Device(id, "", "", 0.0, 0.0)
-            run(self.verona.store.add_token(account, moved, device.new, max_devices=5))
+            run(self.verona.store.devices.add_token(account, moved, device.new, max_devices=5))
             held = run(self.tokens.held(account, id, "HT-SHA-256-NONE"))
             self.assertNotIn(text, [one.text for one in held])

@@ -127,7 +127,7 @@ class ExternalTests(SynchronousTestCase):
         stream = self._stream(f"nurse@{DOMAIN}")
         error = refusal(ExternalMechanism(stream, verona.provider).step(b""))
         self.assertEqual(error.condition, "not-authorized")
-        run(verona.store.set_disabled(JULIET, True))
+        run(verona.store.accounts.set_disabled(JULIET, True))
         error = refusal(ExternalMechanism(self._stream(JULIET), verona.provider).step(b""))
         self.assertEqual(error.condition, "account-disabled")
 

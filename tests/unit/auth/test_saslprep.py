@@ -23,7 +23,8 @@ from xmppd.auth.plain import PlainMechanism
 from xmppd.auth.provider import Passwords
 from xmppd.auth.saslprep import saslprep
 from xmppd.auth.scram import ScramMechanism
-from xmppd.store.base import Device, StoreError, Token
+from xmppd.store.devices import Device, Token
+from xmppd.store.errors import StoreError
 
 MAPPED = {
     "x\N{SUPERSCRIPT TWO}": "x2",
@@ -109,7 +110,7 @@ class LoginTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.verona = Verona()
         self.passwords = Passwords(
-            self.verona.store, iterations=ITERATIONS, run_in_thread=self.verona.pbkdf2
+            self.verona.store.accounts, iterations=ITERATIONS, run_in_thread=self.verona.pbkdf2
         )
 
     def plain(self, password: str) -> bool:
@@ -154,7 +155,7 @@ class LoginTests(SynchronousTestCase):
     def set_old_keys(self, password: str) -> None:
         """Keys as they were made before: of the OpaqueString."""
         old = password_forms(password)[-1]
-        run(self.verona.store.set_keys(JULIET, make_keys(old, ITERATIONS)))
+        run(self.verona.store.accounts.set_keys(JULIET, make_keys(old, ITERATIONS)))
 
     def test_renewed(self) -> None:
         """Keys of the other form are renewed by PLAIN, once; then SCRAM works too."""
@@ -165,25 +166,25 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(self.scram("IX"), [])
         self.assertTrue(self.plain(typed))
         self.assertEqual(self.scram("IX"), list(HASHES))
-        before = run(self.verona.store.credentials(JULIET))
+        before = run(self.verona.store.accounts.credentials(JULIET))
         for password in (typed, "IX"):
             self.assertTrue(self.plain(password))
-        self.assertEqual(run(self.verona.store.credentials(JULIET)), before)
+        self.assertEqual(run(self.verona.store.accounts.credentials(JULIET)), before)
 
     def test_tokens_stay(self) -> None:
         """Devices keep their tokens: the password is the same."""
         self.set_old_keys("\N{ROMAN NUMERAL NINE}")
         phone, token = Device("phone", "", "", 1.0, 1.0), Token(b"nonce", "HT", 1.0, 2.0)
-        run(self.verona.store.add_token(JULIET, phone, token, max_devices=1))
+        run(self.verona.store.devices.add_token(JULIET, phone, token, max_devices=1))
         self.assertTrue(self.plain("\N{ROMAN NUMERAL NINE}"))
-        (kept,) = run(self.verona.store.devices(JULIET))
+        (kept,) = run(self.verona.store.devices.devices(JULIET))
         self.assertEqual(kept.tokens, (token,))
 
     def test_interrupted(self) -> None:
         """If the server is killed in the middle of it, the next login makes an end of it."""
         typed = "\N{ROMAN NUMERAL NINE}"
         self.set_old_keys(typed)
-        add_key, calls = self.verona.store.add_key, 0
+        add_key, calls = self.verona.store.accounts.add_key, 0
 
         async def dies(*args: object) -> bool:
             nonlocal calls
@@ -192,9 +193,9 @@ class LoginTests(SynchronousTestCase):
                 raise StoreError("the disk is gone")
             return await add_key(*args)  # type: ignore[arg-type]
 
-        self.patch(self.verona.store, "add_key", dies)
+        self.patch(self.verona.store.accounts, "add_key", dies)
         self.assertTrue(self.plain(typed))
-        self.patch(self.verona.store, "add_key", add_key)
+        self.patch(self.verona.store.accounts, "add_key", add_key)
         self.assertTrue(self.plain(typed))
         self.assertEqual(self.scram("IX"), list(HASHES))
 
@@ -203,15 +204,15 @@ class LoginTests(SynchronousTestCase):
         typed = "\N{ROMAN NUMERAL NINE}"
         self.set_old_keys(typed)
         new = make_keys(b"new", ITERATIONS)
-        add_key = self.verona.store.add_key
+        add_key = self.verona.store.accounts.add_key
 
         async def late(*args: object) -> bool:
-            await self.verona.store.set_keys(JULIET, new)
+            await self.verona.store.accounts.set_keys(JULIET, new)
             return await add_key(*args)  # type: ignore[arg-type]
 
-        self.patch(self.verona.store, "add_key", late)
+        self.patch(self.verona.store.accounts, "add_key", late)
         self.plain(typed)
-        credentials = run(self.verona.store.credentials(JULIET))
+        credentials = run(self.verona.store.accounts.credentials(JULIET))
         assert credentials is not None
         self.assertEqual(credentials.keys, {key.hash: key for key in new})
 

@@ -39,7 +39,7 @@ class VectorTests(SynchronousTestCase):
     ) -> tuple[str, str]:
         verona = Verona()
         keys = derive_keys(b"pencil", hash, b64decode(salt), 4096)
-        run(verona.store.create_account(f"user@{DOMAIN}", [keys]))
+        run(verona.store.accounts.create_account(f"user@{DOMAIN}", [keys]))
         mechanism = ScramMechanism(hash, exchange(), verona.provider, nonce=nonce)
         first = run(mechanism.step(f"n,,n=user,r={client_nonce}".encode()))
         last = run(mechanism.step(f"c=biws,r={client_nonce}{nonce},p={final}".encode()))
@@ -159,7 +159,7 @@ class SuccessTests(SynchronousTestCase):
     def test_escaped_name(self) -> None:
         """A name with "=" and "," arrives whole."""
         verona = Verona()
-        run(verona.store.create_account(f"a=b,c@{DOMAIN}", KEYS))
+        run(verona.store.accounts.create_account(f"a=b,c@{DOMAIN}", KEYS))
         client = ScramClient(username="a=3Db=2Cc")
         mechanism = ScramMechanism("SHA-256", exchange(), verona.provider)
         self.assertTrue(client.accepts(log_in(mechanism, client)))
@@ -266,25 +266,27 @@ class RefusalTests(SynchronousTestCase):
         self.assertEqual(len(known["s"]), len(unknown["s"]))
         self.assertEqual(known.keys(), unknown.keys())
 
-    def test_locked(self) -> None:
-        """A locked account refuses the right password, in the words of a wrong one."""
+    def test_removed(self) -> None:
+        """A removed account refuses its password as any other that there is not, until it is made
+        again.
+        """
         verona = Verona()
-        run(verona.store.set_locked(JULIET, verona.time + 10))
+        run(verona.store.accounts.delete_account(JULIET))
         mechanism, client = ScramMechanism("SHA-256", exchange(), verona.provider), ScramClient()
         server_first = run(mechanism.step(client.first()))
-        self.assertEqual(b64decode(attributes_of(server_first)["s"]), KEYS[1].salt)
+        self.assertNotEqual(b64decode(attributes_of(server_first)["s"]), KEYS[1].salt)
         error = refusal(mechanism.step(client.final(server_first)))
         self.assertEqual(error.condition, "not-authorized")
-        verona.time += 10
+        run(verona.store.accounts.create_account(JULIET, KEYS))
         mechanism = ScramMechanism("SHA-256", exchange(), verona.provider)
         self.assertTrue(client.accepts(log_in(mechanism, client)))
 
-    def test_locked_meanwhile(self) -> None:
-        """An account that is locked between two messages stays closed to a guess in flight."""
+    def test_removed_meanwhile(self) -> None:
+        """An account that is removed between two messages is closed to a proof in flight."""
         verona = Verona()
         mechanism, client = ScramMechanism("SHA-256", exchange(), verona.provider), ScramClient()
         final = client.final(run(mechanism.step(client.first())))
-        run(verona.store.set_locked(JULIET, verona.time + 10))
+        run(verona.store.accounts.delete_account(JULIET))
         self.assertEqual(refusal(mechanism.step(final)).condition, "not-authorized")
         self.assertIsNone(mechanism.account)
 
@@ -293,7 +295,7 @@ class RefusalTests(SynchronousTestCase):
         for password, condition in [(PASSWORD, "account-disabled"), ("guess", "not-authorized")]:
             with self.subTest(password):
                 verona = Verona()
-                run(verona.store.set_disabled(JULIET, True))
+                run(verona.store.accounts.set_disabled(JULIET, True))
                 mechanism = ScramMechanism("SHA-256", exchange(), verona.provider)
                 client = ScramClient(password=password)
                 final = client.final(run(mechanism.step(client.first())))
@@ -302,7 +304,7 @@ class RefusalTests(SynchronousTestCase):
     def test_no_keys_of_this_hash(self) -> None:
         """An account without keys for a hash looks like an unknown one under it."""
         verona = Verona()
-        run(verona.store.set_keys(JULIET, KEYS[:1]))
+        run(verona.store.accounts.set_keys(JULIET, KEYS[:1]))
         mechanism, client = ScramMechanism("SHA-256", exchange(), verona.provider), ScramClient()
         final = client.final(run(mechanism.step(client.first())))
         self.assertEqual(refusal(mechanism.step(final)).condition, "not-authorized")

@@ -12,7 +12,7 @@ from tests.plugins.test_invisible import invisible, visible
 from xmppd.components.privileges import TOLD_PER_TURN
 from xmppd.privacy.privacy_list import PrivacyList
 from xmppd.stanza import JID
-from xmppd.store.base import Credentials
+from xmppd.store.accounts import Credentials
 from xmppd.testing.client import Client, ComponentClient, done
 from xmppd.testing.house import House, house_config
 
@@ -201,7 +201,7 @@ class PrivilegeTests(SynchronousTestCase):
         house = trusting_house(message="outgoing")
         service, _ = enter(house)
         (juliet,) = house.connect("juliet")
-        done(house.store.set_disabled("romeo@montague.lit", disabled=True))
+        done(house.store.accounts.set_disabled("romeo@montague.lit", disabled=True))
         self.assertIn("<forbidden ", self.message(service, "romeo@montague.lit"))
         self.assertEqual(juliet.received(), [])
 
@@ -263,14 +263,14 @@ class PrivilegeTests(SynchronousTestCase):
         service, _ = enter(house)
         (juliet,) = house.connect("juliet")
         slow: list[Deferred[None]] = []
-        credentials = house.store.credentials
+        credentials = house.store.accounts.credentials
 
         async def slowly(account: str) -> Credentials | None:
             slow.append(Deferred())
             await slow[-1]
             return await credentials(account)
 
-        self.patch(house.store, "credentials", slowly)
+        self.patch(house.store.accounts, "credentials", slowly)
         for number in range(3):
             self.message(service, "romeo@montague.lit", inside=f"<body>{number}</body>")
         service.send(f"<message from='{PEP}' to='juliet@montague.lit'><body>3</body></message>")

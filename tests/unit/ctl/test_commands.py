@@ -75,25 +75,25 @@ class UserTests(OfficeCase):
         """An account is added once, and its password is not one of nothing."""
         said = self.office.says("user add", account="tybalt", password="prince of cats")
         self.assertEqual(said, "tybalt@montague.lit was added")
-        self.assertTrue(done(self.house.store.exists("tybalt@montague.lit")))
+        self.assertTrue(done(self.house.store.accounts.exists("tybalt@montague.lit")))
         self.assertIn("already", self.office.refusal("user add", account="tybalt", password="x"))
         self.assertIn("password", self.office.refusal("user add", account="paris", password=""))
 
     def test_list(self) -> None:
-        """Accounts are listed with who is here, who is disabled and who is locked."""
+        """Accounts are listed with who is here and who is disabled."""
         self.house.connect("romeo")
-        done(self.house.store.set_locked("juliet@montague.lit", self.house.wall_clock() + 60))
+        done(self.house.store.accounts.set_disabled("juliet@montague.lit", True))
         juliet, romeo = self.office.rows("user list")
         self.assertEqual((romeo["account"], romeo["sessions"]), ("romeo@montague.lit", 1))
-        self.assertEqual((juliet["disabled"], romeo["locked_until"]), (False, None))
-        self.assertRegex(str(juliet["locked_until"]), r"^2023-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual((juliet["disabled"], romeo["disabled"]), (True, False))
+        self.assertRegex(str(juliet["created"]), r"^2023-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         self.assertEqual(len(self.office.rows("user list", domain="montague.lit")), 2)
         self.assertIn("not served", self.office.refusal("user list", domain="x.lit"))
 
     def test_list_is_paged(self) -> None:
         """More accounts than fit into one page are all listed."""
         for number in range(1_001):
-            done(self.house.store.create_account(f"n{number:04}@montague.lit", []))
+            done(self.house.store.accounts.create_account(f"n{number:04}@montague.lit", []))
         self.assertEqual(len(self.office.rows("user list")), 1_003)
 
     def test_delete(self) -> None:
@@ -102,7 +102,7 @@ class UserTests(OfficeCase):
         said = self.office.says("user delete", account="romeo")
         self.assertIn("1 stream", said)
         self.assertIn(b"<not-authorized", romeo.raw())
-        self.assertFalse(done(self.house.store.exists("romeo@montague.lit")))
+        self.assertFalse(done(self.house.store.accounts.exists("romeo@montague.lit")))
         self.assertIn("no account", self.office.refusal("user delete", account="romeo"))
 
     def test_password(self) -> None:
@@ -118,18 +118,15 @@ class UserTests(OfficeCase):
         (romeo,) = self.house.connect("romeo")
         self.office.says("user disable", account="romeo")
         self.assertIn(b"<not-authorized", romeo.raw())
-        credentials = done(self.house.store.credentials("romeo@montague.lit"))
+        credentials = done(self.house.store.accounts.credentials("romeo@montague.lit"))
         assert credentials is not None
         self.assertTrue(credentials.disabled)
         self.assertIn("enabled", self.office.says("user enable", account="romeo"))
 
     def test_unlock(self) -> None:
-        """A lock that failed logins have set is lifted."""
-        done(self.house.store.set_locked("romeo@montague.lit", 2e9))
-        self.office.says("user unlock", account="romeo")
-        credentials = done(self.house.store.credentials("romeo@montague.lit"))
-        assert credentials is not None
-        self.assertEqual(credentials.locked_until, 0)
+        """The failed logins of an account that there is are forgotten."""
+        self.assertIn("romeo@montague.lit", self.office.says("user unlock", account="romeo"))
+        self.assertIn("no account", self.office.refusal("user unlock", account="tybalt"))
 
 
 class SessionTests(OfficeCase):

@@ -133,7 +133,7 @@ class ControlTests(TestCase):
 
     async def test_our_bug(self) -> None:
         """A bug is logged with its trace, and xmppctl is told where to look."""
-        self.patch(self.house.store, "accounts", None)
+        self.patch(self.house.store.accounts, "accounts", None)
         answer = await self.ask(await self.asker(), b'{"command":"user list"}')
         self.assertIn("log", answer.error or "")
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
@@ -165,7 +165,9 @@ class ControlTests(TestCase):
     async def test_slow_reader(self) -> None:
         """Who does not read gets no more rows until they do; nothing is lost."""
         for number in range(5_000):
-            done(self.house.store.create_account(f"{'n' * 500}{number:04}@montague.lit", []))
+            done(
+                self.house.store.accounts.create_account(f"{'n' * 500}{number:04}@montague.lit", [])
+            )
         asker = await self.asker()
         asker.transport.pauseProducing()  # type: ignore[union-attr]
         last = asker.last

@@ -57,7 +57,7 @@ class Post:
 
     def waiting(self) -> int:
         """How many messages wait for the two who may be away."""
-        stored = (done(self.house.store.offline_messages(str(self.house.jid(name))))
+        stored = (done(self.house.store.offline.offline_messages(str(self.house.jid(name))))
                   for name in ("juliet", "nurse"))  # fmt: skip
         return sum(map(len, stored))
 

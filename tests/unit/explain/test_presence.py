@@ -10,7 +10,9 @@ from xmppd.explain.finding import Finding
 from xmppd.explain.presence import explain_presence
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID, Presence
-from xmppd.store.base import LastPresence, RosterItem, SharedGroup
+from xmppd.store.last_presences import LastPresence
+from xmppd.store.rosters import RosterItem
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, Elsewhere, done
 from xmppd.testing.house import House, house_config
 

@@ -6,10 +6,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import next_turn
 from xmppd.stanza import ns
-from xmppd.store.base import RosterData, RosterItem, SharedGroup
-from xmppd.store.memory import MemoryStore
+from xmppd.store.database import Database
+from xmppd.store.rosters import RosterData, RosterItem, RosterStore
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import House, house_config
+from xmppd.testing.house import House, house_config, memory_store
 
 DOMAIN = "montague.lit"
 ROMEO = f"romeo@{DOMAIN}"
@@ -181,8 +182,9 @@ class SharedGroupTests(SynchronousTestCase):
     """People who see each other without asking."""
 
     def setUp(self) -> None:
-        self.store = Listening()
-        self.house = House(DOMAIN, store=self.store, romeo={}, juliet={}, nurse={}, stranger={})
+        store = memory_store()
+        store.rosters = self.rosters = Listening(store.database)
+        self.house = House(DOMAIN, store=store, romeo={}, juliet={}, nurse={}, stranger={})
         group = SharedGroup("house", "House", (ROMEO, f"juliet@{DOMAIN}", f"nurse@{DOMAIN}"))
         done(self.house.server.shared_groups.save(group))
 
@@ -212,8 +214,8 @@ class SharedGroupTests(SynchronousTestCase):
             stanza,
             f"<presence from='{ROMEO}/1' to='juliet@{DOMAIN}' type='unavailable'/>",
         )
-        self.assertEqual(sorted(self.store.read), [f"juliet@{DOMAIN}", ROMEO])
-        self.assertEqual(done(self.house.store.roster(ROMEO)).items, ())
+        self.assertEqual(sorted(self.rosters.read), [f"juliet@{DOMAIN}", ROMEO])
+        self.assertEqual(done(self.house.store.rosters.roster(ROMEO)).items, ())
 
     def test_not_to_be_removed(self) -> None:
         """What a group brings cannot be removed, but what one added oneself can (RO-8)."""
@@ -232,7 +234,7 @@ class SharedGroupTests(SynchronousTestCase):
     def test_still_seen(self) -> None:
         """Who loses a subscription but is in the same group sees no goodbye (PS-9)."""
         item = RosterItem(f"juliet@{DOMAIN}", subscription="from")
-        done(self.house.store.save_roster_items(ROMEO, [item]))
+        done(self.house.store.rosters.save_roster_items(ROMEO, [item]))
         romeo, juliet = self.house.connect("romeo", "juliet")
         romeo.send(f"<presence to='juliet@{DOMAIN}' type='unsubscribed'/>")
         self.assertNotIn("unavailable", "".join(juliet.received()))
@@ -249,11 +251,11 @@ class SharedGroupTests(SynchronousTestCase):
         self.assertEqual(stranger.received(), [])
 
 
-class Listening(MemoryStore):
-    """A store in memory that notes whose rosters are read."""
+class Listening(RosterStore):
+    """Rosters that note who is asked for."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self.read: list[str] = []
 
     async def roster(self, account: str) -> RosterData:
@@ -286,9 +288,9 @@ class GuestTests(SynchronousTestCase):
             self.assertIn("<not-allowed ", "".join(self.guest.received()))
         self.guest.lose()
         account = f"guest@{DOMAIN}"
-        self.assertEqual(done(self.house.store.roster(account)).items, ())
-        self.assertEqual(done(self.house.store.last_presence([account])), {})
-        self.assertEqual(done(self.house.store.roster(ROMEO)).items, ())
+        self.assertEqual(done(self.house.store.rosters.roster(account)).items, ())
+        self.assertEqual(done(self.house.store.presences.last_presence([account])), {})
+        self.assertEqual(done(self.house.store.rosters.roster(ROMEO)).items, ())
 
     def test_nobody_asks_a_guest(self) -> None:
         """A request to a guest is refused like one to nobody."""
@@ -304,7 +306,7 @@ class GuestTests(SynchronousTestCase):
         self.guest.send("<presence type='unavailable'/>")
         self.romeo.send(message)
         self.assertIn("<service-unavailable ", "".join(self.romeo.received()))
-        self.assertEqual(done(self.house.store.offline_messages(f"guest@{DOMAIN}")), [])
+        self.assertEqual(done(self.house.store.offline.offline_messages(f"guest@{DOMAIN}")), [])
 
     def test_directed_presence(self) -> None:
         """A guest tells in private, as one who enters a room does, and its goodbye follows."""

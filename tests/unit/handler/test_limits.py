@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.handler import presence_subscribe_handler
 from xmppd.stanza import ns
-from xmppd.store.base import RosterItem
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Client, Elsewhere, done
 from xmppd.testing.house import House, house_config
 
@@ -91,7 +91,7 @@ class RosterTests(SynchronousTestCase):
         self.assertEqual(elsewhere.heard(), [])
         juliet.send("<presence type='subscribe' to='romeo@montague.lit'/>")
         self.assertNotIn("type='error'", "".join(juliet.received()))
-        items = done(house.store.roster("romeo@montague.lit")).items
+        items = done(house.store.rosters.roster("romeo@montague.lit")).items
         self.assertEqual(len(items), 71)
         requests = {item.jid: item.pending_in or b"" for item in items}
         self.assertLess(sum(map(len, requests.values())), 20_000)
@@ -108,7 +108,7 @@ class RosterTests(SynchronousTestCase):
             status = f"<status>{'x' * length}</status>"
             tybalt.send(f"<presence type='subscribe' to='romeo@montague.lit'>{status}</presence>")
             self.assertIn(status, romeo.received()[0])
-            (item,) = done(house.store.roster("romeo@montague.lit")).items
+            (item,) = done(house.store.rosters.roster("romeo@montague.lit")).items
             self.assertIs(status.encode() in (item.pending_in or b""), kept)
             self.assertIn(b"type='subscribe'", item.pending_in or b"")
             tybalt.send("<presence type='unsubscribe' to='romeo@montague.lit'/>")
@@ -119,7 +119,9 @@ class RosterTests(SynchronousTestCase):
         self.patch(presence_subscribe_handler, "MAX_REQUESTS", 0)
         house = House(romeo={}, juliet={})
         done(
-            house.store.save_roster_items("romeo@montague.lit", [RosterItem("juliet@montague.lit")])
+            house.store.rosters.save_roster_items(
+                "romeo@montague.lit", [RosterItem("juliet@montague.lit")]
+            )
         )
         romeo, juliet = house.connect("romeo", "juliet")
         juliet.send("<presence type='subscribe' to='romeo@montague.lit'/>")

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.presence.test_remote_presences import JULIET, ROMEO, gone, presence
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import ns
-from xmppd.store.base import RosterItem
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Elsewhere, done
 from xmppd.testing.house import House
 
@@ -24,13 +24,13 @@ class RemoteSubscriptionTests(SynchronousTestCase):
         request = presence(JULIET, ROMEO, "subscribe").encode() if pending else None
         if subscription:
             item = RosterItem(JULIET, subscription=subscription, ask=ask, pending_in=request)
-            done(self.house.store.save_roster_items(ROMEO, [item]))
+            done(self.house.store.rosters.save_roster_items(ROMEO, [item]))
         (self.romeo,) = self.house.connect("romeo")
         self.elsewhere.heard()
 
     def item(self) -> RosterItem | None:
         """What the store knows of Juliet."""
-        items = done(self.house.store.roster(ROMEO)).items
+        items = done(self.house.store.rosters.roster(ROMEO)).items
         return next((item for item in items if item.jid == JULIET), None)
 
     def got(self) -> list[str]:
@@ -245,11 +245,11 @@ class ProbeTests(SynchronousTestCase):
     def test_not_subscribed(self) -> None:
         """Who may not see him hears that it is not subscribed; an approval in advance stays."""
         item = RosterItem("paris@verona.lit", approved=True)
-        done(self.house.store.save_roster_items(ROMEO, [item]))
+        done(self.house.store.rosters.save_roster_items(ROMEO, [item]))
         self.house.connect("romeo")
         refusal = presence(ROMEO, "paris@verona.lit", "unsubscribed")
         self.assertEqual(self.probe("paris@verona.lit/1"), [refusal])
-        items = done(self.house.store.roster(ROMEO)).items
+        items = done(self.house.store.rosters.roster(ROMEO)).items
         self.assertIn(item, items)
 
     def test_roster_result(self) -> None:

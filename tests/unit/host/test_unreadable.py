@@ -8,10 +8,9 @@ from msgspec import msgpack
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.desks import Office
-from xmppd.store.base import RosterItem
-from xmppd.store.memory import MemoryStore
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import done
-from xmppd.testing.house import House
+from xmppd.testing.house import House, memory_store
 
 DOMAIN = "montague.lit"
 ROMEO, JULIET = f"romeo@{DOMAIN}", f"juliet@{DOMAIN}"
@@ -39,7 +38,7 @@ class UnreadableCase(SynchronousTestCase):
     """Romeo, Juliet and the nurse see each other."""
 
     def setUp(self) -> None:
-        self.store = MemoryStore()
+        self.store = memory_store()
         self.house = House(
             DOMAIN, store=self.store,
             plugins=("vcard", "private_storage", "privacy_lists", "blocking"),
@@ -49,13 +48,15 @@ class UnreadableCase(SynchronousTestCase):
         self.office = Office(self.house)
 
     def store_message(self, stanza: bytes, account: str = JULIET) -> None:
-        storing = self.store.store_offline(
+        storing = self.store.offline.store_offline(
             account, stanza, sender=ROMEO, stored=1.0, max_messages=999, max_bytes=99_999
         )
         done(storing)
 
     def set_item(self, namespace: str, key: str, value: bytes) -> None:
-        done(self.store.set_item(JULIET, namespace, key, value, max_items=99, max_bytes=99_999))
+        done(
+            self.store.items.set_item(JULIET, namespace, key, value, max_items=99, max_bytes=99_999)
+        )
 
     def log_in(self) -> list[str]:
         """All that comes when Juliet logs in."""
@@ -96,7 +97,7 @@ class LoginTests(UnreadableCase):
         good = b"<presence from='rosaline@capulet.lit' to='%b' type='subscribe'/>" % JULIET.encode()
         requests = [RosterItem(f"s{i}@capulet.lit", pending_in=b) for i, b in enumerate(BROKEN)]
         requests.append(RosterItem("rosaline@capulet.lit", pending_in=good))
-        done(self.store.save_roster_items(JULIET, requests))
+        done(self.store.rosters.save_roster_items(JULIET, requests))
         self.store_message(f"<message from='{ROMEO}/a'><body>waits</body></message>".encode())
         self.house.server.roster_manager.forget(JULIET)
         self.house.connect("romeo")
@@ -108,7 +109,7 @@ class LoginTests(UnreadableCase):
 
     def test_contacts(self) -> None:
         """A contact that is no address is gone, and the roster has the others."""
-        done(self.store.save_roster_items(JULIET, [RosterItem("@"), RosterItem("A@B.lit")]))
+        done(self.store.rosters.save_roster_items(JULIET, [RosterItem("@"), RosterItem("A@B.lit")]))
         self.house.server.roster_manager.forget(JULIET)
         (juliet,) = self.house.connect("juliet")
         juliet.received()
@@ -218,11 +219,12 @@ class RestartTests(UnreadableCase):
 
     def start(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Start again, when something of the saved session has been changed."""
-        for key, saved in self.store._sessions.items():
+        changed = []
+        for saved in done(self.store.sessions.saved_sessions()):
             shell = msgpack.decode(saved.data)
             change(shell)
-            data = msgpack.encode(shell)
-            self.store._sessions[key] = replace(saved, data=data)
+            changed.append(replace(saved, data=msgpack.encode(shell)))
+        done(self.store.sessions.save_sessions(changed, theirs={}))
         self.house = self.house.again()
         self.office = Office(self.house)
 
@@ -351,8 +353,9 @@ class RestartTests(UnreadableCase):
         for data in (b"", b"\xc1", b"{}", msgpack.encode({}), msgpack.encode([1, 2])):
             with self.subTest(data):
                 self.setUp()
-                for key, saved in self.store._sessions.items():
-                    self.store._sessions[key] = replace(saved, data=data)
+                sessions = done(self.store.sessions.saved_sessions())
+                changed = [replace(saved, data=data) for saved in sessions]
+                done(self.store.sessions.save_sessions(changed, theirs={}))
                 self.house = self.house.again()
                 self.office = Office(self.house)
                 self.assertEqual(self.listed(), ["saved session"])

@@ -12,10 +12,10 @@ from xmppd.auth.tokens import MAX_TOKENS_PER_DEVICE, SEEN_EVERY_S
 from xmppd.login.fast import MAX_COUNT
 from xmppd.login.fast import NS as FAST
 from xmppd.stanza import JID
-from xmppd.store.base import MAX_SPENT_TOKENS
-from xmppd.store.memory import MemoryStore
+from xmppd.store.devices import MAX_SPENT_TOKENS, DeviceStore
+from xmppd.store.store import Store
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import PASSWORD, House, house_config
+from xmppd.testing.house import PASSWORD, House, house_config, memory_store
 
 NONE = "HT-SHA-256-NONE"
 DAY_S = 86_400.0
@@ -52,7 +52,7 @@ class TokenCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = self.make()
 
-    def make(self, store: MemoryStore | None = None, **tables: dict[str, object]) -> House:
+    def make(self, store: Store | None = None, **tables: dict[str, object]) -> House:
         """A house, configured like that."""
         tables.setdefault("auth", {"failures_before_delay": 1_000})
         house = House(config=house_config("montague.lit", **tables), store=store)
@@ -145,12 +145,12 @@ class IssueTests(TokenCase):
     def test_failure(self) -> None:
         """A login that fails brings none."""
         self.say(authenticate(plain(password="no"), request_token(), agent=agent()))
-        self.assertEqual(done(self.house.store.devices(ROMEO)), [])
+        self.assertEqual(done(self.house.store.devices.devices(ROMEO)), [])
 
     def test_not_in_the_store(self) -> None:
         """What the store has is not the token, and with another secret makes another one."""
         token = self.token()
-        (device,) = done(self.house.store.devices(ROMEO))
+        (device,) = done(self.house.store.devices.devices(ROMEO))
         self.assertNotIn(token, repr(device))
         thief = House(store=self.house.store)
         thief.server.tokens._secret = b"a guess"
@@ -345,7 +345,7 @@ class EndTests(TokenCase):
         for _ in range(MAX_SPENT_TOKENS + 1):
             self.used()
         self.assertEqual(self.refusal(first), "not-authorized")
-        (phone,) = done(self.house.store.devices(ROMEO))
+        (phone,) = done(self.house.store.devices.devices(ROMEO))
         self.assertEqual(len(phone.spent), MAX_SPENT_TOKENS)
         for number in range(100):
             device = f"{number:08}-4d72-4749-b3d3-740edbf87770"
@@ -353,7 +353,7 @@ class EndTests(TokenCase):
             done(self.house.server.tokens.revoke(ROMEO, device))
             self.house.clock.advance(1)
         most = 2 * self.house.server.tokens.settings.max_devices
-        self.assertLessEqual(len(done(self.house.store.devices(ROMEO))), most)
+        self.assertLessEqual(len(done(self.house.store.devices.devices(ROMEO))), most)
 
 
 class SeenTests(TokenCase):
@@ -364,13 +364,13 @@ class SeenTests(TokenCase):
         token = self.token()
         self.assertTrue(self.works(token))
         store, notes = self.house.store, []
-        use = store.use_token
+        use = store.devices.use_token
 
         async def use_token(*args: Any) -> bool:
             notes.append(args)
             return await use(*args)
 
-        self.patch(store, "use_token", use_token)
+        self.patch(store.devices, "use_token", use_token)
         self.assertTrue(self.works(token))
         self.assertEqual(notes, [])
         self.house.clock.advance(SEEN_EVERY_S)
@@ -455,7 +455,7 @@ class CountTests(TokenCase):
         """The count is in the store before the client is let in."""
         written: Deferred[None] = Deferred()
 
-        class Slow(MemoryStore):
+        class Slow(DeviceStore):
             async def use_token(
                 self, account: str, id: str, nonce: bytes, count: int | None, seen: float
             ) -> bool:
@@ -463,7 +463,9 @@ class CountTests(TokenCase):
                 await written
                 return used
 
-        self.house = self.make(Slow())
+        store = memory_store()
+        store.devices = Slow(store.database)
+        self.house = self.make(store)
         token = self.token()
         client = self.house.stranger(encrypted=True)
         answer = self.say(by_token(token, count="7"), client)
@@ -475,21 +477,23 @@ class CountTests(TokenCase):
         """For a device that is lost while its count is stored nothing is done any more."""
         written: Deferred[None] = Deferred()
 
-        class Slow(MemoryStore):
+        class Slow(DeviceStore):
             async def use_token(
                 self, account: str, id: str, nonce: bytes, count: int | None, seen: float
             ) -> bool:
                 await written
                 return await super().use_token(account, id, nonce, count, seen)
 
-        self.house = self.make(Slow())
+        store = memory_store()
+        store.devices = Slow(store.database)
+        self.house = self.make(store)
         token = self.token()
         client = self.house.stranger(encrypted=True)
         self.say(by_token(token, BIND, request_token()), client)
         client.lose()
         written.callback(None)
         self.assertEqual(self.house.server.session_manager.bound, 0)
-        (device,) = done(self.house.store.devices(ROMEO))
+        (device,) = done(self.house.store.devices.devices(ROMEO))
         self.assertIsNone(device.new)
         self.assertNotIn(client.handler, self.house.server.client_connections.handlers)
         self.assertFalse(

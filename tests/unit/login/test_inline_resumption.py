@@ -8,12 +8,13 @@ from tests.unit.login.test_fast import ROMEO, TokenCase, by_token, request_token
 from xmppd.events import OWNER
 from xmppd.login.bind2 import NS as BIND2
 from xmppd.stanza import Tree, ns
-from xmppd.store.base import Device, StoreError, Token
-from xmppd.store.memory import MemoryStore
+from xmppd.store.devices import Device, DeviceStore, Token
+from xmppd.store.errors import StoreError
+from xmppd.store.store import Store
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace
 from xmppd.stream.stream_feature import Negotiation
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import House
+from xmppd.testing.house import House, memory_store
 
 SM = ns.STREAM_MANAGEMENT
 ENABLE = f"<enable xmlns='{SM}' resume='true'/>"
@@ -39,7 +40,7 @@ def message(text: str, to: str) -> str:
 class InlineCase(TokenCase):
     """Romeo has a session that may be resumed, and Juliet is there."""
 
-    def make(self, store: MemoryStore | None = None, **tables: dict[str, object]) -> House:
+    def make(self, store: Store | None = None, **tables: dict[str, object]) -> House:
         house = super().make(store, **tables)
         for plugin in ("carbons", "client_state"):
             done(house.plugins.load(plugin))
@@ -186,13 +187,15 @@ class ResumingTests(InlineCase):
     def test_store_fails(self) -> None:
         """If the token that was asked for cannot be stored, the session is resumed without it."""
 
-        class Broken(MemoryStore):
+        class Broken(DeviceStore):
             async def add_token(
                 self, account: str, device: Device, token: Token, *, max_devices: int
             ) -> None:
                 raise StoreError("the disk is gone")
 
-        self.house = self.make(Broken())
+        store = memory_store()
+        store.devices = Broken(store.database)
+        self.house = self.make(store)
         _, answer = self.arrive(authenticate(None, bind(ENABLE), agent=agent(LAPTOP)))
         previd, jid = self.enabled(answer), answer.identifier
         words = authenticate(None, resume(previd), request_token(), agent=agent())

@@ -65,7 +65,9 @@ class ResumptionCase(SynchronousTestCase):
 
     def stored(self) -> list[str]:
         """What waits in the store for Juliet."""
-        return [said(m.stanza.decode()) for m in done(self.house.store.offline_messages(JULIET))]
+        return [
+            said(m.stanza.decode()) for m in done(self.house.store.offline.offline_messages(JULIET))
+        ]
 
     def last_words(self, client: Client) -> str:
         """The stream error that a client was told."""
@@ -523,7 +525,7 @@ class EndTests(ResumptionCase):
         self.romeo.send(message("a"))
         self.juliet.lose()
         self.wait(320)
-        (stored,) = done(self.house.store.offline_messages(JULIET))
+        (stored,) = done(self.house.store.offline.offline_messages(JULIET))
         stamps = re.findall("stamp='([^']*)'", stored.stanza.decode())
         self.assertEqual(stamps, ["2023-11-14T22:13:20Z"])
 
@@ -580,7 +582,7 @@ class EndTests(ResumptionCase):
         self.juliet.send(message("a", ROMEO) + message("b", ROMEO))
         self.romeo.send(sm("a", h=1))
         self.romeo.lose()
-        waiting = done(self.house.store.offline_messages(ROMEO))
+        waiting = done(self.house.store.offline.offline_messages(ROMEO))
         self.assertEqual([said(each.stanza.decode()) for each in waiting], ["b"])
 
     def test_misbehaviour(self) -> None:

@@ -207,7 +207,7 @@ class Scene:
 
     def stored(self) -> list[str]:
         """What waits for the nurse."""
-        messages = done(self.store.offline_messages(f"{AWAY}@{DOMAIN}"))
+        messages = done(self.store.offline.offline_messages(f"{AWAY}@{DOMAIN}"))
         return [each.stanza.decode().partition("<body>")[2].partition("<")[0] for each in messages]
 
 

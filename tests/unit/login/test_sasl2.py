@@ -24,12 +24,12 @@ from xmppd.login.sasl2 import MAX_AGENT_TEXT_LENGTH
 from xmppd.login.sasl2 import NS as SASL2
 from xmppd.plugin.place import AtUnload
 from xmppd.stanza import Tree, ns
-from xmppd.store.base import RosterData
-from xmppd.store.memory import MemoryStore
+from xmppd.store.rosters import RosterData, RosterStore
+from xmppd.store.store import Store
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace, bind_feature
 from xmppd.stream.stream_feature import Negotiation
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import PASSWORD, House, house_config
+from xmppd.testing.house import PASSWORD, House, house_config, memory_store
 
 
 class LoginCase(SynchronousTestCase):
@@ -38,7 +38,7 @@ class LoginCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = self.make()
 
-    def make(self, store: MemoryStore | None = None, **tables: dict[str, object]) -> House:
+    def make(self, store: Store | None = None, **tables: dict[str, object]) -> House:
         """A house, configured like that."""
         house = House(config=house_config("montague.lit", **tables), store=store)
         for name in ("romeo", "juliet"):
@@ -290,11 +290,13 @@ class BindTests(LoginCase):
         """Who is gone before the roster is read is bound to nothing."""
         roster: Deferred[RosterData] = Deferred()
 
-        class Slow(MemoryStore):
+        class Slow(RosterStore):
             async def roster(self, account: str) -> RosterData:
                 return await roster
 
-        self.house = self.make(store=Slow())
+        store = memory_store()
+        store.rosters = Slow(store.database)
+        self.house = self.make(store=store)
         client = self.house.stranger()
         client.send(HEADER + authenticate(None, BIND))
         client.lose()

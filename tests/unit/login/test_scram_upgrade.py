@@ -22,7 +22,7 @@ from xmppd.login.fast import NS as FAST
 from xmppd.login.sasl2 import NS as SASL2
 from xmppd.login.scram_upgrade import NS, SCRAM
 from xmppd.stanza import JID
-from xmppd.store.base import ScramKeys
+from xmppd.store.accounts import ScramKeys
 from xmppd.testing.client import done
 from xmppd.testing.house import PASSWORD, House, house_config
 
@@ -40,7 +40,7 @@ class UpgradeTests(SynchronousTestCase):
     def make(self, keys: Sequence[ScramKeys]) -> None:
         """The house, with these keys of Romeo's."""
         self.house = House(config=house_config("montague.lit", auth={"scram_iterations": 20}))
-        done(self.house.store.create_account(ROMEO, keys))
+        done(self.house.store.accounts.create_account(ROMEO, keys))
         self.client = self.house.stranger(encrypted=True)
         self.client.send(HEADER)
 
@@ -51,7 +51,7 @@ class UpgradeTests(SynchronousTestCase):
 
     def keys(self) -> dict[str, ScramKeys]:
         """Romeo's keys."""
-        credentials = done(self.house.store.credentials(ROMEO))
+        credentials = done(self.house.store.accounts.credentials(ROMEO))
         assert credentials is not None
         return credentials.keys
 

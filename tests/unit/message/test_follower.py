@@ -269,7 +269,7 @@ class PrepareTests(FollowerCase):
     def test_stored(self) -> None:
         """So it is with what is stored, once."""
         self.romeo.send(text(f"nurse@{DOMAIN}"))
-        (stored,) = done(self.house.store.offline_messages(f"nurse@{DOMAIN}"))
+        (stored,) = done(self.house.store.offline.offline_messages(f"nurse@{DOMAIN}"))
         self.assertEqual(stored.stanza.count(b"<stamp/>"), 1)
 
     def test_sent(self) -> None:
@@ -310,7 +310,7 @@ class FailingTests(FollowerCase):
         """Nor is one not stored, or one that watches with it not asked."""
         self.followers.watch(self.notes, f"nurse@{DOMAIN}")
         self.romeo.send(text(f"nurse@{DOMAIN}"))
-        self.assertEqual(len(done(self.house.store.offline_messages(f"nurse@{DOMAIN}"))), 1)
+        self.assertEqual(len(done(self.house.store.offline.offline_messages(f"nurse@{DOMAIN}"))), 1)
         self.assertEqual([word for word, *_ in self.notes.take()], ["prepare", "follow"])
         self.check(self.romeo, 4)
 

@@ -48,7 +48,7 @@ class CustodyCase(SynchronousTestCase):
     def killed(self) -> list[str]:
         """What waits for Juliet when the server was killed and has started again."""
         self.house = self.house.again()
-        waiting = done(self.store.offline_messages(JULIET))
+        waiting = done(self.store.offline.offline_messages(JULIET))
         return re.findall("<body>(.*?)</body>", " ".join(each.stanza.decode() for each in waiting))
 
     def sweep(self) -> None:
@@ -72,7 +72,7 @@ class KilledTests(CustodyCase):
         self.romeo.send(message("a"))
         self.asks(self.romeo)
         self.killed()
-        (stored,) = done(self.store.offline_messages(JULIET))
+        (stored,) = done(self.store.offline.offline_messages(JULIET))
         self.assertIn(b"stamp='2023-11-14T22:13:20Z'", stored.stanza)
 
     def test_asleep(self) -> None:
@@ -160,7 +160,7 @@ class KilledTests(CustodyCase):
         self.assertIn("item-not-found", thief.resume(self.previd, 3)[0])
         juliet = self.house.logged_in("juliet")
         self.assertIn("item-not-found", juliet.resume(self.previd, 2)[0])
-        (left,) = done(self.store.offline_messages(JULIET))
+        (left,) = done(self.store.offline.offline_messages(JULIET))
         self.assertIn(b"<body>c</body>", left.stanza)
 
     def test_resuming_acknowledges(self) -> None:
@@ -272,7 +272,7 @@ class KilledTests(CustodyCase):
         self.juliet.lose()
         self.house.clock.advance(400)
         self.house.server.client_connections.sweep()
-        self.assertEqual(done(self.store.recover_messages()), [])
+        self.assertEqual(done(self.store.sessions.recover_messages()), [])
         self.house = self.house.again()
         self.assertEqual(self.comes_back(1), ["b"])
 
@@ -286,7 +286,7 @@ class KilledTests(CustodyCase):
         desk.send("<presence/>")
         seen = len(desk.received())
         self.juliet.send("</stream:stream>")
-        self.assertEqual(len(done(self.store.offline_messages(JULIET))), 0)
+        self.assertEqual(len(done(self.store.offline.offline_messages(JULIET))), 0)
         h = len(desk.received()) + seen
         desk.send(f"<a {SM} h='{h - 1}'/>")
         self.assertEqual(self.killed(), ["b"])
@@ -316,7 +316,7 @@ class KilledTests(CustodyCase):
         self.sweep()
         self.assertEqual(len(held), 3)
         self.house = self.house.again()
-        waiting = done(self.store.offline_messages(to))
+        waiting = done(self.store.offline.offline_messages(to))
         texts = [re.findall(b"<body>(.*)</body>", each.stanza) for each in waiting]
         self.assertEqual(texts, [[b"a"], [b"b"], [b"c"]])
 
@@ -334,8 +334,8 @@ class KilledTests(CustodyCase):
                 nurse.read_on()
             self.sweep()
             self.assertEqual(self.house.server.held_messages._written, {})
-            self.assertEqual(done(self.store.recover_messages()), [])
-            self.assertEqual(len(done(self.store.offline_messages(to))), int(ends))
+            self.assertEqual(done(self.store.sessions.recover_messages()), [])
+            self.assertEqual(len(done(self.store.offline.offline_messages(to))), int(ends))
 
     def test_many_wait(self) -> None:
         """However much waits there that is not held, it is looked at once, not at each question."""
@@ -369,10 +369,10 @@ class KilledTests(CustodyCase):
         handler.unsent = lambda: [piece]  # type: ignore[method-assign]
         for client in (self.romeo, friar):
             self.asks(client)
-        self.assertEqual(len(self.store._held), 3)
+        self.assertEqual(len(self.store.held), 3)
         handler.unsent = list  # type: ignore[method-assign]
         self.sweep()
-        self.assertEqual(len(self.store._held), 0)
+        self.assertEqual(len(self.store.held), 0)
 
     def test_not_yet_sent(self) -> None:
         """So it is with what the kernel has not taken."""
@@ -386,8 +386,8 @@ class KilledTests(CustodyCase):
         self.assertEqual(len(self.house.server.held_messages._written[nurse.session]), 1)
         nurse.lose()
         self.sweep()
-        self.assertEqual(done(self.store.recover_messages()), [])
-        (kept,) = done(self.store.offline_messages(f"nurse@{DOMAIN}"))
+        self.assertEqual(done(self.store.sessions.recover_messages()), [])
+        (kept,) = done(self.store.offline.offline_messages(f"nurse@{DOMAIN}"))
         self.assertIn(b"<body>a</body>", kept.stanza)
 
     def test_orderly_stop(self) -> None:
@@ -395,7 +395,7 @@ class KilledTests(CustodyCase):
         self.romeo.send(message("a"))
         self.asks(self.romeo)
         self.house = self.house.restarted()
-        self.assertEqual(done(self.store.offline_messages(JULIET)), [])
+        self.assertEqual(done(self.store.offline.offline_messages(JULIET)), [])
         self.assertEqual(self.killed(), ["a"])
 
 
@@ -449,8 +449,8 @@ class MovingTests(CustodyCase):
 
     def copies(self) -> int:
         """How often a message would be there if the server were killed now."""
-        stored = self.store._belonging(JULIET).offline
-        return len(stored) + len(self.store._held)
+        stored = done(self.store.written.offline.offline_messages(JULIET))
+        return len(stored) + len(self.store.held)
 
     def test_sent_meanwhile(self) -> None:
         """What is just being held when it is sent is not sent before the store knows by which
@@ -527,7 +527,7 @@ class MovingTests(CustodyCase):
         done(stopping)
         self.store.slow = False
         self.house = self.house.again()
-        self.assertEqual(done(self.store.offline_messages(JULIET)), [])
+        self.assertEqual(done(self.store.offline.offline_messages(JULIET)), [])
         self.assertEqual(self.killed(), ["a", "b"])
 
     def test_asked_meanwhile(self) -> None:
@@ -550,11 +550,11 @@ class MovingTests(CustodyCase):
         self.assertIsNotNone(self.asks(self.romeo))
         self.store.slow = False
         self.store.release_all()
-        self.assertEqual(len(self.store._held), 1)
+        self.assertEqual(len(self.store.held), 1)
         desk = self.house.logged_in("juliet")
         told = desk.resume(previd, 0)
         desk.send(f"<a {SM} h='{sum(each[:2] != '<r' for each in told[1:])}'/>")
-        self.assertEqual(len(self.store._held), 0)
+        self.assertEqual(len(self.store.held), 0)
 
     def test_acknowledged_and_left(self) -> None:
         """What a client has acknowledged before it left is forgotten when it is told that its
@@ -573,7 +573,7 @@ class MovingTests(CustodyCase):
             while b"<failed" not in juliet.raw():
                 self.store.release()
             self.kill()
-            self.assertEqual(done(self.store.offline_messages(JULIET)), [])
+            self.assertEqual(done(self.store.offline.offline_messages(JULIET)), [])
 
     def test_given_to_another(self) -> None:
         """So it is with what finds a place with another session."""
@@ -724,4 +724,4 @@ class WritingTests(CustodyCase):
         self.assertEqual(len(self.store.waiting), 1)
         self.store.release_all()
         self.store.slow = False
-        self.assertEqual(done(self.store.recover_messages()), [])
+        self.assertEqual(done(self.store.sessions.recover_messages()), [])

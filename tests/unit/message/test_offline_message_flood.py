@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore, next_turn
 from xmppd.message.offline_message_flood import BYTES_PER_SLICE, GRACE_S, MESSAGES_PER_SLICE
 from xmppd.stanza import ns
-from xmppd.store.base import RosterItem, StoreError
+from xmppd.store.errors import StoreError
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 
@@ -42,7 +43,7 @@ class FloodCase(SynchronousTestCase):
         return [int(text) for text in re.findall(rb"<body>(\d+)</body>", data)]
 
     def kept(self) -> int:
-        return len(done(self.store.offline_messages(JULIET)))
+        return len(done(self.store.offline.offline_messages(JULIET)))
 
     def answer(self, client: Client, data: bytes) -> None:
         """Answer every ping of the server's."""
@@ -61,7 +62,7 @@ class SliceTests(FloodCase):
 
     def store_message(self, number: int, words: str = "") -> None:
         text = f"<message from='n{number}@{DOMAIN}/1' to='{JULIET}'><body>{number}</body>{words}"
-        storing = self.store.store_offline(
+        storing = self.store.offline.store_offline(
             JULIET, f"{text}</message>".encode(), sender=f"n{number}", stored=1.0,
             max_messages=1_000, max_bytes=10_000_000,
         )  # fmt: skip
@@ -88,7 +89,7 @@ class SliceTests(FloodCase):
 
     def test_bytes(self) -> None:
         """Of long messages a turn has fewer."""
-        done(self.store.delete_offline(JULIET, range(1, 1_000)))
+        done(self.store.offline.delete_offline(JULIET, range(1, 1_000)))
         for number in range(20):
             self.store_message(number, "x" * (BYTES_PER_SLICE // 3))
         juliet = self.house.bind("juliet")
@@ -180,7 +181,11 @@ class OrderTests(FloodCase):
     def test_before_it_is_read(self) -> None:
         """So it does while a session is still told who is there."""
         self.house.add("nurse", {"juliet": "both"})
-        done(self.store.save_roster_items(JULIET, [RosterItem(f"nurse@{DOMAIN}", "", (), "both")]))
+        done(
+            self.store.rosters.save_roster_items(
+                JULIET, [RosterItem(f"nurse@{DOMAIN}", "", (), "both")]
+            )
+        )
         self.say()
         juliet = self.house.bind("juliet")
         self.store.slow = True
@@ -243,7 +248,7 @@ class OrderTests(FloodCase):
                 self.store.slow = self.store.late = False
                 self.assertEqual(self.heard(again), list(range(first, self.said)), (to, delay))
                 self.answer(again, again.raw())
-                done(self.store.delete_offline(JULIET, range(1000)))
+                done(self.store.offline.delete_offline(JULIET, range(1000)))
                 again.send("</stream:stream>")
 
     def test_never_available(self) -> None:

@@ -12,7 +12,7 @@ from xmppd.handler.iq_handler import IQHandler
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_manager import SessionBound
 from xmppd.stanza import IQ, JID, Element, Message, Stanza
-from xmppd.store.quarantine import sift
+from xmppd.store.readable import sift
 from xmppd.stream.element_parser import NO_MEMORY, stream_error
 from xmppd.testing.house import House
 
@@ -88,7 +88,7 @@ class DoorTests(SynchronousTestCase):
         for stage, method in (
             (self.house.server.message_router, "route"),
             (self.house.server.offline_message_strategy, "nobody_there"),
-            (self.house.server.store, "store_offline"),
+            (self.house.server.store.offline, "store_offline"),
         ):
             with self.subTest(method):
                 self.patch(stage, method, runs_out)

@@ -100,7 +100,7 @@ class TCPTests(TestCase):
         self.assertTrue(self.session.closed)
         stored = [
             int(message.stanza.split(b"<body>")[1].split(b" ")[0])
-            for message in done(self.house.store.offline_messages(JULIET))
+            for message in done(self.house.store.offline.offline_messages(JULIET))
         ]
         heard = await in_thread(lambda: all_there_is(self.sock))
         first = stored[0]

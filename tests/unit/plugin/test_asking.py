@@ -38,10 +38,10 @@ class StageTests(DirectoryCase):
             """
             from xmppd.config.config import ItemSettings
             from xmppd.routing.routing_table import RoutingTable
-            from xmppd.store.base import Store
+            from xmppd.store.items import ItemStore
             from twisted.internet.interfaces import IReactorTime
 
-            def plug(table: RoutingTable, s: "Store", clock: IReactorTime, quota: ItemSettings):
+            def plug(table: RoutingTable, s: "ItemStore", clock: IReactorTime, quota: ItemSettings):
                 given.extend((table, s, clock, quota))
                 return []
 
@@ -50,7 +50,7 @@ class StageTests(DirectoryCase):
         )
         done(self.plugins.load("curious"))
         server = self.house.server
-        expected = [server.routing_table, server.store, server.clock, server.config.items]
+        expected = [server.routing_table, server.store.items, server.clock, server.config.items]
         self.assertEqual(sys.modules["xmppd_local.curious"].given, expected)
 
     def test_every_stage(self) -> None:

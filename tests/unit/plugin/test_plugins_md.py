@@ -52,7 +52,9 @@ from xmppd.session.session_manager import SessionBound, SessionManager
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import *
 from xmppd.stanza.form import Field, form, result
-from xmppd.store.base import QuotaExceeded, Store
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.items import Item, ItemStore
+from xmppd.store.readable import readable
 from xmppd.stream.inline_feature import InlineFeature, bind_feature
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.presence.broadcast_counts import MAX_NAMES_PER_MINUTE, MINUTES, OTHERS, Sum, Sums
 from xmppd.stanza import Presence
-from xmppd.store.base import SharedGroup
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import next_turn
 from xmppd.presence.directed_presences import MAX_PER_SESSION, DirectedPresences
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.base import LastPresence
+from xmppd.store.last_presences import LastPresence
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
@@ -186,10 +186,10 @@ class UnavailableTests(SynchronousTestCase):
         """The last resource that goes leaves the time and its status; others do not (PU-9)."""
         (phone,) = self.house.connect("romeo/phone")
         phone.send("<presence type='unavailable'><status>battery</status></presence>")
-        self.assertEqual(done(self.house.store.last_presence([ROMEO])), {})
+        self.assertEqual(done(self.house.store.presences.last_presence([ROMEO])), {})
         self.house.clock.advance(7)
         self.romeo.send("<presence type='unavailable'><status>night</status></presence>")
-        last = done(self.house.store.last_presence([ROMEO]))[ROMEO]
+        last = done(self.house.store.presences.last_presence([ROMEO]))[ROMEO]
         self.assertEqual(last, LastPresence(self.house.wall_clock(), "night"))
 
     def test_private_goodbye_of_the_hidden(self) -> None:

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.presence.shared_group_changes import VIEWERS_PER_SLICE
-from xmppd.store.base import SharedGroup
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import done
 from xmppd.testing.house import House
 

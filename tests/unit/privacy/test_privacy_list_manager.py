@@ -10,7 +10,8 @@ from xmppd.privacy import privacy_list_manager
 from xmppd.privacy.privacy_list import PrivacyList, Rule
 from xmppd.privacy.privacy_list_manager import RULES_PER_SLICE, PrivacyListManager
 from xmppd.stanza import JID
-from xmppd.store.base import StoreError
+from xmppd.store.database import Database
+from xmppd.store.items import ItemStore
 from xmppd.testing.client import done
 from xmppd.testing.house import House
 
@@ -18,32 +19,16 @@ JULIET = JID.parse("juliet@montague.lit")
 ROMEO = JID.parse("romeo@montague.lit")
 
 
-class Counting(SlowStore):
-    """A store that counts how often lists are read, and may refuse to keep them."""
+class Counting(ItemStore):
+    """Items that count how often they are read."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self.read: list[str] = []
 
     async def get_items(self, account: str, namespace: str) -> dict[str, bytes]:
         self.read.append(account)
         return await super().get_items(account, namespace)
-
-    async def set_item(
-        self,
-        account: str,
-        namespace: str,
-        key: str,
-        value: bytes | None,
-        *,
-        max_items: int,
-        max_bytes: int,
-    ) -> None:
-        if "set_item" in self.broken:
-            raise StoreError("the disk is gone")
-        await super().set_item(
-            account, namespace, key, value, max_items=max_items, max_bytes=max_bytes
-        )
 
 
 class LongListsTests(SynchronousTestCase):
@@ -65,7 +50,9 @@ class LongListsTests(SynchronousTestCase):
 
 class ManagerTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.store = Counting()
+        self.store = SlowStore(items=Counting)
+        assert isinstance(self.store.items, Counting)
+        self.read = self.store.items.read
         self.house = House(
             plugins=("blocking", "privacy_lists"),
             store=self.store,
@@ -77,14 +64,14 @@ class ManagerTests(SynchronousTestCase):
     def test_read_once(self) -> None:
         """Lists are read with the first session, also if there are none; then never again."""
         romeo, juliet = self.house.connect("romeo", "juliet")
-        self.store.read.clear()
+        self.read.clear()
         for _ in range(3):
             juliet.send("<presence/>")
             romeo.send("<message to='juliet@montague.lit' type='chat'><body>x</body></message>")
             romeo.send("<presence type='probe' to='juliet@montague.lit'/>")
             romeo.send("<iq type='get' id='x' to='juliet@montague.lit'><x xmlns='u'/></iq>")
         self.house.connect("juliet/2")
-        self.assertEqual(self.store.read, [])
+        self.assertEqual(self.read, [])
 
     def test_away(self) -> None:
         """The lists of somebody who is away are read once, too, and forgotten when many are."""
@@ -92,7 +79,7 @@ class ManagerTests(SynchronousTestCase):
         (romeo,) = self.house.connect("romeo")
         for _ in range(3):
             romeo.send("<message to='juliet@montague.lit' type='chat'><body>x</body></message>")
-        self.assertEqual(self.store.read.count(JULIET.bare), 1)
+        self.assertEqual(self.read.count(JULIET.bare), 1)
         for number in range(50):
             done(self.lists.lists(JID.parse(f"u{number}@montague.lit")))
         self.assertIsNone(self.lists.loaded(JULIET.bare))
@@ -137,7 +124,7 @@ class ManagerTests(SynchronousTestCase):
         done(self.lists.save(JULIET, PrivacyList("l", [Rule(1, False)])))
         done(self.lists.set_default(JULIET, "l"))
         done(
-            self.store.set_item(
+            self.store.items.set_item(
                 JULIET.bare, "jabber:iq:privacy", "list l", None, max_items=10, max_bytes=10_000
             )
         )

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.roster import broadcasts
-from xmppd.store.base import SharedGroup
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.handler.presence_subscribe_handler import MAX_REQUEST_BYTES
 from xmppd.roster.subscription import RECEIVED, SENT, State, in_state, state_of
 from xmppd.stanza import JID, Presence
-from xmppd.store.base import RosterItem
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
@@ -82,7 +82,7 @@ class TableTests(SynchronousTestCase):
                 "juliet@capulet.lit", subscription=item.subscription, ask=item.ask,
                 pending_in=item.pending_in,
             )  # fmt: skip
-            done(self.house.store.save_roster_items(ROMEO, [item]))
+            done(self.house.store.rosters.save_roster_items(ROMEO, [item]))
         self.house.server.routing_table.foreign = self.elsewhere
         (romeo,) = self.house.connect("romeo")
         self.elsewhere.sent.clear()
@@ -90,7 +90,7 @@ class TableTests(SynchronousTestCase):
 
     def stored(self) -> RosterItem | None:
         """What the store knows of Juliet."""
-        for item in done(self.house.store.roster(ROMEO)).items:
+        for item in done(self.house.store.rosters.roster(ROMEO)).items:
             if item.jid == "juliet@capulet.lit":
                 return item
         return None
@@ -222,9 +222,9 @@ class BothSidesTests(SynchronousTestCase):
         if state is not State.NONE:
             request = Presence.make(JID.parse(owner), JID.parse(contact), type="subscribe").wire()
             item = in_state(RosterItem(contact), state, request)
-            done(house.store.save_roster_items(owner, [item]))
+            done(house.store.rosters.save_roster_items(owner, [item]))
 
     def state(self, house: House, owner: str, contact: str) -> State:
         """The state the store knows."""
-        items = {item.jid: item for item in done(house.store.roster(owner)).items}
+        items = {item.jid: item for item in done(house.store.rosters.roster(owner)).items}
         return state_of(items.get(contact))

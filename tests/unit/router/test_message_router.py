@@ -45,7 +45,7 @@ class MessageTests(SynchronousTestCase):
         self.romeo.send(text(to, kind))
         got = [n for n, client in enumerate(self.juliet) if "<body>" in "".join(client.received())]
         bounced = any("service-unavailable" in stanza for stanza in self.romeo.received())
-        stored = bool(done(self.house.store.offline_messages(BARE)))
+        stored = bool(done(self.house.store.offline.offline_messages(BARE)))
         self.assertLessEqual(bool(got) + bounced + stored, 1)
         if got:
             return DELIVERED, got
@@ -176,7 +176,7 @@ class OfflineTests(SynchronousTestCase):
 
     def kept(self) -> int:
         """How many messages wait for Juliet."""
-        return len(self.store._belonging(BARE).offline)
+        return len(done(self.store.written.offline.offline_messages(BARE)))
 
     def bodies(self, client: Client) -> list[str]:
         """The texts that came, and ``?`` for a ping."""

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import ns
-from xmppd.store.base import Store
+from xmppd.store.store import Store
 from xmppd.testing.client import Client, Elsewhere, done
 from xmppd.testing.house import House
 
@@ -43,7 +43,7 @@ class RemoteStanzaTests(SynchronousTestCase):
 
     def kept(self, account: str) -> int:
         """How many messages wait."""
-        return len(done(self.store.offline_messages(account)))
+        return len(done(self.store.offline.offline_messages(account)))
 
     def test_message(self) -> None:
         """It goes to the session, to the account, or waits (§8.5)."""

@@ -255,8 +255,8 @@ class HintTests(SynchronousTestCase):
             f"<{child} xmlns='urn:xmpp:hints'/>" if child[0] != "<" else child for child in children
         )
         self.romeo.send(f"<message to='{NURSE}' type='{kind}' id='1'>{body}</message>")
-        waiting = done(self.house.store.offline_messages(NURSE))
-        done(self.house.store.delete_offline(NURSE, [one.id for one in waiting]))
+        waiting = done(self.house.store.offline.offline_messages(NURSE))
+        done(self.house.store.offline.delete_offline(NURSE, [one.id for one in waiting]))
         return len(waiting), "".join(self.romeo.received())
 
     def test_no_permanent_store(self) -> None:

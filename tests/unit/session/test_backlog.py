@@ -52,7 +52,9 @@ class SlowReaderTestCase(SynchronousTestCase):
 
     def stored(self) -> list[str]:
         """What waits in the store for Juliet."""
-        return [said(m.stanza.decode()) for m in done(self.house.store.offline_messages(JULIET))]
+        return [
+            said(m.stanza.decode()) for m in done(self.house.store.offline.offline_messages(JULIET))
+        ]
 
 
 class WaitingTests(SlowReaderTestCase):

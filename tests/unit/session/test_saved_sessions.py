@@ -67,7 +67,10 @@ class RestartCase(SynchronousTestCase):
         return again, [said(stanza) for stanza in again.resume(self.ids[client], h)]
 
     def stored(self, account: str = JULIET) -> list[str]:
-        return [said(each.stanza.decode()) for each in done(self.store.offline_messages(account))]
+        return [
+            said(each.stanza.decode())
+            for each in done(self.store.offline.offline_messages(account))
+        ]
 
     def wait(self, seconds: float) -> None:
         """Turn the clock."""
@@ -143,7 +146,7 @@ class RestartTests(RestartCase):
         self.restart()
         self.restart()
         self.wait(400)
-        (stored,) = done(self.store.offline_messages(JULIET))
+        (stored,) = done(self.store.offline.offline_messages(JULIET))
         stamps = re.findall("stamp='([^']*)'", stored.stanza.decode())
         self.assertEqual(stamps, ["2023-11-14T22:13:20Z"])
 
@@ -241,7 +244,7 @@ class RestartTests(RestartCase):
         stopping = self.house.stop()
         self.wait(10)
         done(stopping)
-        for saved in done(self.store.saved_sessions()):
+        for saved in done(self.store.sessions.saved_sessions()):
             for id in self.ids.values():
                 self.assertNotIn(id.encode(), saved.key + saved.data)
 

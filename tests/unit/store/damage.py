@@ -7,11 +7,22 @@ from sqlalchemy import create_engine, select, type_coerce, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
-from xmppd.store import kinds
+from xmppd.store.accounts import ACCOUNT, FORMER_ACCOUNT, KEY
+from xmppd.store.devices import DEVICE
 from xmppd.store.engine import parse_url
-from xmppd.store.kinds import Kind
+from xmppd.store.held import HELD_MESSAGE
+from xmppd.store.items import ITEM
+from xmppd.store.kind import Kind
+from xmppd.store.last_presences import LAST_PRESENCE
+from xmppd.store.offline import OFFLINE_MESSAGE
+from xmppd.store.rosters import ROSTER_ITEM, ROSTER_VERSION
+from xmppd.store.sessions import SESSION
+from xmppd.store.shared_groups import MEMBER, SHARED_GROUP
 
-KINDS = tuple(kind for kind in vars(kinds).values() if isinstance(kind, Kind))
+KINDS = (
+    ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
+    DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE,
+)  # fmt: skip
 
 
 def do_damage(url: str, chance: Random, among: Sequence[Kind] = KINDS) -> str:

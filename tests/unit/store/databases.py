@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.store.contract import Asking
 from xmppd.store.engine import make_file, parse_url
-from xmppd.store.sql import SQLStore
+from xmppd.store.store import make_store
 
 
 def sqlite_url(case: SynchronousTestCase) -> str:
@@ -54,7 +54,7 @@ class OnSQLite(Asking):
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
         self.url = sqlite_url(self)
-        self.store = SQLStore(self.url, reactor=reactor)
+        self.store = make_store(self.url, reactor=reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.store.close()))
         await self.store.open()
 
@@ -65,6 +65,6 @@ class OnPostgreSQL(Asking):
     async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
         self.url = make_postgresql()
         self.addCleanup(drop_postgresql, self.url)
-        self.store = SQLStore(self.url, reactor=reactor)
+        self.store = make_store(self.url, reactor=reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.store.close()))
         await self.store.open()

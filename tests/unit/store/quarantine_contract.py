@@ -26,27 +26,22 @@ from tests.unit.store.contract import JULIET, KEYS, ROMEO, Asking
 from tests.unit.store.damage import do_damage
 from xmppd.stanza import Message
 from xmppd.stanza.ns import XML
-from xmppd.store import healing, memory, schema
-from xmppd.store.base import (
-    Damaged,
-    Device,
-    Fragment,
-    HeldMessage,
-    Item,
-    LastPresence,
-    OfflineMessage,
-    Record,
-    RosterItem,
-    SavedSession,
-    SharedGroup,
-    Token,
-    Unreadable,
-)
+from xmppd.store import quarantine
+from xmppd.store.columns import digest, metadata
+from xmppd.store.devices import Device, Token
 from xmppd.store.engine import parse_url
+from xmppd.store.errors import Unreadable
+from xmppd.store.held import HeldMessage
+from xmppd.store.items import Item
+from xmppd.store.kind import Damaged, Fragment, Record
+from xmppd.store.last_presences import LastPresence
 from xmppd.store.migrate import SCRIPTS, prepare
-from xmppd.store.quarantine import readable
-from xmppd.store.schema import digest
-from xmppd.store.sql import SQLStore
+from xmppd.store.offline import OfflineMessage
+from xmppd.store.readable import readable
+from xmppd.store.rosters import RosterItem
+from xmppd.store.sessions import SavedSession
+from xmppd.store.shared_groups import SharedGroup
+from xmppd.store.store import make_store
 
 DOMAIN = ROMEO.rpartition("@")[2]
 DEVICE = Device("id", "Gajim", "desk", 1.0, 2.0)
@@ -61,9 +56,9 @@ class QuarantineContract(Asking):
         ids = [await self.wait(text) for text in (b"good", b"bad", b"better", b"worse")]
         self.assertEqual(await self.read(), ["good", "better"])
         self.assertEqual(await self.read(), ["good", "better"])
-        left = [message.id for message in await self.store.offline_messages(ROMEO)]
+        left = [message.id for message in await self.store.offline.offline_messages(ROMEO)]
         self.assertEqual(left, [ids[0], ids[2]])
-        entries = await self.store.quarantined()
+        entries = await self.store.quarantine.quarantined()
         self.assertEqual(
             [(e.kind, e.account, e.name, e.reason) for e in entries],
             [
@@ -71,61 +66,66 @@ class QuarantineContract(Asking):
                 ("offline message", ROMEO, str(ids[3]), "KeyError: b'worse'"),
             ],
         )
-        fields = await self.store.quarantined_fields(entries[0].number)
+        fields = await self.store.quarantine.quarantined_fields(entries[0].number)
         assert fields is not None
         self.assertEqual(fields["stanza"], b"bad")
-        self.assertEqual(await self.store.count_quarantined(), 2)
+        self.assertEqual(await self.store.quarantine.count_quarantined(), 2)
 
     async def wait(self, stanza: bytes) -> int:
-        return await self.store.store_offline(
+        return await self.store.offline.store_offline(
             ROMEO, stanza, sender=JULIET, stored=1.0, max_messages=99, max_bytes=9_999
         )
 
     async def read(self) -> list[str]:
         known = {b"good": "good", b"better": "better"}
-        found = await self.store.offline_messages(ROMEO)
-        return await readable(self.store, ROMEO, found, lambda message: known[message.stanza])
+        found = await self.store.offline.offline_messages(ROMEO)
+        return await readable(self.store.items, ROMEO, found, lambda message: known[message.stanza])
 
     async def test_what_stands_in_its_place(self) -> None:
         """Something else may take the place of what is bad, so that nothing moves up."""
         for text in (b"good", b"bad", b"better"):
             await self.wait(text)
-        found = await self.store.offline_messages(ROMEO)
+        found = await self.store.offline.offline_messages(ROMEO)
 
         def read(message: OfflineMessage) -> bytes:
             if message.stanza == b"bad":
                 raise ValueError("bad")
             return message.stanza
 
-        values = await readable(self.store, ROMEO, found, read, instead=lambda _: b"-")
+        values = await readable(self.store.items, ROMEO, found, read, instead=lambda _: b"-")
         self.assertEqual(values, [b"good", b"-", b"better"])
 
     async def test_part_of_a_contact(self) -> None:
         """A contact whose request cannot be read stays one, in a new version of the roster."""
-        version = await self.store.save_roster_items(ROMEO, [CONTACT])
+        version = await self.store.rosters.save_roster_items(ROMEO, [CONTACT])
 
         def read(item: RosterItem) -> RosterItem:
             raise Unreadable("no", field="pending_in", rest=replace(item, pending_in=None))
 
-        items = (await self.store.roster(ROMEO)).items
+        items = (await self.store.rosters.roster(ROMEO)).items
         rest = replace(CONTACT, pending_in=None)
-        self.assertEqual(await readable(self.store, ROMEO, items, read), [rest])
-        found = await self.store.roster(ROMEO)
+        self.assertEqual(await readable(self.store.items, ROMEO, items, read), [rest])
+        found = await self.store.rosters.roster(ROMEO)
         self.assertEqual(found.items, (rest,))
         self.assertGreater(found.version, version)
-        (entry,) = await self.store.quarantined()
+        (entry,) = await self.store.quarantine.quarantined()
         self.assertEqual((entry.kind, entry.name), ("contact", JULIET))
 
     async def test_each_kind(self) -> None:
         """Contacts, items, sessions and parts of them are moved, and nothing beside them."""
         other = replace(CONTACT, jid="nurse@capulet.lit")
-        await self.store.save_roster_items(ROMEO, [CONTACT, other])
+        await self.store.rosters.save_roster_items(ROMEO, [CONTACT, other])
         await self.set_item("k", b"bad")
         await self.set_item("l", b"good")
         sessions = [SavedSession(key, ROMEO, key) for key in (b"bad", b"good")]
-        await self.store.save_sessions(sessions, theirs={})
-        damaged: list[Record] = [CONTACT, Item("urn:x", "k", b"bad"), sessions[0], FRAGMENT]
-        moved = await self.store.set_aside(ROMEO, [Damaged(each, "bad") for each in damaged])
+        await self.store.sessions.save_sessions(sessions, theirs={})
+        damaged: list[Record | Fragment] = [
+            CONTACT,
+            Item("urn:x", "k", b"bad"),
+            sessions[0],
+            FRAGMENT,
+        ]
+        moved = await self.store.items.set_aside(ROMEO, [Damaged(each, "bad") for each in damaged])
         self.assertEqual(
             [(entry.kind, entry.name) for entry in moved],
             [
@@ -135,74 +135,83 @@ class QuarantineContract(Asking):
                 (FRAGMENT.kind, FRAGMENT.name),
             ],
         )
-        self.assertEqual((await self.store.roster(ROMEO)).items, (other,))
-        self.assertEqual(await self.store.get_items(ROMEO, "urn:x"), {"l": b"good"})
-        self.assertEqual([each.key for each in await self.store.saved_sessions()], [b"good"])
+        self.assertEqual((await self.store.rosters.roster(ROMEO)).items, (other,))
+        self.assertEqual(await self.store.items.get_items(ROMEO, "urn:x"), {"l": b"good"})
+        self.assertEqual(
+            [each.key for each in await self.store.sessions.saved_sessions()], [b"good"]
+        )
 
     async def test_replaced(self) -> None:
         """What has been written anew since it was read stays where it is."""
         await self.set_item("k", b"good")
-        moved = await self.store.set_aside(ROMEO, [Damaged(Item("urn:x", "k", b"bad"), "bad")])
-        moved += await self.store.set_aside(ROMEO, [Damaged(OfflineMessage(7, b"", 0.0), "bad")])
+        moved = await self.store.items.set_aside(
+            ROMEO, [Damaged(Item("urn:x", "k", b"bad"), "bad")]
+        )
+        moved += await self.store.items.set_aside(
+            ROMEO, [Damaged(OfflineMessage(7, b"", 0.0), "bad")]
+        )
         self.assertEqual(moved, [])
-        self.assertEqual(await self.store.get_item(ROMEO, "urn:x", "k"), b"good")
+        self.assertEqual(await self.store.items.get_item(ROMEO, "urn:x", "k"), b"good")
 
     async def test_once(self) -> None:
         """A part of something that is read again and again is set aside once."""
         for expected in (1, 0):
-            moved = await self.store.set_aside(ROMEO, [Damaged(FRAGMENT, "bad")])
+            moved = await self.store.items.set_aside(ROMEO, [Damaged(FRAGMENT, "bad")])
             self.assertEqual(len(moved), expected)
-        self.assertEqual(await self.store.count_quarantined(), 1)
+        self.assertEqual(await self.store.quarantine.count_quarantined(), 1)
 
     async def test_pages(self) -> None:
         """They are listed by number, a page at a time, of one account or of all."""
         for account in (ROMEO, JULIET, ROMEO):
-            data = str(await self.store.count_quarantined()).encode()
-            await self.store.set_aside(account, [Damaged(replace(FRAGMENT, data=data), "bad")])
-        numbers = [entry.number for entry in await self.store.quarantined()]
+            data = str(await self.store.quarantine.count_quarantined()).encode()
+            await self.store.items.set_aside(
+                account, [Damaged(replace(FRAGMENT, data=data), "bad")]
+            )
+        numbers = [entry.number for entry in await self.store.quarantine.quarantined()]
         self.assertEqual(numbers, sorted(set(numbers)))
-        page = await self.store.quarantined(after=numbers[0], limit=1)
+        page = await self.store.quarantine.quarantined(after=numbers[0], limit=1)
         self.assertEqual([entry.number for entry in page], numbers[1:2])
-        his = await self.store.quarantined(account=ROMEO)
+        his = await self.store.quarantine.quarantined(account=ROMEO)
         self.assertEqual([entry.number for entry in his], [numbers[0], numbers[2]])
-        self.assertEqual(await self.store.forget_quarantined([*numbers[:2], 999]), 2)
-        self.assertEqual([e.number for e in await self.store.quarantined()], numbers[2:])
-        self.assertIsNone(await self.store.quarantined_fields(numbers[0]))
+        self.assertEqual(await self.store.quarantine.forget_quarantined([*numbers[:2], 999]), 2)
+        self.assertEqual([e.number for e in await self.store.quarantine.quarantined()], numbers[2:])
+        self.assertIsNone(await self.store.quarantine.quarantined_fields(numbers[0]))
 
     async def test_bounded(self) -> None:
         """When there are too many, or they are too large, the oldest make way."""
-        for module in (healing, memory):
-            self.patch(module, "MAX_QUARANTINED", 3)
-            self.patch(module, "MAX_QUARANTINED_BYTES", 1_000)
+        self.patch(quarantine, "MAX_QUARANTINED", 3)
+        self.patch(quarantine, "MAX_QUARANTINED_BYTES", 1_000)
         for number in range(5):
             fragment = replace(FRAGMENT, data=b"%d" % number)
-            await self.store.set_aside(ROMEO, [Damaged(fragment, "bad")])
-        kept = [await self.data(entry.number) for entry in await self.store.quarantined()]
+            await self.store.items.set_aside(ROMEO, [Damaged(fragment, "bad")])
+        kept = [
+            await self.data(entry.number) for entry in await self.store.quarantine.quarantined()
+        ]
         self.assertEqual(kept, [b"2", b"3", b"4"])
         large = replace(FRAGMENT, data=b"x" * 990)
-        await self.store.set_aside(ROMEO, [Damaged(large, "bad")])
-        entries = await self.store.quarantined()
+        await self.store.items.set_aside(ROMEO, [Damaged(large, "bad")])
+        entries = await self.store.quarantine.quarantined()
         self.assertEqual(await self.data(entries[-1].number), large.data)
         self.assertLessEqual(sum(entry.size_bytes for entry in entries), 1_000)
 
     async def data(self, number: int) -> object:
-        fields = await self.store.quarantined_fields(number)
+        fields = await self.store.quarantine.quarantined_fields(number)
         assert fields is not None
         return fields["data"]
 
     async def test_with_the_account(self) -> None:
         """What is set aside of an account goes with it."""
-        await self.store.create_account(ROMEO, KEYS)
+        await self.store.accounts.create_account(ROMEO, KEYS)
         for account in (ROMEO, JULIET):
-            await self.store.set_aside(account, [Damaged(FRAGMENT, "bad")])
-        await self.store.delete_account(ROMEO)
-        self.assertEqual([e.account for e in await self.store.quarantined()], [JULIET])
+            await self.store.items.set_aside(account, [Damaged(FRAGMENT, "bad")])
+        await self.store.accounts.delete_account(ROMEO)
+        self.assertEqual([e.account for e in await self.store.quarantine.quarantined()], [JULIET])
 
     async def test_words(self) -> None:
         """What an entry says stands in one line, whatever the record has."""
         fragment = Fragment("x", "a\n\x00\x1b[2J" * 100, b"")
-        await self.store.set_aside(ROMEO, [Damaged(fragment, "bad")])
-        (entry,) = await self.store.quarantined()
+        await self.store.items.set_aside(ROMEO, [Damaged(fragment, "bad")])
+        (entry,) = await self.store.quarantine.quarantined()
         self.assertTrue(entry.name.isprintable())
         self.assertLess(len(entry.name), 300)
 
@@ -216,58 +225,60 @@ class DamageContract(Asking):
         """Have two good records of each kind."""
         store = self.store
         for account in (ROMEO, f"benvolio@{DOMAIN}"):
-            await store.create_account(account, KEYS)
+            await store.accounts.create_account(account, KEYS)
             contacts = [RosterItem(JULIET, "J", ("Friends",), "both", pending_in=b"<p/>")]
             contacts.append(RosterItem("nurse@capulet.lit"))
-            await store.save_roster_items(account, contacts)
+            await store.rosters.save_roster_items(account, contacts)
             for text in (b"<a/>", b"<b/>"):
-                await store.store_offline(
+                await store.offline.store_offline(
                     account, text, sender=JULIET, stored=1.0, max_messages=9, max_bytes=999
                 )
-                await store.set_item(
+                await store.items.set_item(
                     account, "urn:x", text.decode(), text, max_items=9, max_bytes=999
                 )
-            await store.save_last_presence(account, LastPresence(5.0, "gone"))
-            await store.add_token(account, DEVICE, TOKEN, max_devices=5)
-            await store.add_token(account, replace(DEVICE, id="other"), TOKEN, max_devices=5)
+            await store.presences.save_last_presence(account, LastPresence(5.0, "gone"))
+            await store.devices.add_token(account, DEVICE, TOKEN, max_devices=5)
+            await store.devices.add_token(
+                account, replace(DEVICE, id="other"), TOKEN, max_devices=5
+            )
         for name in ("staff", "zoo"):
-            await store.save_shared_group(SharedGroup(name, name, (ROMEO, JULIET)))
-        await store.save_sessions(
+            await store.shared_groups.save_shared_group(SharedGroup(name, name, (ROMEO, JULIET)))
+        await store.sessions.save_sessions(
             [SavedSession(key, ROMEO, b"data") for key in (b"a", b"b")], theirs={}
         )
         held = [HeldMessage(b"key", 7, ROMEO, text, 1.5) for text in (b"<c/>", b"<d/>")]
-        await store.hold_messages(held, arrived=())
-        await store.accounts(DOMAIN)  # writes last presences
+        await store.sessions.hold_messages(held, arrived=())
+        await store.accounts.accounts(DOMAIN)  # writes last presences
 
     async def read_all(self) -> dict[str, Any]:
         """Read everything; nothing may raise."""
         store = self.store
         return {
-            "credentials": await store.credentials(ROMEO),
-            "accounts": await store.accounts(DOMAIN),
-            "roster": (await store.roster(ROMEO)).items,
-            "groups": await store.shared_groups(),
-            "messages": await store.offline_messages(ROMEO),
-            "last": await store.last_presence([ROMEO, f"benvolio@{DOMAIN}"]),
-            "devices": await store.devices(ROMEO),
-            "device": await store.device(ROMEO, "id"),
-            "used": await store.use_token(ROMEO, "id", b"?", 1, 1.0),
-            "item": await store.get_item(ROMEO, "urn:x", "<a/>"),
-            "items": await store.get_items(ROMEO, "urn:x"),
-            "sessions": await store.saved_sessions(),
-            "held": await store.recover_messages(),
+            "credentials": await store.accounts.credentials(ROMEO),
+            "accounts": await store.accounts.accounts(DOMAIN),
+            "roster": (await store.rosters.roster(ROMEO)).items,
+            "groups": await store.shared_groups.shared_groups(),
+            "messages": await store.offline.offline_messages(ROMEO),
+            "last": await store.presences.last_presence([ROMEO, f"benvolio@{DOMAIN}"]),
+            "devices": await store.devices.devices(ROMEO),
+            "device": await store.devices.device(ROMEO, "id"),
+            "used": await store.devices.use_token(ROMEO, "id", b"?", 1, 1.0),
+            "item": await store.items.get_item(ROMEO, "urn:x", "<a/>"),
+            "items": await store.items.get_items(ROMEO, "urn:x"),
+            "sessions": await store.sessions.saved_sessions(),
+            "held": await store.sessions.recover_messages(),
         }
 
     async def another_store(self) -> None:
         """Open the database anew: nothing is remembered."""
         await self.store.close()
-        self.store = SQLStore(self.url, reactor=reactor)
+        self.store = make_store(self.url, reactor=reactor)
         await self.store.open()
 
     def damage(self, table: str, column: str, value: object, where: str = "") -> None:
         """Put something in a column behind the store's back."""
         engine = create_engine(parse_url(self.url))
-        found = schema.metadata.tables[table]
+        found = metadata.tables[table]
         with engine.begin() as connection:
             changed = update(found).values({column: type_coerce(value, NullType())})
             if where:
@@ -285,14 +296,16 @@ class DamageContract(Asking):
             await self.another_store()
             try:
                 first = await self.read_all()
-                quarantined = await self.store.count_quarantined()
+                quarantined = await self.store.quarantine.count_quarantined()
                 again = await self.read_all()
             except Exception as error:
                 raise AssertionError(f"seed {seed}: {where} stopped reading") from error
             self.assertEqual(first["roster"], again["roster"], f"seed {seed}: {where}")
-            self.assertEqual(await self.store.count_quarantined(), quarantined, f"seed {seed}")
-            for entry in await self.store.quarantined():
-                self.assertIsNotNone(await self.store.quarantined_fields(entry.number))
+            self.assertEqual(
+                await self.store.quarantine.count_quarantined(), quarantined, f"seed {seed}"
+            )
+            for entry in await self.store.quarantine.quarantined():
+                self.assertIsNotNone(await self.store.quarantine.quarantined_fields(entry.number))
 
 
 class MendedContract(SynchronousTestCase):
@@ -355,7 +368,7 @@ class MendedContract(SynchronousTestCase):
     def column(self, name: str) -> bytes:
         """What is in a column now."""
         table, _, column = name.partition(".")
-        found = schema.metadata.tables[table].c[column]
+        found = metadata.tables[table].c[column]
         with self.engine.connect() as connection:
             data: bytes = connection.execute(select(found)).scalar_one()
             return data

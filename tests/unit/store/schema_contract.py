@@ -12,9 +12,12 @@ from sqlalchemy import Connection, Engine, insert, inspect, select
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.store.databases import execute
-from xmppd.store import migrate, migrations, queries
-from xmppd.store.base import StoreError
-from xmppd.store.schema import items, metadata, offline_messages, usage
+from xmppd.store import migrate, migrations
+from xmppd.store.columns import metadata, upsert
+from xmppd.store.errors import StoreError
+from xmppd.store.items import items
+from xmppd.store.offline import offline_messages
+from xmppd.store.usage import usage
 
 SHARES = ("sender", "sender_domain")
 
@@ -126,7 +129,7 @@ class SchemaContract(SynchronousTestCase):
             "size": len(value),
             "value": value.encode(),
         }
-        connection.execute(queries.SAVE_ITEM[connection.dialect.name], row)
+        connection.execute(upsert(items).on(connection), row)
 
     def assert_counted(self) -> None:
         """The table of usage says what is there."""

@@ -14,10 +14,10 @@ from tests.unit.store.databases import (
     make_postgresql,
 )
 from xmppd.store import database_lock, tries
-from xmppd.store.base import StoreError
 from xmppd.store.engine import parse_url
+from xmppd.store.errors import StoreError
 from xmppd.store.postgresql import PostgreSQLDatabase
-from xmppd.store.sql import SQLStore
+from xmppd.store.store import make_store
 
 END_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -70,7 +70,7 @@ class LockTests(TestCase):
     async def test_restart_waits(self) -> None:
         """A server that starts waits a moment for one that is just about to stop."""
         self.patch(tries, "PATIENCE_S", 5.0)
-        store = SQLStore(self.url, reactor=reactor)
+        store = make_store(self.url, reactor=reactor)
         opening = Deferred.fromCoroutine(store.open())
         await deferLater(reactor, LOOK_EVERY_S, lambda: None)
         self.assertNoResult(opening)
@@ -134,8 +134,10 @@ class LockTests(TestCase):
         """Where there must be tables, none are made (ST-6)."""
         url = make_postgresql()
         self.addCleanup(drop_postgresql, url)
-        store = SQLStore(url, reactor=reactor, may_create=False)
-        error = await self.assertFailure(Deferred.fromCoroutine(store.open()), StoreError)
+        store = make_store(url, reactor=reactor)
+        error = await self.assertFailure(
+            Deferred.fromCoroutine(store.open(may_create=False)), StoreError
+        )
         self.assertIn("is empty", str(error))
         self.assertIn("xmppctl db upgrade", str(error))
         await store.close()

@@ -8,16 +8,12 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
 from tests.unit.store.databases import execute, sqlite_url
-from xmppd.store.base import LastPresence, StoreError
 from xmppd.store.engine import parse_url
-from xmppd.store.last_presences import WRITE_AFTER_S, LastPresences
+from xmppd.store.errors import StoreError
+from xmppd.store.last_presences import WRITE_AFTER_S, LastPresence, PresenceStore
 from xmppd.store.sqlite import SQLiteDatabase
 
 GONE = LastPresence(1.0, "gone")
-
-
-async def _nothing_to_heal(account: str) -> None:
-    raise AssertionError(account)
 
 
 class LastPresencesTests(TestCase):
@@ -27,49 +23,55 @@ class LastPresencesTests(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(self.database.close()))
         await self.database.open(upgrade=True)
         self.clock = Clock()
-        self.presences = LastPresences(self.database, self.clock, _nothing_to_heal, max_unwritten=3)
+        self.presences = PresenceStore(self.database, self.clock, max_unwritten=3)
 
     async def test_one_write(self) -> None:
         """Those who go at the same moment are written together, once that moment is over."""
         before = self.database.commits
-        await self.presences.save("a@x", GONE)
-        await self.presences.save("b@x", GONE)
-        self.assertEqual(await self.presences.find(["a@x", "b@x"]), {"a@x": GONE, "b@x": GONE})
+        await self.presences.save_last_presence("a@x", GONE)
+        await self.presences.save_last_presence("b@x", GONE)
+        self.assertEqual(
+            await self.presences.last_presence(["a@x", "b@x"]), {"a@x": GONE, "b@x": GONE}
+        )
         self.assertEqual(self.database.commits, before)
         self.clock.advance(WRITE_AFTER_S)
-        self.assertEqual(await self.presences.find(["a@x"]), {"a@x": GONE})
+        self.assertEqual(await self.presences.last_presence(["a@x"]), {"a@x": GONE})
         await self.presences.close()
         self.assertEqual(self.database.commits, before + 1)
-        self.assertEqual(await self.presences.find(["a@x", "b@x"]), {"a@x": GONE, "b@x": GONE})
+        self.assertEqual(
+            await self.presences.last_presence(["a@x", "b@x"]), {"a@x": GONE, "b@x": GONE}
+        )
 
     async def test_bounded(self) -> None:
         """With too many unwritten the next one waits until they are."""
         before = self.database.commits
         for name in ("a@x", "b@x", "c@x", "d@x"):
-            await self.presences.save(name, GONE)
+            await self.presences.save_last_presence(name, GONE)
         self.assertEqual(self.database.commits, before + 1)
         await self.presences.close()
 
     async def test_retry(self) -> None:
         """What could not be written is tried again, and who came later is not overwritten."""
         execute(self.url, "ALTER TABLE last_presences RENAME TO hidden")
-        await self.presences.save("a@x", GONE)
-        await self.presences.save("b@x", GONE)
+        await self.presences.save_last_presence("a@x", GONE)
+        await self.presences.save_last_presence("b@x", GONE)
         writing = Deferred.fromCoroutine(self.presences.write())
         later = LastPresence(2.0, None)
-        await self.presences.save("a@x", later)
+        await self.presences.save_last_presence("a@x", later)
         await self.assertFailure(writing, StoreError)
         execute(self.url, "ALTER TABLE hidden RENAME TO last_presences")
         self.clock.advance(WRITE_AFTER_S)
         await self.presences.close()
-        self.assertEqual(await self.presences.find(["a@x", "b@x"]), {"a@x": later, "b@x": GONE})
+        self.assertEqual(
+            await self.presences.last_presence(["a@x", "b@x"]), {"a@x": later, "b@x": GONE}
+        )
 
     async def test_failure_is_bounded(self) -> None:
         """While the database fails no more than so many are kept, and who comes then is told."""
         execute(self.url, "ALTER TABLE last_presences RENAME TO hidden")
         for name in ("a@x", "b@x", "c@x"):
-            await self.presences.save(name, GONE)
-        saving = Deferred.fromCoroutine(self.presences.save("d@x", GONE))
+            await self.presences.save_last_presence(name, GONE)
+        saving = Deferred.fromCoroutine(self.presences.save_last_presence("d@x", GONE))
         await self.assertFailure(saving, StoreError)
         with capturedLogs() as lines:
             await self.presences.close()
@@ -78,5 +80,5 @@ class LastPresencesTests(TestCase):
     async def test_closed(self) -> None:
         """After the store has closed nothing more is noted."""
         await self.presences.close()
-        saving = Deferred.fromCoroutine(self.presences.save("a@x", GONE))
+        saving = Deferred.fromCoroutine(self.presences.save_last_presence("a@x", GONE))
         await self.assertFailure(saving, StoreError)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.store.changes import create_account
+from xmppd.store.accounts import create
+from xmppd.store.belongings import Belongings
 from xmppd.store.engine import make_engine, parse_url
 from xmppd.store.look import missing_accounts
 from xmppd.store.migrate import prepare
@@ -25,7 +26,7 @@ class MissingAccountsTests(SynchronousTestCase):
         self.addCleanup(engine.dispose)
         prepare(engine, upgrade=True)
         with engine.begin() as connection:
-            create_account(connection, ROMEO, [], 1.0)
+            create(connection, ROMEO, [], 1.0, Belongings())
         self.assertEqual(missing_accounts(url, (ROMEO, JULIET)), [JULIET])
 
     def test_nobody(self) -> None:

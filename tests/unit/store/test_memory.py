@@ -1,9 +1,9 @@
 """The store in memory keeps the contract."""
 
 from tests.unit.store import contract
-from xmppd.store.memory import MemoryStore
+from xmppd.testing.house import memory_store
 
 
-class MemoryStoreTests(contract.Contract):
+class MemoryTests(contract.Contract):
     def setUp(self) -> None:
-        self.store = MemoryStore()
+        self.store = memory_store()

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.unit.store import schema_contract
 from tests.unit.store.databases import drop_postgresql, execute, make_postgresql, sqlite_url
 from xmppd.store import migrate
-from xmppd.store.base import StoreError
 from xmppd.store.engine import make_engine, parse_url
-from xmppd.store.sql import SQLStore
+from xmppd.store.errors import StoreError
+from xmppd.store.store import make_store
 
 
 class SQLiteSchemaTests(schema_contract.SchemaContract):
@@ -39,12 +39,12 @@ class PostgreSQLSchemaTests(schema_contract.SchemaContract):
 STARTER = """
 import sys
 from twisted.internet import task
-from xmppd.store.sql import SQLStore
+from xmppd.store.store import make_store
 
 async def main(reactor):
-    store = SQLStore(sys.argv[1], reactor=reactor)
+    store = make_store(sys.argv[1], reactor=reactor)
     await store.open()
-    await store.set_item("x", "n", sys.argv[2], b"v", max_items=99, max_bytes=999)
+    await store.items.set_item("x", "n", sys.argv[2], b"v", max_items=99, max_bytes=999)
     await store.close()
 
 task.react(main)
@@ -68,9 +68,9 @@ class StartTests(TestCase):
         )
         for _, errors, code in outcomes:
             self.assertEqual(code, 0, errors.decode())
-        store = SQLStore(url, reactor=reactor)
+        store = make_store(url, reactor=reactor)
         await store.open()
-        self.assertEqual(len(await store.get_items("x", "n")), 4)
+        self.assertEqual(len(await store.items.get_items("x", "n")), 4)
         await store.close()
 
     async def test_sqlite(self) -> None:
@@ -90,7 +90,7 @@ class UnusableTests(TestCase):
 
     async def error(self, url: str) -> str:
         """What an administrator reads."""
-        store = SQLStore(url, reactor=reactor)
+        store = make_store(url, reactor=reactor)
         with self.assertRaises(StoreError) as refused:
             await store.open()
         await store.close()

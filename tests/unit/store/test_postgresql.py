@@ -6,12 +6,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from tests.unit.store import databases
-from xmppd.store import queries, rows
-from xmppd.store.base import RosterItem, StoreError
+from xmppd.store import rosters
+from xmppd.store.columns import digest
 from xmppd.store.engine import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, make_engine, parse_url
+from xmppd.store.errors import StoreError
 from xmppd.store.joint_reads import MAX_WAITING_READS
 from xmppd.store.postgresql import PostgreSQLDatabase
-from xmppd.store.schema import digest
+from xmppd.store.rosters import RosterItem
 
 
 def show(connection: Connection) -> list[str]:
@@ -34,14 +35,16 @@ class PostgreSQLTests(databases.OnPostgreSQL):
     async def test_herd(self) -> None:
         """What many ask while all connections are taken goes in one trip, each to who asked."""
         for number in range(3):
-            await self.store.save_roster_items(f"{number}@x", [RosterItem(f"of-{number}@x")])
+            await self.store.rosters.save_roster_items(
+                f"{number}@x", [RosterItem(f"of-{number}@x")]
+            )
         database = await self.opened(1)
         asked = [number % 3 for number in range(100)]
         reads = [
-            Deferred.fromCoroutine(database.read(queries.ROSTER, {"owner": digest(f"{number}@x")}))
+            Deferred.fromCoroutine(database.read(rosters._ROSTER, {"owner": digest(f"{number}@x")}))
             for number in asked
         ]
-        told = [rows.roster(await read).items[0].jid for read in reads]
+        told = [rosters._roster(await read).items[0].jid for read in reads]
         self.assertEqual(told, [f"of-{number}@x" for number in asked])
         self.assertEqual(database.reads.trips, 2)
 
@@ -51,20 +54,20 @@ class PostgreSQLTests(databases.OnPostgreSQL):
         databases.execute(self.url, "ALTER TABLE roster_items RENAME TO hidden")
         for _ in range(2):
             reads = [
-                Deferred.fromCoroutine(database.read(queries.ROSTER, {"owner": digest("a@x")}))
+                Deferred.fromCoroutine(database.read(rosters._ROSTER, {"owner": digest("a@x")}))
                 for _ in range(3)
             ]
             for read in reads:
                 await self.assertFailure(read, StoreError)
         databases.execute(self.url, "ALTER TABLE hidden RENAME TO roster_items")
-        self.assertEqual(await database.read(queries.ROSTER, {"owner": digest("a@x")}), [])
+        self.assertEqual(await database.read(rosters._ROSTER, {"owner": digest("a@x")}), [])
 
     async def test_too_many_reads(self) -> None:
         """Only so many may wait."""
         database = await self.opened(1)
         nobody = {"owner": digest("a@x")}
         reads = [
-            Deferred.fromCoroutine(database.read(queries.ROSTER, nobody))
+            Deferred.fromCoroutine(database.read(rosters._ROSTER, nobody))
             for _ in range(MAX_WAITING_READS + 2)
         ]
         error = await self.assertFailure(reads.pop(), StoreError)
@@ -95,25 +98,25 @@ class PostgreSQLTests(databases.OnPostgreSQL):
 
     async def test_reconnect(self) -> None:
         """After the server has dropped all connections reads and writes go on."""
-        version = await self.store.save_roster_items("a@x", [RosterItem("b@x")])
+        version = await self.store.rosters.save_roster_items("a@x", [RosterItem("b@x")])
         databases.execute(
             self.url,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
-        self.assertEqual((await self.store.roster("a@x")).version, version)
-        await self.store.save_roster_items("a@x", [RosterItem("c@x")])
-        self.assertEqual(len((await self.store.roster("a@x")).items), 2)
+        self.assertEqual((await self.store.rosters.roster("a@x")).version, version)
+        await self.store.rosters.save_roster_items("a@x", [RosterItem("c@x")])
+        self.assertEqual(len((await self.store.rosters.roster("a@x")).items), 2)
 
     async def test_failure(self) -> None:
         """A write that fails is told in one sentence, and the next one goes well."""
         databases.execute(self.url, "ALTER TABLE roster_items RENAME TO hidden")
         saving = Deferred.fromCoroutine(
-            self.store.save_roster_items("a@x", [RosterItem("b@x", "s3cret")])
+            self.store.rosters.save_roster_items("a@x", [RosterItem("b@x", "s3cret")])
         )
         error = await self.assertFailure(saving, StoreError)
         self.assertIn("does not exist", str(error))
         self.assertNotIn("s3cret", str(error))
         databases.execute(self.url, "ALTER TABLE hidden RENAME TO roster_items")
-        await self.store.save_roster_items("a@x", [RosterItem("c@x")])
-        self.assertEqual((await self.store.roster("a@x")).items, (RosterItem("c@x"),))
+        await self.store.rosters.save_roster_items("a@x", [RosterItem("c@x")])
+        self.assertEqual((await self.store.rosters.roster("a@x")).items, (RosterItem("c@x"),))

@@ -10,16 +10,21 @@ from typing_extensions import override
 from tests.unit.store import databases
 from tests.unit.store import quarantine_contract as contract
 from tests.unit.store.contract import JULIET, ROMEO
-from xmppd.store.base import Damaged, Fragment, Item, Quarantined, RosterItem, StoreError
 from xmppd.store.engine import make_engine, parse_url
-from xmppd.store.memory import MemoryStore
-from xmppd.store.quarantine import MAX_NAMED_AT_ONCE, readable
+from xmppd.store.errors import StoreError
+from xmppd.store.healing import RecordStore
+from xmppd.store.items import Item
+from xmppd.store.kind import Damaged, Fragment
+from xmppd.store.memory import MemoryDatabase
+from xmppd.store.readable import MAX_NAMED_AT_ONCE, Quarantined, readable
+from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import done
+from xmppd.testing.house import memory_store
 
 
 class MemoryTests(contract.QuarantineContract):
     def setUp(self) -> None:
-        self.store = MemoryStore()
+        self.store = memory_store()
 
 
 class SQLiteTests(databases.OnSQLite, contract.QuarantineContract):
@@ -64,8 +69,8 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
                 found = await self.after("roster_items", column, value, f"jid={JULIET}")
                 names = [item.jid for item in found["roster"]]
                 self.assertEqual(names, [JULIET, "nurse@capulet.lit"])
-                await self.store.delete_account(ROMEO)
-                await self.store.delete_account(f"benvolio@{contract.DOMAIN}")
+                await self.store.accounts.delete_account(ROMEO)
+                await self.store.accounts.delete_account(f"benvolio@{contract.DOMAIN}")
 
     async def test_other_name(self) -> None:
         """A contact or an item of which the name alone is damaged is found, and set aside."""
@@ -73,16 +78,16 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
         (bad,) = (item for item in found["roster"] if item.jid == "@")
         self.damage("items", "key", "<c/>", "key=<a/>")
         damaged = [Damaged(bad, "bad"), Damaged(Item("urn:x", "<c/>", b"<a/>"), "bad")]
-        self.assertEqual(len(await self.store.set_aside(ROMEO, damaged)), 2)
-        self.assertEqual(len((await self.store.roster(ROMEO)).items), 1)
-        self.assertEqual(list(await self.store.get_items(ROMEO, "urn:x")), ["<b/>"])
+        self.assertEqual(len(await self.store.items.set_aside(ROMEO, damaged)), 2)
+        self.assertEqual(len((await self.store.rosters.roster(ROMEO)).items), 1)
+        self.assertEqual(list(await self.store.items.get_items(ROMEO, "urn:x")), ["<b/>"])
 
     async def test_roster_version(self) -> None:
         """A roster whose version is lost is a roster, and its next version is another."""
         found = await self.after("roster_versions", "version", "x")
         self.assertEqual(len(found["roster"]), 2)
-        before = (await self.store.roster(ROMEO)).version
-        after = await self.store.save_roster_items(ROMEO, [RosterItem("x@y")])
+        before = (await self.store.rosters.roster(ROMEO)).version
+        after = await self.store.rosters.save_roster_items(ROMEO, [RosterItem("x@y")])
         self.assertGreater(after, before)
 
     async def test_account_stays(self) -> None:
@@ -90,7 +95,7 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
         found = await self.after("accounts", "account", b"\xff\xfe", f"account={ROMEO}")
         names = [info.account for info in found["accounts"]]
         self.assertEqual(names, [f"benvolio@{contract.DOMAIN}"])
-        credentials = await self.store.credentials(ROMEO)
+        credentials = await self.store.accounts.credentials(ROMEO)
         assert credentials is not None
         self.assertEqual(len(credentials.keys), 2)
 
@@ -102,7 +107,7 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
     async def test_closed_account(self) -> None:
         """An account of which nobody knows whether it was closed is closed."""
         await self.after("accounts", "disabled", "perhaps")
-        credentials = await self.store.credentials(ROMEO)
+        credentials = await self.store.accounts.credentials(ROMEO)
         assert credentials is not None
         self.assertTrue(credentials.disabled)
 
@@ -130,27 +135,29 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
         self.assertEqual(
             {d.id: d.new is None for d in found["devices"]}, {"id": True, "other": False}
         )
-        await self.store.add_token(ROMEO, contract.DEVICE, contract.TOKEN, max_devices=5)
+        await self.store.devices.add_token(ROMEO, contract.DEVICE, contract.TOKEN, max_devices=5)
 
     async def test_held(self) -> None:
         """What was held comes back without the one that cannot be read."""
         await self.fill()
         self.damage("held_messages", "stanza", "x", "number=1")
-        self.assertEqual([each.stanza for each in await self.store.recover_messages()], [b"<d/>"])
+        self.assertEqual(
+            [each.stanza for each in await self.store.sessions.recover_messages()], [b"<d/>"]
+        )
 
     async def test_sessions(self) -> None:
         """Sessions are taken up without the one that cannot be read."""
         await self.fill()
         self.damage("sessions", "data", "x", "account=" + ROMEO)
-        self.assertEqual(await self.store.saved_sessions(), [])
-        self.assertEqual(await self.store.count_quarantined(), 2)
+        self.assertEqual(await self.store.sessions.saved_sessions(), [])
+        self.assertEqual(await self.store.quarantine.count_quarantined(), 2)
 
 
 class LogTests(SynchronousTestCase):
     """What the administrator is told."""
 
     def setUp(self) -> None:
-        self.store = MemoryStore()
+        self.store = memory_store()
         self.logged = self.enterContext(capturedLogs())
 
     @property
@@ -164,7 +171,7 @@ class LogTests(SynchronousTestCase):
         def fails(record: Fragment) -> None:
             raise ValueError("torn\nINFO all is well")
 
-        done(readable(self.store, ROMEO, records, fails))
+        done(readable(self.store.items, ROMEO, records, fails))
 
     def test_named_once(self) -> None:
         """Each is named once, in one line, with what to do."""
@@ -184,7 +191,7 @@ class LogTests(SynchronousTestCase):
     def test_store_fails(self) -> None:
         """If the store cannot be written what is good comes back all the same."""
 
-        class Broken(MemoryStore):
+        class Broken(RecordStore):
             @override
             async def set_aside(
                 self, account: str, damaged: Sequence[Damaged]
@@ -192,7 +199,9 @@ class LogTests(SynchronousTestCase):
                 raise StoreError("the disk is full")
 
         records = [Fragment("x", "y", data) for data in (b"1", b"x", b"2")]
-        found = done(readable(Broken(), ROMEO, records, lambda each: int(each.data)))
+        found = done(
+            readable(Broken(MemoryDatabase()), ROMEO, records, lambda each: int(each.data))
+        )
         self.assertEqual(found, [1, 2])
         self.assertIn("nor be set aside: the disk is full", self.told[0])
 

@@ -21,10 +21,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tests.unit.store.databases import sqlite_url
-from xmppd.store import changes, group_commit, queries, sql, sqlite, tries
-from xmppd.store.base import NoSuchAccount, QuotaExceeded, RosterItem, StoreError
+from xmppd.store import accounts, group_commit, items, last_presences, offline, sqlite, tries
+from xmppd.store.accounts import NoSuchAccount
 from xmppd.store.engine import parse_url
+from xmppd.store.errors import QuotaExceeded, StoreError
+from xmppd.store.rosters import RosterItem
 from xmppd.store.sqlite import SQLiteDatabase
+from xmppd.store.store import make_store
 
 STEPS = 10
 """Instructions of SQLite's machine between two looks of who counts them."""
@@ -55,9 +58,9 @@ class DatabaseCase(TestCase):
 
     async def rows(self) -> int:
         """How many rows were added."""
-        query = queries.last_presences_of(500)
+        query = last_presences._last_presences_of(500)
         owners = [bytes([number]) for number in range(250)]
-        return len(await self.database.read(query, queries.owner_parameters(owners)))
+        return len(await self.database.read(query, last_presences._owner_parameters(owners)))
 
     async def set_max_pages(self, pages: int) -> None:
         """Make the disk that large."""
@@ -96,7 +99,7 @@ class CostTests(DatabaseCase):
 
         def store(connection: Connection, number: int, most: int = 10_000) -> None:
             with contextlib.suppress(QuotaExceeded):
-                changes.store_offline(
+                offline.store(
                     connection, "romeo@montague.lit", b"x" * 100, f"{number}@x.lit", "x.lit",
                     1.0, most, 10_000_000,
                 )  # fmt: skip
@@ -117,8 +120,12 @@ class CostTests(DatabaseCase):
         """The same is true of items."""
 
         def put(connection: Connection, number: int) -> None:
-            changes.set_item(
-                connection, "romeo@montague.lit", "n", str(number), b"v", 10_000, 1_000_000
+            items._set(
+                connection,
+                "romeo@montague.lit",
+                items.Item("n", str(number), b"v"),
+                10_000,
+                1_000_000,
             )
 
         def fill(connection: Connection) -> None:
@@ -356,14 +363,14 @@ class Writer(ProcessProtocol):
 WRITER = """
 import sys
 from twisted.internet import task
-from xmppd.store.base import RosterItem
-from xmppd.store.sql import SQLStore
+from xmppd.store.rosters import RosterItem
+from xmppd.store.store import make_store
 
 async def main(reactor):
-    store = SQLStore(sys.argv[1], reactor=reactor)
+    store = make_store(sys.argv[1], reactor=reactor)
     await store.open()
     for number in range(100_000):
-        await store.save_roster_items("romeo@x", [RosterItem(f"c{number}@x")])
+        await store.rosters.save_roster_items("romeo@x", [RosterItem(f"c{number}@x")])
         print(f"c{number}@x", flush=True)
 
 task.react(main)
@@ -382,9 +389,9 @@ class KillTests(TestCase):
             {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         await self.assertFailure(writer.ended, ProcessTerminated)
-        store = sql.SQLStore(url, reactor=reactor)
+        store = make_store(url, reactor=reactor)
         await store.open()
-        kept = {item.jid for item in (await store.roster("romeo@x")).items}
+        kept = {item.jid for item in (await store.rosters.roster("romeo@x")).items}
         await store.close()
         told = writer.told.decode().split()
         self.assertGreaterEqual(len(told), 20, writer.errors)
@@ -394,24 +401,24 @@ class KillTests(TestCase):
 class CredentialsTests(TestCase):
     async def test_bounded(self) -> None:
         """However many names somebody guesses, no more than so many answers are kept."""
-        self.patch(sql, "MAX_CACHED_ACCOUNTS", 5)
-        store = sql.SQLStore(sqlite_url(self), reactor=reactor)
+        self.patch(accounts, "MAX_CACHED_ACCOUNTS", 5)
+        store = make_store(sqlite_url(self), reactor=reactor)
         await store.open()
-        await store.create_account("a@x", ())
+        await store.accounts.create_account("a@x", ())
         for number in range(20):
-            self.assertFalse(await store.exists(f"{number}@x"))
-        self.assertTrue(await store.exists("a@x"))
-        self.assertEqual(len(store._credentials), 5)
+            self.assertFalse(await store.accounts.exists(f"{number}@x"))
+        self.assertTrue(await store.accounts.exists("a@x"))
+        self.assertEqual(len(store.accounts._credentials), 5)
         await store.close()
 
     async def test_closed(self) -> None:
         """A store that is closed says so, to reader and writer, and may be closed twice."""
-        store = sql.SQLStore(sqlite_url(self), reactor=reactor)
+        store = make_store(sqlite_url(self), reactor=reactor)
         await store.open()
         await store.close()
         await store.close()
         for call in (
-            store.roster("a@x"),
-            store.save_roster_items("a@x", [RosterItem("b@x")]),
+            store.rosters.roster("a@x"),
+            store.rosters.save_roster_items("a@x", [RosterItem("b@x")]),
         ):
             await self.assertFailure(Deferred.fromCoroutine(call), StoreError)

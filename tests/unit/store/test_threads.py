@@ -9,7 +9,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from xmppd.store import threads
-from xmppd.store.base import StoreError
+from xmppd.store.errors import StoreError
 from xmppd.store.limits import left_s
 from xmppd.store.threads import Threads
 

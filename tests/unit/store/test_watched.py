@@ -7,9 +7,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.store.base import QuotaExceeded, StoreError
+from xmppd.store.accounts import accounts
 from xmppd.store.database import Columns, Database, Parameters, T
-from xmppd.store.schema import accounts
+from xmppd.store.errors import QuotaExceeded, StoreError
 from xmppd.store.watched import CALM_S, Watched
 from xmppd.testing.client import done
 

@@ -278,7 +278,7 @@ class LifeTests(TraceCase):
         self.store.release_all()
         self.store.slow = False
         self.assertEqual(self.rows(), [])
-        self.assertEqual(len(done(self.store.offline_messages("mercutio@montague.lit"))), 1)
+        self.assertEqual(len(done(self.store.offline.offline_messages("mercutio@montague.lit"))), 1)
 
     def test_replaced_meanwhile(self) -> None:
         """A plugin may take a stage's place while somebody traces it."""

@@ -1,0 +1,556 @@
+"""Who has an account here, and who had one."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
+from typing import TypeVar
+
+from msgspec import json
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Delete,
+    Double,
+    Index,
+    Insert,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from xmppd.host.clocks import wall_clock
+from xmppd.store.belongings import Belongings
+from xmppd.store.cache import Cache
+from xmppd.store.checks import (
+    check_bytes,
+    check_flag,
+    check_integer,
+    check_moment,
+    check_text,
+    json_text,
+    json_value,
+    unreadable,
+)
+from xmppd.store.columns import (
+    ORDERED,
+    OWNER,
+    STAYS,
+    digest,
+    digest_column,
+    insert_if_absent,
+    lock_owner,
+    metadata,
+    upsert,
+)
+from xmppd.store.database import Database
+from xmppd.store.devices import DEVICE, end_devices
+from xmppd.store.errors import ChangeRefused
+from xmppd.store.healing import RecordStore
+from xmppd.store.kind import Kind
+from xmppd.store.last_presences import LAST_PRESENCE, PresenceStore, last_presences
+
+MAX_CACHED_ACCOUNTS = 10_000
+MAX_ITERATIONS = 100_000_000
+
+T = TypeVar("T")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    digest_column("owner"),
+    Column("account", ORDERED, nullable=False),
+    digest_column("domain", primary_key=False),
+    Column("created", Double, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Index(None, "domain", "account"),
+    info={STAYS: True},  # until the account itself is removed
+)
+
+scram_keys = Table(
+    "scram_keys",
+    metadata,
+    digest_column("owner"),
+    Column("hash", Text, primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("iterations", Integer, nullable=False),
+    Column("stored_key", LargeBinary, nullable=False),
+    Column("server_key", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Names of accounts that were removed; the key is a text of JSON.
+former_accounts = Table(
+    "former_accounts",
+    metadata,
+    digest_column("owner"),
+    Column("until", Double, nullable=False),
+    Column("key", Text),
+    Index(None, "until"),
+    sqlite_with_rowid=False,
+    info={STAYS: True},
+)
+
+_CREDENTIALS: Select[bool, str | None, bytes, int, bytes, bytes] = (
+    select(
+        accounts.c.disabled,
+        scram_keys.c.hash,
+        scram_keys.c.salt,
+        scram_keys.c.iterations,
+        scram_keys.c.stored_key,
+        scram_keys.c.server_key,
+    )
+    .select_from(accounts.outerjoin(scram_keys, scram_keys.c.owner == accounts.c.owner))
+    .where(accounts.c.owner == OWNER)
+)
+_PAGE: Select[str, float, bool, float | None] = (
+    select(
+        accounts.c.account,
+        accounts.c.created,
+        accounts.c.disabled,
+        last_presences.c.seen,
+    )
+    .select_from(accounts.outerjoin(last_presences, last_presences.c.owner == accounts.c.owner))
+    .where(accounts.c.domain == bindparam("domain"), accounts.c.account > bindparam("after"))
+    .order_by(accounts.c.account)
+    .limit(bindparam("limit"))
+)
+_COUNT: Select[int] = select(func.count()).where(accounts.c.domain == bindparam("domain"))
+
+_ADD = insert_if_absent(accounts)
+_FORGET: Delete = delete(accounts).where(accounts.c.owner == OWNER)
+_EXISTS: Select[bytes] = select(accounts.c.owner).where(accounts.c.owner == OWNER)
+_SET_DISABLED: Update = (
+    update(accounts)
+    .where(accounts.c.owner == bindparam("whose"))
+    .values(disabled=bindparam("disabled"))
+)
+_ADD_KEYS: Insert = insert(scram_keys)
+_FORGET_KEYS: Delete = delete(scram_keys).where(scram_keys.c.owner == OWNER)
+_SAVE_KEY = upsert(scram_keys)
+
+_FORMER: Select[float, str | None] = select(former_accounts.c.until, former_accounts.c.key).where(
+    former_accounts.c.owner == OWNER
+)
+_SAVE_FORMER = upsert(former_accounts)
+_FORGET_FORMER: Delete = delete(former_accounts).where(former_accounts.c.owner == OWNER)
+_FORGET_OVER: Delete = delete(former_accounts).where(former_accounts.c.until <= bindparam("now"))
+
+_KeysRow = tuple[bool, str | None, bytes, int, bytes, bytes]
+
+
+class AccountExists(ChangeRefused):
+    """There is an account of this name already."""
+
+
+class NoSuchAccount(ChangeRefused, LookupError):
+    """There is no account of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """What SCRAM needs of one password under one hash; the password cannot be had back from it.
+
+    Attributes:
+        hash: ``SHA-1``, ``SHA-256`` or ``SHA-512``.
+        salt: Random, this account's own.
+        iterations: PBKDF2 rounds.
+        stored_key: StoredKey of :rfc:`5802#section-3`.
+        server_key: ServerKey of the same.
+    """
+
+    hash: str
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How an account proves itself, and whether it may.
+
+    Attributes:
+        account: Bare JID.
+        keys: By name of the hash.
+        disabled: An administrator closed it.
+    """
+
+    account: str
+    keys: dict[str, ScramKeys]
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FormerAccount:
+    """A name that had an account, and that strangers do not get for some time.
+
+    Attributes:
+        until: So long, in seconds since 1970.
+        key: Of the last password, so that whoever had the account can be told from strangers; None
+            if it had none.
+    """
+
+    until: float
+    key: ScramKeys | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """One line of a list of accounts. Times in seconds since 1970."""
+
+    account: str
+    created: float
+    disabled: bool
+    last_seen: float | None
+
+
+_key_decoder = json.Decoder(ScramKeys)
+
+
+class AccountStore(RecordStore):
+    """The accounts of the server.
+
+    Args:
+        database: Where they are.
+        presences: When they were last here.
+        belongings: What goes with them.
+        now: Tells the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        presences: PresenceStore,
+        belongings: Belongings,
+        now: Callable[[], float] = wall_clock,
+    ) -> None:
+        super().__init__(database, now)
+        self._presences = presences
+        self._belongings = belongings
+        # Absence is kept as well: a name that somebody guesses is looked for once.
+        self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_ACCOUNTS)
+
+    async def credentials(self, account: str) -> Credentials | None:
+        """How this account proves itself; None if there is none."""
+        if account in self._credentials:
+            return self._credentials[account]
+        owner = {"owner": digest(account)}
+
+        async def read() -> Credentials | None:
+            return _credentials(account, await self._database.read(_CREDENTIALS, owner))
+
+        credentials = await self._sound(read, (ACCOUNT, KEY), owner, account)
+        if self._database.alone:
+            self._credentials[account] = credentials
+        return credentials
+
+    async def exists(self, account: str) -> bool:
+        """Whether there is such an account."""
+        return await self.credentials(account) is not None
+
+    async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        """Add an account, with nothing in it: what others of this name left behind is removed.
+
+        Raises:
+            AccountExists: The name is taken.
+        """
+        # What was noted of an earlier account of this name must not be written into this one.
+        await self._presences.write()
+        change = partial(
+            create,
+            account=account,
+            keys=tuple(keys),
+            created=self._now(),
+            belongings=self._belongings,
+        )
+        await self._change(account, change)
+
+    async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
+        """Replace all keys of an account: a new password. Its devices' tokens end with the old one.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+        await self._end_devices(account, partial(_set_keys, account=account, keys=tuple(keys)))
+
+    async def add_key(self, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]) -> bool:
+        """Add a key for the same password, or replace the one under the same hash.
+
+        Args:
+            account: Bare JID.
+            key: The new one.
+            known: The account's keys when its owner proved to know the password.
+
+        Returns:
+            False if the account has other keys by now: then nothing has changed.
+        """
+        change = partial(_add_key, account=account, key=key, known=dict(known))
+        return await self._change(account, change)
+
+    async def delete_account(self, account: str) -> None:
+        """Remove an account and all that belongs to it, in one transaction.
+
+        Its place in shared groups and its roster's version go too.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+        await self._presences.write()
+        await self._change(account, partial(_delete, account=account, belongings=self._belongings))
+
+    async def reserve_name(self, account: str, *, until: float, now: float) -> None:
+        """Keep the name of an account that is about to be removed, until an account is made of it.
+
+        Reservations that are over are forgotten.
+
+        Args:
+            account: Bare JID.
+            until: How long, in seconds since 1970.
+            now: The time, likewise.
+        """
+        change = partial(_reserve_name, account=account, until=until, now=now)
+        ask = partial(self._database.write, change)
+        await self._sound(ask, (ACCOUNT, KEY), {"owner": digest(account)}, account)
+
+    async def former_account(self, account: str) -> FormerAccount | None:
+        """What is kept of an account of this name that was removed; perhaps it is over."""
+        owner = {"owner": digest(account)}
+
+        async def read() -> FormerAccount | None:
+            found = await self._database.read(_FORMER, owner)
+            return _former_account(*found[0]) if found else None
+
+        return await self._sound(read, (FORMER_ACCOUNT,), owner, account)
+
+    async def set_disabled(self, account: str, disabled: bool) -> None:
+        """Close an account to its owner, or open it again. Closing ends its devices' tokens.
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+        change = partial(_set_disabled, account=account, disabled=disabled)
+        await self._end_devices(account, change)
+
+    async def accounts(
+        self, domain: str, *, after: str = "", limit: int = 1000
+    ) -> list[AccountInfo]:
+        """The accounts of a domain in order of their names, a page at a time."""
+        await self._presences.write()
+        page = {"domain": digest(domain), "after": after, "limit": limit}
+
+        async def read() -> list[AccountInfo]:
+            return list(starmap(_account_info, await self._database.read(_PAGE, page)))
+
+        where = {"domain": page["domain"]}
+        return await self._sound(read, (ACCOUNT, LAST_PRESENCE), where)
+
+    async def count_accounts(self, domain: str) -> int:
+        """How many accounts a domain has."""
+        found = await self._database.read(_COUNT, {"domain": digest(domain)})
+        return found[0][0]
+
+    async def _end_devices(self, account: str, change: Callable[[Connection], None]) -> None:
+        """Change an account such that its devices' tokens end."""
+        ask = partial(self._change, account, change)
+        await self._sound(ask, (DEVICE,), {"owner": digest(account)}, account)
+
+    async def _change(self, account: str, change: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.write(change)
+        finally:
+            self._credentials.forget(account)
+
+
+def create(
+    connection: Connection,
+    account: str,
+    keys: Sequence[ScramKeys],
+    created: float,
+    belongings: Belongings,
+) -> None:
+    """Add an account that owns nothing but its keys."""
+    owner = lock_owner(connection, account)
+    row = {
+        "owner": owner,
+        "account": account,
+        "domain": digest(account.rpartition("@")[2]),
+        "created": created,
+        "disabled": False,
+    }
+    if connection.execute(_ADD.on(connection), row).first() is None:
+        raise AccountExists(account)
+    belongings.forget(connection, owner)
+    connection.execute(_FORGET_FORMER, {"owner": owner})
+    _add_keys(connection, owner, keys)
+
+
+def exists(connection: Connection, account: str) -> bool:
+    """Whether there is such an account."""
+    return connection.execute(_EXISTS, {"owner": digest(account)}).first() is not None
+
+
+def _set_keys(connection: Connection, account: str, keys: Sequence[ScramKeys]) -> None:
+    owner = lock_owner(connection, account)
+    if not exists(connection, account):
+        raise NoSuchAccount(account)
+    connection.execute(_FORGET_KEYS, {"owner": owner})
+    end_devices(connection, owner)
+    _add_keys(connection, owner, keys)
+
+
+def _add_key(
+    connection: Connection, account: str, key: ScramKeys, known: Mapping[str, ScramKeys]
+) -> bool:
+    """Add a key to those that are known, if these are still all there are."""
+    owner = lock_owner(connection, account)
+    found = connection.execute(_CREDENTIALS, {"owner": owner}).tuples().all()
+    credentials = _credentials(account, found)
+    if credentials is None or credentials.keys != known:
+        return False
+    connection.execute(_SAVE_KEY.on(connection), _key_row(owner, key))
+    return True
+
+
+def _delete(connection: Connection, account: str, belongings: Belongings) -> None:
+    owner = lock_owner(connection, account)
+    if not connection.execute(_FORGET, {"owner": owner}).rowcount:
+        raise NoSuchAccount(account)
+    belongings.forget(connection, owner)
+
+
+def _reserve_name(connection: Connection, account: str, until: float, now: float) -> None:
+    """Keep a name and one of its keys, and forget reservations that are over."""
+    owner = lock_owner(connection, account)
+    found = connection.execute(_CREDENTIALS, {"owner": owner}).tuples().all()
+    credentials = _credentials(account, found)
+    key = None if credentials is None else next(iter(credentials.keys.values()), None)
+    connection.execute(_FORGET_OVER, {"now": now})
+    row = {"owner": owner, "until": until, "key": None if key is None else json_text(key)}
+    connection.execute(_SAVE_FORMER.on(connection), row)
+
+
+def _set_disabled(connection: Connection, account: str, disabled: bool) -> None:
+    owner = lock_owner(connection, account)
+    values = {"whose": owner, "disabled": disabled}
+    if not connection.execute(_SET_DISABLED, values).rowcount:
+        raise NoSuchAccount(account)
+    if disabled:
+        end_devices(connection, owner)
+
+
+def _add_keys(connection: Connection, owner: bytes, keys: Iterable[ScramKeys]) -> None:
+    adding = [_key_row(owner, key) for key in keys]
+    if adding:
+        connection.execute(_ADD_KEYS, adding)
+
+
+def _key_row(owner: bytes, key: ScramKeys) -> dict[str, bytes | str | int]:
+    return {
+        "owner": owner,
+        "hash": key.hash,
+        "salt": key.salt,
+        "iterations": key.iterations,
+        "stored_key": key.stored_key,
+        "server_key": key.server_key,
+    }
+
+
+def _credentials(account: str, rows: Sequence[_KeysRow]) -> Credentials | None:
+    """An account, of one row for each of its keys."""
+    if not rows:
+        return None
+    keys = {row[1]: _scram_keys(row[1], *row[2:]) for row in rows if row[1] is not None}
+    return Credentials(account, keys, check_flag("disabled", rows[0][0]))
+
+
+def _scram_keys(
+    hash: str, salt: bytes, iterations: int, stored_key: bytes, server_key: bytes
+) -> ScramKeys:
+    return ScramKeys(
+        check_text("hash", hash),
+        check_bytes("salt", salt),
+        _check_rounds("iterations", iterations),
+        check_bytes("stored_key", stored_key),
+        check_bytes("server_key", server_key),
+    )
+
+
+def _check_rounds(column: str, iterations: int) -> int:
+    if not 1 <= check_integer(column, iterations) <= MAX_ITERATIONS:
+        raise unreadable(column, f"has {iterations} iterations")
+    return iterations
+
+
+def _account_info(
+    account: str, created: float, disabled: bool, last_seen: float | None
+) -> AccountInfo:
+    _check_account(account, created, disabled)
+    if last_seen is not None:
+        check_moment("seen", last_seen)
+    return AccountInfo(account, created, bool(disabled), last_seen)
+
+
+def _check_account(account: str, created: float, disabled: bool) -> None:
+    check_text("account", account)
+    check_moment("created", created)
+    check_flag("disabled", disabled)
+
+
+def _former_account(until: float, key: str | None) -> FormerAccount:
+    kept = None if key is None else json_value("key", key, _key_decoder)
+    if kept is not None:
+        _check_rounds("key", kept.iterations)
+    return FormerAccount(check_moment("until", until), kept)
+
+
+ACCOUNT = Kind(
+    "account",
+    accounts,
+    ("account", "created", "disabled"),
+    _check_account,
+    # Whether it was closed is not known: then it is, until an administrator opens it.
+    instead={"account": "", "created": 0.0, "disabled": True},
+)
+KEY = Kind(
+    "password key",
+    scram_keys,
+    ("hash", "salt", "iterations", "stored_key", "server_key"),
+    _scram_keys,
+    ("hash",),
+)
+FORMER_ACCOUNT = Kind(
+    "former account",
+    former_accounts,
+    ("until", "key"),
+    _former_account,
+    instead={"key": None},
+)
+
+__all__ = [
+    "ACCOUNT",
+    "FORMER_ACCOUNT",
+    "KEY",
+    "AccountExists",
+    "AccountInfo",
+    "AccountStore",
+    "Credentials",
+    "FormerAccount",
+    "NoSuchAccount",
+    "ScramKeys",
+    "accounts",
+    "create",
+    "exists",
+    "former_accounts",
+    "scram_keys",
+]

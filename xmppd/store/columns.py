@@ -1,0 +1,130 @@
+"""What the tables of the server are made of, and the statements that are alike for all of them.
+
+Names have up to 3,071 bytes (:rfc:`7622#section-3.1`) and keys of plugins any number, more than an
+index of PostgreSQL takes; so what is looked up is looked up by its :func:`digest`, and the text
+stands beside it. ``owner`` is the digest of the account (or other name) a row belongs to. No row
+refers to an account by a foreign key: what a name owns may be there without an account.
+"""
+
+from hashlib import sha256
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Column,
+    Connection,
+    Insert,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+"""How keys and indexes are named, so that a later step can change them."""
+
+metadata = MetaData(naming_convention=NAMES)
+
+ORDERED = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text in the order of code points, as Python's and SQLite's, not of the database's language."""
+
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""A key that counts by itself."""
+
+STAYS = "stays"
+"""In the ``info`` of a table with a column ``owner``: its rows do not go with the account."""
+
+OWNER: BindParameter[bytes] = bindparam("owner")
+
+# Held until the end of the transaction: what counts and then writes must be alone with an account.
+_LOCK_OWNER: Select[None] = select(
+    func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger))
+)
+
+
+def digest(text: str) -> bytes:
+    """What a text of any length is looked up by."""
+    return sha256(text.encode()).digest()
+
+
+def digest_column(name: str, *, primary_key: bool = True) -> Column[bytes]:
+    """A column of digests."""
+    return Column(name, LargeBinary, primary_key=primary_key, nullable=False)
+
+
+def lock_owner(connection: Connection, name: str) -> bytes:
+    """Be alone with a name until the transaction ends: on SQLite whoever writes is.
+
+    Returns:
+        The digest of the name.
+    """
+    owner = digest(name)
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(owner[:8], signed=True)
+        connection.execute(_LOCK_OWNER, {"number": number})
+    return owner
+
+
+class InsertByDialect:
+    """An INSERT that SQLite and PostgreSQL write each in their own way.
+
+    Args:
+        on_sqlite: That of SQLite.
+        on_postgresql: That of PostgreSQL.
+    """
+
+    def __init__(self, on_sqlite: Insert, on_postgresql: Insert) -> None:
+        self._by_dialect = {"sqlite": on_sqlite, "postgresql": on_postgresql}
+
+    def on(self, connection: Connection) -> Insert:
+        """The statement for the database of this connection."""
+        return self._by_dialect[connection.dialect.name]
+
+
+def upsert(table: Table) -> InsertByDialect:
+    """An INSERT that takes the place of the row with the same primary key."""
+    key = list(table.primary_key)
+    names = {column.name for column in key}
+    statements = []
+    for dialect in (sqlite, postgresql):
+        adding = dialect.insert(table)
+        values = {column.name: column for column in adding.excluded if column.name not in names}
+        statements.append(adding.on_conflict_do_update(index_elements=key, set_=values))
+    return InsertByDialect(*statements)
+
+
+def insert_if_absent(table: Table) -> InsertByDialect:
+    """An INSERT that returns a row only if there was none of this primary key."""
+    key = list(table.primary_key)
+    return InsertByDialect(
+        sqlite.insert(table).on_conflict_do_nothing(index_elements=key).returning(*key),
+        postgresql.insert(table).on_conflict_do_nothing(index_elements=key).returning(*key),
+    )
+
+
+__all__ = [
+    "NAMES",
+    "NUMBER",
+    "ORDERED",
+    "OWNER",
+    "STAYS",
+    "InsertByDialect",
+    "digest",
+    "digest_column",
+    "insert_if_absent",
+    "lock_owner",
+    "metadata",
+    "upsert",
+]

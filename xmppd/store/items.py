@@ -1,0 +1,161 @@
+"""Small values by (account, namespace, key): what features keep without tables of their own."""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Delete,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+)
+
+from xmppd.store.checks import check_bytes, check_text
+from xmppd.store.columns import OWNER, digest, digest_column, lock_owner, metadata, upsert
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.healing import RecordStore
+from xmppd.store.kind import Kept, Kind
+from xmppd.store.usage import ITEMS, NOTHING, usage, use_of
+
+items = Table(
+    "items",
+    metadata,
+    digest_column("owner"),
+    digest_column("space"),
+    digest_column("item"),
+    Column("namespace", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+)
+
+_this = (
+    items.c.owner == OWNER,
+    items.c.space == bindparam("space"),
+    items.c.item == bindparam("item"),
+)
+_VALUE: Select[bytes] = select(items.c.value).where(*_this)
+_VALUES: Select[str, bytes] = select(items.c.key, items.c.value).where(
+    items.c.owner == OWNER, items.c.space == bindparam("space")
+)
+_USE: Select[int, int] = select(usage.c.count, usage.c.bytes).where(
+    usage.c.owner == OWNER, usage.c.share == bindparam("all")
+)
+_SIZE: Select[int] = select(items.c.size).where(*_this)
+_SAVE = upsert(items)
+_FORGET: Delete = delete(items).where(*_this)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A small value of an account.
+
+    Attributes:
+        namespace: Of the plugin or feature that keeps it.
+        key: Its name there.
+        value: In the words of whoever keeps it.
+    """
+
+    namespace: str
+    key: str
+    value: bytes
+
+    def kept(self, account: str) -> Kept:
+        """Where it is."""
+        found_by = {"owner": digest(account), "space": digest(self.namespace), "key": self.key}
+        return Kept(ITEM, found_by, {"value": self.value})
+
+
+class ItemStore(RecordStore):
+    """The small values of accounts."""
+
+    async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
+        """The value; None if there is none."""
+        name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
+
+        async def read() -> bytes | None:
+            found = await self._database.read(_VALUE, name)
+            return _item(key, found[0][0])[1] if found else None
+
+        return await self._sound(read, (ITEM,), name, account)
+
+    async def get_items(self, account: str, namespace: str) -> dict[str, bytes]:
+        """All values of a namespace by key."""
+        name = {"owner": digest(account), "space": digest(namespace)}
+
+        async def read() -> dict[str, bytes]:
+            return dict(starmap(_item, await self._database.read(_VALUES, name)))
+
+        return await self._sound(read, (ITEM,), name, account)
+
+    async def set_item(
+        self,
+        account: str,
+        namespace: str,
+        key: str,
+        value: bytes | None,
+        *,
+        max_items: int,
+        max_bytes: int,
+    ) -> None:
+        """Keep a value, or forget it (None); the limits are of the whole account.
+
+        Bytes are those of the keys and the values. The name need not be an account: a plugin may
+        keep something for a domain or a room.
+
+        Raises:
+            QuotaExceeded: There is no room.
+        """
+        if value is None:
+            change = partial(_delete, account=account, namespace=namespace, key=key)
+        else:
+            change = partial(
+                _set,
+                account=account,
+                item=Item(namespace, key, value),
+                max_items=max_items,
+                max_bytes=max_bytes,
+            )
+        await self._database.write(change)
+
+
+def _set(connection: Connection, account: str, item: Item, max_items: int, max_bytes: int) -> None:
+    """Keep a value if there is room."""
+    owner = lock_owner(connection, account)
+    name = {"owner": owner, "space": digest(item.namespace), "item": digest(item.key)}
+    size = len(item.key.encode()) + len(item.value)
+    found = connection.execute(_USE, {"owner": owner, "all": ITEMS}).tuples().first() or (0, 0)
+    before = connection.execute(_SIZE, name).tuples().first()
+    used, old = use_of(*found), NOTHING if before is None else use_of(1, *before)
+    if used.count - old.count >= max_items or used.bytes - old.bytes + size > max_bytes:
+        raise QuotaExceeded(account)
+    row = {
+        **name,
+        "namespace": item.namespace,
+        "key": item.key,
+        "size": size,
+        "value": item.value,
+    }
+    connection.execute(_SAVE.on(connection), row)
+
+
+def _delete(connection: Connection, account: str, namespace: str, key: str) -> None:
+    name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
+    connection.execute(_FORGET, name)
+
+
+def _item(key: str, value: bytes) -> tuple[str, bytes]:
+    return check_text("key", key, in_xml=False), check_bytes("value", value)
+
+
+ITEM = Kind("item", items, ("key", "value"), _item, ("namespace", "key"))
+
+__all__ = ["ITEM", "Item", "ItemStore", "items"]

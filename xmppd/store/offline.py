@@ -1,0 +1,366 @@
+"""Messages for those who are away (:xep:`0160`)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Delete,
+    Double,
+    Index,
+    Insert,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from xmppd.host.clocks import wall_clock
+from xmppd.store import held
+from xmppd.store.cache import Cache
+from xmppd.store.checks import check_bytes, check_integer, check_moment
+from xmppd.store.columns import NUMBER, OWNER, digest, digest_column, lock_owner, metadata
+from xmppd.store.database import Database
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.healing import RecordStore
+from xmppd.store.held import StanzaPlace
+from xmppd.store.kind import Kept, Kind
+from xmppd.store.usage import MESSAGES, NOTHING, Use, usage, use_of
+
+MAX_CACHED_ACCOUNTS = 10_000
+NO_LIMIT = 2**31 - 1
+"""More rows than there are."""
+
+# An id is never given twice: whoever forgets a message late must not hit another one.
+offline_messages = Table(
+    "offline_messages",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    digest_column("owner", primary_key=False),
+    Column("stored", Double, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("stanza", LargeBinary, nullable=False),
+    Column("sender", LargeBinary),
+    Column("sender_domain", LargeBinary),
+    Column("session", LargeBinary),
+    Column("position", BigInteger),
+    Index(None, "owner", "id"),
+    sqlite_autoincrement=True,
+)
+
+_PAGE: Select[int, bytes, float, bytes | None, int | None] = (
+    select(
+        offline_messages.c.id,
+        offline_messages.c.stanza,
+        offline_messages.c.stored,
+        offline_messages.c.session,
+        offline_messages.c.position,
+    )
+    .where(offline_messages.c.owner == OWNER, offline_messages.c.id > bindparam("after"))
+    .order_by(offline_messages.c.id)
+    .limit(bindparam("limit"))
+)
+_USE: Select[bytes, int, int] = select(usage.c.share, usage.c.count, usage.c.bytes).where(
+    usage.c.owner == OWNER,
+    usage.c.share.in_((bindparam("all"), bindparam("sender"), bindparam("domain"))),
+)
+_ADD: Insert = insert(offline_messages).returning(offline_messages.c.id)
+_FORGET: Delete = delete(offline_messages).where(
+    offline_messages.c.owner == OWNER, offline_messages.c.id == bindparam("message")
+)
+_PLACE: Update = (
+    update(offline_messages)
+    .where(offline_messages.c.id == bindparam("message"))
+    .values(session=bindparam("key"), position=bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineMessage:
+    """A message that waits for its recipient.
+
+    Attributes:
+        id: Given by the store, rising.
+        stanza: The whole message, addressed, as bytes.
+        stored: Seconds since 1970.
+        key: Of the session that was given it last; empty if that cannot be resumed.
+        position: The lowest count of handled stanzas by which its client has it; 0 if unknown.
+    """
+
+    id: int
+    stanza: bytes
+    stored: float
+    key: bytes = b""
+    position: int = 0
+
+    def kept(self, account: str) -> Kept:
+        """Where it is."""
+        return Kept(OFFLINE_MESSAGE, {"id": self.id}, {"stanza": self.stanza})
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many messages wait for an account.
+
+    Attributes:
+        all: Together.
+        of_sender: Of one sender.
+        of_domain: Of all senders of its domain; nothing if that is not counted.
+    """
+
+    all: Use = NOTHING
+    of_sender: Use = NOTHING
+    of_domain: Use = NOTHING
+
+
+def has_share(theirs: int, more: int, free: int) -> bool:
+    """Whether somebody who has so many places may have more, where so many are free.
+
+    Half of what nobody else has is for one, and half of the rest for the next one: so nobody takes
+    the last place that is free from those who have none.
+    """
+    return theirs + more <= free
+
+
+def check_room(used: Shares, more_bytes: int, *, max_messages: int, max_bytes: int) -> None:
+    """One message more, beside those that wait (OM-4).
+
+    Args:
+        used: By those that wait.
+        more_bytes: Of the message.
+        max_messages: That may wait for the account.
+        max_bytes: The same in bytes.
+
+    Raises:
+        QuotaExceeded: There is no room, or the sender has had its share of it.
+    """
+    free, free_bytes = max_messages - used.all.count, max_bytes - used.all.bytes
+    if free < 1 or more_bytes > free_bytes:
+        raise QuotaExceeded("too many messages wait for this account already")
+    for share in (used.of_sender, used.of_domain):
+        if not has_share(share.count, 1, free) or not has_share(
+            share.bytes, more_bytes, free_bytes
+        ):
+            raise QuotaExceeded("too many messages of yours wait for this account already")
+
+
+class OfflineStore(RecordStore):
+    """The messages that wait for accounts.
+
+    Args:
+        database: Where they are.
+        now: Tells the time in seconds since 1970.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], float] = wall_clock) -> None:
+        super().__init__(database, now)
+        self._nothing_waits: Cache[bool] = Cache(MAX_CACHED_ACCOUNTS)
+
+    @property
+    def writes_in_order(self) -> bool:
+        """What is asked first is written first, though nobody has waited for it."""
+        return self._database.alone
+
+    async def store_offline(
+        self,
+        account: str,
+        stanza: bytes,
+        *,
+        sender: str,
+        sender_domain: str | None = None,
+        stored: float,
+        max_messages: int,
+        max_bytes: int,
+        place: StanzaPlace | None = None,
+    ) -> int:
+        """Keep one message, if there is room. What that costs does not depend on what is there.
+
+        Args:
+            account: Bare JID of the recipient.
+            stanza: The message.
+            sender: Bare JID; of a sender's messages only its share is kept.
+            sender_domain: The same for all senders of this domain, if it is given.
+            stored: When it came, in seconds since 1970.
+            max_messages: How many may wait for the account.
+            max_bytes: The same in bytes.
+            place: Where it was in the queue of a session that has ended; if it was held for that,
+                it is held no more.
+
+        Returns:
+            Its id.
+
+        Raises:
+            QuotaExceeded: There is no room; the message says for whom, to people.
+        """
+        change = partial(
+            store,
+            account=account,
+            stanza=stanza,
+            sender=sender,
+            sender_domain=sender_domain,
+            stored=stored,
+            max_messages=max_messages,
+            max_bytes=max_bytes,
+            place=place,
+        )
+        self.something_waits(account)
+        try:
+            return await self._database.write(change)
+        finally:
+            self.something_waits(account)  # who looked meanwhile saw none yet
+
+    async def offline_use(self, account: str, sender: str, sender_domain: str | None) -> Shares:
+        """How much waits for an account, in all and of a sender."""
+        shares = _shares(sender, sender_domain)
+        use = {"owner": digest(account), **shares}
+        return _use(await self._database.read(_USE, use), shares)
+
+    async def offline_messages(
+        self, account: str, *, after: int = 0, limit: int | None = None
+    ) -> list[OfflineMessage]:
+        """Those that wait, oldest first.
+
+        Args:
+            account: Bare JID.
+            after: Only those behind the one of this id.
+            limit: So many at most; None for all.
+        """
+        if account in self._nothing_waits:
+            return []
+        owner = {"owner": digest(account)}
+        page = {**owner, "after": after, "limit": limit or NO_LIMIT}
+
+        async def read() -> list[OfflineMessage]:
+            return list(starmap(_message, await self._database.read(_PAGE, page)))
+
+        waiting = await self._sound(read, (OFFLINE_MESSAGE,), owner, account)
+        if not waiting and not after and self._database.alone:
+            self._nothing_waits[account] = True
+        return waiting
+
+    async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
+        """Forget these: they have arrived."""
+        await self._database.write(partial(delete_messages, account=account, ids=tuple(ids)))
+
+    def something_waits(self, account: str) -> None:
+        """Look into the database the next time, since there may be something in it."""
+        self._nothing_waits.forget(account)
+
+
+def store(
+    connection: Connection,
+    account: str,
+    stanza: bytes,
+    sender: str,
+    sender_domain: str | None,
+    stored: float,
+    max_messages: int,
+    max_bytes: int,
+    place: StanzaPlace | None = None,
+) -> int:
+    """Keep a message, if there is room; tells its id. See :meth:`OfflineStore.store_offline`."""
+    owner = lock_owner(connection, account)
+    shares = _shares(sender, sender_domain)
+    used = _use(connection.execute(_USE, {"owner": owner, **shares}).tuples(), shares)
+    check_room(used, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
+    row = {
+        "owner": owner,
+        "stored": stored,
+        "size": len(stanza),
+        "stanza": stanza,
+        "sender": shares["sender"],
+        "sender_domain": None if sender_domain is None else shares["domain"],
+        "session": None if place is None else place.key,
+        "position": None if place is None else place.position,
+    }
+    if place is not None and place.held:
+        held.forget(connection, (place.number,))
+    message: int = connection.execute(_ADD, row).scalar_one()
+    return message
+
+
+def add_message(
+    connection: Connection, account: str, stanza: bytes, stored: float, key: bytes, position: int
+) -> int:
+    """Keep a message, whatever the account's quota; tells its id."""
+    row = {
+        "owner": digest(account),
+        "stored": stored,
+        "size": len(stanza),
+        "stanza": stanza,
+        "session": key,
+        "position": position,
+    }
+    message: int = connection.execute(_ADD, row).scalar_one()
+    return message
+
+
+def delete_messages(connection: Connection, account: str, ids: Sequence[int]) -> None:
+    """Forget messages."""
+    owner = digest(account)
+    if ids:
+        connection.execute(_FORGET, [{"owner": owner, "message": message} for message in ids])
+
+
+def place_messages(connection: Connection, places: Sequence[StanzaPlace]) -> None:
+    """Note where messages stand."""
+    if places:
+        connection.execute(_PLACE, [place.parameters for place in places])
+
+
+def _shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:
+    """What a sender's messages are counted under, as parameters of a query.
+
+    No message is counted under the domain ``None``.
+    """
+    of_domain = digest("@" + (sender_domain or ""))
+    return {"all": MESSAGES, "sender": digest(sender), "domain": of_domain}
+
+
+def _use(rows: Iterable[tuple[bytes, int, int]], shares: dict[str, bytes]) -> Shares:
+    used = {share: use_of(count, size) for share, count, size in rows}
+    return Shares(*(used.get(shares[name], NOTHING) for name in ("all", "sender", "domain")))
+
+
+def _message(
+    id: int, stanza: bytes, stored: float, session: bytes | None, position: int | None
+) -> OfflineMessage:
+    key = b"" if session is None else check_bytes("session", session)
+    at = 0 if position is None else check_integer("position", position)
+    return OfflineMessage(
+        id, check_bytes("stanza", stanza), check_moment("stored", stored), key, at
+    )
+
+
+OFFLINE_MESSAGE = Kind(
+    "offline message",
+    offline_messages,
+    ("id", "stanza", "stored", "session", "position"),
+    _message,
+    ("id",),
+    {"stored": 0.0, "session": None, "position": None},
+)
+
+__all__ = [
+    "OFFLINE_MESSAGE",
+    "OfflineMessage",
+    "OfflineStore",
+    "Shares",
+    "add_message",
+    "check_room",
+    "delete_messages",
+    "has_share",
+    "offline_messages",
+    "place_messages",
+    "store",
+]

@@ -1,0 +1,167 @@
+"""What cannot be read is set aside, so that one bad record stops nothing but itself (QT-1).
+
+Whoever looks into what the store keeps does it through :func:`readable`: what can be read comes
+back, and the rest is moved to the store's quarantine, where an administrator finds it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, cast
+
+from twisted.logger import Logger
+
+from xmppd.store.errors import StoreError, Unreadable
+from xmppd.store.kind import Damaged, Fragment, Record
+
+MAX_NAMED_AT_ONCE = 20
+"""Records that the log names one by one when many are set aside at the same time."""
+
+MAX_LINE_LENGTH = 200
+"""Of what an entry says of its record, in characters."""
+
+R = TypeVar("R", bound=Record | Fragment)
+V = TypeVar("V")
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A record that was set aside.
+
+    Attributes:
+        number: Given by the store, rising.
+        kind: What it was, such as ``offline message``.
+        account: Whose it was, or what else it belonged to; empty if that is not known.
+        name: Which one of the account's.
+        reason: Why it could not be read.
+        since: When that was noticed, in seconds since 1970.
+        size_bytes: What keeping it takes.
+    """
+
+    number: int
+    kind: str
+    account: str
+    name: str
+    reason: str
+    since: float
+    size_bytes: int
+
+
+class Quarantine(Protocol):
+    """Where records go that cannot be read: there they trouble nobody, and are not lost."""
+
+    async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
+        """Move records to the quarantine, in one transaction.
+
+        A record that has been replaced since it was read stays where it is, and what is there
+        already is not kept twice. When there is no more room the oldest make way.
+
+        Args:
+            account: Whose records they are.
+            damaged: A record of which a field alone is wrong stays, without it.
+
+        Returns:
+            Those that were moved.
+        """
+
+
+async def readable(
+    store: Quarantine,
+    account: str,
+    records: Iterable[R],
+    read: Callable[[R], V],
+    *,
+    instead: Callable[[R], V] | None = None,
+) -> list[V]:
+    """What can be read of these records, in their order; the others are set aside.
+
+    Args:
+        store: Where they are.
+        account: Whose they are: a bare JID, or what else they belong to.
+        records: As the store gave them.
+        read: As :func:`sift` wants it.
+        instead: The same.
+    """
+    values, damaged = sift(records, read, instead=instead)
+    if damaged:
+        await set_aside(store, account, damaged)
+    return values
+
+
+def sift(
+    records: Iterable[R], read: Callable[[R], V], *, instead: Callable[[R], V] | None = None
+) -> tuple[list[V], list[Damaged]]:
+    """What can be read of these records, and those that cannot, which somebody has to set aside.
+
+    Args:
+        records: As the store gave them.
+        read: Makes something of a record. Whatever it raises, the record is bad; with an
+            :class:`~xmppd.store.errors.Unreadable` that has a ``rest``, that is taken in its place.
+        instead: Makes what takes the place of any other one that is bad; None for nothing.
+    """
+    values: list[V] = []
+    damaged: list[Damaged] = []
+    for record in records:
+        try:
+            values.append(read(record))
+        except MemoryError:
+            raise  # that is no fault of the record
+        except Exception as error:
+            damaged.append(Damaged(record, reason(error), getattr(error, "field", "")))
+            if isinstance(error, Unreadable) and error.rest is not None:
+                values.append(cast(V, error.rest))
+            elif instead is not None:
+                values.append(instead(record))
+    return values, damaged
+
+
+async def set_aside(store: Quarantine, account: str, damaged: Sequence[Damaged]) -> None:
+    """Move records to the quarantine, and say so; if that fails they are found another day."""
+    try:
+        report(await store.set_aside(account, damaged))
+    except StoreError as error:
+        _log.error(
+            "{count} records of {account} cannot be read, nor be set aside: {error}",
+            count=len(damaged), account=account or "the server", error=error,
+        )  # fmt: skip
+
+
+def report(moved: Sequence[Quarantined]) -> None:
+    """Tell the administrator which records were set aside."""
+    for entry in moved[:MAX_NAMED_AT_ONCE]:
+        _log.warn(
+            "cannot be read, and is set aside: {kind} {name} of {account}: {reason}"
+            " (xmppctl db quarantine show {number})",
+            kind=entry.kind, name=entry.name, account=entry.account or "the server",
+            reason=entry.reason, number=entry.number,
+        )  # fmt: skip
+    if len(moved) > MAX_NAMED_AT_ONCE:
+        _log.warn(
+            "{count} records more were set aside (xmppctl db quarantine list)",
+            count=len(moved) - MAX_NAMED_AT_ONCE,
+        )
+
+
+def reason(error: Exception) -> str:
+    """Why a record cannot be read, in one line."""
+    known = isinstance(error, Unreadable)
+    return in_a_line(str(error) if known else f"{type(error).__name__}: {error}")
+
+
+def in_a_line(text: str) -> str:
+    """A text as it may stand in a list or the log: printable, and not too long."""
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return plain[:MAX_LINE_LENGTH]
+
+
+__all__ = [
+    "MAX_NAMED_AT_ONCE",
+    "Quarantine",
+    "Quarantined",
+    "in_a_line",
+    "readable",
+    "reason",
+    "report",
+    "set_aside",
+    "sift",
+]

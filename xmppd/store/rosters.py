@@ -1,0 +1,337 @@
+"""Who knows whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from random import SystemRandom
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    Column,
+    Connection,
+    Delete,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from xmppd.store.checks import (
+    FLAGS,
+    NO_GROUPS,
+    check_bytes,
+    check_flag,
+    check_integer,
+    check_text,
+    names_of_text,
+    names_to_text,
+    unreadable,
+)
+from xmppd.store.columns import (
+    OWNER,
+    InsertByDialect,
+    digest,
+    digest_column,
+    lock_owner,
+    metadata,
+    upsert,
+)
+from xmppd.store.healing import RecordStore
+from xmppd.store.kind import Kept, Kind
+
+ROSTER_VERSION_STEP = 2**32
+"""A roster's version rises by more than half of this and by less than the whole: 2**31 times."""
+
+UNKNOWN_VERSION = 2**62
+"""Of a roster whose version cannot be read: higher than any that a step has led to."""
+
+roster_versions = Table(
+    "roster_versions",
+    metadata,
+    digest_column("owner"),
+    Column("version", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+roster_items = Table(
+    "roster_items",
+    metadata,
+    digest_column("owner"),
+    digest_column("contact"),
+    Column("jid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("subscription", Text, nullable=False),
+    Column("ask", Boolean, nullable=False),
+    Column("pending_in", LargeBinary),
+    Column("approved", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_step: BindParameter[int] = bindparam("step")
+
+# One query, so that the version is the one of these items.
+_ROSTER: Select[int, str | None, str, str, str, bool, bytes | None, bool] = (
+    select(
+        roster_versions.c.version,
+        roster_items.c.jid,
+        roster_items.c.name,
+        roster_items.c.groups,
+        roster_items.c.subscription,
+        roster_items.c.ask,
+        roster_items.c.pending_in,
+        roster_items.c.approved,
+    )
+    .select_from(
+        roster_versions.outerjoin(roster_items, roster_items.c.owner == roster_versions.c.owner)
+    )
+    .where(roster_versions.c.owner == OWNER)
+)
+_VERSION: Select[int] = select(roster_versions.c.version).where(roster_versions.c.owner == OWNER)
+_RAISE_VERSION = InsertByDialect(
+    *(
+        dialect.insert(roster_versions)
+        .values(owner=OWNER, version=_step)
+        .on_conflict_do_update(
+            index_elements=[roster_versions.c.owner],
+            set_={"version": roster_versions.c.version + _step},
+        )
+        .returning(roster_versions.c.version)
+        for dialect in (sqlite, postgresql)
+    )
+)
+_SAVE = upsert(roster_items)
+_FORGET: Delete = delete(roster_items).where(
+    roster_items.c.owner == OWNER, roster_items.c.contact == bindparam("contact")
+)
+
+_SUBSCRIPTIONS = frozenset(("none", "to", "from", "both"))
+_RosterRow = tuple[int, str | None, str, str, str, bool, bytes | None, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RosterItem:
+    """A contact, in the three independent fields that every subscription state is made of.
+
+    Attributes:
+        jid: Bare JID of the contact (or whatever JID the user put in).
+        name: What the user calls it; empty if nothing.
+        groups: In the user's order, without repetition.
+        subscription: ``none``, ``to`` (the user sees the contact), ``from`` or ``both``.
+        ask: The user's request waits for an answer (pending out).
+        pending_in: The contact's request waits for the user: the presence stanza as it came, in
+            bytes; None if there is none.
+        approved: The user agreed to a request that is yet to come (pre-approval).
+    """
+
+    jid: str
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    subscription: str = "none"
+    ask: bool = False
+    pending_in: bytes | None = None
+    approved: bool = False
+
+    def kept(self, account: str) -> Kept:
+        """Where it is: by what the columns say, since the digest of a damaged one is of another."""
+        contact = {"owner": digest(account), "jid": self.jid}
+        return Kept(ROSTER_ITEM, contact, {"pending_in": self.pending_in})
+
+
+@dataclass(frozen=True, slots=True)
+class RosterData:
+    """A roster as it is kept.
+
+    Attributes:
+        version: Rises with every change, by a step drawn at random (:rfc:`6121#section-2.6`): so it
+            never names another state, not after an account was made anew or a backup restored.
+        items: The contacts, by JID.
+    """
+
+    version: int
+    items: tuple[RosterItem, ...]
+
+
+class RosterStore(RecordStore):
+    """The rosters of accounts."""
+
+    async def roster(self, account: str) -> RosterData:
+        """The whole roster by JID; version 0 and no items if nothing was ever in it."""
+        owner = {"owner": digest(account)}
+
+        async def read() -> RosterData:
+            return _roster(await self._database.read(_ROSTER, owner))
+
+        return await self._sound(read, (ROSTER_VERSION, ROSTER_ITEM), owner, account)
+
+    async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
+        """Add or replace these items in one transaction.
+
+        Returns:
+            The roster's new version; the old one if there were no items.
+        """
+        return await self._database.write(partial(save_items, account=account, items=tuple(items)))
+
+    async def delete_roster_item(self, account: str, jid: str) -> int:
+        """Remove one contact; no error if it is not there.
+
+        Returns:
+            The roster's new version; the old one if it was not there.
+        """
+        return await self._database.write(partial(_delete_item, account=account, jid=jid))
+
+    async def raise_roster_version(self, account: str) -> int:
+        """Give the roster a new version, since something outside of it changes what its owner sees.
+
+        Returns:
+            The new version.
+        """
+        return await self._database.write(partial(_raise_version_of, account=account))
+
+
+def save_items(connection: Connection, account: str, items: Sequence[RosterItem]) -> int:
+    """Add or replace contacts; tells the new version."""
+    owner = lock_owner(connection, account)
+    if not items:
+        return _version(connection, owner)
+    saving = [
+        {
+            "owner": owner,
+            "contact": digest(item.jid),
+            "jid": item.jid,
+            "name": item.name,
+            "groups": names_to_text(item.groups),
+            "subscription": item.subscription,
+            "ask": item.ask,
+            "pending_in": item.pending_in,
+            "approved": item.approved,
+        }
+        for item in items
+    ]
+    connection.execute(_SAVE.on(connection), saving)
+    return _raise_version(connection, owner)
+
+
+def _delete_item(connection: Connection, account: str, jid: str) -> int:
+    owner = lock_owner(connection, account)
+    forgotten = {"owner": owner, "contact": digest(jid)}
+    if not connection.execute(_FORGET, forgotten).rowcount:
+        return _version(connection, owner)
+    return _raise_version(connection, owner)
+
+
+def _raise_version_of(connection: Connection, account: str) -> int:
+    return _raise_version(connection, lock_owner(connection, account))
+
+
+def _raise_version(connection: Connection, owner: bytes) -> int:
+    """Raise the version of a roster; tells it."""
+    values = {"owner": owner, "step": roster_version_step()}
+    version: int = connection.execute(_RAISE_VERSION.on(connection), values).scalar_one()
+    return version
+
+
+def roster_version_step() -> int:
+    """How far a roster's version rises this time; the versions passed over name no state."""
+    return SystemRandom().randrange(ROSTER_VERSION_STEP // 2, ROSTER_VERSION_STEP)
+
+
+def _version(connection: Connection, owner: bytes) -> int:
+    return connection.execute(_VERSION, {"owner": owner}).scalar() or 0
+
+
+def _roster(rows: Sequence[_RosterRow]) -> RosterData:
+    """A roster, of one row for each item; a row without one if only the version is left."""
+    if not rows:
+        return RosterData(0, ())
+    _check_version(rows[0][0])
+    items = [
+        _item(jid, name, groups, subscription, ask, pending, approved)
+        for _, jid, name, groups, subscription, ask, pending, approved in rows
+        if jid is not None
+    ]
+    items.sort(key=attrgetter("jid"))
+    return RosterData(rows[0][0], tuple(items))
+
+
+def _check_version(version: int) -> None:
+    if check_integer("version", version) < 0:
+        raise unreadable("version", f"is {version}")
+
+
+def _item(
+    jid: str,
+    name: str,
+    groups: str,
+    subscription: str,
+    ask: bool,
+    pending_in: bytes | None,
+    approved: bool,
+) -> RosterItem:
+    usual = (
+        type(jid) is type(name) is str
+        and jid.isprintable()
+        and name.isprintable()
+        and subscription in _SUBSCRIPTIONS
+        and pending_in is None
+        and ask in FLAGS
+        and approved in FLAGS
+    )
+    if not usual:
+        _check_item(jid, name, subscription, ask, pending_in, approved)
+    return RosterItem(
+        jid, name, names_of_text(groups), subscription, bool(ask), pending_in, bool(approved)
+    )
+
+
+def _check_item(
+    jid: str, name: str, subscription: str, ask: bool, pending_in: bytes | None, approved: bool
+) -> None:
+    check_text("jid", jid)
+    check_text("name", name)
+    if subscription not in _SUBSCRIPTIONS:
+        raise unreadable("subscription", "is none that there is")
+    check_flag("ask", ask)
+    if pending_in is not None:
+        check_bytes("pending_in", pending_in)
+    check_flag("approved", approved)
+
+
+# When one of these is set aside, the roster is another one than before.
+ROSTER_VERSION = Kind(
+    "roster version",
+    roster_versions,
+    ("version",),
+    _check_version,
+    instead={"version": UNKNOWN_VERSION},
+    moved=_raise_version,
+)
+ROSTER_ITEM = Kind(
+    "contact",
+    roster_items,
+    ("jid", "name", "groups", "subscription", "ask", "pending_in", "approved"),
+    _item,
+    ("jid",),
+    {"name": "", "groups": NO_GROUPS, "ask": False, "pending_in": None, "approved": False},
+    moved=_raise_version,
+)
+
+__all__ = [
+    "ROSTER_ITEM",
+    "ROSTER_VERSION",
+    "ROSTER_VERSION_STEP",
+    "RosterData",
+    "RosterItem",
+    "RosterStore",
+    "roster_items",
+    "roster_version_step",
+    "roster_versions",
+    "save_items",
+]

@@ -1,0 +1,142 @@
+"""All that outlives a restart, in one database."""
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+
+from xmppd.host.clocks import wall_clock
+from xmppd.store.accounts import AccountStore
+from xmppd.store.belongings import Belongings
+from xmppd.store.database import Database
+from xmppd.store.devices import DeviceStore
+from xmppd.store.engine import parse_url
+from xmppd.store.errors import StoreError
+from xmppd.store.items import ItemStore
+from xmppd.store.last_presences import PresenceStore
+from xmppd.store.offline import OfflineStore
+from xmppd.store.postgresql import PostgreSQLDatabase
+from xmppd.store.quarantine import QuarantineStore
+from xmppd.store.rosters import RosterStore
+from xmppd.store.sessions import SessionStore
+from xmppd.store.shared_groups import SharedGroupStore
+from xmppd.store.sqlite import SQLiteDatabase
+from xmppd.store.watched import Watched
+
+_log = Logger()
+
+
+class Store:
+    """Everything that is kept, by what it is; a stage is handed what it needs of it.
+
+    An account is named by its bare JID as text. Every method of what is kept is a coroutine: local
+    SQLite answers hot reads without ever waiting, a database across the network is waited for in a
+    thread; who asks need not know. What has returned is safe on disk, unless it says otherwise.
+
+    Args:
+        database: Where it is.
+        clock: The reactor's.
+        now: Tells the time in seconds since 1970.
+
+    Attributes:
+        database: The same, watched.
+        belongings: What goes with an account.
+        accounts: Who has an account here.
+        rosters: Who knows whom.
+        shared_groups: Who sees each other without asking.
+        offline: Messages for those who are away.
+        presences: When accounts were last here.
+        devices: Those that may log in by a token.
+        items: Small values of accounts and plugins.
+        sessions: What sessions hold while nobody is connected.
+        quarantine: Records that could not be read.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: IReactorTime,
+        now: Callable[[], float] = wall_clock,
+    ) -> None:
+        self._closed = False
+        self.database: Database = Watched(database, clock)
+        self.belongings = Belongings()
+        self.presences = PresenceStore(self.database, clock, now)
+        self.accounts = AccountStore(self.database, self.presences, self.belongings, now)
+        self.rosters = RosterStore(self.database, now)
+        self.shared_groups = SharedGroupStore(self.database, now)
+        self.offline = OfflineStore(self.database, now)
+        self.devices = DeviceStore(self.database, now)
+        self.items = ItemStore(self.database, now)
+        self.sessions = SessionStore(self.database, self.offline, now)
+        self.quarantine = QuarantineStore(self.database)
+
+    @property
+    def kept(self) -> Mapping[type, object]:
+        """What is kept, by class: whoever needs something asks for that, and not for all of it."""
+        return {
+            AccountStore: self.accounts,
+            RosterStore: self.rosters,
+            SharedGroupStore: self.shared_groups,
+            OfflineStore: self.offline,
+            PresenceStore: self.presences,
+            DeviceStore: self.devices,
+            ItemStore: self.items,
+            SessionStore: self.sessions,
+            QuarantineStore: self.quarantine,
+            Database: self.database,
+        }
+
+    async def open(self, *, upgrade: bool = True, may_create: bool = True) -> None:
+        """Be ready. Call once, before anything else.
+
+        Args:
+            upgrade: Whether older tables may be brought up to date.
+            may_create: Whether a database may be made that is not there, or has nothing in it.
+
+        Raises:
+            StoreError: It cannot be used; the text is one sentence for an administrator.
+        """
+        await self.database.open(upgrade, may_create)
+        self._closed = False
+        self.presences.open()
+
+    async def close(self) -> None:
+        """Write what is still queued, and let go."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self.presences.close()
+            await self.database.close()
+        except StoreError as error:
+            _log.error("the database is left as it is: {error}", error=error)
+
+
+def make_store(
+    url: str,
+    *,
+    reactor: IReactorTime,
+    pool_threads: int = 4,
+    taken_over: Callable[[str], None] = lambda why: None,
+) -> Store:
+    """The store a URL names; still to be opened.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://user:password@host/database``.
+        reactor: Tells the time, and threads report to it.
+        pool_threads: Threads, and connections, to PostgreSQL.
+        taken_over: Called, with the reason, when another server has taken the database, and this
+            one may not use it any more.
+
+    Raises:
+        StoreError: The URL is not one of a database we can use.
+    """
+    parsed = parse_url(url)
+    threads = IReactorFromThreads(reactor)
+    if parsed.get_backend_name() == "sqlite":
+        return Store(SQLiteDatabase(parsed, threads), reactor)
+    return Store(PostgreSQLDatabase(parsed, threads, pool_threads, taken_over), reactor)
+
+
+__all__ = ["Store", "make_store"]
