@@ -1,68 +1,104 @@
 """XEP-0050: Ad-Hoc Commands. What the server can do on request, with a form or without one."""
 
 import hmac
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
 from secrets import token_bytes, token_hex
 
+from msgspec import to_builtins
 from twisted.logger import Logger
 
-from xmppd.command.ad_hoc import AdHocCommand, AdHocCommands
+from xmppd.command.command import Command, Reply, Row
+from xmppd.command.command_context import Actor, CommandContext
+from xmppd.command.command_form import CommandForm, CommandForms, Filled
+from xmppd.command.refused import Refused
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.clocks import Clocks
+from xmppd.host.log import printable
 from xmppd.plugin.place import Part
-from xmppd.stanza import (
-    IQ,
-    JID,
-    Condition,
-    Element,
-    StanzaError,
-    StreamError,
-    Tree,
-    child,
-    element,
-    qname,
-)
-from xmppd.stanza.form import DATA, submitted
-from xmppd.store.errors import StoreError
+from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
+from xmppd.stanza.form import DATA, Field, form, result, submitted, table
 
 NS = "http://jabber.org/protocol/commands"
 ACTIONS = ("execute", "cancel", "prev", "next", "complete")
-MAX_SESSIONS = 100
-MAX_SESSIONS_PER_REQUESTER = 10
-SESSION_S = 600.0
+MAX_EXECUTIONS = 100
+MAX_EXECUTIONS_PER_REQUESTER = 10
+EXECUTION_S = 600.0
+ROWS_PER_SCREEN = 50
+MAX_ROWS = 1_000
+INSTRUCTIONS = "Fill out this form."
+CONFIRM = "This cannot be taken back. Complete the command to do it, or cancel it."
+
+Cells = Sequence[tuple[str, ...]]
 _log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A form that is being filled in.
+class Screens:
+    """What a command has answered, where that is more than one screen.
+
+    Attributes:
+        form_type: Whose fields these are.
+        columns: What is known of each row.
+        rows: All of them.
+        at: The screen that is shown; the first is 0.
+    """
+
+    form_type: str
+    columns: tuple[Field, ...]
+    rows: Sequence[Cells]
+    at: int = 0
+
+    @property
+    def last(self) -> int:
+        """The last screen."""
+        return (max(len(self.rows), 1) - 1) // ROWS_PER_SCREEN
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Where one can go from here; the last one is what most will want (§3.4)."""
+        before = ("prev",) if self.at else ()
+        return (*before, "complete", "next") if self.at < self.last else (*before, "complete")
+
+    def turned(self, action: str) -> "Screens":
+        """The screen before, or the next one."""
+        return replace(self, at=self.at + (1 if action == "next" else -1))
+
+    def shown(self) -> Element:
+        """The screen as a form."""
+        begin = self.at * ROWS_PER_SCREEN
+        return table(self.form_type, self.columns, self.rows[begin : begin + ROWS_PER_SCREEN])
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A command that has more than one stage, on its way.
 
     Attributes:
         requester: Bare JID of whoever has it.
-        form: What was asked.
+        stage: The form that was asked, or the screens that are looked at.
         ends: When it is given up, on the clock.
     """
 
     requester: str
-    form: Element
+    stage: Element | Screens
     ends: float
 
 
-class Sessions:
-    """The forms that are out; when there are too many, the oldest is given up.
+class Executions:
+    """The commands that are on their way; when there are too many, the oldest is given up.
 
-    A session's id is sealed with its requester and its command: so one that has ended can be told
-    from one that was never given out, or is somebody else's, without remembering any.
+    An id is sealed with its requester and its command: so one that has ended can be told from one
+    that was never given out, or is somebody else's, without remembering any.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._key = token_bytes(32)
-        self._open: dict[str, Session] = {}
+        self._open: dict[str, Execution] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -71,18 +107,20 @@ class Sessions:
         """An id for this requester's execution of this command."""
         return self._sealed(token_hex(16), requester, node)
 
-    def begin(self, session_id: str, requester: JID, form: Element) -> None:
-        """Wait for this form."""
+    def wait(self, session_id: str, requester: JID, stage: Element | Screens) -> None:
+        """Wait for what comes after this stage."""
         self._give_up_expired()
-        own = [known for known, s in self._open.items() if s.requester == requester.bare]
-        if len(own) >= MAX_SESSIONS_PER_REQUESTER:
+        self._open.pop(session_id, None)
+        own = [known for known, e in self._open.items() if e.requester == requester.bare]
+        if len(own) >= MAX_EXECUTIONS_PER_REQUESTER:
             del self._open[own[0]]
-        elif len(self._open) >= MAX_SESSIONS:
+        elif len(self._open) >= MAX_EXECUTIONS:
             del self._open[next(iter(self._open))]
-        self._open[session_id] = Session(requester.bare, form, self._seconds() + SESSION_S)
+        ends = self._seconds() + EXECUTION_S
+        self._open[session_id] = Execution(requester.bare, stage, ends)
 
-    def find(self, session_id: str, requester: JID, node: str) -> Session:
-        """The session that goes on.
+    def find(self, session_id: str, requester: JID, node: str) -> Execution:
+        """The execution that goes on.
 
         Raises:
             StanzaError: It has ended, or is none of this requester's and this command's.
@@ -107,133 +145,247 @@ class Sessions:
 
     def _give_up_expired(self) -> None:
         now = self._seconds()
-        for session_id in [known for known, session in self._open.items() if session.ends <= now]:
+        for session_id in [
+            known for known, execution in self._open.items() if execution.ends <= now
+        ]:
             del self._open[session_id]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that somebody may make.
+
+    Attributes:
+        node: The form's.
+        form: The form, as it is for the actor.
+        actor: Who asks.
+        filled: What was filled in.
+        session_id: Of the execution.
+    """
+
+    node: str
+    form: CommandForm
+    actor: Actor
+    filled: Filled
+    session_id: str
+
+
 class IQCommandHandler(IQHandler):
-    """Run commands, each in one stage: at once, or when its form has been filled in (§2.4).
+    """Run commands: at once, or when a form has been filled in (§2.4); long answers in screens.
 
     Args:
-        table: All commands, and who may run what is for administrators only.
+        forms: Of all commands; they say who may run which.
         seconds: The clock.
     """
 
     query = qname(NS, "command")
     features = (NS,)
 
-    def __init__(
-        self,
-        table: AdHocCommands,
-        seconds: Callable[[], float],
-    ) -> None:
-        self.table = table
-        self.sessions = Sessions(seconds)
+    def __init__(self, forms: CommandForms, seconds: Callable[[], float]) -> None:
+        self.forms = forms
+        self.executions = Executions(seconds)
 
     async def on_set(self, iq: IQ) -> Element:
         """Execute a command, go on with it, or cancel it."""
-        asked = iq.payload.tree[0]
-        node, command = self._command(iq, asked)
-        action = asked.get("action", "execute")
+        tree = iq.payload.tree[0]
+        asked = self._asked(iq, tree)
+        action = tree.get("action", "execute")
         if action not in ACTIONS:
             raise refusal("malformed-action", "there is no such action")
-        session_id = asked.get("sessionid")
-        if session_id is None:
-            return await self._begin(iq, node, command, action)
-        session = self.sessions.find(session_id, iq.sender, node)
+        if tree.get("sessionid") is None:
+            return await self._begin(asked, iq, action)
+        stage = self.executions.find(asked.session_id, iq.sender, asked.node).stage
         if action == "cancel":
-            self.sessions.end(session_id)
-            return answer(node, session_id, "canceled")
+            self.executions.end(asked.session_id)
+            return answer(asked, "canceled")
+        if isinstance(stage, Screens):
+            return self._turn(asked, iq, stage, action)
         if action in ("prev", "next"):
-            raise refusal("bad-action", "this command has one stage only")
-        values = read(asked, session.form)
-        self.sessions.end(session_id)
-        return await self._run(iq, node, command, session_id, values)
+            raise refusal("bad-action", "this form has no other before or behind it")
+        values = read(tree, stage)
+        return await self._run(replace(asked, filled=replace(asked.filled, values=values)), iq)
 
-    def _command(self, iq: IQ, asked: Tree) -> tuple[str, AdHocCommand]:
-        """The command that is meant, if the requester may run it."""
+    def _asked(self, iq: IQ, tree: Tree) -> Asked:
+        """What is asked, if the requester may."""
         if iq.to is not None and iq.to.local is not None:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        node = asked.get("node")
+        node = tree.get("node")
         if not node:
             raise StanzaError(Condition.BAD_REQUEST, "a command has a node")
-        command = self.table.commands.get(node)
-        if command is None:
+        actor = self.forms.commands.actor(iq.sender)
+        found = self.forms.find(node, actor)
+        if found is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such command")
-        if not self._may_run(iq.sender, command):
+        if not self.forms.may(actor, found):
             raise StanzaError(Condition.FORBIDDEN, "this command is for administrators")
-        return node, command
-
-    def _may_run(self, requester: JID, command: AdHocCommand) -> bool:
-        return not command.admins_only or requester.to_bare() in self.table.admins
+        filled = Filled({}, iq.sender, (iq.to or iq.sender).domain)
+        session_id = tree.get("sessionid")
+        if session_id is None:
+            session_id = self.executions.new_id(iq.sender, node)
+        return Asked(node, found, actor, filled, session_id)
 
     def say(self, question: DiscoQuestion) -> DiscoInfo | None:
         """What :xep:`0030` says of the list of commands, and of one that may be run (§2.2)."""
-        asker, node = question.asker, question.node
-        if node == NS:
+        actor = self.forms.commands.actor(question.asker)
+        if question.node == NS:
             items = tuple(
-                DiscoItem(question.entity, command.name, command.node)
-                for command in self.table.commands.values()
-                if self._may_run(asker, command)
+                DiscoItem(question.entity, each.title, each.node)
+                for each in self.forms.listed(actor)
             )
             return DiscoInfo((DiscoIdentity("automation", "command-list"),), (NS,), items=items)
-        command = self.table.commands.get(node)
-        if command is None or not self._may_run(asker, command):
+        found = self.forms.find(question.node, actor)
+        if found is None or not self.forms.may(actor, found):
             return None
-        identity = DiscoIdentity("automation", "command-node", command.name)
+        identity = DiscoIdentity("automation", "command-node", found.title)
         return DiscoInfo((identity,), (NS, DATA))
 
-    async def _begin(self, iq: IQ, node: str, command: AdHocCommand, action: str) -> Element:
+    async def _begin(self, asked: Asked, iq: IQ, action: str) -> Element:
         if action != "execute":
             raise refusal("bad-action", "a command begins with execute")
-        session_id = self.sessions.new_id(iq.sender, node)
-        if command.form is None:
-            return await self._run(iq, node, command, session_id, {})
-        with self._blaming(node):
-            form = command.form(iq)
-        self.sessions.begin(session_id, iq.sender, form)
-        executing = answer(node, session_id, "executing")
-        child(child(executing, "actions", execute="complete"), "complete")
-        executing.append(form)
+        of = asked.form
+        if not self._asks(of):
+            return await self._run(asked, iq)
+        shown = form(of.form_type, of.title, INSTRUCTIONS if of.fields else CONFIRM, *of.fields)
+        self.executions.wait(asked.session_id, iq.sender, shown)
+        executing = answer(asked, "executing", ("complete",))
+        executing.append(shown)
         return executing
 
-    async def _run(
-        self,
-        iq: IQ,
-        node: str,
-        command: AdHocCommand,
-        session_id: str,
-        values: dict[str, list[str]],
-    ) -> Element:
-        _log.info("{requester} runs {node}", requester=iq.sender.full, node=node)
-        with self._blaming(node):
-            outcome = await command.run(iq, values)
-        completed = answer(node, session_id, "completed")
-        if not isinstance(outcome, str):
-            completed.append(outcome)
-        elif outcome:
-            child(completed, "note", outcome, type="info")
+    def _asks(self, of: CommandForm) -> bool:
+        """Whether there is a form to send back: with fields, or to have an end confirmed."""
+        return bool(of.fields) or self.forms.commands.commands[of.command].about.effect == "ends"
+
+    async def _run(self, asked: Asked, iq: IQ) -> Element:
+        """Only a form that will do ends its execution; whether the command can be done or not."""
+        with self._refused(asked.actor):
+            command, context = self.forms.commands.asked(
+                asked.form.command, self.forms.told(asked.form, asked.filled), asked.actor
+            )
+            if self._asks(asked.form):
+                self.executions.end(asked.session_id)
+            _log.info("{requester} runs {node}", requester=iq.sender.full, node=asked.node)
+            most = MAX_ROWS if asked.form.answer is None else None
+            replies = await self._replies(command, context, most)
+            shown = self.forms.answer(asked.form, asked.filled, replies)
+        if shown is None:
+            return self._answered(asked, iq, command, replies)
+        completed = answer(asked, "completed")
+        completed.append(shown)
         return completed
 
+    async def _replies(
+        self, command: Command, context: CommandContext, most: int | None
+    ) -> list[Reply]:
+        """All that a command answers; of one that only reads, as much as anybody will look at."""
+        found: list[Reply] = []
+        async with aclosing(self.forms.commands.replies(command, context)) as replies:
+            async for reply in replies:
+                if len(found) == most and command.about.effect == "reads":
+                    found.append(f"there is more; these are the first {most}")
+                    break
+                found.append(reply)
+        return found
+
+    def _answered(self, asked: Asked, iq: IQ, command: Command, replies: list[Reply]) -> Element:
+        rows = [to_builtins(reply) for reply in replies if not isinstance(reply, str)]
+        form_type = asked.form.form_type
+        if command.about.answers == "sentences":
+            says = Field(
+                "says", type="text-multi", values=tuple(printable(r["says"]) for r in rows)
+            )
+            screens, shown = None, result(form_type, says)
+        elif command.rows:
+            screens = Screens(form_type, columns(command.rows, rows), [cells(row) for row in rows])
+            shown = screens.shown()
+        else:
+            screens = shown = None
+        if screens is not None and screens.last:
+            self.executions.wait(asked.session_id, iq.sender, screens)
+            answered = answer(asked, "executing", screens.actions)
+        else:
+            answered = answer(asked, "completed")
+        if shown is not None:
+            answered.append(shown)
+        notes = "\n".join(f"{printable(reply)}." for reply in replies if isinstance(reply, str))
+        if notes:
+            child(answered, "note", notes, type="info")
+        return answered
+
+    def _turn(self, asked: Asked, iq: IQ, screens: Screens, action: str) -> Element:
+        action = screens.actions[-1] if action == "execute" else action
+        if action not in screens.actions:
+            raise refusal("bad-action", "there is no screen in that direction")
+        if action == "complete":
+            self.executions.end(asked.session_id)
+            return answer(asked, "completed")
+        turned = screens.turned(action)
+        self.executions.wait(asked.session_id, iq.sender, turned)
+        answered = answer(asked, "executing", turned.actions)
+        answered.append(turned.shown())
+        return answered
+
     @contextmanager
-    def _blaming(self, node: str) -> Iterator[None]:
-        """A bug of a command is its owner's, and costs nothing but this answer."""
-        owner = self.table.owners[node]
+    def _refused(self, actor: Actor) -> Iterator[None]:
+        """Say why; what has failed here is for administrators to know."""
         try:
             yield
-        except (StanzaError, StreamError, StoreError):
-            raise
-        except Exception as error:
-            _log.failure("{owner} failed on the command {node}", owner=owner, node=node)
-            raise StanzaError(Condition.INTERNAL_SERVER_ERROR) from error
+        except Refused as error:
+            if error.condition is Condition.BAD_REQUEST:
+                raise refusal("bad-payload", str(error)) from error
+            ours = error.condition is Condition.INTERNAL_SERVER_ERROR
+            text = None if ours and not actor.admin else str(error)
+            raise StanzaError(error.condition, text) from error
 
 
-def answer(node: str, session_id: str, status: str) -> Element:
-    """The ``<command/>`` that goes back."""
-    return element(NS, "command", node=node, sessionid=session_id, status=status)
+def columns(
+    kinds: tuple[type[Row], ...], rows: Sequence[Mapping[str, object]]
+) -> tuple[Field, ...]:
+    """What is known of each row, by the first one, or as it would be if there were any."""
+    first = rows[0] if rows else dict.fromkeys(kinds[0].__struct_encode_fields__)
+    return tuple(
+        Field(name, name.replace("_", " ").capitalize(), type_of(value))
+        for name, value in first.items()
+    )
 
 
-def read(asked: Tree, form: Element) -> dict[str, list[str]]:
+def type_of(value: object) -> str:
+    """The type of a field that shows such a value."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "text-multi" if isinstance(value, list) else "text-single"
+
+
+def cells(row: Mapping[str, object]) -> Cells:
+    """The values of each field of a row."""
+    return [tuple(map(printable, texts(value))) for value in row.values()]
+
+
+def texts(value: object) -> list[str]:
+    """A value as a form has it."""
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def answer(asked: Asked, status: str, actions: tuple[str, ...] = ()) -> Element:
+    """The ``<command/>`` that goes back.
+
+    Args:
+        asked: What it answers.
+        status: How far it is.
+        actions: What may be done next; the last one is what most will want.
+    """
+    made = element(NS, "command", node=asked.node, sessionid=asked.session_id, status=status)
+    if actions:
+        listed = child(made, "actions", execute=actions[-1])
+        for action in sorted(actions, key=ACTIONS.index):
+            child(listed, action)
+    return made
+
+
+def read(asked: Tree, shown: Element) -> dict[str, list[str]]:
     """The values of the form that came with a command (§3.5).
 
     Raises:
@@ -243,7 +395,7 @@ def read(asked: Tree, form: Element) -> dict[str, list[str]]:
     if came is None or came.get("type") not in ("submit", "cancel"):  # §3.5.1: cancel submits too
         raise refusal("bad-payload", "the form is missing")
     try:
-        return submitted(came, form)
+        return submitted(came, shown)
     except ValueError as error:
         raise refusal("bad-payload", str(error)) from error
 
@@ -253,7 +405,7 @@ def refusal(condition: str, text: str) -> StanzaError:
     return StanzaError(Condition.BAD_REQUEST, text, application=(NS, condition))
 
 
-def plug(table: AdHocCommands, clocks: Clocks) -> list[Part]:
+def plug(forms: CommandForms, clocks: Clocks) -> list[Part]:
     """What this feature is made of."""
-    handler = IQCommandHandler(table, clocks.seconds)
+    handler = IQCommandHandler(forms, clocks.seconds)
     return [handler, Says(answer=handler.say, nodes=True)]

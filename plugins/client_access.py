@@ -4,14 +4,16 @@ The same is there as commands (:xep:`0050`), for clients that do not speak it, a
 administrators, for any account.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+
+from msgspec import to_builtins
 
 from xmppd.account.devices import Devices, KnownDevice
-from xmppd.command.ad_hoc import AdHocCommand
+from xmppd.command.command import Reply, Row
+from xmppd.command.command_form import CommandForm, Filled
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.plugin.place import Part
-from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
     IQ,
@@ -19,20 +21,14 @@ from xmppd.stanza import (
     Condition,
     Element,
     StanzaError,
-    StreamCondition,
-    StreamError,
     child,
     element,
     qname,
 )
 from xmppd.stanza.date_time import date_time
-from xmppd.stanza.form import Field, form, result
+from xmppd.stanza.form import Field, result
 
 NS = "urn:xmpp:cam:0"
-Values = dict[str, list[str]]
-Run = Callable[[IQ, Values], Awaitable[Element | str]]
-REVOKED = StreamError(StreamCondition.NOT_AUTHORIZED, "access of this client was revoked")
-PASSWORDS = ("SCRAM-", "PLAIN")
 
 DEVICE = Field("device", "Its id, as the list has it", required=True)
 ACCOUNT = Field("accountjid", "Account", "jid-single", required=True)
@@ -48,7 +44,7 @@ class Access:
     async def revoke(self, account: JID, id: str, iq: IQ) -> KnownDevice:
         """End a client's access, and leave whoever asks where it is."""
         asker = self.sessions.session(iq.sender)
-        device = await self.devices.revoke(account, id, REVOKED, spare=asker)
+        device = await self.devices.revoke(account, id, spare=asker)
         if device is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such client")
         return device
@@ -83,7 +79,7 @@ class IQClientRevocationHandler(IQHandler):
         """Its tokens are gone and its sessions have ended, also if that is not enough."""
         id = iq.payload.tree[0].get("id", "")
         device = await self.access.revoke(own_account(iq), id, iq)
-        if any(knows_password(session) for session in device.sessions):
+        if device.knows_password:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE,
                 "its sessions have ended, but it knows the password: change that",
@@ -105,7 +101,7 @@ def show(clients: Element, device: KnownDevice) -> None:
     child(client, "first-seen", date_time(device.first_seen))
     child(client, "last-seen", date_time(device.last_seen))
     auth = child(client, "auth")
-    if any(knows_password(session) for session in device.sessions):
+    if device.knows_password:
         child(auth, "password")
     if device.expires is not None:
         child(auth, "fast")
@@ -116,82 +112,60 @@ def show(clients: Element, device: KnownDevice) -> None:
             child(agent, name, text)
 
 
-def knows_password(session: LocalClientSession) -> bool:
-    """Whether the session began with a password."""
-    return session.login is not None and session.login.mechanism.startswith(PASSWORDS)
-
-
 # -- the same as commands -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Commands:
-    """For people, on their own account; for administrators, on any."""
-
-    access: Access
-
-    async def own(self, iq: IQ, values: Values) -> Element:
-        """List one's own clients."""
-        return await self._listed(iq.sender.to_bare())
-
-    async def revoke_own(self, iq: IQ, values: Values) -> str:
-        """Revoke one of one's own clients."""
-        return await self._revoked(iq, iq.sender.to_bare(), values)
-
-    async def others(self, iq: IQ, values: Values) -> Element:
-        """List the clients of an account."""
-        return await self._listed(JID.parse(values["accountjid"][0]).to_bare())
-
-    async def revoke_others(self, iq: IQ, values: Values) -> str:
-        """Revoke a client of an account."""
-        return await self._revoked(iq, JID.parse(values["accountjid"][0]).to_bare(), values)
-
-    async def _listed(self, account: JID) -> Element:
-        devices = await self.access.devices.of(account)
-        lines = tuple(sentence(device) for device in devices)
-        return result(NS, Field("devices", "Clients", "text-multi", values=lines))
-
-    async def _revoked(self, iq: IQ, account: JID, values: Values) -> str:
-        device = await self.access.revoke(account, values["device"][0].strip(), iq)
-        may_return = any(knows_password(session) for session in device.sessions)
-        advice = " It knows the password: change that." if may_return else ""
-        return f"The client has no access any more.{advice}"
+def own(filled: Filled) -> dict[str, object]:
+    """The asker's own account, and which of its clients, if that was asked."""
+    return {"account": filled.asker.bare, **chosen(filled)}
 
 
-def sentence(device: KnownDevice) -> str:
+def others(filled: Filled) -> dict[str, object]:
+    """The account that was asked for, and which of its clients, if that was asked."""
+    account = JID.parse(filled.values[ACCOUNT.var][0]).bare
+    return {"account": account, **chosen(filled)}
+
+
+def chosen(filled: Filled) -> dict[str, object]:
+    """The client that was asked for."""
+    return {"device": filled.values[DEVICE.var][0]} if DEVICE.var in filled.values else {}
+
+
+def listed(filled: Filled, replies: list[Reply]) -> Element:
+    """Each client in one line."""
+    lines = tuple(sentence(to_builtins(reply)) for reply in replies if isinstance(reply, Row))
+    return result(NS, Field("devices", "Clients", "text-multi", values=lines))
+
+
+def sentence(device: dict[str, Any]) -> str:
     """A client in one line; its id comes first."""
-    names = ", ".join(filter(None, (device.agent.device, device.agent.software))) or "unnamed"
-    here = "here now" if device.sessions else f"last seen {date_time(device.last_seen)}"
-    how = ", ".join(
-        sorted({session.login.mechanism for session in device.sessions if session.login})
-    )
-    until = "" if device.expires is None else f", token until {date_time(device.expires)}"
-    return f"{device.id}: {names}, {here}{f' by {how}' if how else ''}{until}"
+    names = ", ".join(filter(None, (device["name"], device["software"]))) or "unnamed"
+    here = "here now" if device["sessions"] else f"last seen {device['last_seen']}"
+    how = ", ".join(device["mechanisms"])
+    until = f", token until {device['token_expires']}" if device["token_expires"] else ""
+    return f"{device['device']}: {names}, {here}{f' by {how}' if how else ''}{until}"
 
 
-def command(node: str, name: str, run: Run, *fields: Field, admins_only: bool) -> AdHocCommand:
-    """One command; without fields it needs no form."""
-
-    def asked(iq: IQ) -> Element:
-        return form(NS, name, "Fill out this form.", *fields)
-
-    return AdHocCommand(
-        f"{NS}#{node}", name, run, asked if fields else None, admins_only=admins_only
-    )
+FORMS: tuple[CommandForm, ...] = (
+    CommandForm(f"{NS}#own", "List my clients", "device list", NS, own, answer=listed),
+    CommandForm(
+        f"{NS}#revoke-own", "Revoke one of my clients", "device revoke", NS, own, (DEVICE,)
+    ),
+    CommandForm(
+        f"{NS}#others", "List clients of an account", "device list", NS, others, (ACCOUNT,),
+        listed, admins_only=True,
+    ),
+    CommandForm(
+        f"{NS}#revoke-others", "Revoke a client of an account", "device revoke", NS, others,
+        (ACCOUNT, DEVICE), admins_only=True,
+    ),
+)  # fmt: skip
 
 
 def plug(devices: Devices, sessions: SessionManager) -> list[Part]:
     """What this feature is made of."""
-    access = Access(devices, sessions)
-    to = Commands(access)
     return [
         IQClientListHandler(devices),
-        IQClientRevocationHandler(access),
-        command("own", "List my clients", to.own, admins_only=False),
-        command("revoke-own", "Revoke one of my clients", to.revoke_own, DEVICE, admins_only=False),
-        command("others", "List clients of an account", to.others, ACCOUNT, admins_only=True),
-        command(
-            "revoke-others", "Revoke a client of an account", to.revoke_others, ACCOUNT, DEVICE,
-            admins_only=True,
-        ),
-    ]  # fmt: skip
+        IQClientRevocationHandler(Access(devices, sessions)),
+        *FORMS,
+    ]

@@ -1,11 +1,16 @@
 """An example with most kinds of parts: whoever becomes available for the first time is greeted.
 
-An administrator changes the greeting by an ad-hoc command; anybody reads it by an iq.
+An administrator changes the greeting by a command, from a client or from the shell; anybody reads
+it by an iq.
 """
 
 from dataclasses import dataclass
 
-from xmppd.command.ad_hoc import AdHocCommand
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import DomainName
+from xmppd.command.refused import Refused
 from xmppd.config.config import ItemSettings
 from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
@@ -19,12 +24,10 @@ from xmppd.stanza import (
     Condition,
     Element,
     Message,
-    StanzaError,
     element,
     escape,
     qname,
 )
-from xmppd.stanza.form import Field, form
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.items import Item, ItemStore
 from xmppd.store.readable import readable
@@ -82,24 +85,28 @@ class Greeter:
         sender = JID.parse(account.domain)
         self.routing_table.route(Message.make(event.session.jid, sender, body.encode()))
 
-    def form(self, iq: IQ) -> Element:
-        """Ask the administrator for another greeting."""
-        return form(
-            NS,
-            "The greeting",
-            "Newcomers will be greeted with these words.",
-            Field("greeting", "Greeting", required=True),
-        )
-
-    async def change(self, iq: IQ, values: dict[str, list[str]]) -> str:
-        """Take another greeting from the administrator."""
-        greeting = " ".join(values.get("greeting", [])).strip()
+    async def change(self, context: CommandContext) -> Replies:
+        """Take another greeting from an administrator, for one domain or for all."""
+        greeting = context.arguments.text("greeting").strip()
         if not greeting or len(greeting.encode()) > MAX_GREETING_BYTES:
-            raise StanzaError(
-                Condition.NOT_ACCEPTABLE, f"a greeting has 1 to {MAX_GREETING_BYTES} bytes"
-            )
-        await self.keep(iq.sender.domain, "greeting", greeting.encode())
-        return "Newcomers are greeted so from now on."
+            raise Refused(f"a greeting has 1 to {MAX_GREETING_BYTES} bytes")
+        for domain in context.arguments.domains("domain"):
+            try:
+                await self.keep(domain, "greeting", greeting.encode())
+            except QuotaExceeded as error:
+                raise Refused(f"{domain} may store no more", Condition.NOT_ALLOWED) from error
+            yield f"newcomers to {domain} are greeted so from now on"
+
+
+CHANGE = Description(
+    "greeting change",
+    "change how newcomers are greeted",
+    (
+        Argument("greeting", "what they are told"),
+        Argument("--domain", "only at this domain", DomainName()),
+    ),
+    "changes",
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ def plug(store: ItemStore, quota: ItemSettings, routing_table: RoutingTable) -> 
     return [
         On(SessionAvailable, greeter.greet),
         IQGreetingHandler(greeter),
-        AdHocCommand(f"{NS}#change", "Change the greeting", greeter.change, form=greeter.form),
+        Command(CHANGE, greeter.change),
         Metric(
             "greeted_accounts", "Accounts that were greeted.", "counter", lambda: greeter.greeted
         ),

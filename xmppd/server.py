@@ -19,7 +19,7 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
-from xmppd.command.ad_hoc import AdHocCommands
+from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
 from xmppd.components.component_connections import ComponentConnections
 from xmppd.components.component_trust import ComponentTrust
@@ -190,7 +190,7 @@ class XMPPServer:
         self.events = Events()
         self.commands = CommandTable(self.domains, self.admins)
         self.disco = Disco()
-        self.ad_hoc_commands = AdHocCommands(self.admins)
+        self.command_forms = CommandForms(self.commands)
         self.metrics = Metrics()
         self.interceptors = InterceptorManager()
         self.routing_table = RoutingTable(self.domains)
@@ -406,7 +406,8 @@ class XMPPServer:
             self.turns,
             self.events,
             self.disco,
-            self.ad_hoc_commands,
+            self.commands,
+            self.command_forms,
             self.metrics,
             self.interceptors,
             self.routing_table,

@@ -103,6 +103,18 @@ class OnlineTests(ProcessCase):
         (row, *_) = self.rows("top", "presence", "--by", "account")
         self.assertEqual((row["account"], row["copies"]), ("romeo@localhost", 1))
 
+    def test_commands_of_plugins(self) -> None:
+        """What a plugin brings is understood while the server runs that has it."""
+        change = ("greeting", "change", "Good morrow")
+        self.assertIn("invalid choice", self.ctl(*change, status=2))
+        self.start()
+        self.assertIn("invalid choice", self.ctl(*change, status=2))
+        self.ctl("plugin", "load", "example_greeter")
+        self.assertIn("localhost are greeted so", self.ctl(*change, "--domain", "localhost"))
+        self.assertIn("not served here", self.ctl(*change, "--domain", "x.lit", status=1))
+        self.assertIn("change how newcomers", self.ctl("greeting", "--help"))
+        self.assertIn("usage", self.ctl("greeting", "dance", status=2))
+
     def test_trace(self) -> None:
         """A trace is printed as it happens; Ctrl-C ends it here and in the server."""
         self.start()

@@ -4,20 +4,34 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
-from xmppd.command.ad_hoc import AdHocCommand
-from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree
-from xmppd.stanza.form import Field, form, result
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.refused import Refused
+from xmppd.stanza import JID, Condition, StanzaError, Tree
+from xmppd.stanza.form import form
+from xmppd.stanza.xml import local_name
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.adhoc_commands import (
-    MAX_SESSIONS,
-    MAX_SESSIONS_PER_REQUESTER,
-    SESSION_S,
-    Sessions,
+    EXECUTION_S,
+    MAX_EXECUTIONS,
+    MAX_EXECUTIONS_PER_REQUESTER,
+    MAX_ROWS,
+    ROWS_PER_SCREEN,
+    Executions,
 )
 
 NS = "http://jabber.org/protocol/commands"
-ADMINS_ONLY = "urn:poison"
+ADMINS_ONLY = "xmppd#poison-sell"
+
+
+class Stock(Row, frozen=True):
+    """What stands on a shelf."""
+
+    box: int
+    drugs: list[str]
+    sealed: bool = False
 
 
 class Apothecary:
@@ -25,29 +39,55 @@ class Apothecary:
 
     def __init__(self) -> None:
         self.sold: list[str] = []
+        self.boxes = 1
 
-    def ask(self, iq: IQ) -> Element:
-        """What somebody wants."""
-        return form("urn:shop", "Shop", "What do you want?", Field("drug", required=True))
-
-    async def sell(self, iq: IQ, values: dict[str, list[str]]) -> str:
+    async def sell(self, context: CommandContext) -> Replies:
         """Hand it over."""
-        if values["drug"] == ["gold"]:
-            raise StanzaError(Condition.CONFLICT, "worse poison")
-        self.sold += values["drug"]
-        return "Drink it off."
+        drug = context.arguments.text("drug")
+        if drug == "gold":
+            raise Refused("worse poison", Condition.CONFLICT)
+        self.sold.append(drug)
+        yield "Drink it off"
 
-    async def show(self, iq: IQ, values: dict[str, list[str]]) -> Element:
+    async def show(self, context: CommandContext) -> Replies:
         """What is on the shelves."""
-        return result("urn:shop", Field("boxes", values=("empty",)))
+        for box in range(self.boxes):
+            yield Stock(box, ["nothing", "dust"])
 
-    def commands(self) -> list[AdHocCommand]:
-        """One for everybody with a form, one without, and one for administrators."""
+    async def explain(self, context: CommandContext) -> Replies:
+        """Why the shelves are empty."""
+        yield Saying("he is poor.")
+        yield Saying("so they are empty.")
+
+    def commands(self) -> list[Command]:
+        """Some for everybody, with a form and without one, and one for administrators."""
+        drug = (Argument("drug", "what do you want?"),)
         return [
-            AdHocCommand("sell", "Sell", self.sell, form=self.ask, admins_only=False),
-            AdHocCommand("show", "Show", self.show, admins_only=False),
-            AdHocCommand(ADMINS_ONLY, "Sell poison", self.sell, form=self.ask),
+            Command(Description("sell", "sell", drug, "changes", "everybody"), self.sell),
+            Command(Description("show", "show", who="everybody"), self.show, (Stock,)),
+            Command(
+                Description("why", "why", who="everybody", answers="sentences"),
+                self.explain,
+                (Saying,),
+            ),
+            Command(Description("poison sell", "sell poison", drug, "changes"), self.sell),
+            Command(
+                Description("watch", "watch", who="everybody", answers="stream"),
+                self.show,
+                (Stock,),
+            ),
         ]
+
+    def open(self, house: House) -> None:
+        """Have the commands in a house."""
+        for part in self.commands():
+            house.server.commands.put(part, "shop")
+
+
+class Saying(Row, frozen=True):
+    """A sentence."""
+
+    says: str
 
 
 def command(node: str, inside: str = "", **attributes: str) -> str:
@@ -71,19 +111,18 @@ class CommandTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = House("mantua.lit", plugins=("adhoc_commands",), romeo={}, balthasar={})
         self.shop = Apothecary()
-        for part in self.shop.commands():
-            self.house.server.ad_hoc_commands.put(part, "shop")
+        self.shop.open(self.house)
         self.romeo, self.balthasar = self.house.connect("romeo", "balthasar")
 
     def begin(self, client: Client | None = None) -> str:
         """The id of a session that waits for its form."""
-        answer = execute(client or self.romeo, "sell")
+        answer = execute(client or self.romeo, "xmppd#sell")
         return answer[0].get("sessionid", "")
 
     def test_form(self) -> None:
         """Who executes a command with a form gets the form, and may complete it."""
-        answer = execute(self.romeo, "sell")[0]
-        self.assertEqual((answer.get("status"), answer.get("node")), ("executing", "sell"))
+        answer = execute(self.romeo, "xmppd#sell")[0]
+        self.assertEqual((answer.get("status"), answer.get("node")), ("executing", "xmppd#sell"))
         actions = answer.find(f"{{{NS}}}actions")
         assert actions is not None
         self.assertEqual([actions.get("execute"), len(actions)], ["complete", 1])
@@ -93,7 +132,9 @@ class CommandTests(SynchronousTestCase):
         """A filled in form runs the command, with or without an action, and the note says so."""
         for action in ({"action": "complete"}, {"action": "execute"}, {}):
             session = self.begin()
-            answer = execute(self.romeo, "sell", filled("poison"), sessionid=session, **action)[0]
+            answer = execute(
+                self.romeo, "xmppd#sell", filled("poison"), sessionid=session, **action
+            )[0]
             self.assertEqual(answer.get("status"), "completed")
             self.assertEqual(answer.get("sessionid"), session)
             self.assertEqual(answer.findtext(f"{{{NS}}}note"), "Drink it off.")
@@ -101,22 +142,22 @@ class CommandTests(SynchronousTestCase):
 
     def test_cancelled_form_is_a_filled_in_one(self) -> None:
         """A form of type cancel counts as submitted; the action says whether to cancel."""
-        execute(self.romeo, "sell", filled("poison", "cancel"), sessionid=self.begin())
+        execute(self.romeo, "xmppd#sell", filled("poison", "cancel"), sessionid=self.begin())
         self.assertEqual(self.shop.sold, ["poison"])
 
     def test_without_form(self) -> None:
         """A command that needs no form is done at once."""
-        answer = execute(self.romeo, "show")[0]
+        answer = execute(self.romeo, "xmppd#show")[0]
         self.assertEqual(answer.get("status"), "completed")
         self.assertTrue(answer.get("sessionid"))
-        self.assertIn("empty", "".join(answer.itertext()))
+        self.assertIn("nothing", "".join(answer.itertext()))
 
     def test_cancel(self) -> None:
         """Who cancels is told so, and nothing was done."""
         session = self.begin()
-        answer = execute(self.romeo, "sell", sessionid=session, action="cancel")[0]
+        answer = execute(self.romeo, "xmppd#sell", sessionid=session, action="cancel")[0]
         self.assertEqual((answer.get("status"), len(answer)), ("canceled", 0))
-        again = execute(self.romeo, "sell", filled("poison"), sessionid=session)
+        again = execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=session)
         self.assertEqual(condition(again), "not-allowed session-expired")
         self.assertEqual(self.shop.sold, [])
 
@@ -124,16 +165,16 @@ class CommandTests(SynchronousTestCase):
         """What was completed is not done a second time."""
         session = self.begin()
         for _ in range(2):
-            answer = execute(self.romeo, "sell", filled("poison"), sessionid=session)
+            answer = execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=session)
         self.assertEqual(condition(answer), "not-allowed session-expired")
         self.assertEqual(self.shop.sold, ["poison"])
 
     def test_failure(self) -> None:
         """What goes wrong in a command is told, and ends its session."""
         session = self.begin()
-        answer = execute(self.romeo, "sell", filled("gold"), sessionid=session)
+        answer = execute(self.romeo, "xmppd#sell", filled("gold"), sessionid=session)
         self.assertEqual(condition(answer), "conflict")
-        answer = execute(self.romeo, "sell", filled("poison"), sessionid=session)
+        answer = execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=session)
         self.assertEqual(condition(answer), "not-allowed session-expired")
 
     def test_another_session(self) -> None:
@@ -141,25 +182,25 @@ class CommandTests(SynchronousTestCase):
         session = self.begin()
         house = self.house
         answers = [
-            execute(self.balthasar, "sell", filled("poison"), sessionid=session),
-            execute(house.bind("romeo", "2"), "sell", filled("poison"), sessionid=session),
-            execute(self.romeo, "show", sessionid=session),
-            execute(self.romeo, "sell", filled("poison"), sessionid=session[:-1] + "-"),
-            execute(self.romeo, "sell", filled("poison"), sessionid=""),
-            execute(self.romeo, "sell", filled("poison"), sessionid="ü-ü"),
-            execute(self.balthasar, "sell", sessionid=session, action="cancel"),
+            execute(self.balthasar, "xmppd#sell", filled("poison"), sessionid=session),
+            execute(house.bind("romeo", "2"), "xmppd#sell", filled("poison"), sessionid=session),
+            execute(self.romeo, "xmppd#show", sessionid=session),
+            execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=session[:-1] + "-"),
+            execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=""),
+            execute(self.romeo, "xmppd#sell", filled("poison"), sessionid="ü-ü"),
+            execute(self.balthasar, "xmppd#sell", sessionid=session, action="cancel"),
         ]
         for answer in answers:
             self.assertEqual(condition(answer), "bad-request bad-sessionid")
         self.assertEqual(self.shop.sold, [])
-        execute(self.romeo, "sell", filled("poison"), sessionid=session)
+        execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=session)
         self.assertEqual(self.shop.sold, ["poison"])
 
     def test_ten_minutes(self) -> None:
         """After ten minutes a form is not waited for any more."""
         session = self.begin()
-        self.house.clock.advance(SESSION_S)
-        answer = execute(self.romeo, "sell", filled("poison"), sessionid=session)
+        self.house.clock.advance(EXECUTION_S)
+        answer = execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=session)
         self.assertEqual(condition(answer), "not-allowed session-expired")
 
     def test_bad_payload(self) -> None:
@@ -176,9 +217,9 @@ class CommandTests(SynchronousTestCase):
         )
         for payload in payloads:
             with self.subTest(payload=payload[:80]):
-                answer = execute(self.romeo, "sell", payload, sessionid=session)
+                answer = execute(self.romeo, "xmppd#sell", payload, sessionid=session)
                 self.assertEqual(condition(answer), "bad-request bad-payload")
-        execute(self.romeo, "sell", filled("poison"), sessionid=session)
+        execute(self.romeo, "xmppd#sell", filled("poison"), sessionid=session)
         self.assertEqual(self.shop.sold, ["poison"])
 
     def test_bad_actions(self) -> None:
@@ -194,20 +235,115 @@ class CommandTests(SynchronousTestCase):
         ]
         for attributes, expected in cases:
             with self.subTest(attributes=attributes):
-                answer = execute(self.romeo, "sell", filled("poison"), **attributes)
+                answer = execute(self.romeo, "xmppd#sell", filled("poison"), **attributes)
                 self.assertEqual(condition(answer), f"bad-request {expected}")
         self.assertEqual(self.shop.sold, [])
 
     def test_unknown(self) -> None:
         """A command that is not there, is not named, or is asked of somebody else."""
-        self.assertEqual(condition(execute(self.romeo, "dance")), "item-not-found")
+        self.assertEqual(condition(execute(self.romeo, "xmppd#dance")), "item-not-found")
         nameless = ask(self.romeo, "set", f"<command xmlns='{NS}'/>")
         self.assertEqual(condition(nameless), "bad-request")
         for to in ("romeo@mantua.lit", "balthasar@mantua.lit", "nobody@mantua.lit"):
-            answer = ask(self.romeo, "set", command("sell"), to)
+            answer = ask(self.romeo, "set", command("xmppd#sell"), to)
             self.assertEqual(condition(answer), "service-unavailable")
-        got = ask(self.romeo, "get", command("show"), "mantua.lit")
+        got = ask(self.romeo, "get", command("xmppd#show"), "mantua.lit")
         self.assertEqual(condition(got), "feature-not-implemented")
+
+
+class EndTests(SynchronousTestCase):
+    def test_asked_again(self) -> None:
+        """What ends something is not done at one click: it is asked for once more."""
+        house = House("mantua.lit", plugins=("adhoc_commands",), romeo={})
+        shop = Apothecary()
+        about = Description("close", "close the shop", effect="ends", who="everybody")
+        house.server.commands.put(Command(about, shop.explain, (Saying,)), "shop")
+        (romeo,) = house.connect("romeo")
+        answer = execute(romeo, "xmppd#close")[0]
+        self.assertEqual(answer.get("status"), "executing")
+        self.assertIn("cannot be taken back", "".join(answer.itertext()))
+        session = answer.get("sessionid", "")
+        empty = "<x xmlns='jabber:x:data' type='submit'/>"
+        answer = execute(romeo, "xmppd#close", empty, sessionid=session)[0]
+        self.assertIn("he is poor.", "".join(answer.itertext()))
+
+
+class ScreenTests(SynchronousTestCase):
+    """Answers that are more than one screen."""
+
+    def setUp(self) -> None:
+        self.house = House("mantua.lit", plugins=("adhoc_commands",), romeo={})
+        self.shop = Apothecary()
+        self.shop.open(self.house)
+        (self.romeo,) = self.house.connect("romeo")
+
+    def actions(self, answer: Tree) -> tuple[list[str], str | None]:
+        """What may be done next, and what is done if nothing is said."""
+        listed = answer.find(f"{{{NS}}}actions")
+        assert listed is not None
+        return [local_name(action.tag) for action in listed], listed.get("execute")
+
+    def boxes(self, answer: Tree) -> list[str]:
+        """The boxes of a screen."""
+        path = "{jabber:x:data}x/{jabber:x:data}item/{jabber:x:data}field[@var='box']/*"
+        return [value.text or "" for value in answer.findall(path)]
+
+    def turn(self, session: str, action: str) -> Tree:
+        """Look at another screen."""
+        return execute(self.romeo, "xmppd#show", sessionid=session, action=action)
+
+    def test_one_screen(self) -> None:
+        """Rows that fit on one screen are a table, with each column named and typed."""
+        answer = execute(self.romeo, "xmppd#show")[0]
+        self.assertEqual(answer.get("status"), "completed")
+        reported = answer.find("{jabber:x:data}x/{jabber:x:data}reported")
+        assert reported is not None
+        self.assertEqual(
+            [(field.get("var"), field.get("type")) for field in reported],
+            [("box", "text-single"), ("drugs", "text-multi"), ("sealed", "boolean")],
+        )
+        values = [value.text for value in answer.iter("{jabber:x:data}value")]
+        self.assertEqual(values, ["xmppd#show", "0", "nothing", "dust", "false"])
+
+    def test_no_rows(self) -> None:
+        """A table of nothing has its columns all the same."""
+        self.shop.boxes = 0
+        answer = execute(self.romeo, "xmppd#show")[0]
+        self.assertEqual(len(list(answer.iter("{jabber:x:data}item"))), 0)
+        self.assertIn("drugs", [f.get("var") for f in answer.iter("{jabber:x:data}field")])
+
+    def test_screens(self) -> None:
+        """One goes through them there and back, and leaves from any of them."""
+        self.shop.boxes = 2 * ROWS_PER_SCREEN + 1
+        answer = execute(self.romeo, "xmppd#show")[0]
+        self.assertEqual((answer.get("status"), len(self.boxes(answer))), ("executing", 50))
+        self.assertEqual(self.actions(answer), (["next", "complete"], "next"))
+        session = answer.get("sessionid", "")
+        answer = self.turn(session, "next")[0]
+        self.assertEqual(self.boxes(answer)[0], "50")
+        self.assertEqual(self.actions(answer), (["prev", "next", "complete"], "next"))
+        answer = self.turn(session, "execute")[0]
+        self.assertEqual(self.boxes(answer), ["100"])
+        self.assertEqual(self.actions(answer), (["prev", "complete"], "complete"))
+        self.assertEqual(condition(self.turn(session, "next")), "bad-request bad-action")
+        answer = self.turn(session, "prev")[0]
+        self.assertEqual(self.boxes(answer)[0], "50")
+        answer = self.turn(session, "complete")[0]
+        self.assertEqual((answer.get("status"), len(answer)), ("completed", 0))
+        self.assertEqual(condition(self.turn(session, "prev")), "not-allowed session-expired")
+
+    def test_bound(self) -> None:
+        """So many rows are shown and kept, and that there are more is said."""
+        self.shop.boxes = MAX_ROWS + 1
+        answer = execute(self.romeo, "xmppd#show")[0]
+        self.assertIn("the first 1000", answer.findtext(f"{{{NS}}}note") or "")
+
+    def test_sentences(self) -> None:
+        """What is said in sentences is shown as text."""
+        answer = execute(self.romeo, "xmppd#why")[0]
+        field = answer.find("{jabber:x:data}x/{jabber:x:data}field[@var='says']")
+        assert field is not None
+        self.assertEqual([v.text for v in field], ["he is poor.", "so they are empty."])
 
 
 class AdminTests(SynchronousTestCase):
@@ -216,8 +352,7 @@ class AdminTests(SynchronousTestCase):
         config = replace(house_config("mantua.lit"), admins=("friar@mantua.lit",))
         house = House("mantua.lit", config=config, plugins=("adhoc_commands",), romeo={}, friar={})
         shop = Apothecary()
-        for part in shop.commands():
-            house.server.ad_hoc_commands.put(part, "shop")
+        shop.open(house)
         romeo, friar = house.connect("romeo", "friar")
         self.assertEqual(condition(execute(romeo, ADMINS_ONLY)), "forbidden")
         session = execute(friar, ADMINS_ONLY)[0].get("sessionid", "")
@@ -233,8 +368,7 @@ class DiscoTests(SynchronousTestCase):
         config = replace(house_config("mantua.lit"), admins=("friar@mantua.lit",))
         plugins = ("disco", "adhoc_commands")
         house = House("mantua.lit", config=config, plugins=plugins, romeo={}, friar={})
-        for part in Apothecary().commands():
-            house.server.ad_hoc_commands.put(part, "shop")
+        Apothecary().open(house)
         self.romeo, self.friar = house.connect("romeo", "friar")
 
     def disco(self, client: Client, what: str, node: str = "") -> Tree:
@@ -244,28 +378,32 @@ class DiscoTests(SynchronousTestCase):
         return ask(client, "get", query, "mantua.lit")
 
     def test_list(self) -> None:
-        """Everybody sees the commands that they may run."""
+        """Everybody sees the commands that they may run; none that has no end."""
+        shop = ["xmppd#sell", "xmppd#show", "xmppd#why"]
         for client, nodes in (
-            (self.romeo, ["sell", "show"]),
-            (self.friar, ["sell", "show", ADMINS_ONLY]),
+            (self.romeo, ["xmppd#device-list", "xmppd#device-revoke", *shop]),
+            (self.friar, [*shop, ADMINS_ONLY]),
         ):
             items = self.disco(client, "items", NS)[0]
-            self.assertEqual([item.get("node") for item in items], nodes)
+            listed = [item.get("node") for item in items]
+            self.assertEqual([node for node in listed if node in nodes], nodes)
+            self.assertEqual(client is self.romeo, set(listed) == set(nodes))
+            self.assertNotIn("xmppd#watch", listed)
             self.assertEqual({item.get("jid") for item in items}, {"mantua.lit"})
         (identity,) = self.disco(self.romeo, "info", NS)[0].findall("{*}identity")
         self.assertEqual(identity.get("type"), "command-list")
 
     def test_one(self) -> None:
         """What a command is; for who may not run it, there is none."""
-        identity, *features = self.disco(self.romeo, "info", "sell")[0]
+        identity, *features = self.disco(self.romeo, "info", "xmppd#sell")[0]
         self.assertEqual(identity.get("type"), "command-node")
         self.assertEqual(identity.get("name"), "Sell")
         self.assertEqual([f.get("var") for f in features], [NS, "jabber:x:data"])
-        self.assertEqual(len(self.disco(self.romeo, "items", "sell")[0]), 0)
+        self.assertEqual(len(self.disco(self.romeo, "items", "xmppd#sell")[0]), 0)
         hidden = self.disco(self.romeo, "info", ADMINS_ONLY)
         self.assertEqual(condition(hidden), "item-not-found")
         self.assertEqual(condition(self.disco(self.friar, "info", ADMINS_ONLY)), "result")
-        self.assertEqual(condition(self.disco(self.friar, "info", "dance")), "item-not-found")
+        self.assertEqual(condition(self.disco(self.friar, "info", "xmppd#dance")), "item-not-found")
 
     def test_feature(self) -> None:
         """The server says that it has commands."""
@@ -276,24 +414,26 @@ class DiscoTests(SynchronousTestCase):
 class BoundTests(SynchronousTestCase):
     def test_per_requester(self) -> None:
         """Who begins too many sessions loses the oldest; nobody else does."""
-        sessions = Sessions(lambda: 0.0)
+        sessions = Executions(lambda: 0.0)
         romeo, paris = JID.parse("romeo@mantua.lit/1"), JID.parse("paris@mantua.lit/1")
         asked = form("urn:shop", "Shop", "")
-        own = sessions.new_id(paris, "sell")
-        sessions.begin(own, paris, asked)
-        ids = [sessions.new_id(romeo, "sell") for _ in range(MAX_SESSIONS_PER_REQUESTER + 1)]
+        own = sessions.new_id(paris, "xmppd#sell")
+        sessions.wait(own, paris, asked)
+        ids = [
+            sessions.new_id(romeo, "xmppd#sell") for _ in range(MAX_EXECUTIONS_PER_REQUESTER + 1)
+        ]
         for session_id in ids:
-            sessions.begin(session_id, romeo, asked)
-        self.assertEqual(len(sessions), MAX_SESSIONS_PER_REQUESTER + 1)
-        self.assertRaises(StanzaError, sessions.find, ids[0], romeo, "sell")
-        sessions.find(ids[1], romeo, "sell")
-        sessions.find(own, paris, "sell")
+            sessions.wait(session_id, romeo, asked)
+        self.assertEqual(len(sessions), MAX_EXECUTIONS_PER_REQUESTER + 1)
+        self.assertRaises(StanzaError, sessions.find, ids[0], romeo, "xmppd#sell")
+        sessions.find(ids[1], romeo, "xmppd#sell")
+        sessions.find(own, paris, "xmppd#sell")
 
     def test_in_all(self) -> None:
         """There are never more sessions than the server has room for; the oldest goes."""
-        sessions = Sessions(lambda: 0.0)
+        sessions = Executions(lambda: 0.0)
         asked = form("urn:shop", "Shop", "")
-        for number in range(MAX_SESSIONS + 1):
+        for number in range(MAX_EXECUTIONS + 1):
             requester = JID.parse(f"{number}@mantua.lit/1")
-            sessions.begin(sessions.new_id(requester, "sell"), requester, asked)
-        self.assertEqual(len(sessions), MAX_SESSIONS)
+            sessions.wait(sessions.new_id(requester, "xmppd#sell"), requester, asked)
+        self.assertEqual(len(sessions), MAX_EXECUTIONS)

@@ -5,7 +5,9 @@ from xml.etree import ElementTree
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.stanza import IQ, JID, StanzaError
+from xmppd.command.command import Reply
+from xmppd.command.command_context import SHELL
+from xmppd.command.refused import Refused
 from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.example_greeter import GREETING, MAX_GREETING_BYTES, NS
@@ -25,13 +27,15 @@ class GreeterTests(SynchronousTestCase):
         romeo.lose()
         return received
 
-    def change(self, greeting: str) -> str:
-        """An administrator runs the command."""
-        run = self.house.server.ad_hoc_commands.commands[f"{NS}#change"].run
-        iq = IQ.make(JID.parse("montague.lit"), JID.parse("prince@montague.lit/1"), type="set")
-        answer = done(run(iq, {"greeting": [greeting]}))
-        assert isinstance(answer, str)
-        return answer
+    def change(self, greeting: str) -> list[Reply]:
+        """An administrator gives the command."""
+
+        async def give() -> list[Reply]:
+            table = self.house.server.commands
+            asked = table.asked("greeting change", {"greeting": greeting}, SHELL)
+            return [reply async for reply in table.replies(*asked)]
+
+        return done(give())
 
     def test_once(self) -> None:
         """A newcomer is greeted, once."""
@@ -72,8 +76,15 @@ class GreeterTests(SynchronousTestCase):
         """A greeting is not empty, and not longer than its limit."""
         self.change("x" * MAX_GREETING_BYTES)
         for greeting in ("", "  ", "x" * (MAX_GREETING_BYTES + 1)):
-            with self.assertRaises(StanzaError):
+            with self.assertRaises(Refused):
                 self.change(greeting)
+
+    def test_full_domain(self) -> None:
+        """A domain that may store nothing more keeps its greeting."""
+        self.house = House(
+            config=house_config("montague.lit", items={"max_bytes": 4}), plugins=PLUGINS
+        )
+        self.assertRaisesRegex(Refused, "no more", self.change, "Good morrow")
 
     def test_full_account(self) -> None:
         """An account that may store nothing more is left in peace."""
@@ -91,7 +102,7 @@ class GreeterTests(SynchronousTestCase):
             romeo={},
         )
         prince = house.bind("prince")
-        command = f"xmlns='http://jabber.org/protocol/commands' node='{NS}#change'"
+        command = "xmlns='http://jabber.org/protocol/commands' node='xmppd#greeting-change'"
         prince.send(f"<iq type='set' id='1' to='montague.lit'><command {command}/></iq>")
         (asked,) = prince.received()
         session = ElementTree.fromstring(asked)[0].attrib["sessionid"]
@@ -101,7 +112,7 @@ class GreeterTests(SynchronousTestCase):
             "<x xmlns='jabber:x:data' type='submit'>"
             "<field var='greeting'><value>Well met</value></field></x></command></iq>"
         )
-        self.assertIn("Newcomers are greeted so", prince.received()[0])
+        self.assertIn("newcomers to montague.lit are greeted so", prince.received()[0])
         romeo = house.bind("romeo")
         romeo.send("<presence/>")
         self.assertIn(b"<body>Well met</body>", romeo.raw())

@@ -10,10 +10,12 @@ from xmppd.auth.login import UserAgent
 from xmppd.auth.tokens import Tokens
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import JID, StreamError
+from xmppd.stanza import JID, StreamCondition, StreamError
 from xmppd.store.devices import Device
 
 ID_BYTES = 12
+PASSWORDS = ("SCRAM-", "PLAIN")
+REVOKED = StreamError(StreamCondition.NOT_AUTHORIZED, "access of this client was revoked")
 _log = Logger()
 
 
@@ -36,6 +38,12 @@ class KnownDevice:
     last_seen: float
     expires: float | None
     sessions: tuple[LocalClientSession, ...]
+
+    @property
+    def knows_password(self) -> bool:
+        """Whether one of its sessions began with a password: then it may come back."""
+        logins = [session.login for session in self.sessions]
+        return any(login is not None and login.mechanism.startswith(PASSWORDS) for login in logins)
 
 
 class Devices:
@@ -66,7 +74,6 @@ class Devices:
         self,
         account: JID,
         id: str,
-        reason: StreamError,
         *,
         spare: LocalClientSession | None = None,
     ) -> KnownDevice | None:
@@ -75,7 +82,6 @@ class Devices:
         Args:
             account: Bare JID.
             id: As :class:`KnownDevice` has it.
-            reason: What its streams are told.
             spare: The session that asked for it; it stays.
 
         Returns:
@@ -83,7 +89,7 @@ class Devices:
         """
         for device in await self.of(account):
             if device.id == id:
-                await self._revoke(account, device, reason, spare)
+                await self._revoke(account, device, spare)
                 return device
         return None
 
@@ -91,7 +97,6 @@ class Devices:
         self,
         account: JID,
         device: KnownDevice,
-        reason: StreamError,
         spare: LocalClientSession | None,
     ) -> None:
         if device.agent.id:
@@ -103,7 +108,7 @@ class Devices:
                 and opaque(account, _device(session) or session.id) == device.id
                 and session is not spare
             ):
-                session.connection.close(reason)
+                session.connection.close(REVOKED)
         _log.info("{account} has device {device} revoked", account=account.bare, device=device.id)
 
     def _known(

@@ -11,8 +11,8 @@ from xmppd.command.argument import Arguments
 from xmppd.command.command import Command, Description, Replies
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import Surface
-from xmppd.command.refused import Refused
-from xmppd.events import Undo
+from xmppd.command.refused import Refused, failed
+from xmppd.events import OWNER, Undo
 from xmppd.stanza import JID, Condition, StanzaError
 
 _WORDS = re.compile(r"[a-z][a-z0-9_-]*( [a-z][a-z0-9_-]*){0,2}")
@@ -121,10 +121,6 @@ class CommandTable:
         except StanzaError as error:
             raise Refused(error.text or "it is refused", error.condition) from error
         except Exception as error:
-            name = command.name
-            _log.failure(
-                "the command {name} of {owner} failed", name=name, owner=self._owners.get(name)
-            )
-            raise Refused(
-                "this failed; the server's log has the reason", Condition.INTERNAL_SERVER_ERROR
-            ) from error
+            owner = self._owners.get(command.name, OWNER)
+            _log.failure("{owner} failed on the command {name}", owner=owner, name=command.name)
+            raise failed() from error

@@ -104,9 +104,9 @@ class Secret(ArgumentKind, frozen=True):
         """Command lines stand in the list of processes; so it comes by standard input."""
         parser.add_argument(
             "--stdin",
-            f"--{name}-stdin",
+            f"--{name.removeprefix('--')}-stdin",
             action="store_true",
-            help=f"read the {name} from standard input",
+            help=f"read the {name.removeprefix('--')} from standard input",
         )
 
 
@@ -181,7 +181,7 @@ class Address(ArgumentKind, frozen=True):
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The address, prepared."""
-        return address(text)
+        return address(key, text)
 
     @property
     def field(self) -> str:
@@ -200,7 +200,7 @@ class AccountName(Address, frozen=True):
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The bare JID; the first domain may be left out where short names are understood."""
         short = surface.short_names and "@" not in text
-        jid = address(f"{text}@{surface.domains[0]}" if short else text)
+        jid = address(key, f"{text}@{surface.domains[0]}" if short else text)
         why = f'"{text}" is no account of {", ".join(surface.domains)}'
         if jid.local is None or not jid.is_bare:
             raise Refused(why)
@@ -223,7 +223,7 @@ class DomainName(ArgumentKind, frozen=True):
         try:
             domain = prepare_domain(text)
         except ValueError as error:
-            raise Refused(f'"{text}" is no domain ({error})', Condition.BAD_REQUEST) from error
+            raise Refused(f"{key} is no domain ({error})", Condition.BAD_REQUEST) from error
         if self.ours and domain not in surface.domains:
             raise Refused(f"{domain} is not served here", Condition.ITEM_NOT_FOUND)
         return domain
@@ -252,7 +252,7 @@ AnyKind: TypeAlias = (
 """All of them, so that a description can be read back from the shell's socket."""
 
 
-def address(text: str) -> JID:
+def address(key: str, text: str) -> JID:
     """An address.
 
     Raises:
@@ -261,7 +261,7 @@ def address(text: str) -> JID:
     try:
         return JID.parse(text)
     except ValueError as error:
-        raise Refused(f'"{text}" is no address ({error})', Condition.BAD_REQUEST) from error
+        raise Refused(f"{key} is no address ({error})", Condition.BAD_REQUEST) from error
 
 
 def wrong(key: str) -> Refused:

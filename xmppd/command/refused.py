@@ -14,3 +14,8 @@ class Refused(Exception):
     def __init__(self, text: str, condition: Condition = Condition.NOT_ACCEPTABLE) -> None:
         super().__init__(text)
         self.condition = condition
+
+
+def failed() -> Refused:
+    """What whoever gave a command hears of a bug of ours."""
+    return Refused("this failed; the server's log has the reason", Condition.INTERNAL_SERVER_ERROR)

@@ -9,13 +9,9 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import ACCOUNT
-from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import Condition, StreamCondition, StreamError
+from xmppd.stanza import Condition
 from xmppd.stanza.date_time import date_time
-
-REVOKED = StreamError(StreamCondition.NOT_AUTHORIZED, "access of this client was revoked")
-PASSWORDS = ("SCRAM-", "PLAIN")
 
 
 class DeviceRow(Row, frozen=True):
@@ -54,24 +50,19 @@ class DeviceCommands:
     async def revoke(self, context: CommandContext) -> Replies:
         """The client that asks for it stays, without a token."""
         account = context.arguments.jid("account")
-        wanted = context.arguments.text("device").strip()
+        wanted, every = context.arguments.text("device"), not context.arguments.given("device")
         asker = None if context.actor.jid is None else self.sessions.session(context.actor.jid)
         known = await self.devices.of(account)
-        revoked = [device for device in known if wanted in ("", device.id)]
+        revoked = [device for device in known if every or device.id == wanted.strip()]
         if not revoked:
-            why = f"{account} has no such device" if wanted else f"{account} has no device"
+            why = f"{account} has no device" if every else f"{account} has no such device"
             raise Refused(why, Condition.ITEM_NOT_FOUND)
         for device in revoked:
-            await self.devices.revoke(account, device.id, REVOKED, spare=asker)
+            await self.devices.revoke(account, device.id, spare=asker)
         yield f"devices of {account} that were revoked: {len(revoked)}"
-        knowing = [device for device in revoked if any(map(knows_password, device.sessions))]
+        knowing = sum(device.knows_password for device in revoked)
         if knowing:
-            yield f"of these, {len(knowing)} may return, since they know the password: change that"
-
-
-def knows_password(session: LocalClientSession) -> bool:
-    """Whether the session began with a password."""
-    return session.login is not None and session.login.mechanism.startswith(PASSWORDS)
+            yield f"of these, {knowing} may return, since they know the password: change that"
 
 
 def _row(device: KnownDevice) -> DeviceRow:

@@ -139,6 +139,8 @@ def given(command: Description, options: argparse.Namespace) -> Given:
     told: Given = {}
     for argument in command.arguments:
         if argument.secret:
+            if not (argument.required or options.stdin):
+                continue
             told[argument.key] = _secret(argument, from_stdin=options.stdin)
         elif (value := getattr(options, argument.key)) not in (None, False):
             told[argument.key] = value
@@ -159,8 +161,8 @@ def _secret(argument: Argument, *, from_stdin: bool) -> str:
         line = sys.stdin.buffer.readline(MAX_PASSWORD_BYTES)
         return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise Refused(f"there is nobody to ask for the {argument.name}; use --stdin")
-    first = getpass.getpass(f"{argument.name.capitalize()}: ")
+        raise Refused(f"there is nobody to ask for the {argument.key}; use --stdin")
+    first = getpass.getpass(f"{argument.key.capitalize()}: ")
     if getpass.getpass("Again: ") != first:
         raise Refused("these two differ")
     return first

@@ -29,6 +29,7 @@ class ContactRow(Row, frozen=True):
     name: str
     subscription: str
     ask: bool
+    approved: bool
     groups: list[str]
     shared: bool
 
@@ -114,6 +115,7 @@ def _row(roster: Roster, item: RosterItem, shared: Mapping[str, object]) -> Cont
         name=item.name,
         subscription=item.subscription,
         ask=item.ask,
+        approved=item.approved,
         groups=list(item.groups),
         shared=item.jid in shared,
     )

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Never, Protocol, TypeVar
 
-from xmppd.command.ad_hoc import AdHocCommand
 from xmppd.command.command import Command
+from xmppd.command.command_form import CommandForm
 from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import Component
 from xmppd.config.settings import Settings
@@ -69,7 +69,7 @@ Part = (
     | Component
     | InternalComponent
     | Command
-    | AdHocCommand
+    | CommandForm
     | Metric
     | SessionState
     | Settings[Any]
@@ -94,7 +94,7 @@ class Places:
             Component: server.service_domains,
             InternalComponent: server.service_domains,
             Command: server.commands,
-            AdHocCommand: server.ad_hoc_commands,
+            CommandForm: server.command_forms,
             Metric: server.metrics,
             SessionState: server.saved_sessions,
             Settings: server.settings,

@@ -1,5 +1,6 @@
 """Data forms (:xep:`0004`): fields, forms to fill in, and their submitted values."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from xmppd.stanza.jid import JID, effort
@@ -49,6 +50,29 @@ def form(form_type: str, title: str, instructions: str, *fields: Field) -> Eleme
 def result(form_type: str, *fields: Field) -> Element:
     """The result of a form, or of a query."""
     return _filled(element(DATA, "x", type="result"), form_type, fields)
+
+
+def table(
+    form_type: str, columns: Sequence[Field], rows: Iterable[Sequence[tuple[str, ...]]]
+) -> Element:
+    """What came of it where that is a table (§3.4).
+
+    Args:
+        form_type: Whose fields these are.
+        columns: What each column is called, and of which type it is.
+        rows: For each column its values.
+    """
+    made = _filled(element(DATA, "x", type="result"), form_type, ())
+    reported = child(made, "reported")
+    for column in columns:
+        child(reported, "field", var=column.var, label=column.label, type=column.type)
+    for row in rows:
+        item = child(made, "item")
+        for column, values in zip(columns, row, strict=True):
+            field = child(item, "field", var=column.var)
+            for value in values:
+                child(field, "value", value)
+    return made
 
 
 def _filled(made: Element, form_type: str, fields: tuple[Field, ...]) -> Element:
@@ -118,11 +142,11 @@ def _checked(value: str, type: str, asked: Element, limit_us: int) -> str:
         try:
             return JID.parse(value.strip()).full
         except ValueError as error:
-            raise ValueError(f"{var} is no address") from error
+            raise ValueError(f"{var} is no address ({error})") from error
     if type.startswith("list-"):
-        offered = {option.text for option in asked.iterfind(".//" + qname(DATA, "value"))}
+        offered = [option.text or "" for option in asked.iterfind(".//" + qname(DATA, "value"))]
         if value not in offered:
-            raise ValueError(f"{var} is none of the choices")
+            raise ValueError(f"{var} is one of {', '.join(offered)}")
     if type == "boolean" and value not in _BOOLEANS:
         raise ValueError(f"{var} is neither true nor false")
     return value

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.ctl.desks import Office
+from tests.unit.ctl.offices import Office
 from tests.unit.login.logins import BIND, HEADER
 from tests.unit.login.test_fast import TokenCase, by_token
 from xmppd.command.argument import MANY, Arguments
@@ -63,11 +63,11 @@ class TableTests(OfficeCase):
     def test_needs(self) -> None:
         """Each command is done by a server, by one that runs, or by a configuration alone."""
         needs = {about.name: about.needs for about in DESCRIPTIONS.values()}
-        self.assertEqual(set(needs), set(self.office.table.commands))
-        of_house = set(House("mantua.lit").server.commands.commands)
-        missing = {name for name in needs if name not in of_house}
-        self.assertEqual({name for name in needs if needs[name] == "store"} & missing, set())
-        self.assertLessEqual({name for name in needs if needs[name] == "file"}, missing)
+        server, files = set(self.office.table.commands), set(self.office.files.commands)
+        self.assertEqual(set(needs), server | files)
+        self.assertEqual({name for name in needs if needs[name] == "file"}, files)
+        store = set(House("mantua.lit").server.commands.commands)
+        self.assertLessEqual({name for name in needs if needs[name] == "store"}, store)
 
 
 class UserTests(OfficeCase):
@@ -122,6 +122,44 @@ class UserTests(OfficeCase):
         assert credentials is not None
         self.assertTrue(credentials.disabled)
         self.assertIn("enabled", self.office.says("user enable", account="romeo"))
+
+    def test_enable_forgets(self) -> None:
+        """Who is enabled does not wait for what was tried before."""
+        attempts, romeo = self.house.server.attempts, "romeo@montague.lit"
+        done(attempts.failed(romeo, "192.0.2.1"))
+        self.assertEqual(attempts._accounts.count(romeo), 1)
+        self.office.says("user enable", account="romeo")
+        self.assertEqual(attempts._accounts.count(romeo), 0)
+
+    def test_several(self) -> None:
+        """What is done to several accounts is done to all of them, or to none."""
+        both = ["romeo", "juliet"]
+        self.assertIn("no account", self.office.refusal("user disable", account=[*both, "paris"]))
+        self.assertEqual(self.office.rows("user list", state="disabled"), [])
+        self.assertEqual(len(self.office.replies("user disable", account=both)), 2)
+        self.assertEqual(len(self.office.rows("user list", state="disabled")), 2)
+        self.assertEqual(len(self.office.rows("user list", rows="1")), 1)
+
+    def test_online(self) -> None:
+        """Who is here is listed and counted: all, or those who are active, or idle."""
+        romeo, _ = self.house.connect("romeo", "juliet")
+        romeo.send("<presence><show>away</show></presence>")
+        away, here = "romeo@montague.lit", "juliet@montague.lit"
+        for state, accounts in (("online", [here, away]), ("active", [here]), ("idle", [away])):
+            with self.subTest(state):
+                rows = self.office.rows("user online", state=state)
+                self.assertEqual([row["account"] for row in rows], accounts)
+                (count,) = self.office.rows("user count", state=state)
+                self.assertEqual(count["accounts"], len(accounts))
+        self.assertEqual(len(self.office.rows("user online", rows="1")), 1)
+
+    def test_show(self) -> None:
+        """Of an account is shown where it is, since when, and how many contacts it has."""
+        self.house.connect("romeo/orchard")
+        romeo, juliet = self.office.rows("user show", account=["romeo", "juliet"])
+        self.assertEqual((romeo["resources"], romeo["addresses"]), (["orchard"], ["192.0.2.1"]))
+        self.assertEqual((romeo["contacts"], romeo["last_login"]), (1, "2023-11-14T22:13:20Z"))
+        self.assertEqual((juliet["resources"], juliet["last_login"]), ([], None))
 
     def test_unlock(self) -> None:
         """The failed logins of an account that there is are forgotten."""

@@ -102,6 +102,21 @@ class ControlTests(TestCase):
         assert row is not None
         self.assertEqual(row["account"], "romeo@montague.lit")
 
+    async def test_described(self) -> None:
+        """Commands are described and not done, those of a plugin like all others."""
+        await self.house.plugins.load("example_greeter")
+        asker = await self.asker()
+        for words, names in (
+            (b"greeting", ["greeting change"]),
+            (b"group", ["group list", "group save", "group delete"]),
+            (b"dance", []),
+        ):
+            asker.answers.clear()
+            answer = await self.ask(asker, b'{"command":"%b","describe":true}' % words)
+            self.assertTrue(answer.done)
+            described = [answer.description for answer in asker.answers[:-1]]
+            self.assertEqual([about.name for about in described if about is not None], names)
+
     async def test_refused(self) -> None:
         """A command that is unknown, not for a server, or cannot be done is answered."""
         asker = await self.asker()

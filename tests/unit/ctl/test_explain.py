@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.ctl.desks import Office
+from tests.unit.ctl.offices import Office
 from xmppd.testing.house import House
 
 
@@ -36,6 +36,6 @@ class ExplainTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """A domain sees nobody, and what is no address is refused."""
-        for owner in ("montague.lit", "@"):
+        for owner, reason in (("montague.lit", '"montague.lit" is a domain'), ("@", "owner is no")):
             why = self.office.refusal("explain presence", owner=owner, watcher="a@montague.lit")
-            self.assertIn(owner, why)
+            self.assertIn(reason, why)

@@ -8,6 +8,9 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.command.argument import Argument
+from xmppd.command.command import Description
+from xmppd.command.kinds import Number
 from xmppd.command.refused import Refused
 from xmppd.ctl.commands import DESCRIPTIONS
 from xmppd.ctl.main import given, parser
@@ -26,6 +29,28 @@ class CommandLineTests(SynchronousTestCase):
                     self.assertIs(options.command, about)
                     self.assertTrue(options.json)
                     self.assertEqual(str(options.config), "f.toml")
+
+    def test_commands_of_plugins(self) -> None:
+        """What a server says of a plugin's commands is understood like our own."""
+        arguments = (Argument("book", "100% leather"), Argument("--times", "", Number(1, 9)))
+        signed = Description("guest book sign", "sign 100%", arguments)
+        line = ["guest", "book", "sign", "red", "--times", "2", "--json"]
+        options = parser(signed, Description("guest leave", "go")).parse_args(line)
+        self.assertIs(options.command, signed)
+        self.assertEqual(given(signed, options), {"book": "red", "times": "2"})
+        out = StringIO()
+        with contextlib.redirect_stdout(out):
+            self.assertRaises(SystemExit, parser(signed).parse_args, ["guest", "book", "-h"])
+        self.assertIn("sign 100%", out.getvalue())
+
+    def test_several(self) -> None:
+        """What may be given more than once is a list, whether it may be left out or not."""
+        for words, key in (
+            (["user", "delete", "romeo", "juliet"], "account"),
+            (["group", "save", "g", "--add", "romeo", "--add", "juliet"], "add"),
+        ):
+            options = parser().parse_args(words)
+            self.assertEqual(given(options.command, options)[key], ["romeo", "juliet"])
 
     def test_passwords(self) -> None:
         """A password has no place on the command line, where others could see it."""

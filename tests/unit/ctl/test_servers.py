@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.ctl.desks import Office
+from tests.unit.ctl.offices import Office
 from tests.unit.s2s.peers import Caller
 from xmppd.resolve.attempts import MAX_DOMAINS
 from xmppd.testing.house import House, house_config

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.ctl.desks import Office
+from tests.unit.ctl.offices import Office
 from xmppd.testing.house import House
 
 

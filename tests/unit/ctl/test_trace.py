@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.ctl.desks import Office
+from tests.unit.ctl.offices import Office
 from xmppd.command.command_context import SHELL
 from xmppd.command.refused import Refused
 from xmppd.ctl.protocol import Line, line_of

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import msgpack
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.ctl.desks import Office
+from tests.unit.ctl.offices import Office
 from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import done
 from xmppd.testing.house import House, memory_store

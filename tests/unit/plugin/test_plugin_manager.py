@@ -9,7 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.command.ad_hoc import AdHocCommand
+from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command_context import CommandContext
+from xmppd.command.command_form import CommandForm, Filled
 from xmppd.components.service_domains import Component
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo, DiscoQuestion
@@ -31,7 +33,6 @@ from xmppd.stanza import (
     IQ,
     JID,
     Condition,
-    Element,
     Later,
     Message,
     Presence,
@@ -86,9 +87,12 @@ class Nobody:
         return False
 
 
-async def run(iq: IQ, values: dict[str, list[str]]) -> str:
+async def run(context: CommandContext) -> Replies:
     """A command that does nothing."""
-    return "done"
+    yield "done"
+
+
+JOKE = Description("joke", "tell a joke", who="everybody")
 
 
 def number(name: str) -> Metric:
@@ -120,7 +124,11 @@ ONE_OF_EACH: tuple[tuple[str, Callable[[], Part]], ...] = (
     ("disco", lambda: Says(DiscoInfo(features=("urn:test:more",)))),
     ("session state", lambda: SessionState("jokes", lambda s: None, lambda data: print)),
     ("offer", lambda: Offer(Nobody())),
-    ("command", lambda: AdHocCommand("stop", "Stop", run)),
+    ("command", lambda: Command(JOKE, run)),
+    (
+        "command form",
+        lambda: CommandForm("urn:joke", "Joke", "joke", "urn:joke", lambda filled: {}),
+    ),
     ("metric", lambda: number("jokes")),
     ("component", lambda: Component("jokes.montague.lit", Nobody(), "Jokes")),
     ("replacement", lambda: Replace(PresenceRouter, MutePresenceRouter)),
@@ -132,7 +140,8 @@ def registries(server: XMPPServer, plugins: PluginManager) -> dict[str, object]:
     return {
         "offers": dict(plugins._offers.by_class),
         "disco": dict(server.disco._rows),
-        "commands": dict(server.ad_hoc_commands.commands),
+        "commands": dict(server.commands.commands),
+        "command forms": dict(server.command_forms.brought),
         "metrics": dict(server.metrics._rows),
         "session states": dict(server.saved_sessions._states),
         "handlers": dict(server.iq_router.handlers),
@@ -243,13 +252,13 @@ class PlacingTests(PluginTestCase):
 
     def test_unwanted(self) -> None:
         """What is taken, or cannot be what it says, is refused, and leaves nothing behind."""
-        self.load(Handler(), AdHocCommand("stop", "Stop", run), number("jokes"),
+        self.load(Handler(), Command(JOKE, run), number("jokes"),
                   Component("jokes.montague.lit", Nobody()),
                   Offer(Nobody()), Replace(PresenceRouter, MutePresenceRouter))  # fmt: skip
         before = self.registries()
         for part, why in (
             (Handler(), "DuplicateHandler"),
-            (AdHocCommand("stop", "Stop", run), "stop is taken"),
+            (Command(JOKE, run), "joke is taken"),
             (number("jokes"), "jokes is taken"),
             (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit is taken"),
             (Component("montague.lit", Nobody()), "is a domain of users"),
@@ -488,24 +497,27 @@ class GuardTests(PluginTestCase):
     def test_command(self) -> None:
         """A command that fails, or whose form does, is answered as our bug."""
 
-        async def fail(iq: IQ, values: dict[str, list[str]]) -> str:
+        async def fail(context: CommandContext) -> Replies:
+            yield "begun"
             raise Bug
 
-        def fail_to_ask(iq: IQ) -> Element:
-            raise Bug
+        async def refuse(context: CommandContext) -> Replies:
+            for condition in (Condition.NOT_ALLOWED,):
+                raise StanzaError(condition)
+            yield ""
 
-        async def refuse(iq: IQ, values: dict[str, list[str]]) -> str:
-            raise StanzaError(Condition.NOT_ALLOWED)
+        def fail_to_tell(filled: Filled) -> dict[str, object]:
+            raise Bug
 
         self.load(
-            AdHocCommand("a", "A", fail, form=fail_to_ask, admins_only=False),
-            AdHocCommand("b", "B", refuse, admins_only=False),
-            AdHocCommand("c", "C", fail, admins_only=False),
+            Command(Description("fail", "", who="everybody"), fail),
+            Command(Description("refuse", "", who="everybody"), refuse),
+            CommandForm("c", "C", "refuse", "c", fail_to_tell),
         )
         done(self.house.plugins.load("adhoc_commands"))
         for node, told in (
-            ("a", "<internal-server-error"),
-            ("b", "<not-allowed"),
+            ("xmppd#fail", "<internal-server-error"),
+            ("xmppd#refuse", "<not-allowed"),
             ("c", "<internal-server-error"),
         ):
             self.romeo.send(

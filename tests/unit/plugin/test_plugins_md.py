@@ -28,7 +28,12 @@ from typing import TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from xmppd.command.ad_hoc import AdHocCommand
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command_context import CommandContext
+from xmppd.command.command_form import CommandForm, Filled
+from xmppd.command.kinds import AccountName
+from xmppd.command.refused import Refused
 from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import Component
 from xmppd.config.config import ContactSettings, ItemSettings
@@ -244,25 +249,40 @@ class ExampleTests(SynchronousTestCase):
         self.assertIn("item-not-found", ask("info", " node='tomorrow'"))
 
     def test_command(self) -> None:
-        """An administrator ends all sessions of an account."""
-        self.house.server.ad_hoc_commands.admins = (self.house.jid("romeo"),)
-        done(self.house.plugins.load("adhoc_commands"))
-        self.load(IMPORTS, block("def form_for"))
+        """An administrator ends all sessions of an account, but not their own."""
+        self.load(IMPORTS, block("class Kicked"))
         romeo, juliet = self.connect("romeo", "juliet")
+        answer = self.run_form("xmppd#kick", romeo, "account", "juliet@montague.lit")
+        self.assertIn("accounts that were kicked: 1.", answer)
+        self.assertTrue(juliet.closed)
+        answer = self.run_form("xmppd#kick", romeo, "account", "romeo@montague.lit")
+        self.assertIn("do not kick yourself", answer)
+
+    def test_command_form(self) -> None:
+        """A command goes by another name, with other fields."""
+        self.load(IMPORTS, block("CommandForm("))
+        (romeo,) = self.connect("romeo")
+        self.run_form(f"{NS}#delete", romeo, "accountjids", "juliet@montague.lit")
+        self.assertFalse(done(self.house.store.accounts.exists("juliet@montague.lit")))
+
+    def run_form(self, node: str, client: Client, var: str, value: str) -> str:
+        """An administrator asks for a form, fills in a field, and is answered."""
+        server = self.house.server
+        server.commands.admins = (self.house.jid("romeo"),)
+        if "adhoc_commands" not in self.house.plugins.loaded:
+            done(self.house.plugins.load("adhoc_commands"))
         commands = "http://jabber.org/protocol/commands"
 
         def run(inside: str, session: str = "") -> str:
-            romeo.send(
-                f"<iq type='set' id='1' to='montague.lit'><command node='{NS}#kick'{session} "
+            client.send(
+                f"<iq type='set' id='1' to='montague.lit'><command node='{node}'{session} "
                 f"xmlns='{commands}'>{inside}</command></iq>"
             )
-            return "".join(romeo.received())
+            return "".join(client.received())
 
         (session,) = re.findall(r"( sessionid=['\"][^'\"]+['\"])", run(""))
-        value = "<field var='account'><value>juliet@montague.lit</value></field>"
-        answer = run(f"<x xmlns='jabber:x:data' type='submit'>{value}</x>", session)
-        self.assertIn("1 sessions were closed.", answer)
-        self.assertTrue(juliet.closed)
+        field = f"<field var='{var}'><value>{value}</value></field>"
+        return run(f"<x xmlns='jabber:x:data' type='submit'>{field}</x>", session)
 
     def test_metric(self) -> None:
         """What was told is counted by how it ended."""

@@ -7,10 +7,12 @@ from typing import cast
 from twisted.internet.testing import MemoryReactorClock
 
 from xmppd.command.command_context import SHELL
+from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
 from xmppd.ctl.commands import of_running
 from xmppd.ctl.files import FileCommands
 from xmppd.ctl.protocol import Line, line_of
+from xmppd.events import OWNER
 from xmppd.host.machine import IReactor
 from xmppd.net.listen_endpoint import ListenEndpoint
 from xmppd.plugin.plugin_manager import PluginManager
@@ -43,7 +45,8 @@ class Office:
     Attributes:
         house: The house.
         life: What was asked of the running server.
-        table: The commands.
+        table: The commands of the server.
+        files: Those that need none.
     """
 
     def __init__(self, house: House, path: Path = NOWHERE) -> None:
@@ -51,18 +54,19 @@ class Office:
         self.life = Life(house.plugins)
         self.table = house.server.commands
         reactor = cast(IReactor, MemoryReactorClock())
-        for command in (
-            *of_running(house.server, self.life, path),
-            *FileCommands(path, house.server.config, reactor).commands(),
-        ):
-            self.table.put(command, "xmppd")
+        self.files = CommandTable((), ())
+        for command in of_running(house.server, self.life, path):
+            self.table.put(command, OWNER)
+        for command in FileCommands(path, house.server.config, reactor).commands():
+            self.files.put(command, OWNER)
 
     def replies(self, command: str, **given: object) -> list[Line]:
         """All that a command answers."""
         return done(self._replies(command, given))
 
     async def _replies(self, command: str, given: Mapping[str, object]) -> list[Line]:
-        replies = self.table.replies(*self.table.asked(command, given, SHELL))
+        table = self.files if command in self.files.commands else self.table
+        replies = table.replies(*table.asked(command, given, SHELL))
         return [line_of(reply) async for reply in replies]
 
     def rows(self, command: str, **given: object) -> list[dict[str, object]]:

@@ -1,0 +1,288 @@
+"""A command does the same whether it is given in the shell or by a form."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.plugins.asking import ask
+from tests.unit.ctl.offices import Office
+from xmppd.command.argument import Argument
+from xmppd.command.command_form import node_of
+from xmppd.command.kinds import Flag
+from xmppd.command.refused import Refused
+from xmppd.ctl.commands import DESCRIPTIONS
+from xmppd.ctl.main import parser
+from xmppd.stanza import Tree
+from xmppd.testing.house import House, house_config
+from xmppd_plugins.adhoc_commands import texts
+
+NS = "http://jabber.org/protocol/commands"
+FORM = "jabber:x:data"
+ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
+NOBODY, ELSEWHERE = "nobody@montague.lit", "romeo@elsewhere.lit"
+BOTH_WAYS = {name: about for name, about in DESCRIPTIONS.items()
+             if about.needs != "file" and about.answers != "stream"}  # fmt: skip
+UNLIKE = {"stream", "device", "value"}
+"""Columns whose values are different in every house."""
+
+Answer = tuple[list[dict[str, list[str]]], list[str], str]
+"""Rows, sentences, and why it was refused."""
+
+# What each command is told, and what it is refused for; one after the other, in one house.
+CASES: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
+    ("user add", {"account": "paris@montague.lit", "password": "rosebud"}),
+    ("user add", {"account": "paris@montague.lit", "password": "rosebud"}),
+    ("user add", {"account": ELSEWHERE, "password": "rosebud"}),
+    ("user add", {"account": "tybalt@montague.lit", "password": "x" * 2_000}),
+    ("user password", {"account": ROMEO, "password": "moon"}),
+    ("user password", {"account": NOBODY, "password": "moon"}),
+    ("user disable", {"account": [ROMEO, JULIET]}),
+    ("user disable", {"account": [ROMEO, NOBODY]}),
+    ("user list", {"state": "disabled"}),
+    ("user list", {"rows": "2"}),
+    ("user list", {"domain": "elsewhere.lit"}),
+    ("user list", {"rows": "0"}),
+    ("user enable", {"account": [ROMEO, JULIET]}),
+    ("user enable", {"account": [NOBODY]}),
+    ("user unlock", {"account": [ROMEO]}),
+    ("user unlock", {"account": [ELSEWHERE]}),
+    ("user online", {}),
+    ("user online", {"state": "active", "rows": "1"}),
+    ("user online", {"state": "asleep"}),
+    ("user count", {"state": "online"}),
+    ("user count", {"state": "asleep"}),
+    ("user show", {"account": [ROMEO, "escalus@montague.lit"]}),
+    ("user show", {"account": [NOBODY]}),
+    ("session list", {}),
+    ("session list", {"account": ELSEWHERE}),
+    ("session show", {"jid": "escalus@montague.lit/1"}),
+    ("session show", {"jid": "escalus@montague.lit/2"}),
+    ("session end", {"jid": ["mercutio@montague.lit/2"], "reason": "go home", "revoke": "true"}),
+    ("session end", {"jid": ["mercutio@montague.lit/2"]}),
+    ("device list", {"account": "mercutio@montague.lit"}),
+    ("device list", {"account": ELSEWHERE}),
+    ("device revoke", {"account": "mercutio@montague.lit"}),
+    ("device revoke", {"account": "mercutio@montague.lit", "device": "x"}),
+    ("roster show", {"account": [ROMEO, JULIET]}),
+    ("roster show", {"account": [NOBODY]}),
+    ("roster add", {"account": ROMEO, "contact": "x@y.lit", "name": "X", "group": ["a", "b"]}),
+    ("roster add", {"account": ROMEO, "contact": "paris@montague.lit", "mutual": "1"}),
+    ("roster add", {"account": ROMEO, "contact": ELSEWHERE, "mutual": "1"}),
+    ("roster add", {"account": ROMEO, "contact": ROMEO}),
+    ("roster add", {"account": ROMEO, "contact": "x@y.lit", "group": ["a", "a"]}),
+    ("roster remove", {"account": ROMEO, "contact": "x@y.lit"}),
+    ("roster remove", {"account": ROMEO, "contact": "x@y.lit"}),
+    ("group save", {"group": "g", "display": "G", "add": [ROMEO, JULIET], "visible_to": "members"}),
+    ("group save", {"group": "g", "remove": [JULIET]}),
+    ("group save", {"group": "g", "add": [NOBODY]}),
+    ("group save", {"group": "g", "also": ["h"]}),
+    ("group list", {}),
+    ("group delete", {"group": "g"}),
+    ("group delete", {"group": "g"}),
+    ("s2s list", {}),
+    ("s2s close", {"domain": "elsewhere.lit"}),
+    ("s2s close", {"domain": "a..b"}),
+    ("s2s why", {"domain": "elsewhere.lit"}),
+    ("report list", {}),
+    ("report list", {"domain": "elsewhere.lit"}),
+    ("explain presence", {"owner": ROMEO, "watcher": JULIET}),
+    ("explain presence", {"owner": "montague.lit", "watcher": JULIET}),
+    ("explain message", {"sender": ROMEO, "to": JULIET, "type": "headline"}),
+    ("explain message", {"sender": ROMEO, "to": JULIET, "type": "shout"}),
+    ("top presence", {}),
+    ("top presence", {"by": "software", "minutes": "2", "rows": "1"}),
+    ("top presence", {"minutes": "1000"}),
+    ("plugin load", {"plugin": "ping"}),
+    ("plugin load", {"plugin": "ping"}),
+    ("plugin load", {"plugin": "pong"}),
+    ("plugin list", {}),
+    ("plugin reload", {"plugin": "ping"}),
+    ("plugin unload", {"plugin": "ping"}),
+    ("plugin unload", {"plugin": "ping"}),
+    ("db quarantine list", {}),
+    ("db quarantine show", {"number": "1"}),
+    ("db quarantine show", {"number": "x"}),
+    ("db quarantine delete", {"number": "all"}),
+    ("db quarantine delete", {"number": "7"}),
+    ("status", {}),
+    ("stats", {}),
+    ("reload", {}),
+    ("user delete", {"account": ["paris@montague.lit"]}),
+    ("user delete", {"account": ["paris@montague.lit"]}),
+    ("stop", {}),
+)
+
+
+class Town:
+    """A house with an administrator in it, and others."""
+
+    def __init__(self) -> None:
+        self.house = House(
+            config=replace(house_config("montague.lit"), admins=("escalus@montague.lit",)),
+            plugins=("adhoc_commands",),
+            escalus={},
+            romeo={"juliet": "both"},
+            juliet={"romeo": "both"},
+            mercutio={},
+        )
+        self.office = Office(self.house)
+        self.clients = self.house.connect("escalus", "romeo", "mercutio/1", "mercutio/2")
+
+    def heard(self) -> list[tuple[bytes, bool]]:
+        """What everybody but the administrator has heard, and whether they are still here."""
+        return [(client.raw(), client.closed) for client in self.clients[1:]]
+
+
+class Shell:
+    """Gives commands in the shell."""
+
+    def __init__(self) -> None:
+        self.town = Town()
+
+    def give(self, name: str, given: dict[str, str | list[str]]) -> Answer:
+        """Give one, and note what comes of it."""
+        about = BOTH_WAYS[name]
+        flags = {argument.key for argument in about.arguments if isinstance(argument.kind, Flag)}
+        told = {key: True if key in flags else value for key, value in given.items()}
+        try:
+            replies = self.town.office.replies(name, **told)
+        except Refused as error:
+            return [], [], str(error)
+        rows = [
+            {column: texts(value) for column, value in reply.items()}
+            for reply in replies
+            if not isinstance(reply, str)
+        ]
+        return rows, [f"{reply}." for reply in replies if isinstance(reply, str)], ""
+
+
+class Forms:
+    """Gives them by a form."""
+
+    def __init__(self) -> None:
+        self.town = Town()
+
+    def ask(self, name: str, inside: str = "", session: str = "") -> Tree:
+        """Ask for a command, or go on with it."""
+        named = f" sessionid='{session}'" if session else ""
+        request = f"<command xmlns='{NS}' node='{node_of(name)}'{named}>{inside}</command>"
+        return ask(self.town.clients[0], "set", request, "montague.lit")
+
+    def give(self, name: str, given: dict[str, str | list[str]]) -> Answer:
+        """Fill one in, and note what comes of it."""
+        answer = self.ask(name)
+        if answer.find(f"*/{{{FORM}}}x[@type='form']") is not None:
+            session = answer[0].get("sessionid", "")
+            answer = self.ask(name, "".join(filled(given)), session)
+        error = answer.find("error/{urn:ietf:params:xml:ns:xmpp-stanzas}text")
+        if error is not None:
+            return [], [], error.text or ""
+        note = answer.findtext(f".//{{{NS}}}note") or ""
+        return list(shown(answer)), note.splitlines(), ""
+
+
+def filled(given: dict[str, str | list[str]]) -> Iterator[str]:
+    """A form that is filled in."""
+    yield f"<x xmlns='{FORM}' type='submit'>"
+    for var, values in given.items():
+        yield f"<field var='{var}'>"
+        yield from (
+            f"<value>{v}</value>" for v in ([values] if isinstance(values, str) else values)
+        )
+        yield "</field>"
+    yield "</x>"
+
+
+def shown(answer: Tree) -> Iterator[dict[str, list[str]]]:
+    """The rows of a result."""
+    for item in answer.iter(f"{{{FORM}}}item"):
+        yield {field.get("var", ""): [value.text or "" for value in field] for field in item}
+    for value in answer.findall(f".//{{{FORM}}}field[@var='says']/{{{FORM}}}value"):
+        yield {"says": [value.text or ""]}
+
+
+def alike(name: str, answer: Answer) -> Answer:
+    """An answer without what is different in every house."""
+    rows, notes, refused = answer
+    only = {"says"} if BOTH_WAYS[name].answers == "sentences" else set[str]()
+    rows = [
+        {
+            key: value
+            for key, value in row.items()
+            if key not in UNLIKE and (not only or key in only)
+        }
+        for row in rows
+    ]
+    return rows, notes, refused
+
+
+class SameTests(SynchronousTestCase):
+    def test_same_arguments(self) -> None:
+        """Form and command line ask for the same, each required or not, with the same choices."""
+        forms = Forms()
+        for name, about in BOTH_WAYS.items():
+            with self.subTest(name):
+                answer = forms.ask(name) if about.arguments else None
+                fields = [] if answer is None else list(answer.iter(f"{{{FORM}}}field"))[1:]
+                asked = [
+                    (
+                        field.get("var"),
+                        field.find(f"{{{FORM}}}required") is not None,
+                        [option.text for option in field.iterfind(f"*/{{{FORM}}}value")],
+                    )
+                    for field in fields
+                ]
+                self.assertEqual(asked, [self.on_command_line(name, a) for a in about.arguments])
+
+    def on_command_line(self, name: str, argument: Argument) -> tuple[str, bool, list[str]]:
+        """How xmppctl asks for an argument."""
+        place: ArgumentParser = parser()
+        for word in name.split():
+            (words,) = [a for a in place._actions if isinstance(a.choices, dict)]
+            choices = words.choices
+            assert isinstance(choices, dict)
+            place = choices[word]
+        key = "stdin" if argument.secret else argument.key
+        (action,) = [action for action in place._actions if action.dest == key]
+        required = action.required or argument.secret
+        return argument.key, required, [str(choice) for choice in action.choices or ()]
+
+    def test_same_effect_and_error(self) -> None:
+        """Each command answers, does, and refuses the same; each is tried, and most are refused."""
+        shell, forms = Shell(), Forms()
+        self.assertEqual({name for name, _ in CASES}, set(BOTH_WAYS))
+        for name, given in CASES:
+            with self.subTest(name, given=given):
+                in_shell = alike(name, shell.give(name, given))
+                self.assertEqual(in_shell, alike(name, forms.give(name, given)))
+                self.assertEqual(shell.town.heard(), forms.town.heard())
+        self.assertTrue(shell.town.office.life.stopped and forms.town.office.life.stopped)
+
+    def test_not_the_same(self) -> None:
+        """What differs is meant: nobody deletes the account they ask from, or ends that client."""
+        forms = Forms()
+        for name in ("user delete", "user disable"):
+            _, _, refused = forms.give(name, {"account": ["escalus@montague.lit"]})
+            self.assertEqual(refused, "this would be your own account")
+        forms.give("user password", {"account": "escalus@montague.lit", "password": "moon"})
+        forms.give("device revoke", {"account": "escalus@montague.lit"})
+        self.assertFalse(forms.town.clients[0].closed)
+
+
+class OwnerTests(SynchronousTestCase):
+    def test_own_account(self) -> None:
+        """Who is no administrator is not asked for an account, and gets the own one."""
+        forms = Forms()
+        forms.town.clients[0], mercutio = forms.town.clients[2], forms.town.clients[2]
+        self.assertEqual(len(forms.give("device list", {"account": ROMEO})[0]), 2)
+        self.assertIn("for administrators", forms.give("session list", {})[2])
+        self.assertFalse(mercutio.closed)
+
+    def test_secrets(self) -> None:
+        """A password is hidden while it is typed."""
+        answer = Forms().ask("user add")
+        field = answer.find(f".//{{{FORM}}}field[@var='password']")
+        assert field is not None
+        self.assertEqual(field.get("type"), "text-private")

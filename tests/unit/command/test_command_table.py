@@ -1,0 +1,132 @@
+"""The place of commands, and who may give which."""
+
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command_context import SHELL, Actor, CommandContext
+from xmppd.command.command_form import CommandForm, CommandForms
+from xmppd.command.command_table import CommandTable
+from xmppd.command.kinds import AccountName, Secret
+from xmppd.command.refused import Refused
+from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.testing.client import done
+
+ACCOUNT = Argument("account", "whose", AccountName())
+ADMIN, ROMEO = JID.parse("escalus@montague.lit/1"), JID.parse("romeo@montague.lit/1")
+
+
+async def dance(context: CommandContext) -> Replies:
+    """A step after the other."""
+    for step in ("left", "right"):
+        yield step
+
+
+class TableCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.table = CommandTable(("montague.lit",), [ADMIN.to_bare()])
+
+    def run_as(self, actor: Actor, name: str, **given: object) -> list[object]:
+        """All that somebody is answered."""
+
+        async def collect() -> list[object]:
+            replies = self.table.replies(*self.table.asked(name, given, actor))
+            return [reply async for reply in replies]
+
+        return done(collect())
+
+    def refusal(self, actor: Actor, name: str, **given: object) -> Condition:
+        """Why somebody is refused."""
+        refused: Refused = self.assertRaises(Refused, self.run_as, actor, name, **given)
+        return refused.condition
+
+
+class PlaceTests(TableCase):
+    def test_put(self) -> None:
+        """A command is there until it is taken out."""
+        undo = self.table.put(Command(Description("ball dance", "dance"), dance), "ball")
+        self.assertEqual(self.run_as(SHELL, "ball dance"), ["left", "right"])
+        self.assertEqual([about.name for about in self.table.descriptions("ball")], ["ball dance"])
+        self.assertEqual(self.table.descriptions("bal"), [])
+        undo()
+        self.assertEqual(self.refusal(SHELL, "ball dance"), Condition.ITEM_NOT_FOUND)
+
+    def test_taken(self) -> None:
+        """No name is given twice, nor one that continues another, nor one that is none."""
+        self.table.put(Command(Description("ball dance", "dance"), dance), "ball")
+        for name in ("ball dance", "ball", "ball dance slow", "Ball", "", "a b c d", "-x"):
+            with self.subTest(name):
+                command = Command(Description(name, "dance"), dance)
+                self.assertRaises(ValueError, self.table.put, command, "other")
+
+    def test_taken_nodes(self) -> None:
+        """No node is given twice, nor one that is a command's own."""
+        forms = CommandForms(self.table)
+        undo = forms.put(CommandForm("n", "N", "dance", "n", lambda filled: {}), "ball")
+        for node in ("n", "xmppd#dance"):
+            form = CommandForm(node, "N", "dance", "n", lambda filled: {})
+            self.assertRaises(ValueError, forms.put, form, "other")
+        undo()
+        self.assertEqual(forms.brought, {})
+
+
+class WhoTests(TableCase):
+    def test_admins(self) -> None:
+        """What is for administrators, at the machine or from a client, is for nobody else."""
+        self.table.put(Command(Description("dance", "dance"), dance), "ball")
+        for actor in (SHELL, self.table.actor(ADMIN)):
+            self.assertEqual(len(self.run_as(actor, "dance")), 2)
+        self.assertEqual(self.refusal(self.table.actor(ROMEO), "dance"), Condition.FORBIDDEN)
+
+    def test_owner(self) -> None:
+        """People may do to their own account what they may not do to others'."""
+        self.table.put(Command(Description("own", "", (ACCOUNT,), who="owner"), dance), "ball")
+        romeo = self.table.actor(ROMEO)
+        self.assertEqual(len(self.run_as(romeo, "own", account="romeo@montague.lit")), 2)
+        refusal = self.refusal(romeo, "own", account="escalus@montague.lit")
+        self.assertEqual(refusal, Condition.FORBIDDEN)
+        admin = self.table.actor(ADMIN)
+        self.assertEqual(len(self.run_as(admin, "own", account="romeo@montague.lit")), 2)
+
+    def test_everybody(self) -> None:
+        """What is for everybody is for guests and strangers as well."""
+        self.table.put(Command(Description("dance", "", who="everybody"), dance), "ball")
+        stranger = self.table.actor(JID.parse("x@elsewhere.lit/1"))
+        self.assertEqual(len(self.run_as(stranger, "dance")), 2)
+
+
+class RunTests(TableCase):
+    def test_nobody_listens(self) -> None:
+        """What only reads ends when nobody listens; what changes something is done to its end."""
+        for effect, count in (("reads", 1), ("changes", 2)):
+            about = Description(f"dance {effect}", "", effect=effect)  # type: ignore[arg-type]
+            self.table.put(Command(about, dance), "ball")
+            command, context = self.table.asked(about.name, {}, SHELL)
+            context.listening = False
+
+            async def collect(command: Command, context: CommandContext) -> list[object]:
+                return [reply async for reply in self.table.replies(command, context)]
+
+            self.assertEqual(len(done(collect(command, context))), count)
+
+    def test_bug(self) -> None:
+        """A bug is its owner's, costs nothing but the answer, and no secret is logged."""
+        secret = Argument("password", "", Secret())
+
+        async def stumble(context: CommandContext) -> Replies:
+            yield "begun"
+            raise LookupError
+
+        async def refuse(context: CommandContext) -> Replies:
+            yield "begun"
+            raise StanzaError(Condition.GONE, "over")
+
+        self.table.put(Command(Description("stumble", "", (secret,)), stumble), "ball")
+        self.table.put(Command(Description("leave", ""), refuse), "ball")
+        with capturedLogs() as events:
+            refusal = self.refusal(SHELL, "stumble", password="rosebud")
+        self.assertEqual(refusal, Condition.INTERNAL_SERVER_ERROR)
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
+        self.assertNotIn("rosebud", "".join(map(str, events)))
+        self.assertEqual(self.refusal(SHELL, "leave"), Condition.GONE)

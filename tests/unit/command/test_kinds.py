@@ -1,0 +1,96 @@
+"""The kinds of arguments."""
+
+from argparse import ArgumentParser
+
+from msgspec import json
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.command.argument import Argument, Arguments
+from xmppd.command.command import Description
+from xmppd.command.kinds import (
+    AccountName,
+    Address,
+    AnyKind,
+    Choice,
+    DomainName,
+    Flag,
+    GroupName,
+    Number,
+    PluginName,
+    Secret,
+    Surface,
+    Text,
+)
+from xmppd.command.refused import Refused
+from xmppd.stanza import Condition
+
+HERE = Surface(("montague.lit", "verona.lit"))
+
+# A kind, what may be given, and what may not with the condition of the refusal.
+KINDS: tuple[tuple[AnyKind, object, dict[str, Condition]], ...] = (
+    (Text(), "any words", {"x" * 10_001: Condition.BAD_REQUEST}),
+    (Secret(), " rose ", {"x" * 10_001: Condition.BAD_REQUEST}),
+    (Flag(), "true", {"perhaps": Condition.BAD_REQUEST}),
+    (Number(1, 10, "s"), "10", {"11": Condition.BAD_REQUEST, "0": Condition.BAD_REQUEST,
+                                "-1": Condition.BAD_REQUEST, "²": Condition.BAD_REQUEST,
+                                "": Condition.BAD_REQUEST}),
+    (Choice(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),
+    (Address(), "montague.lit", {"a@@b": Condition.BAD_REQUEST}),
+    (AccountName(), "romeo@verona.lit", {"a@@b": Condition.BAD_REQUEST,
+                                         "romeo@elsewhere.lit": Condition.ITEM_NOT_FOUND,
+                                         "romeo@verona.lit/1": Condition.NOT_ACCEPTABLE,
+                                         "romeo": Condition.NOT_ACCEPTABLE}),
+    (DomainName(), "Verona.lit", {"elsewhere.lit": Condition.ITEM_NOT_FOUND,
+                                  "a..b": Condition.BAD_REQUEST}),
+    (DomainName(ours=False), "elsewhere.lit", {"a b": Condition.BAD_REQUEST}),
+    (GroupName(), "montagues", {"x" * 10_001: Condition.BAD_REQUEST}),
+    (PluginName(), "ping", {"x" * 10_001: Condition.BAD_REQUEST}),
+)  # fmt: skip
+
+
+def told(argument: Argument, given: object) -> Arguments:
+    """A command with this one argument was told this."""
+    return Arguments([argument], {"it": given}, HERE)
+
+
+class KindTests(SynchronousTestCase):
+    def test_check(self) -> None:
+        """Each kind takes what it is for, and refuses all else with the right condition."""
+        for kind, good, wrong in KINDS:
+            argument = Argument("it", "", kind)
+            with self.subTest(kind):
+                self.assertTrue(told(argument, good).given("it"))
+                for bad, condition in (*wrong.items(), (7, Condition.BAD_REQUEST)):
+                    refused = self.assertRaises(Refused, told, argument, bad)
+                    self.assertEqual(refused.condition, condition)
+
+    def test_values(self) -> None:
+        """What was given is read as what it is."""
+        self.assertEqual(told(Argument("it", "", Number(1, 9)), "7").number("it", 1), 7)
+        self.assertTrue(told(Argument("it", "", Flag()), True).flag("it"))
+        self.assertFalse(told(Argument("it", "", Flag()), "0").flag("it"))
+        account = Argument("it", "", AccountName(), most=2)
+        twice = told(account, ["Romeo@verona.lit", "romeo@verona.lit"])
+        self.assertEqual([jid.bare for jid in twice.jids("it")], ["romeo@verona.lit"])
+        self.assertRaisesRegex(Refused, "at most 2", told, account, ["a", "b", "c"])
+        self.assertRaisesRegex(Refused, "wrong kind", told, account, [])
+        domain = Argument("--it", "", DomainName())
+        self.assertEqual(Arguments([domain], {}, HERE).domains("it"), HERE.domains)
+        self.assertEqual(told(domain, "VERONA.lit").domains("it"), ("verona.lit",))
+
+    def test_description(self) -> None:
+        """What is said of a command can be told to xmppctl, kinds and all."""
+        arguments = tuple(Argument(f"a{n}", "", kind) for n, (kind, _, _) in enumerate(KINDS))
+        about = Description("all kinds", "for a test", arguments, "ends", "owner", "store")
+        self.assertEqual(json.decode(json.encode(about), type=Description), about)
+
+    def test_command_line(self) -> None:
+        """Each kind is understood on a command line; a secret has no place there."""
+        for kind, good, _ in KINDS:
+            with self.subTest(kind):
+                parser = ArgumentParser()
+                kind.add(parser, "--it", "100%% true", 2)
+                line = ["--it"] if isinstance(kind, Flag) else ["--it", str(good)]
+                if isinstance(kind, Secret):
+                    line = ["--stdin"]
+                self.assertTrue(any(vars(parser.parse_args(line)).values()))

@@ -1,0 +1,204 @@
+"""CommandForm: a command as a form that is filled in (:xep:`0004`), with its node (:xep:`0050`)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from twisted.logger import Logger
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Description, Reply
+from xmppd.command.command_context import Actor
+from xmppd.command.command_table import CommandTable
+from xmppd.command.refused import Refused, failed
+from xmppd.events import OWNER, Undo
+from xmppd.stanza import JID, Element
+from xmppd.stanza.form import Field
+
+NODES = "xmppd#"
+"""What the node of a command begins with; its words follow."""
+
+ACCOUNT = "account"
+"""The argument of a command for owners; they are not asked for it."""
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A form that came back.
+
+    Attributes:
+        values: By field.
+        asker: Who has filled it in.
+        domain: The domain of ours that was asked.
+    """
+
+    values: Mapping[str, list[str]]
+    asker: JID
+    domain: str
+
+
+@dataclass(frozen=True)
+class CommandForm:
+    """A form over a command.
+
+    Each command has one of its own; a plugin brings another where a specification says what its
+    node and its fields are called.
+
+    Attributes:
+        node: What the form is called.
+        title: For people.
+        command: The name of the command; without that there is no such form.
+        form_type: Whose fields these are (:xep:`0068`).
+        fields: What is asked; empty if nothing has to be.
+        told: What the command is told. Raises :class:`~xmppd.command.refused.Refused`.
+        answer: The form that shows what the command answers; None for its rows as they are.
+        admins_only: Whether it is for administrators even if the command is for others as well.
+        whole: Whether it asks all that the command may be told, and is listed in its own form's
+            place.
+    """
+
+    node: str
+    title: str
+    command: str
+    form_type: str
+    told: Callable[[Filled], Mapping[str, object]]
+    fields: tuple[Field, ...] = ()
+    answer: Callable[[Filled, list[Reply]], Element] | None = None
+    admins_only: bool = False
+    whole: bool = False
+
+
+class CommandForms:
+    """The place of forms over commands.
+
+    Args:
+        commands: What can be done.
+
+    Attributes:
+        brought: By node: those that are not a command's own.
+    """
+
+    def __init__(self, commands: CommandTable) -> None:
+        self.commands = commands
+        self.brought: dict[str, CommandForm] = {}
+        self._owners: dict[str, str] = {}
+
+    def put(self, form: CommandForm, owner: str) -> Undo:
+        """Have a form from now on; how to have it no more.
+
+        Raises:
+            ValueError: Its node is taken.
+        """
+        node = form.node
+        if node in self.brought or node.startswith(NODES):
+            raise ValueError(f"{node} is taken")
+        self.brought[node] = form
+        self._owners[node] = owner
+
+        def take_out() -> None:
+            del self.brought[node], self._owners[node]
+
+        return take_out
+
+    def find(self, node: str, actor: Actor) -> CommandForm | None:
+        """The form of this node, as it is for this actor; None if there is none."""
+        form = self.brought.get(node)
+        if form is not None:
+            return form if form.command in self.commands.commands else None
+        for name, command in self.commands.commands.items():
+            if node == node_of(name) and command.about.answers != "stream":
+                return own_form(command.about, actor)
+        return None
+
+    def may(self, actor: Actor, form: CommandForm) -> bool:
+        """Whether somebody may fill it in."""
+        about = self.commands.commands[form.command].about
+        return actor.admin or (not form.admins_only and self.commands.may(actor, about))
+
+    def listed(self, actor: Actor) -> list[CommandForm]:
+        """Those that somebody may fill in."""
+        return [form for form in self._all(actor) if self.may(actor, form)]
+
+    def told(self, form: CommandForm, filled: Filled) -> Mapping[str, object]:
+        """What its command is told.
+
+        Raises:
+            Refused: What was filled in will not do.
+        """
+        with self._blamed(form):
+            return form.told(filled)
+
+    def answer(self, form: CommandForm, filled: Filled, replies: list[Reply]) -> Element | None:
+        """What a form of its own makes of an answer; None if it has no way to show it.
+
+        Raises:
+            Refused: It has a bug.
+        """
+        with self._blamed(form):
+            return None if form.answer is None else form.answer(filled, replies)
+
+    @contextmanager
+    def _blamed(self, form: CommandForm) -> Iterator[None]:
+        """A bug of a form is its owner's, and costs nothing but this one answer."""
+        try:
+            yield
+        except Refused:
+            raise
+        except Exception as error:
+            owner = self._owners.get(form.node, OWNER)
+            _log.failure("{owner} failed on the form {node}", owner=owner, node=form.node)
+            raise failed() from error
+
+    def _all(self, actor: Actor) -> Iterator[CommandForm]:
+        commands = self.commands.commands
+        whole = {form.command for form in self.brought.values() if form.whole}
+        for name, command in commands.items():
+            if name not in whole and command.about.answers != "stream":
+                yield own_form(command.about, actor)
+        for form in self.brought.values():
+            if form.command in commands:
+                yield form
+
+
+def node_of(name: str) -> str:
+    """The node of a command's own form."""
+    return NODES + name.replace(" ", "-")
+
+
+def own_form(about: Description, actor: Actor) -> CommandForm:
+    """The form that asks for each argument of a command by its name."""
+    own = about.who == "owner" and not actor.admin
+    asked = [each for each in about.arguments if not (own and each.key == ACCOUNT)]
+    return CommandForm(
+        node=node_of(about.name),
+        title=about.help[:1].upper() + about.help[1:],
+        command=about.name,
+        form_type=node_of(about.name),
+        told=partial(_told, asked, own),
+        fields=tuple(map(_field, asked)),
+    )
+
+
+def _field(argument: Argument) -> Field:
+    kind = argument.kind
+    name = argument.key.replace("_", " ").capitalize()
+    return Field(
+        argument.key,
+        f"{name} ({argument.help})",
+        kind.field if argument.most == 1 else kind.fields,
+        required=argument.required,
+        options=kind.choices,
+    )
+
+
+def _told(asked: list[Argument], own: bool, filled: Filled) -> Mapping[str, object]:
+    """What was filled in; a field that is left empty was not."""
+    told: dict[str, object] = {ACCOUNT: filled.asker.bare} if own else {}
+    for argument in asked:
+        values = [value for value in filled.values[argument.key] if value]
+        if values:
+            told[argument.key] = values[0] if argument.most == 1 else values
+    return told
