@@ -12,6 +12,8 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import DomainName
 from xmppd.command.refused import Refused
 from xmppd.config.config import ItemSettings
+from xmppd.config.section import Section
+from xmppd.config.settings import Settings
 from xmppd.events import On
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.presence_update_handler import SessionAvailable
@@ -33,8 +35,13 @@ from xmppd.store.items import Item, ItemStore
 from xmppd.store.readable import readable
 
 NS = "urn:xmppd:example:greeter"
-GREETING = "Welcome to this server!"
-MAX_GREETING_BYTES = 1_024
+
+
+class GreeterSettings(Section, frozen=True):
+    """``[example_greeter]``: what newcomers hear until an administrator says otherwise."""
+
+    greeting: str = "Welcome to this server!"
+    max_greeting_bytes: int = 1_024
 
 
 @dataclass
@@ -45,20 +52,26 @@ class Greeter:
         store: Remembers.
         quota: What one account may keep.
         routing_table: The way out.
+        settings: As configured.
         greeted: How many since the plugin was loaded.
     """
 
     store: ItemStore
     quota: ItemSettings
     routing_table: RoutingTable
+    settings: GreeterSettings
     greeted: int = 0
+
+    def use(self, settings: GreeterSettings) -> None:
+        """Go by other settings; who was greeted stays counted."""
+        self.settings = settings
 
     async def greeting(self, domain: str) -> str:
         """What a domain says to its newcomers."""
         kept = await self.store.get_item(domain, NS, "greeting")
         items = [] if kept is None else [Item(NS, "greeting", kept)]
         texts = await readable(self.store, domain, items, lambda item: item.value.decode())
-        return texts[0] if texts else GREETING
+        return texts[0] if texts else self.settings.greeting
 
     async def keep(self, name: str, key: str, value: bytes) -> None:
         """Store something for an account or a domain, within what one of them may store."""
@@ -88,8 +101,9 @@ class Greeter:
     async def change(self, context: CommandContext) -> Replies:
         """Take another greeting from an administrator, for one domain or for all."""
         greeting = context.arguments.text("greeting").strip()
-        if not greeting or len(greeting.encode()) > MAX_GREETING_BYTES:
-            raise Refused(f"a greeting has 1 to {MAX_GREETING_BYTES} bytes")
+        most = self.settings.max_greeting_bytes
+        if not greeting or len(greeting.encode()) > most:
+            raise Refused(f"a greeting has 1 to {most} bytes")
         for domain in context.arguments.domains("domain"):
             try:
                 await self.keep(domain, "greeting", greeting.encode())
@@ -123,9 +137,11 @@ class IQGreetingHandler(IQHandler):
         return element(NS, "greeting", await self.greeter.greeting(to.domain))
 
 
-def plug(store: ItemStore, quota: ItemSettings, routing_table: RoutingTable) -> list[Part]:
+def plug(
+    store: ItemStore, quota: ItemSettings, routing_table: RoutingTable, settings: GreeterSettings
+) -> list[Part]:
     """What this plugin is made of."""
-    greeter = Greeter(store, quota, routing_table)
+    greeter = Greeter(store, quota, routing_table, settings)
     return [
         On(SessionAvailable, greeter.greet),
         IQGreetingHandler(greeter),
@@ -133,4 +149,5 @@ def plug(store: ItemStore, quota: ItemSettings, routing_table: RoutingTable) -> 
         Metric(
             "greeted_accounts", "Accounts that were greeted.", "counter", lambda: greeter.greeted
         ),
+        Settings(GreeterSettings, greeter.use),
     ]

@@ -18,9 +18,11 @@ from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from xmppd.config import config, config_file
-from xmppd.config.config_file import ConfigError
+from xmppd.config import config_file
+from xmppd.config.changes import changed, merged
+from xmppd.config.config import Config, name_server
 from xmppd.config.permissions import PRIVATE
+from xmppd.config.table import ConfigError
 from xmppd.ctl.check import exposed, told
 from xmppd.ctl.commands import of_running, of_server
 from xmppd.ctl.control import Control, listen
@@ -196,7 +198,7 @@ class XMPPService(Service):
 
     async def _build(self, store: Store, machine: Machine) -> None:
         self.server = XMPPServer(self.config, store, machine, self._certificates, self._finder)
-        self.plugins = PluginManager(self.server, self.config.plugins.directory)
+        self.plugins = PluginManager(self.server)
         self._opened.push_async_callback(self.plugins.unload_all)
         self._opened.push_async_callback(self.server.stop)
         for command in (
@@ -209,7 +211,7 @@ class XMPPService(Service):
 
     def _finder(self, attempts: Attempts, directions: Directions) -> Finder:
         reactor = cast(INetwork, self._reactor)
-        servers = [config.name_server(text) for text in self.config.s2s.dns_servers]
+        servers = [name_server(text) for text in self.config.s2s.dns_servers]
         return Finder(reactor, NameService(reactor, servers), attempts, directions)
 
     async def _listen_for_commands(self, path: Path) -> None:
@@ -255,14 +257,14 @@ class XMPPService(Service):
             ConfigError: Something in it cannot be used; nothing has changed.
         """
         wanted = config_file.load(self.path)
-        now, later = config.changed(self.config, wanted)
-        new = config.merged(self.config, wanted)
+        now, later = changed(self.config, wanted)
+        new = merged(self.config, wanted)
         with told(self.path):
             read = certificates(new)
             if has_other_certificates(wanted, new):
                 certificates(wanted)
             listen_endpoints(wanted, self._reactor)
-        await self._change_plugins(new.plugins)
+        await self._change_plugins(new)
         self.server.reload(new, read)
         await self._tell_plugins()
         self._log.use(new.log)
@@ -290,19 +292,20 @@ class XMPPService(Service):
         except PluginError as error:
             _log.error("a plugin does not go by the new configuration: {error}", error=error)
 
-    async def _change_plugins(self, wanted: config.PluginSettings) -> None:
+    async def _change_plugins(self, new: Config) -> None:
         """Load what is new, then unload what is no longer named; or, if one fails, none of it."""
-        before = self.config.plugins
-        self.plugins.directory = Path(wanted.directory) if wanted.directory else None
-        try:
-            await self.plugins.load(
-                *(name for name in wanted.load if name not in self.plugins.loaded)
-            )
-        except PluginError as error:
-            self.plugins.directory = Path(before.directory) if before.directory else None
-            raise ConfigError(f"{self.path}: plugins.load: {error}.") from error
-        for name in reversed(before.load):
-            if name not in wanted.load and name in self.plugins.loaded:
+        before, wanted = self.config, new.plugins.load
+        with told(self.path):
+            try:
+                self.plugins.use(new)
+                await self.plugins.load(
+                    *(name for name in wanted if name not in self.plugins.loaded)
+                )
+            except PluginError:
+                self.plugins.use(before)
+                raise
+        for name in reversed(before.plugins.load):
+            if name not in wanted and name in self.plugins.loaded:
                 await self._unload(name)
 
     async def _unload(self, name: str) -> None:

@@ -230,6 +230,12 @@ class MistakeTests(ProcessCase):
         self.config.write_text(self.config.read_text().replace('"ping"', '"pong"'))
         self.refused("plugins.load", "pong")
 
+    def test_plugins_table(self) -> None:
+        """The table of a plugin says what the plugin does not know."""
+        text = self.config.read_text().replace('"ping"', '"example_greeter"')
+        self.config.write_text(text + '[example_greeter]\ngreetin = "Ho!"\n')
+        self.refused("example_greeter.greetin is not an option", "write example_greeter.greeting")
+
     def test_second_server(self) -> None:
         """A second server in the same data directory is refused, and the first one lives."""
         self.start()
@@ -264,6 +270,17 @@ class ReloadTests(ProcessCase):
         self.assertIn("nonsense is not an option", self.ctl("reload", status=1))
         self.config.write_text(good.replace('"ping"', '"ping", "pong"'))
         self.assertIn("there is no plugin pong", self.ctl("reload", status=1))
+
+    def test_plugins_table(self) -> None:
+        """A plugin's table is read again, and a mistake in it changes nothing."""
+        text = self.config.read_text().replace('"ping"', '"example_greeter"')
+        self.config.write_text(text + '[example_greeter]\ngreeting = "Ho!"\n')
+        self.start()
+        self.config.write_text(text + '[example_greeter]\ngreetin = "Ha!"\n')
+        self.assertIn("example_greeter.greetin is not an option", self.ctl("reload", status=1))
+        self.config.write_text(text + '[example_greeter]\ngreeting = "Ha!"\n')
+        (row, *_) = self.rows("reload")
+        self.assertEqual(row, {"key": "example_greeter.greeting", "effect": "holds now"})
 
     def test_what_changes(self) -> None:
         """A reload tells what holds now, and what needs a restart."""

@@ -10,9 +10,11 @@ from xmppd.command.command_context import SHELL
 from xmppd.command.refused import Refused
 from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
-from xmppd_plugins.example_greeter import GREETING, MAX_GREETING_BYTES, NS
+from xmppd_plugins.example_greeter import NS, GreeterSettings
 
 PLUGINS = ("example_greeter",)
+GREETING = GreeterSettings().greeting
+MAX_GREETING_BYTES = GreeterSettings().max_greeting_bytes
 
 
 class GreeterTests(SynchronousTestCase):
@@ -49,6 +51,13 @@ class GreeterTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(self.greetings(), [])
+
+    def test_configured(self) -> None:
+        """Another greeting may be configured, and while the server runs."""
+        self.house.reload(house_config("montague.lit", example_greeter={"greeting": "Ho!"}))
+        (greeting,) = self.greetings()
+        self.assertIn("<body>Ho!</body>", greeting)
+        self.assertEqual(dict(self.house.server.metrics.numbers())["greeted_accounts"], 1)
 
     def test_remembered(self) -> None:
         """Who was greeted is remembered over a reload of the plugin."""

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd import service as service_module
 from xmppd.config.config import Config
-from xmppd.config.config_file import ConfigError
+from xmppd.config.table import ConfigError
 from xmppd.host.log import Log
 from xmppd.host.machine import IReactor
 from xmppd.net.certificate import load_authorities, make_self_signed
@@ -137,7 +137,7 @@ class ReloadTests(ServiceCase):
         self.service.server = XMPPServer(
             self.service.config, memory_store(), House(), certificates(self.service.config)
         )
-        self.service.plugins = PluginManager(self.service.server, "")
+        self.service.plugins = PluginManager(self.service.server)
 
     def shown(self) -> list[x509.Certificate]:
         """What clients are shown, other servers are shown, and whom those have to trust in."""

@@ -1,43 +1,15 @@
-"""The configuration: frozen, typed values, and which of them need a restart when they change.
+"""The tables of the file as frozen, typed values, each with its default."""
 
-The file they are read from is :mod:`xmppd.config.config_file`'s.
-"""
-
-from collections.abc import Iterator
-from enum import Enum
 from ipaddress import ip_address
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar
 
-from msgspec import Struct
-from msgspec.structs import FieldInfo, asdict, astuple, fields, replace
+from msgspec.structs import astuple, replace
+
+from xmppd.config.section import Mark, Section
 
 Level = Literal["debug", "info", "warn", "error", "critical"]
-
-
-class Mark(Enum):
-    """What a field of a table, or a whole table, says of itself beside its type and its default.
-
-    A number that is not marked must be greater than zero, and a change applies at once.
-    """
-
-    RESTART = "a change needs a restart"
-    MAY_BE_ZERO = "nothing is kept"
-
-
-def is_marked(field: FieldInfo, mark: Mark) -> bool:
-    """Whether a field carries this mark."""
-    return get_origin(field.type) is Annotated and mark in field.type.__metadata__
-
-
-def type_of(field: FieldInfo) -> object:
-    """The type of a field, without its marks."""
-    return field.type.__origin__ if get_origin(field.type) is Annotated else field.type
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One table of the file; a key it does not know stops the start."""
 
 
 S = TypeVar("S", bound=Section)
@@ -369,7 +341,7 @@ class LogSettings(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole file."""
+    """The whole file; tables of plugins as they stand there, since each has a struct of its own."""
 
     data: Annotated[str, Mark.RESTART] = "data"
     admins: Annotated[tuple[str, ...], Mark.RESTART] = ()
@@ -396,85 +368,13 @@ class Config(Section, frozen=True):
     plugins: PluginSettings = PluginSettings()
     contact: ContactSettings = ContactSettings()
     log: LogSettings = LogSettings()
+    plugin_tables: Annotated[dict[str, dict[str, Any]], Mark.APART] = {}
 
-    def of(self, table: type[S]) -> S:
-        """The table of this struct; the whole file for Config itself."""
+    def of(self, table: type[S]) -> S | None:
+        """The table of this struct, or all of them for Config itself; None for a plugin's own."""
         if isinstance(self, table):
             return self
         for value in astuple(self):
             if isinstance(value, table):
                 return value
-        raise LookupError(f"{table.__name__} is no table of the file")
-
-
-# --- while it runs -----------------------------------------------------------------------------
-
-
-def merged(old: Config, new: Config) -> Config:
-    """What a server runs with after a reload.
-
-    Args:
-        old: What it ran with.
-        new: What the file says now.
-
-    Returns:
-        The old values of what needs a restart, and the new values of all else.
-    """
-    tables: dict[str, object] = {"domain": _with_certificates(old.domain, new.domain)}
-    for field in fields(Config):
-        kept, read = getattr(old, field.name), getattr(new, field.name)
-        if isinstance(read, Section) and not is_marked(field, Mark.RESTART):
-            tables[field.name] = _merged(kept, read)
-    return replace(old, **tables)
-
-
-def _merged(old: Section, new: Section) -> Section:
-    kept = [field.name for field in fields(new) if is_marked(field, Mark.RESTART)]
-    return replace(new, **{name: getattr(old, name) for name in kept})
-
-
-def _with_certificates(
-    old: tuple[DomainSettings, ...], new: tuple[DomainSettings, ...]
-) -> tuple[DomainSettings, ...]:
-    """The domains there were, with the certificates they have now."""
-    known = {domain.name: domain for domain in new}
-    return tuple(known.get(domain.name, domain) for domain in old)
-
-
-def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
-    """Which keys a reload would change.
-
-    Args:
-        old: What the server runs with.
-        new: What the file says now.
-
-    Returns:
-        The dotted keys that apply at once, and those that need a restart.
-    """
-    after = merged(old, new)
-    return _differing(old, after), _differing(after, new)
-
-
-def _differing(one: Config, other: Config) -> list[str]:
-    there = dict(leaves(other))
-    return sorted(key for key, value in leaves(one) if there[key] != value)
-
-
-def leaves(config: Config) -> Iterator[tuple[str, object]]:
-    """Every value with its dotted key; those of all domains together."""
-    for section, value in asdict(config).items():
-        if section == "domain":
-            yield from _domain_leaves(config.domain)
-        elif isinstance(value, Section):
-            yield from ((f"{section}.{key}", leaf) for key, leaf in asdict(value).items())
-        else:
-            yield section, value
-
-
-def _domain_leaves(domains: tuple[DomainSettings, ...]) -> Iterator[tuple[str, object]]:
-    yield "domain.name", {domain.name for domain in domains}
-    yield (
-        "domain.certificate",
-        {each.name: each.certificate for each in domains if each.certificate},
-    )
-    yield "domain.key", {each.name: each.key for each in domains if each.key}
+        return None

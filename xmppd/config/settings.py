@@ -7,8 +7,10 @@ from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
 
-from xmppd.config.config import Config, Section
-from xmppd.events import Undo
+from xmppd.config.config import Config
+from xmppd.config.section import Section
+from xmppd.config.table import read
+from xmppd.events import OWNER, Undo
 
 S = TypeVar("S", bound=Section)
 _log = Logger()
@@ -19,7 +21,8 @@ class Settings(Generic[S]):
     """A stage, or a part of a plugin, that goes by a table of the file.
 
     Attributes:
-        table: The struct of that table; :class:`~xmppd.config.config.Config` for all of them.
+        table: The struct of that table: one of :mod:`xmppd.config.config`, or the plugin's own;
+            :class:`~xmppd.config.config.Config` for all but those of plugins.
         use: Called with the table after the file was read again, if a key of it has changed.
     """
 
@@ -38,10 +41,6 @@ class SettingsTable:
         self.config = config
         self._parts: list[tuple[Settings[Any], str]] = []
 
-    def of(self, table: type[S]) -> S:
-        """A table as it is just now."""
-        return self.config.of(table)
-
     def put(self, part: Settings[Any], owner: str) -> Undo:
         """Hand it its table whenever that has changed, until it is taken out."""
         entry = (part, owner)
@@ -56,9 +55,29 @@ class SettingsTable:
         """Go by another configuration; one who cannot take it keeps nobody else from it."""
         before, self.config = self.config, config
         for part, owner in tuple(self._parts):
-            table = config.of(part.table)
-            if table != before.of(part.table):
-                try:
+            try:
+                table = table_of(config, part.table, owner)
+                if table != table_of(before, part.table, owner):
                     part.use(table)
-                except Exception:
-                    _log.failure("{owner} cannot take its settings", owner=owner)
+            except Exception:
+                _log.failure("{owner} cannot take its settings", owner=owner)
+
+
+def table_of(config: Config, table: type[S], owner: str = OWNER) -> S:
+    """A table of the file, by its struct.
+
+    Args:
+        config: The file.
+        table: The struct; one that is not the server's is the own of a plugin.
+        owner: The plugin's name, which its table has.
+
+    Raises:
+        ConfigError: The plugin's table says what it may not.
+    """
+    known = config.of(table)
+    if known is None:
+        return read(config.plugin_tables.get(owner, {}), table, f"{owner}.")
+    return known
+
+
+__all__ = ["Settings", "SettingsTable", "table_of"]

@@ -11,12 +11,12 @@ from twisted.internet.protocol import Factory
 
 from xmppd.config import config_file
 from xmppd.config.config import Config
-from xmppd.config.config_file import ConfigError
 from xmppd.config.permissions import readable_by_others
+from xmppd.config.table import ConfigError
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor, Machine
 from xmppd.net.listen_endpoint import ListenError, certificates, listen_endpoints
-from xmppd.plugin.plugin_manager import PluginError, PluginManager
+from xmppd.plugin.plugin_manager import PluginError, PluginManager, PluginTableError
 from xmppd.server import XMPPServer
 from xmppd.store.engine import has_password
 from xmppd.store.errors import StoreError
@@ -38,6 +38,8 @@ def told(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path}: {error}.") from error
     except DataDirectoryError as error:
         raise ConfigError(f"{path}: data: {error}.") from error
+    except PluginTableError as error:
+        raise ConfigError(f"{path}: {error}") from error
     except PluginError as error:
         raise ConfigError(f"{path}: plugins.load: {error}; correct or remove its name.") from error
     except StoreError as error:
@@ -129,7 +131,7 @@ async def _load_plugins(found: Config, reactor: IReactor) -> None:
         opened.callback(machine.stop)
         server = XMPPServer(found, make_store(found.storage.url, reactor=reactor), machine)
         opened.push_async_callback(server.stop)
-        plugins = PluginManager(server, found.plugins.directory)
+        plugins = PluginManager(server)
         opened.push_async_callback(plugins.unload_all)
         await plugins.load(*found.plugins.load)
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from xmppd.command.command import Command, Description, Replies, Row
 from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
-from xmppd.config.config_file import ConfigError
+from xmppd.config.table import ConfigError
 from xmppd.net.listen_endpoint import ListenError
 from xmppd.plugin.plugin_manager import PluginError
 from xmppd.stanza import Condition

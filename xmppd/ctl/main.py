@@ -17,7 +17,7 @@ from xmppd.command.argument import Argument
 from xmppd.command.command import Description
 from xmppd.command.refused import Refused
 from xmppd.config import config_file
-from xmppd.config.config_file import ConfigError
+from xmppd.config.table import ConfigError
 from xmppd.ctl import offline
 from xmppd.ctl.client import ANSWER_TIMEOUT_S, NoServer, ask, describe
 from xmppd.ctl.commands import DESCRIPTIONS, GROUPS

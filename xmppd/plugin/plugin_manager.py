@@ -6,12 +6,16 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
-from xmppd.config.config import Section
+from xmppd.config.config import Config
 from xmppd.config.permissions import Writable
+from xmppd.config.section import Section
+from xmppd.config.settings import table_of
+from xmppd.config.table import ConfigError
 from xmppd.events import Undo
 from xmppd.plugin import library
 from xmppd.plugin.library import NoSuchPlugin
@@ -25,6 +29,10 @@ _log = Logger()
 
 class PluginError(Exception):
     """A plugin cannot be loaded or unloaded; the text is one sentence that names it."""
+
+
+class PluginTableError(PluginError):
+    """A plugin's table in the file cannot be used; the text is one sentence with a full stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +64,33 @@ class PluginManager:
 
     Args:
         server: Whose stages they are given.
-        directory: Where plugins of its own are; empty for none.
 
     Attributes:
+        config: What they are given tables of, and where those of the administrator are.
         loaded: By name, in the order in which they were put in place.
         seams: Where they replace stages.
     """
 
-    def __init__(self, server: XMPPServer, directory: str = "") -> None:
+    def __init__(self, server: XMPPServer) -> None:
         self.server = server
-        self.directory = Path(directory) if directory else None
+        self.config = server.config
         self.loaded: dict[str, Plugin] = {}
         self.seams = Seams(server.stages)
         self._offers = Offers()
         self._places = Places(server, self.seams, self._offers)
         self._lock = DeferredLock()
+
+    def use(self, config: Config) -> None:
+        """Load plugins by another configuration from now on.
+
+        Who is loaded, and was given a table that is another now, hears by :meth:`use_settings`.
+
+        Raises:
+            PluginTableError: One that is loaded could not take its table; then nothing changes.
+        """
+        for name, plugin in self.loaded.items():
+            _own_table(config, name, plugin.given)
+        self.config = config
 
     async def load(self, *names: str) -> None:
         """Put the parts of these plugins in place, and of those that they need: all, or none.
@@ -166,13 +186,14 @@ class PluginManager:
             raise
 
     async def _use_settings(self) -> None:
-        sections = self._sections()
         changed = {
             name
             for name, plugin in self.loaded.items()
             if any(
-                sections.get(kind, given) != given and not self.server.settings.hands(kind, name)
+                table_of(self.config, kind, name) != given
+                and not self.server.settings.hands(kind, name)
                 for kind, given in plugin.given.items()
+                if _is_section(kind)
             )
         }
         group = self._with_those_that_need(changed)
@@ -205,7 +226,8 @@ class PluginManager:
         if not name.isidentifier():
             raise PluginError(f"{name!r} is no name of a plugin: letters, digits and _")
         try:
-            return library.read(name, self.directory)
+            directory = self.config.plugins.directory
+            return library.read(name, Path(directory) if directory else None)
         except NoSuchPlugin as error:
             raise PluginError(f"there is no plugin {name}") from error
         except Writable as error:
@@ -220,13 +242,14 @@ class PluginManager:
         undo: list[Undo] = []
         try:
             wanted = _wanted(name, module)
+            own = _own_table(self.config, name, wanted.values())
             needs = self._needed(wanted.values())
             for other in needs:
                 if other == name or other in on_the_way:
                     raise PluginError(f"the plugins {name} and {other} need each other")
                 if other not in self.loaded:
                     await self._plug(other, self._read(other), (*on_the_way, name))
-            given = {word: self._given(name, kind) for word, kind in wanted.items()}
+            given = {word: self._given(name, kind, own) for word, kind in wanted.items()}
             parts = module.plug(**given)
             for part in await parts if isinstance(parts, Awaitable) else parts:
                 undo.append(self._places.put(part, name))  # noqa: PERF401  # when the next one fails
@@ -253,19 +276,21 @@ class PluginManager:
 
     # -- what it asks for -------------------------------------------------------------------------
 
-    def _sections(self) -> dict[type, object]:
-        """The settings as they are just now, by class."""
-        config = self.server.config
-        values = (getattr(config, field) for field in config.__struct_fields__)
-        return {type(value): value for value in values if isinstance(value, Section)}
-
     def _needed(self, wanted: Iterable[type]) -> list[str]:
         """The plugins that offer what is neither a stage nor settings."""
-        found = (library.plugin_of(kind) for kind in wanted if kind not in self.server.stages)
+        found = (
+            library.plugin_of(kind)
+            for kind in wanted
+            if kind not in self.server.stages and not _is_section(kind)
+        )
         return list(dict.fromkeys(name for name in found if name is not None))
 
-    def _given(self, name: str, kind: type) -> object:
-        for table in (self.server.stages, self._sections(), self._offers.by_class):
+    def _given(self, name: str, kind: type, own: Section | None) -> object:
+        if _is_section(kind):
+            settings = own if type(own) is kind else self.config.of(kind)
+            if settings is not None:
+                return settings
+        for table in (self.server.stages, self._offers.by_class):
             if kind in table:
                 return table[kind]
         raise PluginError(
@@ -282,6 +307,34 @@ def _wanted(name: str, module: ModuleType) -> dict[str, type]:
             raise PluginError(f"the plugin {name} does not say of which class {word} is")
         wanted[word] = parameter.annotation
     return wanted
+
+
+def _is_section(kind: type) -> TypeGuard[type[Section]]:
+    """Whether it is the struct of a table; an interface of zope's is no class at all."""
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _own_table(config: Config, name: str, wanted: Iterable[type]) -> Section | None:
+    """The table ``[NAME]`` of a plugin, if its ``plug`` asks for one by a struct of its own.
+
+    Raises:
+        PluginTableError: The file says there what it may not, or the plugin has none.
+    """
+    own = [kind for kind in wanted if _is_section(kind) and library.plugin_of(kind) == name]
+    if not own and name in config.plugin_tables:
+        raise PluginTableError(
+            f"{name} is not an option, since that plugin has no settings; remove the table."
+        )
+    if not own:
+        return None
+    if name in config.__struct_fields__:
+        raise PluginTableError(
+            f"the plugin {name} cannot have the table {name}: it is the server's."
+        )
+    try:
+        return table_of(config, own[0], name)
+    except ConfigError as error:
+        raise PluginTableError(str(error)) from error
 
 
 def _bring_back(modules: Mapping[str, ModuleType]) -> None:
@@ -305,4 +358,4 @@ def _cannot(name: str, error: Exception) -> PluginError:
     return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
 
 
-__all__ = ["Plugin", "PluginError", "PluginManager", "PluginsChanged"]
+__all__ = ["Plugin", "PluginError", "PluginManager", "PluginTableError", "PluginsChanged"]

@@ -14,7 +14,7 @@ Two houses that find each other::
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from msgspec import convert
 from twisted.internet.address import IPv4Address
@@ -117,6 +117,7 @@ class House:
 
     def reload(self, config: Config) -> None:
         """Go by another configuration, as after SIGHUP."""
+        self.plugins.use(config)
         self.server.reload(config)
         done(self.plugins.use_settings())
 
@@ -238,9 +239,10 @@ def house_config(
 
     Args:
         domains: The domains it serves.
-        tables: As in the file: ``sessions={"conflict": "refuse"}``; an array of tables is a list.
+        tables: As in the file: ``sessions={"conflict": "refuse"}``; an array of tables is a list,
+            and a table that is not the server's is that of a plugin.
     """
-    config: dict[str, Mapping[str, object] | Sequence[Mapping[str, object]]] = {
+    config: dict[str, Any] = {
         "tls": {"required": False},
         "stream": {"stanzas_per_s": 0.0, "bytes_per_s": 0.0},
         "s2s": {"require_tls": False, "require_valid_certificate": False},
@@ -253,4 +255,8 @@ def house_config(
             config[name] = {**usual, **table}
         else:
             config[name] = table
-    return convert({"domain": [{"name": domain} for domain in domains], **config}, Config)
+    plugin_tables = {
+        name: config.pop(name) for name in tables if name not in Config.__struct_fields__
+    }
+    domain = [{"name": domain} for domain in domains]
+    return convert({"domain": domain, "plugin_tables": plugin_tables, **config}, Config)

@@ -3,14 +3,13 @@
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.config.changes import changed, merged
 from xmppd.config.config import (
     Config,
     DomainSettings,
     ListenSettings,
     OfflineSettings,
     StreamSettings,
-    changed,
-    merged,
     name_server,
 )
 
@@ -72,6 +71,13 @@ class ChangedTests(SynchronousTestCase):
         """What a port keeps from when it was opened needs a restart."""
         new = Config(stream=StreamSettings(max_queued_bytes=9))
         self.assertEqual(changed(Config(), new), ([], ["stream.max_queued_bytes"]))
+
+    def test_tables_of_plugins(self) -> None:
+        """What the tables of plugins say applies at once, and so does what they no longer say."""
+        old = Config(plugin_tables={"guestbook": {"max": 3, "size": 9}})
+        new = Config(plugin_tables={"guestbook": {"max": 4}})
+        self.assertEqual(changed(old, new), (["guestbook.max", "guestbook.size"], []))
+        self.assertEqual(merged(old, new), new)
 
     def test_merged(self) -> None:
         """After a reload the server has the new values of what applies at once, and no others."""

@@ -11,6 +11,7 @@ from msgspec.structs import asdict, fields
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.auth.hashed_token import HASHED_TOKEN
+from xmppd.config.checks import TOKEN_MECHANISMS
 from xmppd.config.config import (
     ComponentSettings,
     Config,
@@ -19,7 +20,8 @@ from xmppd.config.config import (
     RemoteDomainSettings,
     StreamSettings,
 )
-from xmppd.config.config_file import TOKEN_MECHANISMS, ConfigError, load
+from xmppd.config.config_file import load
+from xmppd.config.table import ConfigError
 
 REFERENCE = Path(__file__).parents[3] / "etc" / "xmppd.toml"
 DOMAIN = '[[domain]]\nname = "example.org"\n'
@@ -128,6 +130,27 @@ class ReadingTests(FileCase):
         self.assertIn("end of document is not TOML", self.refusal("data = "))
 
 
+class PluginTableTests(FileCase):
+    """The tables of plugins, which alone know what stands in them."""
+
+    def test_named(self) -> None:
+        """The table of a plugin that is loaded is kept for it as it is."""
+        text = '[plugins]\nload = ["guestbook"]\n[guestbook]\nmax = 3\n'
+        self.assertEqual(self.load(text + DOMAIN).plugin_tables, {"guestbook": {"max": 3}})
+
+    def test_not_named(self) -> None:
+        """Of one that is not loaded nobody can say whether it is right."""
+        self.assertIn(
+            "; the table of a plugin is read if plugins.load names the plugin.",
+            self.refusal("[guestbook]\nmax = 3\n" + DOMAIN),
+        )
+
+    def test_no_table(self) -> None:
+        """A plugin's name is no key."""
+        text = 'guestbook = 3\n[plugins]\nload = ["guestbook"]\n'
+        self.assertIn("guestbook is not an option; remove it", self.refusal(text + DOMAIN))
+
+
 class MistakeTests(FileCase):
     """Each mistake, and the sentence it earns."""
 
@@ -146,6 +169,11 @@ class MistakeTests(FileCase):
             (
                 DOMAIN + "zzz = 1",
                 "domain.zzz is not an option; remove it, or use one of name, certificate, key.",
+            ),
+            ("[disko]\n", "disko is not an option; write disco, if that is meant."),
+            (
+                "[plugin_tables]\n",
+                "plugin_tables is not an option; write plugins, if that is meant.",
             ),
         ):
             with self.subTest(text):
@@ -464,7 +492,7 @@ class ReferenceTests(SynchronousTestCase):
     """etc/xmppd.toml, the administrator's manual."""
 
     samples = frozenset({"domain", "listen"})
-    in_comments = frozenset({"component", "plugins.load"})
+    in_comments = frozenset({"component", "plugins.load", "plugin_tables"})
 
     def setUp(self) -> None:
         self.text = REFERENCE.read_text(encoding="utf-8")

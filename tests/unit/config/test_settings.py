@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.config.config import Config, OfflineSettings, PresenceSettings, StreamSettings
-from xmppd.config.settings import Settings, SettingsTable
+from xmppd.config.settings import Settings, SettingsTable, table_of
 
 QUIET = PresenceSettings(suppress_repeated=True)
 
@@ -16,8 +16,9 @@ class SettingsTests(SynchronousTestCase):
 
     def test_as_it_is(self) -> None:
         """A table is found by its struct, and the whole file by its own."""
-        self.assertEqual(self.table.of(StreamSettings), StreamSettings())
-        self.assertIs(self.table.of(Config), self.table.config)
+        config = self.table.config
+        self.assertEqual(table_of(config, StreamSettings), StreamSettings())
+        self.assertIs(table_of(config, Config), config)
 
     def test_changed(self) -> None:
         """Only whoever goes by a table that has changed hears of it."""

@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.disco.info import DiscoQuestion
 from xmppd.plugin.library import LOCAL
-from xmppd.plugin.plugin_manager import PluginError, PluginManager
+from xmppd.plugin.plugin_manager import PluginError
 from xmppd.stanza import JID
 from xmppd.testing.client import done
-from xmppd.testing.house import House
+from xmppd.testing.house import House, house_config
 
 SAYS = "from xmppd.disco.disco import Says\nfrom xmppd.disco.info import DiscoInfo\n"
 
@@ -21,10 +21,11 @@ class DirectoryCase(SynchronousTestCase):
     """A house, and a directory of plugins."""
 
     def setUp(self) -> None:
-        self.house = House()
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
-        self.plugins = PluginManager(self.house.server, str(self.directory))
+        plugins = {"directory": str(self.directory)}
+        self.house = House(config=house_config("montague.lit", plugins=plugins))
+        self.plugins = self.house.plugins
         self.addCleanup(self.forget)
 
     def forget(self) -> None:

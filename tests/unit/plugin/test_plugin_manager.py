@@ -44,7 +44,7 @@ from xmppd.stanza import (
 from xmppd.stream.inline_feature import bind_feature
 from xmppd.stream.stream_feature import StreamFeature
 from xmppd.testing.client import Client, done
-from xmppd.testing.house import House
+from xmppd.testing.house import House, house_config
 
 NAME = "mercutio"
 parts_of: dict[str, tuple[object, ...]] = {}
@@ -161,11 +161,12 @@ class PluginTestCase(SynchronousTestCase):
     """A house, and plugins made of given parts."""
 
     def setUp(self) -> None:
-        self.house = House(romeo={"juliet": "both"}, juliet={"romeo": "both"})
-        self.server = self.house.server
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
-        self.plugins = PluginManager(self.server, str(self.directory))
+        config = house_config("montague.lit", plugins={"directory": str(self.directory)})
+        self.house = House(config=config, romeo={"juliet": "both"}, juliet={"romeo": "both"})
+        self.server = self.house.server
+        self.plugins = self.house.plugins
         self.addCleanup(sys.modules.pop, f"xmppd_local.{NAME}", None)
         self.logged = self.enterContext(capturedLogs())
 
@@ -572,8 +573,7 @@ class FindingTests(PluginTestCase):
         """A plugin that others may write is not run, nor one from where they may put another."""
         self.addCleanup(sys.modules.pop, "xmppd_local.ping", None)
         self.write(self.FEATURE.format("mine"), "ping")
-        directory = self.plugins.directory
-        assert directory is not None
+        directory = self.directory
         for path in (directory.absolute(), directory.absolute() / "ping.py"):
             with self.subTest(path):
                 mode = path.stat().st_mode

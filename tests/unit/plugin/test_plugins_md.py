@@ -3,15 +3,17 @@
 import ast
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.login.logins import authenticate, plain
+from xmppd.config.config import Config
 from xmppd.login.bind2 import NS as BIND2
 from xmppd.message.follower import ANSWERED, Course, End
-from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.plugin.plugin_manager import PluginError
 from xmppd.stanza import JID, Message
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import PASSWORD, House, house_config
@@ -23,7 +25,7 @@ NS = "urn:example:quote"
 IMPORTS = f"""
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -37,6 +39,7 @@ from xmppd.command.refused import Refused
 from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import Component
 from xmppd.config.config import ContactSettings, ItemSettings
+from xmppd.config.section import Mark, Section
 from xmppd.config.settings import Settings
 from xmppd.disco.disco import Disco, Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
@@ -90,18 +93,22 @@ def block(words: str) -> str:
 
 class ExampleTests(SynchronousTestCase):
     def setUp(self) -> None:
-        config = house_config("montague.lit", items={"max_bytes": 20, "max_item_bytes": 30})
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        config = self.config(items={"max_bytes": 20, "max_item_bytes": 30})
         self.house = House(
             config=config, romeo={"juliet": "both"}, juliet={"romeo": "both"}, tybalt={}
         )
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
         self.addCleanup(sys.modules.pop, "xmppd_local.example", None)
+
+    def config(self, **tables: Mapping[str, object]) -> Config:
+        """A configuration that has plugins in a directory."""
+        return house_config("montague.lit", plugins={"directory": str(self.directory)}, **tables)
 
     def load(self, *code: str) -> None:
         """Load a plugin of this code."""
         (self.directory / "example.py").write_text("\n".join(map(dedent, code)))
-        self.plugins = PluginManager(self.house.server, str(self.directory))
+        self.plugins = self.house.plugins
         done(self.plugins.load("example"))
         self.module = sys.modules["xmppd_local.example"]
 
@@ -124,6 +131,16 @@ class ExampleTests(SynchronousTestCase):
         (romeo,) = self.connect("romeo")
         romeo.send("<iq type='get' id='1' to='montague.lit'><day xmlns='urn:example:day'/></iq>")
         self.assertRegex(romeo.received()[0], r">\w+day</day>")
+
+    def test_table(self) -> None:
+        """A plugin has a table of its own."""
+        (self.directory / "example.py").write_text(IMPORTS + block("class QuotesSettings"))
+        self.house.reload(self.config(example={"max_quote_bytes": 5}))
+        done(self.house.plugins.load("example"))
+        sampled = dict(self.house.server.metrics.numbers())
+        self.assertEqual(sampled["max_quote_bytes"], 5)
+        with self.assertRaisesRegex(PluginError, "example: nobody reads a quotation"):
+            self.house.reload(self.config(example={"max_quote_bytes": 65_537}))
 
     def test_settings(self) -> None:
         """The plugin that goes by a table hears when it has changed."""

@@ -1,0 +1,85 @@
+"""What a change of the file does while the server runs, and what only a restart does."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import asdict, fields, replace
+
+from xmppd.config.config import Config, DomainSettings
+from xmppd.config.section import Mark, Section, is_marked
+
+
+def merged(old: Config, new: Config) -> Config:
+    """What a server runs with after a reload.
+
+    Args:
+        old: What it ran with.
+        new: What the file says now.
+
+    Returns:
+        The old values of what needs a restart, and the new values of all else.
+    """
+    tables: dict[str, object] = {
+        "domain": _with_certificates(old.domain, new.domain),
+        "plugin_tables": new.plugin_tables,
+    }
+    for field in fields(Config):
+        kept, read = getattr(old, field.name), getattr(new, field.name)
+        if isinstance(read, Section) and not is_marked(field, Mark.RESTART):
+            tables[field.name] = _merged(kept, read)
+    return replace(old, **tables)
+
+
+def _merged(old: Section, new: Section) -> Section:
+    kept = [field.name for field in fields(new) if is_marked(field, Mark.RESTART)]
+    return replace(new, **{name: getattr(old, name) for name in kept})
+
+
+def _with_certificates(
+    old: tuple[DomainSettings, ...], new: tuple[DomainSettings, ...]
+) -> tuple[DomainSettings, ...]:
+    """The domains there were, with the certificates they have now."""
+    known = {domain.name: domain for domain in new}
+    return tuple(known.get(domain.name, domain) for domain in old)
+
+
+def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
+    """Which keys a reload would change.
+
+    Args:
+        old: What the server runs with.
+        new: What the file says now.
+
+    Returns:
+        The dotted keys that apply at once, and those that need a restart.
+    """
+    after = merged(old, new)
+    return _differing(old, after), _differing(after, new)
+
+
+def _differing(one: Config, other: Config) -> list[str]:
+    here, there = dict(leaves(one)), dict(leaves(other))
+    keys = here.keys() | there.keys()
+    return sorted(key for key in keys if here.get(key) != there.get(key))
+
+
+def leaves(config: Config) -> Iterator[tuple[str, object]]:
+    """Every value with its dotted key; those of all domains together; of plugins, what is said."""
+    for section, value in asdict(config).items():
+        if section == "domain":
+            yield from _domain_leaves(config.domain)
+        elif section == "plugin_tables":
+            for name, table in config.plugin_tables.items():
+                yield from ((f"{name}.{key}", leaf) for key, leaf in table.items())
+        elif isinstance(value, Section):
+            yield from ((f"{section}.{key}", leaf) for key, leaf in asdict(value).items())
+        else:
+            yield section, value
+
+
+def _domain_leaves(domains: tuple[DomainSettings, ...]) -> Iterator[tuple[str, object]]:
+    yield "domain.name", {domain.name for domain in domains}
+    yield (
+        "domain.certificate",
+        {each.name: each.certificate for each in domains if each.certificate},
+    )
+    yield "domain.key", {each.name: each.key for each in domains if each.key}

@@ -1,0 +1,47 @@
+"""Section: one table of the file as a frozen struct, and what its fields say of themselves."""
+
+from enum import Enum
+from typing import Annotated, get_args, get_origin
+
+from msgspec import Struct
+from msgspec.structs import FieldInfo
+
+
+class Mark(Enum):
+    """What a field of a table, or a whole table, says of itself beside its type and its default.
+
+    A number that is not marked must be greater than zero, and a change applies at once.
+    """
+
+    RESTART = "a change needs a restart"
+    MAY_BE_ZERO = "zero is none"
+    APART = "is no key of the file"
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of the file; a key it does not know stops the start.
+
+    What its fields must be together is checked in ``__post_init__``, which raises ValueError.
+    """
+
+
+def is_marked(field: FieldInfo, mark: Mark) -> bool:
+    """Whether a field carries this mark."""
+    return get_origin(field.type) is Annotated and mark in field.type.__metadata__
+
+
+def type_of(field: FieldInfo) -> object:
+    """The type of a field, without its marks."""
+    return field.type.__origin__ if get_origin(field.type) is Annotated else field.type
+
+
+def section_of(field: FieldInfo) -> type[Section] | None:
+    """The struct of a field that is a table, or an array of tables; None if it is neither."""
+    kind = type_of(field)
+    for each in (kind, *get_args(kind)):
+        if isinstance(each, type) and issubclass(each, Section):
+            return each
+    return None
+
+
+__all__ = ["Mark", "Section", "is_marked", "section_of", "type_of"]

@@ -1,0 +1,124 @@
+"""A table of the file, read as its struct; or refused, with a sentence for the administrator."""
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import TypeVar, get_args
+
+from msgspec import ValidationError, convert
+from msgspec.structs import fields
+
+from xmppd.config.changes import leaves
+from xmppd.config.config import Config
+from xmppd.config.section import Mark, Section, is_marked, section_of, type_of
+
+S = TypeVar("S", bound=Section)
+
+_IN_TOML = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean (true or false)",
+    "array": "an array",
+    "object": "a table",
+}
+
+
+class ConfigError(ValueError):
+    """The file cannot be used; the text is one sentence that says which key, and what to do."""
+
+
+def read(
+    table: Mapping[str, object], kind: type[S], where: str = "", others: Collection[str] = ()
+) -> S:
+    """A table as its struct.
+
+    Args:
+        table: As TOML has it.
+        kind: Its struct.
+        where: Its name, with a dot behind; empty for the whole file.
+        others: What is no key of it, and may have been meant.
+
+    Raises:
+        ConfigError: With a sentence for the first mistake.
+    """
+    _refuse_unknown_keys(table, kind, where, others)
+    try:
+        section = convert(table, kind)
+    except ValidationError as error:
+        what, _, place = str(error).partition(" - at `$")
+        raise ConfigError(_explained(what, place.strip("`."), kind, where)) from None
+    _check_numbers(section, where)
+    return section
+
+
+def _refuse_unknown_keys(
+    table: Mapping[str, object], kind: type[Section], where: str, others: Collection[str] = ()
+) -> None:
+    known = {field.name: field for field in fields(kind) if not is_marked(field, Mark.APART)}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(
+                f"{where}{key} is not an option; {_advice(key, where, list(known), others)}."
+            )
+        inner = section_of(known[key])
+        if inner is not None:
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, dict):
+                    _refuse_unknown_keys(part, inner, f"{where}{key}.")
+
+
+def _advice(key: str, where: str, known: list[str], others: Collection[str]) -> str:
+    near = get_close_matches(key, [each for each in (*known, *others) if each != key], n=1)
+    if near:
+        return f"write {where}{near[0]}, if that is meant"
+    elsewhere = [name for name, _ in leaves(Config()) if name.endswith(f".{key}")]
+    if elsewhere:
+        return f"write it in its own table, as {' or '.join(elsewhere)}"
+    if where:
+        return f"remove it, or use one of {', '.join(known)}"
+    return (
+        f"remove it, or use one of {', '.join(known)}; the table of a plugin is read if "
+        "plugins.load names the plugin"
+    )
+
+
+def _explained(what: str, place: str, kind: type[Section], where: str) -> str:
+    """Say what msgspec found in the words of TOML."""
+    key = re.sub(r"\[(\d+)\]", lambda found: f"[{int(found[1]) + 1}]", place)
+    key = (where + key.replace("[...]", ".*")).rstrip(".")
+    if mismatch := re.fullmatch(r"Expected `(\w+)`, got `(\w+)`", what):
+        expected, actual = (_IN_TOML.get(name, name) for name in mismatch.groups())
+        return f"{key} is {actual}; make it {expected}."
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
+        return f"{key} lacks {missing[1]}; add it."
+    if unknown := re.fullmatch(r"Invalid enum value (.+)", what):
+        return f"{key} cannot be {unknown[1]}; use one of {', '.join(_choices(place, kind))}."
+    return f"{key}: {what}."
+
+
+def _choices(place: str, kind: type[Section]) -> tuple[str, ...]:
+    """What the Literal at a place such as ``listen[0].kind`` allows."""
+    *tables, key = re.sub(r"\[\d+\]", "", place).split(".")
+    for table in tables:
+        inner = section_of(next(field for field in fields(kind) if field.name == table))
+        assert inner is not None, "it has keys"
+        kind = inner
+    return get_args(type_of(next(field for field in fields(kind) if field.name == key)))
+
+
+def _check_numbers(section: Section, where: str) -> None:
+    """Whether the numbers of a table are greater than zero, but for those that may be zero."""
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if isinstance(value, Section):
+            _check_numbers(value, f"{where}{field.name}.")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        may_be_zero = is_marked(field, Mark.MAY_BE_ZERO)
+        if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
+            raise ConfigError(f"{where}{field.name} is {value}; make it greater than zero.")
+
+
+__all__ = ["ConfigError", "read"]
