@@ -1,6 +1,6 @@
 """Every kind of part, and its place: what a plugin is made of, and where that is put."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Never, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from xmppd.plugin.seams import Replace, Seams
 from xmppd.server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_state import SessionState
+from xmppd.store.tables import Tables
 from xmppd.stream.inline_feature import InlineFeature
 from xmppd.stream.stream_feature import StreamFeature
 
@@ -28,8 +29,8 @@ P_contra = TypeVar("P_contra", contravariant=True)
 class Place(Protocol[P_contra]):
     """Where parts of a kind are put. What a part that fails may cost is decided there."""
 
-    def put(self, part: P_contra, owner: str) -> Undo:
-        """Put one there.
+    def put(self, part: P_contra, owner: str) -> Undo | Awaitable[Undo]:
+        """Put one there; a place may have to wait for that.
 
         Args:
             part: Of its kind.
@@ -76,6 +77,7 @@ Part = (
     | Offer
     | AtUnload
     | Replace
+    | Tables
 )
 
 
@@ -101,18 +103,21 @@ class Places:
             Offer: offers,
             AtUnload: Unloading(),
             Replace: seams,
+            Tables: server.store.tables,
         }
 
-    def put(self, part: Part, owner: str) -> Undo:
+    async def put(self, part: Part, owner: str) -> Undo:
         """Put a part in the place of its kind, which may be that of a class it is derived from.
 
         Raises:
             TypeError: It is no part.
             ValueError: There is no place for it.
+            StoreError: Its tables cannot be made, or are of a later version.
         """
         for kind in type(part).__mro__:
             if kind in self.table:
-                return self.table[kind].put(part, owner)  # type: ignore[arg-type]  # of this kind
+                undo = self.table[kind].put(part, owner)  # type: ignore[arg-type]  # of this kind
+                return await undo if isinstance(undo, Awaitable) else undo
         raise TypeError(f"{part!r} is no part of a plugin")
 
 

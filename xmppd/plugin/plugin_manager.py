@@ -23,6 +23,7 @@ from xmppd.plugin.offers import Offers
 from xmppd.plugin.place import Places
 from xmppd.plugin.seams import Seams
 from xmppd.server import XMPPServer
+from xmppd.store.errors import StoreError
 
 _log = Logger()
 
@@ -252,13 +253,15 @@ class PluginManager:
             given = {word: self._given(name, kind, own) for word, kind in wanted.items()}
             parts = module.plug(**given)
             for part in await parts if isinstance(parts, Awaitable) else parts:
-                undo.append(self._places.put(part, name))  # noqa: PERF401  # when the next one fails
+                undo.append(await self._places.put(part, name))  # noqa: PERF401  # when the next fails
         except PluginError:
             library.forget(name)
             raise
         except Exception as error:
             _undo(name, undo)
             library.forget(name)
+            if isinstance(error, StoreError):  # it says what is wrong with the tables, to people
+                raise PluginError(f"the plugin {name} cannot be loaded: {error}") from error
             raise _cannot(name, error) from error
         by_class = {kind: given[word] for word, kind in wanted.items()}
         self.loaded[name] = Plugin(module, by_class, frozenset(needs), tuple(undo))

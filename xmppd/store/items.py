@@ -22,7 +22,7 @@ from xmppd.store.checks import check_bytes, check_text
 from xmppd.store.columns import OWNER, digest, digest_column, lock_owner, metadata, upsert
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.healing import RecordStore
-from xmppd.store.kind import Kept, Kind
+from xmppd.store.kind import Kind, RecordPlace
 from xmppd.store.usage import ITEMS, NOTHING, usage, use_of
 
 items = Table(
@@ -68,10 +68,10 @@ class Item:
     key: str
     value: bytes
 
-    def kept(self, account: str) -> Kept:
+    def kept(self, account: str) -> RecordPlace:
         """Where it is."""
         found_by = {"owner": digest(account), "space": digest(self.namespace), "key": self.key}
-        return Kept(ITEM, found_by, {"value": self.value})
+        return RecordPlace(ITEM, found_by, {"value": self.value})
 
 
 class ItemStore(RecordStore):

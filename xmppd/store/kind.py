@@ -31,7 +31,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Kept:
+class RecordPlace:
     """Where a record is kept.
 
     Attributes:
@@ -48,7 +48,7 @@ class Kept:
 class Record(Protocol):
     """What a store keeps without looking inside, and whoever reads it may find unreadable."""
 
-    def kept(self, account: str) -> Kept:
+    def kept(self, account: str) -> RecordPlace:
         """Where it is, if it is this account's."""
 
 
@@ -82,4 +82,4 @@ class Damaged:
     field: str = ""
 
 
-__all__ = ["Damaged", "Fragment", "Kept", "Kind", "Record"]
+__all__ = ["Damaged", "Fragment", "Kind", "Record", "RecordPlace"]

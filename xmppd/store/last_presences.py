@@ -101,12 +101,22 @@ class PresenceStore(RecordStore):
     async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
         """Of those who were ever here."""
         found: dict[str, LastPresence] = {}
+        before = self._noted(accounts)
         remaining = iter(dict.fromkeys(accounts))
         while chunk := list(islice(remaining, MAX_NAMES_PER_QUERY)):
             found.update(await self._find_written(chunk))
-        for unwritten in (self._being_written, self._unwritten):
-            found.update((name, unwritten[name]) for name in accounts if name in unwritten)
+        for name, last in before.items():  # it may have been written behind what was read
+            if name not in found or found[name].seen < last.seen:
+                found[name] = last
+        found.update(self._noted(accounts))
         return found
+
+    def _noted(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
+        """Those that are yet to be written."""
+        if not self._unwritten and not self._being_written:
+            return {}
+        noted = self._being_written | self._unwritten
+        return {name: noted[name] for name in accounts if name in noted}
 
     async def save_last_presence(self, account: str, last: LastPresence) -> None:
         """Note that the account's last resource went; written after :data:`WRITE_AFTER_S`."""

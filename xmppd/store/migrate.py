@@ -83,12 +83,17 @@ def prepare(
     config.set_main_option("script_location", scripts)
     config.set_main_option("path_separator", "os")
     with database_errors(engine.url), engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            for statement in _ONE_AT_A_TIME:
-                connection.execute(statement)
+        be_alone(connection)
         if _must_upgrade(connection, ScriptDirectory.from_config(config), upgrade, may_create):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def be_alone(connection: Connection) -> None:
+    """Wait until nobody else changes tables, and have time enough for that."""
+    if connection.dialect.name == "postgresql":
+        for statement in _ONE_AT_A_TIME:
+            connection.execute(statement)
 
 
 def _must_upgrade(
@@ -121,4 +126,4 @@ def _shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-__all__ = ["current_revision", "prepare", "upgrade"]
+__all__ = ["UPGRADE_TIMEOUT_S", "be_alone", "current_revision", "prepare", "upgrade"]

@@ -34,7 +34,7 @@ from xmppd.store.database import Database
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.healing import RecordStore
 from xmppd.store.held import StanzaPlace
-from xmppd.store.kind import Kept, Kind
+from xmppd.store.kind import Kind, RecordPlace
 from xmppd.store.usage import MESSAGES, NOTHING, Use, usage, use_of
 
 MAX_CACHED_ACCOUNTS = 10_000
@@ -103,9 +103,9 @@ class OfflineMessage:
     key: bytes = b""
     position: int = 0
 
-    def kept(self, account: str) -> Kept:
+    def kept(self, account: str) -> RecordPlace:
         """Where it is."""
-        return Kept(OFFLINE_MESSAGE, {"id": self.id}, {"stanza": self.stanza})
+        return RecordPlace(OFFLINE_MESSAGE, {"id": self.id}, {"stanza": self.stanza})
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from xmppd.store.columns import (
     upsert,
 )
 from xmppd.store.healing import RecordStore
-from xmppd.store.kind import Kept, Kind
+from xmppd.store.kind import Kind, RecordPlace
 
 ROSTER_VERSION_STEP = 2**32
 """A roster's version rises by more than half of this and by less than the whole: 2**31 times."""
@@ -139,10 +139,10 @@ class RosterItem:
     pending_in: bytes | None = None
     approved: bool = False
 
-    def kept(self, account: str) -> Kept:
+    def kept(self, account: str) -> RecordPlace:
         """Where it is: by what the columns say, since the digest of a damaged one is of another."""
         contact = {"owner": digest(account), "jid": self.jid}
-        return Kept(ROSTER_ITEM, contact, {"pending_in": self.pending_in})
+        return RecordPlace(ROSTER_ITEM, contact, {"pending_in": self.pending_in})
 
 
 @dataclass(frozen=True, slots=True)

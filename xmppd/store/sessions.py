@@ -28,7 +28,7 @@ from xmppd.store.columns import digest, digest_column, metadata
 from xmppd.store.database import Database
 from xmppd.store.healing import RecordStore
 from xmppd.store.held import HELD_MESSAGE, HeldMessage, StanzaPlace
-from xmppd.store.kind import Kept, Kind
+from xmppd.store.kind import Kind, RecordPlace
 from xmppd.store.offline import OfflineStore
 
 START_LIMIT_S = 300.0
@@ -66,9 +66,9 @@ class SavedSession:
     account: str
     data: bytes
 
-    def kept(self, account: str) -> Kept:
+    def kept(self, account: str) -> RecordPlace:
         """Where it is."""
-        return Kept(SESSION, {"key": self.key}, {"data": self.data})
+        return RecordPlace(SESSION, {"key": self.key}, {"data": self.data})
 
 
 class SessionStore(RecordStore):

@@ -21,6 +21,7 @@ from xmppd.store.rosters import RosterStore
 from xmppd.store.sessions import SessionStore
 from xmppd.store.shared_groups import SharedGroupStore
 from xmppd.store.sqlite import SQLiteDatabase
+from xmppd.store.tables import PluginTables
 from xmppd.store.watched import Watched
 
 _log = Logger()
@@ -50,6 +51,7 @@ class Store:
         items: Small values of accounts and plugins.
         sessions: What sessions hold while nobody is connected.
         quarantine: Records that could not be read.
+        tables: The place of what plugins keep in tables of their own.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Store:
         self.items = ItemStore(self.database, now)
         self.sessions = SessionStore(self.database, self.offline, now)
         self.quarantine = QuarantineStore(self.database)
+        self.tables = PluginTables(self.database, self.belongings, now)
 
     @property
     def kept(self) -> Mapping[type, object]:
@@ -99,6 +102,7 @@ class Store:
         """
         await self.database.open(upgrade, may_create)
         self._closed = False
+        await self.tables.open(may_upgrade=upgrade)
         self.presences.open()
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -172,6 +173,40 @@ class ExampleTests(SynchronousTestCase):
         self.assertIn("<forbidden", ask(juliet, "set", "O Romeo!"))
         self.assertIn("<resource-constraint", ask(romeo, "set", "x" * 20))
         self.assertIn("<not-acceptable", ask(romeo, "set", "x" * 31))
+
+    def test_tables(self) -> None:
+        """Visitors are kept, by time, in a table of the plugin's, which gets a column later."""
+        imports = "from collections.abc import Sequence\nfrom xmppd.plugin.offers import Offer\n"
+        first = IMPORTS + imports + "from xmppd.store.sql import *\n" + block("class Visitors")
+        file = self.directory / "visitors.py"
+        file.write_text(first)
+        plugins = self.house.plugins
+        done(plugins.load("visitors"))
+        self.addCleanup(sys.modules.pop, "xmppd_local.visitors", None)
+        romeo, juliet = JID.parse("romeo@montague.lit"), JID.parse("juliet@montague.lit/1")
+
+        def visitors() -> Any:
+            module = sys.modules["xmppd_local.visitors"]
+            return module.Visitors(self.house.store.database)
+
+        for seen in (1.0, 3.0, 2.0):
+            done(visitors().note(romeo, juliet, seen))
+        expected = [(3.0, juliet.bare), (2.0, juliet.bare)]
+        self.assertEqual(done(visitors().latest(romeo, 2)), expected)
+        step = block("def add_note")
+        column = '    Column("guest", Text, nullable=False),\n'
+        later = first.replace(column, column + '    Column("note", Text),\n')
+        file.write_text(f"{later}\n{step}".replace("[Tables(metadata)", "[changed"))
+        done(plugins.reload("visitors"))
+        self.assertEqual(done(visitors().latest(romeo, 2)), expected)
+        file.write_text(first)
+        with self.assertRaisesRegex(PluginError, "cannot be loaded: The tables .* version 1"):
+            done(plugins.reload("visitors"))
+        self.assertIn("visitors", plugins.loaded)
+        done(plugins.unload("visitors"))
+        done(self.house.server.accounts.remove(romeo))
+        rows = done(self.house.store.belongings.rows(self.house.store.database, romeo.bare))
+        self.assertEqual(rows, [])
 
     def test_headlines(self) -> None:
         """Headlines are kept from everybody, and nothing else is."""

@@ -18,10 +18,11 @@ from xmppd.store.offline import OFFLINE_MESSAGE
 from xmppd.store.rosters import ROSTER_ITEM, ROSTER_VERSION
 from xmppd.store.sessions import SESSION
 from xmppd.store.shared_groups import MEMBER, SHARED_GROUP
+from xmppd.store.tables import PLUGIN_SCHEMA
 
 KINDS = (
     ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
-    DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE,
+    DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA,
 )  # fmt: skip
 
 

@@ -49,7 +49,19 @@ def execute(url: str, *statements: str) -> None:
     engine.dispose()
 
 
-class OnSQLite(Asking):
+class OnDatabase(Asking):
+    """Each test has an open store at a URL."""
+
+    url: str
+
+    async def another_store(self) -> None:
+        """Open the database anew: nothing is remembered."""
+        await self.store.close()
+        self.store = make_store(self.url, reactor=reactor)
+        await self.store.open()
+
+
+class OnSQLite(OnDatabase):
     """Each test has a file of its own."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
@@ -59,7 +71,7 @@ class OnSQLite(Asking):
         await self.store.open()
 
 
-class OnPostgreSQL(Asking):
+class OnPostgreSQL(OnDatabase):
     """Each test has a database of its own."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it

@@ -1,17 +1,23 @@
 """Last presences are written a moment later, many at a time."""
 
+from collections.abc import Sequence
+
+from sqlalchemy import Select
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.unit.store.databases import execute, sqlite_url
+from xmppd.store.database import Columns, Parameters
 from xmppd.store.engine import parse_url
 from xmppd.store.errors import StoreError
 from xmppd.store.last_presences import WRITE_AFTER_S, LastPresence, PresenceStore
+from xmppd.store.memory import MemoryDatabase
 from xmppd.store.sqlite import SQLiteDatabase
+from xmppd.testing.client import done
 
 GONE = LastPresence(1.0, "gone")
 
@@ -82,3 +88,30 @@ class LastPresencesTests(TestCase):
         await self.presences.close()
         saving = Deferred.fromCoroutine(self.presences.save_last_presence("a@x", GONE))
         await self.assertFailure(saving, StoreError)
+
+
+class LateDatabase(MemoryDatabase):
+    """Reads at once, and tells it when it is let to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: Deferred[None] = Deferred()
+
+    async def read(
+        self, query: Select[*Columns], parameters: Parameters
+    ) -> Sequence[tuple[*Columns]]:
+        rows = await super().read(query, parameters)
+        await self.told
+        return rows
+
+
+class MeanwhileTests(SynchronousTestCase):
+    def test_written_meanwhile(self) -> None:
+        """What is written while somebody reads is found, whatever was read of it."""
+        database, clock = LateDatabase(), Clock()
+        presences = PresenceStore(database, clock)
+        done(presences.save_last_presence("a@x", GONE))
+        finding = Deferred.fromCoroutine(presences.last_presence(["a@x", "b@x"]))
+        clock.advance(WRITE_AFTER_S)
+        database.told.callback(None)
+        self.assertEqual(self.successResultOf(finding), {"a@x": GONE})

@@ -1,0 +1,222 @@
+"""Tables of plugins, each with a line of steps of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from msgspec import json
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    inspect,
+    select,
+)
+
+from xmppd.events import Undo
+from xmppd.host.clocks import wall_clock
+from xmppd.store.belongings import Belongings
+from xmppd.store.checks import check_integer, check_text, json_text, json_value
+from xmppd.store.columns import metadata, upsert
+from xmppd.store.database import Database
+from xmppd.store.errors import StoreError
+from xmppd.store.healing import RecordStore
+from xmppd.store.kind import Kind
+from xmppd.store.migrate import UPGRADE_TIMEOUT_S, be_alone
+
+# What a plugin has made. The tables with a column ``owner`` are a map in JSON, with the names of
+# their columns: their rows go with an account also while the plugin is not loaded.
+plugin_schemas = Table(
+    "plugin_schemas",
+    metadata,
+    Column("plugin", Text, primary_key=True, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("owned", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_ALL: Select[str, int, str] = select(
+    plugin_schemas.c.plugin, plugin_schemas.c.version, plugin_schemas.c.owned
+)
+_VERSION: Select[int] = select(plugin_schemas.c.version).where(
+    plugin_schemas.c.plugin == bindparam("plugin")
+)
+_SAVE = upsert(plugin_schemas)
+_owned_decoder = json.Decoder(dict[str, list[str]])
+
+Step = Callable[[Operations], object]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a plugin.
+
+    Where there are none yet, they are made as they stand here. Tables of an older version are
+    brought to this one by the steps behind it.
+
+    Attributes:
+        metadata: The tables; their names begin with the plugin's.
+        steps: Each changes the tables of one version into those of the next one; a plugin that has
+            never changed its tables has none. What one does is never changed any more.
+    """
+
+    metadata: MetaData
+    steps: tuple[Step, ...] = ()
+
+
+class PluginTables(RecordStore):
+    """The place of :class:`Tables`: they are made, or brought up to date, when they are put there.
+
+    Args:
+        database: Where they are.
+        belongings: What goes with an account: each row that has an ``owner``.
+        now: Tells the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        belongings: Belongings,
+        now: Callable[[], float] = wall_clock,
+    ) -> None:
+        super().__init__(database, now)
+        self._belongings = belongings
+        self._may_upgrade = True
+
+    async def open(self, *, may_upgrade: bool) -> None:
+        """Know the tables that plugins have made, also of those that are not loaded.
+
+        Args:
+            may_upgrade: Whether older tables may be changed.
+        """
+        self._may_upgrade = may_upgrade
+
+        async def read() -> list[Mapping[str, list[str]]]:
+            return [_owned(*row) for row in await self._database.read(_ALL, {})]
+
+        made = await self._sound(read, (PLUGIN_SCHEMA,), {})
+        owned = {name: columns for tables in made for name, columns in tables.items()}
+        if owned:
+            for name in await self._database.write(partial(_there, names=tuple(owned))):
+                columns: list[Column[object]] = [Column(column) for column in owned[name]]
+                self._belongings.add(Table(name, MetaData(), *columns))
+
+    async def put(self, part: Tables, owner: str) -> Undo:
+        """Have the tables of a plugin: all of them as it says, or the database as it was.
+
+        Args:
+            part: What it says.
+            owner: The plugin.
+
+        Returns:
+            What does nothing: the tables stay when the plugin goes.
+
+        Raises:
+            ValueError: A table has a name that is not the plugin's, or an owner that is no digest.
+            StoreError: The tables are of a later version, or cannot be made or changed.
+        """
+        _check(part, owner)
+        change = partial(_bring, part=part, plugin=owner, may_upgrade=self._may_upgrade)
+        await self._database.write(change, UPGRADE_TIMEOUT_S)
+        for table in _with_owner(part):
+            self._belongings.add(table)
+        return _leave
+
+
+def _leave() -> None:
+    """What a plugin has stored is there when it comes back."""
+
+
+def _check(part: Tables, plugin: str) -> None:
+    for table in part.metadata.tables.values():
+        if table.name != plugin and not table.name.startswith(f"{plugin}_"):
+            raise ValueError(
+                f"the table {table.name} would have to be called {plugin}, or {plugin}_ and more"
+            )
+        if table.name in metadata.tables:
+            raise ValueError(f"the server itself has a table {table.name}")
+        if "owner" in table.c and not isinstance(table.c.owner.type, LargeBinary):
+            raise ValueError(f"the owner of a row of {table.name} is no digest of its name")
+
+
+def _there(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Those of these tables that nobody has removed by hand."""
+    inspector = inspect(connection)
+    return [name for name in names if inspector.has_table(name)]
+
+
+def _with_owner(part: Tables) -> list[Table]:
+    return [table for table in part.metadata.tables.values() if "owner" in table.c]
+
+
+def _bring(connection: Connection, part: Tables, plugin: str, *, may_upgrade: bool) -> None:
+    """Make or change the tables, and note which version they are."""
+    be_alone(connection)
+    version = len(part.steps)
+    found: int | None = connection.execute(_VERSION, {"plugin": plugin}).scalar()
+    if found is None:
+        part.metadata.create_all(connection, checkfirst=False)
+    elif found > version:
+        raise StoreError(
+            f"The tables of the plugin {plugin} are of version {found}, and this plugin knows "
+            f"none later than {version}: it is older than they are."
+        )
+    elif found < version:
+        _upgrade(connection, part, plugin, found, may_upgrade=may_upgrade)
+    _check_columns(connection, part, plugin)
+    owned = {str(table.name): [*map(str, table.c.keys())] for table in _with_owner(part)}
+    row = {"plugin": plugin, "version": version, "owned": json_text(owned)}
+    connection.execute(_SAVE.on(connection), row)
+
+
+def _upgrade(
+    connection: Connection, part: Tables, plugin: str, found: int, *, may_upgrade: bool
+) -> None:
+    if not may_upgrade:
+        raise StoreError(
+            f"The tables of the plugin {plugin} are of the older version {found}: they are changed "
+            "when [storage] upgrade is true."
+        )
+    operations = Operations(MigrationContext.configure(connection))
+    for step in part.steps[found:]:
+        step(operations)
+
+
+def _check_columns(connection: Connection, part: Tables, plugin: str) -> None:
+    """Whether the tables are those that the plugin's statements are written for."""
+    inspector = inspect(connection)
+    for table in part.metadata.tables.values():
+        there = inspector.has_table(table.name)
+        names = {each["name"] for each in inspector.get_columns(table.name)} if there else set()
+        wrong = names.symmetric_difference(table.c.keys())
+        if wrong:
+            raise StoreError(
+                f"The table {table.name} of the plugin {plugin} has other columns than the plugin "
+                f"says ({', '.join(sorted(wrong))}): a step is missing, or somebody changed it."
+            )
+
+
+def _owned(plugin: str, version: int, owned: str) -> Mapping[str, list[str]]:
+    check_text("plugin", plugin)
+    check_integer("version", version)
+    return json_value("owned", owned, _owned_decoder)
+
+
+PLUGIN_SCHEMA = Kind(
+    "version of a plugin's tables",
+    plugin_schemas,
+    ("plugin", "version", "owned"),
+    _owned,
+    ("plugin",),
+    {"owned": json_text({})},
+)
+
+__all__ = ["PLUGIN_SCHEMA", "PluginTables", "Step", "Tables", "plugin_schemas"]
