@@ -1,9 +1,9 @@
-"""Does an xmppd stay as cheap as it was: after many logins, and beside many who are idle?
+"""Whether an xmppd stays as cheap as it was: after many logins, and beside many idle clients.
 
     python -m bench.aged [--repetitions N] [--scenario REGEX]
 
 Three of them run in turn, so that what else the machine does falls on all: one that has just been
-started, one that has seen LOGINS clients come and go, and one with IDLE_SESSIONS clients who do
+started, one that has seen LOGINS clients come and go, and one with IDLE_SESSIONS clients that do
 nothing. Each is restarted, and aged anew, before each scenario.
 """
 
@@ -32,12 +32,12 @@ PASSWORD = "pw"
 
 
 class Aged(Xmppd):
-    """Has seen many come and go."""
+    """A server that has seen many clients come and go."""
 
     name: ClassVar[str] = "aged"
 
     def start(self) -> int:
-        """Run, and grow old."""
+        """Run, and let many clients come and go."""
         pid = super().start()
         self._make_accounts(CLIENTS_AT_ONCE)
         repeat = str(LOGINS // CLIENTS_AT_ONCE)
@@ -48,7 +48,7 @@ class Aged(Xmppd):
         return pid
 
     def load(self, pid: int, scenario: str, *more: str) -> list[str]:
-        """The command that makes load on it, by people who take no part in what is measured."""
+        """The command that makes load on it, by users that take no part in the measurement."""
         command = [sys.executable, "-m", "bench.load", scenario, "--server-pid", str(pid)]
         return [*command, "--port", str(self.port), "--prefix", "beside", *more]
 
@@ -58,32 +58,32 @@ class Aged(Xmppd):
 
 
 class Crowded(Aged):
-    """Has many who are idle."""
+    """A server with many idle clients."""
 
     name = "crowded"
-    crowd: subprocess.Popen[bytes] | None = None
+    idlers: subprocess.Popen[bytes] | None = None
 
     def start(self) -> int:
         """Run, and wait until all of them are there."""
         pid = Xmppd.start(self)
         self._make_accounts(IDLE_SESSIONS)
-        self.crowd = subprocess.Popen(
+        self.idlers = subprocess.Popen(
             self.load(pid, "idle", "-n", str(IDLE_SESSIONS), "--duration", "86400"),
             cwd=ROOT, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         end = time.monotonic() + CROWD_TIMEOUT_S
         while self._sessions() < IDLE_SESSIONS:
-            if time.monotonic() > end or self.crowd.poll() is not None:
+            if time.monotonic() > end or self.idlers.poll() is not None:
                 raise ServerError(f"{IDLE_SESSIONS} clients could not be brought online")
             time.sleep(0.5)
         return pid
 
     def stop(self) -> None:
-        """Send them home first."""
-        if self.crowd is not None:
-            self.crowd.terminate()
-            self.crowd.wait()
-            self.crowd = None
+        """Stop the idle clients first."""
+        if self.idlers is not None:
+            self.idlers.terminate()
+            self.idlers.wait()
+            self.idlers = None
         super().stop()
 
     def _sessions(self) -> float:
@@ -92,7 +92,7 @@ class Crowded(Aged):
 
 
 def report(scenarios: list[Scenario], results: Results) -> str:
-    """What an operation costs each of them, in Markdown."""
+    """The cost of an operation on each of them, in Markdown."""
     rows = []
     for scenario in scenarios:
         fresh, aged, crowded = (

@@ -1,9 +1,9 @@
-"""Two people who talk while others make load: what do those notice who are online?
+"""Two users that talk while others make load: the delay that users online notice.
 
     python -m bench.canary USER USER --port PORT …
 
-Says ``ready`` when both are there, and how long their messages took when its standard input ends. A
-process of its own, so that it is not the tool's own load that is measured.
+Says ``ready`` when both are there, and how long their messages took as soon as its standard input
+ends. A process of its own, so that the tool's own load is not measured.
 """
 
 import argparse
@@ -25,7 +25,7 @@ LAST_WORDS_S = 5.0
 
 
 class Canary:
-    """The process, as the tool sees it that makes the load."""
+    """The process, as the load tool sees it."""
 
     def __init__(self, arguments: list[str]) -> None:
         self._process = subprocess.Popen(
@@ -40,7 +40,7 @@ class Canary:
         self._said.readline()
 
     def stop(self) -> Result:
-        """How long the messages took."""
+        """End it; returns how long the messages took."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         result: Result = json.loads(self._said.readline())
@@ -48,8 +48,8 @@ class Canary:
         return result
 
 
-def sing(crowd: Connections, romeo: Client, juliet: Client) -> list[float]:
-    """One sends to the other again and again, until nobody listens: how long each took."""
+def sing(connections: Connections, romeo: Client, juliet: Client) -> list[float]:
+    """Send messages from one to the other until the input ends; returns how long each took."""
     latencies_s: list[float] = []
 
     def on_data(data: bytes) -> None:
@@ -67,8 +67,8 @@ def sing(crowd: Connections, romeo: Client, juliet: Client) -> list[float]:
             romeo.sent_at.append(time.perf_counter())
             romeo.send(message)
             due += EVERY_S
-        crowd.poll(max(0.0, due - time.perf_counter()))
-    crowd.serve_until(lambda: not romeo.sent_at, LAST_WORDS_S)
+        connections.poll(max(0.0, due - time.perf_counter()))
+    connections.serve_until(lambda: not romeo.sent_at, LAST_WORDS_S)
     return latencies_s
 
 
@@ -82,15 +82,15 @@ def main() -> int:
     parser.add_argument("--password", required=True)
     parser.add_argument("--starttls", action="store_true")
     options = parser.parse_args()
-    crowd = Connections(
+    connections = Connections(
         options.host, options.port, options.domain, options.password, starttls=options.starttls
     )
-    romeo, juliet = crowd.log_in(options.users, 2)
-    crowd.drain()
+    romeo, juliet = connections.log_in(options.users, 2)
+    connections.drain()
     print("ready", flush=True)
-    latencies_s = sing(crowd, romeo, juliet)
+    latencies_s = sing(connections, romeo, juliet)
     print(json.dumps(percentiles(latencies_s) | {"messages": len(latencies_s)}), flush=True)
-    crowd.close()
+    connections.close()
     return 0
 
 

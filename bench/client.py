@@ -1,6 +1,6 @@
 """Cheap XMPP clients for making load: one epoll loop, no XML parser.
 
-What a server answers is recognised by searching its bytes, so that the tool costs far less
+The answers of a server are recognised by searching their bytes, so that the tool costs far less
 than any server it measures. ``Client.on_data`` is the hook a scenario puts in place.
 """
 
@@ -39,7 +39,7 @@ Conversation = Generator[re.Pattern[bytes], bytes, None]
 
 
 class BenchError(Exception):
-    """The run is void: a server refused, dropped a connection or was too slow."""
+    """A void run: a server refused, dropped a connection or was too slow."""
 
 
 def raise_descriptor_limit() -> None:
@@ -59,8 +59,8 @@ class Client:
     __slots__ = (
         "awaited",
         "closed",
+        "connections",
         "conversation",
-        "crowd",
         "descriptor",
         "finished",
         "handshaking",
@@ -81,8 +81,8 @@ class Client:
         "user",
     )  # fmt: skip
 
-    def __init__(self, crowd: "Connections", user: str, index: int) -> None:
-        self.crowd, self.user, self.index = crowd, user, index
+    def __init__(self, connections: "Connections", user: str, index: int) -> None:
+        self.connections, self.user, self.index = connections, user, index
         self.on_data: Callable[[bytes], None] = self._converse
         self.received = self.unsent = self.tail = b""
         self.jid = self.roster = self.stanza = b""
@@ -100,27 +100,27 @@ class Client:
         return self.jid.split(b"/")[0]
 
     def connect(self) -> None:
-        """Open the connection; what is sent before it stands is kept."""
+        """Open the connection; bytes that are sent before it stands are kept."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        error = self.socket.connect_ex((self.crowd.host, self.crowd.port))
+        error = self.socket.connect_ex((self.connections.host, self.connections.port))
         if error not in (0, errno.EINPROGRESS):
             raise BenchError(f"connect: {os.strerror(error)}")
         self._watch(select.EPOLLIN)
 
     def start_tls(self) -> None:
         """Put TLS on the connection; the conversation goes on when the handshake is done."""
-        self.crowd.epoll.unregister(self.descriptor)
-        self.socket = self.crowd.tls_context.wrap_socket(
-            self.socket, do_handshake_on_connect=False, server_hostname=self.crowd.domain
+        self.connections.epoll.unregister(self.descriptor)
+        self.socket = self.connections.tls_context.wrap_socket(
+            self.socket, do_handshake_on_connect=False, server_hostname=self.connections.domain
         )
         self.handshaking = True
         self._watch(select.EPOLLOUT)
 
     def shake_hands(self) -> None:
         """Take the handshake one step on; the first as soon as the socket can be written."""
-        self.crowd.epoll.modify(self.descriptor, select.EPOLLIN)
+        self.connections.epoll.modify(self.descriptor, select.EPOLLIN)
         try:
             self.socket.do_handshake()  # type: ignore[attr-defined]  # an SSLSocket by now
         except NOT_NOW:
@@ -131,11 +131,11 @@ class Client:
     def _watch(self, events: int) -> None:
         self.descriptor = self.socket.fileno()
         self.receive, self.send_now = self.socket.recv, self.socket.send
-        self.crowd.clients[self.descriptor] = self
-        self.crowd.epoll.register(self.descriptor, events)
+        self.connections.clients[self.descriptor] = self
+        self.connections.epoll.register(self.descriptor, events)
 
     def send(self, data: bytes) -> None:
-        """Send now what the socket takes, and the rest when it can."""
+        """Send as much as the socket takes now, and the rest when it can."""
         if self.unsent:
             self.unsent += data
             return
@@ -149,20 +149,20 @@ class Client:
             sent = 0
         if sent != len(data):
             self.unsent = data[sent:]
-            self.crowd.epoll.modify(self.descriptor, select.EPOLLIN | select.EPOLLOUT)
+            self.connections.epoll.modify(self.descriptor, select.EPOLLIN | select.EPOLLOUT)
 
     def flush(self) -> None:
-        """Send what was left over."""
+        """Send the bytes that were left over."""
         try:
             sent = self.send_now(self.unsent)
         except NOT_NOW:
             return
         self.unsent = self.unsent[sent:]
         if not self.unsent:
-            self.crowd.epoll.modify(self.descriptor, select.EPOLLIN)
+            self.connections.epoll.modify(self.descriptor, select.EPOLLIN)
 
     def close(self, *, politely: bool = True) -> None:
-        """Say good-bye if the server is still there, and close."""
+        """Close the stream, if the server is still there, and the connection."""
         if self.closed:
             return
         self.closed = True
@@ -171,8 +171,8 @@ class Client:
                 self.send_now(b"</stream:stream>")
             except OSError:  # the server was faster; nothing is lost
                 politely = False
-        self.crowd.epoll.unregister(self.descriptor)
-        del self.crowd.clients[self.descriptor]
+        self.connections.epoll.unregister(self.descriptor)
+        del self.connections.clients[self.descriptor]
         self.socket.close()
 
     def begin(self, conversation: Conversation) -> None:
@@ -219,7 +219,7 @@ class Connections:
             password: The password all users have.
             mechanism: PLAIN, SCRAM-SHA-1 or SCRAM-SHA-256.
             starttls: Whether to encrypt.
-            numbered_status: Whether the initial presence says whose it is.
+            numbered_status: Whether the initial presence has a number as its status.
         """
         self.host, self.port, self.domain, self.password = host, port, domain, password
         self.mechanism, self.starttls, self.numbered_status = mechanism, starttls, numbered_status
@@ -235,7 +235,7 @@ class Connections:
         self.tls_context.verify_mode = ssl.CERT_NONE  # the servers' certificates are self-signed
 
     def poll(self, timeout_s: float) -> bool:
-        """Serve what is ready; say whether anything was."""
+        """Serve all sockets that are ready; returns whether any was."""
         clients = self.clients
         events = self.epoll.poll(timeout_s, EVENTS_PER_POLL)
         for descriptor, event in events:
@@ -290,12 +290,12 @@ class Connections:
         self.check()
 
     def check(self) -> None:
-        """Fail if the server dropped somebody."""
+        """Fail if the server dropped a connection."""
         if self.lost:
             raise BenchError(f"{self.lost} connections lost")
 
     def close(self) -> None:
-        """Everybody leaves."""
+        """Close all connections."""
         for client in list(self.clients.values()):
             client.close()
 

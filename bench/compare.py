@@ -3,7 +3,7 @@
     python -m bench.compare [--peers] [--quick] [--scenario REGEX] …
 
 For each scenario all servers are restarted on the data they have; then, for each repetition, one
-server after the other is measured, so that what else the machine does falls on all of them.
+server after the other is measured, so that other work of the machine falls on all of them.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SETTLE_S = 1.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """What to run, and what we want of it."""
+    """A scenario of bench.load: its options, and the goal for it."""
 
     name: str
     load: str
@@ -103,7 +103,7 @@ Results = dict[str, dict[str, list[Result]]]
 
 @dataclass(frozen=True)
 class Run:
-    """One comparison: who takes part, how often, and where the lines go."""
+    """One comparison: its servers, its repetitions, and the file for the lines."""
 
     servers: list[Server]
     repetitions: int
@@ -136,7 +136,7 @@ class Run:
 
     def _load(self, scenario: Scenario, server: Server, pid: int, *more: str) -> list[Result]:
         command = [sys.executable, "-m", "bench.load", "--repeat", "1"]
-        if self.duration_s is not None:  # before what the scenario says, which counts more
+        if self.duration_s is not None:  # before the options of the scenario, which count more
             command += ["--duration", str(self.duration_s)]
         command += scenario.load.format(unique=f"n{time.time_ns()}").split()
         command += ["--domain", server.hashed_domain if scenario.hashed else server.domain]
@@ -185,7 +185,7 @@ def running(servers: list[Server]) -> Iterator[dict[str, int]]:
 
 
 def values(results: list[Result], field: str) -> list[float]:
-    """What the repetitions say about one field."""
+    """The values of one field in all repetitions."""
     return [float(value) for result in results if (value := result.get(field)) is not None]
 
 
@@ -225,7 +225,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def cpu_table(scenarios: list[Scenario], results: Results, names: list[str]) -> str:
-    """What an operation costs the server, and whether that is what we want."""
+    """The cost of an operation for the server, and whether that meets the goal."""
     rows = []
     for scenario in scenarios:
         of = results[scenario.name]
@@ -276,7 +276,7 @@ def median_table(scenarios: list[Scenario], results: Results, names: list[str], 
 
 
 def failures(results: Results) -> str:
-    """What did not work, in the words of the tool."""
+    """The failures, in the words of the tool."""
     return "\n".join(
         f"- {scenario}, {name}: {result['error']}"
         for scenario, of in results.items()

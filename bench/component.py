@@ -13,7 +13,7 @@ MESSAGE_END = b"</message>"
 
 
 class Component(Client):
-    """It, on the loop of a crowd.
+    """The component, on the loop of its connections.
 
     Attributes:
         connected: Whether the server has let it in.
@@ -21,20 +21,20 @@ class Component(Client):
 
     __slots__ = ("connected",)
 
-    def __init__(self, crowd: Connections, port: int) -> None:
-        super().__init__(crowd, COMPONENT, 0)
+    def __init__(self, connections: Connections, port: int) -> None:
+        super().__init__(connections, COMPONENT, 0)
         self.connected = False
         self.on_data = self._hear
-        clients_port, crowd.port = crowd.port, port
+        clients_port, connections.port = connections.port, port
         self.connect()
-        crowd.port = clients_port
+        connections.port = clients_port
         self.send(
             b"<stream:stream xmlns='jabber:component:accept'"
             b" xmlns:stream='http://etherx.jabber.org/streams' to='%b'>" % COMPONENT.encode()
         )
 
     def _hear(self, data: bytes) -> None:
-        """Until it is let in."""
+        """Take bytes until the handshake is done."""
         self.received += data
         stream = ID.search(self.received)
         if b"</stream:error>" in self.received:
@@ -47,7 +47,7 @@ class Component(Client):
             self.send(b"<handshake>%b</handshake>" % proof)
 
     def _echo(self, data: bytes) -> None:
-        """From here on."""
+        """Take bytes after the handshake."""
         *whole, self.tail = (self.tail + data).split(MESSAGE_END)
         self.send(b"".join(map(answer, whole)))
 

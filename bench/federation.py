@@ -1,11 +1,12 @@
-"""What a message and a presence cost from server to server, beside prosody, and beside one at home.
+"""The cost of a message and a presence from server to server, beside prosody, and beside one
+server.
 
     python -m bench.federation [--repetitions N]
 
 Two xmppd, and two prosody, find each other by a name server of the test suite, and believe each
 other's certificates (EXTERNAL, TLS 1.3). Between them people chat in a closed loop, and one changes
 its presence for contacts on the other side. Costs are of both servers together. Beside it, the same
-people chat on one xmppd. All take turns, so that what else the machine does falls on all.
+people chat on one xmppd. All take turns, so that other work of the machine falls on all.
 """
 
 import argparse
@@ -40,7 +41,7 @@ Server = FederatedServer | Prosody
 
 
 class Unlimited(FederatedServer):
-    """Takes what clients send as fast as it comes."""
+    """An xmppd without limits on the rate of clients."""
 
     def _configuration(self, settings: Any) -> str:
         return super()._configuration({**settings, "stream": FREE})
@@ -52,7 +53,7 @@ class Case:
 
     Attributes:
         name: Column of the report.
-        servers: Theirs; the same twice for those at home.
+        servers: One for each side; the same twice for a single server.
         users: On each side.
     """
 
@@ -78,21 +79,22 @@ class Sides:
     """Clients of two servers, served by turns."""
 
     def __init__(self, servers: tuple[Server, Server], users: tuple[list[str], list[str]]) -> None:
-        self.crowds = [
+        self.both = [
             Connections(server.host, server.port, server.domain, PASSWORD, starttls=True)
             for server in servers
         ]
         self.clients = [
-            crowd.log_in(names, 20) for crowd, names in zip(self.crowds, users, strict=True)
+            connections.log_in(names, 20)
+            for connections, names in zip(self.both, users, strict=True)
         ]
 
     def serve_until(self, done: Callable[[], bool]) -> None:
         """Serve both until something is true, or fail."""
         end = time.perf_counter() + PATIENCE_S
         while not done():
-            for crowd in self.crowds:
-                crowd.poll(0.001)
-                crowd.check()
+            for connections in self.both:
+                connections.poll(0.001)
+                connections.check()
             if time.perf_counter() > end:
                 raise TimeoutError("the other side does not answer")
 
@@ -102,13 +104,13 @@ class Sides:
         self.serve_until(lambda: time.perf_counter() > end)
 
     def close(self) -> None:
-        """Everybody leaves."""
-        for crowd in self.crowds:
-            crowd.close()
+        """Close all connections."""
+        for connections in self.both:
+            connections.close()
 
 
 def chat(sides: Sides, meter: Meter) -> Iterator[Result]:
-    """A message to somebody on the other side; each pair has :data:`WINDOW` on the way."""
+    """A message to the peer on the other side; each pair has :data:`WINDOW` on the way."""
     ours, theirs = (clients[:PAIRS] for clients in sides.clients)
     total, running = Total(), True
 
@@ -139,7 +141,7 @@ def chat(sides: Sides, meter: Meter) -> Iterator[Result]:
 
 
 def presence(sides: Sides, meter: Meter) -> Iterator[Result]:
-    """A change of presence is delivered to one of the contacts on the other side."""
+    """A change of presence that is delivered to one of the contacts on the other side."""
     hub, *_ = sides.clients[0]
     watchers = sides.clients[1][:CONTACTS]
     total = Total()
@@ -191,7 +193,7 @@ def measure(case: Case) -> None:
 
 
 def cases(world: World) -> list[Case]:
-    """Who is compared; not at .test, of which unbound, in prosody, knows that it is nowhere."""
+    """The cases; not at .test, since unbound, in prosody, knows that it does not exist."""
     made = {}
     for domain in ("north.lit", "south.lit"):
         made[domain] = Unlimited(

@@ -1,10 +1,10 @@
-"""Is what is gone gone: what do connections that were closed leave behind?
+"""Leftovers: the objects and the memory that closed connections leave behind.
 
     python -m bench.gone [--connections N] [--kind REGEX]
 
 For each kind of connection so many are made and closed, one after the other, while the server's
-garbage collector rests. What they leave in cycles only that could find; and the memory of a server
-that nothing is left in stays as it is.
+garbage collector rests. Only that could find objects they leave in cycles; and a server without
+leftovers keeps its memory as it is.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SM = "urn:xmpp:sm:3"
 
 @dataclass(frozen=True)
 class Left:
-    """What one connection left behind, on average.
+    """The leftovers of one connection, on average.
 
     Attributes:
         objects: In cycles.
@@ -78,14 +78,14 @@ class Wire:
         return self.until("</stream:features>", "xml:lang='en'>", f"from='{ECHO}'>")
 
     def encrypt(self) -> None:
-        """Speak TLS from here on; who is there, nobody asks."""
+        """Speak TLS from here on; the certificate is not checked."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
 
     def start_tls(self, namespace: str = "jabber:client") -> None:
-        """The same, asked for in a stream."""
+        """Speak TLS, asked for in a stream."""
         self.open(namespace)
         self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         self.until("<proceed")
@@ -116,7 +116,7 @@ class Wire:
         self.socket.close()
 
     def vanish(self) -> None:
-        """Close without a word."""
+        """Close without ending the stream."""
         self.socket.close()
 
 
@@ -124,7 +124,7 @@ class Wire:
 
 
 def silent(server: ServerProcess) -> None:
-    """Nobody says a word."""
+    """A connection on which nothing is sent."""
     Wire(server.port).vanish()
 
 
@@ -144,7 +144,7 @@ def torn(server: ServerProcess) -> None:
 
 
 def nonsense(server: ServerProcess) -> None:
-    """What is not well-formed."""
+    """Bytes that are not well-formed."""
     wire = Wire(server.port)
     wire.open()
     wire.send("<a></b>")
@@ -175,7 +175,7 @@ def no_tls(server: ServerProcess) -> None:
 
 
 def logged_in(server: ServerProcess) -> None:
-    """A session, from login to goodbye."""
+    """A session, from login to its closing tag."""
     wire = Wire(server.direct_tls_port)
     wire.encrypt()
     wire.open()
@@ -184,7 +184,7 @@ def logged_in(server: ServerProcess) -> None:
 
 
 def lost(server: ServerProcess) -> None:
-    """A session whose wire is lost."""
+    """A session whose connection is lost."""
     wire = Wire(server.direct_tls_port)
     wire.encrypt()
     wire.open()
@@ -205,7 +205,7 @@ def refused(server: ServerProcess) -> None:
 
 
 def resumed(server: ServerProcess) -> None:
-    """A session that goes on by another wire, and then ends."""
+    """A session that is resumed on another connection, and then ends."""
     wire = Wire(server.direct_tls_port)
     wire.encrypt()
     wire.open()
@@ -244,7 +244,7 @@ def from_server(server: ServerProcess) -> None:
 
 @cache
 def server_port(server: ServerProcess) -> int:
-    """Where other servers come in; it asks once, since asking leaves something as well."""
+    """The port for other servers; it is asked for once, since asking leaves something as well."""
     (port,) = server.ports("server")
     return port
 
@@ -256,7 +256,7 @@ KINDS: tuple[Callable[[ServerProcess], None], ...] = (
 
 
 def made(directory: Path) -> ServerProcess:
-    """A server with a door of each kind; Romeo has an account."""
+    """A server with a listener of each kind; Romeo has an account."""
     server = ServerProcess(
         directory,
         component=[{"name": ECHO, "secret": SECRET}],
@@ -270,7 +270,7 @@ def made(directory: Path) -> ServerProcess:
 
 
 def left_by(server: ServerProcess, kind: Callable[[ServerProcess], None], count: int) -> Left:
-    """What so many connections of a kind leave behind."""
+    """The leftovers of so many connections of a kind."""
     objects_in_cycles(server)
     own = objects_in_cycles(server)  # those of asking
     before = resident_bytes(server.pid)
@@ -282,13 +282,13 @@ def left_by(server: ServerProcess, kind: Callable[[ServerProcess], None], count:
 
 
 def objects_in_cycles(server: ServerProcess) -> float:
-    """How many there are just now; afterwards there are none."""
+    """The number of objects in cycles; afterwards there are none."""
     rows = [row for row in server.tell("stats") if isinstance(row, dict)]
     return next(float(str(r["value"])) for r in rows if r["statistic"] == "objects_in_cycles")
 
 
 def resident_bytes(pid: int) -> int:
-    """What the process has of the machine's memory."""
+    """The resident memory of the process."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None

@@ -1,4 +1,4 @@
-"""What do others notice while somebody asks for as much work as may be asked for?
+"""Hostile clients: the delay that others notice while some ask for as much work as they may.
 
     python -m bench.hostile [--scenario REGEX]
 
@@ -50,12 +50,12 @@ max_items = 100_000
 
 
 class Hostile(Xmppd):
-    """With the rates that hold by default, and room for much."""
+    """An xmppd with the default rates, and room for much."""
 
     name = "hostile"
 
     def configure(self) -> None:
-        """Take what opens all doors out of the configuration."""
+        """Take the settings that lift all limits out of the configuration."""
         super().configure()
         text = self._config.read_text()
         for line in ("stanzas_per_s", "stanzas_burst", "bytes_per_s", "bytes_burst"):
@@ -65,29 +65,29 @@ class Hostile(Xmppd):
 
 @dataclass
 class Stage:
-    """Where a scenario is played.
+    """The server and the clients of a scenario.
 
     Attributes:
         server: Running.
-        crowd: Who takes part beside the two singers.
+        connections: The clients beside the two of the canary.
     """
 
     server: Hostile
-    crowd: Connections
+    connections: Connections
 
     def log_in(self, *users: str) -> list[Client]:
-        """Have these online."""
-        return self.crowd.log_in(list(users), ATTACKERS, timeout_s=PROBABLY_DONE_S)
+        """Log these users in."""
+        return self.connections.log_in(list(users), ATTACKERS, timeout_s=PROBABLY_DONE_S)
 
     def answered(self, *clients: Client) -> None:
         """Wait until each has the answer to its last request."""
         waiting = set(clients)
         for client in clients:
             client.on_data = self._watcher(client, waiting)
-        self.crowd.serve_until(lambda: not waiting, PROBABLY_DONE_S)
+        self.connections.serve_until(lambda: not waiting, PROBABLY_DONE_S)
 
     def ping(self, *clients: Client) -> None:
-        """Have each ask for something, and wait until it is answered."""
+        """Have each send a ping, and wait until it is answered."""
         for client in clients:
             client.send(b"<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>")
         self.answered(*clients)
@@ -146,7 +146,7 @@ def address(stage: Stage) -> None:
 
 
 def queue(stage: Stage) -> None:
-    """2.2: 14 messages of 60,000 elements each to somebody who acknowledges none."""
+    """2.2: 14 messages of 60,000 elements each to a client that acknowledges none."""
     sender, reader = stage.log_in("attacker0", "attacker1")
     reader.send(b"<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
     inside = b"<a/>" * 60_000
@@ -156,7 +156,7 @@ def queue(stage: Stage) -> None:
 
 
 def presence(stage: Stage) -> None:
-    """2.3: somebody logs in who sees everybody of a large roster, and acknowledges nothing."""
+    """2.3: a client logs in that sees everybody of a large roster, and acknowledges nothing."""
     stage.log_in(*[f"member{n}" for n in range(GROUP)])
     (hub,) = stage.log_in("hub")
     hub.send(b"<enable xmlns='urn:xmpp:sm:3'/><presence type='unavailable'/><presence/>")
@@ -164,7 +164,7 @@ def presence(stage: Stage) -> None:
 
 
 def store(stage: Stage) -> None:
-    """2.8: each of ten sends 500 messages to somebody for whom 10,000 wait already."""
+    """2.8: each of ten sends 500 messages to an account for which 10,000 wait already."""
     attackers = stage.log_in(*[f"attacker{n}" for n in range(ATTACKERS)])
     message = f"<message to='away@{stage.server.domain}' type='chat'><body>x</body></message>"
     for attacker in attackers:
@@ -173,7 +173,7 @@ def store(stage: Stage) -> None:
 
 
 def flood(stage: Stage) -> None:
-    """2.9: somebody logs in for whom 10,000 messages wait."""
+    """2.9: a client logs in for which 10,000 messages wait."""
     ended = [False]
 
     def ready(client: Client) -> None:
@@ -189,12 +189,12 @@ def flood(stage: Stage) -> None:
 
         client.on_data = read
 
-    stage.crowd.log_in(["flooded"], 1, ready)
-    stage.crowd.serve_until(lambda: ended[0], PROBABLY_DONE_S)
+    stage.connections.log_in(["flooded"], 1, ready)
+    stage.connections.serve_until(lambda: ended[0], PROBABLY_DONE_S)
 
 
 def roster(stage: Stage) -> None:
-    """2.9: somebody with 10,000 contacts logs in ten times."""
+    """2.9: a client with 10,000 contacts logs in ten times."""
     for _ in range(10):
         (owner,) = stage.log_in("popular")
         stage.ping(owner)
@@ -202,15 +202,15 @@ def roster(stage: Stage) -> None:
 
 
 def nothing(stage: Stage) -> None:
-    """Nobody does anything, for three seconds."""
-    stage.crowd.serve(3.0)
+    """No client does anything, for three seconds."""
+    stage.connections.serve(3.0)
 
 
 SCENARIOS = (nothing, block, address, queue, presence, store, flood, roster)
 
 
 def prepare(server: Hostile) -> None:
-    """Make the accounts, a roster, and what waits."""
+    """Make the accounts, a roster, and the messages that wait."""
     domain = server.domain
     rosters: dict[str, list[str]] = {
         f"{name}@{domain}": []
@@ -240,13 +240,13 @@ def played(scenario: Callable[[Stage], None], server: Hostile) -> tuple[Result, 
     """How long the canary's messages took, and the scenario."""
     login = ["--port", str(server.port), "--domain", server.domain, "--password", PASSWORD]
     canary = Canary([*SINGERS, *login])
-    crowd = Connections("127.0.0.1", server.port, server.domain, PASSWORD)
+    connections = Connections("127.0.0.1", server.port, server.domain, PASSWORD)
     begun = time.perf_counter()
     try:
-        scenario(Stage(server, crowd))
+        scenario(Stage(server, connections))
     finally:
         took_s = time.perf_counter() - begun
-        crowd.close()
+        connections.close()
         result = canary.stop()
     return result, took_s
 

@@ -1,12 +1,12 @@
-"""Does anything get lost, come twice or out of order when the server is killed or stopped?
+"""Kills: whether messages get lost, come twice or out of order when a server is killed.
 
     python -m bench.kills [--kills N] [--stops N] [--seed N] [--storage URL]
 
 People write to each other over TLS, with stream management; connections break, some leave in good
 order, one reads badly and acknowledges nothing. Meanwhile the server is killed at random moments, a
-tenth of them twice before everybody is back, or stopped in good order, and started again. What is
-counted in the end is always wrong: what was acknowledged to its sender and never came; what came
-again to somebody who had said by ``h`` that he has it; what came behind something that its sender
+tenth of them twice before everybody is back, or stopped in good order, and started again. Counted
+in the end are errors: a message that was acknowledged to its sender and never came; one that came
+again to a client that had acknowledged it by ``h``; one that came behind another that its sender
 had sent later. The seed is printed, and chooses what happens, though not to the microsecond.
 """
 
@@ -107,13 +107,13 @@ class Stream:
 
 
 class Person:
-    """Somebody who comes back after every cut, and keeps account of what came.
+    """A user that comes back after every cut, and keeps account of all messages.
 
     Attributes:
-        sent: For each other person how many messages he was sent.
-        safe: What of that was acknowledged.
-        heard: What came, in the order in which it first did.
-        wrong: What came again although this client had said that it has it, or out of order.
+        sent: The number of messages to each other person.
+        safe: The number of those that were acknowledged.
+        heard: The messages that came, in the order in which they first did.
+        wrong: The messages that came again although they were acknowledged, or out of order.
         online: Whether presence was sent on the present stream.
     """
 
@@ -266,7 +266,7 @@ class Person:
         stream.send(text)
 
     async def talk(self) -> None:
-        """Write to the others, and ask what of it is safe."""
+        """Write to the others, and ask for acknowledgements."""
         random = self.drill.random
         others = [name for name in (*PEOPLE, READER) if name != self.name]
         while not self.drill.over:
@@ -287,7 +287,7 @@ class Person:
                 stream.send(f"<r {SM}/>")
 
     def settle(self) -> None:
-        """Ask what is safe."""
+        """Ask for an acknowledgement."""
         if self._stream is not None and self.manages:
             self._stream.send(f"<r {SM}/>")
 
@@ -297,7 +297,7 @@ class Drill:
 
     Attributes:
         random: Chooses what happens.
-        calm: Nobody says anything new, and nobody leaves.
+        calm: Whether no new messages are sent, and no client leaves.
         over: It has ended.
     """
 
@@ -312,10 +312,10 @@ class Drill:
         self.ends: list[str] = []
 
     async def run(self, kills: int, stops: int, told: Callable[[str], None]) -> list[str]:
-        """Do it.
+        """Run the drill.
 
         Returns:
-            What was wrong.
+            The errors.
         """
         for person in self.people:
             self.server.add_user(person.name, PASSWORD)
@@ -394,7 +394,7 @@ def drill(
         told: Gets a line from time to time.
 
     Returns:
-        What was wrong, and a line of counts.
+        The errors, and a line of counts.
     """
     settings: dict[str, dict[str, object]] = {
         "auth": {"scram_iterations": 64},
@@ -415,7 +415,7 @@ def drill(
 
 
 def main() -> None:
-    """Run it, and say what was wrong."""
+    """Run it, and print the errors."""
     parser = argparse.ArgumentParser(description="Kills and stops under load.")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--stops", type=int, default=10)

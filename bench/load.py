@@ -77,7 +77,7 @@ class Options(argparse.Namespace):
     occupants: int
     data: Path | None
 
-    def crowd(self, *, numbered_status: bool = False) -> Connections:
+    def connections(self, *, numbered_status: bool = False) -> Connections:
         """New clients for this server."""
         return Connections(
             self.host,
@@ -96,7 +96,7 @@ class Options(argparse.Namespace):
         return [*arguments, "--starttls"] if self.starttls else arguments
 
     def login_statistics(self) -> Result:
-        """What an xmppd tells of its logins."""
+        """The statistics of an xmppd about its logins."""
         if self.data is None:
             return {}
         rows = [row for row in ask(self.data / CONTROL, "stats", {}) if isinstance(row, dict)]
@@ -133,7 +133,7 @@ class Options(argparse.Namespace):
 
 
 def count(client: Client, end_tag: bytes, counted: Callable[[int], None]) -> None:
-    """From now on tell how many stanzas each read of this client completed."""
+    """Report how many stanzas each read of this client completes from now on."""
     kept = len(end_tag) - 1
     client.tail = b""
 
@@ -148,7 +148,7 @@ def count(client: Client, end_tag: bytes, counted: Callable[[int], None]) -> Non
 
 
 class Total:
-    """How many stanzas arrived, everywhere."""
+    """The number of stanzas that arrived, at all clients."""
 
     def __init__(self) -> None:
         self.stanzas = 0
@@ -162,7 +162,7 @@ class Total:
 
 
 def set_up(options: Options, meter: Meter) -> None:
-    """Create the accounts and rosters the scenario needs; what exists is kept."""
+    """Create the accounts and rosters the scenario needs; existing ones are kept."""
     if options.data is not None and options.scenario == "herd":
         fill(options.data / DATABASE, options.password, rosters(options))
         return
@@ -183,9 +183,9 @@ def rosters(options: Options) -> dict[str, list[str]]:
 
 def register_users(options: Options, users: list[str]) -> None:
     """Create those accounts that do not exist."""
-    crowd = options.crowd()
-    crowd.register(users, options.concurrency)
-    crowd.close()
+    connections = options.connections()
+    connections.register(users, options.concurrency)
+    connections.close()
 
 
 def befriend(options: Options, meter: Meter) -> None:
@@ -196,24 +196,24 @@ def befriend(options: Options, meter: Meter) -> None:
         wanted[one].add(other)
         wanted[other].add(one)
     for _ in range(ROSTER_PASSES):
-        crowd = options.crowd()
-        clients = crowd.log_in(users, options.concurrency)
-        crowd.drain()
+        connections = options.connections()
+        clients = connections.log_in(users, options.concurrency)
+        connections.drain()
         numbers = {client.bare: client.index for client in clients}
         missing = {
             client: sorted(wanted[client.index] - mutual_contacts(client.roster, numbers))
             for client in clients
         }
         if not any(missing.values()):
-            crowd.close()
+            connections.close()
             return
         for kind in (b"subscribe", b"subscribed"):
-            send_subscriptions(crowd, clients, missing, kind)
+            send_subscriptions(connections, clients, missing, kind)
             # A server that rewrites a long roster for each change may be silent for seconds.
-            crowd.drain(1.0, ROSTER_TIMEOUT_S)
-            meter.settle(crowd, ROSTER_TIMEOUT_S)
-            crowd.drain(1.0, ROSTER_TIMEOUT_S)
-        crowd.close()
+            connections.drain(1.0, ROSTER_TIMEOUT_S)
+            meter.settle(connections, ROSTER_TIMEOUT_S)
+            connections.drain(1.0, ROSTER_TIMEOUT_S)
+        connections.close()
         time.sleep(0.5)
     raise BenchError("the rosters could not be set up")
 
@@ -229,9 +229,9 @@ def mutual_contacts(roster: bytes, numbers: dict[bytes, int]) -> set[int]:
 
 
 def send_subscriptions(
-    crowd: Connections, clients: list[Client], missing: dict[Client, list[int]], kind: bytes
+    connections: Connections, clients: list[Client], missing: dict[Client, list[int]], kind: bytes
 ) -> None:
-    """Everybody sends this presence to every contact still missing."""
+    """Send this presence from every user to each contact that is still missing."""
     for client, contacts in missing.items():
         for first in range(0, len(contacts), SUBSCRIPTIONS_PER_SEND):
             client.send(
@@ -240,7 +240,7 @@ def send_subscriptions(
                     for contact in contacts[first : first + SUBSCRIPTIONS_PER_SEND]
                 )
             )
-            crowd.poll(0)
+            connections.poll(0)
 
 
 def random_friendships(users: int, contacts: int) -> list[tuple[int, int]]:
@@ -287,20 +287,20 @@ def login(options: Options, meter: Meter) -> Iterator[Result]:
     """Connect, authenticate, bind, fetch the roster, become available."""
     users = options.users()
     if options.mechanism != "PLAIN":  # the tool's own PBKDF2 is paid here, once
-        crowd = options.crowd()
-        crowd.log_in(users, options.concurrency)
-        crowd.close()
+        connections = options.connections()
+        connections.log_in(users, options.concurrency)
+        connections.close()
     for _ in range(options.repeat):
         meter.settle()
         rss_before_kb = meter.rss_kb()
-        crowd = options.crowd()
+        connections = options.connections()
         before = meter.read()
-        clients = crowd.log_in(users, options.concurrency)
+        clients = connections.log_in(users, options.concurrency)
         wall_s = time.perf_counter() - before.wall_s
-        meter.settle(crowd)
+        meter.settle(connections)
         after = meter.read()
         kb_per_session = (meter.rss_kb() - rss_before_kb) / len(clients)
-        crowd.close()
+        connections.close()
         meter.settle()
         logout = measured(after, meter.read(), len(clients))
         yield measured(before, after, len(clients), wall_s=wall_s) | {
@@ -311,8 +311,8 @@ def login(options: Options, meter: Meter) -> Iterator[Result]:
 
 def chat(options: Options, meter: Meter) -> Iterator[Result]:
     """A message is delivered; the window is how many each pair has on the way."""
-    crowd, clients = paired(options)
-    yield from echo(options, meter, crowd, clients, clients[::2], MESSAGE_END)
+    connections, clients = paired(options)
+    yield from echo(options, meter, connections, clients, clients[::2], MESSAGE_END)
 
 
 def carbons(options: Options, meter: Meter) -> Iterator[Result]:
@@ -320,16 +320,16 @@ def carbons(options: Options, meter: Meter) -> Iterator[Result]:
     copies (XEP-0280).
     """
     users = options.users()
-    crowd = options.crowd()
-    clients = crowd.log_in(users * options.resources, options.concurrency)
-    enable_carbons(crowd, clients)
-    crowd.drain(0.7)
+    connections = options.connections()
+    clients = connections.log_in(users * options.resources, options.concurrency)
+    enable_carbons(connections, clients)
+    connections.drain(0.7)
     talkers, others = clients[: len(users)], clients[len(users) :]
     pair(options, talkers)
     originals, copies = Total(), Total()
     for client in others:
         count(client, COPY_END, copies.add)
-    for result in echo(options, meter, crowd, talkers, talkers[::2], MESSAGE_END, originals):
+    for result in echo(options, meter, connections, talkers, talkers[::2], MESSAGE_END, originals):
         wanted = originals.stanzas * 2 * (options.resources - 1)
         if copies.stanzas != wanted:
             raise BenchError(f"{copies.stanzas} copies instead of {wanted}")
@@ -339,27 +339,27 @@ def carbons(options: Options, meter: Meter) -> Iterator[Result]:
         }
 
 
-def enable_carbons(crowd: Connections, clients: list[Client]) -> None:
+def enable_carbons(connections: Connections, clients: list[Client]) -> None:
     """Have every client get copies, and wait until all do."""
     enabled = Total()
     for client in clients:
         count(client, CARBONS_ENABLED, enabled.add)
         client.send(b"<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
-    crowd.serve_until(lambda: enabled.stanzas == len(clients), 60.0)
+    connections.serve_until(lambda: enabled.stanzas == len(clients), 60.0)
     for client in clients:
         client.on_data = ignore
 
 
 def component(options: Options, meter: Meter) -> Iterator[Result]:
     """A message to a component (XEP-0114), or its answer, is delivered; it answers everything."""
-    crowd, clients = present(options)
-    service = Component(crowd, options.component_port)
-    crowd.serve_until(lambda: service.connected, 10.0)
+    connections, clients = present(options)
+    service = Component(connections, options.component_port)
+    connections.serve_until(lambda: service.connected, 10.0)
     for client in clients:
         client.stanza = b"<message to='%b' type='chat' id='m1'><body>%b</body></message>" % (
             COMPONENT.encode(), BODY,
         )  # fmt: skip
-    for result in echo(options, meter, crowd, clients, clients, MESSAGE_END):
+    for result in echo(options, meter, connections, clients, clients, MESSAGE_END):
         messages = 2 * float(result["ops"] or 0)
         cost_us = float(result["cpu_us_per_op"] or 0) / 2
         yield result | {"ops": messages, "cpu_us_per_op": round(cost_us, 2)}
@@ -367,30 +367,30 @@ def component(options: Options, meter: Meter) -> Iterator[Result]:
 
 def ping(options: Options, meter: Meter) -> Iterator[Result]:
     """The server answers a ping (XEP-0199)."""
-    crowd, clients = present(options)
+    connections, clients = present(options)
     for client in clients:
         client.stanza = (
             b"<iq type='get' id='p1' to='%b'><ping xmlns='urn:xmpp:ping'/></iq>"
             % options.domain.encode()
         )
-    yield from echo(options, meter, crowd, clients, clients, b"<iq")
+    yield from echo(options, meter, connections, clients, clients, b"<iq")
 
 
 def echo(
     options: Options,
     meter: Meter,
-    crowd: Connections,
+    connections: Connections,
     clients: list[Client],
     starters: list[Client],
     tag: bytes,
     total: Total | None = None,
 ) -> Iterator[Result]:
-    """Closed loop: whoever gets a stanza sends one, until the time is over.
+    """Closed loop: a client that gets a stanza sends one, until the time is over.
 
     Args:
         options: Of the command line.
         meter: Reads the clocks.
-        crowd: Closed in the end.
+        connections: Closed in the end.
         clients: Who answer.
         starters: Who begin.
         tag: Ends a stanza.
@@ -415,29 +415,29 @@ def echo(
         running = True
         for client in starters:
             client.send(client.stanza * options.window)
-        crowd.serve(options.warmup)
+        connections.serve(options.warmup)
         before, stanzas = meter.read(), total.stanzas
-        crowd.serve(options.duration)
+        connections.serve(options.duration)
         after, stanzas = meter.read(), total.stanzas - stanzas
         running = False
-        crowd.drain()
+        connections.drain()
         yield measured(before, after, stanzas)
-    crowd.close()
+    connections.close()
 
 
 def present(options: Options) -> tuple[Connections, list[Client]]:
-    """All users, logged in; what that caused to be sent has been read."""
-    crowd = options.crowd()
-    clients = crowd.log_in(options.users(), options.concurrency)
-    crowd.drain(0.7)
-    return crowd, clients
+    """Log all users in, and read everything that this caused."""
+    connections = options.connections()
+    clients = connections.log_in(options.users(), options.concurrency)
+    connections.drain(0.7)
+    return connections, clients
 
 
 def paired(options: Options) -> tuple[Connections, list[Client]]:
     """Log in, and give each client a peer and a message for it."""
-    crowd, clients = present(options)
+    connections, clients = present(options)
     pair(options, clients)
-    return crowd, clients
+    return connections, clients
 
 
 def pair(options: Options, clients: list[Client]) -> None:
@@ -452,7 +452,7 @@ def pair(options: Options, clients: list[Client]) -> None:
 
 def rate(options: Options, meter: Meter) -> Iterator[Result]:
     """A message is delivered, at a fixed rate whatever the server does; measures latency."""
-    crowd, clients = paired(options)
+    connections, clients = paired(options)
     latencies_s: list[float] = []
 
     def timing(client: Client) -> Callable[[int], None]:
@@ -468,24 +468,24 @@ def rate(options: Options, meter: Meter) -> Iterator[Result]:
         count(client, MESSAGE_END, timing(client))
     chance = random.Random(1)
     for _ in range(options.repeat):
-        send_at_rate(crowd, clients, chance, options.rate, options.warmup)
+        send_at_rate(connections, clients, chance, options.rate, options.warmup)
         latencies_s.clear()
         before = meter.read()
-        send_at_rate(crowd, clients, chance, options.rate, options.duration)
+        send_at_rate(connections, clients, chance, options.rate, options.duration)
         after, delivered = meter.read(), len(latencies_s)
-        crowd.drain()
+        connections.drain()
         yield measured(before, after, delivered) | percentiles(latencies_s)
-    crowd.close()
+    connections.close()
 
 
 def send_at_rate(
-    crowd: Connections,
+    connections: Connections,
     clients: list[Client],
     chance: random.Random,
     per_s: float,
     duration_s: float,
 ) -> None:
-    """Open loop: somebody sends every 1/per_s seconds."""
+    """Open loop: one of the clients sends every 1/per_s seconds."""
     due = time.perf_counter()
     end = due + duration_s
     while (now := time.perf_counter()) < end:
@@ -494,12 +494,12 @@ def send_at_rate(
             client.sent_at.append(time.perf_counter())
             client.send(client.stanza)
             due += 1 / per_s
-        crowd.poll(max(0.0, min(due - time.perf_counter(), 0.02)))
+        connections.poll(max(0.0, min(due - time.perf_counter(), 0.02)))
 
 
 def presence(options: Options, meter: Meter) -> Iterator[Result]:
     """One contact of many learns of a change of presence."""
-    crowd, (hub, *contacts) = present(options)
+    connections, (hub, *contacts) = present(options)
 
     def change(number: int) -> None:
         show = (b"away", b"chat", b"dnd", b"xa")[number % 4]
@@ -509,34 +509,39 @@ def presence(options: Options, meter: Meter) -> Iterator[Result]:
         )
 
     for _ in range(options.repeat):
-        yield broadcast_counts(options, meter, crowd, contacts, change, PRESENCE_END)
-    crowd.close()
+        yield broadcast_counts(options, meter, connections, contacts, change, PRESENCE_END)
+    connections.close()
 
 
 def muc(options: Options, meter: Meter) -> Iterator[Result]:
     """One occupant of a room gets a message (XEP-0045)."""
-    crowd, clients = present(options)
+    connections, clients = present(options)
     room = f"bench{time.time_ns()}@conference.{options.domain}".encode()
     before = meter.read()
-    enter(crowd, clients[:1], room)
+    enter(connections, clients[:1], room)
     clients[0].send(
         b"<iq type='set' id='owner' to='%b'><query xmlns='http://jabber.org/protocol/muc#owner'>"
         b"<x xmlns='jabber:x:data' type='submit'/></query></iq>" % room
     )
-    crowd.drain()
+    connections.drain()
     for first in range(1, len(clients), JOINS_AT_ONCE):
-        enter(crowd, clients[first : first + JOINS_AT_ONCE], room)
-    crowd.drain(0.5)
+        enter(connections, clients[first : first + JOINS_AT_ONCE], room)
+    connections.drain(0.5)
     joined = measured(before, meter.read(), len(clients))
     message = b"<message to='%b' type='groupchat' id='g1'><body>%b</body></message>" % (room, BODY)
     for _ in range(options.repeat):
         yield broadcast_counts(
-            options, meter, crowd, clients, lambda number: clients[0].send(message), MESSAGE_END
+            options,
+            meter,
+            connections,
+            clients,
+            lambda number: clients[0].send(message),
+            MESSAGE_END,
         ) | {"join_cpu_us": joined["cpu_us_per_op"]}
-    crowd.close()
+    connections.close()
 
 
-def enter(crowd: Connections, clients: list[Client], room: bytes) -> None:
+def enter(connections: Connections, clients: list[Client], room: bytes) -> None:
     """Enter the room and wait for the own presence (status 110)."""
     outside = set(clients)
 
@@ -558,13 +563,13 @@ def enter(crowd: Connections, clients: list[Client], room: bytes) -> None:
             b"<presence to='%b/nick%d'><x xmlns='http://jabber.org/protocol/muc'>"
             b"<history maxstanzas='0'/></x></presence>" % (room, client.index)
         )
-    crowd.serve_until(lambda: not outside, 60.0)
+    connections.serve_until(lambda: not outside, 60.0)
 
 
 def broadcast_counts(
     options: Options,
     meter: Meter,
-    crowd: Connections,
+    connections: Connections,
     watchers: list[Client],
     send: Callable[[int], None],
     end_tag: bytes,
@@ -579,10 +584,10 @@ def broadcast_counts(
         began = time.perf_counter()
         send(number)
         wanted = (number + 1) * len(watchers)
-        crowd.serve_until(lambda wanted=wanted: total.stanzas >= wanted, 60.0)  # type: ignore[misc]
+        connections.serve_until(lambda wanted=wanted: total.stanzas >= wanted, 60.0)  # type: ignore[misc]
         latencies_s.append(time.perf_counter() - began)
     after = meter.read()
-    crowd.drain()
+    connections.drain()
     deliveries = options.messages * len(watchers)
     if total.stanzas != deliveries:
         raise BenchError(f"{total.stanzas} deliveries instead of {deliveries}")
@@ -594,21 +599,21 @@ def storm(options: Options, meter: Meter) -> Iterator[Result]:
     users, contacts = options.users(), degrees(options)
     for _ in range(options.repeat):
         meter.settle()
-        crowd = options.crowd(numbered_status=True)
+        connections = options.connections(numbered_status=True)
         waiting = {number for number in range(len(users)) if contacts[number]}
         before = meter.read()
-        crowd.log_in(users, len(users), seeing(contacts, waiting, Total()))
-        crowd.serve_until(lambda waiting=waiting: not waiting, 120.0)  # type: ignore[misc]
+        connections.log_in(users, len(users), seeing(contacts, waiting, Total()))
+        connections.serve_until(lambda waiting=waiting: not waiting, 120.0)  # type: ignore[misc]
         wall_s = time.perf_counter() - before.wall_s
-        meter.settle(crowd)
+        meter.settle(connections)
         after = meter.read()
-        crowd.close()
+        connections.close()
         meter.settle()
         yield measured(before, after, len(users), wall_s=wall_s)
 
 
 def herd(options: Options, meter: Meter) -> Iterator[Result]:
-    """All come back at once as after a restart, while two who never left talk to each other.
+    """All come back at once as after a restart, while two that never left talk to each other.
 
     Latency is theirs. Beside it stands what was needed: presences against the least that would do,
     the peak of memory, and for xmppd how many waited for their turn.
@@ -619,14 +624,14 @@ def herd(options: Options, meter: Meter) -> Iterator[Result]:
         meter.settle()
         canary = Canary([romeo, juliet, *options.server_arguments()])
         meter.forget_peak()
-        crowd, heard = options.crowd(numbered_status=True), Total()
+        connections, heard = options.connections(numbered_status=True), Total()
         waiting = {number for number in range(len(users)) if contacts[number]}
         before = meter.read()
-        crowd.log_in(users, len(users), seeing(contacts, waiting, heard), HERD_TIMEOUT_S)
-        crowd.serve_until(lambda waiting=waiting: not waiting, HERD_TIMEOUT_S)  # type: ignore[misc]
+        connections.log_in(users, len(users), seeing(contacts, waiting, heard), HERD_TIMEOUT_S)
+        connections.serve_until(lambda waiting=waiting: not waiting, HERD_TIMEOUT_S)  # type: ignore[misc]
         wall_s = time.perf_counter() - before.wall_s
         latencies = canary.stop()
-        meter.settle(crowd)
+        meter.settle(connections)
         after = meter.read()
         yield (
             measured(before, after, len(users), wall_s=wall_s)
@@ -637,12 +642,12 @@ def herd(options: Options, meter: Meter) -> Iterator[Result]:
             }
             | options.login_statistics()
         )
-        crowd.close()
+        connections.close()
         meter.settle()
 
 
 def degrees(options: Options) -> list[int]:
-    """How many contacts each user has."""
+    """The number of contacts of each user."""
     contacts = [0] * options.clients
     for one, other in options.friendships():
         contacts[one] += 1
@@ -651,7 +656,7 @@ def degrees(options: Options) -> list[int]:
 
 
 def seeing(contacts: list[int], waiting: set[int], heard: Total) -> Callable[[Client], None]:
-    """Let each client note whose presence it saw, and stop waiting when it saw them all."""
+    """Let each client note the presences it sees, and stop waiting when it has seen them all."""
 
     def watch(client: Client) -> None:
         client.seen, client.tail = set(), b""
@@ -671,22 +676,22 @@ def seeing(contacts: list[int], waiting: set[int], heard: Total) -> Callable[[Cl
 
 
 def idle(options: Options, meter: Meter) -> Iterator[Result]:
-    """A second passes in which nobody does anything."""
+    """A second passes in which no client does anything."""
     users = options.users()
     meter.settle()
     rss_before_kb = meter.rss_kb()
-    crowd = options.crowd()
-    clients = crowd.log_in(users, options.concurrency)
-    meter.settle(crowd)
+    connections = options.connections()
+    clients = connections.log_in(users, options.concurrency)
+    meter.settle(connections)
     kb_per_session = (meter.rss_kb() - rss_before_kb) / len(clients)
-    crowd.serve(1.0)
+    connections.serve(1.0)
     for _ in range(options.repeat):
         before = meter.read()
-        crowd.serve(options.duration)
+        connections.serve(options.duration)
         yield measured(before, meter.read(), options.duration) | {
             "kb_per_session": round(kb_per_session, 2)
         }
-    crowd.close()
+    connections.close()
 
 
 SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {

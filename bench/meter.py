@@ -1,4 +1,4 @@
-"""What a server used: CPU of its processes and their children, and memory."""
+"""Meter: the CPU time of a server's processes and their children, and its memory."""
 
 import os
 import re
@@ -21,7 +21,7 @@ Result = dict[str, float | int | str | None]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the clocks showed at one moment, in seconds."""
+    """The readings of the clocks at one moment, in seconds."""
 
     wall_s: float
     server_cpu_s: float
@@ -75,13 +75,13 @@ class Meter:
         for pid in self.pids:
             Path(f"/proc/{pid}/clear_refs").write_text(RESET_PEAK)
 
-    def settle(self, crowd: Connections | None = None, timeout_s: float = 5.0) -> None:
+    def settle(self, connections: Connections | None = None, timeout_s: float = 5.0) -> None:
         """Wait until the server is at rest, reading meanwhile what it still sends."""
         end = time.perf_counter() + timeout_s
         while (began := time.perf_counter()) < end:
             cpu_s = self.server_cpu_s()
-            if crowd is not None and crowd.clients:
-                crowd.drain(0.15, 0.2)
+            if connections is not None and connections.clients:
+                connections.drain(0.15, 0.2)
             else:
                 time.sleep(0.15)
             if self.server_cpu_s() - cpu_s < AT_REST_CORES * (time.perf_counter() - began):
@@ -91,7 +91,7 @@ class Meter:
 def measured(
     before: Reading, after: Reading, operations: float, *, wall_s: float | None = None
 ) -> Result:
-    """What was used between two readings.
+    """The CPU time and memory that was used between two readings.
 
     Args:
         before: The clocks when the work began.

@@ -83,11 +83,11 @@ class Xmppd(Server):
 
     @property
     def data(self) -> Path:
-        """Where its database and its control socket are."""
+        """The directory of its database and its control socket."""
         return self.directory / "data"
 
     def check_installed(self) -> None:
-        """Look whether the interpreter has what xmppd imports."""
+        """Check that the interpreter has all that xmppd imports."""
         imports = "import twisted, OpenSSL, lxml, sqlalchemy, alembic, msgspec"
         if subprocess.run([python(), "-c", imports], check=False, capture_output=True).returncode:
             raise ServerError(

@@ -148,7 +148,7 @@ def identity(pid: int) -> str:
 
 
 def free_port(first: int) -> int:
-    """The first port from here on that nobody listens on.
+    """The first free port from here on.
 
     Not one chosen by the kernel: those are also given to the clients' connections.
     """

@@ -1,4 +1,4 @@
-"""What it costs to come back: a whole login, one round trip, or an earlier session; and a restart.
+"""The cost of coming back: a whole login, one round trip, or a resumed session; and a restart.
 
     python -m bench.sessions [--repetitions N] [--clients N]
 
@@ -63,7 +63,7 @@ class Phones(Connections):
             what the last two need.
         tokens: By user, since a login by SASL2.
         sessions: By user, since they enabled stream management.
-        handled: How many stanzas they got since then; 0 if nobody counted.
+        handled: The number of stanzas they got since then; 0 if not counted.
     """
 
     def __init__(self, server: Xmppd, how: str, known: "Phones | None" = None) -> None:
@@ -140,7 +140,7 @@ class Phones(Connections):
         )
 
     def _initial_presence(self, client: Client) -> bytes:
-        """Who resumes has sent its presence long ago."""
+        """The initial presence, unless the client resumes."""
         return b"" if self.how == "resume" else super()._initial_presence(client)
 
     def _note(self, client: Client, success: bytes) -> None:
@@ -192,12 +192,12 @@ def keep(client: Client) -> None:
 
 
 def restart(server: Xmppd, users: list[str], empty_kb: int) -> dict[str, float]:
-    """Everybody is online, the server stops and starts, and all come back to their sessions.
+    """Restart the server while everybody is online, and have all resume their sessions.
 
     Args:
         server: Is running.
         users: With their contacts.
-        empty_kb: Its memory without anybody.
+        empty_kb: Its memory without clients.
     """
     phones = Phones(server, "first")
     clients = phones.log_in(users, AT_ONCE, keep)
@@ -229,7 +229,7 @@ def restart(server: Xmppd, users: list[str], empty_kb: int) -> dict[str, float]:
 
 
 def contacts(users: list[str], domain: str) -> dict[str, list[str]]:
-    """Who knows whom: many have few contacts, and a few have many."""
+    """The contacts: many users have few, and a few have many."""
     known: dict[str, list[str]] = {f"{user}@{domain}": [] for user in users}
     for one, other in skewed_friendships(len(users), CONTACTS):
         known[f"{users[one]}@{domain}"].append(f"{users[other]}@{domain}")

@@ -1,4 +1,4 @@
-"""Where the time of a stanza goes, stage by stage, without sockets.
+"""The time of a stanza, stage by stage, without sockets.
 
     python -m bench.where
 
@@ -36,7 +36,7 @@ STANZAS = 10_000
 
 
 class Wire:
-    """A transport from which nothing leaves."""
+    """A transport that sends nothing."""
 
     def write(self, data: bytes) -> None:
         """Take these bytes, and forget them."""
@@ -49,7 +49,7 @@ class Wire:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage, and how it is left out with all that follows."""
+    """A stage, and the way to leave it out with all that follow."""
 
     name: str
     owner: type
@@ -60,7 +60,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Walk:
-    """What is sent by whom, and the stages it comes to, in order."""
+    """A stanza with its sender, and the stages it comes to, in order."""
 
     title: str
     stanza: bytes
@@ -116,7 +116,9 @@ WALKS = (
 
 
 def people() -> dict[str, Client]:
-    """Romeo and Juliet, and a hub with its contacts, all online at wires that lead nowhere."""
+    """Romeo and Juliet, and a hub with its contacts, all online on connections that lead
+    nowhere.
+    """
     contacts = {f"c{number}": "both" for number in range(CONTACTS)}
     house = House(DOMAIN, plugins=("ping",), romeo={}, juliet={}, hub=contacts)
     for contact in contacts:

@@ -1,4 +1,6 @@
-"""A plugin that tells what only the garbage collector could find; for :mod:`bench.gone`."""
+"""A plugin that counts the objects that only the garbage collector could find; for
+:mod:`bench.gone`.
+"""
 
 import gc
 
@@ -7,7 +9,7 @@ from xmppd.plugin.place import AtUnload, Part
 
 
 def plug() -> list[Part]:
-    """The collector rests, and counts what there is for it when it is asked to."""
+    """Stop the collector, and count objects in cycles when asked to."""
     gc.disable()
     cycles = Metric("objects_in_cycles", "What only the collector finds.", "gauge", gc.collect)
     return [cycles, AtUnload(gc.enable)]
