@@ -9,8 +9,8 @@ from xmppd.stanza.xml import Element, Tree, child, element, qname
 DATA = "jabber:x:data"
 MAX_VALUES = 1_000
 MAX_PREPARING_US = 50_000
-"""What the addresses in one form may take to be prepared, in microseconds: about 1,000 that have a
-few letters beyond ASCII, and any number that have none.
+"""The microseconds that preparing the addresses in one form may take: enough for about 1,000 with a
+few letters beyond ASCII, and for any number without.
 """
 MAX_VALUE_LENGTH = 10_000
 

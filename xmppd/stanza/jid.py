@@ -21,13 +21,13 @@ MAX_LABEL_LENGTH = 63
 
 MAX_CACHED_LABELS = 16_384
 LABEL_US = 40
-"""What preparing a label takes, about, in microseconds: what the library does for any."""
+"""The microseconds that preparing a label takes, about, whatever its length."""
 
 KNOWN_LABEL_US = 1
-"""What one takes that was prepared before, and is found."""
+"""The same for a label that was prepared before."""
 
 CHARACTER_US = 3
-"""What each character of a label, localpart or resource takes beside."""
+"""The same for each character of a label, localpart or resource, in addition."""
 
 
 _SIMPLE = re.compile(
@@ -40,7 +40,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\Z")
 _FORBIDDEN_LOCAL = re.compile(r"[\"&'/:<>@\s]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _ACE = "xn--"
-"""Before labels that are Unicode in DNS's own spelling; ours is the other one."""
+"""The prefix of labels in the ASCII form of DNS; ours is the Unicode form."""
 _DOTS = re.compile("[。．｡]")
 _RULED_AS_ONE = tuple(map(re.compile, ("[\u0660-\u0669]", "[\u06f0-\u06f9]", "\u30fb")))
 """Characters on which :rfc:`5892#appendix-A` has rules about the whole text, wherever they stand:
@@ -227,7 +227,7 @@ def _size_bytes(text: str, jid: JID) -> int:
 
 _interned = _Interned()
 _prepared = _Interned()
-"""Those that were not prepared anew: a text that a peer writes is not looked for here."""
+"""Addresses made by ``prepared``: a text that a peer writes is not looked for here."""
 
 
 def _made(local: str | None, domain: str, resource: str | None) -> JID:

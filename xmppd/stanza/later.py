@@ -4,4 +4,5 @@ from collections.abc import Coroutine
 from typing import Any
 
 Later = Coroutine[Any, Any, None] | None
-"""Nothing when the work is done, a coroutine when it is not: what does not wait pays nothing."""
+"""None when the work is done, a coroutine when it is not: a call that does not wait costs
+nothing."""

@@ -3,14 +3,14 @@
 import re
 
 _NO_CHARACTERS = dict.fromkeys((*range(0x20), 0xFFFE, 0xFFFF), "\ufffd")
-"""What XML 1.0 has no way to say; white space is among it, and is put right below."""
+"""The characters that XML 1.0 forbids; white space is among them, and is taken out below."""
 TEXT_ESCAPES = _NO_CHARACTERS | str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "\t", "\n": "\n", "\r": "&#13;"}
 )
 """For text between tags, which keeps its white space."""
 _ESCAPES = TEXT_ESCAPES | str.maketrans({"'": "&apos;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
 find_unwritable = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
-"""Finds what XML 1.0 has no way to say in a text."""
+"""Finds a character in a text that XML 1.0 forbids."""
 
 
 def escape(text: str) -> str:
