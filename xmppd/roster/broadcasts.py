@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 CONTACTS_PER_SLICE = 1_000
-"""Some 3 ms of deliveries; then others have their turn."""
+"""Some 3 ms of deliveries in one turn."""
 
 MAX_WAITING = 100
 

@@ -1,4 +1,4 @@
-"""One Roster per account: loaded once, kept while its owner is here, changed through here only."""
+"""RosterManager: one Roster per account, loaded once and kept while its owner is online."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,12 +31,12 @@ class RosterChanged:
 
 @dataclass(frozen=True, slots=True)
 class ContactChanged:
-    """A contact is another from this moment on, also before that is stored.
+    """A contact has changed in memory, and may not be stored yet.
 
     Attributes:
         roster: As it is now.
-        jid: The contact's.
-        before: What the item was; None if it was none.
+        jid: Of the contact.
+        before: The item before; None if there was none.
     """
 
     roster: Roster
@@ -45,15 +45,15 @@ class ContactChanged:
 
 
 class RosterManager:
-    """The rosters of everybody who needs one just now.
+    """The rosters that are needed now.
 
     A roster in memory is the truth: it changes first, at once, so that two changes never work from
     the same old state; then it is stored; then its owner is told. If storing fails, the change is
-    undone: whoever is online is still known by its contacts, who are to see it leave. Only if
+    undone: the contacts of a session that is online have to see it leave later. Only if
     another change has come on top of it, the roster is forgotten, and read when next needed.
 
     Attributes:
-        settings: How many contacts a roster may have, whatever makes them (RO-18).
+        max_items: The most contacts a roster may have, whatever makes them (RO-18).
     """
 
     def __init__(
@@ -76,23 +76,23 @@ class RosterManager:
         self._loading: dict[str, list[Deferred[Roster]]] = {}
 
     def loaded(self, account: str) -> Roster | None:
-        """The account's roster if it is in memory, as it is for everybody online."""
+        """The account's roster if it is in memory, as it is for every account online."""
         return self._loaded.get(account)
 
     async def roster(self, account: JID) -> Roster:
-        """The account's roster, read if need be; many who ask at once cause one read."""
+        """The account's roster, read if need be; many calls at once cause one read."""
         roster = self._loaded.get(account.bare)
         return await self._turn(account.to_bare()) if roster is None else roster
 
     async def look(self, account: JID) -> Roster:
-        """The account's roster for who only looks: if it has to be read, it is not kept."""
+        """The account's roster for a look: if it has to be read, it is not kept."""
         roster = self._loaded.get(account.bare)
         if roster is not None:
             return roster
         return await self._read(account.to_bare())
 
     def _turn(self, account: JID) -> Deferred[Roster]:
-        """The roster when it has been read; who asked first has it first."""
+        """The roster when it has been read, in the order of the calls."""
         turn: Deferred[Roster] = Deferred()
         turns = self._loading.setdefault(account.bare, [])
         turns.append(turn)
@@ -123,7 +123,7 @@ class RosterManager:
                 turn.callback(outcome)
 
     def _make_room(self) -> None:
-        """Forget the oldest rosters of people who are away, beyond a fixed number."""
+        """Forget the oldest rosters of accounts that are away, beyond a fixed number."""
         online = self.routing_table.users
         if len(self._loaded) - len(online) <= MAX_UNPINNED:
             return
@@ -178,7 +178,7 @@ class RosterManager:
             before_push: Called when the change is stored, before its owner is told.
 
         Raises:
-            StanzaError: RESOURCE_CONSTRAINT: there are as many contacts as there may be.
+            StanzaError: RESOURCE_CONSTRAINT: the roster is full.
         """
         self.check_room(roster, item)
         before = roster.items.get(item.jid)
@@ -206,7 +206,7 @@ class RosterManager:
         self.events.fire(RosterChanged(roster.account, jid, None))
 
     async def show(self, roster: Roster, jids: Sequence[str]) -> None:
-        """Tell the owner of contacts that shared groups have changed (RO-17)."""
+        """Push contacts that shared groups have changed to the owner (RO-17)."""
         async with roster.turn:
             roster.version = await self.store.raise_roster_version(roster.account.bare)
             roster.push_contacts(jids)
@@ -219,7 +219,7 @@ class RosterManager:
         after: RosterItem | None,
         change: Awaitable[int],
     ) -> None:
-        """Wait for the store; if it fails, the contact is what it was before."""
+        """Wait for the store; if it fails, undo the change of the contact."""
         try:
             roster.version = await change
         except BaseException:
@@ -239,10 +239,10 @@ class RosterManager:
 
 
 def _sound(item: RosterItem) -> RosterItem:
-    """A contact whose address and request are what they should be.
+    """A contact from the store, once its address and request were checked.
 
     Raises:
-        ValueError: They are not; a contact can do without its request.
+        ValueError: They are wrong; a contact can do without its request.
     """
     if JID.parse(item.jid).full != item.jid:
         raise ValueError("the address is not prepared")
