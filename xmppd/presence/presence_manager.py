@@ -19,7 +19,7 @@ from xmppd.store.cache import Cache
 from xmppd.store.last_presences import LastPresence, PresenceStore
 
 MAX_DEPARTURES = 10_000
-"""Accounts that left lately, of which we know by the steady clock how long ago that was."""
+"""Accounts that left lately, whose time of leaving is known by the steady clock."""
 
 
 class PresenceManager:

@@ -14,11 +14,13 @@ from xmppd.session.session_manager import SessionClosed
 from xmppd.stanza import JID, Presence
 
 MAX_SEEN = 10_000
-MAX_SEEN_WITH_STRANGERS = 1_000
-"""Strangers may come while a session sees fewer; so they take no room of who is expected."""
+MAX_SEEN_WITH_UNEXPECTED = 1_000
+"""Unexpected senders are seen while a session sees fewer, so that they take no room of expected
+ones."""
 
 MAX_KEPT_BYTES = 1 << 20
-"""Of what contacts said; what is more is not kept, and asked for again when it is needed."""
+"""Of a contact's presence; a longer one is not kept, and the contact is probed when it is
+needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class RemotePresences:
         return True
 
     def _has_room(self, own: SeenPresences, session: Session, sender: JID) -> bool:
-        if own.count < MAX_SEEN_WITH_STRANGERS:
+        if own.count < MAX_SEEN_WITH_UNEXPECTED:
             return True
         expected = self._sees(session.jid, sender) or self.directed.has_told(session.jid, sender)
         return expected and own.count < MAX_SEEN
@@ -280,7 +282,7 @@ class RemotePresences:
             return []
         return list(own) if contact is None else own.of_contact(contact)
 
-    # -- goodbyes ---------------------------------------------------------------------------------
+    # -- "unavailable" ----------------------------------------------------------------------------
 
     def lost(self, event: RemoteServerLost) -> None:
         """Show everybody on a lost server as gone to each session that saw them (RP-6)."""

@@ -255,7 +255,7 @@ class SeenTests(RemoteTests):
     def test_limits(self) -> None:
         """Strangers may be so many; contacts, and rooms that a session went to, come on top."""
         self.patch(remote_presences, "MAX_SEEN", 5)
-        self.patch(remote_presences, "MAX_SEEN_WITH_STRANGERS", 2)
+        self.patch(remote_presences, "MAX_SEEN_WITH_UNEXPECTED", 2)
         romeo = self.connect()
         romeo.send("<presence to='balcony@rooms.capulet.lit/romeo'/>")
         for number in range(3):
