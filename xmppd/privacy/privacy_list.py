@@ -15,13 +15,13 @@ MAX_NAME_LENGTH = 255
 """Of a list, in characters."""
 
 MAX_VALUE_LENGTH = 3_071
-"""Of what a rule names, in characters: the longest address."""
+"""Of a rule's value, in characters: the longest address."""
 
 MAX_ORDER = 2**32 - 1
 
 Kind = Literal["message", "iq", "presence-in", "presence-out", "other"]
-"""What a stanza is to a list. ``other`` is what only a rule for everything is about: subscriptions
-and probes, and what the owner sends that is not presence.
+"""The kind of a stanza for a list. ``other`` are those that only a rule for everything is about:
+subscriptions and probes, and stanzas of the owner that are not presence.
 """
 NAMED: tuple[Kind, ...] = ("message", "iq", "presence-in", "presence-out")
 KINDS: tuple[Kind, ...] = (*NAMED, "other")
@@ -29,12 +29,13 @@ TYPES = frozenset(("jid", "group", "subscription"))
 SUBSCRIPTIONS = frozenset(("none", "to", "from", "both"))
 
 Standing = tuple[str, tuple[str, ...]]
-"""What somebody is to the owner of a roster: subscription and groups."""
+"""A contact's subscription and groups in a roster."""
 UNKNOWN: Standing = ("none", ())
 
 Verdict = int
-"""What a list says of a stanza: the order of the rule that decides, shifted by two, and in the two
-lowest bits :data:`DENY` and :data:`BLOCK`. So the least of several verdicts is the one that counts.
+"""A list's decision about a stanza: the order of the rule that decides, shifted by two, and in the
+two lowest bits :data:`DENY` and :data:`BLOCK`. So the least of several verdicts is the one that
+counts.
 """
 DENY = 1
 BLOCK = 2

@@ -1,4 +1,4 @@
-"""One object per account: its lists, which of them is the default, and so whom it blocks."""
+"""PrivacyListManager: one object per account with its lists, the default one and the blocklist."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,11 +24,11 @@ from xmppd.store.readable import set_aside, sift
 
 MAX_LISTS = 50
 RULES_PER_SLICE = 500
-"""Some 5 ms of reading; then others have their turn."""
+"""Some 5 ms of reading in one turn."""
 
 MAX_UNPINNED = 10_000
 BLOCKLIST = "blocked"
-"""What the default list is called that a block makes where there is none."""
+"""The name of the default list that a block makes where there is none."""
 
 _LIST = "list "
 _DEFAULT = "default"
@@ -44,7 +44,7 @@ class PrivacyListChanged:
 
 @dataclass(frozen=True, slots=True)
 class BlocklistChanged:
-    """Another default list, or one with other rules, blocks others than before."""
+    """The default list blocks other JIDs than before."""
 
     account: JID
     blocked: tuple[JID, ...]
@@ -52,7 +52,7 @@ class BlocklistChanged:
 
 
 class Rosters(Protocol):
-    """Where the rosters are."""
+    """The rosters, for lists that name groups or subscriptions."""
 
     def loaded(self, account: str, /) -> Contacts | None:
         """The account's roster if it is in memory."""
@@ -65,7 +65,7 @@ class Rosters(Protocol):
 
 
 class Sessions(Protocol):
-    """Who is online."""
+    """The accounts that are online."""
 
     @property
     def users(self) -> Collection[str]:
@@ -74,11 +74,11 @@ class Sessions(Protocol):
 
 @dataclass(frozen=True)
 class PrivacyLists:
-    """What an account has.
+    """The privacy lists of one account.
 
     Attributes:
         lists: By name.
-        default_name: Which of them is the default; None if none is.
+        default_name: The name of the default list; None if none is.
     """
 
     lists: Mapping[str, PrivacyList] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class PrivacyLists:
 
     @property
     def blocked(self) -> tuple[JID, ...]:
-        """The blocklist: whom the default list denies everything (:xep:`0191`, §5)."""
+        """The blocklist: the JIDs to which the default list denies everything (:xep:`0191`, §5)."""
         return () if self.default is None else self.default.blocked
 
     def found(self, name: str) -> PrivacyList:
@@ -126,10 +126,11 @@ NONE = PrivacyLists()
 
 
 class PrivacyListManager:
-    """The lists of everybody who needs them just now; "none" is remembered like any other answer.
+    """The lists of the accounts that need them now; that there are none is remembered as well.
 
-    What is in memory is the truth: it changes first, at once, so that two changes never work from
-    the same old state; then it is stored. If storing fails, it is read again when next needed.
+    The lists in memory are the truth: they change first, at once, so that two changes never work
+    from the same old state; then they are stored. If storing fails, they are read again when next
+    needed.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class PrivacyListManager:
         self._loaded: dict[str, PrivacyLists] = {}
 
     async def lists(self, account: JID) -> PrivacyLists:
-        """What the account has, read if need be."""
+        """The account's lists, read if need be."""
         known = self._loaded.get(account.bare)
         if known is not None:
             return known
@@ -166,7 +167,9 @@ class PrivacyListManager:
     async def _read_all(
         self, items: Iterable[Item]
     ) -> tuple[list[PrivacyList | str], list[Damaged]]:
-        """What was stored, and what of it cannot be read; long lists are read a turn each."""
+        """The stored lists, and those that cannot be read; each long list is read in its own
+        turn.
+        """
         found: list[PrivacyList | str] = []
         damaged: list[Damaged] = []
         rules = 0
@@ -181,7 +184,7 @@ class PrivacyListManager:
         return found, damaged
 
     def loaded(self, account: str) -> PrivacyLists | None:
-        """What the account has, if that is in memory, as it is for everybody online."""
+        """The account's lists, if they are in memory, as for every account online."""
         return self._loaded.get(account)
 
     def forget(self, account: str) -> None:
@@ -189,7 +192,7 @@ class PrivacyListManager:
         self._loaded.pop(account, None)
 
     def _make_room(self) -> None:
-        """Forget the oldest lists of people who are away, beyond a fixed number."""
+        """Forget the oldest lists of accounts that are away, beyond a fixed number."""
         online = self.sessions.users
         if len(self._loaded) - len(online) <= MAX_UNPINNED:
             return
@@ -218,13 +221,13 @@ class PrivacyListManager:
         invisible: bool = False,
         probes: bool = True,
     ) -> SessionPrivacy | None:
-        """What is in force for a session of an account whose lists are in memory.
+        """The privacy in force for a session of an account whose lists are in memory.
 
         Args:
             account: Bare JID.
             active: The name of the session's active list; the default list if there is none.
             invisible: Whether the session is.
-            probes: Whether it is told of its contacts then.
+            probes: Whether it probes its contacts while it is invisible.
         """
         known = self._loaded.get(account.bare, NONE)
         chosen = known.lists.get(active) if active is not None else None
@@ -290,7 +293,7 @@ class PrivacyListManager:
     async def unblock(self, account: JID, jids: Iterable[JID] | None) -> None:
         """Take these JIDs out of the blocklist; None for all.
 
-        A default list of which nothing is left is removed.
+        A default list without rules is removed.
         """
         known = await self.lists(account)
         if known.default is None:
@@ -302,7 +305,7 @@ class PrivacyListManager:
     async def _change(
         self, account: JID, after: PrivacyLists, *changed: str, by_blocking: bool = False
     ) -> None:
-        """Have it in memory, in the store, and told."""
+        """Change it in memory and in the store, and fire the events."""
         before = self._loaded.get(account.bare, NONE)
         self._loaded[account.bare] = after
         try:
@@ -317,7 +320,7 @@ class PrivacyListManager:
             self.events.fire(_difference(account, before.blocked, after.blocked))
 
     async def _store(self, account: str, before: PrivacyLists, after: PrivacyLists) -> None:
-        """The lists first, then which is the default: a default that is not there is none."""
+        """Store the lists first, then the default's name: a name without a list means none."""
         if not await self.rosters.has_account(account):
             raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no lists")
         for name in dict.fromkeys((*after.lists, *before.lists)):
@@ -360,19 +363,19 @@ class PrivacyListManager:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The contacts of somebody whose roster is in memory."""
+    """The contacts of an account whose roster is in memory."""
 
     rosters: Rosters
     account: str
 
     def standing(self, jid: JID) -> Standing:
-        """What this JID is to the owner."""
+        """The subscription and groups of this JID."""
         roster = self.rosters.loaded(self.account)
         return UNKNOWN if roster is None else roster.standing(jid)
 
 
 def _read(item: Item) -> PrivacyList | str:
-    """A list, or the name of the default one."""
+    """Read a stored list, or the name of the default one."""
     if item.key == _DEFAULT:
         return item.value.decode()
     tree = ElementTree.fromstring(b"<query xmlns='%b'>%b</query>" % (NS.encode(), item.value))

@@ -1,4 +1,4 @@
-"""What people report about those they block, kept for the administrator (:xep:`0377`)."""
+"""Reports about blocked JIDs, kept for the administrator (:xep:`0377`)."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ MAX_REPORTS = 1_000
 """Of one domain; then the oldest makes way."""
 
 MAX_PER_REPORTER = 50
-"""So that nobody's reports push out those of others."""
+"""Of one reporter, so that these do not push out the reports of others."""
 
 MAX_TEXT_LENGTH = 1_000
 MAX_REASON_LENGTH = 200
@@ -25,16 +25,16 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Report:
-    """Somebody reports somebody.
+    """A report about a blocked JID.
 
     Attributes:
-        reporter: Bare JID of who blocks.
+        reporter: Bare JID of the account that blocks.
         reported: The JID that is blocked.
         reason: A URN, such as ``urn:xmpp:reporting:spam``.
         stamp: When, in seconds since 1970.
-        text: What the reporter says about it.
-        messages: Ids that the archive gave to the messages it is about.
-        forward: What the reporter agrees to: ``report-origin``, ``third-party``.
+        text: The reporter's words.
+        messages: Ids in the archive of the messages it is about.
+        forward: The reporter's consents: ``report-origin``, ``third-party``.
     """
 
     reporter: str
@@ -47,7 +47,7 @@ class Report:
 
     @property
     def key(self) -> str:
-        """Under what it is kept: of two about the same person the newer one."""
+        """The key under which it is kept: of two about the same JID the newer one."""
         return f"{self.reporter} {self.reported}"
 
 
@@ -70,7 +70,7 @@ class Reports:
         await self._set(domain, report.key, json.encode(report))
 
     async def of(self, domain: str) -> list[Report]:
-        """The reports of the people of a domain, oldest first."""
+        """The reports from accounts of a domain, oldest first."""
         kept = await self.store.get_items(domain, NS)
         items = (Item(NS, key, value) for key, value in kept.items())
         reports = await readable(self.store, domain, items, _read)
@@ -83,10 +83,10 @@ class Reports:
 
 
 def _read(item: Item) -> Report:
-    """A report as it was kept.
+    """Read a stored report.
 
     Raises:
-        ValueError: It names nobody, or no moment there is.
+        ValueError: It names no JID, or no possible time.
     """
     report = json.decode(item.value, type=Report)
     JID.parse(report.reporter)

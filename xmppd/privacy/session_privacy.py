@@ -7,7 +7,7 @@ from xmppd.stanza import IQ, JID, Condition, ErrorType, Message, Presence, Stanz
 
 BLOCKING_ERRORS = "urn:xmpp:blocking:errors"
 NOTIFICATIONS = (None, "unavailable")
-"""Types of presence that tell of somebody; all others ask for something."""
+"""Types of presence that tell whether a contact is available; all others are requests."""
 
 Contact = tuple[str, bytes]
 """Bare JID, and its escaped bytes."""
