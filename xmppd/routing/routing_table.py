@@ -11,8 +11,8 @@ class UserRoutes:
 
     Attributes:
         sessions: By resource, available or not.
-        available: Those that sent presence; a tuple, made anew when it changes, so that whoever
-            walks it is never disturbed.
+        available: Those that sent presence; a tuple, made anew when it changes, so that a loop over
+            it is never disturbed.
     """
 
     __slots__ = ("available", "sessions")
@@ -22,24 +22,24 @@ class UserRoutes:
         self.available: tuple[Session, ...] = ()
 
     def refresh(self) -> None:
-        """Take note of who is available now."""
+        """Find the sessions that are available now."""
         self.available = tuple(s for s in self.sessions.values() if s.presence is not None)
 
 
 class RoutingTable:
-    """Where everybody is: finds the route to an address.
+    """The routes of all addresses.
 
     Attributes:
         domains: Served here.
         domain: The first of them, which speaks for the server.
-        users: Routes by bare JID; only of accounts with a session.
+        users: Routes by bare JID, only of accounts with a session.
         bound: Sessions that have a resource, by full JID.
-        unbound: Streams that have none yet, by ``domain/stream-id``: only what they ask is answered
-            there, and nothing else is routed to them (SC-8).
+        unbound: Streams that have none yet, by ``domain/stream-id``: only answers to their own
+            requests are routed to them (SC-8).
         components: Routes of services, by their domain.
-        away: Those domains of services of whose connections there is none just now.
+        away: Those domains of services that have no connection just now.
         foreign: The route to all other domains; None if there is none.
-        foreign_error: Knows why that has not accepted a stanza.
+        foreign_error: Gives the error with which it refused a stanza.
     """
 
     def __init__(self, domains: Collection[str]) -> None:
@@ -58,7 +58,9 @@ class RoutingTable:
         return jid.domain in self.domains
 
     def add(self, session: Session) -> None:
-        """Make a session reachable under its JID (RT-1); one without a resource, to answers."""
+        """Make a session reachable under its JID (RT-1); one without a resource, for answers
+        only.
+        """
         jid = session.jid
         if jid.local is None or jid.resource is None:
             self.unbound[jid.full] = session
@@ -88,7 +90,7 @@ class RoutingTable:
         return True
 
     def refresh(self, session: Session) -> None:
-        """The session became available or unavailable."""
+        """Note that the session became available or unavailable."""
         routes = self.users.get(session.jid.bare)
         if routes is not None:
             routes.refresh()
@@ -104,9 +106,8 @@ class RoutingTable:
         return () if routes is None else tuple(routes.sessions.values())
 
     def route(self, stanza: Stanza) -> bool:
-        """Hand a stanza to exactly the address it names: a session, a component, another domain.
-
-        A bare JID of ours is nobody in particular; routers decide which sessions it means.
+        """Deliver a stanza to exactly its address: a session, a component, another domain. A bare
+        JID of ours is not one of these; routers decide which sessions it means.
 
         Returns:
             Whether it arrived; if not, the router decides what that means (RT-15).
@@ -123,7 +124,7 @@ class RoutingTable:
         return route is not None and route.deliver(stanza, stanza.wire())
 
     def answer_unbound(self, answer: Stanza) -> None:
-        """Hand the server's answer to a stream without a resource that has asked, if one has."""
+        """Deliver the server's answer to a stream without a resource that has asked, if one has."""
         asker = None if answer.to is None else self.unbound.get(answer.to.full)
         if asker is not None:
             asker.deliver(answer, answer.wire())
@@ -133,7 +134,7 @@ class RoutingTable:
         return self.components.get(domain, self.foreign)
 
     def unreached(self, stanza: Stanza) -> StanzaError:
-        """What a sender is told when :meth:`route` found nobody: who was not there."""
+        """The error for a sender whose stanza :meth:`route` could not deliver."""
         to = stanza.to
         if to is not None and to.domain in self.away:
             return StanzaError(Condition.REMOTE_SERVER_TIMEOUT, "the component is not connected")
