@@ -1,21 +1,21 @@
-"""How often may one guess? Guesses slow down the guesser, and keep nobody else out (AT-1 to AT-6).
+"""Failed logins: guesses slow down the guesser, and keep nobody else out (AT-1 to AT-6).
 
-What is counted, and for whom it counts:
+The counts, and the attempts that they slow down:
 
 - Failures from a **network** (:func:`network_of`), whatever the account. From
   ``failures_before_delay`` on attempts from there take turns, at a distance that doubles with every
-  failure up to ``max_delay_s``; at ``failures_before_lockout`` all from there are sent away until
+  failure up to ``max_delay_s``; at ``failures_before_lockout`` all from there are refused until
   nothing was counted for ``lockout_s``.
-- Failures at an **account** by strangers. They make strangers wait a little for their answer, each
-  for himself: at most :data:`MAX_STRANGERS_DELAY_S`, however many guess at it from however many
-  networks. An account is never locked, so nobody can lock out its owner.
+- Failures at an **account** from elsewhere than its homes. Attempts from there wait a little for
+  their answer, each by itself: at most :data:`MAX_DELAY_ELSEWHERE_S`, however many guess at it from
+  however many networks. An account is never locked, so nobody can lock out its owner.
 - Failures at an account from a network that is its **home**, since its password came from there.
-  There nothing else counts, and they count nowhere else: neither do others' guesses slow down the
-  owner at home, nor does a client with an old password slow down anybody else there.
+  There nothing else counts, and they count nowhere else: guesses of others do not slow down the
+  owner at home, and a client with an old password slows down no other client there.
 
 An account that does not exist is counted as if it did, so that limits do not tell it apart. Only
-wrong proofs are counted. What is malformed, or right and not let in, is no guess; neither is a
-token (FA-6).
+wrong proofs are counted. A malformed message is no guess, nor is a right proof that is refused, nor
+a token (FA-6).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,19 +35,19 @@ from xmppd.store.accounts import AccountStore, NoSuchAccount, ScramKeys
 MAX_KEPT_NETWORKS = 4_096
 
 PATIENCE_S = 10.0
-"""Who comes this much too early waits for their turn; who comes earlier is sent away."""
+"""A login that comes this much too early waits for its turn; one that comes earlier is refused."""
 
-MAX_STRANGERS_DELAY_S = 2.0
-"""How long a stranger waits at most because others guess at the same account."""
+MAX_DELAY_ELSEWHERE_S = 2.0
+"""The longest that a login from elsewhere waits because others guess at the same account."""
 
 MAX_HOMES = 20
 """Networks that are remembered as an account's; with more the one longest ago is forgotten."""
 
 MAX_BEGUN = 16
-"""Attempts of strangers from one network at one account that may be under way without delay."""
+"""Attempts from one network at one account elsewhere that may be under way without delay."""
 
 DERIVATIONS_PER_NETWORK = 2
-"""How many PBKDF2 of one network run at the same time; of one account, one."""
+"""The number of PBKDF2 of one network at the same time; of one account, one."""
 
 _WITH_PASSWORD = ("SCRAM-", "PLAIN")
 
@@ -60,12 +60,12 @@ class _Record:
 
 
 class _Counts:
-    """Counts by key, and the turns that follow from them; what was counted longest ago makes room.
+    """Counts by key, and the turns that follow from them; the oldest count makes room.
 
     Args:
         settings: The limits.
         now: The time on the steady clock.
-        free: How much is counted before there is a delay; None for ``failures_before_delay``.
+        free: The count up to which there is no delay; None for ``failures_before_delay``.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class _Counts:
         self._records: dict[str, _Record] = {}
 
     def use(self, settings: AuthSettings) -> None:
-        """Go by these limits from now on."""
+        """Take other limits."""
         self._settings = settings
 
     def __len__(self) -> int:
         return len(self._records)
 
     def count(self, key: str) -> int:
-        """How much is counted."""
+        """The count of this key."""
         record = self._current(key)
         return 0 if record is None else record.count
 
@@ -94,18 +94,18 @@ class _Counts:
         return 0.0 if record is None else self._distance_s(record)
 
     def wait_s(self, key: str) -> float:
-        """How much too early an attempt would be now."""
+        """The seconds that an attempt would have to wait now."""
         record = self._current(key)
         return 0.0 if record is None else max(0.0, record.next_turn - self._now())
 
     def take_turn(self, key: str) -> None:
-        """Whoever comes next has to wait for longer."""
+        """Take the next turn, so that the attempt after this one waits longer."""
         record = self._current(key)
         if record is not None:
             record.next_turn = max(record.next_turn, self._now()) + self._distance_s(record)
 
     def add(self, key: str) -> int:
-        """Count one more; how many there are now."""
+        """Count one more; returns the count."""
         now = self._now()
         record = self._current(key) or _Record()
         record.count += 1
@@ -126,7 +126,7 @@ class _Counts:
                 del self._records[key]
 
     def forget(self, key: str) -> None:
-        """Start from nothing."""
+        """Forget the count of this key."""
         self._records.pop(key, None)
 
     def _current(self, key: str) -> _Record | None:
@@ -143,10 +143,10 @@ class _Counts:
 
 
 class AttemptLimiter:
-    """The counts of this node, and what follows from them.
+    """The counts of failed logins of this server, and the delays that follow from them.
 
     Args:
-        store: Where locks of before are kept.
+        store: Keeps the locks of before.
         settings: The limits; ``remembered_addresses`` bounds each of the counts.
         clocks: Counts go by the steady one.
         sleep: Waits for so many seconds.
@@ -175,7 +175,7 @@ class AttemptLimiter:
         self._derivations: dict[str, DeferredSemaphore] = {}
 
     def use(self, settings: AuthSettings) -> None:
-        """Go by these limits from now on; what was counted stays counted."""
+        """Take other limits; the counts stay."""
         self._settings = settings
         for counts in self._all:
             counts.use(settings)
@@ -212,7 +212,7 @@ class AttemptLimiter:
             return
         if self._is_too_many(self._networks.count(network)):
             raise _too_early()
-        at_least_s = min(self._accounts.delay_s(account), MAX_STRANGERS_DELAY_S)
+        at_least_s = min(self._accounts.delay_s(account), MAX_DELAY_ELSEWHERE_S)
         # Counted until it ends: guesses that are made all at once are guesses too.
         self._begun.add(pair)
         try:
@@ -229,8 +229,8 @@ class AttemptLimiter:
         """Count a failure.
 
         Args:
-            account: What was tried; None if nothing was named.
-            address: Where it came from.
+            account: The account that was tried; None if none was named.
+            address: The address it came from.
         """
         network = network_of(address)
         if account is None:
@@ -246,11 +246,11 @@ class AttemptLimiter:
         self._accounts.add(account)
 
     def came_to_nothing(self, account: str, address: str) -> None:
-        """An attempt that had its turn has ended, and was no guess."""
+        """Take back the turn of an attempt that has ended and was no guess."""
         self._begun.take_back(_pair(account, network_of(address)))
 
     def succeeded(self, account: str, address: str) -> None:
-        """Remember that the account is at home there; what failed there before was its owner."""
+        """Remember that the account is at home there, and forget earlier failures there."""
         network = network_of(address)
         pair = _pair(account, network)
         self._begun.forget(pair)
@@ -278,7 +278,7 @@ class AttemptLimiter:
         return network in self._homes.get(account, ())
 
     def _take_turns(self, *turns: tuple[_Counts, str]) -> float:
-        """Take a turn of each; how long it is until then."""
+        """Take a turn of each; returns the seconds until the last of them."""
         wait_s = max(counts.wait_s(key) for counts, key in turns)
         if wait_s > PATIENCE_S:
             raise _too_early()
@@ -293,7 +293,7 @@ class AttemptLimiter:
     # -- new passwords ----------------------------------------------------------------------------
 
     async def change_turn(self, account: str, address: str) -> None:
-        """Wait until the account may be given another password by somebody at this address.
+        """Wait until the account may be given another password from this address.
 
         Changes are counted, for the account and for the network, and take turns as failures do.
 
@@ -308,12 +308,13 @@ class AttemptLimiter:
 
     @asynccontextmanager
     async def derivation(self, account: str, address: str) -> AsyncIterator[None]:
-        """PBKDF2 may run meanwhile: once for each account, and a few times for each network.
+        """A context in which PBKDF2 may run: once for each account, and a few times for each
+        network.
 
         Others wait in the order in which they came; each of them is a stream that waits.
         """
         network = network_of(address)
-        # In this order: whoever waits for an account holds a place of their own network only.
+        # In this order: a call that waits for an account holds a place of its own network only.
         async with self._one_of(network, DERIVATIONS_PER_NETWORK), self._one_of(account, 1):
             yield
 
@@ -376,12 +377,12 @@ class _CountedMechanism:
 
     @property
     def account(self) -> str | None:
-        """Who has proved themselves."""
+        """The account that has proved itself."""
         return self._mechanism.account
 
     @property
     def binding(self) -> str:
-        """What the proof is bound to."""
+        """The channel binding of the proof."""
         return self._mechanism.binding
 
     async def step(self, response: bytes) -> bytes:
@@ -409,7 +410,7 @@ def _pair(account: str, network: str) -> str:
 
 @lru_cache(MAX_KEPT_NETWORKS)
 def network_of(address: str) -> str:
-    """What one guesser holds: an IPv4 address, or 2^64 addresses of IPv6."""
+    """The network that one guesser has: an IPv4 address, or 2^64 addresses of IPv6."""
     try:
         ip = ip_address(address)
     except ValueError:

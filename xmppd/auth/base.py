@@ -1,4 +1,4 @@
-"""What a SASL mechanism and an authentication provider are."""
+"""The interfaces of SASL mechanisms and authentication providers."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,16 +13,18 @@ T = TypeVar("T")
 
 
 class RunInThread(Protocol):
-    """Where PBKDF2 runs, so that nobody waits for it: ``deferToThreadPool``, bound to its pool."""
+    """Runs PBKDF2 elsewhere, so that the reactor does not wait for it: ``deferToThreadPool``, bound
+    to its pool.
+    """
 
     def __call__(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> Awaitable[T]:
-        """Call the function elsewhere and hand over what it returns."""
+        """Call the function elsewhere and return its result."""
 
 
 class SASLError(Exception):
-    """The peer did not prove who it is.
+    """A failed authentication.
 
     Args:
         condition: A SASL failure condition of :rfc:`6120#section-6.5`, such as ``not-authorized``.
@@ -41,7 +43,7 @@ class SASLError(Exception):
 
 @contextmanager
 def while_store_answers() -> Iterator[None]:
-    """A login during which the store fails is to be tried again, and counts as no guess.
+    """A context in which a failure of the store is a login to be tried again, and no guess.
 
     Raises:
         SASLError: ``temporary-auth-failure``: the store failed (:rfc:`6120#section-6.5.11`).
@@ -54,7 +56,7 @@ def while_store_answers() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What a mechanism may know about the stream it runs on.
+    """The stream of an authentication, as far as a mechanism may know it.
 
     Attributes:
         domain: The domain the stream was opened to, prepared.
@@ -76,7 +78,7 @@ class Exchange:
 
 
 class AuthProvider(Protocol):
-    """Where accounts and their proofs are: SQL here, LDAP or tokens in a plugin."""
+    """The accounts and their proofs: in SQL here, in LDAP or of tokens in a plugin."""
 
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The keys to run SCRAM with.
@@ -92,8 +94,8 @@ class AuthProvider(Protocol):
         """Whether the account exists and is not disabled: asked after its proof.
 
         Raises:
-            SASLError: ``account-disabled``: an administrator closed it. Only who has proved to be
-                its owner hears so.
+            SASLError: ``account-disabled``: an administrator closed it. Only a client that has
+                proved to be its owner hears so.
         """
 
 

@@ -1,4 +1,4 @@
-"""The accounts of a store, as SASL sees them; and their passwords, as administrators do."""
+"""SQLAuthProvider: the accounts of the store for SASL, and their passwords for administrators."""
 
 import hmac
 import secrets
@@ -24,7 +24,7 @@ _PLAIN_HASHES = ("SHA-256", "SHA-512", "SHA-1")
 
 
 class SQLAuthProvider:
-    """Accounts that our own store keeps.
+    """The accounts of our own store.
 
     An unknown account gets a salt derived from the server's secret: the same today, after a restart
     and on every node with that secret. It has as many iterations as an account made now; accounts
@@ -34,7 +34,7 @@ class SQLAuthProvider:
         store: The accounts.
         secret: The server's own; the same on every node, and over restarts.
         iterations: PBKDF2 rounds of accounts made now.
-        run_in_thread: Where PBKDF2 runs.
+        run_in_thread: Runs PBKDF2.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class SQLAuthProvider:
         return credentials.keys[hash]
 
     def _unsatisfiable(self, account: str, hash: str) -> ScramKeys:
-        """Keys of no password: to find one would be to invert the hash."""
+        """Keys that belong to no password: to find one would be to invert the hash."""
 
         def derived(purpose: str) -> bytes:
             message = f"{purpose}\0{hash}\0{account}".encode()

@@ -1,10 +1,10 @@
-"""Tokens: what a device is given so that it need not know the password, and how it is checked.
+"""Tokens: given to a device so that it need not know the password, and checked at its logins.
 
 A token is not stored. The store has random bytes, this installation has a secret, and a token is
-what HMAC makes of both, of the account, the device and the mechanism. Whoever has the store alone
-has no token, nor anything to compute one from; whoever has the secret alone lacks the random bytes.
-Since the mechanisms are HMACs keyed by the token itself, a hash of the token would not do: it would
-either be of no use to us, or of the same use to a thief.
+the HMAC of both, of the account, the device and the mechanism. With the store alone one has no
+token, nor anything to compute one from; with the secret alone one lacks the random bytes. Since the
+mechanisms are HMACs keyed by the token itself, a hash of the token would not do: it would either be
+of no use to us, or of the same use to a thief.
 """
 
 import hmac
@@ -20,19 +20,19 @@ from xmppd.store.devices import MAX_SPENT_TOKENS, Device, DeviceStore, Token
 NONCE_BYTES = 16
 MAX_TOKENS_PER_DEVICE = 2
 SEEN_EVERY_S = 600.0
-"""How exactly it is known when a device was seen last."""
+"""The precision of the time when a device was seen last."""
 
 _NO_TOKEN = Token(b"", "", 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class KeptToken:
-    """A token that somebody may have.
+    """A token that a device may have.
 
     Attributes:
         text: The token as the client has it: never written anywhere.
-        token: What is known of it.
-        ended: Whether it is worth nothing any more: its time is over, or it was taken back.
+        token: Its record in the store.
+        ended: Whether it has expired or was revoked.
     """
 
     text: str = field(repr=False)
@@ -46,7 +46,7 @@ class Issued:
 
     Attributes:
         text: The token.
-        expires: From when on it is worth nothing, in seconds since 1970.
+        expires: The time of its end, in seconds since 1970.
     """
 
     text: str = field(repr=False)
@@ -57,7 +57,7 @@ class Tokens:
     """The tokens of all accounts (FA-1 to FA-5).
 
     Args:
-        store: Where devices are kept.
+        store: The devices.
         settings: How long tokens live, and how many devices there may be.
         secret: This installation's own; the same on every node, and over restarts.
         now: The time in seconds since 1970.
@@ -77,10 +77,9 @@ class Tokens:
         self._now = now
 
     async def held(self, account: str, device: str, mechanism: str) -> tuple[KeptToken, ...]:
-        """What a device may show that logs in by this mechanism, with what has ended.
-
-        It is always as many, and what was made up can be shown by nobody: so it takes the same
-        time whether there is such an account and such a device.
+        """The tokens that a device may use with this mechanism, also those that have ended. They
+        are always as many, some of them made up: so it takes the same time whether there is such an
+        account and such a device.
         """
         known = await self.store.device(account, device)
         tokens = [] if known is None else [*known.tokens, *known.spent]
@@ -101,7 +100,7 @@ class Tokens:
     async def redeem(self, account: str, device: str, held: KeptToken, count: int | None) -> bool:
         """Note that a token was used; safe in the store on return.
 
-        A phone that comes and goes all day is noted once in :data:`SEEN_EVERY_S`, unless it counts.
+        A phone that logs in all day is noted once in :data:`SEEN_EVERY_S`, unless it counts.
 
         Returns:
             False if it is worth nothing any more, or was counted already.
@@ -141,11 +140,11 @@ class Tokens:
         await self.store.end_token(account, device)
 
     async def revoke(self, account: str, device: str) -> bool:
-        """End all tokens of a device; whether it had any."""
+        """End all tokens of a device; returns whether it had any."""
         return await self.store.end_device(account, device)
 
     async def devices(self, account: str) -> list[Device]:
-        """The devices that could log in just now; who was seen last comes first."""
+        """The devices that could log in just now, the one that was seen last first."""
         now = self._now()
         return [
             device

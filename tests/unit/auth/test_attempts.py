@@ -16,8 +16,8 @@ from tests.unit.auth.support import (
 from xmppd.auth.attempts import (
     DERIVATIONS_PER_NETWORK,
     MAX_BEGUN,
+    MAX_DELAY_ELSEWHERE_S,
     MAX_HOMES,
-    MAX_STRANGERS_DELAY_S,
     PATIENCE_S,
     AttemptLimiter,
     network_of,
@@ -193,7 +193,7 @@ class OwnerTests(SynchronousTestCase):
         for mechanism in ("PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"):
             house = House()
             house.fail(99)
-            self.assertLessEqual(house.time_to_log_in(NEW, mechanism), MAX_STRANGERS_DELAY_S)
+            self.assertLessEqual(house.time_to_log_in(NEW, mechanism), MAX_DELAY_ELSEWHERE_S)
 
     def test_many_addresses(self) -> None:
         """Also while thousands of networks guess, at the same moment, and however often."""
@@ -202,7 +202,7 @@ class OwnerTests(SynchronousTestCase):
             address = f"10.0.{n // 256}.{n % 256}"
             house.wait(address)
             house.fail(3, address)
-        self.assertLessEqual(house.time_to_log_in(NEW), MAX_STRANGERS_DELAY_S)
+        self.assertLessEqual(house.time_to_log_in(NEW), MAX_DELAY_ELSEWHERE_S)
         self.assertEqual(house.time_to_log_in(NEW), 0)
 
     def test_strangers_wait_for_their_answer(self) -> None:
@@ -211,7 +211,7 @@ class OwnerTests(SynchronousTestCase):
         for n in range(5):
             house.fail(1, f"192.0.2.{n}")
         waits = [house.wait(f"203.0.113.{n}") for n in range(50)]
-        self.assertEqual(waits, [MAX_STRANGERS_DELAY_S] * 50)
+        self.assertEqual(waits, [MAX_DELAY_ELSEWHERE_S] * 50)
         self.assertEqual(house.wait("203.0.113.1", ROMEO), 0)
 
     def test_nobody(self) -> None:
@@ -223,7 +223,7 @@ class OwnerTests(SynchronousTestCase):
                 house.fail(1, f"192.0.{n}.1", account)
                 waits.append(house.wait(f"192.1.{n}.1", account))
         self.assertEqual(waits[:6], waits[6:])
-        self.assertEqual(waits[-1], MAX_STRANGERS_DELAY_S)
+        self.assertEqual(waits[-1], MAX_DELAY_ELSEWHERE_S)
 
     def test_at_home(self) -> None:
         """Where she logged in before, nothing that others do slows her down."""
