@@ -8,10 +8,10 @@ from twisted.internet.interfaces import IReactorTime
 
 MAX_DOMAINS = 1_000
 MAX_STEPS = 40
-"""Of each domain the latest are kept; of all domains, those that were tried last."""
+"""Of each domain, the latest; of all domains, those that were tried last."""
 
 MAX_TEXT = 500
-"""Characters of what was tried, and of its outcome: a stranger's DNS has a part in both."""
+"""Characters of a step and of its outcome: the DNS of others has a part in both."""
 
 
 @dataclass(slots=True)

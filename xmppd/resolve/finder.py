@@ -15,10 +15,10 @@ from xmppd.resolve.targets import Directions
 from xmppd.store.cache import Cache
 
 FIND_S = 30.0
-"""How long finding a domain's server may take, and being let in there."""
+"""The time that finding a domain's server may take, and being accepted there."""
 
 NOT_FOUND_S = 60.0
-"""How long it is remembered that a domain has no server."""
+"""The time for which it is remembered that a domain has no server."""
 
 MAX_REMEMBERED = 10_000
 """Domains of which it is remembered."""

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.python.failure import Failure
 
 ATTEMPT_DELAY_S = 0.25
-"""How long an address is waited for before the next is tried beside it."""
+"""The time after which the next address is tried beside the one before."""
 
 Connect = Callable[[str], Awaitable[IProtocol]]
 

@@ -21,10 +21,11 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
 
 QUERY_TIMEOUTS_S = (1, 3)
-"""How long each name server may take, the first time and the second."""
+"""The time that each name server may take, the first time and the second."""
 
 AAAA_DELAY_S = 0.05
-"""How much longer than A an answer for AAAA may take: the Resolution Delay of :rfc:`8305`."""
+"""The time that an answer for AAAA may take longer than that for A: the Resolution Delay of
+:rfc:`8305`."""
 
 MAX_ADDRESSES = 8
 MAX_NAME = 253

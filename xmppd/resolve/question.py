@@ -22,7 +22,7 @@ from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
 
 MAX_RECORDS = 64
-"""Records of an answer that are read: whoever owns a name in DNS may give it thousands."""
+"""Records of an answer that are read: the owner of a name in DNS may give it thousands."""
 
 MAX_DATAGRAM_BYTES = 8_192
 """Longer than any answer to a question that does not ask for more than 512 bytes."""

@@ -25,10 +25,10 @@ from xmppd.resolve.targets import Target, in_order
 from xmppd.stanza import Condition, StanzaError
 
 TARGET_S = 10.0
-"""How long connecting to one target may take, whatever the number of its addresses."""
+"""The time that connecting to one target may take, whatever the number of its addresses."""
 
 SETTLE_S = 10.0
-"""How long settling may take at one address."""
+"""The time that settling may take at one address."""
 
 _WORDS = {error.ConnectionRefusedError: "refused", error.TimeoutError: "no answer"}
 

@@ -8,7 +8,7 @@ from random import Random, SystemRandom
 from xmppd.config.config import S2SSettings
 
 PORT = 5269
-"""Where a server listens that says nothing else (:rfc:`6120#section-3.2.2`)."""
+"""The port of a server whose DNS names none (:rfc:`6120#section-3.2.2`)."""
 
 MAX_TARGETS = 16
 
