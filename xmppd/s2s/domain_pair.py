@@ -1,4 +1,4 @@
-"""DomainPair: one of our domains and one of theirs; what the one has to say to the other."""
+"""DomainPair: one of our domains and one of theirs, with the stanzas from the one to the other."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _log = Logger()
 
 
 class Streams(Protocol):
-    """What a pair needs to get its stanzas out of the house."""
+    """The streams between servers, as a pair needs them."""
 
     clock: IReactorTime
     policies: PolicyTable
@@ -34,29 +34,27 @@ class Streams(Protocol):
         """A new stream to the pair's remote domain.
 
         Raises:
-            StanzaError: There is no way.
+            StanzaError: The remote domain cannot be reached.
         """
 
     def wanted(self, pair: "DomainPair", on_behalf_of: str) -> None:
-        """Somebody else waits for that stream too."""
+        """Note that another sender waits for that stream too."""
 
     def returned(self, pair: "DomainPair", stanzas: list[Stanza], why: StanzaError) -> None:
-        """What waited does not leave any more: its senders are told."""
+        """Return the stanzas that waited to their senders."""
 
     def note(self, remote: str, what: str, outcome: str) -> None:
-        """Something happened that an administrator may ask for."""
+        """Note an event for the administrator."""
 
     def failed(self, pair: "DomainPair") -> None:
-        """Nothing came of it: the next time all is tried that there is."""
+        """Note that no stream could be made: the next time everything is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Verification:
-    """A key that was shown to us.
-
-    Attributes:
-        key: What it is.
-        answer: Whether the remote domain has made it.
+    """A key that was shown to us, to be verified. Attributes:
+    key: Its text.
+    answer: Whether the remote domain has made it.
     """
 
     key: str
@@ -64,19 +62,19 @@ class _Verification:
 
 
 class DomainPair:
-    """One ordered queue, and the stream that carries it, or is on its way to do so.
+    """One ordered queue, and the stream that carries it, or that is being made for it.
 
-    A stream is made when there is something to carry. When that fails, everything that waits is
-    returned, and for a while nothing is even tried: each time twice as long (SV-10).
+    A stream is made when a stanza waits. When that fails, all stanzas that wait are returned, and
+    for a while, each time twice as long, no stream is tried (SV-10).
 
     Attributes:
         local: Our domain.
         remote: Theirs.
-        backlog: What waits.
+        backlog: The stanzas that wait.
         carrier: The stream that takes stanzas now.
-        outgoing: The stream of ours; it may be one that has not come so far yet.
-        why: Why it failed last; None after a success.
-        since: When the state became what it is, on the clock.
+        outgoing: The stream that we have opened; it may not be negotiated yet.
+        why: The error of the last failure; None after a success.
+        since: The time when it came into this state, on the clock.
     """
 
     def __init__(self, local: str, remote: str, streams: Streams, settings: S2SSettings) -> None:
@@ -99,7 +97,7 @@ class DomainPair:
 
     @property
     def state(self) -> str:
-        """What an administrator sees."""
+        """The state, for the administrator."""
         if self.carrier is not None:
             return "waiting for the peer to read" if self.carrier.full else "open"
         if self._connecting is not None:
@@ -109,7 +107,7 @@ class DomainPair:
         return "failed" if self.why is not None else "closed"
 
     def at_rest(self, now: float) -> bool:
-        """Whether nothing would be lost if the pair were forgotten."""
+        """Whether the pair can be forgotten without loss."""
         return (
             self.carrier is None
             and self.outgoing is None
@@ -129,7 +127,9 @@ class DomainPair:
         return self._keep(stanza, wire)
 
     def obstacle(self) -> StanzaError | None:
-        """Why a stanza would come back at once; None if it would leave, or wait."""
+        """The error with which a stanza would come back at once; None if it would leave, or
+        wait.
+        """
         if self.carrier is None:
             if self._streams.policies.of(self.remote).block:
                 return StanzaError(
@@ -141,7 +141,7 @@ class DomainPair:
 
     @property
     def retry_in_s(self) -> float:
-        """For how many seconds nobody is called, since nothing came of it the last time."""
+        """The seconds for which no stream is tried, since the last try failed."""
         return max(0.0, self._retry_at - self._streams.clock.seconds())
 
     def _keep(self, stanza: Stanza, wire: bytes) -> bool:
@@ -165,7 +165,7 @@ class DomainPair:
         )
 
     def expire(self, now: float) -> None:
-        """Return what has waited too long; a peer that has not read for so long is cut off."""
+        """Return stanzas that have waited too long; cut off a peer that did not read so long."""
         expired = self.backlog.take_until(now - self._settings.max_queue_age_s)
         if expired:
             self._streams.returned(self, _stanzas(expired), no_stream("it did not take it in time"))
@@ -173,12 +173,14 @@ class DomainPair:
                 self.carrier.wire.abort()
 
     def give_back(self) -> None:
-        """Return what waits, and stop trying: the server is about to stop."""
+        """Return all stanzas that wait and stop trying, since the server is about to stop."""
         if self.carrier is None and (self.backlog or self._deadline is not None):
             self._fail(no_stream("this server is shutting down"))
 
     def may_go_by(self, stream: ServerStream) -> None:
-        """A stream takes our stanzas; one is enough, and the first is kept for order's sake."""
+        """Use a stream that takes our stanzas, unless there is one already: the first is kept, for
+        order.
+        """
         if self.carrier is None:
             self.carrier = stream
             self._changed()
@@ -188,14 +190,14 @@ class DomainPair:
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, until the stream is full."""
+        """Send stanzas that wait, until the stream is full."""
         carrier = self.carrier
         while carrier is not None and self.backlog and not carrier.full:
             carrier.send(self.backlog.take())
             carrier = self.carrier
 
     def carrier_lost(self, stream: ServerStream) -> None:
-        """A stream takes nothing any more; what still waits goes another way."""
+        """Forget a stream that takes no more stanzas; those that still wait go another way."""
         if self.carrier is stream:
             self.carrier = None
             self._changed()
@@ -221,17 +223,21 @@ class DomainPair:
         return answer
 
     def _may_ask(self) -> bool:
-        """Whether to ask for a key: whoever has called us is there, so the delay does not grow."""
+        """Whether to ask for a key: a server that has connected to us is there, so the delay does
+        not grow.
+        """
         failed_at = self._retry_at - self._delay_s
         waited_s = self._streams.clock.seconds() - failed_at
         return not self._delay_s or waited_s >= self._settings.retry_first_s
 
     def heard(self) -> None:
-        """The remote domain has proved itself to us: it is there, whatever failed before."""
+        """Note that the remote domain has proved itself to us: it can be reached, whatever failed
+        before.
+        """
         self._retry_at = self._delay_s = 0.0
 
     def _go(self, on_behalf_of: str) -> None:
-        """Have a stream do what there is to do."""
+        """Have a stream do everything that waits."""
         if self._deadline is None:
             self._deadline = self._streams.clock.callLater(
                 self._settings.connect_timeout_s, self._too_late
@@ -266,7 +272,9 @@ class DomainPair:
         self._speak(stream)
 
     def _speak(self, stream: OutgoingStream) -> None:
-        """Say what there is to say: ask for keys, and ask that our stanzas be taken."""
+        """Send what waits for the stream: requests to verify keys, and the request to take our
+        stanzas.
+        """
         unasked, self._unasked = self._unasked, []
         for stream_id in unasked:
             stream.verify(self.local, stream_id, self._verifications[stream_id].key)
@@ -274,7 +282,9 @@ class DomainPair:
             stream.prove(self.local)
 
     def _again(self) -> None:
-        """Our certificate was refused: a stream that does not show it says all once more."""
+        """Send all of that once more on a stream without our certificate, since that was
+        refused.
+        """
         self._unasked = list(self._verifications)
         if self._unasked or (self.backlog and self.carrier is None):
             self._go("")
@@ -297,14 +307,14 @@ class DomainPair:
         self._fail(no_stream("it did not answer in time"))
 
     def _settle(self) -> None:
-        """Wait for nothing any more, if there is nothing to wait for."""
+        """Stop the timer, if nothing is waited for."""
         waits = self._verifications or (self.backlog and self.carrier is None)
         if not waits and self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def _fail(self, why: StanzaError) -> None:
-        """Nothing comes of it: return everything, and let some time pass (SV-10)."""
+        """Return all stanzas after a failure, and let some time pass (SV-10)."""
         settings = self._settings
         self.why = why.untraced()
         self._delay_s = min(settings.retry_max_s, max(settings.retry_first_s, 2 * self._delay_s))
@@ -329,14 +339,14 @@ class DomainPair:
     def _changed(self) -> None:
         self.since = self._streams.clock.seconds()
 
-    # -- as a Party -----------------------------------------------------------------------------
+    # -- as a Waiter ----------------------------------------------------------------------------
 
     def proved(self) -> None:
-        """The peer takes our stanzas: it says so with ``may_go_by``."""
+        """Do nothing: the stream calls ``may_go_by`` when the peer takes our stanzas."""
         self._streams.note(self.remote, f"stream from {self.local}", "open")
 
     def refused(self, why: StanzaError) -> None:
-        """The peer does not take our stanzas; on a stream of our own it may."""
+        """Try a stream of our own, since the peer does not take our stanzas on this one."""
         stream = self.outgoing
         if stream is not None and stream.local != self.local and not self._alone:
             self._alone = True
@@ -347,7 +357,7 @@ class DomainPair:
             self._fail(why)
 
     def verified(self, stream_id: str, verdict: bool | StanzaError) -> None:
-        """What the peer says about a key."""
+        """Take the peer's answer about a key."""
         verification = self._verifications.pop(stream_id, None)
         if verification is None:
             return
@@ -359,11 +369,13 @@ class DomainPair:
         outgoing = self.outgoing
         served = self.carrier is not None and self._deadline is None
         if outgoing is not None and outgoing.only_asks and served:
-            self.outgoing = None  # all goes by the peer's own stream
+            self.outgoing = None  # everything goes by the peer's own stream
             outgoing.leave(self)
 
     def lost(self, why: StanzaError) -> None:
-        """Our stream is gone. If it had carried us, that is no failure: another is made."""
+        """Make another stream in place of a lost one; it is a failure only if that never took our
+        stanzas.
+        """
         stream, self.outgoing = self.outgoing, None
         carried = stream is not None and (self.local, self.remote) in stream.carries
         if self.carrier is stream:

@@ -31,17 +31,17 @@ from xmppd.stream.stream_feature import Stream
 SWEEP_S = 1.0
 
 MAX_WAITING_FOR_ONE = 1_000
-"""Servers that wait to be looked for on behalf of one account, or of one network of strangers."""
+"""Servers that wait to be looked for on behalf of one account, or of one network elsewhere."""
 
 
 @dataclass(slots=True)
 class _Watch:
-    """When a stream was last seen to work.
+    """The time when a stream was last seen to work.
 
     Attributes:
-        since: When it began, on the clock.
-        passed: How many stanzas had passed when somebody looked last.
-        at: When that number was another one.
+        since: The beginning of the stream, on the clock.
+        passed: The stanzas that had passed at the last look.
+        at: The time when that number last changed.
     """
 
     since: float
@@ -56,14 +56,14 @@ class StreamState:
     Attributes:
         direction: ``in``, ``out``, ``both`` or ``none``.
         local: Our domain.
-        remote: Theirs; empty while it has not said.
+        remote: Theirs; empty while that is unknown.
         state: In a few words.
         address: The peer's IP address; empty without a stream.
-        security: The version of TLS, and what proves the peer's name.
-        queued_stanzas: What waits.
+        security: The version of TLS, and the proof of the peer's name.
+        queued_stanzas: The stanzas that wait.
         queued_bytes: The same, in memory.
         passed: Stanzas that came and went by this stream.
-        since_s: For how many seconds.
+        since_s: The seconds since it came into this state.
     """
 
     direction: str
@@ -79,28 +79,29 @@ class StreamState:
 
 
 class ForeignRoutes:
-    """Finds or makes the pair of domains that a stanza goes by; looks after all of them.
+    """Finds or makes the pair of domains for a stanza, and keeps all pairs and streams.
 
     Args:
-        settings: How much of everything.
-        streams: What one connection may take of us.
-        routing_table: Knows whom we serve.
-        router: Where stanzas go that come in, and those that come back.
+        settings: The limits.
+        streams: The limits of one connection.
+        routing_table: Knows the domains that we serve.
+        router: Takes the stanzas that come in, and those that come back.
         events: Hear that a server is lost.
-        attempts: What was tried, for whoever asks why.
-        refusals: Who called us and was turned away, for the same; kept apart, since anybody can.
+        attempts: The steps on the way to other servers, for the administrator.
+        refusals: The servers that connected to us and were refused; kept apart, since any peer can
+            cause them.
         connector: Finds other servers.
-        trust: Whose signatures count.
+        trust: The authorities whose signatures count.
         secret: Ours, for keys of dialback and nothing else.
-        tls: What we show of ourselves.
+        tls: Our certificates.
         clock: The reactor's.
-        descriptors: How many connections there may be, of all kinds together.
+        descriptors: The number of connections there may be, of all kinds together.
 
     Attributes:
         pairs: By our domain and theirs.
-        policies: What is asked of whom.
-        context: What the streams share.
-        outgoing_connections: The connections we have made.
+        policies: The policy for each domain.
+        context: Shared by all streams.
+        outgoing_connections: The connections that we have made.
     """
 
     def __init__(
@@ -145,11 +146,11 @@ class ForeignRoutes:
         self._sweep.clock = clock
 
     def start(self) -> None:
-        """Look after queues and streams from now on."""
+        """Begin to look after queues and streams."""
         self._sweep.start(SWEEP_S, now=False)
 
     def use(self, settings: S2SSettings) -> None:
-        """Go by other settings; pairs that there are keep their bounds."""
+        """Take other settings; pairs that exist keep their limits."""
         self.settings = settings
         self.policies.use(settings)
         for remote in settings.domain:
@@ -170,7 +171,7 @@ class ForeignRoutes:
     # -- as a Route -----------------------------------------------------------------------------
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand a stanza to another server, now or when there is a stream.
+        """Send a stanza to another server, now or when there is a stream.
 
         Args:
             stanza: With its address.
@@ -188,7 +189,7 @@ class ForeignRoutes:
         return pair is not None and pair.deliver(stanza, wire)
 
     def unreached(self, stanza: Stanza) -> StanzaError:
-        """Why a stanza was not taken."""
+        """The error for a stanza that was not taken."""
         domain = "" if stanza.to is None else stanza.to.domain
         pair = self.pairs.get((stanza.sender.domain, domain))
         if pair is None:
@@ -196,29 +197,29 @@ class ForeignRoutes:
         return (pair.why or not_found("it could not be reached")).untraced()
 
     def obstacle(self, local: str, remote: str) -> StanzaError | None:
-        """Why a stanza of one of our domains to one of theirs would come back at once; None if it
+        """The error with which a stanza between these domains would come back at once; None if it
         would leave, or wait.
         """
         pair = self.pairs.get((local, remote))
         return (pair or DomainPair(local, remote, self, self.settings)).obstacle()
 
     def retry_in_s(self, local: str, remote: str) -> float:
-        """For how many seconds a domain is not called in the name of one of ours, since nothing
-        came of it the last time.
+        """The seconds for which no stream between these domains is tried, since the last try
+        failed.
         """
         pair = self.pairs.get((local, remote))
         return 0.0 if pair is None or pair.carrier is not None else pair.retry_in_s
 
     def _pair_for(self, who: str, local: str, remote: str) -> DomainPair | None:
-        """A new pair, if there is one and the server is not looking for many on somebody's behalf
-        already.
-        """
+        """A new pair, unless the sender has too many domains looked for already."""
         if self.outgoing_connections.turns.waiting_for(who) >= MAX_WAITING_FOR_ONE:
             return None
         return self._new_pair(local, remote)
 
     def _new_pair(self, local: str, remote: str) -> DomainPair | None:
-        """A pair, if the one is ours and there is room; nobody else's stanzas are passed on."""
+        """A pair, if the one is ours and there is room; stanzas of other domains are not
+        relayed.
+        """
         if len(self.pairs) >= self.settings.max_pairs or not self.context.serves(local):
             return None
         pair = self.pairs[local, remote] = DomainPair(local, remote, self, self.settings)
@@ -244,7 +245,7 @@ class ForeignRoutes:
         self.outgoing_connections.turns.want((pair.local, pair.remote), on_behalf_of)
 
     def returned(self, pair: DomainPair, stanzas: list[Stanza], why: StanzaError) -> None:
-        """Tell the senders of what does not leave any more, and the house who is lost."""
+        """Return stanzas to their senders, and fire the event that a server is lost."""
         for stanza in stanzas:
             self.context.router.bounce(stanza, why)
         self._events.fire(RemoteServerLost(pair.local, pair.remote))
@@ -254,25 +255,25 @@ class ForeignRoutes:
         self.attempts.note(remote, "stream", what, outcome)
 
     def turned_away(self, remote: str, address: str, why: str) -> None:
-        """Somebody has called us, and is not believed to be the remote domain."""
+        """Note that a server has connected to us, and has not proved to be the remote domain."""
         if remote:
             self.refusals.note(remote, "refuse", f"a call from {address}", why)
 
     def failed(self, pair: DomainPair) -> None:
-        """Nothing came of it: the next time it is shown our certificate, if it was not."""
+        """Note that no stream could be made: the next time our certificate is shown again."""
         self.outgoing_connections.forget(pair.remote)
 
     # -- what streams need ----------------------------------------------------------------------
 
     def began(self, stream: ServerStream) -> None:
-        """There is one more stream."""
+        """Note one more stream."""
         now = self.clock.seconds()
         self._streams[stream] = _Watch(now, 0, now)
         if isinstance(stream, OutgoingStream):
             self._outgoing.setdefault(stream.remote, []).append(stream)
 
     def ended(self, stream: ServerStream) -> None:
-        """There is one less: pairs that went by it look for another."""
+        """Forget a stream: pairs that went by it look for another."""
         self._streams.pop(stream, None)
         if isinstance(stream, OutgoingStream):
             same = self._outgoing[stream.remote]
@@ -285,7 +286,7 @@ class ForeignRoutes:
                 pair.carrier_lost(stream)
 
     def heard(self, local: str, remote: str) -> None:
-        """The remote domain has proved itself to the local one: it is there."""
+        """Note that the remote domain has proved itself to the local one, so it can be reached."""
         self._connector.forget(remote)
         pair = self.pairs.get((local, remote))
         if pair is not None:
@@ -296,8 +297,8 @@ class ForeignRoutes:
     ) -> Deferred[bool]:
         """Ask the remote domain whether it has made this key.
 
-        Strangers may have half of the pairs made that there may be: the others are for those who
-        write from here.
+        Peers that have proved nothing may cause half of the pairs there may be: the others are for
+        senders here.
         """
         who = network_of(address)
         pair = self.pairs.get((local, remote))
@@ -310,13 +311,13 @@ class ForeignRoutes:
         return pair.verify(stream_id, key, who)
 
     def may_carry(self, stream: ServerStream, local: str, remote: str) -> None:
-        """What the local domain has for the remote one may go by this stream."""
+        """Let stanzas from the local domain to the remote one go by this stream."""
         pair = self.pairs.get((local, remote)) or self._new_pair(local, remote)
         if pair is not None:
             pair.may_go_by(stream)
 
     def is_free(self, stream: ServerStream) -> None:
-        """The stream takes stanzas again."""
+        """Send stanzas that wait, since the stream takes them again."""
         for key in tuple(stream.carries):
             pair = self.pairs.get(key)
             if pair is not None and pair.carrier is stream:
@@ -325,7 +326,9 @@ class ForeignRoutes:
     # -- looking after them ---------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Return what has waited too long, close idle streams, forget what is at rest."""
+        """Return stanzas that have waited too long, close idle streams, forget pairs that are at
+        rest.
+        """
         now = self.clock.seconds()
         for key, pair in tuple(self.pairs.items()):
             pair.expire(now)
@@ -354,7 +357,7 @@ class ForeignRoutes:
         return rows
 
     def _rows(self, stream: ServerStream, watch: _Watch, now: float) -> list[StreamState]:
-        """One for each pair of domains on it, or one for a stream that has none yet."""
+        """The rows of a stream: one for each pair of domains on it, or one if it has none yet."""
         brings = {(ours, theirs) for theirs, ours in stream.accepted}
         keys = sorted(stream.carries | brings) or [(stream.local, stream.remote)]
         rows = []
@@ -382,7 +385,7 @@ class ForeignRoutes:
         return rows
 
     def close_to(self, remote: str) -> int:
-        """Close all streams with a domain, and try it at once next time; how many there were."""
+        """Close all streams with a domain, and try it at once next time; returns their number."""
         self._connector.forget(remote)
         self.outgoing_connections.forget(remote)
         for pair in self.pairs.values():
@@ -400,19 +403,19 @@ class ForeignRoutes:
         return len(streams)
 
     def give_back(self) -> None:
-        """Return what waits for streams that are not there: the server is about to stop."""
+        """Return stanzas that wait for a stream, since the server is about to stop."""
         for pair in tuple(self.pairs.values()):
             pair.give_back()
 
     async def close(self, error: StreamError) -> None:
-        """Close the streams that we have opened, each told why."""
+        """Close the streams that we have opened, each with this error."""
         if self._sweep.running:
             self._sweep.stop()
         await self.outgoing_connections.close(error)
 
 
 def _security(stream: ServerStream, remote: str) -> str:
-    """How well the peer's name is known."""
+    """The proof of the peer's name."""
     version = stream.wire.tls_version or "in the clear"
     if Stream.SECURE in stream.stream and not stream.proof.flaw_for(remote):
         return f"{version}, certificate"

@@ -1,4 +1,4 @@
-"""OutgoingConnections: go to other servers' doors and open streams there."""
+"""OutgoingConnections: the connections that we make to other servers."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,17 +22,17 @@ from xmppd.stanza import StreamError
 from xmppd.store.cache import Cache
 
 DISBELIEF_S = 3_600.0
-"""How long it is remembered that a server does not believe a certificate of ours."""
+"""The time for which it is remembered that a server rejects a certificate of ours."""
 
 MAX_DISBELIEVERS = 10_000
-"""Servers of which it is remembered."""
+"""Servers of which that is remembered."""
 
 
 class Disbelief(NamedTuple):
-    """What a server thinks of a certificate of ours.
+    """A server's rejection of a certificate of ours.
 
     Attributes:
-        until: How long that is remembered, on the clock.
+        until: The time up to which that is remembered, on the clock.
         by_tls: Whether TLS itself has failed over it; else EXTERNAL has.
     """
 
@@ -47,18 +47,18 @@ class OutgoingConnections:
     """The connections that we make, and their :class:`~xmppd.net.connection_handler.Admission`.
 
     Args:
-        context: What streams share.
-        connector: Finds the way.
-        tls: What we show on it.
-        settings: What one connection may take of us.
+        context: Shared by all streams.
+        connector: Finds other servers.
+        tls: Our certificates.
+        limits: The limits of one connection.
         clock: The reactor's.
-        descriptors: How many connections there may be, of all kinds together.
-        at_once: How many may be on their way.
+        descriptors: The number of connections there may be, of all kinds together.
+        at_once: The number that may be on their way.
 
     Attributes:
         handlers: Those that have arrived.
-        preparing: What preparing addresses has taken for all of them together (CH-7).
-        turns: Those that are on their way, and who waits.
+        preparing: The time that preparing addresses has taken for all of them together (CH-7).
+        turns: Those that are on their way, and those that wait.
     """
 
     def __init__(
@@ -94,14 +94,14 @@ class OutgoingConnections:
         Args:
             local: Our domain.
             remote: Theirs.
-            on_behalf_of: Who wants it; all of them get their turn.
+            on_behalf_of: The sender for whom it is made; senders take turns.
 
         Returns:
-            One that is negotiated.
+            A stream that is negotiated.
 
         Raises:
-            StanzaError: There is no way.
-            Disbelieved: There may be one if it is tried again.
+            StanzaError: The server cannot be reached.
+            Disbelieved: It may accept us if it is tried again.
         """
         await self.turns.begin((local, remote), on_behalf_of)
         try:
@@ -111,11 +111,11 @@ class OutgoingConnections:
         return _stream_on(handler)
 
     def forget(self, remote: str) -> None:
-        """Show a server our certificates again, whatever it thought of them."""
+        """Show a server our certificates again, even if it has rejected them."""
         self._disbelief.forget(remote)
 
     def forget_all(self) -> None:
-        """Show all servers our certificates: they may be others by now."""
+        """Show all servers our certificates: they may have changed."""
         self._disbelief = Cache(MAX_DISBELIEVERS)
 
     def make(self, local: str, remote: str, target: Target) -> ConnectionHandler:
@@ -157,7 +157,7 @@ class OutgoingConnections:
         self._disbelief[stream.remote][stream.local] = disbelief
 
     def _disbelief_of(self, local: str, remote: str) -> Disbelief:
-        """What a server thinks of this domain's certificate, as far as is known."""
+        """A server's rejection of this domain's certificate, as far as it is known."""
         if remote not in self._disbelief:
             return BELIEVED
         disbelief = self._disbelief[remote].get(local, BELIEVED)
@@ -174,17 +174,17 @@ class OutgoingConnections:
     # -- as an Admission ---------------------------------------------------------------------------
 
     def opened(self, handler: ConnectionHandler) -> None:
-        """A connection was made; it does not stay if there is no room (CH-9)."""
+        """Count a new connection, or close it if there is no room (CH-9)."""
         self.handlers.add(handler)
         if not self._descriptors.have_room_for(handler.descriptor):
             handler.transport.abortConnection()
 
     def admit(self, handler: ConnectionHandler) -> Deferred[None] | None:
-        """Whom we have called may speak."""
+        """Admit the login at once, since we have made the connection."""
         return None
 
     def closed(self, handler: ConnectionHandler) -> None:
-        """The connection is gone."""
+        """Forget a connection that is gone."""
         self.handlers.discard(handler)
         self._tell_if_empty()
 
@@ -196,14 +196,14 @@ class OutgoingConnections:
 
 @dataclass(frozen=True)
 class _Call:
-    """One of our domains that wants to speak with one of theirs."""
+    """The visitor of a target: a stream for one of our domains to one of theirs."""
 
     outgoing_connections: OutgoingConnections
     local: str
     remote: str
 
     def make(self, target: Target) -> ConnectionHandler:
-        """The protocol for a door at which somebody has answered."""
+        """The protocol for a target that is connected."""
         return self.outgoing_connections.make(self.local, self.remote, target)
 
     async def settle(self, protocol: IProtocol) -> None:

@@ -1,4 +1,4 @@
-"""What we ask of other servers, and what some of them get instead."""
+"""Policy: what is required of other servers, for all of them or for one."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from xmppd.config.config import RemoteDomainSettings, S2SSettings
 
 @dataclass(frozen=True)
 class Policy:
-    """What holds for one remote domain.
+    """The policy for one remote domain.
 
     Attributes:
-        block: Nothing goes there, and nothing comes from there.
-        require_tls: Nothing is said in the clear.
-        require_valid_certificate: It has to show a certificate that proves its name.
-        allow_dialback: Without such a certificate, what its DNS says will do.
-        stanzas_per_s: How many it may send for long.
+        block: Whether no stanza goes there or comes from there.
+        require_tls: Whether TLS is required.
+        require_valid_certificate: Whether its certificate has to prove its name.
+        allow_dialback: Whether dialback is enough without such a certificate.
+        stanzas_per_s: The rate that it may keep up.
     """
 
     block: bool
@@ -25,23 +25,23 @@ class Policy:
 
     @property
     def believes_dns(self) -> bool:
-        """Whether who answers at a domain's door may speak for it, whatever it shows."""
+        """Whether the server that DNS names may speak for its domain, whatever its certificate."""
         return self.allow_dialback and not self.require_valid_certificate
 
 
 class PolicyTable:
-    """The policy for each domain: what is said of it alone, and the rest as for all."""
+    """The policy for each domain: its own settings, and the rest as for all domains."""
 
     def __init__(self, settings: S2SSettings) -> None:
         self.use(settings)
 
     def use(self, settings: S2SSettings) -> None:
-        """Go by other settings from now on."""
+        """Take another configuration."""
         self._usual = _policy(settings, RemoteDomainSettings(name=""))
         self._special = {remote.name: _policy(settings, remote) for remote in settings.domain}
 
     def of(self, domain: str) -> Policy:
-        """What holds for this domain."""
+        """The policy for this domain."""
         return self._special.get(domain, self._usual)
 
 

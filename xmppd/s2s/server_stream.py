@@ -38,7 +38,8 @@ from xmppd.stream.stream_parser import Received, StreamClosed, StreamOpened
 MAX_PAIRS_PER_STREAM = 256
 MAX_VERIFICATIONS_PER_STREAM = 16
 MAX_UNREAD_ANSWERS_BYTES = 65_536
-"""What may be written to a peer that does not read, beside stanzas, which wait elsewhere."""
+"""The limit of what is written to a peer that does not read, beside stanzas, which wait
+elsewhere."""
 
 STREAM_ERROR = qname(ns.STREAM, "error")
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
