@@ -7,11 +7,11 @@ from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
 from xmppd.net.transport import Returning, Transport, Watchable
 
 MAX_UNHEARD_BYTES = 262_144
-"""What a peer may say between our end of the stream and its own."""
+"""The bytes that a peer may send between our end of the stream and its own."""
 
 MAX_LAST_WORDS_BYTES = 65_536
 LAST_WORDS_S = 1.0
-"""What a peer may say, and for how long, that has been told an error: it cannot mend that."""
+"""The seconds and bytes that a peer may send after a stream error, which it cannot mend."""
 
 
 class Closing:

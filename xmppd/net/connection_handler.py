@@ -1,4 +1,4 @@
-"""The Protocol of one wire: bytes in, events out to its stream; and bytes out."""
+"""ConnectionHandler: the Protocol of one connection, with bytes and events both ways."""
 
 import socket
 from collections.abc import Callable
@@ -44,7 +44,7 @@ from xmppd.stream.tcp_framing import TCP
 _PROCEED = f"<proceed xmlns='{ns.TLS}'/>".encode()
 
 TURN_S = 0.010
-"""Seconds of stanzas that came at once; then others have their turn, and timers their say."""
+"""Seconds of one turn for stanzas that came at once; the others and timers come next."""
 
 PREPARING_US_PER_S = 20_000
 """Microseconds a second that preparing a peer's addresses may take for long (CH-7)."""
@@ -53,25 +53,25 @@ PREPARING_US_BURST = 20_000
 """The same at once."""
 
 ALL_PREPARING_US_PER_S = 300_000
-"""The same for all connections of one door together."""
+"""The same for all connections of one kind together."""
 
 ALL_PREPARING_US_BURST = 100_000
 """That at once."""
 
 ACCIDENTS = (StreamCondition.CONNECTION_TIMEOUT, StreamCondition.SYSTEM_SHUTDOWN)
-"""Why we end streams whose clients may go on where they were."""
+"""The errors with which we end streams whose clients may resume their sessions."""
 
 _log = Logger()
 
 
 @dataclass(frozen=True)
 class TransportBinding:
-    """How streams are bound to the connections of one kind.
+    """The binding of streams to the connections of one kind.
 
     Attributes:
         tls: Contexts for STARTTLS or direct TLS; None for neither.
-        direct_tls: TLS begins with the first byte (:xep:`0368`).
-        framing: How they are carried.
+        direct_tls: Whether TLS begins with the first byte (:xep:`0368`).
+        framing: Carries the streams.
     """
 
     tls: Contexts | None
@@ -80,7 +80,7 @@ class TransportBinding:
 
 
 class Side(Enum):
-    """How far our side of a stream has come."""
+    """The state of our side of a stream."""
 
     NEW = auto()
     OPEN = auto()
@@ -88,53 +88,53 @@ class Side(Enum):
 
 
 def shared_preparing() -> TokenBucket:
-    """What a door's connections may have prepared together."""
+    """The addresses that the connections of one kind may have prepared together."""
     return TokenBucket(ALL_PREPARING_US_PER_S, ALL_PREPARING_US_BURST)
 
 
 class Admission(Typed):
-    """Who lets connections in, and counts them.
+    """The place that lets connections in, and counts them.
 
     Attributes:
-        preparing: What preparing addresses has taken for all of them together (CH-7).
+        preparing: The time that preparing addresses has taken for all of them together (CH-7).
     """
 
     preparing: TokenBucket
 
     def opened(self, handler: "ConnectionHandler") -> None:
-        """A connection was made."""
+        """Note that a connection was made."""
 
     def admit(self, handler: "ConnectionHandler") -> Deferred[None] | None:
-        """The first bytes came, so its address is known.
+        """Let a connection in whose first bytes came, so that its address is known.
 
         Returns:
-            What to wait for until it is its turn; None if that is now.
+            An awaitable until it is its turn; None if that is now.
 
         Raises:
             StreamError: There are too many from there.
         """
 
     def closed(self, handler: "ConnectionHandler") -> None:
-        """The connection is gone."""
+        """Note that a connection is gone."""
 
 
 @implementer(IPushProducer)
 class ConnectionHandler(Protocol):
-    """One connection (CH-1 to CH-7): a stanza at a time; while one waits, the wire pauses.
+    """One connection (CH-1 to CH-7): a stanza at a time; while one waits, nothing is read.
 
-    To its transport it is a producer as well: so it hears when its peer reads slowly (CH-3).
+    To its transport it is a producer as well: so it is told when its peer reads slowly (CH-3).
 
     Attributes:
         address: The peer's IP address.
         encrypted: Whether TLS is on.
-        received_at: When bytes came last, on the clock.
-        opened_at: When the connection was made, or after waiting let in, on the clock.
-        pinged: A ping waits for an answer.
-        by_accident: It was lost, fell silent, or ends with the server.
-        error: With what we have ended the stream; None if with nothing.
-        tls_flaw: Why TLS has failed; empty if it has not.
-        stream_handler: The stream on it, as long as it is there.
-        reader: Of what the peer sends.
+        received_at: The time when bytes came last, on the clock.
+        opened_at: The time when the connection was made, or let in after waiting, on the clock.
+        pinged: Whether a ping waits for an answer.
+        by_accident: Whether it was lost, fell silent, or ends with the server.
+        error: The error with which we have ended the stream; None if there was none.
+        tls_flaw: The reason why TLS has failed; empty if it has not.
+        stream_handler: The stream on it, while there is one.
+        reader: Reads the stream of the peer.
     """
 
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
@@ -193,26 +193,24 @@ class ConnectionHandler(Protocol):
         return (tls_version(ISystemHandle(self.transport)) or "") if self.encrypted else ""
 
     def channel_bindings(self) -> dict[str, bytes]:
-        """What SASL may bind this connection to, by type; nothing without TLS."""
+        """The channel bindings of this connection, by type; none without TLS."""
         return channel_bindings(ISystemHandle(self.transport)) if self.encrypted else {}
 
     def certificate_addresses(self) -> tuple[str, ...]:
-        """The addresses that the peer's certificate names, if somebody we trust has signed it."""
+        """The addresses in the peer's certificate, if a trusted authority has signed it."""
         peer = peer_certificate(ISystemHandle(self.transport)) if self.encrypted else None
         if peer is None or not peer.verified:
             return ()
         return xmpp_addresses(peer.certificate).xmpp_addresses
 
     def certificate_chain(self) -> tuple[Certificate, ...]:
-        """What the peer has shown of itself, its own certificate first; who trusts it is another
-        question.
-        """
+        """The certificates that the peer has shown, its own first; they may not be trusted."""
         return peer_chain(ISystemHandle(self.transport)) if self.encrypted else ()
 
     # -- called by Twisted ----------------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Somebody is there."""
+        """Begin a stream on a new connection."""
         self.stream_handler = self.make_stream(self)
         self.reader = self.framing.reader(
             self.limits.unauthenticated, self.stream_handler.namespace
@@ -231,7 +229,7 @@ class ConnectionHandler(Protocol):
         self.stream_handler.made()
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes came (CH-2)."""
+        """Take bytes that came (CH-2)."""
         now = self.clock.seconds()
         self.received_at = now
         self.pinged = False
@@ -252,7 +250,7 @@ class ConnectionHandler(Protocol):
                 self._rest(owed_s)
 
     def _is_let_in(self) -> bool:
-        """Whether there is room; who is refused is told, and not waited for."""
+        """Whether there is room; a connection that is refused is told so, and not waited for."""
         self._admitted = True
         try:
             turn = self.admission.admit(self)
@@ -264,18 +262,18 @@ class ConnectionHandler(Protocol):
         return True
 
     def pauseProducing(self) -> None:
-        """Enough waits for the peer already."""
+        """Let stanzas wait, since enough bytes wait for the peer."""
         self.stream_handler.wire_is_full()
 
     def resumeProducing(self) -> None:
-        """All has left."""
+        """Let stanzas go on, since all bytes have left."""
         self.stream_handler.wire_is_free()
 
     def stopProducing(self) -> None:
-        """Nothing can be written any more: connectionLost tells the session."""
+        """Do nothing: connectionLost tells the session."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The wire is gone (CH-6)."""
+        """Tell the stream that its connection is gone (CH-6)."""
         self.by_accident = self.by_accident or self._closing is None
         self.tls_flaw = tls_flaw(reason)
         self._end().cancel()
@@ -283,10 +281,10 @@ class ConnectionHandler(Protocol):
         self.stream_handler = Ended(self.stream_handler.id)
         self.admission.closed(self)
 
-    # -- the work -------------------------------------------------------------------------------
+    # -- events of the stream -------------------------------------------------------------------
 
     def _work(self, now: float) -> None:
-        """Hand events to the stream until one has to wait, the peer has to, or none is left."""
+        """Give events to the stream until one has to wait, the peer has to, or none is left."""
         turn_ends = now + TURN_S
         try:
             while not self._waiting and self._closing is None:
@@ -312,7 +310,7 @@ class ConnectionHandler(Protocol):
         )
 
     def _wait_for(self, done: Deferred[None]) -> None:
-        """Pause the wire until a stanza's work is done; often it is at once."""
+        """Read no more until a stanza is done; often it is at once."""
         if not done.called:
             self._waiting = True
             self.transport.pauseProducing()
@@ -331,7 +329,7 @@ class ConnectionHandler(Protocol):
         self.close(self._stream_error(failure))
 
     def _stream_error(self, failure: Failure) -> StreamError:
-        """What the peer is told of whatever ends its stream."""
+        """The stream error for an exception that ends the stream."""
         error = failure.value
         if isinstance(error, StreamError):
             return error
@@ -341,7 +339,7 @@ class ConnectionHandler(Protocol):
         return StreamError(StreamCondition.INTERNAL_SERVER_ERROR)
 
     def _rest(self, wait_s: float) -> None:
-        """Read no more until the peer has earned it: slows a flood down, drops nothing."""
+        """Read no more for as long as the rates ask: slows a flood down, drops nothing."""
         if not self._waiting and self._closing is None:
             self._wait_for(self._rested(wait_s))
 
@@ -350,7 +348,7 @@ class ConnectionHandler(Protocol):
         self._timer = self.clock.callLater(wait_s, rested.callback, None)
         return rested
 
-    # -- what the stream asks for ---------------------------------------------------------------
+    # -- for the stream -------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Send one element (CH-11)."""
@@ -359,13 +357,13 @@ class ConnectionHandler(Protocol):
         self.transport.write(data)
 
     def unsent(self) -> list[bytes]:
-        """What was written and has not left, where the endpoint can tell; as it was written."""
+        """The pieces that were written and have not left, where the endpoint can tell, as they were
+        written.
+        """
         return self.transport.unsent() if isinstance(self.transport, Returning) else []
 
     def take_unsent(self) -> list[bytes]:
-        """Stanzas that wait for the peer to read: they are not sent any more, if they can be held
-        back.
-        """
+        """Take back stanzas that wait for the peer to read, if they can be kept from being sent."""
         if not isinstance(self.transport, Returning):
             return []
         return self.transport.take_queued(is_stanza)
@@ -376,7 +374,7 @@ class ConnectionHandler(Protocol):
         self.transport.write(self.framing.header(header))
 
     def offer(self, features: bytes) -> None:
-        """Say what the stream offers: elements."""
+        """Send the features of the stream, as elements."""
         self.transport.write(self.framing.features(features))
 
     def restart(self) -> None:
@@ -384,11 +382,13 @@ class ConnectionHandler(Protocol):
         self.reader.restart()
 
     def authenticated(self) -> None:
-        """The peer is known: the limits of strangers do not hold any more."""
+        """Note that the peer is authenticated: the limits for unauthenticated ones hold no more."""
         self.reader.limits = self.limits.authenticated
 
     def go_first(self) -> None:
-        """Its peer is online, and is served before those who log in, where the endpoint can."""
+        """Serve it before connections that log in, where the endpoint can, since its peer is
+        online.
+        """
         if isinstance(self.transport, Ranked):
             self.transport.goes_first = True
 
@@ -399,11 +399,13 @@ class ConnectionHandler(Protocol):
         self._speak_tls(contexts)
 
     def begin_tls(self) -> None:
-        """The peer has told us to proceed (:rfc:`6120#section-5.4.3.1`); a new header follows."""
+        """Begin TLS, since the peer has sent ``<proceed/>`` (:rfc:`6120#section-5.4.3.1`); a new
+        header follows.
+        """
         self._speak_tls(self._contexts_behind("proceed"))
 
     def _contexts_behind(self, element: str) -> Contexts:
-        """What TLS begins with, if nothing has come in the clear behind the element."""
+        """The contexts with which TLS begins, if no bytes came in the clear behind the element."""
         if self.binding.tls is None or self.reader.unread:
             raise StreamError(StreamCondition.POLICY_VIOLATION, f"nothing goes behind {element}")
         return self.binding.tls
@@ -414,23 +416,23 @@ class ConnectionHandler(Protocol):
         self.encrypted = True
 
     def take_at_most(self, stanzas_per_s: float) -> None:
-        """From now on read so many stanzas a second."""
+        """Read at most so many stanzas a second."""
         self._stanzas = TokenBucket(stanzas_per_s, self.limits.stanzas_burst)
 
     def close_side(self) -> None:
-        """End our side of the stream, and for a while hear what the peer had said meanwhile."""
+        """End our side of the stream, and read on for a while until the peer ends its side."""
         if self._side is not Side.ENDED and self._closing is None:
             self._side = Side.ENDED
             self.transport.write(self.framing.end)
             self._patience = self.clock.callLater(self.limits.close_timeout_s, self.peer_closed)
 
     def peer_closed(self) -> None:
-        """The peer has closed its side: so do we."""
+        """Close our side, since the peer has closed its side."""
         if self._closing is None:
             self._close(None).close()
 
     def close(self, error: StreamError | None = None) -> None:
-        """End the stream; hang up when the peer has closed its side too, or does not in time.
+        """End the stream, and hang up when the peer has closed its side too, or does not in time.
 
         After an error our half of the connection is closed as well, as soon as all has left
         (CH-10, :rfc:`6120#section-4.9.1.1`).
@@ -447,7 +449,7 @@ class ConnectionHandler(Protocol):
             closing.close_half(encrypted=self.encrypted)
 
     def _close(self, error: StreamError | None) -> Closing:
-        """Say the last that there is to say."""
+        """Write the error, if there is one, and the end of the stream."""
         self.error = None if error is None else error.untraced()
         self.by_accident = error is not None and error.condition in ACCIDENTS
         closing = self._end()
@@ -468,7 +470,7 @@ class ConnectionHandler(Protocol):
         return closing
 
     def _end(self) -> Closing:
-        """Go on with nothing but the end."""
+        """Take no more events, and end."""
         if self._closing is None:
             self._closing = Closing(
                 self.transport,
@@ -484,7 +486,7 @@ class ConnectionHandler(Protocol):
 
     @property
     def max_queued_bytes(self) -> int:
-        """How much may wait for the peer."""
+        """The limit of what may wait for the peer."""
         return self.limits.max_queued_bytes
 
     def abort(self) -> None:
@@ -498,7 +500,7 @@ class ConnectionHandler(Protocol):
 
 
 def is_stanza(data: bytes) -> bool:
-    """Whether that begins with a stanza, as we write them."""
+    """Whether these bytes begin with a stanza, as we write them."""
     return data.startswith((b"<message", b"<iq", b"<presence"))
 
 

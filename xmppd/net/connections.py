@@ -1,4 +1,4 @@
-"""The connections of one kind: lets them in, counts them, and looks after the silent ones."""
+"""Listeners for clients, and Connections: their limits, their counts and the silent ones."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,23 +20,23 @@ from xmppd.stanza import Condition, StanzaError, StreamCondition, StreamError
 
 
 class Connections:
-    """All connections of clients, whichever door they came by.
+    """All connections of clients, from whichever endpoint.
 
     One sweep over all of them looks for the silent (CH-4); no connection has a timer of its own.
 
     Args:
-        settings: How many come in, and how long they may be silent.
+        limits: Of connections.
         clock: The reactor's.
-        descriptors: How many connections there may be, of all kinds together.
+        descriptors: The number of connections there may be, of all kinds together.
         lateness: Each tells how late some part of the server is, in seconds.
 
     Attributes:
-        login_queue: Who may log in just now.
-        preparing: What preparing addresses has taken for all of them together (CH-7).
-        handlers: Everybody.
-        unauthenticated: Those of them who have not bound a resource.
-        silent: Those of them who have not said a word, who has waited longest first.
-        on_sweep: What looks after sessions that have no connection, in the same sweep.
+        login_queue: Says which connections may log in now.
+        preparing: The time that preparing addresses has taken for all of them together (CH-7).
+        handlers: Those of all connections.
+        unauthenticated: Those that have not bound a resource.
+        silent: Those that have not sent anything, the oldest first.
+        on_sweep: Called by the same sweep, for sessions that have no connection.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Connections:
         self.settings = settings
 
     def start(self) -> None:
-        """Look after them from now on."""
+        """Begin to look after connections."""
         shortest_s = min(self.settings.negotiation_timeout_s, self.settings.idle_timeout_s)
         self._sweep.start(min(15.0, max(1.0, shortest_s / 4)), now=False)
 
@@ -84,10 +84,9 @@ class Connections:
         return empty
 
     def opened(self, handler: ConnectionHandler) -> None:
-        """A connection was made. Silence keeps nobody out: it gives way when there is no room.
-
-        There is none either when as many files are open as connections may have (CH-9); if nobody
-        is silent then, who has come last goes.
+        """Count a new connection; when there is no room, the oldest silent one is closed. There is
+        no room either when connections have all the files they may open (CH-9); if none is silent
+        then, the new one is closed.
         """
         self.handlers.add(handler)
         self.unauthenticated.add(handler)
@@ -103,15 +102,16 @@ class Connections:
         self.silent[handler] = None
 
     def admit(self, handler: ConnectionHandler) -> Deferred[None] | None:
-        """Its first bytes came, so its address is known: count it, and let it log in.
+        """Count a connection for its address, which is known with its first bytes, and let it log
+        in.
 
         Returns:
-            What to wait for while the server has enough to do (SC-11); that is no time in which it
-            should have logged in.
+            An awaitable while the server has enough to do (SC-11); that time does not count as
+            negotiation.
 
         Raises:
             StreamError: POLICY_VIOLATION: there are too many from there; RESOURCE_CONSTRAINT: there
-                are too many strangers.
+                are too many unauthenticated ones.
         """
         self.silent.pop(handler, None)
         if len(self.unauthenticated) > self.settings.max_unauthenticated:
@@ -130,11 +130,11 @@ class Connections:
         handler.opened_at = self.clock.seconds()
 
     def step_back(self, session: LocalClientSession) -> Deferred[None] | None:
-        """A session is about to be bound in a full login: those who come back go first.
+        """Let logins by token go before a full login that is about to be bound.
 
         Returns:
-            What to wait for, as :meth:`admit`; it fails with a StanzaError when its stream was
-            closed for waiting too long.
+            An awaitable, as :meth:`admit`; it fails with a StanzaError when its stream was closed
+            for waiting too long.
         """
         handler = session.connection
         if not isinstance(handler, ConnectionHandler):
@@ -155,13 +155,13 @@ class Connections:
         raise StanzaError(Condition.RESOURCE_CONSTRAINT, error.text)
 
     def greet(self, handler: ConnectionHandler) -> None:
-        """A stranger is one no more, and its login is complete."""
+        """Note that a connection is authenticated, and that its login is complete."""
         self.unauthenticated.discard(handler)
         self.login_queue.end(handler)
         handler.go_first()
 
     def bound(self, event: SessionBound) -> None:
-        """A client is a stranger no more; its login goes on."""
+        """Note that a client has bound a resource; its login goes on."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
             self.unauthenticated.discard(handler)
@@ -169,14 +169,14 @@ class Connections:
                 handler.go_first()
 
     def arrived(self, event: SessionAvailable) -> None:
-        """A login is complete: everybody it concerns has been told."""
+        """Note that a login is complete: all contacts have been told."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
             self.login_queue.end(handler)
             self._logged_in(handler)
 
     def resumed(self, event: SessionResumed) -> None:
-        """So is that of somebody who has a session already, and nobody is told."""
+        """Note that a login is complete which has resumed a session: no contact is told."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
             self.unauthenticated.discard(handler)
@@ -184,12 +184,14 @@ class Connections:
             self._logged_in(handler)
 
     def _logged_in(self, handler: ConnectionHandler) -> None:
-        """Its login is over, or takes too long; who is online is served before who is not."""
+        """Note that a login is over, or takes too long; sessions online are served before
+        logins.
+        """
         if handler.stream_handler.established:
             handler.go_first()
 
     def closed(self, handler: ConnectionHandler) -> None:
-        """The connection is gone: count it no more."""
+        """Forget a connection that is gone."""
         self.handlers.discard(handler)
         self.unauthenticated.discard(handler)
         self.silent.pop(handler, None)
@@ -207,7 +209,7 @@ class Connections:
             empty.callback(None)
 
     def sweep(self) -> None:
-        """Close streams that take too long to log in; ping the silent, close the dead."""
+        """Close streams that take too long to log in or do not answer, and ping silent ones."""
         now = self.clock.seconds()
         settings = self.settings
         for handler in tuple(self.unauthenticated):
@@ -224,7 +226,7 @@ class Connections:
             look()
 
     def check_silent(self, handler: ConnectionHandler, silent_s: float) -> None:
-        """Ask a connection that has been silent for so long, and end it if it does not answer."""
+        """Ping a connection that has been silent for so long, and end it if it does not answer."""
         if not handler.pinged and handler.stream_handler.established:
             handler.pinged = True
             handler.stream_handler.ping()

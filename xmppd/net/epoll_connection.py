@@ -42,7 +42,7 @@ PRODUCER_BYTES = 65_536
 """More than this queued pauses a streaming producer."""
 
 PARKED_S = 60.0
-"""How long a connection whose peer is gone may stay paused before it is given up."""
+"""The time that a connection whose peer is gone may stay paused."""
 
 _TRY_AGAIN = (errno.EAGAIN, errno.ENOBUFS, errno.EINTR)
 
@@ -80,7 +80,8 @@ class EPollConnection:
     """
 
     in_flight_bytes = 0
-    """Of what is queued so much may be on its way already, though the kernel has not taken it."""
+    """Of the queued bytes so many may be on their way already, though the kernel has not taken
+    them."""
 
     __slots__ = (
         "_begun",

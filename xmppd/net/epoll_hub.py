@@ -26,7 +26,7 @@ T = TypeVar("T")
 _log = Logger()
 
 TURN_S = 0.010
-"""Seconds a turn may serve; who is left comes first in the next one, and timers get their say."""
+"""Seconds that a turn may serve; sockets that are left come first in the next one, after timers."""
 
 MAX_EVENTS = 1_024
 MAX_ACCEPTS = 16
@@ -34,7 +34,7 @@ MAX_HANDSHAKE_STEPS = 10
 """A handshake step is some 0.5 ms of arithmetic: ten of them are half a turn."""
 
 OTHERS_IN_BETWEEN = 4
-"""In every second turn so many are served before those who go first: nobody waits for ever."""
+"""In every second turn so many others are served first, so that none waits for ever."""
 
 
 class Reactor(Protocol):

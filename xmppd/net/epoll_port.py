@@ -23,11 +23,11 @@ from xmppd.net.epoll_tls import ClearConnection
 _log = Logger()
 
 RETRY_ACCEPT_S = 0.5
-"""How long the backlog waits when there is no descriptor or memory for one more client."""
+"""The time that the backlog waits when there is no descriptor or memory for one more client."""
 
 KERNEL_BYTES = 16_384
-"""The kernel takes no more while so much has not been sent: what a client does not read waits where
-it can be taken back."""
+"""The kernel takes no more while so much has not been sent: bytes that a client does not read wait
+where they can be taken back."""
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

@@ -21,7 +21,7 @@ from xmppd.net.epoll_connection import IN, OUT, EPollConnection
 RECORD_BYTES = 16_384
 READ_BYTES = 65_536
 WRITE_BYTES = 262_144
-"""What one connection may read or write before the others have their turn."""
+"""The bytes that one connection may read or write in one turn."""
 
 _NO_BYTES = bytes(4)
 

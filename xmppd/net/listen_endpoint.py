@@ -1,4 +1,4 @@
-"""Doors as they are configured: each ``[[listen]]`` as an endpoint, and the certificates behind."""
+"""Configured listeners: each ``[[listen]]`` as an endpoint, and the certificates behind it."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -27,23 +27,23 @@ _THEIR_OWN_TLS = ("ssl", "tls")
 
 
 class ListenError(Exception):
-    """A door cannot be made or opened; the text is one sentence that names the key to look at."""
+    """An error of a listener; the text is one sentence that names the key to look at."""
 
 
 class ListenEndpoint:
-    """Where clients come in.
+    """An endpoint at which the server listens.
 
     Args:
-        listen: What is configured.
-        stream: What one connection may take, where the endpoint string does not say.
-        reactor: Where it will listen; not yet.
+        listen: Its configuration.
+        stream: The limits of one connection, where the endpoint string has none.
+        reactor: Will listen; does not yet.
 
     Raises:
-        ListenError: The endpoint string is none, or contradicts ``listen.tls``.
+        ListenError: The endpoint string is invalid, or contradicts ``listen.tls``.
 
     Attributes:
-        listen: What is configured.
-        endpoint: What that means.
+        listen: Its configuration.
+        endpoint: Twisted's, made from it.
         port: None while it is closed.
     """
 
@@ -80,7 +80,7 @@ class ListenEndpoint:
             ) from error
 
     async def close(self) -> None:
-        """Let nobody in any more."""
+        """Stop listening."""
         if self.port is not None:
             await maybeDeferred(self.port.stopListening)
             self.port = None
@@ -130,13 +130,13 @@ def _reason(error: Exception) -> str:
 
 
 def listen_endpoints(config: Config, reactor: IReactorCore) -> list[ListenEndpoint]:
-    """The doors that are configured, still closed.
+    """The configured endpoints, still closed.
 
     Raises:
         ListenError: There is none, or one of them cannot be made.
     """
     if not config.listen:
-        raise ListenError('there is no door; add a [[listen]] table with endpoint = "epoll:5222".')
+        raise ListenError('nothing listens; add a [[listen]] table with endpoint = "epoll:5222".')
     return [ListenEndpoint(listen, config.stream, reactor) for listen in config.listen]
 
 
@@ -145,12 +145,11 @@ def listen_endpoints(config: Config, reactor: IReactorCore) -> list[ListenEndpoi
 
 @dataclass(frozen=True)
 class Certificates:
-    """What the files of certificates held when they were read.
+    """The configured certificates, as their files were when they were read.
 
     Attributes:
-        tls: Those that we show, found good; None if there are none.
-        authorities: Whose signatures on other servers' certificates count; None for those of the
-            machine.
+        tls: Those that we show, checked; None if there are none.
+        authorities: The authorities for other servers' certificates; None for those of the machine.
     """
 
     tls: TLS | None = None
@@ -191,7 +190,7 @@ def has_other_certificates(config: Config, other: Config) -> bool:
 
 
 def key_of(sentence: str, config: Config) -> str:
-    """The key whose value a sentence about TLS speaks of."""
+    """The key of the configuration that an error of TLS is about."""
     for domain in config.domain:
         for key in ("key", "certificate"):
             if getattr(domain, key) and sentence.startswith(getattr(domain, key)):

@@ -14,7 +14,7 @@ from xmppd.stanza import StreamCondition, StreamError
 W = TypeVar("W")
 
 TICK_S = 0.05
-"""How often the window is adapted, while anybody logs in."""
+"""The time between two adaptations of the window, while logins are under way."""
 
 LATE_S = 0.05
 """Later than this the server does not keep up."""
@@ -24,11 +24,10 @@ FIRST_WINDOW = 100
 LARGEST_WINDOW = 1_000
 
 SLOT_S = 5.0
-"""A login that takes longer waits for its client, and is no load of ours meanwhile."""
+"""A login that takes longer waits for its client, and is no load meanwhile."""
 
 NEWCOMERS_PER_FULL_LOGIN = 4
-"""Among those who have just come are those who come back; so many of them pass one who waits for a
-full login."""
+"""New logins, some of which come with a token, that pass one that waits for a full login."""
 
 MAX_LET_IN_PER_TURN = 16
 MIN_RETRY_S = 5.0

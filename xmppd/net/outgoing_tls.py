@@ -1,4 +1,4 @@
-"""TLS towards other servers: what we show them, and whom we ask for."""
+"""TLS towards other servers: the certificate that we show, and the name that we ask for."""
 
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
@@ -14,10 +14,10 @@ _ALPN = [b"xmpp-server"]
 
 
 class OutgoingTLS:
-    """A context for each domain of ours, which shows that domain's certificate if it has one; and
-    one that shows none.
+    """The contexts for connections to other servers: one for each domain of ours, with its
+    certificate if it has one, and one without.
 
-    No handshake fails for what the other side shows: whether that is enough is policy's to say.
+    No handshake fails for the other side's certificate: policy decides whether it is enough.
 
     Args:
         settings: Versions and ciphers.
@@ -28,7 +28,7 @@ class OutgoingTLS:
         self._settings = settings
         self._tls = tls
         self._contexts: dict[str, SSL.Context] = {}
-        """By domain; the one that shows nothing by an empty name."""
+        """By domain; the one without a certificate by an empty name."""
 
     def renew(self) -> None:
         """Connections from now on show the certificates as they are now."""
@@ -37,12 +37,12 @@ class OutgoingTLS:
     def towards(
         self, remote: str, local: str, *, direct_tls: bool, shows: bool = True
     ) -> "Towards":
-        """What to give to ``startTLS``.
+        """The context factory for ``startTLS``.
 
         Args:
-            remote: The domain that we want to speak with.
-            local: The domain in whose name.
-            direct_tls: TLS begins with the first byte, so that it says what is spoken.
+            remote: The domain that we connect to.
+            local: The domain of ours in whose name.
+            direct_tls: TLS begins with the first byte, so that ALPN says what is spoken.
             shows: Whether the domain's certificate is shown.
 
         Raises:
@@ -55,7 +55,7 @@ class OutgoingTLS:
         return Towards(context, ascii_domain(remote).encode(), _ALPN if direct_tls else [])
 
     def has_certificate(self, local: str) -> bool:
-        """Whether we can show who we are."""
+        """Whether this domain has a certificate."""
         return self._tls is not None and self._tls.identity(local) is not None
 
     def _context(self, local: str) -> SSL.Context:
@@ -77,7 +77,7 @@ class Towards:
         self._protocols = protocols
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """Twisted begins a handshake."""
+        """The OpenSSL connection for a handshake of Twisted's."""
         connection = SSL.Connection(self._context, None)
         connection.set_tlsext_host_name(self._server_name)
         if self._protocols:

@@ -1,6 +1,5 @@
-"""TLS: contexts for our domains, and what an established connection says about itself.
-
-The one door to OpenSSL's contexts. A connection's own facts are read from any transport under TLS,
+"""TLS: contexts for our domains, and the facts of an established connection. The one place where
+OpenSSL's contexts are made. A connection's own facts are read from any transport under TLS,
 Twisted's or ours: both hand out OpenSSL's connection with ``getHandle()``.
 """
 
@@ -46,14 +45,14 @@ _INVALID_PURPOSE = 26
 """X509_V_ERR_INVALID_PURPOSE."""
 
 _UNSPECIFIED = 1
-"""X509_V_ERR_UNSPECIFIED: nobody has verified it."""
+"""X509_V_ERR_UNSPECIFIED: it was not verified."""
 
 _verification_errors: WeakKeyDictionary[SSL.Connection, int] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class PeerCertificate:
-    """What a peer has shown of itself.
+    """A certificate that a peer has shown.
 
     Attributes:
         certificate: Its private key is the peer's.
@@ -65,12 +64,12 @@ class PeerCertificate:
 
     @property
     def verified(self) -> bool:
-        """Whether somebody we trust has signed it, and it is valid now."""
+        """Whether a trusted authority has signed it, and it is valid now."""
         return self.verify_error == 0
 
 
 class NoApplicationProtocol(SSL.Error):
-    """The peer wants to speak what is not spoken here, and OpenSSL tells it so.
+    """An error that has OpenSSL refuse a peer whose protocols are not spoken here.
 
     Its arguments are as those of all errors of OpenSSL.
 
@@ -83,10 +82,11 @@ class NoApplicationProtocol(SSL.Error):
 
 @implementer(IOpenSSLContextFactory)
 class ContextFactory:
-    """What ``startTLS`` wants, of Twisted's transports and of ours: stays the same over reloads.
+    """The context factory for ``startTLS``, of Twisted's transports and of ours; it stays over
+    reloads.
 
     Args:
-        kind: Who connects.
+        kind: The kind of peer that connects.
         direct_tls: TLS begins with the first byte, so that ALPN alone says what is spoken.
     """
 
@@ -100,11 +100,11 @@ class ContextFactory:
         return next(iter(self._by_domain.values()))
 
     def use(self, contexts: dict[bytes, SSL.Context]) -> None:
-        """From the next handshake on use these."""
+        """Use other certificates from the next handshake on."""
         self._by_domain = contexts
 
     def choose_context(self, connection: SSL.Connection) -> None:
-        """OpenSSL asks when a client has named the domain it wants (:rfc:`6066#section-3`)."""
+        """Choose a context when a client has named the domain it wants (:rfc:`6066#section-3`)."""
         context = self._by_domain.get((connection.get_servername() or b"").lower())
         if context is not None:
             connection.set_context(context)
@@ -112,12 +112,11 @@ class ContextFactory:
     def choose_protocol(
         self, connection: SSL.Connection, offered: list[bytes]
     ) -> bytes | SSL._NoOverlappingProtocols:
-        """OpenSSL asks when a client has offered protocols (:rfc:`7301`).
-
-        Behind STARTTLS it is clear what will be spoken, and another protocol no reason to fail.
+        """Choose a protocol of those that a client has offered (:rfc:`7301`). Behind STARTTLS the
+        protocol is clear, and another one no reason to fail.
 
         Raises:
-            NoApplicationProtocol: This is the wrong door; the handshake ends with that alert.
+            NoApplicationProtocol: None of them is spoken here; the handshake ends with that alert.
         """
         ours = _ALPN[self.kind]
         if ours in offered:
@@ -130,7 +129,7 @@ class ContextFactory:
 class TLS:
     """The contexts of all our domains, for each kind of listener.
 
-    All files are read when it is made, and never again: what was found good is what is used.
+    All files are read when it is made, and never again, so that those that were checked are used.
 
     Args:
         settings: Versions, ciphers, and who signs certificates of clients.
@@ -153,10 +152,10 @@ class TLS:
         return self._identities.get(ascii_domain(domain).encode("ascii"))
 
     def context_factory(self, kind: Kind, *, direct_tls: bool = False) -> ContextFactory:
-        """What to give to ``startTLS``.
+        """The context factory for ``startTLS``.
 
         Args:
-            kind: Who connects.
+            kind: The kind of peer that connects.
             direct_tls: TLS begins with the first byte.
 
         Raises:
@@ -169,10 +168,10 @@ class TLS:
         return self._factories[kind, direct_tls]
 
     def use(self, other: "TLS") -> None:
-        """Connections from now on use what another one has read; its contexts are not touched.
+        """Use the certificates of another TLS for new connections; its contexts are not touched.
 
         Raises:
-            ValueError: OpenSSL refuses it; then everything stays as it was.
+            ValueError: OpenSSL refuses one; then everything stays as it was.
         """
         fresh = [(factory, other._contexts(factory)) for factory in self._factories.values()]
         self._settings, self._identities = other._settings, other._identities
@@ -196,7 +195,7 @@ def tls_version(transport: ISystemHandle) -> str | None:
 
 
 def channel_bindings(transport: ISystemHandle) -> dict[str, bytes]:
-    """What SASL may bind this connection to, by the binding's registered name.
+    """The channel bindings of this connection, by their registered names.
 
     ``tls-exporter`` (:rfc:`9266`) is there under TLS 1.3 only: below, it is safe only with an
     extension we cannot see. ``tls-server-end-point`` is :rfc:`5929#section-4`.
@@ -217,7 +216,7 @@ def channel_bindings(transport: ISystemHandle) -> dict[str, bytes]:
 
 
 def peer_certificate(transport: ISystemHandle) -> PeerCertificate | None:
-    """What the peer has shown, if it has shown anything; look at ``verified``."""
+    """The certificate that the peer has shown, if it has shown one; look at ``verified``."""
     connection = _connection(transport)
     if connection is None:
         return None
@@ -228,7 +227,7 @@ def peer_certificate(transport: ISystemHandle) -> PeerCertificate | None:
 
 
 def peer_chain(transport: ISystemHandle) -> tuple[x509.Certificate, ...]:
-    """All certificates that the peer has shown, its own first; who has signed them, nobody knows.
+    """All certificates that the peer has shown, its own first; their signatures are not checked.
 
     OpenSSL lists the first one among the others only where the peer is the server.
     """
@@ -243,7 +242,7 @@ def peer_chain(transport: ISystemHandle) -> tuple[x509.Certificate, ...]:
 
 
 def _identities(domains: Sequence[DomainSettings]) -> dict[bytes, tuple[DomainSettings, Identity]]:
-    """By domain, as SNI spells it; the first is the first."""
+    """The certificates by domain, as SNI spells it, in their order."""
     identities = {
         ascii_domain(domain.name).encode("ascii"): (
             domain,
@@ -258,7 +257,7 @@ def _identities(domains: Sequence[DomainSettings]) -> dict[bytes, tuple[DomainSe
 
 
 def new_context(method: int, settings: TLSSettings) -> SSL.Context:
-    """What the contexts of both ends have in common.
+    """A context with all that both ends have in common.
 
     Raises:
         ValueError: OpenSSL does not know the ciphers.
@@ -275,7 +274,7 @@ def new_context(method: int, settings: TLSSettings) -> SSL.Context:
 def _context(
     settings: TLSSettings, client_authorities: Sequence[X509], factory: ContextFactory
 ) -> SSL.Context:
-    """All there is to a context but its certificate; once used it cannot be changed."""
+    """A context without its certificate; once used it cannot be changed."""
     context = new_context(SSL.TLS_SERVER_METHOD, settings)
     context.set_alpn_select_callback(factory.choose_protocol)
     context.set_tlsext_servername_callback(factory.choose_context)
@@ -307,7 +306,7 @@ def _set_ciphers(context: SSL.Context, ciphers: str) -> None:
 
 
 def _client_authorities(file: str) -> tuple[X509, ...]:
-    """Those who sign certificates of clients; none if clients are not asked for one."""
+    """The authorities that sign certificates of clients; none if clients are not asked for one."""
     if not file:
         return ()
     pem = read_file(Path(file))
@@ -339,13 +338,15 @@ def show(context: SSL.Context, files: DomainSettings, identity: Identity) -> Non
 
 
 def tls_flaw(why_lost: Failure) -> str:
-    """Why TLS has failed, in OpenSSL's words; empty if a connection was lost for other reasons."""
+    """The reason why TLS has failed, in OpenSSL's words; empty if a connection was lost
+    otherwise.
+    """
     error = why_lost.value
     return _reason(error) if isinstance(error, SSL.Error) and error.args else ""
 
 
 def refuses_certificate(flaw: str) -> bool:
-    """Whether TLS has failed since the peer does not believe the certificate that it was shown."""
+    """Whether TLS has failed since the peer rejects the certificate that it was shown."""
     refusal = "alert" in flaw and ("certificate" in flaw or "unknown ca" in flaw)
     return refusal and "required" not in flaw
 
@@ -358,7 +359,7 @@ def _reason(error: SSL.Error) -> str:
 def _note_verification(
     connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int
 ) -> bool:
-    """Note what OpenSSL thinks of a client's certificate; the handshake goes on in any case."""
+    """Note OpenSSL's verdict on a client's certificate; the handshake goes on in any case."""
     if not _verification_errors.get(connection):  # The first error tells most.
         _verification_errors[connection] = error
     return True
@@ -367,7 +368,7 @@ def _note_verification(
 def _note_server_verification(
     connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int
 ) -> bool:
-    """The same for another server: its certificate is a server's, and not for clients.
+    """Note OpenSSL's verdict on another server's certificate, which is not one for clients.
 
     Public authorities no longer sign certificates for both.
     """
@@ -382,7 +383,9 @@ def _connection(transport: ISystemHandle) -> SSL.Connection | None:
 
 
 def _end_point(certificate: x509.Certificate) -> bytes | None:
-    """The certificate's hash, by the hash of its signature; None where there is none (Ed25519)."""
+    """The certificate's hash, made with the hash of its signature; None where there is none
+    (Ed25519).
+    """
     algorithm = certificate.signature_hash_algorithm
     if algorithm is None:
         return None

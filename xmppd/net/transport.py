@@ -11,7 +11,7 @@ from twisted.internet.interfaces import (
 )
 
 Contexts = IOpenSSLContextFactory | IOpenSSLClientConnectionCreator
-"""For those who called us, and for those whom we call."""
+"""For peers that connect to us, and for those that we connect to."""
 
 
 class Transport(Protocol):
@@ -27,19 +27,19 @@ class Transport(Protocol):
         """Read again."""
 
     def loseConnection(self) -> None:
-        """Close when all that was written has left."""
+        """Close when all bytes have left."""
 
     def loseWriteConnection(self) -> None:
-        """Close our half when all that was written has left, and go on reading."""
+        """Close our half when all bytes have left, and go on reading."""
 
     def abortConnection(self) -> None:
         """Close at once."""
 
     def startTLS(self, contextFactory: Contexts, /) -> None:
-        """Speak TLS from here on."""
+        """Begin TLS."""
 
     def getPeer(self) -> IAddress:
-        """Who is at the other end."""
+        """The address of the peer."""
 
     def getHandle(self) -> object:
         """The socket, or OpenSSL's connection."""
@@ -54,7 +54,7 @@ class Ranked(Protocol):
 
 @runtime_checkable
 class Watchable(Protocol):
-    """A transport that tells how its queue does, and joins writes all the same."""
+    """A transport that reports the state of its queue, and joins writes all the same."""
 
     def watch_queue(self, watcher: IPushProducer) -> None:
         """Tell it, as a producer is told, when enough is waiting and when all has left."""
