@@ -1,4 +1,4 @@
-"""What waits for a client, a component or a server that takes nothing just now."""
+"""Backlog: the stanzas that wait for a client that reads slowly, or that is inactive."""
 
 from collections.abc import Iterator
 
@@ -7,32 +7,33 @@ from xmppd.stanza import IQ, Presence, Stanza
 from xmppd.stanza.delay import Stored
 
 OVERHEAD_BYTES = 512
-"""What a stanza that waits costs beside its bytes, about."""
+"""The bytes that a stanza that waits costs beside its own, about."""
 
 OWN_ROOM = 4
-"""What the server says by itself has so many times the room of what others send."""
+"""The room of the server's own stanzas, as a multiple of that of others' stanzas."""
 
 Waiting = tuple[Stanza, bytes, float]
-"""A stanza, its finished bytes, and when it came on the steady clock, UNKNOWN if nobody knows."""
+"""A stanza, its finished bytes, and the time when it came on the steady clock, or UNKNOWN."""
 
 
 def cost_bytes(stanza: Stanza, wire: bytes) -> int:
-    """What keeping a stanza costs: the payload of one that has no address is shared by many."""
+    """The bytes that keeping a stanza costs: the payload of one without an address is shared by
+    many.
+    """
     own = 0 if stanza.to is None else len(stanza.payload.raw)
     return len(wire) + own + OVERHEAD_BYTES
 
 
 class Load:
-    """How much is kept for a client, apart by what bounds it (SE-9).
+    """The size of what is kept for a client, apart by what limits it (SE-9).
 
-    What others send is bounded by the limit of the queue. What the server says by itself comes all
-    at once, and is no reason to close anybody: the presence of those who are there, and pushes of
-    the roster they are in, of which a large group has many; and messages out of the store, which
-    the account's quota bounds.
+    Stanzas of others have the limit of the queue. Those that the server sends by itself come all at
+    once, and are no reason to close a session: presences of contacts, and pushes of the roster, of
+    which a large group has many; and messages out of the store, which the account's quota limits.
 
     Attributes:
-        stanzas: Of others.
-        bytes: Of those, with what keeping them costs.
+        stanzas: The number of stanzas of others.
+        bytes: Of those, with the overhead of keeping them.
         own_bytes: The same of broadcast presences, and of pushes of the account to its client.
         stored_bytes: The same of messages out of the store.
     """
@@ -44,11 +45,11 @@ class Load:
 
     @property
     def all_bytes(self) -> int:
-        """What keeping all of them costs."""
+        """The bytes that keeping all of them costs."""
         return self.bytes + self.own_bytes + self.stored_bytes
 
     def add(self, stanza: Stanza, wire: bytes, sign: int = 1) -> None:
-        """Count a stanza; or with -1 count it no more."""
+        """Count a stanza; with -1 subtract it."""
         payload = stanza.payload
         cost = len(wire) + OVERHEAD_BYTES  # as in cost_bytes, without the price of a call
         if stanza.to is not None:
@@ -66,19 +67,18 @@ class Load:
             self.bytes += sign * cost
 
     def exceeds(self, max_bytes: int) -> bool:
-        """Whether that is more than may be."""
+        """Whether that is beyond the limits."""
         return self.bytes > max_bytes or self.own_bytes > OWN_ROOM * max_bytes
 
 
 EMPTY = Load()
-"""Of whoever keeps nothing; nobody adds to it."""
+"""The load of a session that keeps nothing; never changed."""
 
 
 class Newest:
-    """Which of the presences that are kept in some order are not out of date.
-
-    Of what a sender broadcasts only the newest is kept: an available presence makes way for the
-    next one, and for a goodbye; what the sender says further is told behind that goodbye (SE-11).
+    """The presences of a queue that are not out of date. Of a sender's broadcasts only the newest
+    is kept: an available presence makes way for the next one, and for an unavailable one; later
+    presences come behind that one (SE-11).
     """
 
     __slots__ = ("_gone", "_here")
@@ -88,10 +88,10 @@ class Newest:
         self._gone: dict[str, int] = {}
 
     def add(self, stanza: Stanza, number: int) -> tuple[int | None, ...]:
-        """Take note of a stanza.
+        """Note a stanza of the queue.
 
         Returns:
-            The numbers of what makes way for it.
+            The numbers of the stanzas that make way for it.
         """
         if not is_broadcast(stanza):
             return ()
@@ -105,7 +105,7 @@ class Newest:
         return here, gone
 
     def forget(self, stanza: Stanza, number: int) -> None:
-        """A stanza is kept no more: it makes way for nothing."""
+        """Forget a stanza that left the queue."""
         if is_broadcast(stanza):
             sender = stanza.sender.full
             for known in (self._here, self._gone):
@@ -113,26 +113,26 @@ class Newest:
                     del known[sender]
 
     def clear(self) -> None:
-        """Nothing is kept any more."""
+        """Forget all stanzas."""
         self._here.clear()
         self._gone.clear()
 
 
 def is_broadcast(stanza: Stanza) -> bool:
-    """Whether it is a presence for all who may know: one without an address."""
+    """Whether it is a broadcast presence: one without an address."""
     return stanza.to is None and isinstance(stanza, Presence)
 
 
 class Backlog:
-    """Stanzas in the order in which they came, while the wire is full or its client inactive.
+    """Stanzas in the order in which they came, while the connection is full or its client inactive.
 
-    Presences that are out of date make way (:class:`Newest`), and what is news for an inactive
-    client makes way for whatever makes it old. Nothing else is left out, and nothing overtakes
-    (SE-11, CS-2).
+    Presences that are out of date make way (:class:`Newest`), and news for an inactive client make
+    way for newer ones of the same kind. Nothing else is left out, and nothing overtakes (SE-11,
+    CS-2).
 
     Attributes:
-        full: Whether the wire takes nothing just now.
-        load: How much waits.
+        full: Whether the connection takes nothing just now.
+        load: The size of what waits.
     """
 
     __slots__ = (
@@ -160,19 +160,19 @@ class Backlog:
 
     @property
     def size_bytes(self) -> int:
-        """How much waits, with what keeping it costs."""
+        """The bytes that wait, with the overhead of keeping them."""
         return self.load.all_bytes
 
     def add(
         self, stanza: Stanza, wire: bytes, *, came: float = UNKNOWN, news: str | None = None
     ) -> None:
-        """Let a stanza wait behind all others.
+        """Add a stanza behind all others.
 
         Args:
-            stanza: A presence without an address is one that was broadcast.
+            stanza: A presence without an address is a broadcast.
             wire: Its finished bytes.
-            came: When it came, on the steady clock.
-            news: What it is news of, to an inactive client (CS-4).
+            came: The time when it came, on the steady clock.
+            news: The key of :func:`~xmppd.session.client_state.news_of`; None if it is no news.
         """
         number = self._next
         self._next += 1
@@ -196,11 +196,11 @@ class Backlog:
                 del self._news[news]
 
     def take(self) -> bytes:
-        """The bytes of the next one, which waits no more."""
+        """Take out the next stanza; returns its bytes."""
         return self.take_waiting()[1]
 
     def take_waiting(self) -> Waiting:
-        """The next one, which waits no more."""
+        """Take out the next stanza, as it waited."""
         while self._first not in self._stanzas:
             self._first += 1
         next_one = self._stanzas[self._first]
@@ -209,7 +209,7 @@ class Backlog:
         return next_one
 
     def take_all(self) -> tuple[Waiting, ...]:
-        """All of them, which wait no more."""
+        """Take out all stanzas."""
         return tuple([self.take_waiting() for _ in range(len(self))])
 
     def take_until(self, moment: float) -> list[Waiting]:
@@ -220,12 +220,12 @@ class Backlog:
         return taken
 
     def since(self, moment: float) -> Iterator[Waiting]:
-        """What waits and came since then, the newest first."""
+        """The stanzas that wait and came since then, the newest first."""
         for waiting in reversed(self._stanzas.values()):
             if waiting[2] < moment:
                 return
             yield waiting
 
     def waiting(self) -> list[Waiting]:
-        """All that waits, in order."""
+        """The stanzas that wait, in order."""
         return list(self._stanzas.values())

@@ -7,14 +7,14 @@ from xmppd.stanza.copies import copied, is_copy
 from xmppd.stanza.xml import namespace_of
 
 MAX_HELD_BYTES = 262_144
-"""What waits for an inactive client, with its overhead; when it is more, all of it is written."""
+"""Bytes that wait for an inactive client, with overhead; beyond that, all of it is written."""
 
 LASTING = ""
 """News that stays news, whatever comes after it."""
 
 _CHAT_STATES = "http://jabber.org/protocol/chatstates"
 _ASIDE = frozenset(("urn:xmpp:hints", "urn:xmpp:sid:0", ns.DELAY))
-"""Namespaces of what says nothing by itself; and so does a thread."""
+"""Namespaces of elements that say nothing by themselves; nor does a thread."""
 _TICKS = frozenset(("urn:xmpp:receipts", "urn:xmpp:chat-markers:0"))
 _EVENT = qname("http://jabber.org/protocol/pubsub#event", "event")
 _ROOM = "{http://jabber.org/protocol/muc#user}x"

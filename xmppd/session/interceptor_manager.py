@@ -1,4 +1,4 @@
-"""Before it happens, you may change it: interceptors, asked only for what they declared."""
+"""InterceptorManager: interceptors change or stop stanzas of the kinds they declare."""
 
 from collections.abc import Iterable
 from typing import ClassVar, TypeVar
@@ -53,8 +53,8 @@ class InterceptorManager:
     """All interceptors, by kind and direction, in the order they were added.
 
     Attributes:
-        incoming: For each kind of stanza, who wants to see it come in.
-        outgoing: For each kind of stanza, who wants to see it go out.
+        incoming: For each kind of stanza, the interceptors that see it come in.
+        outgoing: For each kind of stanza, the interceptors that see it go out.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class InterceptorManager:
         self._owners: dict[int, str] = {}
 
     def put(self, part: PacketInterceptor, owner: str) -> Undo:
-        """Ask this one too for the kinds it declares, after all others."""
+        """Add an interceptor for the kinds it declares, behind all others."""
         self._owners[id(part)] = owner
         for kind in part.incoming_kinds:
             self.incoming[kind] += (part,)
@@ -84,10 +84,10 @@ class InterceptorManager:
         return [plugin for plugin in dict.fromkeys(owners) if plugin != OWNER]
 
     def come_in(self, stanza: S) -> S | None:
-        """What is left of an arriving stanza once everybody has seen it.
+        """An incoming stanza as all interceptors leave it; None if one has dropped it.
 
         Raises:
-            StanzaError: Somebody refused it.
+            StanzaError: One has refused it.
         """
         seen: S | None = stanza
         for interceptor in self.incoming[stanza.__class__]:
@@ -102,7 +102,7 @@ class InterceptorManager:
         return seen
 
     def go_out(self, stanza: S, session: JID) -> S | None:
-        """What is left of a leaving stanza for this session, once everybody has seen it."""
+        """A stanza for this session as all interceptors leave it; None if one has dropped it."""
         seen: S | None = stanza if stanza.to is not None else _addressed(stanza, session)
         for interceptor in self.outgoing[stanza.__class__]:
             if seen is None:
@@ -116,12 +116,14 @@ class InterceptorManager:
         return seen
 
     def _failed(self, interceptor: PacketInterceptor, stanza: Stanza) -> None:
-        """A bug in an interceptor costs nobody a stanza: it goes on as it was (IN-3)."""
+        """Log a bug in an interceptor; the stanza goes on as it was (IN-3)."""
         owner = self._owners.get(id(interceptor), OWNER)
         _log.failure("{owner} failed on {stanza}", owner=owner, stanza=stanza)
 
 
 def _addressed(stanza: S, session: JID) -> S:
-    """What several get is for the account; what the account itself says, for the resource."""
+    """The stanza with an address: the account's if several get it, the resource's if the account
+    sends it.
+    """
     own = stanza.sender.full == session.bare
     return stanza.addressed(session if own else session.to_bare())

@@ -1,4 +1,4 @@
-"""A client connected here."""
+"""LocalClientSession: the session of a client that is connected here."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -20,31 +20,36 @@ _KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, IQ)}
 
 
 class LocalClientSession:
-    """One resource of an account, at the end of a wire of ours; some outlive their wire (RS-4).
+    """One resource of an account, with its connection here; some outlive their connection (RS-4).
 
     Attributes:
         id: The stream's id, for logs.
         jid: ``domain/id`` until a resource is bound, then the full JID.
         account: Bare JID, once authenticated.
-        login: How it was proved that it is this account's; None until then.
+        login: How its client logged in; None until then.
         bound: Whether a resource is bound.
         presence: The last available presence; None while unavailable.
         presence_around_to: The same as bytes before and behind an address.
         priority: Of that presence.
-        interested: It asked for its roster: changes are pushed to it (RFC 6121 §2.1.6).
-        privacy: The list in force for it, and whether it is invisible; None if nothing is (PL-8).
-        flooded: Offline messages went to it since it became available.
-        software: What its client calls itself in its presence; empty if it does not say.
-        since: When its stream was opened, in seconds since 1970.
-        closed: It has ended, or is about to.
-        detached: Its wire is lost, and its client may come back on another one.
-        connection: Its wire; while it is detached, :class:`~xmppd.session.detached.Detached`.
-        inactive: Its client has said that nobody looks at it (:xep:`0352`).
-        settled: It was told who is here when it became available, so that what comes is news.
-        unclaimed: What parts that are not here now, such as a plugin that is about to be read anew,
-            know of it (RS-9), by name; None if nothing.
-        backlog: What waits while its wire is full or lost, or its client inactive; else None.
-        management: What its client has not acknowledged (:xep:`0198`); None if it never does.
+        interested: Whether it has asked for its roster, so that changes are pushed to it (RFC 6121
+            §2.1.6).
+        privacy: The list in force for it, and whether it is invisible; None if there is neither
+            (PL-8).
+        flooded: Whether it was sent offline messages since it became available.
+        software: The name of its client, from its presence; empty if it does not say.
+        since: The time when its stream was opened, in seconds since 1970.
+        closed: Whether it has ended, or is about to.
+        detached: Whether its connection is lost, and its client may resume it on another one.
+        connection: Its connection; while it is detached, :class:`~xmppd.session.detached.Detached`.
+        inactive: Whether its client has said that its user does not look at it (:xep:`0352`).
+        settled: Whether it was sent the presence of its contacts when it became available, so that
+            later ones are news.
+        unclaimed: The states of parts that are not here now, such as a plugin that is being
+            reloaded (RS-9), by name; None if there are none.
+        backlog: The stanzas that wait while its connection is full or lost, or its client inactive;
+            else None.
+        management: The stanzas that its client has not acknowledged (:xep:`0198`); None without
+            stream management.
     """
 
     __slots__ = (
@@ -99,9 +104,9 @@ class LocalClientSession:
         self.closed = self.detached = self.inactive = self.settled = False
 
     def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
-        """Hand a stanza to the client (SE-3): False when its wire is gone, or its owner does not
-        want it and the sender is owed an answer (SE-2). What is ``ours`` to say is not asked of
-        lists (PL-1).
+        """Deliver a stanza to the client (SE-3): False if its connection is gone, or if its list
+        denies a stanza that has to be answered (SE-2). One that is ``ours`` is denied by no list
+        (PL-1).
         """
         if self.closed:
             return False
@@ -121,7 +126,7 @@ class LocalClientSession:
         return True
 
     def become_unavailable(self) -> None:
-        """It has no presence any more, and its next one will be a first one."""
+        """Forget its presence, so that its next one will be a first one."""
         self.presence = None
         self.presence_around_to = NOWHERE
         self.flooded = self.settled = False
@@ -130,14 +135,14 @@ class LocalClientSession:
     # -- a client that reads slowly -------------------------------------------------------------
 
     def wire_is_full(self) -> None:
-        """Let what comes from now on wait here, where it can be taken back (SE-11)."""
+        """Let later stanzas wait here, where they can be taken back (SE-11)."""
         if self.backlog is not None:
             self.backlog.full = True
         elif not self.closed:
             self.backlog = Backlog()
 
     def wire_is_free(self) -> None:
-        """Write what waits, until the wire is full again."""
+        """Write stanzas that wait, until the connection is full again."""
         backlog = self.backlog
         if backlog is None:
             return
@@ -164,15 +169,17 @@ class LocalClientSession:
         if backlog.full and backlog.load.exceeds(self.connection.max_queued_bytes):
             self.connection.abort()
 
-    # -- a client that nobody looks at ----------------------------------------------------------
+    # -- a client that is inactive --------------------------------------------------------------
 
     def rest(self, *, inactive: bool) -> None:
-        """The client says whether anybody looks at it (CS-1)."""
+        """Take what the client says about its state, active or inactive (CS-1)."""
         self.inactive = inactive
         self._hold_or_write()
 
     def settle(self) -> None:
-        """It was told who is here: from now on presence is news, and may wait (CS-3)."""
+        """Note that it was sent the presence of its contacts: later presence is news, and may wait
+        (CS-3).
+        """
         self.settled = True
         if self.inactive:
             self._hold_or_write()
@@ -195,7 +202,7 @@ class LocalClientSession:
         return backlog.size_bytes > min(MAX_HELD_BYTES, self.connection.max_queued_bytes // 2)
 
     def _write_all(self, waiting: tuple[Waiting, ...]) -> None:
-        """In one turn, so in one send: the radio is woken once (CS-2)."""
+        """Write all that waits in one turn, so in one send: the radio is woken once (CS-2)."""
         management, write = self.management, self.connection.write
         if management is None:
             for _, wire, _ in waiting:
@@ -205,15 +212,13 @@ class LocalClientSession:
             self._check_room(management)
 
     def unread(self) -> list[Waiting]:
-        """What the client has not acknowledged, and what waits, in order."""
+        """The stanzas that the client has not acknowledged, and those that wait, in order."""
         unread = [] if self.management is None else self.management.unacknowledged()
         return unread if self.backlog is None else unread + self.backlog.waiting()
 
     def unread_since(self, moment: float) -> Iterator[tuple[int, Waiting]]:
-        """What of that came since then, the newest first.
-
-        With each comes the count of handled stanzas by which its client has it; 0 if it was not
-        sent yet.
+        """Those of them that came since then, the newest first, each with the count of handled
+        stanzas by which its client has it; 0 if it was not sent yet.
         """
         if self.backlog is not None:
             yield from ((0, waiting) for waiting in self.backlog.since(moment))
@@ -221,7 +226,7 @@ class LocalClientSession:
             yield from self.management.since(moment)
 
     def stood(self) -> dict[Stanza, Stood]:
-        """Where messages stand in the queue of a session that ends."""
+        """The positions of messages in the queue of a session that ends."""
         management = self.management
         if management is None:
             return {}
@@ -233,7 +238,7 @@ class LocalClientSession:
         }
 
     def take_unread(self) -> list[Waiting]:
-        """The same, of a session that ends, or begins anew with what its client has."""
+        """Take the unread stanzas out of a session that ends, or that is resumed."""
         unread = self.unread()
         if self.management is None:
             unread = [
@@ -253,14 +258,14 @@ class LocalClientSession:
         self._check_room(management)
 
     def _check_room(self, management: StreamManagement) -> None:
-        """End what grows without end: what is in the queue finds another place (RS-3)."""
+        """End a session whose queue is too long; its messages are routed again (RS-3)."""
         if not management.has_room(self.backlog):
             self.connection.close(
                 StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is unacknowledged")
             )
 
     def detach(self, connection: Detached) -> None:
-        """Go on without a wire: what comes from now on waits, as it does for a slow reader."""
+        """Go on without a connection: stanzas wait from now on, as for a slow reader."""
         self.connection = connection
         self.detached = True
         if self.management is not None:
@@ -268,14 +273,14 @@ class LocalClientSession:
         self.wire_is_full()
 
     def resume(self, connection: Connection, stamp: Callable[[float], float]) -> None:
-        """Go on with another wire, which counts as full until all that comes first is written.
+        """Go on with another connection, which counts as full until all that comes first is
+        written.
 
-        What the client has not acknowledged waits before all that came since, and messages say how
-        long.
+        Unacknowledged stanzas wait before all that came since, and messages get their time.
 
         Args:
-            connection: The wire.
-            stamp: Says of a moment on the steady clock when that was, in seconds since 1970.
+            connection: The new one.
+            stamp: Converts a time of the steady clock to seconds since 1970.
         """
         again = Backlog()
         held = {} if self.management is None else self.management.held
@@ -290,7 +295,7 @@ class LocalClientSession:
 
 
 def stanzas_in(piece: bytes) -> list[Stanza]:
-    """The messages and requests in what was written to a client at once."""
+    """The messages and requests among the bytes written to a client at once."""
     try:
         return [
             _KINDS[tree.tag].from_tree(tree, JID.prepared(tree.get("from", "")))
@@ -308,7 +313,7 @@ def longest_detached(sessions: Iterable[LocalClientSession]) -> LocalClientSessi
 
 
 def _late(waiting: Waiting, domain: str, stamp: Callable[[float], float]) -> tuple[Stanza, bytes]:
-    """What waited for a wire; a message says since when."""
+    """A stanza that waited for a connection; a message says since when."""
     stanza, wire, came = waiting
     if came == UNKNOWN or not isinstance(stanza, Message) or isinstance(stanza.payload, Stamped):
         return stanza, wire

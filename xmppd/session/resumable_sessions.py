@@ -1,4 +1,4 @@
-"""Sessions that outlive their wire: found again by an id that only their client knows."""
+"""ResumableSessions: found again by an id that only their client knows."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from xmppd.stanza import JID
 
 ID_BYTES = 24
 MAX_REMEMBERED = 10_000
-"""Sessions that ended lately, of which we still know how much their clients had us handle."""
+"""Sessions that ended lately, of which the number of handled stanzas is still known."""
 
 _log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
 class SessionResumed:
-    """A session has another wire."""
+    """A session has another connection."""
 
     session: LocalClientSession
 
@@ -35,16 +35,17 @@ class SessionResumed:
 class ResumableSessions:
     """All sessions that can be resumed, with a connection or without (RS-4 to RS-8).
 
-    What is kept of an id is its hash: who reads our memory or our backups resumes nothing.
+    Only the hash of an id is kept, so that a copy of our memory or our backups resumes nothing.
 
     Args:
-        settings: How long they stay, and how many.
-        sessions: All that there are.
+        limits: Of detached sessions.
+        sessions: All sessions.
         clocks: Tell the time.
         close: Closes a session that nobody has come back for.
 
     Attributes:
-        place: Tells the store where messages stand in the queue of a session that can be resumed.
+        place: Tells the store the positions of messages in the queue of a session that can be
+            resumed.
     """
 
     def __init__(
@@ -68,11 +69,11 @@ class ResumableSessions:
         return len(self._detached)
 
     def manage(self, session: LocalClientSession, max_s: float | None) -> str:
-        """Count and keep what the session is sent from now on.
+        """Count and keep the stanzas that the session is sent from now on.
 
         Args:
             session: Bound.
-            max_s: How long it wants to stay without a wire; None if not at all.
+            max_s: The time it asks to stay when detached; None if it is not to be resumed.
 
         Returns:
             The id by which its client may resume it; empty if it may not.
@@ -100,14 +101,14 @@ class ResumableSessions:
         return session if session is not None and session.jid.bare == account.bare else None
 
     def handled(self, id: str, account: JID) -> int | None:
-        """How much a session of the account that has ended lately had us handle."""
+        """The number of stanzas that were handled of a session of the account that ended lately."""
         bare, handled = self._handled.get(key_of(id), ("", 0))
         return handled if bare == account.bare else None
 
     # -- detached, and resumed --------------------------------------------------------------------
 
     def detach(self, session: LocalClientSession) -> None:
-        """The session has lost its wire: keep it for the time agreed on."""
+        """Keep a session that has lost its connection for the time agreed on."""
         management = session.management
         if management is None or management.key is None:
             return
@@ -128,7 +129,7 @@ class ResumableSessions:
         encrypted: bool,
         left_s: float,
     ) -> None:
-        """The session is one of before a restart: keep it for what time is left."""
+        """Keep a session of before a restart for the time that is left."""
         session.management = management
         management.place = partial(self.place, session)
         self._managed[session.id] = session
@@ -148,31 +149,31 @@ class ResumableSessions:
         )
 
     def managed(self) -> list[LocalClientSession]:
-        """Those whose clients acknowledge what they get."""
+        """The sessions whose clients acknowledge stanzas."""
         return list(self._managed.values())
 
     def resumable(self) -> list[LocalClientSession]:
-        """Those whose clients may come back."""
+        """The sessions that may be resumed."""
         return list(self._by_key.values())
 
     async def at_rest(self) -> None:
-        """Wait until nothing is being handled that a session counts when it is done."""
+        """Wait until no stanza is being handled that a session counts when it is done."""
         for session in self.resumable():
             while session.management is not None and session.management.work is not None:
                 await session.management.work
 
     def left_s(self, session: LocalClientSession) -> float:
-        """For how long a session may still be resumed."""
+        """The seconds for which a session may still be resumed."""
         return self._detached[session] - self.clocks.seconds()
 
     def resume(self, session: LocalClientSession, connection: Connection) -> None:
-        """It has another wire."""
+        """Note that a session has another connection."""
         del self._detached[session]
         session.resume(connection, self.clocks.stamp)
         _log.info("{id} {jid} was resumed", id=session.id, jid=session.jid.full)
 
     def closed(self, event: SessionClosed) -> None:
-        """A session has ended: it cannot be resumed, but its client may know what we handled."""
+        """Forget a session that has ended; its client may still learn how much was handled."""
         session = event.session
         management = session.management
         if management is None:
@@ -189,7 +190,7 @@ class ResumableSessions:
                 self._handled.popitem(last=False)
 
     def sweep(self) -> None:
-        """End sessions that were detached too long; ask for what was not acknowledged for long."""
+        """End sessions that were detached too long; ask for acknowledgements that are late."""
         now = self.clocks.seconds()
         for session, until in tuple(self._detached.items()):
             if now >= until:
@@ -197,15 +198,15 @@ class ResumableSessions:
         for session in tuple(self._managed.values()):
             management = session.management
             if management is None or session.detached or session.inactive:
-                continue  # a phone in a pocket is not asked for that
+                continue  # an inactive client is not asked for that
             if management.is_late(now):
                 session.connection.write(management.request())
 
 
 def _nowhere(session: LocalClientSession) -> None:
-    """Nothing is in a store."""
+    """Do nothing, since nothing is in a store."""
 
 
 def key_of(id: str) -> bytes:
-    """What a session is known by, instead of its id."""
+    """The key of a session, made from its id."""
     return sha256(id.encode()).digest()

@@ -1,4 +1,4 @@
-"""Sessions that outlive the server: saved when it stops, taken up when it starts (RS-9)."""
+"""SavedSessions: saved when the server stops, restored when it starts (RS-9)."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ _log = Logger()
 
 
 class SavedStanza(Struct, array_like=True):
-    """One that the client has not got.
+    """A stanza that the client has not got.
 
     Attributes:
         wire: Its bytes.
-        came: When, in seconds since 1970; None if nobody noted it.
+        came: Its time, in seconds since 1970; None if that is not known.
         addressed: Whether it was for this session, and not for several.
-        stamped: Whether it says when it came.
+        stamped: Whether it has a delay stamp.
         copies: If other sessions of the account have it: a number that all of those have in common,
-            and how many there are.
+            and their count.
     """
 
     wire: bytes
@@ -51,12 +51,12 @@ class SavedStanza(Struct, array_like=True):
 
 
 class Queue(Struct, frozen=True):
-    """What of a session is other people's: what they sent to it.
+    """The stanzas that others have sent to a session.
 
     Attributes:
         jid: Full JID.
-        unacknowledged: What the client was sent.
-        waiting: What it was not sent yet.
+        unacknowledged: The stanzas that the client was sent.
+        waiting: The stanzas that it was not sent yet.
     """
 
     jid: str
@@ -65,7 +65,7 @@ class Queue(Struct, frozen=True):
 
 
 class Positions(Struct, frozen=True):
-    """Where that stands.
+    """The positions of a queue's stanzas.
 
     Attributes:
         positions: For each of the unacknowledged stanzas the ``h`` that covers it.
@@ -75,15 +75,15 @@ class Positions(Struct, frozen=True):
 
 
 class Shell(Queue, frozen=True):
-    """A session without its parts.
+    """A session without its queue.
 
     Attributes:
-        saved: When that was.
-        left_s: How long it may be resumed from then on.
+        saved: The time of that.
+        left_s: The time for which it may be resumed from then on.
         presence: Its last available presence.
         positions: For each of the unacknowledged stanzas the ``h`` that covers it.
-        outstanding: How many were sent behind the last one that was acknowledged.
-        state: What parts of the server want to know, by their names.
+        outstanding: The number that was sent behind the last one that was acknowledged.
+        state: The states of parts of the server, by their names.
     """
 
     since: float
@@ -105,7 +105,7 @@ class Shell(Queue, frozen=True):
 
 
 Placed = tuple[int, Waiting]
-"""A stanza of a queue, and where it stands there."""
+"""A stanza of a queue, and its position there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class _Queued(Fragment):
     """A stanza of a saved session's queue.
 
     Attributes:
-        saved: It.
+        saved: As it was saved.
         jid: Full JID of the session.
         position: The count of handled stanzas by which its client has it; 0 if it was not sent.
     """
@@ -130,7 +130,7 @@ class _Whole(NamedTuple):
         shell: As it was saved.
         jid: Full JID.
         presence: Its last available presence.
-        puts: Put on it what parts of the server want to know.
+        puts: Put the states of parts of the server on it.
     """
 
     shell: Shell
@@ -143,9 +143,9 @@ class Lost(NamedTuple):
     """A session that cannot go on, since something of it cannot be read.
 
     Attributes:
-        key: What it was found by.
+        key: The key by which it could be resumed.
         jid: Its full JID.
-        unread: What it had not read when it was saved; with each stanza the count of handled ones
+        unread: The stanzas it had not read when it was saved; with each the count of handled ones
             by which its client has it, 0 if it was not sent.
     """
 
@@ -155,15 +155,16 @@ class Lost(NamedTuple):
 
 
 class SavedSessions:
-    """Saves sessions, and takes them up again.
+    """Saves sessions, and restores them.
 
     Args:
-        store: Where they are kept.
-        sessions: All that there are.
+        store: Keeps them.
+        sessions: All sessions.
         resumable_sessions: Those that can be resumed.
         clocks: Tell the time.
-        read_account: Reads what has to be in memory for everybody who is online.
-        given: Offline messages that a session was given, and that are still in the store.
+        read_account: Reads the roster and lists of an account, which are in memory while it is
+            online.
+        given: The offline messages that a session was given, and that are still in the store.
     """
 
     def __init__(
@@ -212,10 +213,9 @@ class SavedSessions:
     # -- when the server stops --------------------------------------------------------------------
 
     async def save(self) -> None:
-        """Keep every session whose client may come back; all are detached by now.
-
-        A server that never started knows of none, and what is kept is left as it is. What cannot be
-        kept is logged.
+        """Save every session that may be resumed; all are detached by now. A server that never
+        started has none, and leaves saved ones as they are. A session that cannot be saved is
+        logged.
         """
         if not self._started:
             return
@@ -245,7 +245,7 @@ class SavedSessions:
             _log.info("{count} sessions were saved", count=len(saved))
 
     def _out_of_store(self, session: LocalClientSession) -> set[int]:
-        """Offline messages that it has: they are its own from now on."""
+        """The offline messages that a session has, which belong to it from now on."""
         payloads = (stanza.payload for stanza, _, _ in session.unread())
         unread = {payload.kept.number for payload in payloads if isinstance(payload, Stored)}
         return unread.union(self.given(session))
@@ -291,10 +291,10 @@ class SavedSessions:
     async def load(self) -> list[Lost]:
         """Restore the sessions of an orderly stop, detached, for the time that they have left.
 
-        What was saved of them stays where it is.
+        The saved copies stay in the store.
 
         Returns:
-            What is left of sessions that cannot go on.
+            The sessions that cannot go on, as far as they can be read.
         """
         lost: list[Lost] = []
         sessions = await self.store.saved_sessions()
@@ -307,7 +307,7 @@ class SavedSessions:
         return lost
 
     async def _take_up(self, saved: SavedSession) -> list[Lost]:
-        """Have a session again, or what is left of it."""
+        """Restore a session, or return it as far as it can be read."""
         account = saved.account
         wholes = await readable(self.store, account, [saved], self._whole)
         left = []
@@ -373,11 +373,11 @@ class SavedSessions:
             put(session)
 
     def _whole(self, saved: SavedSession) -> _Whole:
-        """What a session cannot go on without: all but the stanzas of its queue.
+        """The parts of a session that it cannot go on without: all but the stanzas of its queue.
 
         Raises:
-            ValueError: Something of it cannot be read, or makes no sense; or whatever a part of the
-                server raises that wanted something saved.
+            ValueError: Something of it cannot be read, or makes no sense; a part of the server may
+                raise another error.
         """
         shell = msgpack.decode(saved.data, type=Shell)
         jid = _address(shell.jid, saved)
@@ -453,11 +453,11 @@ class SavedSessions:
 
 
 def _nobody_to_close() -> None:
-    """A session that is being taken up has not been lost yet."""
+    """Do nothing: a session that is being restored cannot be given up yet."""
 
 
 NOBODY = Detached("", 0, 0.0, lambda: 0.0, _nobody_to_close, encrypted=False)
-"""What a session has for a connection until it is detached again."""
+"""The connection of a session that is being restored, until it is detached again."""
 
 
 def _saved_copies(copies: Copies | None) -> tuple[int, int] | None:
@@ -465,7 +465,7 @@ def _saved_copies(copies: Copies | None) -> tuple[int, int] | None:
 
 
 def _positions_of(saved: SavedSession) -> list[int]:
-    """Where the unacknowledged stanzas stand; nothing if that cannot be read."""
+    """The positions of the unacknowledged stanzas; none if they cannot be read."""
     try:
         return msgpack.decode(saved.data, type=Positions).positions
     except MsgspecError:
@@ -474,7 +474,7 @@ def _positions_of(saved: SavedSession) -> list[int]:
 
 def _queued(saved: Sequence[SavedStanza], jid: JID, positions: Sequence[int] = ()) -> list[_Queued]:
     if len(positions) != len(saved):
-        positions = [0] * len(saved)  # they were not sent, or nobody knows
+        positions = [0] * len(saved)  # they were not sent, or that is unknown
     return [
         _Queued("stanza of a saved session", jid.full, each.wire, each, jid, position)
         for each, position in zip(saved, positions, strict=True)
@@ -482,16 +482,16 @@ def _queued(saved: Sequence[SavedStanza], jid: JID, positions: Sequence[int] = (
 
 
 def _nothing(queued: _Queued) -> Placed:
-    """What takes the place of a stanza that was sent: its client has counted it, perhaps."""
+    """The placeholder of a stanza that was sent, since its client may have counted it."""
     empty = Message.make(queued.jid, JID.parse(queued.jid.domain), type="headline")
     return queued.position, (empty, empty.wire(), UNKNOWN)
 
 
 def _queue_of(saved: SavedSession) -> tuple[Queue, JID]:
-    """What a session had in its queue, whatever else of it cannot be read; and its address.
+    """The queue and the address of a session, whatever else of it cannot be read.
 
     Raises:
-        ValueError: Not even that can be read.
+        ValueError: Not even these can be read.
     """
     queue = msgpack.decode(saved.data, type=Queue)
     return queue, _address(queue.jid, saved)
@@ -512,7 +512,7 @@ def _check(presence: Presence) -> None:
     """Whether a presence may be that of a session.
 
     Raises:
-        ValueError: It is not an available one, or has no priority there is.
+        ValueError: It is not an available one, or has an invalid priority.
     """
     if presence.type is not None or not -128 <= presence.priority <= 127:
         raise ValueError("its presence is not one of somebody available")

@@ -1,7 +1,6 @@
-"""What the house sees of a session and of its wire: here the ring closes.
-
-Both are Protocols. The session room implements the one, :mod:`xmppd.net` the other; other nodes and
-other servers are sessions too, with the same ``deliver``.
+"""Sessions and connections, as the rest of the server sees them. Both are Protocols: the session
+room implements the one, :mod:`xmppd.net` the other. Components and other servers are routes too,
+with the same ``deliver``.
 """
 
 from typing import Protocol
@@ -11,7 +10,7 @@ from xmppd.stanza import JID, Presence, Stanza, StreamError
 
 
 class Connection(Protocol):
-    """One wire, as the session at its end sees it.
+    """A connection, as its session sees it.
 
     Attributes:
         encrypted: Whether TLS is on.
@@ -25,7 +24,7 @@ class Connection(Protocol):
 
     @property
     def silent_s(self) -> float:
-        """Seconds since its peer last said something."""
+        """The seconds since its peer last sent something."""
 
     @property
     def tls_version(self) -> str:
@@ -33,7 +32,7 @@ class Connection(Protocol):
 
     @property
     def max_queued_bytes(self) -> int:
-        """How much may wait for its peer."""
+        """The limit of what may wait for its peer."""
 
     def write(self, data: bytes) -> None:
         """Send one element, whole, now or when there is room (CH-11).
@@ -42,30 +41,30 @@ class Connection(Protocol):
         """
 
     def unsent(self) -> list[bytes]:
-        """What was written and has not left, as it was written."""
+        """The pieces that were written and have not left, as they were written."""
 
     def take_unsent(self) -> list[bytes]:
-        """Stanzas of that which wait for its peer to read: they need not be sent any more."""
+        """Take back the stanzas among these: they need not be sent any more."""
 
     def abort(self) -> None:
-        """Cut it off: its peer does not read. Its session is gone on return."""
+        """Cut it off, since its peer does not read. Its session is gone on return."""
 
     def close(self, error: StreamError | None = None) -> None:
         """End the stream, with an error if one is given. Its session is gone on return."""
 
 
 class Route(Protocol):
-    """Where a stanza can be handed out: a session here, a session on another node, a component."""
+    """A destination of stanzas: a session, a component, or another server."""
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand a stanza out.
+        """Deliver a stanza.
 
         Args:
-            stanza: The shared value; its address may be missing, where many get the same.
+            stanza: The shared value; its address may be missing, if several sessions get the same.
             wire: The finished bytes, addressed.
 
         Returns:
-            Whether it has been accepted; False means that there is nobody there any more.
+            Whether it has been accepted; False if the destination is gone.
         """
 
 
@@ -78,7 +77,7 @@ class Session(Route, Protocol):
         presence_around_to: That presence as bytes before and behind an address.
         priority: Of that presence.
         interested: Whether it asked for the roster and so gets its changes.
-        privacy: What is in force for it; None if nothing is.
+        privacy: The privacy in force for it; None if there is none.
         closed: Whether it has ended, or is about to: it takes nothing any more.
     """
 
@@ -91,10 +90,10 @@ class Session(Route, Protocol):
     closed: bool
 
     def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
-        """The same.
+        """Deliver a stanza.
 
         Args:
             stanza: As above.
             wire: As above.
-            ours: The server says it in somebody's name: no list is asked (PL-1).
+            ours: Whether it is the server's in another's name: no list is asked (PL-1).
         """

@@ -14,7 +14,7 @@ from xmppd.session.local_client_session import LocalClientSession, longest_detac
 from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
 
-MAX_KEPT = 200  # characters of a resource that is renamed: what is added has room
+MAX_KEPT = 200  # characters of a resource that is renamed: an addition has room
 _log = Logger()
 
 
@@ -33,30 +33,30 @@ class SessionClosed:
 
 
 class Routes(Protocol):
-    """What a SessionManager needs of the RoutingTable."""
+    """The part of the RoutingTable that a SessionManager needs."""
 
     bound: dict[str, Session]
     unbound: dict[str, Session]
 
     def add(self, session: Session) -> None:
-        """Make a session reachable under its JID; one without a resource, to answers."""
+        """Make a session reachable under its JID; one without a resource, for answers only."""
 
     def remove(self, session: Session) -> bool:
-        """Forget a session, by identity; whether it was here."""
+        """Forget a session, by identity; returns whether it was here."""
 
     def refresh(self, session: Session) -> None:
-        """The session became available or unavailable."""
+        """Note that the session became available or unavailable."""
 
     def sessions(self, bare: str) -> tuple[Session, ...]:
         """All sessions of an account."""
 
 
 class SessionManager:
-    """Who is connected here.
+    """The sessions of clients that are connected here, or detached.
 
     Attributes:
         sessions: By the id of their stream, from its first header on.
-        bound: How many of them have a resource.
+        bound: The number of them that have a resource.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class SessionManager:
         return session
 
     def move(self, session: LocalClientSession, domain: str) -> None:
-        """The client opened its stream to this domain."""
+        """Give a session the domain to which its client has opened the stream."""
         self.routes.remove(session)
         session.jid = JID.of_stream(domain, session.id)
         self.routes.add(session)
@@ -108,14 +108,15 @@ class SessionManager:
 
         Args:
             session: Authenticated, not yet bound.
-            resource: What the client asked for, not yet prepared; None to choose one for it.
+            resource: The resource that the client asked for, not yet prepared; None to choose one
+                for it.
 
         Returns:
             The full JID, now in the RoutingTable.
 
         Raises:
             StanzaError: BAD_REQUEST if the resource cannot be prepared; RESOURCE_CONSTRAINT if the
-                account has as many as it may; CONFLICT if somebody holds it and keeps it.
+                account has as many as it may; CONFLICT if another session holds it and keeps it.
 
         Spec: :rfc:`6120#section-7`
         """
@@ -141,14 +142,16 @@ class SessionManager:
         return jid
 
     def _made_room(self, bare: str) -> bool:
-        """Whether a session of the account was detached; the oldest such is ended (RS-8)."""
+        """End the oldest detached session of the account; returns whether there was one (RS-8)."""
         longest = longest_detached(self.local_sessions(bare))
         if longest is not None:
             longest.connection.close()
         return longest is not None
 
     def _free(self, jid: JID) -> JID:
-        """The JID, held by nobody any more, or another one, as the conflict policy says (BI-5)."""
+        """The JID, which no session holds any more, or another one, as the conflict policy says
+        (BI-5).
+        """
         holder = self.routes.bound.get(jid.full)
         if holder is None:
             return jid
@@ -162,7 +165,7 @@ class SessionManager:
         return jid
 
     def restore(self, session: LocalClientSession) -> None:
-        """Have a session of before the server was started again; nobody is told (RS-9)."""
+        """Restore a session of before the server was started; no contact is told (RS-9)."""
         self.sessions[session.id] = session
         self.bound += 1
         self.routes.add(session)
@@ -180,7 +183,7 @@ class SessionManager:
     def close_all(
         self, bare: str, error: StreamError, *, spare: LocalClientSession | None = None
     ) -> int:
-        """Close the streams of an account, all but one, for a reason; how many there were."""
+        """Close the streams of an account, all but one, for a reason; returns their number."""
         ended = tuple(
             session
             for session in self.sessions.values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xmppd.session.local_client_session import LocalClientSession
 
 Put = Callable[[LocalClientSession], None]
-"""Puts on a session what was saved of it."""
+"""Puts the saved state on a session."""
 
 
 @dataclass(frozen=True)

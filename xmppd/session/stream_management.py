@@ -1,4 +1,6 @@
-"""Stream management (:xep:`0198`) as one session has it: what its client has, and what we have."""
+"""Stream management (:xep:`0198`) of one session: the counters, and what its client has not
+acknowledged.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +18,7 @@ WRAP = 2**32
 """Counters are unsigned 32 bit numbers, and begin anew behind the last one (§4)."""
 
 MAX_TOLD = 100
-"""How many recipients are remembered between two acknowledgements."""
+"""Recipients that are remembered between two acknowledgements."""
 
 REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
 
@@ -27,11 +29,11 @@ Write = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Told:
-    """Whom a client has sent messages that it has not been told are safe.
+    """The addressees of a client's messages that have not been made safe yet.
 
     Attributes:
-        to: In its own words; None if those are too many to be kept.
-        since: When that began, on the steady clock.
+        to: Their addresses as the client wrote them; None if those are too many to be kept.
+        since: The time of the first of them, on the steady clock.
     """
 
     to: set[str] | None
@@ -49,22 +51,21 @@ class StreamManagement:
 
     Attributes:
         settings: How much it may leave unacknowledged, and when it is asked.
-        key: What the session is found by when its client wants it back; None if it never will.
-        max_s: How long it stays without a wire.
-        handled: How many stanzas of the client's have been handled; the ``h`` of our ``<a/>``.
-        sent: How many stanzas the client was sent; the highest ``h`` that it may say.
-        load: How much is kept until it is acknowledged; of broadcast presences the newest of each
-            sender is.
+        key: The key by which its client can resume it; None if it cannot.
+        max_s: The time that it stays detached.
+        handled: The number of the client's stanzas that were handled; the ``h`` of our ``<a/>``.
+        sent: The number of stanzas that the client was sent; the highest ``h`` that it may say.
+        load: The size of what is kept until it is acknowledged; of broadcast presences only the
+            newest of each sender.
         work: The stanza of the client's that is being handled and has to wait; None if none has.
-        told: Whom the client has sent messages that nobody has begun to secure yet.
-        securing: Done when what was sent before is safe, or cannot be made so; None if nobody is at
-            it.
-        asked: For each ``<r/>`` of the client's present wire that has no answer yet, how many
-            stanzas had been handled when it came.
+        told: The addressees of the client's messages that are not being secured yet.
+        securing: Done when the messages before are safe, or cannot be made so; None if none are
+            being secured.
+        asked: For each ``<r/>`` of the client's present connection that has no answer yet, the
+            number of stanzas that had been handled when it came.
         held: Of the messages that are unacknowledged or wait, those that are in the store as well.
-        misplaced: What is in the store, and was sent by another count than the store knows.
-        place: Called when there is something of that: tells the store, then writes what
-            :meth:`uncork` gives.
+        misplaced: The messages in the store that were sent by another count than the store knows.
+        place: Called when there are such: tells the store, then writes what :meth:`uncork` gives.
     """
 
     __slots__ = (
@@ -124,17 +125,18 @@ class StreamManagement:
     def __len__(self) -> int:
         return len(self._unacknowledged)
 
-    # -- what the client gets ---------------------------------------------------------------------
+    # -- stanzas to the client --------------------------------------------------------------------
 
     def now(self) -> float:
-        """The steady clock's time: when what comes just now came."""
+        """The steady clock's time, for stanzas that come now."""
         return self._now()
 
     def send(self, waiting: Waiting, write: Write) -> None:
         """Write a stanza, and keep it until it is acknowledged.
 
-        That is asked for behind a message, unless a request is open, and behind so many stanzas of
-        whatever kind (RS-2); the request is an element of its own, and written as one (CH-11).
+        An acknowledgement is asked for behind a message, unless a request is open, and behind a
+        number of stanzas of any kind (RS-2); the request is an element of its own, and written as
+        one (CH-11).
         """
         wire = self._keep(waiting)
         asks = self._unrequested >= self.settings.ack_every_stanzas or (
@@ -148,7 +150,7 @@ class StreamManagement:
             write(self.request())
 
     def send_all(self, waiting: Iterable[Waiting], write: Write, *, ask: bool) -> None:
-        """Write several, and keep them until they are acknowledged.
+        """Write several stanzas, and keep them until they are acknowledged.
 
         Args:
             waiting: In order.
@@ -183,8 +185,8 @@ class StreamManagement:
         return wire
 
     def _kept(self, stanza: Stanza) -> Kept | None:
-        """What the store calls a message, if it is there. One that another session has given back
-        is held for this one from now on.
+        """The entry of a message in the store, if it has one. A message that another session has
+        given back is held for this one from now on.
         """
         payload = stanza.payload
         if isinstance(payload, Stored):
@@ -199,8 +201,8 @@ class StreamManagement:
         return kept
 
     def _hold_back(self, elements: list[bytes], write: Write) -> None:
-        """What is in the store is not sent before that knows by which count the client has it: then
-        it can be forgotten even if the server is killed, and the client only comes back and counts.
+        """Keep a message of the store back until the store knows its count: then it can be
+        forgotten even if the server is killed, when the client comes back with its count.
         """
         if self._corked is not None:
             self._corked += elements
@@ -212,19 +214,19 @@ class StreamManagement:
                 write(each)
 
     def tell_places(self) -> None:
-        """Have the store told what is misplaced, also if nothing of that is sent just now; what it
-        is told already comes first.
+        """Have the store told the positions it does not know, also if no such message is sent now;
+        earlier ones come first.
         """
         if self.misplaced:
             self._hold_back([], _nowhere)
 
     def take_misplaced(self) -> list[Kept]:
-        """What the store does not know the place of: somebody tells it."""
+        """Take the messages whose position the store does not know, to tell it."""
         misplaced, self.misplaced = self.misplaced, []
         return misplaced
 
     def uncork(self) -> list[bytes]:
-        """What was held back, to be written now: each is one element."""
+        """The elements that were kept back, to be written now."""
         corked, self._corked = self._corked, None
         return corked or []
 
@@ -257,10 +259,10 @@ class StreamManagement:
             )
 
     def acknowledge(self, h: int) -> list[Stanza]:
-        """The client has handled so many: keep them no more.
+        """Forget as many stanzas as the client has handled.
 
         Returns:
-            Those that it had not acknowledged before, and that were not out of date.
+            The stanzas that it had not acknowledged before, and that were not out of date.
 
         Raises:
             StreamError: UNDEFINED_CONDITION: so many were never sent.
@@ -282,15 +284,15 @@ class StreamManagement:
         return arrived
 
     def request_again(self) -> bytes:
-        """What to write when a request was answered: another one, if a message came behind it."""
+        """The request to write after an answer: another one, if a message came behind the last."""
         return self.request() if self._wants_request else b""
 
     def _outstanding(self, h: int) -> int:
-        """How many were sent behind the one of this number."""
+        """The number of stanzas that were sent behind this one."""
         return (self.sent - h) % WRAP
 
     def is_late(self, now: float) -> bool:
-        """Whether something that no acknowledgement was asked for was sent too long ago."""
+        """Whether a stanza was sent too long ago without a request for its acknowledgement."""
         unrequested = self._unrequested
         if not unrequested:
             return False
@@ -299,14 +301,14 @@ class StreamManagement:
         return now - oldest[2] >= self.settings.ack_after_s
 
     def request(self) -> bytes:
-        """An ``<r/>`` that covers all that was sent."""
+        """An ``<r/>`` that covers all stanzas that were sent."""
         self._unrequested = 0
         self._urgent = False
         self._requested = True
         return REQUEST
 
     def has_room(self, backlog: Backlog | None) -> bool:
-        """Whether the queue is within its limits, with what waits for a wire (RS-3)."""
+        """Whether the queue is within its limits, with what waits for the connection (RS-3)."""
         sent, limits = self.load, self.settings
         waiting = EMPTY if backlog is None else backlog.load
         return (
@@ -316,11 +318,11 @@ class StreamManagement:
         )
 
     def unacknowledged(self) -> list[Waiting]:
-        """What was sent and is not acknowledged, nor out of date, in order."""
+        """The stanzas that were sent and are neither acknowledged nor out of date, in order."""
         return list(self._unacknowledged.values())
 
     def positions(self) -> list[int]:
-        """For each of those the ``h`` that covers it."""
+        """The ``h`` that covers each unacknowledged stanza."""
         return [self._position(number) for number in self._unacknowledged]
 
     def _position(self, number: int) -> int:
@@ -335,14 +337,14 @@ class StreamManagement:
         sent: int,
         outstanding: int,
     ) -> None:
-        """Have what a session of before the server was started again had.
+        """Restore the state of a session of before a restart of the server.
 
         Args:
-            unacknowledged: What is kept.
+            unacknowledged: The stanzas that are kept.
             positions: For each of those the ``h`` that covers it.
             handled: As it was.
             sent: As it was.
-            outstanding: How many stanzas were sent behind the last one that was acknowledged.
+            outstanding: The stanzas sent behind the last one that was acknowledged.
         """
         self.handled, self.sent, self._last = handled, sent, outstanding
         for waiting, position in zip(unacknowledged, positions, strict=True):
@@ -350,29 +352,31 @@ class StreamManagement:
 
     @property
     def outstanding(self) -> int:
-        """How many stanzas were sent behind the last one that was acknowledged."""
+        """The number of stanzas sent behind the last one that was acknowledged."""
         return self._last - self._acknowledged
 
     def forget_unacknowledged(self) -> None:
-        """Nothing of that was sent: whoever has taken it sends it again."""
+        """Forget unacknowledged stanzas, which the caller has taken to send them again."""
         self.sent = (self.sent - self.outstanding) % WRAP
         self._last = self._acknowledged
         self._unacknowledged.clear()
         self._newest.clear()
         if self._corked is not None:
-            self._corked.clear()  # and what is sent again waits until the store has been told all
+            self._corked.clear()  # and those sent again wait until the store has been told all
         self.load = Load()
         self._unrequested = 0
         self._requested = self._urgent = False
 
     def since(self, moment: float) -> Iterator[tuple[int, Waiting]]:
-        """What was sent and came since then, newest first; with each the ``h`` that covers it."""
+        """The stanzas sent that came since then, newest first; each with the ``h`` that covers
+        it.
+        """
         for number, waiting in reversed(self._unacknowledged.items()):
             if waiting[2] < moment:
                 return
             yield self._position(number), waiting
 
-    # -- what the client sends --------------------------------------------------------------------
+    # -- stanzas from the client ------------------------------------------------------------------
 
     def count_handled(self, later: Later) -> Later:
         """Count a stanza of the client's when it has been handled, and not before (RS-1)."""
@@ -392,7 +396,9 @@ class StreamManagement:
             done.callback(None)
 
     def tells(self, to: str) -> None:
-        """The client sends somebody a message, which is not safe merely because it was handled."""
+        """Note the addressee of a client's message, which is not safe merely because it was
+        handled.
+        """
         told = self.told.to
         if told is not None:
             told.add(to)
@@ -400,22 +406,22 @@ class StreamManagement:
                 self.told = Told(None, self.told.since)
 
     def take_told(self) -> Told:
-        """Whom it has sent messages until now: somebody makes sure that they are safe."""
+        """Take the addressees of its messages until now, to make these safe."""
         told, self.told = self.told, Told(set(), self._now())
         return told
 
     def is_unsafe(self, told: Told) -> None:
-        """They could not be made safe."""
+        """Note that they could not be made safe."""
         self.told = told | self.told
 
     def answer(self) -> bytes:
-        """The ``<a/>`` for the oldest ``<r/>``, with the count of when that came."""
+        """The ``<a/>`` for the oldest ``<r/>``, with the count at its arrival."""
         return f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{self.asked.popleft()}'/>".encode()
 
     def forget_asked(self) -> None:
-        """The wire on which they came is gone: nobody waits for these answers any more."""
+        """Forget requests whose connection is gone."""
         self.asked = deque()
 
 
 def _nowhere(element: bytes) -> None:
-    """There is nothing to be written."""
+    """Do nothing, since nothing is to be written."""
