@@ -1,1 +1,1 @@
-"""What happens to stanzas on their way, stage by stage, while somebody wants to see it."""
+"""Traces: the way of stanzas, stage by stage, while an administrator watches."""

@@ -1,4 +1,4 @@
-"""What became of a stanza at a stage, and whom it passed by."""
+"""The outcome of a stanza at a stage, and the sessions that it passed by."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ Outcome = tuple[str, str]
 
 
 def failed(error: Exception) -> Outcome:
-    """The stage has raised something."""
+    """The outcome of a stage that has raised an error."""
     if isinstance(error, StanzaError):
         text = f" ({error.text})" if error.text else ""
         return "refused", f"refused with {error.condition.tag}{text}"
@@ -27,7 +27,9 @@ def failed(error: Exception) -> Outcome:
 
 
 def returned(server: XMPPServer, step: Step, result: object) -> Outcome:
-    """The stage has returned something: whether it arrived, what is left of it, or nothing."""
+    """The outcome of a stage that has returned: whether it arrived, a changed stanza, or
+    nothing.
+    """
     stanza = step.stanza
     if step.session is not None:
         return _delivered(server, stanza, step.session, result)
@@ -66,7 +68,9 @@ def _kept(message: Message) -> Outcome:
 
 
 def skipped(server: XMPPServer, step: Step, passage: Passage) -> Iterator[tuple[JID, str]]:
-    """Those whom the stanza might have been for and who did not get it, each with the reason."""
+    """The sessions and contacts that the stanza might have been for and that did not get it, with
+    reasons.
+    """
     stanza = step.stanza
     if step.stage == "MessageRouter" and isinstance(stanza, Message):
         return _sessions(server, stanza, passage)

@@ -1,4 +1,4 @@
-"""Passage: the way of one stanza, with all that followed from it."""
+"""Passage: the way of one stanza, with all stanzas that followed from it."""
 
 from dataclasses import dataclass, field
 
@@ -13,13 +13,13 @@ class Step:
 
     Attributes:
         stage: Its name.
-        depth: How many stages stand above it.
-        stanza: What it was handed.
+        depth: The number of stages above it.
+        stanza: The stanza that it was handed.
         session: The session that it was for, where a stanza leaves.
-        code: How it ended: ``done``, ``arrived``, ``delivered``, ``copied``, ``stored``,
+        code: Its outcome: ``done``, ``arrived``, ``delivered``, ``copied``, ``stored``,
             ``nobody``, ``dropped``, ``changed``, ``skipped``, ``refused`` or ``failed``.
         says: The same for people.
-        took_us: How long that took, what stands below it and what it waited for included.
+        took_us: The time it took, with the stages below it and all waiting.
         waited: Whether it had to wait.
     """
 
@@ -39,10 +39,10 @@ class Passage:
 
     Attributes:
         number: Counts the passages.
-        stanza: With which it began.
+        stanza: The one with which it began.
         steps: At most :data:`MAX_STEPS`.
-        omitted: How many more there were.
-        over: Nothing belongs to it any more.
+        omitted: The number of further steps.
+        over: Whether it has ended.
     """
 
     number: int
@@ -52,7 +52,7 @@ class Passage:
     over: bool = False
 
     def add(self, step: Step) -> None:
-        """One more step, if there is room."""
+        """Add a step, if there is room."""
         if len(self.steps) < MAX_STEPS:
             self.steps.append(step)
         else:

@@ -1,4 +1,4 @@
-"""A stanza as it may be shown: what it is made of, and nothing that somebody wrote."""
+"""A stanza as it may be shown: its elements, and nothing that a user wrote."""
 
 from xml.etree import ElementTree
 
@@ -7,7 +7,7 @@ from xmppd.stanza.xml import local_name, write
 
 MAX_SHOWN_CHARACTERS = 2_000
 _PLAIN = frozenset(("type", "id", "node", "ver", "hash", "var", "subscription", "ask"))
-"""Attributes that say what something is, not what somebody says."""
+"""Attributes with the kind of an element, not with a user's text."""
 
 
 def shown(stanza: Stanza, *, bodies: bool) -> str:
@@ -18,7 +18,7 @@ def shown(stanza: Stanza, *, bodies: bool) -> str:
         bodies: Whether to show text and attributes too; passwords are never shown.
 
     Returns:
-        The element without its addresses, which may differ from those that hold.
+        The element without its addresses, which may differ from the real ones.
     """
     tree = _scrubbed(stanza.payload.tree, bodies=bodies, secret=False)
     tree.attrib.pop("to", None)
@@ -44,7 +44,7 @@ def _scrubbed(element: Tree, *, bodies: bool, secret: bool) -> Tree:
 
 
 def _measured(text: str | None) -> str | None:
-    """How much text there is, instead of the text."""
+    """The length of a text, instead of the text."""
     return f"({len(text)} characters)" if text and text.strip() else None
 
 

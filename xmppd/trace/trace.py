@@ -1,4 +1,4 @@
-"""Trace: watches the stages of a server, while somebody traces and not otherwise."""
+"""Trace: watches the stages of a server, while there are tracers."""
 
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ MAX_TRACERS = 4
 
 
 class TooManyTracers(Exception):
-    """So many trace already; the text is one sentence."""
+    """An error: there are too many tracers already; the text is one sentence."""
 
 
 NAMES: Mapping[Method, str] = {
@@ -31,18 +31,18 @@ NAMES: Mapping[Method, str] = {
     PresenceManager.say_goodbye: "PresenceManager, goodbye",
     InterceptorManager.go_out: "LocalClientSession",
 }
-"""What a method of a seam is called in a trace, where that is not its stage's name."""
+"""The names of methods in a trace, where it is not that of their stage."""
 
 
 class Eyes(PacketInterceptor):
-    """Has every delivery pass the interceptors, and lets everything be."""
+    """An interceptor that makes every delivery pass one by one, and changes nothing."""
 
     outgoing_kinds = KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class TracePoint:
-    """Where in a passage what runs just now belongs."""
+    """The place in a passage of the code that runs now."""
 
     passage: Passage
     depth: int
@@ -52,14 +52,14 @@ _PLACE: ContextVar[TracePoint | None] = ContextVar("place", default=None)
 
 
 class Trace:
-    """Those who trace a server, at most :data:`MAX_TRACERS`.
+    """The tracers of a server, at most :data:`MAX_TRACERS`.
 
     While there are any, every call of a seam goes by here, which takes the time. When the last one
     leaves, a stage is exactly as it was; a plugin may replace it meanwhile.
 
     Args:
-        server: Whose stages say why somebody was passed by.
-        seams: Where they are watched.
+        server: Its stages say why a session was passed by.
+        seams: The methods that are watched.
     """
 
     def __init__(self, server: XMPPServer, seams: Seams) -> None:
@@ -72,7 +72,7 @@ class Trace:
 
     @contextmanager
     def joined(self, tracer: Tracer) -> Iterator[None]:
-        """Show this one what passes, as long as the block runs.
+        """Show all passages to this tracer, as long as the block runs.
 
         Raises:
             TooManyTracers: There is no room for one more.
@@ -96,7 +96,7 @@ class Trace:
     def _call(
         self, method: Method, stage: Call, stanza: Stanza, more: tuple[object, ...]
     ) -> object:
-        """Call the stage itself, and note what becomes of the stanza there."""
+        """Call the stage itself, and note the outcome."""
         call = self._begin(method, stanza, more)
         try:
             with _at(call.below):
@@ -132,7 +132,7 @@ class Trace:
         return Visit(step, place.passage, first, perf_counter())
 
     def _add(self, passage: Passage, step: Step) -> None:
-        """Stages are always kept; of deliveries only those that somebody wants."""
+        """Add a step: stages are always kept, deliveries only if a tracer wants them."""
         if step.session is None or any(tracer.wants(step) for tracer in self.tracers):
             passage.add(step)
 
@@ -151,13 +151,13 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A stage at work.
+    """A call of a stage.
 
     Attributes:
         step: Its step.
         passage: Of which this is one.
         first: Whether the passage ends with it.
-        began_s: When.
+        began_s: The time of its beginning.
     """
 
     step: Step
@@ -167,18 +167,18 @@ class Visit:
 
     @property
     def below(self) -> TracePoint:
-        """Where belongs what it calls."""
+        """The place of the stages that it calls."""
         return TracePoint(self.passage, self.step.depth + 1)
 
 
 def _name(method: Method) -> str:
-    """What the stage is called: its class, or what it does there."""
+    """The name of the stage: its class, with the method if it has several."""
     return NAMES.get(method) or next(kind.__name__ for kind in SEAMS if method in SEAMS[kind])
 
 
 @contextmanager
 def _at(place: TracePoint) -> Iterator[None]:
-    """What runs in this block belongs there; also what it waits for, in its own context."""
+    """A block whose calls belong to this place; also those after a wait, in their own context."""
     before = _PLACE.get()
     _PLACE.set(place)
     try:

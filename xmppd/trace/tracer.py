@@ -1,4 +1,4 @@
-"""Tracer: what one who traces wants to see, and what waits for them."""
+"""Tracer: the passages that one administrator wants to see."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ class TraceRow(Row, frozen=True, kw_only=True):
 
 
 class Tracer:
-    """Takes the passages that concern an address, for whoever reads them.
+    """Takes the passages that concern an address, until they are read.
 
     Args:
         address: A full JID, an account for all its sessions, or a domain for all its accounts.
-        bodies: Whether to show what people wrote.
+        bodies: Whether to show the texts of users.
 
     Attributes:
-        dropped: How many passages there was no room for since somebody asked.
+        dropped: The number of passages without room since the last were read.
     """
 
     def __init__(self, address: JID, *, bodies: bool = False) -> None:
@@ -59,13 +59,13 @@ class Tracer:
         return jid.domain == address.domain
 
     def wants(self, step: Step) -> bool:
-        """Whether somebody concerned sends this, is to get it, or gets it."""
+        """Whether the address sends this, is its addressee, or gets it."""
         stanza = step.stanza
         concerned = (stanza.sender, stanza.to, step.session)
         return any(map(self.concerns, concerned))
 
     def take(self, passage: Passage) -> None:
-        """A passage is over: keep it, if it is wanted and there is room."""
+        """Keep a passage that has ended, if it is wanted and there is room."""
         if not any(map(self.wants, passage.steps)):
             return
         if self._queued_steps + len(passage.steps) > MAX_QUEUED_STEPS and self._queue:
@@ -76,7 +76,7 @@ class Tracer:
         self._wake()
 
     def stop(self) -> None:
-        """There will be no more."""
+        """Stop: there will be no more passages."""
         self._ended = True
         self._wake()
 
@@ -97,7 +97,7 @@ class Tracer:
             more.callback(None)
 
     def rows(self, passage: Passage) -> Iterator[TraceRow]:
-        """What is shown of a passage: all stages, and of deliveries those that are wanted."""
+        """The rows of a passage: all stages, and the deliveries that are wanted."""
         stanza = passage.stanza
         to = "" if stanza.to is None else f" to {stanza.to}"
         xml = shown(stanza, bodies=self.bodies)
