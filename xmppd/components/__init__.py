@@ -1,1 +1,3 @@
-"""Services under domains of their own: over a socket (XEP-0114), or inside the house."""
+"""Components: services under domains of their own, over a socket (XEP-0114) or inside the
+server.
+"""

@@ -1,4 +1,4 @@
-"""Where a component's stanzas go: to one of the connections that speak for its domain."""
+"""ComponentRoute: leads to one of the connections of a component."""
 
 from xmppd.components.component_session import ComponentSession
 from xmppd.router.packet_router import PacketRouter
@@ -7,24 +7,24 @@ from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Stanza
 
 MAX_ASKED = 10_000
-"""Requests of one component whose answers we know where to take; the oldest are forgotten."""
+"""Requests of one component whose connection is remembered; the oldest are forgotten."""
 
 
 class ComponentRoute:
     """The route to one component, by as many connections as it has (CO-5 to CO-8).
 
     A peer stays with one connection, so that what it says keeps its order; only the peers of a
-    connection that is lost move, and some to a new one. An answer goes to the connection that
+    connection that is lost move, and some move to a new one. An answer goes to the connection that
     asked.
 
     Args:
         jid: The component's domain.
-        max_connections: How many may be connected at once.
-        routing_table: Learns whether anybody is there.
-        router: Takes back what nobody has read.
+        max_connections: The number that may be connected at once.
+        routing_table: Learns whether the component is connected.
+        router: Takes back stanzas that were not read.
 
     Attributes:
-        sessions: The connections there are, the first one first.
+        sessions: Its connections, the oldest first.
     """
 
     def __init__(
@@ -41,25 +41,24 @@ class ComponentRoute:
 
     @property
     def is_full(self) -> bool:
-        """Whether no other connection may join."""
+        """Whether no further connection may join."""
         return len(self.sessions) >= self.max_connections
 
     def join(self, session: ComponentSession) -> None:
-        """One more connection takes its share of the peers."""
+        """Add a connection, which takes its share of the peers."""
         self.sessions += (session,)
         self.routing_table.away.discard(self.jid.domain)
 
     def leave(self, session: ComponentSession) -> None:
-        """A connection is gone: its peers go to the others."""
+        """Remove a connection; its peers go to the others."""
         self.sessions = tuple(each for each in self.sessions if each is not session)
         if not self.sessions:
             self._asked.clear()
             self.routing_table.away.add(self.jid.domain)
 
     def hand_on(self, unread: list[Waiting]) -> None:
-        """What a connection that is gone has not read goes to the others, in order.
-
-        If nobody is left, whoever waits for an answer is told.
+        """Pass the unread stanzas of a lost connection on to the others, in order. Without another,
+        they are routed again, so that requests are answered with an error.
         """
         for number, (stanza, wire, _) in enumerate(unread):
             if not self.deliver(stanza, wire):
@@ -67,7 +66,7 @@ class ComponentRoute:
                 return
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand a stanza to the connection whose it is; False if there is none."""
+        """Deliver a stanza to the connection of its peer; False if there is none."""
         sessions = self.sessions
         if not sessions:
             return False
@@ -75,7 +74,7 @@ class ComponentRoute:
         return session.deliver(stanza, wire)
 
     def asked(self, session: ComponentSession, iq: IQ) -> None:
-        """Remember who asked, as long as several might be answered."""
+        """Remember the connection that asked, while there are several."""
         if self.max_connections == 1 or iq.to is None:
             return
         self._asked[iq.id or "", iq.to.full] = session

@@ -1,4 +1,4 @@
-"""A component connected here."""
+"""ComponentSession: the session of a component that is connected here."""
 
 from itertools import count
 
@@ -12,14 +12,14 @@ _numbers = count()
 
 
 class ComponentSession:
-    """One of a component's connections, at the end of a wire of ours (CO-7).
+    """One of a component's connections (CO-7).
 
     Attributes:
         jid: The component's domain.
-        connection: The wire.
-        number: Tells it from the component's others.
-        closed: Its wire is gone or going.
-        backlog: What waits while its wire is full; None while it is not.
+        connection: Writes to the component.
+        number: Tells it from the component's other ones.
+        closed: Whether its connection is gone or closing.
+        backlog: The stanzas that wait while its connection is full; None while it is not.
     """
 
     __slots__ = ("_awaited", "backlog", "closed", "connection", "jid", "number")
@@ -33,7 +33,7 @@ class ComponentSession:
         self._awaited: list[Deferred[None]] = []
 
     def free(self) -> Deferred[None]:
-        """Fires when nothing waits here, or the wire is gone."""
+        """Fires when nothing waits here, or the connection is gone."""
         if self.backlog is None:
             return succeed(None)
         free: Deferred[None] = Deferred()
@@ -41,7 +41,7 @@ class ComponentSession:
         return free
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand a stanza to the component."""
+        """Deliver a stanza to the component."""
         if self.closed:
             return False
         if self.backlog is None:
@@ -53,14 +53,14 @@ class ComponentSession:
         return True
 
     def wire_is_full(self) -> None:
-        """Let what comes from now on wait here, where it can be taken back."""
+        """Let later stanzas wait here, where they can be taken back."""
         if self.backlog is not None:
             self.backlog.full = True
         elif not self.closed:
             self.backlog = Backlog()
 
     def wire_is_free(self) -> None:
-        """Write what waits, until the wire is full again."""
+        """Write stanzas that wait, until the connection is full again."""
         backlog = self.backlog
         if backlog is None:
             return
@@ -72,7 +72,7 @@ class ComponentSession:
             self._tell_awaited()
 
     def take_unread(self) -> list[Waiting]:
-        """What waited when the wire was lost, in order."""
+        """Take the stanzas that waited when the connection was lost, in order."""
         backlog, self.backlog = self.backlog, None
         self._tell_awaited()
         return [] if backlog is None else backlog.waiting()

@@ -1,4 +1,4 @@
-"""The stream of a component that connects to us (:xep:`0114`)."""
+"""ComponentStream: the stream of a component that connects to us (:xep:`0114`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ class ConnectableComponent:
     """A component that may connect.
 
     Attributes:
-        route: Where its stanzas go.
-        secret: What it has to know.
-        voice: Speaks in others' names, as far as it may.
+        route: Leads to it.
+        secret: Its shared secret.
+        voice: Sends stanzas in others' names, as far as it may.
     """
 
     route: ComponentRoute
@@ -60,15 +60,15 @@ class ConnectableComponent:
 
 @dataclass(frozen=True)
 class ComponentContext:
-    """What the streams of all components share.
+    """The stages and values that the streams of all components share.
 
     Attributes:
-        domain: The server's own, for what it says in its own name.
-        components: Who may connect, by domain.
-        router: Where stanzas go.
-        attempts: Slows down whoever guesses.
-        connected: Is told of a component that has proved itself.
-        disconnected: Is told when it is gone.
+        domain: The server's own, for stanzas in its own name.
+        components: The components that may connect, by domain.
+        router: Takes the stanzas that come in.
+        attempts: Slows down guesses.
+        connected: Called with a component that has proved itself.
+        disconnected: Called when it is gone.
     """
 
     domain: JID
@@ -83,9 +83,9 @@ class ComponentStream:
     """One connection of a component, from its header to its end (CO-1 to CO-8).
 
     Attributes:
-        stream: How far it has come.
-        session: What delivers to it; None before the handshake.
-        ended: Its wire is gone or going.
+        stream: The state of its negotiation.
+        session: Delivers to it; None before the handshake.
+        ended: Whether its connection is gone or closing.
     """
 
     namespace = ns.COMPONENT
@@ -102,7 +102,7 @@ class ComponentStream:
 
     @property
     def id(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         name = "a component" if self._component is None else self._component.route.jid.domain
         return f"{name} ({self._stream_id[:8]})"
 
@@ -112,10 +112,10 @@ class ComponentStream:
         return self.session is not None
 
     def made(self) -> None:
-        """The component speaks first."""
+        """Do nothing, since the component sends its header first."""
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
-        """Take the next thing that came.
+        """Take the next element that came.
 
         Raises:
             StreamError: The stream cannot go on.
@@ -131,7 +131,7 @@ class ComponentStream:
     # -- the handshake --------------------------------------------------------------------------
 
     def header(self) -> StreamHeader:
-        """Our side's stream header; the component's domain is where it comes from (§3)."""
+        """Our stream header, which comes from the component's domain (§3)."""
         sender = self.context.domain if self._component is None else self._component.route.jid
         return StreamHeader(
             namespace=self.namespace, id=self._stream_id, sender=sender.domain, version=""
@@ -149,7 +149,7 @@ class ComponentStream:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "there is no such component here")
 
     async def _handshake(self, component: ConnectableComponent, tree: Tree) -> None:
-        """Let the component in, if it knows the secret; whoever guesses waits (CO-2)."""
+        """Let the component in, if it knows the secret; guesses wait (CO-2)."""
         domain, address = component.route.jid.domain, self.wire.address
         attempts = self.context.attempts
         try:
@@ -175,7 +175,7 @@ class ComponentStream:
         component.route.join(self.session)
         self.context.connected(self.session)
 
-    # -- what comes -----------------------------------------------------------------------------
+    # -- stanzas from the component ---------------------------------------------------------------
 
     def _element(self, received: Received) -> Later:
         tree = received.tree
@@ -201,7 +201,7 @@ class ComponentStream:
         component: ConnectableComponent,
         session: ComponentSession,
     ) -> Later:
-        """Give a stanza its type, check whom it is from, and route it (CO-3, CO-4)."""
+        """Give a stanza its type, check its sender, and route it (CO-3, CO-4)."""
         tree = received.tree
         try:
             sender = sender_at(tree.attrib.pop("from", None), session.jid)  # a payload has none
@@ -222,7 +222,7 @@ class ComponentStream:
         return self.context.router.route(stanza)
 
     async def _speak(self, envelope: Stanza, voice: Voice) -> None:
-        """Route what is said in somebody's name, as if they had (CO-14)."""
+        """Route a stanza in an account's name, as if the account had sent it (CO-14)."""
         router = self.context.router
         try:
             message = await voice.message(envelope)
@@ -234,38 +234,37 @@ class ComponentStream:
             await later
 
     def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
-        """Tell the component what is wrong with a stanza that cannot be routed.
-
-        Presence for nobody in particular reaches nobody, and that is all.
+        """Answer a stanza that cannot be routed with an error. Presence without an address reaches
+        nobody, and is not answered.
         """
         if self.session is None or not stanza.answerable or isinstance(stanza, Presence):
             return
         answer = stanza.error(error).addressed(stanza.sender, self.context.domain)
         self.session.deliver(answer, answer.wire())
 
-    # -- what the wire has to say ---------------------------------------------------------------
+    # -- events of the connection -----------------------------------------------------------------
 
     def ping(self) -> None:
         """Send a space: XEP-0114 knows no ping, and few components would answer one (CO-9)."""
         self.wire.write(_KEEP_ALIVE)
 
     def wire_is_full(self) -> None:
-        """The component reads slowly."""
+        """Let stanzas wait, since the component reads slowly."""
         if self.session is not None:
             self.session.wire_is_full()
 
     def wire_is_free(self) -> None:
-        """It has read all."""
+        """Write stanzas that wait, since the component has read everything."""
         if self.session is not None:
             self.session.wire_is_free()
 
     def hear_no_more(self) -> None:
-        """The stream is about to end with all others: what it still says does not matter."""
+        """Ignore further stanzas, since the stream ends with all others."""
         if self.session is not None:
             self.session.closed = True
 
     def wire_is_gone(self) -> None:
-        """The wire is gone or going."""
+        """Forget the session, since its connection is gone or closing."""
         if self.ended:
             return
         self.ended = True
@@ -284,16 +283,16 @@ def _prepared(domain: str) -> str:
 
 
 def _proves(handshake: str, stream_id: str, secret: str) -> bool:
-    """Whether somebody knows the secret (§3); how much of it is right, nobody can measure."""
+    """Whether a handshake proves the secret (§3), in constant time."""
     digest = sha1(f"{stream_id}{secret}".encode(), usedforsecurity=False).hexdigest()
     return compare_digest(digest.encode(), handshake.strip().lower().encode())
 
 
 def sender_at(text: str | None, component: JID) -> JID:
-    """Who sends: anybody at the component's domain, and nobody else; unsaid, the component.
+    """The sender of a stanza: an address at the component's domain; without one, the component.
 
     Raises:
-        ValueError: It is somebody else, or nobody.
+        ValueError: It is another address, or none.
     """
     sender = component if text is None else JID.parse(text)
     if sender.domain != component.domain:

@@ -1,4 +1,4 @@
-"""What the administrator trusts each component with."""
+"""ComponentTrust: the namespaces and privileges that are granted to each component."""
 
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -22,10 +22,10 @@ class ComponentTrust:
 
     Attributes:
         components: As configured.
-        domain: The server's own, for what it says in its own name.
-        delegated: What components answer for in the server's place, by namespace.
-        granted: What components may do, by domain.
-        privileges: Does what is granted; None if nothing is.
+        domain: The server's own, for stanzas in its own name.
+        delegated: The namespaces that components answer in the server's place.
+        granted: The privileges of components, by domain.
+        privileges: Serves the grants; None if there are none.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class ComponentTrust:
             )
 
     def voice(self, component: ComponentSettings) -> Voice:
-        """What speaks in the name of accounts for it, as far as it may."""
+        """The voice of a component: sends messages in the name of accounts as far as it may."""
         return Voice(_privilege(component), self.routing_table, self.accounts, self.privacy_lists)
 
     def announced(self, component: JID) -> Iterator[bytes]:
-        """What a component is told that it is trusted with."""
+        """The elements that tell a component of its grants."""
         delegated = "".join(
             each.announcement() for each in self.delegated.values() if each.component == component
         )
@@ -74,13 +74,13 @@ class ComponentTrust:
             yield f"<privilege xmlns='{PRIVILEGE}'>{granted}</privilege>".encode()
 
     def tell_who_is_here(self, session: ComponentSession) -> None:
-        """Tell a component who is here, if that is granted."""
+        """Send a component the presence of all sessions, if that is granted."""
         privilege = self.granted.get(session.jid.domain)
         if privilege is not None and self.privileges is not None:
             Deferred.fromCoroutine(self.privileges.greet(privilege, session))
 
     def forget(self, domain: str) -> None:
-        """The last connection of a component is gone."""
+        """Forget a component whose last connection is gone."""
         privilege = self.granted.get(domain)
         if privilege is not None and self.privileges is not None:
             self.privileges.left(privilege)

@@ -32,7 +32,7 @@ class ComponentConnected:
     """A component has one more connection.
 
     Attributes:
-        session: What delivers to it.
+        session: Delivers to it.
         first: Whether it had none before.
     """
 
@@ -45,7 +45,7 @@ class ComponentDisconnected:
     """A component has one connection less.
 
     Attributes:
-        session: What delivered to it.
+        session: Delivered to it.
         last: Whether it has no other.
     """
 
@@ -54,11 +54,11 @@ class ComponentDisconnected:
 
 
 class Components:
-    """Who may connect as a component, and who has.
+    """The components that may connect, and those that have.
 
     Args:
-        trust: Who may connect, and what each is trusted with.
-        attempts: Slows down whoever guesses; counts apart from those of clients.
+        trust: The components that may connect, with their grants.
+        attempts: Slows down guesses, counted apart from those of clients.
         connections: All connections.
 
     Attributes:
@@ -98,18 +98,18 @@ class Components:
         )
 
     def _announce(self, session: ComponentSession) -> None:
-        """Tell a component what it is trusted with."""
+        """Tell a component what it is granted."""
         for child in self.trust.announced(session.jid):
             message = Message.make(session.jid, self.trust.domain, child)
             session.deliver(message, message.wire())
         self.trust.tell_who_is_here(session)
 
     def stream(self, wire: Wire) -> ComponentStream:
-        """The stream on a connection that has come in."""
+        """The stream on a new connection."""
         return ComponentStream(self._context, wire)
 
     def start(self) -> None:
-        """Look after the connections from now on, if there can be any."""
+        """Begin to look after the connections, if there can be any."""
         if self.routes:
             self.connections.start()
 
@@ -138,6 +138,6 @@ class Components:
 
 
 def warn_of_open_file(secret_file: str) -> None:
-    """Tell the administrator of a secret that others on this machine may read."""
+    """Warn the administrator of a secret that others on this machine may read."""
     if secret_file and Path(secret_file).stat().st_mode & _OTHERS:
         _log.warn("{path} may be read by others; chmod 600 it", path=secret_file)

@@ -1,4 +1,6 @@
-"""Namespaces that a component answers for in the server's place (:xep:`0355`, admin mode)."""
+"""Delegation: namespaces that a component answers in the server's place (:xep:`0355`, admin
+mode).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ class Delegated:
     """One namespace of one component.
 
     Attributes:
-        component: Who answers.
+        component: The one that answers.
         namespace: Of the request's child.
         attributes: Which that child must have; without them the server answers.
     """
@@ -38,7 +40,7 @@ class Delegated:
 
     @classmethod
     def parse(cls, component: JID, text: str) -> "Delegated":
-        """As it is configured: the namespace, then the attributes."""
+        """Read a configured delegation: the namespace, then the attributes."""
         namespace, *attributes = text.split()
         return cls(component, namespace, tuple(attributes))
 
@@ -47,15 +49,14 @@ class Delegated:
         return all(child.get(attribute) is not None for attribute in self.attributes)
 
     def announcement(self) -> str:
-        """What its component is told of it."""
+        """The element that tells its component of it."""
         inner = "".join(f"<attribute name='{escape(name)}'/>" for name in self.attributes)
         return f"<delegated namespace='{escape(self.namespace)}'>{inner}</delegated>"
 
 
 class Delegations(PacketInterceptor):
-    """Hands requests to the server or an account to the component that answers for them (CO-13).
-
-    Nobody's wire waits for a component: the answer is taken back when it comes.
+    """Passes requests to the server or an account on to the component that answers them (CO-13). No
+    connection waits for a component: its answer is routed when it comes.
 
     Args:
         delegated: By namespace.
@@ -100,7 +101,9 @@ class Delegations(PacketInterceptor):
         return None
 
     def _is_ours(self, sender: JID, to: JID | None) -> bool:
-        """Whether the server, or an account of ours, is asked by somebody who has an address."""
+        """Whether the request is to the server or an account of ours, from a sender with an
+        address.
+        """
         local = self.routing_table.is_local
         if local(sender) and sender.local is None:
             return False
@@ -114,10 +117,11 @@ class Delegations(PacketInterceptor):
         self.routing_table.route(answer)
 
     async def _ask(self, iq: IQ, component: JID) -> bytes:
-        """What the component says is inside the result.
+        """Ask the component; returns the child of the result.
 
         Raises:
-            StanzaError: SERVICE_UNAVAILABLE: nobody may ask that, or it gave no proper answer.
+            StanzaError: SERVICE_UNAVAILABLE: the sender may not ask that, or the answer is not
+                proper.
         """
         to = iq.to
         unavailable = StanzaError(Condition.SERVICE_UNAVAILABLE)
@@ -136,7 +140,7 @@ class Delegations(PacketInterceptor):
 
 
 def forwarded(iq: IQ) -> bytes:
-    """A request as the component gets it."""
+    """The request, wrapped for the component."""
     wire, at = iq.wire(), iq.after_name
     inner = b"%b xmlns='%b'%b" % (wire[:at], ns.CLIENT.encode(), wire[at:])
     return b"<delegation xmlns='%b'><forwarded xmlns='%b'>%b</forwarded></delegation>" % (
@@ -151,7 +155,7 @@ def _inner(answer: IQ) -> Tree | None:
 
 
 def _answers(inner: Tree, iq: IQ) -> bool:
-    """Whether the component has answered that request, and nothing else."""
+    """Whether the component's answer is one to that request."""
     senders = (None, iq.sender.bare) if iq.to is None else (iq.to.full,)
     return (
         inner.get("type") == "result"

@@ -1,4 +1,4 @@
-"""A component inside the house: a domain, what it is told, and what it says. No socket."""
+"""InternalComponent: a component inside the server, with a domain and without a socket."""
 
 from collections import deque
 
@@ -12,7 +12,7 @@ from xmppd.stanza import JID, Condition, Stanza, StanzaError
 
 MAX_WAITING = 10_000
 MAX_WAITING_BYTES = 16 << 20
-"""The same in bytes, with what keeping them costs."""
+"""The same in bytes, with the overhead of keeping them."""
 
 MAX_PER_TURN = 100
 
@@ -22,8 +22,8 @@ _log = Logger()
 class InternalComponent:
     """The base of a service under a domain of its own; a plugin returns it as a part (CO-11).
 
-    A subclass says what it does in :meth:`stanza_received`, and speaks by :meth:`send`. It is told
-    one stanza at a time, even if what it says comes back to it at once.
+    A subclass says what it does in :meth:`stanza_received`, and speaks by :meth:`send`. It is given
+    one stanza at a time, even if a stanza it sends comes back to it at once.
 
     Args:
         router: Where what it says goes.
@@ -48,18 +48,18 @@ class InternalComponent:
         self._busy = False
 
     def stanza_received(self, stanza: Stanza) -> None:
-        """Take a stanza for the domain, whoever is named there.
+        """Take a stanza for the domain, with any local part and resource.
 
         Raises:
-            StanzaError: Its sender is told, unless it is an answer itself.
+            StanzaError: It answers the stanza, unless that is an answer itself.
         """
         raise NotImplementedError
 
     def send(self, stanza: Stanza) -> None:
-        """Say something, in the name of anybody at the domain; it goes the way of all stanzas.
+        """Send a stanza from any address at the domain; it is routed like all others.
 
         Raises:
-            ValueError: The sender is not at the domain, or nobody is named whom it is for.
+            ValueError: The sender is not at the domain, or there is no addressee.
         """
         if stanza.to is None:
             raise ValueError("whom is this for?")
@@ -67,16 +67,16 @@ class InternalComponent:
             raise ValueError(f"{self.jid} cannot speak for {stanza.sender}")
         later = self._router.route(stanza)
         if later is not None:
-            Deferred.fromCoroutine(later)  # what a router returns never fails
+            Deferred.fromCoroutine(later)  # the result of a router never fails
 
     def started(self) -> None:
-        """The component is in place; a subclass may begin."""
+        """Called when the component is in place; a subclass may begin."""
 
     def stopped(self) -> None:
-        """The component was taken out; a subclass ends what it began."""
+        """Called when the component was taken out; a subclass ends what it began."""
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand a stanza to the component; False if too many wait already."""
+        """Deliver a stanza to the component; False if too many wait already."""
         cost = cost_bytes(stanza, wire)
         waiting = len(self._waiting)
         if waiting >= MAX_WAITING or self._waiting_bytes + cost > MAX_WAITING_BYTES:
@@ -91,7 +91,7 @@ class InternalComponent:
         return True
 
     def _work(self) -> None:
-        """Hand out what waits; after some, others have their turn."""
+        """Give it the stanzas that wait, a number of them in each turn."""
         self._busy = True
         for _ in range(MAX_PER_TURN):
             if not self._waiting:

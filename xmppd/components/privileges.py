@@ -1,4 +1,4 @@
-"""What a component may do that the administrator trusts like the server itself (:xep:`0356`)."""
+"""Privileges of components that the administrator trusts like the server itself (:xep:`0356`)."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from copy import deepcopy
@@ -41,7 +41,7 @@ from xmppd.store.accounts import AccountStore
 
 NS = "urn:xmpp:privilege:2"
 TOLD_PER_TURN = 100
-"""Accounts of which a newcomer is told, before others have their turn."""
+"""Accounts of which a new component is told in one turn."""
 
 _PRIVILEGE = qname(NS, "privilege")
 _FORWARDED_MESSAGE = "/".join(
@@ -51,7 +51,7 @@ _ROSTER = IQRosterHandler.query
 _WHOSE = "only in the name of an account of this server"
 _STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 _SERVERS_OWN = ("urn:xmpp:mam:", "urn:xmpp:privilege:", "urn:xmpp:delegation:", "urn:xmpp:sm:")
-"""Namespaces, whatever their version, of what a server alone says to its clients and components."""
+"""Namespaces, whatever their version, that only a server sends to its clients and components."""
 
 _log = Logger()
 S = TypeVar("S", bound=Stanza)
@@ -59,11 +59,11 @@ S = TypeVar("S", bound=Stanza)
 
 @dataclass(frozen=True)
 class Privilege:
-    """What one component may do.
+    """The privileges of one component.
 
     Attributes:
         component: Its domain.
-        roster: ``none``, ``get``, ``set`` or ``both``; whoever may get is told of changes.
+        roster: ``none``, ``get``, ``set`` or ``both``; with ``get`` it is told of changes.
         message: ``none`` or ``outgoing``.
         presence: ``none`` or ``managed_entity``.
     """
@@ -79,7 +79,7 @@ class Privilege:
         return self.roster in ("get", "both")
 
     def announcement(self) -> str:
-        """What the component is told that it may do."""
+        """The element that tells the component of its privileges."""
         granted = (("roster", self.roster), ("message", self.message), ("presence", self.presence))
         return "".join(
             f"<perm access='{access}' type='{type}'/>" for access, type in granted if type != "none"
@@ -87,13 +87,13 @@ class Privilege:
 
 
 class Voice:
-    """Speaks in the name of accounts here, for one component (CO-14).
+    """Sends messages in the name of accounts here, for one component (CO-14).
 
     Args:
-        privilege: What the component may do.
-        routing_table: Knows which domains are ours.
-        accounts: Who there is.
-        privacy_lists: To whom they do not want to speak.
+        privilege: The component's.
+        routing_table: Knows our domains.
+        accounts: Knows which accounts there are.
+        privacy_lists: Those of the accounts.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Voice:
         self.privacy_lists = privacy_lists
 
     def is_wanted(self, stanza: Stanza) -> bool:
-        """Whether the component wants to speak in somebody's name by this."""
+        """Whether the component wants to send a message in an account's name with this."""
         to = stanza.to
         return (
             isinstance(stanza, Message)
@@ -120,12 +120,12 @@ class Voice:
         )
 
     async def message(self, envelope: Stanza) -> Stanza:
-        """The message inside, which is its sender's.
+        """The message inside, in its sender's name.
 
         Raises:
-            StanzaError: FORBIDDEN: that is not granted; or in nobody's name whom we serve; or it
-                holds what only a server says. NOT_ACCEPTABLE: its sender has blocked whom it is
-                for.
+            StanzaError: FORBIDDEN: it is not granted, or not in the name of an account of ours, or
+                holds elements that only a server writes. NOT_ACCEPTABLE: its sender has blocked its
+                addressee.
         """
         message, sender, to = self._inside(envelope)
         credentials = await self.accounts.credentials(sender.bare)
@@ -138,7 +138,9 @@ class Voice:
         return message
 
     def _inside(self, envelope: Stanza) -> tuple[Stanza, JID, JID]:
-        """The message inside, whose it is and whom it is for; so far as can be said at once."""
+        """The message inside with its sender and addressee, checked as far as possible without
+        waiting.
+        """
         if self.privilege.message != "outgoing":
             raise StanzaError(Condition.FORBIDDEN)
         inner = envelope.payload.tree.findall(_FORWARDED_MESSAGE)
@@ -180,12 +182,12 @@ def is_servers_own(child: Tree, domains: Collection[str]) -> bool:
 class Privileges(PacketInterceptor):
     """Lets components do what the configuration grants them, and nothing else (CO-14).
 
-    Each of them is a viewer like any other: what an account hides from it, and that somebody is
-    invisible, it does not hear, whatever it is granted.
+    Each of them is a viewer like any other: it does not see what an account hides from it, nor an
+    invisible session, whatever it is granted.
 
     Args:
         granted: By domain of the component.
-        next_turn: Waits until the reactor has served others.
+        next_turn: Waits for the next turn of the reactor.
     """
 
     incoming_kinds = (IQ,)
@@ -229,7 +231,7 @@ class Privileges(PacketInterceptor):
         Deferred.fromCoroutine(self._answer(iq, to))  # it answers all itself
 
     async def _answer(self, iq: IQ, account: JID) -> None:
-        """As the account itself would be answered, if it does not deny the component."""
+        """Answer as the account itself would be answered, if it does not deny the component."""
         try:
             if not await self.accounts.exists(account.bare):
                 raise StanzaError(Condition.ITEM_NOT_FOUND)
@@ -249,7 +251,7 @@ class Privileges(PacketInterceptor):
         return None
 
     def roster_changed(self, event: RosterChanged) -> None:
-        """Push the change to whoever may read rosters, in order."""
+        """Push the change to the components that may read rosters, in order."""
         for privilege in self.granted.values():
             if privilege.reads_rosters:
                 pushing = self._push(event, privilege.component)
@@ -268,18 +270,18 @@ class Privileges(PacketInterceptor):
     # -- presence ---------------------------------------------------------------------------------
 
     def changed(self, event: SessionAvailable | SessionUnavailable | PrivacySwitched) -> None:
-        """A session has come, gone, hidden or shown itself."""
+        """Tell components that a session has come, gone, hidden or shown itself."""
         self._look(event.session)
 
     def contact_changed(self, event: ContactChanged) -> None:
-        """Somebody's contact is in other groups, which their lists may name."""
+        """Follow a contact to other groups, which the owner's lists may name."""
         if event.jid in self.granted:
             for session in self.routing_table.sessions(event.roster.account.bare):
                 self._look(session)
 
     async def greet(self, privilege: Privilege, newcomer: ComponentSession) -> None:
-        """Tell a component that has connected who is here: some in each turn, no faster than it
-        reads.
+        """Send a component that has connected the presence of all sessions: some in each turn, no
+        faster than it reads.
         """
         if privilege not in self._seen:
             return
@@ -294,7 +296,7 @@ class Privileges(PacketInterceptor):
                     return
 
     def left(self, privilege: Privilege) -> None:
-        """A component has gone, and sees nobody."""
+        """Forget a component that has gone."""
         if privilege in self._seen:
             self._seen[privilege].clear()
 
@@ -303,7 +305,7 @@ class Privileges(PacketInterceptor):
             self._show(session, privilege)
 
     def _show(self, session: Session, privilege: Privilege) -> None:
-        """Tell a component what it may know of a session, if that is not what it knows."""
+        """Send a component the presence of a session as it may see it, if that has changed."""
         seen, component = self._seen[privilege], privilege.component
         if session.presence is not None and shows(session.privacy, component):
             if session not in seen and self.routing_table.route(

@@ -1,4 +1,4 @@
-"""Services inside the house, each under a domain of its own."""
+"""ServiceDomains: services inside the server, each under a domain of its own."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Component:
 
     Attributes:
         domain: Its domain, such as ``conference.example.org``.
-        route: Where its stanzas go.
+        route: Takes its stanzas.
         name: For people.
     """
 
@@ -31,17 +31,17 @@ class Component:
 
 
 class ServiceDomains:
-    """The place of services: their routes, and what disco lists of them."""
+    """The place of services: their routes, and their items in disco."""
 
     def __init__(self, routing_table: RoutingTable, disco: Disco) -> None:
         self.routing_table = routing_table
         self.disco = disco
 
     def put(self, part: Component | InternalComponent, owner: str) -> Undo:
-        """Let stanzas for the domain go there.
+        """Add a service for the stanzas of its domain.
 
         Raises:
-            ValueError: It is no domain, or somebody else's.
+            ValueError: It is no domain, or is in use.
         """
         if isinstance(part, Component):
             return self._open(part, owner)
@@ -78,14 +78,14 @@ class ServiceDomains:
 
 
 class _HarmlessRoute:
-    """Where a plugin takes stanzas; if that fails, the stanza has not arrived."""
+    """The route of a plugin; if that fails, the stanza was not delivered."""
 
     def __init__(self, route: Route, owner: str) -> None:
         self._route = route
         self._owner = owner
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """Hand it on."""
+        """Deliver a stanza."""
         try:
             return self._route.deliver(stanza, wire)
         except Exception:

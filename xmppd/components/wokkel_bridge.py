@@ -1,8 +1,8 @@
-"""Handlers written for wokkel, unmodified, as a component inside the house.
+"""WokkelComponent: handlers written for wokkel, unmodified, as a component inside the server.
 
 wokkel's last release is of 2018, and parts of it do not import with today's Twisted. So this is the
-one module through which it comes in, and it first gives back what Twisted has taken away. Whoever
-uses wokkel imports this module before.
+one module that imports it, after it has put back what Twisted has removed. Code that uses wokkel
+imports this module before.
 """
 
 import sys
@@ -34,7 +34,7 @@ from wokkel.subprotocols import StreamManager  # noqa: E402  # needs what stands
 __all__ = ["WokkelComponent"]
 
 LIMITS = ParserLimits(max_stanza_bytes=4 << 20, max_depth=256, max_attributes=256)
-"""For what handlers of our own say: only a mistake goes beyond."""
+"""Limits for handlers in this server: only a mistake goes beyond."""
 
 _HEADER = f"<stream:stream xmlns='{ns.COMPONENT}' xmlns:stream='{ns.STREAM}'>".encode()
 Observer = Callable[..., object]
@@ -43,15 +43,15 @@ Observer = Callable[..., object]
 class WokkelComponent(InternalComponent):
     """A component made of wokkel's handlers: any ``XMPPHandler``, a ``PubSubService``, and so on.
 
-    They find what they would find behind a component's socket: a manager as their ``parent``, which
+    They find the same as behind a component's socket: a manager as their ``parent``, which
     sends, asks and queues, and an ``xmlstream`` with observers. A request that no handler has taken
-    is answered as one that nobody understands.
+    is answered as one that is not understood.
 
     Args:
         router: Where what it says goes.
         clock: The reactor's.
         domain: Its domain.
-        handlers: What it can do; unused before.
+        handlers: Its handlers; unused before.
         name: For people.
 
     Attributes:
@@ -85,10 +85,10 @@ class WokkelComponent(InternalComponent):
         self._stream.dispatch(Failure(ConnectionDone()), xmlstream.STREAM_END_EVENT)
 
     def stanza_received(self, stanza: Stanza) -> None:
-        """Show a stanza to the handlers.
+        """Give a stanza to the handlers.
 
         Raises:
-            StanzaError: It is a request and no handler took it, or the one who would have failed.
+            StanzaError: It is a request that no handler took, or whose handler failed.
         """
         element = element_of(stanza)
         failed = self._stream.show(element)
@@ -101,11 +101,11 @@ class WokkelComponent(InternalComponent):
         """Route what a handler has sent.
 
         Raises:
-            ValueError: It is no stanza, or not from here.
+            ValueError: It is no stanza, or not from the component's domain.
         """
         for stanza in self._stanzas(data):
             if stanza.to is not None or not isinstance(stanza, Presence):
-                self.send(stanza)  # presence for nobody in particular reaches nobody
+                self.send(stanza)  # presence without an address reaches nobody
 
     def _stanzas(self, data: bytes) -> list[Stanza]:
         parser, found = self._parser, []
@@ -132,11 +132,11 @@ def new_parser() -> StreamParser:
 
 
 class HandlerStream(utility.EventDispatcher):
-    """What handlers take for the stream of a component.
+    """The stream of a component, as handlers see it.
 
     Args:
         domain: The component's.
-        say: Takes what they send, as bytes.
+        say: Takes the stanzas they send, as bytes.
 
     Attributes:
         thisEntity: The component's address.
@@ -158,7 +158,7 @@ class HandlerStream(utility.EventDispatcher):
             self._say(obj.encode() if isinstance(obj, str) else obj)
 
     def show(self, element: domish.Element) -> bool:
-        """Call everybody who wants to see such a stanza; whether anybody failed."""
+        """Call the observers of such a stanza; returns whether one failed."""
         self._failed = False
         self.dispatch(element)
         return self._failed
@@ -170,22 +170,22 @@ class HandlerStream(utility.EventDispatcher):
     def addObserver(
         self, event: Any, observerfn: Observer, priority: int = 0, *args: Any, **kwargs: Any
     ) -> None:
-        """Have a function called with what matches."""
+        """Call a function with the stanzas that match."""
         super().addObserver(event, _Watched(observerfn, self), priority, *args, **kwargs)
 
     def addOnetimeObserver(
         self, event: Any, observerfn: Observer, priority: int = 0, *args: Any, **kwargs: Any
     ) -> None:
-        """The same, once."""
+        """Call a function with the first stanza that matches."""
         super().addOnetimeObserver(event, _Watched(observerfn, self), priority, *args, **kwargs)
 
     def removeObserver(self, event: Any, observerfn: Observer) -> None:
-        """Have it called no more."""
+        """Remove a function."""
         super().removeObserver(event, _Watched(observerfn, self))
 
 
 class _Watched:
-    """An observer whose failing its stream gets to know; else equal to the function itself."""
+    """An observer that tells its stream if it fails; else equal to the function itself."""
 
     def __init__(self, function: Observer, stream: HandlerStream) -> None:
         self._function = function
@@ -205,11 +205,11 @@ class _Watched:
         return hash(self._function)
 
 
-# -- between their words and ours -----------------------------------------------------------------
+# -- between wokkel's stanzas and ours ------------------------------------------------------------
 
 
 def element_of(stanza: Stanza) -> domish.Element:
-    """A stanza as handlers read it."""
+    """A stanza as an element for handlers."""
     element = _converted(stanza.payload.tree, ns.COMPONENT)
     element["from"] = stanza.sender.full
     if stanza.to is not None:
@@ -237,9 +237,9 @@ def _attribute(key: str) -> str | tuple[str, str]:
 
 
 def stanza_of(tree: Tree, component: JID) -> Stanza:
-    """A stanza that a handler has sent, as the server reads it.
+    """A stanza from the element that a handler has sent.
 
     Raises:
-        ValueError: It is not from the component's domain, or an address in it is none.
+        ValueError: It is not from the component's domain, or an address in it is invalid.
     """
     return KINDS[tree.tag].from_tree(tree, sender_at(tree.get("from"), component))
