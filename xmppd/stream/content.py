@@ -1,4 +1,4 @@
-"""What arrives at stanza level: its content namespace taken off, its bytes kept if they may be."""
+"""Elements at stanza level: their content namespace is taken off, their bytes kept if possible."""
 
 import re
 from xml.etree.ElementTree import Element as Tree
@@ -32,8 +32,8 @@ class Received:
         tree: As built in C, its names spelled as in :mod:`xmppd.stanza.names` (FR-6).
         raw: Its bytes as they came, but without ``from``, if they mean the same on every stream
             and may be spliced: they begin with the bare name and lean on nothing that the header
-            declared. Else None, and whoever passes it on writes the tree.
-        size_bytes: How many bytes there were, if ``raw`` is None.
+            declared. Else None, and the tree is written when it is passed on.
+        size_bytes: The number of its bytes, if ``raw`` is None.
     """
 
     __slots__ = ("raw", "size_bytes", "tree")
@@ -48,7 +48,8 @@ class Received:
 
 
 class Content:
-    """The content of one stream: how its elements are parsed and which names lose a namespace.
+    """The content of one stream: parses its elements, and takes the content namespace off their
+    names.
 
     Behind a usual header, elements are parsed as if it did not declare the content namespace, so
     that it is off already. That tells all names but those that stand bare in an element of another
@@ -85,11 +86,11 @@ class Content:
         return canonical(self._header.prefixes, self._header.namespace)
 
     def received(self, data: bytes, tree: Tree, *, opaque: bool = False) -> Received:
-        """The element with its names as they shall be.
+        """The element, its names spelled as in :mod:`xmppd.stanza.names`.
 
         Args:
             data: All of its bytes and no others.
-            tree: What they say, read by a parser of the pool.
+            tree: The same, read by a parser of the pool.
             opaque: Whether there is a CDATA section in them.
         """
         if not self._shared:
@@ -111,7 +112,7 @@ class Content:
         return Received(data, tree)
 
     def _read_again(self, data: bytes, *, opaque: bool) -> Received:
-        """An element in which a bare name may be something else than content."""
+        """Read an element again in which a bare name may not be content."""
         parser = ElementParser(self._canonical)
         parser.feed(data)
         tree = parser.take()

@@ -1,4 +1,4 @@
-"""Trees from bytes that are known to be one element, built in C.
+"""Parsers for bytes that are known to be one element; trees are built in C.
 
 Between two stanzas the state of an expat parser is the same for all streams with the same header.
 So parsers are pooled: an idle stream has none, a stream with an unfinished stanza borrows one.
@@ -21,7 +21,8 @@ class ElementParser:
     Attributes:
         feed: Takes whole tokens of one element. It raises ParseError, and is then of no more use.
         root: The stream's own element, which holds the one that is read or was read last.
-        fed_bytes: How much it was given. Expat keeps names, in up to 40 times the bytes they take.
+        fed_bytes: The number of bytes it was given. Expat keeps names, in up to 40 times the bytes
+            they take.
     """
 
     __slots__ = ("fed_bytes", "feed", "root")
@@ -30,7 +31,7 @@ class ElementParser:
         builder = TreeBuilder()
         parser = XMLParser(target=builder, encoding="utf-8")
         parser.feed(header)
-        self.root = builder.close()  # what is there of it, which goes on growing
+        self.root = builder.close()  # as much as there is of it, which goes on growing
         self.feed: Callable[[bytes], None] = parser.feed
         self.fed_bytes = 0
 
@@ -55,7 +56,7 @@ def check_utf8(data: bytes) -> None:
 
 
 def stream_error(error: ParseError) -> StreamError:
-    """What the peer is told: its own entities are forbidden, all else is not XML.
+    """The error for the peer: its own entities are forbidden, everything else is not XML.
 
     Raises:
         MemoryError: It is no mistake of the peer's.
@@ -74,8 +75,8 @@ class ParserPool:
     one that raised: it is not given back.
 
     Args:
-        header: The stream header, without what does not concern names.
-        max_idle: How many parsers are kept.
+        header: The stream header, as far as it concerns names.
+        max_idle: The number of parsers that are kept.
     """
 
     __slots__ = ("_header", "_idle", "_max_idle")
@@ -93,7 +94,7 @@ class ParserPool:
         return self._idle.pop() if self._idle else ElementParser(self._header)
 
     def give_back(self, parser: ElementParser) -> None:
-        """The parser is between two stanzas again."""
+        """Take back a parser that is between two stanzas."""
         if parser.fed_bytes < MAX_FED_BYTES and len(self._idle) < self._max_idle:
             self._idle.append(parser)
 
@@ -106,7 +107,7 @@ class ParserPool:
         """
         if not data.isascii():
             check_utf8(data)
-        # This is borrow, take and give_back, written out for what happens to every whole stanza.
+        # This is borrow, take and give_back, written out, since every whole stanza comes by here.
         idle = self._idle
         parser = idle.pop() if idle else ElementParser(self._header)
         parser.feed(data)

@@ -1,4 +1,4 @@
-"""Framing: how a stream is carried. What is said on it becomes bytes, and bytes become events."""
+"""Framing: how a stream is carried: elements become bytes, and bytes become events."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from xmppd.stream.stream_parser import ParserLimits, Received, StreamClosed, Str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHeader:
-    """Our side's stream header as a value (:rfc:`6120#section-4.7`); the framing writes it.
+    """Our stream header as a value (:rfc:`6120#section-4.7`); the framing writes it.
 
     Attributes:
         namespace: The content namespace.
-        sender: The domain of ours that speaks.
-        to: The peer, as far as it has said who it is; None if it has not.
+        sender: Our domain.
+        to: The peer, if it has named itself; else None.
         id: Of the stream; empty where the peer gives it.
-        version: Of XMPP; empty where none is said (:xep:`0114`).
-        language: Of what people read in it; empty if that is not said.
+        version: Of XMPP; empty without one (:xep:`0114`).
+        language: Of text for people; empty without one.
         prefixes: Namespaces that it declares beside the streams' own.
     """
 
@@ -35,7 +35,7 @@ class EventReader(Protocol):
     """The events of one stream, each read when it is asked for.
 
     Attributes:
-        limits: How much of everything the peer may send; new ones hold from the next stanza on.
+        limits: The limits of what the peer may send; new ones hold from the next stanza on.
     """
 
     limits: ParserLimits
@@ -45,13 +45,15 @@ class EventReader(Protocol):
         """Whether there are bytes behind the events returned so far."""
 
     def restart(self) -> None:
-        """Expect a new stream header in what is not yet read (:rfc:`6120#section-4.3.3`)."""
+        """Expect a new stream header in the bytes not yet read
+        (:rfc:`6120#section-4.3.3`).
+        """
 
     def feed(self, data: bytes) -> None:
-        """Keep what has arrived; nothing of it is read yet.
+        """Keep bytes that have arrived; they are not read yet.
 
         Raises:
-            StreamError: More piles up than there may be.
+            StreamError: More bytes wait than may.
         """
 
     def next(self) -> StreamOpened | Received | StreamClosed | None:
@@ -63,19 +65,19 @@ class EventReader(Protocol):
 
 
 class Framing(Protocol):
-    """How streams are carried by one kind of connection.
+    """The way in which one kind of connection carries streams.
 
-    It gives the bytes of each thing that is said, and each of these is written by a call of its own
+    It gives the bytes of each element, and each of these is written by a call of its own
     (CH-11, CH-12).
     """
 
     @property
     def end(self) -> bytes:
-        """What ends our side of a stream (:rfc:`6120#section-4.4`)."""
+        """The bytes that end our side of a stream (:rfc:`6120#section-4.4`)."""
 
     @property
     def element(self) -> Callable[[bytes], bytes] | None:
-        """Makes of a stanza, or another element, what is sent for it.
+        """A function from a stanza or another element to the bytes that are sent for it.
 
         It is None where an element is sent as it is, so that no stanza costs a call for it.
         """
@@ -84,22 +86,22 @@ class Framing(Protocol):
         """A reader of a stream that begins.
 
         Args:
-            limits: How much of everything the peer may send.
+            limits: Of what the peer may send.
             namespace: Of its stanzas, whether its header declares that or they do.
         """
 
     def header(self, header: StreamHeader) -> bytes:
-        """What begins our side of a stream, or begins it anew."""
+        """The bytes that begin our side of a stream, or begin it anew."""
 
     def features(self, content: bytes) -> bytes:
         """The stream features (:rfc:`6120#section-4.3.2`).
 
         Args:
-            content: The elements of those that are offered.
+            content: The elements of the features that are offered.
         """
 
     def error(self, error: StreamError) -> bytes:
         """A stream error (:rfc:`6120#section-4.9`); the end follows."""
 
     def is_end(self, data: bytes) -> bool:
-        """Whether the peer ends its side of the stream in these bytes, the last it is heard for."""
+        """Whether the peer ends its side of the stream in these bytes, the last that are read."""

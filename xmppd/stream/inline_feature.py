@@ -1,4 +1,4 @@
-"""What a client may negotiate inside of its login, to spare a round trip for each."""
+"""Inline features: negotiated inside of a login, to spare a round trip for each."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ _log = Logger()
 
 
 class InlinePlace(Enum):
-    """Where a client asks for it.
+    """The element in which a client asks for a feature.
 
     Attributes:
         AUTHENTICATE: In ``<authenticate/>`` of :xep:`0388`: taken before a resource is bound, which
-            nobody does any more if the session has one afterwards.
+            is left out if the session has one afterwards.
         BIND: In ``<bind/>`` of :xep:`0386`: taken when the resource is bound. The session can be
             reached from then on, so nothing here may wait.
     """
@@ -32,7 +32,7 @@ InlineTaken = Callable[[Negotiation, Tree], bytes | Awaitable[bytes]]
 
 
 def _nothing(negotiation: Negotiation) -> None:
-    """What most features do when all is said."""
+    """Do nothing, as most features once the answers are written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,12 @@ class InlineFeature:
     """One feature that is negotiated inline.
 
     Attributes:
-        place: Where.
+        place: The element that it stands in.
         advertise: Its element in the ``<inline/>`` of that place; empty bytes if it has nothing to
             offer just now.
-        elements: ``{namespace}name`` of the elements that ask for it, and who takes them; what they
-            return stands in ``<success/>``, or in ``<bound/>`` there. Who asks twice is heard once.
+        elements: ``{namespace}name`` of the elements that ask for it, and the functions that take
+            them; their results stand in ``<success/>``, or in ``<bound/>``. A second element is
+            ignored.
         written: Called when it was taken, once ``<success/>`` and the stream's new features are
             written: what it writes to the stream comes behind them.
     """
@@ -62,15 +63,15 @@ def bind_feature(var: str, *elements: tuple[str, InlineTaken]) -> InlineFeature:
 
 
 class InlineFeatures:
-    """All of them, in the order in which they are taken."""
+    """The inline features, in the order in which they are taken."""
 
     def __init__(self) -> None:
         self._rows: dict[InlinePlace, tuple[InlineFeature, ...]] = dict.fromkeys(InlinePlace, ())
 
     def put(self, part: InlineFeature, owner: str) -> Undo:
-        """Offer one more, after all others.
+        """Add a feature behind all others.
 
-        A plugin's that fails has nothing to say in a login, which goes on; one of ours ends it.
+        A plugin's that fails is left out of a login, which goes on; one of ours ends it.
         """
         place = part.place
         mine = part if owner == OWNER else _harmless(part, owner)
@@ -82,13 +83,15 @@ class InlineFeatures:
         return take_out
 
     def advertised(self, place: InlinePlace, negotiation: Negotiation) -> bytes:
-        """What stands in the ``<inline/>`` of a place."""
+        """The content of the ``<inline/>`` of a place."""
         return b"".join(row.advertise(negotiation) for row in self._rows[place])
 
     def asked(
         self, place: InlinePlace, tree: Tree
     ) -> Iterator[tuple[InlineFeature, InlineTaken, Tree]]:
-        """Those that a client asks for, who takes its elements, and these."""
+        """The features that a client asks for, with the functions that take their elements, and
+        these.
+        """
         for row in self._rows[place]:
             for tag, taken in row.elements:
                 element = tree.find(tag)
@@ -97,7 +100,7 @@ class InlineFeatures:
 
 
 def _harmless(part: InlineFeature, owner: str) -> InlineFeature:
-    """The feature of a plugin, such that its failing ends no login."""
+    """The feature of a plugin, wrapped so that its failing ends no login."""
 
     def advertise(negotiation: Negotiation) -> bytes:
         try:
@@ -135,6 +138,6 @@ def _taken(taken: InlineTaken, owner: str) -> InlineTaken:
 
 
 def _failed(owner: str) -> bytes:
-    """It has nothing to say."""
+    """The result of a feature that has failed: nothing."""
     _log.failure("{owner} failed in a login", owner=owner)
     return b""

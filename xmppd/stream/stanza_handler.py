@@ -1,4 +1,4 @@
-"""From elements to stanzas: negotiate, give them their type, stamp their sender, hand them on."""
+"""StanzaHandler: negotiates a client's stream, and makes stanzas of its elements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ _log = Logger()
 
 @dataclass(frozen=True)
 class StreamContext:
-    """What all streams of a listener share.
+    """The stages and values that all streams of a listener share.
 
     Attributes:
         domains: Served here.
         features: The table of stream features.
-        router: Where stanzas go.
-        sessions: Where sessions live.
-        resumable_sessions: Those that outlive their wire.
+        router: Takes the stanzas that come in.
+        sessions: Opens sessions.
+        resumable_sessions: Those that outlive their connection.
         session_end: Ends all others with theirs.
     """
 
@@ -63,10 +63,10 @@ class StanzaHandler:
     """One stream of a client, from its header to its end.
 
     Attributes:
-        stream: How far it has come.
-        domain: The domain it was opened to; the first one served, until it says.
+        stream: The state of its negotiation.
+        domain: The domain it was opened to; until then the first one served.
         session: Its session.
-        claimed: Whom the header says it is.
+        claimed: The account that its header names.
     """
 
     namespace = ns.CLIENT
@@ -84,7 +84,7 @@ class StanzaHandler:
 
     @property
     def id(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         return self.session.id
 
     @property
@@ -93,10 +93,10 @@ class StanzaHandler:
         return self.session.bound
 
     def made(self) -> None:
-        """The client speaks first."""
+        """Do nothing, since the client sends its header first."""
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
-        """Take the next thing that came.
+        """Take the next event of the stream.
 
         Raises:
             StreamError: The stream cannot go on.
@@ -139,11 +139,11 @@ class StanzaHandler:
         self.offer()
 
     def offer(self) -> None:
-        """Send what features the stream has, as far as it has come."""
+        """Send the features that the stream has now."""
         self.wire.offer(self.context.features.advertised(self))
 
     def header(self) -> StreamHeader:
-        """Our side's stream header; addressed, if the peer has said who it is (§4.7.2)."""
+        """Our stream header; addressed, if the peer has named itself (§4.7.2)."""
         return StreamHeader(
             namespace=self.namespace,
             id=self._stream_id,
@@ -153,7 +153,7 @@ class StanzaHandler:
         )
 
     def _element(self, tree: Tree) -> Later:
-        """An element that is no stanza: part of the negotiation, or nothing we know."""
+        """Handle an element that is no stanza: a feature takes it, or the stream ends."""
         taker = self.context.features.taker(tree.tag, self.stream)
         if taker is not None:
             return taker(self, tree)
@@ -173,19 +173,19 @@ class StanzaHandler:
         self.wire.restart()
 
     def start_tls(self) -> None:
-        """Speak TLS from here on."""
+        """Begin TLS."""
         self.wire.start_tls()
         self._stream_id = token_hex(8)
         self.stream |= Stream.SECURE
 
     def authenticated(self, account: JID) -> None:
-        """The peer proved that it owns this account."""
+        """Note that the peer has proved to own this account."""
         self.session.account = account
         self.stream |= Stream.AUTHENTICATED
         self.wire.authenticated()
 
     def take_over(self, session: LocalClientSession) -> None:
-        """Go on with a session that had another stream; the one this stream began with is gone."""
+        """Go on with a session that had another stream; the one this stream began with ends."""
         session.login = self.session.login
         self.session.closed = True
         self.context.sessions.close(self.session)
@@ -209,7 +209,7 @@ class StanzaHandler:
         return self.context.router.route(stanza)
 
     def _may_go_before_bind(self, kind: type[Stanza], tree: Tree) -> bool:
-        """Binding itself, and what else says of itself that it may; and to the server only."""
+        """Whether a request may come before binding: its handler says so; it is to the server."""
         to = tree.get("to")
         if kind is not IQ or len(tree) != 1 or (to and served(to, self.context.domains) is None):
             return False
@@ -217,7 +217,7 @@ class StanzaHandler:
         return handler is not None and handler.before_bind
 
     def _check_from(self, text: str) -> None:
-        """A client may write its own address, and no other (:rfc:`6120#section-8.1.2.1`)."""
+        """Refuse a ``from`` that is not the client's own address (:rfc:`6120#section-8.1.2.1`)."""
         try:
             claimed = JID.parse(text)
         except ValueError as error:
@@ -227,7 +227,7 @@ class StanzaHandler:
             raise StreamError(StreamCondition.INVALID_FROM, "that is not your address")
 
     def _refuse(self, kind: type[Stanza], tree: Tree, error: StanzaError) -> None:
-        """Answer what cannot be made a stanza (SI-2)."""
+        """Answer an element that cannot be made a stanza (SI-2)."""
         if tree.get("type") not in ("error", "result"):
             answer = kind.make(
                 self.session.jid, JID.parse(self.domain), error_bytes(error),
@@ -235,34 +235,34 @@ class StanzaHandler:
             )  # fmt: skip
             self.session.deliver(answer, answer.wire())
 
-    # -- what the wire has to say ---------------------------------------------------------------
+    # -- events of the connection -----------------------------------------------------------------
 
     def ping(self) -> None:
-        """Ask whether the client is there (:xep:`0199`)."""
+        """Ping the client (:xep:`0199`)."""
         session = self.session
         server = JID.parse(session.jid.domain)
         ping = IQ.make(session.jid, server, _PING, id="are-you-there", type="get")
         session.deliver(ping, ping.wire())
 
     def wire_is_full(self) -> None:
-        """The client reads slowly."""
+        """Let stanzas wait, since the client reads slowly."""
         if self._has_session:
             self.session.wire_is_full()
 
     def wire_is_free(self) -> None:
-        """It has read all."""
+        """Write stanzas that wait, since the client has read everything."""
         if self._has_session:
             self.session.wire_is_free()
 
     @property
     def _has_session(self) -> bool:
-        """Whether the session is still this wire's: it may have gone on without it (RS-4)."""
+        """Whether the session still has this connection: it may be resumed on another (RS-4)."""
         return self.session.connection is self.wire
 
     def hear_no_more(self) -> None:
-        """The stream is about to end with all others: what they still say does not matter here.
+        """Close the session, since the stream ends with all others.
 
-        Not so a session that will be resumed: it is detached from now on.
+        A session that may be resumed is detached from now on instead.
         """
         if not self._has_session:
             return
@@ -277,7 +277,7 @@ class StanzaHandler:
         return management is not None and management.key is not None
 
     def wire_is_gone(self) -> None:
-        """The wire is gone or going: what becomes of the session depends on why (RS-4, SM-5)."""
+        """Detach or close the session, since its connection is gone or closing (RS-4, SM-5)."""
         if self._ended:
             return
         self._ended = True
@@ -290,7 +290,7 @@ class StanzaHandler:
 
 
 def _claimed(sender: str | None) -> JID | None:
-    """Whom the peer says it is; it is told so in our header."""
+    """The address that the peer's header names; ours is addressed to it."""
     try:
         return None if sender is None else JID.parse(sender)
     except ValueError:

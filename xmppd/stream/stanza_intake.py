@@ -1,4 +1,4 @@
-"""What every stream does with what comes in: check its header, speak its language, make stanzas."""
+"""Stanza intake: every stream checks headers, keeps a language and makes stanzas with this."""
 
 from collections.abc import Container
 
@@ -25,11 +25,11 @@ from xmppd.stream.stream_parser import Received, StreamOpened
 
 KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
 MAX_LANG_LENGTH = 35
-"""What :rfc:`5646#section-4.4.1` asks everybody to have room for."""
+"""The room that :rfc:`5646#section-4.4.1` asks for."""
 
 WRITTEN_ANEW_BYTES = 16_384
-"""What a stanza may become where it has to be written anew, if it was not nearly as large before;
-else half as much again. Servers take from one another twice what they take from clients.
+"""The bytes that a stanza may take when it has to be written anew, if it was not nearly as large
+before; else half as many again. Servers accept twice as many from one another as from clients.
 """
 
 _STREAM = qname(ns.STREAM, "stream")
@@ -45,22 +45,22 @@ class Language:
         self._attribute = b""
 
     def speak(self, lang: str) -> None:
-        """Take it from a header; what is no language is not put on every stanza."""
+        """Take it from a header, unless that names no valid language."""
         if len(lang) <= MAX_LANG_LENGTH:
             self._name = lang
             self._attribute = f" xml:lang='{escape(lang)}'".encode()
 
     def typed(self, kind: type[Stanza], received: Received, sender: JID) -> Stanza:
-        """A stanza in this language, from this sender, whatever it says itself.
+        """A stanza in this language, with this sender in place of its own ``from``.
 
         Args:
-            kind: What it is.
-            received: What came, its ``from`` taken off.
-            sender: Who it is from.
+            kind: Its kind.
+            received: The element, its ``from`` taken off.
+            sender: Its sender.
 
         Raises:
-            StanzaError: JID_MALFORMED: ``to`` is no address; POLICY_VIOLATION: it would become too
-                large where it has to be written anew (FR-9).
+            StanzaError: JID_MALFORMED: ``to`` is no address; POLICY_VIOLATION: it has to be written
+                anew and would become too large (FR-9).
         """
         tree, raw = received.tree, received.raw
         attributes = tree.attrib
@@ -96,7 +96,7 @@ def _written_anew(kind: type[Stanza], received: Received, sender: JID) -> Stanza
 
 
 def served(domain: str | None, domains: Container[str]) -> str | None:
-    """The domain of ours that somebody means; None if it is none."""
+    """The domain of ours with this name; None if there is none."""
     try:
         prepared = prepare_domain(domain or "")
     except ValueError:
@@ -109,8 +109,8 @@ def check_header(header: StreamOpened, namespace: str, whose: str) -> None:
 
     Args:
         header: As it came.
-        namespace: Of what the stream shall carry.
-        whose: Who speaks that, for people.
+        namespace: Of its stanzas.
+        whose: The kind of peer, for people.
 
     Raises:
         StreamError: It is not (SC-2, SC-3, SC-5).
@@ -126,9 +126,9 @@ def check_namespaces(header: StreamOpened, namespace: str, whose: str) -> None:
 
     Args:
         header: As it came.
-        namespace: Of what the stream shall carry. A header may leave it out, if the stanzas declare
+        namespace: Of its stanzas. A header may leave it out, if the stanzas declare
             it themselves (:rfc:`6120#section-4.8.2`), but not have another one instead.
-        whose: Who speaks that, for people.
+        whose: The kind of peer, for people.
 
     Raises:
         StreamError: It is not (SC-2, SC-3).

@@ -1,4 +1,4 @@
-"""What a stream offers, and when: a table of conditions instead of booleans that must agree."""
+"""Stream features: a table of conditions instead of booleans that must agree."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _log = Logger()
 
 
 class Stream(Flag):
-    """How far a stream has come, and what its door is like."""
+    """The state of a stream's negotiation, and the kind of its connection."""
 
     NEW = 0
     SECURE = auto()
@@ -29,10 +29,10 @@ class Negotiation(Protocol):
     """The stream that a feature is offered on.
 
     Attributes:
-        stream: How far it has come.
+        stream: The state of its negotiation.
         domain: The domain it was opened to.
         session: Its session.
-        claimed: Whom its header says it is; None if it does not say. Nothing follows from that.
+        claimed: The account that its header names; None without one. It is only a claim.
     """
 
     stream: Stream
@@ -47,13 +47,13 @@ class Negotiation(Protocol):
         """Expect a new stream header."""
 
     def offer(self) -> None:
-        """Send what features the stream has, as far as it has come."""
+        """Send the features that the stream has now."""
 
     def start_tls(self) -> None:
-        """Speak TLS from here on."""
+        """Begin TLS."""
 
     def authenticated(self, account: JID) -> None:
-        """The peer proved that it owns this account."""
+        """Note that the peer has proved to own this account."""
 
     def take_over(self, session: LocalClientSession) -> None:
         """Go on with a session that had another stream."""
@@ -68,9 +68,9 @@ class StreamFeature:
 
     Attributes:
         advertise: Its element; empty bytes if it has nothing to offer just now.
-        needs: What the stream must have reached.
-        unless: What makes the feature pointless.
-        elements: ``{namespace}name`` of the elements that belong to it, and who takes them.
+        needs: The state that the stream must have reached.
+        unless: The states in which the feature is pointless.
+        elements: ``{namespace}name`` of its elements, and the functions that take them.
     """
 
     advertise: Callable[[Negotiation], bytes]
@@ -79,12 +79,12 @@ class StreamFeature:
     elements: tuple[tuple[str, Taken], ...] = ()
 
     def offered(self, stream: Stream) -> bool:
-        """Whether a stream that has come this far has the feature."""
+        """Whether a stream in this state has the feature."""
         return self.needs in stream and not self.unless & stream
 
 
 class StreamFeatures:
-    """The table. What is offered and what is accepted is read off the same rows."""
+    """The table of features. Offered features and accepted elements come from the same rows."""
 
     def __init__(self) -> None:
         self.rows: tuple[StreamFeature, ...] = ()
@@ -93,7 +93,7 @@ class StreamFeatures:
         self._owners: dict[StreamFeature, str] = {}
 
     def put(self, part: StreamFeature, owner: str) -> Undo:
-        """Offer one more feature, after all others."""
+        """Add a feature behind all others."""
         self._owners[part] = owner
         self._become((*self.rows, part))
 
@@ -113,7 +113,7 @@ class StreamFeatures:
         }
 
     def advertised(self, negotiation: Negotiation) -> bytes:
-        """The features of a stream as far as it has come, without the element around them."""
+        """The features of a stream in its present state, without the element around them."""
         rows = []
         for row in self._offered_on(negotiation.stream):
             try:
@@ -123,13 +123,13 @@ class StreamFeatures:
         return b"".join(rows)
 
     def _offered_on(self, stream: Stream) -> tuple[StreamFeature, ...]:
-        """The rows that hold for a stream that has come this far: looked up once for each."""
+        """The rows for a state of a stream, found once for each state."""
         if stream not in self._offered:
             self._offered[stream] = tuple(row for row in self.rows if row.offered(stream))
         return self._offered[stream]
 
     def taker(self, tag: str, stream: Stream) -> Taken | None:
-        """Who takes this element on a stream that has come this far; None if nobody does."""
+        """The function that takes this element on a stream in this state; None if none does."""
         feature, taken = self._takers.get(tag, (None, None))
         return taken if feature is not None and feature.offered(stream) else None
 
@@ -139,8 +139,8 @@ class StreamFeatures:
 
 
 def _blaming(owner: str, taken: Taken) -> Taken:
-    """What takes an element for a plugin, such that its stream ends by a bug, and the log says
-    whose that is. What is ours ends its stream all the same.
+    """A function of a plugin that takes elements, wrapped so that the log names the plugin when it
+    fails. A failure ends the stream, as one of ours does.
     """
     if owner == OWNER:
         return taken
@@ -172,6 +172,6 @@ def _failed(owner: str) -> None:
 
 
 def after_login(element: str, *, unless: Stream = Stream.NEW) -> StreamFeature:
-    """A feature that is no more than an announcement to whoever has logged in."""
+    """A feature that is no more than an announcement after login."""
     data = element.encode()
     return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED, unless=unless)

@@ -1,4 +1,4 @@
-"""What a wire and the stream on it are to each other, whoever speaks on it."""
+"""StreamHandler and Wire: a stream and its connection, as each sees the other."""
 
 from typing import Protocol
 
@@ -10,10 +10,10 @@ from xmppd.stream.stream_parser import Received, StreamClosed, StreamOpened
 
 
 class StreamHandler(Protocol):
-    """A stream, of a client or of somebody else.
+    """A stream, of a client, a component or another server.
 
     Attributes:
-        stream: How far it has come.
+        stream: The state of its negotiation.
         namespace: The content namespace of streams of this kind.
     """
 
@@ -22,43 +22,47 @@ class StreamHandler(Protocol):
 
     @property
     def id(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
 
     @property
     def established(self) -> bool:
-        """Whether its peer is a stranger no more."""
+        """Whether its peer is authenticated."""
 
     def made(self) -> None:
-        """The wire is there; who has called speaks first."""
+        """Begin, when the connection is made; the side that has connected sends its header
+        first.
+        """
 
     def header(self) -> StreamHeader:
-        """Our side's stream header."""
+        """Our stream header."""
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
-        """Take the next thing that came.
+        """Take the next event of the stream.
 
         Raises:
             StreamError: The stream cannot go on.
         """
 
     def ping(self) -> None:
-        """Nothing came for long: ask whether somebody is there."""
+        """Ping a peer that was silent for long."""
 
     def wire_is_full(self) -> None:
-        """What is written now would have to wait."""
+        """Let stanzas wait, since the connection is full."""
 
     def wire_is_free(self) -> None:
-        """All that waited has left."""
+        """Write stanzas that wait, since the connection is free again."""
 
     def hear_no_more(self) -> None:
-        """The stream is about to end with all others: what its peer still says does not matter."""
+        """Ignore further stanzas, since the stream ends with all others."""
 
     def wire_is_gone(self) -> None:
-        """The wire is gone or going."""
+        """Called when the connection is gone or closing."""
 
 
 class Ended:
-    """What a wire that is gone has for a stream, so that the two do not keep each other alive."""
+    """Stands in for the stream of a lost connection, so that the two do not keep each other
+    alive.
+    """
 
     namespace = ""
     stream = Stream.NEW
@@ -68,36 +72,36 @@ class Ended:
         self.id = id
 
     def made(self) -> None:
-        """It never is again."""
+        """Do nothing, since it never is again."""
 
     def header(self) -> StreamHeader:
-        """Nobody would read it."""
+        """An empty header, which is never sent."""
         return StreamHeader(namespace="", sender="")
 
     def handle(self, event: StreamOpened | Received | StreamClosed) -> Later:
-        """Nothing comes any more."""
+        """Do nothing, since no more bytes come."""
 
     def ping(self) -> None:
-        """Nobody is there."""
+        """Do nothing, since the peer is gone."""
 
     def wire_is_full(self) -> None:
-        """Nothing is written any more."""
+        """Do nothing, since nothing is written any more."""
 
     def wire_is_free(self) -> None:
-        """Nothing is written any more."""
+        """Do nothing, since nothing is written any more."""
 
     def hear_no_more(self) -> None:
-        """Nothing comes any more."""
+        """Do nothing, since no more bytes come."""
 
     def wire_is_gone(self) -> None:
-        """So it is."""
+        """Do nothing, since it is known."""
 
 
 class Wire(Connection, Protocol):
-    """What a stream needs of the connection below it.
+    """The connection, as a stream needs it.
 
     Attributes:
-        by_accident: Whether it ended, or is ending, without its peer or us wanting it.
+        by_accident: Whether it has ended, or is ending, against the will of both sides.
     """
 
     by_accident: bool
@@ -106,7 +110,7 @@ class Wire(Connection, Protocol):
         """Begin our side of the stream, or begin it anew."""
 
     def offer(self, features: bytes) -> None:
-        """Say what the stream offers: elements."""
+        """Send the features of the stream, as elements."""
 
     def restart(self) -> None:
         """Expect a new stream header on the same bytes."""
@@ -115,11 +119,11 @@ class Wire(Connection, Protocol):
         """Tell the peer to proceed, and speak TLS from here on.
 
         Raises:
-            StreamError: Something came in the clear behind the request.
+            StreamError: More bytes came in the clear behind the request.
         """
 
     def authenticated(self) -> None:
-        """The peer is known: the tighter limits do not hold any more."""
+        """Note that the peer is authenticated: the tighter limits do not hold any more."""
 
     def peer_closed(self) -> None:
-        """The peer has closed its side of the stream: so do we."""
+        """Close our side of the stream, since the peer has closed its side."""

@@ -1,7 +1,7 @@
 """The stream header: read apart from the stanzas, and more strictly.
 
 It is the only place where XML allows an encoding, a DOCTYPE and with it entities, so it is parsed
-by itself and what it says is carried over; stanzas are parsed behind a header of our own making,
+by itself and its attributes are carried over; stanzas are parsed behind a header of our own making,
 where none of this can occur.
 """
 
@@ -24,7 +24,7 @@ WHITE_SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DECLARATION = b"<?xml"
 _ROOT = f"ὰ{token_hex(16)}"
-"""What encloses the elements of pooled parsers: a name that no peer can close, since nobody knows
+"""The name of the element around those of pooled parsers. No peer can close it, since none knows
 it, and no element that is cut out of the bytes unread begins with such a letter."""
 
 _UNBOUND_PREFIX, _UNDECLARING_PREFIX, _RESERVED_XML, _RESERVED_XMLNS = 27, 28, 38, 39
@@ -41,7 +41,7 @@ _CONDITIONS = {
 
 @dataclass(frozen=True, slots=True)
 class StreamOpened:
-    """A stream header. It is well-formed; whether it suits is for the StanzaHandler to say.
+    """A stream header, which is well-formed. Whether it suits is checked by the StanzaHandler.
 
     Attributes:
         tag: ``{namespace}name``, mostly ``{http://etherx.jabber.org/streams}stream``.
@@ -63,8 +63,8 @@ class HeaderFound:
     """A stream header as a parser needs it.
 
     Attributes:
-        opened: What it says.
-        name: As written, prefix included: what closes the stream.
+        opened: Its content.
+        name: As written, prefix included: it closes the stream.
         end: The position behind it.
     """
 
@@ -90,7 +90,7 @@ class HeaderReader:
         Raises:
             StreamError: RESTRICTED_XML for a DOCTYPE, comment or processing instruction,
                 UNSUPPORTED_ENCODING for anything but UTF-8, POLICY_VIOLATION if it is too long,
-                else what is wrong with its XML.
+                else the error in its XML.
         """
         begin = self._prolog(data)
         if begin is None or len(data) < begin + 2:
@@ -107,7 +107,7 @@ class HeaderReader:
         return _parsed(data[:begin], data[begin:end])
 
     def _prolog(self, data: bytes) -> int | None:
-        """Where the tag begins, behind a byte order mark and an XML declaration."""
+        """The position of the tag, behind a byte order mark and an XML declaration."""
         if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:2]:
             raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is spoken here")
         if data[:1] == _TLS_HANDSHAKE:
@@ -130,7 +130,7 @@ class HeaderReader:
 
 
 def check_stream_tag(size_bytes: int) -> None:
-    """Refuse a tag that begins or ends a stream, or what is there of it, if it is too long.
+    """Refuse a tag that begins or ends a stream, or a part of one, if it is too long.
 
     Raises:
         StreamError: POLICY_VIOLATION.
@@ -141,7 +141,7 @@ def check_stream_tag(size_bytes: int) -> None:
 
 @lru_cache(MAX_KEPT_HEADERS)
 def _parsed(prolog: bytes, tag: bytes) -> HeaderFound:
-    """What these bytes say: clients of one kind send the same header again and again."""
+    """The header in these bytes, kept since clients of one kind send the same again and again."""
     return _Parse(prolog, tag).header(len(prolog) + len(tag))
 
 
@@ -150,7 +150,7 @@ def _behind_space(data: bytes, begin: int) -> int:
 
 
 class _Parse:
-    """What expat has to say about a header that is there whole, so that no token can be torn."""
+    """A parse of a header that is complete, so that no token can be torn."""
 
     def __init__(self, prolog: bytes, tag: bytes) -> None:
         self._tag = tag

@@ -30,7 +30,7 @@ _empty_element = re.compile(rb"<[^<>\"'/]+(?:(?:\"[^\"<]*\"|'[^'<]*')[^<>\"'/]*)
 
 @dataclass(frozen=True, slots=True)
 class StreamClosed:
-    """The peer has closed its stream (:rfc:`6120#section-4.4`)."""
+    """The event that the peer has closed its stream (:rfc:`6120#section-4.4`)."""
 
 
 class StreamParser:
@@ -40,7 +40,7 @@ class StreamParser:
     begun, between two of them.
 
     Args:
-        limits: How much of everything the peer may send.
+        limits: Of what the peer may send.
         namespace: Of its stanzas, whether the header declares it or they do.
     """
 
@@ -69,7 +69,7 @@ class StreamParser:
 
     @property
     def limits(self) -> ParserLimits:
-        """How much of everything the peer may send; new ones hold from the next stanza on."""
+        """The limits of what the peer may send; new ones hold from the next stanza on."""
         return self._limits
 
     @limits.setter
@@ -88,7 +88,7 @@ class StreamParser:
         return self._partial is not None or bool(self._data[self._at :].strip(WHITE_SPACE))
 
     def restart(self) -> None:
-        """Expect a new stream header in what is not yet read (:rfc:`6120#section-4.3.3`)."""
+        """Expect a new stream header in the bytes not yet read (:rfc:`6120#section-4.3.3`)."""
         if self._partial is not None:
             self._data = bytes(self._partial.data) + self._data
             self._partial = None
@@ -98,11 +98,11 @@ class StreamParser:
         self._closing = TagScanner(0)
 
     def feed(self, data: bytes) -> None:
-        """Keep what has arrived; nothing of it is read yet.
+        """Keep bytes that have arrived; they are not read yet.
 
         Raises:
-            StreamError: POLICY_VIOLATION if more piles up than one stanza and what a paused wire
-                may still bring.
+            StreamError: POLICY_VIOLATION if more bytes wait than one stanza and those that a paused
+                connection may still bring.
         """
         if self._deaf:
             return
@@ -143,7 +143,7 @@ class StreamParser:
                 return self._begin_partial(begin, content)
             try:
                 tree = content.pool.parse(found)
-            except (ParseError, UnicodeDecodeError):  # where, only reading it in order will tell
+            except (ParseError, UnicodeDecodeError):  # only reading it in order tells where
                 return self._begin_partial(begin, content)
             self._consume(end)
             return content.received(found, tree)
@@ -152,7 +152,7 @@ class StreamParser:
             raise
 
     def _within(self, begin: int, end: int) -> bool:
-        """Whether counting bytes proves it; if not, it may still be so."""
+        """Whether counting bytes proves that it is within the limits; it may be even if not."""
         data, limits = self._data, self._limits
         return (
             end - begin <= limits.max_stanza_bytes
@@ -171,7 +171,7 @@ class StreamParser:
         return header.opened
 
     def _read_between(self, content: Content) -> Received | StreamClosed | None:
-        """Read what is no whole start tag: white space, the end, a torn tag, or a mistake."""
+        """Read anything but a whole start tag: white space, the end, a torn tag, or an error."""
         self._skip_space()
         head = self._data[:3]
         if head in (b"", b"<", b"<!"):
@@ -225,10 +225,10 @@ class StreamParser:
 
 
 def _proposed_end(data: bytes, begin: int, name: bytes) -> int:
-    """Where an element ends if it is as simple as most are; -1 if it is torn, or is not.
+    """The end of an element that is as simple as most are; -1 if it is torn, or is not.
 
-    If what is up to there is well-formed and has nothing but tags, it is one element: it ends with
-    the first end tag of its name, and no element of its name is inside it.
+    If the bytes up to there are well-formed and have nothing but tags, they are one element: it
+    ends with the first end tag of its name, and no element of its name is inside it.
     """
     find = data.find
     close = find(b"</" + name, begin)
@@ -246,7 +246,7 @@ def _has_more_than_tags(found: bytes) -> bool:
 
 
 class _PartialElement:
-    """An element of which not everything has come, or that must be read token by token.
+    """An element that is not complete yet, or that must be read token by token.
 
     Attributes:
         data: Its bytes as far as they have come.
@@ -256,7 +256,7 @@ class _PartialElement:
 
     def __init__(self, content: Content, limits: ParserLimits) -> None:
         self.data = bytearray()
-        self._at = 0  # where tokens end that are whole, and that expat has got
+        self._at = 0  # the ends of the whole tokens, and of those that expat has got
         self._content = content
         self._limits = limits
         self._parser = content.pool.borrow()
@@ -268,7 +268,7 @@ class _PartialElement:
         return self._scanner.ended
 
     def read(self, more: bytes) -> bytes:
-        """Read on while tokens are whole; what stands behind the element, once it has ended.
+        """Read on while tokens are whole; returns the bytes behind the element, once it has ended.
 
         Raises:
             StreamError: It is not well-formed, or there is too much of it.

@@ -10,7 +10,7 @@ from xmppd.stream.stream_parser import ParserLimits, StreamParser
 
 
 class TCPFraming:
-    """The framing of :rfc:`6120#section-4`: an element is sent as it is, behind all others."""
+    """The framing of :rfc:`6120#section-4`: each element is sent as it is."""
 
     end: ClassVar[bytes] = b"</stream:stream>"
     element: ClassVar[None] = None
@@ -20,7 +20,7 @@ class TCPFraming:
         return StreamParser(limits, namespace)
 
     def header(self, header: StreamHeader) -> bytes:
-        """What begins our side of a stream; the namespaces come first, as they always have."""
+        """The bytes that begin our side of a stream; the namespaces come first, as always."""
         attributes = {
             "xmlns": header.namespace,
             "xmlns:stream": ns.STREAM,
@@ -47,7 +47,7 @@ class TCPFraming:
         return f"<stream:error>{condition}{text}{error.application}</stream:error>".encode()
 
     def is_end(self, data: bytes) -> bool:
-        """Whether the closing tag is among these bytes, whatever stands in front of it."""
+        """Whether the closing tag is among these bytes."""
         return b"</stream:stream" in data
 
 

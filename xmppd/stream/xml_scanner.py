@@ -1,7 +1,7 @@
-"""Where tags and elements end in bytes that may be torn anywhere.
+"""Scanners for the ends of tags and elements in bytes that may be torn anywhere.
 
-A scanner only proposes: it counts tags without understanding them, and what it finds is handed to
-expat, which refuses whatever is not well-formed. What both accept, both cut at the same place.
+A scanner only proposes: it counts tags without understanding them, and expat gets its result, and
+refuses all that is not well-formed. Bytes that both accept are cut at the same place by both.
 
 Scanning never starts over: a scanner given more bytes goes on where it stopped.
 """
@@ -26,7 +26,7 @@ _REFERENCE_STOP = re.compile(rb"[^#\w.:\-\x80-\xff]").search
 
 @dataclass(frozen=True, slots=True)
 class ParserLimits:
-    """How much of everything a stream may send at once.
+    """The limits of what a stream may send at once.
 
     Attributes:
         max_stanza_bytes: Of one stanza, from its ``<`` to its ``>``.
@@ -39,7 +39,7 @@ class ParserLimits:
     max_attributes: int
 
     def check_stanza(self, size_bytes: int) -> None:
-        """Refuse a stanza, or what is there of it, that is too long.
+        """Refuse a stanza, or a part of one, that is too long.
 
         Raises:
             StreamError: POLICY_VIOLATION.
@@ -58,7 +58,7 @@ class ParserLimits:
 
 
 def too_much(what: str) -> StreamError:
-    """What the peer is told that has sent more than it may."""
+    """The error for a peer that has sent more than it may."""
     return StreamError(StreamCondition.POLICY_VIOLATION, f"too many {what}")
 
 
@@ -66,7 +66,7 @@ class TagScanner:
     """Finds the end of one tag after another; a ``>`` in an attribute value is no end.
 
     Args:
-        max_attributes: How many a tag may have.
+        max_attributes: The number that a tag may have.
     """
 
     __slots__ = ("_attributes", "_max_attributes", "_quote", "_scanned")
@@ -133,7 +133,7 @@ class ElementScanner:
 
         Raises:
             StreamError: RESTRICTED_XML for a comment or the like, POLICY_VIOLATION for too many
-                attributes or levels, NOT_WELL_FORMED for what expat need not be asked about.
+                attributes or levels, NOT_WELL_FORMED where expat need not be asked.
         """
         while not self.ended and at < len(data):
             end = self._section(data, at) if self._in_section else self._token(data, at)
@@ -183,7 +183,7 @@ class ElementScanner:
         if end >= 0:
             self._in_section = False
             return end + 3
-        end = len(data) - 2  # what may be the beginning of "]]>"
+        end = len(data) - 2  # perhaps the beginning of "]]>"
         return end if end > at else -1
 
     def _reference_end(self, data: bytearray, begin: int) -> int:
