@@ -1,4 +1,4 @@
-"""What both profiles of SASL in XMPP share: what a stream is offered, and how often it may fail."""
+"""Authentication: offers and exchanges of SASL, shared by both of its profiles in XMPP."""
 
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -28,7 +28,7 @@ class Underway:
     Attributes:
         name: Of the mechanism.
         mechanism: The exchange itself.
-        profile: Namespace of the elements that carry it: those of another do not go on with it.
+        profile: Namespace of the elements that carry it; elements of another do not continue it.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Underway:
 
 @dataclass
 class Attempt:
-    """Where a stream stands in proving who it is.
+    """The state of a stream's authentication.
 
     Attributes:
-        exchange: What mechanisms know of the stream, and what it was offered.
-        offered_to: How far the stream had come then.
+        exchange: The stream as mechanisms know it, with the mechanisms it was offered.
+        offered_to: The state of the stream at the offer.
         underway: The exchange that waits for the client; None if none does.
-        failures: How many have failed.
+        failures: The number of failures.
     """
 
     exchange: Exchange
@@ -57,7 +57,7 @@ class Authentication:
     """Offers mechanisms, begins their exchanges and counts how they end; all streams share one.
 
     Args:
-        provider: Who knows the accounts.
+        provider: Knows the accounts.
         limiter: Who slows guessing down.
         settings: The mechanisms, in order of preference, and how often a stream may fail.
         tls_required: Whether passwords never go in the clear.
@@ -86,11 +86,11 @@ class Authentication:
 
     @property
     def needs(self) -> Stream:
-        """How far a stream must have come to be offered anything."""
+        """The state in which a stream is offered mechanisms."""
         return Stream.SECURE if self.tls_required else Stream.NEW
 
     def offer(self, negotiation: Negotiation) -> Exchange:
-        """The stream with the mechanisms it may use, and what they may be bound to.
+        """The exchange of a stream, with the mechanisms and channel bindings it may use.
 
         Both profiles offer the same, so that either list is what :xep:`0474` protects.
         """
@@ -114,7 +114,7 @@ class Authentication:
             negotiation: The stream.
             name: The mechanism.
             profile: Whose elements carry it.
-            make: Makes an exchange of a mechanism that is none of those offered to everybody.
+            make: Makes the exchange, for a mechanism that is not among those for all clients.
 
         Raises:
             SASLError: ``invalid-mechanism``: it was not offered.
@@ -128,7 +128,7 @@ class Authentication:
         attempt.underway = Underway(name, mechanism, profile)
 
     async def step(self, negotiation: Negotiation, message: str, profile: str) -> bytes:
-        """Take the client's message, in Base64; what is to be answered.
+        """Take the client's message, in Base64; returns the answer.
 
         Raises:
             SASLError: The attempt is over, or there is none.
@@ -140,7 +140,7 @@ class Authentication:
             return await underway.mechanism.step(_decoded(message))
 
     def account(self, negotiation: Negotiation) -> JID | None:
-        """Who has proved themselves; None while nobody has."""
+        """The account that has proved itself; None until then."""
         attempt = self._attempts.get(negotiation)
         if attempt is None or attempt.underway is None:
             return None
@@ -148,7 +148,7 @@ class Authentication:
         return None if account is None else JID.parse(account)
 
     def complete(self, negotiation: Negotiation, account: JID, agent: UserAgent) -> Login:
-        """Let in who has proved to be this account."""
+        """Let the client in, as this account."""
         underway = self._attempts.pop(negotiation).underway
         assert underway is not None, "somebody has proved who they are"
         login = Login(underway.name, underway.mechanism.binding, agent)
@@ -181,7 +181,7 @@ def _decoded(text: str) -> bytes:
 
 
 def exchange_of(negotiation: Negotiation) -> Exchange:
-    """What a SASL mechanism may know about a stream of ours."""
+    """The exchange of a stream, as a SASL mechanism may know it."""
     wire = negotiation.session.connection
     if not isinstance(wire, ConnectionHandler):
         return Exchange(negotiation.domain, wire.address, wire.encrypted)

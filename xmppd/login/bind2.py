@@ -1,4 +1,4 @@
-"""Bind 2 (:xep:`0386`): a resource, and all that a session begins with, inside of the login."""
+"""Bind2 (:xep:`0386`): a resource, and all that a session begins with, inside of the login."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -20,11 +20,11 @@ _log = Logger()
 
 
 class Bind2:
-    """Binds what ``<bind/>`` in a login asks for; all streams share one.
+    """Binds the resource that ``<bind/>`` in a login asks for; all streams share one.
 
     Args:
-        binding: Who binds.
-        inline: What may be negotiated with it.
+        binding: Reads what has to be in memory.
+        inline: The features that may be negotiated with it.
         secret: This installation's own.
     """
 
@@ -45,12 +45,12 @@ class Bind2:
 
         Args:
             negotiation: The stream; it has logged in.
-            tree: What the client sent.
+            tree: The client's ``<bind/>``.
             taken: The features that were taken are added to it.
 
         Returns:
-            ``<bound/>``; nothing if no resource could be bound: then the client is offered binding
-            as it is in :rfc:`6120`, which tells it why not.
+            ``<bound/>``; nothing if no resource could be bound: then the client is offered the
+            binding of :rfc:`6120`, which tells it why not.
         """
         session = negotiation.session
         try:
@@ -78,7 +78,7 @@ class Bind2:
         return answers
 
     def _close_earlier(self, session: LocalClientSession) -> None:
-        """Close what the same client has left behind, whatever its resource was called."""
+        """Close a session that the same client has left behind, whatever its resource."""
         device = _device(session)
         if not device or session.account is None:
             return
@@ -89,7 +89,7 @@ class Bind2:
                 )
 
     def _resource(self, session: LocalClientSession, tree: Tree) -> str:
-        """The client's tag, and behind it what is the same each time this client comes.
+        """The client's tag, and behind it a text that is the same at each login of this client.
 
         A tag that no resource may have is left out.
         """
@@ -102,7 +102,9 @@ class Bind2:
         return f"{tag}/{own}" if tag else own
 
     def _own_part(self, session: LocalClientSession, tag: str) -> str:
-        """From the id of the client, which it does not give away; random without one."""
+        """The text made from the id of the client, which it does not give away; random without
+        one.
+        """
         device = _device(session)
         if not device or session.account is None:
             return token_urlsafe(STABLE_BYTES)

@@ -1,4 +1,4 @@
-"""Fast Authentication Streamlining Tokens (:xep:`0484`): a device comes back in one round trip."""
+"""FAST (:xep:`0484`): tokens by which a device logs in in one round trip."""
 
 from weakref import WeakSet
 
@@ -20,12 +20,12 @@ _TRUE = ("1", "true")
 
 
 class FAST:
-    """Gives tokens out and takes them; all streams share one.
+    """Issues and accepts tokens; all streams share one.
 
     Args:
         tokens: The tokens.
-        authentication: Knows what a stream was offered.
-        provider: Who says whether an account may log in.
+        authentication: Knows the offers of a stream.
+        provider: Says whether an account may log in.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class FAST:
         self._given: WeakSet[Negotiation] = WeakSet()
 
     def feature(self) -> InlineFeature:
-        """What it brings into a login."""
+        """Its inline feature."""
         return InlineFeature(
             InlinePlace.AUTHENTICATE,
             self.advertise,
@@ -51,7 +51,7 @@ class FAST:
         )
 
     def advertise(self, negotiation: Negotiation) -> bytes:
-        """The mechanisms for tokens that this stream may use; TLS early data is not taken."""
+        """The mechanisms for tokens that this stream may use; TLS early data is not accepted."""
         names = self._usable(negotiation)
         listed = "".join(f"<mechanism>{name}</mechanism>" for name in names)
         return f"<fast xmlns='{NS}'>{listed}</fast>".encode() if names else b""
@@ -69,7 +69,7 @@ class FAST:
         Args:
             name: The mechanism that the client chose.
             exchange: The stream.
-            agent: Which client it is.
+            agent: The client.
             element: Its ``<fast/>``.
 
         Raises:
@@ -101,9 +101,9 @@ class FAST:
     # -- getting one ----------------------------------------------------------------------------
 
     async def request_token(self, negotiation: Negotiation, element: Tree) -> bytes:
-        """Give a token to who has proved itself and says which client it is.
+        """Give a token to a client that has proved itself and says which client it is.
 
-        Nothing is said to whom nothing can be given, guests included: there is no way to. The login
+        Without a token, as for guests, nothing is answered: the protocol has no way to. The login
         goes on all the same, also if the store fails.
         """
         try:
@@ -129,7 +129,7 @@ class FAST:
 
 
 def _count(element: Tree) -> int | None:
-    """How often the client says that it used the token."""
+    """The number of uses of the token, as the client counts them."""
     text = element.get("count")
     if text is None:
         return None

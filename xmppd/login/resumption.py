@@ -1,4 +1,4 @@
-"""Stream management on a stream (:xep:`0198`): the elements that are no stanzas."""
+"""Resumption: the elements of stream management on a stream (:xep:`0198`)."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ MAX_ASKED = 1_000
 """``<r/>`` that wait for an answer on one stream; for one more, another one gets none."""
 
 RETRY_S = 1.0
-"""When the store is asked again whether it takes what is to be safe."""
+"""The time after which the store is tried again with messages that are to be safe."""
 
 
 class Resumption:
@@ -54,7 +54,7 @@ class Resumption:
         self.sleep = sleep
 
     def feature(self) -> StreamFeature:
-        """Its row in the table. What comes before its time is answered, hence no ``needs``."""
+        """Its row in the table. Elements that come too early are answered, hence no ``needs``."""
         return StreamFeature(
             advertise=_offer,
             elements=(
@@ -66,7 +66,7 @@ class Resumption:
         )
 
     def inline_features(self) -> tuple[InlineFeature, ...]:
-        """The same inside of a login: to resume instead of binding, or to enable with it."""
+        """Its inline features: to resume instead of binding, or to enable with it."""
         return (
             InlineFeature(
                 InlinePlace.AUTHENTICATE,
@@ -87,8 +87,8 @@ class Resumption:
             tree: The ``<enable/>``.
 
         Returns:
-            ``<enabled/>``: what follows it on the stream is counted. Or ``<failed/>``, and nothing
-            has changed: there is no resource yet, or it is enabled already.
+            ``<enabled/>``: stanzas behind it on the stream are counted. Or ``<failed/>``, and
+            nothing has changed: there is no resource yet, or it is enabled already.
         """
         session = negotiation.session
         if not session.bound or session.management is not None:
@@ -129,7 +129,7 @@ class Resumption:
         session: LocalClientSession,
         management: StreamManagement,
     ) -> None:
-        """What is not safe is not acknowledged: then the client keeps it (RS-10).
+        """Acknowledge only messages that are safe, so that the client keeps the others (RS-10).
 
         Meanwhile its stream is read, and further ``<r/>`` wait behind this one.
         """
@@ -184,7 +184,7 @@ class Resumption:
             bind a resource.
 
         Raises:
-            StreamError: UNDEFINED_CONDITION: the client was never sent what it says it has.
+            StreamError: UNDEFINED_CONDITION: the client acknowledges more than it was sent.
         """
         fresh = negotiation.session
         account, h, id = fresh.account, _count(tree), tree.get("previd", "")
@@ -217,7 +217,7 @@ class Resumption:
         return failed(Condition.ITEM_NOT_FOUND, self.resumable_sessions.handled(id, account))
 
     def flush(self, negotiation: Negotiation) -> None:
-        """The client has its answer: send it what it has not got."""
+        """Send the client the stanzas it has not got, once it has its answer."""
         negotiation.session.wire_is_free()
 
     async def _resume(self, negotiation: Negotiation, tree: Tree) -> None:
@@ -225,7 +225,7 @@ class Resumption:
         self.flush(negotiation)
 
     def _replace(self, session: LocalClientSession) -> None:
-        """Take a session from a wire that seems alive; nobody hears of it."""
+        """Take a session from a connection that seems alive; no contact is told."""
         wire = session.connection
         self.resumable_sessions.detach(session)
         wire.close(StreamError(StreamCondition.CONFLICT, "the session goes on elsewhere"))
@@ -238,14 +238,14 @@ class Resumption:
 
 
 def _offer(negotiation: Negotiation) -> bytes:
-    """The feature, to whoever has logged in and has not enabled it with the login."""
+    """The feature, unless it was enabled with the login."""
     if Stream.AUTHENTICATED in negotiation.stream and negotiation.session.management is None:
         return _FEATURE
     return b""
 
 
 def failed(condition: Condition, handled: int | None = None) -> bytes:
-    """The ``<failed/>`` that says why, and perhaps how much was handled before the end."""
+    """The ``<failed/>`` with its reason, and perhaps with how much was handled before the end."""
     h = "" if handled is None else f" h='{handled}'"
     return (
         f"<failed xmlns='{_NS}'{h}><{condition.tag} xmlns='{ns.STANZA_ERRORS}'/></failed>".encode()
@@ -266,6 +266,6 @@ def _managed(negotiation: Negotiation) -> StreamManagement:
 
 
 def _count(tree: Tree) -> int | None:
-    """The ``h`` of an element; None if it has none that can be one."""
+    """The ``h`` of an element; None if it has no valid one."""
     text = tree.get("h", "")
     return int(text) if _COUNT(text) and int(text) < WRAP else None

@@ -1,6 +1,4 @@
-"""SASL as RFC 6120 has it: carries messages between a stream and :mod:`xmppd.auth`, and knows no
-mechanism (:rfc:`6120#section-6`).
-"""
+"""SASL, the profile of :rfc:`6120#section-6`: messages between a stream and :mod:`xmppd.auth`."""
 
 from base64 import b64encode
 
@@ -14,10 +12,10 @@ CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"
 
 
 class SASL:
-    """The profile; all streams share one.
+    """The profile of :rfc:`6120`; all streams share one.
 
     Args:
-        authentication: What it has in common with SASL2.
+        authentication: The part that it shares with SASL2.
     """
 
     def __init__(self, authentication: Authentication) -> None:
@@ -37,7 +35,7 @@ class SASL:
         )
 
     def advertise(self, negotiation: Negotiation) -> bytes:
-        """The mechanisms this stream may use, and what they may be bound to (:xep:`0440`)."""
+        """The mechanisms and channel bindings that this stream may use (:xep:`0440`)."""
         exchange = self.authentication.offer(negotiation)
         if not exchange.offered:
             return b""
@@ -64,14 +62,14 @@ class SASL:
             self._failed(negotiation, error)
 
     async def response(self, negotiation: Negotiation, tree: Tree) -> None:
-        """Go on with it."""
+        """Continue the exchange."""
         try:
             await self._step(negotiation, tree)
         except SASLError as error:
             self._failed(negotiation, error)
 
     def abort(self, negotiation: Negotiation, tree: Tree) -> None:
-        """The client gave up."""
+        """End an exchange that the client has aborted."""
         self._failed(negotiation, SASLError("aborted"))
 
     async def _step(self, negotiation: Negotiation, tree: Tree) -> None:

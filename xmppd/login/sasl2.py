@@ -1,4 +1,4 @@
-"""The Extensible SASL Profile (:xep:`0388`): a login that brings along what is to follow it."""
+"""SASL2, the Extensible SASL Profile (:xep:`0388`): a login with all that follows it."""
 
 import re
 from base64 import b64encode
@@ -26,14 +26,14 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 @dataclass
 class SASL2Request:
-    """What a client wants as soon as it has proved itself.
+    """The client's requests for after its authentication.
 
     Attributes:
         tree: Its ``<authenticate/>``.
-        agent: Who it is.
-        account: Who it proved to be; None until then.
-        tasks: What is still to be done before it is let in.
-        asked: The first of them waits for the client's answer.
+        agent: The client.
+        account: The account that it has proved; None until then.
+        tasks: The tasks before it is let in.
+        asked: Whether the first of them waits for the client's answer.
     """
 
     tree: Tree
@@ -44,14 +44,14 @@ class SASL2Request:
 
 
 class SASL2:
-    """The profile; all streams share one.
+    """The profile of :xep:`0388`; all streams share one.
 
     Args:
-        authentication: What it has in common with SASL as :rfc:`6120` has it.
-        inline: What may be negotiated inside of a login.
-        bind2: Binding, which comes after all of that.
+        authentication: The part that it shares with the SASL of :rfc:`6120`.
+        inline: The features that may be negotiated inside of a login.
+        bind2: Binds a resource, after these.
         fast: Logging in by tokens.
-        upgrades: What is to be done before a client is let in, if it offers to.
+        upgrades: The upgrade tasks before a client is let in, if it offers them.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SASL2:
         )
 
     def advertise(self, negotiation: Negotiation) -> bytes:
-        """The mechanisms, and what may come with a login (LI-1)."""
+        """The mechanisms, and the features that may come with a login (LI-1)."""
         exchange = self.authentication.offer(negotiation)
         if not exchange.offered:
             return b""
@@ -101,7 +101,7 @@ class SASL2:
     # -- the exchange ---------------------------------------------------------------------------
 
     async def authenticate(self, negotiation: Negotiation, tree: Tree) -> None:
-        """Begin an exchange with the mechanism the client chose, and note what is to follow."""
+        """Begin an exchange with the mechanism the client chose, and note its other requests."""
         if negotiation in self._requests:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "an exchange is underway")
         request = self._requests[negotiation] = SASL2Request(tree, _agent(tree))
@@ -116,7 +116,9 @@ class SASL2:
             self._failed(negotiation, error)
 
     def _begin(self, negotiation: Negotiation, request: SASL2Request) -> None:
-        """By a token, if the client says that it has one; else by what is offered to everybody."""
+        """Begin an exchange by a token, if the client has one; else by a mechanism for all
+        clients.
+        """
         token = request.tree.find(FAST_ELEMENT)
         make = None
         if token is not None:
@@ -125,14 +127,14 @@ class SASL2:
         self.authentication.begin(negotiation, name, NS, make)
 
     async def response(self, negotiation: Negotiation, tree: Tree) -> None:
-        """Go on with it."""
+        """Continue the exchange."""
         try:
             await self._step(negotiation, self._request(negotiation), tree)
         except SASLError as error:
             self._failed(negotiation, error)
 
     def abort(self, negotiation: Negotiation, tree: Tree) -> None:
-        """The client gave up."""
+        """End an exchange that the client has aborted."""
         self._failed(negotiation, SASLError("aborted"))
 
     def _request(self, negotiation: Negotiation) -> SASL2Request:
@@ -142,7 +144,7 @@ class SASL2:
         return request
 
     async def next(self, negotiation: Negotiation, tree: Tree) -> None:
-        """The client begins the task that it was told to do."""
+        """Take the client's beginning of the task that it was told to do."""
         try:
             request = self._request(negotiation)
             task = request.tasks[0] if request.tasks else None
@@ -154,7 +156,7 @@ class SASL2:
             self._failed(negotiation, error)
 
     async def task_data(self, negotiation: Negotiation, tree: Tree) -> None:
-        """The client has done it."""
+        """Take the client's answer to a task."""
         try:
             request = self._request(negotiation)
             if request.account is None or not request.asked:
@@ -204,18 +206,18 @@ class SASL2:
         _write_failure(negotiation, error)
         self.authentication.fail(negotiation, error)
 
-    # -- what follows ---------------------------------------------------------------------------
+    # -- after the proof --------------------------------------------------------------------------
 
     async def _succeed(
         self, negotiation: Negotiation, request: SASL2Request, account: JID, answer: bytes
     ) -> None:
-        """Let the client in, and do what it asked for: all of it before it is told (LI-2, LI-3).
+        """Let the client in, and do all that it asked for before it gets its success (LI-2, LI-3).
 
-        Nothing is done for one that is lost meanwhile (LI-9).
+        Nothing is done for a connection that is lost meanwhile (LI-9).
 
         Raises:
             StreamError: RESOURCE_CONSTRAINT: the store failed; the client has been told that its
-                login has, and a stream that somebody has logged in on lets nobody try again.
+                login has failed, and no other is possible on this stream.
         """
         if negotiation.session.closed:
             return
@@ -230,7 +232,7 @@ class SASL2:
             _write_failure(negotiation, error)
             raise StreamError(StreamCondition.RESOURCE_CONSTRAINT, error.text) from error
         session = negotiation.session  # another one, if the client has resumed it
-        if session.closed or session.connection is not wire:  # it may have gone on without us
+        if session.closed or session.connection is not wire:  # it may have been resumed elsewhere
             return
         session.login = login
         if session.bound:
@@ -250,7 +252,9 @@ class SASL2:
     async def _inline(
         self, negotiation: Negotiation, tree: Tree, taken: list[InlineFeature]
     ) -> bytes:
-        """Take what came with the login; binding last, and not if there is a resource by then."""
+        """Take the features that came with the login; binding last, unless there is a resource by
+        then.
+        """
         answers = []
         for feature, take, element in self.inline.asked(InlinePlace.AUTHENTICATE, tree):
             answer = take(negotiation, element)
@@ -274,19 +278,19 @@ def _write_failure(negotiation: Negotiation, error: SASLError) -> None:
 
 
 def _additional(answer: bytes) -> bytes:
-    """What a mechanism has to say with its success."""
+    """The additional data of a mechanism's success."""
     return b"<additional-data>%b</additional-data>" % b64encode(answer) if answer else b""
 
 
 def _check_claim(negotiation: Negotiation, account: JID) -> None:
-    """Who says in the stream's header who it is proves to be nobody else (LI-4)."""
+    """Refuse a login as another account than the stream's header names (LI-4)."""
     claimed = negotiation.claimed
     if claimed is not None and claimed.local is not None and claimed.bare != account.bare:
         raise SASLError("invalid-authzid", "The stream's header names another account.")
 
 
 def _agent(tree: Tree) -> UserAgent:
-    """The client as it describes itself: short, on one line, and with an id that may be one."""
+    """The client's description of itself: short, on one line, and with a valid id."""
     found = tree.find(qname(NS, "user-agent"))
     if found is None:
         return UserAgent()

@@ -1,4 +1,4 @@
-"""SCRAM upgrade tasks (:xep:`0480`): who has logged in brings a better key of the same password."""
+"""SCRAM upgrade tasks (:xep:`0480`): a client brings a better key of the same password."""
 
 import secrets
 from base64 import b64decode, b64encode
@@ -42,7 +42,7 @@ class Upgrade:
 
     @property
     def question(self) -> bytes:
-        """What the client needs to know."""
+        """The data of the task for the client."""
         salt = b64encode(self.salt).decode()
         return f"<salt xmlns='{SCRAM}' iterations='{self.iterations}'>{salt}</salt>".encode()
 
@@ -63,7 +63,7 @@ class Upgrade:
 
 
 class ScramUpgrades:
-    """Finds what is to be upgraded, and keeps what comes of it (UP-1 to UP-3).
+    """Finds the keys to be upgraded, and stores new ones (UP-1 to UP-3).
 
     Args:
         store: The accounts.
@@ -85,8 +85,8 @@ class ScramUpgrades:
 
         Args:
             tree: Its ``<authenticate/>``.
-            account: Who it proved to be.
-            mechanism: By which mechanism: without the password nothing is upgraded.
+            account: The account that it has proved.
+            mechanism: Of the proof: without the password nothing is upgraded.
         """
         asked = {(element.text or "").strip() for element in tree.iterfind(qname(NS, "upgrade"))}
         if not asked or not mechanism.startswith(_WITH_PASSWORD):
@@ -110,7 +110,7 @@ class ScramUpgrades:
             The account's keys now.
 
         Raises:
-            SASLError: The answer is none, or the password has been changed meanwhile.
+            SASLError: The answer is invalid, or the password has been changed meanwhile.
         """
         key = upgrade.key(task_data)
         if not await self.store.add_key(upgrade.account, key, upgrade.known):
