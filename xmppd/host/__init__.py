@@ -1,1 +1,1 @@
-"""The machine we run on, and what its administrator wants to see."""
+"""The host: the machine and its time, the data directory, the log and the statistics."""

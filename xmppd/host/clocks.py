@@ -1,4 +1,4 @@
-"""The two clocks: one measures how long things take, the other says what time of day it is."""
+"""Clocks: the steady one measures durations, the wall clock tells the time of day."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 UNKNOWN = float("-inf")
-"""A moment that nobody noted: before all others."""
+"""A moment that is not known: before all others."""
 
 
 def wall_clock() -> float:
@@ -20,7 +20,7 @@ class Note(NamedTuple):
     Attributes:
         moment: On the steady clock.
         stamp: In seconds since 1970.
-        boot: Of which start of the machine.
+        boot: Names the start of the machine.
     """
 
     moment: float
@@ -30,16 +30,14 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """What a duration is measured by, and what a stamp is taken from.
-
-    A *moment* is what the steady clock showed: it is compared with other moments, and means nothing
-    to another process. A *stamp* is what the wall clock shows for it: it is for people, for other
-    servers and for the store.
+    """The clocks for durations and for stamps. A *moment* is a reading of the steady clock: it is
+    compared with other moments, and means nothing to another process. A *stamp* is the reading of
+    the wall clock for it: it is for people, for other servers and for the store.
 
     Attributes:
         seconds: The steady clock, in seconds from anywhere: nobody sets it.
         wall_clock: Seconds since 1970.
-        boot: What the steady clock began with: processes that have this in common can compare
+        boot: The start of the steady clock: processes that have this in common can compare
             moments. Empty if it is not known.
         started: The moment at which the server started.
     """
@@ -50,11 +48,11 @@ class Clocks:
     started: float = 0.0
 
     def stamp(self, moment: float) -> float:
-        """When that was, in seconds since 1970."""
+        """The stamp of a moment, in seconds since 1970."""
         return self.wall_clock() - (self.seconds() - moment)
 
     def moment(self, stamp: float) -> float:
-        """When that was on the steady clock; what a wrong clock stamped with the future was now."""
+        """The moment of a stamp; a stamp in the future, from a wrong clock, is now."""
         return self.seconds() - max(0.0, self.wall_clock() - stamp)
 
     def note(self) -> Note:
@@ -62,7 +60,7 @@ class Clocks:
         return Note(self.seconds(), self.wall_clock(), self.boot)
 
     def since_s(self, note: Note) -> float:
-        """How long ago that was: by the wall clock only if the machine was started since."""
+        """The seconds since a note: by the wall clock only if the machine was started since."""
         if self.boot and note.boot == self.boot:
             return max(0.0, self.seconds() - note.moment)
         return max(0.0, self.wall_clock() - note.stamp)

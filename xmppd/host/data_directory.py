@@ -16,11 +16,11 @@ class DataDirectoryError(Exception):
 
 
 class InUse(DataDirectoryError):
-    """A server, or xmppctl, works in it just now."""
+    """The directory is in use by a server, or by xmppctl."""
 
 
 class DataDirectory:
-    """Where a server keeps its files.
+    """The directory of a server's files.
 
     Attributes:
         path: The directory.
@@ -32,7 +32,7 @@ class DataDirectory:
 
     @property
     def socket(self) -> Path:
-        """Where a running server listens for xmppctl."""
+        """The socket on which a running server listens for xmppctl."""
         return self.path / "xmppctl.sock"
 
     @property
@@ -45,16 +45,16 @@ class DataDirectory:
 
     @property
     def secret_file(self) -> Path:
-        """Where this installation's secret lies."""
+        """The file of this installation's secret."""
         return self.path / "secret"
 
     def lock(self) -> None:
-        """Make the directory if there is none, and keep everybody else out of it.
+        """Make the directory if there is none, and lock it.
 
         The kernel lifts the lock when the process ends, however it ends.
 
         Raises:
-            InUse: Somebody is in there.
+            InUse: Another process has locked it.
             DataDirectoryError: It cannot be made or written, or others may write it.
         """
         try:
@@ -101,7 +101,7 @@ class DataDirectory:
         return True
 
     def release(self) -> None:
-        """Let others in."""
+        """Unlock it."""
         os.close(self._lock)
 
     @property
@@ -140,7 +140,7 @@ class DataDirectory:
 
 
 def _refuse_unwritable(path: Path) -> None:
-    """Look at the directory, or at where it would be made."""
+    """Refuse a directory, or a parent of a new one, that others may write."""
     place = next(place for place in (path, *path.parents) if place.exists())
     if not place.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -151,7 +151,8 @@ def _refuse_unwritable(path: Path) -> None:
 def _write_private(path: Path, content: bytes) -> None:
     """Write the whole file or none, for our eyes only.
 
-    What a crash, or somebody else, has left in the place of the draft is removed and not followed.
+    A file or link that a crash, or another user, has left in the place of the draft is removed and
+    not followed.
     """
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)

@@ -27,14 +27,14 @@ FILE_MODE = 0o640
 
 
 class Log:
-    """How much is told, and how it is written; levels may change while it is in use."""
+    """The level of the log, and its observer; levels may change while it is in use."""
 
     def __init__(self) -> None:
         self._directory: Path | None = None
         self._wanted = LogLevelFilterPredicate()
 
     def use(self, settings: config.LogSettings) -> None:
-        """Tell as much as these settings say, from now on."""
+        """Take other levels."""
         wanted = LogLevelFilterPredicate(LogLevel.lookupByName(settings.level))
         # Twisted's older parts say each socket of each question to DNS.
         wanted.setLogLevelForNamespace("log_legacy", LogLevel.warn)
@@ -47,7 +47,7 @@ class Log:
 
         Args:
             path: The file; if it has to be made, only its owner and group may read it.
-            owner: User and group that it is given to, who will write it, and start new ones.
+            owner: User and group that it is given to, which will write it, and start new ones.
 
         Raises:
             OSError: It cannot be written, is a symbolic link to a file, or cannot be given away.
@@ -70,7 +70,7 @@ class Log:
         return self._directory is None or os.access(self._directory, os.W_OK | os.X_OK)
 
     def to_stdout(self) -> ILogObserver:
-        """An observer for somebody who looks on."""
+        """An observer for a terminal."""
         return self._filtered(sys.stdout)
 
     def _filtered(self, file: TextIO) -> ILogObserver:
@@ -89,7 +89,7 @@ def _is_device(path: Path) -> bool:
 
 
 def _hand_over(path: Path, owner: tuple[int, int] | None) -> None:
-    """Make the file if there is none, private to its owner: root follows nobody's link for that."""
+    """Make the file if there is none, private to its owner; root follows no link for that."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, FILE_MODE)
     try:
@@ -102,7 +102,7 @@ def _hand_over(path: Path, owner: tuple[int, int] | None) -> None:
 
 def one_line(event: LogEvent) -> str | None:
     """``2026-10-31T12:00:00+0100 info  xmppd.service: …``; only a failure takes more lines."""
-    text = " ".join(formatEvent(event).splitlines())  # what a peer wrote does not begin a line
+    text = " ".join(formatEvent(event).splitlines())  # a peer's text does not begin a line
     if not text:
         return None
     text = printable(text)
@@ -114,7 +114,7 @@ def one_line(event: LogEvent) -> str | None:
 
 
 def printable(text: str) -> str:
-    """A text with everything spelled out that could move a terminal's cursor or hide what is said.
+    """A text in which characters that could move a terminal's cursor or hide text are spelled out.
 
     Line feeds are spelled out as well.
     """

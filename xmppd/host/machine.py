@@ -1,4 +1,4 @@
-"""The machine a server runs on: its time, threads, memory and limits, and who started us."""
+"""The machine of a server: its time, threads, memory and limits, and the service manager."""
 
 import gc
 import os
@@ -27,11 +27,11 @@ from zope.interface import implementer
 from xmppd.host.clocks import Clocks, wall_clock
 
 SPARE_DESCRIPTORS = 256
-"""For the database, the log, xmppctl, DNS, whom we call and whatever plugins open: a quarter of all
-if there are few. The rest is for connections."""
+"""For the database, the log, xmppctl, DNS, connections to other servers and files of plugins: a
+quarter of all if there are few. The rest is for connections."""
 
 MEMORY_RESERVE_BYTES = 16_777_216
-"""For a stop when there is no memory left. Nobody writes to it: until then it is only addresses."""
+"""For a stop when there is no memory left. It is never written: until then it is only addresses."""
 
 YOUNG_COLLECTIONS_BEFORE_FULL = 100
 """A full collection walks every session; ten younger ones, Python's choice, come too soon."""
@@ -45,18 +45,19 @@ _log = Logger()
 
 
 class IReactor(IReactorCore, IReactorTime, IReactorFromThreads, IReactorUNIX):
-    """What we use of Twisted's reactor; all that run on a Unix provide it."""
+    """The parts of Twisted's reactor that we use; all that run on a Unix provide them."""
 
 
 class Descriptors:
-    """How many files may be open; and some of them are kept for what is no connection (CH-9).
+    """The number of files that may be open; some of them are kept for other things than connections
+    (CH-9).
 
     The kernel gives the lowest number that is free: so a connection's own number tells whether all
     below the reserve are taken.
 
     Attributes:
-        limit: How many there are.
-        for_connections: How many of them connections may have.
+        limit: Their number.
+        for_connections: The number that connections may have.
         turned_away: Connections that there was no room for.
     """
 
@@ -99,11 +100,11 @@ class Descriptors:
 
 @implementer(ILogObserver)
 class MemoryWatch:
-    """Has the server stop in order when there is no memory left (BOOT-5).
+    """Stops the server in order when there is no memory left (BOOT-5).
 
-    Who survives what nobody foresaw logs it, and goes on. Of a MemoryError nobody knows what it has
-    left half done, and the next one is near: as soon as one is logged, the server stops, and saves
-    what it can. For that some memory is kept until then.
+    Code that survives unforeseen errors logs them, and goes on. But a MemoryError may have left
+    anything half done, and the next one is near: as soon as one is logged, the server stops, and
+    saves what it can. For that some memory is kept until then.
 
     Args:
         stop: Called once, in whatever thread it happened.
@@ -114,7 +115,7 @@ class MemoryWatch:
         self._reserve: bytearray | None = bytearray(MEMORY_RESERVE_BYTES)
 
     def __call__(self, event: LogEvent) -> None:
-        """Something was logged."""
+        """Look at an event of the log."""
         failure: Failure | None = event.get("log_failure")
         if failure is None or self._reserve is None or failure.check(MemoryError) is None:
             return
@@ -123,10 +124,10 @@ class MemoryWatch:
 
 
 class Machine:
-    """What :class:`~xmppd.server.XMPPServer` takes from outside.
+    """The environment of an :class:`~xmppd.server.XMPPServer`.
 
     As many threads as there are cores compute passwords. At most one call for each stream waits for
-    them, and those are counted at the door.
+    them, and streams are limited.
 
     Attributes:
         clock: The reactor's time, which is steady.
@@ -148,7 +149,7 @@ class Machine:
     async def run_in_thread(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What the function returns, computed beside the reactor."""
+        """The result of a function, computed in a thread."""
         done = Deferred[T]()
         # Twisted's pool would do as well, but leaves a cycle behind for each call.
         future = self._threads.submit(function, *args, **kwargs)
@@ -156,12 +157,12 @@ class Machine:
         return await done
 
     def stop(self) -> None:
-        """Let the threads go."""
+        """Stop the threads."""
         self._threads.shutdown()
 
 
 def _tell(done: Deferred[T], future: Future[T]) -> None:
-    """Back on the reactor's thread."""
+    """Give the result to the reactor's thread."""
     error = future.exception()
     if error is None:
         done.callback(future.result())
@@ -178,7 +179,8 @@ def version() -> str:
 
 
 def keep_steady_time(reactor: IReactor) -> None:
-    """Have the reactor measure by the steady clock: timers then keep, whoever sets the time of day.
+    """Have the reactor measure by the steady clock: timers then keep, also if the time of day is
+    set.
 
     Twisted measures by the wall clock, and lets that be replaced for just this purpose. It must be
     done before the first timer is set.
@@ -187,7 +189,7 @@ def keep_steady_time(reactor: IReactor) -> None:
 
 
 def boot_id() -> str:
-    """What tells this start of the machine from all others; empty where the system does not say."""
+    """The id of this start of the machine; empty where the system has none."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
@@ -195,7 +197,7 @@ def boot_id() -> str:
 
 
 def keep_collections_rare() -> None:
-    """What there is at start stays: the collector need not look at it again."""
+    """Exempt all objects of the start from garbage collection, since they stay."""
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, YOUNG_COLLECTIONS_BEFORE_FULL)
     gc.collect()
@@ -214,7 +216,7 @@ def warn_of_expat() -> None:
 
 
 def notify(state: str) -> None:
-    """Tell systemd, if it has started us, how things are: sd_notify(3)."""
+    """Tell systemd, if it has started us, the state of the server: sd_notify(3)."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address:
         if address.startswith("@"):

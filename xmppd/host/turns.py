@@ -6,14 +6,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 SHARE_S = 0.010
-"""Seconds of a turn for all such work together; the rest is for those who wait for an answer."""
+"""Seconds of a turn for all such work together; the rest is for everything else."""
 
 
 class Turns:
-    """Long work goes on a slice at a time, whoever wants it: first come, first served (CH-8).
+    """Long work goes on a slice at a time, first come, first served (CH-8).
 
     However much of it there is, a turn has :data:`SHARE_S` for it, and the length of one slice at
-    most beyond that. So many who want much slow each other down, and nobody else.
+    most beyond that. So much long work slows itself down, and nothing else.
 
     Args:
         clock: Gives turns, and tells how long one has taken.
@@ -25,7 +25,7 @@ class Turns:
         self._call: IDelayedCall | None = None
 
     def next(self) -> Deferred[None]:
-        """Wait until the reactor has served others."""
+        """Wait for the next turn of the reactor."""
         turn: Deferred[None] = Deferred()
         self._waiting.append(turn)
         self._go_on_soon()
@@ -38,7 +38,7 @@ class Turns:
     def _go_on(self) -> None:
         self._call = None
         ends = self._clock.seconds() + SHARE_S
-        for _ in range(len(self._waiting)):  # who waits again meanwhile has had this turn
+        for _ in range(len(self._waiting)):  # one that waits again meanwhile has had this turn
             self._waiting.popleft().callback(None)
             if self._clock.seconds() >= ends:
                 break
