@@ -1,1 +1,1 @@
-"""Accounts, their devices and their sessions' end."""
+"""Accounts: their passwords, removal, names and devices, and the end of their sessions."""

@@ -1,4 +1,4 @@
-"""What follows for sessions and contacts when an account changes or goes."""
+"""Accounts: changes and removal, with all that follows for sessions and contacts."""
 
 from dataclasses import dataclass
 
@@ -75,9 +75,9 @@ class Accounts:
         spare: LocalClientSession | None = None,
         address: str | None = None,
     ) -> None:
-        """Give an account another password, and close its streams: they knew the old one.
+        """Give an account another password, and close its streams, which knew the old one.
 
-        Whoever changes a password mostly fears that somebody else has it. Clients that know the new
+        Mostly a password is changed because another may know it. Clients that know the new
         one come back at once.
 
         Args:
@@ -103,7 +103,7 @@ class Accounts:
         _log.info("{account} has a new password", account=account.bare)
 
     async def disable(self, account: JID) -> None:
-        """Close an account to its owner, now and until it is enabled.
+        """Disable an account, and close its streams, until it is enabled.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -113,7 +113,7 @@ class Accounts:
         _log.info("{account} is disabled", account=account.bare)
 
     async def enable(self, account: JID) -> None:
-        """Open a disabled account again.
+        """Enable a disabled account again.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -122,10 +122,10 @@ class Accounts:
         _log.info("{account} is enabled", account=account.bare)
 
     async def remove(self, account: JID, *, request: IQ | None = None) -> None:
-        """Remove an account and all it owns; nobody keeps a contact that is a ghost.
+        """Remove an account and all it owns, and take it out of its contacts' rosters.
 
-        It is disabled first: nobody comes in while it is taken apart, and should that fail halfway,
-        it can be begun again.
+        It is disabled first: nobody can log in meanwhile, and should that fail halfway, it can be
+        begun again.
 
         Args:
             account: Bare JID.
@@ -164,14 +164,14 @@ class Accounts:
         self.sessions.close_all(account.bare, StreamError(condition, text), spare=spare)
 
     async def _say_goodbye(self, session: LocalClientSession) -> None:
-        """Make a session unavailable while its roster still knows whom to tell."""
+        """Make a session unavailable while its roster is still there."""
         gone = Presence.make(None, session.jid, type="unavailable")
         later = self.presence_updates.process(gone)
         if later is not None:
             await later
 
     async def _end_subscriptions(self, account: JID) -> None:
-        """End what stands between the account and each contact (:xep:`0077`, §3.2)."""
+        """End the subscriptions between the account and each contact (:xep:`0077`, §3.2)."""
         roster = await self.rosters.roster(account)
         for item in tuple(roster.items.values()):
             for kind in farewells(item):

@@ -1,4 +1,4 @@
-"""The clients that have access to an account: those that are here, and those that may come back."""
+"""Devices: the clients with access to an account, online or with a token."""
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class KnownDevice:
     """A client with access to an account.
 
     Attributes:
-        id: What it is called here: its own id is for it alone to know.
-        agent: As it describes itself.
-        first_seen: When it got its first token, or opened its stream, in seconds since 1970.
-        last_seen: When it logged in last; while it is here, when it last said something.
-        expires: When its last token does; None if it has none.
-        sessions: Its sessions that are here.
+        id: Its public id: its own is known to it alone.
+        agent: Its description of itself.
+        first_seen: The time of its first token, or of its stream, in seconds since 1970.
+        last_seen: The time of its last login; while it is online, of its last activity.
+        expires: The end of its last token; None if it has none.
+        sessions: Its sessions.
     """
 
     id: str
@@ -47,11 +47,11 @@ class KnownDevice:
 
 
 class Devices:
-    """Finds them, and ends what they have.
+    """Finds devices, and revokes their access.
 
     Args:
-        tokens: What they may come back with.
-        sessions: Who is here.
+        tokens: The tokens with which they may come back.
+        sessions: All sessions.
     """
 
     def __init__(self, tokens: Tokens, sessions: SessionManager) -> None:
@@ -59,7 +59,7 @@ class Devices:
         self.sessions = sessions
 
     async def of(self, account: JID) -> list[KnownDevice]:
-        """The account's devices, those that are here first."""
+        """The account's devices, those online first."""
         here: dict[str, list[LocalClientSession]] = {}
         for session in self.sessions.local_sessions(account.bare):
             here.setdefault(_device(session) or session.id, []).append(session)
@@ -139,7 +139,7 @@ class Devices:
 
 
 def opaque(account: JID, id: str) -> str:
-    """What others may call a device; its own id cannot be had from it."""
+    """The public id of a device, from which its own id cannot be had."""
     digest = sha256(f"{account.bare}\0{id}".encode()).digest()
     return urlsafe_b64encode(digest[:ID_BYTES]).decode()
 

@@ -1,4 +1,4 @@
-"""Names that a stranger cannot make an account of."""
+"""Names: those for which no account can be registered by a client."""
 
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
@@ -14,16 +14,15 @@ from xmppd.store.accounts import AccountStore
 
 
 class Names:
-    """Knows which names are not to be had (RG-1), whatever the store says of them.
-
-    Who runs the server makes any account, but one of a guest's name.
+    """The names that cannot be registered (RG-1), also if no account has them. An administrator may
+    make any account, except one with a guest's name.
 
     Args:
-        store: Where names of accounts that were removed are kept.
-        passwords: Tells who had such an account.
-        admins: Who runs the server.
-        settings: Which names are reserved, and for how long those of accounts that were removed.
-        contacts: Whom people are told to write to.
+        store: Keeps the names of removed accounts.
+        passwords: Tells whether a password was that of such an account.
+        admins: The accounts of administrators.
+        settings: The reserved names, and the time for which those of removed accounts are.
+        contacts: The contact addresses.
         wall_clock: Seconds since 1970.
     """
 
@@ -53,7 +52,7 @@ class Names:
         self._contacts = frozenset(_accounts(contacts))
 
     async def may_register(self, account: JID, password: str) -> bool:
-        """Whether a stranger who wants this password may have this name, if nobody has it.
+        """Whether a client that registers with this password may have this name, if it is free.
 
         Raises:
             ValueError: The password cannot be one.
@@ -61,7 +60,7 @@ class Names:
         return not self._is_reserved(account) and await self._is_free(account.bare, password)
 
     async def keep(self, account: JID) -> None:
-        """The account is about to be removed: keep strangers from its name for a while."""
+        """Reserve the name of an account that is about to be removed for a while."""
         if self._removed_s:
             now = self.wall_clock()
             await self.store.reserve_name(account.bare, until=now + self._removed_s, now=now)
@@ -75,7 +74,7 @@ class Names:
         )
 
     async def _is_free(self, account: str, password: str) -> bool:
-        """Whether nobody had it lately; who knows the last password is not somebody else."""
+        """Whether no removed account had the name lately, or the password is that account's."""
         former = await self.store.former_account(account)
         if former is None or former.until <= self.wall_clock():
             return True
@@ -83,7 +82,7 @@ class Names:
 
 
 def _accounts(contacts: ContactSettings) -> Iterator[JID]:
-    """The accounts that people are told to write to."""
+    """The accounts of the contact addresses."""
     for addresses in astuple(contacts):
         for uri in addresses:
             kind, _, address = uri.partition(":")

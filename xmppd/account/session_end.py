@@ -1,4 +1,4 @@
-"""How a session ends, with its connection, or detached for too long."""
+"""SessionEnd: the end of a session, with its connection or detached for too long."""
 
 from twisted.internet.defer import Deferred
 
@@ -9,7 +9,7 @@ from xmppd.stanza import Presence
 
 
 class SessionEnd:
-    """Says goodbye for a session, forgets it, and finds a place for what it had not read."""
+    """Sends "unavailable" for a session, forgets it, and routes its unread stanzas again."""
 
     def __init__(self, router: PacketRouter, sessions: SessionManager) -> None:
         self.router = router
@@ -24,7 +24,7 @@ class SessionEnd:
             gone = Presence.make(None, session.jid, type="unavailable")
             later = self.router.route(gone)
             if later is not None:
-                Deferred.fromCoroutine(later)  # what a router returns never fails
+                Deferred.fromCoroutine(later)  # the result of a router never fails
         stood = session.stood()
         self.sessions.close(session)
         unread = session.take_unread()
