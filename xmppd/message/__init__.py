@@ -1,1 +1,1 @@
-"""Messages: what becomes of them, as a table, and those who follow them."""
+"""Messages: the table of decisions about them, their followers, and those that are kept or held."""

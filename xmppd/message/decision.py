@@ -1,9 +1,9 @@
-"""What becomes of a message: the table of :rfc:`6121#section-8.5.4`, and the row that holds.
+"""Decisions about messages: the table of :rfc:`6121#section-8.5.4`, and the row that applies.
 
-The table has a row for each state of an account, for its bare JID and for a full JID that nobody
-has, and a column for each type of message. RFC 6121 leaves some cells to the server; ours says what
-this one does there. Rows that the RFC has not are about lists that deny the sender (:xep:`0016`),
-about what is not kept, and about addresses that are not an account's.
+The table has a row for each state of an account, for its bare JID and for a full JID without a
+session, and a column for each type of message. RFC 6121 leaves some cells to the server; ours says
+what this one does there. Rows that the RFC does not have are about lists that deny the sender
+(:xep:`0016`), about messages that are not kept, and about addresses that are not an account's.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,7 @@ KINDS = ("normal", "chat", "groupchat", "headline", "error")
 
 
 class Cell(Enum):
-    """What becomes of a message, as a cell of the table says it; the RFC's letters, where it has
-    one.
-    """
+    """A cell of the table; its value is the RFC's letter, where it has one."""
 
     DELIVERED = "D"
     TO_MOST_AVAILABLE = "M"
@@ -40,7 +38,7 @@ class Row(Struct, frozen=True, eq=False):
 
     Attributes:
         says: The state that it is about, in words.
-        cells: What becomes of a message in it, by its type.
+        cells: The cell for each type of message.
     """
 
     says: str
@@ -52,7 +50,7 @@ class Rows(NamedTuple):
 
     Attributes:
         no_account: There is no such account.
-        denied: Nobody is here, and the account's default list denies the sender.
+        denied: No resource is here, and the account's default list denies the sender.
         nobody: No resource is available.
         negative: Some are, all with a negative priority.
         one: One has a priority that is not negative, and lets the sender in.
@@ -108,13 +106,13 @@ ELSEWHERE =       _row("to another domain",                      *(Cell.HANDED_O
 
 
 class Decision(Struct, frozen=True):
-    """What becomes of a message.
+    """The decision about a message.
 
     Attributes:
-        cell: That.
-        row: The row of the table by which it does.
-        sessions: Who gets it, if that is somebody here.
-        text: What its sender is told beside the condition, if it is bounced.
+        cell: Its cell in the table.
+        row: The row of the table that applies.
+        sessions: The sessions here that get it.
+        text: The text of the error, if it is bounced.
     """
 
     cell: Cell
@@ -128,12 +126,14 @@ class Decision(Struct, frozen=True):
         return self.cell is _E
 
     def refusal(self) -> StanzaError:
-        """What it is bounced with: a new one each time, since whoever raises it leaves a trace."""
+        """The error it is bounced with: a new one each time, since it takes a traceback when
+        raised.
+        """
         return StanzaError(Condition.SERVICE_UNAVAILABLE, self.text)
 
 
 class KnownAccount(NamedTuple):
-    """What the store knows of an account.
+    """An account as the store knows it.
 
     Attributes:
         exists: Whether there is one.
@@ -150,15 +150,15 @@ def decide(
     available: Sequence[Session],
     account: KnownAccount | None = None,
 ) -> Decision:
-    """What becomes of a message to an account of ours.
+    """The decision about a message to an account of ours.
 
     Args:
         message: Addressed.
         named: The session that has the address, and has not ended; None if it is a bare JID, or
             there is none.
         available: The account's available sessions.
-        account: What the store knows of it. None if it was not asked, since that costs more: then
-            a message is kept if there is such an account, and all that is in it lets it be.
+        account: As the store knows it. None if that was not asked, since that costs more: then
+            a message is kept if there is such an account, and nothing in the message forbids it.
     """
     if named is not None:
         if named.privacy is None or named.privacy.lets_in(message):
@@ -186,7 +186,7 @@ def decide(
 
 
 def settle(decision: Decision, message: Message, account: KnownAccount) -> Decision:
-    """What becomes of a message that is kept, if there is such an account and it lets it be."""
+    """The decision about a message that would be kept, which depends on the account."""
     rows = BARE if message.to is None or message.to.resource is None else NO_MATCH
     if not account.exists:
         return decided(message, rows.no_account)
@@ -204,13 +204,13 @@ def settle(decision: Decision, message: Message, account: KnownAccount) -> Decis
 def decided(
     message: Message, row: Row, wanting: list[Session] | None = None, text: str | None = None
 ) -> Decision:
-    """What a row of the table makes of a message.
+    """The decision about a message by a row of the table.
 
     Args:
-        message: It.
-        row: The one that holds.
+        message: Addressed.
+        row: The one that applies.
         wanting: The sessions that want it.
-        text: What its sender is told, if it is bounced.
+        text: Of the error, if it is bounced.
     """
     cell = row.cells.get(message.type or "normal") or row.cells["normal"]
     if cell is _E:
@@ -223,6 +223,6 @@ def decided(
 
 
 def most_available(sessions: list[Session]) -> list[Session]:
-    """Those with the highest priority (RT-17, RT-20)."""
+    """The sessions with the highest priority (RT-17, RT-20)."""
     highest = max(session.priority for session in sessions)
     return [session for session in sessions if session.priority == highest]

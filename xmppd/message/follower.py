@@ -1,4 +1,6 @@
-"""Those who follow messages: told what becomes of each, at the end that they care for."""
+"""Followers: they are told of each message of an account, at its sender's or its recipient's
+end.
+"""
 
 from collections.abc import Collection, Sequence
 from enum import Enum
@@ -13,10 +15,10 @@ from xmppd.stanza import Message, Tree
 from xmppd.stanza.stanza import Copies
 
 ON_ITS_WAY = Decision(Cell.HANDED_ON, ELSEWHERE)
-"""What becomes of a message as its sender's end sees it, whomever it is for."""
+"""The decision about a message as its sender's end sees it, whatever its addressee."""
 
 ANSWERED = Decision(Cell.DELIVERED, MATCH)
-"""What becomes of an error by which the server answers."""
+"""The decision about an error by which the server answers."""
 
 _log = Logger()
 
@@ -32,15 +34,15 @@ class Course:
     """The course of one message, at one of its ends.
 
     Attributes:
-        message: As this end has it; whoever prepares it may put another one here, with the same
-            addresses.
-        tree: Of it, to look at: whoever keeps the message keeps its bytes only.
+        message: As this end has it; a follower that prepares it may put another one here, with the
+            same addresses.
+        tree: Of the message, to look at: only its bytes are kept with it.
         end: Which end this is.
         account: The account at this end, a bare JID of ours.
-        decision: What becomes of it.
+        decision: About the message.
         got: The sessions of the account that it was delivered to.
-        copies: How many sessions of the account have it: who hands out another copy counts it
-            there. None if nobody has it who could give it back (SE-12).
+        copies: The count of the account's sessions that have it; a follower that delivers another
+            copy adds it. None if no session has it that could give it back (SE-12).
     """
 
     __slots__ = ("account", "copies", "decision", "end", "got", "message", "tree")
@@ -59,9 +61,9 @@ class Remark(NamedTuple):
     """A sentence of a follower about a message that is explained.
 
     Attributes:
-        code: What programs know it by.
+        code: Its name for programs.
         says: The sentence, without its full stop.
-        rule: Where it is written; empty for a mere fact.
+        rule: Its rule, where that is written; empty for a mere fact.
     """
 
     code: str
@@ -73,9 +75,9 @@ class Follower:
     """Follows messages of accounts, and is not asked for others.
 
     A message is followed at two ends: that of the account that sends it, as soon as its own list
-    lets it out, and that of the account it is for. One to the own account has the latter only.
-    Nobody is asked about what comes back to its sender, nor a second time at the sender's end when
-    a session gives back what it had not read (SE-12). Nothing here waits.
+    lets it out, and that of the account it is for. One to the own account has the latter only. No
+    follower is asked about a message that is bounced, nor a second time at the sender's end when a
+    session gives back a message that it had not read (SE-12). Nothing here waits.
 
     Attributes:
         of_all: Whether it follows the messages of all accounts; else those that it names by
@@ -85,18 +87,18 @@ class Follower:
     of_all: ClassVar[bool] = False
 
     def prepare(self, course: Course) -> None:
-        """Take a look before the message is delivered, stored or copied; its bytes may change."""
+        """Look at a message before it is delivered, stored or copied; its bytes may be changed."""
 
     def follow(self, course: Course) -> None:
-        """It is on its way, at its sender's end; at the recipient's it was delivered, stored or
-        dropped.
+        """Follow a message: at its sender's end it is on its way, at the recipient's it was
+        delivered, stored or dropped.
         """
 
     async def explain(self, course: Course) -> Sequence[Remark]:
-        """Say what it would do with a message that nobody has sent, and do nothing.
+        """Say what it would do with a message that was not sent, and do nothing.
 
-        It is asked about every message that is explained, whosever it is; ``got`` are those who
-        would get it.
+        It is asked about every message that is explained, of any account; ``got`` are the sessions
+        that would get it.
         """
         return ()
 
@@ -105,11 +107,11 @@ class Followers:
     """The place of followers, and for each account those that are asked.
 
     Args:
-        domains: Those that are ours.
+        domains: Ours.
 
     Attributes:
-        of_all: Who follows the messages of every account.
-        of: By bare JID of the account, who follows its messages: those of all, and its own. Only
+        of_all: The followers of the messages of every account.
+        of: The followers of an account by its bare JID: those of all, and its own. Only
             accounts that some follower watches are in it, so that for any other a message costs
             one look-up, however many followers there are.
     """
@@ -122,7 +124,7 @@ class Followers:
         self._watched: dict[Follower, set[str]] = {}
 
     def put(self, part: Follower, owner: str) -> Undo:
-        """Ask this one from now on, behind all others; how to take it out again."""
+        """Add a follower behind all others; returns a function that takes it out again."""
         self._owners[part] = owner
         self._refresh()
 
@@ -134,14 +136,14 @@ class Followers:
         return take_out
 
     def watch(self, follower: Follower, account: str) -> None:
-        """Ask it about the messages of an account, a bare JID, as well."""
+        """Let it follow the messages of an account, a bare JID, as well."""
         watched = self._watched.setdefault(follower, set())
         if account not in watched:
             watched.add(account)
             self._refresh_account(account)
 
     def unwatch(self, follower: Follower, account: str) -> None:
-        """Ask it about them no more."""
+        """Let it follow them no more."""
         watched = self._watched.get(follower, set())
         if account in watched:
             watched.remove(account)
@@ -160,13 +162,13 @@ class Followers:
             self.of[account] = tuple(each for each in self._owners if each.of_all or each in named)
 
     def all(self) -> tuple[Follower, ...]:
-        """Everybody, in the order in which they are asked."""
+        """All followers, in the order in which they are asked."""
         return tuple(self._owners)
 
     # -- the way of a message ---------------------------------------------------------------------
 
     def sent(self, message: Message, followers: Sequence[Follower]) -> None:
-        """A message is on its way: tell those who follow its sender's account."""
+        """Tell the followers of its sender's account that a message is on its way."""
         sender, to = message.sender, message.to
         ours = sender.domain in self.domains and sender.local is not None
         if ours and to is not None and to.bare != sender.bare:
@@ -175,8 +177,8 @@ class Followers:
             self.follow(course, followers)
 
     def answered(self, error: Message) -> None:
-        """The server has answered a message with an error: tell those who follow the account that
-        wrote it.
+        """Tell the followers of its sender's account that the server has answered a message with an
+        error.
         """
         to = error.to
         followers = () if to is None else self.of.get(to.bare, self.of_all)
@@ -186,7 +188,7 @@ class Followers:
             self.follow(course, followers)
 
     def prepare(self, course: Course, followers: Sequence[Follower]) -> None:
-        """Let each of them prepare it."""
+        """Let each follower prepare it."""
         for follower in followers:
             try:
                 follower.prepare(course)
@@ -194,7 +196,7 @@ class Followers:
                 self._failed(follower, course)
 
     def follow(self, course: Course, followers: Sequence[Follower]) -> None:
-        """Let each of them follow it."""
+        """Let each follower follow it."""
         for follower in followers:
             try:
                 follower.follow(course)
@@ -202,7 +204,7 @@ class Followers:
                 self._failed(follower, course)
 
     async def explain(self, course: Course) -> list[Remark]:
-        """What each of them would do with a message that nobody has sent."""
+        """The remarks of each follower about a message that was not sent."""
         remarks: list[Remark] = []
         for follower in self.all():
             try:
@@ -212,6 +214,6 @@ class Followers:
         return remarks
 
     def _failed(self, follower: Follower, course: Course) -> None:
-        """What fails costs a line of the log, and nobody a message."""
+        """Log the failure of a follower, which costs no message."""
         owner = self._owners.get(follower, "a plugin that was taken out")
         _log.failure("{owner} failed on {message}", owner=owner, message=course.message)

@@ -1,4 +1,6 @@
-"""Accepted is safe: what a sender was told is handled is not lost, even if the server is killed."""
+"""HeldMessages: a message that was acknowledged to its sender is not lost, even if the server is
+killed.
+"""
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,29 +35,29 @@ _log = Logger()
 
 
 class TakesBack(Protocol):
-    """What a PacketRouter has taken back."""
+    """The stanzas that a PacketRouter has taken back."""
 
     @property
     def taking_back(self) -> bool:
         """Whether there is any."""
 
     def takes_back_from(self, sender: JID) -> bool:
-        """Whether something that this one sent is among it."""
+        """Whether stanzas of this sender are among them."""
 
     async def finish(self, sender: JID | None = None) -> None:
-        """Wait until all of it has found its place; or all that somebody sent."""
+        """Wait until all of them have been routed again; or all of one sender."""
 
 
 @dataclass(frozen=True)
 class Unsafe:
-    """A message that is nowhere but in the queue of a session.
+    """A message that is only in the queue of a session.
 
     Attributes:
-        stanza: It.
-        came: When it came, on the steady clock.
-        message: It, as it is written to the store.
-        note: Has the session know what the store calls it.
-        forget: Has it forget that.
+        stanza: The message.
+        came: The time when it came, on the steady clock.
+        message: The message as it is written to the store.
+        note: Tells the session its entry in the store.
+        forget: Makes the session forget that.
     """
 
     stanza: Message
@@ -66,25 +68,25 @@ class Unsafe:
 
 
 Written = tuple[int, str]
-"""Bytes that wait for a client that acknowledges nothing, by their id, and one of those who sent
-what is in them. Whoever was looked at is known, so that nobody has to be looked at twice.
+"""Bytes that wait for a client that acknowledges nothing, by their id, and a sender of the stanzas
+in them. Bytes that were read once are in it, so that none are read twice.
 """
 
 
 class HeldMessages(Follower):
-    """Messages that are nowhere but in the queues of sessions (RS-10).
+    """The messages that are in the store because they are only in the queues of sessions (RS-10).
 
-    A message to somebody whose client acknowledges is in memory until it has done so. Its sender's
-    client may ask what was handled before that: then the message is written to the store first. So
-    who asks rarely, and whose recipients acknowledge quickly, costs nothing.
+    A message to a client that acknowledges is in memory until it has done so. Its sender's client
+    may ask for an acknowledgement before that: then the message is written to the store first. So a
+    client that asks rarely, and whose recipients acknowledge quickly, costs nothing.
 
     Args:
-        store: Where messages are held.
-        offline: Where those wait that nobody holds.
-        sessions: All that there are.
+        store: Keeps held messages.
+        offline: Keeps those that no session has.
+        sessions: All sessions.
         resumable_sessions: Those that acknowledge.
-        clocks: Say when a message came.
-        returning: What sessions had not read when they ended, and has yet to find its place.
+        clocks: Give the time of a message.
+        returning: The stanzas of ended sessions that have yet to be routed again.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class HeldMessages(Follower):
         resumable_sessions.place = self._place_soon
 
     async def explain(self, course: Course) -> Sequence[Remark]:
-        """Of whom it waits to hear that a message has arrived."""
+        """Name the sessions whose acknowledgement it waits for."""
         if course.end is End.SENDER or not _is_kept(course.message):
             return ()
         return [
@@ -129,10 +131,10 @@ class HeldMessages(Follower):
     # -- before a sender is told ------------------------------------------------------------------
 
     def secure(self, sender: LocalClientSession) -> Coroutine[Deferred[object], None, None] | None:
-        """Have in a safe place all messages of this sender that were handled.
+        """Make all messages of this sender safe that were handled.
 
         Returns:
-            What to wait for until they are; None if they are already.
+            An awaitable until they are; None if they are already.
         """
         management = sender.management
         if management is None:
@@ -144,8 +146,8 @@ class HeldMessages(Follower):
         return self._secure(unsafe, told, management) if unsafe else None
 
     async def _secure_later(self, sender: JID, management: StreamManagement) -> None:
-        """What somebody else makes safe is not safe before that is done; and what is on its way
-        from one place to another is in neither.
+        """Make them safe, after those that are being made safe or routed again now, which are in
+        neither place meanwhile.
         """
         over = Deferred[None]()
         self._waiting.add(over)
@@ -164,8 +166,8 @@ class HeldMessages(Follower):
             over.callback(None)
 
     async def at_rest(self) -> None:
-        """Wait until nothing is being made safe: then sessions may be saved with their queues, and
-        nothing is held beside that.
+        """Wait until no message is being made safe: then sessions may be saved with their queues,
+        and none is held beside that.
         """
         while works := self._waiting or self._writing:
             await next(iter(works))
@@ -183,7 +185,7 @@ class HeldMessages(Follower):
 
     def _unsafe(self, sender: JID, told: Told) -> Iterator[Unsafe]:
         for session in self._recipients(sender, told):
-            if is_guest(session.jid.bare):  # nobody reads it after a restart
+            if is_guest(session.jid.bare):  # it is not read after a restart
                 continue
             if session.management is None:
                 yield from self._unsafe_unmanaged(sender, session)
@@ -201,13 +203,13 @@ class HeldMessages(Follower):
                     yield Unsafe(stanza, came, message, note, partial(held.pop, stanza, None))
 
     def _unsafe_unmanaged(self, sender: JID, session: LocalClientSession) -> Iterator[Unsafe]:
-        """Of a client that acknowledges nothing: what waits for it to read, the newest first."""
+        """The messages that wait for a client which acknowledges nothing, the newest first."""
         known = self._written.get(session, {})
         for wire, stanza in _waits(session):
             key = id(wire), sender.full
             if key in known:
                 if known[key][1]:
-                    return  # it is held, and what was sent before it
+                    return  # it is held, and so is all that was sent before it
                 continue
             stanzas = [stanza] if stanza is not None else []
             if stanza is None and sender.wire in wire:
@@ -243,7 +245,7 @@ class HeldMessages(Follower):
         return (session for bare in accounts for session in self.sessions.local_sessions(bare))
 
     async def _hold(self, unsafe: list[Unsafe]) -> None:
-        """Write them down, the oldest first; one that several sessions have only once."""
+        """Write them to the store, the oldest first; one that several sessions have only once."""
         holds: dict[Stanza, Kept] = {}
         messages: list[HeldMessage] = []
         unsafe.reverse()  # each session told of the newest first
@@ -277,10 +279,10 @@ class HeldMessages(Follower):
             written.callback(None)
         self._forget_soon()
 
-    # -- where they stand -------------------------------------------------------------------------
+    # -- their positions --------------------------------------------------------------------------
 
     def _place_soon(self, session: LocalClientSession) -> None:
-        """Have the store know by which count its client has what is in the store (RS-11)."""
+        """Tell the store the counts by which clients have the messages in it (RS-11)."""
         if session.management is not None:
             placing = self._place(session, session.management)
             Deferred.fromCoroutine(placing).addErrback(_failed)
@@ -292,7 +294,7 @@ class HeldMessages(Follower):
                     if kept.writing is not None:
                         await kept.writing
                 if management.place is None:
-                    return  # it has ended, and they are somebody else's
+                    return  # it has ended, and they belong to another
                 key = management.key or b""
                 places = [_place(kept, key) for kept in misplaced if kept.number and not kept.over]
                 if places:
@@ -304,7 +306,7 @@ class HeldMessages(Follower):
     # -- afterwards -------------------------------------------------------------------------------
 
     def arrived(self, management: StreamManagement, stanzas: Iterable[Stanza]) -> None:
-        """A client has acknowledged these."""
+        """Forget messages that a client has acknowledged."""
         for stanza in stanzas:
             kept = management.held.pop(stanza, None)
             if kept is not None:
@@ -312,7 +314,7 @@ class HeldMessages(Follower):
         self._forget_soon()
 
     def closed(self, event: SessionClosed) -> None:
-        """What a session had not read is about to find another place."""
+        """Note that a session has ended, and its unread messages are about to be routed again."""
         session = event.session
         management = session.management
         if management is not None:
@@ -326,8 +328,8 @@ class HeldMessages(Follower):
             self._unread += held
 
     def find_places(self) -> None:
-        """All that was taken back has found its place: what was held for sessions that have ended
-        is held for those that have it now, or not at all.
+        """Hold messages for the sessions that have them now, or for none, when all that was taken
+        back has been routed.
         """
         ended, self._ended = self._ended, []
         unread, self._unread = self._unread, []
@@ -345,7 +347,7 @@ class HeldMessages(Follower):
     def _follow_to(
         self, session: LocalClientSession, left: set[Kept], copied: Mapping[Copies, Kept]
     ) -> set[Kept]:
-        """Which of these are in the queue of a session now, or have a copy there."""
+        """The messages among these that are in the queue of a session now, or have a copy there."""
         management = session.management
         found: set[Kept] = set()
         if management is None:
@@ -366,7 +368,9 @@ class HeldMessages(Follower):
         return found
 
     def sweep(self) -> None:
-        """Forget what those have read who never say so, and what could not be forgotten before."""
+        """Forget messages that were read by clients which acknowledge nothing, and those that could
+        not be forgotten before.
+        """
         for session, written in tuple(self._written.items()):
             waits = {id(wire) for wire, _ in _waits(session)}
             for key in [key for key in written if key[0] not in waits]:
@@ -388,7 +392,9 @@ class HeldMessages(Follower):
             Deferred.fromCoroutine(self._forget()).addErrback(_failed)
 
     async def _forget(self) -> None:
-        """As soon as it has arrived; what arrives while that is written goes with the next."""
+        """Forget messages in the store; those that arrive while that is written go with the
+        next.
+        """
         try:
             while self._arrived:
                 self._forgetting, self._arrived = self._arrived, []
@@ -403,17 +409,17 @@ class HeldMessages(Follower):
     # -- when the server starts -------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """Make offline messages of what was held when the server was killed."""
+        """Make offline messages of those that were held when the server was killed."""
         recovered = await self.store.recover_messages()
         if recovered:
             _log.info("{count} messages were recovered", count=len(recovered))
 
     async def take_up(self, sessions: Iterable[LocalClientSession], lost: Iterable[Lost]) -> None:
-        """Hold what the sessions of an orderly stop have: nothing is saved for them any more.
+        """Hold the messages of sessions of an orderly stop, which are not saved any more.
 
         Args:
-            sessions: Those that are there again.
-            lost: What is left of others: it becomes offline messages.
+            sessions: Those that were restored.
+            lost: Those that were not: their messages become offline messages.
         """
         holds: list[Kept] = []
         messages: list[HeldMessage] = []
@@ -438,9 +444,9 @@ class HeldMessages(Follower):
             kept.number = number
 
     async def forget_received(self, id: str, account: JID, h: int) -> None:
-        """A client wants a session that is gone, and says what it has got of it.
+        """Forget messages of a session that is gone, as its client says what it has got of them.
 
-        It says so once: afterwards nothing is held that it has acknowledged before.
+        It says so once: afterwards no message is held that it has acknowledged before.
         """
         for written in tuple(self._writing):
             await written
@@ -458,7 +464,7 @@ class HeldMessages(Follower):
 
 
 def _waits(session: LocalClientSession) -> Iterator[tuple[bytes, Stanza | None]]:
-    """What waits for a client to read, the newest first: its bytes, and what it is if known."""
+    """The pieces that wait for a client to read, the newest first: bytes, and stanzas if known."""
     if session.backlog is not None:
         for stanza, wire, _ in session.backlog.since(UNKNOWN):
             yield wire, stanza
@@ -484,16 +490,16 @@ def _is_held(stanza: Stanza, held: Mapping[Stanza, Kept]) -> bool:
 
 
 def _is_kept(message: Message) -> bool:
-    """Whether it would be kept for somebody who is away, and is not already."""
+    """Whether it would be kept as an offline message, and is not already."""
     if message.type in _NOT_KEPT or isinstance(message.payload, Stored):
         return False
     is_worth_it = worth_storing(message)
-    message.payload.forget_trees()  # in a queue it is bytes only, also once somebody has looked
+    message.payload.forget_trees()  # in a queue it is bytes only, also after a look at its tree
     return is_worth_it
 
 
 def _account(text: str, sender: JID) -> str:
-    """Whom a message was for; what is no address was not delivered."""
+    """The account of a message's addressee; one without an address was not delivered."""
     try:
         return JID.parse(text).bare if text else sender.bare
     except ValueError:

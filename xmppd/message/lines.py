@@ -1,4 +1,4 @@
-"""What is done for an account one after the other: its messages stay in order."""
+"""Lines: an account's messages are stored and read one after the other, and stay in order."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,16 +12,18 @@ T = TypeVar("T")
 
 
 class Line:
-    """Those that wait for their turn with one account.
+    """The line of one account: those that wait for their turn.
 
     Attributes:
-        waiting: What to call when it is their turn; None if nobody has ever waited.
-        holder: Whoever has the turn; None if nobody has.
-        writes: How many messages are being stored.
-        written: What to call when none is any more; None if nobody waits for that.
-        passing: Turns are being given; who gives his back meanwhile need not see to the next.
-        awaited: Somebody has become available, and was not given yet what is stored.
-        hurried_until: On the clock: somebody is about to become available, to whom that applies.
+        waiting: Fired when it is their turn; None if none has ever waited.
+        holder: The one that has the turn; None if none has.
+        writes: The number of messages that are being stored.
+        written: Fired when none is any more; None if that is not waited for.
+        passing: Whether turns are being given, so that one that ends meanwhile need not give the
+            next.
+        awaited: Whether a session has become available and was not given the stored messages yet.
+        hurried_until: The time on the clock up to which a session may become available and get
+            them.
     """
 
     waiting: deque[Deferred[None]] | None = None
@@ -33,14 +35,14 @@ class Line:
 
 
 class Lines:
-    """Turns by account; an account of which nothing is stored just now, or about to be read, has
-    no line, and what comes for it need not wait.
+    """The lines of accounts. An account whose messages are not being stored or read has none, and
+    its messages need not wait.
 
     Args:
         seconds: The clock's time.
 
     Attributes:
-        open: The lines there are, by bare JID.
+        open: The lines, by bare JID.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -51,7 +53,7 @@ class Lines:
         """Go behind all others, and :meth:`leave` when it is done.
 
         Returns:
-            What to wait for until it is one's turn; None if that is now.
+            An awaitable until it is one's turn; None if that is now.
         """
         line = self.open.get(account)
         if line is None:
@@ -66,7 +68,7 @@ class Lines:
         return turn
 
     def leave(self, account: str, holder: object | None) -> None:
-        """Let the next one have its turn, if this one has it still."""
+        """Give the turn to the next, if this one still has it."""
         line = self.open.get(account)
         if line is None or line.holder is not holder:
             return
@@ -89,7 +91,7 @@ class Lines:
             self.open.pop(account, None)
 
     def writes(self, account: str, write: Deferred[T]) -> Deferred[T]:
-        """Something is being stored; whoever reads waits for it by :meth:`written`."""
+        """Note that a message is being stored; readers wait for it by :meth:`written`."""
         line = self.open[account]
         line.writes += 1
         return write.addBoth(self._has_written, account, line)
@@ -104,28 +106,30 @@ class Lines:
         return result
 
     def written(self, account: str) -> Deferred[None]:
-        """What to wait for until nothing is being stored any more."""
+        """An awaitable until no message is being stored any more."""
         line = self.open[account]
         if line.written is None:
             line.written = Deferred()
         return line.written
 
     def await_flood(self, account: str) -> None:
-        """Somebody has become available: until it was flooded, what comes goes behind."""
+        """Note that a session has become available: messages wait until it was flooded."""
         self.open.setdefault(account, Line()).awaited = True
 
     def hurry(self, account: str, until: float) -> None:
-        """Something was stored for somebody who is about to become available, until this moment."""
+        """Note that a message was stored for a session that may become available until this
+        moment.
+        """
         line = self.open.setdefault(account, Line())
         line.hurried_until = max(line.hurried_until, until)
 
     def is_hurried(self, account: str) -> bool:
-        """Whether somebody still is, or a message is just being stored."""
+        """Whether a session still may, or a message is being stored."""
         line = self.open.get(account)
         return line is not None and (line.writes > 0 or self._seconds() < line.hurried_until)
 
     def nobody_comes(self, account: str) -> None:
-        """Whoever was about to become available, or was, has left."""
+        """Note that the session which was awaited, or about to become available, has left."""
         line = self.open.get(account)
         if line is not None:
             line.awaited, line.hurried_until = False, UNKNOWN

@@ -1,4 +1,6 @@
-"""Messages that waited, handed to the resource that came back; forgotten when they have arrived."""
+"""OfflineMessageFlood: delivers stored messages to an available session, and forgets them when they
+arrived.
+"""
 
 from collections.abc import (
     AsyncIterator,
@@ -30,11 +32,11 @@ from xmppd.store.readable import set_aside, sift
 
 MESSAGES_PER_SLICE = 50
 BYTES_PER_SLICE = 65_536
-"""Of stored messages, or one message: some 4 ms of reading; then others have their turn (CH-8)."""
+"""Of stored messages, or one message: some 4 ms of reading in one turn (CH-8)."""
 
 GRACE_S = 10.0
-"""How long somebody who has bound a resource may take to become available, from when a message was
-stored meanwhile, and still get that before what comes later."""
+"""The time that a session with a resource may take to become available, after a message was stored
+meanwhile, and still get that before later ones."""
 
 _log = Logger()
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
@@ -44,12 +46,12 @@ class OfflineMessageFlood:
     """Delivers offline messages with the first presence that wants them (:xep:`0160`, PU-14).
 
     They are deleted only when the client has acknowledged them, or answered a ping sent behind
-    them: whoever answers has read what came before. A connection that dies halfway loses nothing.
-
-    Whatever comes for the account meanwhile goes behind them, by the account's line.
+    them: a client that answers has read all that came before. So a connection that dies halfway
+    loses nothing. Messages that come for the account meanwhile go behind them, by the account's
+    line.
 
     Attributes:
-        lines: Of all accounts for which something is stored just now, or about to be read.
+        lines: Of all accounts whose messages are being stored or read.
     """
 
     def __init__(
@@ -67,22 +69,22 @@ class OfflineMessageFlood:
         self.lines = Lines(requests.clock.seconds)
         self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
-        self._grace: dict[LocalClientSession, float] = {}  # until when it may become available
+        self._grace: dict[LocalClientSession, float] = {}  # when it must be available
         self._cut_short: set[str] = set()
 
     def use(self, settings: StreamSettings) -> None:
-        """Wait as long for an answer as these say, from the next ping on."""
+        """Take another time to wait for an answer, from the next ping on."""
         self.settings = settings
 
     def expect(self, session: LocalClientSession) -> None:
-        """A session is available: before it was flooded it gets nothing that comes from now on."""
+        """Note that a session is available: before it was flooded it gets no later messages."""
         if not session.flooded and session.account is not None and _wants(session):
             self.lines.await_flood(session.account.bare)
 
     def flood(self, session: LocalClientSession) -> Later:
         """Flood a session whose priority is not negative, once for as long as it is available.
 
-        Nobody gets a message twice: what one resource was given no other is, while it may answer.
+        A message that one resource was given is given to no other while that may answer.
         """
         if session.flooded or session.account is None or session.priority < 0:
             return None
@@ -99,8 +101,8 @@ class OfflineMessageFlood:
             self.lines.leave(account.bare, holder)
 
     async def when_stored(self, account: JID, work: Callable[[], Awaitable[None]]) -> None:
-        """Do this when all that has come for the account until now, and is to be stored, is; what
-        comes later waits until it is done.
+        """Call a function when all messages that came for the account until now have been stored;
+        later ones wait until it has returned.
         """
         bare = account.bare
         turn = self.lines.join(bare)
@@ -115,7 +117,9 @@ class OfflineMessageFlood:
             self.lines.leave(bare, holder)
 
     async def catch_up(self, account: JID) -> None:
-        """Flood whoever has come and was not flooded yet. Only for whoever has the turn."""
+        """Flood sessions that have become available and were not flooded yet. The caller has the
+        turn.
+        """
         bare = account.bare
         finished = False
         while not finished:
@@ -141,7 +145,7 @@ class OfflineMessageFlood:
         self.lines.open[bare].awaited = False
 
     def storing(self, account: JID) -> None:
-        """A message is about to be stored: nobody has got all that is."""
+        """Note that a message is about to be stored: no session has got all of them."""
         here = self._here(account)
         for session in here:
             session.flooded = False
@@ -149,7 +153,7 @@ class OfflineMessageFlood:
             self._hurry(account.bare)
 
     async def stored(self, account: JID) -> None:
-        """A message was stored; who has come meanwhile gets it."""
+        """Flood sessions that have become available while a message was stored."""
         if self._here(account):
             await self._flood_in_turn(account)
             return
@@ -159,8 +163,8 @@ class OfflineMessageFlood:
         self._hurry(account.bare)
 
     def _hurry(self, account: str) -> None:
-        """Whoever is connected may be about to become available. Each is waited for once: else
-        others could have everything stored that is for somebody who never does.
+        """Note that connected sessions may be about to become available. Each is waited for once:
+        else others could have everything stored that is for a session which never does.
         """
         now = self.requests.clock.seconds()
         for session in self._connected(account):
@@ -169,8 +173,8 @@ class OfflineMessageFlood:
                 self.lines.hurry(account, until)
 
     def holds_back(self, to: JID) -> bool:
-        """Whether a resource is about to become available, and has yet to be given what came
-        before.
+        """Whether a resource is about to become available, and has yet to be given earlier
+        messages.
         """
         session = self.routing_table.bound.get(to.full)
         return (
@@ -193,12 +197,13 @@ class OfflineMessageFlood:
     async def _give_all(
         self, first: list[OfflineMessage], newcomers: list[LocalClientSession], account: JID
     ) -> bool:
-        """All that is stored to one of those who are still here, a slice in each turn.
+        """Give all stored messages to one of the sessions that are still here, a slice in each
+        turn.
 
         Args:
-            first: The oldest of what is stored.
-            newcomers: Who was not flooded yet.
-            account: Whose they are.
+            first: The oldest of the stored messages.
+            newcomers: The sessions that were not flooded yet.
+            account: Of these sessions.
 
         Returns:
             False if it has left meanwhile, and others may have all of it at once.
@@ -225,7 +230,7 @@ class OfflineMessageFlood:
     async def _slices(
         self, stored: list[OfflineMessage], account: str
     ) -> AsyncIterator[list[OfflineMessage]]:
-        """What is stored, in order: in each turn as much as it has time for."""
+        """The stored messages, in order: in each turn as many as it has time for."""
         begun = False
         while stored:
             for few in _sliced(stored):
@@ -238,7 +243,7 @@ class OfflineMessageFlood:
             )
 
     def _is_cut_short(self, session: LocalClientSession, account: str) -> bool:
-        """Whether the rest has to wait until it is known what of the first part has arrived."""
+        """Whether the rest has to wait until it is known which of the first ones have arrived."""
         if session not in self._given.get(account, {}):
             return False
         self._cut_short.add(account)
@@ -250,7 +255,7 @@ class OfflineMessageFlood:
         session: LocalClientSession,
         account: str,
     ) -> list[int]:
-        """Nothing that another resource was given, and may have."""
+        """Give messages to a session, except those that another resource may have."""
         given = self._given.setdefault(account, {})
         taken = set[int]().union(*given.values())
         ids = []
@@ -279,16 +284,18 @@ class OfflineMessageFlood:
         if still_given:
             self._settle(session, account, still_given if answer else (), still_given)
 
-    # -- what becomes of it -----------------------------------------------------------------------
+    # -- afterwards -------------------------------------------------------------------------------
 
     def given(self, session: LocalClientSession) -> Collection[int]:
-        """What a session was flooded with and has not answered yet, if it acknowledges at all."""
+        """The messages that a session was flooded with and has not acknowledged yet, if it ever
+        does.
+        """
         if session.management is None or session.account is None:
             return ()
         return self._still_given(session, session.account)
 
     def acknowledged(self, session: LocalClientSession, stanzas: Sequence[Stanza]) -> None:
-        """A client has acknowledged these: such of them as it was flooded with have arrived."""
+        """Forget those of the acknowledged messages that a client was flooded with."""
         if session.account is None or session.account.bare not in self._given:
             return
         numbers = {each.payload.kept.number for each in stanzas if isinstance(each.payload, Stored)}
@@ -297,7 +304,7 @@ class OfflineMessageFlood:
             self._settle(session, session.account, arrived, arrived)
 
     def closed(self, event: SessionClosed) -> None:
-        """If it was being flooded, nobody needs to wait for its answer."""
+        """Forget a session that has ended, whose answer is not waited for any more."""
         session = event.session
         self._dry.discard(session)
         self._grace.pop(session, None)
@@ -317,11 +324,13 @@ class OfflineMessageFlood:
             self._settle(session, session.account, arrived, set(given))
 
     def resumed(self, event: SessionResumed) -> Later:
-        """A session has its client back, and may want what nobody was there to take."""
+        """Flood a session that was resumed, if messages were stored while it was detached."""
         return self.flood(event.session)
 
     def sweep(self) -> None:
-        """Flood those whose messages could not be read when they came, since the store failed."""
+        """Flood sessions whose messages could not be read when they came, since the store
+        failed.
+        """
         dry, self._dry = self._dry, set()
         for session in dry:
             session.flooded = False
@@ -339,8 +348,8 @@ class OfflineMessageFlood:
         arrived: Collection[int],
         given: Collection[int],
     ) -> None:
-        """Of what a session was given some has arrived; nobody knows of the rest: it stays stored,
-        for another resource or another day.
+        """Forget the messages that have arrived, of those that a session was given; the others stay
+        stored, for another resource or another day.
         """
         work = Deferred.fromCoroutine(self._forget(session, account, arrived, given))
         work.addErrback(self._failed, account)
@@ -384,7 +393,7 @@ def _read(message: OfflineMessage) -> tuple[int, Message]:
 
 
 def _sliced(messages: Iterable[OfflineMessage]) -> Iterator[list[OfflineMessage]]:
-    """Each as much as one turn has time for."""
+    """Slices, each of as many messages as one turn has time for."""
     few: list[OfflineMessage] = []
     size_bytes = 0
     for message in messages:
@@ -398,7 +407,7 @@ def _sliced(messages: Iterable[OfflineMessage]) -> Iterator[list[OfflineMessage]
 
 
 def _chosen(sessions: Iterable[LocalClientSession]) -> LocalClientSession | None:
-    """One that is still here, preferably not a detached one; None if none is."""
+    """A session that is still here, preferably not a detached one; None if none is."""
     still_here = sorted(filter(_wants, sessions), key=lambda each: each.detached)
     return still_here[0] if still_here else None
 

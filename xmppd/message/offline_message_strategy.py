@@ -1,4 +1,4 @@
-"""Store, bounce or drop: what becomes of a message that found nobody."""
+"""OfflineMessageStrategy: stores, bounces or drops a message that no session can take."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -19,10 +19,10 @@ from xmppd.store.offline import OfflineMessage, OfflineStore, check_room
 
 
 class OfflineMessageStrategy(Follower):
-    """What :rfc:`6121#section-8.5` and :xep:`0160` say of messages for those who are away.
+    """The rules of :rfc:`6121#section-8.5` and :xep:`0160` for messages to accounts that are away.
 
-    It is a stage, and no follower of any account, since its refusal is the sender's to know; but it
-    explains itself like those who are.
+    It is a stage, and no follower, since its refusal is told to the sender; but it explains itself
+    like a follower.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class OfflineMessageStrategy(Follower):
         self.settings = settings
 
     def use(self, settings: OfflineSettings) -> None:
-        """Go by other limits from now on; what is stored stays."""
+        """Take other limits; stored messages stay."""
         self.settings = settings
 
     async def decide(self, message: Message, decision: Decision) -> Decision:
-        """What becomes of a message that is to be kept: the store knows whether there is such an
-        account, and whom it denies (OM-1, OM-3).
+        """Decide about a message that is to be kept, once the store has said whether the account
+        exists, and whether it denies the sender (OM-1, OM-3).
         """
         to = message.to
         assert to is not None, "it is addressed"
@@ -58,7 +58,7 @@ class OfflineMessageStrategy(Follower):
         return settle(decision, message, KnownAccount(exists, denies))
 
     async def find_room(self, message: Message, decision: Decision) -> Decision:
-        """The same, unless there is no room for it; storing it looks for that itself (OM-4)."""
+        """Decide about it with regard to its room, as storing it will do itself (OM-4)."""
         to, sender = message.to, message.sender
         assert to is not None, "it is addressed"
         domain = None if self.routing_table.is_local(sender) else sender.domain
@@ -76,7 +76,7 @@ class OfflineMessageStrategy(Follower):
         return decision
 
     async def explain(self, course: Course) -> Sequence[Remark]:
-        """How much waits for the account already."""
+        """Say how much waits for the account already."""
         if course.end is End.SENDER or course.decision.cell is not Cell.KEPT:
             return ()
         waiting = await self.store.offline_messages(course.account)
@@ -86,13 +86,13 @@ class OfflineMessageStrategy(Follower):
         return [Remark("waiting", says, "OM-4")]
 
     def quota(self) -> str:
-        """How much an account may keep, as a sentence has it."""
+        """The quota of an account, as part of a sentence."""
         limits = self.settings
         messages = "message" if limits.max_messages == 1 else "messages"
         return f"{limits.max_messages} {messages} of {limits.max_bytes} bytes"
 
     def undeliverable(self, message: Message, decision: Decision) -> None:
-        """A message that nobody gets and that is not kept: it is bounced or dropped.
+        """Bounce or drop a message that no session gets and that is not kept.
 
         Raises:
             StanzaError: It is bounced.
@@ -105,7 +105,7 @@ class OfflineMessageStrategy(Follower):
         is settled (OM-1 to OM-5).
 
         Returns:
-            What has become of it.
+            The decision about it.
 
         Raises:
             StanzaError: It is bounced.
@@ -148,21 +148,21 @@ class OfflineMessageStrategy(Follower):
 
 
 def use(waiting: Collection[OfflineMessage]) -> str:
-    """How much that is, as a sentence has it."""
+    """The use of the quota, as part of a sentence."""
     messages = "message" if len(waiting) == 1 else "messages"
     return f"{len(waiting)} {messages} of {sum(len(each.stanza) for each in waiting)} bytes"
 
 
 async def _held(stood: Stood) -> None:
-    """Wait while the message is being held: what is stored is not held any more, and before it has
-    a number nobody can say so to the store.
+    """Wait while the message is being held: once stored it is not held any more, and that needs its
+    number in the store.
     """
     if stood.kept is not None and stood.kept.writing is not None:
         await stood.kept.writing
 
 
 def _place(message: Message) -> StanzaPlace | None:
-    """Where a message stood in the queue of a session that has ended, if it was in one."""
+    """The position of a message in the queue of a session that has ended, if it was in one."""
     if not isinstance(message.payload, Returned):
         return None
     kept, key, position = message.payload.stood

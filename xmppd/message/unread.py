@@ -1,4 +1,4 @@
-"""What a client had not read when its session ended, and what becomes of it."""
+"""Unread stanzas of a session that has ended, made ready to be routed again."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -9,7 +9,7 @@ from xmppd.stanza.copies import is_copy, original
 from xmppd.stanza.delay import Stood, Stored, returned, stamped
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
-"""Types of message of which the router decides what becomes of them without their resource."""
+"""Types of message that the router has a rule for without their resource."""
 
 
 def owed(
@@ -18,13 +18,13 @@ def owed(
     clocks: Clocks,
     stood: Mapping[Stanza, Stood],
 ) -> Iterator[Stanza]:
-    """Those stanzas that somebody waits for: they are routed as if the session had not been there.
+    """The stanzas that have to be routed again, as if the session had not been there.
 
     Args:
         unread: In the order in which they came.
         session: Full JID of the session that is gone.
-        clocks: Say when a message came.
-        stood: Where its messages stood in its queue.
+        clocks: Give the time of a message.
+        stood: The positions of its messages in its queue.
     """
     for stanza, _, came in unread:
         if isinstance(stanza, IQ) and stanza.type in ("get", "set"):
@@ -32,7 +32,7 @@ def owed(
         elif isinstance(stanza, Message) and not isinstance(stanza.payload, Stored):
             message = _last_of(stanza, session)
             if message is None:
-                continue  # somebody else of the account has it
+                continue  # another session of the account has it
             late = message if came == UNKNOWN else _accepted(message, session, clocks.stamp(came))
             if late.to is None:
                 late = late.addressed(session.to_bare())
@@ -40,7 +40,9 @@ def owed(
 
 
 def _last_of(message: Message, session: JID) -> Message | None:
-    """The message, if nobody else of the account has it or has read it; of a copy what it is of."""
+    """The message, or the one inside a copy, if no other session of the account has it or has read
+    it.
+    """
     copies = message.payload.copies
     if copies is not None and copies.account == session.bare:
         copies.left -= 1
@@ -51,9 +53,8 @@ def _last_of(message: Message, session: JID) -> Message | None:
 
 
 def _accepted(message: Message, session: JID, stamp: float) -> Message:
-    """One that was accepted for a client that acknowledges says when that was.
-
-    Unless only this resource could have understood it, any of the account's will do.
+    """A message with the time when it was accepted, for any resource of the account, unless only
+    this one could have understood it.
     """
     late = stamped(message, session.domain, stamp)
     if late.to is None or late.type in _FOR_ONE:
