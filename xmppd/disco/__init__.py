@@ -1,1 +1,1 @@
-"""What an entity says of itself: :xep:`0030`."""
+"""Service discovery (:xep:`0030`): identities, features, forms and items of entities."""

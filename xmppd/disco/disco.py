@@ -1,4 +1,4 @@
-"""Disco: what the server, its accounts and its services say of themselves, from one source."""
+"""Disco: the answers of service discovery for the server, its accounts and its services."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _log = Logger()
 
 
 class Of(Enum):
-    """Of whom something is said, beside services.
+    """The entities that something is said of, beside services.
 
     Attributes:
-        SERVER: Of each domain of users.
-        ACCOUNT: Of each account, to those who may know that there is one.
+        SERVER: Each domain with accounts.
+        ACCOUNT: Each account, for those that may know that there is one.
     """
 
     SERVER = auto()
@@ -31,13 +31,13 @@ DiscoAnswer = DiscoInfo | None | Awaitable[DiscoInfo | None]
 
 @dataclass(frozen=True, eq=False)
 class Says:
-    """Something that service discovery says (:xep:`0030`).
+    """A part of an answer of service discovery (:xep:`0030`).
 
     Attributes:
-        info: What is always said of the entity itself.
+        info: The part of every answer about the entity itself.
         of: The entity; a service by its domain.
-        answer: Says what depends on the question; None: nothing. Of the server itself it may not
-            wait.
+        answer: Makes the part that depends on the question, or None. For the server itself it may
+            not wait.
         nodes: Whether it answers for nodes of the entity instead of the entity itself; None then
             means that it knows no such node.
     """
@@ -49,13 +49,13 @@ class Says:
 
 
 class Disco:
-    """The place of all that is said, by whom it is said of."""
+    """The place of all parts of answers, by entity."""
 
     def __init__(self) -> None:
         self._rows: dict[Of | str, tuple[tuple[Says, str], ...]] = {}
 
     def put(self, part: Says, owner: str) -> Undo:
-        """Say this too, behind all else."""
+        """Add a part behind all others."""
         of, row = part.of, (part, owner)
         self._rows[of] = (*self._rows.get(of, ()), row)
 
@@ -67,10 +67,10 @@ class Disco:
         return take_out
 
     async def ask(self, of: Of | str, question: DiscoQuestion) -> DiscoInfo | None:
-        """What is said of an entity or a node; None if nobody knows such a node.
+        """The answer for an entity or a node; None if there is no such node.
 
         Raises:
-            StanzaError: Whoever asks may not know.
+            StanzaError: The asker may not know.
         """
         found = []
         for answer, owner in self._answers(of, question):
@@ -84,12 +84,12 @@ class Disco:
         return None if question.node and not said else _joined(said)
 
     def server(self, question: DiscoQuestion) -> DiscoInfo:
-        """What the server says of itself, at once."""
+        """The answer for the server itself, which never waits."""
         answers = self._answers(Of.SERVER, question)
         return _joined([info for info, _ in answers if isinstance(info, DiscoInfo)])
 
     def _answers(self, of: Of | str, question: DiscoQuestion) -> Iterator[tuple[DiscoAnswer, str]]:
-        """What each has to say, and whose part it is."""
+        """The parts of an answer, each with its owner."""
         for part, owner in self._rows.get(of, ()):
             if not question.node:
                 yield part.info, owner
@@ -105,7 +105,7 @@ class Disco:
 
 
 def _joined(said: list[DiscoInfo]) -> DiscoInfo:
-    """All of it, with features in one order and each once."""
+    """The whole answer, with features in one order and each once."""
     return DiscoInfo(
         tuple(identity for info in said for identity in info.identities),
         tuple(sorted({feature for info in said for feature in info.features})),
@@ -115,5 +115,5 @@ def _joined(said: list[DiscoInfo]) -> DiscoInfo:
 
 
 def _failed(owner: str) -> None:
-    """What fails has nothing to say."""
+    """The result of a part that has failed: nothing."""
     _log.failure("{owner} failed when disco asked", owner=owner)

@@ -1,4 +1,4 @@
-"""The values of :xep:`0030`: what an entity is, what it can do, and what belongs to it."""
+"""The values of :xep:`0030`: identities, features and items of an entity."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from xmppd.stanza import JID, Element
 
 @dataclass(frozen=True, slots=True)
 class DiscoIdentity:
-    """What an entity is.
+    """An identity of an entity.
 
     Attributes:
         category: A registered word, such as ``server``.
-        kind: What it is among those, such as ``im``; its ``type`` on the wire.
+        kind: Its ``type``, such as ``im``.
         name: For people.
         lang: Language of the name; empty: that of the stream.
     """
@@ -27,7 +27,7 @@ class DiscoItem:
     """An entity, or a node of one, that belongs to another.
 
     Attributes:
-        jid: Where it is asked.
+        jid: Its address.
         name: For people.
         node: Empty if it is no node.
     """
@@ -39,13 +39,13 @@ class DiscoItem:
 
 @dataclass(frozen=True, slots=True)
 class DiscoInfo:
-    """What is said of an entity or a node; all of it, or a part.
+    """The answer for an entity or a node, or a part of it.
 
     Attributes:
-        identities: What it is.
-        features: What it can do.
-        forms: What else there is to know, each with a FORM_TYPE of its own (:xep:`0128`).
-        items: What belongs to it.
+        identities: Its identities.
+        features: Its features.
+        forms: Further forms, each with a FORM_TYPE of its own (:xep:`0128`).
+        items: Its items.
     """
 
     identities: tuple[DiscoIdentity, ...] = ()
@@ -56,12 +56,12 @@ class DiscoInfo:
 
 @dataclass(frozen=True, slots=True)
 class DiscoQuestion:
-    """What somebody wants to know.
+    """A question of service discovery.
 
     Attributes:
-        asker: Who asks.
-        entity: Of whom: a domain, or a bare JID.
-        node: Of which node of it; empty: of the entity itself.
+        asker: Its sender.
+        entity: The entity asked: a domain, or a bare JID.
+        node: The node of it; empty for the entity itself.
     """
 
     asker: JID
