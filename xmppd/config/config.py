@@ -16,7 +16,7 @@ S = TypeVar("S", bound=Section)
 
 
 class ListenSettings(Section, frozen=True):
-    """A ``[[listen]]`` table: one door, named by a Twisted endpoint string."""
+    """A ``[[listen]]`` table: one listener, named by a Twisted endpoint string."""
 
     endpoint: str
     kind: Literal["client", "server", "component"] = "client"
@@ -32,7 +32,7 @@ class DomainSettings(Section, frozen=True):
 
     @property
     def chain_file(self) -> Path:
-        """PEM: the domain's certificate first, then what leads to its root."""
+        """PEM: the domain's certificate first, then those that lead to its root."""
         return Path(self.certificate)
 
     @property
@@ -56,13 +56,13 @@ class ComponentSettings(Section, frozen=True):
 
 
 class ComponentStreamSettings(Section, frozen=True):
-    """``[component_stream]``: what one connection of a component may take of us."""
+    """``[component_stream]``: the limits of one connection of a component."""
 
     stanzas_per_s: float = 5_000.0
     bytes_per_s: float = 10_485_760.0
 
     def over(self, stream: "StreamSettings") -> "StreamSettings":
-        """What a component's stream goes by: ``[stream]``, where nothing is said here."""
+        """The limits of a component's stream: ``[stream]``, where none are set here."""
         return replace(
             stream,
             stanzas_per_s=self.stanzas_per_s,
@@ -82,7 +82,7 @@ class TLSSettings(Section, frozen=True):
 
 
 class StreamSettings(Section, frozen=True):
-    """``[stream]``: what one connection may take of us, and how many may come."""
+    """``[stream]``: the limits of one connection, and of their number."""
 
     max_stanza_bytes: int = 262_144
     max_preauth_stanza_bytes: int = 10_240
@@ -102,7 +102,7 @@ class StreamSettings(Section, frozen=True):
 
 
 class RemoteDomainSettings(Section, frozen=True):
-    """A ``[[s2s.domain]]`` table: what differs for one domain of somebody else's."""
+    """A ``[[s2s.domain]]`` table: other settings for one domain elsewhere."""
 
     name: str
     block: bool = False
@@ -115,7 +115,7 @@ class RemoteDomainSettings(Section, frozen=True):
 
 
 class S2SSettings(Section, frozen=True):
-    """``[s2s]``: other servers, whom we believe, and how much waits for them."""
+    """``[s2s]``: other servers: what proves them, and the limits of their queues."""
 
     enabled: Annotated[bool, Mark.RESTART] = True
     require_tls: bool = True
@@ -142,7 +142,7 @@ class S2SSettings(Section, frozen=True):
     domain: tuple[RemoteDomainSettings, ...] = ()
 
     def over(self, stream: StreamSettings) -> StreamSettings:
-        """What a stream with another server goes by: ``[stream]``, where nothing is said here."""
+        """The limits of a stream with another server: ``[stream]``, where none are set here."""
         return replace(
             stream,
             idle_timeout_s=self.idle_timeout_s,
@@ -162,7 +162,7 @@ def name_server(text: str) -> tuple[str, int]:
         Its IP address, its port.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is invalid.
     """
     host, colon, port = text.rpartition(":")
     if not colon or (":" in host and not host.endswith("]")):
@@ -195,7 +195,7 @@ class AuthSettings(Section, frozen=True):
 
 
 class TokenSettings(Section, frozen=True):
-    """``[tokens]``: what a client is given to come back with (XEP-0484)."""
+    """``[tokens]``: tokens with which clients log in again (XEP-0484)."""
 
     mechanisms: tuple[str, ...] = ("HT-SHA-256-EXPR", "HT-SHA-256-ENDP", "HT-SHA-256-NONE")
     lifetime_s: float = 1_814_400.0
@@ -235,7 +235,7 @@ class RegistrationSettings(Section, frozen=True):
 
 
 class SessionSettings(Section, frozen=True):
-    """``[sessions]``: how many, and who wins when two want one resource."""
+    """``[sessions]``: their number, and the policy for a conflict of resources."""
 
     max_per_account: int = 10
     conflict: Literal["kick", "refuse", "rename"] = "kick"
@@ -267,20 +267,20 @@ class PrivacySettings(Section, frozen=True):
 
 
 class PresenceSettings(Section, frozen=True):
-    """``[presence]``: what is told to contacts."""
+    """``[presence]``: the broadcasts to contacts."""
 
     suppress_repeated: bool = False
 
 
 class OfflineSettings(Section, frozen=True):
-    """``[offline]``: messages kept for those who are away."""
+    """``[offline]``: messages kept for accounts that are away."""
 
     max_messages: Annotated[int, Mark.MAY_BE_ZERO] = 100
     max_bytes: Annotated[int, Mark.MAY_BE_ZERO] = 1_048_576
 
 
 class ItemSettings(Section, frozen=True):
-    """``[items]``: what one account may keep in vCard, private XML and plugin storage."""
+    """``[items]``: the quota of one account for vCard, private XML and plugin storage."""
 
     max_items: int = 1_000
     max_bytes: int = 2_097_152
@@ -323,7 +323,7 @@ class PluginSettings(Section, frozen=True):
 
 
 class ContactSettings(Section, frozen=True):
-    """``[contact]``: whom to write to about this service (XEP-0157), as mailto: or xmpp: URIs."""
+    """``[contact]``: the contact addresses of this service (XEP-0157), as mailto: or xmpp: URIs."""
 
     abuse: tuple[str, ...] = ()
     admin: tuple[str, ...] = ()
@@ -334,7 +334,7 @@ class ContactSettings(Section, frozen=True):
 
 
 class LogSettings(Section, frozen=True):
-    """``[log]``: how much is told."""
+    """``[log]``: the levels of the log."""
 
     level: Level = "info"
     levels: dict[str, str] = {}

@@ -105,7 +105,7 @@ def _prepared(config: Config, base: Path) -> Config:
 
 
 def _with_secret(component: ComponentSettings, base: Path) -> ComponentSettings:
-    """The component with what its file says, if it has one."""
+    """The component with the secret in its file, if it has one."""
     name = prepare_domain(component.name)
     if not component.secret_file:
         return replace(component, name=name)

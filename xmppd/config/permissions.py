@@ -1,4 +1,4 @@
-"""Which of our files other users of this machine may write, or read."""
+"""Permissions: files of ours that other users of this machine may write, or read."""
 
 import os
 import stat
@@ -15,10 +15,10 @@ class Writable(Exception):
 def check_unwritable(path: Path) -> None:
     """Refuse a file or directory that other users may write.
 
-    Who may write it could have the server do whatever they want.
+    A user that may write it could have the server do anything.
 
     Raises:
-        Writable: All users may, or it belongs to one who is neither root nor this process's user.
+        Writable: All users may, or it belongs to another than root and this process's user.
         OSError: It cannot be looked at.
     """
     found = path.stat()

@@ -1,4 +1,4 @@
-"""Settings: a table of the file, and who goes by it."""
+"""Settings: the tables of the file, and the stages that go by them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ class Settings(Generic[S]):
 
 
 class SettingsTable:
-    """The configuration that a server goes by, and who goes by which table of it.
+    """The configuration of a server, and the stages that go by each table of it.
 
     Attributes:
-        config: What holds just now.
+        config: The present configuration.
     """
 
     def __init__(self, config: Config) -> None:
@@ -42,7 +42,7 @@ class SettingsTable:
         self._parts: list[tuple[Settings[Any], str]] = []
 
     def put(self, part: Settings[Any], owner: str) -> Undo:
-        """Hand it its table whenever that has changed, until it is taken out."""
+        """Hand its table to it whenever that has changed, until it is taken out."""
         entry = (part, owner)
         self._parts.append(entry)
         return partial(self._parts.remove, entry)
@@ -52,7 +52,7 @@ class SettingsTable:
         return any(part.table is table and of == owner for part, of in self._parts)
 
     def reload(self, config: Config) -> None:
-        """Go by another configuration; one who cannot take it keeps nobody else from it."""
+        """Take another configuration; one stage that fails does not keep it from the others."""
         before, self.config = self.config, config
         for part, owner in tuple(self._parts):
             try:
