@@ -1,1 +1,1 @@
-"""Plugins come and go: where their parts are put, and how they are found."""
+"""Plugins: their files, their parts and the places of these."""

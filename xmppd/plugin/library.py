@@ -1,4 +1,4 @@
-"""Where plugins are found, and read anew: modules and packages."""
+"""Library: finds plugins, modules and packages, and reads them anew."""
 
 import importlib
 import sys
@@ -19,19 +19,19 @@ LOCAL = "xmppd_local"
 
 
 class NoSuchPlugin(Exception):
-    """There is none of this name."""
+    """There is no plugin of this name."""
 
 
 def read(name: str, directory: Path | None) -> ModuleType:
-    """A plugin's module, run if nobody has imported it: a file, or a package of several.
+    """A plugin's module, run if it was not imported before: a file, or a package of several.
 
     A name is looked for in the configured directory, among the entry points ``xmppd.plugins``, and
     in the package ``xmppd_plugins``, in this order.
 
     Raises:
-        NoSuchPlugin: It is nowhere.
+        NoSuchPlugin: It was not found.
         Writable: Others may write a file of it.
-        Exception: Whatever it raises.
+        Exception: The module raises it.
     """
     importlib.invalidate_caches()
     if directory is not None and _is_in(directory, name):
@@ -56,7 +56,7 @@ def _is_in(directory: Path, name: str) -> bool:
 
 
 def module_names(name: str) -> Iterable[str]:
-    """What the module of a plugin may be called."""
+    """The possible names of a plugin's module."""
     yield f"{LOCAL}.{name}"
     yield f"{PACKAGE}.{name}"
     for entry_point in entry_points(group=ENTRY_POINTS, name=name):
@@ -76,7 +76,7 @@ def plugin_of(kind: type) -> str | None:
 
 
 def forget(name: str) -> dict[str, ModuleType]:
-    """Have whoever imports the plugin next read its files again, all of them.
+    """Forget the modules of a plugin, so that the next import reads all its files again.
 
     Returns:
         The modules that were forgotten, for :data:`sys.modules` to get them back.
@@ -91,7 +91,7 @@ def _is_within(module: str, root: str) -> bool:
 
 
 class _AsWritten(SourceFileLoader):
-    """Loads a module from its source, whatever bytecode lies about; if nobody else may write it.
+    """Loads a module from its source, without bytecode, if no other user may write it.
 
     Bytecode is told from its source by size and whole seconds: a file that is changed and reloaded
     at once may look unchanged.

@@ -1,4 +1,4 @@
-"""What plugins offer to one another."""
+"""Offers: objects that plugins offer to one another."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ class Offer:
     are reloaded together.
 
     Attributes:
-        what: Of a class that is defined in the plugin itself.
+        what: The object, of a class that is defined in the plugin itself.
     """
 
     what: object
 
 
 class Offers:
-    """The place of what plugins offer.
+    """The place of offers.
 
     Attributes:
         by_class: Each object, by its class.
@@ -30,7 +30,7 @@ class Offers:
         self.by_class: dict[type, object] = {}
 
     def put(self, part: Offer, owner: str) -> Undo:
-        """Give it to whoever asks from now on.
+        """Give the object to plugins that ask for its class.
 
         Raises:
             ValueError: One of its class is offered already.

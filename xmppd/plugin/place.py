@@ -1,4 +1,4 @@
-"""Every kind of part, and its place: what a plugin is made of, and where that is put."""
+"""The parts of plugins, and the table of their places."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,20 +27,20 @@ P_contra = TypeVar("P_contra", contravariant=True)
 
 
 class Place(Protocol[P_contra]):
-    """Where parts of a kind are put. What a part that fails may cost is decided there."""
+    """A place, where parts of a kind are put. It decides what a part that fails may cost."""
 
     def put(self, part: P_contra, owner: str) -> Undo | Awaitable[Undo]:
-        """Put one there; a place may have to wait for that.
+        """Put a part there.
 
         Args:
             part: Of its kind.
             owner: The plugin that it belongs to; ``xmppd`` for the server's own.
 
         Returns:
-            What takes it out again.
+            A function that takes it out again.
 
         Raises:
-            ValueError: There is no place for it: another part stands there, or it makes no sense.
+            ValueError: It cannot be put there: another part is in its way, or it makes no sense.
         """
 
 
@@ -52,7 +52,7 @@ class AtUnload:
 
 
 class Unloading:
-    """The place of what is done at the end: nothing until then."""
+    """The place of functions that are called at unload."""
 
     def put(self, part: AtUnload, owner: str) -> Undo:
         """Call it when it is taken out."""

@@ -45,12 +45,12 @@ class PluginsChanged:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One that is loaded.
+    """A plugin that is loaded.
 
     Attributes:
-        module: Where its ``plug`` is.
-        given: What ``plug`` was given, by class.
-        needs: The plugins that offer some of that.
+        module: Has its ``plug``.
+        given: The objects that ``plug`` was given, by class.
+        needs: The plugins that offer some of these.
         undo: Takes out each of its parts, the first one first.
     """
 
@@ -61,15 +61,15 @@ class Plugin:
 
 
 class PluginManager:
-    """The plugins of a server. What is done to them is done one after another.
+    """The plugins of a server, loaded and unloaded one after another.
 
     Args:
-        server: Whose stages they are given.
+        server: Its stages are given to them.
 
     Attributes:
         config: What they are given tables of, and where those of the administrator are.
         loaded: By name, in the order in which they were put in place.
-        seams: Where they replace stages.
+        seams: The place of replaced stages.
     """
 
     def __init__(self, server: XMPPServer) -> None:
@@ -119,17 +119,18 @@ class PluginManager:
         await self._alone(each())
 
     async def reload(self, name: str) -> None:
-        """Read a plugin's files again, and put what they say now in the place of what they said.
+        """Read a plugin's files again, and replace its parts by those of now.
 
-        Those that need it are read again as well.
+        Plugins that need it are reloaded as well.
 
         Raises:
-            PluginError: It was not loaded, or what it says now fails; then the old one is back.
+            PluginError: It was not loaded, or fails now; then the old one is back.
         """
         await self._alone(self._reload(name))
 
     async def use_settings(self) -> None:
-        """Plug anew whoever was given settings that are others now, and is not handed them.
+        """Plug those plugins anew whose settings have changed and are not handed to a part of
+        theirs.
 
         Raises:
             PluginError: It fails, and is not loaded any more.
@@ -201,7 +202,7 @@ class PluginManager:
         await self._plug_again({name: self.loaded[name].module for name in group})
 
     async def _plug_again(self, modules: dict[str, ModuleType]) -> None:
-        """Take out what is there of these, and put what they say now in its place."""
+        """Take out the parts of these plugins, and put their new parts in."""
         for name in reversed(modules):
             if name in self.loaded:
                 self._undo(name)
@@ -214,9 +215,11 @@ class PluginManager:
             raise PluginError(f"the plugin {name} is not loaded")
 
     def _with_those_that_need(self, names: set[str]) -> list[str]:
-        """These, and all that need one of them, in the order in which they were put in place."""
+        """These plugins, and all that need one of them, in the order in which they were put in
+        place.
+        """
         found = set(names)
-        for name, plugin in self.loaded.items():  # whoever needs comes later
+        for name, plugin in self.loaded.items():  # one that needs another comes later
             if plugin.needs & found:
                 found.add(name)
         return [name for name in self.loaded if name in found]
@@ -303,7 +306,7 @@ class PluginManager:
 
 
 def _wanted(name: str, module: ModuleType) -> dict[str, type]:
-    """What a plugin asks for: the classes of the parameters of its ``plug``."""
+    """The classes that a plugin asks for: those of the parameters of its ``plug``."""
     wanted = {}
     for word, parameter in inspect.signature(module.plug, eval_str=True).parameters.items():
         if parameter.annotation is parameter.empty:
@@ -347,7 +350,7 @@ def _bring_back(modules: Mapping[str, ModuleType]) -> None:
 
 
 def _undo(name: str, undo: Iterable[Undo]) -> None:
-    """Undo everything, last first, whatever goes wrong on the way."""
+    """Undo everything, last first, also if one of them fails."""
     for step in reversed(tuple(undo)):
         try:
             step()

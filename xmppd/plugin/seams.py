@@ -1,4 +1,4 @@
-"""Where a stage may be replaced, or watched: one table, by class."""
+"""Seams: the methods of stages that may be replaced or watched, in one table, by class."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,10 +68,10 @@ what the call does.
 
 
 class Seams:
-    """The place of replacements, and of whoever watches all stages at once.
+    """The place of replacements, and of a watch on all stages.
 
-    A stage changes its class and nothing else: one that nobody replaces or watches is exactly what
-    it was made as.
+    A stage changes its class and nothing else: one that is neither replaced nor watched is exactly
+    as it was made.
 
     Args:
         stages: By the class they were made of.
@@ -83,7 +83,7 @@ class Seams:
         self._watch: Watch | None = None
 
     def put(self, part: Replace, owner: str) -> Undo:
-        """Have the stage be an instance of the subclass, for everybody who holds it.
+        """Make the stage an instance of the subclass, for all that refer to it.
 
         Raises:
             ValueError: It is no such stage or subclass, or another plugin has replaced it.
@@ -109,7 +109,7 @@ class Seams:
         return take_out
 
     def watch(self, watch: Watch) -> Undo:
-        """Have every call of a seam go by this, replaced or not."""
+        """Call this for every call of a seam, replaced or not."""
         assert self._watch is None, "one watches, for as many as want to know"
         self._watch = watch
         for stage in SEAMS:
@@ -130,12 +130,12 @@ class Seams:
 
 
 def _own(name: str, seam: set[str]) -> bool:
-    """Whether a name in a subclass overrides what is the stage's own affair."""
+    """Whether a name in a subclass overrides more than a seam."""
     return name not in seam and (name == "__init__" or not name.startswith("__"))
 
 
 def _watched(kind: type, seam: tuple[Method, ...], watch: Watch) -> type:
-    """A subclass, each method of whose seam goes by the one who watches."""
+    """A subclass in which each method of the seam calls the watch."""
     return type(kind.__name__, (kind,), {m.__name__: _by_way_of(watch, m, kind) for m in seam})
 
 
