@@ -1,1 +1,1 @@
-"""What can be done on request: commands, what they are told, and the table they stand in."""
+"""Commands: their arguments, their context, and the table they stand in."""

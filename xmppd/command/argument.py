@@ -1,4 +1,4 @@
-"""Argument, and Arguments: what a command has to be told, and what it was told."""
+"""Argument and Arguments: what a command needs to know, and the values it was given."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,13 +12,13 @@ MANY = 1_000
 
 
 class Argument(Struct, frozen=True):
-    """What a command has to be told.
+    """An argument of a command.
 
     Attributes:
         name: As on the command line: with two dashes it may be left out.
         help: For people.
-        kind: What it may be.
-        most: How many may be given; :data:`MANY` where it does not matter.
+        kind: Checks its values.
+        most: The number that may be given; :data:`MANY` where it does not matter.
     """
 
     name: str
@@ -33,25 +33,25 @@ class Argument(Struct, frozen=True):
 
     @property
     def required(self) -> bool:
-        """Whether it may not be left out."""
+        """Whether it is required."""
         return not self.name.startswith("--")
 
     @property
     def secret(self) -> bool:
-        """Whether nobody may see it."""
+        """Whether it is never shown."""
         return isinstance(self.kind, Secret)
 
 
 class Arguments:
-    """What a command was told, checked.
+    """The values of a command's arguments, checked.
 
     Args:
-        wanted: What it may be told.
-        given: What it was told.
-        surface: Where.
+        wanted: The command's arguments.
+        given: The values.
+        surface: The place where they were given.
 
     Raises:
-        Refused: Something is missing, unknown, too much, or of another kind.
+        Refused: One is missing, unknown, too much, or of another kind.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Arguments:
         """The address that was given.
 
         Raises:
-            ValueError: There was none.
+            ValueError: It was not given.
         """
         (jid,) = self.jids(key)
         return jid
 
     def jids(self, key: str) -> list[JID]:
-        """All addresses that were given, each once."""
+        """The addresses that were given, each once."""
         found = [value for value in self._values.get(key, ()) if isinstance(value, JID)]
         return list(dict.fromkeys(found))
 

@@ -1,4 +1,4 @@
-"""Command: something that can be done on request, whichever way the request comes."""
+"""Command: an operation on request, whichever way the request comes."""
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from xmppd.command.command_context import CommandContext
 
 
 class Row(Struct, frozen=True):
-    """One line of what a command answers; its fields are the columns, with units in their names."""
+    """One row of a command's answer; its fields are the columns, with units in their names."""
 
 
 Reply: TypeAlias = Row | str
-"""A row of a table, or a sentence that says what was done."""
+"""A row of a table, or a sentence about what was done."""
 
 Replies: TypeAlias = AsyncGenerator[Reply, None]
 
 
 class Description(Struct, frozen=True):
-    """What is said of a command: all that the shell, a form or a page is made from.
+    """The description of a command, from which the shell, a form or a page is made.
 
     Attributes:
         name: Its words, such as ``user add``.
         help: One line for people.
-        arguments: What it has to be told.
+        arguments: In their order.
         effect: ``reads``; ``changes``; or ``ends`` something that does not come back by itself.
         who: ``admins``; ``owner``, who may give it for the account that its argument ``account``
             names, as administrators may for any; or ``everybody``.
         needs: ``file``: the configuration only; ``store``: the store, with or without a server that
             runs; ``server``: one that runs.
         answers: ``table``: rows of a table; ``sentences``: each row has one in ``says``, for
-            people; ``stream``: the same, but nobody knows when the next one comes.
+            people; ``stream``: the same, at any time.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Description(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Command:
-    """Something that can be done on request.
+    """An operation on request.
 
     Attributes:
-        about: What is said of it.
+        about: Its description.
         run: Does it; yields rows, and sentences without a full stop. Raises :class:`Refused`.
-        rows: What its rows are; empty if it answers in sentences.
+        rows: The class of its rows; empty if it answers in sentences.
     """
 
     about: Description

@@ -1,4 +1,4 @@
-"""CommandContext: what a command is told, by whom, and whether anybody still listens."""
+"""CommandContext: the arguments of a command, its actor, and whether its answer is still wanted."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from xmppd.stanza import JID
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever gives a command.
+    """The account that gives a command.
 
     Attributes:
-        jid: Of the client that it is given with; None at the server's own machine.
+        jid: Of the client by which it is given; None at the server's own machine.
         admin: Whether it may give every command.
     """
 
@@ -29,12 +29,12 @@ SHELL = Actor(None, admin=True)
 
 @dataclass(slots=True)
 class CommandContext:
-    """What a command finds when it is run.
+    """The context in which a command is run.
 
     Attributes:
-        arguments: What it is told.
-        actor: By whom.
-        listening: Whether anybody still waits for what it answers.
+        arguments: Its values.
+        actor: The one that gives it.
+        listening: Whether its answer is still wanted.
     """
 
     arguments: Arguments

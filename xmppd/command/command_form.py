@@ -17,22 +17,22 @@ from xmppd.stanza import JID, Element
 from xmppd.stanza.form import Field
 
 NODES = "xmppd#"
-"""What the node of a command begins with; its words follow."""
+"""The beginning of a command's node; its words follow."""
 
 ACCOUNT = "account"
-"""The argument of a command for owners; they are not asked for it."""
+"""The argument of a command for owners, who are not asked for it."""
 
 _log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form that came back.
+    """A form that was filled in.
 
     Attributes:
         values: By field.
-        asker: Who has filled it in.
-        domain: The domain of ours that was asked.
+        asker: The one that has filled it in.
+        domain: The domain of ours that it was sent to.
     """
 
     values: Mapping[str, list[str]]
@@ -48,16 +48,16 @@ class CommandForm:
     node and its fields are called.
 
     Attributes:
-        node: What the form is called.
+        node: The name of the form.
         title: For people.
-        command: The name of the command; without that there is no such form.
-        form_type: Whose fields these are (:xep:`0068`).
-        fields: What is asked; empty if nothing has to be.
-        told: What the command is told. Raises :class:`~xmppd.command.refused.Refused`.
-        answer: The form that shows what the command answers; None for its rows as they are.
+        command: The name of the command; without that command there is no form.
+        form_type: The FORM_TYPE of its fields (:xep:`0068`).
+        fields: Its fields; empty without any.
+        told: Makes the command's arguments. Raises :class:`~xmppd.command.refused.Refused`.
+        answer: Makes the form with the command's answer; None for its rows as they are.
         admins_only: Whether it is for administrators even if the command is for others as well.
-        whole: Whether it asks all that the command may be told, and is listed in its own form's
-            place.
+        whole: Whether it asks for all arguments of the command, and is listed in place of its own
+            form.
     """
 
     node: str
@@ -75,7 +75,7 @@ class CommandForms:
     """The place of forms over commands.
 
     Args:
-        commands: What can be done.
+        commands: All of them.
 
     Attributes:
         brought: By node: those that are not a command's own.
@@ -87,7 +87,7 @@ class CommandForms:
         self._owners: dict[str, str] = {}
 
     def put(self, form: CommandForm, owner: str) -> Undo:
-        """Have a form from now on; how to have it no more.
+        """Add a form; returns a function that takes it out again.
 
         Raises:
             ValueError: Its node is taken.
@@ -114,25 +114,25 @@ class CommandForms:
         return None
 
     def may(self, actor: Actor, form: CommandForm) -> bool:
-        """Whether somebody may fill it in."""
+        """Whether the actor may fill it in."""
         about = self.commands.commands[form.command].about
         return actor.admin or (not form.admins_only and self.commands.may(actor, about))
 
     def listed(self, actor: Actor) -> list[CommandForm]:
-        """Those that somebody may fill in."""
+        """The forms that the actor may fill in."""
         return [form for form in self._all(actor) if self.may(actor, form)]
 
     def told(self, form: CommandForm, filled: Filled) -> Mapping[str, object]:
-        """What its command is told.
+        """The arguments of its command.
 
         Raises:
-            Refused: What was filled in will not do.
+            Refused: A field is wrong.
         """
         with self._blamed(form):
             return form.told(filled)
 
     def answer(self, form: CommandForm, filled: Filled, replies: list[Reply]) -> Element | None:
-        """What a form of its own makes of an answer; None if it has no way to show it.
+        """The form with an answer, made by a plugin's form; None if it has no such.
 
         Raises:
             Refused: It has a bug.
@@ -142,7 +142,9 @@ class CommandForms:
 
     @contextmanager
     def _blamed(self, form: CommandForm) -> Iterator[None]:
-        """A bug of a form is its owner's, and costs nothing but this one answer."""
+        """A context in which a bug of a form is logged with its owner, and refuses this one
+        answer.
+        """
         try:
             yield
         except Refused:
@@ -195,7 +197,7 @@ def _field(argument: Argument) -> Field:
 
 
 def _told(asked: list[Argument], own: bool, filled: Filled) -> Mapping[str, object]:
-    """What was filled in; a field that is left empty was not."""
+    """The values that were filled in; a field left empty has none."""
     told: dict[str, object] = {ACCOUNT: filled.asker.bare} if own else {}
     for argument in asked:
         values = [value for value in filled.values[argument.key] if value]

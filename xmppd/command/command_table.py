@@ -1,4 +1,4 @@
-"""CommandTable: the place of commands, whoever brings them and whichever way they are given."""
+"""CommandTable: the place of commands, for all ways by which they are given."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -22,10 +22,10 @@ _log = Logger()
 class CommandTable:
     """The commands of a server.
 
-    Here stands who may give which; a way by which they come says only who is there.
+    It decides which commands an actor may give; the way by which they come only names the actor.
 
     Args:
-        domains: Those that are served.
+        domains: Ours.
         admins: Bare JIDs of the administrators.
 
     Attributes:
@@ -39,14 +39,14 @@ class CommandTable:
         self._owners: dict[str, str] = {}
 
     def put(self, command: Command, owner: str) -> Undo:
-        """Have a command from now on; how to have it no more.
+        """Add a command; returns a function that takes it out again.
 
         Args:
             command: Its name must be free.
-            owner: Whose it is: a plugin's name, or ``xmppd``.
+            owner: A plugin's name, or ``xmppd``.
 
         Raises:
-            ValueError: Its name is taken, or none.
+            ValueError: Its name is taken, or invalid.
         """
         name = command.name
         if not _WORDS.fullmatch(name):
@@ -65,11 +65,11 @@ class CommandTable:
         return take_out
 
     def actor(self, jid: JID) -> Actor:
-        """Whoever has this address, which a stream has proved."""
+        """The actor with this address, which a stream has proved."""
         return Actor(jid, admin=jid.to_bare() in self.admins)
 
     def descriptions(self, words: str) -> list[Description]:
-        """Of all commands that begin with these words."""
+        """The descriptions of all commands that begin with these words."""
         return [
             command.about
             for name, command in self.commands.items()
@@ -77,17 +77,16 @@ class CommandTable:
         ]
 
     def may(self, actor: Actor, about: Description) -> bool:
-        """Whether somebody may give a command: to an owner, for the own account."""
+        """Whether an actor may give a command; an owner, for the own account."""
         return actor.admin or about.who != "admins"
 
     def asked(
         self, name: str, given: Mapping[str, object], actor: Actor
     ) -> tuple[Command, CommandContext]:
-        """The command that somebody gives, and what it finds when it is run.
+        """The command that an actor gives, and its context.
 
         Raises:
-            Refused: There is none of this name, the actor may not give it, or what it is told will
-                not do.
+            Refused: There is none of this name, the actor may not give it, or an argument is wrong.
         """
         command = self.commands.get(name)
         if command is None:
@@ -102,13 +101,13 @@ class CommandTable:
         return command, CommandContext(arguments, actor)
 
     async def replies(self, command: Command, context: CommandContext) -> Replies:
-        """Run a command; whoever asks closes what is returned, whatever happens.
+        """Run a command; the caller has to close the result, whatever happens.
 
-        A command that only reads ends when nobody listens any more.
+        A command that only reads ends when its answer is not wanted any more.
 
         Raises:
-            Refused: It cannot be done, for a reason that whoever gave it should know; or it has a
-                bug, which costs nothing but its own work.
+            Refused: It cannot be done, for a reason that the actor should know; or it has a bug,
+                which is logged.
         """
         try:
             async with aclosing(command.run(context)) as found:

@@ -1,4 +1,4 @@
-"""The kinds of arguments: how each is checked, asked for in a form, and written in a shell."""
+"""Kinds of arguments: their checks, their fields in a form, and their words in a shell."""
 
 from argparse import ArgumentParser
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _YES, _NO = ("1", "true"), ("0", "false")
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Where a command is given.
+    """The place where a command is given.
 
     Attributes:
         domains: Those that are served here.
@@ -30,28 +30,28 @@ class Surface:
 
 
 class ArgumentKind(Struct, frozen=True, tag=True):
-    """What an argument may be: any text, if a kind says nothing else."""
+    """A kind of arguments; this one takes any text."""
 
     def check(self, key: str, given: object, surface: Surface) -> Value:
-        """The value that was given.
+        """Check a given value.
 
         Args:
             key: The argument's name.
-            given: What came by the shell's socket or in a form.
-            surface: Where it was given.
+            given: The value from the shell's socket or a form.
+            surface: The place where it was given.
 
         Raises:
-            Refused: It is none of this kind.
+            Refused: It is not of this kind.
         """
         if not isinstance(given, str) or len(given) > MAX_TEXT_LENGTH:
             raise wrong(key)
         return self.read(key, given, surface)
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
-        """The value that a text stands for.
+        """The value of a text.
 
         Raises:
-            Refused: It stands for none.
+            Refused: It has none.
         """
         return text
 
@@ -62,7 +62,7 @@ class ArgumentKind(Struct, frozen=True, tag=True):
 
     @property
     def fields(self) -> str:
-        """The same where several may be given."""
+        """The type of its field where several may be given."""
         return "text-multi"
 
     @property
@@ -71,13 +71,13 @@ class ArgumentKind(Struct, frozen=True, tag=True):
         return ()
 
     def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
-        """Have a command line understand it.
+        """Add it to the parser of a command line.
 
         Args:
             parser: Of the command.
             name: With two dashes it may be left out.
             help: For people.
-            most: How many may be given.
+            most: The number that may be given.
         """
         choices = self.choices or None
         if most == 1:
@@ -89,7 +89,7 @@ class ArgumentKind(Struct, frozen=True, tag=True):
 
 
 class Text(ArgumentKind, frozen=True):
-    """Words of people."""
+    """Text for people."""
 
 
 class Secret(ArgumentKind, frozen=True):
@@ -97,11 +97,13 @@ class Secret(ArgumentKind, frozen=True):
 
     @property
     def field(self) -> str:
-        """What is typed is hidden."""
+        """A field that hides its text."""
         return "text-private"
 
     def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
-        """Command lines stand in the list of processes; so it comes by standard input."""
+        """Add nothing, since a command line is in the list of processes; it comes by standard
+        input.
+        """
         parser.add_argument(
             "--stdin",
             f"--{name.removeprefix('--')}-stdin",
@@ -114,7 +116,7 @@ class Flag(ArgumentKind, frozen=True):
     """Yes or no."""
 
     def check(self, key: str, given: object, surface: Surface) -> Value:
-        """The shell says it as it is, a form in words."""
+        """A value as it is from the shell, or as words from a form."""
         if isinstance(given, bool):
             return given
         if given not in (*_YES, *_NO):
@@ -127,7 +129,7 @@ class Flag(ArgumentKind, frozen=True):
         return "boolean"
 
     def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
-        """Whoever names it says yes."""
+        """Add it as an option without a value."""
         parser.add_argument(name, action="store_true", help=help)
 
 
@@ -137,7 +139,7 @@ class Number(ArgumentKind, frozen=True):
     Attributes:
         min: At least.
         max: At most.
-        unit: What is counted, such as ``s``; empty if the argument's name says it.
+        unit: The unit, such as ``s``; empty if the argument's name has it.
     """
 
     min: int
@@ -177,7 +179,7 @@ class Choice(ArgumentKind, frozen=True):
 
 
 class Address(ArgumentKind, frozen=True):
-    """Any address: of somebody, of a session, or of a domain."""
+    """Any address: of an account, a session or a domain."""
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The address, prepared."""
@@ -195,7 +197,7 @@ class Address(ArgumentKind, frozen=True):
 
 
 class AccountName(Address, frozen=True):
-    """An account here, which there may or may not be."""
+    """The name of an account here, which may exist or not."""
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The bare JID; the first domain may be left out where short names are understood."""
@@ -256,7 +258,7 @@ def address(key: str, text: str) -> JID:
     """An address.
 
     Raises:
-        Refused: It cannot be one.
+        Refused: It is no address.
     """
     try:
         return JID.parse(text)
@@ -265,5 +267,5 @@ def address(key: str, text: str) -> JID:
 
 
 def wrong(key: str) -> Refused:
-    """What was given cannot be an argument of its kind."""
+    """The error for a value that is not of its kind."""
     return Refused(f"{key} is of the wrong kind, or too long", Condition.BAD_REQUEST)

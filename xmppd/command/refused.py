@@ -4,11 +4,11 @@ from xmppd.stanza import Condition
 
 
 class Refused(Exception):
-    """A command cannot be done; the text is one sentence for whoever gave it.
+    """An error: a command cannot be done; the text is one sentence for its actor.
 
     Args:
         text: Without a full stop.
-        condition: What kind of refusal it is, for a way that has a word for it.
+        condition: The stanza error, for a way that has those.
     """
 
     def __init__(self, text: str, condition: Condition = Condition.NOT_ACCEPTABLE) -> None:
@@ -17,5 +17,5 @@ class Refused(Exception):
 
 
 def failed() -> Refused:
-    """What whoever gave a command hears of a bug of ours."""
+    """The refusal of a command that has a bug."""
     return Refused("this failed; the server's log has the reason", Condition.INTERNAL_SERVER_ERROR)
