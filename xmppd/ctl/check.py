@@ -1,4 +1,4 @@
-"""What a start would refuse, or warn of: found without starting, and in the same sentences."""
+"""The check of a configuration: what a start would refuse or warn of, in the same sentences."""
 
 import os
 import pwd
@@ -27,7 +27,7 @@ SQLITE = "sqlite:///"
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """A user's mistake, as one sentence that names the file, the key and the remedy.
+    """A context in which a mistake of the user becomes one sentence with file, key and remedy.
 
     Raises:
         ConfigError: That sentence.
@@ -49,13 +49,13 @@ def told(path: Path) -> Iterator[None]:
 
 
 async def check(path: Path, reactor: IReactor) -> list[str]:
-    """Go through a start, as far as that leaves no trace; the database is not asked.
+    """Go through a start, as far as that leaves no trace; the database is not used.
 
-    Root looks at files as the user of the data directory may, since that is the server's. While a
+    Root reads files as the user of the data directory, which is the server's. While a
     server is in the data directory, the ports are taken to be its own.
 
     Returns:
-        What a start would warn of.
+        The warnings of a start.
 
     Raises:
         ConfigError: The first mistake.
@@ -77,7 +77,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
 
 @contextmanager
 def _as_user(uid: int) -> Iterator[None]:
-    """What root may read is not what that user may; nothing changes for anybody but root."""
+    """A context in which root has the rights of that user; nothing changes for other users."""
     if os.geteuid() != 0 or uid == 0:
         yield
         return
@@ -95,7 +95,7 @@ def _as_user(uid: int) -> Iterator[None]:
 
 
 def _groups(uid: int) -> tuple[int, list[int]]:
-    """A user's own group, and all that they are in; one without a name has none but root's."""
+    """A user's own group, and all others of it; a user without a name has none but root's."""
     try:
         user = pwd.getpwuid(uid)
     except KeyError:
@@ -108,7 +108,7 @@ def exposed(path: Path, config: Config) -> list[str]:
 
     Args:
         path: The configuration file.
-        config: What it says.
+        config: Its content.
     """
     data = Path(config.data)
     files = [DataDirectory(data).secret_file]
@@ -137,7 +137,7 @@ async def _load_plugins(found: Config, reactor: IReactor) -> None:
 
 
 class _Nobody(Factory):
-    """Is at a door that is opened only to see whether it opens."""
+    """The factory of a port that is opened only to see whether it opens."""
 
     noisy = False
 

@@ -1,4 +1,4 @@
-"""xmppctl's side of the socket: ask, and read the answers."""
+"""xmppctl's side of the socket: sends a command, and reads the answers."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ ANSWER_TIMEOUT_S = 60.0
 
 
 class NoServer(Exception):
-    """Nobody listens on the socket."""
+    """An error: no server listens on the socket."""
 
 
 def ask(
@@ -24,24 +24,24 @@ def ask(
     *,
     timeout_s: float | None = ANSWER_TIMEOUT_S,
 ) -> Iterator[Line]:
-    """Have a server do something.
+    """Give a command to a server.
 
     Args:
         path: Its socket.
-        command: What.
-        arguments: What the command has to be told.
-        timeout_s: How long the next line may take; None for as long as it does.
+        command: Its name.
+        arguments: Its values.
+        timeout_s: The time that the next line may take; None for no limit.
 
     Raises:
         NoServer: There is none.
-        Refused: It does not, or does not answer.
+        Refused: It refuses, or does not answer.
     """
     for answer in _answers(path, ControlRequest(command, 1, dict(arguments)), timeout_s):
         yield answer.row if answer.row is not None else answer.note or ""
 
 
 def describe(path: Path, words: str) -> list[Description]:
-    """What the commands of a server are that begin with these words.
+    """The descriptions of a server's commands that begin with these words.
 
     Raises:
         NoServer: There is none.
@@ -53,7 +53,7 @@ def describe(path: Path, words: str) -> list[Description]:
 
 
 def _answers(path: Path, request: ControlRequest, timeout_s: float | None) -> Iterator[Answer]:
-    """All answers but the last one, which says that there are no more."""
+    """All answers but the last one, which ends them."""
     with _connected(path, timeout_s) as connection, connection.makefile("rb") as lines:
         try:
             connection.sendall(json.encode(request) + b"\n")

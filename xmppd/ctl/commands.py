@@ -1,4 +1,4 @@
-"""All commands of ours: what is said of them, and who does them."""
+"""All commands of the server: their descriptions, and the classes that do them."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ DESCRIPTIONS: dict[str, Description] = {
     )
     for declared in module
 }
-"""By name, without a server: what xmppctl's command line is made from."""
+"""The descriptions by name, from which xmppctl's command line is made."""
 
 GROUPS = {
     "user": "accounts",
@@ -62,11 +62,11 @@ GROUPS = {
     "db": "the database",
     "db quarantine": "records that could not be read",
 }
-"""What the words before the last one mean."""
+"""The help of the words before the last one."""
 
 
 def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
-    """What can be done with a server; without doors, it is what can be done with its store."""
+    """The commands on a server; without listeners, those on its store."""
     return [
         *_of_accounts(server),
         *servers.ServerCommands(server.foreign_routes, server.clocks).commands(),
@@ -93,7 +93,7 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
 
 
 def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command]:
-    """What can be done with a server that runs, beside that."""
+    """The further commands on a server that runs."""
     return [
         *life.LifeCommands(server, running, path).commands(),
         *plugins.PluginCommands(running.plugins, server).commands(),

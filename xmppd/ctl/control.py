@@ -1,4 +1,6 @@
-"""The server's side of xmppctl: a socket in the data directory that only its owner may use."""
+"""Control: the server's side of xmppctl, a socket in the data directory that only its owner may
+use.
+"""
 
 import os
 import socket
@@ -33,10 +35,10 @@ _log = Logger()
 
 @implementer(IPushProducer)
 class ControlProtocol(LineOnlyReceiver):
-    """One xmppctl: a command at a time, and no more rows than it reads.
+    """The protocol of one xmppctl: a command at a time, and no more rows than it reads.
 
     Args:
-        factory: Knows the commands, and how many there are of us.
+        factory: Knows the commands and all connections.
     """
 
     transport: Server
@@ -52,7 +54,7 @@ class ControlProtocol(LineOnlyReceiver):
         self._context: CommandContext | None = None
 
     def connectionMade(self) -> None:
-        """Let in who owns the server, and root."""
+        """Admit the server's own user, and root."""
         if not may_command(peer_uid(self.transport.getHandle())):
             self._refuse(0, "only the user that the server runs as, and root, may do this")
         elif not self.control.admits(self):
@@ -61,7 +63,7 @@ class ControlProtocol(LineOnlyReceiver):
             self.transport.registerProducer(self, True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The command it gave is done without telling; one that has no end is given up."""
+        """Finish its command without answering; one that has no end is stopped."""
         self.control.forget(self)
         self._gone = True
         if self._context is not None:
@@ -71,7 +73,7 @@ class ControlProtocol(LineOnlyReceiver):
         self.resumeProducing()
 
     def lineReceived(self, line: bytes) -> None:
-        """A request."""
+        """Take a request."""
         if self._gone:
             return
         try:
@@ -86,7 +88,7 @@ class ControlProtocol(LineOnlyReceiver):
         self._work = Deferred.fromCoroutine(self._answer(request))
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Nobody asks so much."""
+        """Close, since no request is so long."""
         self._refuse(0, f"a request has at most {MAX_REQUEST_BYTES} bytes")
 
     async def _answer(self, request: ControlRequest) -> None:
@@ -124,7 +126,7 @@ class ControlProtocol(LineOnlyReceiver):
                     self._send(Answer(request.id, row=line))
 
     def give_way(self) -> None:
-        """Be closed, since somebody else has a command to give."""
+        """Close an idle connection, since another needs its place."""
         self._refuse(0, "no command came, and others have commands to give")
 
     def _send(self, answer: Answer) -> None:
@@ -141,26 +143,26 @@ class ControlProtocol(LineOnlyReceiver):
     # -- xmppctl reads more slowly than we write ------------------------------------------------
 
     def pauseProducing(self) -> None:
-        """No more rows for the moment."""
+        """Write no more rows for now."""
         if self._room is None and not self._gone:
             self._room = Deferred()
 
     def resumeProducing(self) -> None:
-        """Go on."""
+        """Go on writing rows."""
         room, self._room = self._room, None
         if room is not None:
             room.callback(None)
 
     def stopProducing(self) -> None:
-        """Nobody reads any more."""
+        """Stop, since nothing is read any more."""
         self.resumeProducing()
 
 
 class Control(ServerFactory):
-    """Makes a ControlProtocol for each xmppctl, and lets so many in.
+    """Makes a ControlProtocol for each xmppctl, up to a number.
 
     Attributes:
-        commands: What may be asked for.
+        commands: The table of commands.
         admitted: Those that may give commands, the oldest first.
     """
 
@@ -171,7 +173,9 @@ class Control(ServerFactory):
         self.admitted: dict[ControlProtocol, None] = {}
 
     def admits(self, connection: ControlProtocol) -> bool:
-        """Let one in, in the place of the oldest idle one if there is no other."""
+        """Admit a connection, in place of the oldest idle one if there is no room; returns whether
+        it is.
+        """
         if len(self.admitted) >= MAX_CONNECTIONS:
             idle = next((other for other in self.admitted if not other.busy), None)
             if idle is None:
@@ -182,11 +186,11 @@ class Control(ServerFactory):
         return True
 
     def forget(self, connection: ControlProtocol) -> None:
-        """It is gone, or about to be."""
+        """Forget a connection that is gone, or about to be."""
         self.admitted.pop(connection, None)
 
     def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
-        """Somebody is there."""
+        """Make the protocol for a new connection."""
         return ControlProtocol(self)
 
 
@@ -201,7 +205,7 @@ def listen(reactor: IReactorUNIX, path: Path, factory: Control) -> IListeningPor
 
 
 def may_command(uid: int) -> bool:
-    """Whether this user may give commands: whoever the server runs as, and root."""
+    """Whether this user may give commands: the server's own, and root."""
     return uid in (0, os.geteuid())
 
 

@@ -21,12 +21,12 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class Declared(Generic[C]):
-    """What xmppctl knows of a command without a server, and which method does it.
+    """The description of a command, known without a server, and the method that does it.
 
     Attributes:
-        about: What is said of it.
+        about: Its description.
         method: Of a class that is handed the stages it needs.
-        rows: What its rows are.
+        rows: The class of its rows.
     """
 
     about: Description
@@ -39,7 +39,7 @@ class Declared(Generic[C]):
 
 
 async def _told(run: Callable[[CommandContext], Replies], context: CommandContext) -> Replies:
-    """Run it; what a stage cannot do becomes a refusal."""
+    """Run it; an error of a stage becomes a refusal."""
     try:
         async with aclosing(run(context)) as found:
             async for reply in found:

@@ -18,7 +18,7 @@ class DeviceRow(Row, frozen=True):
     """A client that has access.
 
     Attributes:
-        mechanisms: How its sessions that are here have logged in.
+        mechanisms: The mechanisms by which its sessions have logged in.
     """
 
     device: str
@@ -33,7 +33,9 @@ class DeviceRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class DeviceCommands:
-    """What people may do to the clients of their own account, and administrators to any."""
+    """Commands that users may give on the clients of their own account, and administrators on
+    any.
+    """
 
     devices: Devices
     sessions: SessionManager
@@ -43,12 +45,12 @@ class DeviceCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """Those that are here, and those that have a token."""
+        """List clients that are online, and those that have a token."""
         for device in await self.devices.of(context.arguments.jid("account")):
             yield _row(device)
 
     async def revoke(self, context: CommandContext) -> Replies:
-        """The client that asks for it stays, without a token."""
+        """Revoke a client's access; the one that asks for it stays, without a token."""
         account = context.arguments.jid("account")
         wanted, every = context.arguments.text("device"), not context.arguments.given("device")
         asker = None if context.actor.jid is None else self.sessions.session(context.actor.jid)

@@ -1,4 +1,4 @@
-"""Commands that say why: what the rules make of the present state."""
+"""Commands that explain what follows from the rules in the present state."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ TYPES = ("normal", "chat", "groupchat", "headline", "error")
 
 
 class FindingRow(Row, frozen=True):
-    """What was found, and by which rule."""
+    """A finding, with its rule."""
 
     code: str
     decides: bool
@@ -28,7 +28,7 @@ class FindingRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class ExplainCommands:
-    """What explains: nothing is sent, stored or changed."""
+    """The commands that explain; nothing is sent, stored or changed."""
 
     server: XMPPServer
 
@@ -52,7 +52,7 @@ class ExplainCommands:
 
 
 def _somebody(told: Arguments, key: str) -> JID:
-    """An address of somebody, not of a whole domain."""
+    """An address of an account or a session, not of a whole domain."""
     jid = told.jid(key)
     if jid.local is None:
         raise Refused(f'"{jid}" is a domain; name somebody there')

@@ -23,12 +23,12 @@ class RevisionRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class FileCommands:
-    """What looks for mistakes, and brings tables up to date.
+    """The commands that look for mistakes, and bring tables up to date.
 
     Attributes:
         path: The configuration file.
-        config: What it said when it was read.
-        reactor: Whose endpoints the file names.
+        config: Its content.
+        reactor: Of its endpoints.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class FileCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def check(self, context: CommandContext) -> Replies:
-        """What a start would say."""
+        """Check the configuration, as a start would."""
         for warning in await check(self.path, self.reactor):
             yield warning
         config = config_file.load(self.path)
@@ -51,11 +51,11 @@ class FileCommands:
         yield f"{self.path} has no mistake"
 
     async def revision(self, context: CommandContext) -> Replies:
-        """One row."""
+        """Show it, in one row."""
         yield RevisionRow(current_revision(self.config.storage.url))
 
     async def upgrade(self, context: CommandContext) -> Replies:
-        """There is no way back but the backup."""
+        """Upgrade the database; only a backup leads back."""
         url = self.config.storage.url
         before = upgrade(url)
         after = current_revision(url)

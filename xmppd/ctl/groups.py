@@ -30,7 +30,7 @@ class GroupRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class GroupCommands:
-    """What shows shared groups, and changes them."""
+    """The commands that show shared groups, and change them."""
 
     store: AccountStore
     changes: SharedGroupChanges
@@ -40,7 +40,7 @@ class GroupCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """With their members."""
+        """List them with their members."""
         for group in self.changes.groups.groups.values():
             yield GroupRow(
                 group=group.name,
@@ -51,7 +51,7 @@ class GroupCommands:
             )
 
     async def save(self, context: CommandContext) -> Replies:
-        """What is not said stays as it is."""
+        """Save a group; values that are not given stay as they are."""
         told = context.arguments
         name = told.text("group")
         groups = self.changes.groups.groups
@@ -77,7 +77,7 @@ class GroupCommands:
         yield f"members of the group {name}: {len(group.members)}"
 
     async def delete(self, context: CommandContext) -> Replies:
-        """Its members keep their accounts."""
+        """Delete a group; its members keep their accounts."""
         name = context.arguments.text("group")
         if name not in self.changes.groups.groups:
             raise Refused(f"there is no group {name}", Condition.ITEM_NOT_FOUND)

@@ -44,7 +44,7 @@ class KeyRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class LifeCommands:
-    """What shows how a server is, has it read its configuration again, and stops it."""
+    """The commands that show the state of a server, reload its configuration, and stop it."""
 
     server: XMPPServer
     running: Running
@@ -55,7 +55,7 @@ class LifeCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def status(self, context: CommandContext) -> Replies:
-        """One row."""
+        """Show it, in one row."""
         server = self.server
         yield StatusRow(
             version=version(),
@@ -73,7 +73,7 @@ class LifeCommands:
         )
 
     async def stats(self, context: CommandContext) -> Replies:
-        """Those of the server, and those that plugins bring."""
+        """Show the numbers of the server, and those of plugins."""
         server = self.server
         usage = resource.getrusage(resource.RUSAGE_SELF)
         numbers: dict[str, float] = {
@@ -95,12 +95,12 @@ class LifeCommands:
             yield NumberRow(name, value)
 
     async def stop(self, context: CommandContext) -> Replies:
-        """When what is being done is done."""
+        """Stop the server, when stanzas under way are done."""
         self.running.stop()
         yield "the server stops"
 
     async def reload(self, context: CommandContext) -> Replies:
-        """What holds now comes first."""
+        """Reload the configuration; keys that apply now come first."""
         now, later = await self.running.reload()
         for key in now:
             yield KeyRow(key, "holds now")

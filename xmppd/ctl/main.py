@@ -35,11 +35,11 @@ Paper = Printer | SentencePrinter | JSONPrinter
 
 
 def main() -> None:
-    """Do what the command line says; ends the process: 0 done, 1 refused, 2 not understood."""
+    """Do the command of the command line; ends the process: 0 done, 1 refused, 2 not understood."""
     options = parser(*_of_plugins(sys.argv[1:])).parse_args()
     command: Description = options.command
     if isinstance(sys.stdout, TextIOWrapper):
-        # Whole lines, also into a pipe; and what the terminal cannot show is spelled out.
+        # Whole lines, also into a pipe; characters that the terminal cannot show are spelled out.
         line_buffering = True if command.answers == "stream" else None
         sys.stdout.reconfigure(line_buffering=line_buffering, errors="backslashreplace")
     paper = printer(sys.stdout, command.answers, json=options.json)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def parser(*more: Description) -> argparse.ArgumentParser:
-    """The command line, made from what is said of commands.
+    """The command line, made from the descriptions of commands.
 
     Args:
         more: Commands beside our own.
@@ -95,14 +95,14 @@ Places = dict[str, "argparse._SubParsersAction[argparse.ArgumentParser]"]
 
 
 def _open(places: Places, name: str, what: str) -> None:
-    """Have a word that others follow."""
+    """Add a word that others follow."""
     group, _, word = name.rpartition(" ")
     group_parser = places[group].add_parser(word, help=what)
     places[name] = group_parser.add_subparsers(metavar="command", required=True)
 
 
 def _of_plugins(line: list[str]) -> list[Description]:
-    """What the server says of commands that begin with a word that we do not know."""
+    """The server's descriptions of commands that begin with a word that is not known here."""
     options, words = _common().parse_known_args(line)
     first = next((word for word in words if not word.startswith("-")), "")
     if not first or any(first == name.partition(" ")[0] for name in DESCRIPTIONS):
@@ -114,7 +114,7 @@ def _of_plugins(line: list[str]) -> list[Description]:
 
 
 def _common() -> argparse.ArgumentParser:
-    """What may stand before and behind a command; made anew, since defaults are kept in it."""
+    """The options before and behind a command; made anew, since defaults are kept in it."""
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--config", type=Path, metavar="FILE", help="the server's configuration")
     common.add_argument(
@@ -131,10 +131,10 @@ def _add(place: argparse.ArgumentParser, about: Description) -> None:
 
 
 def given(command: Description, options: argparse.Namespace) -> Given:
-    """What the command line says, and what has to be asked for.
+    """The arguments of the command line, and those that are asked for.
 
     Raises:
-        Refused: There is nobody to ask, or something is not UTF-8.
+        Refused: There is no terminal to ask, or a value is not UTF-8.
     """
     told: Given = {}
     for argument in command.arguments:
@@ -152,7 +152,7 @@ def given(command: Description, options: argparse.Namespace) -> Given:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it holds no bytes that Python could not read as UTF-8 and keeps as they are."""
+    """Whether all of it is UTF-8; Python keeps other bytes as surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -172,7 +172,7 @@ def _secret(argument: Argument, *, from_stdin: bool) -> str:
 
 
 def _asked(command: Description, told: Given, options: argparse.Namespace) -> Iterator[Line]:
-    """Have the server do it.
+    """Give the command to the server.
 
     Raises:
         NoServer: There is none, or none is needed.
@@ -196,7 +196,7 @@ def _path(options: argparse.Namespace) -> Path:
 
 
 def _offline(command: Description, told: Given, options: argparse.Namespace, paper: Paper) -> None:
-    """Do it ourselves."""
+    """Do the command without a server."""
     if command.needs == "server" or options.data is not None:
         raise Refused("no server runs there; start it first, or use --config")
     path = _path(options)
@@ -205,7 +205,7 @@ def _offline(command: Description, told: Given, options: argparse.Namespace, pap
 
     async def work(reactor: IReactor) -> None:
         asked = offline.run(reactor, path, settings, command, told)
-        async with aclosing(asked) as replies:  # also if nobody reads on
+        async with aclosing(asked) as replies:  # also if it is not read to the end
             async for reply in replies:
                 paper.take(reply)
 

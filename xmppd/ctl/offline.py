@@ -1,4 +1,4 @@
-"""Commands while the server is down: one without doors is built over the same store."""
+"""Commands while the server is down: one without listeners is made over the same store."""
 
 import os
 from collections.abc import AsyncGenerator, Mapping
@@ -31,7 +31,7 @@ async def run(
     about: Description,
     given: Mapping[str, object],
 ) -> AsyncGenerator[Line, None]:
-    """Do what the command says, with nobody else in the data directory.
+    """Do the command, with the data directory locked.
 
     Raises:
         Refused: It cannot be done.

@@ -41,7 +41,7 @@ class UserRow(Row, frozen=True):
 
 
 class OnlineUser(Row, frozen=True):
-    """An account that is here."""
+    """An account that is online."""
 
     account: str
     sessions: int
@@ -49,10 +49,10 @@ class OnlineUser(Row, frozen=True):
 
 
 class UserShown(Row, frozen=True):
-    """What is known of an account without measuring for it.
+    """The data of an account that need no measuring.
 
     Attributes:
-        last_login: Since when it is here, or when it left.
+        last_login: The time since when it is online, or when it left.
     """
 
     account: str
@@ -63,7 +63,7 @@ class UserShown(Row, frozen=True):
 
 
 class UserCount(Row, frozen=True):
-    """How many accounts of a domain are in a state."""
+    """The number of accounts of a domain in a state."""
 
     domain: str
     state: str
@@ -72,7 +72,7 @@ class UserCount(Row, frozen=True):
 
 @dataclass(frozen=True)
 class PeopleCommands:
-    """What shows accounts.
+    """The commands that show accounts.
 
     One is online with a bound resource, available or not; active if one of its available sessions
     is not away; idle if it is online and not active.
@@ -89,7 +89,7 @@ class PeopleCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """In order of their names."""
+        """List accounts, in order of their names."""
         told = context.arguments
         disabled, left = told.text("state") == "disabled", told.number("rows", MAX_ROWS)
         for domain in told.domains("domain"):
@@ -101,7 +101,7 @@ class PeopleCommands:
                     return
 
     async def online(self, context: CommandContext) -> Replies:
-        """In order of their names, guests included."""
+        """List accounts that are online, in order of their names, with guests."""
         told = context.arguments
         state, rows = told.text("state", "online"), told.number("rows", MAX_ROWS)
         found = [bare for domain in told.domains("domain") for bare in self._online(domain, state)]
@@ -110,13 +110,13 @@ class PeopleCommands:
             yield OnlineUser(bare, sessions, self._is_active(bare))
 
     async def count(self, context: CommandContext) -> Replies:
-        """For each domain."""
+        """Count them for each domain."""
         state = context.arguments.text("state", "registered")
         for domain in context.arguments.domains("domain"):
             yield UserCount(domain, state, await self._count(domain, state))
 
     async def show(self, context: CommandContext) -> Replies:
-        """In the order in which they are named."""
+        """Show accounts, in the order in which they are named."""
         accounts = await existing(self.accounts.exists, context.arguments.jids("account"))
         left = await self.presences.last_presence([account.bare for account in accounts])
         for account in accounts:
@@ -181,7 +181,7 @@ def is_active(session: Session) -> bool:
 
 
 def iso(seconds: float | None) -> str | None:
-    """A time as people and programs read it."""
+    """A time, for people and programs."""
     return None if seconds is None else date_time(seconds)
 
 

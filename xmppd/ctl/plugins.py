@@ -23,7 +23,7 @@ class PluginRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class PluginCommands:
-    """What shows plugins, and changes which are loaded until the next start."""
+    """The commands that show plugins, and load or unload them until the next start."""
 
     plugins: PluginManager
     server: XMPPServer
@@ -33,19 +33,19 @@ class PluginCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """By name."""
+        """List plugins by name."""
         wanted, loaded = self.server.config.plugins.load, self.plugins.loaded
         for name in sorted({*wanted, *loaded}):
             yield PluginRow(name, name in loaded, name in wanted)
 
     async def load(self, context: CommandContext) -> Replies:
-        """All that it brings, or nothing."""
+        """Load a plugin with all its parts, or not at all."""
         name = context.arguments.text("plugin")
         await self.plugins.load(name)
         yield f"the plugin {name} is loaded; name it in plugins.load to have it after a restart"
 
     async def unload(self, context: CommandContext) -> Replies:
-        """With all that it brought."""
+        """Unload a plugin with all its parts."""
         name = context.arguments.text("plugin")
         await self.plugins.unload(name)
         yield (
@@ -54,7 +54,7 @@ class PluginCommands:
         )
 
     async def reload(self, context: CommandContext) -> Replies:
-        """If what it says now fails, the old one stays."""
+        """Reload a plugin; if it fails now, the old one stays."""
         name = context.arguments.text("plugin")
         await self.plugins.reload(name)
         yield f"the plugin {name} was read again"

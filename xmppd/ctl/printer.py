@@ -1,4 +1,4 @@
-"""What xmppctl prints: tables for people, JSON for programs."""
+"""Printers of xmppctl: tables for people, JSON for programs."""
 
 import json
 from typing import TextIO
@@ -7,11 +7,11 @@ from xmppd.ctl.protocol import Line, Shown
 from xmppd.host.log import printable
 
 ROWS_AT_ONCE = 1_000
-"""Columns are as wide as the widest value of so many rows."""
+"""Rows whose widest value sets the width of a column."""
 
 
 class Printer:
-    """Prints replies as they come.
+    """Prints rows as tables.
 
     Args:
         out: Where to.
@@ -33,7 +33,7 @@ class Printer:
             self._print_table()
 
     def finish(self) -> None:
-        """There is no more: a single row that is wide is printed as a list."""
+        """End the output: a single row that is wide is printed as a list."""
         if len(self._rows) == 1 and not self._headed and len(self._rows[0]) > WIDE:
             self._print_list(self._rows.pop())
         elif self._rows:
@@ -57,7 +57,7 @@ class Printer:
 
 
 class SentencePrinter:
-    """Prints what replies say.
+    """Prints the sentences of replies.
 
     Args:
         out: Where to.
@@ -98,7 +98,7 @@ class JSONPrinter:
 
 
 def printer(out: TextIO, answers: str, *, json: bool) -> Printer | SentencePrinter | JSONPrinter:
-    """The one that prints such answers."""
+    """The printer for such answers."""
     if json:
         return JSONPrinter(out)
     return Printer(out) if answers == "table" else SentencePrinter(out)
@@ -109,7 +109,7 @@ WIDE = 6
 
 
 def shown(value: Shown) -> str:
-    """A value as people read it; what could move the cursor is spelled out."""
+    """A value for people; characters that could move the cursor are spelled out."""
     if value is None or value in ("", []):
         return "-"
     if isinstance(value, bool):
@@ -118,7 +118,7 @@ def shown(value: Shown) -> str:
 
 
 def _json_character(character: str) -> str:
-    """A character of a JSON text: what is not printable stands in a string, where it is escaped."""
+    """A character of a JSON text: one that is not printable is in a string, and escaped."""
     return character if character.isprintable() else json.dumps(character)[1:-1]
 
 

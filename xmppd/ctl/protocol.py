@@ -1,4 +1,4 @@
-"""What goes over xmppctl's socket: a JSON object a line, each with the id of its request.
+"""The protocol of xmppctl's socket: a JSON object a line, each with the id of its request.
 
 A request is ``{"id": 1, "command": "user list", "arguments": {}}``. Its answers are any number of
 ``{"id": 1, "row": {…}}`` and ``{"id": 1, "note": "…"}``, and at the end either
@@ -23,7 +23,7 @@ Line: TypeAlias = dict[str, Shown] | str
 
 
 class ControlRequest(Struct, forbid_unknown_fields=True):
-    """A command with what it was told."""
+    """A command with its arguments."""
 
     command: str
     id: int = 0
@@ -32,7 +32,7 @@ class ControlRequest(Struct, forbid_unknown_fields=True):
 
 
 class Answer(Struct, omit_defaults=True):
-    """One line of what comes back."""
+    """One line of an answer."""
 
     id: int
     row: dict[str, Shown] | None = None
@@ -43,7 +43,7 @@ class Answer(Struct, omit_defaults=True):
 
 
 def line_of(reply: Reply) -> Line:
-    """A reply as it arrives at the other end."""
+    """A reply as a line of the answer."""
     if isinstance(reply, str):
         return reply
     row: dict[str, Shown] = to_builtins(reply)

@@ -37,7 +37,7 @@ class QuarantinedRow(Row, frozen=True):
 
 
 class FieldRow(Row, frozen=True):
-    """A field of a record, as it was stored, or something about the record."""
+    """A field of a record, as it was stored, or a fact about the record."""
 
     field: str
     value: str | int
@@ -45,7 +45,7 @@ class FieldRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class QuarantineCommands:
-    """What shows such records, and deletes them."""
+    """The commands that show such records, and delete them."""
 
     store: QuarantineStore
 
@@ -54,12 +54,12 @@ class QuarantineCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """By number."""
+        """List records by number."""
         async for entry in self._entries(context.arguments.text("account")):
             yield _row(entry)
 
     async def show(self, context: CommandContext) -> Replies:
-        """What is known of it first."""
+        """Show a record, with the facts about it first."""
         number = _number(context.arguments.text("number"))
         entries = await self.store.quarantined(after=number - 1, limit=1)
         found = await self.store.quarantined_fields(number)
@@ -71,7 +71,7 @@ class QuarantineCommands:
             yield FieldRow(f"record.{name}", _shown(name, value))
 
     async def delete(self, context: CommandContext) -> Replies:
-        """For good."""
+        """Delete records for good."""
         wanted = context.arguments.text("number")
         if wanted == _ALL:
             numbers = [entry.number async for entry in self._entries()]

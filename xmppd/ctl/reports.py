@@ -1,4 +1,4 @@
-"""The command that shows what people reported about those they blocked."""
+"""The command that shows reports about blocked JIDs."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from xmppd.privacy.reports import Reports
 
 
 class ReportRow(Row, frozen=True):
-    """What somebody reported about somebody."""
+    """A report about a blocked JID."""
 
     reporter: str
     reported: str
@@ -25,7 +25,7 @@ class ReportRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class ReportCommands:
-    """What shows reports."""
+    """The commands on reports."""
 
     reports: Reports
 
@@ -34,7 +34,7 @@ class ReportCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """Of the people of each domain."""
+        """List the reports from each domain."""
         for domain in context.arguments.domains("domain"):
             for report in await self.reports.of(domain):
                 yield ReportRow(

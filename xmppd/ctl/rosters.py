@@ -36,7 +36,7 @@ class ContactRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class RosterCommands:
-    """What shows rosters, and changes them as their owners could."""
+    """The commands that show rosters, and change them as their owners could."""
 
     store: AccountStore
     rosters: RosterManager
@@ -47,7 +47,7 @@ class RosterCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def show(self, context: CommandContext) -> Replies:
-        """With what shared groups bring."""
+        """Show a roster, with the contacts of shared groups."""
         for account in await existing(self.store.exists, context.arguments.jids("account")):
             roster = await self.rosters.roster(account)
             shared = self.rosters.shared_groups.items(account.bare)
@@ -55,7 +55,7 @@ class RosterCommands:
                 yield _row(roster, item, shared)
 
     async def add(self, context: CommandContext) -> Replies:
-        """A contact that is there gets other names."""
+        """Add a contact; one that exists gets another name and groups."""
         told = context.arguments
         roster = await self._roster(told.jid("account"))
         contact = told.jid("contact").to_bare()
@@ -78,7 +78,7 @@ class RosterCommands:
         yield f"{roster.account} and {contact} see each other"
 
     async def remove(self, context: CommandContext) -> Replies:
-        """Both sides hear of it."""
+        """Remove a contact; both sides are told."""
         roster = await self._roster(context.arguments.jid("account"))
         contact = context.arguments.jid("contact")
         try:

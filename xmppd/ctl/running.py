@@ -1,4 +1,4 @@
-"""Running: what only a server that runs can do."""
+"""Running: the server, for commands that need one that runs."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,11 +8,11 @@ from xmppd.plugin.plugin_manager import PluginManager
 
 
 class Running(Protocol):
-    """What only a server that runs can do."""
+    """The server, as commands on a running one use it."""
 
     @property
     def endpoints(self) -> Sequence[ListenEndpoint]:
-        """Where clients come in."""
+        """Its endpoints."""
 
     @property
     def plugins(self) -> PluginManager:
@@ -22,7 +22,7 @@ class Running(Protocol):
         """Read the configuration again.
 
         Returns:
-            The keys that have changed and hold from now on; those that need a restart.
+            The changed keys that apply now; those that need a restart.
 
         Raises:
             ConfigError: It cannot be used; nothing has changed.

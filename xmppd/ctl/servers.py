@@ -19,7 +19,7 @@ DOMAIN = Argument("domain", "theirs, such as example.net", THEIRS)
 
 
 class ServerRow(Row, frozen=True):
-    """What there is between a domain of ours and one of theirs."""
+    """The stream or the queue between a domain of ours and one elsewhere."""
 
     remote: str
     local: str
@@ -45,7 +45,7 @@ class StepRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class ServerCommands:
-    """What shows the ways to other servers, and clears them."""
+    """The commands that show the ways to other servers, and clear them."""
 
     routes: ForeignRoutes
     clocks: Clocks
@@ -55,7 +55,7 @@ class ServerCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """With what waits for a stream."""
+        """List streams, and queues that wait for one."""
         wanted = context.arguments.text("domain")
         for row in self.routes.state():
             if wanted in ("", row.remote):
@@ -73,12 +73,12 @@ class ServerCommands:
                 )
 
     async def close(self, context: CommandContext) -> Replies:
-        """The next stanza opens a new one."""
+        """Close streams; the next stanza opens a new one."""
         domain = context.arguments.text("domain")
         yield f"streams with {domain} that were closed: {self.routes.close_to(domain)}"
 
     async def why(self, context: CommandContext) -> Replies:
-        """In the order in which they began."""
+        """List the steps in the order in which they began."""
         domain = context.arguments.text("domain")
         routes = self.routes
         steps = sorted((*routes.attempts.of(domain), *routes.refusals.of(domain)), key=_began)

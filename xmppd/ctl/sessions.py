@@ -36,7 +36,7 @@ class SessionRow(Row, frozen=True):
 
 
 class SessionShown(SessionRow, frozen=True):
-    """All there is to know of a session; its state is what its presence says."""
+    """All data of a session; its state is that of its presence."""
 
     tls: str | None
     binding: str | None
@@ -46,7 +46,7 @@ class SessionShown(SessionRow, frozen=True):
 
 @dataclass(frozen=True)
 class SessionCommands:
-    """What shows sessions, and ends them."""
+    """The commands that show sessions, and end them."""
 
     sessions: SessionManager
     tokens: Tokens
@@ -56,14 +56,14 @@ class SessionCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """Those that are bound."""
+        """List the sessions that are bound."""
         wanted = [jid.bare for jid in context.arguments.jids("account")]
         for session in tuple(self.sessions.sessions.values()):
             if session.bound and (not wanted or session.jid.bare in wanted):
                 yield _row(session, "detached" if session.detached else "connected")
 
     async def show(self, context: CommandContext) -> Replies:
-        """One that is bound."""
+        """Show a session that is bound."""
         session = self.sessions.session(context.arguments.jid("jid"))
         if session is None or not session.bound:
             raise Refused("there is no such session", Condition.ITEM_NOT_FOUND)
@@ -77,7 +77,7 @@ class SessionCommands:
         )
 
     async def end(self, context: CommandContext) -> Replies:
-        """Of a bare JID all sessions, of a full JID that one; some of them must be there."""
+        """End all sessions of a bare JID, or that of a full JID; there must be one."""
         told = context.arguments
         reason = told.text("reason", "an administrator ended this session")
         error = StreamError(StreamCondition.NOT_AUTHORIZED, reason)
@@ -103,7 +103,7 @@ class SessionCommands:
         return 1
 
     async def _revoke(self, jid: JID) -> None:
-        """Take the tokens of a session, or of all that an account has."""
+        """Revoke the tokens of a session, or of all devices of an account."""
         for session in tuple(self.sessions.local_sessions(jid.bare)):
             if session.login is not None and jid in (session.jid, session.jid.to_bare()):
                 await self.tokens.revoke(jid.bare, session.login.agent.id)
@@ -126,7 +126,7 @@ def _row(session: LocalClientSession, state: str) -> SessionRow:
 
 
 def _state(session: LocalClientSession) -> str:
-    """What its presence says."""
+    """The state in its presence."""
     presence = session.presence
     if presence is None:
         return "unavailable"

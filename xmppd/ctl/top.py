@@ -1,4 +1,4 @@
-"""The command that shows who causes most."""
+"""The command that shows which accounts cause most traffic."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ MAX_ROWS = 1_000
 
 
 class AccountCauses(Row, frozen=True):
-    """What the presence of an account causes."""
+    """The traffic caused by an account's presence."""
 
     account: str
     broadcasts: int
@@ -24,7 +24,7 @@ class AccountCauses(Row, frozen=True):
 
 
 class SoftwareCauses(Row, frozen=True):
-    """What the presence of all clients of one kind causes."""
+    """The traffic caused by the presence of all clients of one kind."""
 
     software: str
     broadcasts: int
@@ -35,7 +35,7 @@ class SoftwareCauses(Row, frozen=True):
 
 @dataclass(frozen=True)
 class TopCommands:
-    """What shows who causes most."""
+    """The commands on traffic."""
 
     broadcast_counts: BroadcastCounts
 
@@ -44,7 +44,7 @@ class TopCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def presence(self, context: CommandContext) -> Replies:
-        """Who causes most comes first, and what the others cause last."""
+        """List those that cause most first, and all others last."""
         told = context.arguments
         minutes, rows = told.number("minutes", MINUTES), told.number("rows", DEFAULT_ROWS)
         by_account = told.text("by", "account") == "account"

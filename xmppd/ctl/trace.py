@@ -1,4 +1,4 @@
-"""The command that shows what happens to stanzas, as it happens."""
+"""The command that shows the way of stanzas, as it happens."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MAX_STANZAS = 1_000_000
 
 @dataclass(frozen=True)
 class TraceCommands:
-    """What shows stanzas."""
+    """The commands on stanzas."""
 
     traces: Trace
     clock: IReactorTime
@@ -31,7 +31,7 @@ class TraceCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def trace(self, context: CommandContext) -> Replies:
-        """Each stanza when it is done with, until nobody listens any more."""
+        """Show each stanza when its way has ended, until the answer is not wanted any more."""
         told = context.arguments
         tracer = Tracer(told.jid("address"), bodies=told.flag("bodies"))
         remaining = told.number("stanzas", MAX_STANZAS)

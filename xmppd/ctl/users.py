@@ -26,7 +26,7 @@ PASSWORD = Argument("password", "for whoever logs in", Secret())
 
 @dataclass(frozen=True)
 class UserCommands:
-    """What changes accounts: all those that are named exist, or nothing is done."""
+    """The commands that change accounts: all those that are named exist, or nothing is done."""
 
     accounts: Accounts
     passwords: Passwords
@@ -38,7 +38,9 @@ class UserCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def add(self, context: CommandContext) -> Replies:
-        """Whoever asks by a client takes its turn with all who have passwords derived (AT-5)."""
+        """Add an account; a request by a client takes its turn with others that derive keys
+        (AT-5).
+        """
         account, asker = context.arguments.jid("account"), self._asker(context.actor)
         address = "" if asker is None else asker.connection.address
         with judged():
@@ -47,14 +49,14 @@ class UserCommands:
         yield f"{account} was added"
 
     async def delete(self, context: CommandContext) -> Replies:
-        """Nobody keeps a contact that is a ghost."""
+        """Remove accounts, also from their contacts' rosters."""
         for account in await self._others(context):
             streams = self._streams(account)
             await self.accounts.remove(account)
             yield f"{account} was deleted, with all that belonged to it; {streams} were closed"
 
     async def password(self, context: CommandContext) -> Replies:
-        """All streams are closed but the asker's own."""
+        """Set a password; all streams are closed but the asker's own."""
         account, asker = context.arguments.jid("account"), self._asker(context.actor)
         streams = self._streams(account, asker)
         address = None if context.actor.jid is None else self._address(asker)
@@ -65,7 +67,7 @@ class UserCommands:
         yield f"the password of {account} was changed; {streams} were closed"
 
     async def disable(self, context: CommandContext) -> Replies:
-        """Close accounts to their owners, now and until they are enabled."""
+        """Disable accounts, until they are enabled."""
         for account in await self._others(context):
             streams = self._streams(account)
             await self.accounts.disable(account)
@@ -79,7 +81,7 @@ class UserCommands:
             yield f"{account} was enabled"
 
     async def unlock(self, context: CommandContext) -> Replies:
-        """Whether the account is enabled stays as it is."""
+        """Lift locks of failed attempts; a disabled account stays so."""
         for account in await self._existing(context):
             await self.attempts.unlock(account.bare)
             yield f"the failed logins of {account} are forgotten"
@@ -88,7 +90,7 @@ class UserCommands:
         return await existing(self.accounts.store.exists, context.arguments.jids("account"))
 
     async def _others(self, context: CommandContext) -> list[JID]:
-        """Accounts that the administrator can do without."""
+        """The accounts, none of which is the actor's own."""
         accounts = await self._existing(context)
         if any(map(context.actor.owns, accounts)):
             raise Refused("this would be your own account", Condition.NOT_ALLOWED)
@@ -98,11 +100,11 @@ class UserCommands:
         return None if actor.jid is None else self.sessions.session(actor.jid)
 
     def _address(self, asker: LocalClientSession | None) -> str:
-        """Where the administrator's client is; empty if it is none of ours."""
+        """The address of the administrator's client; empty if it is not here."""
         return "" if asker is None else asker.connection.address
 
     def _streams(self, account: JID, spare: LocalClientSession | None = None) -> str:
-        """How many streams an account has, in words."""
+        """The number of an account's streams, in words."""
         sessions = self.sessions.sessions.values()
         count = sum(
             1 for s in sessions if s.account and s.account.bare == account.bare and s is not spare
@@ -111,10 +113,10 @@ class UserCommands:
 
 
 async def existing(exists: Callable[[str], Awaitable[bool]], accounts: list[JID]) -> list[JID]:
-    """The accounts, all of which there are.
+    """The accounts, all of which exist.
 
     Raises:
-        Refused: There is one that is not.
+        Refused: One does not exist.
     """
     for account in accounts:
         if not await exists(account.bare):
@@ -124,7 +126,7 @@ async def existing(exists: Callable[[str], Awaitable[bool]], accounts: list[JID]
 
 @contextmanager
 def judged() -> Iterator[None]:
-    """A password that cannot be one is refused."""
+    """Refuse a password that cannot be one."""
     try:
         yield
     except ValueError as error:
