@@ -1,1 +1,1 @@
-"""What survives a restart."""
+"""The store: everything that survives a restart."""

@@ -1,4 +1,4 @@
-"""Who has an account here, and who had one."""
+"""Accounts: their keys, and the names of removed ones."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,7 +159,7 @@ class NoSuchAccount(ChangeRefused, LookupError):
 
 @dataclass(frozen=True, slots=True)
 class ScramKeys:
-    """What SCRAM needs of one password under one hash; the password cannot be had back from it.
+    """The keys of one password for SCRAM under one hash; the password cannot be had back from them.
 
     Attributes:
         hash: ``SHA-1``, ``SHA-256`` or ``SHA-512``.
@@ -178,12 +178,12 @@ class ScramKeys:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How an account proves itself, and whether it may.
+    """The keys of an account, and whether it may log in.
 
     Attributes:
         account: Bare JID.
         keys: By name of the hash.
-        disabled: An administrator closed it.
+        disabled: Whether an administrator has disabled it.
     """
 
     account: str
@@ -193,12 +193,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class FormerAccount:
-    """A name that had an account, and that strangers do not get for some time.
+    """The name of a removed account, which is reserved for some time.
 
     Attributes:
-        until: So long, in seconds since 1970.
-        key: Of the last password, so that whoever had the account can be told from strangers; None
-            if it had none.
+        until: The end of that time, in seconds since 1970.
+        key: Of the last password, which the former owner knows; None if it had none.
     """
 
     until: float
@@ -222,9 +221,9 @@ class AccountStore(RecordStore):
     """The accounts of the server.
 
     Args:
-        database: Where they are.
-        presences: When they were last here.
-        belongings: What goes with them.
+        database: Keeps them.
+        presences: Their last presences.
+        belongings: The tables whose rows go with them.
         now: Tells the time in seconds since 1970.
     """
 
@@ -238,11 +237,11 @@ class AccountStore(RecordStore):
         super().__init__(database, now)
         self._presences = presences
         self._belongings = belongings
-        # Absence is kept as well: a name that somebody guesses is looked for once.
+        # Absence is kept as well: a name that is guessed is looked for once.
         self._credentials: Cache[Credentials | None] = Cache(MAX_CACHED_ACCOUNTS)
 
     async def credentials(self, account: str) -> Credentials | None:
-        """How this account proves itself; None if there is none."""
+        """The keys of this account; None if there is none."""
         if account in self._credentials:
             return self._credentials[account]
         owner = {"owner": digest(account)}
@@ -260,12 +259,12 @@ class AccountStore(RecordStore):
         return await self.credentials(account) is not None
 
     async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
-        """Add an account, with nothing in it: what others of this name left behind is removed.
+        """Add an empty account: rows that an earlier one of this name has left are removed.
 
         Raises:
             AccountExists: The name is taken.
         """
-        # What was noted of an earlier account of this name must not be written into this one.
+        # The last presence of an earlier account of this name must not be written into this one.
         await self._presences.write()
         change = partial(
             create,
@@ -324,7 +323,7 @@ class AccountStore(RecordStore):
         await self._sound(ask, (ACCOUNT, KEY), {"owner": digest(account)}, account)
 
     async def former_account(self, account: str) -> FormerAccount | None:
-        """What is kept of an account of this name that was removed; perhaps it is over."""
+        """The reserved name of a removed account; its time may be over."""
         owner = {"owner": digest(account)}
 
         async def read() -> FormerAccount | None:
@@ -334,7 +333,7 @@ class AccountStore(RecordStore):
         return await self._sound(read, (FORMER_ACCOUNT,), owner, account)
 
     async def set_disabled(self, account: str, disabled: bool) -> None:
-        """Close an account to its owner, or open it again. Closing ends its devices' tokens.
+        """Disable an account, or enable it again. Disabling ends its devices' tokens.
 
         Raises:
             NoSuchAccount: There is none of this name.
@@ -356,7 +355,7 @@ class AccountStore(RecordStore):
         return await self._sound(read, (ACCOUNT, LAST_PRESENCE), where)
 
     async def count_accounts(self, domain: str) -> int:
-        """How many accounts a domain has."""
+        """The number of accounts of a domain."""
         found = await self._database.read(_COUNT, {"domain": digest(domain)})
         return found[0][0]
 
@@ -519,7 +518,7 @@ ACCOUNT = Kind(
     accounts,
     ("account", "created", "disabled"),
     _check_account,
-    # Whether it was closed is not known: then it is, until an administrator opens it.
+    # Whether it is disabled is not known: then it is, until an administrator enables it.
     instead={"account": "", "created": 0.0, "disabled": True},
 )
 KEY = Kind(

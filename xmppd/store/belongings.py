@@ -1,4 +1,4 @@
-"""What belongs to an account goes with it, whoever keeps it."""
+"""Belongings: rows of all tables that go with their account."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -23,18 +23,18 @@ class Belongings:
         }
 
     def add(self, table: Table) -> None:
-        """Have the rows of one more table go with their accounts."""
+        """Add a table whose rows go with their accounts."""
         self._tables[table.name] = table
 
     def forget(self, connection: Connection, owner: bytes) -> None:
-        """Delete all that an owner has."""
+        """Delete all rows of an owner."""
         for table in self._tables.values():
             connection.execute(_deleting(table), {"owner": owner})
 
     async def rows(
         self, database: Database, account: str
     ) -> list[tuple[str, Mapping[str, object]]]:
-        """All that an account has: the name of a table, and a row by column."""
+        """All rows of an account: the name of a table, and a row by column."""
         owner = {"owner": digest(account)}
         return [
             (table.name, dict(zip(table.c.keys(), row, strict=True)))

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that does not wait for ever. Imported where psycopg is installed."""
+"""BoundedConnection: a connection to PostgreSQL that does not wait for ever. It needs psycopg."""
 
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -14,13 +14,13 @@ T = TypeVar("T")
 class BoundedConnection(Connection[tuple[Any, ...]]):
     """A connection that waits for its server as long as its thread may wait.
 
-    TCP tells of a server that is gone, but not of one that is there and says nothing. When the
-    time is up the connection is closed from this side: whatever would still come by it is not an
-    answer to what is asked next.
+    TCP tells of a server that is gone, but not of one that is there and does not answer. When the
+    time is up the connection is closed from this side, so that a late answer is not taken for that
+    to a later query.
     """
 
     def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
-        """What the exchange with the server comes to.
+        """The result of the exchange with the server.
 
         Raises:
             OperationalError: It has not come to an end in time.

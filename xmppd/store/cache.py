@@ -1,4 +1,4 @@
-"""What was asked a moment ago."""
+"""Cache: answers of a moment ago."""
 
 from typing import Generic, TypeVar
 
@@ -9,7 +9,7 @@ class Cache(Generic[V]):
     """Answers by name, the oldest of which makes room for a new one.
 
     Args:
-        max_answers: How many are kept.
+        max_answers: The number that is kept.
     """
 
     def __init__(self, max_answers: int) -> None:
@@ -31,7 +31,7 @@ class Cache(Generic[V]):
         self._answers[name] = answer
 
     def forget(self, name: str) -> None:
-        """Ask again next time."""
+        """Forget an answer, so that it is asked for again."""
         self._answers.pop(name, None)
 
 

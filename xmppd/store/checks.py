@@ -1,8 +1,8 @@
-"""Whether what a column has is what was written.
+"""Checks of the values in columns.
 
-A row need not be: disks fail, and SQLite keeps any value in any column. What is not as it should be
-raises :class:`~xmppd.store.errors.Unreadable`, which names the column. A text must be one that can
-stand in XML, since most of them leave the server in it.
+A row need not be: disks fail, and SQLite keeps any value in any column. A wrong value raises
+:class:`~xmppd.store.errors.Unreadable`, which names the column. A text must be one that can stand
+in XML, since most of them leave the server in it.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _names_decoder = json.Decoder(tuple[str, ...])
 
 
 def unreadable(column: str, why: str) -> Unreadable:
-    """What is raised of a column."""
+    """The error for a column."""
     return Unreadable(f"{column}: {why}", field=column)
 
 
@@ -67,12 +67,12 @@ def check_moment(column: str, value: float) -> float:
 
 
 def json_text(value: object) -> str:
-    """A value as a column of JSON holds it."""
+    """A value as text for a column of JSON."""
     return json.encode(value).decode()
 
 
 def json_value(column: str, text: str, decoder: json.Decoder[T]) -> T:
-    """What a column of JSON holds."""
+    """The value of a column of JSON."""
     try:
         return decoder.decode(text)
     except (MsgspecError, ValueError, TypeError) as error:
@@ -81,7 +81,7 @@ def json_value(column: str, text: str, decoder: json.Decoder[T]) -> T:
 
 @lru_cache(maxsize=MAX_CACHED_NAMES)
 def names_of_text(text: str) -> tuple[str, ...]:
-    """Names of groups out of one column; most contacts are in the same few."""
+    """The names of groups in one column, kept since most contacts are in the same few."""
     names = json_value("groups", text, _names_decoder)
     for name in names:
         check_text("groups", name)
@@ -89,7 +89,7 @@ def names_of_text(text: str) -> tuple[str, ...]:
 
 
 def names_to_text(names: Sequence[str]) -> str:
-    """Names of groups as one column holds them."""
+    """The names of groups as text for one column."""
     return json_text(names)
 
 

@@ -1,9 +1,9 @@
-"""What the tables of the server are made of, and the statements that are alike for all of them.
+"""Columns of the server's tables, and statements that are alike for all of them.
 
 Names have up to 3,071 bytes (:rfc:`7622#section-3.1`) and keys of plugins any number, more than an
-index of PostgreSQL takes; so what is looked up is looked up by its :func:`digest`, and the text
-stands beside it. ``owner`` is the digest of the account (or other name) a row belongs to. No row
-refers to an account by a foreign key: what a name owns may be there without an account.
+index of PostgreSQL takes; so look-ups go by the :func:`digest` of a text, which stands beside it.
+``owner`` is the digest of the account (or other name) a row belongs to. No row refers to an account
+by a foreign key: rows of a name may be there without an account.
 """
 
 from hashlib import sha256
@@ -33,7 +33,7 @@ NAMES = {
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
-"""How keys and indexes are named, so that a later step can change them."""
+"""The names of keys and indexes, so that a later step can change them."""
 
 metadata = MetaData(naming_convention=NAMES)
 
@@ -48,14 +48,15 @@ STAYS = "stays"
 
 OWNER: BindParameter[bytes] = bindparam("owner")
 
-# Held until the end of the transaction: what counts and then writes must be alone with an account.
+# Held until the end of the transaction: a change that counts and then writes must be alone with an
+# account.
 _LOCK_OWNER: Select[None] = select(
     func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger))
 )
 
 
 def digest(text: str) -> bytes:
-    """What a text of any length is looked up by."""
+    """The digest of a text of any length, for look-ups."""
     return sha256(text.encode()).digest()
 
 
@@ -65,7 +66,7 @@ def digest_column(name: str, *, primary_key: bool = True) -> Column[bytes]:
 
 
 def lock_owner(connection: Connection, name: str) -> bytes:
-    """Be alone with a name until the transaction ends: on SQLite whoever writes is.
+    """Lock a name until the transaction ends; on SQLite a writer is alone anyway.
 
     Returns:
         The digest of the name.

@@ -1,4 +1,4 @@
-"""What the store needs of a database, whichever it is."""
+"""Database: the interface that the store needs, whichever database it is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar, TypeVarTuple
@@ -14,11 +14,11 @@ Parameters = Mapping[str, object]
 
 
 class Database(Protocol):
-    """Rows out, changes in.
+    """A database, for queries and changes.
 
     Attributes:
-        alone: Nobody else writes to it, so that what was read once may be kept; and what is to be
-            written first is.
+        alone: Whether no other process writes to it, so that results may be kept, and changes are
+            made in their order.
     """
 
     alone: bool
@@ -44,21 +44,21 @@ class Database(Protocol):
         """
 
     async def write(self, change: Callable[[Connection], T], limit_s: float = CALL_LIMIT_S) -> T:
-        """What the change returns, once it is committed.
+        """Make a change; returns its result, once it is committed.
 
         Args:
             change: Is called in a thread.
-            limit_s: How long it may take.
+            limit_s: The time that it may take.
 
         Raises:
             StoreError: It could not be written, or not in time: then it may have been all the same.
         """
 
     async def close(self) -> None:
-        """Finish what is under way, and let go.
+        """Finish all calls under way, and close the database.
 
         Raises:
-            StoreError: Something under way does not come to an end.
+            StoreError: A call under way does not end.
         """
 
 

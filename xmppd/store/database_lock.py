@@ -1,4 +1,4 @@
-"""One server at a time works on a PostgreSQL database: a lock, and whoever loses it."""
+"""DatabaseLock: one server at a time works on a PostgreSQL database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from xmppd.store.threads import Threads
 from xmppd.store.tries import until_free
 
 LOOK_EVERY_S = 2.0
-"""How often somebody looks whether the lock is still ours."""
+"""The time between two checks whether the lock is still ours."""
 
 LOOK_LIMIT_S = 5.0
 """A server that does not answer so small a question for so long does not answer at all."""
@@ -41,7 +41,7 @@ _log = Logger()
 
 
 class TakenOver(StoreError):
-    """Another server works on the database."""
+    """An error: another server works on the database."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class _Seat:
     Attributes:
         database: Number of the database; another one may come to have its name.
         pid: Of the process that serves the connection.
-        since: When that began: numbers of processes come again.
+        since: The time when that began, since numbers of processes come again.
     """
 
     database: int
@@ -72,7 +72,7 @@ class DatabaseLock:
         taken_over: Called once, with the reason, when another server has the database.
 
     Attributes:
-        trouble: Why nobody may use the database just now; None while the lock is ours.
+        trouble: The reason why the database may not be used now; None while the lock is ours.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class DatabaseLock:
         self._closed = False
 
     async def take(self) -> None:
-        """Have the lock.
+        """Take the lock.
 
         Raises:
             StoreError: The database cannot be used, or another server has it.
@@ -111,7 +111,7 @@ class DatabaseLock:
         self._look_later()
 
     async def close(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._closed = True
         if self._look is not None:
             self._look.cancel()
@@ -144,7 +144,9 @@ class DatabaseLock:
         self._look_later()
 
     def _lost(self, failure: Failure) -> None:
-        """It is not ours just now: others may have it, so nobody here may use the database."""
+        """Note that the lock is lost: another server may have it, so the database may not be used
+        here.
+        """
         error = failure.value
         self.trouble = str(error) if isinstance(error, StoreError) else repr(error)
         if isinstance(error, TakenOver):
@@ -174,9 +176,9 @@ class DatabaseLock:
         raise TakenOver(f"The database {self._shown} is in use by another xmppd{self._holder()}.")
 
     def _sit_down(self) -> bool:
-        """Take the lock by a new connection; False if somebody else has it.
+        """Take the lock by a new connection; False if another has it.
 
-        What has it may be our own connection of before, if the server has not noticed yet that the
+        That may be our own connection of before, if the server has not noticed yet that the
         network has lost it: that one is ended.
         """
         with database_errors(self._url):
@@ -204,7 +206,7 @@ class DatabaseLock:
             )
 
     def _end_own(self, connection: Connection) -> bool:
-        """End our own connection of before, if that has the lock; whether it is gone."""
+        """End our own connection of before, if that has the lock; returns whether it is gone."""
         holder = self._row(connection)
         if holder is None or self._seat is None:
             return holder is None
@@ -218,7 +220,7 @@ class DatabaseLock:
         return False
 
     def _holder(self) -> str:
-        """Who has the lock, for an administrator."""
+        """The holder of the lock, for an administrator."""
         with database_errors(self._url), self._engine.connect() as connection:
             holder = self._row(connection)
         if holder is None:

@@ -26,20 +26,20 @@ from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind
 
 MAX_SPENT_TOKENS = 4
-"""How many of the tokens that a device was given are known after their end."""
+"""The number of a device's tokens that are known after their end."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that was given to a device, without what makes it one (FA-1).
+    """The record of a token that was given to a device, without its secret part (FA-1).
 
     Attributes:
         nonce: Random; the token is made from it and a secret that is not in the store.
         mechanism: The one it may be used with.
-        issued: When, in seconds since 1970.
-        expires: From when on it is worth nothing.
+        issued: The time, in seconds since 1970.
+        expires: The time of its end.
         count: The highest number that it was used with; 0 if it never was with any.
     """
 
@@ -56,14 +56,14 @@ class Device:
 
     Attributes:
         id: The installation's own, from its user agent.
-        software: What it calls itself.
-        name: What its owner calls the device.
-        first_seen: When it was first given a token, in seconds since 1970.
-        last_seen: When it last logged in by one, or got one.
+        software: Its name for itself.
+        name: The owner's name for the device.
+        first_seen: The time when it was first given a token, in seconds since 1970.
+        last_seen: The time when it last logged in by one, or got one.
         current: The token that it used last, or nothing.
         new: One that it was given since and has not used, or nothing.
-        spent: Those it was given that are worth nothing any more, the newest first: whoever still
-            shows one is told so. At most :data:`MAX_SPENT_TOKENS`.
+        spent: Those it was given that have ended, the newest first: a client that still uses one is
+            told so. At most :data:`MAX_SPENT_TOKENS`.
     """
 
     id: str
@@ -77,15 +77,15 @@ class Device:
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """Those that it may use, the newer one first."""
+        """The tokens that it may use, the newer one first."""
         return tuple(token for token in (self.new, self.current) if token is not None)
 
     def used(self, nonce: bytes, count: int | None, seen: float) -> "Device | None":
-        """The device when it has used a token: an older one is worth nothing any more (FA-3).
+        """The device after it has used a token: an older one has ended (FA-3).
 
         Args:
             nonce: The token's.
-            count: What the client says how often it used it; None if it does not say.
+            count: The client's count of its uses; None without one.
             seen: Now.
 
         Returns:
@@ -100,7 +100,7 @@ class Device:
         return replace(self, current=current, last_seen=seen)
 
     def given(self, device: "Device", token: Token) -> "Device":
-        """The device when it has a new token, in the place of one that it has not used (FA-3).
+        """The device with a new token, in the place of one that it has not used (FA-3).
 
         Args:
             device: As it describes itself now.
@@ -112,11 +112,11 @@ class Device:
         return told._spending(self.new)
 
     def without_current(self) -> "Device":
-        """The device when the token that it used last is worth nothing any more."""
+        """The device after the token that it used last has ended."""
         return self._spending(self.current, current=None)
 
     def ended(self) -> "Device":
-        """The device when none of its tokens is worth anything any more (FA-5)."""
+        """The device after all of its tokens have ended (FA-5)."""
         return self._spending(self.current, self.new, current=None, new=None)
 
     def _spending(self, *tokens: Token | None, **changes: Any) -> "Device":
@@ -138,14 +138,14 @@ def with_token(known: Device | None, device: Device, token: Token) -> Device:
 
 
 def within(devices: Sequence[Device], max_devices: int) -> list[Device]:
-    """What is left of an account's devices when it may have so many (FA-5).
+    """The devices of an account within its limit (FA-5).
 
     Those that were seen longest ago lose their tokens. As many without tokens are still known, so
     that they can be told.
 
     Args:
         devices: All of the account's, the one that was seen last first.
-        max_devices: How many may have tokens.
+        max_devices: The number that may have tokens.
 
     Returns:
         Those that are kept, in the same order.
@@ -208,7 +208,7 @@ class DeviceStore(RecordStore):
     """The devices of accounts."""
 
     async def devices(self, account: str) -> list[Device]:
-        """The account's devices, those without tokens too; who was seen last comes first."""
+        """The account's devices, also those without tokens, the one that was seen last first."""
         owner = {"owner": digest(account)}
 
         async def read() -> list[Device]:
@@ -217,7 +217,7 @@ class DeviceStore(RecordStore):
         return await self._sound(read, (DEVICE,), owner, account)
 
     async def device(self, account: str, id: str) -> Device | None:
-        """One of them."""
+        """A device of the account."""
         this = {"owner": digest(account), "device": digest(id)}
 
         async def read() -> Device | None:
@@ -231,14 +231,14 @@ class DeviceStore(RecordStore):
     ) -> None:
         """Give a device a new token, in the place of one that it has not used.
 
-        If there are too many devices, it goes as :func:`within` says.
+        If there are too many devices, others lose theirs, as by :func:`within`.
 
         Args:
             account: Bare JID.
             device: As it describes itself now; its tokens, and when it was first seen, are not
                 looked at if it is known.
             token: The new one.
-            max_devices: How many of an account may have tokens.
+            max_devices: The number of an account's devices that may have tokens.
         """
         change = partial(
             _add_token, account=account, device=device, token=token, max_devices=max_devices
@@ -248,7 +248,7 @@ class DeviceStore(RecordStore):
     async def use_token(
         self, account: str, id: str, nonce: bytes, count: int | None, seen: float
     ) -> bool:
-        """Note that a device used a token, as :meth:`Device.used` says: once, whoever asks.
+        """Note that a device used a token, as by :meth:`Device.used`, once.
 
         Returns:
             False if that cannot be: there is no such token, or it has been counted.
@@ -261,7 +261,7 @@ class DeviceStore(RecordStore):
         await self._change(account, partial(_end_token, account=account, id=id))
 
     async def end_device(self, account: str, id: str) -> bool:
-        """End all tokens of a device; whether it had any."""
+        """End all tokens of a device; returns whether it had any."""
         return await self._change(account, partial(_end_device, account=account, id=id))
 
     async def _change(self, account: str, change: Callable[[Connection], T]) -> T:

@@ -25,7 +25,7 @@ SILENCE_TIMEOUT_S = 15
 
 _KEEPALIVES = {"keepalives_idle": 6, "keepalives_interval": 3, "keepalives_count": 3}
 
-# The server is told as well: what a dead process has locked must not stay so for hours.
+# The server is told as well: locks of a dead process must not stay for hours.
 _POSTGRESQL_OPTIONS = " ".join(
     f"-c {name}={value}"
     for name, value in {
@@ -46,7 +46,7 @@ _CONNECTION: dict[str, str | int] = {
 }
 
 
-# What these say of a connection that breaks, with a trace, a StoreError says in a sentence.
+# These log a broken connection with a trace; a StoreError says it in a sentence.
 for _name in ("sqlalchemy.pool", "psycopg"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
@@ -92,7 +92,7 @@ def make_engine(url: URL, connections: int = 1) -> Engine:
 
 @contextmanager
 def database_errors(url: URL) -> Iterator[None]:
-    """What the database says, in one sentence of ours."""
+    """A context in which errors of the database become a StoreError of one sentence."""
     try:
         yield
     except (SQLAlchemyError, SQLiteError) as error:
@@ -100,7 +100,7 @@ def database_errors(url: URL) -> Iterator[None]:
 
 
 def store_error(url: URL, error: Exception) -> StoreError:
-    """One sentence, without password and parameters."""
+    """The error in one sentence, without password and parameters."""
     cause = getattr(error, "orig", None) or error
     said = str(cause).strip().partition("\n")[0] or type(cause).__name__
     return StoreError(f"The database {url.render_as_string(hide_password=True)} failed: {said}")
@@ -135,7 +135,7 @@ def _postgresql_engine(url: URL, connections: int) -> Engine:
 
 
 def _bounded(named: Mapping[str, Any]) -> dict[str, Any]:
-    """How we connect; where the URL says otherwise, that is right.
+    """The arguments for a connection; those in the URL come first.
 
     Raises:
         StoreError: This thread may not wait any more.
@@ -167,7 +167,7 @@ def _sqlite_engine(url: URL) -> Engine:
 def _look_for_file(
     _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Sequence[str], _named: object
 ) -> None:
-    """SQLite would make one: whoever may do so has called :func:`make_file`."""
+    """Refuse a missing file, since SQLite would make one; :func:`make_file` makes it."""
     if not Path(arguments[0]).exists():
         raise StoreError(f"The database {arguments[0]} is not there.")
 
@@ -187,7 +187,7 @@ def make_file(path: str) -> None:
 
 
 def _be_durable(connection: SQLiteConnection, _entry: ConnectionPoolEntry) -> None:
-    """What a commit has told is safe stays safe when the power fails."""
+    """Make commits durable, also when the power fails."""
     # The module would begin transactions at the first INSERT only; we say when.
     connection.isolation_level = None
     connection.text_factory = text_or_bytes

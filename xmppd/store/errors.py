@@ -1,32 +1,32 @@
-"""What a store refuses, and what it says when it cannot be used."""
+"""Errors of the store."""
 
 
 class StoreError(Exception):
-    """The store cannot be used: unreachable, unwritable, or of a schema we do not know.
+    """An error: the store is unreachable, unwritable, or of an unknown schema.
 
-    Its text is for administrators, and the store has logged it: who catches it tells the peer
+    Its text is for administrators, and the store has logged it: code that catches it tells the peer
     :data:`STORE_FAILS` with a condition that means "try again", and logs no trace.
     """
 
 
 STORE_FAILS = "The server cannot use its database just now. Try again later."
-"""What people are told of a :class:`StoreError`, whatever its text says."""
+"""The text for users about a :class:`StoreError`, in place of its own."""
 
 
 class ChangeRefused(Exception):
-    """A change is not made, by its own rules: the transaction goes on without it."""
+    """An error: a change is refused by its own rules, and the transaction goes on without it."""
 
 
 class QuotaExceeded(ChangeRefused):
-    """There is no room for more: a count or a size is at its limit."""
+    """An error: a count or a size is at its limit."""
 
 
 class Unreadable(ValueError):
-    """A record is not what it should be.
+    """An error: a record is damaged.
 
     Args:
-        reason: Why, in one sentence.
-        field: What alone of it is wrong; empty if nothing of the record can be used.
+        reason: In one sentence.
+        field: The only part that is wrong; empty if the record cannot be used at all.
         rest: The record without that field.
     """
 

@@ -1,4 +1,4 @@
-"""Many writes, one wait for the disk."""
+"""GroupCommit: many writes, one wait for the disk."""
 
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class _Write:
-    """A change, and who waits for its commit."""
+    """A change, and the Deferred that waits for its commit."""
 
     __slots__ = ("change", "limit_s", "waiting")
 
@@ -37,7 +37,7 @@ class _Write:
         """Make the change in a savepoint, so that one that is refused takes no other with it.
 
         Returns:
-            What it returns, or the Failure with its refusal.
+            Its result, or the Failure with its refusal.
         """
         try:
             with database_errors(connection.engine.url), connection.begin_nested():
@@ -52,18 +52,18 @@ class _Write:
 class GroupCommit:
     """The one writer of an SQLite file.
 
-    While a commit waits for the disk, whatever else comes in gathers, and the next commit takes
-    all of it. Only the reactor's thread touches the queue.
+    While a commit waits for the disk, further changes gather, and the next commit takes all of
+    them. Only the reactor's thread touches the queue.
 
     Args:
         engine: Of the file.
         threads: One of them, and no other, writes.
         clock: The reactor's.
         check: Called before each commit in the thread; raises StoreError if none may be made.
-        max_queued_writes: With so many in the queue another one is refused.
+        max_queued_writes: The length of the queue at which another one is refused.
 
     Attributes:
-        commits: How many there were.
+        commits: Their number.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class GroupCommit:
         self._writing: Deferred[None] = succeed(None)
 
     async def write(self, change: Callable[[Connection], T], limit_s: float) -> T:
-        """What the change returns, once it is safe on the disk.
+        """Make a change; returns its result, once it is safe on the disk.
 
         One whose turn has not come in time is not made any more.
 
@@ -114,10 +114,10 @@ class GroupCommit:
                 await self._settle(batch)
 
     async def _settle(self, batch: list[_Write]) -> None:
-        """Commit, and tell those who wait.
+        """Commit, and fire the Deferreds that wait.
 
-        What is wrong with the database is everybody's trouble. Any other error is the mistake of
-        one of them: then each is tried alone.
+        An error of the database fails all changes. Any other error is that of one of them: then
+        each is tried alone.
         """
         limit_s = max(write.limit_s for write in batch)
         commit = self._threads.run(partial(self._commit, batch), limit_s)

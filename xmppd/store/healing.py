@@ -1,4 +1,4 @@
-"""What cannot be read is moved to the quarantine, and the rest is asked again."""
+"""Healing: records that cannot be read are moved to the quarantine, and the query is made again."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -33,10 +33,10 @@ Row = Mapping[str, object]
 
 
 class RecordStore:
-    """Records of some kinds; those that cannot be read are set aside, and stop nothing else.
+    """The records of some kinds; those that cannot be read are set aside, and stop nothing else.
 
     Args:
-        database: Where they are.
+        database: Keeps them.
         now: Tells the time in seconds since 1970.
     """
 
@@ -56,13 +56,14 @@ class RecordStore:
         where: Row,
         account: str = "",
     ) -> T:
-        """What is asked; if a row is not sound, the tables concerned are healed, and asked again.
+        """The result of a query; if a row is not sound, its tables are healed, and the query is
+        made again.
 
         Args:
             ask: Reads the rows, or changes something that depends on them.
-            damaged: Of which kinds they are.
+            damaged: The kinds of the records.
             where: The columns by which they are found.
-            account: Whose they are; empty if they say so themselves.
+            account: Their account; empty if they name it themselves.
         """
         try:
             return await ask()
@@ -78,13 +79,13 @@ class RecordStore:
 def heal(
     connection: Connection, kinds: Sequence[Kind], where: Row, account: str, now: float
 ) -> list[Quarantined]:
-    """Set aside what is not sound in some tables.
+    """Set aside the records of some tables that are not sound.
 
     Args:
         connection: In a transaction.
-        kinds: Of which records.
-        where: Columns and their values; a kind whose table lacks one of them is looked at whole.
-        account: Whose records they are; empty if they say so themselves.
+        kinds: Of the records.
+        where: Columns and their values; a table that lacks one of them is read whole.
+        account: Their account; empty if they name it themselves.
         now: Seconds since 1970.
     """
     mover = _Mover(connection, account, now)
@@ -100,7 +101,7 @@ def heal(
 def set_aside(
     connection: Connection, account: str, damaged: Sequence[Damaged], now: float
 ) -> list[Quarantined]:
-    """Set aside records of an account that whoever read them found unreadable."""
+    """Set aside records of an account that were found unreadable."""
     mover = _Mover(connection, account, now)
     for each in damaged:
         mover.set_aside(each)
@@ -117,7 +118,7 @@ class _Mover:
         self._moved: list[Quarantined] = []
 
     def set_aside(self, damaged: Damaged) -> None:
-        """Set a record aside, unless there is another in its place by now."""
+        """Set a record aside, unless another is in its place by now."""
         part = damaged.record
         if isinstance(part, Fragment):
             self._keep(part.kind, part.name, damaged.reason, {"data": part.data})
@@ -132,12 +133,12 @@ class _Mover:
         self.move(kind, dict(row), rest, damaged.reason)
 
     def finish(self) -> list[Quarantined]:
-        """Make room; what was moved."""
+        """Make room in the quarantine; returns the records that were moved."""
         quarantine.make_room(self._connection)
         return self._moved
 
     def move(self, kind: Kind, row: Row, rest: Row | None, why: str) -> None:
-        """Keep a row in the quarantine, and what can be used of it (None: nothing) in its place."""
+        """Move a row to the quarantine, and put its usable part, if there is one, in its place."""
         table = kind.table
         key = {column.name: row[column.name] for column in table.primary_key}
         if rest is None:
@@ -175,7 +176,7 @@ class _Mover:
 
 
 def _judged(kind: Kind, row: Row) -> tuple[Row, Row | None, str] | None:
-    """A row that is not sound, with what can be used of it, and why; None if it is sound."""
+    """A row that is not sound, with its usable part and the reason; None if it is sound."""
     why = ""
     rest = dict(row)
     while True:
@@ -192,7 +193,7 @@ def _judged(kind: Kind, row: Row) -> tuple[Row, Row | None, str] | None:
 
 
 def _whole(table: Table, where: Row) -> Select[*tuple[object, ...]]:
-    """Rows as the database has them, whatever is in which column."""
+    """Rows as the database has them, with any value in any column."""
     columns = (type_coerce(column, NullType()).label(column.name) for column in table.c)
     return select(*columns).where(*_matching(table, where)).with_for_update()
 

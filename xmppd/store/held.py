@@ -1,4 +1,4 @@
-"""Messages that were accepted, and that their recipients' sessions have not acknowledged."""
+"""Held messages: accepted, and not acknowledged yet by their recipients' sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,12 +63,12 @@ _FORGET_ALL: Delete = delete(held_messages)
 
 @dataclass(frozen=True, slots=True)
 class StanzaPlace:
-    """Where a message that is in the store stands in the queue of a session.
+    """The position of a stored message in the queue of a session.
 
     Attributes:
-        number: What the store calls the message.
+        number: Of the message in the store.
         held: Whether it is a held one, and not an offline message.
-        key: That of the session.
+        key: Of the session.
         position: The lowest count of handled stanzas by which its client has it.
     """
 
@@ -79,16 +79,16 @@ class StanzaPlace:
 
     @property
     def parameters(self) -> dict[str, object]:
-        """Those of a statement that notes it."""
+        """The parameters of the statement that writes it."""
         return {"message": self.number, "key": self.key, "at": self.position}
 
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """A message that was accepted, and that its recipient's session has not acknowledged.
+    """A message that was accepted, and not acknowledged yet by its recipient's session.
 
     Attributes:
-        key: That of the session; empty if it cannot be resumed.
+        key: Of the session; empty if it cannot be resumed.
         position: The lowest count of handled stanzas by which its client has it; 0 if unknown.
         account: Bare JID of the recipient.
         stanza: The whole message, addressed and stamped, as bytes.
@@ -107,7 +107,7 @@ class HeldMessage:
 def hold(
     connection: Connection, messages: Sequence[HeldMessage], arrived: Sequence[int]
 ) -> list[int]:
-    """Keep some messages, forget others; tells the numbers of those that are kept."""
+    """Hold some messages, forget others; returns the numbers of the new ones."""
     forget(connection, arrived)
     numbers: list[int] = []
     for message in messages:
@@ -124,24 +124,24 @@ def hold(
 
 
 def forget(connection: Connection, numbers: Sequence[int]) -> None:
-    """Hold these no more."""
+    """Forget these messages."""
     if numbers:
         connection.execute(_FORGET, [{"held": number} for number in numbers])
 
 
 def forget_all(connection: Connection) -> None:
-    """Hold nothing any more."""
+    """Forget all held messages."""
     connection.execute(_FORGET_ALL)
 
 
 def place(connection: Connection, places: Sequence[StanzaPlace]) -> None:
-    """Note where held messages stand."""
+    """Write the positions of held messages."""
     if places:
         connection.execute(_PLACE, [each.parameters for each in places])
 
 
 def held(connection: Connection) -> list[HeldMessage]:
-    """All that are held, oldest first."""
+    """All held messages, oldest first."""
     return list(starmap(_message, connection.execute(_ALL).tuples().all()))
 
 

@@ -1,4 +1,4 @@
-"""Small values by (account, namespace, key): what features keep without tables of their own."""
+"""Items: small values by (account, namespace, key), for features without tables of their own."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -59,9 +59,9 @@ class Item:
     """A small value of an account.
 
     Attributes:
-        namespace: Of the plugin or feature that keeps it.
+        namespace: Of the plugin or feature that uses it.
         key: Its name there.
-        value: In the words of whoever keeps it.
+        value: Bytes in the format of that feature.
     """
 
     namespace: str
@@ -69,7 +69,7 @@ class Item:
     value: bytes
 
     def kept(self, account: str) -> RecordPlace:
-        """Where it is."""
+        """The key of its row."""
         found_by = {"owner": digest(account), "space": digest(self.namespace), "key": self.key}
         return RecordPlace(ITEM, found_by, {"value": self.value})
 
@@ -78,7 +78,7 @@ class ItemStore(RecordStore):
     """The small values of accounts."""
 
     async def get_item(self, account: str, namespace: str, key: str) -> bytes | None:
-        """The value; None if there is none."""
+        """A value; None if there is none."""
         name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
 
         async def read() -> bytes | None:
@@ -106,7 +106,7 @@ class ItemStore(RecordStore):
         max_items: int,
         max_bytes: int,
     ) -> None:
-        """Keep a value, or forget it (None); the limits are of the whole account.
+        """Save a value, or delete it (None); the limits are of the whole account.
 
         Bytes are those of the keys and the values. The name need not be an account: a plugin may
         keep something for a domain or a room.

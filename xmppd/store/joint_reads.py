@@ -1,4 +1,4 @@
-"""Reads that wait for a connection go together, in one trip to the database."""
+"""JointReads: reads that wait for a connection go together, in one trip to the database."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ MAX_READS_PER_TRIP = 200
 
 
 class Read:
-    """A query, and who waits for its rows.
+    """A query, and the Deferred that waits for its rows.
 
     Attributes:
-        query: What is asked.
+        query: The statement.
         parameters: Its values.
-        rows: What comes back.
+        rows: Fired with the result.
     """
 
     __slots__ = ("parameters", "query", "rows")
@@ -37,22 +37,21 @@ class Read:
 
 
 class JointReads:
-    """Reads of everybody, taken to the database by a few carriers.
+    """All reads, made by a few carriers.
 
-    While there is a carrier at home a read leaves at once, alone. When a herd comes and all are
-    under way, whatever is asked gathers, and the next one that is back takes all of it: the
-    rosters, lists and messages of many accounts in one trip. Only the reactor's thread touches the
-    queue.
+    While a carrier is free a read is made at once, alone. When all are under way, further reads
+    gather, and the next carrier that is back takes all of them: the rosters, lists and messages of
+    many accounts in one trip. Only the reactor's thread touches the queue.
 
     Args:
         answer: Gets the reads of a trip, in a thread; returns the rows of each.
-        threads: Where.
+        threads: Run them.
         clock: The reactor's.
-        carriers: How many trips are made at the same time.
-        max_waiting_reads: With so many waiting another one is refused.
+        carriers: The number of trips at the same time.
+        max_waiting_reads: The number of waiting reads at which another one is refused.
 
     Attributes:
-        trips: How many there were.
+        trips: Their number.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class JointReads:
         while self._waiting:
             size = min(len(self._waiting), MAX_READS_PER_TRIP)
             reads = [self._waiting.popleft() for _ in range(size)]
-            batch = [read for read in reads if not read.rows.called]  # else nobody waits for it
+            batch = [read for read in reads if not read.rows.called]  # else it is not waited for
             if not batch:
                 continue
             self.trips += 1

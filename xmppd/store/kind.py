@@ -1,4 +1,4 @@
-"""Kinds of records: how one is known to be sound, where it is, and what it can do without."""
+"""Kinds of records: their tables, their checks, and the columns they can do without."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ class Kind:
     """Records that are the rows of one table.
 
     Attributes:
-        name: What an administrator calls one of them.
-        table: Where they are.
-        columns: What ``check`` gets.
+        name: The administrator's word for one of them.
+        table: Of their rows.
+        columns: The arguments of ``check``.
         check: Raises :class:`~xmppd.store.errors.Unreadable` if a row is not sound.
-        named_by: The columns that say which one it is.
-        instead: What stands in a column that cannot be read, where a record can do without it.
+        named_by: The columns that identify one.
+        instead: The value for a column that cannot be read, where a record can do without it.
         moved: Called with the owner when one of them was set aside, or a column of it.
     """
 
@@ -32,12 +32,12 @@ class Kind:
 
 @dataclass(frozen=True)
 class RecordPlace:
-    """Where a record is kept.
+    """The row of a record.
 
     Attributes:
-        kind: What it is.
-        key: The columns it is found by.
-        content: Those by which it is itself, and no other that has taken its place.
+        kind: Of the record.
+        key: The columns by which it is found.
+        content: The columns that tell it from another that has taken its place.
     """
 
     kind: Kind
@@ -46,10 +46,10 @@ class RecordPlace:
 
 
 class Record(Protocol):
-    """What a store keeps without looking inside, and whoever reads it may find unreadable."""
+    """A record that the store keeps as it is, and that its reader may find unreadable."""
 
     def kept(self, account: str) -> RecordPlace:
-        """Where it is, if it is this account's."""
+        """Its row, if it is this account's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Fragment:
     """A part of a record that is kept in one piece: a stanza in the queue of a saved session.
 
     Attributes:
-        kind: What it is, for an administrator.
-        name: Which one.
+        kind: Its kind, for an administrator.
+        name: Tells it from others.
         data: Its bytes.
     """
 
@@ -73,8 +73,8 @@ class Damaged:
 
     Attributes:
         record: As the store gave it.
-        reason: Why, in one sentence.
-        field: What alone of it is wrong; empty if nothing of the record can be used.
+        reason: In one sentence.
+        field: The only part that is wrong; empty if the record cannot be used at all.
     """
 
     record: Record | Fragment

@@ -1,4 +1,4 @@
-"""When accounts were last here: noted at once, written a moment later, many at a time."""
+"""Last presences of accounts: noted at once, written a moment later, many at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ WRITE_AFTER_S = 0.5
 RETRY_AFTER_S = 5.0
 MAX_UNWRITTEN = 10_000
 CLOSE_LIMIT_S = 2.0
-"""For so little a stop does not wait longer."""
+"""The longest that a stop waits for last presences."""
 
 _log = Logger()
 
@@ -56,10 +56,10 @@ _SAVE = upsert(last_presences)
 
 @dataclass(frozen=True, slots=True)
 class LastPresence:
-    """What an account left behind when its last resource went.
+    """The last presence of an account, from when its last resource went.
 
     Attributes:
-        seen: When, in seconds since 1970.
+        seen: The time, in seconds since 1970.
         status: Text of the ``<status/>`` it left with; None if none.
     """
 
@@ -71,10 +71,10 @@ class PresenceStore(RecordStore):
     """The last presences of accounts, with those that are yet to be written.
 
     Args:
-        database: Where they go.
-        clock: Tells when.
+        database: Keeps them.
+        clock: The reactor's.
         now: Tells the time in seconds since 1970.
-        max_unwritten: With so many unwritten, who brings another one waits for them.
+        max_unwritten: The number of unwritten ones at which another one has to wait.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class PresenceStore(RecordStore):
         self._writing: Deferred[None] = succeed(None)
 
     def open(self) -> None:
-        """Take what comes."""
+        """Begin to take last presences."""
         self._closed = False
 
     async def last_presence(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
-        """Of those who were ever here."""
+        """The last presences of those accounts that were ever here."""
         found: dict[str, LastPresence] = {}
         before = self._noted(accounts)
         remaining = iter(dict.fromkeys(accounts))
@@ -128,15 +128,15 @@ class PresenceStore(RecordStore):
         self._write_soon()
 
     async def write(self) -> None:
-        """Write all that is noted.
+        """Write all noted last presences.
 
         Raises:
-            StoreError: It could not be written; it stays noted.
+            StoreError: They could not be written; they stay noted.
         """
         await self._lock.run(lambda: Deferred.fromCoroutine(self._write_noted()))
 
     async def close(self) -> None:
-        """Write what is left; what cannot be written is logged."""
+        """Write those that are left; those that cannot be written are logged."""
         self._closed = True
         if self._timer:
             self._timer.cancel()
@@ -194,7 +194,7 @@ class PresenceStore(RecordStore):
 
 
 def _save(connection: Connection, last: Mapping[str, LastPresence]) -> None:
-    """Note when these were last here, in an order that lets two nodes do so at once."""
+    """Write last presences, in an order that lets two servers do so at once."""
     by_owner = {digest(account): left for account, left in last.items()}
     rows = [
         {"owner": owner, "seen": left.seen, "status": left.status}

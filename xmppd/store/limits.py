@@ -1,4 +1,6 @@
-"""No call on the database takes for ever: not for who asks, and not for the thread that asks it."""
+"""Limits of time: no call on the database takes for ever, neither for its caller nor for its
+thread.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +15,10 @@ from twisted.internet.interfaces import IReactorTime
 from xmppd.store.errors import StoreError
 
 CALL_LIMIT_S = 10.0
-"""How long a call may take, the wait for a thread included: then its thread gives up."""
+"""The time that a call may take, with the wait for a thread: then its thread gives up."""
 
 GRACE_S = 2.0
-"""How much later nobody waits any more for a thread that cannot give up."""
+"""The time after which a thread that cannot give up is not waited for any more."""
 
 T = TypeVar("T")
 _thread = local()
@@ -24,7 +26,7 @@ _thread = local()
 
 @contextmanager
 def until(moment: float) -> Iterator[None]:
-    """What this thread waits for, it waits for until then (on the monotonic clock)."""
+    """A context in which this thread waits until then at most, on the monotonic clock."""
     _thread.until = moment
     try:
         yield
@@ -33,13 +35,13 @@ def until(moment: float) -> Iterator[None]:
 
 
 def left_s() -> float:
-    """How long this thread may still wait; for ever, if nobody has said otherwise."""
+    """The seconds that this thread may still wait; for ever without a limit."""
     moment: float = getattr(_thread, "until", float("inf"))
     return moment - monotonic()
 
 
 async def in_time(answer: Deferred[T], clock: IReactorTime, limit_s: float) -> T:
-    """The answer, if it comes in time; when it comes later, nobody hears of it.
+    """The answer, if it comes in time; a later one is dropped.
 
     Raises:
         StoreError: It does not.

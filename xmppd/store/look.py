@@ -1,4 +1,4 @@
-"""What can be seen in a database without a server on it; nothing is made or changed."""
+"""Looks into a database without a server on it; nothing is made or changed."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ from xmppd.store.engine import database_errors, make_engine, parse_url
 
 
 def missing_accounts(url: str, accounts: Iterable[str]) -> list[str]:
-    """Those of these accounts, bare JIDs, that a database does not have; all if it is empty.
+    """Those of these accounts, as bare JIDs, that a database does not have; all if it is empty.
 
     It is not asked if there are none.
 

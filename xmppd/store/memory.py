@@ -1,4 +1,4 @@
-"""A database in memory, for tests: the same statements, and no file, thread or wait."""
+"""MemoryDatabase: a database in memory, for tests, with the same statements and without waiting."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -24,13 +24,13 @@ _statements: LRUCache[object, object] = LRUCache(500)
 
 
 class MemoryDatabase(Database):
-    """A :class:`~xmppd.store.database.Database` that is gone with whoever refers to it.
+    """A :class:`~xmppd.store.database.Database` that ends with the last reference to it.
 
     It begins with all tables and nothing in them. When it was closed it can be opened again, with
-    what was in it: so a test starts another server on the same database.
+    all its rows: so a test starts another server on the same database.
 
     Attributes:
-        engine: Leads to it, for who wants to do something behind the server's back.
+        engine: Leads to it, for a test that changes something directly.
     """
 
     alone = True
@@ -42,7 +42,7 @@ class MemoryDatabase(Database):
 
     @override
     async def open(self, upgrade: bool, may_create: bool = True) -> None:
-        """It is there."""
+        """Do nothing, since it is there."""
 
     @override
     async def read(
@@ -62,7 +62,7 @@ class MemoryDatabase(Database):
 
     @override
     async def close(self) -> None:
-        """It stays there."""
+        """Do nothing, since it stays there."""
 
 
 def _connect() -> sqlite3.Connection:
@@ -72,7 +72,7 @@ def _connect() -> sqlite3.Connection:
 
 
 def _engine(connection: sqlite3.Connection) -> Engine:
-    """What SQLAlchemy needs to use a connection; the dialect is the same one for all."""
+    """An engine for a connection; the dialect is the same one for all."""
     template = _template()
     options = {"compiled_cache": _statements}
     pool = StaticPool(lambda _entry=None: cast(DBAPIConnection, connection))

@@ -1,4 +1,4 @@
-"""The schema of a database, brought to the one this version knows."""
+"""Migration of a database to the schema of this version."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ NOT_NEW = (
     "this installation is not new, since its data directory has a secret: restore the database, "
     "name the right one, or have an empty one made with `xmppctl db upgrade`"
 )
-"""What goes behind the sentence that a database is not there, or has nothing in it (ST-6)."""
+"""The end of the sentence that a database is missing or empty (ST-6)."""
 
 SCRIPTS = "xmppd.store:migrations"
 UPGRADE_TIMEOUT_S = 600
@@ -29,7 +29,7 @@ _ONE_AT_A_TIME = (
 
 
 def upgrade(url: str) -> str | None:
-    """Bring a database to the schema of this version; tells the revision it had.
+    """Bring a database to the schema of this version; returns the revision it had.
 
     Raises:
         StoreError: It is unreachable, unwritable or newer than this version.
@@ -66,7 +66,7 @@ def current_revision(url: str) -> str | None:
 def prepare(
     engine: Engine, *, upgrade: bool, may_create: bool = True, scripts: str = SCRIPTS
 ) -> None:
-    """Make the tables if there are none; else see that they are those we know.
+    """Make the tables if there are none; else check that they are of this version.
 
     All in one transaction and alone, since other nodes may be starting too.
 
@@ -74,7 +74,7 @@ def prepare(
         engine: Of the database.
         upgrade: Whether older tables may be changed.
         may_create: Whether there may be none yet.
-        scripts: Where Alembic finds the steps.
+        scripts: The directory of Alembic's steps.
 
     Raises:
         StoreError: The database is unusable, or of another version.

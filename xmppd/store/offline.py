@@ -1,4 +1,4 @@
-"""Messages for those who are away (:xep:`0160`)."""
+"""Offline messages: kept for accounts that are away (:xep:`0160`)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ MAX_CACHED_ACCOUNTS = 10_000
 NO_LIMIT = 2**31 - 1
 """More rows than there are."""
 
-# An id is never given twice: whoever forgets a message late must not hit another one.
+# An id is never given twice: a late deletion must not hit another message.
 offline_messages = Table(
     "offline_messages",
     metadata,
@@ -104,13 +104,13 @@ class OfflineMessage:
     position: int = 0
 
     def kept(self, account: str) -> RecordPlace:
-        """Where it is."""
+        """The key of its row."""
         return RecordPlace(OFFLINE_MESSAGE, {"id": self.id}, {"stanza": self.stanza})
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How many messages wait for an account.
+    """The numbers of messages that wait for an account.
 
     Attributes:
         all: Together.
@@ -124,16 +124,16 @@ class Shares:
 
 
 def has_share(theirs: int, more: int, free: int) -> bool:
-    """Whether somebody who has so many places may have more, where so many are free.
+    """Whether a sender that has so many places may have more, where so many are free.
 
-    Half of what nobody else has is for one, and half of the rest for the next one: so nobody takes
-    the last place that is free from those who have none.
+    Half of the free places are for one sender, and half of the rest for the next one: so no sender
+    takes the last free place from those that have none.
     """
     return theirs + more <= free
 
 
 def check_room(used: Shares, more_bytes: int, *, max_messages: int, max_bytes: int) -> None:
-    """One message more, beside those that wait (OM-4).
+    """Refuse one more message beside those that wait, if there is no room (OM-4).
 
     Args:
         used: By those that wait.
@@ -158,7 +158,7 @@ class OfflineStore(RecordStore):
     """The messages that wait for accounts.
 
     Args:
-        database: Where they are.
+        database: Keeps them.
         now: Tells the time in seconds since 1970.
     """
 
@@ -168,7 +168,7 @@ class OfflineStore(RecordStore):
 
     @property
     def writes_in_order(self) -> bool:
-        """What is asked first is written first, though nobody has waited for it."""
+        """Whether changes are written in the order of their calls, without waiting for each."""
         return self._database.alone
 
     async def store_offline(
@@ -183,24 +183,24 @@ class OfflineStore(RecordStore):
         max_bytes: int,
         place: StanzaPlace | None = None,
     ) -> int:
-        """Keep one message, if there is room. What that costs does not depend on what is there.
+        """Keep one message, if there is room. The cost does not depend on how many there are.
 
         Args:
             account: Bare JID of the recipient.
             stanza: The message.
             sender: Bare JID; of a sender's messages only its share is kept.
             sender_domain: The same for all senders of this domain, if it is given.
-            stored: When it came, in seconds since 1970.
-            max_messages: How many may wait for the account.
+            stored: The time when it came, in seconds since 1970.
+            max_messages: The number that may wait for the account.
             max_bytes: The same in bytes.
-            place: Where it was in the queue of a session that has ended; if it was held for that,
+            place: Its position in the queue of a session that has ended; if it was held for that,
                 it is held no more.
 
         Returns:
             Its id.
 
         Raises:
-            QuotaExceeded: There is no room; the message says for whom, to people.
+            QuotaExceeded: There is no room; the text says for whom.
         """
         change = partial(
             store,
@@ -217,10 +217,10 @@ class OfflineStore(RecordStore):
         try:
             return await self._database.write(change)
         finally:
-            self.something_waits(account)  # who looked meanwhile saw none yet
+            self.something_waits(account)  # a look meanwhile saw none yet
 
     async def offline_use(self, account: str, sender: str, sender_domain: str | None) -> Shares:
-        """How much waits for an account, in all and of a sender."""
+        """The use of an account's quota, in all and by a sender."""
         shares = _shares(sender, sender_domain)
         use = {"owner": digest(account), **shares}
         return _use(await self._database.read(_USE, use), shares)
@@ -228,7 +228,7 @@ class OfflineStore(RecordStore):
     async def offline_messages(
         self, account: str, *, after: int = 0, limit: int | None = None
     ) -> list[OfflineMessage]:
-        """Those that wait, oldest first.
+        """The messages that wait, oldest first.
 
         Args:
             account: Bare JID.
@@ -249,11 +249,11 @@ class OfflineStore(RecordStore):
         return waiting
 
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
-        """Forget these: they have arrived."""
+        """Delete messages, which have arrived."""
         await self._database.write(partial(delete_messages, account=account, ids=tuple(ids)))
 
     def something_waits(self, account: str) -> None:
-        """Look into the database the next time, since there may be something in it."""
+        """Look into the database the next time, since there may be messages in it."""
         self._nothing_waits.forget(account)
 
 
@@ -268,7 +268,7 @@ def store(
     max_bytes: int,
     place: StanzaPlace | None = None,
 ) -> int:
-    """Keep a message, if there is room; tells its id. See :meth:`OfflineStore.store_offline`."""
+    """Keep a message, if there is room; returns its id. See :meth:`OfflineStore.store_offline`."""
     owner = lock_owner(connection, account)
     shares = _shares(sender, sender_domain)
     used = _use(connection.execute(_USE, {"owner": owner, **shares}).tuples(), shares)
@@ -292,7 +292,7 @@ def store(
 def add_message(
     connection: Connection, account: str, stanza: bytes, stored: float, key: bytes, position: int
 ) -> int:
-    """Keep a message, whatever the account's quota; tells its id."""
+    """Keep a message, whatever the account's quota; returns its id."""
     row = {
         "owner": digest(account),
         "stored": stored,
@@ -306,20 +306,20 @@ def add_message(
 
 
 def delete_messages(connection: Connection, account: str, ids: Sequence[int]) -> None:
-    """Forget messages."""
+    """Delete messages."""
     owner = digest(account)
     if ids:
         connection.execute(_FORGET, [{"owner": owner, "message": message} for message in ids])
 
 
 def place_messages(connection: Connection, places: Sequence[StanzaPlace]) -> None:
-    """Note where messages stand."""
+    """Write the positions of messages."""
     if places:
         connection.execute(_PLACE, [place.parameters for place in places])
 
 
 def _shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:
-    """What a sender's messages are counted under, as parameters of a query.
+    """The names under which a sender's messages are counted, as parameters of a query.
 
     No message is counted under the domain ``None``.
     """

@@ -1,4 +1,4 @@
-"""What people keep on the server: their card, their clients' settings."""
+"""PersonalItems: data that users keep on the server, such as their card or clients' settings."""
 
 from dataclasses import dataclass
 from xml.etree import ElementTree
@@ -13,18 +13,18 @@ from xmppd.store.readable import readable
 
 @dataclass(frozen=True)
 class PersonalItems:
-    """The items of accounts, each within the limits; refused in words that the sender understands.
+    """The items of accounts, each within the limits, and the stanza errors beyond.
 
     Attributes:
-        store: Where they are.
-        limits: What one account may keep.
+        store: Keeps them.
+        limits: Of what one account may keep.
     """
 
     store: ItemStore
     limits: ItemSettings
 
     def check(self, value: bytes) -> None:
-        """Whether a value may be kept at all.
+        """Refuse a value that is too large.
 
         Raises:
             StanzaError: NOT_ACCEPTABLE: it is too large.
@@ -35,17 +35,17 @@ class PersonalItems:
             )
 
     async def elements(self, account: str, namespace: str) -> dict[str, bytes]:
-        """By key what an account keeps in a namespace: elements as bytes, which a parser takes."""
+        """The elements of an account in a namespace, by key, as bytes that a parser takes."""
         kept = await self.store.get_items(account, namespace)
         items = [Item(namespace, key, value) for key, value in kept.items()]
         return dict(await readable(self.store, account, items, _elements))
 
     async def keep(self, account: str, namespace: str, key: str, value: bytes | None) -> None:
-        """Keep a value, or forget it (None).
+        """Keep a value, or delete it (None).
 
         Raises:
             StanzaError: NOT_ACCEPTABLE: it is too large; RESOURCE_CONSTRAINT: there is no room;
-                NOT_ALLOWED: a guest leaves nothing behind (BI-4).
+                NOT_ALLOWED: a guest keeps nothing (BI-4).
         """
         if is_guest(account):
             raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps nothing here")
@@ -67,7 +67,7 @@ def _elements(item: Item) -> tuple[str, bytes]:
     """Key and value of an item that is made of elements.
 
     Raises:
-        ValueError: It is not, any more.
+        ValueError: It is none any more.
     """
     try:
         tree = ElementTree.fromstring(b"<kept>%b</kept>" % item.value)

@@ -24,9 +24,9 @@ class PostgreSQLDatabase(Database):
     """A :class:`~xmppd.store.database.Database` on a server.
 
     Args:
-        url: Where it is.
+        url: Of the database.
         reactor: Threads report to it.
-        pool_threads: Threads, and connections, that ask it.
+        pool_threads: The number of threads, and of connections.
         taken_over: Called, with the reason, when another server has the database.
     """
 
@@ -75,20 +75,20 @@ class PostgreSQLDatabase(Database):
             await self._lock.close()
 
     def _renew(self) -> None:
-        """The server was away: connections of before may be dead, and are not to be tried first."""
+        """Close idle connections after the server was away, since they may be dead."""
         self._engine.dispose()
 
     def _check_lock(self) -> None:
-        """Without the lock the database is not ours; and while it is silent, nobody waits for it.
+        """Refuse a call without the lock, or while the database does not answer.
 
         Raises:
-            StoreError: So it is.
+            StoreError: It is refused.
         """
         if self._lock.trouble is not None:
             raise StoreError(self._lock.trouble)
 
     def _answer(self, reads: Sequence[Read]) -> list[object]:
-        """Ask everything before the first answer is waited for: psycopg's pipeline."""
+        """Send all queries before the first answer is waited for, by psycopg's pipeline."""
         url, dbapi = self._engine.url, self._engine.dialect.dbapi
         with database_errors(url), self._reading.connect() as connection:
             driver = connection.connection.driver_connection

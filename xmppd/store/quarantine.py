@@ -1,4 +1,4 @@
-"""Records that could not be read, set aside for an administrator (QT-1)."""
+"""Quarantine: records that could not be read, set aside for an administrator (QT-1)."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -31,7 +31,7 @@ MAX_QUARANTINED = 10_000
 """Records; with more the oldest are forgotten."""
 
 MAX_QUARANTINED_BYTES = 64 << 20
-"""The same for what all of them take."""
+"""The same for the bytes of all of them."""
 
 # The fields are a map in MessagePack, by column of the table they were in; the digest of all of it
 # keeps a record from being set aside twice.
@@ -90,10 +90,10 @@ _FORGET: Delete = delete(quarantine).where(quarantine.c.number == bindparam("ent
 
 
 class QuarantineStore:
-    """What was set aside.
+    """The records that were set aside.
 
     Args:
-        database: Where it is.
+        database: Keeps them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -102,7 +102,7 @@ class QuarantineStore:
     async def quarantined(
         self, *, account: str = "", after: int = 0, limit: int = 1000
     ) -> list[Quarantined]:
-        """What is set aside, by number, a page at a time; of one account, or of everybody."""
+        """The records, by number, a page at a time; of one account, or of all."""
         page: dict[str, object] = {"after": after, "limit": limit}
         if account:
             page["owner"] = digest(account)
@@ -115,22 +115,22 @@ class QuarantineStore:
         return msgpack.decode(found[0][0], type=dict[str, object]) if found else None
 
     async def forget_quarantined(self, numbers: Sequence[int]) -> int:
-        """Delete these for good; tells how many there were."""
+        """Delete records for good; returns their number."""
         return await self._database.write(partial(_forget, numbers=tuple(numbers)))
 
     async def count_quarantined(self) -> int:
-        """How many records are set aside."""
+        """The number of records."""
         return (await self._database.read(_USE, {}))[0][0]
 
 
 def add(connection: Connection, row: Mapping[str, object]) -> int | None:
-    """Keep a record; its number, or None if it is there already."""
+    """Keep a record; returns its number, or None if it is there already."""
     number: int | None = connection.execute(_ADD.on(connection), row).scalar()
     return number
 
 
 def make_room(connection: Connection) -> None:
-    """Forget the oldest records of which there is no more room."""
+    """Delete the oldest records for which there is no more room."""
     count, size = connection.execute(_USE).one()
     if count <= MAX_QUARANTINED and size <= MAX_QUARANTINED_BYTES:
         return

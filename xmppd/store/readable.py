@@ -1,7 +1,7 @@
-"""What cannot be read is set aside, so that one bad record stops nothing but itself (QT-1).
+"""Readable records: those that cannot be read are set aside, and stop nothing else (QT-1).
 
-Whoever looks into what the store keeps does it through :func:`readable`: what can be read comes
-back, and the rest is moved to the store's quarantine, where an administrator finds it.
+Code that looks into the store's records does it through :func:`readable`: those that can be read
+are returned, and the others are moved to the store's quarantine, where an administrator finds them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ MAX_NAMED_AT_ONCE = 20
 """Records that the log names one by one when many are set aside at the same time."""
 
 MAX_LINE_LENGTH = 200
-"""Of what an entry says of its record, in characters."""
+"""Of an entry's reason, in characters."""
 
 R = TypeVar("R", bound=Record | Fragment)
 V = TypeVar("V")
@@ -30,12 +30,12 @@ class Quarantined:
 
     Attributes:
         number: Given by the store, rising.
-        kind: What it was, such as ``offline message``.
-        account: Whose it was, or what else it belonged to; empty if that is not known.
-        name: Which one of the account's.
-        reason: Why it could not be read.
-        since: When that was noticed, in seconds since 1970.
-        size_bytes: What keeping it takes.
+        kind: Its kind, such as ``offline message``.
+        account: Its account, or another name that it belonged to; empty if that is not known.
+        name: Tells it from others of the account.
+        reason: The reason why it could not be read.
+        since: The time when that was noticed, in seconds since 1970.
+        size_bytes: The bytes that it takes.
     """
 
     number: int
@@ -48,7 +48,9 @@ class Quarantined:
 
 
 class Quarantine(Protocol):
-    """Where records go that cannot be read: there they trouble nobody, and are not lost."""
+    """A quarantine, where records that cannot be read go: there they stop nothing, and are not
+    lost.
+    """
 
     async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
         """Move records to the quarantine, in one transaction.
@@ -57,11 +59,11 @@ class Quarantine(Protocol):
         already is not kept twice. When there is no more room the oldest make way.
 
         Args:
-            account: Whose records they are.
+            account: Of the records.
             damaged: A record of which a field alone is wrong stays, without it.
 
         Returns:
-            Those that were moved.
+            The records that were moved.
         """
 
 
@@ -73,13 +75,13 @@ async def readable(
     *,
     instead: Callable[[R], V] | None = None,
 ) -> list[V]:
-    """What can be read of these records, in their order; the others are set aside.
+    """The readable ones of these records, in their order; the others are set aside.
 
     Args:
-        store: Where they are.
-        account: Whose they are: a bare JID, or what else they belong to.
+        store: Has the quarantine.
+        account: Their account, a bare JID, or another name that they belong to.
         records: As the store gave them.
-        read: As :func:`sift` wants it.
+        read: As for :func:`sift`.
         instead: The same.
     """
     values, damaged = sift(records, read, instead=instead)
@@ -91,13 +93,13 @@ async def readable(
 def sift(
     records: Iterable[R], read: Callable[[R], V], *, instead: Callable[[R], V] | None = None
 ) -> tuple[list[V], list[Damaged]]:
-    """What can be read of these records, and those that cannot, which somebody has to set aside.
+    """The readable ones of these records, and the others, which the caller has to set aside.
 
     Args:
         records: As the store gave them.
-        read: Makes something of a record. Whatever it raises, the record is bad; with an
-            :class:`~xmppd.store.errors.Unreadable` that has a ``rest``, that is taken in its place.
-        instead: Makes what takes the place of any other one that is bad; None for nothing.
+        read: Reads a record. If it raises, the record is bad; the ``rest`` of an
+            :class:`~xmppd.store.errors.Unreadable` is taken in its place.
+        instead: Makes a replacement for any other one that is bad; None for none.
     """
     values: list[V] = []
     damaged: list[Damaged] = []
@@ -105,7 +107,7 @@ def sift(
         try:
             values.append(read(record))
         except MemoryError:
-            raise  # that is no fault of the record
+            raise  # the record is not the cause
         except Exception as error:
             damaged.append(Damaged(record, reason(error), getattr(error, "field", "")))
             if isinstance(error, Unreadable) and error.rest is not None:
@@ -116,7 +118,7 @@ def sift(
 
 
 async def set_aside(store: Quarantine, account: str, damaged: Sequence[Damaged]) -> None:
-    """Move records to the quarantine, and say so; if that fails they are found another day."""
+    """Move records to the quarantine, and log it; if that fails they are found another day."""
     try:
         report(await store.set_aside(account, damaged))
     except StoreError as error:
@@ -127,7 +129,7 @@ async def set_aside(store: Quarantine, account: str, damaged: Sequence[Damaged])
 
 
 def report(moved: Sequence[Quarantined]) -> None:
-    """Tell the administrator which records were set aside."""
+    """Log which records were set aside."""
     for entry in moved[:MAX_NAMED_AT_ONCE]:
         _log.warn(
             "cannot be read, and is set aside: {kind} {name} of {account}: {reason}"
@@ -143,13 +145,13 @@ def report(moved: Sequence[Quarantined]) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Why a record cannot be read, in one line."""
+    """The reason why a record cannot be read, in one line."""
     known = isinstance(error, Unreadable)
     return in_a_line(str(error) if known else f"{type(error).__name__}: {error}")
 
 
 def in_a_line(text: str) -> str:
-    """A text as it may stand in a list or the log: printable, and not too long."""
+    """A text for a list or the log: printable, and not too long."""
     plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return plain[:MAX_LINE_LENGTH]
 

@@ -1,4 +1,4 @@
-"""Who knows whom."""
+"""Rosters of accounts: their contacts and versions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ ROSTER_VERSION_STEP = 2**32
 """A roster's version rises by more than half of this and by less than the whole: 2**31 times."""
 
 UNKNOWN_VERSION = 2**62
-"""Of a roster whose version cannot be read: higher than any that a step has led to."""
+"""The version of a roster whose own cannot be read: higher than any that a step has led to."""
 
 roster_versions = Table(
     "roster_versions",
@@ -118,11 +118,11 @@ _RosterRow = tuple[int, str | None, str, str, str, bool, bytes | None, bool]
 
 @dataclass(frozen=True, slots=True)
 class RosterItem:
-    """A contact, in the three independent fields that every subscription state is made of.
+    """A contact, with the three independent fields of its subscription state.
 
     Attributes:
-        jid: Bare JID of the contact (or whatever JID the user put in).
-        name: What the user calls it; empty if nothing.
+        jid: Bare JID of the contact (or another JID that the user has added).
+        name: The user's name for it; empty without one.
         groups: In the user's order, without repetition.
         subscription: ``none``, ``to`` (the user sees the contact), ``from`` or ``both``.
         ask: The user's request waits for an answer (pending out).
@@ -140,7 +140,7 @@ class RosterItem:
     approved: bool = False
 
     def kept(self, account: str) -> RecordPlace:
-        """Where it is: by what the columns say, since the digest of a damaged one is of another."""
+        """The key of its row: by its columns, since the digest of a damaged one is another's."""
         contact = {"owner": digest(account), "jid": self.jid}
         return RecordPlace(ROSTER_ITEM, contact, {"pending_in": self.pending_in})
 
@@ -151,7 +151,7 @@ class RosterData:
 
     Attributes:
         version: Rises with every change, by a step drawn at random (:rfc:`6121#section-2.6`): so it
-            never names another state, not after an account was made anew or a backup restored.
+            never names another state, also after an account was made anew or a backup restored.
         items: The contacts, by JID.
     """
 
@@ -163,7 +163,7 @@ class RosterStore(RecordStore):
     """The rosters of accounts."""
 
     async def roster(self, account: str) -> RosterData:
-        """The whole roster by JID; version 0 and no items if nothing was ever in it."""
+        """The whole roster by JID; version 0 and no items if it was always empty."""
         owner = {"owner": digest(account)}
 
         async def read() -> RosterData:
@@ -188,7 +188,7 @@ class RosterStore(RecordStore):
         return await self._database.write(partial(_delete_item, account=account, jid=jid))
 
     async def raise_roster_version(self, account: str) -> int:
-        """Give the roster a new version, since something outside of it changes what its owner sees.
+        """Give the roster a new version, since a change outside of it shows in it.
 
         Returns:
             The new version.
@@ -197,7 +197,7 @@ class RosterStore(RecordStore):
 
 
 def save_items(connection: Connection, account: str, items: Sequence[RosterItem]) -> int:
-    """Add or replace contacts; tells the new version."""
+    """Add or replace contacts; returns the new version."""
     owner = lock_owner(connection, account)
     if not items:
         return _version(connection, owner)
@@ -232,14 +232,14 @@ def _raise_version_of(connection: Connection, account: str) -> int:
 
 
 def _raise_version(connection: Connection, owner: bytes) -> int:
-    """Raise the version of a roster; tells it."""
+    """Raise the version of a roster; returns it."""
     values = {"owner": owner, "step": roster_version_step()}
     version: int = connection.execute(_RAISE_VERSION.on(connection), values).scalar_one()
     return version
 
 
 def roster_version_step() -> int:
-    """How far a roster's version rises this time; the versions passed over name no state."""
+    """The step by which a roster's version rises; the versions passed over name no state."""
     return SystemRandom().randrange(ROSTER_VERSION_STEP // 2, ROSTER_VERSION_STEP)
 
 

@@ -1,4 +1,4 @@
-"""What sessions hold while nobody is connected, and what would be lost with them."""
+"""Saved sessions, and the messages that are held for sessions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,10 +32,10 @@ from xmppd.store.kind import Kind, RecordPlace
 from xmppd.store.offline import OfflineStore
 
 START_LIMIT_S = 300.0
-"""What a server that was stopped or killed has left behind may be much."""
+"""The time for the work at a start: a server that was stopped or killed may have left much."""
 
 STOP_LIMIT_S = 4.0
-"""Somebody waits for a server that stops; and what is worth most is saved before it does."""
+"""The time for the work at a stop, since others wait for it."""
 
 sessions = Table(
     "sessions",
@@ -57,9 +57,9 @@ class SavedSession:
     """A session that outlives the server.
 
     Attributes:
-        key: What it is found by; a hash, from which nobody learns how to resume it.
+        key: The key by which it is found; a hash, by which it cannot be resumed.
         account: Bare JID.
-        data: All that there is to know of it, in the words of whoever saved it.
+        data: The whole session, in the format of the code that saved it.
     """
 
     key: bytes
@@ -67,16 +67,16 @@ class SavedSession:
     data: bytes
 
     def kept(self, account: str) -> RecordPlace:
-        """Where it is."""
+        """The key of its row."""
         return RecordPlace(SESSION, {"key": self.key}, {"data": self.data})
 
 
 class SessionStore(RecordStore):
-    """Sessions of a server that has stopped, and messages that are held for sessions.
+    """The sessions of a server that has stopped, and messages that are held for sessions.
 
     Args:
-        database: Where they are.
-        offline: What becomes of held messages whose session is gone.
+        database: Keeps them.
+        offline: Takes held messages whose session is gone.
         now: Tells the time in seconds since 1970.
     """
 
@@ -91,7 +91,7 @@ class SessionStore(RecordStore):
     ) -> None:
         """Keep these sessions, and no others; in one transaction.
 
-        Held messages are forgotten: what of them is not acknowledged is in the sessions.
+        Held messages are forgotten: those that are not acknowledged are in the sessions.
 
         Args:
             sessions: Of a server that stops.
@@ -101,7 +101,7 @@ class SessionStore(RecordStore):
         await self._database.write(change, STOP_LIMIT_S)
 
     async def saved_sessions(self) -> list[SavedSession]:
-        """All that are kept."""
+        """All saved sessions."""
 
         async def read() -> list[SavedSession]:
             return list(starmap(_session, await self._database.read(_ALL, {})))
@@ -111,14 +111,11 @@ class SessionStore(RecordStore):
     async def take_up_sessions(
         self, *, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
     ) -> list[int]:
-        """The saved sessions are there again, and are forgotten; in one transaction.
+        """Forget the saved sessions, which were restored; in one transaction.
 
         Args:
             held: The messages in their queues.
-            lost: The messages of those that are not there again: they become offline messages.
-
-        Returns:
-            The numbers of what is held.
+            lost: The messages of those that were not restored: they become offline messages.
         """
         change = partial(_take_up, held=tuple(held), lost=tuple(lost))
         numbers = await self._database.write(change, START_LIMIT_S)
@@ -129,7 +126,7 @@ class SessionStore(RecordStore):
     async def hold_messages(
         self, messages: Sequence[HeldMessage], *, arrived: Sequence[int]
     ) -> list[int]:
-        """Keep messages until they are acknowledged; forget those that are.
+        """Hold messages until they are acknowledged; forget those that are.
 
         Returns:
             The numbers they were given.
@@ -138,7 +135,9 @@ class SessionStore(RecordStore):
         return await self._database.write(change)
 
     async def place_messages(self, places: Sequence[StanzaPlace]) -> None:
-        """Note where messages stand now; what the store has not any more is left out."""
+        """Write the present positions of messages, except those that are not in the store any
+        more.
+        """
         await self._database.write(partial(_place, places=tuple(places)))
 
     async def recover_messages(self) -> list[HeldMessage]:
@@ -157,7 +156,7 @@ class SessionStore(RecordStore):
 def _save(
     connection: Connection, saved: Sequence[SavedSession], theirs: Mapping[str, Sequence[int]]
 ) -> None:
-    """Keep these and no others; nothing is held any more."""
+    """Keep these sessions and no others; no message is held any more."""
     connection.execute(_FORGET_ALL)
     held_messages.forget_all(connection)
     for account, ids in theirs.items():
@@ -178,7 +177,7 @@ def _save(
 def _take_up(
     connection: Connection, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
 ) -> list[int]:
-    """Hold what sessions have, and forget that they were saved; tells the numbers of it."""
+    """Hold the messages of sessions, and forget that these were saved; returns the numbers."""
     numbers = held_messages.hold(connection, held, ())
     for message in lost:
         _add_offline(connection, message)
@@ -192,7 +191,7 @@ def _place(connection: Connection, places: Sequence[StanzaPlace]) -> None:
 
 
 def _recover(connection: Connection) -> list[HeldMessage]:
-    """Make offline messages of all that are held; tells them with their new ids."""
+    """Make offline messages of all that are held; returns them with their new ids."""
     held = held_messages.held(connection)
     recovered = [_add_offline(connection, message) for message in held]
     if recovered:

@@ -1,4 +1,4 @@
-"""Groups whose members see each other without asking."""
+"""Shared groups: their members see each other without asking."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -87,9 +87,9 @@ class SharedGroup:
 
     Attributes:
         name: Unique on this server.
-        display_name: What it is called in rosters.
+        display_name: Its name in rosters.
         members: Bare JIDs.
-        visible_to: ``members`` or ``everybody``: in whose rosters it is shown.
+        visible_to: ``members`` or ``everybody``: the accounts that have it in their rosters.
         groups: Names of further groups in whose members' rosters it is shown.
     """
 
@@ -147,7 +147,7 @@ def _delete(connection: Connection, name: str) -> None:
 
 
 def _groups(rows: Iterable[_MemberRow]) -> list[SharedGroup]:
-    """Groups, of one row for each member; a row without one if there is nobody in it."""
+    """Groups, of one row for each member; a row without one if it has no members."""
     found: list[SharedGroup] = []
     for group, members in groupby(rows, lambda row: row[:4]):
         _check_group(*group)

@@ -1,4 +1,4 @@
-"""SQLite in a file: read at once, written by one thread."""
+"""SQLiteDatabase: SQLite in a file, read at once, written by one thread."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -23,10 +23,10 @@ from xmppd.store.threads import Threads
 from xmppd.store.tries import until_free
 
 READ_TIMEOUT_S = 0.05
-"""Everybody waits while the reactor's thread reads; and what writes keeps no reader waiting."""
+"""The time for a read, which blocks the reactor; writers keep no reader waiting."""
 
 LOOK_EVERY_S = 2.0
-"""How often somebody looks whether the file is still there."""
+"""The time between two checks whether the file is still there."""
 
 _NOT_UTF_8 = "Could not decode to UTF-8"
 
@@ -56,7 +56,7 @@ class SQLiteDatabase(Database):
 
     @property
     def commits(self) -> int:
-        """How many transactions were committed."""
+        """The number of transactions that were committed."""
         return self._writer.commits
 
     @override
@@ -133,7 +133,7 @@ class SQLiteDatabase(Database):
         return self._file.lock()
 
     def _check_file(self) -> None:
-        """Refuse to write what would be gone with the file; called in the writer's thread."""
+        """Refuse to write if the file is gone; called in the writer's thread."""
         trouble = self._file.trouble()
         if trouble is not None:
             raise StoreError(trouble)
@@ -157,7 +157,7 @@ class SQLiteDatabase(Database):
 
 @lru_cache(maxsize=64)
 def compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...], dict[str, object]]:
-    """SQL of a query, the names of its parameters in their order, and values it brings along."""
+    """The SQL of a query, the names of its parameters in their order, and its own values."""
     compiled = query.compile(dialect=_dialect)
     return str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params)
 

@@ -1,4 +1,4 @@
-"""The file of an SQLite database: ours alone, and still the one that was opened."""
+"""SQLiteFile: the file of a database, locked, and still the one that was opened."""
 
 import fcntl
 import os
@@ -10,14 +10,14 @@ from xmppd.store.errors import StoreError
 _SUFFIXES = ("", "-wal", "-shm")
 
 Identity = tuple[int, int]
-"""Device and number of a file: what its name leads to as long as nobody puts another there."""
+"""Device and number of a file, which change when another takes its place."""
 
 
 class SQLiteFile:
     """Keeps other servers out of a file, and notices when it is not there any more.
 
-    What deletes or replaces the file under SQLite's hands goes unnoticed there: it goes on with
-    the old one, which is gone when it is closed.
+    SQLite itself does not notice that its file was deleted or replaced: it goes on with the old
+    one, which is gone when it is closed.
 
     Args:
         path: The file; it is there.
@@ -56,11 +56,13 @@ class SQLiteFile:
         return True
 
     def remember(self) -> None:
-        """This is the file that we have, with what SQLite keeps beside it."""
+        """Remember the file, and those that SQLite keeps beside it."""
         self._opened = dict(self._present())
 
     def trouble(self) -> str | None:
-        """What has become of it, in one sentence for an administrator (ST-5); None if nothing."""
+        """The trouble with the file, in one sentence for an administrator (ST-5); None without
+        any.
+        """
         present = dict(self._present())
         for path, opened in self._opened.items():
             if path not in present:
@@ -70,7 +72,7 @@ class SQLiteFile:
         return None
 
     def release(self) -> None:
-        """Let others in; SQLite has left."""
+        """Unlock the file, once SQLite has closed it."""
         self._opened = {}
         if self._descriptor >= 0:
             os.close(self._descriptor)

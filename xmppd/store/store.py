@@ -1,4 +1,4 @@
-"""All that outlives a restart, in one database."""
+"""Store: everything that outlives a restart, in one database."""
 
 from collections.abc import Callable, Mapping
 
@@ -28,28 +28,28 @@ _log = Logger()
 
 
 class Store:
-    """Everything that is kept, by what it is; a stage is handed what it needs of it.
+    """All stored things, one attribute for each; a stage is handed those that it needs.
 
-    An account is named by its bare JID as text. Every method of what is kept is a coroutine: local
-    SQLite answers hot reads without ever waiting, a database across the network is waited for in a
-    thread; who asks need not know. What has returned is safe on disk, unless it says otherwise.
+    An account is named by its bare JID as text. Every method of these is a coroutine: SQLite
+    answers frequent reads without waiting, a database across the network is waited for in a thread.
+    When a change has returned it is safe on disk, unless its method says otherwise.
 
     Args:
-        database: Where it is.
+        database: Keeps everything.
         clock: The reactor's.
         now: Tells the time in seconds since 1970.
 
     Attributes:
         database: The same, watched.
-        belongings: What goes with an account.
-        accounts: Who has an account here.
-        rosters: Who knows whom.
-        shared_groups: Who sees each other without asking.
-        offline: Messages for those who are away.
-        presences: When accounts were last here.
-        devices: Those that may log in by a token.
+        belongings: The tables whose rows go with an account.
+        accounts: The accounts.
+        rosters: Their rosters.
+        shared_groups: The shared groups.
+        offline: Messages for accounts that are away.
+        presences: The last presences of accounts.
+        devices: The devices that may log in by a token.
         items: Small values of accounts and plugins.
-        sessions: What sessions hold while nobody is connected.
+        sessions: Saved sessions and held messages.
         quarantine: Records that could not be read.
         tables: The place of what plugins keep in tables of their own.
     """
@@ -76,7 +76,7 @@ class Store:
 
     @property
     def kept(self) -> Mapping[type, object]:
-        """What is kept, by class: whoever needs something asks for that, and not for all of it."""
+        """The stored things by their class, which is how a plugin asks for one."""
         return {
             AccountStore: self.accounts,
             RosterStore: self.rosters,
@@ -91,7 +91,7 @@ class Store:
         }
 
     async def open(self, *, upgrade: bool = True, may_create: bool = True) -> None:
-        """Be ready. Call once, before anything else.
+        """Open the database. Call it once, before anything else.
 
         Args:
             upgrade: Whether older tables may be brought up to date.
@@ -106,7 +106,7 @@ class Store:
         self.presences.open()
 
     async def close(self) -> None:
-        """Write what is still queued, and let go."""
+        """Write all that is queued, and close the database."""
         if self._closed:
             return
         self._closed = True
@@ -124,7 +124,7 @@ def make_store(
     pool_threads: int = 4,
     taken_over: Callable[[str], None] = lambda why: None,
 ) -> Store:
-    """The store a URL names; still to be opened.
+    """The store for a URL, still to be opened.
 
     Args:
         url: ``sqlite:///path`` or ``postgresql://user:password@host/database``.

@@ -1,4 +1,4 @@
-"""Threads of the store's own: those of the reactor are for names and files."""
+"""Threads of the store, apart from those of the reactor."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,9 +28,9 @@ class Threads:
     """A bounded number of threads, and of calls that wait for one.
 
     Args:
-        reactor: Where results arrive.
-        size: How many threads.
-        max_waiting_calls: With so many calls under way another one is refused.
+        reactor: Takes the results.
+        size: The number of threads.
+        max_waiting_calls: The number of calls under way at which another one is refused.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Threads:
         self._pool.start()
 
     async def run(self, call: Callable[[], T], limit_s: float = CALL_LIMIT_S) -> T:
-        """What the call returns, when a thread has made it.
+        """Make a call in a thread; returns its result.
 
         A call that has not begun in time is not made at all.
 
         Args:
-            call: Asks how long it may wait with :func:`~xmppd.store.limits.left_s`.
-            limit_s: How long it may take; somewhat later nobody waits for it.
+            call: Finds how long it may wait with :func:`~xmppd.store.limits.left_s`.
+            limit_s: The time that it may take; somewhat later it is not waited for.
 
         Raises:
             StoreError: It takes too long, too many calls wait, or the threads are gone.
@@ -79,10 +79,10 @@ class Threads:
         return outcome
 
     async def close(self) -> None:
-        """Wait for what is under way, and let the threads go; one that is stuck is left behind.
+        """Wait for calls under way, and stop the threads; one that is stuck is left behind.
 
         Raises:
-            StoreError: There is such a one.
+            StoreError: One is stuck.
         """
         if self._closed:
             return

@@ -1,4 +1,4 @@
-"""Waiting a moment for a server that is just about to stop."""
+"""Tries: waiting a moment for a server that is about to stop."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,13 +6,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 PATIENCE_S = 5.0
-"""How long a server that starts waits for another one to leave the database."""
+"""The time that a server which starts waits for another one to leave the database."""
 
 EVERY_S = 0.25
 
 
 async def until_free(take: Callable[[], Awaitable[bool]], clock: IReactorTime) -> bool:
-    """Try to take something until it is ours, or :data:`PATIENCE_S` are over."""
+    """Try to take a lock until it is ours, or :data:`PATIENCE_S` are over."""
     until = clock.seconds() + PATIENCE_S
     while not await take():
         if clock.seconds() >= until:

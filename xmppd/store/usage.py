@@ -1,4 +1,4 @@
-"""How much an owner keeps; triggers of the database see to it."""
+"""Usage: how much each owner keeps, counted by triggers of the database."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from sqlalchemy import BigInteger, Column, LargeBinary, Table
 from xmppd.store.columns import STAYS, digest_column, metadata
 
 MESSAGES, ITEMS = b"messages", b"items"
-"""What the database counts all messages and all items of an account under."""
+"""The names under which the database counts all messages and all items of an account."""
 
-# The share is one of these; or what a message has for its sender, or its sender's domain.
+# The share is one of these, or the digest of a message's sender, or of the sender's domain.
 usage = Table(
     "usage",
     metadata,
@@ -24,7 +24,7 @@ usage = Table(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How much of something there is."""
+    """The number and bytes of what is kept."""
 
     count: int = 0
     bytes: int = 0
@@ -34,7 +34,7 @@ NOTHING = Use()
 
 
 def use_of(count: int, size_bytes: int) -> Use:
-    """How much is kept; nothing if the count is damaged, since nobody is shut out by that."""
+    """The use; zero if the count is damaged, so that nothing is refused for that."""
     if type(count) is not int or type(size_bytes) is not int:
         return NOTHING
     return Use(count, size_bytes)

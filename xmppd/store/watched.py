@@ -1,4 +1,4 @@
-"""What fails for a while is said when it begins and when it is over, not each time."""
+"""Watched: failures of the database are logged when they begin and end, not each time."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,17 +12,18 @@ from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
 
 CALM_S = 2.0
-"""What has not failed for so long, and has worked since, works again."""
+"""The time without failures, and with a success, after which it works again."""
 
 _log = Logger()
 
 
 class Episode:
-    """Says once that something fails, and once that it works again and how often it failed (ST-3).
+    """An episode of failures: logged once when it begins, and once when it ends, with their number
+    (ST-3).
 
     Args:
         clock: The reactor's.
-        doing: What fails, such as ``read``.
+        doing: The kind of call that fails, such as ``read``.
     """
 
     def __init__(self, clock: IReactorTime, doing: str) -> None:
@@ -38,7 +39,7 @@ class Episode:
         return self._count > 0
 
     def failed(self, error: StoreError) -> None:
-        """It has failed once more."""
+        """Note one more failure."""
         self._failed = self._clock.seconds()
         if not self._count:
             self._began = self._failed
@@ -46,12 +47,12 @@ class Episode:
         self._count += 1
 
     def succeeded(self) -> None:
-        """It has worked; whether it goes on doing so is seen a moment later."""
+        """Note a success; whether it goes on is checked a moment later."""
         if self._look is None:
             self._look = self._clock.callLater(CALM_S, self._look_again)
 
     def over(self) -> None:
-        """Nobody will see any more how it ends."""
+        """End the episode, since its end will not be seen."""
         if self._look is not None:
             self._look.cancel()
             self._look = None
