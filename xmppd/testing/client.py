@@ -1,4 +1,4 @@
-"""Clients, other servers and components that a test speaks for."""
+"""Clients, other servers and components for tests."""
 
 from collections.abc import Awaitable
 from hashlib import sha1
@@ -39,11 +39,11 @@ _COMPONENT_HEADER = (
 
 
 class Stuck(AssertionError):
-    """Something that a test expected to be done at once still waits."""
+    """An error: work that a test expected to be done at once still waits."""
 
 
 def done(work: Awaitable[T]) -> T:
-    """What the work comes to; it must not have to wait for anything."""
+    """The result of work that must not wait."""
 
     async def run() -> T:
         return await work
@@ -59,12 +59,12 @@ def done(work: Awaitable[T]) -> T:
 
 
 class Client:
-    """Somebody at the other end of a wire.
+    """A client at the other end of a connection.
 
     Attributes:
         jid: Full JID, once bound.
-        handler: The server's side of the wire.
-        transport: The wire.
+        handler: The server's side of the connection.
+        transport: In memory.
     """
 
     def __init__(self, house: Home, handler: ConnectionHandler, transport: MemoryTransport) -> None:
@@ -76,7 +76,7 @@ class Client:
 
     @property
     def stanza_handler(self) -> StanzaHandler:
-        """The server's side of the stream, which the wire forgets when it is gone."""
+        """The server's side of the stream, which the connection forgets when it is gone."""
         assert isinstance(self._stream, StanzaHandler)
         return self._stream
 
@@ -91,29 +91,28 @@ class Client:
         self.house.network.settle()
 
     def raw(self) -> bytes:
-        """All bytes that came since somebody looked."""
+        """All bytes that came since the last look."""
         self.house.network.settle()
         return self.transport.take()
 
     def received(self) -> list[str]:
-        """The stanzas that came since somebody looked, each written the same way.
-
-        The server's requests to acknowledge them (:xep:`0198`) are left out.
+        """The stanzas that came since the last look, each written the same way. The server's
+        requests to acknowledge them (:xep:`0198`) are left out.
         """
         return [each for each in self.elements() if each != _REQUEST]
 
     def elements(self) -> list[str]:
-        """The same, with whatever else came."""
+        """The same, with all other elements."""
         data = self.raw().removesuffix(b"</stream:stream>")
         tree = ElementTree.fromstring(b"<s xmlns:stream='%b'>%b</s>" % (ns.STREAM.encode(), data))
         return [write(stanza).decode() for stanza in tree]
 
     def stop_reading(self) -> None:
-        """Read so slowly that the wire is full."""
+        """Read so slowly that the connection is full."""
         self.handler.pauseProducing()
 
     def read_on(self) -> None:
-        """Read all that is on the wire."""
+        """Read all that waits on the connection."""
         self.handler.resumeProducing()
 
     def lose(self) -> None:
@@ -123,18 +122,22 @@ class Client:
 
     @property
     def closed(self) -> bool:
-        """Whether the server hung up, or is about to; the session may be detached."""
+        """Whether the server has closed the connection, or is about to; the session may be
+        detached.
+        """
         return self.session.closed or self.session.connection is not self.handler
 
     def enable(self, attributes: str = "resume='true'") -> str:
-        """Switch stream management on (:xep:`0198`); the id to resume the session by, if any."""
+        """Switch stream management on (:xep:`0198`); returns the id to resume the session by, if
+        any.
+        """
         self.send(f"<enable xmlns='{ns.STREAM_MANAGEMENT}' {attributes}/>")
         enabled = ElementTree.fromstring(self.raw())
         assert enabled.tag.endswith("}enabled"), enabled.tag
         return enabled.get("id", "")
 
     def resume(self, id: str, h: int) -> list[str]:
-        """Ask for an earlier session, with so many stanzas handled; all that came then."""
+        """Resume an earlier session, with so many stanzas handled; returns all that came then."""
         self.send(f"<resume xmlns='{ns.STREAM_MANAGEMENT}' previd='{id}' h='{h}'/>")
         self.jid = self.session.jid
         return self.received()
@@ -145,7 +148,7 @@ class Client:
 
 
 class Elsewhere:
-    """Another server, or a component, as far as it is seen from a house: it hears and speaks.
+    """Another server, or a component, as a house sees it.
 
     Args:
         house: Whose other domains, but for its components, all lead here.
@@ -162,18 +165,18 @@ class Elsewhere:
             table.components[domain] = self
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
-        """A stanza comes from the house."""
+        """Take a stanza from the house."""
         assert stanza.to is not None, "a stanza that leaves the house names its address"
         self._heard.append(wire)
         return True
 
     def send(self, text: str) -> None:
-        """Somebody there sends a stanza to somebody in the house."""
+        """Send a stanza from there to the house."""
         tree = ElementTree.fromstring(text)
         stanza = KINDS[tree.tag].from_tree(tree, JID.parse(tree.attrib["from"]))
         later = self.house.server.packet_router.route(stanza)
         if later is not None:
-            Deferred.fromCoroutine(later)  # what a router returns never fails
+            Deferred.fromCoroutine(later)  # the result of a router never fails
 
     def heard(self) -> list[str]:
         """The stanzas that came since somebody looked, each written the same way."""
@@ -181,12 +184,12 @@ class Elsewhere:
         return [write(ElementTree.fromstring(wire)).decode() for wire in heard]
 
     def lose(self, domain: str) -> None:
-        """The house finds that it cannot reach this domain any more."""
+        """Make this domain unreachable for the house."""
         self.house.server.events.fire(RemoteServerLost(self.house.domain, domain))
 
 
 class ComponentClient(Client):
-    """A component at the other end of a wire (:xep:`0114`)."""
+    """A component at the other end of a connection (:xep:`0114`)."""
 
     @property
     def stream(self) -> ComponentStream:
@@ -196,7 +199,7 @@ class ComponentClient(Client):
 
     @property
     def closed(self) -> bool:
-        """Whether the server hung up, or is about to."""
+        """Whether the server has closed the connection, or is about to."""
         return self.stream.ended
 
     def open(self, domain: str) -> None:
@@ -204,7 +207,7 @@ class ComponentClient(Client):
         self.send(_COMPONENT_HEADER.format(domain=domain))
 
     def shake_hands(self, secret: str) -> None:
-        """Answer the stream header that came with what proves the secret."""
+        """Answer the stream header with the handshake."""
         stream_id = self.raw().partition(b" id='")[2].partition(b"'")[0].decode()
         proof = sha1(f"{stream_id}{secret}".encode()).hexdigest()  # noqa: S324  # XEP-0114 has it so
         self.send(f"<handshake>{proof}</handshake>")

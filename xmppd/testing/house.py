@@ -112,11 +112,11 @@ class House:
     async def run_in_thread(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """No threads here."""
+        """Run a function at once: there are no threads here."""
         return function(*args, **kwargs)
 
     def reload(self, config: Config) -> None:
-        """Go by another configuration, as after SIGHUP."""
+        """Take another configuration, as after SIGHUP."""
         self.plugins.use(config)
         self.server.reload(config)
         done(self.plugins.use_settings())
@@ -138,7 +138,7 @@ class House:
         done(stopping)
 
     def again(self) -> "House":
-        """Another server on the same store; this one was shut down, or died without a word."""
+        """Another server on the same store; this one was shut down, or killed."""
         clock = Clock()
         clock.advance(self.clock.seconds())
         return House(
@@ -167,7 +167,7 @@ class House:
         return account
 
     def stranger(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:
-        """Somebody who has just connected; as if by TLS, with nothing to bind to, if encrypted."""
+        """A client that has just connected; if encrypted, as by TLS without channel bindings."""
         handler = self.server.listener(
             ListenSettings(endpoint="", kind="client", tls="none")
         ).buildProtocol(IPv4Address("TCP", address, 1))
@@ -180,7 +180,7 @@ class House:
         return client
 
     def service(self, domain: str = "", secret: str = "") -> ComponentClient:
-        """A component that has connected; with a secret, and that has been let in."""
+        """A component that has connected; with a secret, one that is authenticated."""
         handler = self.server.listener(
             ListenSettings(endpoint="", kind="component", tls="none")
         ).buildProtocol(None)
@@ -195,7 +195,7 @@ class House:
         return service
 
     def logged_in(self, name: str) -> Client:
-        """Somebody who has proved who they are, and has not bound a resource."""
+        """A client that has logged in, and has not bound a resource."""
         account = self.jid(name)
         client = self.stranger()
         client.open(account.domain)
@@ -206,7 +206,7 @@ class House:
         return client
 
     def bind(self, name: str, resource: str = "1") -> Client:
-        """Somebody with a resource who has not sent presence."""
+        """A client with a resource that has not sent presence."""
         client = self.logged_in(name)
         client.send(
             f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'><resource>{resource}</resource>"
@@ -217,7 +217,7 @@ class House:
         return client
 
     def connect(self, *names: str) -> list[Client]:
-        """People who are bound, have fetched their rosters, and are available.
+        """Clients that are bound, have fetched their rosters, and are available.
 
         A name may bring a resource: ``romeo/orchard``.
         """
@@ -235,7 +235,7 @@ class House:
 def house_config(
     *domains: str, **tables: Mapping[str, object] | Sequence[Mapping[str, object]]
 ) -> Config:
-    """A configuration for a house; the clear is fine inside, and nobody is slowed down.
+    """A configuration for a house, without TLS and without limits on rates.
 
     Args:
         domains: The domains it serves.

@@ -1,4 +1,4 @@
-"""Wires in memory: between a client and the server, and between servers."""
+"""Connections in memory: between a client and the server, and between servers."""
 
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from xmppd.stanza import JID
 
 @implementer(ISystemHandle)
 class MemoryTransport(StringTransport):
-    """A wire in memory that tells its protocol when it is closed.
+    """A transport in memory that tells its protocol when it is closed.
 
     Attributes:
         ended: Whether the server will write no more.
@@ -39,24 +39,24 @@ class MemoryTransport(StringTransport):
         self.protocol = protocol
 
     def getHandle(self) -> None:
-        """There is no socket below."""
+        """None, since there is no socket."""
 
     def take(self) -> bytes:
-        """What was written since somebody took it."""
+        """The bytes that were written since the last call."""
         data: bytes = self.value()  # type: ignore[no-untyped-call]
         self.clear()  # type: ignore[no-untyped-call]
         return data
 
     def loseWriteConnection(self) -> None:
-        """Close the server's half: its peer hears the end, and may still say something."""
+        """Close the server's half: its peer sees the end, and may still send."""
         self.ended = True
 
     def loseConnection(self) -> None:
-        """Close, once what was written has been read: at once, here."""
+        """Close, once the written bytes have been read: at once, here."""
         self._close(ConnectionDone())
 
     def abortConnection(self) -> None:
-        """Close without ceremony."""
+        """Close at once."""
         self._close(ConnectionLost())
 
     def _close(self, reason: Exception) -> None:
@@ -73,7 +73,7 @@ class Home(Protocol):
 
     Attributes:
         server: The server in it.
-        network: Where it is found.
+        network: The network that it is in.
         address: Its IP address there.
         domain: The first one it serves.
         clock: Turned by hand.
@@ -90,7 +90,7 @@ class Home(Protocol):
 
 
 class MemoryLine:
-    """One end of a connection between two houses: what is written arrives when the net settles."""
+    """One end of a connection between two houses: written bytes arrive when the network settles."""
 
     def __init__(self, network: "Network", address: str) -> None:
         self.network = network
@@ -101,28 +101,28 @@ class MemoryLine:
         self.sent = b""
 
     def write(self, data: bytes) -> None:
-        """Let it arrive at the other end, later."""
+        """Let bytes arrive at the other end, later."""
         self.sent += data
         if not self.lost:
             self.network.later(self.other.receive, data)
 
     def receive(self, data: bytes) -> None:
-        """It arrives."""
+        """Take bytes that arrive."""
         if not self.lost:
             self.protocol.dataReceived(data)
 
     def loseConnection(self) -> None:
-        """Close both ends, behind what was written."""
+        """Close both ends, behind the written bytes."""
         self.network.later(self.close, ConnectionDone())
         self.network.later(self.other.close, ConnectionDone())
 
     def loseWriteConnection(self) -> None:
-        """Close the other end, behind what was written, and with it this one."""
+        """Close the other end, behind the written bytes, and with it this one."""
         self.network.later(self.other.close, ConnectionDone())
         self.network.later(self.close, ConnectionDone())
 
     def abortConnection(self) -> None:
-        """Close both ends; what was written is lost."""
+        """Close both ends; written bytes are lost."""
         self.close(ConnectionLost())
         self.network.later(self.other.close, ConnectionLost())
 
@@ -135,31 +135,31 @@ class MemoryLine:
             protocol.connectionLost(Failure(reason))
 
     def getPeer(self) -> IPv4Address:
-        """Who is at the other end."""
+        """The address of the other end."""
         return IPv4Address("TCP", self.other.address, 5269)
 
     def getHandle(self) -> object:
-        """There is no socket."""
+        """None, since there is no socket."""
         return None
 
     def startTLS(self, contexts: object) -> None:
-        """There is no need."""
+        """Do nothing, since there is no need."""
 
     def watch_queue(self, watcher: object) -> None:
-        """It takes everything."""
+        """Do nothing, since it takes everything."""
 
     def pauseProducing(self) -> None:
-        """What arrives is kept by the protocol."""
+        """Do nothing: the protocol keeps bytes that arrive."""
 
     def resumeProducing(self) -> None:
-        """The protocol has it."""
+        """Do nothing: the protocol has these bytes."""
 
 
 class Network:
     """The lines between houses.
 
     Attributes:
-        houses: By domain: who is found.
+        houses: By domain: those that can be found.
         lines: All that were ever made, the caller's end first.
     """
 
@@ -170,11 +170,11 @@ class Network:
         self._settling = False
 
     def later(self, call: Callable[..., None], *args: object) -> None:
-        """Do it when the net settles, behind all that is to be done already."""
+        """Call a function when the network settles, behind all others."""
         self._due.append((call, args))
 
     def settle(self) -> None:
-        """Let everything arrive that is under way, and what is said to it."""
+        """Let all bytes arrive that are under way, and the answers to them."""
         if self._settling:
             return
         self._settling = True
@@ -202,7 +202,7 @@ class MemoryConnector:
         self.house = house
 
     def use(self, directions: Directions) -> None:
-        """Every house is where it is."""
+        """Do nothing: every house is where it is."""
 
     async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
         """A line to the house that serves a domain.
@@ -231,14 +231,14 @@ class MemoryConnector:
         return protocol
 
     def forget(self, domain: str) -> None:
-        """Nothing is remembered."""
+        """Do nothing, since nothing is remembered."""
 
 
 def federate(*houses: Home) -> Network:
-    """Let houses find each other; what one sends arrives at the other when somebody looks.
+    """Let houses find each other; stanzas from one arrive at the other when a client looks.
 
-    That is whenever a client sends or receives, or with :meth:`Network.settle`. Their clocks are
-    apart still.
+    That is whenever a client sends or receives, or with :meth:`Network.settle`. Each keeps its own
+    clock.
     """
     network = Network()
     for number, house in enumerate(houses, 1):

@@ -1,4 +1,4 @@
-"""A server in a process of its own, for tests of XMPP clients; nothing of it is left behind.
+"""ServerProcess: a server in its own process, for tests of XMPP clients; it leaves nothing behind.
 
 ::
 
@@ -30,7 +30,7 @@ LOG_LINES_SHOWN = 40
 ROOT = Path(__file__).parents[2]
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
 
-# What a server for tests has otherwise than one for people: nobody is slowed down.
+# The settings of a server for tests that differ from the defaults: no limits on rates.
 SETTINGS: Mapping[str, Mapping[str, object]] = {
     "stream": {"stanzas_per_s": 1e6, "bytes_per_s": 1e9},
     "auth": {
@@ -47,16 +47,16 @@ class NotStarted(Exception):
 
 
 class ServerProcess:
-    """A server that others may talk to, from :meth:`start` to :meth:`stop`.
+    """A server that clients may connect to, from :meth:`start` to :meth:`stop`.
 
     It listens on ports of the loopback interface that were free, with TLS, and certificates that it
     has signed itself. Everybody may register.
 
     Args:
-        directory: Where it keeps its files; what it finds there, it goes on with. A short path: a
-            Unix socket is made below it.
+        directory: The directory of its files; it goes on with those that it finds there. A short
+            path: a Unix socket is made below it.
         domains: The domains it serves.
-        settings: The configuration where it shall differ, table by table as in the file:
+        settings: Other settings than the defaults, table by table as in the file:
             ``sessions={"conflict": "refuse"}``. A key outside all tables is given as it is:
             ``admins=["romeo@localhost"]``, and so are the tables of an array:
             ``component=[{"name": "echo.localhost", "secret": "…"}]``.
@@ -66,9 +66,9 @@ class ServerProcess:
         port: For STARTTLS; 0 before it has started.
         direct_tls_port: For TLS from the first byte.
         component_port: For components, in clear; 0 if there are none.
-        directory: Where its files are.
+        directory: The directory of its files.
         domains: The domains it serves.
-        log: The file with what it says.
+        log: The file of its log.
     """
 
     host = HOST
@@ -96,7 +96,7 @@ class ServerProcess:
 
     @property
     def certificate(self) -> Path:
-        """PEM file: what a client has to trust, as if it were an authority."""
+        """PEM file: the certificate that a client has to trust, as if it were an authority."""
         return self.certificate_of(self.domain)
 
     def certificate_of(self, domain: str) -> Path:
@@ -111,7 +111,7 @@ class ServerProcess:
     # -- its life -------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Be up on return.
+        """Start it, and wait until it is up.
 
         Raises:
             NotStarted: It is not.
@@ -124,7 +124,7 @@ class ServerProcess:
                 self.log.open("ab") as log,
             ):
                 started.bind(str(path))
-                self._process = subprocess.Popen(  # noqa: S603  # nothing of it came from outside
+                self._process = subprocess.Popen(  # noqa: S603  # no part of it came from outside
                     [sys.executable, "-c", TWISTD, *self._arguments()],
                     env=_environment(path),
                     pass_fds=(held,),
@@ -141,11 +141,11 @@ class ServerProcess:
         self.component_port = next(iter(self.ports("component")), 0)
 
     def stop(self) -> None:
-        """Stop, and be gone on return; clients are told."""
+        """Stop it in order, and wait until it has ended; clients are told."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Be gone without a word, as in a power failure."""
+        """Kill it, as in a power failure."""
         self._end(signal.SIGKILL)
 
     def __enter__(self) -> Self:
@@ -185,10 +185,10 @@ class ServerProcess:
         return list(ask(self.directory / "data" / "xmppctl.sock", command, arguments))
 
     def ports(self, kind: str) -> list[int]:
-        """Where it listens, in the order of its configuration.
+        """The ports at which it listens, in the order of its configuration.
 
         Args:
-            kind: For whom: ``client``.
+            kind: The kind of peer: ``client``.
         """
         (status,) = self.tell("status")
         assert isinstance(status, dict)
@@ -260,7 +260,7 @@ class ServerProcess:
 
 
 def _environment(notify_socket: Path) -> dict[str, str]:
-    """Ours, and it is to run the same code as we do, wherever we were started."""
+    """The environment of this process, changed so that the server runs the same code."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
@@ -274,7 +274,7 @@ def _pairs(table: Mapping[str, object]) -> list[str]:
 
 
 def _toml(value: object) -> str:
-    """What is no table is written as in JSON."""
+    """The settings as TOML; values are written as in JSON."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_toml(key)} = {_toml(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list | tuple):
