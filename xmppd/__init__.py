@@ -1,7 +1,8 @@
-"""xmppd, an XMPP server on Twisted. A stanza's walk through the rooms of this package:
+"""xmppd, an XMPP server on Twisted. The way of a stanza through the rooms of this package:
 
-it comes through the door as bytes (:mod:`xmppd.net`), is given words (:mod:`xmppd.stanza`), the
-hall asks whose job it is (:mod:`xmppd.router`), someone does it (:mod:`xmppd.handler`), asking who
-may know (:mod:`xmppd.roster`), who is here (:mod:`xmppd.presence`) and where they are
-(:mod:`xmppd.routing`), and at the window it is handed out (:mod:`xmppd.session`), back to the net.
+a connection (:mod:`xmppd.net`) brings its bytes, a stream (:mod:`xmppd.stream`) makes a stanza of
+them (:mod:`xmppd.stanza`), and a router (:mod:`xmppd.router`) finds whose job it is. A handler
+(:mod:`xmppd.handler`) does it, with the roster (:mod:`xmppd.roster`), the presence of contacts
+(:mod:`xmppd.presence`) and the routes to them (:mod:`xmppd.routing`). A session
+(:mod:`xmppd.session`) delivers it, by its connection.
 """

@@ -1,4 +1,4 @@
-"""twistd's door, and the console script ``xmppd``."""
+"""The entry point for twistd, and the console script ``xmppd``."""
 
 import argparse
 import pwd
@@ -49,7 +49,7 @@ enabled = false
 
 
 class Options(usage.Options):
-    """What stands behind ``twistd xmppd``."""
+    """The options behind ``twistd xmppd``."""
 
     optParameters = [["config", "c", None, "The configuration file."]]
 
@@ -76,7 +76,7 @@ class Options(usage.Options):
         return self.log.to_file(name or "twistd.log", self._becomes())
 
     def _becomes(self) -> tuple[int, int] | None:
-        """The user and group that twistd will change to; None if it stays who it is."""
+        """The user and group that twistd will change to; None if it keeps its own."""
         uid, gid = self.parent["uid"], self.parent["gid"]
         if uid is None:
             return None if gid is None else (-1, gid)
@@ -128,7 +128,7 @@ def setup(directory: Path) -> None:
 
 
 def _missing(directory: Path) -> list[Path]:
-    """Make what is missing, and tell what that was."""
+    """Make the missing files; returns their names."""
     made = []
     data, configuration = directory / "data", directory / "xmppd.toml"
     certificate, key = directory / "localhost.crt", directory / "localhost.key"

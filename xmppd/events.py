@@ -1,4 +1,6 @@
-"""Events: after it happened, you may know. An event is a frozen dataclass beside its code."""
+"""Events: values that are fired after something has happened, each a frozen dataclass beside its
+code.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ class On(Generic[E]):
 
     Attributes:
         event: The kind.
-        listener: A function, or a coroutine function if it has to wait; nobody waits for it.
+        listener: A function, or a coroutine function if it has to wait; it is not waited for.
     """
 
     event: type[E]
@@ -34,9 +36,10 @@ class On(Generic[E]):
 
 
 class Events:
-    """Who wants to hear of what. A listener may look, not touch; when it fails, that is logged.
+    """The listeners of each kind of event. A listener may look, not touch; when it fails, that is
+    logged.
 
-    A listener that has to wait is a coroutine function: it starts at once, and nobody waits for it.
+    A listener that has to wait is a coroutine function: it starts at once, and is not waited for.
     """
 
     def __init__(self) -> None:
@@ -55,7 +58,7 @@ class Events:
         return take_out
 
     def fire(self, event: object) -> None:
-        """Tell everybody who wants to hear of this kind of event."""
+        """Call all listeners of this kind of event."""
         for part, owner in self._listeners.get(type(event), ()):
             try:
                 later = part.listener(event)

@@ -1,4 +1,4 @@
-"""The service that twistd starts: everything a server needs of its machine, in order, and back."""
+"""XMPPService: starts a server and all that it needs of its machine, in order, and stops it."""
 
 import atexit
 import os
@@ -57,30 +57,30 @@ _log = Logger()
 
 
 class StartError(SystemExit, Exception):
-    """The server cannot start; the text is one sentence for the administrator.
+    """An error: the server cannot start; the text is one sentence for the administrator.
 
-    As an Exception it lets twistd tidy up; as a SystemExit it then ends the process with status 1
+    As an Exception it lets twistd clean up; as a SystemExit it then ends the process with status 1
     and without a traceback.
     """
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.code = 1
-        # twistd has sys.stderr in the log by now; somebody may be looking at the real one.
+        # twistd has sys.stderr in the log by now; a terminal may show the real one.
         if sys.__stderr__ is not None:
             sys.__stderr__.write(f"{sentence}\n")
 
 
 class XMPPService(Service):
-    """A server with its doors.
+    """A server with its endpoints.
 
-    What can be checked without opening anything is checked here, before twistd forks.
+    All that can be checked without opening anything is checked here, before twistd forks.
 
     Args:
         path: The configuration file.
         reactor: Not yet running.
-        log: Is told how much to tell.
-        observer: Makes what twistd shall log to; None leaves that to twistd.
+        log: Takes its levels.
+        observer: Makes the observer for twistd's log; None leaves that to twistd.
 
     Raises:
         StartError: The configuration cannot be used.
@@ -107,7 +107,7 @@ class XMPPService(Service):
             self.endpoints = listen_endpoints(self.config, reactor)
 
     def setServiceParent(self, parent: Componentized) -> None:
-        """Become twistd's application; its log is ours.
+        """Join twistd's application, and give it our log.
 
         Raises:
             StartError: The log cannot be written.
@@ -126,10 +126,10 @@ class XMPPService(Service):
     # -- start and stop -------------------------------------------------------------------------
 
     def startService(self) -> None:
-        """Be up on return; the reactor does not run yet, so that a mistake can still stop twistd.
+        """Start the server; the reactor does not run yet, so that an error can still stop twistd.
 
         Raises:
-            StartError: With a sentence, when everything that was opened is closed again.
+            StartError: With a sentence, after everything was closed again.
         """
         super().startService()  # type: ignore[no-untyped-call]
         try:
@@ -142,7 +142,7 @@ class XMPPService(Service):
         notify("READY=1")
 
     def stopService(self) -> Deferred[None]:
-        """Let nobody in, close all streams, write what is queued, and let go of everything."""
+        """Stop listening, close all streams, write all that is queued, and close everything."""
         notify("STOPPING=1")
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._opened.aclose())
@@ -236,14 +236,16 @@ class XMPPService(Service):
         self._reactor.callLater(0, self._reactor.stop)
 
     def _out_of_memory(self) -> None:
-        """Stop as at SIGTERM, but with status 1, so that whoever watches us starts us again."""
+        """Stop as at SIGTERM, but with status 1, so that a service manager starts us again."""
         _log.critical("there is no memory left: the server stops")
         atexit.register(_end_process)
         self._reactor.callLater(LAST_RESORT_S, _end_process)
         self.stop()
 
     def _taken_over(self, why: str) -> None:
-        """Another server has the database: two on one would undo each other's work (ST-4)."""
+        """Stop, since another server has the database: two on one would undo each other's work
+        (ST-4).
+        """
         _log.critical("{why} This server stops.", why=why)
         self.stop()
 
@@ -251,7 +253,7 @@ class XMPPService(Service):
         """Read the configuration and the certificates again.
 
         Returns:
-            The keys that have changed and hold from now on; those that need a restart.
+            The changed keys that apply now; those that need a restart.
 
         Raises:
             ConfigError: Something in it cannot be used; nothing has changed.
@@ -333,20 +335,20 @@ def _end_process() -> None:
 
 
 def xmppctl() -> str:
-    """How somebody at this machine calls xmppctl: by its name, or where it stands beside us."""
+    """The command xmppctl at this machine: its name, or the path beside this program."""
     if which("xmppctl") is not None:
         return "xmppctl"
     return str(Path(sys.executable).with_name("xmppctl"))
 
 
 async def stop_listening(port: IListeningPort) -> None:
-    """Let nobody in any more."""
+    """Stop listening."""
     await maybeDeferred(port.stopListening)
 
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """A user's mistake, as the sentence with which the process ends."""
+    """A context in which a mistake of the user becomes the sentence with which the process ends."""
     try:
         with told(path):
             yield
@@ -355,9 +357,9 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def wait(reactor: IReactorCore, work: Awaitable[T]) -> T:
-    """What the work comes to, before the reactor runs: it turns only until that is known.
+    """The result of work before the reactor runs, which runs only for that.
 
-    A mistake can thus be raised where twistd still hears it.
+    An error can thus be raised where twistd still takes it.
     """
 
     async def run() -> T:
