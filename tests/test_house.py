@@ -64,6 +64,8 @@ LATE_IMPORTS = {
     ("xmppd/store/engine.py", "_postgresql_engine"),
 }
 
+MAX_ARGUMENTS = 6
+
 # Where the time of day is read; everything that lasts is measured by the steady clock instead.
 WALL_CLOCK = "xmppd/host/clocks.py"
 
@@ -181,6 +183,35 @@ class NameTests(Rules):
             and not ast.get_docstring(node)
         ]
         self.assert_none(broken, "A docstring is missing:")
+
+
+class ConstructorTests(Rules):
+    """Whoever is given too much does too much."""
+
+    def test_arguments(self) -> None:
+        """A constructor has six arguments at most."""
+        broken = [
+            f"{name}:{function.lineno} {owner}"
+            for name, tree in python(*SOURCE)
+            for owner, function in constructors(tree)
+            if len(arguments_of(function)) > 1 + MAX_ARGUMENTS
+        ]
+        self.assert_none(broken, f"A constructor with more than {MAX_ARGUMENTS} arguments:")
+
+
+def constructors(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Every ``__init__``, with the name of its class."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for function in node.body:
+                if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+                    yield node.name, function
+
+
+def arguments_of(function: ast.FunctionDef) -> list[ast.arg]:
+    """All that it can be given by name or place, itself included."""
+    arguments = function.args
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
 
 
 class ImportTests(Rules):

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from xmppd.account.accounts import AccountRemoved, Accounts
 from xmppd.account.devices import Devices
+from xmppd.account.farewells import Farewells
 from xmppd.account.names import Names
 from xmppd.account.session_end import SessionEnd
 from xmppd.auth.attempts import AttemptLimiter
@@ -81,7 +82,7 @@ from xmppd.presence.session_states import directed_state, privacy_state, seen_st
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.reports import Reports
-from xmppd.resolve.attempts import Attempts
+from xmppd.resolve.attempts import Attempts, History
 from xmppd.resolve.connector import Connector, Nowhere
 from xmppd.resolve.targets import Directions
 from xmppd.roster.broadcasts import Broadcasts
@@ -94,8 +95,10 @@ from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.guests_stay import GuestsStay
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.s2s.dialback import DialbackKeys
+from xmppd.s2s.foreign_routes import ForeignRoutes, Proofs
 from xmppd.s2s.incoming_stream import incoming_stream
+from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.verification import Trust
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
@@ -213,17 +216,16 @@ class XMPPServer:
             self.events,
             config.roster,
         )
+        self.personal_items = PersonalItems(store.items, config.items)
         self.privacy_lists = PrivacyListManager(
-            store.items,
+            self.personal_items,
             self.roster_manager,
             self.routing_table,
             self.turns.next,
-            config.items,
             config.privacy,
             self.events,
         )
         self.presence_manager = PresenceManager(
-            self.routing_table,
             self.roster_manager,
             store.accounts,
             store.presences,
@@ -255,8 +257,6 @@ class XMPPServer:
         )
         self.presence_update_handler = PresenceUpdateHandler(
             self.session_manager,
-            self.routing_table,
-            self.roster_manager,
             self.presence_manager,
             self.offline_message_flood,
             self.broadcast_counts,
@@ -271,9 +271,7 @@ class XMPPServer:
             self.events,
         )
         self.offline_message_strategy = OfflineMessageStrategy(
-            self.routing_table,
             store.accounts,
-            store.offline,
             self.offline_message_flood,
             self.privacy_lists,
             self.wall_clock,
@@ -292,7 +290,6 @@ class XMPPServer:
         self.iq_router = IQRouter(
             self.routing_table, self.requests, store.accounts, self.presence_manager, self.disco
         )
-        self.personal_items = PersonalItems(store.items, config.items)
         store_watch = StoreWatch(self.clock, lambda: store.accounts.exists(""))
         self.client_connections = Connections(
             config.stream,
@@ -321,9 +318,7 @@ class XMPPServer:
             self.message_router,
             self.presence_router,
             self.iq_router,
-            self.routing_table,
             self.interceptors,
-            self.followers,
             self.clocks,
         )
 
@@ -351,15 +346,14 @@ class XMPPServer:
             store.accounts, config.auth, clocks=self.clocks, sleep=self._sleep
         )
         self.accounts = Accounts(
-            store.accounts,
-            self.passwords,
             self.names,
             self.attempts,
             self.session_manager,
-            self.roster_manager,
-            self.shared_group_changes,
-            self.presence_update_handler,
-            self.presence_subscribe_handler,
+            Farewells(
+                self.presence_update_handler,
+                self.presence_subscribe_handler,
+                self.shared_group_changes,
+            ),
             self.events,
         )
         self.events.put(On(AccountRemoved, self._forget_account), OWNER)
@@ -627,29 +621,32 @@ class XMPPServer:
     ) -> None:
         """The way to other servers, and theirs to us."""
         config = self.config
-        self.s2s_attempts = Attempts(self.clock, self.wall_clock)
+        streams = config.s2s.over(config.stream)
+        history = History(
+            Attempts(self.clock, self.wall_clock), Attempts(self.clock, self.wall_clock)
+        )
         self.outgoing_tls = OutgoingTLS(config.tls, self.tls)
         self.trust = Trust(certificates.authorities, self.wall_clock)
         self.foreign_routes = ForeignRoutes(
             config.s2s,
-            config.s2s.over(config.stream),
-            self.routing_table,
             self.packet_router,
             self.events,
-            self.s2s_attempts,
-            Attempts(self.clock, self.wall_clock),
-            make_connector(self.s2s_attempts, Directions.of(config.s2s)),
-            self.trust,
-            hmac_digest(secret, b"dialback", "sha256"),
-            self.outgoing_tls,
-            self.clock,
-            self.descriptors,
+            history,
+            Proofs(self.trust, DialbackKeys(hmac_digest(secret, b"dialback", "sha256"))),
+            partial(
+                OutgoingConnections,
+                connector=make_connector(history.attempts, Directions.of(config.s2s)),
+                tls=self.outgoing_tls,
+                settings=streams,
+                clock=self.clock,
+                descriptors=self.descriptors,
+            ),
         )
         if config.s2s.enabled:
             self.routing_table.foreign = self.foreign_routes
             self.routing_table.foreign_error = self.foreign_routes.unreached
         self.server_connections = Connections(
-            config.s2s.over(config.stream),
+            streams,
             self.clock,
             self.descriptors,
             lambda: Hub.late_s(self.clock),

@@ -225,7 +225,7 @@ class TurnedAway(TestCase):
 
     def steps(self, verona: Town) -> list[str]:
         """What was tried at the doors, and what came of it."""
-        steps = verona.server.s2s_attempts.of("mantua.lit")
+        steps = verona.server.foreign_routes.history.attempts.of("mantua.lit")
         return [step.outcome for step in steps if step.kind == "negotiate"]
 
 

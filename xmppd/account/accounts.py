@@ -4,28 +4,21 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from xmppd.account.farewells import Farewells
 from xmppd.account.names import Names
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import SASLError
-from xmppd.auth.provider import Passwords
 from xmppd.events import Events
-from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
-from xmppd.handler.presence_update_handler import PresenceUpdateHandler
-from xmppd.presence.shared_group_changes import SharedGroupChanges
-from xmppd.roster.roster_manager import RosterManager
-from xmppd.roster.subscription import farewells
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
     IQ,
     JID,
     Condition,
-    Presence,
     StanzaError,
     StreamCondition,
     StreamError,
 )
-from xmppd.store.accounts import AccountStore
 
 _log = Logger()
 
@@ -45,26 +38,18 @@ class Accounts:
 
     def __init__(
         self,
-        store: AccountStore,
-        passwords: Passwords,
         names: Names,
         attempts: AttemptLimiter,
         sessions: SessionManager,
-        rosters: RosterManager,
-        shared_group_changes: SharedGroupChanges,
-        presence_updates: PresenceUpdateHandler,
-        subscriptions: PresenceSubscribeHandler,
+        farewells: Farewells,
         events: Events,
     ) -> None:
-        self.store = store
-        self.passwords = passwords
         self.names = names
+        self.store = names.store
+        self.passwords = names.passwords
         self.attempts = attempts
         self.sessions = sessions
-        self.rosters = rosters
-        self.shared_group_changes = shared_group_changes
-        self.presence_updates = presence_updates
-        self.subscriptions = subscriptions
+        self.farewells = farewells
         self.events = events
 
     async def set_password(
@@ -140,17 +125,17 @@ class Accounts:
             account, StreamCondition.NOT_AUTHORIZED, "this account is removed", asker
         )
         if asker is not None:
-            await self._say_goodbye(asker)
-        await self._end_subscriptions(account)
+            await self.farewells.say_goodbye(asker)
+        await self.farewells.end_subscriptions(account)
         await self.names.keep(account)
         await self.store.delete_account(account.bare)
-        await self.shared_group_changes.reload()
+        await self.farewells.leave_groups()
         if asker is not None and request is not None:
             answer = request.result()
             answer.to = asker.jid if asker.bound else None
             asker.deliver(answer, answer.wire())
         self._close_streams(account, StreamCondition.NOT_AUTHORIZED, "this account is removed")
-        self.rosters.forget(account.bare)
+        self.farewells.forget(account.bare)
         _log.info("{account} is removed", account=account.bare)
         self.events.fire(AccountRemoved(account))
 
@@ -162,18 +147,3 @@ class Accounts:
         spare: LocalClientSession | None = None,
     ) -> None:
         self.sessions.close_all(account.bare, StreamError(condition, text), spare=spare)
-
-    async def _say_goodbye(self, session: LocalClientSession) -> None:
-        """Make a session unavailable while its roster is still there."""
-        gone = Presence.make(None, session.jid, type="unavailable")
-        later = self.presence_updates.process(gone)
-        if later is not None:
-            await later
-
-    async def _end_subscriptions(self, account: JID) -> None:
-        """End the subscriptions between the account and each contact (:xep:`0077`, §3.2)."""
-        roster = await self.rosters.roster(account)
-        for item in tuple(roster.items.values()):
-            for kind in farewells(item):
-                farewell = Presence.make(JID.prepared(item.jid), account, type=kind)
-                await self.subscriptions.process(farewell)

@@ -80,8 +80,8 @@ class ServerCommands:
     async def why(self, context: CommandContext) -> Replies:
         """List the steps in the order in which they began."""
         domain = context.arguments.text("domain")
-        routes = self.routes
-        steps = sorted((*routes.attempts.of(domain), *routes.refusals.of(domain)), key=_began)
+        routes, history = self.routes, self.routes.history
+        steps = sorted((*history.attempts.of(domain), *history.refusals.of(domain)), key=_began)
         if routes.policies.of(domain).block:
             now = self.clocks.wall_clock()
             steps.append(

@@ -12,8 +12,6 @@ from xmppd.presence.presence_manager import PresenceManager, tell
 from xmppd.presence.privacy_changes import is_invisible
 from xmppd.roster.broadcasts import Copies
 from xmppd.roster.roster import Roster
-from xmppd.roster.roster_manager import RosterManager
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
@@ -51,8 +49,6 @@ class PresenceUpdateHandler:
     def __init__(
         self,
         sessions: SessionManager,
-        routing_table: RoutingTable,
-        rosters: RosterManager,
         presences: PresenceManager,
         flood: OfflineMessageFlood,
         broadcast_counts: BroadcastCounts,
@@ -61,9 +57,9 @@ class PresenceUpdateHandler:
     ) -> None:
         self.settings = settings
         self.sessions = sessions
-        self.routing_table = routing_table
-        self.rosters = rosters
         self.presences = presences
+        self.rosters = presences.rosters
+        self.routing_table = presences.routing_table
         self.flood = flood
         self.broadcast_counts = broadcast_counts
         self.events = events

@@ -9,13 +9,12 @@ from xmppd.message.decision import NO_ROOM, Cell, Decision, KnownAccount, decide
 from xmppd.message.follower import Course, End, Follower, Remark
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import Condition, Message, StanzaError
 from xmppd.stanza.delay import Returned, Stood, stamped
 from xmppd.store.accounts import AccountStore
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.held import StanzaPlace
-from xmppd.store.offline import OfflineMessage, OfflineStore, check_room
+from xmppd.store.offline import OfflineMessage, check_room
 
 
 class OfflineMessageStrategy(Follower):
@@ -27,18 +26,16 @@ class OfflineMessageStrategy(Follower):
 
     def __init__(
         self,
-        routing_table: RoutingTable,
         accounts: AccountStore,
-        store: OfflineStore,
         flood: OfflineMessageFlood,
         privacy_lists: PrivacyListManager,
         wall_clock: Callable[[], float],
         settings: OfflineSettings,
     ) -> None:
-        self.routing_table = routing_table
         self.accounts = accounts
-        self.store = store
         self.flood = flood
+        self.store = flood.store
+        self.routing_table = flood.routing_table
         self.privacy_lists = privacy_lists
         self.wall_clock = wall_clock
         self.settings = settings

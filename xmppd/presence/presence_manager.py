@@ -11,7 +11,6 @@ from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Later, Presence, escape
 from xmppd.store.accounts import AccountStore
@@ -34,7 +33,6 @@ class PresenceManager:
 
     def __init__(
         self,
-        routing_table: RoutingTable,
         rosters: RosterManager,
         accounts: AccountStore,
         store: PresenceStore,
@@ -42,15 +40,15 @@ class PresenceManager:
         events: Events,
         clocks: Clocks,
     ) -> None:
-        self.routing_table = routing_table
         self.rosters = rosters
+        self.routing_table = rosters.routing_table
         self.accounts = accounts
         self.last_presences = LastPresences(store)
         self.privacy_lists = privacy_lists
         self.clocks = clocks
         self._departures: Cache[tuple[LastPresence, float]] = Cache(MAX_DEPARTURES)
         self.directed = DirectedPresences()
-        self.remote = RemotePresences(routing_table, rosters, self.directed, events)
+        self.remote = RemotePresences(self.routing_table, rosters, self.directed, events)
 
     def deliver(self, presence: Presence) -> bool:
         """Deliver an addressed presence, to a full JID or to each available resource (RT-6)."""

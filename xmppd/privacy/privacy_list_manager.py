@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from xml.etree import ElementTree
 
-from xmppd.config.config import ItemSettings, PrivacySettings
+from xmppd.config.config import PrivacySettings
 from xmppd.events import Events
 from xmppd.privacy.privacy_list import (
     NS,
@@ -18,8 +18,9 @@ from xmppd.privacy.privacy_list import (
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.store.errors import QuotaExceeded
-from xmppd.store.items import Item, ItemStore
+from xmppd.store.items import Item
 from xmppd.store.kind import Damaged
+from xmppd.store.personal_items import PersonalItems
 from xmppd.store.readable import set_aside, sift
 
 MAX_LISTS = 50
@@ -135,20 +136,19 @@ class PrivacyListManager:
 
     def __init__(
         self,
-        store: ItemStore,
+        items: PersonalItems,
         rosters: Rosters,
         sessions: Sessions,
         next_turn: Callable[[], Awaitable[None]],
-        room: ItemSettings,
-        limits: PrivacySettings,
+        settings: PrivacySettings,
         events: Events,
     ) -> None:
-        self.store = store
+        self.store = items.store
         self.rosters = rosters
         self.sessions = sessions
         self.next_turn = next_turn
-        self.room = room
-        self.limits = limits
+        self.room = items.limits
+        self.settings = settings
         self.events = events
         self._loaded: dict[str, PrivacyLists] = {}
 
@@ -337,7 +337,7 @@ class PrivacyListManager:
         Raises:
             StanzaError: RESOURCE_CONSTRAINT: it may not.
         """
-        most = self.limits.max_items_per_list
+        most = self.settings.max_items_per_list
         if rules > most:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, f"a list has at most {most} items")
 

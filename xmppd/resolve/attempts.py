@@ -33,6 +33,19 @@ class AttemptStep:
     ms: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an administrator may ask about other servers.
+
+    Attributes:
+        attempts: The ways to them that were tried.
+        refusals: Their calls that were turned away; apart from those, since anybody can call.
+    """
+
+    attempts: "Attempts"
+    refusals: "Attempts"
+
+
 class Attempts:
     """The steps of each domain, bounded in every direction.
 

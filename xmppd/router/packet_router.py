@@ -8,12 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.host.clocks import Clocks
-from xmppd.message.follower import Followers
 from xmppd.message.unread import owed
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.backlog import Waiting
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
@@ -45,16 +43,14 @@ class PacketRouter:
         message_router: MessageRouter,
         presence_router: PresenceRouter,
         iq_router: IQRouter,
-        routing_table: RoutingTable,
         interceptors: InterceptorManager,
-        followers: Followers,
         clocks: Clocks,
     ) -> None:
         self.presence_router = presence_router
         self.iq_router = iq_router
-        self.routing_table = routing_table
+        self.routing_table = message_router.routing_table
+        self.followers = message_router.followers
         self.interceptors = interceptors
-        self.followers = followers
         self.clocks = clocks
         self.on_taken_back: Callable[[], None] = _nothing_to_do
         self.not_stored = self.homeless = 0

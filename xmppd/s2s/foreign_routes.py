@@ -1,23 +1,19 @@
 """ForeignRoutes: the route to every domain that is not ours."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from xmppd.auth.attempts import network_of
 from xmppd.config.config import S2SSettings, StreamSettings
 from xmppd.events import Events
-from xmppd.host.machine import Descriptors
-from xmppd.net.outgoing_tls import OutgoingTLS
-from xmppd.resolve.attempts import Attempts
-from xmppd.resolve.connector import Connector
+from xmppd.resolve.attempts import History
 from xmppd.resolve.lost import not_found
 from xmppd.resolve.targets import Directions
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.remote_server import RemoteServerLost
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s.dialback import DialbackKeys
 from xmppd.s2s.domain_pair import DomainPair
 from xmppd.s2s.outgoing_connections import OutgoingConnections
@@ -32,6 +28,19 @@ SWEEP_S = 1.0
 
 MAX_WAITING_FOR_ONE = 1_000
 """Servers that wait to be looked for on behalf of one account, or of one network elsewhere."""
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """How domains are proved: by certificates, or by keys of dialback.
+
+    Attributes:
+        trust: Whose signatures count.
+        keys: Ours.
+    """
+
+    trust: Trust
+    keys: DialbackKeys
 
 
 @dataclass(slots=True)
@@ -83,19 +92,11 @@ class ForeignRoutes:
 
     Args:
         settings: The limits.
-        streams: The limits of one connection.
-        routing_table: Knows the domains that we serve.
         router: Takes the stanzas that come in, and those that come back.
         events: Hear that a server is lost.
-        attempts: The steps on the way to other servers, for the administrator.
-        refusals: The servers that connected to us and were refused; kept apart, since any peer can
-            cause them.
-        connector: Finds other servers.
-        trust: The authorities whose signatures count.
-        secret: Ours, for keys of dialback and nothing else.
-        tls: Our certificates.
-        clock: The reactor's.
-        descriptors: The number of connections there may be, of all kinds together.
+        history: The steps on the way to other servers, and the calls that were refused.
+        proofs: The ways in which domains are proved.
+        outgoing: Makes the connections to other servers, from what all streams share.
 
     Attributes:
         pairs: By our domain and theirs.
@@ -107,43 +108,28 @@ class ForeignRoutes:
     def __init__(
         self,
         settings: S2SSettings,
-        streams: StreamSettings,
-        routing_table: RoutingTable,
         router: PacketRouter,
         events: Events,
-        attempts: Attempts,
-        refusals: Attempts,
-        connector: Connector,
-        trust: Trust,
-        secret: bytes,
-        tls: OutgoingTLS,
-        clock: IReactorTime,
-        descriptors: Descriptors,
+        history: History,
+        proofs: Proofs,
+        outgoing: Callable[[ServerContext], OutgoingConnections],
     ) -> None:
         self.settings = settings
-        self.clock = clock
-        self.attempts = attempts
-        self.refusals = refusals
+        self.history = history
         self.policies = PolicyTable(settings)
         self.pairs: dict[tuple[str, str], DomainPair] = {}
         self.context = ServerContext(
-            routing_table, router, self, DialbackKeys(secret), self.policies, trust
+            router.routing_table, router, self, proofs.keys, self.policies, proofs.trust
         )
-        self.outgoing_connections = OutgoingConnections(
-            self.context,
-            connector,
-            tls,
-            streams,
-            clock,
-            descriptors,
-            at_once=settings.max_connecting,
-        )
-        self._connector = connector
+        self.outgoing_connections = outgoing(self.context)
+        self.outgoing_connections.look_for(settings.max_connecting)
+        self.clock = self.outgoing_connections.clock
+        self._connector = self.outgoing_connections.connector
         self._events = events
         self._streams: dict[ServerStream, _Watch] = {}
         self._outgoing: dict[str, list[OutgoingStream]] = {}
         self._sweep = LoopingCall(self.sweep)
-        self._sweep.clock = clock
+        self._sweep.clock = self.clock
 
     def start(self) -> None:
         """Begin to look after queues and streams."""
@@ -156,7 +142,7 @@ class ForeignRoutes:
         for remote in settings.domain:
             if remote.block:
                 self.close_to(remote.name)
-        self.outgoing_connections.turns.at_once = settings.max_connecting
+        self.outgoing_connections.look_for(settings.max_connecting)
         self._connector.use(Directions.of(settings))
 
     def use_streams(self, settings: StreamSettings) -> None:
@@ -252,12 +238,12 @@ class ForeignRoutes:
 
     def note(self, remote: str, what: str, outcome: str) -> None:
         """Something happened that an administrator may ask for."""
-        self.attempts.note(remote, "stream", what, outcome)
+        self.history.attempts.note(remote, "stream", what, outcome)
 
     def turned_away(self, remote: str, address: str, why: str) -> None:
         """Note that a server has connected to us, and has not proved to be the remote domain."""
         if remote:
-            self.refusals.note(remote, "refuse", f"a call from {address}", why)
+            self.history.refusals.note(remote, "refuse", f"a call from {address}", why)
 
     def failed(self, pair: DomainPair) -> None:
         """Note that no stream could be made: the next time our certificate is shown again."""

@@ -50,10 +50,9 @@ class OutgoingConnections:
         context: Shared by all streams.
         connector: Finds other servers.
         tls: Our certificates.
-        limits: The limits of one connection.
+        settings: The limits of one connection.
         clock: The reactor's.
         descriptors: The number of connections there may be, of all kinds together.
-        at_once: The number that may be on their way.
 
     Attributes:
         handlers: Those that have arrived.
@@ -69,16 +68,14 @@ class OutgoingConnections:
         settings: StreamSettings,
         clock: IReactorTime,
         descriptors: Descriptors,
-        *,
-        at_once: int,
     ) -> None:
         self.handlers: set[ConnectionHandler] = set()
         self.preparing = shared_preparing()
-        self.turns = FairQueue(at_once)
+        self.turns = FairQueue(0)
         self._context = context
-        self._connector = connector
+        self.connector = connector
         self._tls = tls
-        self._clock = clock
+        self.clock = clock
         self._descriptors = descriptors
         self._empty: Deferred[None] | None = None
         self.use(settings)
@@ -87,6 +84,10 @@ class OutgoingConnections:
     def use(self, settings: StreamSettings) -> None:
         """Connections from now on go by these settings."""
         self._limits = wire_limits(settings, passes_on=True)
+
+    def look_for(self, at_once: int) -> None:
+        """Have so many be on their way at a time, from the next one that arrives on."""
+        self.turns.at_once = at_once
 
     async def call(self, local: str, remote: str, on_behalf_of: str) -> OutgoingStream:
         """Open a stream to another server, in the name of one of our domains.
@@ -105,7 +106,7 @@ class OutgoingConnections:
         """
         await self.turns.begin((local, remote), on_behalf_of)
         try:
-            handler = await self._connector.connect(remote, _Call(self, local, remote))
+            handler = await self.connector.connect(remote, _Call(self, local, remote))
         finally:
             self.turns.end()
         return _stream_on(handler)
@@ -137,7 +138,7 @@ class OutgoingConnections:
             ),
             self._limits,
             TransportBinding(tls, direct_tls=target.direct_tls),
-            self._clock,
+            self.clock,
             self,
         )
 
@@ -152,7 +153,7 @@ class OutgoingConnections:
     def _remember(self, stream: OutgoingStream) -> None:
         if stream.remote not in self._disbelief:
             self._disbelief[stream.remote] = {}
-        until = self._clock.seconds() + DISBELIEF_S
+        until = self.clock.seconds() + DISBELIEF_S
         disbelief = Disbelief(until, by_tls=stream.disbelieved_by_tls)
         self._disbelief[stream.remote][stream.local] = disbelief
 
@@ -161,7 +162,7 @@ class OutgoingConnections:
         if remote not in self._disbelief:
             return BELIEVED
         disbelief = self._disbelief[remote].get(local, BELIEVED)
-        return disbelief if self._clock.seconds() < disbelief.until else BELIEVED
+        return disbelief if self.clock.seconds() < disbelief.until else BELIEVED
 
     def close(self, error: StreamError) -> Deferred[None]:
         """Close every stream, each told why; done when the last connection is gone."""

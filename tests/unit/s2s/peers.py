@@ -106,7 +106,7 @@ class Elsewhere:
         self.called: dict[str, list[Called]] = {}
         self.there = True
         self.why: StanzaError | None = None
-        house.server.foreign_routes.outgoing_connections._connector = self
+        house.server.foreign_routes.outgoing_connections.connector = self
         house.server.foreign_routes._connector = self
 
     def use(self, directions: Directions) -> None:

@@ -135,8 +135,8 @@ class PairTests(SynchronousTestCase):
             self.say("1")
             self.assertEqual(self.bounced(), ["1 remote-server-timeout"])
             pair = self.routes.pairs["mantua.lit", "verona.lit"]
-            calls = len(self.routes.attempts.of("verona.lit"))
-            while len(self.routes.attempts.of("verona.lit")) == calls:
+            calls = len(self.routes.history.attempts.of("verona.lit"))
+            while len(self.routes.history.attempts.of("verona.lit")) == calls:
                 self.house.clock.advance(1)
                 self.say("again")
             delays.append(self.house.clock.seconds() - tried)

@@ -100,7 +100,7 @@ class MessageTests(SynchronousTestCase):
         self.network.settle()
         self.assertEqual([row.state for row in routes.state()], ["closed"])
         self.assertEqual(self.mantua.server.foreign_routes.state()[0].state, "closed")
-        self.assertEqual(routes.attempts.of("mantua.lit")[-1].outcome, "open")
+        self.assertEqual(routes.history.attempts.of("mantua.lit")[-1].outcome, "open")
 
     def test_under_way(self) -> None:
         """What was said while the other side closed the stream arrives (SV-12)."""

@@ -264,8 +264,8 @@ class DialbackTests(Hostile):
         reactor = MemoryReactorClock()
         network = cast(IResolverReactor, reactor)
         routes = self.house.server.foreign_routes
-        finder = Finder(network, NameService(network), routes.attempts, Directions())
-        routes.outgoing_connections._connector = finder
+        finder = Finder(network, NameService(network), routes.history.attempts, Directions())
+        routes.outgoing_connections.connector = finder
         for domain in ("127.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "169.254.169.254"):
             with self.subTest(domain):
                 caller = self.call()
