@@ -14,7 +14,7 @@ CARBONS = "urn:xmpp:carbons:2"
 FORWARD = "urn:xmpp:forward:0"
 Direction = Literal["sent", "received"]
 COPIES = (qname(CARBONS, "sent"), qname(CARBONS, "received"))
-"""What the copy of a message has for its first child."""
+"""The names of a copy's first child."""
 
 _INSIDE = f"<message xmlns='{ns.CLIENT}'".encode()
 _CHAT = b"<message type='chat'"

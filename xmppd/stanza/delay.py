@@ -34,7 +34,7 @@ class Kept:
 
 
 class Stood(NamedTuple):
-    """Where a message stood in the queue of a session that has ended.
+    """The position of a message in the queue of a session that has ended.
 
     Attributes:
         kept: Its entry in the store, if it has one.

@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class ErrorType(Enum):
-    """What the sender of a stanza should do about its error (:rfc:`6120#section-8.3.2`)."""
+    """The type of a stanza error: what its sender should do (:rfc:`6120#section-8.3.2`)."""
 
     AUTH = "auth"
     CANCEL = "cancel"

@@ -55,7 +55,7 @@ def result(form_type: str, *fields: Field) -> Element:
 def table(
     form_type: str, columns: Sequence[Field], rows: Iterable[Sequence[tuple[str, ...]]]
 ) -> Element:
-    """What came of it where that is a table (§3.4).
+    """The result of a form where that is a table (§3.4).
 
     Args:
         form_type: Whose fields these are.
