@@ -13,7 +13,7 @@ CONTACTS_PER_SLICE = 1_000
 MAX_WAITING = 100
 
 Copies = int | Coroutine[Any, Any, int]
-"""How many copies a broadcast made; a coroutine that comes to it when not all are made yet."""
+"""The number of copies of a broadcast, or a coroutine with it if not all are made yet."""
 
 
 class Broadcasts:
@@ -23,7 +23,7 @@ class Broadcasts:
         next_turn: Waits for the next turn of the reactor.
 
     Attributes:
-        contacts_per_slice: How many are told in one turn.
+        contacts_per_slice: The number that is told in one turn.
     """
 
     def __init__(self, next_turn: Callable[[], Awaitable[None]]) -> None:
