@@ -150,7 +150,7 @@ class AttemptLimiter:
         settings: The limits; ``remembered_addresses`` bounds each of the counts.
         clocks: Counts go by the steady one.
         sleep: Waits for so many seconds.
-        locks_out: Whether whoever fails too often is sent away; else they are only slowed down.
+        locks_out: Whether a network that fails too often is refused; else it is only slowed down.
     """
 
     def __init__(

@@ -144,7 +144,7 @@ class Passwords:
     Args:
         store: The accounts.
         iterations: PBKDF2 rounds.
-        run_in_thread: Where PBKDF2 runs.
+        run_in_thread: Runs PBKDF2.
     """
 
     def __init__(self, store: AccountStore, *, iterations: int, run_in_thread: RunInThread) -> None:

@@ -58,7 +58,7 @@ class Tokens:
 
     Args:
         store: The devices.
-        settings: How long tokens live, and how many devices there may be.
+        settings: The lifetime of tokens, and the limit of devices.
         secret: This installation's own; the same on every node, and over restarts.
         now: The time in seconds since 1970.
     """
