@@ -227,7 +227,7 @@ class ForeignRoutes:
         return await self.outgoing_connections.call(pair.local, pair.remote, on_behalf_of)
 
     def wanted(self, pair: DomainPair, on_behalf_of: str) -> None:
-        """Somebody else waits for that stream too."""
+        """Note that another sender waits for that stream too."""
         self.outgoing_connections.turns.want((pair.local, pair.remote), on_behalf_of)
 
     def returned(self, pair: DomainPair, stanzas: list[Stanza], why: StanzaError) -> None:

@@ -178,7 +178,7 @@ def incoming_stream(context: ServerContext, connections: Connections, wire: Wire
     """The stream on a connection that has come in.
 
     Args:
-        context: What streams share.
+        context: Shared by all streams.
         connections: All connections that other servers have made.
         wire: The connection.
     """
