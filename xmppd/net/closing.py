@@ -1,4 +1,6 @@
-"""The end of one connection, from the end of our side of its stream until its socket is closed."""
+"""Closing: the end of a connection, from the end of our side of its stream until its socket is
+closed.
+"""
 
 from collections.abc import Callable
 
@@ -15,16 +17,17 @@ LAST_WORDS_S = 1.0
 
 
 class Closing:
-    """What is left to do when our side of a stream has ended (CH-10, :rfc:`6120#section-4.4`).
+    """The end of a connection, once our side of its stream has ended (CH-10,
+    :rfc:`6120#section-4.4`).
 
     The peer is read on for the end of its side only. It is read at all since closing a socket over
-    unread bytes takes our own last words back.
+    unread bytes drops our own last bytes.
 
     Args:
         transport: To be closed.
         clock: The reactor's.
         is_end: Whether the peer ends its side in these bytes.
-        wait_s: How long the peer may take for that, and for our last words.
+        wait_s: The time that the peer may take for that, and for our last bytes.
     """
 
     def __init__(
@@ -44,11 +47,11 @@ class Closing:
         self._timer: IDelayedCall | None = None
 
     def wait_for_end(self) -> None:
-        """The peer may end its side in peace."""
+        """Wait until the peer ends its side."""
         self._read_on(self.close)
 
     def close_half(self, *, encrypted: bool) -> None:
-        """The peer has been told an error: our half is closed as soon as all has left."""
+        """Close our half after a stream error, as soon as all bytes have left."""
         self._unheard_bytes = MAX_LAST_WORDS_BYTES
         if encrypted and self._produces:
             # Twisted's TLS has no halves: it closes ours, and reads until its peer closes too.
@@ -65,7 +68,7 @@ class Closing:
         self._transport.resumeProducing()
 
     def hear(self, data: bytes) -> None:
-        """What still comes."""
+        """Read bytes that still come."""
         if self._closes:
             return
         self._unheard_bytes -= len(data)
@@ -78,7 +81,7 @@ class Closing:
     def close(self) -> None:
         """Close the connection; if the peer does not even read, by force."""
         if self._closes:
-            return  # whoever goes on talking wins no time by it
+            return  # a peer that goes on sending wins no time by it
         self._closes = True
         self.cancel()
         self._unregister()
@@ -97,7 +100,7 @@ class Closing:
             IConsumer(self._transport).unregisterProducer()  # TLS waits for its producers
 
     def cancel(self) -> None:
-        """Nothing is waited for any more."""
+        """Stop waiting."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None

@@ -1,4 +1,4 @@
-"""Listeners for clients, and Connections: their limits, their counts and the silent ones."""
+"""Connections of clients: their limits, their counts and the silent ones."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class Connections:
         self._sweep.clock = clock
 
     def use(self, settings: StreamSettings) -> None:
-        """Go by other limits from now on; nobody who is here has to leave for that."""
+        """Take other limits; connections that exist stay."""
         self.settings = settings
 
     def start(self) -> None:

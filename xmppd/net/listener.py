@@ -1,4 +1,4 @@
-"""Listener: makes what talks with those who come in by one endpoint."""
+"""Listener: makes the ConnectionHandler for each connection at one endpoint."""
 
 from collections.abc import Callable
 
@@ -18,10 +18,10 @@ class Listener(ServerFactory):
     Args:
         make_stream: Makes the stream on a connection.
         connections: All connections of that kind.
-        settings: What one connection may take.
-        binding: How the stream is bound to it.
+        settings: The limits of one connection.
+        binding: Binds the stream to its connection.
         clock: The reactor's.
-        passes_on: Whether the peers pass on what others have said to them.
+        passes_on: Whether the peers pass on stanzas of others.
     """
 
     noisy = False
@@ -44,11 +44,11 @@ class Listener(ServerFactory):
         self.use(settings)
 
     def use(self, settings: StreamSettings) -> None:
-        """Connections from now on go by these settings."""
+        """Take other settings, for new connections."""
         self._limits = wire_limits(settings, passes_on=self.passes_on)
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionHandler:
-        """The end of a connection that was just made."""
+        """The ConnectionHandler for a new connection."""
         return ConnectionHandler(
             self.make_stream,
             self._limits,

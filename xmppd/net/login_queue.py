@@ -140,7 +140,7 @@ class LoginQueue(Generic[W]):
         self._turn_to_come: IDelayedCall | None = None
 
     def metrics(self) -> tuple[Metric, ...]:
-        """How logging in goes."""
+        """The metrics of logins."""
         counts = self.counts
         return (
             Metric("logins_in_progress", "Logins that have begun.", "gauge",

@@ -1,4 +1,4 @@
-"""What a connection needs of the endpoint below it, Twisted's own or ours."""
+"""Transports, as a connection needs them, of Twisted's endpoints or ours."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -15,7 +15,7 @@ Contexts = IOpenSSLContextFactory | IOpenSSLClientConnectionCreator
 
 
 class Transport(Protocol):
-    """What both kinds of endpoint hand us, Twisted's own and ours: an ITLSTransport."""
+    """The transport of both kinds of endpoints, Twisted's and ours: an ITLSTransport."""
 
     def write(self, data: bytes, /) -> None:
         """Send these bytes."""
@@ -57,18 +57,20 @@ class Watchable(Protocol):
     """A transport that reports the state of its queue, and joins writes all the same."""
 
     def watch_queue(self, watcher: IPushProducer) -> None:
-        """Tell it, as a producer is told, when enough is waiting and when all has left."""
+        """Tell it, as a producer is told, when enough waits and when all has left."""
 
 
 @runtime_checkable
 class Returning(Protocol):
-    """A transport from which can be had back what has not left."""
+    """A transport that can give back bytes which have not left."""
 
     def abort(self) -> None:
-        """Cut it off; what the kernel has taken may still arrive, unlike with abortConnection."""
+        """Cut it off; bytes that the kernel has taken may still arrive, unlike with
+        abortConnection.
+        """
 
     def unsent(self) -> list[bytes]:
-        """All that was written and the kernel has not taken."""
+        """The bytes that were written and the kernel has not taken."""
 
     def take_queued(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
-        """What waits for the kernel to take it: take it back."""
+        """Take back pieces that wait for the kernel."""

@@ -1,4 +1,4 @@
-"""What one connection may take of us."""
+"""WireLimits: the limits of one connection."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ WRAPPED_DEPTH = 16
 
 @dataclass(frozen=True)
 class WireLimits:
-    """What one connection may take of us.
+    """The limits of one connection.
 
     Attributes:
         unauthenticated: For the parser, until the peer has authenticated.
         authenticated: For the parser, from then on.
         stanzas_per_s: Steady rate; 0 for none.
-        stanzas_burst: What may come at once.
+        stanzas_burst: The number that may come at once.
         bytes_per_s: Steady rate; 0 for none.
-        bytes_burst: What may come at once.
-        close_timeout_s: How long the peer may take to close its side.
-        max_queued_bytes: What may wait for a peer that reads slowly.
+        bytes_burst: The number that may come at once.
+        close_timeout_s: The time that the peer may take to close its side.
+        max_queued_bytes: The limit of what may wait for a peer that reads slowly.
     """
 
     unauthenticated: ParserLimits
@@ -39,9 +39,9 @@ def wire_limits(settings: StreamSettings, *, passes_on: bool = False) -> WireLim
 
     Args:
         settings: As configured.
-        passes_on: Whether the peer passes on what others have said to it. It then adds addresses,
-            writes anew, and puts one stanza inside of another; nothing that its users may say to
-            it shall end a stream that many use.
+        passes_on: Whether the peer passes on stanzas of others. It then adds addresses, writes
+            anew, and puts one stanza inside of another; no stanza that its users may send shall end
+            a stream that many use.
     """
     authenticated = ParserLimits(
         max_stanza_bytes=settings.max_stanza_bytes,
