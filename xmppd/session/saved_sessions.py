@@ -187,8 +187,8 @@ class SavedSessions:
         self._copies: dict[tuple[str, int], Copies] = {}
 
     def put(self, part: SessionState, owner: str) -> Undo:
-        """Save this of each session too. What is known of them when it is taken out, they keep for
-        the next one of its name.
+        """Save this state of each session, too. What is known of them when it is taken out, they
+        keep for the next one of its name.
 
         Raises:
             ValueError: Something is saved under this name already.
@@ -395,7 +395,9 @@ class SavedSessions:
         return _Whole(shell, jid, presence, puts)
 
     def _loaded(self, name: str, data: bytes) -> Put:
-        """What puts a saved state on a session; one of a plugin that fails puts nothing there."""
+        """A function that puts a saved state on a session; a plugin's that fails puts nothing
+        there.
+        """
         part, owner = self._states[name]
         if owner == OWNER:
             return part.load(data)

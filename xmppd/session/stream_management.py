@@ -50,7 +50,7 @@ class StreamManagement:
     """Counters of a session, both ways, and what its client has not acknowledged (RS-1 to RS-3).
 
     Attributes:
-        settings: How much it may leave unacknowledged, and when it is asked.
+        settings: The limits of what may be unacknowledged, and when the client is asked.
         key: The key by which its client can resume it; None if it cannot.
         max_s: The time that it stays detached.
         handled: The number of the client's stanzas that were handled; the ``h`` of our ``<a/>``.
