@@ -1,4 +1,4 @@
-"""Metrics: what is counted and measured, for ``xmppctl stats`` and whoever else wants to see it."""
+"""Metrics: counts and measurements, for ``xmppctl stats`` and other readers."""
 
 import re
 from bisect import bisect_left
@@ -15,13 +15,13 @@ _log = Logger()
 
 
 class Histogram:
-    """How often something was how large.
+    """A histogram: the counts of values, by their size.
 
     Args:
-        bounds: The upper bound of each bucket, in rising order; one more takes what is larger.
+        bounds: The upper bound of each bucket, in rising order; one more takes larger values.
 
     Attributes:
-        counts: How many fell into each bucket.
+        counts: The number in each bucket.
         total: The sum of all.
     """
 
@@ -32,18 +32,18 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """The number of values."""
         return sum(self.counts)
 
     def observe(self, value: float) -> None:
-        """One more."""
+        """Count a value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What tells the series of a metric apart: a closed set.
+    """A label, which tells the series of a metric apart: a closed set.
 
     An address, a room or another server is never one: there is no end of them.
 
@@ -58,18 +58,18 @@ class Label:
 
 Number = float | Histogram
 Reading = Number | Mapping[tuple[str, ...], Number]
-"""What a metric shows: one number, or one for each combination of its labels' values."""
+"""The reading of a metric: one number, or one for each combination of its labels' values."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Something that is counted or measured.
+    """A count or a measurement.
 
-    Whoever counts does so where it happens, by no more than an addition; nothing is read before
-    somebody looks.
+    Counting is done where it happens, and is no more than an addition; a metric is read only when
+    it is shown.
 
     Attributes:
-        name: What it is, without its unit.
+        name: Its name without its unit.
         help: The same in a sentence.
         kind: A ``counter`` only grows, a ``gauge`` comes and goes, a ``histogram`` shows a
             :class:`Histogram`.
@@ -96,7 +96,7 @@ class Sample:
     """One number of a metric.
 
     Attributes:
-        metric: Whose it is.
+        metric: Shows it.
         labels: The value of each of its labels.
         value: The number.
     """
@@ -113,10 +113,10 @@ class Metrics:
         self._rows: dict[str, tuple[Metric, str]] = {}
 
     def put(self, part: Metric, owner: str) -> Undo:
-        """Show this one too.
+        """Add a metric.
 
         Raises:
-            ValueError: There is one of this name, or it cannot be one.
+            ValueError: The name is taken, or invalid.
         """
         name = part.full_name
         for word in (name, *(label.name for label in part.labels)):
@@ -134,7 +134,7 @@ class Metrics:
         return take_out
 
     def samples(self) -> Iterator[Sample]:
-        """All numbers just now; a metric that fails is left out."""
+        """All present numbers; a metric that fails is left out."""
         for part, owner in self._rows.values():
             try:
                 found = list(_samples(part))
@@ -144,7 +144,7 @@ class Metrics:
                 yield from found
 
     def numbers(self) -> Iterator[tuple[str, float]]:
-        """The same for people: each number with its name; of a histogram how many, and the sum."""
+        """The same for people: each number with its name; of a histogram the count, and the sum."""
         for sample in self.samples():
             name, labels = sample.metric.full_name, ""
             if sample.labels:
