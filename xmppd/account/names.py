@@ -48,7 +48,7 @@ class Names:
         self._removed_s = settings.removed_names_reserved_s
 
     def use_contacts(self, contacts: ContactSettings) -> None:
-        """Keep the names of these from strangers from now on."""
+        """Take other contact addresses, whose names are reserved."""
         self._contacts = frozenset(_accounts(contacts))
 
     async def may_register(self, account: JID, password: str) -> bool:
