@@ -37,7 +37,7 @@ class Course:
         message: As this end has it; a follower that prepares it may put another one here, with the
             same addresses.
         tree: Of the message, to look at: only its bytes are kept with it.
-        end: Which end this is.
+        end: The sender's or the recipient's.
         account: The account at this end, a bare JID of ours.
         decision: About the message.
         got: The sessions of the account that it was delivered to.
