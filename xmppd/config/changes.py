@@ -1,4 +1,4 @@
-"""What a change of the file does while the server runs, and what only a restart does."""
+"""Changes of the file: those that apply while the server runs, and those that need a restart."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from xmppd.config.section import Mark, Section, is_marked
 
 
 def merged(old: Config, new: Config) -> Config:
-    """What a server runs with after a reload.
+    """The configuration of a server after a reload.
 
     Args:
-        old: What it ran with.
-        new: What the file says now.
+        old: The one before.
+        new: The one in the file now.
 
     Returns:
-        The old values of what needs a restart, and the new values of all else.
+        The old values of keys that need a restart, and the new values of all others.
     """
     tables: dict[str, object] = {
         "domain": _with_certificates(old.domain, new.domain),
@@ -37,17 +37,17 @@ def _merged(old: Section, new: Section) -> Section:
 def _with_certificates(
     old: tuple[DomainSettings, ...], new: tuple[DomainSettings, ...]
 ) -> tuple[DomainSettings, ...]:
-    """The domains there were, with the certificates they have now."""
+    """The domains of before, with their present certificates."""
     known = {domain.name: domain for domain in new}
     return tuple(known.get(domain.name, domain) for domain in old)
 
 
 def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
-    """Which keys a reload would change.
+    """The keys that a reload would change.
 
     Args:
-        old: What the server runs with.
-        new: What the file says now.
+        old: The server's configuration.
+        new: The one in the file now.
 
     Returns:
         The dotted keys that apply at once, and those that need a restart.

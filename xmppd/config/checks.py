@@ -1,4 +1,4 @@
-"""What in the file cannot be together, or means nothing to anybody; each check has its sentence."""
+"""Checks of keys that contradict each other, or have no effect; each has its sentence."""
 
 from collections.abc import Callable
 from difflib import get_close_matches

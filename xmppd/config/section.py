@@ -1,4 +1,4 @@
-"""Section: one table of the file as a frozen struct, and what its fields say of themselves."""
+"""Section: one table of the file as a frozen struct, and the marks of its fields."""
 
 from enum import Enum
 from typing import Annotated, get_args, get_origin
@@ -8,7 +8,7 @@ from msgspec.structs import FieldInfo
 
 
 class Mark(Enum):
-    """What a field of a table, or a whole table, says of itself beside its type and its default.
+    """A mark of a field or a table, beside its type and its default.
 
     A number that is not marked must be greater than zero, and a change applies at once.
     """
@@ -21,7 +21,7 @@ class Mark(Enum):
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of the file; a key it does not know stops the start.
 
-    What its fields must be together is checked in ``__post_init__``, which raises ValueError.
+    Conditions on several fields are checked in ``__post_init__``, which raises ValueError.
     """
 
 

@@ -68,11 +68,11 @@ def table_of(config: Config, table: type[S], owner: str = OWNER) -> S:
 
     Args:
         config: The file.
-        table: The struct; one that is not the server's is the own of a plugin.
+        table: The struct; one that is not the server's is a plugin's own.
         owner: The plugin's name, which its table has.
 
     Raises:
-        ConfigError: The plugin's table says what it may not.
+        ConfigError: The plugin's table is wrong.
     """
     known = config.of(table)
     if known is None:

@@ -1,4 +1,4 @@
-"""A table of the file, read as its struct; or refused, with a sentence for the administrator."""
+"""Tables of the file, read as their structs, or refused with a sentence for the administrator."""
 
 import math
 import re
@@ -26,7 +26,7 @@ _IN_TOML = {
 
 
 class ConfigError(ValueError):
-    """The file cannot be used; the text is one sentence that says which key, and what to do."""
+    """An error: the file cannot be used; the text is one sentence with the key and the remedy."""
 
 
 def read(
@@ -38,7 +38,7 @@ def read(
         table: As TOML has it.
         kind: Its struct.
         where: Its name, with a dot behind; empty for the whole file.
-        others: What is no key of it, and may have been meant.
+        others: Names that are no keys of it, and may have been meant.
 
     Raises:
         ConfigError: With a sentence for the first mistake.
@@ -85,7 +85,7 @@ def _advice(key: str, where: str, known: list[str], others: Collection[str]) -> 
 
 
 def _explained(what: str, place: str, kind: type[Section], where: str) -> str:
-    """Say what msgspec found in the words of TOML."""
+    """The error of msgspec, in the words of TOML."""
     key = re.sub(r"\[(\d+)\]", lambda found: f"[{int(found[1]) + 1}]", place)
     key = (where + key.replace("[...]", ".*")).rstrip(".")
     if mismatch := re.fullmatch(r"Expected `(\w+)`, got `(\w+)`", what):
@@ -99,7 +99,7 @@ def _explained(what: str, place: str, kind: type[Section], where: str) -> str:
 
 
 def _choices(place: str, kind: type[Section]) -> tuple[str, ...]:
-    """What the Literal at a place such as ``listen[0].kind`` allows."""
+    """The values that the Literal at a place such as ``listen[0].kind`` allows."""
     *tables, key = re.sub(r"\[\d+\]", "", place).split(".")
     for table in tables:
         inner = section_of(next(field for field in fields(kind) if field.name == table))
@@ -109,7 +109,7 @@ def _choices(place: str, kind: type[Section]) -> tuple[str, ...]:
 
 
 def _check_numbers(section: Section, where: str) -> None:
-    """Whether the numbers of a table are greater than zero, but for those that may be zero."""
+    """Refuse numbers of a table that are not greater than zero, but for those that may be zero."""
     for field in fields(section):
         value = getattr(section, field.name)
         if isinstance(value, Section):
