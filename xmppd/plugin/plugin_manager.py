@@ -29,11 +29,13 @@ _log = Logger()
 
 
 class PluginError(Exception):
-    """A plugin cannot be loaded or unloaded; the text is one sentence that names it."""
+    """An error: a plugin cannot be loaded or unloaded; the text is one sentence that names it."""
 
 
 class PluginTableError(PluginError):
-    """A plugin's table in the file cannot be used; the text is one sentence with a full stop."""
+    """An error: a plugin's table in the file is wrong; the text is one sentence with a full
+    stop.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class PluginManager:
         server: Its stages are given to them.
 
     Attributes:
-        config: What they are given tables of, and where those of the administrator are.
+        config: Has their tables, and the directory of the administrator's plugins.
         loaded: By name, in the order in which they were put in place.
         seams: The place of replaced stages.
     """
@@ -82,9 +84,9 @@ class PluginManager:
         self._lock = DeferredLock()
 
     def use(self, config: Config) -> None:
-        """Load plugins by another configuration from now on.
+        """Take another configuration.
 
-        Who is loaded, and was given a table that is another now, hears by :meth:`use_settings`.
+        Plugins that are loaded get their changed tables by :meth:`use_settings`.
 
         Raises:
             PluginTableError: One that is loaded could not take its table; then nothing changes.
@@ -283,7 +285,7 @@ class PluginManager:
     # -- what it asks for -------------------------------------------------------------------------
 
     def _needed(self, wanted: Iterable[type]) -> list[str]:
-        """The plugins that offer what is neither a stage nor settings."""
+        """The plugins whose offers are needed, for classes that are neither stages nor settings."""
         found = (
             library.plugin_of(kind)
             for kind in wanted
@@ -324,7 +326,7 @@ def _own_table(config: Config, name: str, wanted: Iterable[type]) -> Section | N
     """The table ``[NAME]`` of a plugin, if its ``plug`` asks for one by a struct of its own.
 
     Raises:
-        PluginTableError: The file says there what it may not, or the plugin has none.
+        PluginTableError: The table is wrong, or the plugin has none.
     """
     own = [kind for kind in wanted if _is_section(kind) and library.plugin_of(kind) == name]
     if not own and name in config.plugin_tables:
