@@ -74,7 +74,7 @@ class UserCommands:
             yield f"{account} was disabled; {streams} were closed"
 
     async def enable(self, context: CommandContext) -> Replies:
-        """Failed attempts are forgotten too: whoever enables wants them to get in."""
+        """Enable accounts, and forget their failed attempts."""
         for account in await self._existing(context):
             await self.accounts.enable(account)
             await self.attempts.unlock(account.bare)
