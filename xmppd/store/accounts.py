@@ -315,7 +315,7 @@ class AccountStore(RecordStore):
 
         Args:
             account: Bare JID.
-            until: How long, in seconds since 1970.
+            until: The end of that time, in seconds since 1970.
             now: The time, likewise.
         """
         change = partial(_reserve_name, account=account, until=until, now=now)

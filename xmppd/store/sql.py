@@ -1,7 +1,7 @@
-"""What tables, statements and steps are made of, for those who keep something of their own.
+"""Tables, statements and steps of migration, for plugins with tables of their own.
 
-This is the door to SQLAlchemy for plugins; the server's own things that are kept are made of the
-same. How a table is made, and what becomes of it, is in :mod:`xmppd.store.tables`.
+Plugins import SQLAlchemy through this module; the server's own tables are made of the same.
+:mod:`xmppd.store.tables` makes and migrates a plugin's tables.
 """
 
 from alembic.operations import Operations

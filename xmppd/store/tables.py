@@ -1,4 +1,4 @@
-"""Tables of plugins, each with a line of steps of its own."""
+"""Tables of plugins, each plugin with its own steps of migration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind
 from xmppd.store.migrate import UPGRADE_TIMEOUT_S, be_alone
 
-# What a plugin has made. The tables with a column ``owner`` are a map in JSON, with the names of
-# their columns: their rows go with an account also while the plugin is not loaded.
+# The tables that a plugin has made. Those with a column ``owner`` are a map in JSON, with the names
+# of their columns: their rows go with an account also while the plugin is not loaded.
 plugin_schemas = Table(
     "plugin_schemas",
     metadata,
@@ -59,13 +59,13 @@ Step = Callable[[Operations], object]
 class Tables:
     """The tables of a plugin.
 
-    Where there are none yet, they are made as they stand here. Tables of an older version are
+    If there are none yet, they are made as they stand here. Tables of an older version are
     brought to this one by the steps behind it.
 
     Attributes:
         metadata: The tables; their names begin with the plugin's.
         steps: Each changes the tables of one version into those of the next one; a plugin that has
-            never changed its tables has none. What one does is never changed any more.
+            never changed its tables has none. A step is never changed any more.
     """
 
     metadata: MetaData
@@ -76,8 +76,8 @@ class PluginTables(RecordStore):
     """The place of :class:`Tables`: they are made, or brought up to date, when they are put there.
 
     Args:
-        database: Where they are.
-        belongings: What goes with an account: each row that has an ``owner``.
+        database: Keeps them.
+        belongings: Rows with an ``owner`` go with their account.
         now: Tells the time in seconds since 1970.
     """
 
@@ -92,7 +92,7 @@ class PluginTables(RecordStore):
         self._may_upgrade = True
 
     async def open(self, *, may_upgrade: bool) -> None:
-        """Know the tables that plugins have made, also of those that are not loaded.
+        """Find the tables that plugins have made, also plugins that are not loaded.
 
         Args:
             may_upgrade: Whether older tables may be changed.
@@ -110,14 +110,14 @@ class PluginTables(RecordStore):
                 self._belongings.add(Table(name, MetaData(), *columns))
 
     async def put(self, part: Tables, owner: str) -> Undo:
-        """Have the tables of a plugin: all of them as it says, or the database as it was.
+        """Make or migrate the tables of a plugin: all of them, or none.
 
         Args:
-            part: What it says.
+            part: The tables.
             owner: The plugin.
 
         Returns:
-            What does nothing: the tables stay when the plugin goes.
+            A function that does nothing: the tables stay when the plugin goes.
 
         Raises:
             ValueError: A table has a name that is not the plugin's, or an owner that is no digest.
@@ -132,7 +132,7 @@ class PluginTables(RecordStore):
 
 
 def _leave() -> None:
-    """What a plugin has stored is there when it comes back."""
+    """Do nothing: the rows of a plugin stay for when it is loaded again."""
 
 
 def _check(part: Tables, plugin: str) -> None:
@@ -148,7 +148,7 @@ def _check(part: Tables, plugin: str) -> None:
 
 
 def _there(connection: Connection, names: Sequence[str]) -> list[str]:
-    """Those of these tables that nobody has removed by hand."""
+    """Those of these tables that exist."""
     inspector = inspect(connection)
     return [name for name in names if inspector.has_table(name)]
 
@@ -158,7 +158,7 @@ def _with_owner(part: Tables) -> list[Table]:
 
 
 def _bring(connection: Connection, part: Tables, plugin: str, *, may_upgrade: bool) -> None:
-    """Make or change the tables, and note which version they are."""
+    """Make or change the tables, and write their version."""
     be_alone(connection)
     version = len(part.steps)
     found: int | None = connection.execute(_VERSION, {"plugin": plugin}).scalar()
@@ -191,7 +191,7 @@ def _upgrade(
 
 
 def _check_columns(connection: Connection, part: Tables, plugin: str) -> None:
-    """Whether the tables are those that the plugin's statements are written for."""
+    """Refuse tables that do not fit the plugin's statements."""
     inspector = inspect(connection)
     for table in part.metadata.tables.values():
         there = inspector.has_table(table.name)
