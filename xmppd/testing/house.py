@@ -62,8 +62,8 @@ class House:
         plugins: Names of the plugins that are loaded.
         store: Instead of an empty store in memory.
         clock: The steady one, instead of one that begins now.
-        wall_ahead_s: How far the wall clock is ahead of it: whoever changes that sets the time of
-            day, and nothing that lasts is to notice.
+        wall_ahead_s: The seconds by which the wall clock is ahead of it: a test that changes them
+            sets the time of day, which must not change any duration.
         people: For each account the subscriptions in its roster, as ``{"juliet": "both"}``.
     """
 
