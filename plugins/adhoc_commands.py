@@ -1,4 +1,4 @@
-"""XEP-0050: Ad-Hoc Commands. What the server can do on request, with a form or without one."""
+"""XEP-0050: Ad-Hoc Commands. The server's commands, with a form or without one."""
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,11 +38,11 @@ _log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Screens:
-    """What a command has answered, where that is more than one screen.
+    """The answer of a command, where that is more than one screen.
 
     Attributes:
-        form_type: Whose fields these are.
-        columns: What is known of each row.
+        form_type: Of the fields.
+        columns: Those of each row.
         rows: All of them.
         at: The screen that is shown; the first is 0.
     """
@@ -59,12 +59,12 @@ class Screens:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """Where one can go from here; the last one is what most will want (§3.4)."""
+        """The actions from here; the last one is the default (§3.4)."""
         before = ("prev",) if self.at else ()
         return (*before, "complete", "next") if self.at < self.last else (*before, "complete")
 
     def turned(self, action: str) -> "Screens":
-        """The screen before, or the next one."""
+        """The screens with another one shown, before or next."""
         return replace(self, at=self.at + (1 if action == "next" else -1))
 
     def shown(self) -> Element:
@@ -75,12 +75,12 @@ class Screens:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A command that has more than one stage, on its way.
+    """An execution of a command that has more than one stage.
 
     Attributes:
-        requester: Bare JID of whoever has it.
-        stage: The form that was asked, or the screens that are looked at.
-        ends: When it is given up, on the clock.
+        requester: Bare JID of its requester.
+        stage: The form that was sent, or the screens.
+        ends: The time when it is given up, on the clock.
     """
 
     requester: str
@@ -89,10 +89,10 @@ class Execution:
 
 
 class Executions:
-    """The commands that are on their way; when there are too many, the oldest is given up.
+    """The executions under way; when there are too many, the oldest is given up.
 
     An id is sealed with its requester and its command: so one that has ended can be told from one
-    that was never given out, or is somebody else's, without remembering any.
+    that was never given out, or is another's, without remembering any.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -108,7 +108,7 @@ class Executions:
         return self._sealed(token_hex(16), requester, node)
 
     def wait(self, session_id: str, requester: JID, stage: Element | Screens) -> None:
-        """Wait for what comes after this stage."""
+        """Wait for the request after this stage."""
         self._give_up_expired()
         self._open.pop(session_id, None)
         own = [known for known, e in self._open.items() if e.requester == requester.bare]
@@ -120,7 +120,7 @@ class Executions:
         self._open[session_id] = Execution(requester.bare, stage, ends)
 
     def find(self, session_id: str, requester: JID, node: str) -> Execution:
-        """The execution that goes on.
+        """The execution that is continued.
 
         Raises:
             StanzaError: It has ended, or is none of this requester's and this command's.
@@ -136,7 +136,7 @@ class Executions:
         return self._open[session_id]
 
     def end(self, session_id: str) -> None:
-        """Nothing may follow."""
+        """End an execution."""
         del self._open[session_id]
 
     def _sealed(self, nonce: str, requester: JID, node: str) -> str:
@@ -153,13 +153,13 @@ class Executions:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that somebody may make.
+    """A request that the requester may make.
 
     Attributes:
-        node: The form's.
+        node: Of the form.
         form: The form, as it is for the actor.
-        actor: Who asks.
-        filled: What was filled in.
+        actor: The requester.
+        filled: The form that was filled in.
         session_id: Of the execution.
     """
 
@@ -174,7 +174,7 @@ class IQCommandHandler(IQHandler):
     """Run commands: at once, or when a form has been filled in (§2.4); long answers in screens.
 
     Args:
-        forms: Of all commands; they say who may run which.
+        forms: Of all commands; they say who may run them.
         seconds: The clock.
     """
 
@@ -186,7 +186,7 @@ class IQCommandHandler(IQHandler):
         self.executions = Executions(seconds)
 
     async def on_set(self, iq: IQ) -> Element:
-        """Execute a command, go on with it, or cancel it."""
+        """Execute a command, continue it, or cancel it."""
         tree = iq.payload.tree[0]
         asked = self._asked(iq, tree)
         action = tree.get("action", "execute")
@@ -206,7 +206,7 @@ class IQCommandHandler(IQHandler):
         return await self._run(replace(asked, filled=replace(asked.filled, values=values)), iq)
 
     def _asked(self, iq: IQ, tree: Tree) -> Asked:
-        """What is asked, if the requester may."""
+        """The request, if the requester may make it."""
         if iq.to is not None and iq.to.local is not None:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         node = tree.get("node")
@@ -225,7 +225,9 @@ class IQCommandHandler(IQHandler):
         return Asked(node, found, actor, filled, session_id)
 
     def say(self, question: DiscoQuestion) -> DiscoInfo | None:
-        """What :xep:`0030` says of the list of commands, and of one that may be run (§2.2)."""
+        """The answers of :xep:`0030` for the list of commands, and for one that may be run
+        (§2.2).
+        """
         actor = self.forms.commands.actor(question.asker)
         if question.node == NS:
             items = tuple(
@@ -256,7 +258,7 @@ class IQCommandHandler(IQHandler):
         return bool(of.fields) or self.forms.commands.commands[of.command].about.effect == "ends"
 
     async def _run(self, asked: Asked, iq: IQ) -> Element:
-        """Only a form that will do ends its execution; whether the command can be done or not."""
+        """Run the command of a form; a form with an error does not end its execution."""
         with self._refused(asked.actor):
             command, context = self.forms.commands.asked(
                 asked.form.command, self.forms.told(asked.form, asked.filled), asked.actor
@@ -276,7 +278,7 @@ class IQCommandHandler(IQHandler):
     async def _replies(
         self, command: Command, context: CommandContext, most: int | None
     ) -> list[Reply]:
-        """All that a command answers; of one that only reads, as much as anybody will look at."""
+        """The replies of a command; of one that only reads, as many as can be shown."""
         found: list[Reply] = []
         async with aclosing(self.forms.commands.replies(command, context)) as replies:
             async for reply in replies:
@@ -326,7 +328,7 @@ class IQCommandHandler(IQHandler):
 
     @contextmanager
     def _refused(self, actor: Actor) -> Iterator[None]:
-        """Say why; what has failed here is for administrators to know."""
+        """The note with a refusal; details of a failure are for administrators only."""
         try:
             yield
         except Refused as error:
@@ -340,7 +342,7 @@ class IQCommandHandler(IQHandler):
 def columns(
     kinds: tuple[type[Row], ...], rows: Sequence[Mapping[str, object]]
 ) -> tuple[Field, ...]:
-    """What is known of each row, by the first one, or as it would be if there were any."""
+    """The columns of rows, by the first one, or by their class if there is none."""
     first = rows[0] if rows else dict.fromkeys(kinds[0].__struct_encode_fields__)
     return tuple(
         Field(name, name.replace("_", " ").capitalize(), type_of(value))
@@ -361,7 +363,7 @@ def cells(row: Mapping[str, object]) -> Cells:
 
 
 def texts(value: object) -> list[str]:
-    """A value as a form has it."""
+    """The texts of a value for a form."""
     if value is None:
         return []
     if isinstance(value, bool):
@@ -373,9 +375,9 @@ def answer(asked: Asked, status: str, actions: tuple[str, ...] = ()) -> Element:
     """The ``<command/>`` that goes back.
 
     Args:
-        asked: What it answers.
-        status: How far it is.
-        actions: What may be done next; the last one is what most will want.
+        asked: The request.
+        status: Of the execution.
+        actions: Those that are possible next; the last one is the default.
     """
     made = element(NS, "command", node=asked.node, sessionid=asked.session_id, status=status)
     if actions:
@@ -406,6 +408,6 @@ def refusal(condition: str, text: str) -> StanzaError:
 
 
 def plug(forms: CommandForms, clocks: Clocks) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     handler = IQCommandHandler(forms, clocks.seconds)
     return [handler, Says(answer=handler.say, nodes=True)]

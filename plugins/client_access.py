@@ -1,4 +1,5 @@
-"""XEP-0494: Client Access Management. People see which clients may use their account, and end it.
+"""XEP-0494: Client Access Management. Users see the clients with access to their account, and end
+it.
 
 The same is there as commands (:xep:`0050`), for clients that do not speak it, and for
 administrators, for any account.
@@ -36,13 +37,13 @@ ACCOUNT = Field("accountjid", "Account", "jid-single", required=True)
 
 @dataclass(frozen=True)
 class Access:
-    """Which clients have access to accounts, and what ends it."""
+    """The clients with access to accounts, and the end of that."""
 
     devices: Devices
     sessions: SessionManager
 
     async def revoke(self, account: JID, id: str, iq: IQ) -> KnownDevice:
-        """End a client's access, and leave whoever asks where it is."""
+        """End a client's access, but not the session of the client that asks."""
         asker = self.sessions.session(iq.sender)
         device = await self.devices.revoke(account, id, spare=asker)
         if device is None:
@@ -52,7 +53,7 @@ class Access:
 
 @dataclass(frozen=True)
 class IQClientListHandler(IQHandler):
-    """Tell an account which clients have access to it (§3.1)."""
+    """List the clients with access to an account (§3.1)."""
 
     devices: Devices
 
@@ -60,7 +61,7 @@ class IQClientListHandler(IQHandler):
     features = (NS,)
 
     async def on_get(self, iq: IQ) -> Element:
-        """Its own clients: nobody may ask for those of somebody else."""
+        """List the asker's own clients."""
         clients = element(NS, "clients")
         for device in await self.devices.of(own_account(iq)):
             show(clients, device)
@@ -76,7 +77,7 @@ class IQClientRevocationHandler(IQHandler):
     query = qname(NS, "revoke")
 
     async def on_set(self, iq: IQ) -> None:
-        """Its tokens are gone and its sessions have ended, also if that is not enough."""
+        """Revoke its tokens and end its sessions, also if that is not enough."""
         id = iq.payload.tree[0].get("id", "")
         device = await self.access.revoke(own_account(iq), id, iq)
         if device.knows_password:
@@ -88,7 +89,7 @@ class IQClientRevocationHandler(IQHandler):
 
 
 def own_account(iq: IQ) -> JID:
-    """The account of whoever asks, if it asks about itself."""
+    """The account of the asker, if it asks about itself."""
     if iq.to is not None and iq.to.local is not None and iq.to.bare != iq.sender.bare:
         raise StanzaError(Condition.FORBIDDEN)
     return iq.sender.to_bare()
@@ -116,12 +117,12 @@ def show(clients: Element, device: KnownDevice) -> None:
 
 
 def own(filled: Filled) -> dict[str, object]:
-    """The asker's own account, and which of its clients, if that was asked."""
+    """The asker's own account, and the client that was asked for, if any."""
     return {"account": filled.asker.bare, **chosen(filled)}
 
 
 def others(filled: Filled) -> dict[str, object]:
-    """The account that was asked for, and which of its clients, if that was asked."""
+    """The account that was asked for, and the client, if any."""
     account = JID.parse(filled.values[ACCOUNT.var][0]).bare
     return {"account": account, **chosen(filled)}
 
@@ -163,7 +164,7 @@ FORMS: tuple[CommandForm, ...] = (
 
 
 def plug(devices: Devices, sessions: SessionManager) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [
         IQClientListHandler(devices),
         IQClientRevocationHandler(Access(devices, sessions)),

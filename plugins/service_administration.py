@@ -1,6 +1,6 @@
-"""XEP-0133: Service Administration. What an administrator does to accounts from a client.
+"""XEP-0133: Service Administration. Administration of accounts from a client.
 
-The commands are those of the server; here stands what this specification calls them, and the
+The commands are those of the server; here are the names of this specification for them, and the
 fields of their forms.
 """
 
@@ -33,11 +33,11 @@ CHOICES = ("25", "50", "75", "100", "150", "200", "none")
 MAX_ITEMS = Field("max_items", "How many at most", "list-single", options=CHOICES)
 
 
-# -- what commands are told ---------------------------------------------------------------------
+# -- arguments of commands --------------------------------------------------------------------
 
 
 def by_names(**names: str) -> Told:
-    """Each argument is what the field of such a name has; several, if it may have several."""
+    """Each argument is the value of the field with that name; several, if it may have several."""
 
     def told(filled: Filled) -> Mapping[str, object]:
         values = {argument: filled.values[var] for argument, var in names.items()}
@@ -57,7 +57,9 @@ def new_account(filled: Filled) -> Mapping[str, object]:
 
 
 def in_state(state: str) -> Told:
-    """Of the domain that is asked; how many as chosen, and never more than :data:`MAX_LISTED`."""
+    """The arguments for a list: the domain asked, and the number chosen, at most
+    :data:`MAX_LISTED`.
+    """
 
     def told(filled: Filled) -> Mapping[str, object]:
         told = {"domain": filled.domain, "state": state}
@@ -69,7 +71,7 @@ def in_state(state: str) -> Told:
     return told
 
 
-# -- what they answer ---------------------------------------------------------------------------
+# -- their answers ----------------------------------------------------------------------------
 
 
 def rosters(filled: Filled, replies: list[Reply]) -> Element:
@@ -83,7 +85,7 @@ def rosters(filled: Filled, replies: list[Reply]) -> Element:
 
 
 def contact(row: Mapping[str, Any]) -> bytes:
-    """A contact as a roster has it."""
+    """A contact as in a roster."""
     return item_bytes(
         RosterItem(
             jid=row["contact"],
@@ -107,7 +109,7 @@ def last_logins(filled: Filled, replies: list[Reply]) -> Element:
 
 
 def statistics(filled: Filled, replies: list[Reply]) -> Element:
-    """§4.10: what is known without measuring for it."""
+    """§4.10: the data that need no measuring."""
     found = rows(replies)
     (row,) = found
     return result(
@@ -120,7 +122,7 @@ def statistics(filled: Filled, replies: list[Reply]) -> Element:
 
 
 def number(var: str, label: str) -> Answer:
-    """How many there are."""
+    """The number of them."""
 
     def answer(filled: Filled, replies: list[Reply]) -> Element:
         return result(NS, Field(var, label, values=texts(rows(replies), "accounts")))
@@ -129,7 +131,7 @@ def number(var: str, label: str) -> Answer:
 
 
 def people(var: str, label: str) -> Answer:
-    """Who they are."""
+    """Their addresses."""
 
     def answer(filled: Filled, replies: list[Reply]) -> Element:
         return result(NS, Field(var, label, "jid-multi", values=texts(rows(replies), "account")))
@@ -143,7 +145,7 @@ def rows(replies: list[Reply]) -> list[dict[str, Any]]:
 
 
 def texts(found: list[dict[str, Any]], column: str) -> tuple[str, ...]:
-    """A column; what is not known is an empty text."""
+    """A column as texts; an unknown value is an empty text."""
     return tuple("" if row[column] is None else str(row[column]) for row in found)
 
 
@@ -166,7 +168,7 @@ def node(
 
 
 def listing(states: str, var: str, command: str) -> CommandForm:
-    """§4.18 to §4.20: those in a state."""
+    """§4.18 to §4.20: the accounts in a state."""
     label = f"{states.capitalize()} users"
     return node(
         f"get-{states}-users-list", f"List {states} users", command, in_state(states), MAX_ITEMS,
@@ -175,7 +177,7 @@ def listing(states: str, var: str, command: str) -> CommandForm:
 
 
 def counting(state: str) -> CommandForm:
-    """§4.13 to §4.17: how many there are in a state."""
+    """§4.13 to §4.17: the number of accounts in a state."""
     answer = number(f"{state}usersnum", f"{state.capitalize()} users")
     return node(
         f"get-{state}-users-num", f"Count {state} users", "user count", in_state(state),
@@ -221,5 +223,5 @@ FORMS: tuple[CommandForm, ...] = (
 
 
 def plug() -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return list(FORMS)
