@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -154,6 +155,30 @@ class NameTests(Rules):
         ]
         self.assert_none(broken, "A stage wears its name on its file:")
 
+    def test_rooms(self) -> None:
+        """In handler/ are handlers only, in router/ routers only: each in the file of its name."""
+        broken = [
+            name
+            for name, tree in python("xmppd")
+            for room in ("handler", "router")
+            if name.startswith(f"xmppd/{room}/") and not name.endswith("/__init__.py")
+            if not name.endswith(f"_{room}.py") or Path(name).stem not in map(snake, classes(tree))
+        ]
+        self.assert_none(broken, "What is no handler, or no router, belongs into another room:")
+
+    def test_no_name_twice(self) -> None:
+        """A class has a name of its own, in the server and its plugins alike."""
+        files = defaultdict[str, list[str]](list)
+        for name, tree in python("xmppd", "plugins"):
+            for found in classes(tree):
+                files[found].append(name)
+        broken = [
+            f"{found}: {', '.join(names)}"
+            for found, names in files.items()
+            if len(names) > 1 and not found.startswith("_")
+        ]
+        self.assert_none(broken, "Two classes of one name:")
+
     def test_packages(self) -> None:
         """A package's __init__ is its docstring; only stanza's gives names another home."""
         broken = [
@@ -264,6 +289,11 @@ class ErrorTests(Rules):
             if isinstance(node, ast.ExceptHandler) and is_broad(node.type) and not raises(node)
         ]
         self.assert_none(broken, "A broad except, away from the doors:")
+
+
+def classes(tree: ast.Module) -> list[str]:
+    """The names of a module's classes."""
+    return [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 def is_broad(kind: ast.expr | None) -> bool:
@@ -482,6 +512,17 @@ class WordTests(Rules):
         self.assert_none(broken, "An event that docs/plugins.md does not have as it is:")
         self.assertGreater(len(names), 15)
 
+    def test_words_lead_somewhere(self) -> None:
+        """Whoever looks up a name of before in docs/words.md finds one that there is."""
+        known = {part for name, _ in python("xmppd") for part in Path(name).with_suffix("").parts}
+        known.update(name for _, tree in python("xmppd", "plugins") for name in defined(tree))
+        _, _, table = read(ROOT / "docs" / "words.md").partition("## Names of before")
+        rows = re.findall(r"^\| (?!before)(.+?) \| (.+?) \|$", table, re.MULTILINE)
+        words = {word for _, now in rows for word in re.findall(r"`([\w.]+)`", now)}
+        broken = [word for word in sorted(words) if not known.issuperset(word.split("."))]
+        self.assert_none(broken, "A name that nothing has:")
+        self.assertGreater(len(words), 20)
+
     def test_the_project_stands_alone(self) -> None:
         """Nothing refers to notes that are not in the project."""
         shelf = "shared" + "/"
@@ -493,6 +534,17 @@ class WordTests(Rules):
             if shelf in line
         ]
         self.assert_none(broken, "A reference out of the project:")
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """What a file gives a name: classes, functions, arguments, variables and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
 
 
 def events(tree: ast.Module) -> Iterator[str]:

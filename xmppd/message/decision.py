@@ -33,7 +33,7 @@ class Cell(Enum):
     HANDED_ON = "to the route of another domain"
 
 
-class Row(Struct, frozen=True, eq=False):
+class DecisionRow(Struct, frozen=True, eq=False):
     """A row of the table.
 
     Attributes:
@@ -58,17 +58,17 @@ class Rows(NamedTuple):
         unwanted: Some have such a priority, and their lists deny the sender.
     """
 
-    no_account: Row
-    denied: Row
-    nobody: Row
-    negative: Row
-    one: Row
-    several: Row
-    unwanted: Row
+    no_account: DecisionRow
+    denied: DecisionRow
+    nobody: DecisionRow
+    negative: DecisionRow
+    one: DecisionRow
+    several: DecisionRow
+    unwanted: DecisionRow
 
 
-def _row(says: str, *cells: Cell) -> Row:
-    return Row(says, dict(zip(KINDS, cells, strict=True)))
+def _row(says: str, *cells: Cell) -> DecisionRow:
+    return DecisionRow(says, dict(zip(KINDS, cells, strict=True)))
 
 
 _D, _M, _A = Cell.DELIVERED, Cell.TO_MOST_AVAILABLE, Cell.TO_ALL
@@ -116,7 +116,7 @@ class Decision(Struct, frozen=True):
     """
 
     cell: Cell
-    row: Row
+    row: DecisionRow
     sessions: tuple[Session, ...] = ()
     text: str | None = None
 
@@ -202,7 +202,10 @@ def settle(decision: Decision, message: Message, account: KnownAccount) -> Decis
 
 
 def decided(
-    message: Message, row: Row, wanting: list[Session] | None = None, text: str | None = None
+    message: Message,
+    row: DecisionRow,
+    wanting: list[Session] | None = None,
+    text: str | None = None,
 ) -> Decision:
     """The decision about a message by a row of the table.
 

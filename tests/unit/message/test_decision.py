@@ -12,8 +12,8 @@ from xmppd.message.decision import (
     NO_MATCH,
     Cell,
     Decision,
+    DecisionRow,
     KnownAccount,
-    Row,
     decide,
     decided,
     settle,
@@ -68,7 +68,7 @@ class TableTestCase(SynchronousTestCase):
     def check(
         self,
         to: str,
-        row: Row,
+        row: DecisionRow,
         cells: str,
         sessions: Sequence[LocalClientSession] = (),
         account: KnownAccount | None = HERE,
