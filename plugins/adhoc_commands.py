@@ -15,7 +15,7 @@ from xmppd.command.command_form import CommandForm, CommandForms, Filled
 from xmppd.command.refused import Refused
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler
 from xmppd.host.clocks import Clocks
 from xmppd.host.log import printable
 from xmppd.plugin.place import Part
@@ -152,7 +152,7 @@ class Executions:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedCommand:
     """A request that the requester may make.
 
     Attributes:
@@ -185,30 +185,28 @@ class IQCommandHandler(IQHandler):
         self.forms = forms
         self.executions = Executions(seconds)
 
-    async def on_set(self, iq: IQ) -> Element:
+    async def on_set(self, iq: IQ, asked: Asked) -> Element:
         """Execute a command, continue it, or cancel it."""
         tree = iq.payload.tree[0]
-        asked = self._asked(iq, tree)
+        command = self._asked(iq, tree)
         action = tree.get("action", "execute")
         if action not in ACTIONS:
             raise refusal("malformed-action", "there is no such action")
         if tree.get("sessionid") is None:
-            return await self._begin(asked, iq, action)
-        stage = self.executions.find(asked.session_id, iq.sender, asked.node).stage
+            return await self._begin(command, iq, action)
+        stage = self.executions.find(command.session_id, iq.sender, command.node).stage
         if action == "cancel":
-            self.executions.end(asked.session_id)
-            return answer(asked, "canceled")
+            self.executions.end(command.session_id)
+            return answer(command, "canceled")
         if isinstance(stage, Screens):
-            return self._turn(asked, iq, stage, action)
+            return self._turn(command, iq, stage, action)
         if action in ("prev", "next"):
             raise refusal("bad-action", "this form has no other before or behind it")
         values = read(tree, stage)
-        return await self._run(replace(asked, filled=replace(asked.filled, values=values)), iq)
+        return await self._run(replace(command, filled=replace(command.filled, values=values)), iq)
 
-    def _asked(self, iq: IQ, tree: Tree) -> Asked:
+    def _asked(self, iq: IQ, tree: Tree) -> AskedCommand:
         """The request, if the requester may make it."""
-        if iq.to is not None and iq.to.local is not None:
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         node = tree.get("node")
         if not node:
             raise StanzaError(Condition.BAD_REQUEST, "a command has a node")
@@ -222,7 +220,7 @@ class IQCommandHandler(IQHandler):
         session_id = tree.get("sessionid")
         if session_id is None:
             session_id = self.executions.new_id(iq.sender, node)
-        return Asked(node, found, actor, filled, session_id)
+        return AskedCommand(node, found, actor, filled, session_id)
 
     def say(self, question: DiscoQuestion) -> DiscoInfo | None:
         """The answers of :xep:`0030` for the list of commands, and for one that may be run
@@ -241,7 +239,7 @@ class IQCommandHandler(IQHandler):
         identity = DiscoIdentity("automation", "command-node", found.title)
         return DiscoInfo((identity,), (NS, DATA))
 
-    async def _begin(self, asked: Asked, iq: IQ, action: str) -> Element:
+    async def _begin(self, asked: AskedCommand, iq: IQ, action: str) -> Element:
         if action != "execute":
             raise refusal("bad-action", "a command begins with execute")
         of = asked.form
@@ -257,7 +255,7 @@ class IQCommandHandler(IQHandler):
         """Whether there is a form to send back: with fields, or to have an end confirmed."""
         return bool(of.fields) or self.forms.commands.commands[of.command].about.effect == "ends"
 
-    async def _run(self, asked: Asked, iq: IQ) -> Element:
+    async def _run(self, asked: AskedCommand, iq: IQ) -> Element:
         """Run the command of a form; a form with an error does not end its execution."""
         with self._refused(asked.actor):
             command, context = self.forms.commands.asked(
@@ -288,7 +286,9 @@ class IQCommandHandler(IQHandler):
                 found.append(reply)
         return found
 
-    def _answered(self, asked: Asked, iq: IQ, command: Command, replies: list[Reply]) -> Element:
+    def _answered(
+        self, asked: AskedCommand, iq: IQ, command: Command, replies: list[Reply]
+    ) -> Element:
         rows = [to_builtins(reply) for reply in replies if not isinstance(reply, str)]
         form_type = asked.form.form_type
         if command.about.answers == "sentences":
@@ -313,7 +313,7 @@ class IQCommandHandler(IQHandler):
             child(answered, "note", notes, type="info")
         return answered
 
-    def _turn(self, asked: Asked, iq: IQ, screens: Screens, action: str) -> Element:
+    def _turn(self, asked: AskedCommand, iq: IQ, screens: Screens, action: str) -> Element:
         action = screens.actions[-1] if action == "execute" else action
         if action not in screens.actions:
             raise refusal("bad-action", "there is no screen in that direction")
@@ -371,7 +371,7 @@ def texts(value: object) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else [str(value)]
 
 
-def answer(asked: Asked, status: str, actions: tuple[str, ...] = ()) -> Element:
+def answer(asked: AskedCommand, status: str, actions: tuple[str, ...] = ()) -> Element:
     """The ``<command/>`` that goes back.
 
     Args:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.events import On
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.clocks import Clocks
 from xmppd.host.turns import Turns
 from xmppd.plugin.place import Part
@@ -33,7 +33,7 @@ from xmppd.privacy.reports import (
     NS as REPORTING,
 )
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_manager import SessionClosed, SessionManager
+from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, escape, qname
 from xmppd.stanza.addresses import parse_all
@@ -51,12 +51,10 @@ class Blocklists:
 
     def __init__(
         self,
-        sessions: SessionManager,
         privacy_lists: PrivacyListManager,
         privacy_changes: PrivacyChanges,
         turns: Turns,
     ) -> None:
-        self.sessions = sessions
         self.privacy_lists = privacy_lists
         self.privacy_changes = privacy_changes
         self.turns = turns
@@ -119,12 +117,13 @@ class IQBlocklistHandler(IQHandler):
     lists: Blocklists
 
     query = qname(NS, "blocklist")
+    to = To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
     features = (NS,)
 
-    async def on_get(self, iq: IQ) -> bytes:
-        session = own_session(self.lists.sessions, iq)
-        self.lists.ask(session)
-        known = await self.lists.privacy_lists.lists(session.jid)
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes:
+        self.lists.ask(asked.session)
+        known = await self.lists.privacy_lists.lists(asked.address)
         return items("blocklist", known.blocked)
 
 
@@ -137,9 +136,11 @@ class IQBlockHandler(IQHandler):
     clocks: Clocks
 
     query = qname(NS, "block")
+    to = To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
 
-    async def on_set(self, iq: IQ) -> None:
-        account = own_session(self.lists.sessions, iq).jid.to_bare()
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
+        account = asked.address
         blocked = await self.lists.named(iq)
         if not blocked:
             raise StanzaError(Condition.BAD_REQUEST, "somebody is to be blocked")
@@ -164,26 +165,14 @@ class IQUnblockHandler(IQHandler):
     lists: Blocklists
 
     query = qname(NS, "unblock")
+    to = To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
 
-    async def on_set(self, iq: IQ) -> None:
-        account = own_session(self.lists.sessions, iq).jid.to_bare()
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
+        account = asked.address
         unblocked = await self.lists.named(iq)
         await self.lists.privacy_changes.unblock(account, unblocked or None)
         self.lists.push(account, "unblock", unblocked)
-
-
-def own_session(sessions: SessionManager, iq: IQ) -> LocalClientSession:
-    """The session that asks for its own account.
-
-    Raises:
-        StanzaError: FORBIDDEN: it asks for somebody else's; NOT_ALLOWED: it is no session here.
-    """
-    if iq.to is not None and iq.to.bare != iq.sender.bare:
-        raise StanzaError(Condition.FORBIDDEN, "this blocklist is somebody else's")
-    session = sessions.session(iq.sender)
-    if session is None:
-        raise StanzaError(Condition.NOT_ALLOWED)
-    return session
 
 
 def read_report(account: JID, jid: JID, item: Tree, now: float) -> Report | None:
@@ -211,7 +200,6 @@ def items(element: str, jids: Iterable[JID]) -> bytes:
 
 
 def plug(
-    sessions: SessionManager,
     privacy_lists: PrivacyListManager,
     privacy_changes: PrivacyChanges,
     reports: Reports,
@@ -219,7 +207,7 @@ def plug(
     clocks: Clocks,
 ) -> list[Part]:
     """What this feature is made of."""
-    lists = Blocklists(sessions, privacy_lists, privacy_changes, turns)
+    lists = Blocklists(privacy_lists, privacy_changes, turns)
     return [
         IQBlocklistHandler(lists),
         IQBlockHandler(lists, reports, clocks),

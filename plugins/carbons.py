@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xmppd.events import On
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.message.follower import Course, End, Follower, Followers, Remark
 from xmppd.plugin.place import Part
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_manager import SessionClosed, SessionManager
+from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import Put, SessionState
-from xmppd.stanza import IQ, Condition, Message, StanzaError, Tree, qname
+from xmppd.stanza import IQ, Condition, Message, Tree, qname
 from xmppd.stanza.copies import CARBONS, Direction, carbon, forwarded
 from xmppd.stanza.xml import namespace_of
 from xmppd.stream.inline_feature import bind_feature
@@ -180,39 +180,29 @@ def _invites(tree: Tree) -> bool:
 class IQEnableHandler(IQHandler):
     """Turn carbons on for the session that asks (§4); again and again does no harm (§10.1)."""
 
-    sessions: SessionManager
     carbons: Carbons
 
     query = qname(CARBONS, "enable")
+    to = To.SERVER | To.OWN_ACCOUNT
+    refusal = Condition.NOT_ALLOWED
     features = (CARBONS, RULES)
 
-    def on_set(self, iq: IQ) -> None:
-        self.carbons.enable(own_session(self.sessions, iq))
+    def on_set(self, iq: IQ, asked: Asked) -> None:
+        self.carbons.enable(asked.session)
 
 
 @dataclass(frozen=True)
 class IQDisableHandler(IQHandler):
     """Turn carbons off (§5)."""
 
-    sessions: SessionManager
     carbons: Carbons
 
     query = qname(CARBONS, "disable")
+    to = To.SERVER | To.OWN_ACCOUNT
+    refusal = Condition.NOT_ALLOWED
 
-    def on_set(self, iq: IQ) -> None:
-        self.carbons.disable(own_session(self.sessions, iq))
-
-
-def own_session(sessions: SessionManager, iq: IQ) -> LocalClientSession:
-    """The session that asks for itself.
-
-    Raises:
-        StanzaError: NOT_ALLOWED: it asks for somebody else, or is no session here.
-    """
-    session = sessions.session(iq.sender)
-    if session is None or (iq.to is not None and iq.to.local and iq.to.bare != iq.sender.bare):
-        raise StanzaError(Condition.NOT_ALLOWED, "carbons are for the resources of one account")
-    return session
+    def on_set(self, iq: IQ, asked: Asked) -> None:
+        self.carbons.disable(asked.session)
 
 
 def session_state(carbons: Carbons) -> SessionState:
@@ -229,7 +219,7 @@ def session_state(carbons: Carbons) -> SessionState:
     return SessionState("carbons", dump, load)
 
 
-def plug(sessions: SessionManager, followers: Followers) -> list[Part]:
+def plug(followers: Followers) -> list[Part]:
     """What this feature is made of."""
     carbons = Carbons(followers)
 
@@ -241,7 +231,7 @@ def plug(sessions: SessionManager, followers: Followers) -> list[Part]:
         carbons,
         On(SessionClosed, carbons.closed),
         session_state(carbons),
-        IQEnableHandler(sessions, carbons),
-        IQDisableHandler(sessions, carbons),
+        IQEnableHandler(carbons),
+        IQDisableHandler(carbons),
         bind_feature(CARBONS, (qname(CARBONS, "enable"), enable)),
     ]

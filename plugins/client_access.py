@@ -13,7 +13,7 @@ from msgspec import to_builtins
 from xmppd.account.devices import Devices, KnownDevice
 from xmppd.command.command import Reply, Row
 from xmppd.command.command_form import CommandForm, Filled
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.plugin.place import Part
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
@@ -58,12 +58,14 @@ class IQClientListHandler(IQHandler):
     devices: Devices
 
     query = qname(NS, "list")
+    to = To.SERVER | To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
     features = (NS,)
 
-    async def on_get(self, iq: IQ) -> Element:
+    async def on_get(self, iq: IQ, asked: Asked) -> Element:
         """List the asker's own clients."""
         clients = element(NS, "clients")
-        for device in await self.devices.of(own_account(iq)):
+        for device in await self.devices.of(asked.session.jid.to_bare()):
             show(clients, device)
         return clients
 
@@ -75,24 +77,19 @@ class IQClientRevocationHandler(IQHandler):
     access: Access
 
     query = qname(NS, "revoke")
+    to = To.SERVER | To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
 
-    async def on_set(self, iq: IQ) -> None:
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Revoke its tokens and end its sessions, also if that is not enough."""
         id = iq.payload.tree[0].get("id", "")
-        device = await self.access.revoke(own_account(iq), id, iq)
+        device = await self.access.revoke(asked.session.jid.to_bare(), id, iq)
         if device.knows_password:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE,
                 "its sessions have ended, but it knows the password: change that",
                 application=(NS, "password-reset-required"),
             )
-
-
-def own_account(iq: IQ) -> JID:
-    """The account of the asker, if it asks about itself."""
-    if iq.to is not None and iq.to.local is not None and iq.to.bare != iq.sender.bare:
-        raise StanzaError(Condition.FORBIDDEN)
-    return iq.sender.to_bare()
 
 
 def show(clients: Element, device: KnownDevice) -> None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from xmppd.disco.disco import Disco, Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.plugin.place import Part
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.stanza import IQ, JID, Condition, StanzaError, dump, escape, ns, qname
+from xmppd.stanza import IQ, Condition, StanzaError, dump, escape, ns, qname
 from xmppd.stanza.guests import is_guest
 
 INFO = "http://jabber.org/protocol/disco#info"
@@ -32,45 +32,13 @@ GUEST = DiscoIdentity("account", "anonymous")
 
 
 @dataclass(frozen=True)
-class Answering:
-    """Finds what is said of whoever is asked, for those who may know (§8)."""
+class Account:
+    """What an account says of itself, to whoever may ask."""
 
-    disco: Disco
     presences: PresenceManager
 
-    async def info(self, iq: IQ) -> DiscoInfo:
-        """For disco#info. Whoever knows a guest's name has met them: all may know what they are
-        (:xep:`0175` §5).
-        """
-        return await self._ask(iq, guests=True)
-
-    async def items(self, iq: IQ) -> tuple[DiscoItem, ...]:
-        """For disco#items."""
-        return (await self._ask(iq, guests=False)).items
-
-    async def _ask(self, iq: IQ, *, guests: bool) -> DiscoInfo:
-        """What is said.
-
-        Raises:
-            StanzaError: SERVICE_UNAVAILABLE: there is no such account, as far as the sender may
-                know; ITEM_NOT_FOUND: it has no such node.
-        """
-        account = asked_account(iq)
-        if account is not None and not (guests and is_guest(account.bare)):
-            await self._admit(iq, account)
-        entity = JID.parse(asked_domain(iq)) if account is None else account.to_bare()
-        question = DiscoQuestion(iq.sender, entity, asked_node(iq))
-        said = await self.disco.ask(Of.SERVER if account is None else Of.ACCOUNT, question)
-        if said is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND)
-        return said
-
-    async def _admit(self, iq: IQ, account: JID) -> None:
-        if not await self.presences.can_see(iq.sender, account):
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-
-    def account(self, question: DiscoQuestion) -> DiscoInfo:
-        """What an account is, and its available resources, as far as they show themselves."""
+    def says(self, question: DiscoQuestion) -> DiscoInfo:
+        """What it is, and its available resources, as far as they show themselves."""
         bare = question.entity.bare
         sessions = self.presences.shown(bare, question.asker)
         items = tuple(DiscoItem(session.jid, "") for session in sessions)
@@ -81,44 +49,47 @@ class Answering:
 class IQDiscoInfoHandler(IQHandler):
     """Say what the server, an account or a node is, and can do (§3)."""
 
-    answering: Answering
+    disco: Disco
 
     query = qname(INFO, "query")
+    # Whoever knows a guest's name has met them: all may know what they are (XEP-0175 §5).
+    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN | To.GUESTS
     features = (INFO,)
-    account_features = (INFO,)
 
-    async def on_get(self, iq: IQ) -> bytes:
-        return info_query(await self.answering.info(iq), asked_node(iq))
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes:
+        return info_query(await said(self.disco, iq, asked), asked_node(iq))
 
 
 @dataclass(frozen=True)
 class IQDiscoItemsHandler(IQHandler):
     """Say what belongs to the server, an account or a node (§4)."""
 
-    answering: Answering
+    disco: Disco
 
     query = qname(ITEMS, "query")
+    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
     features = (ITEMS,)
-    account_features = (ITEMS,)
 
-    async def on_get(self, iq: IQ) -> bytes:
-        return items_query(await self.answering.items(iq), asked_node(iq))
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes:
+        return items_query((await said(self.disco, iq, asked)).items, asked_node(iq))
+
+
+async def said(disco: Disco, iq: IQ, asked: Asked) -> DiscoInfo:
+    """What is said of whoever is asked.
+
+    Raises:
+        StanzaError: ITEM_NOT_FOUND: it has no such node.
+    """
+    question = DiscoQuestion(iq.sender, asked.address, asked_node(iq))
+    found = await disco.ask(Of.SERVER if asked.server else Of.ACCOUNT, question)
+    if found is None:
+        raise StanzaError(Condition.ITEM_NOT_FOUND)
+    return found
 
 
 def asked_node(iq: IQ) -> str:
     """The node that is asked for; empty if none is."""
     return iq.payload.tree[0].get("node", "")
-
-
-def asked_account(iq: IQ) -> JID | None:
-    """The account that is asked, the sender's own if nobody is named; None if it is the server."""
-    to = iq.sender.to_bare() if iq.to is None else iq.to
-    return None if to.local is None else to
-
-
-def asked_domain(iq: IQ) -> str:
-    """The domain that is asked."""
-    return iq.sender.domain if iq.to is None else iq.to.domain
 
 
 def info_query(info: DiscoInfo, node: str = "") -> bytes:
@@ -150,10 +121,9 @@ def _attribute(name: str, value: str) -> str:
 
 def plug(disco: Disco, presences: PresenceManager) -> list[Part]:
     """What this feature is made of."""
-    answering = Answering(disco, presences)
     return [
-        IQDiscoInfoHandler(answering),
-        IQDiscoItemsHandler(answering),
+        IQDiscoInfoHandler(disco),
+        IQDiscoItemsHandler(disco),
         Says(SERVER),
-        Says(of=Of.ACCOUNT, answer=answering.account),
+        Says(of=Of.ACCOUNT, answer=Account(presences).says),
     ]

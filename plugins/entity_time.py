@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler
 from xmppd.host.clocks import Clocks
 from xmppd.plugin.place import Part
-from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
+from xmppd.stanza import IQ, Element, child, element, qname
 from xmppd.stanza.date_time import date_time
 
 NS = "urn:xmpp:time"
@@ -22,9 +22,7 @@ class IQTimeHandler(IQHandler):
     query = qname(NS, "time")
     features = (NS,)
 
-    def on_get(self, iq: IQ) -> Element:
-        if iq.to is not None and iq.to.local is not None:
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    def on_get(self, iq: IQ, asked: Asked) -> Element:
         now = self.wall_clock()
         answer = element(NS, "time")
         child(answer, "tzo", zone_offset(time.localtime(now).tm_gmtoff))

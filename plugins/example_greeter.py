@@ -15,7 +15,7 @@ from xmppd.config.config import ItemSettings
 from xmppd.config.section import Section
 from xmppd.config.settings import Settings
 from xmppd.events import On
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.host.metrics import Metric
 from xmppd.plugin.place import Part
@@ -132,9 +132,8 @@ class IQGreetingHandler(IQHandler):
     query = qname(NS, "greeting")
     features = (NS,)
 
-    async def on_get(self, iq: IQ) -> Element:
-        to = iq.to or iq.sender
-        return element(NS, "greeting", await self.greeter.greeting(to.domain))
+    async def on_get(self, iq: IQ, asked: Asked) -> Element:
+        return element(NS, "greeting", await self.greeter.greeting(asked.address.domain))
 
 
 def plug(

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.clocks import Clocks
 from xmppd.plugin.place import Part
 from xmppd.presence.presence_manager import PresenceManager
@@ -26,18 +26,16 @@ class IQLastActivityHandler(IQHandler):
     clocks: Clocks
 
     query = QUERY
+    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
+    refusal = Condition.FORBIDDEN
     features = (NS,)
-    account_features = (NS,)
 
-    def on_get(self, iq: IQ) -> Element | Awaitable[Element]:
-        account = iq.sender.to_bare() if iq.to is None else iq.to
-        if account.local is None:
+    def on_get(self, iq: IQ, asked: Asked) -> Element | Awaitable[Element]:
+        if asked.server:
             return _seconds(self.clocks.seconds() - self.clocks.started)
-        return self._account(iq.sender, account)
+        return self._account(iq.sender, asked.address)
 
     async def _account(self, viewer: JID, account: JID) -> Element:
-        if not await self.presences.can_see(viewer, account):
-            raise StanzaError(Condition.FORBIDDEN)
         if self.presences.shown(account.bare, viewer):
             return element(NS, "query", seconds="0")
         last = await self.presences.last_presence(account)

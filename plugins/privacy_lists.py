@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from xmppd.events import On
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.turns import Turns
 from xmppd.plugin.place import Part
 from xmppd.presence.privacy_changes import PrivacyChanges, active_list
@@ -30,40 +30,39 @@ LIST, ACTIVE, DEFAULT = (qname(NS, name) for name in ("list", "active", "default
 class IQPrivacyHandler(IQHandler):
     """Show an account its lists, and change them and their use as it asks (§2)."""
 
-    sessions: SessionManager
     rosters: RosterManager
     privacy_lists: PrivacyListManager
     privacy_changes: PrivacyChanges
     turns: Turns
 
     query = qname(NS, "query")
+    to = To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
     features = (NS,)
 
-    async def on_get(self, iq: IQ) -> bytes:
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         """The names of all lists, or one list whole (§2.3)."""
-        session = own_session(self.sessions, iq)
-        known = await self.privacy_lists.lists(session.jid)
-        asked = list(iq.payload.tree[0])
-        if not asked:
-            active = active_list(session)
+        known = await self.privacy_lists.lists(asked.address)
+        named = list(iq.payload.tree[0])
+        if not named:
+            active = active_list(asked.session)
             names = _named("active", active) + _named("default", known.default_name)
             return _query(names + "".join(_named("list", name) for name in known.lists))
-        if len(asked) != 1 or asked[0].tag != LIST:
+        if len(named) != 1 or named[0].tag != LIST:
             raise StanzaError(Condition.BAD_REQUEST, "one list is asked for at a time")
-        return _query(known.found(_name(asked[0])).wire().decode())
+        return _query(known.found(_name(named[0])).wire().decode())
 
-    def on_set(self, iq: IQ) -> Awaitable[None]:
+    def on_set(self, iq: IQ, asked: Asked) -> Awaitable[None]:
         """Use a list, or change one: one thing at a time (§2.1)."""
-        session = own_session(self.sessions, iq)
-        asked = list(iq.payload.tree[0])
-        if len(asked) != 1 or asked[0].tag not in (LIST, ACTIVE, DEFAULT):
+        session = asked.session
+        named = list(iq.payload.tree[0])
+        if len(named) != 1 or named[0].tag not in (LIST, ACTIVE, DEFAULT):
             raise StanzaError(Condition.BAD_REQUEST, "one active, default or list is set at a time")
-        if asked[0].tag == LIST:
-            return self._set_list(session, asked[0])
-        name = _name(asked[0]) if "name" in asked[0].attrib else None
-        if asked[0].tag == DEFAULT:
-            account = session.jid.to_bare()
-            return self.privacy_changes.set_default(account, name, by=session)
+        if named[0].tag == LIST:
+            return self._set_list(session, named[0])
+        name = _name(named[0]) if "name" in named[0].attrib else None
+        if named[0].tag == DEFAULT:
+            return self.privacy_changes.set_default(asked.address, name, by=session)
         return self.privacy_changes.activate(session, name)
 
     async def _set_list(self, session: LocalClientSession, asked: Tree) -> None:
@@ -108,20 +107,6 @@ class PrivacyListPush:
             session.deliver(push, push.wire())
 
 
-def own_session(sessions: SessionManager, iq: IQ) -> LocalClientSession:
-    """The session that asks for its own account.
-
-    Raises:
-        StanzaError: FORBIDDEN: it asks for somebody else's; NOT_ALLOWED: it is no session here.
-    """
-    if iq.to is not None and iq.to.bare != iq.sender.bare:
-        raise StanzaError(Condition.FORBIDDEN, "these lists are somebody else's")
-    session = sessions.session(iq.sender)
-    if session is None:
-        raise StanzaError(Condition.NOT_ALLOWED)
-    return session
-
-
 def _name(asked: Tree) -> str:
     try:
         return name_of(asked)
@@ -147,6 +132,6 @@ def plug(
     """What this feature is made of."""
     push = PrivacyListPush(sessions)
     return [
-        IQPrivacyHandler(sessions, rosters, privacy_lists, privacy_changes, turns),
+        IQPrivacyHandler(rosters, privacy_lists, privacy_changes, turns),
         On(PrivacyListChanged, push.push),
     ]

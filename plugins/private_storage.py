@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
 from xmppd.stanza.xml import namespace_of, write
@@ -19,19 +19,21 @@ class IQPrivateHandler(IQHandler):
     items: PersonalItems
 
     query = qname(NS, "query")
+    to = To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
     features = (NS,)
 
-    async def on_get(self, iq: IQ) -> bytes:
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         """What is kept under the names that are asked for; what is not kept comes back empty."""
-        asked = elements(iq)
-        if not asked:
+        wanted = elements(iq)
+        if not wanted:
             raise StanzaError(Condition.BAD_REQUEST, "name the element that you want")
-        kept = await self.items.elements(iq.sender.bare, NS)
-        tags = dict.fromkeys(tree.tag for tree in asked)
+        kept = await self.items.elements(asked.address.bare, NS)
+        tags = dict.fromkeys(tree.tag for tree in wanted)
         found = b"".join(kept.get(tag) or write(Tree(tag)) for tag in tags)
         return b"<query xmlns='%b'>%b</query>" % (NS.encode(), found)
 
-    async def on_set(self, iq: IQ) -> None:
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Keep elements in the place of those of the same name; an empty one is forgotten."""
         values: dict[str, bytes] = {}
         for tree in elements(iq):
@@ -41,17 +43,15 @@ class IQPrivateHandler(IQHandler):
         for value in values.values():
             self.items.check(value)
         for tag, value in values.items():
-            await self.items.keep(iq.sender.bare, NS, tag, value or None)
+            await self.items.keep(asked.address.bare, NS, tag, value or None)
 
 
 def elements(iq: IQ) -> list[Tree]:
     """What is asked for or brought.
 
     Raises:
-        StanzaError: It is somebody else's, too much, or in a namespace that clients do not own.
+        StanzaError: It is too much, or in a namespace that clients do not own.
     """
-    if iq.to is not None and iq.to.bare != iq.sender.bare:
-        raise StanzaError(Condition.FORBIDDEN, "this storage is somebody else's")
     asked = list(iq.payload.tree[0])
     if len(asked) > MAX_ELEMENTS:
         raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_ELEMENTS} elements at a time")

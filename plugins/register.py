@@ -9,11 +9,10 @@ from xmppd.auth.keys import prepare_password
 from xmppd.auth.provider import Passwords
 from xmppd.config.config import RegistrationSettings, TLSSettings
 from xmppd.config.settings import Settings
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.clocks import Clocks
 from xmppd.plugin.place import Part
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
 from xmppd.store.accounts import AccountExists, NoSuchAccount
 from xmppd.store.errors import StoreError
@@ -69,7 +68,6 @@ class IQRegisterHandler(IQHandler):
     """Answer strangers about registering, and owners about their account.
 
     Attributes:
-        sessions: Tells a stranger from an owner: by the stream, never by what is claimed.
         accounts: Where passwords change and accounts end.
         passwords: Where accounts begin.
         settings: What is allowed just now.
@@ -78,7 +76,6 @@ class IQRegisterHandler(IQHandler):
         taken: Names asked for from each address that were somebody's.
     """
 
-    sessions: SessionManager
     accounts: Accounts
     passwords: Passwords
     settings: RegistrationSettings
@@ -87,6 +84,7 @@ class IQRegisterHandler(IQHandler):
     taken: HourlyLimit
 
     query = qname(NS, "query")
+    to = To.SERVER | To.OWN_ACCOUNT
     features = (NS,)
     before_bind = True
 
@@ -98,9 +96,9 @@ class IQRegisterHandler(IQHandler):
         """The stream feature, while strangers may register (§8)."""
         return FEATURE if self.settings.open else b""
 
-    def on_get(self, iq: IQ) -> Element:
+    def on_get(self, iq: IQ, asked: Asked) -> Element:
         """What one has to fill in; or that one is registered already (§3.1)."""
-        session = self._session(iq)
+        session = client(asked)
         form = element(NS, "query")
         if session.account is None:
             self._check_open(session)
@@ -113,9 +111,9 @@ class IQRegisterHandler(IQHandler):
         child(form, "password")
         return form
 
-    async def on_set(self, iq: IQ) -> None:
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Make an account; or change one's password, or end one's account."""
-        session = self._session(iq)
+        session = client(asked)
         fields = iq.payload.tree[0]
         removes = fields.find(qname(NS, "remove")) is not None
         if session.account is None:
@@ -126,16 +124,6 @@ class IQRegisterHandler(IQHandler):
             await self._remove(session.account, iq, fields)
         else:
             await self._change_password(session.account, session, fields)
-
-    def _session(self, iq: IQ) -> LocalClientSession:
-        """The client that asks, about nobody but itself."""
-        session = self.sessions.session(iq.sender)
-        if session is None:
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        own = (session.jid.domain, None if session.account is None else session.account.bare)
-        if iq.to is not None and iq.to.bare not in own:
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        return session
 
     # -- strangers ------------------------------------------------------------------------------
 
@@ -227,6 +215,18 @@ class IQRegisterHandler(IQHandler):
             raise StanzaError(Condition.REGISTRATION_REQUIRED) from error
 
 
+def client(asked: Asked) -> LocalClientSession:
+    """The client that asks, a stranger or not, at the domain to which it opened its stream.
+
+    Raises:
+        StanzaError: SERVICE_UNAVAILABLE: somebody else asks, or at another domain of ours.
+    """
+    session = asked.asker
+    if session is None or session.jid.domain != asked.address.domain:
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    return session
+
+
 def field(fields: Tree, name: str) -> str:
     """What a field says; empty if it is not there.
 
@@ -252,7 +252,6 @@ def account_of(name: str, domain: str) -> JID:
 
 
 def plug(
-    sessions: SessionManager,
     accounts: Accounts,
     passwords: Passwords,
     settings: RegistrationSettings,
@@ -261,7 +260,6 @@ def plug(
 ) -> list[Part]:
     """What this feature is made of."""
     handler = IQRegisterHandler(
-        sessions,
         accounts,
         passwords,
         settings,

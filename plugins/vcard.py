@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, Condition, StanzaError, qname
 from xmppd.stanza.xml import write
@@ -19,30 +19,30 @@ class IQvCardHandler(IQHandler):
     items: PersonalItems
 
     query = qname(NS, "vCard")
+    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS
     features = (NS,)
 
-    async def on_get(self, iq: IQ) -> bytes:
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         """The card of whoever is asked.
 
         The owner of no card is given an empty one, which clients fill in (§3.1). To others an
         account without a card answers as one that does not exist, so that cards tell nobody who
         has an account (§3.3).
         """
-        account = iq.sender.bare if iq.to is None else iq.to.bare
-        card = (await self.items.elements(account, NS)).get("")
+        card = (await self.items.elements(asked.address.bare, NS)).get("")
         if card is not None:
             return card
-        if account == iq.sender.bare:
+        if asked.own:
             return EMPTY
         raise StanzaError(Condition.SERVICE_UNAVAILABLE)
 
-    async def on_set(self, iq: IQ) -> None:
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Keep the sender's card."""
-        if iq.to is not None and iq.to.bare != iq.sender.bare:
+        if not asked.own:
             raise StanzaError(Condition.FORBIDDEN, "this card is somebody else's")
         card = iq.payload.tree[0]
         value = write(card) if len(card) else None
-        await self.items.keep(iq.sender.bare, NS, "", value)
+        await self.items.keep(asked.address.bare, NS, "", value)
 
 
 def plug(items: PersonalItems) -> list[Part]:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler
 from xmppd.host.machine import version
 from xmppd.plugin.place import Part
-from xmppd.stanza import IQ, Condition, Element, StanzaError, child, element, qname
+from xmppd.stanza import IQ, Element, child, element, qname
 
 NS = "jabber:iq:version"
 NAME = "xmppd"
@@ -20,9 +20,7 @@ class IQVersionHandler(IQHandler):
     query = qname(NS, "query")
     features = (NS,)
 
-    def on_get(self, iq: IQ) -> Element:
-        if iq.to is not None and iq.to.local is not None:
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    def on_get(self, iq: IQ, asked: Asked) -> Element:
         answer = element(NS, "query")
         child(answer, "name", NAME)
         child(answer, "version", self.version)

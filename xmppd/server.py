@@ -288,7 +288,12 @@ class XMPPServer:
             self.routing_table,
         )
         self.iq_router = IQRouter(
-            self.routing_table, self.requests, store.accounts, self.presence_manager, self.disco
+            self.routing_table,
+            self.requests,
+            store.accounts,
+            self.presence_manager,
+            self.session_manager,
+            self.disco,
         )
         store_watch = StoreWatch(self.clock, lambda: store.accounts.exists(""))
         self.client_connections = Connections(
@@ -309,7 +314,6 @@ class XMPPServer:
             IQSessionHandler(),
             IQRosterHandler(
                 self.roster_manager,
-                self.session_manager,
                 self.presence_subscribe_handler,
             ),
         ):
@@ -499,8 +503,7 @@ class XMPPServer:
                 trust.domain,
                 self.routing_table,
                 self.requests,
-                self.store.accounts,
-                self.privacy_lists,
+                self.iq_router,
             )
             self.interceptors.put(delegations, OWNER)
             self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)

@@ -26,7 +26,7 @@ class Hoard(IQHandler):
 
     query = "{urn:example:hoard}hoard"
 
-    def on_get(self, iq):
+    def on_get(self, iq, asked):
         own = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (own + ROOM_BYTES, resource.RLIM_INFINITY))
         while True:

@@ -253,7 +253,7 @@ class WorkTests(SynchronousTestCase):
                 )
         work_each = {name.replace(" ", "_"): number / 20 for name, number in work.counts.items()}
         same = {
-            "feeds": 1, "Deferreds": 3, "coroutines": 14, "addresses": 5, "routed": 2,
+            "feeds": 1, "Deferreds": 3, "coroutines": 13, "addresses": 4, "routed": 2,
             "serialised": 5, "without_an_address": 4, "roster_items_written": 1, "broadcasts": 1,
             "store_calls": 1,
         }  # fmt: skip

@@ -8,13 +8,12 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.router.iq_router import IQRouter
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import IQ, JID, Condition, Stanza, StanzaError, Tree, escape, ns, qname
 from xmppd.stanza.xml import namespace_of, write
-from xmppd.store.accounts import AccountStore
 
 NS = "urn:xmpp:delegation:2"
 FORWARD = "urn:xmpp:forward:0"
@@ -71,15 +70,13 @@ class Delegations(PacketInterceptor):
         domain: JID,
         routing_table: RoutingTable,
         requests: Requests,
-        accounts: AccountStore,
-        privacy_lists: PrivacyListManager,
+        iq_router: IQRouter,
     ) -> None:
         self.delegated = delegated
         self.domain = domain
         self.routing_table = routing_table
         self.requests = requests
-        self.accounts = accounts
-        self.privacy_lists = privacy_lists
+        self.iq_router = iq_router
 
     def incoming(self, stanza: S, session: JID) -> S | None:
         tree, to = stanza.payload.tree, stanza.to
@@ -123,19 +120,13 @@ class Delegations(PacketInterceptor):
             StanzaError: SERVICE_UNAVAILABLE: the sender may not ask that, or the answer is not
                 proper.
         """
-        to = iq.to
-        unavailable = StanzaError(Condition.SERVICE_UNAVAILABLE)
-        if to is not None and to.local is not None and to.bare != iq.sender.bare:
-            if not await self.accounts.exists(to.bare):
-                raise unavailable
-            if await self.privacy_lists.denies(to, "iq", iq.sender):
-                raise unavailable
+        await self.iq_router.check_admits(iq)
         answer = await self.requests.ask(
             component, self.domain, forwarded(iq), timeout_s=ANSWER_TIMEOUT_S, type="set"
         )
         inner = None if answer is None else _inner(answer)
         if inner is None or not _answers(inner, iq):
-            raise unavailable
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         return b"".join(write(child) for child in inner)
 
 

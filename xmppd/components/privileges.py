@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.delegation import FORWARD
+from xmppd.handler.iq_handler import Asked
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
 from xmppd.presence.privacy_changes import PrivacySwitched, shows
@@ -237,17 +238,17 @@ class Privileges(PacketInterceptor):
                 raise StanzaError(Condition.ITEM_NOT_FOUND)
             if await self.privacy_lists.denies(account, "iq", iq.sender):
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-            answer = iq.result(await self._ask_roster(iq.with_sender(account)))
+            answer = iq.result(await self._ask_roster(iq, Asked(account, own=True, asker=None)))
         except StanzaError as error:
             answer = iq.error(error)
         self.routing_table.route(answer)
 
-    async def _ask_roster(self, iq: IQ) -> bytes | None:
+    async def _ask_roster(self, iq: IQ, asked: Asked) -> bytes | None:
         handler = self.iq_router.handlers[_ROSTER]
         assert isinstance(handler, IQRosterHandler)
         if iq.type == "get":
-            return await handler.on_get(iq)
-        await handler.on_set(iq)
+            return await handler.on_get(iq, asked)
+        await handler.on_set(iq, asked)
         return None
 
     def roster_changed(self, event: RosterChanged) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.presence.binding import Binding
 from xmppd.stanza import IQ, Condition, StanzaError, ns, qname
 
@@ -14,11 +14,13 @@ class IQBindHandler(IQHandler):
     binding: Binding
 
     query = qname(ns.BIND, "bind")
+    to = To.SERVER | To.OWN_ACCOUNT
+    refusal = Condition.NOT_ALLOWED
     before_bind = True
 
-    async def on_set(self, iq: IQ) -> IQ:
+    async def on_set(self, iq: IQ, asked: Asked) -> IQ:
         """Bind. The session has another address now, and that is where the answer goes (BI-6)."""
-        session = self.binding.sessions.session(iq.sender)
+        session = asked.asker
         if session is None:
             raise StanzaError(Condition.NOT_AUTHORIZED)
         await self.binding.prepare(session)
@@ -33,12 +35,7 @@ class IQSessionHandler(IQHandler):
     """Legacy session establishment, which means nothing any more (:rfc:`3921#section-3`)."""
 
     query = qname(ns.SESSION, "session")
+    to = To.SERVER | To.OWN_ACCOUNT
 
-    def on_set(self, iq: IQ) -> None:
-        """Yes; but it is no question for somebody else's account.
-
-        Raises:
-            StanzaError: SERVICE_UNAVAILABLE: as any account answers it, and none.
-        """
-        if iq.to is not None and iq.to.local is not None and iq.to.bare != iq.sender.bare:
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    def on_set(self, iq: IQ, asked: Asked) -> None:
+        """Yes."""

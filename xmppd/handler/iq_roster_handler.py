@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.roster.contact_names import named
 from xmppd.roster.roster import Roster, item_bytes
 from xmppd.roster.roster_manager import RosterManager
-from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, ns, qname
 from xmppd.store.rosters import RosterItem
 
@@ -18,18 +17,21 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class IQRosterHandler(IQHandler):
-    """Show the owner its roster, and change names and groups as it asks; never subscriptions."""
+    """Show the owner its roster, and change names and groups as it asks; never subscriptions.
+
+    Nobody touches another's (RO-13).
+    """
 
     rosters: RosterManager
-    sessions: SessionManager
     subscriptions: PresenceSubscribeHandler
 
     query = qname(ns.ROSTER, "query")
+    to = To.OWN_ACCOUNT
+    refusal = Condition.FORBIDDEN
 
-    async def on_get(self, iq: IQ) -> bytes | None:
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes | None:
         """The whole roster, or nothing if the client has this version already (RO-12)."""
-        roster = await self._own_roster(iq)
-        session = self.sessions.session(iq.sender)
+        roster = await self.rosters.roster(asked.address)
         known = iq.payload.tree[0].get("ver")
         version, items = roster.version_text, b""
         is_known = known is not None and known == version
@@ -37,8 +39,8 @@ class IQRosterHandler(IQHandler):
             version, items = await self._written_in_slices(roster)
         elif not is_known:
             items = b"".join(item_bytes(item) for item in roster.shown())
-        if session is not None:  # what changes from now on is pushed behind this answer
-            session.interested = True
+        if asked.asker is not None:  # what changes from now on is pushed behind this answer
+            asked.asker.interested = True
         if is_known:
             return None
         return b"<query xmlns='%b' ver='%b'>%b</query>" % (
@@ -62,9 +64,9 @@ class IQRosterHandler(IQHandler):
                 return version, b"".join(written)
         return roster.version_text, b"".join(map(item_bytes, roster.shown()))
 
-    async def on_set(self, iq: IQ) -> None:
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Add, change or remove one contact."""
-        roster = await self._own_roster(iq)
+        roster = await self.rosters.roster(asked.address)
         await self.rosters.check_owner(roster.account)
         items = iq.payload.tree[0].findall(qname(ns.ROSTER, "item"))
         if len(items) != 1:
@@ -74,13 +76,6 @@ class IQRosterHandler(IQHandler):
             await self.subscriptions.remove(roster.account, jid)
         else:
             await self._change(roster, jid, items[0])
-
-    async def _own_roster(self, iq: IQ) -> Roster:
-        """The roster of whoever asks; nobody touches another's (RO-13)."""
-        account = iq.sender.to_bare()
-        if iq.to is not None and iq.to.bare != account.bare:
-            raise StanzaError(Condition.FORBIDDEN, "this roster is somebody else's")
-        return await self.rosters.roster(account)
 
     async def _change(self, roster: Roster, jid: JID, asked: Tree) -> None:
         item = roster.items.get(jid.full) or RosterItem(jid.full)

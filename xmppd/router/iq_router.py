@@ -7,10 +7,11 @@ from twisted.logger import Logger
 from xmppd.disco.disco import Disco, Of, Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.events import Undo
-from xmppd.handler.iq_handler import Answer, IQHandler
+from xmppd.handler.iq_handler import Answer, Asked, IQHandler, To
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, Later, StanzaError, StreamError
 from xmppd.stanza.guests import is_guest
 from xmppd.store.accounts import AccountStore
@@ -44,12 +45,14 @@ class IQRouter:
         requests: Requests,
         accounts: AccountStore,
         presences: PresenceManager,
+        sessions: SessionManager,
         disco: Disco,
     ) -> None:
         self.routing_table = routing_table
         self.requests = requests
         self.accounts = accounts
         self.presences = presences
+        self.sessions = sessions
         self.disco = disco
         self.handlers: dict[str, IQHandler] = {}
         self._owners: dict[str, str] = {}
@@ -66,9 +69,9 @@ class IQRouter:
         self.handlers[query] = part
         self._owners[query] = owner
         undo = [
-            self.disco.put(Says(DiscoInfo(features=features), of), owner)
-            for of, features in ((Of.SERVER, part.features), (Of.ACCOUNT, part.account_features))
-            if features
+            self.disco.put(Says(DiscoInfo(features=part.features), of), owner)
+            for of in (Of.SERVER, Of.ACCOUNT)
+            if part.features and (of is Of.SERVER or To.ACCOUNTS_SEEN in part.to)
         ]
 
         def take_out() -> None:
@@ -105,17 +108,33 @@ class IQRouter:
         return None
 
     def _answer(self, iq: IQ) -> Later:
-        """Answer on the server's or the account's behalf (IQ-9, IQ-10)."""
+        """Answer on the server's or the account's behalf (IQ-9, IQ-10, IQ-19)."""
         handler = self.handlers.get(iq.payload.tree[0].tag)
         if handler is None:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        if iq.to is not None and iq.to.local is not None and iq.to.bare != iq.sender.bare:
-            return self._answer_for_account(handler, iq)
-        return self._answer_as_asked(handler, iq)
+        asked = self._asked(iq, handler)
+        if not asked.own and asked.address.local is not None:
+            return self._answer_for_account(handler, iq, asked)
+        if (To.OWN_ACCOUNT if asked.own else To.SERVER) not in handler.to:
+            raise refused(handler)
+        return self._ask(handler, iq, asked)
 
-    def _answer_as_asked(self, handler: IQHandler, iq: IQ) -> Later:
+    def _asked(self, iq: IQ, handler: IQHandler) -> Asked:
+        """Whose question it is; without an address it is one's own, if the handler knows of such
+        (:rfc:`6120#section-10.3.3`), and else the server's.
+        """
+        asker, to = self.sessions.session(iq.sender), iq.to
+        if to is not None:
+            address = to if to.resource is None else to.to_bare()
+            return Asked(address, to.bare == iq.sender.bare and to.local is not None, asker)
+        account = None if asker is None else asker.account
+        if account is None or To.OWN_ACCOUNT not in handler.to:
+            return Asked(JID.prepared(iq.sender.domain), False, asker)
+        return Asked(account, True, asker)
+
+    def _ask(self, handler: IQHandler, iq: IQ, asked: Asked) -> Later:
         try:
-            answer = handler.on_get(iq) if iq.type == "get" else handler.on_set(iq)
+            answer = handler.on_get(iq, asked) if iq.type == "get" else handler.on_set(iq, asked)
         except FORESEEN:
             raise
         except Exception as error:
@@ -125,24 +144,43 @@ class IQRouter:
             return None
         return self._reply_later(handler, iq, answer)
 
-    async def _answer_for_account(self, handler: IQHandler, iq: IQ) -> None:
-        """As :rfc:`6121#section-8.5.1` has it: an account that does not exist answers nothing;
-        and neither does one that denies the sender's requests (IQ-8).
-        """
-        if (
-            iq.to is None
-            or not await self._is_somebody(iq.to.bare)
-            or await self.presences.privacy_lists.denies(iq.to, "iq", iq.sender)
-        ):
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    async def _answer_for_account(self, handler: IQHandler, iq: IQ, asked: Asked) -> None:
+        """On behalf of somebody else's account."""
+        account = asked.address
+        await self._check_admits(account, iq.sender)
         try:
-            later = self._answer_as_asked(handler, iq)
+            if not await self._answers(handler, account, iq.sender):
+                raise refused(handler)
+            later = self._ask(handler, iq, asked)
             if later is not None:
                 await later
         except StanzaError as error:
-            if await self._is_stranger(iq.sender, iq.to):
+            if await self._is_stranger(iq.sender, account):
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE) from error  # IQ-18
             raise
+
+    async def _answers(self, handler: IQHandler, account: JID, sender: JID) -> bool:
+        """Whether the handler answers this sender for the account of somebody else."""
+        if To.ACCOUNTS in handler.to or (To.GUESTS in handler.to and is_guest(account.bare)):
+            return True
+        return To.ACCOUNTS_SEEN in handler.to and await self.presences.can_see(sender, account)
+
+    async def check_admits(self, iq: IQ) -> None:
+        """Whether whom the request is addressed to may be asked at all (IQ-8).
+
+        Raises:
+            StanzaError: SERVICE_UNAVAILABLE, as :rfc:`6121#section-8.5.1` has it: there is no such
+                account; or it denies the sender's requests.
+        """
+        to = iq.to
+        if to is not None and to.local is not None and to.bare != iq.sender.bare:
+            await self._check_admits(to, iq.sender)
+
+    async def _check_admits(self, account: JID, sender: JID) -> None:
+        if not await self._is_somebody(account.bare) or await self.presences.privacy_lists.denies(
+            account, "iq", sender
+        ):
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
 
     async def _is_somebody(self, account: str) -> bool:
         """Whether there is such an account, or a guest who is here."""
@@ -175,3 +213,10 @@ class IQRouter:
         stanza = answer if isinstance(answer, IQ) else iq.result(answer)
         if not self.routing_table.route(stanza):
             self.routing_table.answer_unbound(stanza)
+
+
+def refused(handler: IQHandler) -> StanzaError:
+    """The answer to a request that is addressed to whom the handler does not answer for."""
+    if handler.refusal is Condition.SERVICE_UNAVAILABLE:  # as if there were no such account
+        return StanzaError(handler.refusal)
+    return StanzaError(handler.refusal, "this is somebody else's")

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import ParseError
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.events import OWNER, On
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_manager import SessionBound
 from xmppd.stanza import IQ, JID, Element, Message, Stanza
@@ -31,10 +31,10 @@ class Handler(IQHandler):
 
     query = "{urn:example:memory}memory"
 
-    def on_get(self, iq: IQ) -> Element:
+    def on_get(self, iq: IQ, asked: Asked) -> Element:
         raise MemoryError
 
-    async def on_set(self, iq: IQ) -> Element:
+    async def on_set(self, iq: IQ, asked: Asked) -> Element:
         raise MemoryError
 
 

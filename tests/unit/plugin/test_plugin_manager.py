@@ -16,7 +16,7 @@ from xmppd.components.service_domains import Component
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo, DiscoQuestion
 from xmppd.events import OWNER, On
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
 from xmppd.plugin.offers import Offer
@@ -59,10 +59,10 @@ class Handler(IQHandler):
     """Answers, says no, or fails, as its query asks."""
 
     query = "{urn:test}query"
+    to = To.SERVER | To.OWN_ACCOUNT
     features = ("urn:test",)
-    account_features = ("urn:test:account",)
 
-    def on_get(self, iq: IQ) -> bytes:
+    def on_get(self, iq: IQ, asked: Asked) -> bytes:
         match iq.payload.tree[0].get("do"):
             case "fail":
                 raise Bug
@@ -70,8 +70,8 @@ class Handler(IQHandler):
                 raise StanzaError(Condition.NOT_ALLOWED)
         return b"<fine xmlns='urn:test'/>"
 
-    async def on_set(self, iq: IQ) -> bytes:
-        return self.on_get(iq)
+    async def on_set(self, iq: IQ, asked: Asked) -> bytes:
+        return self.on_get(iq, asked)
 
 
 class Interceptor(PacketInterceptor):

@@ -45,7 +45,7 @@ from xmppd.config.settings import Settings
 from xmppd.disco.disco import Disco, Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.events import On
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.metrics import Histogram, Label, Metric
 from xmppd.message.follower import Course, End, Follower, Followers, Remark
 from xmppd.plugin.offers import Offer

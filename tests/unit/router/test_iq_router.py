@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.events import OWNER
-from xmppd.handler.iq_handler import IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.router.iq_router import DuplicateHandler
 from xmppd.stanza import IQ, JID, Condition, StanzaError, qname
 from xmppd.testing.house import House
@@ -16,11 +16,12 @@ class Echo(IQHandler):
     """Answers what it was asked; a set fails in one way or the other."""
 
     query = qname("echo", "echo")
+    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS
 
-    def on_get(self, iq: IQ) -> bytes:
+    def on_get(self, iq: IQ, asked: Asked) -> bytes:
         return b"<echo xmlns='echo'/>"
 
-    async def on_set(self, iq: IQ) -> None:
+    async def on_set(self, iq: IQ, asked: Asked) -> None:
         if iq.id == "refuse":
             raise StanzaError(Condition.FORBIDDEN)
         raise RuntimeError("a bug")
