@@ -278,7 +278,11 @@ class XMPPServer:
             config.offline,
         )
         self.message_router = MessageRouter(
-            self.routing_table, self.offline_message_strategy, self.followers, self.admins
+            self.routing_table,
+            self.offline_message_strategy,
+            self.followers,
+            self.admins,
+            self.events,
         )
         self.presence_router = PresenceRouter(
             self.presence_update_handler,

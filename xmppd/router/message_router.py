@@ -1,7 +1,9 @@
 """Messages: to a session, to an account, or to somebody elsewhere (:rfc:`6121#section-8`)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from xmppd.events import Events
 from xmppd.message.decision import ADMINS, ELSEWHERE, SERVER, Cell, Decision, decide, decided
 from xmppd.message.follower import Course, End, Follower, Followers
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
@@ -11,6 +13,22 @@ from xmppd.stanza.stanza import Copies
 
 _ELSEWHERE = Decision(Cell.HANDED_ON, ELSEWHERE)
 _DROPPED_THERE = Decision(Cell.DROPPED, SERVER)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageUnheard:
+    """A message to an account found no session, and its sender is not told: it was kept, or
+    dropped.
+
+    Attributes:
+        account: Bare JID; if the message was dropped there need be no such account.
+        message: As it was kept.
+        decision: Which of these, and by which row of the table.
+    """
+
+    account: JID
+    message: Message
+    decision: Decision
 
 
 class MessageRouter:
@@ -26,11 +44,13 @@ class MessageRouter:
         offline: OfflineMessageStrategy,
         followers: Followers,
         admins: tuple[JID, ...],
+        events: Events,
     ) -> None:
         self.routing_table = routing_table
         self.offline = offline
         self.followers = followers
         self.admins = admins
+        self.events = events
         self._followers_of = followers.of
         self._lines = offline.flood.lines
         self._turn_of = ""  # the account whose turn it is, while its message is routed
@@ -166,15 +186,17 @@ class MessageRouter:
             course = self._begin(message, to.bare, decision, followers)
             message = course.message
         if decision.cell is Cell.KEPT:
-            return self._keep(message, decision, course, followers)
+            return self._keep(message, to, decision, course, followers)
         self.offline.undeliverable(message, decision)
         if course is not None:
             self.followers.follow(course, followers)
+        self.events.fire(MessageUnheard(to.to_bare(), message, decision))
         return None
 
     async def _keep(
         self,
         message: Message,
+        to: JID,
         decision: Decision,
         course: Course | None,
         followers: Sequence[Follower],
@@ -183,6 +205,7 @@ class MessageRouter:
         if course is not None:
             course.decision = settled
             self.followers.follow(course, followers)
+        self.events.fire(MessageUnheard(to.to_bare(), message, settled))
 
     def _leave(self, message: Message) -> None:
         if not self.routing_table.route(message):

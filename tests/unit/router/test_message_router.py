@@ -5,6 +5,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.config.config import Config
+from xmppd.events import On
+from xmppd.message.decision import Cell
+from xmppd.router.message_router import MessageUnheard
 from xmppd.stanza import ns
 from xmppd.testing.client import Client, Elsewhere, done
 from xmppd.testing.house import House, house_config
@@ -21,7 +24,7 @@ def text(to: str, kind: str | None, body: str = "hi") -> str:
     return f"<message to='{to}'{written} id='1'><body>{body}</body></message>"
 
 
-class MessageTests(SynchronousTestCase):
+class StagedTestCase(SynchronousTestCase):
     """Romeo writes to Juliet, whose resources have these priorities."""
 
     def setUp(self) -> None:
@@ -40,6 +43,8 @@ class MessageTests(SynchronousTestCase):
         for client in self.juliet:
             client.raw()
 
+
+class MessageTests(StagedTestCase):
     def outcome(self, to: str, kind: str | None) -> tuple[str, list[int]]:
         """What becomes of a message, and which of Juliet's resources got it."""
         self.romeo.send(text(to, kind))
@@ -160,6 +165,45 @@ class MessageTests(SynchronousTestCase):
         romeo.send(text(DOMAIN, "chat"))
         self.assertIn("<body>hi</body>", "".join(juliet.received()))
         self.assertEqual(romeo.received(), [])
+
+
+class UnheardTests(StagedTestCase):
+    """Who listens hears of messages that found nobody, when it is done with them."""
+
+    def unheard(self, *stanzas: str) -> list[tuple[str, str, Cell]]:
+        """What is heard of when Romeo sends these: account, type and what became of it."""
+        heard: list[MessageUnheard] = []
+        undo = self.house.server.events.put(On(MessageUnheard, heard.append), "test")
+        for stanza in stanzas:
+            self.romeo.send(stanza)
+        undo()
+        return [(e.account.full, e.message.type or "", e.decision.cell) for e in heard]
+
+    def test_kept_and_dropped(self) -> None:
+        """Juliet is away: a chat message waits for her, and a headline does not."""
+        kinds = ("chat", "headline")
+        self.assertEqual(
+            self.unheard(*(text(BARE, kind) for kind in kinds), text(f"{BARE}/gone", "chat")),
+            [
+                (BARE, "chat", Cell.KEPT),
+                (BARE, "headline", Cell.DROPPED),
+                (BARE, "chat", Cell.KEPT),
+            ],
+        )
+        self.assertEqual(len(done(self.house.store.offline.messages(BARE))), 2)
+
+    def test_bounced(self) -> None:
+        """What comes back is its sender's to know."""
+        stanzas = text(BARE, "groupchat"), text(f"nobody@{DOMAIN}", "chat"), text(DOMAIN, "chat")
+        self.assertEqual(self.unheard(*stanzas), [])
+
+    def test_heard(self) -> None:
+        """A session that has it is enough, also one without a connection."""
+        self.stage(0)
+        self.juliet[0].enable()
+        self.assertEqual(self.unheard(text(BARE, "chat")), [])
+        self.juliet[0].lose()
+        self.assertEqual(self.unheard(text(BARE, "chat")), [])
 
 
 class OfflineTests(SynchronousTestCase):
