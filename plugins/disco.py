@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xmppd.disco.disco import Disco, Of, Says
+from xmppd.disco.disco import Disco, EntitiesOf, Of, Says, Subject
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.plugin.place import Part
@@ -53,7 +53,7 @@ class IQDiscoInfoHandler(IQHandler):
 
     query = qname(INFO, "query")
     # Whoever knows a guest's name has met them: all may know what they are (XEP-0175 §5).
-    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN | To.GUESTS
+    to = To.SERVER | To.SERVICES | To.ENTITIES | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN | To.GUESTS
     features = (INFO,)
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
@@ -67,7 +67,7 @@ class IQDiscoItemsHandler(IQHandler):
     disco: Disco
 
     query = qname(ITEMS, "query")
-    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
+    to = To.SERVER | To.SERVICES | To.ENTITIES | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
     features = (ITEMS,)
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
@@ -78,13 +78,21 @@ async def said(disco: Disco, iq: IQ, asked: Asked) -> DiscoInfo:
     """What is said of whoever is asked.
 
     Raises:
-        StanzaError: ITEM_NOT_FOUND: it has no such node.
+        StanzaError: ITEM_NOT_FOUND: it has no such node, or a service no such entity.
     """
     question = DiscoQuestion(iq.sender, asked.address, asked_node(iq))
-    found = await disco.ask(Of.SERVER if asked.server else Of.ACCOUNT, question)
+    found = await disco.ask(subject(asked), question)
     if found is None:
         raise StanzaError(Condition.ITEM_NOT_FOUND)
     return found
+
+
+def subject(asked: Asked) -> Subject:
+    """Of whom the question is."""
+    if not asked.service:
+        return Of.SERVER if asked.server else Of.ACCOUNT
+    domain = asked.address.domain
+    return domain if asked.address.local is None else EntitiesOf(domain)
 
 
 def asked_node(iq: IQ) -> str:

@@ -12,7 +12,7 @@ class IQPingHandler(IQHandler):
     """Answer for the server (§4.2), and for an account to those who may see its presence."""
 
     query = qname(ns.PING, "ping")
-    to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
+    to = To.SERVER | To.SERVICES | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
     features = (ns.PING,)
 
     def on_get(self, iq: IQ, asked: Asked) -> None:

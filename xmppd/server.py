@@ -532,7 +532,7 @@ class XMPPServer:
             ),
             ComponentConnections(config.stream, self.clock, self.descriptors),
         )
-        self.service_domains = ServiceDomains(self.routing_table, self.disco)
+        self.service_domains = ServiceDomains(self.iq_router, self.packet_router, self.clock)
 
     def _let_sessions_sleep(self) -> None:
         """Who ends with its wire, and who does not."""

@@ -1,18 +1,24 @@
 """InternalComponent: a component inside the server, with a domain and without a socket."""
 
 from collections import deque
+from collections.abc import Awaitable, Iterable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from xmppd.disco.disco import Says
 from xmppd.router.packet_router import PacketRouter
 from xmppd.session.backlog import cost_bytes
-from xmppd.stanza import JID, Condition, Stanza, StanzaError
+from xmppd.stanza import JID, Condition, Later, Stanza, StanzaError
+from xmppd.store.errors import STORE_FAILS, StoreError
 
 MAX_WAITING = 10_000
 MAX_WAITING_BYTES = 16 << 20
 """The same in bytes, with the overhead of keeping them."""
+
+MAX_PER_SENDER = 500
+"""Of one account, behind a stanza of its own that waits."""
 
 MAX_PER_TURN = 100
 
@@ -44,16 +50,25 @@ class InternalComponent:
         self._router = router
         self._clock = clock
         self._waiting: deque[tuple[Stanza, int]] = deque()
-        self._waiting_bytes = 0
+        self._lines: dict[str, deque[tuple[Stanza, int]]] = {}  # by sender, who waits
+        self._works: set[Deferred[None]] = set()
+        self._held = self._held_bytes = 0
         self._busy = False
 
-    def stanza_received(self, stanza: Stanza) -> None:
+    def stanza_received(self, stanza: Stanza) -> Later:
         """Take a stanza for the domain, with any local part and resource.
+
+        Where the result is awaitable, later stanzas of the same account come behind it, and those
+        of others do not wait.
 
         Raises:
             StanzaError: It answers the stanza, unless that is an answer itself.
         """
         raise NotImplementedError
+
+    def said(self) -> Iterable[Says]:
+        """Its parts of disco, beside being an item of the server."""
+        return ()
 
     def send(self, stanza: Stanza) -> None:
         """Send a stanza from any address at the domain; it is routed like all others.
@@ -77,13 +92,16 @@ class InternalComponent:
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Deliver a stanza to the component; False if too many wait already."""
+        line = self._lines.get(stanza.sender.bare)
+        if line is not None and len(line) >= MAX_PER_SENDER:
+            return False
         cost = cost_bytes(stanza, wire)
-        waiting = len(self._waiting)
-        if waiting >= MAX_WAITING or self._waiting_bytes + cost > MAX_WAITING_BYTES:
+        if self._held >= MAX_WAITING or self._held_bytes + cost > MAX_WAITING_BYTES:
             return False
         addressed = stanza if stanza.to is not None else stanza.from_bytes(wire)
         self._waiting.append((addressed, cost))
-        self._waiting_bytes += cost
+        self._held += 1
+        self._held_bytes += cost
         if self._busy:
             addressed.payload.forget_trees()
         else:
@@ -98,16 +116,56 @@ class InternalComponent:
                 self._busy = False
                 return
             stanza, cost = self._waiting.popleft()
-            self._waiting_bytes -= cost
-            self._receive(stanza)
+            line = self._lines.get(stanza.sender.bare)
+            if line is None:
+                self._receive(stanza, cost)
+            else:
+                stanza.payload.forget_trees()
+                line.append((stanza, cost))
         self._clock.callLater(0, self._work)
 
-    def _receive(self, stanza: Stanza) -> None:
+    def _receive(self, stanza: Stanza, cost: int) -> None:
         try:
-            self.stanza_received(stanza)
+            later = self.stanza_received(stanza)
         except Exception as error:
-            if not isinstance(error, StanzaError):
-                _log.failure("{domain} failed on {stanza}", domain=self.jid, stanza=stanza)
-                error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
-            if stanza.answerable:
-                self.send(stanza.error(error))
+            self._failed(stanza, error)
+            later = None
+        if later is None:
+            self._let_go(cost)
+            return
+        self._lines[stanza.sender.bare] = deque()
+        work = Deferred.fromCoroutine(self._wait(stanza, cost, later))
+        if not work.called:
+            self._works.add(work)
+            work.addBoth(lambda _: self._works.discard(work))
+
+    async def _wait(self, stanza: Stanza, cost: int, later: Awaitable[None]) -> None:
+        try:
+            await later
+        except CancelledError:
+            self._failed(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
+        except Exception as error:
+            self._failed(stanza, error)
+        self._let_go(cost)
+        self._waiting.extendleft(reversed(self._lines.pop(stanza.sender.bare)))
+        if self._waiting and not self._busy:
+            self._work()
+
+    def _let_go(self, cost: int) -> None:
+        self._held -= 1
+        self._held_bytes -= cost
+
+    def _failed(self, stanza: Stanza, error: Exception) -> None:
+        """Tell the sender, unless the stanza is an answer itself."""
+        if isinstance(error, StoreError):  # the store has logged it
+            error = StanzaError(Condition.RESOURCE_CONSTRAINT, STORE_FAILS)
+        elif not isinstance(error, StanzaError):
+            _log.failure("{domain} failed on {stanza}", domain=self.jid, stanza=stanza)
+            error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
+        if stanza.answerable:
+            self.send(stanza.error(error))
+
+    def stop(self) -> None:
+        """Cancel all stanzas that are being handled; each is answered as unavailable."""
+        for work in tuple(self._works):
+            work.cancel()

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from xmppd.components.internal_component import InternalComponent
-from xmppd.disco.disco import Disco, Says
+from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo, DiscoItem
 from xmppd.events import OWNER, Undo
-from xmppd.routing.routing_table import RoutingTable
+from xmppd.router.iq_router import IQRouter
+from xmppd.router.packet_router import PacketRouter
 from xmppd.session.session import Route
 from xmppd.stanza import JID, Stanza
 
@@ -31,11 +33,20 @@ class Component:
 
 
 class ServiceDomains:
-    """The place of services: their routes, and their items in disco."""
+    """The place of services: their routes, and their items in disco.
 
-    def __init__(self, routing_table: RoutingTable, disco: Disco) -> None:
-        self.routing_table = routing_table
-        self.disco = disco
+    Attributes:
+        iq_router: Has the handlers that answer for services as for the server.
+        packet_router: Where goes what services say.
+        clock: The reactor's.
+    """
+
+    def __init__(
+        self, iq_router: IQRouter, packet_router: PacketRouter, clock: IReactorTime
+    ) -> None:
+        self.iq_router = iq_router
+        self.packet_router = packet_router
+        self.clock = clock
 
     def put(self, part: Component | InternalComponent, owner: str) -> Undo:
         """Add a service for the stanzas of its domain.
@@ -45,10 +56,16 @@ class ServiceDomains:
         """
         if isinstance(part, Component):
             return self._open(part, owner)
-        close = self._open(Component(part.jid.full, part, part.name), owner)
+        undo = [self._open(Component(part.jid.full, part, part.name), owner)]
+        undo += [self.iq_router.disco.put(says, owner) for says in part.said()]
+
+        def close() -> None:
+            for step in reversed(undo):
+                step()
 
         def take_out() -> None:
             close()
+            part.stop()
             part.stopped()
 
         try:
@@ -59,16 +76,18 @@ class ServiceDomains:
         return take_out
 
     def _open(self, part: Component, owner: str) -> Undo:
-        domain, components = part.domain, self.routing_table.components
+        routing_table = self.iq_router.routing_table
+        domain, components = part.domain, routing_table.components
         address = JID.parse(domain)
         if address.full != address.domain or address.full != domain:
             raise ValueError(f"{domain} is no domain, or not written as {address.domain}")
-        if domain in self.routing_table.domains:
+        if domain in routing_table.domains:
             raise ValueError(f"{domain} is a domain of users")
         if domain in components:
             raise ValueError(f"{domain} is taken")
         components[domain] = part.route if owner == OWNER else _HarmlessRoute(part.route, owner)
-        take_item = self.disco.put(Says(DiscoInfo(items=(DiscoItem(address, part.name),))), owner)
+        item = DiscoItem(address, part.name)
+        take_item = self.iq_router.disco.put(Says(DiscoInfo(items=(item,))), owner)
 
         def close() -> None:
             take_item()

@@ -1,6 +1,6 @@
 """Disco: the answers of service discovery for the server, its accounts and its services."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -25,6 +25,16 @@ class Of(Enum):
     ACCOUNT = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class EntitiesOf:
+    """Of each entity at the domain of a service, such as a room; who knows one, answers."""
+
+    domain: str
+
+
+Subject = Of | str | EntitiesOf
+"""Of whom something is said: a service by its domain."""
+
 NOTHING = DiscoInfo()
 DiscoAnswer = DiscoInfo | None | Awaitable[DiscoInfo | None]
 
@@ -35,7 +45,7 @@ class Says:
 
     Attributes:
         info: The part of every answer about the entity itself.
-        of: The entity; a service by its domain.
+        of: The entity.
         answer: Makes the part that depends on the question, or None. For the server itself it may
             not wait.
         nodes: Whether it answers for nodes of the entity instead of the entity itself; None then
@@ -43,7 +53,7 @@ class Says:
     """
 
     info: DiscoInfo = NOTHING
-    of: Of | str = Of.SERVER
+    of: Subject = Of.SERVER
     answer: Callable[[DiscoQuestion], DiscoAnswer] | None = None
     nodes: bool = False
 
@@ -52,7 +62,7 @@ class Disco:
     """The place of all parts of answers, by entity."""
 
     def __init__(self) -> None:
-        self._rows: dict[Of | str, tuple[tuple[Says, str], ...]] = {}
+        self._rows: dict[Subject, tuple[tuple[Says, str], ...]] = {}
 
     def put(self, part: Says, owner: str) -> Undo:
         """Add a part behind all others."""
@@ -66,8 +76,8 @@ class Disco:
 
         return take_out
 
-    async def ask(self, of: Of | str, question: DiscoQuestion) -> DiscoInfo | None:
-        """The answer for an entity or a node; None if there is no such node.
+    async def ask(self, of: Subject, question: DiscoQuestion) -> DiscoInfo | None:
+        """The answer for an entity or a node; None if there is none.
 
         Raises:
             StanzaError: The asker may not know.
@@ -81,17 +91,24 @@ class Disco:
             except Exception:
                 _failed(owner)
         said = [info for info in found if info is not None]
-        return None if question.node and not said else _joined(said)
+        return _joined(said) if said else None
 
     def server(self, question: DiscoQuestion) -> DiscoInfo:
         """The answer for the server itself, which never waits."""
-        answers = self._answers(Of.SERVER, question)
-        return _joined([info for info, _ in answers if isinstance(info, DiscoInfo)])
+        said = []
+        for answer, owner in self._answers(Of.SERVER, question):
+            if isinstance(answer, Awaitable):
+                if isinstance(answer, Coroutine):
+                    answer.close()
+                _log.error("{owner} has disco wait for what the server is", owner=owner)
+            elif answer is not None:
+                said.append(answer)
+        return _joined(said)
 
-    def _answers(self, of: Of | str, question: DiscoQuestion) -> Iterator[tuple[DiscoAnswer, str]]:
+    def _answers(self, of: Subject, question: DiscoQuestion) -> Iterator[tuple[DiscoAnswer, str]]:
         """The parts of an answer, each with its owner."""
         for part, owner in self._rows.get(of, ()):
-            if not question.node:
+            if not question.node and part.info is not NOTHING:
                 yield part.info, owner
             if part.answer is not None and part.nodes is bool(question.node):
                 try:

@@ -22,6 +22,8 @@ class To(Flag):
         GUESTS: To a guest who is here (:xep:`0175`), whoever asks.
         ACCOUNTS: To the account of somebody else, whoever asks. What the handler says of an account
             that has nothing to say must then be what is said of an account that does not exist.
+        SERVICES: To the domain of a :class:`~xmppd.components.service.Service`.
+        ENTITIES: To an entity of one, such as a room.
     """
 
     SERVER = auto()
@@ -29,6 +31,8 @@ class To(Flag):
     ACCOUNTS_SEEN = auto()
     GUESTS = auto()
     ACCOUNTS = auto()
+    SERVICES = auto()
+    ENTITIES = auto()
 
 
 @dataclass(slots=True)
@@ -39,16 +43,18 @@ class Asked:
         address: Bare JID of the account that is asked; or the domain, if it is the server.
         own: Whether it is the account of whoever asks.
         asker: The client's session that asks, bound or not; None if somebody else does.
+        service: Whether the address is that of a service, or of an entity of one.
     """
 
     address: JID
     own: bool
     asker: LocalClientSession | None
+    service: bool = False
 
     @property
     def server(self) -> bool:
         """Whether it is the server that is asked, and no account."""
-        return self.address.local is None
+        return self.address.local is None and not self.service
 
     @property
     def session(self) -> LocalClientSession:

@@ -66,6 +66,8 @@ def module_names(name: str) -> Iterable[str]:
 def plugin_of(kind: type) -> str | None:
     """The name of the plugin that a class is defined in; None if it is in none."""
     module = kind.__module__
+    if module.startswith("xmppd."):  # ours, mostly: installed packages are not asked for it
+        return None
     for package in (LOCAL, PACKAGE):
         if module.startswith(f"{package}."):
             return module.split(".")[1]

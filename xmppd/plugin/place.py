@@ -7,6 +7,7 @@ from typing import Any, Never, Protocol, TypeVar
 from xmppd.command.command import Command
 from xmppd.command.command_form import CommandForm
 from xmppd.components.internal_component import InternalComponent
+from xmppd.components.service import Service
 from xmppd.components.service_domains import Component
 from xmppd.config.settings import Settings
 from xmppd.disco.disco import Says
@@ -69,6 +70,7 @@ Part = (
     | Says
     | Component
     | InternalComponent
+    | Service
     | Command
     | CommandForm
     | Metric
@@ -95,6 +97,7 @@ class Places:
             Says: server.disco,
             Component: server.service_domains,
             InternalComponent: server.service_domains,
+            Service: server.service_domains,
             Command: server.commands,
             CommandForm: server.command_forms,
             Metric: server.metrics,

@@ -148,7 +148,7 @@ class PluginManager:
     # -- one after another ------------------------------------------------------------------------
 
     async def _load_all(self, names: Iterable[str]) -> None:
-        before, seen = tuple(self.loaded), set(self.loaded)
+        before, seen = set(self.loaded), set(self.loaded)
         try:
             for name in names:
                 if name in seen:
@@ -157,8 +157,7 @@ class PluginManager:
                 if name not in self.loaded:  # it is there if one of these needs it
                     await self._plug(name, self._read(name))
         except PluginError:
-            for name in [each for each in reversed(self.loaded) if each not in before]:
-                self._take_out(name)
+            self._take_out_all_but(before)
             raise
 
     async def _unload(self, name: str) -> None:
@@ -180,12 +179,14 @@ class PluginManager:
         try:
             new = {each: self._read(each) for each in group}
         except PluginError:
-            _bring_back(kept)
+            _bring_back(group, kept)
             raise
+        before = set(self.loaded)
         try:
             await self._plug_again(new)
         except PluginError:
-            _bring_back(kept)
+            self._take_out_all_but(before)
+            _bring_back(group, kept)
             await self._plug_again(old)
             raise
 
@@ -277,6 +278,11 @@ class PluginManager:
         self._undo(name)
         library.forget(name)
 
+    def _take_out_all_but(self, names: set[str]) -> None:
+        """Whatever was loaded since, last first."""
+        for name in [each for each in reversed(self.loaded) if each not in names]:
+            self._take_out(name)
+
     def _undo(self, name: str) -> None:
         _undo(name, self.loaded.pop(name).undo)
         _log.info("unloaded the plugin {name}", name=name)
@@ -345,8 +351,9 @@ def _own_table(config: Config, name: str, wanted: Iterable[type]) -> Section | N
         raise PluginTableError(str(error)) from error
 
 
-def _bring_back(modules: Mapping[str, ModuleType]) -> None:
-    for name in {name.split(".")[1] for name in modules if "." in name}:
+def _bring_back(names: Iterable[str], modules: Mapping[str, ModuleType]) -> None:
+    """The modules of plugins as they were before these were forgotten."""
+    for name in names:
         library.forget(name)
     sys.modules.update(modules)
 

@@ -110,7 +110,7 @@ class InternalTests(SynchronousTestCase):
         for stanza, _ in self.jokes._waiting:
             self.assertIsNone(stanza.payload._tree)
         self.jokes._work()
-        self.assertEqual((len(self.jokes.heard), self.jokes._waiting_bytes), (sent - 1, 0))
+        self.assertEqual((len(self.jokes.heard), self.jokes._held_bytes), (sent - 1, 0))
 
     def test_broadcast(self) -> None:
         """A presence that many get has its address when it comes here."""

@@ -178,6 +178,16 @@ class OfferTests(DirectoryCase):
         self.assertEqual(self.features(), ["urn:test:a"])
         self.assertEqual(list(self.plugins.loaded), ["shelf", "reader"])
 
+    def test_needs_more(self) -> None:
+        """A plugin that needs another one now, and then fails, leaves that out again."""
+        self.write("alone.py", "def plug():\n    return []")
+        done(self.plugins.load("alone"))
+        self.write("alone.py", f"{READER}\n    raise LookupError".replace("return [", "x = ["))
+        self.assertIn("LookupError", self.why(self.plugins.reload("alone")))
+        self.flushLoggedErrors(LookupError)
+        self.assertEqual(list(self.plugins.loaded), ["alone"])
+        self.assertNotIn("xmppd_local.shelf", sys.modules)
+
     def test_failing(self) -> None:
         """If a plugin fails, those that were loaded for it go as well."""
         self.write("reader.py", f"{READER}\n    raise LookupError".replace("return [", "x = ["))

@@ -38,11 +38,12 @@ from xmppd.command.command_form import CommandForm, Filled
 from xmppd.command.kinds import AccountName
 from xmppd.command.refused import Refused
 from xmppd.components.internal_component import InternalComponent
-from xmppd.components.service_domains import Component
+from xmppd.components.service import Service
+from xmppd.components.service_domains import Component, ServiceDomains
 from xmppd.config.config import ContactSettings, ItemSettings
 from xmppd.config.section import Mark, Section
 from xmppd.config.settings import Settings
-from xmppd.disco.disco import Disco, Of, Says
+from xmppd.disco.disco import Disco, DiscoAnswer, Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
@@ -250,6 +251,18 @@ class ExampleTests(SynchronousTestCase):
         (romeo,) = self.connect("romeo")
         romeo.send("<message to='a@parrot.example.org' type='chat'><body>hi</body></message>")
         self.assertIn("<body>hi</body>", romeo.received()[0])
+
+    def test_oracle(self) -> None:
+        """The service answers questions and messages, and disco finds its cave."""
+        done(self.house.plugins.load("disco"))
+        self.load(IMPORTS, block("class Oracle"))
+        (romeo,) = self.connect("romeo")
+        romeo.send("<message to='oracle.example.org' type='chat'><body>Will she?</body></message>")
+        self.assertIn("<body>Perhaps.</body>", romeo.received()[0])
+        items = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+        for query, answer in ((f"<question xmlns='{NS}'/>", ">Perhaps.<"), (items, "cave@oracle")):
+            romeo.send(f"<iq type='get' id='1' to='oracle.example.org'>{query}</iq>")
+            self.assertIn(answer, romeo.received()[0])
 
     def test_replace(self) -> None:
         """Nobody asks the administrators, who are asked nothing; others can be asked."""

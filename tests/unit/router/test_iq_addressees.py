@@ -141,8 +141,13 @@ class AddresseeTests(SynchronousTestCase):
     def test_table(self) -> None:
         """Each kind of handler, asked by each kind of sender, for each kind of address (IQ-19)."""
         header, *rows = (line.split() for line in TABLE.splitlines() if line)
-        self.assertEqual(header[2:], [whom.name for whom in To])
+        services = ["SERVICES", "ENTITIES"]
+        self.assertEqual(header[2:] + services, [whom.name for whom in To])
         for who, whom, *cells in rows:
+            with self.subTest(asks=who, whom=whom, to=services):
+                nobody = "refused" if cells[0] == "server" else cells[0]
+                answers = [outcome(self.ask(who, whom, query)) for query in services]
+                self.assertEqual(answers, [nobody] * 2)
             for query, expected in zip(header[2:], cells, strict=True):
                 with self.subTest(asks=who, whom=whom, to=query):
                     self.assertEqual(outcome(self.ask(who, whom, query)), expected)

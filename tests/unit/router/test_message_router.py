@@ -190,7 +190,7 @@ class UnheardTests(StagedTestCase):
                 (BARE, "chat", Cell.KEPT),
             ],
         )
-        self.assertEqual(len(done(self.house.store.offline.messages(BARE))), 2)
+        self.assertEqual(len(done(self.house.store.offline.offline_messages(BARE))), 2)
 
     def test_bounced(self) -> None:
         """What comes back is its sender's to know."""

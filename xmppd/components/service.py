@@ -1,0 +1,135 @@
+"""A service under a domain of its own, which answers requests as the server does."""
+
+from collections.abc import Awaitable, Iterable, Iterator
+
+from xmppd.components.internal_component import InternalComponent
+from xmppd.components.service_domains import ServiceDomains
+from xmppd.disco.disco import DiscoAnswer, EntitiesOf, Says
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoQuestion
+from xmppd.handler.iq_handler import Answer, Asked, IQHandler, To
+from xmppd.stanza import IQ, Condition, Element, Later, Message, Presence, Stanza, StanzaError
+
+
+class Service(InternalComponent):
+    """A domain with IQHandlers, features, an identity and items like the server's own.
+
+    A request to the domain is answered by the service's own handlers, and by those of the server
+    that answer :attr:`~xmppd.handler.iq_handler.To.SERVICES`, such as disco's; to an entity of it,
+    by those that answer :attr:`~xmppd.handler.iq_handler.To.ENTITIES`. A subclass takes messages
+    and presence by :meth:`message` and :meth:`presence`, and says more of itself by :meth:`says`.
+    While something waits, what its account sends comes behind, and what others send does not wait.
+
+    Args:
+        services: Where it is put.
+        domain: Its domain, which may not be one of the server's.
+        identity: What it is; its name is that of the server's item.
+        handlers: Its own.
+    """
+
+    def __init__(
+        self,
+        services: ServiceDomains,
+        domain: str,
+        identity: DiscoIdentity,
+        *handlers: IQHandler,
+    ) -> None:
+        super().__init__(services.packet_router, services.clock, domain, identity.name)
+        self.identity = identity
+        self.handlers = {handler.query: handler for handler in handlers}
+        self._iq_router = services.iq_router
+
+    # -- what a subclass has to say ---------------------------------------------------------------
+
+    def message(self, message: Message) -> Later:
+        """Take a message, whoever at the domain it is for.
+
+        Raises:
+            StanzaError: Its sender is told: SERVICE_UNAVAILABLE, if a subclass takes none.
+        """
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+
+    def presence(self, presence: Presence) -> Later:
+        """Take presence. Without a subclass that does, nobody has a subscription here
+        (:rfc:`6121#section-3.1.3`), and all else means nothing.
+        """
+        if presence.type == "subscribe" and presence.to is not None:
+            self.send(
+                Presence.make(presence.sender.to_bare(), presence.to.to_bare(), type="unsubscribed")
+            )
+        return None
+
+    def says(self, question: DiscoQuestion) -> DiscoAnswer:
+        """What disco says of the domain, of one of its entities, or of a node of these, beside
+        identity and features of the domain; None if there is no such entity or node.
+        """
+        return None
+
+    # -- what it is -------------------------------------------------------------------------------
+
+    def said(self) -> Iterable[Says]:
+        domain = self.jid.domain
+        yield Says(DiscoInfo((self.identity,)), domain, lambda question: self._features())
+        for subject in (domain, EntitiesOf(domain)):
+            for nodes in (False, True):
+                yield Says(of=subject, answer=self.says, nodes=nodes)
+
+    def _features(self) -> DiscoInfo:
+        """Those of all handlers there are just now for the domain."""
+        features: list[str] = []
+        for handler in self._answering(entity=False):
+            features += handler.features
+        return DiscoInfo(features=tuple(features))
+
+    def _answering(self, *, entity: bool) -> Iterator[IQHandler]:
+        """The handlers that answer for the domain, or for its entities; its own come first."""
+        for handler in self.handlers.values():
+            if (To.ENTITIES if entity else To.SERVER) in handler.to:
+                yield handler
+        for handler in self._iq_router.handlers.values():
+            if (To.ENTITIES if entity else To.SERVICES) in handler.to:
+                yield handler
+
+    # -- what it does -----------------------------------------------------------------------------
+
+    def stanza_received(self, stanza: Stanza) -> Later:
+        match stanza:
+            case Message():
+                return self.message(stanza)
+            case Presence():
+                return self.presence(stanza)
+            case IQ() if stanza.answerable:
+                return self.handle_request(stanza)
+        return None
+
+    def handle_request(self, iq: IQ) -> Later:
+        """Answer a request; a resource of an entity has nobody who answers.
+
+        Raises:
+            StanzaError: It cannot be answered.
+        """
+        to = iq.to
+        if iq.id is None or len(iq.payload.tree) != 1:
+            raise StanzaError(Condition.BAD_REQUEST, "a request has an id and exactly one child")
+        if to is None or to.resource is not None:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        answering = self._answering(entity=to.local is not None)
+        tag = iq.payload.tree[0].tag
+        handler = next((each for each in answering if each.query == tag), None)
+        if handler is None:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        asker = self._iq_router.sessions.session(iq.sender)
+        asked = Asked(to, own=False, asker=asker, service=True)
+        answer = handler.on_get(iq, asked) if iq.type == "get" else handler.on_set(iq, asked)
+        if answer is None or isinstance(answer, (bytes, Element, IQ)):
+            self._reply(iq, answer)
+            return None
+        return self._reply_later(iq, answer)
+
+    async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
+        self._reply(iq, await answer)
+
+    def _reply(self, iq: IQ, answer: Answer) -> None:
+        self.send(answer if isinstance(answer, IQ) else iq.result(answer))
+
+
+__all__ = ["Service"]
