@@ -26,7 +26,7 @@ from xmppd.ctl.client import ask
 LOGINS = 20_000
 CLIENTS_AT_ONCE = 500
 IDLE_SESSIONS = 8_000
-CROWD_TIMEOUT_S = 300.0
+IDLERS_TIMEOUT_S = 300.0
 CHOSEN = "^(login-plain|chat-w1|chat-w20|presence-50|ping-w1)$"
 PASSWORD = "pw"
 
@@ -71,7 +71,7 @@ class Crowded(Aged):
             self.load(pid, "idle", "-n", str(IDLE_SESSIONS), "--duration", "86400"),
             cwd=ROOT, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        end = time.monotonic() + CROWD_TIMEOUT_S
+        end = time.monotonic() + IDLERS_TIMEOUT_S
         while self._sessions() < IDLE_SESSIONS:
             if time.monotonic() > end or self.idlers.poll() is not None:
                 raise ServerError(f"{IDLE_SESSIONS} clients could not be brought online")
