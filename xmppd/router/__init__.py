@@ -1,1 +1,1 @@
-"""Whose job is it? One router for each kind of stanza."""
+"""Routers: one for each kind of stanza, which finds whose job it is."""

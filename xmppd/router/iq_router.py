@@ -1,4 +1,4 @@
-"""Requests and answers: to us, to an account of ours, to a session, or to somebody elsewhere."""
+"""IQRouter: requests and answers to the server, an account, a session, or an address elsewhere."""
 
 from collections.abc import Awaitable
 
@@ -20,20 +20,20 @@ from xmppd.store.errors import StoreError
 REQUESTS = ("get", "set")
 ANSWERS = ("result", "error")
 FORESEEN = (StanzaError, StreamError, StoreError)
-"""What a handler may raise: whoever routes knows what to make of it."""
+"""The exceptions that a handler may raise, which the PacketRouter answers."""
 
 _log = Logger()
 
 
 class DuplicateHandler(ValueError):
-    """Two handlers want to answer the same query."""
+    """An error: two handlers for the same query."""
 
 
 class IQRouter:
-    """Finds who answers.
+    """Finds the handler or the route of an iq.
 
     Args:
-        disco: Says what the handlers can do.
+        disco: Lists the features of the handlers.
 
     Attributes:
         handlers: By ``{namespace}name`` of the query.
@@ -58,10 +58,10 @@ class IQRouter:
         self._owners: dict[str, str] = {}
 
     def put(self, part: IQHandler, owner: str) -> Undo:
-        """Let this handler answer its query, and disco list what it can do.
+        """Add a handler for its query, and its features to disco.
 
         Raises:
-            DuplicateHandler: Another one answers it already.
+            DuplicateHandler: Another handler answers it already.
         """
         query = part.query
         if query in self.handlers:
@@ -82,7 +82,7 @@ class IQRouter:
         return take_out
 
     def route(self, iq: IQ) -> Later:
-        """Answer the request, or hand it on.
+        """Answer the request, or deliver it.
 
         Raises:
             StanzaError: The request cannot be answered or delivered.
@@ -120,8 +120,8 @@ class IQRouter:
         return self._ask(handler, iq, asked)
 
     def _asked(self, iq: IQ, handler: IQHandler) -> Asked:
-        """Whose question it is; without an address it is one's own, if the handler knows of such
-        (:rfc:`6120#section-10.3.3`), and else the server's.
+        """The addressee of a request; without an address it is the own account, if the handler
+        answers for that (:rfc:`6120#section-10.3.3`), and else the server.
         """
         asker, to = self.sessions.session(iq.sender), iq.to
         if to is not None:
@@ -145,7 +145,7 @@ class IQRouter:
         return self._reply_later(handler, iq, answer)
 
     async def _answer_for_account(self, handler: IQHandler, iq: IQ, asked: Asked) -> None:
-        """On behalf of somebody else's account."""
+        """Answer on behalf of another's account."""
         account = asked.address
         await self._check_admits(account, iq.sender)
         try:
@@ -160,17 +160,16 @@ class IQRouter:
             raise
 
     async def _answers(self, handler: IQHandler, account: JID, sender: JID) -> bool:
-        """Whether the handler answers this sender for the account of somebody else."""
+        """Whether the handler answers this sender for another's account."""
         if To.ACCOUNTS in handler.to or (To.GUESTS in handler.to and is_guest(account.bare)):
             return True
         return To.ACCOUNTS_SEEN in handler.to and await self.presences.can_see(sender, account)
 
     async def check_admits(self, iq: IQ) -> None:
-        """Whether whom the request is addressed to may be asked at all (IQ-8).
+        """Refuse a request to an account that does not exist, or that denies the sender (IQ-8).
 
         Raises:
-            StanzaError: SERVICE_UNAVAILABLE, as :rfc:`6121#section-8.5.1` has it: there is no such
-                account; or it denies the sender's requests.
+            StanzaError: SERVICE_UNAVAILABLE, as in :rfc:`6121#section-8.5.1`.
         """
         to = iq.to
         if to is not None and to.local is not None and to.bare != iq.sender.bare:
@@ -183,13 +182,13 @@ class IQRouter:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
 
     async def _is_somebody(self, account: str) -> bool:
-        """Whether there is such an account, or a guest who is here."""
+        """Whether there is such an account, or a guest that is here."""
         if is_guest(account):
             return account in self.routing_table.users
         return await self.accounts.exists(account)
 
     async def _is_stranger(self, sender: JID, account: JID) -> bool:
-        """Whether it is not the sender's to know that there is this account."""
+        """Whether the sender may not know that there is this account."""
         if self.routing_table.is_local(sender):
             return False
         return not await self.presences.can_see(sender, account)
@@ -204,7 +203,7 @@ class IQRouter:
         self._reply(iq, answer)
 
     def _blamed(self, handler: IQHandler, iq: IQ) -> StanzaError:
-        """What a sender is told of a bug, which costs nothing but this answer."""
+        """The error for the sender when a handler has failed; it is logged."""
         owner = self._owners.get(handler.query, "what is gone")
         _log.failure("{owner} failed on {stanza}", owner=owner, stanza=iq)
         return StanzaError(Condition.INTERNAL_SERVER_ERROR)
@@ -216,7 +215,7 @@ class IQRouter:
 
 
 def refused(handler: IQHandler) -> StanzaError:
-    """The answer to a request that is addressed to whom the handler does not answer for."""
+    """The error for a request to an addressee for which its handler does not answer."""
     if handler.refusal is Condition.SERVICE_UNAVAILABLE:  # as if there were no such account
         return StanzaError(handler.refusal)
     return StanzaError(handler.refusal, "this is somebody else's")

@@ -1,4 +1,4 @@
-"""Presence: one's own, directed to somebody, a subscription, a probe, or an error."""
+"""PresenceRouter: broadcasts, directed presence, subscriptions, probes and errors."""
 
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTION_TYPES
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
@@ -27,10 +27,10 @@ class PresenceRouter:
         self.routing_table = routing_table
 
     def route(self, presence: Presence) -> Later:
-        """Hand a presence to whom it concerns.
+        """Give a presence to the handler of its type, or deliver it.
 
         Raises:
-            StanzaError: BAD_REQUEST: its type is none of RFC 6121's.
+            StanzaError: BAD_REQUEST: its type is not one of RFC 6121.
         """
         kind, to = presence.type, presence.to
         if kind is None or kind == "unavailable":
@@ -48,7 +48,7 @@ class PresenceRouter:
         raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
 
     def _directed(self, presence: Presence, to: JID) -> None:
-        """Presence for somebody in particular (PR-6 to PR-10, :rfc:`6121#section-4.6`)."""
+        """Route directed presence (PR-6 to PR-10, :rfc:`6121#section-4.6`)."""
         sender = presence.sender
         if not self.routing_table.is_local(sender):
             self.presences.remote.deliver(presence)  # PR-4, PR-7
@@ -60,7 +60,7 @@ class PresenceRouter:
         self.presences.deliver(presence)
 
     def refuse(self, error: Presence) -> None:
-        """Tell somebody what a server could not do with their presence (PR-14, PR-16)."""
+        """Deliver an error for a presence that could not be handled (PR-14, PR-16)."""
         to = error.to
         if to is None:
             return
@@ -70,9 +70,9 @@ class PresenceRouter:
             self.subscribe_handler.failed(error)  # PR-18
 
     def _told_anyway(self, sender: JID, to: JID) -> bool:
-        """Whether the contact hears of the sender's goodbye by its roster (DP-1).
+        """Whether the contact hears "unavailable" of the sender by its roster (DP-1).
 
-        A single resource may be one that is not available, which no broadcast reaches.
+        A single resource may not be available, so that no broadcast reaches it.
         """
         session = self.routing_table.bound.get(sender.full)
         if session is None or session.presence is None or to.resource is not None:
