@@ -1,1 +1,1 @@
-"""Do it: what the RFCs demand of a server; what a XEP adds is a plugin."""
+"""Handlers of the stanzas that the RFCs define; those that a XEP adds are in plugins."""

@@ -19,7 +19,7 @@ class IQBindHandler(IQHandler):
     before_bind = True
 
     async def on_set(self, iq: IQ, asked: Asked) -> IQ:
-        """Bind. The session has another address now, and that is where the answer goes (BI-6)."""
+        """Bind a resource; the answer goes to the session's new address (BI-6)."""
         session = asked.asker
         if session is None:
             raise StanzaError(Condition.NOT_AUTHORIZED)
@@ -38,4 +38,4 @@ class IQSessionHandler(IQHandler):
     to = To.SERVER | To.OWN_ACCOUNT
 
     def on_set(self, iq: IQ, asked: Asked) -> None:
-        """Yes."""
+        """Return an empty result."""

@@ -1,4 +1,4 @@
-"""The base of all that answers IQs, and what it is told of a request besides the request itself."""
+"""IQHandler: the base of all handlers of iqs, and the addressee that they are told."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -12,16 +12,15 @@ Answer = Element | bytes | IQ | None
 
 
 class To(Flag):
-    """To whom a request is addressed that a handler answers.
+    """The addressees for which a handler answers requests.
 
     Attributes:
-        SERVER: To a domain of ours.
-        OWN_ACCOUNT: To the account of whoever asks, by name or without one
-            (:rfc:`6120#section-10.3.3`).
-        ACCOUNTS_SEEN: To the account of somebody else whose presence the sender may see.
-        GUESTS: To a guest who is here (:xep:`0175`), whoever asks.
-        ACCOUNTS: To the account of somebody else, whoever asks. What the handler says of an account
-            that has nothing to say must then be what is said of an account that does not exist.
+        SERVER: A domain of ours.
+        OWN_ACCOUNT: The account of the asker, by name or without one (:rfc:`6120#section-10.3.3`).
+        ACCOUNTS_SEEN: Another's account whose presence the asker may see.
+        GUESTS: A guest that is here (:xep:`0175`), for any asker.
+        ACCOUNTS: Another's account, for any asker. The answer for an account without data must then
+            be the same as for one that does not exist.
         SERVICES: To the domain of a :class:`~xmppd.components.service.Service`.
         ENTITIES: To an entity of one, such as a room.
     """
@@ -37,12 +36,13 @@ class To(Flag):
 
 @dataclass(slots=True)
 class Asked:
-    """Whose question a request is: settled before a handler gets it, so that none looks it up.
+    """The addressee and the asker of a request, found before a handler gets it, so that none looks
+    them up.
 
     Attributes:
         address: Bare JID of the account that is asked; or the domain, if it is the server.
-        own: Whether it is the account of whoever asks.
-        asker: The client's session that asks, bound or not; None if somebody else does.
+        own: Whether it is the account of the asker.
+        asker: The session of the client that asks, bound or not; None for other askers.
         service: Whether the address is that of a service, or of an entity of one.
     """
 
@@ -58,10 +58,10 @@ class Asked:
 
     @property
     def session(self) -> LocalClientSession:
-        """The session that asks, for what only a client of this server may ask.
+        """The session that asks, for requests that only a client of this server may make.
 
         Raises:
-            StanzaError: NOT_ALLOWED: somebody else asks.
+            StanzaError: NOT_ALLOWED: the asker is another.
         """
         if self.asker is None:
             raise StanzaError(Condition.NOT_ALLOWED)
@@ -69,15 +69,15 @@ class Asked:
 
 
 class IQHandler:
-    """Answers the requests whose child has one name; says in its fields what it needs.
+    """Answers the requests whose child has one name; its fields are the stages it needs.
 
     Attributes:
         query: ``{namespace}name`` of the child it answers.
-        to: To whom the requests are addressed that it answers: to the server only, if it does not
-            say. All others are refused before it is asked (IQ-19).
-        refusal: What those are told that may know that there is such an account.
-        features: What :xep:`0030` lists for it on the server, and on accounts if it answers for
-            :attr:`~To.ACCOUNTS_SEEN`.
+        to: The addressees of the requests that it answers; by default the server only. All others
+            are refused before it is asked (IQ-19).
+        refusal: The error for these, to an asker that may know that there is such an account.
+        features: The features that :xep:`0030` lists for it on the server, and on accounts if it
+            answers for :attr:`~To.ACCOUNTS_SEEN`.
         before_bind: Whether it answers a client that has not bound a resource yet.
     """
 
@@ -97,7 +97,7 @@ class IQHandler:
         raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "this cannot be got")
 
     def on_set(self, iq: IQ, asked: Asked) -> Answer | Awaitable[Answer]:
-        """Do what a set asks for: the child of the result, or None for an empty one.
+        """Answer a set: the child of the result, or None for an empty one.
 
         Raises:
             StanzaError: It cannot be done.

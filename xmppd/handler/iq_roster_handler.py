@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 3
 class IQRosterHandler(IQHandler):
     """Show the owner its roster, and change names and groups as it asks; never subscriptions.
 
-    Nobody touches another's (RO-13).
+    Another's roster is never touched (RO-13).
     """
 
     rosters: RosterManager
@@ -39,7 +39,7 @@ class IQRosterHandler(IQHandler):
             version, items = await self._written_in_slices(roster)
         elif not is_known:
             items = b"".join(item_bytes(item) for item in roster.shown())
-        if asked.asker is not None:  # what changes from now on is pushed behind this answer
+        if asked.asker is not None:  # later changes are pushed behind this answer
             asked.asker.interested = True
         if is_known:
             return None
@@ -48,9 +48,8 @@ class IQRosterHandler(IQHandler):
         )  # fmt: skip
 
     async def _written_in_slices(self, roster: Roster) -> tuple[str, bytes]:
-        """A version of a long roster, and what is in it: others have their turn in between (CH-8).
-
-        One that changes all the while is written in one go in the end.
+        """A version of a long roster, and its items, written in slices (CH-8). A roster that
+        changes all the while is written in one go in the end.
         """
         broadcasts = self.rosters.broadcasts
         size = broadcasts.contacts_per_slice

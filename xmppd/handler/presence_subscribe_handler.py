@@ -1,4 +1,4 @@
-"""Subscribe and its three sisters: who asks, who agrees, and who changes their mind."""
+"""PresenceSubscribeHandler: subscribe, subscribed, unsubscribe and unsubscribed."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -29,17 +29,17 @@ from xmppd.store.rosters import RosterItem
 
 TYPES = frozenset(SENT)
 MAX_REQUESTS = 500
-"""Of strangers, waiting in one roster; they take no room of the owner's contacts."""
+"""Of addresses that are no contacts, waiting in one roster; they take no room of the contacts."""
 
 SMALL_SHARE = 10
-"""So many requests any domain may have waiting, while there is room; more only as its share."""
+"""Requests that any domain may have waiting, while there is room; more only as its share."""
 
 MAX_REQUEST_BYTES = 4_096
-"""A longer request is kept without what it says beside itself."""
+"""A longer request is kept without its further content."""
 
 MAX_REQUESTS_BYTES = 262_144
-"""Of all that wait in one roster: their owner gets them at each login. Beyond that, or beyond its
-domain's share of it, a request is kept without what it says."""
+"""Of all requests that wait in one roster: their owner gets them at each login. Beyond that, or
+beyond its domain's share of it, a request is kept without its further content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Unsubscribed:
 class PresenceSubscribeHandler:
     """Moves both rosters through :mod:`xmppd.roster.subscription`'s table (PS-1 to PS-10).
 
-    What two accounts have to say to each other is done one after the other, so that their rosters
-    agree whichever store answers first.
+    The stanzas between two accounts are handled one after the other, so that their rosters agree
+    whichever store answers first.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class PresenceSubscribeHandler:
         self._turns: dict[frozenset[str], DeferredLock] = {}
 
     async def process(self, presence: Presence) -> None:
-        """Take a subscription stanza of one of our users, or of somebody elsewhere.
+        """Take a subscription stanza of an account here, or of one elsewhere.
 
         Raises:
-            StanzaError: BAD_REQUEST: it is addressed to nobody; NOT_ALLOWED: to oneself, or by a
+            StanzaError: BAD_REQUEST: it has no addressee; NOT_ALLOWED: to oneself, or by a
                 guest; RESOURCE_CONSTRAINT: the roster is full, or too many requests wait there;
-                REMOTE_SERVER_NOT_FOUND, or what else the way there says: the request cannot leave.
+                REMOTE_SERVER_NOT_FOUND, or another error of the route: the request cannot leave.
         """
         if presence.to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
@@ -101,7 +101,9 @@ class PresenceSubscribeHandler:
                 await self._both_sides(bare, sender, to)
 
     def agreed(self, one: JID, other: JID) -> None:
-        """Both see each other from now on, and are told at once who is here (PS-8)."""
+        """Let two accounts see each other from now on, and send both the other's presence at once
+        (PS-8).
+        """
         for subscriber, contact in ((one, other), (other, one)):
             self.events.fire(Subscribed(subscriber, contact))
             self.presences.send_presences(contact, subscriber)
@@ -123,15 +125,15 @@ class PresenceSubscribeHandler:
             await self.rosters.remove(roster, contact.full)
 
     async def _end(self, account: JID, contact: JID, kind: str) -> None:
-        """Say so to the contact; what becomes of the owner's side is about to be forgotten."""
+        """Tell the contact that a subscription ends; the owner's side is about to be removed."""
         presence = Presence.make(contact, account, type=kind)
         if await self._sent(presence, account, contact, push=False):
             await self._pass_on(presence, account, contact)
 
     def failed(self, error: Presence) -> None:
-        """What an account asked of somebody elsewhere came back, or was answered with an error.
+        """Take an error for a request or probe of an account to a contact elsewhere.
 
-        Who cannot be reached is not here; a request goes on waiting, and whoever made it knows.
+        A contact that cannot be reached is away; a request goes on waiting, and its sender is told.
         """
         account, contact = error.to, error.sender.to_bare()
         roster = None if account is None else self.rosters.loaded(account.bare)
@@ -144,7 +146,7 @@ class PresenceSubscribeHandler:
 
     @asynccontextmanager
     async def _turn(self, one: JID, other: JID) -> AsyncIterator[None]:
-        """Be alone with what these two have to say to each other."""
+        """A context in which no other stanza between these two is handled."""
         pair = frozenset((one.bare, other.bare))
         turn = self._turns.setdefault(pair, DeferredLock())
         await turn.acquire()
@@ -164,7 +166,7 @@ class PresenceSubscribeHandler:
             self.presences.deliver(Presence.make(presence.sender, presence.to, type="unsubscribed"))
 
     async def _sent(self, presence: Presence, sender: JID, to: JID, *, push: bool = True) -> bool:
-        """The sender's side; whether the stanza goes on to the contact (PS-3)."""
+        """Change the sender's side; returns whether the stanza goes on to the contact (PS-3)."""
         await self.rosters.check_owner(sender)
         roster = await self.rosters.roster(sender)
         kind = presence.type or ""
@@ -176,9 +178,9 @@ class PresenceSubscribeHandler:
         return move.passes
 
     def _hide(self, roster: Roster, viewer: JID) -> None:
-        """The viewer loses a subscription: it sees the account leave (PS-9).
+        """Show the account as gone to a viewer that loses its subscription (PS-9).
 
-        Not so if a shared group still shows it. This is said before anything waits: a session that
+        Not so if a shared group still shows it. It is sent before anything waits: a session that
         leaves meanwhile would tell its subscribers, and the viewer is none any more.
         """
         if not roster.shared_groups.sees(viewer.bare, roster.account.bare):
@@ -215,7 +217,7 @@ class PresenceSubscribeHandler:
             await self.rosters.save(roster, after, push=push, before_push=before_push)
 
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
-        """To the contact: on another server, or on its own side of this one (PS-4)."""
+        """Pass it on to the contact: to another server, or to its own side of this one (PS-4)."""
         if not self.routing_table.is_local(to):
             self._leave(presence, sender, to)
         elif await self.accounts.exists(to.bare):
@@ -224,7 +226,7 @@ class PresenceSubscribeHandler:
             await self._answer(to, sender, "unsubscribed")
 
     def _leave(self, presence: Presence, sender: JID, to: JID) -> None:
-        """To another server, and behind an approval what it is an approval of (PS-8)."""
+        """Send it to another server, with the presence behind an approval (PS-8)."""
         if not self.routing_table.route(presence) and presence.type == "subscribe":
             raise self.routing_table.unreached(presence)  # PR-17
         if presence.type == "subscribed" and self.routing_table.is_local(sender):
@@ -269,13 +271,13 @@ class PresenceSubscribeHandler:
             self._leave(answer, account, to)
 
     def _show_presence(self, subscriber: JID, contact: JID) -> None:
-        """The subscriber sees the contact now: it gets the contact's presence at once (PS-8)."""
+        """Send the contact's presence to its new subscriber at once (PS-8)."""
         self.events.fire(Subscribed(subscriber, contact))
         self.presences.send_presences(contact, subscriber)
 
 
 def _kept(request: Presence) -> bytes:
-    """The request as it waits for its answer, at each login of who has to give it."""
+    """The request as it waits for its answer, at each login of its addressee."""
     wire = request.wire()
     return _bare(request.sender, request.to) if len(wire) > MAX_REQUEST_BYTES else wire
 
@@ -285,7 +287,8 @@ def _bare(sender: JID, to: JID | None) -> bytes:
 
 
 def _with_room(roster: Roster, stranger: JID, pending: bytes) -> bytes:
-    """A new request as there is room for it, and as its domain has a share of that room (PS-15).
+    """A new request, with as much content as there is room for it and in the share of its domain
+    (PS-15).
 
     Raises:
         StanzaError: RESOURCE_CONSTRAINT: there is none.

@@ -1,4 +1,4 @@
-"""Available and unavailable: what a presence without an address sets off."""
+"""PresenceUpdateHandler: available and unavailable presence without an address."""
 
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -27,7 +27,7 @@ class SessionAvailable:
 
 @dataclass(frozen=True, slots=True)
 class SessionUnavailable:
-    """An available session said goodbye, or was lost."""
+    """An available session has sent "unavailable", or was lost."""
 
     session: LocalClientSession
 
@@ -40,10 +40,11 @@ class PresenceChanged:
 
 
 class PresenceUpdateHandler:
-    """First the state, then the broadcast, then what a newcomer is owed (PU-1 to PU-9).
+    """Changes the state, then broadcasts, then sends a new session all that waits for it (PU-1 to
+    PU-9).
 
     Attributes:
-        settings: Whether contacts are spared what they know already (PU-16).
+        settings: Whether repeated presence is suppressed (PU-16).
     """
 
     def __init__(
@@ -65,14 +66,14 @@ class PresenceUpdateHandler:
         self.events = events
 
     def use(self, settings: PresenceSettings) -> None:
-        """Go by other settings from now on."""
+        """Take other settings."""
         self.settings = settings
 
     def process(self, presence: Presence) -> Later:
         """Take a session's own presence, available or unavailable.
 
         Raises:
-            StanzaError: BAD_REQUEST: its priority is none.
+            StanzaError: BAD_REQUEST: its priority is invalid.
         """
         session = self.sessions.session(presence.sender)
         if session is None or session.account is None:
@@ -83,7 +84,7 @@ class PresenceUpdateHandler:
         return self._update(presence, session, roster)
 
     def broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Copies:
-        """Tell the contacts and the own sessions; how many copies that made."""
+        """Send it to the contacts and the own sessions; returns how many copies that made."""
         copies = roster.broadcast(presence, session.privacy)
         if not isinstance(copies, int):
             return self._count_later(presence, session, copies)
@@ -100,7 +101,9 @@ class PresenceUpdateHandler:
     async def _load_and_update(
         self, presence: Presence, session: LocalClientSession, account: JID
     ) -> None:
-        """The session stays ours while we wait, also if it has ended: its goodbye is still owed."""
+        """Read the roster, then update; a session that ends meanwhile still has to be told as
+        unavailable.
+        """
         later = self._update(presence, session, await self.rosters.roster(account))
         if later is not None:
             await later
@@ -117,7 +120,7 @@ class PresenceUpdateHandler:
     async def _update_in_turn(
         self, presence: Presence, session: LocalClientSession, account: JID
     ) -> None:
-        """Nobody comes before all have heard of who went before: the state waits as well (PU-15).
+        """Update when all earlier broadcasts have ended; the state waits as well (PU-15).
 
         Raises:
             StanzaError: RESOURCE_CONSTRAINT: too many of the account's resources wait already.
@@ -160,7 +163,7 @@ class PresenceUpdateHandler:
         *,
         newcomer: bool,
     ) -> None:
-        """What follows a long broadcast, unless the session has left during it."""
+        """Go on after a long broadcast, unless the session has left during it."""
         await telling
         if session.presence is presence:
             following = self._go_on(session, roster, newcomer=newcomer)
@@ -175,7 +178,7 @@ class PresenceUpdateHandler:
         return self._greet(session, roster)
 
     def _greet(self, session: LocalClientSession, roster: Roster) -> Later:
-        """What a session is owed with its first presence (PU-12 to PU-14)."""
+        """Send a session all that waits for its first presence (PU-12 to PU-14)."""
         for other in self.routing_table.available(session.jid.bare):
             if other is not session:
                 tell(session, other)
@@ -194,7 +197,7 @@ class PresenceUpdateHandler:
         return self.flood.flood(session)
 
     async def _settle_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
-        with suppress(StoreError):  # then it is not told what contacts said when they left
+        with suppress(StoreError):  # then it is not sent the last presences of contacts
             await later
         if session.presence is not None:
             session.settle()
