@@ -1,1 +1,3 @@
-"""Why: what the rules make of the present state, in sentences. Nothing is changed, nothing sent."""
+"""Explanations: what follows from the rules in the present state, in sentences. Nothing is changed
+or sent.
+"""

@@ -1,4 +1,4 @@
-"""What is known of the two whom an explanation is about."""
+"""The two parties of an explanation, as far as they are known."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from xmppd.stanza import JID, Stanza
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One of the two.
+    """One of the two parties.
 
     Attributes:
         jid: As it was named, bare or full.
@@ -22,7 +22,7 @@ class Party:
         disabled: Whether an administrator closed it.
         sessions: Those of the account, or the one of the resource that was named.
         others: The account's other sessions.
-        roster: Its roster; None if it is not ours to know.
+        roster: Its roster; None if it is elsewhere.
     """
 
     jid: JID
@@ -35,7 +35,7 @@ class Party:
 
     @property
     def known(self) -> bool:
-        """Whether there is an account, or a guest who is here."""
+        """Whether there is an account, or a guest that is here."""
         return self.exists or bool(self.sessions or self.others)
 
     @property
@@ -45,7 +45,7 @@ class Party:
 
 
 async def party(server: XMPPServer, jid: JID) -> Party:
-    """What is known of this address; its roster is read, and not kept."""
+    """The party with this address; its roster is read, and not kept in memory."""
     local = server.routing_table.is_local(jid)
     credentials = await server.store.accounts.credentials(jid.bare) if local and jid.local else None
     connected = server.routing_table.sessions(jid.bare)
@@ -62,7 +62,7 @@ async def party(server: XMPPServer, jid: JID) -> Party:
 
 
 def inactive(sessions: tuple[Session, ...]) -> Iterator[Finding]:
-    """Those whose clients nobody looks at."""
+    """The sessions whose clients are inactive."""
     for session in sessions:
         if not isinstance(session, LocalClientSession) or session.backlog is None:
             continue
@@ -76,7 +76,7 @@ def inactive(sessions: tuple[Session, ...]) -> Iterator[Finding]:
 
 
 def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
-    """Those who do not take what was sent to them already."""
+    """The sessions that do not read stanzas which were sent to them."""
     for session in sessions:
         if not isinstance(session, LocalClientSession) or session.backlog is None:
             continue

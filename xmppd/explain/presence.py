@@ -1,4 +1,4 @@
-"""What does one see of another's presence, and which rule decides?"""
+"""Explanations of what one account sees of another's presence."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,13 +16,13 @@ from xmppd.store.rosters import RosterItem
 
 @dataclass(frozen=True, slots=True)
 class PresenceCase:
-    """All that decides what a watcher sees of an owner.
+    """A question: whether a watcher sees an owner, with all that matters for it.
 
     Attributes:
-        server: Whose rules these are.
-        owner: Who is seen, or not.
-        watcher: Who sees, or does not.
-        last: What the owner left behind when the last session went.
+        server: Has the rosters and lists.
+        owner: The one that is seen, or not.
+        watcher: The one that sees, or does not.
+        last: The owner's last presence.
     """
 
     server: XMPPServer
@@ -32,13 +32,13 @@ class PresenceCase:
 
     @property
     def grant(self) -> RosterItem | None:
-        """The watcher in the owner's roster: it decides."""
+        """The watcher in the owner's roster, which decides."""
         roster = self.owner.roster
         return None if roster is None else roster.items.get(self.watcher.jid.bare)
 
     @property
     def belief(self) -> RosterItem | None:
-        """The owner in the watcher's roster: what the watcher takes to be so."""
+        """The owner in the watcher's roster, which may differ."""
         roster = self.watcher.roster
         return None if roster is None else roster.items.get(self.owner.jid.bare)
 
@@ -51,16 +51,16 @@ class PresenceCase:
 
     @property
     def allowed(self) -> bool:
-        """Whether the owner's presence is the watcher's to know."""
+        """Whether the watcher may see the owner's presence."""
         roster = self.owner.roster
         return roster is not None and roster.may_be_seen_by(self.watcher.jid)
 
 
 async def explain_presence(server: XMPPServer, owner: JID, watcher: JID) -> list[Finding]:
-    """What the watcher sees of the owner just now.
+    """Explain what the watcher sees of the owner now.
 
     Returns:
-        The outcome, then what it follows from, then what else there is to know.
+        The outcome, then its reasons, then other facts.
     """
     last = await server.presence_manager.last_presence(owner.to_bare())
     case = PresenceCase(server, await party(server, owner), await party(server, watcher), last)
@@ -71,7 +71,7 @@ async def explain_presence(server: XMPPServer, owner: JID, watcher: JID) -> list
 
 
 def _outcome(case: PresenceCase, cause: Finding) -> Finding:
-    """What follows from the first rule that stands in the way, or from none doing so."""
+    """The outcome by the first rule that hinders, or by none."""
     owner, watcher = case.owner.jid, case.watcher.jid
     if not cause.hinders:
         seen = _shown(case) if case.allowed else _told(case)
@@ -90,7 +90,7 @@ def _told(case: PresenceCase) -> list[Session]:
 
 
 def _shown(case: PresenceCase) -> list[Session]:
-    """The sessions that let the watcher know that they are here."""
+    """The sessions that show themselves to the watcher."""
     shows = case.server.presence_manager.shows
     return [session for session in case.owner.available if shows(session, case.watcher.jid)]
 
@@ -132,7 +132,7 @@ def _elsewhere(case: PresenceCase, jid: JID, what: str) -> Finding:
 
 
 def _told_from_elsewhere(case: PresenceCase) -> Iterator[Finding]:
-    """What the watcher's sessions have heard from the owner's server."""
+    """The presences that the watcher's sessions were sent from the owner's server."""
     remote = case.server.presence_manager.remote
     for session in case.watcher.sessions:
         told = [seen_presence.jid for seen_presence in remote.seen_by(session, case.owner.jid)]
@@ -152,7 +152,7 @@ def _reached(case: PresenceCase, jid: JID) -> bool:
 
 
 def _no_way(case: PresenceCase, jid: JID) -> str:
-    """Why none does."""
+    """The reason why no route leads there."""
     return "s2s.domain blocks it" if _is_blocked(case, jid) else "no route leads there"
 
 
@@ -164,7 +164,7 @@ def _is_blocked(case: PresenceCase, jid: JID) -> bool:
 
 
 def _permission(case: PresenceCase) -> Iterator[Finding]:
-    """Which rule lets the watcher see the owner; or why none does."""
+    """The rule that lets the watcher see the owner; or the reason why none does."""
     if case.owner.roster is None or not case.owner.known:
         return
     if case.allowed:
@@ -285,7 +285,7 @@ def _stranger(case: PresenceCase) -> Iterator[Finding]:
 REFUSALS = (
     _asked, _unheard, _believed, _approved, _other_way, _unanswered, _contact, _stranger,
 )  # fmt: skip
-"""Why no rule lets the watcher see the owner, the most particular first."""
+"""The reasons why no rule lets the watcher see the owner, the most particular first."""
 
 
 def _refusal(case: PresenceCase, code: str, says: str, rule: str) -> Finding:
@@ -360,7 +360,7 @@ def _session(session: Session) -> Finding:
 
 
 def _absence(case: PresenceCase) -> Finding:
-    """Why nobody is available."""
+    """The reason why the owner is not available."""
     owner, bare = case.owner, case.owner.jid.bare
     if owner.sessions:
         resources = listed([session.jid.resource or "" for session in owner.sessions])
@@ -410,7 +410,7 @@ def _reached_in_person(case: PresenceCase) -> bool:
 
 
 def _deafness(case: PresenceCase) -> Finding:
-    """Why the watcher is told nothing."""
+    """The reason why the watcher is sent nothing."""
     watcher, bare = case.watcher, case.watcher.jid.bare
     if watcher.sessions:
         resources = listed([session.jid.resource or "" for session in watcher.sessions])
@@ -432,7 +432,7 @@ def _deafness(case: PresenceCase) -> Finding:
 
 
 def _agreement(case: PresenceCase) -> Iterator[Finding]:
-    """What the watcher's roster says, where it matters or differs."""
+    """The watcher's roster, where it matters or differs."""
     roster, grant, belief = case.owner.roster, case.grant, case.belief
     if (
         roster is None
@@ -478,7 +478,7 @@ RULES: tuple[Callable[[PresenceCase], Iterator[Finding]], ...] = (
     _directed,
     _plugins,
 )
-"""What is looked at, in this order; the first finding that hinders is the cause."""
+"""The rules in their order; the first finding that hinders is the cause."""
 
 
 __all__ = ["explain_presence"]
