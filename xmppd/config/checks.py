@@ -74,7 +74,7 @@ def _check_components(config: Config) -> None:
     _check_delegated(config)
     if config.component and all(listen.kind != "component" for listen in config.listen):
         raise ConfigError(
-            f'component "{config.component[0].name}" has no door; add a [[listen]] table with '
+            f'component "{config.component[0].name}" has no listener; add a [[listen]] table with '
             'kind = "component".'
         )
 
@@ -174,7 +174,7 @@ def _works_in_clear(mechanism: str) -> bool:
 def _check_remote_domains(config: Config) -> None:
     if not config.s2s.enabled and any(listen.kind == "server" for listen in config.listen):
         raise ConfigError(
-            'listen.kind = "server" has a door for other servers, but s2s.enabled is false; '
+            'listen.kind = "server" is a listener for other servers, but s2s.enabled is false; '
             "remove one of the two."
         )
     ours = {prepare_domain(domain.name) for domain in config.domain}
