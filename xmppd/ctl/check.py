@@ -69,9 +69,9 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
             nobody_runs = data.is_free()
             await _load_plugins(found, reactor)
         if nobody_runs:
-            for door in closed:
-                await door.open(_Nobody())
-                await door.close()
+            for endpoint in closed:
+                await endpoint.open(_Nobody())
+                await endpoint.close()
     return exposed(path, found)
 
 
