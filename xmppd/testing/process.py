@@ -194,8 +194,8 @@ class ServerProcess:
         assert isinstance(status, dict)
         listening = status["listening"]
         assert isinstance(listening, list)
-        doors = [door.split() for door in listening]
-        return [int(where.rpartition(":")[2]) for where, whom, _ in doors if whom == kind]
+        lines = [line.split() for line in listening]
+        return [int(where.rpartition(":")[2]) for where, whom, _ in lines if whom == kind]
 
     # -- behind it ------------------------------------------------------------------------------
 
