@@ -1,9 +1,9 @@
-"""XEP-0191: Blocking Command. Whom an account blocks gets no answer, and sees nothing of it.
+"""XEP-0191: Blocking Command. A blocked JID gets no answer from an account, and sees nothing of it.
 
-The blocklist is what the account's default privacy list denies everything (§5), whether
-:xep:`0016` is loaded or not. Somebody who is blocked may be reported with it (:xep:`0377`): reports
-are logged, and kept for the administrator, who reads them with ``xmppctl report list``. They are
-forwarded to nobody.
+The blocklist is the JIDs to which the account's default privacy list denies everything (§5),
+whether :xep:`0016` is loaded or not. A JID that is blocked may be reported as well (:xep:`0377`):
+reports are logged, and kept for the administrator, who reads them with ``xmppctl report list``.
+They are not forwarded.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ _log = Logger()
 
 
 class Blocklists:
-    """The blocklist of each account, and the sessions that want to know of its changes (§3.2)."""
+    """The blocklist of each account, and the sessions that are told of its changes (§3.2)."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Blocklists:
         self._numbers = count()
 
     def ask(self, session: LocalClientSession) -> None:
-        """The session has asked for the blocklist."""
+        """Note that the session has asked for the blocklist."""
         self._interested.setdefault(session.jid.bare, {})[session.id] = session
 
     def have_asked(self, session: LocalClientSession) -> bytes | None:
@@ -70,7 +70,7 @@ class Blocklists:
         return b"yes" if session.id in self._interested.get(session.jid.bare, {}) else None
 
     def closed(self, event: SessionClosed) -> None:
-        """A session is gone."""
+        """Forget a session that has ended."""
         bare = event.session.jid.bare
         interested = self._interested.get(bare, {})
         interested.pop(event.session.id, None)
@@ -78,7 +78,7 @@ class Blocklists:
             self._interested.pop(bare, None)
 
     def push(self, account: JID, element: str, jids: Iterable[JID]) -> None:
-        """Tell the sessions that have asked who is blocked or unblocked."""
+        """Push blocked or unblocked JIDs to the sessions that have asked."""
         data = items(element, jids)
         for session in tuple(self._interested.get(account.bare, {}).values()):
             push_id = f"block-{next(self._numbers)}"
@@ -86,7 +86,7 @@ class Blocklists:
             session.deliver(push, push.wire())
 
     def changed(self, event: BlocklistChanged) -> None:
-        """The default privacy list has changed (§5)."""
+        """Push the changes of the default privacy list (§5)."""
         if event.blocked:
             self.push(event.account, "block", event.blocked)
         if event.unblocked:
@@ -112,7 +112,7 @@ class Blocklists:
 
 @dataclass(frozen=True)
 class IQBlocklistHandler(IQHandler):
-    """Show an account whom it blocks (§3.2)."""
+    """Show an account its blocklist (§3.2)."""
 
     lists: Blocklists
 
@@ -160,7 +160,7 @@ class IQBlockHandler(IQHandler):
 
 @dataclass(frozen=True)
 class IQUnblockHandler(IQHandler):
-    """Unblock some, or all (§3.4, §3.5)."""
+    """Unblock some JIDs, or all (§3.4, §3.5)."""
 
     lists: Blocklists
 
@@ -176,7 +176,7 @@ class IQUnblockHandler(IQHandler):
 
 
 def read_report(account: JID, jid: JID, item: Tree, now: float) -> Report | None:
-    """What is reported with a block, cut to what is kept; None if nothing is, or for no reason."""
+    """The report in a block, cut to what is kept; None without one, or without a reason."""
     report = item.find(REPORT)
     reason = "" if report is None else report.get("reason", "")
     if report is None or not reason:
@@ -206,7 +206,7 @@ def plug(
     turns: Turns,
     clocks: Clocks,
 ) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     lists = Blocklists(privacy_lists, privacy_changes, turns)
     return [
         IQBlocklistHandler(lists),

@@ -20,10 +20,8 @@ _FIELD, _VALUE = qname(DATA, "field"), qname(DATA, "value")
 
 @dataclass
 class ServerCapabilities:
-    """What disco#info says of each domain, kept together with its hash.
-
-    It is looked up once after each change of plugins, so that whoever asks for the node of a hash
-    gets what was hashed.
+    """The disco#info of each domain, kept together with its hash. It is made once after each change
+    of plugins, so that the node of a hash is answered with what was hashed.
     """
 
     disco: Disco
@@ -38,7 +36,7 @@ class ServerCapabilities:
         return self._known[domain]
 
     def forget(self, event: PluginsChanged) -> None:
-        """The server can do more, or less, than it could."""
+        """Forget all hashes, since the server's features have changed."""
         self._known.clear()
 
     def advertise(self, negotiation: Negotiation) -> bytes:
@@ -47,7 +45,7 @@ class ServerCapabilities:
         return f"<c xmlns='{NS}' hash='sha-1' node='{NODE}' ver='{ver}'/>".encode()
 
     def say(self, question: DiscoQuestion) -> DiscoInfo | None:
-        """What was hashed, to whoever asks for the hash (§6.2); nothing belongs to that node."""
+        """Answer the node of a hash with what was hashed (§6.2); it has no items."""
         ver, info = self.of(question.entity.domain)
         return replace(info, items=()) if question.node == f"{NODE}#{ver}" else None
 
@@ -79,7 +77,7 @@ def _form_type(form: dict[str, list[str]]) -> str:
 
 
 def plug(disco: Disco) -> list[Part]:
-    """What this feature is made of; who asks for the node is answered by the plugin disco."""
+    """The parts of this feature; the plugin disco answers for the node."""
     capabilities = ServerCapabilities(disco)
     return [
         StreamFeature(capabilities.advertise, needs=Stream.AUTHENTICATED),

@@ -1,7 +1,7 @@
-"""XEP-0352: Client State Indication. A client that nobody looks at hears what matters, and no more.
+"""XEP-0352: Client State Indication. An inactive client gets what matters, and no more.
 
-Here a client says whether anybody does; what can wait is said in
-:mod:`xmppd.session.client_state`, and waits in the session.
+Here a client says whether it is active; :mod:`xmppd.session.client_state` says which stanzas can
+wait, and they wait in the session.
 """
 
 from collections.abc import Sequence
@@ -23,23 +23,23 @@ INACTIVE, ACTIVE = qname(NS, "inactive"), qname(NS, "active")
 
 
 def become_inactive(negotiation: Negotiation, element: Tree) -> None:
-    """Nobody looks at the client (§4.2)."""
+    """Note that the client is inactive (§4.2)."""
     negotiation.session.rest(inactive=True)
 
 
 def become_active(negotiation: Negotiation, element: Tree) -> None:
-    """Somebody does: what has waited is written before anything else is done (§5.1)."""
+    """Note that it is active: stanzas that have waited are written before anything else (§5.1)."""
     negotiation.session.rest(inactive=False)
 
 
 def begin(negotiation: Negotiation, element: Tree) -> bytes:
-    """The client says so in its login already."""
+    """Note that the client is inactive from its login on."""
     negotiation.session.rest(inactive=element.tag == INACTIVE)
     return b""
 
 
 class Waking(Follower):
-    """Says which messages wake a client that nobody looks at; its session sees to that (CS-2)."""
+    """Explains which messages are delivered at once to an inactive client (CS-2)."""
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         return [
@@ -57,7 +57,7 @@ def _remark(course: Course, session: LocalClientSession) -> Remark:
 
 
 def plug(sessions: SessionManager) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
 
     def wake_all() -> None:
         for session in sessions.sessions.values():

@@ -1,4 +1,4 @@
-"""XEP-0157: Contact Addresses for XMPP Services. Whom to write to about this server."""
+"""XEP-0157: Contact Addresses for XMPP Services. The addresses to write to about this server."""
 
 from msgspec.structs import asdict
 
@@ -23,6 +23,6 @@ def contact_form(contacts: dict[str, tuple[str, ...]]) -> Element | None:
 
 
 def plug(contacts: ContactSettings) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     form = contact_form(asdict(contacts))
     return [] if form is None else [Says(DiscoInfo(forms=(form,)))]

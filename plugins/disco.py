@@ -25,7 +25,7 @@ SERVER = DiscoInfo(
         ns.DELAY,
     ),
 )
-"""What the server is, and does without any plugin, as the registrar of disco features calls it."""
+"""The server's identity, and its features without any plugin."""
 
 ACCOUNT = DiscoIdentity("account", "registered")
 GUEST = DiscoIdentity("account", "anonymous")
@@ -47,7 +47,7 @@ class Account:
 
 @dataclass(frozen=True)
 class IQDiscoInfoHandler(IQHandler):
-    """Say what the server, an account or a node is, and can do (§3)."""
+    """Answer with the identities and features of the server, an account or a node (§3)."""
 
     disco: Disco
 
@@ -62,7 +62,7 @@ class IQDiscoInfoHandler(IQHandler):
 
 @dataclass(frozen=True)
 class IQDiscoItemsHandler(IQHandler):
-    """Say what belongs to the server, an account or a node (§4)."""
+    """Answer with the items of the server, an account or a node (§4)."""
 
     disco: Disco
 
@@ -96,7 +96,7 @@ def subject(asked: Asked) -> Subject:
 
 
 def asked_node(iq: IQ) -> str:
-    """The node that is asked for; empty if none is."""
+    """The node asked for; empty if none is."""
     return iq.payload.tree[0].get("node", "")
 
 
@@ -123,12 +123,12 @@ def items_query(items: tuple[DiscoItem, ...], node: str = "") -> bytes:
 
 
 def _attribute(name: str, value: str) -> str:
-    """The attribute, if it says anything."""
+    """The attribute, if it is not empty."""
     return f" {name}='{escape(value)}'" if value else ""
 
 
 def plug(disco: Disco, presences: PresenceManager) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [
         IQDiscoInfoHandler(disco),
         IQDiscoItemsHandler(disco),

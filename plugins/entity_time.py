@@ -37,5 +37,5 @@ def zone_offset(seconds: int) -> str:
 
 
 def plug(clocks: Clocks) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [IQTimeHandler(clocks.wall_clock)]

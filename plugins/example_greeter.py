@@ -1,4 +1,5 @@
-"""An example with most kinds of parts: whoever becomes available for the first time is greeted.
+"""An example with most kinds of parts: an account that becomes available for the first time is
+greeted.
 
 An administrator changes the greeting by a command, from a client or from the shell; anybody reads
 it by an iq.
@@ -46,7 +47,7 @@ class GreeterSettings(Section, frozen=True):
 
 @dataclass
 class Greeter:
-    """Greets each account once, and remembers whom.
+    """Greets each account once, and remembers that.
 
     Attributes:
         store: Remembers.
@@ -67,14 +68,14 @@ class Greeter:
         self.settings = settings
 
     async def greeting(self, domain: str) -> str:
-        """What a domain says to its newcomers."""
+        """The greeting of a domain."""
         kept = await self.store.get_item(domain, NS, "greeting")
         items = [] if kept is None else [Item(NS, "greeting", kept)]
         texts = await readable(self.store, domain, items, lambda item: item.value.decode())
         return texts[0] if texts else self.settings.greeting
 
     async def keep(self, name: str, key: str, value: bytes) -> None:
-        """Store something for an account or a domain, within what one of them may store."""
+        """Store a value for an account or a domain, within its quota."""
         await self.store.set_item(
             name,
             NS,
@@ -85,14 +86,14 @@ class Greeter:
         )
 
     async def greet(self, event: SessionAvailable) -> None:
-        """Listen: an account became available."""
+        """Greet an account that became available."""
         account = event.session.jid.to_bare()
         if await self.store.get_item(account.bare, NS, "greeted") is not None:
             return
         try:
             await self.keep(account.bare, "greeted", b"1")
         except QuotaExceeded:
-            return  # whoever has stored that much has been here before
+            return  # an account that has stored that much was here before
         self.greeted += 1
         body = f"<body>{escape(await self.greeting(account.domain))}</body>"
         sender = JID.parse(account.domain)
@@ -139,7 +140,7 @@ class IQGreetingHandler(IQHandler):
 def plug(
     store: ItemStore, quota: ItemSettings, routing_table: RoutingTable, settings: GreeterSettings
 ) -> list[Part]:
-    """What this plugin is made of."""
+    """The parts of this plugin."""
     greeter = Greeter(store, quota, routing_table, settings)
     return [
         On(SessionAvailable, greeter.greet),

@@ -23,14 +23,14 @@ from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
 
 DOMAIN = "board"
-"""In front of the server's first domain."""
+"""The label in front of the server's first domain."""
 MAX_BOARDS = 100
 MAX_NOTICES = 20
 MAX_READERS = 1_000
 
 
 class Board:
-    """What hangs there, and who wants to hear of more."""
+    """The notices, and the subscribers."""
 
     def __init__(self) -> None:
         self.notices: deque[Element] = deque(maxlen=MAX_NOTICES)
@@ -38,7 +38,7 @@ class Board:
 
 
 class Noticeboard(PubSubService):  # type: ignore[misc]  # wokkel has no types
-    """Boards (:xep:`0060`'s nodes) on which anybody hangs notices; kept in memory."""
+    """Boards (:xep:`0060`'s nodes) on which all may publish notices; kept in memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,11 +47,11 @@ class Noticeboard(PubSubService):  # type: ignore[misc]  # wokkel has no types
         self.pubSubFeatures = ["publish", "retrieve-items", "subscribe"]
 
     def getNodes(self, sender: JID, service: JID) -> Deferred[list[str]]:
-        """The boards there are."""
+        """The names of the boards."""
         return succeed(list(self.boards))
 
     def publish(self, sender: JID, service: JID, node: str, items: list[Element]) -> Deferred[None]:
-        """Hang up notices, and tell the readers."""
+        """Publish notices, and send them to the subscribers."""
         if node not in self.boards and len(self.boards) == MAX_BOARDS:
             raise StanzaError("resource-constraint")
         board = self.boards.setdefault(node, Board())
@@ -65,7 +65,7 @@ class Noticeboard(PubSubService):  # type: ignore[misc]  # wokkel has no types
     def subscribe(
         self, sender: JID, service: JID, node: str, subscriber: JID
     ) -> Deferred[Subscription]:
-        """Tell somebody of each further notice."""
+        """Add a subscriber."""
         if subscriber.userhost() != sender.userhost():
             raise StanzaError("forbidden")
         board = self._board(node)
@@ -75,7 +75,7 @@ class Noticeboard(PubSubService):  # type: ignore[misc]  # wokkel has no types
         return succeed(Subscription(node, subscriber, "subscribed"))
 
     def unsubscribe(self, sender: JID, service: JID, node: str, subscriber: JID) -> Deferred[None]:
-        """Tell them no more."""
+        """Remove a subscriber."""
         if subscriber.userhost() != sender.userhost():
             raise StanzaError("forbidden")
         self._board(node).readers.pop(subscriber.full(), None)
@@ -84,7 +84,7 @@ class Noticeboard(PubSubService):  # type: ignore[misc]  # wokkel has no types
     def items(
         self, sender: JID, service: JID, node: str, max_items: int | None, wanted: list[str]
     ) -> Deferred[list[Element]]:
-        """Show what hangs there."""
+        """Return the notices."""
         notices = [each for each in self._board(node).notices if not wanted or each["id"] in wanted]
         return succeed(notices[-max_items:] if max_items else notices)
 
@@ -95,7 +95,7 @@ class Noticeboard(PubSubService):  # type: ignore[misc]  # wokkel has no types
 
 
 def plug(router: PacketRouter, routing_table: RoutingTable, clock: IReactorTime) -> list[Part]:
-    """What this plugin is made of."""
+    """The parts of this plugin."""
     return [
         WokkelComponent(
             router,

@@ -18,16 +18,16 @@ S = TypeVar("S", bound=Stanza)
 
 
 def any_of(words: tuple[str, ...]) -> re.Pattern[str]:
-    """What finds any of these words, as whole words and in whatever case."""
+    """A pattern for any of these words, as whole words and in any case."""
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
 class WordFilter(PacketInterceptor):
-    """Looks at messages as they come in, once for all who will get them.
+    """Looks at messages as they come in, once for all recipients.
 
     It declares incoming messages and nothing else: presence and iq never pass through here, and
-    what goes out is not slowed down.
+    outgoing stanzas are not slowed down.
     """
 
     masked: re.Pattern[str]
@@ -43,12 +43,12 @@ class WordFilter(PacketInterceptor):
             raise StanzaError(Condition.POLICY_VIOLATION, "mind your language")
         if not self.masked.search(body):
             return stanza
-        tree = deepcopy(stanza.payload.tree)  # a payload is shared: nobody edits it in place
+        tree = deepcopy(stanza.payload.tree)  # a payload is shared, so it is not changed in place
         for said in tree.iterfind("body"):
             said.text = self.masked.sub(lambda word: "*" * len(word[0]), said.text or "")
         return stanza.from_tree(tree, stanza.sender)
 
 
 def plug() -> list[Part]:
-    """What this plugin is made of."""
+    """The parts of this plugin."""
     return [WordFilter(any_of(MASKED), any_of(REFUSED))]

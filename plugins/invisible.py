@@ -1,4 +1,5 @@
-"""XEP-0186: Invisible Command. A session may be here, and be seen by nobody it does not tell.
+"""XEP-0186: Invisible Command. A session may be online, and be seen by no contact but those it
+tells.
 
 The specification is deferred, not withdrawn; nothing else lets a client be invisible without
 privacy lists.
@@ -53,7 +54,7 @@ class IQVisibleHandler(IQHandler):
 
 
 def plug(privacy_changes: PrivacyChanges, events: Events) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [
         IQInvisibleHandler(privacy_changes),
         IQVisibleHandler(privacy_changes, events),

@@ -46,10 +46,10 @@ class IQLastActivityHandler(IQHandler):
 
 @dataclass(frozen=True, eq=False)
 class LastActivityInterceptor(PacketInterceptor):
-    """Keeps the question from resources whose presence is not the sender's to know (§4).
+    """Keeps the question from resources whose presence the sender may not see (§4).
 
     It is forbidden whether the resource is there or not, so that the answer tells nothing. The
-    roster of whoever is online is in memory; without a roster there is nobody to ask.
+    roster of an account that is online is in memory; without a roster there is no resource to ask.
     """
 
     presences: PresenceManager
@@ -87,7 +87,7 @@ def _seconds(passed_s: float, status: str | None = None) -> Element:
 def plug(
     presences: PresenceManager, rosters: RosterManager, routing_table: RoutingTable, clocks: Clocks
 ) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [
         IQLastActivityHandler(presences, clocks),
         LastActivityInterceptor(presences, rosters, routing_table),

@@ -20,5 +20,5 @@ class IQPingHandler(IQHandler):
 
 
 def plug() -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [IQPingHandler()]

@@ -1,7 +1,7 @@
-"""XEP-0016: Privacy Lists. Rules about whom an account hears, and who sees it.
+"""XEP-0016: Privacy Lists. Rules about the addresses that an account hears, and those that see it.
 
 The specification is deprecated: it asks more of clients than most of them do, and blocking
-(:xep:`0191`) and invisibility (:xep:`0186`) have taken its place. It is here for clients that know
+(:xep:`0191`) and invisibility (:xep:`0186`) have taken its place. It is for clients that know
 nothing else, and not loaded unless it is named in ``plugins.load``. Lists are obeyed all the same,
 whether this is loaded or not.
 """
@@ -99,7 +99,7 @@ class PrivacyListPush:
     _numbers: "count[int]" = field(default_factory=count)
 
     def push(self, change: PrivacyListChanged) -> None:
-        """Tell them."""
+        """Tell all resources."""
         query = _query(_named("list", change.name))
         for session in self.sessions.local_sessions(change.account.bare):
             push_id = f"privacy-{next(self._numbers)}"
@@ -129,7 +129,7 @@ def plug(
     privacy_changes: PrivacyChanges,
     turns: Turns,
 ) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     push = PrivacyListPush(sessions)
     return [
         IQPrivacyHandler(rosters, privacy_lists, privacy_changes, turns),

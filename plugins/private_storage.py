@@ -14,7 +14,7 @@ MAX_ELEMENTS = 32
 
 @dataclass(frozen=True)
 class IQPrivateHandler(IQHandler):
-    """Show and keep elements for their owner, and for nobody else (§4)."""
+    """Show and keep elements for their owner only (§4)."""
 
     items: PersonalItems
 
@@ -24,7 +24,9 @@ class IQPrivateHandler(IQHandler):
     features = (NS,)
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
-        """What is kept under the names that are asked for; what is not kept comes back empty."""
+        """The elements under the names that are asked for; one that is not kept comes back
+        empty.
+        """
         wanted = elements(iq)
         if not wanted:
             raise StanzaError(Condition.BAD_REQUEST, "name the element that you want")
@@ -47,7 +49,7 @@ class IQPrivateHandler(IQHandler):
 
 
 def elements(iq: IQ) -> list[Tree]:
-    """What is asked for or brought.
+    """The elements that are asked for or brought.
 
     Raises:
         StanzaError: It is too much, or in a namespace that clients do not own.
@@ -65,10 +67,10 @@ def elements(iq: IQ) -> list[Tree]:
 
 
 def is_empty(tree: Tree) -> bool:
-    """Whether the element says no more than its name."""
+    """Whether the element is only a name."""
     return not len(tree) and not tree.attrib and not tree.text
 
 
 def plug(items: PersonalItems) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [IQPrivateHandler(items)]

@@ -1,4 +1,4 @@
-"""XEP-0077: In-Band Registration. Strangers make accounts, owners end them."""
+"""XEP-0077: In-Band Registration. Clients make accounts, and owners end theirs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,13 +23,12 @@ FEATURE = b"<register xmlns='http://jabber.org/features/iq-register'/>"
 HOUR_S = 3_600.0
 MAX_REMEMBERED_ADDRESSES = 10_000
 TAKEN_NAMES_PER_ACCOUNT = 10
-"""Names of others that may be asked for, for each account that may be made."""
+"""Taken names that may be asked for, for each account that may be made."""
 
 
 class HourlyLimit:
-    """How often something was done from each address within the last hour.
-
-    When there are too many addresses, the one that was counted longest ago is forgotten.
+    """Counts of what was done from each address within the last hour. When there are too many
+    addresses, the one that was counted longest ago is forgotten.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -40,11 +39,11 @@ class HourlyLimit:
         return len(self._counted)
 
     def reached(self, address: str, limit: int) -> bool:
-        """Whether it was done as often as it may be."""
+        """Whether the limit is reached."""
         return len(self._recent(network_of(address))) >= limit
 
     def count(self, address: str) -> None:
-        """It was done once more."""
+        """Count once more."""
         network = network_of(address)
         times = self._recent(network)
         self._counted.pop(network, None)
@@ -53,7 +52,7 @@ class HourlyLimit:
         self._counted[network] = [*times, self._seconds()]
 
     def uncount(self, address: str) -> None:
-        """It was not done after all."""
+        """Count once less, since it was not done after all."""
         times = self._counted.get(network_of(address))
         if times:
             times.pop()
@@ -65,7 +64,7 @@ class HourlyLimit:
 
 @dataclass(eq=False)
 class IQRegisterHandler(IQHandler):
-    """Answer strangers about registering, and owners about their account.
+    """Answer unauthenticated clients about registering, and owners about their account.
 
     Attributes:
         accounts: Where passwords change and accounts end.
@@ -73,7 +72,7 @@ class IQRegisterHandler(IQHandler):
         settings: What is allowed just now.
         tls_required: Whether strangers must start TLS first.
         made: Accounts made from each address.
-        taken: Names asked for from each address that were somebody's.
+        taken: Taken names asked for from each address.
     """
 
     accounts: Accounts
@@ -89,15 +88,15 @@ class IQRegisterHandler(IQHandler):
     before_bind = True
 
     def use(self, settings: RegistrationSettings) -> None:
-        """Allow what these say from now on."""
+        """Take other settings."""
         self.settings = settings
 
     def advertise(self, negotiation: Negotiation) -> bytes:
-        """The stream feature, while strangers may register (§8)."""
+        """The stream feature, while registering is allowed (§8)."""
         return FEATURE if self.settings.open else b""
 
     def on_get(self, iq: IQ, asked: Asked) -> Element:
-        """What one has to fill in; or that one is registered already (§3.1)."""
+        """The form to fill in; or that the account is registered already (§3.1)."""
         session = client(asked)
         form = element(NS, "query")
         if session.account is None:
@@ -125,7 +124,7 @@ class IQRegisterHandler(IQHandler):
         else:
             await self._change_password(session.account, session, fields)
 
-    # -- strangers ------------------------------------------------------------------------------
+    # -- registering ----------------------------------------------------------------------------
 
     def _check_open(self, session: LocalClientSession) -> None:
         if not self.settings.open:
@@ -169,10 +168,10 @@ class IQRegisterHandler(IQHandler):
             raise StanzaError(Condition.CONFLICT, "This name is taken.") from error
         except ValueError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
-        self.accounts.attempts.succeeded(account.bare, address)  # whoever chose it knows it
+        self.accounts.attempts.succeeded(account.bare, address)  # its user has chosen it
 
     def _check_password(self, password: str) -> None:
-        """Whether it may be one: what is not hashed does not make it longer."""
+        """Refuse a password that is too short once it is prepared."""
         try:
             length = len(prepare_password(password).decode())
         except ValueError as error:
@@ -228,7 +227,7 @@ def client(asked: Asked) -> LocalClientSession:
 
 
 def field(fields: Tree, name: str) -> str:
-    """What a field says; empty if it is not there.
+    """The text of a field; empty if it is not there.
 
     Raises:
         StanzaError: It is there twice.
@@ -240,7 +239,7 @@ def field(fields: Tree, name: str) -> str:
 
 
 def account_of(name: str, domain: str) -> JID:
-    """The account that a name would be.
+    """The account of a name.
 
     Raises:
         StanzaError: It cannot be one.
@@ -258,7 +257,7 @@ def plug(
     tls: TLSSettings,
     clocks: Clocks,
 ) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     handler = IQRegisterHandler(
         accounts,
         passwords,

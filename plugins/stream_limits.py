@@ -8,7 +8,7 @@ NS = "urn:xmpp:stream-limits:0"
 
 
 def plug(limits: StreamSettings) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
 
     def advertise(negotiation: Negotiation) -> bytes:
         """The limits that hold at this point of the stream (§4)."""

@@ -1,4 +1,4 @@
-"""XEP-0054: vcard-temp. Everybody's card: shown to whoever asks, changed by its owner only."""
+"""XEP-0054: vcard-temp. The card of an account: shown to all, changed by its owner only."""
 
 from dataclasses import dataclass
 
@@ -23,11 +23,11 @@ class IQvCardHandler(IQHandler):
     features = (NS,)
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
-        """The card of whoever is asked.
+        """The card of an account.
 
-        The owner of no card is given an empty one, which clients fill in (§3.1). To others an
-        account without a card answers as one that does not exist, so that cards tell nobody who
-        has an account (§3.3).
+        An owner without a card is given an empty one, which clients fill in (§3.1). To others an
+        account without a card answers as one that does not exist, so that cards do not tell who has
+        an account (§3.3).
         """
         card = (await self.items.elements(asked.address.bare, NS)).get("")
         if card is not None:
@@ -46,5 +46,5 @@ class IQvCardHandler(IQHandler):
 
 
 def plug(items: PersonalItems) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [IQvCardHandler(items)]

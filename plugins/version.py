@@ -1,4 +1,4 @@
-"""XEP-0092: Software Version. Which server is this? The operating system stays its own affair."""
+"""XEP-0092: Software Version. The server's name and version; the operating system is not told."""
 
 from dataclasses import dataclass
 
@@ -28,5 +28,5 @@ class IQVersionHandler(IQHandler):
 
 
 def plug() -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     return [IQVersionHandler(version())]
