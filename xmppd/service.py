@@ -176,9 +176,9 @@ class XMPPService(Service):
         machine = Machine(self._reactor, directory.secret(), descriptors)
         self._opened.callback(machine.stop)
         await self._build(store, machine)
-        for door in self.endpoints:
-            await door.open(self.server.listener(door.listen))
-            self._opened.push_async_callback(door.close)
+        for endpoint in self.endpoints:
+            await endpoint.open(self.server.listener(endpoint.listen))
+            self._opened.push_async_callback(endpoint.close)
         await self._listen_for_commands(directory.socket)
         self._listen_for_signals()
         for warning in exposed(self.path, self.config):
@@ -317,10 +317,10 @@ class XMPPService(Service):
             _log.warn("{error}", error=error)
 
     def _say_where(self) -> None:
-        for door in self.endpoints:
+        for endpoint in self.endpoints:
             _log.info(
-                "{kind}s come in at {door} (TLS: {tls})",
-                kind=door.listen.kind, door=door.where, tls=door.listen.tls,
+                "{kind}s come in at {where} (TLS: {tls})",
+                kind=endpoint.listen.kind, where=endpoint.where, tls=endpoint.listen.tls,
             )  # fmt: skip
         domain = self.server.domains[0]
         _log.info(
