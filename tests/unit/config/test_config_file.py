@@ -367,7 +367,7 @@ class MistakeTests(FileCase):
             (
                 component + "secret = 'x'\n",
                 (
-                    'component "echo.example.org" has no door; add a [[listen]] table with '
+                    'component "echo.example.org" has no listener; add a [[listen]] table with '
                     'kind = "component".'
                 ),
             ),
@@ -438,7 +438,7 @@ class RemoteDomainTests(FileCase):
                 self.assertIn(sentence, refusal)
 
     def test_door_to_nowhere(self) -> None:
-        """A door for other servers, where there are none, is a contradiction."""
+        """A listener for other servers, where there are none, is a contradiction."""
         text = '[[listen]]\nendpoint = "tcp:0"\nkind = "server"\ntls = "none"\n'
         self.assertIn("s2s.enabled is false", self.refusal(f"{DOMAIN}{text}[s2s]\nenabled = false"))
 
