@@ -8,6 +8,10 @@ from msgspec import Struct
 
 from xmppd.command.argument import Argument
 from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName
+
+OWNED = "account"
+"""The argument by which a command for owners is told whose account it is about."""
 
 
 class Row(Struct, frozen=True):
@@ -43,6 +47,12 @@ class Description(Struct, frozen=True):
     who: Literal["admins", "owner", "everybody"] = "admins"
     needs: Literal["file", "store", "server"] = "server"
     answers: Literal["table", "sentences", "stream"] = "table"
+
+    @property
+    def owned(self) -> bool:
+        """Whether it has to be told one account, which may be somebody's own."""
+        named = [each for each in self.arguments if each.name == OWNED]
+        return any(each.most == 1 and isinstance(each.kind, AccountName) for each in named)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import partial
 from twisted.logger import Logger
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Description, Reply
+from xmppd.command.command import OWNED, Description, Reply
 from xmppd.command.command_context import Actor
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused, failed
@@ -18,9 +18,6 @@ from xmppd.stanza.form import Field
 
 NODES = "xmppd#"
 """The beginning of a command's node; its words follow."""
-
-ACCOUNT = "account"
-"""The argument of a command for owners, who are not asked for it."""
 
 _log = Logger()
 
@@ -173,7 +170,7 @@ def node_of(name: str) -> str:
 def own_form(about: Description, actor: Actor) -> CommandForm:
     """The form that asks for each argument of a command by its name."""
     own = about.who == "owner" and not actor.admin
-    asked = [each for each in about.arguments if not (own and each.key == ACCOUNT)]
+    asked = [each for each in about.arguments if not (own and each.key == OWNED)]
     return CommandForm(
         node=node_of(about.name),
         title=about.help[:1].upper() + about.help[1:],
@@ -198,9 +195,9 @@ def _field(argument: Argument) -> Field:
 
 def _told(asked: list[Argument], own: bool, filled: Filled) -> Mapping[str, object]:
     """The values that were filled in; a field left empty has none."""
-    told: dict[str, object] = {ACCOUNT: filled.asker.bare} if own else {}
+    told: dict[str, object] = {OWNED: filled.asker.bare} if own else {}
     for argument in asked:
-        values = [value for value in filled.values[argument.key] if value]
+        values = [value for value in filled.values.get(argument.key, []) if value]
         if values:
             told[argument.key] = values[0] if argument.most == 1 else values
     return told

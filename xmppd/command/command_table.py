@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from xmppd.command.argument import Arguments
-from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command import OWNED, Command, Description, Replies
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import Surface
 from xmppd.command.refused import Refused, failed
@@ -46,7 +46,7 @@ class CommandTable:
             owner: A plugin's name, or ``xmppd``.
 
         Raises:
-            ValueError: Its name is taken, or invalid.
+            ValueError: Its name is taken, or invalid; or it is for owners of nothing.
         """
         name = command.name
         if not _WORDS.fullmatch(name):
@@ -56,6 +56,10 @@ class CommandTable:
         for known in self.commands:
             if f"{known} ".startswith(f"{name} ") or f"{name} ".startswith(f"{known} "):
                 raise ValueError(f"{known} is taken")
+        if command.about.who == "owner" and not command.about.owned:
+            raise ValueError(
+                f"{name} is for owners, and has no argument account that says of which"
+            )
         self.commands[name] = command
         self._owners[name] = owner
 
@@ -95,7 +99,7 @@ class CommandTable:
             raise Refused("this command is for administrators", Condition.FORBIDDEN)
         surface = Surface(self.domains, short_names=actor.jid is None)
         arguments = Arguments(command.about.arguments, given, surface)
-        stranger = command.about.who == "owner" and not actor.owns(arguments.jid("account"))
+        stranger = command.about.who == "owner" and not actor.owns(arguments.jid(OWNED))
         if stranger and not actor.admin:
             raise Refused("this is somebody else's account", Condition.FORBIDDEN)
         return command, CommandContext(arguments, actor)

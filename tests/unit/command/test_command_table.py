@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description, Replies
 from xmppd.command.command_context import SHELL, Actor, CommandContext
-from xmppd.command.command_form import CommandForm, CommandForms
+from xmppd.command.command_form import CommandForm, CommandForms, Filled, own_form
 from xmppd.command.command_table import CommandTable
 from xmppd.command.kinds import AccountName, Secret
 from xmppd.command.refused import Refused
@@ -60,6 +60,14 @@ class PlaceTests(TableCase):
                 command = Command(Description(name, "dance"), dance)
                 self.assertRaises(ValueError, self.table.put, command, "other")
 
+    def test_owner_of_nothing(self) -> None:
+        """A command for owners has an argument that says of which account."""
+        several = Argument("account", "whose", AccountName(), most=2)
+        optional = Argument("--account", "whose", AccountName())
+        for argument in (several, optional, Argument("account", "whose")):
+            about = Description("own", "", (argument,), who="owner")
+            self.assertRaises(ValueError, self.table.put, Command(about, dance), "ball")
+
     def test_taken_nodes(self) -> None:
         """No node is given twice, nor one that is a command's own."""
         forms = CommandForms(self.table)
@@ -69,6 +77,26 @@ class PlaceTests(TableCase):
             self.assertRaises(ValueError, forms.put, form, "other")
         undo()
         self.assertEqual(forms.brought, {})
+
+
+class FormTests(TableCase):
+    def test_changed_meanwhile(self) -> None:
+        """A form that was asked before its command wanted more is told what is missing."""
+        about = Description("own", "", (ACCOUNT,), who="owner")
+        self.table.put(Command(about, dance), "ball")
+        admin = self.table.actor(ADMIN)
+        told = own_form(about, admin).told(Filled({}, ADMIN, "montague.lit"))
+        self.assertEqual(self.refusal(admin, "own", **told), Condition.BAD_REQUEST)
+
+    def test_owner_is_not_asked(self) -> None:
+        """Who may give a command for the own account only is not asked for it."""
+        about = Description("own", "", (ACCOUNT,), who="owner")
+        romeo = self.table.actor(ROMEO)
+        form = own_form(about, romeo)
+        self.assertEqual(form.fields, ())
+        told = form.told(Filled({}, ROMEO, "montague.lit"))
+        self.assertEqual(told, {"account": "romeo@montague.lit"})
+        self.assertEqual(len(own_form(about, self.table.actor(ADMIN)).fields), 1)
 
 
 class WhoTests(TableCase):
