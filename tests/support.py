@@ -25,8 +25,9 @@ SLOW = {
 }
 QUICK = {
     "accounts": (
-        "credentials", "create_account", "set_keys", "add_key", "reserve_name", "former_account",
+        "credentials", "create_account", "set_keys", "add_key",
     ),
+    "former_accounts": ("reserve_name", "former_account"),
     "items": ("get_item", "get_items", "set_item"),
     "devices": ("device", "use_token", "add_token", "end_token"),
     "sessions": ("save_sessions", "take_up_sessions"),

@@ -343,7 +343,7 @@ class XMPPServer:
             run_in_thread=platform.run_in_thread,
         )
         self.names = Names(
-            store.accounts,
+            store.former_accounts,
             self.passwords,
             self.admins,
             config.registration,
@@ -354,6 +354,7 @@ class XMPPServer:
             store.accounts, config.auth, clocks=self.clocks, sleep=self._sleep
         )
         self.accounts = Accounts(
+            store.accounts,
             self.names,
             self.attempts,
             self.session_manager,

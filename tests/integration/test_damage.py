@@ -15,7 +15,8 @@ from tests.odd_stanzas import Meaning, meanings, odd_stanza
 from tests.unit.store.damage import KINDS, do_damage
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.stanza import ns
-from xmppd.store.accounts import ACCOUNT, KEY
+from xmppd.store.accounts import ACCOUNT
+from xmppd.store.scram_keys import KEY
 from xmppd.testing.process import ServerProcess
 
 ROUNDS = 2

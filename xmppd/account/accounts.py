@@ -19,6 +19,7 @@ from xmppd.stanza import (
     StreamCondition,
     StreamError,
 )
+from xmppd.store.accounts import AccountStore
 
 _log = Logger()
 
@@ -38,6 +39,7 @@ class Accounts:
 
     def __init__(
         self,
+        store: AccountStore,
         names: Names,
         attempts: AttemptLimiter,
         sessions: SessionManager,
@@ -45,7 +47,7 @@ class Accounts:
         events: Events,
     ) -> None:
         self.names = names
-        self.store = names.store
+        self.store = store
         self.passwords = names.passwords
         self.attempts = attempts
         self.sessions = sessions

@@ -10,7 +10,7 @@ from xmppd.config.config import ContactSettings, RegistrationSettings
 from xmppd.stanza import JID
 from xmppd.stanza.guests import is_guest
 from xmppd.stanza.jid import prepare_local
-from xmppd.store.accounts import AccountStore
+from xmppd.store.former_accounts import FormerAccountStore
 
 
 class Names:
@@ -28,7 +28,7 @@ class Names:
 
     def __init__(
         self,
-        store: AccountStore,
+        store: FormerAccountStore,
         passwords: Passwords,
         admins: tuple[JID, ...],
         settings: RegistrationSettings,

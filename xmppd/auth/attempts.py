@@ -30,7 +30,8 @@ from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
 from xmppd.config.config import AuthSettings
 from xmppd.host.clocks import Clocks
-from xmppd.store.accounts import AccountStore, NoSuchAccount, ScramKeys
+from xmppd.store.accounts import AccountStore, NoSuchAccount
+from xmppd.store.scram_keys import ScramKeys
 
 MAX_KEPT_NETWORKS = 4_096
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
-from xmppd.store.accounts import ScramKeys
 from xmppd.store.errors import STORE_FAILS, StoreError
+from xmppd.store.scram_keys import ScramKeys
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from precis_i18n import get_profile
 
 from xmppd.auth.saslprep import saslprep
-from xmppd.store.accounts import ScramKeys
+from xmppd.store.scram_keys import ScramKeys
 
 ALGORITHMS = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 """The hashes that SCRAM is offered with, and what hashlib calls them."""

@@ -14,8 +14,9 @@ from xmppd.auth.keys import (
     prepare_password,
 )
 from xmppd.stanza.guests import is_guest
-from xmppd.store.accounts import AccountStore, Credentials, ScramKeys
+from xmppd.store.accounts import AccountStore, Credentials
 from xmppd.store.errors import StoreError
+from xmppd.store.scram_keys import ScramKeys
 
 MAX_REMEMBERED_PASSWORDS = 10_000
 

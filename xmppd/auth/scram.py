@@ -13,7 +13,7 @@ from collections.abc import Callable
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.keys import ALGORITHMS
 from xmppd.auth.message import account_of, admit, check_authzid, malformed, not_authorized, text_of
-from xmppd.store.accounts import ScramKeys
+from xmppd.store.scram_keys import ScramKeys
 
 # The grammar of RFC 5802 §7. An extension has a letter that the RFC has not given a meaning to;
 # so a mandatory extension ("m"), none of which we know, is outside of our grammar.

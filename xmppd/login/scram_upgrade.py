@@ -9,7 +9,8 @@ from xmppd.auth.base import SASLError
 from xmppd.auth.keys import SALT_BYTES, keys_of
 from xmppd.auth.message import malformed, not_authorized
 from xmppd.stanza import Tree, qname
-from xmppd.store.accounts import AccountStore, ScramKeys
+from xmppd.store.accounts import AccountStore
+from xmppd.store.scram_keys import ScramKeys
 
 NS = "urn:xmpp:sasl:upgrade:0"
 SCRAM = "urn:xmpp:scram-upgrade:0"

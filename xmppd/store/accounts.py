@@ -1,12 +1,11 @@
 """Accounts: their keys, and the names of removed ones."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from typing import TypeVar
 
-from msgspec import json
 from sqlalchemy import (
     Boolean,
     Column,
@@ -14,33 +13,24 @@ from sqlalchemy import (
     Delete,
     Double,
     Index,
-    Insert,
-    Integer,
-    LargeBinary,
     Select,
     Table,
-    Text,
     Update,
     bindparam,
     delete,
     func,
-    insert,
     select,
     update,
 )
 
 from xmppd.host.clocks import wall_clock
+from xmppd.store import former_accounts
 from xmppd.store.belongings import Belongings
 from xmppd.store.cache import Cache
 from xmppd.store.checks import (
-    check_bytes,
     check_flag,
-    check_integer,
     check_moment,
     check_text,
-    json_text,
-    json_value,
-    unreadable,
 )
 from xmppd.store.columns import (
     ORDERED,
@@ -51,7 +41,6 @@ from xmppd.store.columns import (
     insert_if_absent,
     lock_owner,
     metadata,
-    upsert,
 )
 from xmppd.store.database import Database
 from xmppd.store.devices import DEVICE, end_devices
@@ -59,9 +48,17 @@ from xmppd.store.errors import ChangeRefused
 from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind
 from xmppd.store.last_presences import LAST_PRESENCE, PresenceStore, last_presences
+from xmppd.store.scram_keys import (
+    KEY,
+    ScramKeys,
+    add_keys,
+    forget_keys,
+    save_key,
+    scram_keys,
+    scram_keys_of,
+)
 
 MAX_CACHED_ACCOUNTS = 10_000
-MAX_ITERATIONS = 100_000_000
 
 T = TypeVar("T")
 
@@ -75,30 +72,6 @@ accounts = Table(
     Column("disabled", Boolean, nullable=False),
     Index(None, "domain", "account"),
     info={STAYS: True},  # until the account itself is removed
-)
-
-scram_keys = Table(
-    "scram_keys",
-    metadata,
-    digest_column("owner"),
-    Column("hash", Text, primary_key=True),
-    Column("salt", LargeBinary, nullable=False),
-    Column("iterations", Integer, nullable=False),
-    Column("stored_key", LargeBinary, nullable=False),
-    Column("server_key", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-# Names of accounts that were removed; the key is a text of JSON.
-former_accounts = Table(
-    "former_accounts",
-    metadata,
-    digest_column("owner"),
-    Column("until", Double, nullable=False),
-    Column("key", Text),
-    Index(None, "until"),
-    sqlite_with_rowid=False,
-    info={STAYS: True},
 )
 
 _CREDENTIALS: Select[bool, str | None, bytes, int, bytes, bytes] = (
@@ -135,17 +108,6 @@ _SET_DISABLED: Update = (
     .where(accounts.c.owner == bindparam("whose"))
     .values(disabled=bindparam("disabled"))
 )
-_ADD_KEYS: Insert = insert(scram_keys)
-_FORGET_KEYS: Delete = delete(scram_keys).where(scram_keys.c.owner == OWNER)
-_SAVE_KEY = upsert(scram_keys)
-
-_FORMER: Select[float, str | None] = select(former_accounts.c.until, former_accounts.c.key).where(
-    former_accounts.c.owner == OWNER
-)
-_SAVE_FORMER = upsert(former_accounts)
-_FORGET_FORMER: Delete = delete(former_accounts).where(former_accounts.c.owner == OWNER)
-_FORGET_OVER: Delete = delete(former_accounts).where(former_accounts.c.until <= bindparam("now"))
-
 _KeysRow = tuple[bool, str | None, bytes, int, bytes, bytes]
 
 
@@ -155,25 +117,6 @@ class AccountExists(ChangeRefused):
 
 class NoSuchAccount(ChangeRefused, LookupError):
     """There is no account of this name."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScramKeys:
-    """The keys of one password for SCRAM under one hash; the password cannot be had back from them.
-
-    Attributes:
-        hash: ``SHA-1``, ``SHA-256`` or ``SHA-512``.
-        salt: Random, this account's own.
-        iterations: PBKDF2 rounds.
-        stored_key: StoredKey of :rfc:`5802#section-3`.
-        server_key: ServerKey of the same.
-    """
-
-    hash: str
-    salt: bytes
-    iterations: int
-    stored_key: bytes
-    server_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +135,6 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class FormerAccount:
-    """The name of a removed account, which is reserved for some time.
-
-    Attributes:
-        until: The end of that time, in seconds since 1970.
-        key: Of the last password, which the former owner knows; None if it had none.
-    """
-
-    until: float
-    key: ScramKeys | None
-
-
-@dataclass(frozen=True, slots=True)
 class AccountInfo:
     """One line of a list of accounts. Times in seconds since 1970."""
 
@@ -212,9 +142,6 @@ class AccountInfo:
     created: float
     disabled: bool
     last_seen: float | None
-
-
-_key_decoder = json.Decoder(ScramKeys)
 
 
 class AccountStore(RecordStore):
@@ -308,30 +235,6 @@ class AccountStore(RecordStore):
         await self._presences.write()
         await self._change(account, partial(_delete, account=account, belongings=self._belongings))
 
-    async def reserve_name(self, account: str, *, until: float, now: float) -> None:
-        """Keep the name of an account that is about to be removed, until an account is made of it.
-
-        Reservations that are over are forgotten.
-
-        Args:
-            account: Bare JID.
-            until: The end of that time, in seconds since 1970.
-            now: The time, likewise.
-        """
-        change = partial(_reserve_name, account=account, until=until, now=now)
-        ask = partial(self._database.write, change)
-        await self._sound(ask, (ACCOUNT, KEY), {"owner": digest(account)}, account)
-
-    async def former_account(self, account: str) -> FormerAccount | None:
-        """The reserved name of a removed account; its time may be over."""
-        owner = {"owner": digest(account)}
-
-        async def read() -> FormerAccount | None:
-            found = await self._database.read(_FORMER, owner)
-            return _former_account(*found[0]) if found else None
-
-        return await self._sound(read, (FORMER_ACCOUNT,), owner, account)
-
     async def set_disabled(self, account: str, disabled: bool) -> None:
         """Disable an account, or enable it again. Disabling ends its devices' tokens.
 
@@ -390,8 +293,8 @@ def create(
     if connection.execute(_ADD.on(connection), row).first() is None:
         raise AccountExists(account)
     belongings.forget(connection, owner)
-    connection.execute(_FORGET_FORMER, {"owner": owner})
-    _add_keys(connection, owner, keys)
+    former_accounts.forget(connection, owner)
+    add_keys(connection, owner, keys)
 
 
 def exists(connection: Connection, account: str) -> bool:
@@ -403,9 +306,9 @@ def _set_keys(connection: Connection, account: str, keys: Sequence[ScramKeys]) -
     owner = lock_owner(connection, account)
     if not exists(connection, account):
         raise NoSuchAccount(account)
-    connection.execute(_FORGET_KEYS, {"owner": owner})
+    forget_keys(connection, owner)
     end_devices(connection, owner)
-    _add_keys(connection, owner, keys)
+    add_keys(connection, owner, keys)
 
 
 def _add_key(
@@ -417,7 +320,7 @@ def _add_key(
     credentials = _credentials(account, found)
     if credentials is None or credentials.keys != known:
         return False
-    connection.execute(_SAVE_KEY.on(connection), _key_row(owner, key))
+    save_key(connection, owner, key)
     return True
 
 
@@ -426,17 +329,6 @@ def _delete(connection: Connection, account: str, belongings: Belongings) -> Non
     if not connection.execute(_FORGET, {"owner": owner}).rowcount:
         raise NoSuchAccount(account)
     belongings.forget(connection, owner)
-
-
-def _reserve_name(connection: Connection, account: str, until: float, now: float) -> None:
-    """Keep a name and one of its keys, and forget reservations that are over."""
-    owner = lock_owner(connection, account)
-    found = connection.execute(_CREDENTIALS, {"owner": owner}).tuples().all()
-    credentials = _credentials(account, found)
-    key = None if credentials is None else next(iter(credentials.keys.values()), None)
-    connection.execute(_FORGET_OVER, {"now": now})
-    row = {"owner": owner, "until": until, "key": None if key is None else json_text(key)}
-    connection.execute(_SAVE_FORMER.on(connection), row)
 
 
 def _set_disabled(connection: Connection, account: str, disabled: bool) -> None:
@@ -448,47 +340,12 @@ def _set_disabled(connection: Connection, account: str, disabled: bool) -> None:
         end_devices(connection, owner)
 
 
-def _add_keys(connection: Connection, owner: bytes, keys: Iterable[ScramKeys]) -> None:
-    adding = [_key_row(owner, key) for key in keys]
-    if adding:
-        connection.execute(_ADD_KEYS, adding)
-
-
-def _key_row(owner: bytes, key: ScramKeys) -> dict[str, bytes | str | int]:
-    return {
-        "owner": owner,
-        "hash": key.hash,
-        "salt": key.salt,
-        "iterations": key.iterations,
-        "stored_key": key.stored_key,
-        "server_key": key.server_key,
-    }
-
-
 def _credentials(account: str, rows: Sequence[_KeysRow]) -> Credentials | None:
     """An account, of one row for each of its keys."""
     if not rows:
         return None
-    keys = {row[1]: _scram_keys(row[1], *row[2:]) for row in rows if row[1] is not None}
+    keys = {row[1]: scram_keys_of(row[1], *row[2:]) for row in rows if row[1] is not None}
     return Credentials(account, keys, check_flag("disabled", rows[0][0]))
-
-
-def _scram_keys(
-    hash: str, salt: bytes, iterations: int, stored_key: bytes, server_key: bytes
-) -> ScramKeys:
-    return ScramKeys(
-        check_text("hash", hash),
-        check_bytes("salt", salt),
-        _check_rounds("iterations", iterations),
-        check_bytes("stored_key", stored_key),
-        check_bytes("server_key", server_key),
-    )
-
-
-def _check_rounds(column: str, iterations: int) -> int:
-    if not 1 <= check_integer(column, iterations) <= MAX_ITERATIONS:
-        raise unreadable(column, f"has {iterations} iterations")
-    return iterations
 
 
 def _account_info(
@@ -506,13 +363,6 @@ def _check_account(account: str, created: float, disabled: bool) -> None:
     check_flag("disabled", disabled)
 
 
-def _former_account(until: float, key: str | None) -> FormerAccount:
-    kept = None if key is None else json_value("key", key, _key_decoder)
-    if kept is not None:
-        _check_rounds("key", kept.iterations)
-    return FormerAccount(check_moment("until", until), kept)
-
-
 ACCOUNT = Kind(
     "account",
     accounts,
@@ -521,35 +371,14 @@ ACCOUNT = Kind(
     # Whether it is disabled is not known: then it is, until an administrator enables it.
     instead={"account": "", "created": 0.0, "disabled": True},
 )
-KEY = Kind(
-    "password key",
-    scram_keys,
-    ("hash", "salt", "iterations", "stored_key", "server_key"),
-    _scram_keys,
-    ("hash",),
-)
-FORMER_ACCOUNT = Kind(
-    "former account",
-    former_accounts,
-    ("until", "key"),
-    _former_account,
-    instead={"key": None},
-)
-
 __all__ = [
     "ACCOUNT",
-    "FORMER_ACCOUNT",
-    "KEY",
     "AccountExists",
     "AccountInfo",
     "AccountStore",
     "Credentials",
-    "FormerAccount",
     "NoSuchAccount",
-    "ScramKeys",
     "accounts",
     "create",
     "exists",
-    "former_accounts",
-    "scram_keys",
 ]

@@ -12,6 +12,7 @@ from xmppd.store.database import Database
 from xmppd.store.devices import DeviceStore
 from xmppd.store.engine import parse_url
 from xmppd.store.errors import StoreError
+from xmppd.store.former_accounts import FormerAccountStore
 from xmppd.store.items import ItemStore
 from xmppd.store.last_presences import PresenceStore
 from xmppd.store.offline import OfflineStore
@@ -42,7 +43,8 @@ class Store:
     Attributes:
         database: The same, watched.
         belongings: The tables whose rows go with an account.
-        accounts: The accounts.
+        accounts: Who has an account here.
+        former_accounts: The reserved names of removed ones.
         rosters: Their rosters.
         shared_groups: The shared groups.
         offline: Messages for accounts that are away.
@@ -65,6 +67,7 @@ class Store:
         self.belongings = Belongings()
         self.presences = PresenceStore(self.database, clock, now)
         self.accounts = AccountStore(self.database, self.presences, self.belongings, now)
+        self.former_accounts = FormerAccountStore(self.database, now)
         self.rosters = RosterStore(self.database, now)
         self.shared_groups = SharedGroupStore(self.database, now)
         self.offline = OfflineStore(self.database, now)
@@ -79,6 +82,7 @@ class Store:
         """The stored things by their class, which is how a plugin asks for one."""
         return {
             AccountStore: self.accounts,
+            FormerAccountStore: self.former_accounts,
             RosterStore: self.rosters,
             SharedGroupStore: self.shared_groups,
             OfflineStore: self.offline,

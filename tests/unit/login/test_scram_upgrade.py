@@ -22,7 +22,7 @@ from xmppd.login.fast import NS as FAST
 from xmppd.login.sasl2 import NS as SASL2
 from xmppd.login.scram_upgrade import NS, SCRAM
 from xmppd.stanza import JID
-from xmppd.store.accounts import ScramKeys
+from xmppd.store.scram_keys import ScramKeys
 from xmppd.testing.client import done
 from xmppd.testing.house import PASSWORD, House, house_config
 

@@ -8,13 +8,15 @@ from itertools import count as naturals
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from xmppd.store.accounts import AccountExists, FormerAccount, NoSuchAccount, ScramKeys
+from xmppd.store.accounts import AccountExists, NoSuchAccount
 from xmppd.store.devices import Device, Token
 from xmppd.store.errors import QuotaExceeded
+from xmppd.store.former_accounts import FormerAccount
 from xmppd.store.held import HeldMessage, StanzaPlace
 from xmppd.store.last_presences import LastPresence
 from xmppd.store.offline import OfflineMessage, Shares
 from xmppd.store.rosters import RosterData, RosterItem
+from xmppd.store.scram_keys import ScramKeys
 from xmppd.store.sessions import SavedSession
 from xmppd.store.shared_groups import SharedGroup
 from xmppd.store.store import Store
@@ -709,39 +711,39 @@ class FormerAccountContract(Asking):
     async def test_kept(self) -> None:
         """A name is kept with a key of its account, over its removal."""
         await self.store.accounts.create_account(ROMEO, KEYS)
-        self.assertIsNone(await self.store.accounts.former_account(ROMEO))
-        await self.store.accounts.reserve_name(ROMEO, until=100.5, now=10.0)
+        self.assertIsNone(await self.store.former_accounts.former_account(ROMEO))
+        await self.store.former_accounts.reserve_name(ROMEO, until=100.5, now=10.0)
         await self.store.accounts.delete_account(ROMEO)
-        former = await self.store.accounts.former_account(ROMEO)
+        former = await self.store.former_accounts.former_account(ROMEO)
         assert former is not None
         self.assertEqual(former.until, 100.5)
         self.assertIn(former.key, KEYS)
-        self.assertIsNone(await self.store.accounts.former_account(JULIET))
+        self.assertIsNone(await self.store.former_accounts.former_account(JULIET))
 
     async def test_without_a_key(self) -> None:
         """Also of an account that had none."""
         await self.store.accounts.create_account(ROMEO, [])
-        await self.store.accounts.reserve_name(ROMEO, until=100.0, now=10.0)
+        await self.store.former_accounts.reserve_name(ROMEO, until=100.0, now=10.0)
         self.assertEqual(
-            await self.store.accounts.former_account(ROMEO), FormerAccount(100.0, None)
+            await self.store.former_accounts.former_account(ROMEO), FormerAccount(100.0, None)
         )
 
     async def test_made_again(self) -> None:
         """When an account of this name is made, it is over."""
-        await self.store.accounts.reserve_name(ROMEO, until=100.0, now=10.0)
+        await self.store.former_accounts.reserve_name(ROMEO, until=100.0, now=10.0)
         await self.store.accounts.create_account(ROMEO, KEYS)
-        self.assertIsNone(await self.store.accounts.former_account(ROMEO))
+        self.assertIsNone(await self.store.former_accounts.former_account(ROMEO))
 
     async def test_over(self) -> None:
         """Those that are over are forgotten with the next; one that is renewed is not."""
-        await self.store.accounts.reserve_name(ROMEO, until=100.0, now=10.0)
-        await self.store.accounts.reserve_name(ROMEO, until=200.0, now=50.0)
-        await self.store.accounts.reserve_name(JULIET, until=150.0, now=100.0)
+        await self.store.former_accounts.reserve_name(ROMEO, until=100.0, now=10.0)
+        await self.store.former_accounts.reserve_name(ROMEO, until=200.0, now=50.0)
+        await self.store.former_accounts.reserve_name(JULIET, until=150.0, now=100.0)
         self.assertEqual(
-            await self.store.accounts.former_account(ROMEO), FormerAccount(200.0, None)
+            await self.store.former_accounts.former_account(ROMEO), FormerAccount(200.0, None)
         )
-        await self.store.accounts.reserve_name(ROMEO, until=300.0, now=150.0)
-        self.assertIsNone(await self.store.accounts.former_account(JULIET))
+        await self.store.former_accounts.reserve_name(ROMEO, until=300.0, now=150.0)
+        self.assertIsNone(await self.store.former_accounts.former_account(JULIET))
 
 
 class SessionContract(Asking):

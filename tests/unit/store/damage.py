@@ -7,15 +7,17 @@ from sqlalchemy import create_engine, select, type_coerce, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
-from xmppd.store.accounts import ACCOUNT, FORMER_ACCOUNT, KEY
+from xmppd.store.accounts import ACCOUNT
 from xmppd.store.devices import DEVICE
 from xmppd.store.engine import parse_url
+from xmppd.store.former_accounts import FORMER_ACCOUNT
 from xmppd.store.held import HELD_MESSAGE
 from xmppd.store.items import ITEM
 from xmppd.store.kind import Kind
 from xmppd.store.last_presences import LAST_PRESENCE
 from xmppd.store.offline import OFFLINE_MESSAGE
 from xmppd.store.rosters import ROSTER_ITEM, ROSTER_VERSION
+from xmppd.store.scram_keys import KEY
 from xmppd.store.sessions import SESSION
 from xmppd.store.shared_groups import MEMBER, SHARED_GROUP
 from xmppd.store.tables import PLUGIN_SCHEMA
