@@ -43,7 +43,6 @@ PASSWORD = "pw"
 RESTARTED = 2_000
 CONTACTS = 50
 AT_ONCE = 50
-ALL_BACK_TIMEOUT_S = 300.0
 TLS = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 ENABLE = b"<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
 REQUEST_TOKEN = b"<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"

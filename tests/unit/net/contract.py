@@ -44,8 +44,23 @@ from tests.unit.net.peer import (
 from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.net.certificate import make_self_signed
 from xmppd.net.tls import TLS
+from xmppd.net.transport import Watchable
 
 T = TypeVar("T")
+
+
+@implementer(interfaces.IPushProducer)
+class Indifferent:
+    """A producer that does not mind how much waits."""
+
+    def pauseProducing(self) -> None:
+        """Much waits."""
+
+    def resumeProducing(self) -> None:
+        """All has left."""
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
 
 
 class Contract(TestCase):
@@ -118,9 +133,13 @@ class Contract(TestCase):
         self.assertEqual(got, b"".join(b"%03d" % number for number in range(500)) + b"abc")
 
     async def test_one_turn_one_send(self) -> None:
-        """What is written in one turn leaves in one send (CH-11)."""
+        """What is written in one turn leaves in one send, also while we watch the queue (CH-11)."""
 
         def answer(server: Recorder, data: bytes) -> None:
+            if isinstance(server.transport, Watchable):
+                server.transport.watch_queue(Indifferent())
+            else:
+                server.transport.registerProducer(Indifferent(), streaming=True)
             for piece in (b"<message/>", b"<r/>", b"<presence/>"):
                 server.transport.write(piece)
 
