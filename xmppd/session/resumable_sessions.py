@@ -148,10 +148,6 @@ class ResumableSessions:
             Detached(address, max_bytes, now, self.clocks.seconds, close, encrypted=encrypted)
         )
 
-    def managed(self) -> list[LocalClientSession]:
-        """The sessions whose clients acknowledge stanzas."""
-        return list(self._managed.values())
-
     def resumable(self) -> list[LocalClientSession]:
         """The sessions that may be resumed."""
         return list(self._by_key.values())

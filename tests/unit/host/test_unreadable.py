@@ -277,7 +277,7 @@ class RestartTests(UnreadableCase):
 
     def sent(self) -> int:
         """How many stanzas she was sent."""
-        (session,) = self.house.server.resumable_sessions.managed()
+        (session,) = self.house.server.resumable_sessions.resumable()
         assert session.management is not None
         return session.management.sent
 
@@ -308,7 +308,7 @@ class RestartTests(UnreadableCase):
                     shell["state"][name] = b"\xc1"
 
                 self.start(change)
-                self.assertEqual(self.house.server.resumable_sessions.managed(), [])
+                self.assertEqual(self.house.server.resumable_sessions.resumable(), [])
                 self.assertEqual(sum(word[-1:].isdigit() for word in self.logs_in()), 6)
 
     def test_numbers(self) -> None:
