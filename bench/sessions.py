@@ -152,7 +152,7 @@ class Phones(Connections):
             if matched is not None:
                 kept[client.user] = matched[1]
 
-    def lose(self) -> None:
+    def abort(self) -> None:
         """Their network breaks."""
         for client in list(self.clients.values()):
             client.close(politely=False)
@@ -174,7 +174,7 @@ def returns(server: Xmppd, meter: Meter, users: list[str]) -> dict[str, Result]:
         phones = Phones(server, how, known)
         results[how] = come(phones, users, meter)
         if how == "again":
-            phones.lose()  # so that there is a session to come back to
+            phones.abort()  # so that there is a session to come back to
         else:
             phones.close()
         meter.settle()
@@ -205,7 +205,7 @@ def restart(server: Xmppd, users: list[str], empty_kb: int) -> dict[str, float]:
         phones.handled[client.user] = len(STANZA.findall(client.roster + client.tail))
         client.on_data = ignore
     server.stop()
-    phones.lose()
+    phones.abort()
     began = time.perf_counter()
     meter = Meter([server.start()])
     up_s = time.perf_counter() - began

@@ -109,7 +109,7 @@ class Executions:
 
     def wait(self, session_id: str, requester: JID, stage: Element | Screens) -> None:
         """Wait for the request after this stage."""
-        self._give_up_expired()
+        self._forget_expired()
         self._open.pop(session_id, None)
         own = [known for known, e in self._open.items() if e.requester == requester.bare]
         if len(own) >= MAX_EXECUTIONS_PER_REQUESTER:
@@ -128,7 +128,7 @@ class Executions:
         sealed = self._sealed(session_id.partition("-")[0], requester, node)
         if not hmac.compare_digest(sealed.encode(), session_id.encode()):
             raise refusal("bad-sessionid", "there is no such session")
-        self._give_up_expired()
+        self._forget_expired()
         if session_id not in self._open:
             raise StanzaError(
                 Condition.NOT_ALLOWED, "this session has ended", application=(NS, "session-expired")
@@ -143,7 +143,7 @@ class Executions:
         message = f"{nonce}\0{requester.full}\0{node}".encode()
         return f"{nonce}-{hmac.digest(self._key, message, 'sha256').hex()}"
 
-    def _give_up_expired(self) -> None:
+    def _forget_expired(self) -> None:
         now = self._seconds()
         for session_id in [
             known for known, execution in self._open.items() if execution.ends <= now

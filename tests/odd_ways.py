@@ -193,7 +193,7 @@ def resumed(town: Town, random: Random) -> None:
     """To somebody whose network is gone, who goes on where it was."""
     (mercutio,) = town.house.connect("mercutio")
     id = mercutio.enable()
-    mercutio.lose()
+    mercutio.abort()
     name = random.choice(("message", "presence", "iq"))
     type = None if name == "presence" else random.choice(("get", "set")) if name == "iq" else "chat"
     text, said = town.stanza(random, name, "mercutio@montague.lit/1", type=type)
@@ -210,7 +210,7 @@ def restarted(town: Town, random: Random) -> None:
     id = mercutio.enable()
     presence, _ = town.stanza(random, "presence", type=None, sender="mercutio@montague.lit/1")
     mercutio.send(presence)
-    mercutio.lose()
+    mercutio.abort()
     text, said = town.chat(random, "mercutio@montague.lit/1")
     waits, asked = town.stanza(random, "presence", "benvolio@montague.lit", type="subscribe")
     town.romeo.send(text + waits)

@@ -204,7 +204,7 @@ class Town:
         """Somebody whose session is left asleep; the id to resume it by."""
         (client,) = self.here.connect(name)
         id = client.enable()
-        client.lose()
+        client.abort()
         self.counted = 0
         return id
 
@@ -236,7 +236,7 @@ class Town:
         self.counted += sum(each.name[0] == "content" for each in got)
         client.send(f"<a {SM} h='{self.counted}'/>")
         self._must(not client.closed, "the resumed stream has ended")
-        client.lose()
+        client.abort()
 
     def _come_back(self, resumed: list[str], anew: list[str]) -> None:
         """The sleeper after the restart: its session was saved, or its messages were stored."""
@@ -246,14 +246,14 @@ class Town:
         client = self.here.logged_in(ASLEEP)
         client.send(f"<resume {SM} previd='{self.detached}' h='{self.counted}'/>")
         self._must(b"failed" in client.raw(), "a session outlived a kill")
-        client.lose()
+        client.abort()
         self.detached = self._to_sleep(ASLEEP)
 
     def _restart(self, *, killed: bool) -> None:
         for client in (self.live, self.friend, self.odd, self.service):
             client.raw()
         if killed:
-            self.network.cut(HERE)
+            self.network.abort(HERE)
             self.here = self.here.again()
         else:
             self._stop()

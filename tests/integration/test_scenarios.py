@@ -51,7 +51,7 @@ class SocketActor:
         self._stanzas.clear()
         return stanzas
 
-    async def cut_off(self) -> None:
+    async def abort(self) -> None:
         self.fence()
         self._gone()
 

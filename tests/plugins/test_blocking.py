@@ -102,7 +102,7 @@ class BlocklistTests(BlockingCase):
         command(self.juliet, "unblock")
         self.assertEqual(pushes(asked), [("unblock", [])])
         self.assertEqual(silent.received(), [])
-        asked.lose()
+        asked.abort()
         command(self.juliet, "block", ROMEO)
 
     def test_refused(self) -> None:
@@ -235,7 +235,7 @@ class BlockedTests(BlockingCase):
     def test_away(self) -> None:
         """What somebody blocked writes to an account that is away is not kept for it."""
         command(self.juliet, "block", ROMEO)
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.raw()
         self.romeo.send(MESSAGE.format("juliet@montague.lit"))
         self.assertIn("service-unavailable", self.romeo.received()[0])

@@ -183,14 +183,14 @@ class CopyTests(CarbonsTestCase):
 
     def test_left(self) -> None:
         """A session that has gone gets no copies, nor does its successor that did not ask."""
-        self.juliet[1].lose()
-        self.juliet[2].lose()
+        self.juliet[1].abort()
+        self.juliet[2].abort()
         (self.juliet[2],) = self.house.connect("juliet/c")
         self.clear()
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual(self.got(), ["itself", "", ""])
         self.assertEqual(len(carbons_of(self.house).sessions[JULIET]), 1)
-        self.juliet[0].lose()
+        self.juliet[0].abort()
         self.assertEqual(self.house.server.followers.of, {})
 
 
@@ -271,7 +271,7 @@ class EligibleTests(CarbonsTestCase):
     def test_error_to_nobody(self) -> None:
         """An error for a resource that has left still reaches the others (§6.1)."""
         self.juliet[0].send(message(f"{ROMEO}/1", id="bad"))
-        self.juliet[0].lose()
+        self.juliet[0].abort()
         self.clear()
         self.romeo.send(message(f"{JULIET}/a", ERROR, "error", "bad"))
         self.assertEqual(self.got(), ["", "received", "received"])

@@ -102,7 +102,7 @@ class LostTests(CarbonsTestCase):
         self.juliet[1].send(message(f"{ROMEO}/1"))
         self.clear()
         for client in self.juliet:
-            client.lose()
+            client.abort()
         self.assertEqual(self.stored(), 0)
         self.assertEqual([each for each in self.romeo.received() if "<message" in each], [])
 
@@ -112,7 +112,7 @@ class LostTests(CarbonsTestCase):
         self.clear()
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual(self.got(), ["", "received", "received"])
-        self.juliet[0].lose()
+        self.juliet[0].abort()
         self.assertEqual(self.messages(), ["", ""])
         self.assertEqual(self.stored(), 0)
 
@@ -127,7 +127,7 @@ class LostTests(CarbonsTestCase):
             self.romeo.send(message(f"{JULIET}/a"))
             for number in order:
                 self.assertEqual(self.stored(), 0)
-                self.juliet[number].lose()
+                self.juliet[number].abort()
             self.assertEqual(self.stored(), 1, order)
 
     def test_copied_late(self) -> None:
@@ -138,7 +138,7 @@ class LostTests(CarbonsTestCase):
         self.juliet[1].send("<presence><priority>5</priority></presence>")
         carbons_of(self.house).enable(self.juliet[2].session)
         self.clear()
-        self.juliet[0].lose()
+        self.juliet[0].abort()
         self.assertEqual(self.messages(), ["itself", "received"])
 
     def test_sent_once(self) -> None:
@@ -147,7 +147,7 @@ class LostTests(CarbonsTestCase):
         carbons_of(self.house).enable(orchard.session)
         self.romeo.send(message(f"{JULIET}/a"))
         self.assertEqual([in_a_word(each) for each in orchard.received()], ["sent"])
-        self.juliet[0].lose()
+        self.juliet[0].abort()
         self.assertEqual([each for each in orchard.received() if "<body>" in each], [])
 
     def messages(self) -> list[str]:

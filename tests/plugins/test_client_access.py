@@ -69,7 +69,7 @@ class ClientAccessTests(AccessCase):
 
     def test_away(self) -> None:
         """A client with a token is listed while it is away, until the token expires."""
-        self.phone.lose()
+        self.phone.abort()
         phone = self.clients()["phone"]
         self.assertEqual(phone.get("connected"), "false")
         self.house.clock.advance(21 * 86_400)

@@ -185,7 +185,7 @@ class InactiveTests(ClientStateTestCase):
         """A client that is lost while others wait for it leaves nothing behind."""
         self.romeo.send(status("1"))
         self.romeo.send(message(TYPING))
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertFalse([stanza for stanza in self.romeo.received() if "error" in stanza])
 
     def test_unloaded(self) -> None:

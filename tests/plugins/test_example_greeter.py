@@ -26,7 +26,7 @@ class GreeterTests(SynchronousTestCase):
         romeo = self.house.bind("romeo")
         romeo.send("<presence/>")
         received = [stanza for stanza in romeo.received() if stanza.startswith("<message")]
-        romeo.lose()
+        romeo.abort()
         return received
 
     def change(self, greeting: str) -> list[Reply]:

@@ -81,7 +81,7 @@ class InvisibleTests(SynchronousTestCase):
         invisible(self.juliet)
         self.juliet.send("<presence to='romeo@montague.lit/1'/>")
         self.clear()
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.seen(self.romeo), [(JULIET, "unavailable")])
 
     def test_in(self) -> None:
@@ -103,7 +103,7 @@ class InvisibleTests(SynchronousTestCase):
         """At first presence contacts are told of only if that was asked for (3)."""
         for probe, told in (("", False), ("false", False), ("0", False), ("true", True)):
             with self.subTest(probe=probe):
-                self.juliet.lose()
+                self.juliet.abort()
                 self.juliet = self.house.bind("juliet")
                 invisible(self.juliet, probe)
                 self.clear()
@@ -132,7 +132,7 @@ class InvisibleTests(SynchronousTestCase):
         self.romeo.raw()
         self.romeo.send("<presence type='probe' to='juliet@montague.lit'/>")
         self.assertEqual(self.seen(self.romeo), [("juliet@montague.lit", "unavailable")])
-        self.juliet.lose()
+        self.juliet.abort()
         self.house.clock.advance(50)
         answer = ask(self.romeo, "get", LAST, "juliet@montague.lit")
         self.assertEqual(answer[0].get("seconds"), "100")
@@ -147,7 +147,7 @@ class InvisibleTests(SynchronousTestCase):
         self.romeo.send("<presence type='probe' to='juliet@montague.lit'/>")
         self.assertEqual(self.seen(self.romeo), [("juliet@montague.lit/2", "here")])
         self.house.clock.advance(10)
-        other.lose()
+        other.abort()
         self.house.clock.advance(10)
         self.romeo.raw()
         answer = ask(self.romeo, "get", LAST, "juliet@montague.lit")
@@ -166,7 +166,7 @@ class InvisibleTests(SynchronousTestCase):
     def test_login_of_others(self) -> None:
         """Who comes later is not told of somebody invisible."""
         invisible(self.juliet)
-        self.romeo.lose()
+        self.romeo.abort()
         romeo = self.house.bind("romeo")
         romeo.send("<presence/>")
         self.assertNotIn((JULIET, "here"), self.seen(romeo))
@@ -206,7 +206,7 @@ class InvisibleTests(SynchronousTestCase):
         self.clear()
         other.send("<presence><show>away</show></presence>")
         self.assertEqual(self.seen(self.romeo), [("juliet@montague.lit/2", "here")])
-        self.juliet.lose()
+        self.juliet.abort()
         self.house.connect("juliet")
         self.assertEqual(self.seen(self.romeo), [(JULIET, "here")])
 

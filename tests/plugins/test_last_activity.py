@@ -34,7 +34,7 @@ class LastActivityTests(SynchronousTestCase):
         """Who is away is said to have left so many seconds ago, with these words."""
         (romeo,) = self.house.connect("romeo")
         romeo.send("<presence type='unavailable'><status>Heading &lt; Home</status></presence>")
-        romeo.lose()
+        romeo.abort()
         self.house.clock.advance(903)
         self.juliet.raw()
         self.assertIn(

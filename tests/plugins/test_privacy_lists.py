@@ -406,7 +406,7 @@ class BlockingTests(ListsCase):
         """The default list holds while nobody is here: what it denies is not kept (rule 2)."""
         put(self.juliet, listed("l", denied("message", "type='subscription' value='both'")))
         put(self.juliet, "<default name='l'/>")
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.raw()
         self.romeo.send(self.MESSAGE.format(self.BARE))
         self.assertIn("service-unavailable", self.romeo.received()[0])
@@ -419,7 +419,7 @@ class BlockingTests(ListsCase):
         """The default list holds from the moment a session is bound."""
         put(self.juliet, listed("l", denied("message")))
         put(self.juliet, "<default name='l'/>")
-        self.juliet.lose()
+        self.juliet.abort()
         again = self.house.bind("juliet", "3")
         self.romeo.send(self.MESSAGE.format("juliet@montague.lit/3"))
         self.assertEqual(again.received(), [])
@@ -551,7 +551,7 @@ class PresenceTests(ListsCase):
         self.tybalt.raw()
         use(self.juliet, denied("presence-out"))
         self.assertEqual(self.seen(self.tybalt), [("juliet@montague.lit/1", "unavailable")])
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.seen(self.tybalt), [])
 
     def test_goodbye(self) -> None:
@@ -636,14 +636,14 @@ class PresenceTests(ListsCase):
     def test_login(self) -> None:
         """Who comes later is told of nobody who hides, and of nobody they do not let in."""
         use(self.juliet, denied("presence-out"))
-        self.romeo.lose()
+        self.romeo.abort()
         romeo = self.house.bind("romeo", "1")
         romeo.send("<presence/>")
         self.assertNotIn("juliet@montague.lit/1", [name for name, _ in self.seen(romeo)])
         put(self.juliet, listed("out", denied("presence-in")))
         put(self.juliet, "<active/>")
         put(self.juliet, "<default name='out'/>")
-        self.juliet.lose()
+        self.juliet.abort()
         juliet = self.house.bind("juliet", "1")
         juliet.send("<presence/>")
         self.assertEqual([s for s in self.seen(juliet) if s[0] == "romeo@montague.lit/1"], [])
@@ -655,7 +655,7 @@ class PresenceTests(ListsCase):
         self.romeo.raw()
         self.romeo.send("<presence type='probe' to='juliet@montague.lit'/>")
         self.assertEqual(self.seen(self.romeo), [("juliet@montague.lit/2", "here")])
-        other.lose()
+        other.abort()
 
     def test_last_activity(self) -> None:
         """Whoever may not see the account's presence learns nothing of when it was here."""

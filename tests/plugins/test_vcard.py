@@ -38,7 +38,7 @@ class VCardTests(SynchronousTestCase):
     def test_card_of_somebody_offline(self) -> None:
         """Cards are shown to everybody, also while their owner is away."""
         ask(self.juliet, "set", CARD)
-        self.juliet.lose()
+        self.juliet.abort()
         answer = ask(self.romeo, "get", EMPTY, "juliet@montague.lit")
         self.assertEqual(name_on(answer), "Juliet")
         self.assertEqual(answer.get("from"), "juliet@montague.lit")

@@ -51,7 +51,7 @@ class Actor(Protocol):
     async def received(self) -> list[str]:
         """Every stanza that came since this was asked last; waits until there can be no more."""
 
-    async def cut_off(self) -> None:
+    async def abort(self) -> None:
         """The network breaks."""
 
     async def disconnected(self) -> bool:
@@ -92,8 +92,8 @@ class MemoryActor:
     async def received(self) -> list[str]:
         return [] if self.client is None else self.client.received()
 
-    async def cut_off(self) -> None:
-        self._here.lose()
+    async def abort(self) -> None:
+        self._here.abort()
 
     async def disconnected(self) -> bool:
         return self._here.closed
@@ -194,7 +194,7 @@ class Play:
             case "sends:":
                 await actor.send(step.xml)
             case "is cut off":
-                await actor.cut_off()
+                await actor.abort()
             case "closes the stream":
                 await actor.send("</stream:stream>")
             case "is disconnected":

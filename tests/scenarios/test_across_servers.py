@@ -211,7 +211,7 @@ class AcrossServers(RuleBasedStateMachine):
     @rule(data=st.data())
     def log_out(self, data: st.DataObject) -> None:
         one = self.pick(data)
-        one.wire.lose()
+        one.wire.abort()
         del self.here[one.jid]
 
     @rule(domain=st.sampled_from(DOMAINS), times=st.sampled_from((1, 3, 1_000)))
@@ -252,7 +252,7 @@ class AcrossServers(RuleBasedStateMachine):
         self.come_after_both_were_lost()
         self.leave_one_side()
         for jid in sorted(self.here):
-            self.here.pop(jid).wire.lose()
+            self.here.pop(jid).wire.abort()
         self.settle()
         for name in PEOPLE:
             self.log_in(name, "1")
@@ -283,7 +283,7 @@ class AcrossServers(RuleBasedStateMachine):
     def leave_one_side(self) -> None:
         """Those of one server go, unheard, and it is lost: who stays sees nobody there any more."""
         for jid in [jid for jid in self.here if jid.partition("/")[0].endswith(DOMAINS[0])]:
-            self.here.pop(jid).wire.lose()
+            self.here.pop(jid).wire.abort()
         self.ways[DOMAINS[0]].under_way.clear()
         self.ways[DOMAINS[1]].lose(DOMAINS[0])
         for one in self.here.values():

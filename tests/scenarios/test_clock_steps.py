@@ -87,7 +87,7 @@ class ResumptionTests(StepCase):
         def story(step: Step) -> object:
             house, romeo, juliet = self.people()
             juliet.enable("resume='true' max='120'")
-            juliet.lose()
+            juliet.abort()
             step(house)
             self.wait(house, 100)
             detached = len(house.server.resumable_sessions)
@@ -105,7 +105,7 @@ class ResumptionTests(StepCase):
             house, romeo, juliet = self.people()
             id = juliet.enable("resume='true' max='120'")
             romeo.send(message("a"))
-            juliet.lose()
+            juliet.abort()
             self.wait(house, 30)
             house = house.restarted()
             step(house)
@@ -124,8 +124,8 @@ class ResumptionTests(StepCase):
             def story(step: Step, down_s: int = down_s) -> object:
                 house, _, juliet = self.people()
                 juliet.enable("resume='true' max='120'")
-                juliet.lose()
-                house.shut_down()
+                juliet.abort()
+                house.stop_and_wait()
                 house.clock.advance(down_s)
                 step(house)
                 house = house.again()
@@ -139,7 +139,7 @@ class ResumptionTests(StepCase):
         """A message that waited says how long ago it came, by the clock as it is now."""
         house, romeo, juliet = self.people()
         id = juliet.enable()
-        juliet.lose()
+        juliet.abort()
         romeo.send(message("a"))
         house.clock.advance(100)
         house.wall_ahead_s += DAY_S

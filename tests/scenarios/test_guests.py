@@ -80,7 +80,7 @@ class NameTests(SynchronousTestCase):
         message = f"<message type='chat' to='{bare(self.guest)}'><body>hi</body></message>"
         romeo.send(message)
         self.assertIn("<body>hi</body>", "".join(self.guest.received()))
-        self.guest.lose()
+        self.guest.abort()
         romeo.send(message)
         self.assertIn("service-unavailable", "".join(romeo.received()))
 
@@ -118,7 +118,7 @@ class LeavingTests(SynchronousTestCase):
         for query in (VCARD, PRIVATE, block.format(""), block.format(report)):
             self.assertEqual(condition(ask(self.guest, "set", query)), "not-allowed")
         self.guest.send("<presence type='unavailable'><status>bye</status></presence>")
-        self.guest.lose()
+        self.guest.abort()
         self.assert_nothing_is_left(bare(self.guest))
         self.assertEqual(done(self.house.store.items.get_items(DOMAIN, "urn:xmpp:reporting:1")), {})
 
@@ -175,7 +175,7 @@ class EverybodyTests(SynchronousTestCase):
             received = "".join(guest.received())
             self.assertNotIn(f"jid='juliet@{DOMAIN}'", received)
             self.assertNotIn(f"from='juliet@{DOMAIN}/", received)
-        self.juliet.lose()
+        self.juliet.abort()
         for guest in (early, late):
             self.assertEqual(guest.received(), [])
         self.assertIn(f"from='juliet@{DOMAIN}/1'", "".join(tybalt.received()))
@@ -237,7 +237,7 @@ class IdentityTests(SynchronousTestCase):
     def test_gone(self) -> None:
         """A guest who has left is answered for like an account that does not exist."""
         name = bare(self.guest)
-        self.guest.lose()
+        self.guest.abort()
         for to in (name, new_guest(DOMAIN).bare, f"nobody@{DOMAIN}"):
             answer = ask(self.romeo, "get", f"<query xmlns='{INFO}'/>", to)
             self.assertEqual(condition(answer), "service-unavailable")
@@ -273,7 +273,7 @@ class OutsideTests(SynchronousTestCase):
                 answer = "".join(guest.received())
                 answered = "type='error'" not in stanza and "type='result'" not in stanza
                 self.assertEqual("<not-allowed " in answer, answered)
-        guest.lose()
+        guest.abort()
         self.assertEqual(elsewhere.heard(), [])
 
     def test_here(self) -> None:

@@ -102,7 +102,7 @@ class HerdTests(SynchronousTestCase):
             data = client.raw()
             self.assertIn(b"<system-shutdown ", data)
             self.assertNotIn(b"<presence", data)
-            client.lose()
+            client.abort()
         self.successResultOf(stopped)
         self.assertEqual(len(self.elsewhere.came), USERS)
         self.assertTrue(all(b"type='unavailable'" in wire for wire in self.elsewhere.came))

@@ -192,7 +192,7 @@ class Promises(RuleBasedStateMachine):
     def leave(self, data: st.DataObject, how: str) -> None:
         one = data.draw(st.sampled_from(self.here), label="who")
         if how == "reset":
-            one.wire.lose()
+            one.wire.abort()
         elif how == "closed":
             one.wire.send("</stream:stream>")
         else:
@@ -382,7 +382,7 @@ class Promises(RuleBasedStateMachine):
         self.settle()
         self.store.slow = False
         while self.here:
-            self.here[0].wire.lose()
+            self.here[0].wire.abort()
             self.settle()
             self.nobody_sees_ghosts()
         self.one_outcome()

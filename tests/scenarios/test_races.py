@@ -99,7 +99,7 @@ class RaceTests(SynchronousTestCase):
         romeo, juliet = self.house.connect("romeo", "juliet")
         self.house.server.roster_manager.forget(ROMEO)
         self.store.slow = True
-        romeo.lose()
+        romeo.abort()
         self.assertEqual(juliet.received(), [])
         self.release_from(0)
         (stanza,) = juliet.received()
@@ -117,7 +117,7 @@ class RaceTests(SynchronousTestCase):
         self.house.server.roster_manager.forget(ROMEO)
         self.store.slow = True
         romeo.send("<presence/>")
-        romeo.lose()
+        romeo.abort()
         self.release_from(0)
         self.assertEqual(juliet.received(), [])
 
@@ -136,7 +136,7 @@ class RaceTests(SynchronousTestCase):
                 else:
                     juliet.send(f"<presence to='{ROMEO}' type='unsubscribe'/>")
                 self.store.release(answers)
-                romeo.lose()
+                romeo.abort()
                 self.release_from(0)
                 seen = "".join(juliet.received())
                 self.assertEqual(seen.count(f"from='{ROMEO}/1'"), 1)

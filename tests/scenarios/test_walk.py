@@ -163,7 +163,7 @@ class WalkTests(SynchronousTestCase):
         self.a.send("<presence/>")
         self.a.send(f"<presence to='e@{DOMAIN}'/>")
         self.trace.clear()
-        self.a.lose()
+        self.a.abort()
         self.assertEqual(
             self.trace,
             [

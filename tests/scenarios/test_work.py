@@ -240,7 +240,7 @@ class WorkTests(SynchronousTestCase):
 
     def test_logins_of_the_lonely(self) -> None:
         """The same, when the contact is away and has left no word."""
-        self.romeo.lose()
+        self.romeo.abort()
         self.logins(218, deliveries=5, writes=5)
 
     def logins(self, calls_each: int, **each: float) -> None:

@@ -119,7 +119,7 @@ class StopTests(SynchronousTestCase):
         romeo.send("<message to='juliet@mantua.lit'><body>x</body></message>")
         network.settle()
         self.assertTrue(mantua.server.server_connections.handlers)
-        romeo.lose()
+        romeo.abort()
         stopped = verona.stop()
         network.settle()
         self.assertFalse(mantua.server.server_connections.handlers)
@@ -127,8 +127,8 @@ class StopTests(SynchronousTestCase):
 
     def test_nothing_wrong(self) -> None:
         """Nothing is said, and nothing waited for, when all goes well."""
-        self.romeo.lose()
-        self.juliet.lose()
+        self.romeo.abort()
+        self.juliet.abort()
         seconds, lines = self.stop()
         self.assertEqual((seconds, [line for line in lines if "not" in line]), (0, []))
         self.assertEqual(self.house.clock.getDelayedCalls(), [])

@@ -115,7 +115,7 @@ class Client:
         """Read all that waits on the connection."""
         self.handler.resumeProducing()
 
-    def lose(self) -> None:
+    def abort(self) -> None:
         """The network breaks."""
         self.transport.abortConnection()
         self.house.network.settle()

@@ -127,10 +127,10 @@ class House:
 
     def restarted(self) -> "House":
         """Shut the server down, and start another one on the same store."""
-        self.shut_down()
+        self.stop_and_wait()
         return self.again()
 
-    def shut_down(self) -> None:
+    def stop_and_wait(self) -> None:
         """Shut the server down, for as long as its clients take to hang up."""
         stopping = self.stop()
         while self.server.client_connections.handlers:

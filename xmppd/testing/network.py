@@ -185,7 +185,7 @@ class Network:
         finally:
             self._settling = False
 
-    def cut(self, domain: str) -> None:
+    def abort(self, domain: str) -> None:
         """The server of this domain is not found any more, and its lines break."""
         house = self.houses.pop(domain)
         for ends in self.lines:

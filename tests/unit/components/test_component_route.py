@@ -48,7 +48,7 @@ class SeveralTests(SynchronousTestCase):
         """When a connection is lost, the peers of the others stay where they are."""
         owners = self.owners(self.services)
         lost = self.services.pop(1)
-        lost.lose()
+        lost.abort()
         after = self.owners(self.services)
         for peer, owner in owners.items():
             if owner is not lost:
@@ -63,14 +63,14 @@ class SeveralTests(SynchronousTestCase):
     def test_unread_moves(self) -> None:
         """What a lost connection had not read goes to the others, in order, presence too."""
         for service in self.services[1:]:
-            service.lose()
+            service.abort()
         self.services[0].stop_reading()
         (romeo,) = self.house.connect("romeo")
         for number in range(5):
             romeo.send(f"<message to='{ECHO}' id='{number}'/>")
         romeo.send(f"<presence to='{ECHO}' id='p'/>")
         self.services[1] = self.house.service(ECHO, SECRET)
-        self.services[0].lose()
+        self.services[0].abort()
         self.assertEqual(ids(self.services[1]), ["0", "1", "2", "3", "4", "p"])
         self.assertEqual(romeo.received(), [])
 
@@ -97,7 +97,7 @@ class SeveralTests(SynchronousTestCase):
         session = self.route.sessions[0]
         answer = IQ.make(JID.parse(ECHO), JID.parse("romeo@montague.lit/1"), id="a", type="result")
         self.route.asked(session, IQ.make(answer.sender, JID.parse(ECHO), id="a", type="get"))
-        self.services[0].lose()
+        self.services[0].abort()
         self.house.server.routing_table.route(answer)
         self.assertEqual(sorted(ids(self.services[1]) + ids(self.services[2])), ["a"])
 
@@ -112,7 +112,7 @@ class SeveralTests(SynchronousTestCase):
         """When the last connection is lost, the component is away."""
         for service in self.services:
             self.assertNotIn(ECHO, self.house.server.routing_table.away)
-            service.lose()
+            service.abort()
         self.assertIn(ECHO, self.house.server.routing_table.away)
 
     def test_all_too_slow(self) -> None:

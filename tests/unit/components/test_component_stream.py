@@ -175,7 +175,7 @@ class HandshakeTests(ComponentCase):
         service = self.house.service(ECHO)
         service.shake_hands(SECRET)
         self.assertEqual(service.raw(), b"")
-        service.lose()
+        service.abort()
         self.house.clock.advance(60)
         self.assertFalse(self.house.server.components.routes[ECHO].sessions)
         self.assertNotIn(service.handler, self.house.server.components.connections.handlers)
@@ -225,7 +225,7 @@ class FromTests(ComponentCase):
             "a..b",
         ):
             with self.subTest(sender):
-                self.service.lose()
+                self.service.abort()
                 service = self.house.service(ECHO, SECRET)
                 service.send(f"<message from='{sender}' to='romeo@montague.lit'><body/></message>")
                 self.assertIn(b"<invalid-from ", service.raw())
@@ -309,7 +309,7 @@ class TrafficTests(ComponentCase):
         )
         self.romeo.send(ask)
         self.assertIn(f"<item jid='{ECHO}'/>", self.romeo.received()[0])
-        self.service.lose()
+        self.service.abort()
         self.romeo.send(ask)
         self.assertNotIn(ECHO, self.romeo.received()[0])
 
@@ -322,7 +322,7 @@ class TrafficTests(ComponentCase):
 
     def test_not_connected(self) -> None:
         """What is for a component that is away comes back at once, and may be tried again."""
-        self.service.lose()
+        self.service.abort()
         self.romeo.send(f"<message to='nurse@{ECHO}' id='1'><body/></message>")
         self.romeo.send(f"<iq to='{ECHO}' type='get' id='2'><x xmlns='u'/></iq>")
         self.romeo.send(f"<presence to='{ECHO}'/>")
@@ -339,7 +339,7 @@ class TrafficTests(ComponentCase):
         self.romeo.send(f"<iq to='{ECHO}' type='get' id='2'><x xmlns='u'/></iq>")
         self.romeo.send(f"<presence to='{ECHO}'/><iq to='{ECHO}' type='result' id='3'/>")
         self.assertEqual(self.romeo.received(), [])
-        self.service.lose()
+        self.service.abort()
         self.assertEqual(
             [re.findall(r" id='(\d)'", answer) for answer in self.romeo.received()], [["1"], ["2"]]
         )

@@ -127,7 +127,7 @@ class DelegationTests(SynchronousTestCase):
         self.assertEqual(len(self.juliet.received()), 1)
         self.house.clock.advance(31)
         self.assertIn("<service-unavailable ", self.romeo.received()[0])
-        self.service.lose()
+        self.service.abort()
         self.romeo.send("<iq type='get' id='7'><q xmlns='urn:pep'/></iq>")
         self.assertIn("<service-unavailable ", self.romeo.received()[0])
 
@@ -321,7 +321,7 @@ class PrivilegeTests(SynchronousTestCase):
         self.assertIn("<presence from='juliet@montague.lit/1'", service.raw().decode())
         juliet.send("<presence><show>away</show></presence>")
         self.assertEqual(service.raw(), b"")
-        romeo.lose()
+        romeo.abort()
         self.assertIn("type='unavailable'", service.raw().decode())
 
     def watch(self, *plugins: str) -> tuple[House, ComponentClient, Client]:
@@ -339,16 +339,16 @@ class PrivilegeTests(SynchronousTestCase):
         gone = "<presence from='romeo@montague.lit/1' to='pep.montague.lit' type='unavailable'/>"
         self.assertEqual(service.raw().decode(), gone)
         romeo.send("<presence><show>away</show></presence>")
-        house.connect("romeo/2")[0].lose()
+        house.connect("romeo/2")[0].abort()
         self.assertEqual(service.raw().decode().count("romeo@montague.lit/1"), 0)
-        service.lose()
+        service.abort()
         service, told = enter(house)
         self.assertNotIn("romeo@montague.lit/1", told)
         visible(romeo)
         self.assertEqual(service.raw(), b"")
         romeo.send("<presence/>")
         self.assertIn("<presence from='romeo@montague.lit/1'", service.raw().decode())
-        romeo.lose()
+        romeo.abort()
         self.assertEqual(service.raw().decode(), gone)
 
     def test_invisible_from_the_beginning(self) -> None:
@@ -358,7 +358,7 @@ class PrivilegeTests(SynchronousTestCase):
         invisible(juliet)
         juliet.send("<presence/>")
         juliet.send("<presence type='unavailable'/>")
-        juliet.lose()
+        juliet.abort()
         self.assertEqual(service.raw(), b"")
 
     def test_presence_and_blocks(self) -> None:
@@ -368,25 +368,25 @@ class PrivilegeTests(SynchronousTestCase):
         self.assertEqual(service.raw().decode().count("type='unavailable'"), 1)
         romeo.send("<presence><show>away</show></presence>")
         (second,) = house.connect("romeo/2")
-        second.lose()
-        service.lose()
+        second.abort()
+        service.abort()
         service, told = enter(house)
         self.assertNotIn("<presence", told)
         command(romeo, "unblock", PEP)
         self.assertIn("<show>away</show>", service.raw().decode())
         command(romeo, "block", "tybalt@montague.lit")
         self.assertEqual(service.raw(), b"")
-        romeo.lose()
+        romeo.abort()
         self.assertIn("type='unavailable'", service.raw().decode())
 
     def test_blocked_before(self) -> None:
         """A block that is there before somebody comes holds as well."""
         house, service, romeo = self.watch("blocking")
         command(romeo, "block", PEP)
-        romeo.lose()
+        romeo.abort()
         service.raw()
         (romeo,) = house.connect("romeo")
-        romeo.lose()
+        romeo.abort()
         self.assertEqual(service.raw(), b"")
 
     def test_lists(self) -> None:

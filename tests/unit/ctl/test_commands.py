@@ -181,7 +181,7 @@ class SessionTests(OfficeCase):
         """One whose client is away is listed as sleeping, and can be ended."""
         (romeo,) = self.house.connect("romeo/orchard")
         romeo.enable()
-        romeo.lose()
+        romeo.abort()
         (row,) = self.office.rows("session list")
         self.assertEqual((row["state"], row["address"]), ("detached", "192.0.2.1"))
         statistics = {row["statistic"]: row["value"] for row in self.office.rows("stats")}

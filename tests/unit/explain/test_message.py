@@ -255,7 +255,7 @@ class PrivacyTests(SynchronousTestCase):
         post = self.post()
         put(post.others[0], listed("l", denied("message")))
         put(post.others[0], "<default name='l'/>")
-        post.others.pop().lose()
+        post.others.pop().abort()
         self.check(post, "account_denies")
 
     def test_sender(self) -> None:
@@ -281,7 +281,7 @@ class PrivacyTests(SynchronousTestCase):
         self.check(post, "session_denies")
         self.assertEqual(self.says(post), said)
         self.assertEqual(self.says(post, f"{JULIET}/a"), said)
-        post.others.pop(0).lose()
+        post.others.pop(0).abort()
         self.check(post, "account_denies")
         self.assertEqual(self.says(post), said)
 
@@ -299,7 +299,7 @@ class PrivacyTests(SynchronousTestCase):
         self.check(post, "sender_denies")
         said = "romeo@montague.lit has blocked juliet@montague.lit"
         self.assertEqual(self.says(post), said)
-        post.romeo.lose()
+        post.romeo.abort()
         self.assertEqual(self.says(post), said)
         self.assertEqual(post.explained(JULIET, "chat")[0].code, "bounced")
 

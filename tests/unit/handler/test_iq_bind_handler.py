@@ -100,7 +100,7 @@ class BindTests(SynchronousTestCase):
         first, _ = house.bind("romeo", "1"), house.bind("romeo", "2")
         client = house.logged_in("romeo")
         self.assertIn("<resource-constraint ", bind(client, "3"))
-        first.lose()
+        first.abort()
         self.assertEqual(bound(bind(client, "3")), f"romeo@{DOMAIN}/3")
 
     def test_lost_while_binding(self) -> None:
@@ -110,7 +110,7 @@ class BindTests(SynchronousTestCase):
         store.slow = True
         client = house.logged_in("romeo")
         bind(client, "1")
-        client.lose()
+        client.abort()
         store.release_all()
         self.assertEqual(house.server.routing_table.bound, {})
         self.assertEqual(house.server.session_manager.bound, 0)

@@ -208,7 +208,7 @@ class SharedGroupTests(SynchronousTestCase):
         (juliet,) = self.house.connect("juliet")
         (stanza,) = romeo.received()
         self.assertIn(f"from='juliet@{DOMAIN}/1'", stanza)
-        romeo.lose()
+        romeo.abort()
         (stanza,) = juliet.received()
         self.assertEqual(
             stanza,
@@ -286,7 +286,7 @@ class GuestTests(SynchronousTestCase):
         ):
             self.guest.send(text)
             self.assertIn("<not-allowed ", "".join(self.guest.received()))
-        self.guest.lose()
+        self.guest.abort()
         account = f"guest@{DOMAIN}"
         self.assertEqual(done(self.house.store.rosters.roster(account)).items, ())
         self.assertEqual(done(self.house.store.presences.last_presence([account])), {})
@@ -311,7 +311,7 @@ class GuestTests(SynchronousTestCase):
     def test_directed_presence(self) -> None:
         """A guest tells in private, as one who enters a room does, and its goodbye follows."""
         self.guest.send(f"<presence to='{ROMEO}/1'/>")
-        self.guest.lose()
+        self.guest.abort()
         self.assertEqual(
             [stanza.partition(" to=")[2] for stanza in self.romeo.received()],
             [f"'{ROMEO}/1'/>", f"'{ROMEO}/1' type='unavailable'/>"],

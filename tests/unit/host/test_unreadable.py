@@ -212,10 +212,10 @@ class RestartTests(UnreadableCase):
         for number in range(3):
             self.romeo.send(message(f"sent {number}"))
         self.juliet.received()
-        self.juliet.lose()
+        self.juliet.abort()
         for number in range(3):
             self.romeo.send(message(f"waits {number}"))
-        self.house.shut_down()
+        self.house.stop_and_wait()
 
     def start(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Start again, when something of the saved session has been changed."""

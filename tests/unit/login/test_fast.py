@@ -490,7 +490,7 @@ class CountTests(TokenCase):
         token = self.token()
         client = self.house.stranger(encrypted=True)
         self.say(by_token(token, BIND, request_token()), client)
-        client.lose()
+        client.abort()
         written.callback(None)
         self.assertEqual(self.house.server.session_manager.bound, 0)
         (device,) = done(self.house.store.devices.devices(ROMEO))

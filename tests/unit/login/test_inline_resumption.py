@@ -83,7 +83,7 @@ class ResumingTests(InlineCase):
         follows behind (:xep:`0198`, §9.2).
         """
         self.juliet.send(message("sent", self.jid))
-        self.romeo.lose()
+        self.romeo.abort()
         self.juliet.send(message("missed", self.jid))
         romeo, answer = self.arrive(authenticate(None, BIND, resume(self.previd), agent=agent()))
         self.assertEqual(answer.names.count("features"), 1)
@@ -102,7 +102,7 @@ class ResumingTests(InlineCase):
         assert management is not None
         handled = management.handled
         sent = len(management.unacknowledged())
-        self.romeo.lose()
+        self.romeo.abort()
         _, answer = self.arrive(authenticate(None, resume(self.previd, sent - 1), agent=agent()))
         self.assertEqual(self.bodies(answer), ["three"])
         resumed = answer["success"].find(f"{{{SM}}}resumed")
@@ -112,7 +112,7 @@ class ResumingTests(InlineCase):
     def test_by_token(self) -> None:
         """A token and the session's id bring a device back in one round trip."""
         token = self.token()
-        self.romeo.lose()
+        self.romeo.abort()
         self.juliet.send(message("missed", self.jid))
         romeo, answer = self.arrive(by_token(token, BIND, resume(self.previd), count="1"))
         self.assertEqual(answer.identifier, self.jid)
@@ -124,7 +124,7 @@ class ResumingTests(InlineCase):
     def test_newest_login(self) -> None:
         """The session is that of the newest login; nobody sees the device of an earlier one."""
         token = self.token()
-        self.romeo.lose()
+        self.romeo.abort()
         self.arrive(by_token(token, resume(self.previd)))
         (session,) = self.house.server.session_manager.local_sessions(ROMEO)
         assert session.login is not None
@@ -141,7 +141,7 @@ class ResumingTests(InlineCase):
 
     def test_not_found(self) -> None:
         """Who cannot resume is told so, and bound: nobody asks a second time."""
-        self.romeo.lose()
+        self.romeo.abort()
         for previd in ("never", "&lt;&amp;", ""):
             _, answer = self.arrive(authenticate(None, BIND, resume(previd)))
             self.assertEqual(self.parts(answer), ["authorization-identifier", "failed", "bound"])
@@ -160,7 +160,7 @@ class ResumingTests(InlineCase):
 
     def test_somebody_elses(self) -> None:
         """The session of another account is not there; its owner keeps it."""
-        self.romeo.lose()
+        self.romeo.abort()
         words = authenticate(plain("juliet"), BIND, resume(self.previd), agent=agent(LAPTOP))
         _, answer = self.arrive(words)
         self.assertEqual(self.parts(answer), ["authorization-identifier", "failed", "bound"])
@@ -208,7 +208,7 @@ class ResumingTests(InlineCase):
         self.juliet.send("<presence/>")
         before = connections.login_queue.in_progress
         for _ in range(20):
-            self.romeo.lose()
+            self.romeo.abort()
             self.romeo, _ = self.arrive(authenticate(None, resume(self.previd), agent=agent()))
         self.assertEqual(connections.login_queue.in_progress, before)
         self.assertNotIn(self.romeo.handler, connections.unauthenticated)
@@ -230,11 +230,11 @@ class ResumingTests(InlineCase):
             InlineFeature(InlinePlace.AUTHENTICATE, lambda negotiation: b"", (("{urn:x}x", wait),)),
             OWNER,
         )
-        self.romeo.lose()
+        self.romeo.abort()
         self.juliet.send(message("missed", self.jid))
         words = authenticate(None, resume(self.previd), "<x xmlns='urn:x'/>", agent=agent())
         lost, _ = self.arrive(words)
-        lost.lose()
+        lost.abort()
         romeo, _ = self.arrive(words)
         turns[0].callback(b"")
         self.assertEqual(romeo.raw(), b"")
@@ -271,7 +271,7 @@ class HostileTests(InlineCase):
 
     def test_too_high(self) -> None:
         """Who says it got what it was never sent is told so, and the session sleeps on."""
-        self.romeo.lose()
+        self.romeo.abort()
         _, answer = self.arrive(authenticate(None, BIND, resume(self.previd, 4_000_000_000)))
         self.assertEqual(answer.stream_error, "undefined-condition")
         self.assertNotIn("success", answer.names)
@@ -289,12 +289,12 @@ class HostileTests(InlineCase):
 
     def test_enable_as_well(self) -> None:
         """What would come with a new session is not done to one that was resumed."""
-        self.romeo.lose()
+        self.romeo.abort()
         words = authenticate(None, resume(self.previd), bind(ENABLE, CARBONS), agent=agent())
         romeo, answer = self.arrive(words)
         self.assertEqual(self.parts(answer), ["authorization-identifier", "resumed"])
         self.assertFalse(carbons_of(self.house).is_enabled(romeo.session))
-        romeo.lose()
+        romeo.abort()
         _, answer = self.arrive(authenticate(None, resume("no"), bind(ENABLE), agent=agent(LAPTOP)))
         self.assertTrue(self.enabled(answer))
 

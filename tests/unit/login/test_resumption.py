@@ -121,7 +121,7 @@ class EnablingTests(ResumptionCase):
     def test_without_resuming(self) -> None:
         """One that does not want to gets no id; its session ends with its connection."""
         self.assertEqual(self.romeo.enable("resume='false'"), "")
-        self.romeo.lose()
+        self.romeo.abort()
         self.assertEqual(self.read(self.juliet), ["unavailable"])
 
     def test_too_early(self) -> None:
@@ -144,7 +144,7 @@ class EnablingTests(ResumptionCase):
         self.romeo.send(sm("r"))
         self.assertIn(b" h='3'/>", self.romeo.raw())
         self.assertFalse(self.romeo.closed)
-        self.romeo.lose()
+        self.romeo.abort()
         self.assertIn(" h='3'/>", self.house.logged_in("romeo").resume(previd, 0)[0])
 
     def test_thousands(self) -> None:
@@ -152,7 +152,7 @@ class EnablingTests(ResumptionCase):
         for number in range(1_000):
             client = self.house.bind("romeo", f"r{number}")
             client.enable()
-            client.lose()
+            client.abort()
         sessions = list(self.house.server.session_manager.local_sessions(ROMEO))
         self.assertLessEqual(len(sessions), 10)
         self.assertLessEqual(len(self.house.server.resumable_sessions), 10)
@@ -245,7 +245,7 @@ class AcknowledgementTests(ResumptionCase):
         self.juliet.raw()
         self.juliet.send(sm("a", h=1) + sm("r"))
         self.assertEqual(self.juliet.raw(), b"<a xmlns='urn:xmpp:sm:3' h='2'/>")
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.come_back(1)[:1], ["resumed"])
 
     def test_too_high(self) -> None:
@@ -284,7 +284,7 @@ class ResumingTests(ResumptionCase):
     def test_silence(self) -> None:
         """A client that comes back in time has all it missed, and nobody has noticed anything."""
         self.romeo.send(message("a"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("b") + message("c"))
         self.wait(290)
         self.assertEqual(self.come_back(), ["resumed", "a", "b", "c"])
@@ -296,15 +296,15 @@ class ResumingTests(ResumptionCase):
         """What it says it has is not sent again."""
         for text in "abc":
             self.romeo.send(message(text))
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.come_back(2), ["resumed", "c"])
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.come_back(3), ["resumed"])
 
     def test_both_ways(self) -> None:
         """It is told how much of its own was handled."""
         self.juliet.send(message("a", ROMEO) + message("b", ROMEO))
-        self.juliet.lose()
+        self.juliet.abort()
         self.juliet = self.house.logged_in("juliet")
         (answer,) = self.juliet.resume(self.previd, 0)
         self.assertIn(f"previd='{self.previd}'", answer)
@@ -313,25 +313,25 @@ class ResumingTests(ResumptionCase):
 
     def test_stamps(self) -> None:
         """Messages that waited say since when, once."""
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("a"))
         self.wait(60)
         for _ in range(2):
             self.juliet = self.house.logged_in("juliet")
             (_, late) = self.juliet.resume(self.previd, 0)
             self.assertEqual(re.findall("stamp='([^']*)'", late), ["2023-11-14T22:13:20Z"])
-            self.juliet.lose()
+            self.juliet.abort()
 
     def test_presence(self) -> None:
         """Of the presences it missed the newest of each sender comes."""
-        self.juliet.lose()
+        self.juliet.abort()
         for text in "abc":
             self.romeo.send(f"<presence><status>{text}</status></presence>")
         self.assertEqual(self.come_back(), ["resumed", "c"])
 
     def test_state(self) -> None:
         """A session that sleeps is as available as before, to everybody."""
-        self.juliet.lose()
+        self.juliet.abort()
         nurse = self.house.add("nurse", {"juliet": "both"})
         done(self.house.server.roster_manager.roster(nurse))
         self.assertEqual(len(self.house.server.routing_table.available(JULIET)), 1)
@@ -346,7 +346,7 @@ class ResumingTests(ResumptionCase):
         self.assertEqual(self.come_back(), ["resumed", "a"])
         self.assertIn("<conflict ", self.last_words(old))
         old.send(message("too late", ROMEO))
-        old.lose()
+        old.abort()
         self.assertEqual(self.read(self.romeo), [])
         self.romeo.send(message("b"))
         self.assertEqual(self.read(self.juliet), ["b"])
@@ -395,7 +395,7 @@ class ResumingTests(ResumptionCase):
         """What waited for a client that read slowly is sent when it comes back."""
         self.juliet.stop_reading()
         self.romeo.send(message("a") + message("b"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("c"))
         self.assertEqual(self.come_back(), ["resumed", "a", "b", "c"])
 
@@ -411,7 +411,7 @@ class ResumingTests(ResumptionCase):
         """A client that resumed is one that has logged in."""
         events: list[SessionResumed] = []
         self.house.server.events.put(On(SessionResumed, events.append), OWNER)
-        self.juliet.lose()
+        self.juliet.abort()
         self.come_back()
         self.assertEqual([event.session for event in events], [self.juliet.session])
         connections = self.house.server.client_connections
@@ -421,7 +421,7 @@ class ResumingTests(ResumptionCase):
 
     def test_bound(self) -> None:
         """Who has resumed is bound, and binds nothing else."""
-        self.juliet.lose()
+        self.juliet.abort()
         self.come_back()
         self.juliet.send(f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'/></iq>")
         self.assertEqual(self.read(self.juliet), ["error"])
@@ -436,7 +436,7 @@ class RefusalTests(ResumptionCase):
 
     def test_somebody_else(self) -> None:
         """The session of another account is as unknown as one that never was, and sleeps on."""
-        self.juliet.lose()
+        self.juliet.abort()
         thief = self.house.logged_in("romeo")
         answers = {self.failure(thief, id) for id in (self.previd, "no such session")}
         self.assertEqual(
@@ -447,7 +447,7 @@ class RefusalTests(ResumptionCase):
 
     def test_not_logged_in(self) -> None:
         """Nobody resumes anything before logging in."""
-        self.juliet.lose()
+        self.juliet.abort()
         client = self.house.stranger()
         client.open(DOMAIN)
         client.raw()
@@ -461,14 +461,14 @@ class RefusalTests(ResumptionCase):
 
     def test_no_count(self) -> None:
         """Who does not say what it has is refused, and may try again."""
-        self.juliet.lose()
+        self.juliet.abort()
         client = self.house.logged_in("juliet")
         self.assertIn("<bad-request ", self.failure(client, self.previd, "x"))
         self.assertIn("<resumed ", self.failure(client, self.previd))
 
     def test_too_high(self) -> None:
         """Who claims to have what was never sent loses the new connection, not the session."""
-        self.juliet.lose()
+        self.juliet.abort()
         client = self.house.logged_in("juliet")
         self.assertIn("<handled-count-too-high ", self.failure(client, self.previd, 1))
         self.assertEqual(self.come_back(), ["resumed"])
@@ -476,7 +476,7 @@ class RefusalTests(ResumptionCase):
     def test_over(self) -> None:
         """Of a session that has ended its own client learns how much was handled."""
         self.juliet.send(message("a", ROMEO))
-        self.juliet.lose()
+        self.juliet.abort()
         self.wait(320)
         client = self.house.logged_in("juliet")
         self.assertIn(f"<failed xmlns='{SM}' h='1'><item", self.failure(client, self.previd))
@@ -512,7 +512,7 @@ class EndTests(ResumptionCase):
     def test_given_up(self) -> None:
         """When the time is over contacts hear it once, and messages wait in the store, in order."""
         self.romeo.send(message("a"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("b"))
         self.wait(320)
         self.assertEqual(self.read(self.romeo), ["unavailable"])
@@ -523,7 +523,7 @@ class EndTests(ResumptionCase):
     def test_when(self) -> None:
         """Stored messages say when they came, not when they were given up."""
         self.romeo.send(message("a"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.wait(320)
         (stored,) = done(self.house.store.offline.offline_messages(JULIET))
         stamps = re.findall("stamp='([^']*)'", stored.stanza.decode())
@@ -533,7 +533,7 @@ class EndTests(ResumptionCase):
         """What was acknowledged is not stored."""
         self.romeo.send(message("a") + message("b"))
         self.juliet.send(sm("a", h=1))
-        self.juliet.lose()
+        self.juliet.abort()
         self.wait(320)
         self.assertEqual(self.stored(), ["b"])
 
@@ -542,7 +542,7 @@ class EndTests(ResumptionCase):
         (other,) = self.house.connect("juliet/2")
         self.romeo.send(message("both") + message("one", f"{JULIET}/1"))
         self.assertEqual(self.read(other)[-1:], ["both"])
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.raw()
         self.wait(320)
         self.assertEqual(self.read(other)[:2], ["unavailable", "one"])
@@ -550,7 +550,7 @@ class EndTests(ResumptionCase):
 
     def test_to_one_resource(self) -> None:
         """What was for this resource is stored all the same; what a room said is bounced."""
-        self.juliet.lose()
+        self.juliet.abort()
         for kind in ("normal", "chat", "groupchat"):
             self.romeo.send(message(kind, f"{JULIET}/1", kind))
         self.wait(320)
@@ -559,7 +559,7 @@ class EndTests(ResumptionCase):
 
     def test_requests(self) -> None:
         """A request that nobody answers is answered with an error."""
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(f"<iq type='get' id='v' to='{JULIET}/1'><q xmlns='x'/></iq>")
         self.wait(320)
         self.assertEqual(self.read(self.romeo), ["unavailable", "error"])
@@ -581,7 +581,7 @@ class EndTests(ResumptionCase):
         self.romeo.enable("")
         self.juliet.send(message("a", ROMEO) + message("b", ROMEO))
         self.romeo.send(sm("a", h=1))
-        self.romeo.lose()
+        self.romeo.abort()
         waiting = done(self.house.store.offline.offline_messages(ROMEO))
         self.assertEqual([said(each.stanza.decode()) for each in waiting], ["b"])
 
@@ -593,7 +593,7 @@ class EndTests(ResumptionCase):
 
     def test_kicked(self) -> None:
         """Who is closed while it sleeps is gone, and told so to its contacts."""
-        self.juliet.lose()
+        self.juliet.abort()
         error = StreamError(StreamCondition.POLICY_VIOLATION)
         self.assertEqual(self.house.server.session_manager.close_all(JULIET, error), 1)
         self.assertEqual(self.read(self.romeo), ["unavailable"])
@@ -601,7 +601,7 @@ class EndTests(ResumptionCase):
     def test_resource_taken(self) -> None:
         """Who binds the resource of a session that sleeps gets its messages, in order."""
         self.romeo.send(message("a"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("b"))
         juliet = self.house.bind("juliet")
         juliet.send("<presence/>")
@@ -614,7 +614,7 @@ class EndTests(ResumptionCase):
             (client,) = self.house.connect(f"juliet/{resource}")
             client.enable()
             self.house.clock.advance(1)
-            client.lose()
+            client.abort()
         left = [s.jid.resource for s in self.house.server.session_manager.local_sessions(JULIET)]
         self.assertEqual(left, ["1", "3", "4"])
 
@@ -628,7 +628,7 @@ class EndTests(ResumptionCase):
 
     def test_full_by_size(self) -> None:
         """So it is with bytes, and while it sleeps."""
-        self.juliet.lose()
+        self.juliet.abort()
         for number in range(8):
             self.romeo.send(message(str(number) + 4_000 * "x"))
         self.assertEqual(self.read(self.romeo), ["unavailable"])
@@ -638,7 +638,7 @@ class EndTests(ResumptionCase):
         """The limit counts what was sent before and what waits together."""
         for number in range(12):
             self.romeo.send(message(str(number)))
-        self.juliet.lose()
+        self.juliet.abort()
         for number in range(12, 21):
             self.romeo.send(message(str(number)))
         self.assertEqual(self.read(self.romeo), ["unavailable"])
@@ -663,7 +663,7 @@ class PresenceTests(ResumptionCase):
         self.say("2", "-", "3", "-", "4")
         self.romeo.send(message("b"))
         self.say("5")
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.come_back(), ["resumed", "a", "-", "b", "5"])
 
     def test_counted(self) -> None:
@@ -679,7 +679,7 @@ class PresenceTests(ResumptionCase):
             kept = [said(wire.decode()) for _, wire, _ in management.unacknowledged()]
             self.assertEqual("".join(kept), left)
             self.assertEqual(management.outstanding, 6 - h)
-        self.juliet.lose()
+        self.juliet.abort()
         self.say("5")
         self.assertEqual(self.come_back(5), ["resumed", "b", "5"])
         self.juliet.send(sm("a", h=9))
@@ -757,7 +757,7 @@ class OfflineMessageTests(ResumptionCase):
         """It gets the rest when it comes back; what it has is forgotten at once, the rest with
         its answer.
         """
-        self.juliet.lose()
+        self.juliet.abort()
         self.wait(200)
         self.juliet = self.house.logged_in("juliet")
         *told, ping = self.juliet.resume(self.previd, 3)
@@ -769,7 +769,7 @@ class OfflineMessageTests(ResumptionCase):
 
     def test_another_resource(self) -> None:
         """While it may come back nobody else gets them; then the next one does, at once."""
-        self.juliet.lose()
+        self.juliet.abort()
         other = self.house.bind("juliet", "2")
         other.send("<presence/>")
         self.assertEqual(self.read(other), ["presence", "presence", "presence"])
@@ -779,7 +779,7 @@ class OfflineMessageTests(ResumptionCase):
     def test_acknowledged(self) -> None:
         """What it has acknowledged is forgotten, also if it never comes back."""
         self.juliet.send(sm("a", h=4))
-        self.juliet.lose()
+        self.juliet.abort()
         self.wait(320)
         self.assertEqual(self.stored(), ["c"])
 
@@ -790,7 +790,7 @@ class OfflineMessageTests(ResumptionCase):
         self.previd = self.juliet.enable()
         self.store.slow = True
         self.juliet.send("<presence/>")
-        self.juliet.lose()
+        self.juliet.abort()
         self.store.release_all()
         self.store.slow = False
         self.assertEqual(self.come_back()[-4:], ["a", "b", "c", "get"])

@@ -77,7 +77,7 @@ class Person:
         if self.online:
             data = self.client.raw()
             if noticed:
-                self.client.lose()
+                self.client.abort()
             self._read(data[: int(read * len(data))])
             self.online = False
 
@@ -102,7 +102,7 @@ class Person:
         client.send(f"<resume {SM} previd='{self.previd}' h='{self._handled}'/>")
         self._attached(client)
         self.resuming = True
-        old.lose()
+        old.abort()
         self.read()
 
     # -- what it gets -----------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class StateTests(ResumptionCase):
         """Who comes back is active, keeps carbons, and gets the latest of what was held."""
         self.juliet.send(INACTIVE)
         self.romeo.send(status("1") + status("2"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(status("3"))
         self.assertEqual(self.come_back(self.seen), ["resumed", "3"])
         self.romeo.send(status("4"))
@@ -80,11 +80,11 @@ class StateTests(ResumptionCase):
 
     def test_copies_wait(self) -> None:
         """Copies wait for a client that comes back, and are copies still."""
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("hi", f"{JULIET}/laptop"))
         self.juliet = self.house.logged_in("juliet")
         self.assertEqual(self.messages(self.juliet.resume(self.previd, self.seen)), ["received"])
-        self.juliet.lose()
+        self.juliet.abort()
         self.wait(301)
         self.assertEqual(self.messages(self.laptop.received()), ["itself"])
         self.assertEqual(self.stored(), [])
@@ -94,7 +94,7 @@ class StateTests(ResumptionCase):
         (tablet,) = self.house.connect("juliet/tablet")
         carbons_of(self.house).enable(tablet.session)
         self.laptop.send("<presence><priority>5</priority></presence>")
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("hi", f"{JULIET}/1"))
         for client in (self.laptop, tablet):
             self.assertEqual(self.messages(client.received()), ["received"])
@@ -108,8 +108,8 @@ class StateTests(ResumptionCase):
         for restarts in (False, True):
             self.setUp()
             laptop = self.laptop.enable()
-            self.juliet.lose()
-            self.laptop.lose()
+            self.juliet.abort()
+            self.laptop.abort()
             self.romeo.send(message("hi", f"{JULIET}/1"))
             self.wait(100)
             if restarts:
@@ -117,7 +117,7 @@ class StateTests(ResumptionCase):
             self.house.clock.advance(100)
             again = self.house.logged_in("juliet")
             again.resume(laptop, 0)
-            again.lose()
+            again.abort()
             self.house.clock.advance(150)
             self.house.server.client_connections.sweep()
             self.assertEqual(self.stored(), [], restarts)

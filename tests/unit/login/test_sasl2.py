@@ -299,7 +299,7 @@ class BindTests(LoginCase):
         self.house = self.make(store=store)
         client = self.house.stranger()
         client.send(HEADER + authenticate(None, BIND))
-        client.lose()
+        client.abort()
         roster.callback(RosterData(0, ()))
         self.assertEqual(self.house.server.session_manager.bound, 0)
         self.assertEqual(self.house.server.session_manager.sessions, {})

@@ -178,7 +178,7 @@ class EndsTests(FollowerCase):
         self.juliet.stop_reading()
         self.romeo.send(text(JULIET))
         self.notes.take()
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(
             self.notes.take(),
             [("prepare", "recipient", "juliet", "O"), ("follow", "recipient", "juliet", "O")],

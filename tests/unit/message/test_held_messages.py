@@ -77,7 +77,7 @@ class KilledTests(CustodyCase):
 
     def test_asleep(self) -> None:
         """So it is for a client that is away."""
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("a"))
         self.asks(self.romeo)
         self.assertEqual(self.killed(), ["a"])
@@ -114,7 +114,7 @@ class KilledTests(CustodyCase):
         """What was resent when a client came back is forgotten when it is acknowledged."""
         self.romeo.send(message("a"))
         self.asks(self.romeo)
-        self.juliet.lose()
+        self.juliet.abort()
         self.juliet = self.house.logged_in("juliet")
         self.juliet.resume(self.previd, 0)
         self.acknowledge(1)
@@ -125,7 +125,7 @@ class KilledTests(CustodyCase):
         """Until then it is kept."""
         self.romeo.send(message("a"))
         self.asks(self.romeo)
-        self.juliet.lose()
+        self.juliet.abort()
         self.juliet = self.house.logged_in("juliet")
         self.juliet.resume(self.previd, 0)
         self.sweep()
@@ -169,7 +169,7 @@ class KilledTests(CustodyCase):
         romeo = self.house.logged_in("romeo")
         romeo.resume(previd, 0)
         romeo.send(message("a"))
-        romeo.lose()
+        romeo.abort()
         romeo = self.house.logged_in("romeo")
         self.assertIn("h='1'", romeo.resume(previd, 0)[0])
         self.assertEqual(self.killed(), ["a"])
@@ -239,7 +239,7 @@ class KilledTests(CustodyCase):
         """So it is for what was held before it was sent: the store knows first by which count the
         client has it.
         """
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("a"))
         self.asks(self.romeo)
         self.juliet = self.house.logged_in("juliet")
@@ -269,7 +269,7 @@ class KilledTests(CustodyCase):
         """So it is when its session has ended and what it had not acknowledged was stored."""
         self.romeo.send(message("a") + message("b"))
         self.asks(self.romeo)
-        self.juliet.lose()
+        self.juliet.abort()
         self.house.clock.advance(400)
         self.house.server.client_connections.sweep()
         self.assertEqual(done(self.store.sessions.recover_messages()), [])
@@ -295,7 +295,7 @@ class KilledTests(CustodyCase):
 
     def test_store_fails_when_sent(self) -> None:
         """Nothing waits for a store that fails."""
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("a"))
         self.asks(self.romeo)
         self.store.broken = {"place_messages"}
@@ -329,7 +329,7 @@ class KilledTests(CustodyCase):
             self.romeo.send(message("a", to))
             self.asks(self.romeo)
             if ends:
-                nurse.lose()
+                nurse.abort()
             else:
                 nurse.read_on()
             self.sweep()
@@ -384,7 +384,7 @@ class KilledTests(CustodyCase):
         handler.take_unsent = lambda: [piece]  # type: ignore[method-assign]
         self.asks(self.romeo)
         self.assertEqual(len(self.house.server.held_messages._written[nurse.session]), 1)
-        nurse.lose()
+        nurse.abort()
         self.sweep()
         self.assertEqual(done(self.store.sessions.recover_messages()), [])
         (kept,) = done(self.store.offline.offline_messages(f"nurse@{DOMAIN}"))
@@ -457,7 +457,7 @@ class MovingTests(CustodyCase):
         count.
         """
         self.store.late = False
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("a"))
         self.store.slow = True
         self.assertIsNone(self.asks(self.romeo))
@@ -474,7 +474,7 @@ class MovingTests(CustodyCase):
         """So it is with a session that is resumed again while the store is told where a message
         stands: it stands elsewhere then, since of presence only the newest is kept.
         """
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send("<presence/>" + message("a"))
         self.asks(self.romeo)
         self.store.slow = True
@@ -496,7 +496,7 @@ class MovingTests(CustodyCase):
         """What could not be held, and was sent again meanwhile, is held when that is tried again:
         before that its sender is told nothing.
         """
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("a"))
         self.store.slow = True
         self.assertIsNone(self.asks(self.romeo))
@@ -512,7 +512,7 @@ class MovingTests(CustodyCase):
 
     def test_stopped_meanwhile(self) -> None:
         """What is saved with a session when the server stops is not held beside that."""
-        self.juliet.lose()
+        self.juliet.abort()
         (friar,) = self.house.connect("romeo/cell")
         friar.enable()
         self.store.late = False
@@ -541,7 +541,7 @@ class MovingTests(CustodyCase):
         self.romeo.send(message("a"))
         self.asks(self.romeo)
         desk.send("<presence/>")
-        desk.lose()
+        desk.abort()
         self.juliet.send(message("b", f"nurse@{DOMAIN}"))
         self.store.slow = True
         nurse.send("</stream:stream>")
@@ -658,7 +658,7 @@ class WritingTests(CustodyCase):
         """What was asked on a wire that is lost is not answered on the next one."""
         previd = self.romeo_id
         self.asks(self.romeo)
-        self.romeo.lose()
+        self.romeo.abort()
         romeo = self.house.logged_in("romeo")
         romeo.send(f"<resume {SM} previd='{previd}' h='0'/>")
         self.assertNotIn(b"resumed", romeo.raw())

@@ -121,7 +121,7 @@ class SliceTests(FloodCase):
                         next_turn(self.house.clock)
                     other = self.house.bind("juliet", "2")
                     other.send("<presence/>")
-                    juliet.lose()
+                    juliet.abort()
                     self.say()
                     self.house.clock.advance(0)
                     self.assertEqual(self.heard(other), list(range(self.said)))
@@ -160,7 +160,7 @@ class SliceTests(FloodCase):
             if not acknowledges:
                 juliet.read_on()
             self.assertEqual(self.heard(juliet), list(range(self.said)))
-            juliet.lose()
+            juliet.abort()
 
 
 class OrderTests(FloodCase):
@@ -231,7 +231,7 @@ class OrderTests(FloodCase):
                 first = self.said
                 for _ in range(5):
                     self.say(to)
-                juliet.lose()
+                juliet.abort()
                 again = self.house.logged_in("juliet")
                 self.store.slow = self.store.late = True
                 again.send(
@@ -275,7 +275,7 @@ class OrderTests(FloodCase):
             self.house.clock.advance(GRACE_S / 2)
             self.say(f"{JULIET}/1")
         self.assertEqual(self.heard(juliet), [3, 5, 7])
-        juliet.lose()
+        juliet.abort()
         self.assertEqual(self.house.server.offline_message_flood._grace, {})
 
     def test_random(self) -> None:
@@ -352,7 +352,7 @@ class AnswerTests(FloodCase):
         self.store.slow = True
         juliet.send("<presence/>")
         juliet.raw()
-        juliet.lose()
+        juliet.abort()
         self.say()
         self.store.release_all()
         self.store.slow = False
@@ -366,7 +366,7 @@ class AnswerTests(FloodCase):
         juliet = self.house.bind("juliet")
         self.store.slow = True
         juliet.send("<presence/>")
-        juliet.lose()
+        juliet.abort()
         self.store.release_all()
         self.assertEqual(self.house.server.offline_message_flood.lines.open, {})
         self.assertEqual(self.house.server.offline_message_flood._given, {})

@@ -81,7 +81,7 @@ class ClientTests(GoneCase):
         def story() -> None:
             stranger = self.house.stranger()
             stranger.handler.cycle = stranger.handler  # type: ignore[attr-defined]
-            stranger.lose()
+            stranger.abort()
 
         with collector_at_rest():
             story()
@@ -89,7 +89,7 @@ class ClientTests(GoneCase):
 
     def test_silent(self) -> None:
         """Nobody says a word, or nobody hears the end of it."""
-        self.assert_nothing_left(lambda: self.house.stranger().lose())
+        self.assert_nothing_left(lambda: self.house.stranger().abort())
 
         def story() -> None:
             self.house.stranger()
@@ -107,19 +107,19 @@ class ClientTests(GoneCase):
                     stranger.open(DOMAIN)
                     stranger.send(what)
                     if not stranger.transport.lost:
-                        stranger.lose()
+                        stranger.abort()
                     self.wait(10)
 
                 self.assert_nothing_left(story)
 
     def test_addresses(self) -> None:
         """What a stream is called before it has a resource is not kept when it is gone."""
-        self.house.stranger().lose()
+        self.house.stranger().abort()
         before = len(jid._interned)
         for _ in range(TIMES):
             stranger = self.house.stranger()
             stranger.open(DOMAIN)
-            stranger.lose()
+            stranger.abort()
         self.assertEqual(len(jid._interned), before)
 
     def test_refused(self) -> None:
@@ -158,25 +158,25 @@ class ClientTests(GoneCase):
 
         def lost() -> None:
             (romeo,) = self.house.connect("romeo")
-            romeo.lose()
+            romeo.abort()
 
         def replaced() -> None:
             self.house.connect("romeo")
             (romeo,) = self.house.connect("romeo")
             self.wait(10)
-            romeo.lose()
+            romeo.abort()
 
         def slow() -> None:
             romeo, juliet = self.house.connect("romeo", "juliet")
             romeo.stop_reading()
             juliet.send(f"<message to='romeo@{DOMAIN}/1'><body>a</body></message>")
-            romeo.lose()
-            juliet.lose()
+            romeo.abort()
+            juliet.abort()
 
         def throttled() -> None:
             (romeo,) = self.house.connect("romeo")
             romeo.send("<presence/>" * 20)
-            romeo.lose()
+            romeo.abort()
 
         for story in (ends, lost, replaced, slow, throttled):
             with self.subTest(story.__name__):
@@ -188,7 +188,7 @@ class ClientTests(GoneCase):
         def resumed() -> None:
             (romeo,) = self.house.connect("romeo")
             id = romeo.enable()
-            romeo.lose()
+            romeo.abort()
             again = self.house.logged_in("romeo")
             again.resume(id, 0)
             again.send("</stream:stream>")
@@ -196,22 +196,22 @@ class ClientTests(GoneCase):
         def given_up() -> None:
             (romeo,) = self.house.connect("romeo")
             romeo.enable()
-            romeo.lose()
+            romeo.abort()
             self.wait(60)
 
         def replaced() -> None:
             (romeo,) = self.house.connect("romeo")
             romeo.enable()
-            romeo.lose()
+            romeo.abort()
             (again,) = self.house.connect("romeo")
-            again.lose()
+            again.abort()
 
         def unacknowledged() -> None:
             romeo, juliet = self.house.connect("romeo", "juliet")
             romeo.enable()
             juliet.send(f"<message to='romeo@{DOMAIN}/1'><body>a</body></message>")
-            romeo.lose()
-            juliet.lose()
+            romeo.abort()
+            juliet.abort()
             self.wait(60)
 
         for story in (resumed, given_up, replaced, unacknowledged):
@@ -235,7 +235,7 @@ class ServiceTests(GoneCase):
             self.wait(10)
 
         def lost() -> None:
-            self.house.service(f"echo.{DOMAIN}", SECRET).lose()
+            self.house.service(f"echo.{DOMAIN}", SECRET).abort()
             self.wait(10)
 
         for story in (let_in, wrong_secret, lost):
@@ -253,7 +253,7 @@ class ServiceTests(GoneCase):
             friar.send(f"<message to='romeo@{DOMAIN}'><body>b</body></message>")
             self.assertIn("<body>a</body>", friar.raw().decode())
             self.assertIn("<body>b</body>", romeo.raw().decode())
-            network.cut(ELSEWHERE)
+            network.abort(ELSEWHERE)
             self.wait(10)
             there.clock.advance(10)
             network.houses[ELSEWHERE] = there

@@ -300,8 +300,8 @@ class GateTests(SynchronousTestCase):
         romeo, juliet, nurse = (self.house.stranger() for _ in range(3))
         for client in (romeo, juliet, nurse):
             client.open("montague.lit")
-        juliet.lose()
-        romeo.lose()
+        juliet.abort()
+        romeo.abort()
         self.house.clock.advance(0)
         self.assertIn(b"<stream:features>", nurse.raw())
 
@@ -435,8 +435,8 @@ class HerdTests(TokenCase):
             self.house.clock.pump([1.0] * 80)
             self.assertRegex(juliet.raw(), b"<resource-constraint.*try again in [0-9]+ seconds")
             self.assertTrue(juliet.closed)
-            romeo.lose()
-            juliet.lose()
+            romeo.abort()
+            juliet.abort()
         self.assertEqual(self.house.server.client_connections.login_queue.waiting, 0)
 
     def test_lost(self) -> None:
@@ -444,8 +444,8 @@ class HerdTests(TokenCase):
         juliet = self.full_login()
         romeo = self.arrive(by_token(self.token_of_romeo))
         juliet.send(authenticate(plain("juliet"), BIND))
-        juliet.lose()
-        romeo.lose()
+        juliet.abort()
+        romeo.abort()
         self.house.clock.advance(0)
         self.assertEqual(self.house.server.session_manager.sessions, {})
         self.assertEqual(self.house.server.client_connections.login_queue.waiting, 0)

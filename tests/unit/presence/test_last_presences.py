@@ -145,10 +145,10 @@ class NoQueryTests(SynchronousTestCase):
         juliet = self.house.bind("juliet")
         juliet.send("<presence/>")
         self.assertIn("<status>bye</status>", "".join(juliet.received()))
-        juliet.lose()
+        juliet.abort()
         (romeo,) = self.house.connect("romeo")
         self.assertEqual(self.store.presences.asked, [])
-        romeo.lose()
+        romeo.abort()
 
     def test_removed(self) -> None:
         """An account that is made anew under an old name was never here."""

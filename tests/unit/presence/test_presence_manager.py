@@ -69,7 +69,7 @@ class GreetingTests(SynchronousTestCase):
         self.juliet.send("<presence/>")
         while len(self.heard()) < 3:
             next_turn(self.house.clock)
-        self.juliet.lose()
+        self.juliet.abort()
         self.house.clock.advance(0)
         self.assertEqual(list(self.house.server.session_manager.local_sessions(JULIET)), [])
 
@@ -155,21 +155,21 @@ class UnavailableTests(SynchronousTestCase):
 
     def test_never_available(self) -> None:
         """Who never said that it is here leaves unheard (§4.5.2)."""
-        self.house.bind("romeo", "2").lose()
+        self.house.bind("romeo", "2").abort()
         self.assertEqual(self.juliet.received(), [])
 
     def test_asked_then_lost(self) -> None:
         """Who said goodbye and hangs up then is not heard twice."""
         self.romeo.send("<presence type='unavailable'/>")
-        self.romeo.lose()
+        self.romeo.abort()
         self.assertEqual(self.goodbyes(self.juliet), [f"{ROMEO}/1"])
 
     def test_negotiation_never_ends(self) -> None:
         """Who is lost before it is bound leaves nothing behind."""
         stranger = self.house.stranger()
         stranger.open(DOMAIN)
-        stranger.lose()
-        self.house.logged_in("romeo").lose()
+        stranger.abort()
+        self.house.logged_in("romeo").abort()
         self.assertEqual(len(self.house.server.routing_table.bound), 2)
 
     def test_shutdown(self) -> None:
@@ -196,7 +196,7 @@ class UnavailableTests(SynchronousTestCase):
         """Who is not available and told in private is not heard of twice after being seen."""
         hidden = self.house.bind("nurse")
         hidden.send(f"<presence to='{JULIET}'/><presence to='{JULIET}/1'/>")
-        hidden.lose()
+        hidden.abort()
         self.assertEqual(self.goodbyes(self.juliet), [f"nurse@{DOMAIN}/1"])
 
     def test_taken_back(self) -> None:
@@ -204,7 +204,7 @@ class UnavailableTests(SynchronousTestCase):
         self.house.add("tybalt")
         (nurse,) = self.house.connect("nurse")
         nurse.send(f"<presence to='{JULIET}'/><presence to='{JULIET}' type='unavailable'/>")
-        nurse.lose()
+        nurse.abort()
         self.assertEqual(self.goodbyes(self.juliet), [f"nurse@{DOMAIN}/1"])
 
     def test_a_right_that_ends(self) -> None:
@@ -212,7 +212,7 @@ class UnavailableTests(SynchronousTestCase):
         self.romeo.send(f"<presence to='{JULIET}/1'><show>dnd</show></presence>")
         self.romeo.send(f"<presence to='{JULIET}' type='unsubscribed'/>")
         self.assertEqual(self.goodbyes(self.juliet), [f"{ROMEO}/1"])
-        self.romeo.lose()
+        self.romeo.abort()
         self.assertEqual(self.goodbyes(self.juliet), [])
 
     def test_errors(self) -> None:

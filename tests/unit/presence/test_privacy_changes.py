@@ -51,7 +51,7 @@ class MeanwhileTests(SynchronousTestCase):
                     self.seen(client), ["here", "unavailable", "here", "here", "unavailable"]
                 )
         self.juliet.send(AWAY)
-        self.juliet.lose()
+        self.juliet.abort()
         self.house.clock.advance(0)
         for client in self.others:
             self.assertEqual(self.seen(client), [])
@@ -120,7 +120,7 @@ class MeanwhileTests(SynchronousTestCase):
         self.store.slow = self.store.late = True
         self.juliet.send(move.format("Enemies"))
         self.store.release()  # who asks has an account
-        self.juliet.lose()
+        self.juliet.abort()
         self.store.slow = False
         self.store.release_all()
         self.assertEqual(self.seen(self.others[0]), ["unavailable"])
@@ -181,7 +181,7 @@ class PromiseTests(SynchronousTestCase):
             clients[name].send(stanza)
             self.look(clients, here)
         for name in EVERYBODY:
-            clients.pop(name).lose()
+            clients.pop(name).abort()
             self.look(clients, here)
             for viewer in clients:
                 self.assertNotIn(f"{name}@montague.lit/1", here[viewer], viewer)

@@ -391,7 +391,7 @@ class ListTests(RemoteTests):
             "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
             "<item jid='capulet.lit'/></block></iq>"
         )
-        self.romeo.lose()
+        self.romeo.abort()
         self.elsewhere.heard()
         self.house.connect("romeo")
         self.assertEqual(self.elsewhere.heard(), [])

@@ -122,7 +122,7 @@ class SharedGroupChangesTests(SynchronousTestCase):
         for guest in guests:
             guest.received()
         Deferred.fromCoroutine(changes.save(SharedGroup("guests", "Guests", members[:-1])))
-        abram.lose()
+        abram.abort()
         house.clock.pump([0, 0, 0])
         gone = "<presence from='abram@montague.lit/1'"
         for guest in guests:

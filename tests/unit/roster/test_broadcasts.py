@@ -75,7 +75,7 @@ class SlicesTests(SynchronousTestCase):
         """Of a session that is lost everybody hears that it came, and then that it is gone."""
         romeo = self.romeo()
         romeo.send("<presence/>")
-        romeo.lose()
+        romeo.abort()
         self.settle()
         self.assertEqual(self.heard(), [["1:here", "1:gone"]] * 5)
 
@@ -83,7 +83,7 @@ class SlicesTests(SynchronousTestCase):
         """Who comes back under the same address is seen after the old session's goodbye."""
         first = self.romeo()
         first.send("<presence/>")
-        first.lose()
+        first.abort()
         self.romeo().send(AWAY)
         self.assertEqual(self.house.server.routing_table.available(f"romeo@{DOMAIN}"), ())
         self.settle()
@@ -93,10 +93,10 @@ class SlicesTests(SynchronousTestCase):
         """A login that is lost while it waits its turn has never been seen."""
         first = self.romeo()
         first.send("<presence/>")
-        first.lose()
+        first.abort()
         second = self.romeo()
         second.send(AWAY)
-        second.lose()
+        second.abort()
         self.settle()
         self.assertEqual(self.heard(), [["1:here", "1:gone"]] * 5)
 

@@ -53,7 +53,7 @@ class ElsewhereTests(SynchronousTestCase):
         """A goodbye likewise, and to those who were told in person, once."""
         self.romeo.send("<presence to='paris@verona.lit/1'/><presence to='nurse@capulet.lit'/>")
         self.heard()
-        self.romeo.lose()
+        self.romeo.abort()
         self.assertEqual(
             sorted(self.heard("unavailable")), sorted((*self.TOLD, "romeo > paris@verona.lit/1"))
         )
@@ -68,7 +68,7 @@ class ElsewhereTests(SynchronousTestCase):
         """Many contacts elsewhere are told in slices as well; the goodbye comes after (RO-15)."""
         self.house.server.broadcasts.contacts_per_slice = 2
         self.romeo.send("<presence><show>away</show></presence>")
-        self.romeo.lose()
+        self.romeo.abort()
         self.assertEqual(self.elsewhere.heard(), [])
         self.settle()
         told = [stanza.count("away") for stanza in self.elsewhere.heard()]

@@ -187,7 +187,7 @@ class RequestTests(SynchronousTestCase):
         status = f"<status>{'x' * MAX_REQUEST_BYTES}</status>"
         romeo.send(f"<presence to='{JULIET}' type='subscribe'>{status}</presence>")
         self.assertIn(status, "".join(juliet.received()))
-        juliet.lose()
+        juliet.abort()
         juliet = house.bind("juliet")
         juliet.send("<presence/>")
         self.assertIn(stanza("subscribe", ROMEO, JULIET), juliet.received())

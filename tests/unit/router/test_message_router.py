@@ -202,7 +202,7 @@ class UnheardTests(StagedTestCase):
         self.stage(0)
         self.juliet[0].enable()
         self.assertEqual(self.unheard(text(BARE, "chat")), [])
-        self.juliet[0].lose()
+        self.juliet[0].abort()
         self.assertEqual(self.unheard(text(BARE, "chat")), [])
 
 
@@ -256,7 +256,7 @@ class OfflineTests(SynchronousTestCase):
         juliet = self.house.bind("juliet")
         juliet.send("<presence/>")
         self.assertEqual(self.bodies(juliet), ["one", "?"])
-        juliet.lose()
+        juliet.abort()
         self.assertEqual(self.kept(), 1)
         juliet = self.house.bind("juliet")
         juliet.send("<presence/>")
@@ -359,7 +359,7 @@ class OfflineTests(SynchronousTestCase):
                 self.assertEqual(self.bodies(juliet), ["one", "?"])
                 self.answer(juliet)
                 self.assertEqual(self.kept(), 0)
-                juliet.lose()
+                juliet.abort()
 
     def test_stored_while_read(self) -> None:
         """A message that is stored behind a flood's back is read again."""

@@ -125,7 +125,7 @@ class StanzaTests(SynchronousTestCase):
         """Who has failed to change the roster and is lost then is still seen to leave."""
         self.store.broken = EVERYTHING
         self.romeo.send(f"<iq type='set' id='1'>{ROSTER_SET}</iq>")
-        self.romeo.lose()
+        self.romeo.abort()
         self.assertIn("type='unavailable'", "".join(self.juliet.received()))
 
     def test_undone(self) -> None:
@@ -225,7 +225,7 @@ class LoginTests(TokenCase):
         client = self.house.bind("romeo")
         id = client.enable()
         client.send(f"<message to='juliet@{DOMAIN}'><body>hi</body></message>")
-        client.lose()
+        client.abort()
         again = self.house.logged_in("romeo")
         self.store.broken = EVERYTHING
         again.send(f"<resume xmlns='{ns.STREAM_MANAGEMENT}' previd='none' h='0'/>")

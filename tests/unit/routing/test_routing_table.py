@@ -72,7 +72,7 @@ class RoutingTableTests(SynchronousTestCase):
         """When the last session has gone, nothing of its account is left."""
         before = (len(self.table.users), len(self.table.bound))
         client = self.house.connect("romeo")[0]
-        client.lose()
+        client.abort()
         self.assertEqual((len(self.table.users), len(self.table.bound)), before)
 
 

@@ -82,7 +82,7 @@ class UnboundTests(SynchronousTestCase):
         """A stream that ends, or is bound, leaves nothing behind."""
         table = self.house.server.routing_table
         for client in self.strangers().values():
-            client.lose()
-        self.house.bind("juliet").lose()
+            client.abort()
+        self.house.bind("juliet").abort()
         self.assertEqual(table.unbound, {})
         self.assertEqual(list(table.bound), ["romeo@montague.lit/1"])

@@ -335,7 +335,7 @@ class PairTests(SynchronousTestCase):
         self.routes.give_back()
         self.assertEqual(self.bounced(), ["1 remote-server-timeout"])
         stopping = self.house.stop()
-        self.juliet.lose()
+        self.juliet.abort()
         self.successResultOf(stopping)
 
     def test_own_request(self) -> None:

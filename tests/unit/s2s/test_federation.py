@@ -54,7 +54,7 @@ class MessageTests(SynchronousTestCase):
         """Somebody at another server hears a directed presence, and the goodbye."""
         self.romeo.send("<presence to='juliet@mantua.lit'/>")
         self.assertEqual(len(self.juliet.received()), 1)
-        self.romeo.lose()
+        self.romeo.abort()
         (goodbye,) = self.juliet.received()
         self.assertIn("type='unavailable'", goodbye)
 
@@ -74,7 +74,7 @@ class MessageTests(SynchronousTestCase):
         """When the other server is gone, what is said to it comes back."""
         self.romeo.send("<message to='juliet@mantua.lit'><body>O</body></message>")
         self.juliet.received()
-        self.network.cut("mantua.lit")
+        self.network.abort("mantua.lit")
         self.romeo.send("<message to='juliet@mantua.lit' id='2'><body>O</body></message>")
         (answer,) = self.romeo.received()
         self.assertIn("remote-server-not-found", answer)

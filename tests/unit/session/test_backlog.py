@@ -214,7 +214,7 @@ class LostTests(SlowReaderTestCase):
         self.juliet.stop_reading()
         for letter in "abc":
             self.romeo.send(message(letter))
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.stored(), ["a", "b", "c"])
         juliet = self.house.bind("juliet")
         juliet.send("<presence/>")
@@ -274,7 +274,7 @@ class LostTests(SlowReaderTestCase):
         self.read(self.romeo)
         for kind in ("get", "result"):
             self.romeo.send(f"<iq to='{JULIET}/1' type='{kind}' id='1'><query xmlns='x'/></iq>")
-        self.juliet.lose()
+        self.juliet.abort()
         answers = [stanza for stanza in self.romeo.received() if stanza.startswith("<iq")]
         self.assertEqual(len(answers), 1)
         self.assertIn("<service-unavailable ", answers[0])
@@ -284,7 +284,7 @@ class LostTests(SlowReaderTestCase):
         self.juliet.stop_reading()
         self.read(self.romeo)
         self.romeo.send(message("a", f"{JULIET}/1", "normal"))
-        self.juliet.lose()
+        self.juliet.abort()
         (error,) = [stanza for stanza in self.romeo.received() if "<message" in stanza]
         self.assertIn("<service-unavailable ", error)
         self.assertEqual(self.stored(), [])
@@ -296,7 +296,7 @@ class LostTests(SlowReaderTestCase):
         self.romeo.send(message("both"))
         self.romeo.send(message("one", f"{JULIET}/1"))
         self.assertEqual(self.read(other), ["both"])
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.read(other), ["unavailable", "one"])
         self.assertEqual(self.stored(), [])
 
@@ -306,18 +306,18 @@ class LostTests(SlowReaderTestCase):
         for client in (self.juliet, other):
             client.stop_reading()
         self.romeo.send(message("a"))
-        self.juliet.lose()
-        other.lose()
+        self.juliet.abort()
+        other.abort()
         self.assertEqual(self.stored(), ["a"])
 
     def test_offline_messages(self) -> None:
         """A stored message that was not read in the end is still stored, once."""
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("a"))
         juliet = self.house.bind("juliet")
         juliet.stop_reading()
         juliet.send("<presence/>")
-        juliet.lose()
+        juliet.abort()
         self.assertEqual(self.stored(), ["a"])
 
     def test_interceptors_see_it_once(self) -> None:
@@ -334,14 +334,14 @@ class LostTests(SlowReaderTestCase):
         self.house.server.interceptors.put(Counter(), OWNER)
         self.juliet.stop_reading()
         self.romeo.send(message("a"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual((seen, self.stored()), (["a"], ["a"]))
 
     def test_presence_is_forgotten(self) -> None:
         """Presence that was not read is nobody's loss."""
         self.juliet.stop_reading()
         self.romeo.send(status("1"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.assertEqual(self.read(self.romeo)[-1:], ["unavailable"])
         self.assertEqual(self.stored(), [])
 

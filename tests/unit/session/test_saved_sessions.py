@@ -133,7 +133,7 @@ class RestartTests(RestartCase):
     def test_asleep_before(self) -> None:
         """A session that slept already sleeps on, with what waited for it."""
         self.romeo.send(message("a"))
-        self.juliet.lose()
+        self.juliet.abort()
         self.romeo.send(message("b") + "<presence><status>hm</status></presence>")
         self.romeo.send("<presence><status>oh</status></presence>")
         self.restart()

@@ -406,7 +406,7 @@ class LimitTests(StreamCase):
         other = house.stranger("192.0.2.2")
         other.send(HEADER)
         self.assertIn("<stream:features>", other.raw().decode())
-        connections[0].lose()
+        connections[0].abort()
         again = house.stranger()
         again.send(HEADER)
         self.assertIn("<stream:features>", again.raw().decode())
