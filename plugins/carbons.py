@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
-from xmppd.message.follower import Course, End, Follower, Followers, Remark
+from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.plugin.place import Part
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
@@ -79,40 +79,40 @@ class Carbons(Follower):
         account to those of its resources that did not get it (§7).
         """
         others = self._others(course)
-        if not others and (course.end is End.SENDER or len(self.sessions[course.account]) == 1):
+        if not others and (course.is_sent or len(self.sessions[course.account]) == 1):
             return  # somebody with a single device, whom no error about it concerns either
-        if self._is_eligible(course):
+        subject = _subject(course)
+        if self._is_eligible(course, subject):
             if course.message.type != "error":
-                self._remember(_subject(course))
+                if len(self._recent) >= MAX_REMEMBERED // 2:
+                    self._older, self._recent = self._recent, set()
+                self._recent.add(subject)
             if others:
                 self._copy(course, others)
 
     def _others(self, course: Course) -> list[LocalClientSession]:
         """Those that want a copy, and know nothing of the message yet."""
-        message, sessions = course.message, self.sessions.get(course.account, ())
-        knowing = (message.sender.full, "" if message.to is None else message.to.full)
+        message, sender = course.message, course.message.sender.full
+        sessions = self.sessions.get(course.account, ())
+        if course.is_sent:
+            return [session for session in sessions if session.jid.full != sender]
+        got, to = course.got, "" if message.to is None else message.to.full
         return [
             session
             for session in sessions
-            if session not in course.got
-            and session.jid.full not in knowing
+            if session not in got
+            and session.jid.full not in (sender, to)
             and (session.privacy is None or session.privacy.lets_in(message))
         ]
 
-    def _is_eligible(self, course: Course) -> bool:
+    def _is_eligible(self, course: Course, subject: int) -> bool:
         """Whether it is copied; an error is if that is so for what it is about (§6.1)."""
         kind = course.message.type
         if kind == "groupchat":
             return False
         if kind == "error":
-            subject = _subject(course)
             return subject in self._recent or subject in self._older
-        return _is_instant_message(course.message, course.tree, to_room=course.end is End.SENDER)
-
-    def _remember(self, subject: int) -> None:
-        if len(self._recent) >= MAX_REMEMBERED // 2:
-            self._older, self._recent = self._recent, set()
-        self._recent.add(subject)
+        return _is_instant_message(course.message, course.tree, to_room=course.is_sent)
 
     def _copy(self, course: Course, sessions: Sequence[LocalClientSession]) -> None:
         message, shared = course.message, course.copies
@@ -129,9 +129,9 @@ class Carbons(Follower):
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         names = " and ".join(session.jid.full for session in self._others(course))
-        if not names or not self._is_eligible(course):
+        if not names or not self._is_eligible(course, _subject(course)):
             return ()
-        if course.end is End.SENDER:
+        if course.is_sent:
             says = f"with carbons enabled, {names} sees what is sent"
             return [Remark("sent_copied", says, "CA-2")]
         return [Remark("copied", f"with carbons enabled, a copy goes to {names}", "CA-3")]
@@ -139,10 +139,9 @@ class Carbons(Follower):
 
 def _subject(course: Course) -> int:
     """A message of one account to or from somebody, or what an error is about."""
-    message, account = course.message, course.account
-    to = account if message.to is None else message.to.bare
-    peer = to if message.sender.bare == account else message.sender.bare
-    return hash((account, peer, message.id))
+    message = course.message
+    peer = message.to if course.is_sent else message.sender
+    return hash((course.account, None if peer is None else peer.bare, message.id))
 
 
 def _is_instant_message(message: Message, tree: Tree, *, to_room: bool) -> bool:

@@ -17,7 +17,7 @@ from tests.plugins.test_carbons import (
 )
 from xmppd.events import OWNER
 from xmppd.message.decision import MATCH, Cell, Decision
-from xmppd.message.follower import Course, End
+from xmppd.message.follower import Course
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import JID, Message, ns, stanza, xml
 from xmppd.testing.client import Client, done
@@ -236,7 +236,7 @@ class InterceptedTests(CarbonsTestCase):
 
 def came(message: Message) -> Course:
     """A message that has come for Juliet."""
-    return Course(message, End.RECIPIENT, JULIET, Decision(Cell.DELIVERED, MATCH))
+    return Course(message, message.payload.tree, JULIET, Decision(Cell.DELIVERED, MATCH))
 
 
 class LimitTests(CarbonsTestCase):

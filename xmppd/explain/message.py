@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from xmppd.explain.finding import Finding, listed
 from xmppd.explain.parties import Party, intercepted, party, unread
 from xmppd.message.decision import NO_ROOM, Cell, Decision
-from xmppd.message.follower import ON_ITS_WAY, Course, End, Remark
+from xmppd.message.follower import ON_ITS_WAY, Course, Remark
 from xmppd.message.offline_message_strategy import use
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.server import XMPPServer
@@ -158,7 +158,7 @@ def _at_sender(server: XMPPServer, message: Message) -> tuple[Course, ...]:
     sender, to = message.sender, message.to
     if not server.routing_table.is_local(sender) or to is None or to.bare == sender.bare:
         return ()
-    return (Course(message, End.SENDER, sender.bare, ON_ITS_WAY),)
+    return (Course(message, message.payload.tree, sender.bare, ON_ITS_WAY, True),)
 
 
 def _at_recipients(messages: list[Message], decisions: list[Decision]) -> Iterator[Course]:
@@ -166,9 +166,8 @@ def _at_recipients(messages: list[Message], decisions: list[Decision]) -> Iterat
     for message, decision in zip(messages, decisions, strict=True):
         to = message.to
         if not decision.bounced and to is not None and to.local is not None:
-            course = Course(message, End.RECIPIENT, to.bare, decision)
-            course.got = decision.sessions
-            yield course
+            tree, got = message.payload.tree, decision.sessions
+            yield Course(message, tree, to.bare, decision, got=got)
 
 
 def _barred(server: XMPPServer, writer: Party) -> Finding | None:

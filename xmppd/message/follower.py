@@ -3,9 +3,9 @@ end.
 """
 
 from collections.abc import Collection, Sequence
-from enum import Enum
 from typing import ClassVar, NamedTuple
 
+from msgspec import Struct
 from twisted.logger import Logger
 
 from xmppd.events import Undo
@@ -23,38 +23,28 @@ ANSWERED = Decision(Cell.DELIVERED, MATCH)
 _log = Logger()
 
 
-class End(Enum):
-    """The end at which a message is followed."""
-
-    SENDER = "sender"
-    RECIPIENT = "recipient"
-
-
-class Course:
+class Course(Struct, eq=False):
     """The course of one message, at one of its ends.
 
     Attributes:
         message: As this end has it; a follower that prepares it may put another one here, with the
             same addresses.
         tree: Of the message, to look at: only its bytes are kept with it.
-        end: The sender's or the recipient's.
         account: The account at this end, a bare JID of ours.
         decision: About the message.
+        is_sent: Whether this is the sender's end, and not that of the account it is for.
         got: The sessions of the account that it was delivered to.
         copies: The count of the account's sessions that have it; a follower that delivers another
             copy adds it. None if no session has it that could give it back (SE-12).
     """
 
-    __slots__ = ("account", "copies", "decision", "end", "got", "message", "tree")
-
-    def __init__(self, message: Message, end: End, account: str, decision: Decision) -> None:
-        self.message = message
-        self.tree: Tree = message.payload.tree
-        self.end = end
-        self.account = account
-        self.decision = decision
-        self.got: Collection[Session] = ()
-        self.copies: Copies | None = None
+    message: Message
+    tree: Tree
+    account: str
+    decision: Decision
+    is_sent: bool = False
+    got: tuple[Session, ...] = ()
+    copies: Copies | None = None
 
 
 class Remark(NamedTuple):
@@ -103,6 +93,18 @@ class Follower:
         return ()
 
 
+class AccountFollowers(NamedTuple):
+    """The followers of an account.
+
+    Attributes:
+        preparing: Those of them that prepare messages.
+        following: Those that follow them.
+    """
+
+    preparing: tuple[Follower, ...]
+    following: tuple[Follower, ...]
+
+
 class Followers:
     """The place of followers, and for each account those that are asked.
 
@@ -110,7 +112,7 @@ class Followers:
         domains: Ours.
 
     Attributes:
-        of_all: The followers of the messages of every account.
+        of_all: The followers of the messages of every account; None if there are none.
         of: The followers of an account by its bare JID: those of all, and its own. Only
             accounts that some follower watches are in it, so that for any other a message costs
             one look-up, however many followers there are.
@@ -118,8 +120,8 @@ class Followers:
 
     def __init__(self, domains: Collection[str]) -> None:
         self.domains = domains
-        self.of_all: tuple[Follower, ...] = ()
-        self.of: dict[str, tuple[Follower, ...]] = {}
+        self.of_all: AccountFollowers | None = None
+        self.of: dict[str, AccountFollowers] = {}
         self._owners: dict[Follower, str] = {}
         self._watched: dict[Follower, set[str]] = {}
 
@@ -150,16 +152,17 @@ class Followers:
             self._refresh_account(account)
 
     def _refresh(self) -> None:
-        self.of_all = tuple(each for each in self._owners if each.of_all)
+        self.of_all = _asked([each for each in self._owners if each.of_all])
         for account in set(self.of).union(*self._watched.values()):
             self._refresh_account(account)
 
     def _refresh_account(self, account: str) -> None:
         named = {each for each, accounts in self._watched.items() if account in accounts}
-        if named.isdisjoint(self._owners):
+        asked = _asked([each for each in self._owners if each.of_all or each in named])
+        if asked is None or named.isdisjoint(self._owners):
             self.of.pop(account, None)
         else:
-            self.of[account] = tuple(each for each in self._owners if each.of_all or each in named)
+            self.of[account] = asked
 
     def all(self) -> tuple[Follower, ...]:
         """All followers, in the order in which they are asked."""
@@ -167,37 +170,39 @@ class Followers:
 
     # -- the way of a message ---------------------------------------------------------------------
 
-    def sent(self, message: Message, followers: Sequence[Follower]) -> None:
+    def sent(self, message: Message, asked: AccountFollowers) -> None:
         """Tell the followers of its sender's account that a message is on its way."""
         sender, to = message.sender, message.to
         ours = sender.domain in self.domains and sender.local is not None
         if ours and to is not None and to.bare != sender.bare:
-            course = Course(message, End.SENDER, sender.bare, ON_ITS_WAY)
-            self.prepare(course, followers)
-            self.follow(course, followers)
+            course = Course(message, message.payload.tree, sender.bare, ON_ITS_WAY, True)
+            if asked.preparing:
+                self.prepare(course, asked)
+            self.follow(course, asked)
 
     def answered(self, error: Message) -> None:
         """Tell the followers of its sender's account that the server has answered a message with an
         error.
         """
         to = error.to
-        followers = () if to is None else self.of.get(to.bare, self.of_all)
-        if to is not None and followers and to.domain in self.domains and to.local is not None:
-            course = Course(error, End.RECIPIENT, to.bare, ANSWERED)
-            self.prepare(course, followers)
-            self.follow(course, followers)
+        asked = None if to is None else self.of.get(to.bare, self.of_all)
+        if to is None or asked is None or to.local is None or to.domain not in self.domains:
+            return
+        course = Course(error, error.payload.tree, to.bare, ANSWERED)
+        self.prepare(course, asked)
+        self.follow(course, asked)
 
-    def prepare(self, course: Course, followers: Sequence[Follower]) -> None:
+    def prepare(self, course: Course, asked: AccountFollowers) -> None:
         """Let each follower prepare it."""
-        for follower in followers:
+        for follower in asked.preparing:
             try:
                 follower.prepare(course)
             except Exception:
                 self._failed(follower, course)
 
-    def follow(self, course: Course, followers: Sequence[Follower]) -> None:
+    def follow(self, course: Course, asked: AccountFollowers) -> None:
         """Let each follower follow it."""
-        for follower in followers:
+        for follower in asked.following:
             try:
                 follower.follow(course)
             except Exception:
@@ -217,3 +222,13 @@ class Followers:
         """Log the failure of a follower, which costs no message."""
         owner = self._owners.get(follower, "a plugin that was taken out")
         _log.failure("{owner} failed on {message}", owner=owner, message=course.message)
+
+
+def _asked(followers: Sequence[Follower]) -> AccountFollowers | None:
+    """Those of the followers that have something to do; None if there are no followers."""
+    if not followers:
+        return None
+    return AccountFollowers(
+        tuple(each for each in followers if type(each).prepare is not Follower.prepare),
+        tuple(each for each in followers if type(each).follow is not Follower.follow),
+    )

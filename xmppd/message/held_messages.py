@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.host.clocks import UNKNOWN, Clocks
-from xmppd.message.follower import Course, End, Follower, Remark
+from xmppd.message.follower import Course, Follower, Remark
 from xmppd.message.worth import worth_storing
 from xmppd.session.backlog import Waiting
 from xmppd.session.local_client_session import LocalClientSession, stanzas_in
@@ -115,7 +115,7 @@ class HeldMessages(Follower):
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         """Name the sessions whose acknowledgement it waits for."""
-        if course.end is End.SENDER or not _is_kept(course.message):
+        if course.is_sent or not _is_kept(course.message):
             return ()
         return [
             Remark(

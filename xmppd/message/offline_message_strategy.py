@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 
 from xmppd.config.config import OfflineSettings
 from xmppd.message.decision import NO_ROOM, Cell, Decision, KnownAccount, decided, settle
-from xmppd.message.follower import Course, End, Follower, Remark
+from xmppd.message.follower import Course, Follower, Remark
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.stanza import Condition, Message, StanzaError
@@ -74,7 +74,7 @@ class OfflineMessageStrategy(Follower):
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         """Say how much waits for the account already."""
-        if course.end is End.SENDER or course.decision.cell is not Cell.KEPT:
+        if course.is_sent or course.decision.cell is not Cell.KEPT:
             return ()
         waiting = await self.store.offline_messages(course.account)
         if not waiting:

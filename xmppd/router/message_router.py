@@ -1,11 +1,10 @@
 """Messages: to a session, to an account, or to somebody elsewhere (:rfc:`6121#section-8`)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xmppd.events import Events
 from xmppd.message.decision import ADMINS, ELSEWHERE, SERVER, Cell, Decision, decide, decided
-from xmppd.message.follower import Course, End, Follower, Followers
+from xmppd.message.follower import AccountFollowers, Course, Followers
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Later, Message, StanzaError
@@ -99,14 +98,14 @@ class MessageRouter:
         decision = self.decide(message)
         sessions = decision.sessions
         if sessions:
-            followers = self._followers_of.get(to.bare, self.followers.of_all)
-            if followers or len(sessions) > 1:
-                if self._deliver(message, decision, followers):
+            asked = self._followers_of.get(to.bare, self.followers.of_all)
+            if asked is not None or len(sessions) > 1:
+                if self._deliver(message, decision, asked):
                     return None
             elif sessions[0].deliver(message, message.wire()):
                 return None
             decision = decide(message, None, ())  # all of them have just ended
-        if decision.cell is Cell.HANDED_ON:
+        if decision is _ELSEWHERE:
             return self._leave(message)
         if decision.cell is Cell.TO_ADMINS:
             return self._to_admins(message)
@@ -137,7 +136,9 @@ class MessageRouter:
 
     # -- somebody is here -------------------------------------------------------------------------
 
-    def _deliver(self, message: Message, decision: Decision, followers: Sequence[Follower]) -> bool:
+    def _deliver(
+        self, message: Message, decision: Decision, asked: AccountFollowers | None
+    ) -> bool:
         """Hand it to several, or let it be followed as well; whether it arrived.
 
         Of those who have it, also of followers, the last that ends without having read it gives it
@@ -146,9 +147,11 @@ class MessageRouter:
         got = sessions = decision.sessions
         account = sessions[0].jid.bare
         course = None
-        if followers:
-            course = self._begin(message, account, decision, followers)
-            message = course.message
+        if asked is not None:
+            course = Course(message, message.payload.tree, account, decision)
+            if asked.preparing:
+                self.followers.prepare(course, asked)
+                message = course.message
         wire = message.wire()
         if len(sessions) == 1:
             if not sessions[0].deliver(message, wire):
@@ -158,19 +161,14 @@ class MessageRouter:
             got = tuple([session for session in sessions if session.deliver(shared, wire)])
             if not got:
                 return False
-        if course is not None or len(got) > 1:
-            copies = message.payload.copies = Copies(account, len(got))
-            if course is not None:
-                course.got, course.copies = got, copies
-                self.followers.follow(course, followers)
+        if asked is None or course is None:
+            if len(got) > 1:
+                message.payload.copies = Copies(account, len(got))
+            return True
+        course.got = got
+        course.copies = message.payload.copies = Copies(account, len(got))
+        self.followers.follow(course, asked)
         return True
-
-    def _begin(
-        self, message: Message, account: str, decision: Decision, followers: Sequence[Follower]
-    ) -> Course:
-        course = Course(message, End.RECIPIENT, account, decision)
-        self.followers.prepare(course, followers)
-        return course
 
     # -- nobody is here ---------------------------------------------------------------------------
 
@@ -180,32 +178,32 @@ class MessageRouter:
         """
         if decision.bounced or to.local is None:
             return self.offline.undeliverable(message, decision)
-        followers = self._followers_of.get(to.bare, self.followers.of_all)
-        course = None
-        if followers:
-            course = self._begin(message, to.bare, decision, followers)
+        course, asked = None, self._followers_of.get(to.bare, self.followers.of_all)
+        if asked is not None:
+            course = Course(message, message.payload.tree, to.bare, decision)
+            self.followers.prepare(course, asked)
             message = course.message
         if decision.cell is Cell.KEPT:
-            return self._keep(message, to, decision, course, followers)
+            return self._keep(message, to, decision, course)
         self.offline.undeliverable(message, decision)
-        if course is not None:
-            self.followers.follow(course, followers)
-        self.events.fire(MessageUnheard(to.to_bare(), message, decision))
+        self._unheard(message, to, decision, course)
         return None
 
     async def _keep(
-        self,
-        message: Message,
-        to: JID,
-        decision: Decision,
-        course: Course | None,
-        followers: Sequence[Follower],
+        self, message: Message, to: JID, decision: Decision, course: Course | None
     ) -> None:
         settled = await self.offline.nobody_there(message, decision)
-        if course is not None:
-            course.decision = settled
-            self.followers.follow(course, followers)
-        self.events.fire(MessageUnheard(to.to_bare(), message, settled))
+        self._unheard(message, to, settled, course)
+
+    def _unheard(
+        self, message: Message, to: JID, decision: Decision, course: Course | None
+    ) -> None:
+        """Tell the followers and listeners of a message that no session has."""
+        asked = self._followers_of.get(to.bare, self.followers.of_all)
+        if course is not None and asked is not None:
+            course.decision = decision
+            self.followers.follow(course, asked)
+        self.events.fire(MessageUnheard(to.to_bare(), message, decision))
 
     def _leave(self, message: Message) -> None:
         if not self.routing_table.route(message):

@@ -77,9 +77,9 @@ class PacketRouter:
                     session.privacy.check_out(stanza)  # PL-4
                 if isinstance(stanza, Message):
                     known = self.followers
-                    followers = known.of.get(stanza.sender.bare, known.of_all)
-                    if followers:
-                        known.sent(stanza, followers)
+                    asked = known.of.get(stanza.sender.bare, known.of_all)
+                    if asked is not None:
+                        known.sent(stanza, asked)
         except Exception as error:
             return self._failed(stanza, error)
         return self._route(stanza)

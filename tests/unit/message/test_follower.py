@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.test_carbons import carbons_of, in_a_word
 from xmppd.config.config import OfflineSettings
 from xmppd.message.decision import Cell
-from xmppd.message.follower import ANSWERED, Course, End, Follower
+from xmppd.message.follower import ANSWERED, Course, Follower
 from xmppd.stanza import JID, Message
 from xmppd.stanza.stanza import Payload
 from xmppd.testing.client import Client, done
@@ -38,7 +38,9 @@ class Notes(Follower):
 
     def _note(self, word: str, course: Course) -> None:
         account = course.account.partition("@")[0]
-        self.asked.append((word, course.end.value, account, course.decision.cell.value))
+        self.asked.append(
+            (word, "sender" if course.is_sent else "recipient", account, course.decision.cell.value)
+        )
 
     def take(self) -> list[tuple[str, str, str, str]]:
         """What it was asked since it was last looked at."""
@@ -203,7 +205,7 @@ class PlaceTests(FollowerCase):
             self.followers.put(each, "others")
         for each in (self.notes, *others, *others):
             self.followers.watch(each, JULIET)
-        self.assertEqual(self.followers.of, {JULIET: (self.notes, *others)})
+        self.assertEqual(self.followers.of[JULIET].following, (self.notes, *others))
         for each in (self.notes, *others, *others):
             self.followers.unwatch(each, JULIET)
         self.assertEqual(self.followers.of, {})
@@ -220,10 +222,10 @@ class PlaceTests(FollowerCase):
         ends = [end for word, end, _, _ in everything.take() if word == "follow"]
         self.assertEqual(ends[0], "sender")
         self.followers.watch(self.notes, JULIET)
-        self.assertEqual(self.followers.of, {JULIET: (self.notes, everything)})
+        self.assertEqual(self.followers.of[JULIET].following, (self.notes, everything))
         take_out()
-        self.assertEqual(self.followers.of, {JULIET: (self.notes,)})
-        self.assertEqual(self.followers.of_all, ())
+        self.assertEqual(self.followers.of[JULIET].following, (self.notes,))
+        self.assertIsNone(self.followers.of_all)
 
     def test_taken_out(self) -> None:
         """Who is taken out is asked no more."""
@@ -241,7 +243,7 @@ class PlaceTests(FollowerCase):
         self.followers.watch(late, JULIET)
         self.assertEqual(self.followers.of, {})
         self.followers.put(late, "late")
-        self.assertEqual(self.followers.of, {JULIET: (late,)})
+        self.assertEqual(self.followers.of[JULIET].following, (late,))
 
 
 class PrepareTests(FollowerCase):
@@ -318,6 +320,6 @@ class FailingTests(FollowerCase):
         """Others explain themselves all the same."""
         message = Message.make(JID.parse(JULIET), JID.parse(ROMEO), b"<body/>", type="chat")
         decision = self.house.server.message_router.decide(message)
-        course = Course(message, End.RECIPIENT, JULIET, decision)
+        course = Course(message, message.payload.tree, JULIET, decision)
         self.assertEqual(done(self.followers.explain(course)), [])
         self.check(self.romeo, 1)

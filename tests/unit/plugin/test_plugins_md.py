@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.login.logins import authenticate, plain
 from xmppd.config.config import Config
 from xmppd.login.bind2 import NS as BIND2
-from xmppd.message.follower import ANSWERED, Course, End
+from xmppd.message.follower import ANSWERED, Course
 from xmppd.plugin.plugin_manager import PluginError
 from xmppd.stanza import JID, Message
 from xmppd.testing.client import Client, done
@@ -48,7 +48,7 @@ from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.metrics import Histogram, Label, Metric
-from xmppd.message.follower import Course, End, Follower, Followers, Remark
+from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.seams import Replace
@@ -278,14 +278,13 @@ class ExampleTests(SynchronousTestCase):
         """Who has written to the administrators is remembered, also if they were away."""
         self.house.add("prince")
         self.load(IMPORTS, block("class Visits"))
-        (follower,) = self.house.server.followers.of["prince@montague.lit"]
+        (follower,) = self.house.server.followers.of["prince@montague.lit"].following
         (romeo,) = self.connect("romeo")
         for name in ("prince", "juliet"):
             romeo.send(f"<message to='{name}@montague.lit'><body>hi</body></message>")
-        course = Course(
-            Message.make(JID.parse("prince@montague.lit"), JID.parse("romeo@montague.lit")),
-            End.RECIPIENT, "prince@montague.lit", ANSWERED,
-        )  # fmt: skip
+        prince = JID.parse("prince@montague.lit")
+        message = Message.make(prince, JID.parse("romeo@montague.lit"))
+        course = Course(message, message.payload.tree, prince.bare, ANSWERED)
         self.assertEqual([remark.code for remark in done(follower.explain(course))], ["visited"])
 
     def test_listener(self) -> None:
