@@ -1,4 +1,4 @@
-"""A service under a domain of its own, which answers requests as the server does."""
+"""Service: a domain inside the server that answers requests as the server does."""
 
 from collections.abc import Awaitable, Iterable, Iterator
 
@@ -16,13 +16,14 @@ class Service(InternalComponent):
     A request to the domain is answered by the service's own handlers, and by those of the server
     that answer :attr:`~xmppd.handler.iq_handler.To.SERVICES`, such as disco's; to an entity of it,
     by those that answer :attr:`~xmppd.handler.iq_handler.To.ENTITIES`. A subclass takes messages
-    and presence by :meth:`message` and :meth:`presence`, and says more of itself by :meth:`says`.
-    While something waits, what its account sends comes behind, and what others send does not wait.
+    and presence by :meth:`message` and :meth:`presence`, and adds to its disco answers by
+    :meth:`says`. While a stanza waits, others of the same account wait behind it, and those of
+    other accounts do not.
 
     Args:
-        services: Where it is put.
+        services: Its place.
         domain: Its domain, which may not be one of the server's.
-        identity: What it is; its name is that of the server's item.
+        identity: Of the domain; its name is that of the server's item.
         handlers: Its own.
     """
 
@@ -38,19 +39,19 @@ class Service(InternalComponent):
         self.handlers = {handler.query: handler for handler in handlers}
         self._iq_router = services.iq_router
 
-    # -- what a subclass has to say ---------------------------------------------------------------
+    # -- for subclasses ---------------------------------------------------------------------------
 
     def message(self, message: Message) -> Later:
-        """Take a message, whoever at the domain it is for.
+        """Take a message, for any address at the domain.
 
         Raises:
-            StanzaError: Its sender is told: SERVICE_UNAVAILABLE, if a subclass takes none.
+            StanzaError: Its sender is told; SERVICE_UNAVAILABLE, if the subclass takes none.
         """
         raise StanzaError(Condition.SERVICE_UNAVAILABLE)
 
     def presence(self, presence: Presence) -> Later:
-        """Take presence. Without a subclass that does, nobody has a subscription here
-        (:rfc:`6121#section-3.1.3`), and all else means nothing.
+        """Take presence. Without a subclass that does, requests are refused
+        (:rfc:`6121#section-3.1.3`), and all other presence is ignored.
         """
         if presence.type == "subscribe" and presence.to is not None:
             self.send(
@@ -59,12 +60,12 @@ class Service(InternalComponent):
         return None
 
     def says(self, question: DiscoQuestion) -> DiscoAnswer:
-        """What disco says of the domain, of one of its entities, or of a node of these, beside
-        identity and features of the domain; None if there is no such entity or node.
+        """The disco answer for the domain, an entity or a node of these, beside identity and
+        features of the domain; None if there is no such entity or node.
         """
         return None
 
-    # -- what it is -------------------------------------------------------------------------------
+    # -- its identity -----------------------------------------------------------------------------
 
     def said(self) -> Iterable[Says]:
         domain = self.jid.domain
@@ -74,7 +75,7 @@ class Service(InternalComponent):
                 yield Says(of=subject, answer=self.says, nodes=nodes)
 
     def _features(self) -> DiscoInfo:
-        """Those of all handlers there are just now for the domain."""
+        """The features of all present handlers for the domain."""
         features: list[str] = []
         for handler in self._answering(entity=False):
             features += handler.features
@@ -89,7 +90,7 @@ class Service(InternalComponent):
             if (To.ENTITIES if entity else To.SERVICES) in handler.to:
                 yield handler
 
-    # -- what it does -----------------------------------------------------------------------------
+    # -- its work ---------------------------------------------------------------------------------
 
     def stanza_received(self, stanza: Stanza) -> Later:
         match stanza:
@@ -102,7 +103,7 @@ class Service(InternalComponent):
         return None
 
     def handle_request(self, iq: IQ) -> Later:
-        """Answer a request; a resource of an entity has nobody who answers.
+        """Answer a request; a resource of an entity does not answer.
 
         Raises:
             StanzaError: It cannot be answered.
