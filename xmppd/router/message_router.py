@@ -1,4 +1,6 @@
-"""Messages: to a session, to an account, or to somebody elsewhere (:rfc:`6121#section-8`)."""
+"""MessageRouter: messages to a session, an account, or an address elsewhere
+(:rfc:`6121#section-8`).
+"""
 
 from dataclasses import dataclass
 
@@ -22,7 +24,7 @@ class MessageUnheard:
     Attributes:
         account: Bare JID; if the message was dropped there need be no such account.
         message: As it was kept.
-        decision: Which of these, and by which row of the table.
+        decision: About it, with the row of the table.
     """
 
     account: JID
@@ -31,10 +33,10 @@ class MessageUnheard:
 
 
 class MessageRouter:
-    """Decides what becomes of a message by the table in :mod:`xmppd.message.decision`; does it.
+    """Decides about each message by the table in :mod:`xmppd.message.decision`, and does it.
 
     Attributes:
-        admins: Who gets what is written to the server itself (MR-4).
+        admins: The administrators, who get messages to the server itself (MR-4).
     """
 
     def __init__(
@@ -55,8 +57,8 @@ class MessageRouter:
         self._turn_of = ""  # the account whose turn it is, while its message is routed
 
     def decide(self, message: Message) -> Decision:
-        """What becomes of an addressed message, as far as that is known without the store; of one
-        that is kept, :meth:`OfflineMessageStrategy.decide` knows more.
+        """Decide about an addressed message, as far as possible without the store; about one that
+        is kept, :meth:`OfflineMessageStrategy.decide` knows more.
         """
         to, routes = message.to, self.routing_table
         assert to is not None, "it is addressed"
@@ -72,12 +74,14 @@ class MessageRouter:
         return decide(message, None, routes.available(to.bare))
 
     def _is_held_back(self, message: Message, to: JID) -> bool:
-        """Whether it goes behind what was stored for somebody who is just coming (MR-7)."""
+        """Whether it waits behind stored messages, for a session that is about to become available
+        (MR-7).
+        """
         in_turn = to.bare == self._turn_of
         return in_turn and message.type == "chat" and self.offline.flood.holds_back(to)
 
     def _decide_there(self, message: Message, to: JID) -> Decision:
-        """What is written to the server goes to its administrators (MR-3, MR-4)."""
+        """Decide about a message to the server or its administrators (MR-3, MR-4)."""
         if not message.answerable:
             return _DROPPED_THERE
         return decided(message, ADMINS if self.admins and to.resource is None else SERVER)
@@ -114,7 +118,7 @@ class MessageRouter:
         return self._not_delivered(message, to, decision)
 
     async def _route_in_turn(self, message: Message, to: JID) -> None:
-        """Behind what is stored for the account, or is just being stored (MR-7)."""
+        """Route it behind messages that are stored for the account, or are being stored (MR-7)."""
         turn = self._lines.join(to.bare)
         if turn is not None:
             await turn
@@ -134,15 +138,15 @@ class MessageRouter:
         finally:
             self._turn_of = ""
 
-    # -- somebody is here -------------------------------------------------------------------------
+    # -- to sessions ------------------------------------------------------------------------------
 
     def _deliver(
         self, message: Message, decision: Decision, asked: AccountFollowers | None
     ) -> bool:
-        """Hand it to several, or let it be followed as well; whether it arrived.
+        """Deliver it to several sessions, or with followers; returns whether it arrived.
 
-        Of those who have it, also of followers, the last that ends without having read it gives it
-        back (SE-12).
+        Of the sessions that have it, also by followers, the last that ends without having read it
+        gives it back (SE-12).
         """
         got = sessions = decision.sessions
         account = sessions[0].jid.bare
@@ -170,11 +174,11 @@ class MessageRouter:
         self.followers.follow(course, asked)
         return True
 
-    # -- nobody is here ---------------------------------------------------------------------------
+    # -- to no session ----------------------------------------------------------------------------
 
     def _not_delivered(self, message: Message, to: JID, decision: Decision) -> Later:
-        """It is kept, dropped or bounced, as the strategy has it; and followed unless it comes
-        back.
+        """Keep, drop or bounce it, as the strategy decides, and have it followed unless it is
+        bounced.
         """
         if decision.bounced or to.local is None:
             return self.offline.undeliverable(message, decision)
@@ -210,7 +214,7 @@ class MessageRouter:
             raise self.routing_table.unreached(message)
 
     async def _to_admins(self, message: Message) -> None:
-        """To each of them; it bounces only if nobody takes it."""
+        """Deliver it to each administrator; it is bounced only if none takes it."""
         refusals: list[StanzaError] = []
         for admin in self.admins:
             try:

@@ -1,4 +1,4 @@
-"""The hall: message, presence or iq; and the one place that answers what went wrong."""
+"""PacketRouter: message, presence or iq, and the one place that answers errors."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -26,16 +26,16 @@ class Router(Protocol):
     """The router of one kind of stanza."""
 
     def route(self, stanza: Any, /) -> Later:
-        """Route a stanza of its kind; raises what the sender should know."""
+        """Route a stanza of its kind; raises the errors that are answered."""
 
 
 class PacketRouter:
-    """Hands each stanza to the router of its kind (PK-1); whatever that raises ends here.
+    """Gives each stanza to the router of its kind (PK-1), and answers the errors that it raises.
 
     Attributes:
-        on_taken_back: Called when all that was taken back has found its place.
-        not_stored: How many messages came back since the store failed.
-        homeless: How many stanzas were taken back and have not found their place yet.
+        on_taken_back: Called when all stanzas that were taken back have been routed.
+        not_stored: The number of messages that were bounced since the store failed.
+        homeless: The number of stanzas that were taken back and have not been routed yet.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class PacketRouter:
         }
 
     def route(self, stanza: Stanza) -> Later:
-        """Route a stanza whose sender is stamped, and let those know who follow what the sender's
-        account writes. Never raises; what it returns never fails.
+        """Route a stanza whose sender is stamped, and tell the followers of the sender's account.
+        It never raises, and its result never fails.
         """
         try:
             if self.interceptors.incoming[stanza.__class__]:
@@ -94,15 +94,15 @@ class PacketRouter:
     def take_back(
         self, unread: Iterable[Waiting], session: JID, stood: Mapping[Stanza, Stood] = _NOWHERE
     ) -> None:
-        """Route again what a session that is gone had not read (SE-12).
+        """Route the unread stanzas of a session that is gone again (SE-12).
 
         Interceptors saw it come in, and do not see it a second time. It goes on by itself, in
-        order, and ahead of whatever comes later (MR-7); :meth:`finish` waits for it.
+        order, and ahead of later ones (MR-7); :meth:`finish` waits for it.
 
         Args:
             unread: In the order in which it came.
             session: Full JID.
-            stood: Where messages stood in its queue, if it acknowledged them.
+            stood: The positions of messages in its queue, if it acknowledges.
         """
         senders: set[str] = set()
         work = Deferred.fromCoroutine(self._take_back(unread, session, stood, senders))
@@ -116,15 +116,15 @@ class PacketRouter:
 
     @property
     def taking_back(self) -> bool:
-        """Whether something that was taken back has yet to find its place."""
+        """Whether stanzas that were taken back have yet to be routed."""
         return bool(self._taking_back)
 
     def takes_back_from(self, sender: JID) -> bool:
-        """Whether something of this sender's is among that."""
+        """Whether stanzas of this sender are among them."""
         return any(sender.full in senders for senders in self._taking_back.values())
 
     async def finish(self, sender: JID | None = None) -> None:
-        """Wait until all that was taken back has found its place; or all that somebody sent."""
+        """Wait until all stanzas that were taken back have been routed; or all of one sender."""
         while works := [
             work
             for work, senders in self._taking_back.items()
@@ -157,9 +157,10 @@ class PacketRouter:
             self._failed(stanza, error)
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        """A stanza that a route had taken does not arrive after all: tell its sender.
+        """Answer a stanza that a route had taken and could not deliver with an error.
 
-        Of presence only what waits for an answer: requests, probes, and who wants to enter a room.
+        Of presence only requests, probes and presence to a full JID, such as a room's, are
+        answered.
         """
         if not stanza.answerable or (isinstance(stanza, Presence) and not _waits(stanza)):
             return
@@ -168,7 +169,9 @@ class PacketRouter:
             self._reply(answer)
 
     def _failed(self, stanza: Stanza, error: Exception) -> None:
-        """Tell the sender, unless the stanza is an answer itself (:rfc:`6120#section-8.3.1`)."""
+        """Answer with an error, unless the stanza is an answer itself
+        (:rfc:`6120#section-8.3.1`).
+        """
         if isinstance(error, StoreError):  # the store has logged it (ST-2)
             self.not_stored += isinstance(stanza, Message)
             error = StanzaError(Condition.RESOURCE_CONSTRAINT, STORE_FAILS)
@@ -179,9 +182,9 @@ class PacketRouter:
             self._reply(stanza.error(error))
 
     def _reply(self, error: Stanza) -> None:
-        """The server speaks in the name of whom the stanza was for: no list is asked (PL-1).
+        """Deliver an error in the name of the stanza's addressee: no list is asked (PL-1).
 
-        What an account is told of a presence is the PresenceRouter's to know (PR-18).
+        The PresenceRouter knows which errors of presence an account is told (PR-18).
         """
         session = None if error.to is None else self.routing_table.bound.get(error.to.full)
         if session is not None and session.privacy is not None:
@@ -195,7 +198,7 @@ class PacketRouter:
 
 
 def _nothing_to_do() -> None:
-    """Nobody asked to be told."""
+    """Do nothing, since nothing waits for it."""
 
 
 async def _wait(later: Awaitable[None]) -> None:
