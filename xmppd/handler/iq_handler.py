@@ -21,8 +21,8 @@ class To(Flag):
         GUESTS: A guest that is here (:xep:`0175`), for any asker.
         ACCOUNTS: Another's account, for any asker. The answer for an account without data must then
             be the same as for one that does not exist.
-        SERVICES: To the domain of a :class:`~xmppd.components.service.Service`.
-        ENTITIES: To an entity of one, such as a room.
+        SERVICES: The domain of a :class:`~xmppd.components.service.Service`.
+        ENTITIES: An entity of one, such as a room.
     """
 
     SERVER = auto()
