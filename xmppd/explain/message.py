@@ -1,4 +1,4 @@
-"""What becomes of a message, and why?"""
+"""Explanations of what becomes of a message."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -30,15 +30,15 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What becomes of a message, be it to all of the administrators.
+    """The decision about a message, also one to all administrators.
 
     Attributes:
-        decision: That on the message itself; None if it does not come so far.
-        courses: It at the ends of accounts of ours that get to know it.
+        decision: About the message itself; None if it does not come so far.
+        courses: Its courses at the ends of accounts of ours.
         delivered: The sessions that get it.
         left: The domains whose route gets it: of components, or the way to other servers.
         stored: The accounts for which it is kept.
-        error: With what it is answered; None if with nothing.
+        error: The error that answers it; None if none does.
     """
 
     decision: Decision | None = None
@@ -51,18 +51,17 @@ class Foreseen:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A message that is explained, and what there is to know about it.
+    """A message that is explained, with all that matters for it.
 
     Attributes:
-        server: Whose rules these are.
-        sender: Who writes.
-        to: Whom to.
+        server: Decides about it.
+        sender: Of the message.
+        to: Its addressee.
         kind: The message's type.
-        foreseen: What becomes of it.
-        remarks: What its followers say.
-        waiting: How much waits for the recipient already, in words.
-        denied: What stands in the way, be it somebody's list or our configuration; None if nothing
-            does.
+        foreseen: The decision about it.
+        remarks: Those of its followers.
+        waiting: The use of the recipient's quota, in words.
+        denied: The list or setting that stops it; None if none does.
         barred: Whether it does not even come in.
     """
 
@@ -80,10 +79,10 @@ class Case:
 async def explain_message(
     server: XMPPServer, sender: JID, to: JID, kind: str = "chat"
 ) -> list[Finding]:
-    """What would become of a message with a few words in it, sent just now.
+    """Explain what would become of a message with a few words in it, sent now.
 
     Returns:
-        The outcome, then what it follows from, then what else there is to know.
+        The outcome, then its reasons, then other facts.
     """
     message = Message.make(to, sender, _BODY, type=kind)
     writer, reader = await party(server, sender), await party(server, to)
@@ -107,7 +106,7 @@ async def explain_message(
 
 
 async def _foresee(server: XMPPServer, message: Message) -> Foreseen:
-    """What the router decides, and the strategy of what is to be kept; nobody does anything."""
+    """The decisions of the router and of the strategy; nothing is done."""
     first = server.message_router.decide(message)
     if first.cell is Cell.HANDED_ON:
         obstacle = _obstacle(server, message)
@@ -142,7 +141,7 @@ async def _decision(server: XMPPServer, message: Message) -> Decision:
 
 
 def _obstacle(server: XMPPServer, message: Message) -> StanzaError | None:
-    """Why it cannot leave for another domain, if it cannot."""
+    """The reason why it cannot leave for another domain, if it cannot."""
     table, domain = server.routing_table, "" if message.to is None else message.to.domain
     if domain in table.away:
         return table.unreached(message)
@@ -154,7 +153,7 @@ def _obstacle(server: XMPPServer, message: Message) -> StanzaError | None:
 
 
 def _at_sender(server: XMPPServer, message: Message) -> tuple[Course, ...]:
-    """It at the end of an account of ours that sends it to somebody else."""
+    """Its course at the end of its sender, if that is an account here and not its recipient."""
     sender, to = message.sender, message.to
     if not server.routing_table.is_local(sender) or to is None or to.bare == sender.bare:
         return ()
@@ -162,7 +161,7 @@ def _at_sender(server: XMPPServer, message: Message) -> tuple[Course, ...]:
 
 
 def _at_recipients(messages: list[Message], decisions: list[Decision]) -> Iterator[Course]:
-    """It at the ends of the accounts that it is for and that do not refuse it."""
+    """Its courses at the ends of the accounts that it is for and that do not refuse it."""
     for message, decision in zip(messages, decisions, strict=True):
         to = message.to
         if not decision.bounced and to is not None and to.local is not None:
@@ -171,7 +170,7 @@ def _at_recipients(messages: list[Message], decisions: list[Decision]) -> Iterat
 
 
 def _barred(server: XMPPServer, writer: Party) -> Finding | None:
-    """Why nothing comes in from the sender's server, if nothing does."""
+    """The reason why nothing comes in from the sender's server, if nothing does."""
     domain = writer.jid.domain
     if writer.local or domain in server.routing_table.components:
         return None
@@ -256,7 +255,7 @@ def _outcome(case: Case) -> Iterator[Finding]:
 
 
 def _reason(case: Case) -> Iterator[Finding]:
-    """What the outcome follows from."""
+    """The reason of the outcome."""
     to = case.to
     if case.denied is not None and not case.foreseen.delivered:
         yield case.denied
@@ -310,7 +309,7 @@ def _the_server(case: Case) -> Finding:
 
 
 def _nobody(case: Case) -> Iterator[Finding]:
-    """Why no session gets it, and what that means for this type."""
+    """The reason why no session gets it, and what that means for this type."""
     to, kind = case.to, case.kind
     if to.jid.resource is not None and not to.sessions:
         yield Finding("resource_gone", f"{to.jid} is not connected", "MR-6")
@@ -337,7 +336,7 @@ def _one_resource(kind: str) -> Finding:
 
 
 def _whereabouts(to: Party) -> str:
-    """Why an account that exists has no session for a message."""
+    """The reason why an account that exists has no session for a message."""
     everybody = to.sessions + to.others
     if not everybody:
         closed = ", and its account is disabled" if to.disabled else ""
@@ -346,7 +345,7 @@ def _whereabouts(to: Party) -> str:
 
 
 def _somebody(case: Case) -> Finding:
-    """Why those who get it do."""
+    """The reason why these sessions get it."""
     bare, got = case.to.jid.bare, case.foreseen.delivered
     if case.to.jid.resource is not None and case.to.sessions:
         return _because("full", f"{case.to.jid} is connected", "MR-5")
@@ -377,7 +376,7 @@ def _passed_over(case: Case) -> Iterator[Finding]:
 
 
 def passed_over(session: Session, to: JID, kind: str, got: Collection[JID]) -> Finding:
-    """Why a session does not get a message of this type to this address, and others do."""
+    """The reason why a session does not get a message of this type to this address."""
     jid = session.jid
     if session.closed:
         return Finding("closing", f"the connection of {jid} is gone", "SE-3")
@@ -409,7 +408,7 @@ def _sender(case: Case) -> Iterator[Finding]:
 
 
 def _row(case: Case) -> Iterator[Finding]:
-    """By which row of the table."""
+    """The row of the table that applies."""
     decision = case.foreseen.decision
     if decision is not None:
         says = f"a message of type {case.kind} {decision.row.says} is {WORDS[decision.cell]}"
@@ -418,7 +417,7 @@ def _row(case: Case) -> Iterator[Finding]:
 
 
 def _followers(case: Case) -> Iterator[Finding]:
-    """What those say who follow messages of the two."""
+    """The remarks of the followers of both accounts."""
     for code, says, rule in case.remarks:
         yield Finding(code, says, rule)
 
@@ -442,7 +441,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _queue,
     _plugins,
 )
-"""What is said, in this order; what says first that it decides, does."""
+"""The findings in their order; the first one that decides is the cause."""
 
 
 __all__ = ["explain_message", "passed_over"]
