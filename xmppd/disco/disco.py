@@ -27,7 +27,7 @@ class Of(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EntitiesOf:
-    """Of each entity at the domain of a service, such as a room; who knows one, answers."""
+    """The entities at the domain of a service, such as a room; the part that knows one answers."""
 
     domain: str
 
