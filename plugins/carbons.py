@@ -20,7 +20,7 @@ RULES = "urn:xmpp:carbons:rules:0"
 ENABLED = b"enabled"
 
 MAX_REMEMBERED = 50_000
-"""So many messages that were copied, at most: errors that answer them are copied as well."""
+"""Copied messages that are remembered: errors that answer them are copied as well."""
 
 _KEPT_PRIVATE = frozenset((qname(CARBONS, "private"), qname("urn:xmpp:hints", "no-copy")))
 _INSTANT_MESSAGING = frozenset(
@@ -35,7 +35,7 @@ class Carbons(Follower):
     """Copies messages to the resources of their sender and of their recipient (CA-1 to CA-8).
 
     Args:
-        followers: Has this one asked for the accounts that have sessions which want copies.
+        followers: Tell this one of the messages of accounts that have sessions with carbons.
     """
 
     def __init__(self, followers: Followers) -> None:
@@ -46,17 +46,17 @@ class Carbons(Follower):
         self._recent: set[int] = set()
         self._older: set[int] = set()
 
-    # -- who wants copies -------------------------------------------------------------------------
+    # -- sessions with carbons ---------------------------------------------------------------------
 
     def enable(self, session: LocalClientSession) -> None:
-        """From now on the session gets copies; again and again is as good as once."""
+        """Give the session copies from now on; again and again is as good as once."""
         if not self.is_enabled(session):
             bare = session.jid.bare
             self.sessions[bare] = (*self.sessions.get(bare, ()), session)
             self.followers.watch(self, bare)
 
     def disable(self, session: LocalClientSession) -> None:
-        """From now on the session gets no copies."""
+        """Give the session no more copies."""
         bare = session.jid.bare
         left = tuple(each for each in self.sessions.pop(bare, ()) if each is not session)
         if left:
@@ -69,18 +69,18 @@ class Carbons(Follower):
         return session in self.sessions.get(session.jid.bare, ())
 
     def closed(self, event: SessionClosed) -> None:
-        """A session has gone."""
+        """Forget a session that has ended."""
         self.disable(event.session)
 
-    # -- who gets them ----------------------------------------------------------------------------
+    # -- copies ------------------------------------------------------------------------------------
 
     def follow(self, course: Course) -> None:
-        """Copy what a resource sends to the others of its account (§8), and what comes for an
-        account to those of its resources that did not get it (§7).
+        """Copy messages that a resource sends to the others of its account (§8), and those that
+        come for an account to its resources that did not get them (§7).
         """
         others = self._others(course)
         if not others and (course.is_sent or len(self.sessions[course.account]) == 1):
-            return  # somebody with a single device, whom no error about it concerns either
+            return  # an account with a single device, which no error about it concerns either
         subject = _subject(course)
         if self._is_eligible(course, subject):
             if course.message.type != "error":
@@ -91,7 +91,7 @@ class Carbons(Follower):
                 self._copy(course, others)
 
     def _others(self, course: Course) -> list[LocalClientSession]:
-        """Those that want a copy, and know nothing of the message yet."""
+        """The sessions that want a copy, and do not have the message yet."""
         message, sender = course.message, course.message.sender.full
         sessions = self.sessions.get(course.account, ())
         if course.is_sent:
@@ -106,7 +106,7 @@ class Carbons(Follower):
         ]
 
     def _is_eligible(self, course: Course, subject: int) -> bool:
-        """Whether it is copied; an error is if that is so for what it is about (§6.1)."""
+        """Whether a message is copied; an error is if the message that it answers is (§6.1)."""
         kind = course.message.type
         if kind == "groupchat":
             return False
@@ -138,7 +138,7 @@ class Carbons(Follower):
 
 
 def _subject(course: Course) -> int:
-    """A message of one account to or from somebody, or what an error is about."""
+    """The key of a message between two addresses, or of the one that an error answers."""
     message = course.message
     peer = message.to if course.is_sent else message.sender
     return hash((course.account, None if peer is None else peer.bare, message.id))
@@ -150,8 +150,8 @@ def _is_instant_message(message: Message, tree: Tree, *, to_room: bool) -> bool:
     Args:
         message: Of any other type.
         tree: Its tree.
-        to_room: Whether, if a room has to do with it, somebody is writing to it; rooms themselves
-            tell all the resources that are in them.
+        to_room: Whether, if it is about a room, it is written to the room; rooms themselves write
+            to all resources in them.
     """
     tags = [child.tag for child in tree]
     if not _KEPT_PRIVATE.isdisjoint(tags):
@@ -219,7 +219,7 @@ def session_state(carbons: Carbons) -> SessionState:
 
 
 def plug(followers: Followers) -> list[Part]:
-    """What this feature is made of."""
+    """The parts of this feature."""
     carbons = Carbons(followers)
 
     def enable(negotiation: Negotiation, element: Tree) -> bytes:

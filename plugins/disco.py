@@ -33,12 +33,12 @@ GUEST = DiscoIdentity("account", "anonymous")
 
 @dataclass(frozen=True)
 class Account:
-    """What an account says of itself, to whoever may ask."""
+    """The answers of service discovery for an account, to askers that may see it."""
 
     presences: PresenceManager
 
     def says(self, question: DiscoQuestion) -> DiscoInfo:
-        """What it is, and its available resources, as far as they show themselves."""
+        """Its identity, and its available resources, as far as they show themselves."""
         bare = question.entity.bare
         sessions = self.presences.shown(bare, question.asker)
         items = tuple(DiscoItem(session.jid, "") for session in sessions)
@@ -52,7 +52,7 @@ class IQDiscoInfoHandler(IQHandler):
     disco: Disco
 
     query = qname(INFO, "query")
-    # Whoever knows a guest's name has met them: all may know what they are (XEP-0175 §5).
+    # An asker that knows a guest's name has met the guest: all may ask (XEP-0175 §5).
     to = To.SERVER | To.SERVICES | To.ENTITIES | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN | To.GUESTS
     features = (INFO,)
 
@@ -75,7 +75,7 @@ class IQDiscoItemsHandler(IQHandler):
 
 
 async def said(disco: Disco, iq: IQ, asked: Asked) -> DiscoInfo:
-    """What is said of whoever is asked.
+    """The answer for the entity that is asked.
 
     Raises:
         StanzaError: ITEM_NOT_FOUND: it has no such node, or a service no such entity.
@@ -88,7 +88,7 @@ async def said(disco: Disco, iq: IQ, asked: Asked) -> DiscoInfo:
 
 
 def subject(asked: Asked) -> Subject:
-    """Of whom the question is."""
+    """The entity that is asked."""
     if not asked.service:
         return Of.SERVER if asked.server else Of.ACCOUNT
     domain = asked.address.domain

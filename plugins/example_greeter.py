@@ -39,7 +39,7 @@ NS = "urn:xmppd:example:greeter"
 
 
 class GreeterSettings(Section, frozen=True):
-    """``[example_greeter]``: what newcomers hear until an administrator says otherwise."""
+    """``[example_greeter]``: the greeting, until an administrator changes it."""
 
     greeting: str = "Welcome to this server!"
     max_greeting_bytes: int = 1_024
@@ -51,10 +51,10 @@ class Greeter:
 
     Attributes:
         store: Remembers.
-        quota: What one account may keep.
-        routing_table: The way out.
+        quota: Of what one account may keep.
+        routing_table: Delivers greetings.
         settings: As configured.
-        greeted: How many since the plugin was loaded.
+        greeted: The number since the plugin was loaded.
     """
 
     store: ItemStore

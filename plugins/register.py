@@ -67,10 +67,10 @@ class IQRegisterHandler(IQHandler):
     """Answer unauthenticated clients about registering, and owners about their account.
 
     Attributes:
-        accounts: Where passwords change and accounts end.
-        passwords: Where accounts begin.
-        settings: What is allowed just now.
-        tls_required: Whether strangers must start TLS first.
+        accounts: Changes passwords, and removes accounts.
+        passwords: Makes accounts.
+        settings: Of registration.
+        tls_required: Whether registering needs TLS.
         made: Accounts made from each address.
         taken: Taken names asked for from each address.
     """
