@@ -66,6 +66,7 @@ LATE_IMPORTS = {
 }
 
 MAX_ARGUMENTS = 6
+MAX_CONSTRUCTOR_LINES = 60
 
 # Where the time of day is read; everything that lasts is measured by the steady clock instead.
 WALL_CLOCK = "xmppd/host/clocks.py"
@@ -222,6 +223,16 @@ class ConstructorTests(Rules):
             if len(arguments_of(function)) > 1 + MAX_ARGUMENTS
         ]
         self.assert_none(broken, f"A constructor with more than {MAX_ARGUMENTS} arguments:")
+
+    def test_length(self) -> None:
+        """A constructor has sixty lines at most."""
+        broken = [
+            f"{name}:{function.lineno} {owner}"
+            for name, tree in python(*SOURCE)
+            for owner, function in constructors(tree)
+            if (function.end_lineno or 0) - function.lineno >= MAX_CONSTRUCTOR_LINES
+        ]
+        self.assert_none(broken, f"A constructor of more than {MAX_CONSTRUCTOR_LINES} lines:")
 
 
 def constructors(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:

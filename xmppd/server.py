@@ -1,6 +1,6 @@
 """XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from hmac import digest as hmac_digest
@@ -45,6 +45,7 @@ from xmppd.disco.disco import Disco, Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.events import OWNER, Events, On
 from xmppd.handler.iq_bind_handler import IQBindHandler, IQSessionHandler
+from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.iq_roster_handler import IQRosterHandler
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import (
@@ -100,14 +101,14 @@ from xmppd.s2s.foreign_routes import ForeignRoutes, Proofs
 from xmppd.s2s.incoming_stream import incoming_stream
 from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.verification import Trust
-from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.session.interceptor_manager import InterceptorManager, PacketInterceptor
 from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
 from xmppd.session.saved_sessions import SavedSessions
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.personal_items import PersonalItems
 from xmppd.store.store import Store
-from xmppd.stream.inline_feature import InlineFeatures
+from xmppd.stream.inline_feature import InlineFeature, InlineFeatures
 from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
@@ -164,7 +165,11 @@ MakeConnector = Callable[[Attempts, Directions], Connector]
 
 
 class XMPPServer:
-    """The whole house: its attributes are the stages.
+    """All stages, wired once. Its attributes are the stages.
+
+    Each room is wired by a method that returns its stages, from the lowest room to the highest; a
+    method uses the stages of the rooms below, and changes none of them. What stages put in each
+    other's places is put in the end, as the parts of a plugin are.
 
     Args:
         config: As read from the file.
@@ -183,191 +188,43 @@ class XMPPServer:
         make_connector: MakeConnector = Nowhere,
     ) -> None:
         self.settings = SettingsTable(config)
-        self.store = store
-        self.tls = certificates.tls
-        self._stand_on(platform)
+        self.store, self.tls = store, certificates.tls
+        self._platform = platform
+        self.clock, self.clocks = platform.clock, platform.clocks
+        self.wall_clock, self.descriptors = platform.clocks.wall_clock, platform.descriptors
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
-
-        self.turns = Turns(self.clock)
         self.events = Events()
-        self.commands = CommandTable(self.domains, self.admins)
         self.disco = Disco()
+        self.commands = CommandTable(self.domains, self.admins)
         self.command_forms = CommandForms(self.commands)
-        self.metrics = Metrics()
-        self.interceptors = InterceptorManager()
-        self.routing_table = RoutingTable(self.domains)
-        self.requests = Requests(self.routing_table, self.clock)
-        self.followers = Followers(self.domains)
-        self.session_manager = SessionManager(
-            self.routing_table,
-            self.interceptors,
-            self.events,
-            self.wall_clock,
-            config.sessions,
-        )
-        self.shared_groups = SharedGroups(store.shared_groups, self.routing_table)
-        self.broadcasts = Broadcasts(self.turns.next)
-        self.roster_manager = RosterManager(
-            store.rosters,
-            store.accounts,
-            self.shared_groups,
-            self.broadcasts,
-            self.events,
-            config.roster,
-        )
-        self.personal_items = PersonalItems(store.items, config.items)
-        self.privacy_lists = PrivacyListManager(
-            self.personal_items,
-            self.roster_manager,
-            self.routing_table,
-            self.turns.next,
-            config.privacy,
-            self.events,
-        )
-        self.presence_manager = PresenceManager(
-            self.roster_manager,
-            store.accounts,
-            store.presences,
-            self.privacy_lists,
-            self.events,
-            self.clocks,
-        )
-        self.reports = Reports(store.items)
-        self.privacy_changes = PrivacyChanges(
-            self.privacy_lists,
-            self.roster_manager,
-            self.presence_manager,
-            self.routing_table,
-            self.events,
-        )
-        self.events.put(On(ContactChanged, self.privacy_changes.contact_changed), OWNER)
-        self.shared_group_changes = SharedGroupChanges(
-            self.shared_groups,
-            self.roster_manager,
-            self.presence_manager,
-            self.routing_table,
-        )
-        self.broadcast_counts = BroadcastCounts(self.clock)
-        self.offline_message_flood = OfflineMessageFlood(
-            store.offline,
-            self.requests,
-            self.turns.next,
-            config.stream,
-        )
-        self.presence_update_handler = PresenceUpdateHandler(
-            self.session_manager,
-            self.presence_manager,
-            self.offline_message_flood,
+        self.turns, self.metrics, self.personal_items = self._host_and_store()
+        self.auth_provider, self.passwords, self.tokens, self.attempts = self._auth()
+        self.routing_table, self.requests = self._routing()
+        self.interceptors, self.session_manager = self._sessions()
+        self.shared_groups, self.broadcasts, self.roster_manager = self._rosters()
+        self.privacy_lists, self.reports = self._privacy()
+        self.presence_manager, self.privacy_changes, self.shared_group_changes = self._presence()
+        self.client_connections, self.server_connections, self.outgoing_tls = self._connections()
+        self.followers, self.offline_message_flood, self.offline_message_strategy = self._messages()
+        (
             self.broadcast_counts,
-            self.events,
-            config.presence,
-        )
-        self.presence_subscribe_handler = PresenceSubscribeHandler(
-            self.routing_table,
-            self.roster_manager,
-            self.presence_manager,
-            store.accounts,
-            self.events,
-        )
-        self.offline_message_strategy = OfflineMessageStrategy(
-            store.accounts,
-            self.offline_message_flood,
-            self.privacy_lists,
-            self.wall_clock,
-            config.offline,
-        )
-        self.message_router = MessageRouter(
-            self.routing_table,
-            self.offline_message_strategy,
-            self.followers,
-            self.admins,
-            self.events,
-        )
-        self.presence_router = PresenceRouter(
             self.presence_update_handler,
             self.presence_subscribe_handler,
-            self.presence_manager,
-            self.roster_manager,
-            self.routing_table,
+            self.binding,
+        ) = self._handlers()
+        self.message_router, self.presence_router, self.iq_router, self.packet_router = (
+            self._routers()
         )
-        self.iq_router = IQRouter(
-            self.routing_table,
-            self.requests,
-            store.accounts,
-            self.presence_manager,
-            self.session_manager,
-            self.disco,
-        )
-        store_watch = StoreWatch(self.clock, lambda: store.accounts.exists(""))
-        self.client_connections = Connections(
-            config.stream,
-            self.clock,
-            self.descriptors,
-            store_watch.late_s,
-            lambda: Hub.late_s(self.clock),
-        )
-        self.binding = Binding(
-            self.session_manager,
-            self.roster_manager,
-            self.privacy_lists,
-            self.client_connections.step_back,
-        )
-        for handler in (
-            IQBindHandler(self.binding),
-            IQSessionHandler(),
-            IQRosterHandler(
-                self.roster_manager,
-                self.presence_subscribe_handler,
-            ),
-        ):
-            self.iq_router.put(handler, OWNER)
-        self.packet_router = PacketRouter(
-            self.message_router,
-            self.presence_router,
-            self.iq_router,
-            self.interceptors,
-            self.clocks,
-        )
-
-        self._let_sessions_sleep()
-        self.auth_provider: AuthProvider = SQLAuthProvider(
-            store.accounts,
-            secret=platform.secret,
-            iterations=config.auth.scram_iterations,
-            run_in_thread=platform.run_in_thread,
-        )
-        self.passwords = Passwords(
-            store.accounts,
-            iterations=config.auth.scram_iterations,
-            run_in_thread=platform.run_in_thread,
-        )
-        self.names = Names(
-            store.former_accounts,
-            self.passwords,
-            self.admins,
-            config.registration,
-            config.contact,
-            self.wall_clock,
-        )
-        self.attempts = AttemptLimiter(
-            store.accounts, config.auth, clocks=self.clocks, sleep=self._sleep
-        )
-        self.accounts = Accounts(
-            store.accounts,
-            self.names,
-            self.attempts,
-            self.session_manager,
-            Farewells(
-                self.presence_update_handler,
-                self.presence_subscribe_handler,
-                self.shared_group_changes,
-            ),
-            self.events,
-        )
-        self.events.put(On(AccountRemoved, self._forget_account), OWNER)
-        self._let_clients_in(platform.secret)
-        self._open_to_servers(platform.secret, certificates, make_connector)
+        self.names, self.accounts, self.devices, self.session_end = self._accounts()
+        self.resumable_sessions, self.held_messages, self.saved_sessions = self._detached()
+        self.stream_features, self.inline_features, self.stream_context = self._streams()
+        self.resumption, self.authentication, self.fast = self._logins()
+        self.component_trust, self.components, self.service_domains = self._components()
+        self.trust, self.foreign_routes = self._servers(certificates, make_connector)
+        self.listeners: list[tuple[Kind, Listener]] = []
+        self._put_parts()
+        self._call_back()
         self.stages = self._stages()
 
     @property
@@ -375,9 +232,408 @@ class XMPPServer:
         """What the server goes by just now."""
         return self.settings.config
 
-    def _go_by_settings(self) -> None:
-        """Who goes by which table of the file, and hears when it has changed."""
-        parts: tuple[Settings[Any], ...] = (
+    # -- the rooms, from the lowest to the highest ------------------------------------------------
+
+    def _host_and_store(self) -> tuple[Turns, Metrics, PersonalItems]:
+        items = PersonalItems(self.store.items, self.config.items)
+        return Turns(self.clock), Metrics(), items
+
+    def _auth(self) -> tuple[AuthProvider, Passwords, Tokens, AttemptLimiter]:
+        platform, settings, accounts = self._platform, self.config.auth, self.store.accounts
+        provider = SQLAuthProvider(
+            accounts,
+            secret=platform.secret,
+            iterations=settings.scram_iterations,
+            run_in_thread=platform.run_in_thread,
+        )
+        passwords = Passwords(
+            accounts,
+            iterations=settings.scram_iterations,
+            run_in_thread=platform.run_in_thread,
+        )
+        tokens = Tokens(
+            self.store.devices, self.config.tokens, secret=platform.secret, now=self.wall_clock
+        )
+        attempts = AttemptLimiter(accounts, settings, clocks=self.clocks, sleep=self._sleep)
+        return provider, passwords, tokens, attempts
+
+    def _routing(self) -> tuple[RoutingTable, Requests]:
+        table = RoutingTable(self.domains)
+        return table, Requests(table, self.clock)
+
+    def _sessions(self) -> tuple[InterceptorManager, SessionManager]:
+        interceptors = InterceptorManager()
+        sessions = SessionManager(
+            self.routing_table,
+            interceptors,
+            self.events,
+            self.wall_clock,
+            self.config.sessions,
+        )
+        return interceptors, sessions
+
+    def _rosters(self) -> tuple[SharedGroups, Broadcasts, RosterManager]:
+        groups = SharedGroups(self.store.shared_groups, self.routing_table)
+        broadcasts = Broadcasts(self.turns.next)
+        rosters = RosterManager(
+            self.store.rosters,
+            self.store.accounts,
+            groups,
+            broadcasts,
+            self.events,
+            self.config.roster,
+        )
+        return groups, broadcasts, rosters
+
+    def _privacy(self) -> tuple[PrivacyListManager, Reports]:
+        lists = PrivacyListManager(
+            self.personal_items,
+            self.roster_manager,
+            self.routing_table,
+            self.turns.next,
+            self.config.privacy,
+            self.events,
+        )
+        return lists, Reports(self.store.items)
+
+    def _presence(self) -> tuple[PresenceManager, PrivacyChanges, SharedGroupChanges]:
+        presences = PresenceManager(
+            self.roster_manager,
+            self.store.accounts,
+            self.store.presences,
+            self.privacy_lists,
+            self.events,
+            self.clocks,
+        )
+        privacy = PrivacyChanges(
+            self.privacy_lists,
+            self.roster_manager,
+            presences,
+            self.routing_table,
+            self.events,
+        )
+        groups = SharedGroupChanges(
+            self.shared_groups, self.roster_manager, presences, self.routing_table
+        )
+        return presences, privacy, groups
+
+    def _connections(self) -> tuple[Connections, Connections, OutgoingTLS]:
+        """Those of clients and of servers that connect to us, and TLS of those that we make."""
+        config = self.config
+        store_watch = StoreWatch(self.clock, lambda: self.store.accounts.exists(""))
+        clients = Connections(
+            config.stream, self.clock, self.descriptors, store_watch.late_s, self._late_s
+        )
+        servers = Connections(
+            config.s2s.over(config.stream), self.clock, self.descriptors, self._late_s
+        )
+        return clients, servers, OutgoingTLS(config.tls, self.tls)
+
+    def _messages(self) -> tuple[Followers, OfflineMessageFlood, OfflineMessageStrategy]:
+        flood = OfflineMessageFlood(
+            self.store.offline, self.requests, self.turns.next, self.config.stream
+        )
+        strategy = OfflineMessageStrategy(
+            self.store.accounts,
+            flood,
+            self.privacy_lists,
+            self.wall_clock,
+            self.config.offline,
+        )
+        return Followers(self.domains), flood, strategy
+
+    def _handlers(
+        self,
+    ) -> tuple[BroadcastCounts, PresenceUpdateHandler, PresenceSubscribeHandler, Binding]:
+        counts = BroadcastCounts(self.clock)
+        updates = PresenceUpdateHandler(
+            self.session_manager,
+            self.presence_manager,
+            self.offline_message_flood,
+            counts,
+            self.events,
+            self.config.presence,
+        )
+        subscriptions = PresenceSubscribeHandler(
+            self.routing_table,
+            self.roster_manager,
+            self.presence_manager,
+            self.store.accounts,
+            self.events,
+        )
+        binding = Binding(
+            self.session_manager,
+            self.roster_manager,
+            self.privacy_lists,
+            self.client_connections.step_back,
+        )
+        return counts, updates, subscriptions, binding
+
+    def _routers(self) -> tuple[MessageRouter, PresenceRouter, IQRouter, PacketRouter]:
+        messages = MessageRouter(
+            self.routing_table,
+            self.offline_message_strategy,
+            self.followers,
+            self.admins,
+            self.events,
+        )
+        presences = PresenceRouter(
+            self.presence_update_handler,
+            self.presence_subscribe_handler,
+            self.presence_manager,
+            self.roster_manager,
+            self.routing_table,
+        )
+        iqs = IQRouter(
+            self.routing_table,
+            self.requests,
+            self.store.accounts,
+            self.presence_manager,
+            self.session_manager,
+            self.disco,
+        )
+        packets = PacketRouter(messages, presences, iqs, self.interceptors, self.clocks)
+        return messages, presences, iqs, packets
+
+    def _accounts(self) -> tuple[Names, Accounts, Devices, SessionEnd]:
+        names = Names(
+            self.store.former_accounts,
+            self.passwords,
+            self.admins,
+            self.config.registration,
+            self.config.contact,
+            self.wall_clock,
+        )
+        farewells = Farewells(
+            self.presence_update_handler,
+            self.presence_subscribe_handler,
+            self.shared_group_changes,
+        )
+        accounts = Accounts(
+            self.store.accounts,
+            names,
+            self.attempts,
+            self.session_manager,
+            farewells,
+            self.events,
+        )
+        devices = Devices(self.tokens, self.session_manager)
+        return names, accounts, devices, SessionEnd(self.packet_router, self.session_manager)
+
+    def _detached(self) -> tuple[ResumableSessions, HeldMessages, SavedSessions]:
+        """Sessions that outlive their connection, or the server, and the messages in them."""
+        resumable = ResumableSessions(
+            self.config.stream_management,
+            self.session_manager,
+            self.clocks,
+            self.session_end.close,
+        )
+        held = HeldMessages(
+            self.store.sessions,
+            self.store.offline,
+            self.session_manager,
+            resumable,
+            self.clocks,
+            self.packet_router,
+        )
+        saved = SavedSessions(
+            self.store.sessions,
+            self.session_manager,
+            resumable,
+            self.clocks,
+            self._read_account,
+            self.offline_message_flood.given,
+        )
+        return resumable, held, saved
+
+    def _streams(self) -> tuple[StreamFeatures, InlineFeatures, StreamContext]:
+        features = StreamFeatures()
+        context = StreamContext(
+            self.domains,
+            features,
+            self.packet_router,
+            self.session_manager,
+            self.resumable_sessions,
+            self.session_end,
+        )
+        return features, InlineFeatures(), context
+
+    def _logins(self) -> tuple[Resumption, Authentication, FAST]:
+        resumption = Resumption(
+            self.resumable_sessions,
+            self.held_messages,
+            self.offline_message_flood,
+            self.events,
+            self._sleep,
+        )
+        authentication = Authentication(
+            self.auth_provider,
+            self.attempts,
+            self.config.auth,
+            tls_required=self.config.tls.required,
+            exchange_of=exchange_of,
+        )
+        fast = FAST(self.tokens, authentication, self.auth_provider)
+        return resumption, authentication, fast
+
+    def _components(self) -> tuple[ComponentTrust, Components, ServiceDomains]:
+        trust = ComponentTrust(
+            self.config.component,
+            self.routing_table,
+            self.iq_router,
+            self.store.accounts,
+            self.privacy_lists,
+            self.turns.next,
+        )
+        attempts = AttemptLimiter(
+            self.store.accounts,
+            self.config.auth,
+            clocks=self.clocks,
+            sleep=self._sleep,
+            locks_out=False,
+        )
+        components = Components(
+            trust,
+            self.packet_router,
+            self.disco,
+            self.events,
+            attempts,
+            ComponentConnections(self.config.stream, self.clock, self.descriptors),
+        )
+        return trust, components, ServiceDomains(self.iq_router, self.packet_router, self.clock)
+
+    def _servers(
+        self, certificates: Certificates, make_connector: MakeConnector
+    ) -> tuple[Trust, ForeignRoutes]:
+        config = self.config
+        history = History(
+            Attempts(self.clock, self.wall_clock), Attempts(self.clock, self.wall_clock)
+        )
+        trust = Trust(certificates.authorities, self.wall_clock)
+        secret = hmac_digest(self._platform.secret, b"dialback", "sha256")
+        routes = ForeignRoutes(
+            config.s2s,
+            self.packet_router,
+            self.events,
+            history,
+            Proofs(trust, DialbackKeys(secret)),
+            partial(
+                OutgoingConnections,
+                connector=make_connector(history.attempts, Directions.of(config.s2s)),
+                tls=self.outgoing_tls,
+                settings=config.s2s.over(config.stream),
+                clock=self.clock,
+                descriptors=self.descriptors,
+            ),
+        )
+        return trust, routes
+
+    # -- the parts that are the server's own ------------------------------------------------------
+
+    def _put_parts(self) -> None:
+        """Put the server's own parts in their places, as those of plugins are."""
+        for handler in self._iq_handlers():
+            self.iq_router.put(handler, OWNER)
+        for interceptor in self._packet_interceptors():
+            self.interceptors.put(interceptor, OWNER)
+        for follower in (self.offline_message_strategy, self.held_messages):
+            self.followers.put(follower, OWNER)
+        for listener in (*self._listeners(), *self._listeners_of_components()):
+            self.events.put(listener, OWNER)
+        for state in (
+            privacy_state(self.privacy_lists),
+            directed_state(self.presence_manager.directed),
+            seen_state(self.presence_manager.remote),
+        ):
+            self.saved_sessions.put(state, OWNER)
+        for feature in self._features():
+            self.stream_features.put(feature, OWNER)
+        for inline in self._inline_features():
+            self.inline_features.put(inline, OWNER)
+        for metric in self.client_connections.login_queue.metrics():
+            self.metrics.put(metric, OWNER)
+        if self.component_trust.delegated:
+            self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
+        for settings in self._settings():
+            self.settings.put(settings, OWNER)
+
+    def _iq_handlers(self) -> tuple[IQHandler, ...]:
+        return (
+            IQBindHandler(self.binding),
+            IQSessionHandler(),
+            IQRosterHandler(self.roster_manager, self.presence_subscribe_handler),
+        )
+
+    def _packet_interceptors(self) -> Iterator[PacketInterceptor]:
+        auth, trust = self.config.auth, self.component_trust
+        if "ANONYMOUS" in auth.mechanisms and not auth.guests_to_other_servers:
+            yield GuestsStay(self.routing_table)
+        if trust.delegated:
+            yield Delegations(
+                trust.delegated,
+                trust.domain,
+                self.routing_table,
+                self.requests,
+                self.iq_router,
+            )
+        if trust.privileges is not None:
+            yield trust.privileges
+
+    def _listeners(self) -> tuple[On[Any], ...]:
+        return (
+            On(ContactChanged, self.privacy_changes.contact_changed),
+            On(SessionClosed, self.held_messages.closed),
+            On(SessionClosed, self.resumable_sessions.closed),
+            On(SessionClosed, self.offline_message_flood.closed),
+            On(SessionResumed, self.offline_message_flood.resumed),
+            On(AccountRemoved, self._forget_account),
+            On(SessionResumed, self.client_connections.resumed),
+            On(SessionBound, self.client_connections.bound),
+            On(SessionAvailable, self.client_connections.arrived),
+        )
+
+    def _listeners_of_components(self) -> tuple[On[Any], ...]:
+        privileges = self.component_trust.privileges
+        if privileges is None:
+            return ()
+        return (
+            On(RosterChanged, privileges.roster_changed),
+            On(ContactChanged, privileges.contact_changed),
+            On(SessionAvailable, privileges.changed),
+            On(SessionUnavailable, privileges.changed),
+            On(PrivacySwitched, privileges.changed),
+        )
+
+    def _features(self) -> Iterator[StreamFeature]:
+        """The stream features of RFC 6120 and RFC 6121, and those of a login."""
+        settings, secret = self.config.auth, self._platform.secret
+        if self.tls is not None:
+            yield starttls_feature(required=self.config.tls.required)
+        yield SASL(self.authentication).feature()
+        yield SASL2(
+            self.authentication,
+            self.inline_features,
+            Bind2(self.binding, self.inline_features, secret),
+            self.fast,
+            ScramUpgrades(self.store.accounts, settings.mechanisms, settings.scram_iterations),
+        ).feature()
+        yield after_login(f"<bind xmlns='{ns.BIND}'/>", unless=Stream.BOUND)
+        yield after_login(
+            f"<session xmlns='{ns.SESSION}'><optional/></session>", unless=Stream.BOUND
+        )
+        yield after_login(f"<ver xmlns='{ns.ROSTER_VERSIONING}'/>")
+        yield after_login(f"<sub xmlns='{ns.PRE_APPROVAL}'/>")
+        if self.config.stream_management.enabled:
+            yield self.resumption.feature()
+
+    def _inline_features(self) -> Iterator[InlineFeature]:
+        yield self.fast.feature()
+        if self.config.stream_management.enabled:
+            yield from self.resumption.inline_features()
+
+    def _settings(self) -> tuple[Settings[Any], ...]:
+        """The stages that go by a table of the file, and are handed it when it has changed."""
+        return (
             Settings(Config, self._use_streams),
             Settings(StreamSettings, self.client_connections.use),
             Settings(StreamSettings, self.offline_message_flood.use),
@@ -392,8 +648,6 @@ class XMPPServer:
             Settings(PresenceSettings, self.presence_update_handler.use),
             Settings(OfflineSettings, self.offline_message_strategy.use),
         )
-        for part in parts:
-            self.settings.put(part, OWNER)
 
     def _use_streams(self, config: Config) -> None:
         """Connections from now on are limited by ``[stream]``, and by what is said in its place."""
@@ -402,6 +656,18 @@ class XMPPServer:
         self.foreign_routes.use_streams(servers)
         for kind, listener in self.listeners:
             listener.use(stream_settings(kind, config))
+
+    def _call_back(self) -> None:
+        """Close the rings: what stages above do when those below find that it is time."""
+        self.packet_router.on_taken_back = self.held_messages.find_places
+        self.client_connections.on_sweep = (
+            self.resumable_sessions.sweep,
+            self.held_messages.sweep,
+            self.offline_message_flood.sweep,
+        )
+        if self.config.s2s.enabled:
+            self.routing_table.foreign = self.foreign_routes
+            self.routing_table.foreign_error = self.foreign_routes.unreached
 
     def _stages(self) -> Mapping[type, object]:
         """What a plugin may ask for: each stage by its class, or by the protocol that it keeps."""
@@ -455,211 +721,10 @@ class XMPPServer:
             AuthProvider: self.auth_provider,
         }
 
-    def _stand_on(self, platform: Platform) -> None:
-        """Time, and how much there may be."""
-        self.clock = platform.clock
-        self.clocks = platform.clocks
-        self.wall_clock = platform.clocks.wall_clock
-        self.descriptors = platform.descriptors
-
-    def _let_clients_in(self, secret: bytes) -> None:
-        """What a client's stream offers, and who counts and looks after those that are here."""
-        auth = self.config.auth
-        if "ANONYMOUS" in auth.mechanisms and not auth.guests_to_other_servers:
-            self.interceptors.put(GuestsStay(self.routing_table), OWNER)
-        self.stream_features = StreamFeatures()
-        for feature in self._core_features(secret):
-            self.stream_features.put(feature, OWNER)
-        self.stream_context = StreamContext(
-            self.domains,
-            self.stream_features,
-            self.packet_router,
-            self.session_manager,
-            self.resumable_sessions,
-            self.session_end,
-        )
-        self.client_connections.on_sweep = (
-            self.resumable_sessions.sweep,
-            self.held_messages.sweep,
-            self.offline_message_flood.sweep,
-        )
-        self.events.put(On(SessionResumed, self.client_connections.resumed), OWNER)
-        self.events.put(On(SessionBound, self.client_connections.bound), OWNER)
-        self.events.put(On(SessionAvailable, self.client_connections.arrived), OWNER)
-        for metric in self.client_connections.login_queue.metrics():
-            self.metrics.put(metric, OWNER)
-        self.listeners: list[tuple[Kind, Listener]] = []
-        self._let_components_in()
-
-    def _let_components_in(self) -> None:
-        """Services that connect to us, and who counts them."""
-        config = self.config
-        trust = ComponentTrust(
-            config.component,
-            self.routing_table,
-            self.iq_router,
-            self.store.accounts,
-            self.privacy_lists,
-            self.turns.next,
-        )
-        if trust.delegated:
-            delegations = Delegations(
-                trust.delegated,
-                trust.domain,
-                self.routing_table,
-                self.requests,
-                self.iq_router,
-            )
-            self.interceptors.put(delegations, OWNER)
-            self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
-        if trust.privileges is not None:
-            self.interceptors.put(trust.privileges, OWNER)
-            self.events.put(On(RosterChanged, trust.privileges.roster_changed), OWNER)
-            self.events.put(On(ContactChanged, trust.privileges.contact_changed), OWNER)
-            self.events.put(On(SessionAvailable, trust.privileges.changed), OWNER)
-            self.events.put(On(SessionUnavailable, trust.privileges.changed), OWNER)
-            self.events.put(On(PrivacySwitched, trust.privileges.changed), OWNER)
-        self.components = Components(
-            trust,
-            self.packet_router,
-            self.disco,
-            self.events,
-            AttemptLimiter(
-                self.store.accounts,
-                config.auth,
-                clocks=self.clocks,
-                sleep=self._sleep,
-                locks_out=False,
-            ),
-            ComponentConnections(config.stream, self.clock, self.descriptors),
-        )
-        self.service_domains = ServiceDomains(self.iq_router, self.packet_router, self.clock)
-
-    def _let_sessions_sleep(self) -> None:
-        """Who ends with its wire, and who does not."""
-        self.session_end = SessionEnd(self.packet_router, self.session_manager)
-        self.resumable_sessions = ResumableSessions(
-            self.config.stream_management,
-            self.session_manager,
-            self.clocks,
-            self.session_end.close,
-        )
-        self.held_messages = HeldMessages(
-            self.store.sessions,
-            self.store.offline,
-            self.session_manager,
-            self.resumable_sessions,
-            self.clocks,
-            self.packet_router,
-        )
-        for follower in (self.offline_message_strategy, self.held_messages):
-            self.followers.put(follower, OWNER)
-        self.packet_router.on_taken_back = self.held_messages.find_places
-        self.events.put(On(SessionClosed, self.held_messages.closed), OWNER)
-        self.events.put(On(SessionClosed, self.resumable_sessions.closed), OWNER)
-        self.events.put(On(SessionClosed, self.offline_message_flood.closed), OWNER)
-        self.events.put(On(SessionResumed, self.offline_message_flood.resumed), OWNER)
-        self.resumption = Resumption(
-            self.resumable_sessions,
-            self.held_messages,
-            self.offline_message_flood,
-            self.events,
-            self._sleep,
-        )
-        self.saved_sessions = SavedSessions(
-            self.store.sessions,
-            self.session_manager,
-            self.resumable_sessions,
-            self.clocks,
-            self._read_account,
-            self.offline_message_flood.given,
-        )
-        for state in (
-            privacy_state(self.privacy_lists),
-            directed_state(self.presence_manager.directed),
-            seen_state(self.presence_manager.remote),
-        ):
-            self.saved_sessions.put(state, OWNER)
-
     async def _read_account(self, account: JID) -> None:
         """Have in memory what is there of everybody who is online."""
         await self.roster_manager.roster(account)
         await self.privacy_lists.lists(account)
-
-    def _core_features(self, secret: bytes) -> list[StreamFeature]:
-        """What RFC 6120 and RFC 6121 have a stream offer."""
-        self.authentication = Authentication(
-            self.auth_provider,
-            self.attempts,
-            self.config.auth,
-            tls_required=self.config.tls.required,
-            exchange_of=exchange_of,
-        )
-        self.inline_features = InlineFeatures()
-        self.bind2 = Bind2(self.binding, self.inline_features, secret)
-        self.tokens = Tokens(
-            self.store.devices, self.config.tokens, secret=secret, now=self.wall_clock
-        )
-        self.devices = Devices(self.tokens, self.session_manager)
-        fast = FAST(self.tokens, self.authentication, self.auth_provider)
-        self.inline_features.put(fast.feature(), OWNER)
-        upgrades = ScramUpgrades(
-            self.store.accounts, self.config.auth.mechanisms, self.config.auth.scram_iterations
-        )
-        features = [
-            SASL(self.authentication).feature(),
-            SASL2(self.authentication, self.inline_features, self.bind2, fast, upgrades).feature(),
-            after_login(f"<bind xmlns='{ns.BIND}'/>", unless=Stream.BOUND),
-            after_login(
-                f"<session xmlns='{ns.SESSION}'><optional/></session>", unless=Stream.BOUND
-            ),
-            after_login(f"<ver xmlns='{ns.ROSTER_VERSIONING}'/>"),
-            after_login(f"<sub xmlns='{ns.PRE_APPROVAL}'/>"),
-        ]
-        if self.config.stream_management.enabled:
-            features.append(self.resumption.feature())
-            for feature in self.resumption.inline_features():
-                self.inline_features.put(feature, OWNER)
-        if self.tls is not None:
-            features.insert(0, starttls_feature(required=self.config.tls.required))
-        return features
-
-    def _open_to_servers(
-        self, secret: bytes, certificates: Certificates, make_connector: MakeConnector
-    ) -> None:
-        """The way to other servers, and theirs to us."""
-        config = self.config
-        streams = config.s2s.over(config.stream)
-        history = History(
-            Attempts(self.clock, self.wall_clock), Attempts(self.clock, self.wall_clock)
-        )
-        self.outgoing_tls = OutgoingTLS(config.tls, self.tls)
-        self.trust = Trust(certificates.authorities, self.wall_clock)
-        self.foreign_routes = ForeignRoutes(
-            config.s2s,
-            self.packet_router,
-            self.events,
-            history,
-            Proofs(self.trust, DialbackKeys(hmac_digest(secret, b"dialback", "sha256"))),
-            partial(
-                OutgoingConnections,
-                connector=make_connector(history.attempts, Directions.of(config.s2s)),
-                tls=self.outgoing_tls,
-                settings=streams,
-                clock=self.clock,
-                descriptors=self.descriptors,
-            ),
-        )
-        if config.s2s.enabled:
-            self.routing_table.foreign = self.foreign_routes
-            self.routing_table.foreign_error = self.foreign_routes.unreached
-        self.server_connections = Connections(
-            streams,
-            self.clock,
-            self.descriptors,
-            lambda: Hub.late_s(self.clock),
-        )
-        self._go_by_settings()
 
     def listener(self, listen: ListenSettings) -> Listener:
         """The factory for those who come in by one endpoint."""
@@ -815,6 +880,10 @@ class XMPPServer:
     def _forget_account(self, removed: AccountRemoved) -> None:
         self.presence_manager.last_presences.forget(removed.account.bare)
         self.privacy_lists.forget(removed.account.bare)
+
+    def _late_s(self) -> float:
+        """Seconds by which the loop over the sockets is late."""
+        return Hub.late_s(self.clock)
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.clock, seconds, lambda: None)
