@@ -135,8 +135,8 @@ class Executions:
             )
         return self._open[session_id]
 
-    def end(self, session_id: str) -> None:
-        """End an execution."""
+    def forget(self, session_id: str) -> None:
+        """Forget an execution, which is over."""
         del self._open[session_id]
 
     def _sealed(self, nonce: str, requester: JID, node: str) -> str:
@@ -196,7 +196,7 @@ class IQCommandHandler(IQHandler):
             return await self._begin(command, iq, action)
         stage = self.executions.find(command.session_id, iq.sender, command.node).stage
         if action == "cancel":
-            self.executions.end(command.session_id)
+            self.executions.forget(command.session_id)
             return answer(command, "canceled")
         if isinstance(stage, Screens):
             return self._turn(command, iq, stage, action)
@@ -262,7 +262,7 @@ class IQCommandHandler(IQHandler):
                 asked.form.command, self.forms.told(asked.form, asked.filled), asked.actor
             )
             if self._asks(asked.form):
-                self.executions.end(asked.session_id)
+                self.executions.forget(asked.session_id)
             _log.info("{requester} runs {node}", requester=iq.sender.full, node=asked.node)
             most = MAX_ROWS if asked.form.answer is None else None
             replies = await self._replies(command, context, most)
@@ -318,7 +318,7 @@ class IQCommandHandler(IQHandler):
         if action not in screens.actions:
             raise refusal("bad-action", "there is no screen in that direction")
         if action == "complete":
-            self.executions.end(asked.session_id)
+            self.executions.forget(asked.session_id)
             return answer(asked, "completed")
         turned = screens.turned(action)
         self.executions.wait(asked.session_id, iq.sender, turned)

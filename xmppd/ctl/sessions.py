@@ -86,14 +86,14 @@ class SessionCommands:
         for jid in jids:
             if told.flag("revoke"):
                 await self._revoke(jid)
-            ended[jid] = self._end(jid, error)
+            ended[jid] = self._close(jid, error)
         if not any(ended.values()):
             named = ", ".join(map(str, jids))
             raise Refused(f"there is no session of {named}", Condition.ITEM_NOT_FOUND)
         for jid, count in ended.items():
             yield f"sessions of {jid} that ended: {count}"
 
-    def _end(self, jid: JID, error: StreamError) -> int:
+    def _close(self, jid: JID, error: StreamError) -> int:
         if jid.is_bare:
             return self.sessions.close_all(jid.bare, error)
         session = self.sessions.session(jid)
