@@ -39,7 +39,8 @@ from xmppd.host.machine import (
     warn_of_expat,
 )
 from xmppd.net.listen_endpoint import certificates, has_other_certificates, listen_endpoints
-from xmppd.plugin.plugin_manager import PluginError, PluginManager
+from xmppd.plugin.plugin_error import PluginError
+from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.resolve.attempts import Attempts
 from xmppd.resolve.finder import Finder
 from xmppd.resolve.name_service import NameService

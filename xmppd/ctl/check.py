@@ -16,7 +16,8 @@ from xmppd.config.table import ConfigError
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor, Machine
 from xmppd.net.listen_endpoint import ListenError, certificates, listen_endpoints
-from xmppd.plugin.plugin_manager import PluginError, PluginManager, PluginTableError
+from xmppd.plugin.plugin_error import PluginError, PluginTableError
+from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
 from xmppd.store.engine import has_password
 from xmppd.store.errors import StoreError

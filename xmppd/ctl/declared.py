@@ -11,7 +11,7 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
 from xmppd.config.table import ConfigError
 from xmppd.net.listen_endpoint import ListenError
-from xmppd.plugin.plugin_manager import PluginError
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import Condition
 from xmppd.store.accounts import AccountExists, NoSuchAccount
 from xmppd.store.errors import QuotaExceeded, StoreError

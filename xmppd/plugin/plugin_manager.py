@@ -1,41 +1,29 @@
 """PluginManager: loads plugins, gives them what they ask for, and takes them out again."""
 
-import inspect
 import sys
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TypeGuard
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from xmppd.config.config import Config
 from xmppd.config.permissions import Writable
-from xmppd.config.section import Section
 from xmppd.config.settings import table_of
-from xmppd.config.table import ConfigError
 from xmppd.events import Undo
 from xmppd.plugin import library
 from xmppd.plugin.library import NoSuchPlugin
 from xmppd.plugin.offers import Offers
 from xmppd.plugin.place import Places
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.seams import Seams
+from xmppd.plugin.supply import Supply, is_section, own_table, wanted_by
 from xmppd.server import XMPPServer
 from xmppd.store.errors import StoreError
 
 _log = Logger()
-
-
-class PluginError(Exception):
-    """An error: a plugin cannot be loaded or unloaded; the text is one sentence that names it."""
-
-
-class PluginTableError(PluginError):
-    """An error: a plugin's table in the file is wrong; the text is one sentence with a full
-    stop.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +68,7 @@ class PluginManager:
         self.loaded: dict[str, Plugin] = {}
         self.seams = Seams(server.stages)
         self._offers = Offers()
+        self._supply = Supply(server.stages, self._offers)
         self._places = Places(server, self.seams, self._offers)
         self._lock = DeferredLock()
 
@@ -92,7 +81,7 @@ class PluginManager:
             PluginTableError: One that is loaded could not take its table; then nothing changes.
         """
         for name, plugin in self.loaded.items():
-            _own_table(config, name, plugin.given)
+            own_table(config, name, plugin.given)
         self.config = config
 
     async def load(self, *names: str) -> None:
@@ -198,7 +187,7 @@ class PluginManager:
                 table_of(self.config, kind, name) != given
                 and not self.server.settings.hands(kind, name)
                 for kind, given in plugin.given.items()
-                if _is_section(kind)
+                if is_section(kind)
             )
         }
         group = self._with_those_that_need(changed)
@@ -248,16 +237,18 @@ class PluginManager:
         """Put the parts of one plugin in place, behind those of the plugins that it needs."""
         undo: list[Undo] = []
         try:
-            wanted = _wanted(name, module)
-            own = _own_table(self.config, name, wanted.values())
-            needs = self._needed(wanted.values())
+            wanted = wanted_by(name, module)
+            own = own_table(self.config, name, wanted.values())
+            needs = self._supply.needed(wanted.values())
             for other in needs:
                 if other == name or other in on_the_way:
                     raise PluginError(f"the plugins {name} and {other} need each other")
                 if other not in self.loaded:
                     await self._plug(other, self._read(other), (*on_the_way, name))
-            given = {word: self._given(name, kind, own) for word, kind in wanted.items()}
-            parts = module.plug(**given)
+            given = {
+                kind: self._supply.given(name, kind, self.config, own) for kind in wanted.values()
+            }
+            parts = module.plug(**{word: given[kind] for word, kind in wanted.items()})
             for part in await parts if isinstance(parts, Awaitable) else parts:
                 undo.append(await self._places.put(part, name))  # noqa: PERF401  # when the next fails
         except PluginError:
@@ -269,8 +260,7 @@ class PluginManager:
             if isinstance(error, StoreError):  # it says what is wrong with the tables, to people
                 raise PluginError(f"the plugin {name} cannot be loaded: {error}") from error
             raise _cannot(name, error) from error
-        by_class = {kind: given[word] for word, kind in wanted.items()}
-        self.loaded[name] = Plugin(module, by_class, frozenset(needs), tuple(undo))
+        self.loaded[name] = Plugin(module, given, frozenset(needs), tuple(undo))
         _log.info("loaded the plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
 
@@ -287,68 +277,6 @@ class PluginManager:
         _undo(name, self.loaded.pop(name).undo)
         _log.info("unloaded the plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
-
-    # -- what it asks for -------------------------------------------------------------------------
-
-    def _needed(self, wanted: Iterable[type]) -> list[str]:
-        """The plugins whose offers are needed, for classes that are neither stages nor settings."""
-        found = (
-            library.plugin_of(kind)
-            for kind in wanted
-            if kind not in self.server.stages and not _is_section(kind)
-        )
-        return list(dict.fromkeys(name for name in found if name is not None))
-
-    def _given(self, name: str, kind: type, own: Section | None) -> object:
-        if _is_section(kind):
-            settings = own if type(own) is kind else self.config.of(kind)
-            if settings is not None:
-                return settings
-        for table in (self.server.stages, self._offers.by_class):
-            if kind in table:
-                return table[kind]
-        raise PluginError(
-            f"the plugin {name} asks for {getattr(kind, '__name__', kind)}, which is no stage and "
-            "no settings, and which no plugin offers"
-        )
-
-
-def _wanted(name: str, module: ModuleType) -> dict[str, type]:
-    """The classes that a plugin asks for: those of the parameters of its ``plug``."""
-    wanted = {}
-    for word, parameter in inspect.signature(module.plug, eval_str=True).parameters.items():
-        if parameter.annotation is parameter.empty:
-            raise PluginError(f"the plugin {name} does not say of which class {word} is")
-        wanted[word] = parameter.annotation
-    return wanted
-
-
-def _is_section(kind: type) -> TypeGuard[type[Section]]:
-    """Whether it is the struct of a table; an interface of zope's is no class at all."""
-    return isinstance(kind, type) and issubclass(kind, Section)
-
-
-def _own_table(config: Config, name: str, wanted: Iterable[type]) -> Section | None:
-    """The table ``[NAME]`` of a plugin, if its ``plug`` asks for one by a struct of its own.
-
-    Raises:
-        PluginTableError: The table is wrong, or the plugin has none.
-    """
-    own = [kind for kind in wanted if _is_section(kind) and library.plugin_of(kind) == name]
-    if not own and name in config.plugin_tables:
-        raise PluginTableError(
-            f"{name} is not an option, since that plugin has no settings; remove the table."
-        )
-    if not own:
-        return None
-    if name in config.__struct_fields__:
-        raise PluginTableError(
-            f"the plugin {name} cannot have the table {name}: it is the server's."
-        )
-    try:
-        return table_of(config, own[0], name)
-    except ConfigError as error:
-        raise PluginTableError(str(error)) from error
 
 
 def _bring_back(names: Iterable[str], modules: Mapping[str, ModuleType]) -> None:
@@ -373,4 +301,4 @@ def _cannot(name: str, error: Exception) -> PluginError:
     return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
 
 
-__all__ = ["Plugin", "PluginError", "PluginManager", "PluginTableError", "PluginsChanged"]
+__all__ = ["Plugin", "PluginManager", "PluginsChanged"]

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.disco.info import DiscoQuestion
 from xmppd.plugin.library import LOCAL
-from xmppd.plugin.plugin_manager import PluginError
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import JID
 from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config

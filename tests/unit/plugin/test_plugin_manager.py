@@ -21,7 +21,8 @@ from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
-from xmppd.plugin.plugin_manager import PluginError, PluginManager, PluginsChanged
+from xmppd.plugin.plugin_error import PluginError
+from xmppd.plugin.plugin_manager import PluginManager, PluginsChanged
 from xmppd.plugin.seams import Replace
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.presence_router import PresenceRouter

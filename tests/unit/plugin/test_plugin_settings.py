@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.config.config import Config
-from xmppd.plugin.plugin_manager import PluginError, PluginTableError
+from xmppd.plugin.plugin_error import PluginError, PluginTableError
 from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
 

@@ -14,7 +14,7 @@ from tests.unit.login.logins import authenticate, plain
 from xmppd.config.config import Config
 from xmppd.login.bind2 import NS as BIND2
 from xmppd.message.follower import ANSWERED, Course
-from xmppd.plugin.plugin_manager import PluginError
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import JID, Message
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import PASSWORD, House, house_config
