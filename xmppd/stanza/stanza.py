@@ -272,7 +272,7 @@ class Presence(Stanza):
 
     @property
     def priority(self) -> int:
-        """From -128 to 127; 0 if it does not say (:rfc:`6121#section-4.7.2.3`).
+        """The priority, from -128 to 127; 0 without one (:rfc:`6121#section-4.7.2.3`).
 
         Raises:
             ValueError: It says something that is no priority.
