@@ -23,7 +23,7 @@ HASHED_TOKEN: dict[str, tuple[str, str]] = {
 
 
 def usable(names: tuple[str, ...], exchange: Exchange) -> tuple[str, ...]:
-    """Those of the configured mechanisms that a stream may use: under TLS only."""
+    """The configured mechanisms that a stream may use, under TLS only."""
     if not exchange.encrypted:
         return ()
     return tuple(
