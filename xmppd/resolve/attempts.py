@@ -35,11 +35,12 @@ class AttemptStep:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What an administrator may ask about other servers.
+    """The history of other servers, for the administrator.
 
     Attributes:
-        attempts: The ways to them that were tried.
-        refusals: Their calls that were turned away; apart from those, since anybody can call.
+        attempts: The steps on the ways to them.
+        refusals: Connections from them that were refused; kept apart, since any peer can cause
+            them.
     """
 
     attempts: "Attempts"

@@ -50,7 +50,7 @@ class Directions:
 
     @classmethod
     def of(cls, settings: S2SSettings) -> "Directions":
-        """Those that are configured."""
+        """The configured directions."""
         known = {
             remote.name: (Target(remote.host, remote.port, remote.direct_tls),)
             for remote in settings.domain
