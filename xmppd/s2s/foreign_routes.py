@@ -32,10 +32,10 @@ MAX_WAITING_FOR_ONE = 1_000
 
 @dataclass(frozen=True)
 class Proofs:
-    """How domains are proved: by certificates, or by keys of dialback.
+    """The proofs of domains: certificates, or keys of dialback.
 
     Attributes:
-        trust: Whose signatures count.
+        trust: The authorities whose signatures count.
         keys: Ours.
     """
 
