@@ -132,7 +132,7 @@ class TLS:
     All files are read when it is made, and never again, so that those that were checked are used.
 
     Args:
-        settings: Versions, ciphers, and who signs certificates of clients.
+        settings: Versions, ciphers, and the authorities for clients' certificates.
         domains: The first one that has a certificate answers clients that name none of them.
     """
 
