@@ -213,7 +213,7 @@ class Backlog:
         return tuple([self.take_waiting() for _ in range(len(self))])
 
     def take_until(self, moment: float) -> list[Waiting]:
-        """Those that came before then, which wait no more; the others came behind them."""
+        """Take out the stanzas that came before then; the others came behind them."""
         taken = []
         while self._stanzas and next(iter(self._stanzas.values()))[2] < moment:
             taken.append(self.take_waiting())
