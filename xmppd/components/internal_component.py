@@ -50,7 +50,7 @@ class InternalComponent:
         self._router = router
         self._clock = clock
         self._waiting: deque[tuple[Stanza, int]] = deque()
-        self._lines: dict[str, deque[tuple[Stanza, int]]] = {}  # by sender, who waits
+        self._lines: dict[str, deque[tuple[Stanza, int]]] = {}  # those that wait, by sender
         self._works: set[Deferred[None]] = set()
         self._held = self._held_bytes = 0
         self._busy = False
