@@ -38,7 +38,7 @@ class Upgrade:
 
     @property
     def name(self) -> str:
-        """Of the task."""
+        """The name of the task."""
         return f"UPGR-SCRAM-{self.hash}"
 
     @property
