@@ -56,7 +56,7 @@ class Clocks:
         return self.seconds() - max(0.0, self.wall_clock() - stamp)
 
     def note(self) -> Note:
-        """This moment, for another process."""
+        """A note of this moment, for another process."""
         return Note(self.seconds(), self.wall_clock(), self.boot)
 
     def since_s(self, note: Note) -> float:

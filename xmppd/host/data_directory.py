@@ -110,7 +110,7 @@ class DataDirectory:
         return not self.secret_file.exists()
 
     def secret(self) -> bytes:
-        """This installation's own bytes, made once.
+        """The secret of this installation, made once.
 
         Raises:
             DataDirectoryError: They cannot be read or written, or others may write them.
