@@ -1,4 +1,4 @@
-"""The end of what stands between an account that is removed and its contacts."""
+"""Farewells: the end of subscriptions between an account that is removed and its contacts."""
 
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
@@ -9,7 +9,8 @@ from xmppd.stanza import JID, Presence
 
 
 class Farewells:
-    """The end of what stands between an account and its contacts: nobody keeps a ghost.
+    """Ends the subscriptions between an account and its contacts, so that none keeps it in the
+    roster.
 
     Args:
         presence_updates: Tells contacts that a session is unavailable.
@@ -29,14 +30,14 @@ class Farewells:
         self.rosters = presence_updates.rosters
 
     async def say_goodbye(self, session: LocalClientSession) -> None:
-        """Make a session unavailable while its roster still knows whom to tell."""
+        """Make a session unavailable while its roster is still there."""
         gone = Presence.make(None, session.jid, type="unavailable")
         later = self.presence_updates.process(gone)
         if later is not None:
             await later
 
     async def end_subscriptions(self, account: JID) -> None:
-        """End what stands between the account and each contact (:xep:`0077`, §3.2)."""
+        """End the subscriptions between the account and each contact (:xep:`0077`, §3.2)."""
         roster = await self.rosters.roster(account)
         for item in tuple(roster.items.values()):
             for kind in farewells(item):
@@ -48,7 +49,7 @@ class Farewells:
         await self.shared_groups.reload()
 
     def forget(self, account: str) -> None:
-        """Keep its roster no longer."""
+        """Forget its roster."""
         self.rosters.forget(account)
 
 
