@@ -225,7 +225,7 @@ class Followers:
 
 
 def _asked(followers: Sequence[Follower]) -> AccountFollowers | None:
-    """Those of the followers that have something to do; None if there are no followers."""
+    """The followers that have something to do; None if there are none."""
     if not followers:
         return None
     return AccountFollowers(

@@ -98,8 +98,8 @@ class OfflineMessageStrategy(Follower):
             raise decision.refusal()
 
     async def nobody_there(self, message: Message, decision: Decision) -> Decision:
-        """Keep a message, in its account's turn, which ends as soon as the order of what is stored
-        is settled (OM-1 to OM-5).
+        """Keep a message, in its account's turn, which ends as soon as its place in the order is
+        settled (OM-1 to OM-5).
 
         Returns:
             The decision about it.
