@@ -63,7 +63,7 @@ def _differing(one: Config, other: Config) -> list[str]:
 
 
 def leaves(config: Config) -> Iterator[tuple[str, object]]:
-    """Every value with its dotted key; those of all domains together; of plugins, what is said."""
+    """All values by their dotted keys; those of all domains together; of plugins, their tables."""
     for section, value in asdict(config).items():
         if section == "domain":
             yield from _domain_leaves(config.domain)
