@@ -19,7 +19,7 @@ LOCAL = "xmppd_local"
 
 
 class NoSuchPlugin(Exception):
-    """There is no plugin of this name."""
+    """An error: there is no plugin of this name."""
 
 
 def read(name: str, directory: Path | None) -> ModuleType:

@@ -62,8 +62,8 @@ class Replace:
 
 Call = Callable[[], object]
 Watch = Callable[[Method, Call, Stanza, tuple[object, ...]], object]
-"""Gets the method of the seam, what calls it, the stanza, and what else it is called with; returns
-what the call does.
+"""Gets the method of the seam, a function that calls it, the stanza and further arguments; returns
+the call's result.
 """
 
 
