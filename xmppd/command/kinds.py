@@ -192,7 +192,7 @@ class Address(ArgumentKind, frozen=True):
 
     @property
     def fields(self) -> str:
-        """Some addresses."""
+        """The type of a field for several addresses."""
         return "jid-multi"
 
 
