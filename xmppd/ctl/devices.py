@@ -41,7 +41,7 @@ class DeviceCommands:
     sessions: SessionManager
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:

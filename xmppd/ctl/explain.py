@@ -33,7 +33,7 @@ class ExplainCommands:
     server: XMPPServer
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def presence(self, context: CommandContext) -> Replies:

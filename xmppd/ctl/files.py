@@ -36,7 +36,7 @@ class FileCommands:
     reactor: IReactor
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def check(self, context: CommandContext) -> Replies:

@@ -51,7 +51,7 @@ class LifeCommands:
     path: Path
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def status(self, context: CommandContext) -> Replies:

@@ -72,7 +72,7 @@ class SentencePrinter:
         self._out.write(f"{says}\n")
 
     def finish(self) -> None:
-        """There is no more."""
+        """Flush the output at its end."""
         self._out.flush()
 
 
@@ -93,7 +93,7 @@ class JSONPrinter:
         self._out.write("".join(map(_json_character, text)) + "\n")
 
     def finish(self) -> None:
-        """There is no more."""
+        """Flush the output at its end."""
         self._out.flush()
 
 

@@ -30,7 +30,7 @@ class ReportCommands:
     reports: Reports
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:

@@ -43,7 +43,7 @@ class RosterCommands:
     subscriptions: PresenceSubscribeHandler
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def show(self, context: CommandContext) -> Replies:

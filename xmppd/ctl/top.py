@@ -40,7 +40,7 @@ class TopCommands:
     broadcast_counts: BroadcastCounts
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def presence(self, context: CommandContext) -> Replies:

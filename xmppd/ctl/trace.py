@@ -27,7 +27,7 @@ class TraceCommands:
     clock: IReactorTime
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def trace(self, context: CommandContext) -> Replies:

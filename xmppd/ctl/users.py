@@ -34,7 +34,7 @@ class UserCommands:
     sessions: SessionManager
 
     def commands(self) -> list[Command]:
-        """All of them."""
+        """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def add(self, context: CommandContext) -> Replies:
