@@ -112,11 +112,11 @@ _KeysRow = tuple[bool, str | None, bytes, int, bytes, bytes]
 
 
 class AccountExists(ChangeRefused):
-    """There is an account of this name already."""
+    """An error: there is an account of this name already."""
 
 
 class NoSuchAccount(ChangeRefused, LookupError):
-    """There is no account of this name."""
+    """An error: there is no account of this name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Names of accounts that were removed, and that strangers do not get for some time."""
+"""Former accounts: names of removed accounts, which are reserved for some time."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -106,7 +106,7 @@ def _reserve(connection: Connection, account: str, until: float, now: float) -> 
 
 
 def forget(connection: Connection, owner: bytes) -> None:
-    """Reserve a name no more."""
+    """End the reservation of a name."""
     connection.execute(_FORGET, {"owner": owner})
 
 

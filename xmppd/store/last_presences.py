@@ -112,7 +112,7 @@ class PresenceStore(RecordStore):
         return found
 
     def _noted(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
-        """Those that are yet to be written."""
+        """The last presences that are yet to be written."""
         if not self._unwritten and not self._being_written:
             return {}
         noted = self._being_written | self._unwritten

@@ -53,7 +53,7 @@ class Store:
         items: Small values of accounts and plugins.
         sessions: Saved sessions and held messages.
         quarantine: Records that could not be read.
-        tables: The place of what plugins keep in tables of their own.
+        tables: The place of plugins' own tables.
     """
 
     def __init__(
