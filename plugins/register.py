@@ -215,7 +215,7 @@ class IQRegisterHandler(IQHandler):
 
 
 def client(asked: Asked) -> LocalClientSession:
-    """The client that asks, a stranger or not, at the domain to which it opened its stream.
+    """The session of the client that asks, at the domain to which it opened its stream.
 
     Raises:
         StanzaError: SERVICE_UNAVAILABLE: somebody else asks, or at another domain of ours.
