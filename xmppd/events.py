@@ -17,7 +17,7 @@ Undo = Callable[[], None]
 """Takes out of its place what was put there."""
 
 OWNER = "xmppd"
-"""The owner of what the server itself puts in a place; a plugin's parts are owned by its name."""
+"""The owner of the server's own parts; a plugin's parts are owned by its name."""
 
 _log = Logger()
 

@@ -1,4 +1,4 @@
-"""XMPPServer: every stage, wired once, from the last to the first; a line uses those above it."""
+"""XMPPServer: every stage, made once, from the last to the first; each line uses those above it."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from enum import Enum
@@ -118,11 +118,11 @@ _log = Logger()
 
 
 class Platform(Protocol):
-    """What a server takes from outside, so that tests may bring their own."""
+    """The environment of a server, so that tests may bring their own."""
 
     @property
     def clock(self) -> IReactorTime:
-        """The reactor's time, which nobody sets."""
+        """The reactor's time, which is steady."""
 
     @property
     def secret(self) -> bytes:
@@ -130,7 +130,7 @@ class Platform(Protocol):
 
     @property
     def descriptors(self) -> Descriptors:
-        """How many files may be open."""
+        """The number of files that may be open."""
 
     @property
     def clocks(self) -> Clocks:
@@ -142,9 +142,9 @@ class Platform(Protocol):
 
 
 class StopLimits(Enum):
-    """By when a stop waits for something no more, in seconds since it began (ST-7).
+    """The times after which a stop waits no more, in seconds since it began (ST-7).
 
-    What a client had sent may wait for the store as long as one of its calls may take.
+    Stanzas of a client may wait for the store as long as one of its calls may take.
     """
 
     CLIENTS = "closing the streams of clients", 7.0
@@ -165,18 +165,18 @@ MakeConnector = Callable[[Attempts, Directions], Connector]
 
 
 class XMPPServer:
-    """All stages, wired once. Its attributes are the stages.
+    """The server; its attributes are the stages.
 
     Each room is wired by a method that returns its stages, from the lowest room to the highest; a
-    method uses the stages of the rooms below, and changes none of them. What stages put in each
-    other's places is put in the end, as the parts of a plugin are.
+    method uses the stages of the rooms below, and changes none of them. Parts that stages put in
+    each other's places are put at the end, as those of a plugin are.
 
     Args:
         config: As read from the file.
         store: Open, or about to be.
         platform: The clock, threads and secrets.
         certificates: As they were read.
-        make_connector: Makes what finds other servers; without it none is found.
+        make_connector: Makes the connector to other servers; without it none is found.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class XMPPServer:
 
     @property
     def config(self) -> Config:
-        """What the server goes by just now."""
+        """The present configuration."""
         return self.settings.config
 
     # -- the rooms, from the lowest to the highest ------------------------------------------------
@@ -318,7 +318,9 @@ class XMPPServer:
         return presences, privacy, groups
 
     def _connections(self) -> tuple[Connections, Connections, OutgoingTLS]:
-        """Those of clients and of servers that connect to us, and TLS of those that we make."""
+        """The connections of clients and of servers that connect to us, and TLS for those that we
+        make.
+        """
         config = self.config
         store_watch = StoreWatch(self.clock, lambda: self.store.accounts.exists(""))
         clients = Connections(
@@ -650,7 +652,9 @@ class XMPPServer:
         )
 
     def _use_streams(self, config: Config) -> None:
-        """Connections from now on are limited by ``[stream]``, and by what is said in its place."""
+        """Take other limits of new connections: those of ``[stream]``, or of a table in its
+        place.
+        """
         servers = config.s2s.over(config.stream)
         self.server_connections.use(servers)
         self.foreign_routes.use_streams(servers)
@@ -658,7 +662,7 @@ class XMPPServer:
             listener.use(stream_settings(kind, config))
 
     def _call_back(self) -> None:
-        """Close the rings: what stages above do when those below find that it is time."""
+        """Give stages below the functions of stages above that they call back."""
         self.packet_router.on_taken_back = self.held_messages.find_places
         self.client_connections.on_sweep = (
             self.resumable_sessions.sweep,
@@ -670,7 +674,9 @@ class XMPPServer:
             self.routing_table.foreign_error = self.foreign_routes.unreached
 
     def _stages(self) -> Mapping[type, object]:
-        """What a plugin may ask for: each stage by its class, or by the protocol that it keeps."""
+        """The stages that a plugin may ask for, each by its class, or by the protocol that it
+        implements.
+        """
         stages = (
             self.turns,
             self.events,
@@ -722,12 +728,12 @@ class XMPPServer:
         }
 
     async def _read_account(self, account: JID) -> None:
-        """Have in memory what is there of everybody who is online."""
+        """Read the roster and lists of an account, which are in memory while it is online."""
         await self.roster_manager.roster(account)
         await self.privacy_lists.lists(account)
 
     def listener(self, listen: ListenSettings) -> Listener:
-        """The factory for those who come in by one endpoint."""
+        """The factory for connections at one endpoint."""
         streams: dict[Kind, tuple[Callable[[Wire], StreamHandler], Connections]] = {
             "client": (partial(StanzaHandler, self.stream_context), self.client_connections),
             "component": (self.components.stream, self.components.connections),
@@ -749,7 +755,7 @@ class XMPPServer:
         return listener
 
     def _binding(self, listen: ListenSettings) -> TransportBinding:
-        """How streams are bound to the connections there."""
+        """The binding of streams to the connections there."""
         if self.tls is None or listen.tls == "none":
             return TransportBinding(None)
         kind: Literal["client", "server"] = "server" if listen.kind == "server" else "client"
@@ -759,12 +765,12 @@ class XMPPServer:
         )
 
     def reload(self, config: Config, certificates: Certificates = NO_CERTIFICATES) -> None:
-        """Go by another configuration, as far as that is possible in flight.
+        """Take another configuration, as far as that is possible while running.
 
-        Limits of a connection hold for those that are made from now on.
+        Limits of one connection hold for new ones.
 
         Args:
-            config: Differs from the one before only in what applies at once.
+            config: Differs from the one before only in keys that apply at once.
             certificates: As they were read.
 
         Raises:
@@ -778,7 +784,7 @@ class XMPPServer:
         self.settings.reload(config)
 
     async def start(self) -> None:
-        """Read what must be known before the first client comes in."""
+        """Read all that must be known before the first client connects."""
         await self.shared_groups.load()
         await self._look_for_admins()
         self.foreign_routes.start()
@@ -788,13 +794,15 @@ class XMPPServer:
         self.components.start()
 
     async def _look_for_admins(self) -> None:
-        """An administrator without an account may be a mistake in writing."""
+        """Warn of administrators without an account, which may be a mistake in writing."""
         for admin in self.admins:
             if admin.domain in self.domains and not await self.store.accounts.exists(admin.bare):
                 _log.warn("admins names {admin}, who has no account", admin=admin.bare)
 
     async def _take_up_sessions(self) -> None:
-        """Sessions of an orderly stop are restored; of others, messages wait (RS-9, RS-10)."""
+        """Restore sessions of an orderly stop; messages of others become offline messages (RS-9,
+        RS-10).
+        """
         await self.held_messages.recover()
         lost = await self.saved_sessions.load()
         await self.held_messages.take_up(self.resumable_sessions.resumable(), lost)
@@ -806,10 +814,10 @@ class XMPPServer:
             self.presence_manager.look_elsewhere_again(session)
 
     async def stop(self) -> None:
-        """Close all streams, each told why, keep what is to be kept, and let go of the store.
+        """Close all streams, each told why, save sessions and messages, and close the store.
 
         Nothing is waited for beyond its :class:`StopLimits`, whatever peers and the database do;
-        what is lost by that is logged.
+        losses by that are logged.
         """
         error = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
         began = self.clock.seconds()
@@ -826,8 +834,8 @@ class XMPPServer:
             self._say_what_is_lost(not_stored)
 
     async def _finish_stanzas(self) -> None:
-        """Wait for what clients had sent, until what they had not read has found its place, and
-        until what their senders asked about is safe.
+        """Wait for clients' stanzas under way, until unread ones have been routed again and until
+        messages that senders asked about are safe.
         """
         await self.resumable_sessions.at_rest()
         await self.broadcasts.finish()
@@ -835,7 +843,9 @@ class XMPPServer:
         await self.held_messages.at_rest()
 
     async def _close_peers(self, error: StreamError) -> None:
-        """At the same time: a component that does not hang up keeps no server waiting."""
+        """Close streams of components and servers at the same time: none keeps the other
+        waiting.
+        """
         components = self.components.connections.close(error)
         called = Deferred.fromCoroutine(self.foreign_routes.close(error))
         callers = self.server_connections.close(error)
@@ -843,7 +853,7 @@ class XMPPServer:
             await closed
 
     async def _until(self, limit: StopLimits, began: float, work: Awaitable[None]) -> None:
-        """Wait for something, but not for ever: then it is left to itself."""
+        """Wait for something for a limited time, and then leave it."""
 
         async def do() -> None:
             await work
@@ -890,7 +900,7 @@ class XMPPServer:
 
 
 def stream_settings(kind: Kind, config: Config) -> StreamSettings:
-    """What one connection of a kind may take."""
+    """The limits of one connection of a kind."""
     if kind == "client":
         return config.stream
     return (config.s2s if kind == "server" else config.component_stream).over(config.stream)
