@@ -5,11 +5,17 @@ from collections.abc import Sequence
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.message.decision import (
+    ADMINS,
     BARE,
+    ELSEWHERE,
     KINDS,
     MATCH,
     MATCH_UNWANTED,
     NO_MATCH,
+    NO_ROOM,
+    NOT_TO_BE_KEPT,
+    NOTHING_TO_KEEP,
+    SERVER,
     Cell,
     Decision,
     DecisionRow,
@@ -160,6 +166,30 @@ class MatchTests(TableTestCase):
         """It denies the sender, and nobody else gets it (PL-3)."""
         named, other = session("a", denies=True), session("b")
         self.check("a", MATCH_UNWANTED, "E E E S S", [other], named=named)
+
+
+class OtherRowsTests(SynchronousTestCase):
+    """Rows that the RFC does not have."""
+
+    def check(self, row: DecisionRow, cells: str) -> None:
+        for kind, letter in zip(KINDS, cells.split(), strict=True):
+            with self.subTest(kind):
+                self.assertEqual(decided(message(JULIET, kind), row).cell.value[0], letter)
+
+    def test_not_kept(self) -> None:
+        """What would be kept, and cannot be (OS-1, OM-3, OM-4)."""
+        self.check(NOTHING_TO_KEEP, "S S E S S")
+        self.check(NOT_TO_BE_KEPT, "E E E S S")
+        self.check(NO_ROOM, "E E E S S")
+
+    def test_server(self) -> None:
+        """To the server itself, with and without administrators (MR-3, MR-4)."""
+        self.check(SERVER, "E E E E S")
+        self.check(ADMINS, "t t t t S")
+
+    def test_elsewhere(self) -> None:
+        """To another domain, whose route decides."""
+        self.check(ELSEWHERE, "t t t t t")
 
 
 class ChoiceTests(SynchronousTestCase):
