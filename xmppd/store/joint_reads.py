@@ -44,7 +44,7 @@ class JointReads:
     many accounts in one trip. Only the reactor's thread touches the queue.
 
     Args:
-        answer: Gets the reads of a trip, in a thread; returns the rows of each.
+        answer: Gets the reads of a trip, in a thread; returns the rows of each, or its Failure.
         threads: Run them.
         clock: The reactor's.
         carriers: The number of trips at the same time.

@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 from sqlalchemy import URL, Connection, Select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.python.failure import Failure
 from typing_extensions import override
 
 from xmppd.store.database import Columns, Database, Parameters, T
@@ -88,19 +89,32 @@ class PostgreSQLDatabase(Database):
             raise StoreError(self._lock.trouble)
 
     def _answer(self, reads: Sequence[Read]) -> list[object]:
-        """Send all queries before the first answer is waited for, by psycopg's pipeline."""
+        """Send all queries before the first answer is waited for, by psycopg's pipeline.
+
+        If one fails and the connection stays, each is sent alone: a plugin's wrong statement is
+        no trouble of those who ask at the same moment.
+
+        Returns:
+            For each its rows, or the Failure.
+        """
+        with database_errors(self._engine.url), self._reading.connect() as connection:
+            return self._answer_by(connection, reads)
+
+    def _answer_by(self, connection: Connection, reads: Sequence[Read]) -> list[object]:
         url, dbapi = self._engine.url, self._engine.dialect.dbapi
-        with database_errors(url), self._reading.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert driver is not None and dbapi is not None, "it is connected"
-            try:
-                with driver.pipeline():
-                    cursors = [driver.execute(*_statement(read)) for read in reads]
-                return [cursor.fetchall() for cursor in cursors]
-            except dbapi.Error as error:
-                if driver.closed:
-                    connection.invalidate()
+        driver = connection.connection.driver_connection
+        assert driver is not None and dbapi is not None, "it is connected"
+        try:
+            with driver.pipeline():
+                cursors = [driver.execute(*_statement(read)) for read in reads]
+            return [cursor.fetchall() for cursor in cursors]
+        except dbapi.Error as error:
+            if driver.closed:
+                connection.invalidate()
                 raise store_error(url, error) from error
+            if len(reads) == 1:
+                return [Failure(store_error(url, error))]
+        return [rows for read in reads for rows in self._answer_by(connection, (read,))]
 
     def _transact(self, change: Callable[[Connection], T]) -> T:
         with database_errors(self._engine.url), self._engine.begin() as connection:

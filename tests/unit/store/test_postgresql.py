@@ -1,6 +1,6 @@
 """PostgreSQL: no wait without end, and a connection that is lost is made again."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, select, text
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
@@ -61,6 +61,24 @@ class PostgreSQLTests(databases.OnPostgreSQL):
                 await self.assertFailure(read, StoreError)
         databases.execute(self.url, "ALTER TABLE hidden RENAME TO roster_items")
         self.assertEqual(await database.read(rosters._ROSTER, {"owner": digest("a@x")}), [])
+
+    async def test_wrong_statement(self) -> None:
+        """A statement that is wrong fails alone, whoever asks for something on the same trip."""
+        await self.store.rosters.save_roster_items("a@x", [RosterItem("b@x")])
+        database = await self.opened(1)
+        wrong: Select[int] = select(text("1")).select_from(text("nowhere"))
+        owner = {"owner": digest("a@x")}
+        good, bad, other, first = (
+            Deferred.fromCoroutine(database.read(query, values))
+            for query, values in (
+                (rosters._VERSION, owner), (wrong, {}), (rosters._VERSION, owner),
+                (rosters._VERSION, owner),
+            )
+        )  # fmt: skip
+        error = await self.assertFailure(bad, StoreError)
+        self.assertIn("nowhere", str(error))
+        self.assertEqual(len(await good), 1)
+        self.assertEqual(await other, await first)
 
     async def test_too_many_reads(self) -> None:
         """Only so many may wait."""
