@@ -193,7 +193,7 @@ class WorkTests(SynchronousTestCase):
         """A ping to the server."""
         text = f"<iq to='{DOMAIN}' type='get' id='1'><ping xmlns='{ns.PING}'/></iq>"
         self.assert_work(
-            [text] * 100, 45, feeds=1, addresses=1, routed=1, serialised=1, without_an_address=1,
+            [text] * 100, 43, feeds=1, addresses=1, routed=1, serialised=1, without_an_address=1,
             deliveries=1, writes=1,
         )  # fmt: skip
 
@@ -236,12 +236,12 @@ class WorkTests(SynchronousTestCase):
 
     def test_logins(self) -> None:
         """Binding, roster and first presence of somebody with one contact, who is online."""
-        self.logins(233, deliveries=7, writes=7)
+        self.logins(231, deliveries=7, writes=7)
 
     def test_logins_of_the_lonely(self) -> None:
         """The same, when the contact is away and has left no word."""
         self.romeo.abort()
-        self.logins(218, deliveries=5, writes=5)
+        self.logins(217, deliveries=5, writes=5)
 
     def logins(self, calls_each: int, **each: float) -> None:
         clients = [self.house.logged_in(f"c{number}") for number in range(20)]
