@@ -76,7 +76,7 @@ class Town:
         pals = {f"{name}@{HERE}": "both" for name in (SENDER, FRIEND)}
         self.there = House(THERE, plugins=PLUGINS, tybalt=pals, paris=pals, sampson=pals)
         self.network = federate(self.here, self.there)
-        self.neighbour, self.stranger = self.there.connect("tybalt", STRANGER)
+        self.neighbour, self.unauthenticated = self.there.connect("tybalt", STRANGER)
         self._settle_down()
         self.detached = self._to_sleep(ASLEEP)
 
@@ -132,9 +132,9 @@ class Town:
             stanza = odd_stanza(random, to=to, sender=name, id=id, content=COMPONENT)
             self._say(self._component(), stanza, to, id, COMPONENT)
         else:
-            if self.stranger.closed:
-                (self.stranger,) = self.there.connect(STRANGER)
-            self._say(self.stranger, odd_stanza(random, to=to, id=id), to, id)
+            if self.unauthenticated.closed:
+                (self.unauthenticated,) = self.there.connect(STRANGER)
+            self._say(self.unauthenticated, odd_stanza(random, to=to, id=id), to, id)
 
     def _say(
         self, client: Client, stanza: str, to: str | None, id: str, content: str = CLIENT
@@ -266,7 +266,7 @@ class Town:
             for house in (self.here, self.there):
                 house.clock.advance(1)
             self.network.settle()
-        for client in (self.neighbour, self.stranger):
+        for client in (self.neighbour, self.unauthenticated):
             client.send(" ")  # it is still there
         self._must(not self.neighbour.closed, "the neighbour's stream has ended")
         self.neighbour.raw()

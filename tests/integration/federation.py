@@ -102,7 +102,7 @@ class World:
         self.directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
         self.names = NameThread()
         self.authority = Authority(self.directory, "authority")
-        self.stranger = Authority(self.directory, "stranger")
+        self.unauthenticated = Authority(self.directory, "stranger")
         self.servers: dict[str, Server] = {}
 
     def xmppd(self, domain: str, *, believed: bool = True, **s2s: object) -> FederatedServer:
@@ -117,7 +117,7 @@ class World:
             self._room(domain),
             domain,
             authority=self.authority,
-            signer=self.authority if believed else self.stranger,
+            signer=self.authority if believed else self.unauthenticated,
             dns=self.names.address,
             s2s=s2s,
         )
@@ -145,7 +145,7 @@ class World:
             self._room(domain),
             domain,
             authority=self.authority,
-            signer=self.authority if believed else self.stranger,
+            signer=self.authority if believed else self.unauthenticated,
             days=days,
             named=named,
             dns=self.names.address,

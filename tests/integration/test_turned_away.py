@@ -184,7 +184,7 @@ class TurnedAway(TestCase):
         self.patch(connection_handler, "TURN_S", 10.0)  # what is said here is heard at once
         self.directory = Path(self.mktemp())
         self.authority = Authority(self.directory)
-        self.stranger = Authority(self.directory, "stranger")
+        self.unauthenticated = Authority(self.directory, "stranger")
         self.dns = NameServer()
         self.dns.listen()
         self.addCleanup(self.dns.stop)
@@ -200,7 +200,7 @@ class TurnedAway(TestCase):
 
     def mantua(self, *, believed: bool = True, host: str = "127.0.0.1", port: int = 0) -> Mantua:
         """A server of that name."""
-        signer = self.authority if believed else self.stranger
+        signer = self.authority if believed else self.unauthenticated
         mantua = Mantua(signer.sign("mantua.lit")["certificate"], host, port)
         self.addCleanup(mantua.close)
         return mantua
@@ -281,7 +281,7 @@ class DisbeliefTests(TurnedAway):
                 mantua, verona = self.mantua(), await self.verona()
                 mantua.context.set_verify(SSL.VERIFY_PEER, believe)
                 mantua.context.set_max_proto_version(version)
-                mantua.context.load_verify_locations(str(self.stranger.file))
+                mantua.context.load_verify_locations(str(self.unauthenticated.file))
                 self.dns.forget(SERVICE)
                 self.publish(mantua)
                 self.write(verona)
@@ -296,7 +296,7 @@ class DisbeliefTests(TurnedAway):
             self.rude(gate)
             mantua.context = mantua.new_context()
             mantua.context.set_verify(SSL.VERIFY_PEER, lambda *look: bool(look[-1]))
-            mantua.context.load_verify_locations(str(self.stranger.file))
+            mantua.context.load_verify_locations(str(self.unauthenticated.file))
 
         mantua.answers["<auth"] = refuse
         self.publish(mantua)

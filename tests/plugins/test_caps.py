@@ -83,7 +83,7 @@ class StreamFeatureTests(SynchronousTestCase):
 
     def test_not_before_login(self) -> None:
         """Strangers are not told."""
-        self.assertIsNone(stream_features(self.house.stranger()).find(CAPS))
+        self.assertIsNone(stream_features(self.house.unauthenticated()).find(CAPS))
 
     def test_hash_of_the_answer(self) -> None:
         """The hash is that of what disco#info says, and its node says the same."""

@@ -40,7 +40,7 @@ class AccessCase(TokenCase):
 
     def arrive(self, login: str) -> Client:
         """Somebody who logs in like that."""
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         client.send(HEADER + login)
         client.raw()
         client.jid = client.session.jid
@@ -97,7 +97,7 @@ class ClientAccessTests(AccessCase):
         """A client that is revoked while it logs in does not get in."""
         roster: Deferred[Roster] = Deferred()
         token = self.token(device=TABLET)
-        tablet = self.house.stranger(encrypted=True)
+        tablet = self.house.unauthenticated(encrypted=True)
         self.patch(self.house.server.roster_manager, "roster", lambda account: roster)
         tablet.send(HEADER + by_token(token, BIND, device=TABLET))
         tablet.raw()

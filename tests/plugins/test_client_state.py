@@ -96,12 +96,12 @@ class InactiveTests(ClientStateTestCase):
 
     def test_offered(self) -> None:
         """Who has logged in is told of it; a stranger is not (§4.1)."""
-        stranger = self.house.stranger()
+        stranger = self.house.unauthenticated()
         stranger.open(DOMAIN)
         self.assertNotIn(b"<csi", stranger.raw())
         stranger.send(INACTIVE)
         self.assertIn(b"not-authorized", stranger.raw())
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.open(DOMAIN)
         client.stanza_handler.authenticated(JID.parse(ROMEO))
         client.handler.restart()

@@ -69,7 +69,7 @@ def house(
 
 def stranger(house: House, address: str = "192.0.2.1") -> Client:
     """Somebody who has opened a stream and not logged in."""
-    client = house.stranger(address)
+    client = house.unauthenticated(address)
     client.open("montague.lit")
     client.raw()
     return client
@@ -100,10 +100,10 @@ class StrangerTests(SynchronousTestCase):
         """The stream says whether one may register, and does not any more after login."""
         for offered in (True, False):
             with self.subTest(offered=offered):
-                client = house(open=offered).stranger()
+                client = house(open=offered).unauthenticated()
                 client.open("montague.lit")
                 self.assertEqual(FEATURE in client.raw(), offered)
-        client = house().stranger()
+        client = house().unauthenticated()
         client.open("montague.lit")
         client.stanza_handler.authenticated(client.house.jid("romeo"))
         client.handler.restart()
@@ -122,7 +122,7 @@ class StrangerTests(SynchronousTestCase):
 
     def test_in_the_clear(self) -> None:
         """Where TLS is required, a password never comes in the clear, and nothing is offered."""
-        client = house({"required": True}).stranger()
+        client = house({"required": True}).unauthenticated()
         client.open("montague.lit")
         self.assertNotIn(FEATURE, client.raw())
         answer = ask(client, "set", credentials("benvolio"))

@@ -167,7 +167,7 @@ class AdministrationTests(SynchronousTestCase):
 
     def test_end_no_session(self) -> None:
         """To end what is not there, or is no user's session, ends nothing."""
-        stranger = self.house.stranger()
+        stranger = self.house.unauthenticated()
         stranger.open("montague.lit")
         jid = stranger.session.jid.full
         answer = fill(self.escalus, "end-user-session", accountjids=[jid, "x@y.lit", "x@y.lit/1"])

@@ -28,7 +28,9 @@ class StreamLimitsTests(SynchronousTestCase):
 
     def test_before_login(self) -> None:
         """A stranger is told the tight limits."""
-        self.assertEqual(limits(self.house.stranger()), {"max-bytes": "5000", "idle-seconds": "20"})
+        self.assertEqual(
+            limits(self.house.unauthenticated()), {"max-bytes": "5000", "idle-seconds": "20"}
+        )
 
     def test_after_login(self) -> None:
         """Whoever has logged in is told the wide ones."""

@@ -241,7 +241,7 @@ class ConnectedTests(StepCase):
 
         def story(step: Step) -> object:
             house, _, _ = self.people(stream={"negotiation_timeout_s": 30.0})
-            stranger = house.stranger()
+            stranger = house.unauthenticated()
             stranger.open(DOMAIN)
             step(house)
             seconds = 0
@@ -259,7 +259,7 @@ class ConnectedTests(StepCase):
             house, _, _ = self.people()
             window = house.server.client_connections.login_queue.window
             window.size = 0.5
-            strangers = [house.stranger() for _ in range(3)]
+            strangers = [house.unauthenticated() for _ in range(3)]
             for stranger in strangers:
                 stranger.open(DOMAIN)
             window.size = 0

@@ -31,7 +31,7 @@ def settings(**auth: object) -> Config:
 
 def come_in(house: House, resource: str = "g") -> Client:
     """A guest with a resource who has sent presence."""
-    client = house.stranger()
+    client = house.unauthenticated()
     client.open(DOMAIN)
     client.send(f"<auth xmlns='{ns.SASL}' mechanism='ANONYMOUS'>=</auth>")
     client.open(DOMAIN)
@@ -65,7 +65,7 @@ class NameTests(SynchronousTestCase):
         for account in (self.guest.session.jid.to_bare(), new_guest(DOMAIN)):
             name = (account.local or "").upper()  # it is prepared before it is looked at
             fields = f"<username>{name}</username><password>a long password</password>"
-            thief = self.house.stranger()
+            thief = self.house.unauthenticated()
             thief.open(DOMAIN)
             thief.raw()
             answer = ask(thief, "set", f"<query xmlns='jabber:iq:register'>{fields}</query>")

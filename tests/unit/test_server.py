@@ -34,7 +34,7 @@ class ReloadTests(SynchronousTestCase):
         """From now on fewer may come from one address."""
         house = House("montague.lit")
         house.server.reload(house_config("montague.lit", stream={"max_streams_per_address": 1}))
-        first, second = house.stranger(), house.stranger()
+        first, second = house.unauthenticated(), house.unauthenticated()
         first.open("montague.lit")
         second.open("montague.lit")
         self.assertEqual((first.closed, second.closed), (False, True))

@@ -166,7 +166,7 @@ class House:
             done(self.store.rosters.save_roster_items(account.bare, items))
         return account
 
-    def stranger(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:
+    def unauthenticated(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:
         """A client that has just connected; if encrypted, as by TLS without channel bindings."""
         handler = self.server.listener(
             ListenSettings(endpoint="", kind="client", tls="none")
@@ -197,7 +197,7 @@ class House:
     def logged_in(self, name: str) -> Client:
         """A client that has logged in, and has not bound a resource."""
         account = self.jid(name)
-        client = self.stranger()
+        client = self.unauthenticated()
         client.open(account.domain)
         client.stanza_handler.authenticated(account)
         client.handler.restart()

@@ -36,7 +36,7 @@ class NamesTests(SynchronousTestCase):
     def registers(self, name: str, password: str = PASSWORD, domain: str = "montague.lit") -> str:
         """The condition that comes of it."""
         self.count += 1
-        stranger = self.house.stranger(f"192.0.2.{self.count}")
+        stranger = self.house.unauthenticated(f"192.0.2.{self.count}")
         stranger.open(domain)
         stranger.raw()
         fields = f"<username>{name}</username><password>{password}</password>"
@@ -81,7 +81,7 @@ class NamesTests(SynchronousTestCase):
     def test_counted(self) -> None:
         """It counts like a name that is somebody's, so that nobody tries all of them."""
         self.house = self.make(per_address_per_hour=1)
-        stranger = self.house.stranger()
+        stranger = self.house.unauthenticated()
         stranger.open("montague.lit")
         stranger.raw()
         fields = f"<username>root</username><password>{PASSWORD}</password>"

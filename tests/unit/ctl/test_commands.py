@@ -389,7 +389,7 @@ class DeviceTests(TokenCase):
 
     def arrive(self) -> Client:
         """Romeo's phone, by its token."""
-        phone = self.house.stranger(encrypted=True)
+        phone = self.house.unauthenticated(encrypted=True)
         phone.send(HEADER + by_token(self.phone_token, BIND))
         return phone
 

@@ -55,7 +55,7 @@ class BindTests(SynchronousTestCase):
         client = house.logged_in("romeo")
         bind(client, "1")
         self.assertIn("<not-allowed ", bind(client, "2"))
-        stranger = house.stranger()
+        stranger = house.unauthenticated()
         stranger.open(DOMAIN)
         stranger.raw()
         self.assertIn("<not-authorized ", bind(stranger, "1"))

@@ -62,7 +62,7 @@ class TokenCase(SynchronousTestCase):
 
     def say(self, words: str, client: Client | None = None) -> Answer:
         """What is answered to somebody new under TLS who says this behind the header."""
-        client = client or self.house.stranger(encrypted=True)
+        client = client or self.house.unauthenticated(encrypted=True)
         client.send(HEADER + words)
         return Answer(client.raw())
 
@@ -103,13 +103,13 @@ class IssueTests(TokenCase):
     def test_not_in_clear(self) -> None:
         """Without TLS tokens are neither offered, nor given, nor taken."""
         token = self.token()
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         answer = self.say("", client)
         self.assertNotIn(FAST, str(answer))
-        answer = self.say(by_token(token), self.house.stranger())
+        answer = self.say(by_token(token), self.house.unauthenticated())
         self.assertEqual(answer.failure, "invalid-mechanism")
         words = authenticate(None, request_token(), agent=agent())
-        self.assertEqual(self.token_of(self.say(words, self.house.stranger())), "")
+        self.assertEqual(self.token_of(self.say(words, self.house.unauthenticated())), "")
 
     def test_switched_off(self) -> None:
         """An administrator may do without tokens."""
@@ -166,7 +166,7 @@ class LoginTests(TokenCase):
     def test_one_round_trip(self) -> None:
         """A device that comes back is online after its first words, and knows that we are we."""
         token = self.token()
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         answer = self.say(by_token(token, BIND), client)
         self.assertEqual(answer.names, ["features", "success", "features"])
         self.assertTrue(answer.identifier.startswith(f"{ROMEO}/Balcony/"))
@@ -249,7 +249,7 @@ class LoginTests(TokenCase):
 
     def test_guesses_end_a_stream(self) -> None:
         """One stream guesses as often as with passwords."""
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         self.say("", client)
         for _ in range(3):
             client.send(by_token("a guess"))
@@ -287,7 +287,7 @@ class EndTests(TokenCase):
         fast = f"<fast xmlns='{FAST}' invalidate='true'/>"
         self.say(authenticate(proof(token), fast, mechanism=NONE, agent=agent()))
         self.assert_ended(token)
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         self.say(by_token(token), client)
         client.send(authenticate(None, agent=agent()))
         self.assertIn("success", Answer(client.raw()).names)
@@ -467,7 +467,7 @@ class CountTests(TokenCase):
         store.devices = Slow(store.database)
         self.house = self.make(store)
         token = self.token()
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         answer = self.say(by_token(token, count="7"), client)
         self.assertEqual(answer.names, ["features"])
         written.callback(None)
@@ -488,7 +488,7 @@ class CountTests(TokenCase):
         store.devices = Slow(store.database)
         self.house = self.make(store)
         token = self.token()
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         self.say(by_token(token, BIND, request_token()), client)
         client.abort()
         written.callback(None)

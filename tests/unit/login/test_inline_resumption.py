@@ -57,7 +57,7 @@ class InlineCase(TokenCase):
 
     def arrive(self, words: str) -> tuple[Client, Answer]:
         """Somebody new under TLS, and what is answered to this behind the header."""
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         return client, self.say(words, client)
 
     def enabled(self, answer: Answer) -> str:

@@ -87,7 +87,7 @@ class EnablingTests(ResumptionCase):
 
     def test_offered(self) -> None:
         """It is offered to whoever has logged in, and to nobody else."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.open(DOMAIN)
         features = re.sub(rb"<inline>.*</inline>", b"", client.raw())  # there a login brings it
         self.assertNotIn(SM.encode(), features)
@@ -126,7 +126,7 @@ class EnablingTests(ResumptionCase):
 
     def test_too_early(self) -> None:
         """Before a resource is bound it fails, and binding is still possible."""
-        for client in (self.house.stranger(), self.house.logged_in("romeo")):
+        for client in (self.house.unauthenticated(), self.house.logged_in("romeo")):
             client.open(DOMAIN) if client.session.account is None else None
             client.raw()
             client.send(sm("enable"))
@@ -448,7 +448,7 @@ class RefusalTests(ResumptionCase):
     def test_not_logged_in(self) -> None:
         """Nobody resumes anything before logging in."""
         self.juliet.abort()
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.open(DOMAIN)
         client.raw()
         self.assertIn("<unexpected-request ", self.failure(client, self.previd))

@@ -48,7 +48,7 @@ class LoginCase(SynchronousTestCase):
     def say(self, *words: str, client: Client | None = None) -> Answer:
         """What is answered to somebody new who says this in one go, or to somebody known."""
         if client is None:
-            client = self.house.stranger()
+            client = self.house.unauthenticated()
             words = (HEADER, *words)
         client.send("".join(words))
         return Answer(client.raw())
@@ -88,7 +88,7 @@ class ExchangeTests(LoginCase):
 
     def test_plain(self) -> None:
         """Without inline binding, success brings the bare JID and fresh features; no restart."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         answer = self.say(HEADER, authenticate(), client=client)
         self.assertEqual(answer.names, ["features", "success", "features"])
         self.assertEqual(answer.identifier, "romeo@montague.lit")
@@ -102,7 +102,7 @@ class ExchangeTests(LoginCase):
         """SCRAM goes in two steps, and proves the server too; SCRAM-SHA-1 is still there."""
         for hash in ("SHA-1", "SHA-256", "SHA-512"):
             scram = ScramClient(hash, username="romeo", password=PASSWORD)
-            client = self.house.stranger()
+            client = self.house.unauthenticated()
             first = authenticate(scram.first(), mechanism=f"SCRAM-{hash}")
             challenge = self.say(HEADER, first, client=client).challenge
             answer = self.say(response(scram.final(challenge)), client=client)
@@ -113,7 +113,7 @@ class ExchangeTests(LoginCase):
 
     def test_no_initial_response(self) -> None:
         """Who sends no first message is asked for it."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         begin = f"<authenticate xmlns='{SASL2}' mechanism='PLAIN'/>"
         self.assertEqual(self.say(HEADER, begin, client=client).challenge, b"")
         answer = self.say(response(plain().encode()), client=client)
@@ -136,13 +136,13 @@ class ExchangeTests(LoginCase):
             (f"<abort xmlns='{SASL2}'/>", "aborted"),
         ):  # fmt: skip
             with self.subTest(condition=condition):
-                client = self.house.stranger()
+                client = self.house.unauthenticated()
                 self.assertEqual(self.say(HEADER, sent, client=client).failure, condition)
                 self.assertFalse(client.closed)
 
     def test_too_many(self) -> None:
         """Failures by either profile count, and the third closes the stream."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         classic = f"<auth xmlns='{ns.SASL}' mechanism='GSSAPI'>=</auth>"
         wrong = authenticate(mechanism="GSSAPI")
         answer = self.say(HEADER, wrong, classic, wrong, client=client)
@@ -158,11 +158,11 @@ class ExchangeTests(LoginCase):
     def test_header_of_another(self) -> None:
         """Who opened the stream as one account does not log in as another."""
         header = HEADER.replace(" to=", " from='juliet@montague.lit' to=")
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         answer = self.say(header, authenticate(), client=client)
         self.assertEqual(answer.failure, "invalid-authzid")
         own = header.replace("juliet", "ROMEO")
-        answer = self.say(own, authenticate(), client=self.house.stranger())
+        answer = self.say(own, authenticate(), client=self.house.unauthenticated())
         self.assertEqual(answer.identifier, "romeo@montague.lit")
 
     def test_exchange_underway(self) -> None:
@@ -201,7 +201,7 @@ class UserAgentTests(LoginCase):
 
     def described(self, user_agent: str) -> tuple[str, str, str]:
         """What is known of a client that says this of itself."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         self.say(HEADER, authenticate(agent=user_agent), client=client)
         login = client.session.login
         assert login is not None
@@ -229,7 +229,7 @@ class BindTests(LoginCase):
 
     def test_full_jid(self) -> None:
         """The authorization identifier is the full JID; no binding is offered any more."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         answer = self.say(HEADER, authenticate(None, BIND), client=client)
         self.assertEqual(answer.names, ["features", "success", "features"])
         self.assertTrue(answer.identifier.startswith("romeo@montague.lit/Balcony/"))
@@ -256,7 +256,7 @@ class BindTests(LoginCase):
         """What the same client has left behind ends, whatever the policy for conflicts is."""
         for conflict in ("kick", "refuse", "rename"):
             self.house = self.make(sessions={"conflict": conflict})
-            client, other = self.house.stranger(), self.house.stranger()
+            client, other = self.house.unauthenticated(), self.house.unauthenticated()
             self.say(HEADER, authenticate(None, BIND, agent=agent()), client=client)
             self.say(HEADER, authenticate(None, BIND, agent=agent(LAPTOP)), client=other)
             jid = client.session.jid.full
@@ -278,7 +278,7 @@ class BindTests(LoginCase):
         """Who cannot be bound has logged in all the same, and is told why by binding as of old."""
         self.house = self.make(sessions={"max_per_account": 1})
         self.bound(authenticate(None, BIND))
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         answer = self.say(HEADER, authenticate(None, BIND), client=client)
         self.assertEqual(answer.identifier, "romeo@montague.lit")
         self.assertIsNone(answer["success"].find(f"{{{BIND2}}}bound"))
@@ -297,7 +297,7 @@ class BindTests(LoginCase):
         store = memory_store()
         store.rosters = Slow(store.database)
         self.house = self.make(store=store)
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER + authenticate(None, BIND))
         client.abort()
         roster.callback(RosterData(0, ()))
@@ -411,7 +411,7 @@ class InlineTests(LoginCase):
             ),
             OWNER,
         )
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         self.say(HEADER, authenticate(None, "<x xmlns='urn:x'/>"), client=client)
         self.assertEqual(client.raw(), b"")
         ready.callback(b"<y xmlns='urn:x'/>")
@@ -449,7 +449,7 @@ class EarlyDataTests(LoginCase):
 
     def test_garbage(self) -> None:
         """Garbage behind the header ends the stream with the error for it, and nobody else's."""
-        other = self.house.stranger()
+        other = self.house.unauthenticated()
         self.say(HEADER, authenticate(plain("juliet"), BIND), client=other)
         for garbage, condition in (
             ("\0\1\2", "bad-format"),
@@ -460,7 +460,7 @@ class EarlyDataTests(LoginCase):
             (response(b"x" * 20_000), "policy-violation"),
         ):
             with self.subTest(garbage=garbage[:40]):
-                client = self.house.stranger()
+                client = self.house.unauthenticated()
                 answer = self.say(HEADER, garbage, client=client)
                 self.assertEqual(answer.names[0], "features")
                 self.assertEqual(answer.stream_error, condition)
@@ -469,7 +469,7 @@ class EarlyDataTests(LoginCase):
 
     def test_in_pieces(self) -> None:
         """It may come a byte at a time."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         for character in HEADER + authenticate(None, BIND):
             client.send(character)
         self.assertEqual(Answer(client.raw()).names, ["features", "success", "features"])

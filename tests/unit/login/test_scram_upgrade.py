@@ -41,7 +41,7 @@ class UpgradeTests(SynchronousTestCase):
         """The house, with these keys of Romeo's."""
         self.house = House(config=house_config("montague.lit", auth={"scram_iterations": 20}))
         done(self.house.store.accounts.create_account(ROMEO, keys))
-        self.client = self.house.stranger(encrypted=True)
+        self.client = self.house.unauthenticated(encrypted=True)
         self.client.send(HEADER)
 
     def say(self, words: str) -> Answer:
@@ -90,7 +90,7 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual([one.text for one in upgrades],
                          ["UPGR-SCRAM-SHA-256", "UPGR-SCRAM-SHA-512"])  # fmt: skip
         config = house_config("montague.lit", auth={"mechanisms": ("SCRAM-SHA-256-PLUS", "PLAIN")})
-        client = House(config=config).stranger()
+        client = House(config=config).unauthenticated()
         client.send(HEADER)
         self.assertEqual(client.raw().count(b"UPGR-"), 1)
 
@@ -114,7 +114,7 @@ class UpgradeTests(SynchronousTestCase):
 
     def logs_in(self, hash: str) -> bool:
         """Whether Romeo is let in by SCRAM with this hash."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         scram = ScramClient(hash, username="romeo", password=PASSWORD)
         client.send(HEADER + authenticate(scram.first(), mechanism=f"SCRAM-{hash}"))
         client.send(response(scram.final(Answer(client.raw()).challenge)))
@@ -136,7 +136,7 @@ class UpgradeTests(SynchronousTestCase):
             self.setUp()
             self.assertIn("success", self.say(authenticate(None, ask)).names)
         done(self.house.server.passwords.set_password(ROMEO, PASSWORD))
-        self.client = self.house.stranger()
+        self.client = self.house.unauthenticated()
         self.assertIn("success", self.say(HEADER + authenticate(None, ASK)).names)
 
     def test_password_only(self) -> None:
@@ -144,7 +144,7 @@ class UpgradeTests(SynchronousTestCase):
         answer = self.say(authenticate(None, request_token(), agent=agent()))
         token = answer["success"].find(f"{{{FAST}}}token")
         assert token is not None
-        self.client = self.house.stranger(encrypted=True)
+        self.client = self.house.unauthenticated(encrypted=True)
         answer = self.say(HEADER + by_token(token.get("token", ""), ASK))
         self.assertIn("success", answer.names)
         self.assertEqual(set(self.keys()), {"SHA-1"})

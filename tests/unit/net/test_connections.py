@@ -22,7 +22,7 @@ class DescriptorTests(SynchronousTestCase):
     def come(self, descriptor: int, *, silent: bool = False) -> Client:
         """Somebody connects, and gets this number."""
         self.next = descriptor
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         if not silent and not client.transport.lost:
             client.open(DOMAIN)
         return client

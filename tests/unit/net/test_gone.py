@@ -79,7 +79,7 @@ class ClientTests(GoneCase):
         """What is left behind would be seen."""
 
         def story() -> None:
-            stranger = self.house.stranger()
+            stranger = self.house.unauthenticated()
             stranger.handler.cycle = stranger.handler  # type: ignore[attr-defined]
             stranger.abort()
 
@@ -89,10 +89,10 @@ class ClientTests(GoneCase):
 
     def test_silent(self) -> None:
         """Nobody says a word, or nobody hears the end of it."""
-        self.assert_nothing_left(lambda: self.house.stranger().abort())
+        self.assert_nothing_left(lambda: self.house.unauthenticated().abort())
 
         def story() -> None:
-            self.house.stranger()
+            self.house.unauthenticated()
             self.wait(200)
 
         self.assert_nothing_left(story)
@@ -103,7 +103,7 @@ class ClientTests(GoneCase):
             with self.subTest(what):
 
                 def story(what: str = what) -> None:
-                    stranger = self.house.stranger()
+                    stranger = self.house.unauthenticated()
                     stranger.open(DOMAIN)
                     stranger.send(what)
                     if not stranger.transport.lost:
@@ -114,22 +114,22 @@ class ClientTests(GoneCase):
 
     def test_addresses(self) -> None:
         """What a stream is called before it has a resource is not kept when it is gone."""
-        self.house.stranger().abort()
+        self.house.unauthenticated().abort()
         before = len(jid._interned)
         for _ in range(TIMES):
-            stranger = self.house.stranger()
+            stranger = self.house.unauthenticated()
             stranger.open(DOMAIN)
             stranger.abort()
         self.assertEqual(len(jid._interned), before)
 
     def test_refused(self) -> None:
         """There are too many from one address."""
-        connections = [self.house.stranger() for _ in range(20)]
+        connections = [self.house.unauthenticated() for _ in range(20)]
         for stranger in connections:
             stranger.open(DOMAIN)
 
         def story() -> None:
-            one_too_many = self.house.stranger()
+            one_too_many = self.house.unauthenticated()
             one_too_many.open(DOMAIN)
             self.wait(10)
 
@@ -141,7 +141,7 @@ class ClientTests(GoneCase):
             with self.subTest(message):
 
                 def story(message: str | None = message) -> None:
-                    client = self.house.stranger(encrypted=True)
+                    client = self.house.unauthenticated(encrypted=True)
                     client.open(DOMAIN)
                     client.send(authenticate(message, agent=agent()))
                     client.send("</stream:stream>")

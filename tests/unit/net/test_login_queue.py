@@ -286,7 +286,7 @@ class GateTests(SynchronousTestCase):
     def test_turn(self) -> None:
         """Who waits is not answered, until whoever logs in has become available."""
         romeo = self.house.bind("romeo")
-        juliet = self.house.stranger()
+        juliet = self.house.unauthenticated()
         juliet.open("montague.lit")
         self.assertEqual(juliet.raw(), b"")
         self.assertEqual(self.statistic("logins_waiting"), 1)
@@ -297,7 +297,7 @@ class GateTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """Whoever is lost while logging in makes room; whoever is lost while waiting needs none."""
-        romeo, juliet, nurse = (self.house.stranger() for _ in range(3))
+        romeo, juliet, nurse = (self.house.unauthenticated() for _ in range(3))
         for client in (romeo, juliet, nurse):
             client.open("montague.lit")
         juliet.abort()
@@ -307,7 +307,7 @@ class GateTests(SynchronousTestCase):
 
     def test_waiting_is_not_logging_in(self) -> None:
         """The time in which a client waited is not taken from that in which it must log in."""
-        romeo, juliet = self.house.bind("romeo"), self.house.stranger()
+        romeo, juliet = self.house.bind("romeo"), self.house.unauthenticated()
         juliet.open("montague.lit")
         self.patch(admission, "SLOT_S", 1e9)
         self.house.clock.pump([1.0] * 55)
@@ -322,7 +322,7 @@ class GateTests(SynchronousTestCase):
         """Nobody waits for ever: they are told when to try again."""
         self.patch(admission, "SLOT_S", 1e9)
         self.house.bind("romeo")
-        juliet = self.house.stranger()
+        juliet = self.house.unauthenticated()
         juliet.open("montague.lit")
         self.house.clock.pump([1.0] * 80)
         self.assertRegex(juliet.raw(), b"<resource-constraint.*try again in [0-9]+ seconds")
@@ -332,7 +332,7 @@ class GateTests(SynchronousTestCase):
         """Beyond those who may wait, people are told when to try again."""
         connections = []
         for number in range(4):
-            connections.append(self.house.stranger(f"192.0.2.{number}"))
+            connections.append(self.house.unauthenticated(f"192.0.2.{number}"))
             connections[-1].open("montague.lit")
         self.assertRegex(connections[3].raw(), b"<resource-constraint.*try again in [0-9]+ seconds")
         self.assertTrue(connections[3].transport.lost)
@@ -341,7 +341,7 @@ class GateTests(SynchronousTestCase):
     def test_stop(self) -> None:
         """Who waits when the server stops is told so."""
         self.house.bind("romeo")
-        juliet = self.house.stranger()
+        juliet = self.house.unauthenticated()
         juliet.open("montague.lit")
         stopped = self.house.stop()
         self.assertIn(b"<system-shutdown", juliet.raw())
@@ -364,7 +364,7 @@ class HerdTests(TokenCase):
 
     def arrive(self, *words: str) -> Client:
         """Somebody under TLS who says this behind the header."""
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         client.send(HEADER + "".join(words))
         return client
 

@@ -96,7 +96,7 @@ class DoorTests(SynchronousTestCase):
 
     def test_stream(self) -> None:
         """What belongs to no stanza."""
-        stranger = self.house.stranger()
+        stranger = self.house.unauthenticated()
         self.patch(self.house.server.stream_context.features, "advertised", runs_out)
         self.assert_told(lambda: stranger.open(DOMAIN))
 

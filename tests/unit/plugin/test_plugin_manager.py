@@ -469,7 +469,7 @@ class GuardTests(PluginTestCase):
             ("later", b"<internal-server-error"),
             ("no", b"<policy-violation"),
         ):
-            stranger = self.house.stranger()
+            stranger = self.house.unauthenticated()
             stranger.open("montague.lit")
             stranger.send(f"<{name} xmlns='u'/>")
             self.assertIn(told, stranger.raw())

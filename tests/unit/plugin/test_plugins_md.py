@@ -222,7 +222,7 @@ class ExampleTests(SynchronousTestCase):
         """A client is put to bed inside of its login."""
         self.load(IMPORTS, block("def sleep"))
         done(self.house.server.passwords.create("nurse@montague.lit", PASSWORD))
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.open("montague.lit")
         sleep = f"<bind xmlns='{BIND2}'><sleep xmlns='urn:example:nap'/></bind>"
         client.send(authenticate(plain("nurse"), sleep))

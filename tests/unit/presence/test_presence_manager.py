@@ -166,7 +166,7 @@ class UnavailableTests(SynchronousTestCase):
 
     def test_negotiation_never_ends(self) -> None:
         """Who is lost before it is bound leaves nothing behind."""
-        stranger = self.house.stranger()
+        stranger = self.house.unauthenticated()
         stranger.open(DOMAIN)
         stranger.abort()
         self.house.logged_in("romeo").abort()

@@ -91,7 +91,7 @@ class StanzaTests(SynchronousTestCase):
         """Who registers is told to try again, and is not counted as somebody who has."""
         self.store.broken = EVERYTHING
         query = f"<query xmlns='jabber:iq:register'>{FORM.replace('romeo', 'tybalt')}</query>"
-        stranger = self.house.stranger()
+        stranger = self.house.unauthenticated()
         stranger.open(DOMAIN)
         stranger.raw()
         for _ in range(self.house.server.config.registration.per_address_per_hour + 1):
@@ -161,7 +161,7 @@ class LoginTests(TokenCase):
 
     def stranger(self) -> Client:
         """Somebody under TLS who has opened a stream."""
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         client.open(DOMAIN)
         client.raw()
         return client
@@ -237,7 +237,7 @@ class LoginTests(TokenCase):
     def test_header(self) -> None:
         """Who has said nothing but hello needs no store."""
         self.store.broken = EVERYTHING
-        client = self.house.stranger(encrypted=True)
+        client = self.house.unauthenticated(encrypted=True)
         client.send(HEADER)
         self.assertIn(b"<mechanism>PLAIN</mechanism>", client.raw())
 

@@ -30,7 +30,7 @@ class UnboundTests(SynchronousTestCase):
 
     def strangers(self) -> dict[str, Client]:
         """Streams that have come more or less far, without a resource."""
-        silent, opened = self.house.stranger(), self.house.stranger()
+        silent, opened = self.house.unauthenticated(), self.house.unauthenticated()
         opened.open(DOMAIN)
         strangers = {
             "no header": silent,
@@ -66,7 +66,7 @@ class UnboundTests(SynchronousTestCase):
 
     def test_answers_arrive(self) -> None:
         """A stream is answered what it asks before it is bound, also when that fails."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.open(DOMAIN)
         client.raw()
         client.send("<iq id='r' type='get'><query xmlns='jabber:iq:register'/></iq>")

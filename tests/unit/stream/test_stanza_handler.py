@@ -42,7 +42,7 @@ class StreamCase(SynchronousTestCase):
 
     def told(self, *sent: str, bind: bool = False) -> str:
         """The stream error that this brings upon somebody new, or bound."""
-        client = self.house.bind("romeo") if bind else self.house.stranger()
+        client = self.house.bind("romeo") if bind else self.house.unauthenticated()
         for text in sent:
             client.send(text)
         return self.error_of(client)
@@ -53,7 +53,7 @@ class HeaderTests(StreamCase):
 
     def test_answer(self) -> None:
         """A client that opens a stream gets a header with an id, our name, and features."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER)
         answer = client.raw().decode()
         self.assertIn("from='montague.lit'", answer)
@@ -64,14 +64,14 @@ class HeaderTests(StreamCase):
 
     def test_domain_is_prepared(self) -> None:
         """The domain is the same in capitals."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER.replace("montague.lit", "MONTAGUE.lit"))
         self.assertIn("<stream:features>", client.raw().decode())
 
     def test_second_domain(self) -> None:
         """Each domain served answers under its own name."""
         config = house_config("montague.lit", "c.lit")
-        client = House(config=config).stranger()
+        client = House(config=config).unauthenticated()
         client.open("c.lit")
         self.assertIn("from='c.lit'", client.raw().decode())
 
@@ -102,7 +102,7 @@ class HeaderTests(StreamCase):
             f"<stream xmlns='{streams}' to='montague.lit' version='1.0'>",
             f"<stream:stream xmlns:stream='{streams}' to='montague.lit' version='1.0'>",
         ):
-            romeo = self.house.stranger()
+            romeo = self.house.unauthenticated()
             romeo.send(header)
             romeo.stanza_handler.authenticated(self.house.jid("romeo"))
             romeo.handler.restart()
@@ -131,14 +131,14 @@ class HeaderTests(StreamCase):
     def test_endless_version(self) -> None:
         """A version may be longer than any number that Python reads."""
         header = HEADER.replace("1.0", "9" * 5_000)
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(header)
         self.assertIn("<stream:features>", client.raw().decode())
         self.assertEqual(self.told(HEADER.replace("1.0", "0" * 5_000)), "unsupported-version")
 
     def test_newer_version(self) -> None:
         """A client of the future is answered with the version we speak."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER.replace("'1.0'", "'1.7'"))
         self.assertIn(" version='1.0'", client.raw().decode())
 
@@ -151,7 +151,7 @@ class HeaderTests(StreamCase):
 
     def test_header_comes_first(self) -> None:
         """Even who is refused at once gets a header first, so that the error can be read."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send("<html>")
         self.assertTrue(client.raw().startswith(b"<?xml version='1.0'?><stream:stream "))
 
@@ -199,7 +199,7 @@ class XMLTests(StreamCase):
         """Also a stranger may use all that it is told, and no more, for one tag."""
         mechanism = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN' a='{}'/>"
         room = 10_240 - len(mechanism) + 2
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER + mechanism.format("a" * room))
         self.assertFalse(client.closed)
         self.assertEqual(self.told(HEADER, mechanism.format("a" * (room + 1))), "policy-violation")
@@ -251,7 +251,7 @@ class NegotiationTests(StreamCase):
 
     def test_bind_of_strangers(self) -> None:
         """A resource is for whoever has logged in."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER)
         client.raw()
         client.send(f"<iq type='set' id='1'><bind xmlns='{ns.BIND}'/></iq>")
@@ -275,7 +275,7 @@ class NegotiationTests(StreamCase):
         )
         for query in queries:
             for kind in ("get", "set", "result", "error"):
-                client = house.stranger()
+                client = house.unauthenticated()
                 client.send(HEADER)
                 client.send(f"<iq type='{kind}' id='1'>{query}</iq>")
                 self.assertFalse(client.closed)
@@ -361,14 +361,14 @@ class LimitTests(StreamCase):
 
     def test_negotiation_timeout(self) -> None:
         """Who does not log in within a minute is sent away (connection-timeout)."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER)
         self.turn(80)
         self.assertEqual(self.error_of(client), "connection-timeout")
 
     def test_silent_stranger(self) -> None:
         """Who does not even say hello is sent away too."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         self.turn(80)
         self.assertEqual(self.error_of(client), "connection-timeout")
 
@@ -399,25 +399,25 @@ class LimitTests(StreamCase):
     def test_streams_per_address(self) -> None:
         """One address cannot take all the places; others still come in."""
         house = House(config=house_config("montague.lit", stream={"max_streams_per_address": 2}))
-        connections = [house.stranger() for _ in range(3)]
+        connections = [house.unauthenticated() for _ in range(3)]
         for client in connections:
             client.send(HEADER)
         self.assertEqual(self.error_of(connections[2]), "policy-violation")
-        other = house.stranger("192.0.2.2")
+        other = house.unauthenticated("192.0.2.2")
         other.send(HEADER)
         self.assertIn("<stream:features>", other.raw().decode())
         connections[0].abort()
-        again = house.stranger()
+        again = house.unauthenticated()
         again.send(HEADER)
         self.assertIn("<stream:features>", again.raw().decode())
 
     def test_strangers_are_limited(self) -> None:
         """There is only so much room for people who have not logged in (resource-constraint)."""
         house = House(config=house_config("montague.lit", stream={"max_unauthenticated": 2}))
-        connections = [house.stranger(f"192.0.2.{n}") for n in range(3)]
+        connections = [house.unauthenticated(f"192.0.2.{n}") for n in range(3)]
         for client in connections[1:]:
             client.send(HEADER)
-        late = house.stranger("192.0.2.4")
+        late = house.unauthenticated("192.0.2.4")
         late.send(HEADER)
         self.assertEqual(self.error_of(late), "resource-constraint")
         self.assertTrue(late.transport.lost)  # at once: there is no room to wait for its goodbye
@@ -425,9 +425,9 @@ class LimitTests(StreamCase):
     def test_silence_gives_way(self) -> None:
         """Connections that say nothing keep nobody out: the longest silent one makes room."""
         house = House(config=house_config("montague.lit", stream={"max_unauthenticated": 3}))
-        connections = [house.stranger() for _ in range(3)]
+        connections = [house.unauthenticated() for _ in range(3)]
         connections[0].send(HEADER)
-        newcomer = house.stranger("192.0.2.2")
+        newcomer = house.unauthenticated("192.0.2.2")
         newcomer.send(HEADER)
         self.assertIn("<stream:features>", newcomer.raw().decode())
         self.assertEqual([client.transport.lost for client in connections], [False, True, False])
@@ -438,7 +438,7 @@ class LimitTests(StreamCase):
         house = House(config=config, romeo={}, juliet={})
         house.bind("romeo")
         house.bind("juliet")
-        connections = [house.stranger(f"192.0.2.{n}") for n in range(2)]
+        connections = [house.unauthenticated(f"192.0.2.{n}") for n in range(2)]
         for client in connections:
             client.send(HEADER)
             self.assertIn("<stream:features>", client.raw().decode())
@@ -678,7 +678,7 @@ class SASLTests(StreamCase):
 
     def opened(self) -> Client:
         """Somebody with an open stream."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER)
         client.raw()
         return client
@@ -695,7 +695,7 @@ class SASLTests(StreamCase):
 
     def test_pipelined(self) -> None:
         """A client that does not wait for our answers is served all the same."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(
             HEADER + self.auth(f"\0mercutio\0{PASSWORD}") + "<?xml version='1.0'?>" + HEADER
             + f"<iq type='set' id='1'><bind xmlns='{ns.BIND}'/></iq>"
@@ -740,7 +740,7 @@ class SASLTests(StreamCase):
     def test_passwords_need_tls(self) -> None:
         """Where TLS is required, nothing about passwords is offered or taken before it is on."""
         house = House(config=house_config("montague.lit", tls={"required": True}))
-        client = house.stranger()
+        client = house.unauthenticated()
         client.send(HEADER)
         self.assertNotIn("<mechanism", client.raw().decode())
         client.send(self.auth(f"\0mercutio\0{PASSWORD}"))
@@ -752,7 +752,7 @@ class StreamIdTests(StreamCase):
 
     def test_after_login(self) -> None:
         """The stream that follows a login is another one."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER)
         first = re.findall(r" id='(\w+)'", client.raw().decode())
         client.stanza_handler.authenticated(self.house.jid("romeo"))
@@ -764,19 +764,19 @@ class StreamIdTests(StreamCase):
 
     def test_addressed(self) -> None:
         """A client that says who it is is addressed in our header (RFC 6120 §4.7.2)."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER.replace(" to=", " from='Romeo@montague.lit' to="))
         self.assertIn(" to='romeo@montague.lit' version='1.0'", client.raw().decode())
 
     def test_addressed_to_nobody(self) -> None:
         """What is no address is not repeated."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER.replace(" to=", " from='a..b' to="))
         self.assertNotIn("a..b", client.raw().decode())
 
     def test_tls_at_once(self) -> None:
         """Who begins with TLS where it is to be asked for is told so."""
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(b"\x16\x03\x01\x02\x00\x01")
         self.assertIn("begins with &lt;starttls/&gt;", client.raw().decode())
 
@@ -787,7 +787,7 @@ class DoorTests(StreamCase):
     def test_without_tls(self) -> None:
         """A door without TLS does not offer it, whatever certificates there are, nor take it."""
         self.house.server.stream_features.put(starttls_feature(required=False), OWNER)
-        client = self.house.stranger()
+        client = self.house.unauthenticated()
         client.send(HEADER)
         self.assertNotIn("starttls", client.raw().decode())
         client.send(f"<starttls xmlns='{ns.TLS}'/>")
