@@ -58,7 +58,7 @@ class Authentication:
 
     Args:
         provider: Knows the accounts.
-        limiter: Who slows guessing down.
+        limiter: Slows guessing down.
         settings: The mechanisms, in order of preference, and how often a stream may fail.
         tls_required: Whether passwords never go in the clear.
         exchange_of: What a mechanism may know about a stream.
