@@ -43,7 +43,7 @@ class Store:
     Attributes:
         database: The same, watched.
         belongings: The tables whose rows go with an account.
-        accounts: Who has an account here.
+        accounts: The accounts.
         former_accounts: The reserved names of removed ones.
         rosters: Their rosters.
         shared_groups: The shared groups.
