@@ -41,7 +41,11 @@ napoleon_use_ivar = True
 # A reference into xmppd that leads nowhere fails the build. Twisted, zope, lxml and the standard
 # library are not looked up, so theirs are not held; nor are type variables, which have no page.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!xmppd\.).*"), (r"py:.*", r"xmppd\..*\.[A-Z](_contra)?")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!xmppd\.).*"),
+    (r"py:.*", r"xmppd\..*\.[A-Z](_contra)?"),
+    (r"py:class", r".*\.Annotated\[.*"),
+]
 # The builtin type is looked for among attributes of that name, and there are several.
 suppress_warnings = ["ref.python"]
 

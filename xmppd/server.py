@@ -1,12 +1,11 @@
 """XMPPServer: every stage, made once, from the last to the first; each line uses those above it."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from enum import Enum
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from hmac import digest as hmac_digest
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredList, FirstError
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -26,13 +25,11 @@ from xmppd.components.component_connections import ComponentConnections
 from xmppd.components.component_trust import ComponentTrust
 from xmppd.components.components import Components
 from xmppd.components.delegation import NS as DELEGATION
-from xmppd.components.delegation import Delegations
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.config.config import (
     AuthSettings,
     Config,
     ContactSettings,
-    ListenSettings,
     OfflineSettings,
     PresenceSettings,
     RegistrationSettings,
@@ -51,11 +48,11 @@ from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import (
     PresenceUpdateHandler,
     SessionAvailable,
-    SessionUnavailable,
 )
 from xmppd.host.clocks import Clocks
 from xmppd.host.machine import Descriptors
 from xmppd.host.metrics import Metrics
+from xmppd.host.stop_limits import StopLimits, until
 from xmppd.host.turns import Turns
 from xmppd.login.authentication import Authentication, exchange_of
 from xmppd.login.bind2 import Bind2
@@ -68,17 +65,16 @@ from xmppd.message.follower import Followers
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
-from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.connections import Connections
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
-from xmppd.net.listener import Listener
+from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.presence.privacy_changes import PrivacyChanges, PrivacySwitched
+from xmppd.presence.privacy_changes import PrivacyChanges
 from xmppd.presence.session_states import directed_state, privacy_state, seen_state
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
@@ -87,7 +83,7 @@ from xmppd.resolve.attempts import Attempts, History
 from xmppd.resolve.connector import Connector, Nowhere
 from xmppd.resolve.targets import Directions
 from xmppd.roster.broadcasts import Broadcasts
-from xmppd.roster.roster_manager import ContactChanged, RosterChanged, RosterManager
+from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
@@ -112,7 +108,6 @@ from xmppd.stream.inline_feature import InlineFeature, InlineFeatures
 from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
-from xmppd.stream.stream_handler import StreamHandler, Wire
 
 _log = Logger()
 
@@ -140,25 +135,6 @@ class Platform(Protocol):
     def run_in_thread(self) -> RunInThread:
         """Runs a slow function beside the reactor."""
 
-
-class StopLimits(Enum):
-    """The times after which a stop waits no more, in seconds since it began (ST-7).
-
-    Stanzas of a client may wait for the store as long as one of its calls may take.
-    """
-
-    CLIENTS = "closing the streams of clients", 7.0
-    STANZAS = "handling what clients had sent and not read", 13.0
-    PEERS = "closing the streams of servers and components", 18.0
-    SESSIONS = "saving sessions", 25.0
-    STORE = "closing the database", 28.0
-
-    def __init__(self, what: str, seconds: float) -> None:
-        self.what = what
-        self.seconds = seconds
-
-
-Kind = Literal["client", "server", "component"]
 
 MakeConnector = Callable[[Attempts, Directions], Connector]
 """Makes what finds other servers: notes what it does, and knows where some of them are."""
@@ -222,7 +198,7 @@ class XMPPServer:
         self.resumption, self.authentication, self.fast = self._logins()
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
-        self.listeners: list[tuple[Kind, Listener]] = []
+        self.listeners = self._endpoints()
         self._put_parts()
         self._call_back()
         self.stages = self._stages()
@@ -326,9 +302,7 @@ class XMPPServer:
         clients = Connections(
             config.stream, self.clock, self.descriptors, store_watch.late_s, self._late_s
         )
-        servers = Connections(
-            config.s2s.over(config.stream), self.clock, self.descriptors, self._late_s
-        )
+        servers = Connections(config.streams("server"), self.clock, self.descriptors, self._late_s)
         return clients, servers, OutgoingTLS(config.tls, self.tls)
 
     def _messages(self) -> tuple[Followers, OfflineMessageFlood, OfflineMessageStrategy]:
@@ -523,12 +497,25 @@ class XMPPServer:
                 OutgoingConnections,
                 connector=make_connector(history.attempts, Directions.of(config.s2s)),
                 tls=self.outgoing_tls,
-                settings=config.s2s.over(config.stream),
+                settings=config.streams("server"),
                 clock=self.clock,
                 descriptors=self.descriptors,
             ),
         )
         return trust, routes
+
+    def _endpoints(self) -> Listeners:
+        servers = partial(incoming_stream, self.foreign_routes.context, self.server_connections)
+        kinds = {
+            "client": StreamKind(
+                partial(StanzaHandler, self.stream_context), self.client_connections
+            ),
+            "component": StreamKind(
+                self.components.stream, self.components.connections, relays=True
+            ),
+            "server": StreamKind(servers, self.server_connections, relays=True),
+        }
+        return Listeners(kinds, self.tls, self.clock, self.config)
 
     # -- the parts that are the server's own ------------------------------------------------------
 
@@ -540,7 +527,7 @@ class XMPPServer:
             self.interceptors.put(interceptor, OWNER)
         for follower in (self.offline_message_strategy, self.held_messages):
             self.followers.put(follower, OWNER)
-        for listener in (*self._listeners(), *self._listeners_of_components()):
+        for listener in (*self._listeners(), *self.component_trust.listeners()):
             self.events.put(listener, OWNER)
         for state in (
             privacy_state(self.privacy_lists),
@@ -567,19 +554,10 @@ class XMPPServer:
         )
 
     def _packet_interceptors(self) -> Iterator[PacketInterceptor]:
-        auth, trust = self.config.auth, self.component_trust
+        auth = self.config.auth
         if "ANONYMOUS" in auth.mechanisms and not auth.guests_to_other_servers:
             yield GuestsStay(self.routing_table)
-        if trust.delegated:
-            yield Delegations(
-                trust.delegated,
-                trust.domain,
-                self.routing_table,
-                self.requests,
-                self.iq_router,
-            )
-        if trust.privileges is not None:
-            yield trust.privileges
+        yield from self.component_trust.interceptors(self.requests)
 
     def _listeners(self) -> tuple[On[Any], ...]:
         return (
@@ -592,18 +570,6 @@ class XMPPServer:
             On(SessionResumed, self.client_connections.resumed),
             On(SessionBound, self.client_connections.bound),
             On(SessionAvailable, self.client_connections.arrived),
-        )
-
-    def _listeners_of_components(self) -> tuple[On[Any], ...]:
-        privileges = self.component_trust.privileges
-        if privileges is None:
-            return ()
-        return (
-            On(RosterChanged, privileges.roster_changed),
-            On(ContactChanged, privileges.contact_changed),
-            On(SessionAvailable, privileges.changed),
-            On(SessionUnavailable, privileges.changed),
-            On(PrivacySwitched, privileges.changed),
         )
 
     def _features(self) -> Iterator[StreamFeature]:
@@ -655,11 +621,10 @@ class XMPPServer:
         """Take other limits of new connections: those of ``[stream]``, or of a table in its
         place.
         """
-        servers = config.s2s.over(config.stream)
+        servers = config.streams("server")
         self.server_connections.use(servers)
         self.foreign_routes.use_streams(servers)
-        for kind, listener in self.listeners:
-            listener.use(stream_settings(kind, config))
+        self.listeners.use(config)
 
     def _call_back(self) -> None:
         """Give stages below the functions of stages above that they call back."""
@@ -732,38 +697,6 @@ class XMPPServer:
         await self.roster_manager.roster(account)
         await self.privacy_lists.lists(account)
 
-    def listener(self, listen: ListenSettings) -> Listener:
-        """The factory for connections at one endpoint."""
-        streams: dict[Kind, tuple[Callable[[Wire], StreamHandler], Connections]] = {
-            "client": (partial(StanzaHandler, self.stream_context), self.client_connections),
-            "component": (self.components.stream, self.components.connections),
-            "server": (
-                partial(incoming_stream, self.foreign_routes.context, self.server_connections),
-                self.server_connections,
-            ),
-        }
-        make_stream, connections = streams[listen.kind]
-        listener = Listener(
-            make_stream,
-            connections,
-            stream_settings(listen.kind, self.config),
-            self._binding(listen),
-            self.clock,
-            passes_on=listen.kind != "client",
-        )
-        self.listeners.append((listen.kind, listener))
-        return listener
-
-    def _binding(self, listen: ListenSettings) -> TransportBinding:
-        """The binding of streams to the connections there."""
-        if self.tls is None or listen.tls == "none":
-            return TransportBinding(None)
-        kind: Literal["client", "server"] = "server" if listen.kind == "server" else "client"
-        direct_tls = listen.tls == "direct"
-        return TransportBinding(
-            self.tls.context_factory(kind, direct_tls=direct_tls), direct_tls=direct_tls
-        )
-
     def reload(self, config: Config, certificates: Certificates = NO_CERTIFICATES) -> None:
         """Take another configuration, as far as that is possible while running.
 
@@ -824,13 +757,13 @@ class XMPPServer:
         not_stored = self.packet_router.not_stored
         self.foreign_routes.give_back()
         try:
-            await self._until(StopLimits.CLIENTS, began, self.client_connections.close(error))
-            await self._until(StopLimits.STANZAS, began, self._finish_stanzas())
-            await self._until(StopLimits.PEERS, began, self._close_peers(error))
-            await self._until(StopLimits.SESSIONS, began, self.saved_sessions.save())
+            await until(self.clock, StopLimits.CLIENTS, began, self.client_connections.close(error))
+            await until(self.clock, StopLimits.STANZAS, began, self._finish_stanzas())
+            await until(self.clock, StopLimits.PEERS, began, self._close_peers(error))
+            await until(self.clock, StopLimits.SESSIONS, began, self.saved_sessions.save())
             self.requests.stop()
         finally:
-            await self._until(StopLimits.STORE, began, self.store.close())
+            await until(self.clock, StopLimits.STORE, began, self.store.close())
             self._say_what_is_lost(not_stored)
 
     async def _finish_stanzas(self) -> None:
@@ -852,31 +785,6 @@ class XMPPServer:
         for closed in (components, called, callers):
             await closed
 
-    async def _until(self, limit: StopLimits, began: float, work: Awaitable[None]) -> None:
-        """Wait for something for a limited time, and then leave it."""
-
-        async def do() -> None:
-            await work
-
-        over = Deferred[None]()
-        left_s = max(0.0, began + limit.seconds - self.clock.seconds())
-        timer = self.clock.callLater(left_s, over.callback, None)
-        doing = Deferred.fromCoroutine(do())
-        try:
-            await DeferredList(
-                (doing, over), fireOnOneCallback=True, fireOnOneErrback=True, consumeErrors=True
-            )
-        except FirstError as error:
-            error.subFailure.raiseException()
-        finally:
-            if timer.active():
-                timer.cancel()
-        if not doing.called:
-            _log.warn(
-                "{what} was not over {s:.0f} s after the stop began, and is not waited for",
-                what=limit.what, s=limit.seconds,
-            )  # fmt: skip
-
     def _say_what_is_lost(self, not_stored_before: int) -> None:
         router = self.packet_router
         count = router.not_stored - not_stored_before + router.homeless
@@ -897,10 +805,3 @@ class XMPPServer:
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.clock, seconds, lambda: None)
-
-
-def stream_settings(kind: Kind, config: Config) -> StreamSettings:
-    """The limits of one connection of a kind."""
-    if kind == "client":
-        return config.stream
-    return (config.s2s if kind == "server" else config.component_stream).over(config.stream)

@@ -178,7 +178,7 @@ class XMPPService(Service):
         self._opened.callback(machine.stop)
         await self._build(store, machine)
         for endpoint in self.endpoints:
-            await endpoint.open(self.server.listener(endpoint.listen))
+            await endpoint.open(self.server.listeners.listener(endpoint.listen))
             self._opened.push_async_callback(endpoint.close)
         await self._listen_for_commands(directory.socket)
         self._listen_for_signals()

@@ -271,7 +271,7 @@ class Town(House):
         if self._epoll:
             endpoint = EPollServerEndpoint(clock, 0, interface="127.0.0.1")
         listen = convert({"endpoint": "", "kind": "server", "tls": self._tls}, ListenSettings)
-        self._port = await endpoint.listen(self.server.listener(listen))
+        self._port = await endpoint.listen(self.server.listeners.listener(listen))
         self.port = port_number(self._port)
         for domain in self.server.domains:
             self.roads.targets[domain] = Target("127.0.0.1", self.port, self._tls == "direct")

@@ -357,7 +357,7 @@ class FederationTests(StepCase):
         verona = House(DOMAIN, config=house_config(DOMAIN, s2s={**strict, **s2s}), romeo={})
         mantua = House("mantua.lit")
         federate(verona, mantua)
-        self.patch(mantua.server, "listener", lambda listen: Silent())
+        self.patch(mantua.server.listeners, "listener", lambda listen: Silent())
         (romeo,) = verona.connect("romeo")
         romeo.send(message("a", "friar@mantua.lit"))
         return verona, romeo

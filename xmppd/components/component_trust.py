@@ -1,18 +1,25 @@
 """ComponentTrust: the namespaces and privileges that are granted to each component."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.delegation import NS as DELEGATION
-from xmppd.components.delegation import Delegated
+from xmppd.components.delegation import Delegated, Delegations
 from xmppd.components.privileges import NS as PRIVILEGE
 from xmppd.components.privileges import Privilege, Privileges, Voice
 from xmppd.config.config import ComponentSettings
+from xmppd.events import On
+from xmppd.handler.presence_update_handler import SessionAvailable, SessionUnavailable
+from xmppd.presence.privacy_changes import PrivacySwitched
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
+from xmppd.roster.roster_manager import ContactChanged, RosterChanged
 from xmppd.router.iq_router import IQRouter
+from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.stanza import JID
 from xmppd.store.accounts import AccountStore
 
@@ -40,6 +47,7 @@ class ComponentTrust:
         self.components = components
         self.domain = JID.parse(routing_table.domain)
         self.routing_table = routing_table
+        self.iq_router = iq_router
         self.accounts = accounts
         self.privacy_lists = privacy_lists
         self.delegated: dict[str, Delegated] = {}
@@ -56,6 +64,23 @@ class ComponentTrust:
             self.privileges = Privileges(
                 self.granted, routing_table, iq_router, accounts, privacy_lists, next_turn
             )
+
+    def interceptors(self, requests: Requests) -> Iterator[PacketInterceptor]:
+        """The interceptors that serve the grants, if there are any."""
+        if self.delegated:
+            yield Delegations(
+                self.delegated, self.domain, self.routing_table, requests, self.iq_router
+            )
+        if self.privileges is not None:
+            yield self.privileges
+
+    def listeners(self) -> Iterator[On[Any]]:
+        """The events that privileged components are told of, if there are any."""
+        if self.privileges is not None:
+            yield On(RosterChanged, self.privileges.roster_changed)
+            yield On(ContactChanged, self.privileges.contact_changed)
+            for event in (SessionAvailable, SessionUnavailable, PrivacySwitched):
+                yield On(event, self.privileges.changed)
 
     def voice(self, component: ComponentSettings) -> Voice:
         """The voice of a component: sends messages in the name of accounts as far as it may."""

@@ -370,6 +370,12 @@ class Config(Section, frozen=True):
     log: LogSettings = LogSettings()
     plugin_tables: Annotated[dict[str, dict[str, Any]], Mark.APART] = {}
 
+    def streams(self, kind: Literal["client", "server", "component"]) -> StreamSettings:
+        """The limits of streams of one kind: ``[stream]``, and what is said in its place."""
+        if kind == "client":
+            return self.stream
+        return (self.s2s if kind == "server" else self.component_stream).over(self.stream)
+
     def of(self, table: type[S]) -> S | None:
         """The table of this struct, or all of them for Config itself; None for a plugin's own."""
         if isinstance(self, table):

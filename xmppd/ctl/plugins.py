@@ -34,7 +34,7 @@ class PluginCommands:
 
     async def list_all(self, context: CommandContext) -> Replies:
         """List plugins by name."""
-        wanted, loaded = self.server.config.plugins.load, self.plugins.loaded
+        wanted, loaded = self.plugins.config.plugins.load, self.plugins.loaded
         for name in sorted({*wanted, *loaded}):
             yield PluginRow(name, name in loaded, name in wanted)
 

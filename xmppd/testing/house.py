@@ -168,7 +168,7 @@ class House:
 
     def unauthenticated(self, address: str = "192.0.2.1", *, encrypted: bool = False) -> Client:
         """A client that has just connected; if encrypted, as by TLS without channel bindings."""
-        handler = self.server.listener(
+        handler = self.server.listeners.listener(
             ListenSettings(endpoint="", kind="client", tls="none")
         ).buildProtocol(IPv4Address("TCP", address, 1))
         transport = MemoryTransport(address, handler)
@@ -181,7 +181,7 @@ class House:
 
     def service(self, domain: str = "", secret: str = "") -> ComponentClient:
         """A component that has connected; with a secret, one that is authenticated."""
-        handler = self.server.listener(
+        handler = self.server.listeners.listener(
             ListenSettings(endpoint="", kind="component", tls="none")
         ).buildProtocol(None)
         transport = MemoryTransport("127.0.0.1", handler)

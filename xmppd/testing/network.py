@@ -220,7 +220,9 @@ class MemoryConnector:
         ours, theirs = MemoryLine(network, self.house.address), MemoryLine(network, there.address)
         ours.other, theirs.other = theirs, ours
         network.lines.append((ours, theirs))
-        listener = there.server.listener(ListenSettings(endpoint="", kind="server", tls="none"))
+        listener = there.server.listeners.listener(
+            ListenSettings(endpoint="", kind="server", tls="none")
+        )
         theirs.protocol = listener.buildProtocol(IPv4Address("TCP", self.house.address, 1))
         protocol = visitor.make(Target(there.address))
         assert isinstance(protocol, ConnectionHandler)

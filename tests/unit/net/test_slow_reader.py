@@ -37,7 +37,9 @@ class TCPTests(TestCase):
         both = {"juliet": "both"}
         self.house = House(DOMAIN, config=config, romeo=both, juliet={"romeo": "both"})
         (self.romeo,) = self.house.connect("romeo")
-        factory = self.house.server.listener(ListenSettings(endpoint="", kind="client", tls="none"))
+        factory = self.house.server.listeners.listener(
+            ListenSettings(endpoint="", kind="client", tls="none")
+        )
         self.port: IListeningPort = await serverFromString(reactor, self.endpoint).listen(factory)
         self.addCleanup(self.port.stopListening)
         self.sock = await in_thread(lambda: dial(port_number(self.port)))

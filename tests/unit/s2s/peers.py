@@ -61,7 +61,9 @@ class Caller(Peer):
     """A server that calls the house."""
 
     def __init__(self, house: House, address: str = "192.0.2.9") -> None:
-        listener = house.server.listener(ListenSettings(endpoint="", kind="server", tls="none"))
+        listener = house.server.listeners.listener(
+            ListenSettings(endpoint="", kind="server", tls="none")
+        )
         super().__init__(listener.buildProtocol(IPv4Address("TCP", address, 1)), address)
 
     def open(self, sender: str = "verona.lit", to: str = "mantua.lit") -> str:
