@@ -1,9 +1,17 @@
 """The server as a whole: what a reload changes, and how long a stop takes."""
 
+from msgspec.structs import fields
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import EVERYTHING, SlowStore
+from xmppd.config.config import (
+    ComponentStreamSettings,
+    Config,
+    LogSettings,
+    PluginSettings,
+)
+from xmppd.config.section import Mark, Section, is_marked, type_of
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
 from xmppd.testing.network import federate
@@ -21,6 +29,18 @@ class ReloadTests(SynchronousTestCase):
         after.send(deep)
         self.assertFalse(before.closed)
         self.assertTrue(after.closed)
+
+    def test_every_table(self) -> None:
+        """Each table of which a key applies at once is handed to a stage that goes by it."""
+        handed = {part.table for part in House("montague.lit").server._settings()}
+        elsewhere = {ComponentStreamSettings, PluginSettings, LogSettings}
+        for field in fields(Config):
+            table = type_of(field)
+            if not isinstance(table, type) or not issubclass(table, Section):
+                continue
+            marks = [is_marked(each, Mark.RESTART) for each in (field, *fields(table))]
+            if not marks[0] and not all(marks[1:]):
+                self.assertIn(table, handed | elsewhere)
 
     def test_offline_quota(self) -> None:
         """From now on no message is kept for those who are away."""
