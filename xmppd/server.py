@@ -476,7 +476,8 @@ class XMPPServer:
             attempts,
             ComponentConnections(self.config.stream, self.clock, self.descriptors),
         )
-        return trust, components, ServiceDomains(self.iq_router, self.packet_router, self.clock)
+        services = ServiceDomains(self.iq_router, self.packet_router, self.clock, self.events)
+        return trust, components, services
 
     def _servers(
         self, certificates: Certificates, make_connector: MakeConnector

@@ -1,7 +1,7 @@
 """InternalComponent: a component inside the server, with a domain and without a socket."""
 
-from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections import Counter, deque
+from collections.abc import Awaitable, Coroutine, Iterable
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -17,8 +17,11 @@ MAX_WAITING = 10_000
 MAX_WAITING_BYTES = 16 << 20
 """The same in bytes, with the overhead of keeping them."""
 
-MAX_PER_SENDER = 500
-"""Of one account, behind a stanza of its own that waits."""
+MAX_PER_LINE = 500
+"""Behind a stanza of the same line that waits."""
+
+MAX_APART = 100
+"""The stanzas of one account whose handling goes on apart."""
 
 MAX_PER_TURN = 100
 
@@ -50,21 +53,28 @@ class InternalComponent:
         self._router = router
         self._clock = clock
         self._waiting: deque[tuple[Stanza, int]] = deque()
-        self._lines: dict[str, deque[tuple[Stanza, int]]] = {}  # those that wait, by sender
+        self._lines: dict[str, deque[tuple[Stanza, int]]] = {}  # those that wait, by line
         self._works: set[Deferred[None]] = set()
+        self._apart: Counter[str] = Counter()  # by sender
         self._held = self._held_bytes = 0
         self._busy = False
 
     def stanza_received(self, stanza: Stanza) -> Later:
         """Take a stanza for the domain, with any local part and resource.
 
-        Where the result is awaitable, later stanzas of the same account come behind it, and those
-        of others do not wait.
+        Where the result is awaitable, later stanzas of the same :meth:`line` come behind it, and
+        all others do not wait.
 
         Raises:
             StanzaError: It answers the stanza, unless that is an answer itself.
         """
         raise NotImplementedError
+
+    def line(self, stanza: Stanza) -> str:
+        """The name of the line that a stanza waits in, behind another one of it: by default the
+        account of its sender. Where order matters to an entity, such as a room, it is that.
+        """
+        return stanza.sender.bare
 
     def said(self) -> Iterable[Says]:
         """Its parts of disco, beside being an item of the server."""
@@ -84,6 +94,26 @@ class InternalComponent:
         if later is not None:
             Deferred.fromCoroutine(later)  # the result of a router never fails
 
+    def apart(self, stanza: Stanza, work: Coroutine[object, object, None]) -> None:
+        """Go on with a stanza while its line goes on too: for what may take long, such as an answer
+        from a client. An error answers the stanza, as in :meth:`stanza_received`.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: there are too many of its sender.
+        """
+        sender = stanza.sender.bare
+        if self._apart[sender] >= MAX_APART:
+            work.close()
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too much of yours is under way")
+        self._apart[sender] += 1
+
+        def done(_: object) -> None:
+            self._apart[sender] -= 1
+            if not self._apart[sender]:
+                del self._apart[sender]
+
+        self._start(self._finish(stanza, work)).addBoth(done)
+
     def started(self) -> None:
         """Called when the component is in place; a subclass may begin."""
 
@@ -92,13 +122,13 @@ class InternalComponent:
 
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Deliver a stanza to the component; False if too many wait already."""
-        line = self._lines.get(stanza.sender.bare)
-        if line is not None and len(line) >= MAX_PER_SENDER:
-            return False
         cost = cost_bytes(stanza, wire)
         if self._held >= MAX_WAITING or self._held_bytes + cost > MAX_WAITING_BYTES:
             return False
         addressed = stanza if stanza.to is not None else stanza.from_bytes(wire)
+        line = self._lines.get(self.line(addressed)) if self._lines else None
+        if line is not None and len(line) >= MAX_PER_LINE:
+            return False
         self._waiting.append((addressed, cost))
         self._held += 1
         self._held_bytes += cost
@@ -116,7 +146,7 @@ class InternalComponent:
                 self._busy = False
                 return
             stanza, cost = self._waiting.popleft()
-            line = self._lines.get(stanza.sender.bare)
+            line = self._lines.get(self.line(stanza)) if self._lines else None
             if line is None:
                 self._receive(stanza, cost)
             else:
@@ -133,23 +163,31 @@ class InternalComponent:
         if later is None:
             self._let_go(cost)
             return
-        self._lines[stanza.sender.bare] = deque()
-        work = Deferred.fromCoroutine(self._wait(stanza, cost, later))
+        line = self.line(stanza)
+        self._lines[line] = deque()
+        self._start(self._wait(stanza, line, cost, later))
+
+    def _start(self, coroutine: Coroutine[Deferred[object], object, None]) -> Deferred[None]:
+        work = Deferred.fromCoroutine(coroutine)
         if not work.called:
             self._works.add(work)
             work.addBoth(lambda _: self._works.discard(work))
+        return work
 
-    async def _wait(self, stanza: Stanza, cost: int, later: Awaitable[None]) -> None:
+    async def _wait(self, stanza: Stanza, line: str, cost: int, later: Awaitable[None]) -> None:
+        await self._finish(stanza, later)
+        self._let_go(cost)
+        self._waiting.extendleft(reversed(self._lines.pop(line)))
+        if self._waiting and not self._busy:
+            self._work()
+
+    async def _finish(self, stanza: Stanza, later: Awaitable[None]) -> None:
         try:
             await later
         except CancelledError:
             self._failed(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
         except Exception as error:
             self._failed(stanza, error)
-        self._let_go(cost)
-        self._waiting.extendleft(reversed(self._lines.pop(stanza.sender.bare)))
-        if self._waiting and not self._busy:
-            self._work()
 
     def _let_go(self, cost: int) -> None:
         self._held -= 1

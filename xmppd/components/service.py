@@ -7,7 +7,21 @@ from xmppd.components.service_domains import ServiceDomains
 from xmppd.disco.disco import DiscoAnswer, EntitiesOf, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoQuestion
 from xmppd.handler.iq_handler import Answer, Asked, IQHandler, To
-from xmppd.stanza import IQ, Condition, Element, Later, Message, Presence, Stanza, StanzaError
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Element,
+    Later,
+    Message,
+    Presence,
+    Stanza,
+    StanzaError,
+    dump,
+)
+
+ANSWER_S = 30.0
+"""The time in which a request that was passed on is answered."""
 
 
 class Service(InternalComponent):
@@ -17,8 +31,10 @@ class Service(InternalComponent):
     that answer :attr:`~xmppd.handler.iq_handler.To.SERVICES`, such as disco's; to an entity of it,
     by those that answer :attr:`~xmppd.handler.iq_handler.To.ENTITIES`. A subclass takes messages
     and presence by :meth:`message` and :meth:`presence`, and adds to its disco answers by
-    :meth:`says`. While a stanza waits, others of the same account wait behind it, and those of
-    other accounts do not.
+    :meth:`says`. Requests to a resource of an entity, such as a room's occupant, come to
+    :meth:`resource_request`. While a stanza waits, others of the same
+    :meth:`~xmppd.components.internal_component.InternalComponent.line` wait behind it, and those
+    of other lines do not.
 
     Args:
         services: Its place.
@@ -58,6 +74,38 @@ class Service(InternalComponent):
                 Presence.make(presence.sender.to_bare(), presence.to.to_bare(), type="unsubscribed")
             )
         return None
+
+    def resource_request(self, iq: IQ) -> Later:
+        """Take a request to a resource: no handler is asked. A subclass answers by :meth:`send`, or
+        has somebody else answer by :meth:`pass_on`.
+
+        Raises:
+            StanzaError: Its sender is told; SERVICE_UNAVAILABLE, if the subclass takes none.
+        """
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+
+    def pass_on(self, iq: IQ, to: JID, sender: JID) -> None:
+        """Pass a request on, and the answer back in the name of the address that was asked. Nothing
+        waits for it.
+
+        Args:
+            iq: The request.
+            to: The address that answers instead.
+            sender: The address at the domain in whose name it is asked.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: too many requests of its sender wait for an answer.
+        """
+        self.apart(iq, self._pass_on(iq, to, sender))
+
+    async def _pass_on(self, iq: IQ, to: JID, sender: JID) -> None:
+        answer = await self._iq_router.requests.ask(
+            to, sender, dump(iq.query), timeout_s=ANSWER_S, type=iq.type or "get", send=self.send
+        )
+        if answer is None:
+            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT)
+        children = [dump(inner) for inner in answer.xml]
+        self.send(IQ.make(iq.sender, iq.to or self.jid, *children, id=iq.id, type=answer.type))
 
     def says(self, question: DiscoQuestion) -> DiscoAnswer:
         """The disco answer for the domain, an entity or a node of these, beside identity and
@@ -100,10 +148,12 @@ class Service(InternalComponent):
                 return self.presence(stanza)
             case IQ() if stanza.answerable:
                 return self.handle_request(stanza)
+            case IQ():
+                self._iq_router.requests.answered(stanza)
         return None
 
     def handle_request(self, iq: IQ) -> Later:
-        """Answer a request; a resource of an entity does not answer.
+        """Answer a request by its handler.
 
         Raises:
             StanzaError: It cannot be answered.
@@ -111,8 +161,10 @@ class Service(InternalComponent):
         to = iq.to
         if iq.id is None or len(iq.payload.tree) != 1:
             raise StanzaError(Condition.BAD_REQUEST, "a request has an id and exactly one child")
-        if to is None or to.resource is not None:
+        if to is None:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        if to.resource is not None:
+            return self.resource_request(iq)
         answering = self._answering(entity=to.local is not None)
         tag = iq.payload.tree[0].tag
         handler = next((each for each in answering if each.query == tag), None)

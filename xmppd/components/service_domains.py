@@ -8,9 +8,10 @@ from twisted.logger import Logger
 from xmppd.components.internal_component import InternalComponent
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo, DiscoItem
-from xmppd.events import OWNER, Undo
+from xmppd.events import OWNER, Events, Undo
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.session.session import Route
 from xmppd.stanza import JID, Stanza
 
@@ -39,14 +40,20 @@ class ServiceDomains:
         iq_router: Has the handlers that answer for services as for the server.
         packet_router: Where goes what services say.
         clock: The reactor's.
+        events: Are told that a service is gone, so that nobody sees its entities any more.
     """
 
     def __init__(
-        self, iq_router: IQRouter, packet_router: PacketRouter, clock: IReactorTime
+        self,
+        iq_router: IQRouter,
+        packet_router: PacketRouter,
+        clock: IReactorTime,
+        events: Events,
     ) -> None:
         self.iq_router = iq_router
         self.packet_router = packet_router
         self.clock = clock
+        self.events = events
 
     def put(self, part: Component | InternalComponent, owner: str) -> Undo:
         """Add a service for the stanzas of its domain.
@@ -55,7 +62,13 @@ class ServiceDomains:
             ValueError: It is no domain, or is in use.
         """
         if isinstance(part, Component):
-            return self._open(part, owner)
+            domain, close_route = part.domain, self._open(part, owner)
+
+            def take_away() -> None:
+                close_route()
+                self._lost(domain)
+
+            return take_away
         undo = [self._open(Component(part.jid.full, part, part.name), owner)]
         undo += [self.iq_router.disco.put(says, owner) for says in part.said()]
 
@@ -67,6 +80,7 @@ class ServiceDomains:
             close()
             part.stop()
             part.stopped()
+            self._lost(part.jid.domain)
 
         try:
             part.started()
@@ -74,6 +88,11 @@ class ServiceDomains:
             close()
             raise
         return take_out
+
+    def _lost(self, domain: str) -> None:
+        """Tell that nobody is there any more."""
+        for ours in self.iq_router.routing_table.domains:
+            self.events.fire(RemoteServerLost(ours, domain))
 
     def _open(self, part: Component, owner: str) -> Undo:
         routing_table = self.iq_router.routing_table

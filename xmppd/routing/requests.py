@@ -1,5 +1,6 @@
 """Requests of our own, and the answers that belong to them."""
 
+from collections.abc import Callable
 from itertools import count
 
 from twisted.internet.defer import Deferred
@@ -24,9 +25,25 @@ class Requests:
         self._pending: dict[tuple[str, str], tuple[Deferred[IQ | None], IDelayedCall]] = {}
 
     def ask(
-        self, to: JID, sender: JID, query: bytes, *, timeout_s: float, type: str = "get"
+        self,
+        to: JID,
+        sender: JID,
+        query: bytes,
+        *,
+        timeout_s: float,
+        type: str = "get",
+        send: Callable[[IQ], None] | None = None,
     ) -> Deferred[IQ | None]:
         """Send a request.
+
+        Args:
+            to: The address that is asked.
+            sender: The address in whose name it is asked.
+            query: The child of the request.
+            timeout_s: The time in which it is answered.
+            type: ``get`` or ``set``.
+            send: Sends it on the way of all stanzas, on which an account may be asked and an error
+                comes back; by default it is delivered to exactly its address.
 
         Returns:
             The answer, result or error; None if none came in time or the request could not be
@@ -39,6 +56,9 @@ class Requests:
             return answer
         key = (iq.id or "", to.full)
         self._pending[key] = (answer, self.clock.callLater(timeout_s, self._settle, key, None))
+        if send is not None:
+            send(iq)
+            return answer
         arrived = self.routing_table.route(iq)  # a component may have answered by now
         if not arrived and key in self._pending:
             self._settle(key, None)

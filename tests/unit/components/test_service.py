@@ -4,11 +4,21 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.components import internal_component
-from xmppd.components.service import Service
+from xmppd.components.service import ANSWER_S, Service
 from xmppd.disco.disco import DiscoAnswer
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import Asked, IQHandler, To
-from xmppd.stanza import IQ, JID, Condition, Later, Message, StanzaError
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Later,
+    Message,
+    Presence,
+    Stanza,
+    StanzaError,
+    ns,
+)
 from xmppd.testing.client import Client
 from xmppd.testing.house import House
 
@@ -140,7 +150,7 @@ class RequestTests(ServiceCase):
 
     def test_too_many_wait(self) -> None:
         """Behind one that waits only so many of its account do; others have their room."""
-        self.patch(internal_component, "MAX_PER_SENDER", 2)
+        self.patch(internal_component, "MAX_PER_LINE", 2)
         for id in "123":
             self.assertEqual(self.ask("<bow xmlns='urn:bow'/>", kind="set", id=id), "")
         self.assertIn("<service-unavailable", self.ask("<bow xmlns='urn:bow'/>", id="4"))
@@ -155,6 +165,111 @@ class RequestTests(ServiceCase):
         self.undo()
         self.assertIn("<service-unavailable", "".join(self.romeo.received()))
         self.assertIn("<remote-server-not-found", self.ask("<bow xmlns='urn:bow'/>"))
+
+    def test_unseen(self) -> None:
+        """When the service goes, whoever saw an entity of it sees that leave, once."""
+        for nick in "ab":
+            seen = Presence.make(self.romeo.jid, JID.parse(f"{BALCONY}/{nick}"))
+            self.stage.send(seen)
+        gone = Presence.make(self.romeo.jid, JID.parse(f"{BALCONY}/a"), type="unavailable")
+        self.patch(self.stage, "stopped", lambda: self.stage.send(gone))
+        self.romeo.raw()
+        self.undo()
+        goodbyes = self.romeo.received()
+        self.assertEqual([text.count("type='unavailable'") for text in goodbyes], [1, 1])
+
+
+class Dressers(Stage):
+    """A stage whose resources are people, and whose entities have a line each."""
+
+    def line(self, stanza: Stanza) -> str:
+        assert stanza.to is not None
+        return stanza.to.bare
+
+    def resource_request(self, iq: IQ) -> Later:
+        assert iq.to is not None and iq.to.resource is not None
+        person = JID.parse(iq.to.resource)
+        self.pass_on(iq, person, JID.parse(f"{BALCONY}/somebody"))
+        return None
+
+
+class LineTests(ServiceCase):
+    """A service that says which stanzas wait behind which."""
+
+    kind = Dressers
+
+    def test_entity(self) -> None:
+        """What waits at an entity holds up everybody there, in order, and nobody elsewhere."""
+        self.assertEqual(self.ask("<bow xmlns='urn:bow'/>", BALCONY, kind="set"), "")
+        self.assertEqual(self.ask("<bow xmlns='urn:bow'/>", BALCONY, client=self.juliet), "")
+        self.assertIn("<bowed", self.ask("<bow xmlns='urn:bow'/>", id="2"))
+        self.bow.curtain.callback(None)
+        self.assertIn("<bowed", "".join(self.juliet.received()))
+        self.assertEqual(self.stage._lines, {})
+
+
+class PassOnTests(ServiceCase):
+    """Requests that somebody else answers."""
+
+    kind = Dressers
+
+    def pass_on(self, id: str = "1", whom: str = "juliet@montague.lit/1") -> str:
+        """What a request to a resource is answered at once."""
+        return self.ask("<who xmlns='urn:who'/>", f"{BALCONY}/{whom}", id=id)
+
+    def asked(self) -> str:
+        """The id of the request that Juliet's client got."""
+        (request,) = self.juliet.received()
+        self.assertIn(f"from='{BALCONY}/somebody'", request)
+        self.assertIn("<who", request)
+        return request.partition(" id='")[2].partition("'")[0]
+
+    def answer(self, kind: str, child: str) -> str:
+        """What the asker gets when Juliet's client answers."""
+        id = self.asked()
+        self.juliet.send(f"<iq type='{kind}' id='{id}' to='{BALCONY}/somebody'>{child}</iq>")
+        (answer,) = self.romeo.received()
+        self.assertIn(f"from='{BALCONY}/juliet@montague.lit/1' to='{self.romeo.jid}'", answer)
+        self.assertIn(f"type='{kind}' id='7'", answer)
+        return answer
+
+    def test_answered(self) -> None:
+        """The answer comes from the address that was asked; meanwhile the line goes on."""
+        self.assertEqual(self.pass_on("7"), "")
+        self.romeo.send(f"<message to='{BALCONY}'><body>x</body></message>")
+        self.assertIn("<body>x", "".join(self.romeo.received()))
+        self.assertIn("<me", self.answer("result", "<me xmlns='urn:who'/>"))
+
+    def test_refused(self) -> None:
+        """So does an error."""
+        self.pass_on("7")
+        error = f"<error type='auth'><forbidden xmlns='{ns.STANZA_ERRORS}'/></error>"
+        self.assertIn("<forbidden", self.answer("error", error))
+
+    def test_account(self) -> None:
+        """An account may be asked, which is answered for by the server."""
+        self.assertIn("<service-unavailable", self.pass_on(whom="juliet@montague.lit"))
+        self.assertIn("<service-unavailable", self.pass_on(whom="juliet@montague.lit/2"))
+        self.assertEqual(self.juliet.received(), [])
+
+    def test_silent(self) -> None:
+        """Whoever asks somebody who does not answer is told in time, or when the service goes."""
+        self.pass_on()
+        self.house.clock.advance(ANSWER_S)
+        self.assertIn("<remote-server-timeout", "".join(self.romeo.received()))
+        self.pass_on()
+        self.undo()
+        self.assertIn("<service-unavailable", "".join(self.romeo.received()))
+        self.juliet.received()
+
+    def test_too_many(self) -> None:
+        """Of one account only so many wait."""
+        self.patch(internal_component, "MAX_APART", 2)
+        self.assertEqual(self.pass_on() + self.pass_on(), "")
+        self.assertIn("<resource-constraint", self.pass_on())
+        self.house.clock.advance(ANSWER_S)
+        self.romeo.raw()
+        self.assertEqual(self.pass_on(), "")
 
 
 class DiscoTests(ServiceCase):
