@@ -54,7 +54,7 @@ from xmppd.host.machine import Descriptors
 from xmppd.host.metrics import Metrics
 from xmppd.host.stop_limits import StopLimits, until
 from xmppd.host.turns import Turns
-from xmppd.login.authentication import Authentication, exchange_of
+from xmppd.login.authentication import Authentication
 from xmppd.login.bind2 import Bind2
 from xmppd.login.fast import FAST
 from xmppd.login.resumption import Resumption
@@ -67,6 +67,7 @@ from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.net.connections import Connections
 from xmppd.net.epoll_hub import Hub
+from xmppd.net.exchange import exchange_of
 from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch

@@ -13,7 +13,6 @@ from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError, while_
 from xmppd.auth.login import Login, UserAgent
 from xmppd.auth.mechanisms import offered
 from xmppd.config.config import AuthSettings
-from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.stanza import JID, StreamCondition, StreamError
 from xmppd.stream.stream_feature import Negotiation, Stream
 
@@ -178,17 +177,3 @@ def _decoded(text: str) -> bytes:
         return b64decode(text, validate=True)
     except (Base64Error, ValueError) as error:
         raise SASLError("incorrect-encoding", "This is not Base64.") from error
-
-
-def exchange_of(negotiation: Negotiation) -> Exchange:
-    """The exchange of a stream, as a SASL mechanism may know it."""
-    wire = negotiation.session.connection
-    if not isinstance(wire, ConnectionHandler):
-        return Exchange(negotiation.domain, wire.address, wire.encrypted)
-    return Exchange(
-        negotiation.domain,
-        wire.address,
-        wire.encrypted,
-        bindings=wire.channel_bindings(),
-        certificate_addresses=wire.certificate_addresses(),
-    )
