@@ -23,8 +23,11 @@ ANSWERED = Decision(Cell.DELIVERED, MATCH)
 _log = Logger()
 
 
-class Course(Struct, eq=False):
-    """The course of one message, at one of its ends.
+class Course(Struct, eq=False, weakref=True):
+    """The course of one message, at one of its ends: the same object when it is prepared and when
+    it is followed. If the message is bounced meanwhile, or all its sessions have just ended, it is
+    not followed; so a follower that remembers something between the two does that in a
+    ``WeakKeyDictionary``.
 
     Attributes:
         message: As this end has it; a follower that prepares it may put another one here, with the
@@ -45,6 +48,13 @@ class Course(Struct, eq=False):
     is_sent: bool = False
     got: tuple[Session, ...] = ()
     copies: Copies | None = None
+
+    @property
+    def is_again(self) -> bool:
+        """Whether this end has followed the message before: a session had it, and gave it back
+        when it ended (SE-12).
+        """
+        return self.message.payload.again
 
 
 class Remark(NamedTuple):

@@ -6,7 +6,7 @@ from xmppd.host.clocks import UNKNOWN, Clocks
 from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
 from xmppd.stanza.copies import is_copy, original
-from xmppd.stanza.delay import Stood, Stored, returned, stamped
+from xmppd.stanza.delay import Stood, Stored, as_unread, returned, stamped
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
 """Types of message that the router has a rule for without their resource."""
@@ -36,7 +36,7 @@ def owed(
             late = message if came == UNKNOWN else _accepted(message, session, clocks.stamp(came))
             if late.to is None:
                 late = late.addressed(session.to_bare())
-            yield returned(late, stood[stanza]) if stanza in stood else late
+            yield returned(late, stood[stanza]) if stanza in stood else as_unread(late)
 
 
 def _last_of(message: Message, session: JID) -> Message | None:

@@ -72,6 +72,7 @@ class Returned(Stamped):
     """
 
     __slots__ = ("stood",)
+    again = True
     stood: Stood
 
     def without_to(self) -> Self:
@@ -79,6 +80,19 @@ class Returned(Stamped):
         payload = super().without_to()
         payload.stood = self.stood
         return payload
+
+    def changed(self, raw: bytes) -> Self:
+        """The same payload with other bytes."""
+        payload = super().changed(raw)
+        payload.stood = self.stood
+        return payload
+
+
+class Unread(Payload):
+    """The payload of a message that a session without stream management gave back."""
+
+    __slots__ = ()
+    again = True
 
 
 def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
@@ -123,6 +137,14 @@ def returned(message: Message, stood: Stood) -> Message:
     payload = Returned(message.payload.raw, message.payload.to)
     payload.stood = stood
     return Message(message.to, message.sender, message.id, message.type, payload)
+
+
+def as_unread(message: Message) -> Message:
+    """The same message, as a session without stream management gives it back."""
+    payload = message.payload
+    if payload.__class__ is not Payload:
+        return message
+    return _with(message, Unread(payload.raw, payload.to))
 
 
 def _with(message: Message, payload: Payload) -> Message:

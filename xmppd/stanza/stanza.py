@@ -45,9 +45,11 @@ class Payload:
             on the content namespace of the stream it leaves by.
         to: The address written in ``raw``; None if there is none.
         copies: The count of an account's sessions that have the message; None if only one has it.
+        again: Whether a session that has ended gave the message back.
     """
 
     __slots__ = ("_tree", "_xml", "copies", "raw", "to")
+    again: ClassVar[bool] = False
 
     def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
         self.raw = raw
@@ -84,6 +86,12 @@ class Payload:
             attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
             raw = write(tree, attributes=attributes)
         payload = self.__class__(raw)
+        payload.copies = self.copies
+        return payload
+
+    def changed(self, raw: bytes) -> Self:
+        """The same payload with other bytes, and the same address in them."""
+        payload = self.__class__(raw, self.to)
         payload.copies = self.copies
         return payload
 
@@ -212,6 +220,33 @@ class Stanza:
     def with_sender(self, sender: JID) -> Self:
         """The same stanza with another sender."""
         return self.__class__(self.to, sender, self.id, self.type, self.payload)
+
+    def with_child(self, child: bytes) -> Self:
+        """The same stanza with one more child, behind the others.
+
+        It stays what it was to the server, such as a message that was stamped, or that a session
+        gave back.
+        """
+        raw = self.payload.raw
+        if raw.endswith(b"/>"):
+            raw = b"%b></%b>" % (raw[:-2], self.name.encode())
+        at = raw.rindex(b"</")
+        payload = self.payload.changed(raw[:at] + child + raw[at:])
+        return self.__class__(self.to, self.sender, self.id, self.type, payload)
+
+    def without_children(self, unwanted: Callable[[Tree], bool]) -> Self:
+        """The same stanza without some of its children; itself if it has none of them."""
+        tree = self.payload.tree
+        wanted = [child for child in tree if not unwanted(child)]
+        if len(wanted) == len(tree):
+            return self
+        left = tree.makeelement(tree.tag, {k: v for k, v in tree.attrib.items() if k != "from"})
+        left.text = tree.text
+        left.extend(wanted)
+        if self.payload.to is None:
+            left.attrib.pop("to", None)
+        payload = self.payload.changed(write(left))
+        return self.__class__(self.to, self.sender, self.id, self.type, payload)
 
     def wire(self) -> bytes:
         """The stanza as bytes, addressed."""

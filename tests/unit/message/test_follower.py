@@ -1,6 +1,8 @@
 """Those who follow messages: whom they are asked for, and when."""
 
+import gc
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -9,7 +11,6 @@ from xmppd.config.config import OfflineSettings
 from xmppd.message.decision import Cell
 from xmppd.message.follower import ANSWERED, Course, Follower
 from xmppd.stanza import JID, Message
-from xmppd.stanza.stanza import Payload
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 
@@ -58,11 +59,7 @@ class Stamping(Follower):
     """Puts a stamp into what it prepares."""
 
     def prepare(self, course: Course) -> None:
-        message = course.message
-        raw = message.payload.raw.replace(b"</message>", b"<stamp/></message>")
-        course.message = Message(
-            message.to, message.sender, message.id, message.type, Payload(raw, message.payload.to)
-        )
+        course.message = course.message.with_child(b"<stamp/>")
 
 
 class Failing(Follower):
@@ -186,6 +183,30 @@ class EndsTests(FollowerCase):
             [("prepare", "recipient", "juliet", "O"), ("follow", "recipient", "juliet", "O")],
         )
 
+    def test_again(self) -> None:
+        """Its recipient's end can tell that it has followed it before, however it was delivered."""
+        self.followers.watch(self.notes, JULIET)
+        for managed in (True, False):
+            with self.subTest(managed=managed):
+                if managed:
+                    self.juliet.enable("resume='false'")
+                self.juliet.stop_reading()
+                self.romeo.send(text(f"{JULIET}/balcony"))
+                self.juliet.abort()
+                self.assertEqual([each.is_again for each in self.notes.courses], [False, True])
+                self.notes.courses.clear()
+                (self.juliet,) = self.house.connect("juliet/balcony")
+
+    def test_bounced_again(self) -> None:
+        """What a follower remembers with the course of a message goes with it, followed or not."""
+        remembered = WeakKeyDictionary[Course, str]()
+        self.notes.prepare = lambda course: remembered.__setitem__(course, "x")  # type: ignore[method-assign]
+        self.followers.watch(self.notes, f"nobody@{DOMAIN}")
+        self.romeo.send(text(f"nobody@{DOMAIN}"))
+        self.assertIn("service-unavailable", self.romeo.received()[-1])
+        gc.collect()
+        self.assertEqual(len(remembered), 0)
+
     def test_refused(self) -> None:
         """What the sender's own list stops was not sent."""
         block = f"<block xmlns='urn:xmpp:blocking'><item jid='{JULIET}'/></block>"
@@ -273,6 +294,14 @@ class PrepareTests(FollowerCase):
         self.romeo.send(text(f"nurse@{DOMAIN}"))
         (stored,) = done(self.house.store.offline.offline_messages(f"nurse@{DOMAIN}"))
         self.assertEqual(stored.stanza.count(b"<stamp/>"), 1)
+
+    def test_given_back(self) -> None:
+        """What a session gives back stays what it is to the server: it is not stamped again."""
+        self.juliet.enable("resume='false'")
+        self.romeo.send(text(JULIET))
+        self.juliet.abort()
+        (stored,) = done(self.house.store.offline.offline_messages(JULIET))
+        self.assertEqual(stored.stanza.count(b"<delay"), 1)
 
     def test_sent(self) -> None:
         """What is prepared for the sender's account is what that sees, and nobody else."""

@@ -17,6 +17,7 @@ from xmppd.stanza import (
     element,
     parse,
 )
+from xmppd.stanza.stanza import Copies
 
 ROMEO, JULIET = JID.parse("romeo@montague.lit/orchard"), JID.parse("juliet@capulet.lit")
 BODY = b"<body>a &lt; b</body>"
@@ -81,6 +82,32 @@ class WireTests(SynchronousTestCase):
             for made, to, sender in ((other, ROMEO, JULIET), (kept, JULIET, ROMEO)):
                 expected = dict(tree.attrib) | {"to": to.full, "from": sender.full}
                 self.assertEqual(ElementTree.fromstring(made.wire()).attrib, expected)
+
+    def test_with_child(self) -> None:
+        """A child more stands behind the others, also where there are none; all else stays."""
+        for raw in (
+            b"<message id='1'/>",
+            b"<message id='1'></message>",
+            b"<message id='1'></message >",
+        ):
+            message = Message(None, ROMEO, "1", None, Payload(raw))
+            more = message.with_child(BODY).payload.raw.replace(b" >", b">")
+            self.assertEqual(more, b"<message id='1'>" + BODY + b"</message>")
+        addressed = Message(JULIET, ROMEO, None, None, Payload(b"<message to='x'/>", JULIET))
+        addressed.payload.copies = Copies("romeo@montague.lit", 2)
+        payload = addressed.with_child(BODY).payload
+        self.assertEqual((payload.to, payload.copies), (JULIET, addressed.payload.copies))
+
+    def test_without_children(self) -> None:
+        """Children may be left out; without such children it is the same stanza."""
+        raw = b"<message to='juliet@capulet.lit' id='1'><a xmlns='urn:a'/>" + BODY + b"</message>"
+        message = Message(JULIET, ROMEO, "1", None, Payload(raw, JULIET))
+        less = message.without_children(lambda each: each.tag == "{urn:a}a")
+        self.assertEqual(
+            less.payload.raw, b"<message to='juliet@capulet.lit' id='1'>" + BODY + b"</message>"
+        )
+        self.assertIs(less.without_children(lambda each: each.tag == "{urn:a}a"), less)
+        self.assertEqual(len(message.payload.tree), 2)
 
     def test_around_to(self) -> None:
         """Head, address and tail are the stanza, for whomever it is."""
