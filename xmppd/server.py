@@ -1,6 +1,6 @@
 """XMPPServer: every stage, made once, from the last to the first; each line uses those above it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from hmac import digest as hmac_digest
 from typing import Any, Protocol
@@ -139,6 +139,10 @@ class Platform(Protocol):
 
 MakeConnector = Callable[[Attempts, Directions], Connector]
 """Makes what finds other servers: notes what it does, and knows where some of them are."""
+
+
+async def _unload_nothing() -> None:
+    """Do nothing: there are no plugins."""
 
 
 class XMPPServer:
@@ -748,8 +752,12 @@ class XMPPServer:
         for session in tuple(self.session_manager.sessions.values()):
             self.presence_manager.look_elsewhere_again(session)
 
-    async def stop(self) -> None:
+    async def stop(self, unload: Callable[[], Awaitable[None]] = _unload_nothing) -> None:
         """Close all streams, each told why, save sessions and messages, and close the store.
+
+        Args:
+            unload: Takes out the plugins, which may store what they have: they are there as long as
+                stanzas are handled.
 
         Nothing is waited for beyond its :class:`StopLimits`, whatever peers and the database do;
         losses by that are logged.
@@ -765,6 +773,7 @@ class XMPPServer:
             await until(self.clock, StopLimits.SESSIONS, began, self.saved_sessions.save())
             self.requests.stop()
         finally:
+            await until(self.clock, StopLimits.PLUGINS, began, unload())
             await until(self.clock, StopLimits.STORE, began, self.store.close())
             self._say_what_is_lost(not_stored)
 

@@ -200,8 +200,7 @@ class XMPPService(Service):
     async def _build(self, store: Store, machine: Machine) -> None:
         self.server = XMPPServer(self.config, store, machine, self._certificates, self._finder)
         self.plugins = PluginManager(self.server)
-        self._opened.push_async_callback(self.plugins.unload_all)
-        self._opened.push_async_callback(self.server.stop)
+        self._opened.push_async_callback(self.server.stop, self.plugins.unload_all)
         for command in (
             *of_server(self.server, Trace(self.server, self.plugins.seams)),
             *of_running(self.server, self, self.path),

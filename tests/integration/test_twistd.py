@@ -14,6 +14,21 @@ from xmppd.net.certificate import make_self_signed
 
 TCP = "tcp:0:interface=127.0.0.1"
 
+_CELLAR = """
+from xmppd.plugin.place import AtLoad
+from xmppd.store.sql import Column, Database, MetaData, Table, Tables, Text, select
+
+metadata = MetaData()
+cellar = Table("cellar", metadata, Column("wine", Text, primary_key=True))
+
+
+def plug(database: Database):
+    async def read():
+        await database.read(select(cellar.c.wine).limit(1), {})
+
+    return [Tables(metadata), AtLoad(read)]
+"""
+
 
 class StartTests(ProcessCase):
     def test_serves(self) -> None:
@@ -235,6 +250,16 @@ class MistakeTests(ProcessCase):
         text = self.config.read_text().replace('"ping"', '"example_greeter"')
         self.config.write_text(text + '[example_greeter]\ngreetin = "Ho!"\n')
         self.refused("example_greeter.greetin is not an option", "write example_greeter.greeting")
+
+    def test_tables_of_a_plugin(self) -> None:
+        """A check makes no tables of plugins in the database, and no database for them."""
+        plugins = self.directory / "plugins"
+        plugins.mkdir()
+        (plugins / "cellar.py").write_text(_CELLAR)
+        text = self.config.read_text().replace('"ping"', '"cellar"')
+        self.config.write_text(text.replace("[plugins]", f'[plugins]\ndirectory = "{plugins}"'))
+        self.assertIn("no mistake", self.ctl("config", "check"))
+        self.assertFalse((self.directory / "data" / "xmppd.sqlite").exists())
 
     def test_second_server(self) -> None:
         """A second server in the same data directory is refused, and the first one lives."""

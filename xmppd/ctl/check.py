@@ -21,7 +21,8 @@ from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
 from xmppd.store.engine import has_password
 from xmppd.store.errors import StoreError
-from xmppd.store.store import make_store
+from xmppd.store.memory import MemoryDatabase
+from xmppd.store.store import Store, make_store
 
 SQLITE = "sqlite:///"
 
@@ -130,10 +131,11 @@ async def _load_plugins(found: Config, reactor: IReactor) -> None:
     async with AsyncExitStack() as opened:
         machine = Machine(reactor, b"")
         opened.callback(machine.stop)
-        server = XMPPServer(found, make_store(found.storage.url, reactor=reactor), machine)
-        opened.push_async_callback(server.stop)
+        make_store(found.storage.url, reactor=reactor)
+        store = Store(MemoryDatabase(), reactor)  # plugins make their tables there
+        server = XMPPServer(found, store, machine)
         plugins = PluginManager(server)
-        opened.push_async_callback(plugins.unload_all)
+        opened.push_async_callback(server.stop, plugins.unload_all)
         await plugins.load(*found.plugins.load)
 
 

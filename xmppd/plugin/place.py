@@ -20,6 +20,7 @@ from xmppd.plugin.seams import Replace, Seams
 from xmppd.server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_state import SessionState
+from xmppd.stanza import Later
 from xmppd.store.tables import Tables
 from xmppd.stream.inline_feature import InlineFeature
 from xmppd.stream.stream_feature import StreamFeature
@@ -27,10 +28,13 @@ from xmppd.stream.stream_feature import StreamFeature
 P_contra = TypeVar("P_contra", contravariant=True)
 
 
+TakeOut = Callable[[], Later]
+
+
 class Place(Protocol[P_contra]):
     """A place, where parts of a kind are put. It decides what a part that fails may cost."""
 
-    def put(self, part: P_contra, owner: str) -> Undo | Awaitable[Undo]:
+    def put(self, part: P_contra, owner: str) -> TakeOut | Awaitable[TakeOut]:
         """Put a part there.
 
         Args:
@@ -38,7 +42,7 @@ class Place(Protocol[P_contra]):
             owner: The plugin that it belongs to; ``xmppd`` for the server's own.
 
         Returns:
-            A function that takes it out again.
+            A function that takes it out again, and may wait.
 
         Raises:
             ValueError: It cannot be put there: another part is in its way, or it makes no sense.
@@ -46,16 +50,42 @@ class Place(Protocol[P_contra]):
 
 
 @dataclass(frozen=True)
-class AtUnload:
-    """Calls a function when the plugin is taken out: to stop what it started."""
+class AtLoad:
+    """Calls a function when the parts before it are in place, and waits for it: to read what the
+    plugin's tables have. If it fails, the plugin is not loaded.
+    """
 
-    call: Callable[[], None]
+    call: Callable[[], Later]
+
+
+class Loading:
+    """The place of functions that are called at load."""
+
+    async def put(self, part: AtLoad, owner: str) -> Undo:
+        """Call it; nothing of that is undone."""
+        later = part.call()
+        if later is not None:
+            await later
+        return _nothing_to_undo
+
+
+def _nothing_to_undo() -> None:
+    """Do nothing: whoever has something to undo has an :class:`AtUnload` as well."""
+
+
+@dataclass(frozen=True)
+class AtUnload:
+    """Calls a function when the plugin is taken out, and waits for it: to stop what it started, and
+    to store what it has in memory.
+    """
+
+    call: Callable[[], Later]
 
 
 class Unloading:
     """The place of functions that are called at unload."""
 
-    def put(self, part: AtUnload, owner: str) -> Undo:
+    def put(self, part: AtUnload, owner: str) -> TakeOut:
         """Call it when it is taken out."""
         return part.call
 
@@ -77,6 +107,7 @@ Part = (
     | SessionState
     | Settings[Any]
     | Offer
+    | AtLoad
     | AtUnload
     | Replace
     | Tables
@@ -104,12 +135,13 @@ class Places:
             SessionState: server.saved_sessions,
             Settings: server.settings,
             Offer: offers,
+            AtLoad: Loading(),
             AtUnload: Unloading(),
             Replace: seams,
             Tables: server.store.tables,
         }
 
-    async def put(self, part: Part, owner: str) -> Undo:
+    async def put(self, part: Part, owner: str) -> TakeOut:
         """Put a part in the place of its kind, which may be that of a class it is derived from.
 
         Raises:
@@ -124,4 +156,4 @@ class Places:
         raise TypeError(f"{part!r} is no part of a plugin")
 
 
-__all__ = ["AtUnload", "Part", "Place", "Places"]
+__all__ = ["AtLoad", "AtUnload", "Part", "Place", "Places", "TakeOut"]

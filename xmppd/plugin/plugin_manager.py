@@ -12,11 +12,10 @@ from twisted.logger import Logger
 from xmppd.config.config import Config
 from xmppd.config.permissions import Writable
 from xmppd.config.settings import table_of
-from xmppd.events import Undo
 from xmppd.plugin import library
 from xmppd.plugin.library import NoSuchPlugin
 from xmppd.plugin.offers import Offers
-from xmppd.plugin.place import Places
+from xmppd.plugin.place import Places, TakeOut
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.seams import Seams
 from xmppd.plugin.supply import Supply, is_section, own_table, wanted_by
@@ -47,7 +46,7 @@ class Plugin:
     module: ModuleType
     given: Mapping[type, object]
     needs: frozenset[str]
-    undo: tuple[Undo, ...]
+    undo: tuple[TakeOut, ...]
 
 
 class PluginManager:
@@ -105,7 +104,7 @@ class PluginManager:
 
         async def each() -> None:
             for name in reversed(tuple(self.loaded)):
-                self._take_out(name)
+                await self._take_out(name)
 
         await self._alone(each())
 
@@ -146,7 +145,7 @@ class PluginManager:
                 if name not in self.loaded:  # it is there if one of these needs it
                     await self._plug(name, self._read(name))
         except PluginError:
-            self._take_out_all_but(before)
+            await self._take_out_all_but(before)
             raise
 
     async def _unload(self, name: str) -> None:
@@ -156,7 +155,7 @@ class PluginManager:
             raise PluginError(
                 f"the plugin {name} is needed by {', '.join(needing)}; unload that first"
             )
-        self._take_out(name)
+        await self._take_out(name)
 
     async def _reload(self, name: str) -> None:
         self._check_loaded(name)
@@ -174,7 +173,7 @@ class PluginManager:
         try:
             await self._plug_again(new)
         except PluginError:
-            self._take_out_all_but(before)
+            await self._take_out_all_but(before)
             _bring_back(group, kept)
             await self._plug_again(old)
             raise
@@ -197,7 +196,7 @@ class PluginManager:
         """Take out the parts of these plugins, and put their new parts in."""
         for name in reversed(modules):
             if name in self.loaded:
-                self._undo(name)
+                await self._undo(name)
         for name, module in modules.items():
             if name not in self.loaded:
                 await self._plug(name, module)
@@ -235,7 +234,7 @@ class PluginManager:
 
     async def _plug(self, name: str, module: ModuleType, on_the_way: tuple[str, ...] = ()) -> None:
         """Put the parts of one plugin in place, behind those of the plugins that it needs."""
-        undo: list[Undo] = []
+        undo: list[TakeOut] = []
         try:
             wanted = wanted_by(name, module)
             own = own_table(self.config, name, wanted.values())
@@ -255,7 +254,7 @@ class PluginManager:
             library.forget(name)
             raise
         except Exception as error:
-            _undo(name, undo)
+            await _undo(name, undo)
             library.forget(name)
             if isinstance(error, StoreError):  # it says what is wrong with the tables, to people
                 raise PluginError(f"the plugin {name} cannot be loaded: {error}") from error
@@ -264,17 +263,17 @@ class PluginManager:
         _log.info("loaded the plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
 
-    def _take_out(self, name: str) -> None:
-        self._undo(name)
+    async def _take_out(self, name: str) -> None:
+        await self._undo(name)
         library.forget(name)
 
-    def _take_out_all_but(self, names: set[str]) -> None:
+    async def _take_out_all_but(self, names: set[str]) -> None:
         """Whatever was loaded since, last first."""
         for name in [each for each in reversed(self.loaded) if each not in names]:
-            self._take_out(name)
+            await self._take_out(name)
 
-    def _undo(self, name: str) -> None:
-        _undo(name, self.loaded.pop(name).undo)
+    async def _undo(self, name: str) -> None:
+        await _undo(name, self.loaded.pop(name).undo)
         _log.info("unloaded the plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
 
@@ -286,11 +285,13 @@ def _bring_back(names: Iterable[str], modules: Mapping[str, ModuleType]) -> None
     sys.modules.update(modules)
 
 
-def _undo(name: str, undo: Iterable[Undo]) -> None:
+async def _undo(name: str, undo: Iterable[TakeOut]) -> None:
     """Undo everything, last first, also if one of them fails."""
     for step in reversed(tuple(undo)):
         try:
-            step()
+            later = step()
+            if later is not None:
+                await later
         except Exception:
             _log.failure("the plugin {name} leaves something behind", name=name)
 

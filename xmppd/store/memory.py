@@ -1,4 +1,6 @@
-"""MemoryDatabase: a database in memory, for tests, with the same statements and without waiting."""
+"""MemoryDatabase: a database in memory, for tests and for what leaves no trace, with the same
+statements and without waiting.
+"""
 
 import sqlite3
 from collections.abc import Callable, Sequence

@@ -97,6 +97,7 @@ class House:
         )
         self.server.client_connections.login_queue.window.size = LARGEST_WINDOW
         self.plugins = PluginManager(self.server)
+        self._stopped_with: tuple[str, ...] = ()
         self.traces = Trace(self.server, self.plugins.seams)
         for command in of_server(self.server, self.traces):
             self.server.commands.put(command, OWNER)
@@ -123,7 +124,8 @@ class House:
 
     def stop(self) -> Deferred[None]:
         """Shut the server down; done when the last client is gone."""
-        return Deferred.fromCoroutine(self.server.stop())
+        self._stopped_with = tuple(self.plugins.loaded)
+        return Deferred.fromCoroutine(self.server.stop(self.plugins.unload_all))
 
     def restarted(self) -> "House":
         """Shut the server down, and start another one on the same store."""
@@ -144,7 +146,7 @@ class House:
         return House(
             self.domain,
             config=self.server.config,
-            plugins=tuple(self.plugins.loaded),
+            plugins=self._stopped_with or tuple(self.plugins.loaded),
             store=self.store,
             clock=clock,
             wall_ahead_s=self.wall_ahead_s,

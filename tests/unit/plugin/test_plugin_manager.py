@@ -20,7 +20,7 @@ from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
 from xmppd.plugin.offers import Offer
-from xmppd.plugin.place import AtUnload, Part
+from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.plugin_manager import PluginManager, PluginsChanged
 from xmppd.plugin.seams import Replace
@@ -28,7 +28,7 @@ from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
-from xmppd.session.session_manager import SessionBound
+from xmppd.session.session_manager import SessionBound, SessionClosed
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import (
     IQ,
@@ -303,6 +303,51 @@ class PlacingTests(PluginTestCase):
         )
         done(self.plugins.unload(NAME))
         self.assertEqual(left, [before])
+
+    def test_at_load(self) -> None:
+        """What is called at load is waited for, behind the parts before it and ahead of others."""
+        gate = Deferred[None]()
+        seen: list[int] = []
+
+        async def look() -> None:
+            seen.append(len(self.server.metrics._rows))
+            await gate
+
+        before = len(self.server.metrics._rows)
+        gate.callback(None)
+        self.load(number("x"), AtLoad(look), number("y"))
+        self.assertEqual((seen, len(self.server.metrics._rows)), ([before + 1], before + 2))
+
+    def test_at_load_fails(self) -> None:
+        """If it fails the plugin is not loaded, and nothing of it stays."""
+
+        async def fail() -> None:
+            raise Bug
+
+        before = self.registries()
+        with self.assertRaises(PluginError):
+            self.load(Handler(), AtLoad(fail))
+        self.assertEqual(self.registries(), before)
+        self.flushLoggedErrors(Bug)
+
+    def test_at_stop(self) -> None:
+        """When the server stops, a plugin stores what it has once all else has been said, and that
+        is waited for.
+        """
+        said: list[str] = []
+        self.house.connect("romeo")
+
+        async def keep() -> None:
+            await self.server.store.items.set_item(
+                "x", "urn:x", "k", b"v", max_items=1, max_bytes=9
+            )
+            said.append("kept")
+
+        self.load(On(SessionClosed, lambda event: said.append("closed")), AtUnload(keep))
+        self.house.stop_and_wait()
+        self.assertEqual(said, ["closed", "kept"])
+        again = self.house.again()
+        self.assertEqual(done(again.store.items.get_item("x", "urn:x", "k")), b"v")
 
     def test_something_left_behind(self) -> None:
         """A step of taking out that fails is logged, and the others are taken all the same."""

@@ -50,7 +50,7 @@ from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.metrics import Histogram, Label, Metric
 from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.plugin.offers import Offer
-from xmppd.plugin.place import AtUnload, Part
+from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.seams import Replace
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.packet_router import PacketRouter
@@ -208,6 +208,13 @@ class ExampleTests(SynchronousTestCase):
         done(self.house.server.accounts.remove(romeo))
         rows = done(self.house.store.belongings.rows(self.house.store.database, romeo.bare))
         self.assertEqual(rows, [])
+
+    def test_at_load(self) -> None:
+        """A plugin reads its table when that is there."""
+        table = block("class Visitors").partition("SAVE =")[0].replace("visitors", "example")
+        query = "LAST_SEEN = select(example.c.guest, func.max(example.c.seen)).group_by('guest')"
+        self.load(IMPORTS, "from xmppd.store.sql import *", table, query, block("AtLoad(read)"))
+        self.assertEqual(dict(self.house.server.metrics.numbers())["seen"], 0)
 
     def test_headlines(self) -> None:
         """Headlines are kept from everybody, and nothing else is."""
