@@ -23,6 +23,7 @@ from tests.odd_stanzas import (
     odd_element,
     odd_stanza,
 )
+from xmppd.handler.presence_subscribe_handler import MAX_REQUEST_BYTES
 from xmppd.stanza import ns
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
@@ -32,6 +33,7 @@ DELAY = (ns.DELAY, "delay")
 FORWARDED = ("urn:xmpp:forward:0", "forwarded")
 PLUGINS = ("carbons", "disco", "ping", "private_storage", "vcard")
 ECHO = "echo.montague.lit"
+BENVOLIO = "benvolio@montague.lit"
 
 
 class Difference(Exception):
@@ -106,6 +108,13 @@ class Town:
         )
         (said,) = meanings(text, content)
         return text, said
+
+    def request(self, random: Random) -> tuple[str, Meaning]:
+        """A request to Benvolio that is short enough to be kept with all its content (PS-15)."""
+        while True:
+            text, said = self.stanza(random, "presence", BENVOLIO, type="subscribe")
+            if len(text.encode()) <= MAX_REQUEST_BYTES // 2:
+                return text, said
 
     def chat(self, random: Random, to: str) -> tuple[str, Meaning]:
         """A message that is worth keeping."""
@@ -212,7 +221,7 @@ def restarted(town: Town, random: Random) -> None:
     mercutio.send(presence)
     mercutio.abort()
     text, said = town.chat(random, "mercutio@montague.lit/1")
-    waits, asked = town.stanza(random, "presence", "benvolio@montague.lit", type="subscribe")
+    waits, asked = town.request(random)
     town.romeo.send(text + waits)
     town.restart()
     back = town.house.logged_in("mercutio")
@@ -226,7 +235,7 @@ def restarted(town: Town, random: Random) -> None:
 
 def requested(town: Town, random: Random) -> None:
     """A request that waits for somebody who is away."""
-    text, said = town.stanza(random, "presence", "benvolio@montague.lit", type="subscribe")
+    text, said = town.request(random)
     town.romeo.send(text)
     town.forget()
     _is_asked(town, said)
