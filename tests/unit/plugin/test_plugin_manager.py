@@ -330,6 +330,21 @@ class PlacingTests(PluginTestCase):
         self.assertEqual(self.registries(), before)
         self.flushLoggedErrors(Bug)
 
+    def test_at_failed_load(self) -> None:
+        """If a part cannot be put in place, what is called at unload is called if it stands before
+        that part: one behind it may store what was never read.
+        """
+        stopped: list[str] = []
+        with self.assertRaises(PluginError):
+            self.load(
+                AtUnload(lambda: stopped.append("before")),
+                number("x"),
+                number("x"),
+                AtUnload(lambda: stopped.append("behind")),
+            )
+        self.flushLoggedErrors()
+        self.assertEqual(stopped, ["before"])
+
     def test_at_stop(self) -> None:
         """When the server stops, a plugin stores what it has once all else has been said, and that
         is waited for.
