@@ -18,7 +18,7 @@ from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric, Reading
 from xmppd.message.follower import Followers
 from xmppd.plugin.offers import Offer
-from xmppd.plugin.place import AtUnload, Part
+from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session_manager import SessionClosed
@@ -111,6 +111,7 @@ def plug(
     return [
         fading(guestbook, clock),
         Tables(metadata),
+        AtLoad(guestbook.fade),
         Settings(GuestbookSettings, guestbook.use),
         Offer(guestbook),
         IQGuestbookHandler(guestbook, watchers),

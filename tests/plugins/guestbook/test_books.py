@@ -88,6 +88,15 @@ class SignTests(BookCase):
         (entry,) = self.give("list", account=ROMEO)
         self.assertIn("young", str(entry))
 
+    def test_faded_at_load(self) -> None:
+        """What has grown old while the plugin was not loaded is erased when it is."""
+        self.configure(kept_s=10.0)
+        self.give("sign", account=ROMEO, words="old")
+        done(self.house.plugins.unload("guestbook"))
+        self.house.clock.advance(11)
+        done(self.house.plugins.load("guestbook"))
+        self.assertEqual(self.give("list", account=ROMEO), [])
+
     def test_removed(self) -> None:
         """Who removes an account removes its book, and nobody inherits it with the name."""
         sign(self.juliet)
