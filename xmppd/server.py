@@ -412,7 +412,7 @@ class XMPPServer:
         held = HeldMessages(
             self.store.sessions,
             self.store.offline,
-            self.session_manager,
+            self.followers,
             resumable,
             self.clocks,
             self.packet_router,

@@ -116,7 +116,7 @@ class Resumption:
             if len(asked) > MAX_ASKED:
                 del asked[-2]  # the last answer acknowledges what this one would have
             return
-        securing = self.held_messages.secure(session)
+        securing = self.held_messages.secure_all(session)
         if securing is None:
             negotiation.write(management.answer())
         else:
@@ -150,7 +150,7 @@ class Resumption:
                         session.connection.write(management.answer())
             if not asked or asked is not management.asked or session.closed:
                 return
-            securing = self.held_messages.secure(session)
+            securing = self.held_messages.secure_all(session)
 
     def _acknowledged(self, negotiation: Negotiation, tree: Tree) -> None:
         h = _count(tree)
@@ -203,7 +203,7 @@ class Resumption:
             elif management.work is not None:
                 await management.work
                 session = self.resumable_sessions.find(id, account)
-            elif (securing := self.held_messages.secure(session)) is not None:
+            elif (securing := self.held_messages.secure_all(session)) is not None:
                 await securing
                 session = self.resumable_sessions.find(id, account)
             else:

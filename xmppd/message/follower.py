@@ -6,13 +6,16 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from xmppd.events import Undo
 from xmppd.message.decision import ELSEWHERE, MATCH, Cell, Decision
 from xmppd.session.session import Session
-from xmppd.stanza import Message, Tree
+from xmppd.stanza import Later, Message, Tree
 from xmppd.stanza.stanza import Copies
+from xmppd.store.errors import StoreError
 
 ON_ITS_WAY = Decision(Cell.HANDED_ON, ELSEWHERE)
 """The decision about a message as its sender's end sees it, whatever its addressee."""
@@ -77,7 +80,8 @@ class Follower:
     A message is followed at two ends: that of the account that sends it, as soon as its own list
     lets it out, and that of the account it is for. One to the own account has the latter only. No
     follower is asked about a message that is bounced, nor a second time at the sender's end when a
-    session gives back a message that it had not read (SE-12). Nothing here waits.
+    session gives back a message that it had not read (SE-12). Nothing here waits but
+    :meth:`secure`.
 
     Attributes:
         of_all: Whether it follows the messages of all accounts; else those that it names by
@@ -94,6 +98,18 @@ class Follower:
         delivered, stored or dropped.
         """
 
+    def secure(self, account: str) -> Later:
+        """Store what it has yet to store of messages that an account has sent: only then is a
+        client of the account told that they were handled (:xep:`0198`).
+
+        Returns:
+            Something to wait for; None if all is stored.
+
+        Raises:
+            StoreError: It cannot be stored now. It is asked again, and the client is told later.
+        """
+        return None
+
     async def explain(self, course: Course) -> Sequence[Remark]:
         """Say what it would do with a message that was not sent, and do nothing.
 
@@ -109,10 +125,12 @@ class AccountFollowers(NamedTuple):
     Attributes:
         preparing: Those of them that prepare messages.
         following: Those that follow them.
+        securing: Those that store something of them.
     """
 
     preparing: tuple[Follower, ...]
     following: tuple[Follower, ...]
+    securing: tuple[Follower, ...]
 
 
 class Followers:
@@ -218,6 +236,36 @@ class Followers:
             except Exception:
                 self._failed(follower, course)
 
+    def secure(self, account: str) -> Later:
+        """Have each follower of an account, a bare JID, store what the account has sent."""
+        asked = self.of.get(account, self.of_all)
+        if asked is None or not asked.securing:
+            return None
+        works = [(each, self._secured(each, account)) for each in asked.securing]
+        waiting = [(each, work) for each, work in works if work is not None]
+        return self._wait(waiting) if waiting else None
+
+    def _secured(self, follower: Follower, account: str) -> Deferred[None] | None:
+        try:
+            later = follower.secure(account)
+        except Exception:
+            return fail(Failure())
+        return None if later is None else Deferred.fromCoroutine(later)
+
+    async def _wait(self, waiting: list[tuple[Follower, Deferred[None]]]) -> None:
+        """Wait for all of them, also if one fails; a bug of one keeps no client waiting."""
+        error: StoreError | None = None
+        for follower, work in waiting:
+            try:
+                await work
+            except StoreError as failure:
+                error = failure
+            except Exception:
+                owner = self._owners.get(follower, "a plugin that was taken out")
+                _log.failure("{owner} failed to store messages", owner=owner)
+        if error is not None:
+            raise error
+
     async def explain(self, course: Course) -> list[Remark]:
         """The remarks of each follower about a message that was not sent."""
         remarks: list[Remark] = []
@@ -241,4 +289,5 @@ def _asked(followers: Sequence[Follower]) -> AccountFollowers | None:
     return AccountFollowers(
         tuple(each for each in followers if type(each).prepare is not Follower.prepare),
         tuple(each for each in followers if type(each).follow is not Follower.follow),
+        tuple(each for each in followers if type(each).secure is not Follower.secure),
     )

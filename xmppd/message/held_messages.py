@@ -5,22 +5,22 @@ killed.
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.host.clocks import UNKNOWN, Clocks
-from xmppd.message.follower import Course, Follower, Remark
+from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.message.worth import worth_storing
 from xmppd.session.backlog import Waiting
 from xmppd.session.local_client_session import LocalClientSession, stanzas_in
 from xmppd.session.resumable_sessions import ResumableSessions, key_of
 from xmppd.session.saved_sessions import Lost
-from xmppd.session.session_manager import SessionClosed, SessionManager
+from xmppd.session.session_manager import SessionClosed
 from xmppd.session.stream_management import WRAP, StreamManagement, Told
-from xmppd.stanza import JID, Message, Stanza
+from xmppd.stanza import JID, Later, Message, Stanza
 from xmppd.stanza.copies import is_copy
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
 from xmppd.stanza.guests import is_guest
@@ -83,8 +83,8 @@ class HeldMessages(Follower):
     Args:
         store: Keeps held messages.
         offline: Keeps those that no session has.
-        sessions: All sessions.
-        resumable_sessions: Those that acknowledge.
+        followers: Store what they have to before a sender is told.
+        resumable_sessions: The sessions that acknowledge.
         clocks: Give the time of a message.
         returning: The stanzas of ended sessions that have yet to be routed again.
     """
@@ -93,14 +93,15 @@ class HeldMessages(Follower):
         self,
         store: SessionStore,
         offline: OfflineStore,
-        sessions: SessionManager,
+        followers: Followers,
         resumable_sessions: ResumableSessions,
         clocks: Clocks,
         returning: TakesBack,
     ) -> None:
         self.store = store
         self.offline = offline
-        self.sessions = sessions
+        self.followers = followers
+        self.sessions = resumable_sessions.sessions
         self.resumable_sessions = resumable_sessions
         self.clocks = clocks
         self.returning = returning
@@ -130,12 +131,20 @@ class HeldMessages(Follower):
 
     # -- before a sender is told ------------------------------------------------------------------
 
-    def secure(self, sender: LocalClientSession) -> Coroutine[Deferred[object], None, None] | None:
+    def secure_all(self, sender: LocalClientSession) -> Later:
         """Make all messages of this sender safe that were handled.
 
         Returns:
-            An awaitable until they are; None if they are already.
+            An awaitable until they are, and have been stored by all followers that do; None if all
+            that is so already.
         """
+        held = self._secure_held(sender)
+        kept = self.followers.secure(sender.jid.bare)
+        if held is None or kept is None:
+            return kept if held is None else held
+        return _both(held, kept)
+
+    def _secure_held(self, sender: LocalClientSession) -> Later:
         management = sender.management
         if management is None:
             return None
@@ -321,7 +330,7 @@ class HeldMessages(Follower):
             if management.held:
                 self._ended.append((session.jid.bare, dict(management.held)))
                 management.held.clear()
-            securing = self.secure(session)
+            securing = self.secure_all(session)
             if securing is not None:  # its client may still ask what was handled
                 Deferred.fromCoroutine(securing).addErrback(_failed)
         for _, held in self._written.pop(session, {}).values():
@@ -461,6 +470,14 @@ class HeldMessages(Follower):
         ]
         if received:
             await self.offline.delete_offline(account.bare, received)
+
+
+async def _both(one: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> None:
+    """Wait for both, also if the first one fails."""
+    try:
+        await one
+    finally:
+        await other
 
 
 def _waits(session: LocalClientSession) -> Iterator[tuple[bytes, Stanza | None]]:

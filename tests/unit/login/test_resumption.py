@@ -3,14 +3,17 @@
 import re
 from typing import ClassVar
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.events import OWNER, On
+from xmppd.message.follower import Follower
 from xmppd.session import resumable_sessions
 from xmppd.session.backlog import OVERHEAD_BYTES
 from xmppd.session.resumable_sessions import SessionResumed
-from xmppd.stanza import IQ, JID, Presence, StreamCondition, StreamError, ns
+from xmppd.stanza import IQ, JID, Later, Presence, StreamCondition, StreamError, ns
+from xmppd.store.errors import StoreError
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 
@@ -36,6 +39,20 @@ def said(stanza: str) -> str:
 def sm(name: str, **attributes: object) -> str:
     """An element of stream management."""
     return f"<{name} xmlns='{SM}' " + " ".join(f"{k}='{v}'" for k, v in attributes.items()) + "/>"
+
+
+class Shelf(Follower):
+    """Has something to store, as long as a test says so."""
+
+    def __init__(self) -> None:
+        self.storing: Deferred[None] | None = Deferred()
+
+    def secure(self, account: str) -> Later:
+        storing, self.storing = self.storing, None
+        return None if storing is None else self.wait(storing)
+
+    async def wait(self, storing: Deferred[None]) -> None:
+        await storing
 
 
 class ResumptionCase(SynchronousTestCase):
@@ -794,3 +811,43 @@ class OfflineMessageTests(ResumptionCase):
         self.store.release_all()
         self.store.slow = False
         self.assertEqual(self.come_back()[-4:], ["a", "b", "c", "get"])
+
+
+class FollowerTests(ResumptionCase):
+    """A follower that stores what an account sends, before its client is told."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.shelf = Shelf()
+        followers = self.house.server.followers
+        followers.put(self.shelf, "shelf")
+        followers.watch(self.shelf, JULIET)
+
+    def ask(self) -> "Deferred[None]":
+        """Juliet asks what was handled, and is not told yet."""
+        self.shelf.storing = storing = Deferred[None]()
+        self.juliet.send(sm("r"))
+        self.assertNotIn(b"<a ", self.juliet.raw())
+        return storing
+
+    def test_stored(self) -> None:
+        """She is told when it is stored; who is not followed does not wait."""
+        storing = self.ask()
+        self.romeo.enable()
+        self.romeo.send(sm("r"))
+        self.assertIn(b"<a ", self.romeo.raw())
+        storing.callback(None)
+        self.assertIn(b"<a ", self.juliet.raw())
+
+    def test_store_fails(self) -> None:
+        """If it cannot be stored, it is tried again."""
+        self.ask().errback(StoreError("no"))
+        self.assertNotIn(b"<a ", self.juliet.raw())
+        self.house.clock.advance(60)
+        self.assertIn(b"<a ", self.juliet.raw())
+
+    def test_bug(self) -> None:
+        """A bug is logged, and keeps nobody waiting."""
+        self.ask().errback(ZeroDivisionError())
+        self.assertIn(b"<a ", self.juliet.raw())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
