@@ -9,6 +9,7 @@ from xmppd.message.decision import ADMINS, ELSEWHERE, SERVER, Cell, Decision, de
 from xmppd.message.follower import AccountFollowers, Course, Followers
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.session import Session
 from xmppd.stanza import JID, Later, Message, StanzaError
 from xmppd.stanza.stanza import Copies
 
@@ -64,21 +65,26 @@ class MessageRouter:
         assert to is not None, "it is addressed"
         if to.resource is not None:
             named = routes.bound.get(to.full)
-            here = named is not None and not named.closed
-            if here and not (self._turn_of and self._is_held_back(message, to)):
-                return decide(message, named, ())
+            if named is not None and not named.closed:
+                if not (self._turn_of and self._is_held_back(message, to, named)):
+                    return decide(message, named, ())
         if to.domain not in routes.domains:
             return _ELSEWHERE
         if to.local is None:
             return self._decide_there(message, to)
         return decide(message, None, routes.available(to.bare))
 
-    def _is_held_back(self, message: Message, to: JID) -> bool:
+    def _is_held_back(self, message: Message, to: JID, named: Session) -> bool:
         """Whether it waits behind stored messages, for a session that is about to become available
-        (MR-7).
+        (MR-7); one that the session denies does not.
         """
         in_turn = to.bare == self._turn_of
-        return in_turn and message.type == "chat" and self.offline.flood.holds_back(to)
+        return (
+            in_turn
+            and message.type == "chat"
+            and self.offline.flood.holds_back(to)
+            and (named.privacy is None or named.privacy.lets_in(message))
+        )
 
     def _decide_there(self, message: Message, to: JID) -> Decision:
         """Decide about a message to the server or its administrators (MR-3, MR-4)."""

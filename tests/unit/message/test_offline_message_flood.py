@@ -265,6 +265,25 @@ class OrderTests(FloodCase):
         self.assertEqual(self.heard(juliet), [2])
         self.assertEqual(self.house.server.offline_message_flood.lines.open, {})
 
+    def test_denied_meanwhile(self) -> None:
+        """What such a resource denies comes back to its sender, and is not stored for it."""
+        plugins = ("privacy_lists",)
+        done(self.house.plugins.load(*plugins))
+        self.store.slow = self.store.late = True
+        self.say()
+        self.store.slow = False
+        juliet = self.house.bind("juliet")
+        juliet.send(
+            "<iq type='set' id='1'><query xmlns='jabber:iq:privacy'><list name='alone'>"
+            "<item action='deny' order='1'><message/></item></list></query></iq>"
+            "<iq type='set' id='2'><query xmlns='jabber:iq:privacy'><active name='alone'/></query>"
+            "</iq>"
+        )
+        self.store.release_all()
+        self.romeo.raw()
+        self.say(f"{JULIET}/1")
+        self.assertIn("service-unavailable", "".join(self.romeo.received()))
+
     def test_kept_from_nobody(self) -> None:
         """Nobody can have what is for such a resource stored for ever, however often they write to
         the account.
