@@ -11,6 +11,7 @@ from xmppd.stanza import JID, Condition
 from xmppd.stanza.jid import prepare_domain
 
 MAX_TEXT_LENGTH = 10_000
+MAX_DIGITS = 18
 
 Value: TypeAlias = str | bool | int | JID
 _YES, _NO = ("1", "true"), ("0", "false")
@@ -148,7 +149,9 @@ class Number(ArgumentKind, frozen=True):
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The number."""
-        if not (text.isascii() and text.isdecimal() and self.min <= int(text) <= self.max):
+        is_short = len(text) <= MAX_DIGITS  # Python refuses to read a very long number
+        is_number = is_short and text.isascii() and text.isdecimal()
+        if not (is_number and self.min <= int(text) <= self.max):
             unit = f" {self.unit}" if self.unit else ""
             raise Refused(
                 f"{key} is a number from {self.min} to {self.max}{unit}", Condition.BAD_REQUEST

@@ -33,7 +33,7 @@ KINDS: tuple[tuple[AnyKind, object, dict[str, Condition]], ...] = (
     (Flag(), "true", {"perhaps": Condition.BAD_REQUEST}),
     (Number(1, 10, "s"), "10", {"11": Condition.BAD_REQUEST, "0": Condition.BAD_REQUEST,
                                 "-1": Condition.BAD_REQUEST, "²": Condition.BAD_REQUEST,
-                                "": Condition.BAD_REQUEST}),
+                                "": Condition.BAD_REQUEST, "1" * 5_000: Condition.BAD_REQUEST}),
     (Choice(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),
     (Address(), "montague.lit", {"a@@b": Condition.BAD_REQUEST}),
     (AccountName(), "romeo@verona.lit", {"a@@b": Condition.BAD_REQUEST,
