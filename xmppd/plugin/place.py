@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Never, Protocol, TypeVar
 
+from twisted.internet import defer
+from twisted.internet.interfaces import IReactorTime
+
 from xmppd.command.command import Command
 from xmppd.command.command_form import CommandForm
 from xmppd.components.internal_component import InternalComponent
@@ -25,6 +28,10 @@ from xmppd.store.tables import Tables
 from xmppd.stream.inline_feature import InlineFeature
 from xmppd.stream.stream_feature import StreamFeature
 
+PLUGIN_LIMIT_S = 60.0
+"""The time that a plugin may have something waited for while it is loaded or taken out."""
+
+T = TypeVar("T")
 P_contra = TypeVar("P_contra", contravariant=True)
 
 
@@ -58,14 +65,37 @@ class AtLoad:
     call: Callable[[], Later]
 
 
+class NotInTime(Exception):
+    """An error: a plugin takes too long; the text is a sentence."""
+
+
+async def in_time(work: Awaitable[T], clock: IReactorTime, what: str) -> T:
+    """The result of work of a plugin, for which no other plugin is loaded.
+
+    Raises:
+        NotInTime: It took too long.
+    """
+
+    async def wait() -> T:
+        return await work
+
+    try:
+        return await defer.Deferred.fromCoroutine(wait()).addTimeout(PLUGIN_LIMIT_S, clock)
+    except defer.TimeoutError as error:
+        raise NotInTime(f"{what} did not end in {PLUGIN_LIMIT_S:.0f} s") from error
+
+
 class Loading:
     """The place of functions that are called at load."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.clock = clock
 
     async def put(self, part: AtLoad, owner: str) -> Undo:
         """Call it; nothing of that is undone."""
         later = part.call()
         if later is not None:
-            await later
+            await in_time(later, self.clock, "what it does at load")
         return _nothing_to_undo
 
 
@@ -135,7 +165,7 @@ class Places:
             SessionState: server.saved_sessions,
             Settings: server.settings,
             Offer: offers,
-            AtLoad: Loading(),
+            AtLoad: Loading(server.clock),
             AtUnload: Unloading(),
             Replace: seams,
             Tables: server.store.tables,
@@ -156,4 +186,14 @@ class Places:
         raise TypeError(f"{part!r} is no part of a plugin")
 
 
-__all__ = ["AtLoad", "AtUnload", "Part", "Place", "Places", "TakeOut"]
+__all__ = [
+    "PLUGIN_LIMIT_S",
+    "AtLoad",
+    "AtUnload",
+    "NotInTime",
+    "Part",
+    "Place",
+    "Places",
+    "TakeOut",
+    "in_time",
+]

@@ -15,7 +15,7 @@ from xmppd.config.settings import table_of
 from xmppd.plugin import library
 from xmppd.plugin.library import NoSuchPlugin
 from xmppd.plugin.offers import Offers
-from xmppd.plugin.place import Places, TakeOut
+from xmppd.plugin.place import NotInTime, Places, TakeOut, in_time
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.seams import Seams
 from xmppd.plugin.supply import Supply, is_section, own_table, wanted_by
@@ -123,7 +123,7 @@ class PluginManager:
         theirs.
 
         Raises:
-            PluginError: It fails, and is not loaded any more.
+            PluginError: Some fail, and are not loaded any more; the others are.
         """
         await self._alone(self._use_settings())
 
@@ -170,13 +170,12 @@ class PluginManager:
             _bring_back(group, kept)
             raise
         before = set(self.loaded)
-        try:
-            await self._plug_again(new)
-        except PluginError:
+        failed = await self._plug_again(new)
+        if failed:
             await self._take_out_all_but(before)
             _bring_back(group, kept)
-            await self._plug_again(old)
-            raise
+            failed += await self._plug_again(old)
+            raise _one_of(failed)
 
     async def _use_settings(self) -> None:
         changed = {
@@ -190,16 +189,28 @@ class PluginManager:
             )
         }
         group = self._with_those_that_need(changed)
-        await self._plug_again({name: self.loaded[name].module for name in group})
+        failed = await self._plug_again({name: self.loaded[name].module for name in group})
+        if failed:
+            raise _one_of(failed)
 
-    async def _plug_again(self, modules: dict[str, ModuleType]) -> None:
-        """Take out the parts of these plugins, and put their new parts in."""
+    async def _plug_again(self, modules: dict[str, ModuleType]) -> list[PluginError]:
+        """Take out the parts of these plugins, and put their new parts in; one that fails does not
+        keep it from the others.
+
+        Returns:
+            The errors of those that are not loaded any more.
+        """
         for name in reversed(modules):
             if name in self.loaded:
                 await self._undo(name)
+        failed = []
         for name, module in modules.items():
             if name not in self.loaded:
-                await self._plug(name, module)
+                try:
+                    await self._plug(name, module)
+                except PluginError as error:
+                    failed.append(error)
+        return failed
 
     def _check_loaded(self, name: str) -> None:
         if name not in self.loaded:
@@ -248,15 +259,16 @@ class PluginManager:
                 kind: self._supply.given(name, kind, self.config, own) for kind in wanted.values()
             }
             parts = module.plug(**{word: given[kind] for word, kind in wanted.items()})
-            for part in await parts if isinstance(parts, Awaitable) else parts:
+            if isinstance(parts, Awaitable):
+                parts = await in_time(parts, self.server.clock, "its plug")
+            for part in parts:
                 undo.append(await self._places.put(part, name))  # noqa: PERF401  # when the next fails
-        except PluginError:
-            library.forget(name)
-            raise
         except Exception as error:
-            await _undo(name, undo)
+            await self._undo_all(name, undo)
             library.forget(name)
-            if isinstance(error, StoreError):  # it says what is wrong with the tables, to people
+            if isinstance(error, PluginError):
+                raise
+            if isinstance(error, (NotInTime, StoreError)):  # they say what is wrong, to people
                 raise PluginError(f"the plugin {name} cannot be loaded: {error}") from error
             raise _cannot(name, error) from error
         self.loaded[name] = Plugin(module, given, frozenset(needs), tuple(undo))
@@ -273,9 +285,19 @@ class PluginManager:
             await self._take_out(name)
 
     async def _undo(self, name: str) -> None:
-        await _undo(name, self.loaded.pop(name).undo)
+        await self._undo_all(name, self.loaded.pop(name).undo)
         _log.info("unloaded the plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
+
+    async def _undo_all(self, name: str, undo: Iterable[TakeOut]) -> None:
+        """Undo everything, last first, also if one of them fails."""
+        for step in reversed(tuple(undo)):
+            try:
+                later = step()
+                if later is not None:
+                    await in_time(later, self.server.clock, "what is to be undone")
+            except Exception:
+                _log.failure("the plugin {name} leaves something behind", name=name)
 
 
 def _bring_back(names: Iterable[str], modules: Mapping[str, ModuleType]) -> None:
@@ -285,15 +307,9 @@ def _bring_back(names: Iterable[str], modules: Mapping[str, ModuleType]) -> None
     sys.modules.update(modules)
 
 
-async def _undo(name: str, undo: Iterable[TakeOut]) -> None:
-    """Undo everything, last first, also if one of them fails."""
-    for step in reversed(tuple(undo)):
-        try:
-            later = step()
-            if later is not None:
-                await later
-        except Exception:
-            _log.failure("the plugin {name} leaves something behind", name=name)
+def _one_of(failed: list[PluginError]) -> PluginError:
+    """One error with the sentences of all."""
+    return failed[0] if len(failed) == 1 else PluginError("; ".join(map(str, failed)))
 
 
 def _cannot(name: str, error: Exception) -> PluginError:

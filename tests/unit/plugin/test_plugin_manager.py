@@ -20,7 +20,7 @@ from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
 from xmppd.plugin.offers import Offer
-from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.plugin.place import PLUGIN_LIMIT_S, AtLoad, AtUnload, NotInTime, Part
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.plugin_manager import PluginManager, PluginsChanged
 from xmppd.plugin.seams import Replace
@@ -252,6 +252,28 @@ class PlacingTests(PluginTestCase):
         self.assertEqual(self.registries(), before)
         self.assertNotIn(f"xmppd_local.{NAME}", sys.modules)
 
+    def test_endless_plug(self) -> None:
+        """A ``plug`` that waits for ever is given up, so that others can be loaded and stopped."""
+        before = self.registries()
+        self.write(
+            """
+            from twisted.internet.defer import Deferred
+
+            async def plug():
+                await Deferred()
+            """
+        )
+        loading = Deferred.fromCoroutine(self.plugins.load(NAME))
+        other = Deferred.fromCoroutine(self.plugins.load("ping"))
+        self.house.clock.advance(PLUGIN_LIMIT_S - 1)
+        self.assertNoResult(other)
+        self.house.clock.advance(1)
+        why = str(self.failureResultOf(loading, PluginError).value)
+        self.assertEqual(why, f"the plugin {NAME} cannot be loaded: its plug did not end in 60 s")
+        self.successResultOf(other)
+        done(self.plugins.unload("ping"))
+        self.assertEqual(self.registries(), before)
+
     def test_unwanted(self) -> None:
         """What is taken, or cannot be what it says, is refused, and leaves nothing behind."""
         self.load(Handler(), Command(JOKE, run), number("jokes"),
@@ -344,6 +366,33 @@ class PlacingTests(PluginTestCase):
             )
         self.flushLoggedErrors()
         self.assertEqual(stopped, ["before"])
+
+    def test_endless(self) -> None:
+        """What does not end is given up, at load and at unload."""
+
+        async def wait() -> None:
+            await Deferred[None]()
+
+        before = self.registries()
+        done(self.plugins.load("ping"))
+        parts_of["slow"] = (number("x"), AtUnload(wait))
+        self.addCleanup(parts_of.pop, "slow")
+        self.addCleanup(sys.modules.pop, "xmppd_local.slow", None)
+        plug = f"from {__name__} import parts_of\ndef plug(): return parts_of['slow']\n"
+        self.write(plug, "slow")
+        done(self.plugins.load("slow"))
+        unloading = Deferred.fromCoroutine(self.plugins.unload("slow"))
+        other = Deferred.fromCoroutine(self.plugins.unload("ping"))
+        self.house.clock.advance(PLUGIN_LIMIT_S)
+        self.successResultOf(unloading)
+        self.successResultOf(other)
+        self.assertEqual(len(self.flushLoggedErrors(NotInTime)), 1)
+        parts_of["slow"] = (number("x"), AtLoad(wait))
+        loading = Deferred.fromCoroutine(self.plugins.load("slow"))
+        self.house.clock.advance(PLUGIN_LIMIT_S)
+        why = str(self.failureResultOf(loading, PluginError).value)
+        self.assertIn("what it does at load did not end in 60 s", why)
+        self.assertEqual(self.registries(), before)
 
     def test_at_stop(self) -> None:
         """When the server stops, a plugin stores what it has once all else has been said, and that

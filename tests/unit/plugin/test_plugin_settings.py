@@ -117,6 +117,24 @@ class PluginSettingsTests(SynchronousTestCase):
             self.module.plugged, [(3, ()), (4, ()), (4, ("xmpp:a@b.c",))]
         )  # fmt: skip
 
+    def test_one_fails(self) -> None:
+        """A plugin that cannot go by a changed table does not keep another from it."""
+        checked = "plugged.append((settings.friends, contacts.admin))"
+        self.write(
+            PLUGIN.replace(checked, f"assert settings.friends != 4; {checked}").format(part="")
+        )
+        (self.directory / "capulet.py").write_text(
+            dedent(PLUGIN.replace("Montague", "Capulet").format(part=""))
+        )
+        self.addCleanup(sys.modules.pop, "xmppd_local.capulet", None)
+        self.open()
+        done(self.house.plugins.load("capulet"))
+        changed = self.config({"friends": 4}, capulet={"friends": 4})
+        self.assertRaisesRegex(PluginError, NAME, self.house.reload, changed)
+        self.flushLoggedErrors(AssertionError)
+        self.assertEqual([*self.house.plugins.loaded], ["capulet"])
+        self.assertEqual(sys.modules["xmppd_local.capulet"].plugged, [(3, ()), (4, ())])
+
     def test_said_and_not_changed(self) -> None:
         """A table that says what was so anyway changes nothing."""
         self.open()
