@@ -11,7 +11,7 @@ from shutil import which
 from typing import TypeVar, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.logger import ILogObserver, Logger, globalLogPublisher
@@ -101,6 +101,7 @@ class XMPPService(Service):
         self._reactor = reactor
         self._log = log
         self._opened = AsyncExitStack()
+        self._reloading = DeferredLock()
         with _told(path):
             self.config = config_file.load(path)
             log.use(self.config.log)
@@ -258,6 +259,10 @@ class XMPPService(Service):
         Raises:
             ConfigError: Something in it cannot be used; nothing has changed.
         """
+        return await self._reloading.run(lambda: Deferred.fromCoroutine(self._reload()))
+
+    async def _reload(self) -> tuple[list[str], list[str]]:
+        """Read them, one reading after another: plugins may have to be waited for."""
         wanted = config_file.load(self.path)
         now, later = changed(self.config, wanted)
         new = merged(self.config, wanted)

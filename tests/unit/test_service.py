@@ -133,7 +133,11 @@ class ReloadTests(ServiceCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.service = self.made(AUTHORITIES)
+        self.build(AUTHORITIES)
+
+    def build(self, text: str) -> None:
+        """A service with a server and its plugins, none of which is loaded."""
+        self.service = self.made(text)
         self.service.server = XMPPServer(
             self.service.config, memory_store(), House(), certificates(self.service.config)
         )
@@ -188,6 +192,29 @@ class ReloadTests(ServiceCase):
                 self.failureResultOf(Deferred.fromCoroutine(self.service.reload()), ConfigError)
                 self.assertEqual(self.shown(), before)
                 self.assertTrue(self.service.server.config.s2s.require_tls)
+
+    def test_twice(self) -> None:
+        """A second reading waits for the first, and has the last word."""
+        plugins = self.directory / "plugins"
+        plugins.mkdir()
+        (plugins / "slow.py").write_text(
+            "from twisted.internet.defer import Deferred\n"
+            "waited = Deferred()\n"
+            "async def plug():\n    await waited\n    return []\n"
+        )
+        self.addCleanup(sys.modules.pop, "xmppd_local.slow", None)
+        self.build(AUTHORITIES + "[plugins]\nload = []\ndirectory = 'plugins'\n")
+        text = AUTHORITIES + "{}[plugins]\nload = ['slow']\ndirectory = 'plugins'\n"
+        self.path.write_text(text.format(""))
+        first = Deferred.fromCoroutine(self.service.reload())
+        self.path.write_text(text.format("require_tls = false\n"))
+        second = Deferred.fromCoroutine(self.service.reload())
+        self.assertNoResult(first)
+        sys.modules["xmppd_local.slow"].waited.callback(None)
+        self.assertEqual(self.successResultOf(first)[0], ["plugins.load"])
+        self.assertEqual(self.successResultOf(second)[0], ["s2s.require_tls"])
+        self.assertIs(self.service.plugins.config, self.service.config)
+        self.assertFalse(self.service.server.config.s2s.require_tls)
 
     def test_replaced_later(self) -> None:
         """Files that are damaged after the start hurt nobody until the next one."""
