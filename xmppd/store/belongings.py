@@ -26,6 +26,10 @@ class Belongings:
         """Add a table whose rows go with their accounts."""
         self._tables[table.name] = table
 
+    def remove(self, name: str) -> None:
+        """Remove a table that may not exist any more."""
+        self._tables.pop(name, None)
+
     def forget(self, connection: Connection, owner: bytes) -> None:
         """Delete all rows of an owner."""
         for table in self._tables.values():

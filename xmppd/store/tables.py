@@ -1,6 +1,6 @@
 """Tables of plugins, each plugin with its own steps of migration."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -46,7 +46,7 @@ plugin_schemas = Table(
 _ALL: Select[str, int, str] = select(
     plugin_schemas.c.plugin, plugin_schemas.c.version, plugin_schemas.c.owned
 )
-_VERSION: Select[int] = select(plugin_schemas.c.version).where(
+_MADE: Select[int, str] = select(plugin_schemas.c.version, plugin_schemas.c.owned).where(
     plugin_schemas.c.plugin == bindparam("plugin")
 )
 _SAVE = upsert(plugin_schemas)
@@ -125,7 +125,9 @@ class PluginTables(RecordStore):
         """
         _check(part, owner)
         change = partial(_bring, part=part, plugin=owner, may_upgrade=self._may_upgrade)
-        await self._database.write(change, UPGRADE_TIMEOUT_S)
+        before = await self._database.write(change, UPGRADE_TIMEOUT_S)
+        for name in before:
+            self._belongings.remove(name)
         for table in _with_owner(part):
             self._belongings.add(table)
         return _leave
@@ -157,11 +159,15 @@ def _with_owner(part: Tables) -> list[Table]:
     return [table for table in part.metadata.tables.values() if "owner" in table.c]
 
 
-def _bring(connection: Connection, part: Tables, plugin: str, *, may_upgrade: bool) -> None:
-    """Make or change the tables, and write their version."""
+def _bring(
+    connection: Connection, part: Tables, plugin: str, *, may_upgrade: bool
+) -> Collection[str]:
+    """Make or change the tables, and write their version; returns the names of those that had an
+    owner before.
+    """
     be_alone(connection)
     version = len(part.steps)
-    found: int | None = connection.execute(_VERSION, {"plugin": plugin}).scalar()
+    found, before = connection.execute(_MADE, {"plugin": plugin}).one_or_none() or (None, "{}")
     if found is None:
         part.metadata.create_all(connection, checkfirst=False)
     elif found > version:
@@ -175,6 +181,7 @@ def _bring(connection: Connection, part: Tables, plugin: str, *, may_upgrade: bo
     owned = {str(table.name): [*map(str, table.c.keys())] for table in _with_owner(part)}
     row = {"plugin": plugin, "version": version, "owned": json_text(owned)}
     connection.execute(_SAVE.on(connection), row)
+    return json_value("owned", before, _owned_decoder)
 
 
 def _upgrade(

@@ -216,6 +216,20 @@ class TablesContract(Asking):
         await self.store.accounts.create_account(JULIET, ())
         self.assertEqual((await self.words(ROMEO), await self.words(JULIET)), ([], []))
 
+    async def test_dropped(self) -> None:
+        """A table that a step drops is missed by nobody when an account is removed."""
+        first = MetaData(naming_convention=NAMES)
+        for name in ("guestbook_pages", "guestbook_covers"):
+            Table(name, first, digest_column("owner"), Column("words", Text, primary_key=True))
+        later = MetaData(naming_convention=NAMES)
+        first.tables["guestbook_pages"].to_metadata(later)
+        await self.store.tables.put(Tables(first), PLUGIN)
+        await self.another_store()
+        step = partial(Operations.drop_table, table_name="guestbook_covers")
+        await self.store.tables.put(Tables(later, (step,)), PLUGIN)
+        await self.store.accounts.create_account(ROMEO, ())
+        await self.store.accounts.delete_account(ROMEO)
+
     async def test_removed_by_hand(self) -> None:
         """A table that somebody has dropped, of a plugin that is gone, is missed by nobody."""
         await self.put(FIRST)
