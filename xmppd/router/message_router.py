@@ -65,9 +65,9 @@ class MessageRouter:
         assert to is not None, "it is addressed"
         if to.resource is not None:
             named = routes.bound.get(to.full)
-            if named is not None and not named.closed:
-                if not (self._turn_of and self._is_held_back(message, to, named)):
-                    return decide(message, named, ())
+            here = named if named is not None and not named.closed else None
+            if here and not (self._turn_of and self._is_held_back(message, to, here)):
+                return decide(message, here, ())
         if to.domain not in routes.domains:
             return _ELSEWHERE
         if to.local is None:
