@@ -8,6 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from msgspec import msgpack
 from sqlalchemy import Connection, Engine, insert, inspect, select
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,6 +18,7 @@ from xmppd.store.columns import metadata, upsert
 from xmppd.store.errors import StoreError
 from xmppd.store.items import items
 from xmppd.store.offline import offline_messages
+from xmppd.store.sessions import sessions
 from xmppd.store.usage import usage
 
 SHARES = ("sender", "sender_domain")
@@ -90,6 +92,27 @@ class SchemaContract(SynchronousTestCase):
         with self.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM offline_messages WHERE size = 3")
         self.assert_counted()
+
+    def test_sessions_of_before(self) -> None:
+        """A session that was saved before has its carbons, and sees whom it saw; one that cannot
+        be read is left as it is.
+        """
+        self.upgrade("0010")
+        before = {"jid": "romeo@montague.lit/1", "carbons": True, "state": {"sight": b"[]"}}
+        with self.engine.begin() as connection:
+            for key, data in (
+                (b"1", msgpack.encode(before)),
+                (b"2", b"half of it"),
+                (b"3", b"\x80"),
+            ):
+                row = {"key": key, "owner": b"o", "account": "romeo@montague.lit", "data": data}
+                connection.execute(insert(sessions), row)
+        self.prepare()
+        with self.engine.connect() as connection:
+            found = connection.execute(select(sessions.c.data).order_by(sessions.c.key)).all()
+        after = {"jid": "romeo@montague.lit/1", "state": {"carbons": b"enabled", "seen": b"[]"}}
+        self.assertEqual(msgpack.decode(found[0][0]), after)
+        self.assertEqual([bytes(data) for (data,) in found[1:]], [b"half of it", b"\x80"])
 
     def test_usage(self) -> None:
         """Whatever adds, changes or removes rows, also several at a time, they are counted."""
