@@ -99,15 +99,19 @@ class InternalComponent:
         from a client. An error answers the stanza, as in :meth:`stanza_received`.
 
         Raises:
-            StanzaError: RESOURCE_CONSTRAINT: there are too many of its sender.
+            StanzaError: RESOURCE_CONSTRAINT: there are too many of its sender, or of all together.
         """
-        sender = stanza.sender.bare
-        if self._apart[sender] >= MAX_APART:
+        sender, cost = stanza.sender.bare, cost_bytes(stanza, stanza.payload.raw)
+        if self._apart[sender] >= MAX_APART or not self._has_room(cost):
             work.close()
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too much of yours is under way")
+            if not self._apart[sender]:
+                del self._apart[sender]
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests are under way")
         self._apart[sender] += 1
+        self._hold(cost)
 
         def done(_: object) -> None:
+            self._let_go(cost)
             self._apart[sender] -= 1
             if not self._apart[sender]:
                 del self._apart[sender]
@@ -123,15 +127,14 @@ class InternalComponent:
     def deliver(self, stanza: Stanza, wire: bytes) -> bool:
         """Deliver a stanza to the component; False if too many wait already."""
         cost = cost_bytes(stanza, wire)
-        if self._held >= MAX_WAITING or self._held_bytes + cost > MAX_WAITING_BYTES:
+        if not self._has_room(cost):
             return False
         addressed = stanza if stanza.to is not None else stanza.from_bytes(wire)
         line = self._lines.get(self.line(addressed)) if self._lines else None
         if line is not None and len(line) >= MAX_PER_LINE:
             return False
         self._waiting.append((addressed, cost))
-        self._held += 1
-        self._held_bytes += cost
+        self._hold(cost)
         if self._busy:
             addressed.payload.forget_trees()
         else:
@@ -188,6 +191,13 @@ class InternalComponent:
             self._failed(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
         except Exception as error:
             self._failed(stanza, error)
+
+    def _has_room(self, cost: int) -> bool:
+        return self._held < MAX_WAITING and self._held_bytes + cost <= MAX_WAITING_BYTES
+
+    def _hold(self, cost: int) -> None:
+        self._held += 1
+        self._held_bytes += cost
 
     def _let_go(self, cost: int) -> None:
         self._held -= 1

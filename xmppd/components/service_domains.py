@@ -70,7 +70,6 @@ class ServiceDomains:
 
             return take_away
         undo = [self._open(Component(part.jid.full, part, part.name), owner)]
-        undo += [self.iq_router.disco.put(says, owner) for says in part.said()]
 
         def close() -> None:
             for step in reversed(undo):
@@ -83,6 +82,8 @@ class ServiceDomains:
             self._lost(part.jid.domain)
 
         try:
+            for says in part.said():
+                undo.append(self.iq_router.disco.put(says, owner))  # noqa: PERF401  # for close
             part.started()
         except Exception:
             close()

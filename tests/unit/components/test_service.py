@@ -1,11 +1,13 @@
 """Services with handlers, disco and more, under domains of their own."""
 
+from collections.abc import Iterator
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.components import internal_component
 from xmppd.components.service import ANSWER_S, Service
-from xmppd.disco.disco import DiscoAnswer
+from xmppd.disco.disco import DiscoAnswer, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.stanza import (
@@ -271,6 +273,17 @@ class PassOnTests(ServiceCase):
         self.romeo.raw()
         self.assertEqual(self.pass_on(), "")
 
+    def test_too_many_of_all(self) -> None:
+        """Of all accounts together no more wait than a service holds, however many ask."""
+        self.patch(internal_component, "MAX_WAITING", 3)
+        self.assertEqual(self.pass_on() + self.pass_on(), "")
+        self.assertIn("<resource-constraint", self.pass_on())
+        self.house.clock.advance(ANSWER_S)
+        self.romeo.raw()
+        self.assertEqual(self.pass_on(), "")
+        self.undo()
+        self.assertEqual((self.stage._held, self.stage._held_bytes, self.stage._apart), (0, 0, {}))
+
 
 class DiscoTests(ServiceCase):
     """What disco says of it."""
@@ -299,6 +312,20 @@ class DiscoTests(ServiceCase):
         for to in (DOMAIN, BALCONY):
             self.assertIn("urn:node", self.disco(to=to, node="n"))
             self.assertIn("<item-not-found", self.disco(to=to, node="m"))
+
+    def test_half_way(self) -> None:
+        """One that fails to say what it is leaves nothing behind."""
+        services, before = self.house.server.service_domains, dict(self.house.server.disco._rows)
+
+        class Mute(Stage):
+            def said(self) -> Iterator[Says]:
+                yield from super().said()
+                raise ZeroDivisionError
+
+        mute = Mute(services, "mute.montague.lit", IDENTITY)
+        self.assertRaises(ZeroDivisionError, services.put, mute, "stage")
+        self.assertEqual(self.house.server.disco._rows, before)
+        self.assertNotIn("mute.montague.lit", self.house.server.routing_table.components)
 
     def test_taken_out(self) -> None:
         """When it goes, nothing of it is left."""
