@@ -16,6 +16,10 @@ from xmppd.events import OWNER, Undo
 from xmppd.stanza import JID, Condition, StanzaError
 
 _WORDS = re.compile(r"[a-z][a-z0-9_-]*( [a-z][a-z0-9_-]*){0,2}")
+_ARGUMENT = re.compile(r"[a-z][a-z0-9_]*|--[a-z][a-z0-9-]*")
+SHELLS_OWN = ("command", "config", "data", "help", "json", "stdin", "version")
+"""Names that arguments cannot have, since the command line has them already."""
+
 _log = Logger()
 
 
@@ -46,7 +50,8 @@ class CommandTable:
             owner: A plugin's name, or ``xmppd``.
 
         Raises:
-            ValueError: Its name is taken, or invalid; or it is for owners of nothing.
+            ValueError: Its name is taken, or invalid; it has arguments that no command line can
+                have; or it is for owners of nothing.
         """
         name = command.name
         if not _WORDS.fullmatch(name):
@@ -56,6 +61,7 @@ class CommandTable:
         for known in self.commands:
             if f"{known} ".startswith(f"{name} ") or f"{name} ".startswith(f"{known} "):
                 raise ValueError(f"{known} is taken")
+        _check_arguments(command.about)
         if command.about.who == "owner" and not command.about.owned:
             raise ValueError(
                 f"{name} is for owners, and has no argument account that says of which"
@@ -127,3 +133,13 @@ class CommandTable:
             owner = self._owners.get(command.name, OWNER)
             _log.failure("{owner} failed on the command {name}", owner=owner, name=command.name)
             raise failed() from error
+
+
+def _check_arguments(about: Description) -> None:
+    keys = set(SHELLS_OWN)
+    for argument in about.arguments:
+        if argument.key in keys or not _ARGUMENT.fullmatch(argument.name):
+            raise ValueError(f"{about.name} cannot have an argument {argument.name}")
+        keys.add(argument.key)
+    if sum(argument.secret for argument in about.arguments) > 1:
+        raise ValueError(f"{about.name} has more than one secret, and there is one standard input")

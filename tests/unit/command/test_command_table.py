@@ -60,6 +60,17 @@ class PlaceTests(TableCase):
                 command = Command(Description(name, "dance"), dance)
                 self.assertRaises(ValueError, self.table.put, command, "other")
 
+    def test_arguments(self) -> None:
+        """Each argument has a name of its own that a command line can have; one is secret."""
+        for names in (("--json",), ("command",), ("a", "--a"), ("a-b",), ("A",), ("-a",)):
+            with self.subTest(names):
+                about = Description("dance", "", tuple(Argument(name, "") for name in names))
+                self.assertRaises(ValueError, self.table.put, Command(about, dance), "ball")
+        secrets = (Argument("old", "", Secret()), Argument("new", "", Secret()))
+        command = Command(Description("dance", "", secrets), dance)
+        self.assertRaises(ValueError, self.table.put, command, "ball")
+        self.assertEqual(self.table.commands, {})
+
     def test_owner_of_nothing(self) -> None:
         """A command for owners has an argument that says of which account."""
         several = Argument("account", "whose", AccountName(), most=2)
