@@ -102,15 +102,17 @@ def _open(places: Places, name: str, what: str) -> None:
 
 
 def _of_plugins(line: list[str]) -> list[Description]:
-    """The server's descriptions of commands that begin with a word that is not known here."""
-    options, words = _common().parse_known_args(line)
-    first = next((word for word in words if not word.startswith("-")), "")
-    if not first or any(first == name.partition(" ")[0] for name in DESCRIPTIONS):
+    """The server's descriptions of commands that are not known here, if this is none that is."""
+    options, more = _common().parse_known_args(line)
+    words = [word for word in more if not word.startswith("-")]
+    named = f"{' '.join(words)} "
+    if not words or any(named.startswith(f"{name} ") for name in DESCRIPTIONS):
         return []
     try:
-        return describe(_socket(options), first)
+        found = describe(_socket(options), words[0])
     except (ConfigError, NoServer, Refused):
-        return []  # the word is not understood, then
+        return []  # the words are not understood, then
+    return [about for about in found if about.name not in DESCRIPTIONS]
 
 
 def _common() -> argparse.ArgumentParser:

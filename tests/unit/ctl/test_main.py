@@ -5,6 +5,7 @@ import getpass
 import json
 import sys
 from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +13,7 @@ from xmppd.command.argument import Argument
 from xmppd.command.command import Description
 from xmppd.command.kinds import Number
 from xmppd.command.refused import Refused
+from xmppd.ctl import main as main_module
 from xmppd.ctl.commands import DESCRIPTIONS
 from xmppd.ctl.main import given, parser
 from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, printer, shown
@@ -42,6 +44,24 @@ class CommandLineTests(SynchronousTestCase):
         with contextlib.redirect_stdout(out):
             self.assertRaises(SystemExit, parser(signed).parse_args, ["guest", "book", "-h"])
         self.assertIn("sign 100%", out.getvalue())
+
+    def test_asking_for_them(self) -> None:
+        """The server is asked unless a command is ours; a plugin may continue our words."""
+        greet, ours = Description("user greet", "greet"), DESCRIPTIONS["user add"]
+        asked: list[str] = []
+
+        def describe(path: Path, words: str) -> list[Description]:
+            asked.append(words)
+            return [ours, greet]
+
+        self.patch(main_module, "describe", describe)
+        self.patch(main_module, "_socket", lambda options: Path())
+        self.assertEqual(main_module._of_plugins(["--json", "user", "greet", "romeo"]), [greet])
+        options = parser(greet).parse_args(["user", "greet"])
+        self.assertIs(options.command, greet)
+        for line in (["user", "add", "romeo"], ["status"], ["--json"]):
+            self.assertEqual(main_module._of_plugins(line), [])
+        self.assertEqual(asked, ["user"])
 
     def test_several(self) -> None:
         """What may be given more than once is a list, whether it may be left out or not."""
