@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 from xmppd.stanza import Stanza, Tree
 from xmppd.stanza.xml import local_name, write
 
+_COMMAND = "{http://jabber.org/protocol/commands}command"
 MAX_SHOWN_CHARACTERS = 2_000
 _PLAIN = frozenset(("type", "id", "node", "ver", "hash", "var", "subscription", "ask"))
 """Attributes with the kind of an element, not with a user's text."""
@@ -29,7 +30,9 @@ def shown(stanza: Stanza, *, bodies: bool) -> str:
 
 
 def _scrubbed(element: Tree, *, bodies: bool, secret: bool) -> Tree:
-    secret = secret or "password" in local_name(element.tag) + element.get("var", "").lower()
+    named = local_name(element.tag) + element.get("var", "").lower()
+    # What is filled in for a command may be a secret of any name: a form does not say so.
+    secret = secret or "password" in named or element.tag == _COMMAND
     clear = bodies and not secret
     copy = ElementTree.Element(
         element.tag,

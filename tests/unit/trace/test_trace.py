@@ -246,6 +246,10 @@ class ScrubTests(TraceCase):
         for secret in (
             "<query xmlns='jabber:iq:register'><password>rose</password></query>",
             "<x xmlns='jabber:x:data'><field var='password'><value>rose</value></field></x>",
+            (
+                "<command xmlns='http://jabber.org/protocol/commands'><x xmlns='jabber:x:data'>"
+                "<field var='key'><value>rose</value></field></x></command>"
+            ),
         ):
             stanza = f"<iq type='set' id='1' to='montague.lit'>{secret}</iq>"
             self.assertNotIn("rose", self.says(stanza, bodies=True))
