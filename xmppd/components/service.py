@@ -1,6 +1,7 @@
 """Service: a domain inside the server that answers requests as the server does."""
 
 from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import replace
 
 from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import ServiceDomains
@@ -108,8 +109,8 @@ class Service(InternalComponent):
         self.send(IQ.make(iq.sender, iq.to or self.jid, *children, id=iq.id, type=answer.type))
 
     def says(self, question: DiscoQuestion) -> DiscoAnswer:
-        """The disco answer for the domain, an entity or a node of these, beside identity and
-        features of the domain; None if there is no such entity or node.
+        """The disco answer for the domain, an entity or a node of these, beside the domain's
+        identity and the features of handlers; None if there is no such entity or node.
         """
         return None
 
@@ -117,17 +118,28 @@ class Service(InternalComponent):
 
     def said(self) -> Iterable[Says]:
         domain = self.jid.domain
+        entities = EntitiesOf(domain)
         yield Says(DiscoInfo((self.identity,)), domain, lambda question: self._features())
-        for subject in (domain, EntitiesOf(domain)):
-            for nodes in (False, True):
-                yield Says(of=subject, answer=self.says, nodes=nodes)
+        yield Says(of=domain, answer=self.says)
+        yield Says(of=domain, answer=self.says, nodes=True)
+        yield Says(of=entities, answer=self._entity)
+        yield Says(of=entities, answer=self.says, nodes=True)
 
-    def _features(self) -> DiscoInfo:
-        """The features of all present handlers for the domain."""
+    def _features(self, *, entity: bool = False) -> DiscoInfo:
+        """The features of all present handlers for the domain, or for its entities."""
         features: list[str] = []
-        for handler in self._answering(entity=False):
+        for handler in self._answering(entity=entity):
             features += handler.features
         return DiscoInfo(features=tuple(features))
+
+    async def _entity(self, question: DiscoQuestion) -> DiscoInfo | None:
+        """The answer for an entity, if there is one: with the features of the handlers for it."""
+        answer = self.says(question)
+        found = await answer if isinstance(answer, Awaitable) else answer
+        if found is None:
+            return None
+        features = self._features(entity=True).features
+        return replace(found, features=(*found.features, *features))
 
     def _answering(self, *, entity: bool) -> Iterator[IQHandler]:
         """The handlers that answer for the domain, or for its entities; its own come first."""

@@ -304,7 +304,11 @@ class DiscoTests(ServiceCase):
     def test_items(self) -> None:
         """It has entities, each of which says what it is; others are not there."""
         self.assertIn(f"jid='{BALCONY}'", self.disco(ITEMS))
-        self.assertIn("name='Balcony'", self.disco(to=BALCONY))
+        said = self.disco(to=BALCONY)
+        self.assertIn("name='Balcony'", said)
+        for feature in ("urn:bow", INFO, ITEMS):
+            self.assertIn(f"var='{feature}'", said)
+        self.assertNotIn("urn:xmpp:ping", said)
         self.assertIn("<item-not-found", self.disco(to=f"crypt@{DOMAIN}"))
 
     def test_nodes(self) -> None:
