@@ -53,6 +53,35 @@ class RoutingTableTests(SynchronousTestCase):
         self.assertFalse(self.route("more.jokes.montague.lit"))
         self.assertEqual(len(jokes.got), 2)
 
+    def test_tell(self) -> None:
+        """Many are told the same, each by its own address, in order; whom no route leads to is
+        known.
+        """
+        self.table.components["jokes.montague.lit"] = jokes = Recorder()
+        orchard = self.house.bind("romeo", "orchard")
+        there = [orchard.session.jid, JID.parse("yorick@jokes.montague.lit/grave")]
+        missing = [JID.parse(f"romeo@montague.lit{resource}") for resource in ("", "/tomb")]
+        missing.append(JID.parse("nurse@capulet.lit"))
+        ball = JID.parse("ball@jokes.montague.lit/lark")
+        message = Message.make(self.romeo, ball, b"<body>x</body>", type="groupchat")
+        self.assertEqual(self.table.tell(message, [*there, *missing]), missing)
+        (heard,) = orchard.received()
+        self.assertIn(f"from='{ball}' to='{there[0]}'", heard)
+        self.assertIn(f"to='{there[1]}'".encode(), jokes.got[0])
+
+    def test_tell_unread(self) -> None:
+        """Who leaves without having read it is told of by the address that was told."""
+        self.table.components["jokes.montague.lit"] = jokes = Recorder()
+        orchard = self.house.bind("romeo", "orchard")
+        ball = JID.parse("ball@jokes.montague.lit/lark")
+        orchard.stop_reading()
+        message = Message.make(None, ball, b"<body>x</body>", type="groupchat")
+        self.table.tell(message, [orchard.session.jid])
+        orchard.abort()
+        (error,) = jokes.got
+        self.assertIn(f"from='{orchard.jid}'".encode(), error)
+        self.assertIn(b"<service-unavailable", error)
+
     def test_component_that_is_away(self) -> None:
         """A sender learns that a component is away, and may come back."""
         self.table.components["jokes.montague.lit"] = Recorder()
