@@ -183,9 +183,11 @@ class Elsewhere:
         heard, self._heard = self._heard, []
         return [write(ElementTree.fromstring(wire)).decode() for wire in heard]
 
-    def lose(self, domain: str) -> None:
-        """Make this domain unreachable for the house."""
-        self.house.server.events.fire(RemoteServerLost(self.house.domain, domain))
+    def lose(self, domain: str, local_domain: str = "") -> None:
+        """Make this domain unreachable for the house, or for another domain of it: that of a
+        service.
+        """
+        self.house.server.events.fire(RemoteServerLost(local_domain or self.house.domain, domain))
 
 
 class ComponentClient(Client):

@@ -9,7 +9,9 @@ from xmppd.components import internal_component
 from xmppd.components.service import ANSWER_S, Service
 from xmppd.disco.disco import DiscoAnswer, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
+from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import (
     IQ,
     JID,
@@ -21,7 +23,7 @@ from xmppd.stanza import (
     StanzaError,
     ns,
 )
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, Elsewhere
 from xmppd.testing.house import House
 
 DOMAIN = "stage.montague.lit"
@@ -167,6 +169,18 @@ class RequestTests(ServiceCase):
         self.undo()
         self.assertIn("<service-unavailable", "".join(self.romeo.received()))
         self.assertIn("<remote-server-not-found", self.ask("<bow xmlns='urn:bow'/>"))
+
+    def test_other_server_is_lost(self) -> None:
+        """A server that the service cannot reach is lost for the service alone."""
+        elsewhere, lost = Elsewhere(self.house), list[RemoteServerLost]()
+        self.house.server.events.put(On(RemoteServerLost, lost.append), "stage")
+        elsewhere.send(f"<presence from='nurse@capulet.lit/1' to='{self.romeo.jid}'/>")
+        self.romeo.raw()
+        elsewhere.lose("capulet.lit", DOMAIN)
+        self.assertEqual(self.romeo.received(), [])
+        self.assertEqual(lost, [RemoteServerLost(DOMAIN, "capulet.lit")])
+        elsewhere.lose("capulet.lit")
+        self.assertIn("unavailable", "".join(self.romeo.received()))
 
     def test_unseen(self) -> None:
         """When the service goes, whoever saw an entity of it sees that leave, once."""
