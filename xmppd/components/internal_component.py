@@ -131,8 +131,8 @@ class InternalComponent:
             return False
         addressed = stanza if stanza.to is not None else stanza.from_bytes(wire)
         line = self._lines.get(self.line(addressed)) if self._lines else None
-        if line is not None and len(line) >= MAX_PER_LINE:
-            return False
+        if line is not None and len(line) >= MAX_PER_LINE and stanza.type != "unavailable":
+            return False  # of a goodbye nobody would be told that it did not arrive
         self._waiting.append((addressed, cost))
         self._hold(cost)
         if self._busy:

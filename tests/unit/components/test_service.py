@@ -163,6 +163,18 @@ class RequestTests(ServiceCase):
         self.assertEqual(len(self.romeo.received()), 3)
         self.assertIn("<bowed", self.ask("<bow xmlns='urn:bow'/>"))
 
+    def test_goodbye(self) -> None:
+        """A goodbye arrives, however many wait: if it was lost, nobody would say it again."""
+        self.patch(internal_component, "MAX_PER_LINE", 1)
+        heard: list[Presence] = []
+        self.patch(self.stage, "presence", heard.append)
+        self.romeo.send(f"<presence to='{BALCONY}/romeo'/>")
+        for id in "12":
+            self.assertEqual(self.ask("<bow xmlns='urn:bow'/>", kind="set", id=id), "")
+        self.romeo.abort()
+        self.bow.curtain.callback(None)
+        self.assertEqual([presence.type for presence in heard], [None, "unavailable"])
+
     def test_gone(self) -> None:
         """Whoever waits for an answer when the service goes is told; then nobody is there."""
         self.assertEqual(self.ask("<bow xmlns='urn:bow'/>", kind="set"), "")
