@@ -42,11 +42,11 @@ class IQGuestbookHandler(BookHandler):
 
     async def on_get(self, iq: IQ, asked: Asked) -> Element:
         before = iq.payload.tree[0].get("before", str(LATEST))
-        if not (before.isascii() and before.isdecimal() and int(before) <= LATEST):
+        if not (before.isascii() and before.isdecimal() and len(before) <= len(str(LATEST))):
             raise StanzaError(Condition.BAD_REQUEST, "before is the number of an entry")
         owner = await self.owner(iq, asked)
         answer = element(NS, "guestbook")
-        for entry in await self.guestbook.page(owner, int(before)):
+        for entry in await self.guestbook.page(owner, min(int(before), LATEST)):
             shown(entry, child(answer, "entry"))
         if asked.own:
             for visitor in self.watchers.visitors.get(owner.bare, ()):
