@@ -186,7 +186,7 @@ class Address(ArgumentKind, frozen=True):
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The address, prepared."""
-        return address(key, text)
+        return address(text)
 
     @property
     def field(self) -> str:
@@ -205,7 +205,7 @@ class AccountName(Address, frozen=True):
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The bare JID; the first domain may be left out where short names are understood."""
         short = surface.short_names and "@" not in text
-        jid = address(key, f"{text}@{surface.domains[0]}" if short else text)
+        jid = address(f"{text}@{surface.domains[0]}" if short else text)
         why = f'"{text}" is no account of {", ".join(surface.domains)}'
         if jid.local is None or not jid.is_bare:
             raise Refused(why)
@@ -228,7 +228,7 @@ class DomainName(ArgumentKind, frozen=True):
         try:
             domain = prepare_domain(text)
         except ValueError as error:
-            raise Refused(f"{key} is no domain ({error})", Condition.BAD_REQUEST) from error
+            raise Refused(f'"{text}" is no domain ({error})', Condition.BAD_REQUEST) from error
         if self.ours and domain not in surface.domains:
             raise Refused(f"{domain} is not served here", Condition.ITEM_NOT_FOUND)
         return domain
@@ -257,7 +257,7 @@ AnyKind: TypeAlias = (
 """All of them, so that a description can be read back from the shell's socket."""
 
 
-def address(key: str, text: str) -> JID:
+def address(text: str) -> JID:
     """An address.
 
     Raises:
@@ -266,7 +266,7 @@ def address(key: str, text: str) -> JID:
     try:
         return JID.parse(text)
     except ValueError as error:
-        raise Refused(f"{key} is no address ({error})", Condition.BAD_REQUEST) from error
+        raise Refused(f'"{text}" is no address ({error})', Condition.BAD_REQUEST) from error
 
 
 def wrong(key: str) -> Refused:

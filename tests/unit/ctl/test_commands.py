@@ -43,7 +43,8 @@ class TableTests(OfficeCase):
             ({"account": "r" * 10_001}, "account is of the wrong kind, or too long"),
             ({"account": "romeo@elsewhere.lit"}, "no account of montague.lit"),
             ({"account": "romeo@montague.lit/orchard"}, "no account of"),
-            ({"account": "@"}, "is no address"),
+            ({"account": "@"}, '"@" is no address'),
+            ({"account": ["romeo", "@@"]}, '"@@" is no address'),
         ):
             with self.subTest(given):
                 self.assertIn(why, self.office.refusal("user delete", **given))

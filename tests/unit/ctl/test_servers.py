@@ -91,4 +91,4 @@ class ServerTests(SynchronousTestCase):
         """Of a domain that nobody wanted there is nothing to tell; and a domain must be one."""
         refusal = self.office.refusal("s2s why", domain="elsewhere.lit")
         self.assertIn("nothing was tried", refusal)
-        self.assertIn("is no domain", self.office.refusal("s2s close", domain="a..b"))
+        self.assertIn('"a..b" is no domain', self.office.refusal("s2s close", domain="a..b"))
