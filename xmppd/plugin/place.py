@@ -177,7 +177,8 @@ class Places:
         Raises:
             TypeError: It is no part.
             ValueError: There is no place for it.
-            StoreError: Its tables cannot be made, or are of a later version.
+            TablesRefused: Its tables are of a later version, or others than it says.
+            StoreError: The database cannot be used.
         """
         for kind in type(part).__mro__:
             if kind in self.table:

@@ -20,7 +20,7 @@ from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.seams import Seams
 from xmppd.plugin.supply import Supply, is_section, own_table, wanted_by
 from xmppd.server import XMPPServer
-from xmppd.store.errors import StoreError
+from xmppd.store.errors import StoreError, TablesRefused
 
 _log = Logger()
 
@@ -268,7 +268,7 @@ class PluginManager:
             library.forget(name)
             if isinstance(error, PluginError):
                 raise
-            if isinstance(error, (NotInTime, StoreError)):  # they say what is wrong, to people
+            if isinstance(error, (NotInTime, StoreError, TablesRefused)):  # they say it to people
                 raise PluginError(f"the plugin {name} cannot be loaded: {error}") from error
             raise _cannot(name, error) from error
         self.loaded[name] = Plugin(module, given, frozenset(needs), tuple(undo))

@@ -21,6 +21,13 @@ class QuotaExceeded(ChangeRefused):
     """An error: a count or a size is at its limit."""
 
 
+class TablesRefused(ChangeRefused):
+    """An error: the tables of a plugin are not as the plugin says, and the database itself works.
+
+    Its text is for administrators.
+    """
+
+
 class Unreadable(ValueError):
     """An error: a record is damaged.
 
@@ -36,4 +43,11 @@ class Unreadable(ValueError):
         self.rest = rest
 
 
-__all__ = ["STORE_FAILS", "ChangeRefused", "QuotaExceeded", "StoreError", "Unreadable"]
+__all__ = [
+    "STORE_FAILS",
+    "ChangeRefused",
+    "QuotaExceeded",
+    "StoreError",
+    "TablesRefused",
+    "Unreadable",
+]

@@ -27,7 +27,7 @@ from xmppd.store.belongings import Belongings
 from xmppd.store.checks import check_integer, check_text, json_text, json_value
 from xmppd.store.columns import metadata, upsert
 from xmppd.store.database import Database
-from xmppd.store.errors import StoreError
+from xmppd.store.errors import TablesRefused
 from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind
 from xmppd.store.migrate import UPGRADE_TIMEOUT_S, be_alone
@@ -121,7 +121,8 @@ class PluginTables(RecordStore):
 
         Raises:
             ValueError: A table has a name that is not the plugin's, or an owner that is no digest.
-            StoreError: The tables are of a later version, or cannot be made or changed.
+            TablesRefused: The tables are of a later version, or others than the plugin says.
+            StoreError: The database cannot be used.
         """
         _check(part, owner)
         change = partial(_bring, part=part, plugin=owner, may_upgrade=self._may_upgrade)
@@ -171,7 +172,7 @@ def _bring(
     if found is None:
         part.metadata.create_all(connection, checkfirst=False)
     elif found > version:
-        raise StoreError(
+        raise TablesRefused(
             f"The tables of the plugin {plugin} are of version {found}, and this plugin knows "
             f"none later than {version}: it is older than they are."
         )
@@ -188,7 +189,7 @@ def _upgrade(
     connection: Connection, part: Tables, plugin: str, found: int, *, may_upgrade: bool
 ) -> None:
     if not may_upgrade:
-        raise StoreError(
+        raise TablesRefused(
             f"The tables of the plugin {plugin} are of the older version {found}: they are changed "
             "when [storage] upgrade is true."
         )
@@ -205,7 +206,7 @@ def _check_columns(connection: Connection, part: Tables, plugin: str) -> None:
         names = {each["name"] for each in inspector.get_columns(table.name)} if there else set()
         wrong = names.symmetric_difference(table.c.keys())
         if wrong:
-            raise StoreError(
+            raise TablesRefused(
                 f"The table {table.name} of the plugin {plugin} has other columns than the plugin "
                 f"says ({', '.join(sorted(wrong))}): a step is missing, or somebody changed it."
             )
