@@ -118,7 +118,8 @@ def _check_numbers(section: Section, where: str) -> None:
             continue
         may_be_zero = is_marked(field, Mark.MAY_BE_ZERO)
         if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
-            raise ConfigError(f"{where}{field.name} is {value}; make it greater than zero.")
+            least = "zero or more" if may_be_zero else "greater than zero"
+            raise ConfigError(f"{where}{field.name} is {value}; make it {least}.")
 
 
 __all__ = ["ConfigError", "read"]

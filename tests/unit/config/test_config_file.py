@@ -229,6 +229,13 @@ class MistakeTests(FileCase):
                 )
         self.assertIn("offline.max_bytes", self.refusal(DOMAIN + "[offline]\nmax_bytes = -1"))
 
+    def test_zero_or_more(self) -> None:
+        """A number that may be zero is said to be zero or more, if it is less."""
+        self.assertIn(
+            "offline.max_messages is -1; make it zero or more.",
+            self.refusal(DOMAIN + "[offline]\nmax_messages = -1"),
+        )
+
     def test_domains(self) -> None:
         """There is at least one domain, each is a domain name, and none is there twice."""
         self.assertIn("there is no domain", self.refusal(""))
