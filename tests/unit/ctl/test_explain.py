@@ -36,6 +36,9 @@ class ExplainTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """A domain sees nobody, and what is no address is refused."""
-        for owner, reason in (("montague.lit", '"montague.lit" is a domain'), ("@", "owner is no")):
+        for owner, reason in (
+            ("montague.lit", '"montague.lit" is a domain'),
+            ("@", '"@" is no address'),
+        ):
             why = self.office.refusal("explain presence", owner=owner, watcher="a@montague.lit")
             self.assertIn(reason, why)
