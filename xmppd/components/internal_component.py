@@ -130,7 +130,7 @@ class InternalComponent:
         if not self._has_room(cost):
             return False
         addressed = stanza if stanza.to is not None else stanza.from_bytes(wire)
-        line = self._lines.get(self.line(addressed)) if self._lines else None
+        line = self._lines.get(self._line_of(addressed)) if self._lines else None
         if line is not None and len(line) >= MAX_PER_LINE and stanza.type != "unavailable":
             return False  # of a goodbye nobody would be told that it did not arrive
         self._waiting.append((addressed, cost))
@@ -149,7 +149,7 @@ class InternalComponent:
                 self._busy = False
                 return
             stanza, cost = self._waiting.popleft()
-            line = self._lines.get(self.line(stanza)) if self._lines else None
+            line = self._lines.get(self._line_of(stanza)) if self._lines else None
             if line is None:
                 self._receive(stanza, cost)
             else:
@@ -166,9 +166,19 @@ class InternalComponent:
         if later is None:
             self._let_go(cost)
             return
-        line = self.line(stanza)
+        line = self._line_of(stanza)
         self._lines[line] = deque()
         self._start(self._wait(stanza, line, cost, later))
+
+    def _line_of(self, stanza: Stanza) -> str:
+        """The name of its line; that of its sender's account if a subclass fails to say it, since
+        no stanza may hold up all that come behind it.
+        """
+        try:
+            return self.line(stanza)
+        except Exception:
+            _log.failure("{domain} knows no line for {stanza}", domain=self.jid, stanza=stanza)
+            return stanza.sender.bare
 
     def _start(self, coroutine: Coroutine[Deferred[object], object, None]) -> Deferred[None]:
         work = Deferred.fromCoroutine(coroutine)

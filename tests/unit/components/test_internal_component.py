@@ -2,6 +2,7 @@
 
 import re
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.components import internal_component
@@ -32,6 +33,22 @@ class Jokes(InternalComponent):
                 raise StanzaError(Condition.NOT_ALLOWED)
             case "repeat" if stanza.to is not None and len(self.heard) < 10 * MAX_PER_TURN:
                 self.send(stanza.addressed(stanza.sender, stanza.to))
+
+
+class Confused(InternalComponent):
+    """Waits with each stanza, and fails to say in which line it stands."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.server.packet_router, house.clock, "hall.montague.lit", "Hall")
+        self.begun: list[Deferred[None]] = []
+
+    def line(self, stanza: Stanza) -> str:
+        raise ZeroDivisionError
+
+    async def stanza_received(self, stanza: Stanza) -> None:
+        answer = Deferred[None]()
+        self.begun.append(answer)
+        await answer
 
 
 class InternalTests(SynchronousTestCase):
@@ -71,6 +88,18 @@ class InternalTests(SynchronousTestCase):
         self.assertIn("<not-allowed ", self.say("refuse"))
         self.romeo.send(f"<message to='{DOMAIN}' type='error'><body>refuse</body></message>")
         self.assertEqual(self.romeo.received(), [])
+
+    def test_line_fails(self) -> None:
+        """A stanza whose line cannot be told waits behind its sender's, and holds up no other."""
+        hall = Confused(self.house)
+        self.house.server.service_domains.put(hall, "hall")
+        for _ in range(3):
+            self.say("alas", "hall.montague.lit")
+        for number in (1, 2, 3):
+            self.house.clock.advance(0)
+            self.assertEqual(len(hall.begun), number)
+            hall.begun[-1].callback(None)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
 
     def test_fails(self) -> None:
         """A bug in it is logged, the sender is told, and it goes on."""
