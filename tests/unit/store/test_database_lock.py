@@ -44,6 +44,10 @@ class LockTests(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(database.close()))
         return database
 
+    def wait_for_lock(self) -> None:
+        """Be patient: PostgreSQL lifts the lock a moment after its connection has ended."""
+        self.patch(tries, "PATIENCE_S", 5.0)
+
     async def write(self) -> None:
         """Have something to do with the database."""
         await self.database.write(lambda connection: connection.exec_driver_sql("SELECT 1"))
@@ -65,11 +69,12 @@ class LockTests(TestCase):
         self.assertRegex(str(error), "another xmppd or xmppctl .process [0-9]+ of PostgreSQL")
         await self.write()
         await self.database.close()
+        self.wait_for_lock()
         await second.open(upgrade=True)
 
     async def test_restart_waits(self) -> None:
         """A server that starts waits a moment for one that is just about to stop."""
-        self.patch(tries, "PATIENCE_S", 5.0)
+        self.wait_for_lock()
         store = make_store(self.url, reactor=reactor)
         opening = Deferred.fromCoroutine(store.open())
         await deferLater(reactor, LOOK_EVERY_S, lambda: None)
@@ -115,6 +120,7 @@ class LockTests(TestCase):
         lock._look.cancel()  # it is just not looking
         execute(self.url, END_OTHERS)
         second = self.made()
+        self.wait_for_lock()
         await second.open(upgrade=True)
         lock._begin_to_look()
         await self.until("in use by another xmppd")
