@@ -19,6 +19,8 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
+from xmppd.cluster.cluster import Cluster, alone
+from xmppd.cluster.entries import Delivered, Routed
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
 from xmppd.components.component_connections import ComponentConnections
@@ -72,6 +74,8 @@ from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.nodes.entry_handler import EntryHandler
+from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.presence_manager import PresenceManager
@@ -158,6 +162,7 @@ class XMPPServer:
         platform: The clock, threads and secrets.
         certificates: As they were read.
         make_connector: Makes the connector to other servers; without it none is found.
+        cluster: The other nodes of the service; without it there are none.
     """
 
     def __init__(
@@ -167,7 +172,9 @@ class XMPPServer:
         platform: Platform,
         certificates: Certificates = NO_CERTIFICATES,
         make_connector: MakeConnector = Nowhere,
+        cluster: Cluster | None = None,
     ) -> None:
+        self.cluster = cluster or alone()
         self.settings = SettingsTable(config)
         self.store, self.tls = store, certificates.tls
         self._platform = platform
@@ -204,6 +211,7 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
+        self.entry_handler = self._nodes()
         self._put_parts()
         self._call_back()
         self.stages = self._stages()
@@ -239,7 +247,7 @@ class XMPPServer:
         return provider, passwords, tokens, attempts
 
     def _routing(self) -> tuple[RoutingTable, Requests]:
-        table = RoutingTable(self.domains)
+        table = RoutingTable(self.domains, self.cluster.bus)
         return table, Requests(table, self.clock)
 
     def _sessions(self) -> tuple[InterceptorManager, SessionManager]:
@@ -523,6 +531,14 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
+    def _nodes(self) -> EntryHandler:
+        """What other nodes ask of the stages."""
+        entries = EntryHandler()
+        stanzas = StanzaEntries(self.routing_table, self.packet_router)
+        entries.put(Routed, stanzas.routed)
+        entries.put(Delivered, stanzas.delivered)
+        return entries
+
     # -- the parts that are the server's own ------------------------------------------------------
 
     def _put_parts(self) -> None:
@@ -634,6 +650,7 @@ class XMPPServer:
 
     def _call_back(self) -> None:
         """Give stages below the functions of stages above that they call back."""
+        self.cluster.bus.take = self.entry_handler.take
         self.packet_router.on_taken_back = self.held_messages.find_places
         self.client_connections.on_sweep = (
             self.resumable_sessions.sweep,

@@ -72,6 +72,8 @@ class MessageRouter:
             return _ELSEWHERE
         if to.local is None:
             return self._decide_there(message, to)
+        if to.bare in routes.elsewhere and to.bare not in routes.users:
+            return _ELSEWHERE
         return decide(message, None, routes.available(to.bare))
 
     def _is_held_back(self, message: Message, to: JID, named: Session) -> bool:

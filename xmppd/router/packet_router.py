@@ -82,9 +82,12 @@ class PacketRouter:
                         known.sent(stanza, asked)
         except Exception as error:
             return self._failed(stanza, error)
-        return self._route(stanza)
+        return self.route_on(stanza)
 
-    def _route(self, stanza: Stanza) -> Later:
+    def route_on(self, stanza: Stanza) -> Later:
+        """Route a stanza that has come in before, here or at another node. It never raises, and its
+        result never fails.
+        """
         try:
             later = self._routers[stanza.__class__].route(stanza)
         except Exception as error:
@@ -142,7 +145,7 @@ class PacketRouter:
         works = []
         for stanza in owed(unread, session, self.clocks, stood):
             senders.add(stanza.sender.full)
-            later = self._route(stanza)
+            later = self.route_on(stanza)
             if later is not None:
                 self.homeless += 1
                 works.append(Deferred.fromCoroutine(_wait(later)))

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Collection, Iterable
 
+from xmppd.cluster.bus import Bus
+from xmppd.cluster.entries import Routed, Way
+from xmppd.cluster.node import Location
 from xmppd.session.session import Route, Session
 from xmppd.stanza import JID, Condition, Stanza, StanzaError
 
@@ -38,11 +41,14 @@ class RoutingTable:
             requests are routed to them (SC-8).
         components: Routes of services, by their domain.
         away: Those domains of services that have no connection just now.
+        elsewhere: By bare JID the other nodes with sessions of an account that somebody here has to
+            do with, that of the oldest session first; empty on a single node.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Gives the error with which it refused a stanza.
     """
 
-    def __init__(self, domains: Collection[str]) -> None:
+    def __init__(self, domains: Collection[str], bus: Bus) -> None:
+        self.bus = bus
         self.domains = frozenset(domains)
         self.domain = next(iter(domains), "")
         self.users: dict[str, UserRoutes] = {}
@@ -50,6 +56,7 @@ class RoutingTable:
         self.unbound: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
         self.away: set[str] = set()
+        self.elsewhere: dict[str, tuple[Location, ...]] = {}
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -119,9 +126,18 @@ class RoutingTable:
         if session is not None:
             return session.deliver(stanza, stanza.wire())
         if to.domain in self.domains:
-            return False
+            return to.bare in self.elsewhere and self._pass_on(stanza, to)
         route = self.way_to(to.domain)
         return route is not None and route.deliver(stanza, stanza.wire())
+
+    def _pass_on(self, stanza: Stanza, to: JID) -> bool:
+        """Send it to the node of the account's oldest session, which knows all of them. Where there
+        is a session of the account here, all are known here.
+        """
+        if to.bare in self.users:
+            return False
+        self.bus.tell(self.elsewhere[to.bare][0].node, Routed.of(stanza, to, Way.ACCOUNT))
+        return True
 
     def tell(self, stanza: Stanza, recipients: Iterable[JID]) -> list[JID]:
         """Deliver a stanza to many addresses, each as :meth:`route` does; it becomes bytes once,

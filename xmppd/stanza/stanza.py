@@ -8,6 +8,7 @@ make.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import unescape
 from sys import intern
 from typing import ClassVar, Self
 
@@ -196,6 +197,23 @@ class Stanza:
         text = tree.get("to")
         to = JID.prepared(text) if text else None
         return cls(to, sender, tree.get("id"), tree.get("type"), Payload(raw, tree=tree))
+
+    @classmethod
+    def from_wire(cls, sender: JID, id: str | None, type: str | None, wire: bytes) -> Self:
+        """A stanza again from the bytes that :meth:`wire` made, without parsing them.
+
+        Raises:
+            ValueError: They are others.
+        """
+        at, written = cls.after_name, b" from='%b'" % sender.wire
+        if not wire.startswith(written, at):
+            raise ValueError("the stanza does not begin with its sender")
+        rest = wire[at + len(written) :]
+        to = None
+        if rest.startswith(b" to='"):
+            address, _, rest = rest[5:].partition(b"'")
+            to = JID.prepared(unescape(address.decode()))
+        return cls(to, sender, id, type, Payload(wire[:at] + rest))
 
     @property
     def xml(self) -> Element:

@@ -21,6 +21,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from xmppd.cluster.cluster import Cluster, alone
 from xmppd.config.config import Config, ListenSettings
 from xmppd.ctl.commands import of_server
 from xmppd.events import OWNER
@@ -94,6 +95,7 @@ class House:
             self.store,
             self,
             make_connector=lambda attempts, directions: MemoryConnector(self),
+            cluster=self.join(),
         )
         self.server.client_connections.login_queue.window.size = LARGEST_WINDOW
         self.plugins = PluginManager(self.server)
@@ -105,6 +107,10 @@ class House:
         done(self.server.start())
         for name, contacts in people.items():
             self.add(name, contacts)
+
+    def join(self) -> Cluster:
+        """What it has of other houses of the same service: there are none."""
+        return alone()
 
     def wall_clock(self) -> float:
         """Seconds since 1970."""

@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.presence.test_remote_presences import JULIET, ROMEO, gone, presence
+from xmppd.cluster.bus import LocalBus
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import ns
 from xmppd.store.rosters import RosterItem
@@ -103,7 +104,7 @@ class RemoteSubscriptionTests(SynchronousTestCase):
         """A request that cannot leave is answered, and waits no less (PR-17)."""
         self.build()
         table = self.house.server.routing_table
-        table.foreign, table.foreign_error = None, RoutingTable(()).foreign_error
+        table.foreign, table.foreign_error = None, RoutingTable((), LocalBus()).foreign_error
         self.romeo.send(f"<presence to='{JULIET}' type='subscribe'/>")
         self.assertIn("<remote-server-not-found", "".join(self.got()))
         self.assertEqual(self.item(), RosterItem(JULIET, ask=True))

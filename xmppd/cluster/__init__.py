@@ -1,0 +1,1 @@
+"""What nodes of one service know of each other, and how they speak."""

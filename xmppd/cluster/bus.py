@@ -1,0 +1,73 @@
+"""Bus: what nodes say to each other."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.node import NodeId
+from xmppd.stanza import Later
+
+Outcome = Awaitable[BusEntry | None] | BusEntry | None
+"""The answer to an entry that is asked, or something to wait for that gives it; None if all there
+is to say is that it is done."""
+
+Take = Callable[[NodeId, BusEntry], Outcome]
+"""Takes an entry of another node."""
+
+
+class Unreachable(Exception):
+    """An error: a node does not answer a question, or cannot."""
+
+
+class Bus(Protocol):
+    """Entries to other nodes: in order for each, each taken once, kept until they are handled.
+
+    Attributes:
+        take: Takes what other nodes send; what it returns is waited for before the entry counts as
+            handled.
+    """
+
+    take: Take
+
+    def tell(self, node: NodeId, entry: BusEntry) -> None:
+        """Send an entry; it leaves with all others that this turn of the reactor has for the node.
+
+        To a node that is not in any more nothing is sent.
+        """
+
+    async def ask(self, node: NodeId, entry: BusEntry, within_s: float) -> BusEntry | None:
+        """Send an entry and wait for its answer.
+
+        Raises:
+            Unreachable: None came in time, or the node is lost.
+        """
+
+    def room(self, node: NodeId) -> Later:
+        """Something to wait for if too much is under way to this node; None if there is room."""
+
+    def take_back(self, node: NodeId) -> list[BusEntry]:
+        """The entries that a lost node has not handled, in order; they are forgotten here."""
+
+
+class LocalBus:
+    """The bus of a single node: there is nobody to tell."""
+
+    take: Take
+
+    def tell(self, node: NodeId, entry: BusEntry) -> None:
+        """Do nothing."""
+
+    async def ask(self, node: NodeId, entry: BusEntry, within_s: float) -> BusEntry | None:
+        """Raise: there is no other node."""
+        raise Unreachable(f"there is no node {node}")
+
+    def room(self, node: NodeId) -> Later:
+        """None: nothing is under way."""
+        return None
+
+    def take_back(self, node: NodeId) -> list[BusEntry]:
+        """Nothing."""
+        return []
+
+
+__all__ = ["Bus", "LocalBus", "Outcome", "Take", "Unreachable"]

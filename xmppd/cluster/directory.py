@@ -1,0 +1,180 @@
+"""Directory: on which nodes the sessions of an account are."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+from xmppd.cluster.node import Location
+from xmppd.stanza import JID
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A session is in the directory.
+
+    Attributes:
+        serial: Its own.
+        others: All other sessions of the account, here and elsewhere, by resource; also that of
+            the same resource which it has replaced.
+    """
+
+    serial: int
+    others: Mapping[str, Location] = field(default_factory=dict)
+
+
+class DirectoryError(Exception):
+    """An error: the directory refuses, or cannot be asked."""
+
+
+class ResourceTaken(DirectoryError):
+    """An error: another session has the resource, and the policy lets it keep that.
+
+    Attributes:
+        holder: Where it is.
+    """
+
+    def __init__(self, holder: Location) -> None:
+        super().__init__(f"{holder.node} has a session of this resource")
+        self.holder = holder
+
+
+class TooManySessions(DirectoryError):
+    """An error: the account has as many sessions as it may.
+
+    Attributes:
+        others: These, by resource.
+    """
+
+    def __init__(self, others: Mapping[str, Location]) -> None:
+        super().__init__(f"the account has {len(others)} sessions")
+        self.others = others
+
+
+class AccountClosed(DirectoryError):
+    """An error: the account is just being removed or disabled, or its password changed."""
+
+
+class DirectoryAway(DirectoryError):
+    """An error: the directory does not answer."""
+
+
+class Directory(Protocol):
+    """The sessions of all accounts of the service, and the nodes they are on.
+
+    Every method raises :class:`DirectoryAway` if it cannot be asked. Accounts are bare JIDs. What
+    is of a generation that is not in any more is not there.
+    """
+
+    async def enter(self, jid: JID, *, conflict: str, max_sessions: int) -> Entered:
+        """Enter a session of this node.
+
+        Args:
+            jid: Full JID.
+            conflict: ``kick``, ``refuse`` or ``rename``: what becomes of another session of this
+                JID; only with the first it is replaced.
+            max_sessions: The most that the account may have.
+
+        Raises:
+            ResourceTaken: Another session keeps it.
+            TooManySessions: The account has as many as it may.
+            AccountClosed: Nobody may log in just now.
+        """
+
+    async def leave(self, jid: JID, serial: int) -> None:
+        """Take out a session of this node, if it is still this one that is in."""
+
+    async def move(self, jid: JID, old: Location) -> bool:
+        """Have a session that was at another node be at this one, with the same serial.
+
+        Returns:
+            Whether it was still there.
+        """
+
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
+        """Say again that a session is here: the directory may have lost it, or another node may
+        have replaced it and died before it could say so.
+
+        Args:
+            jid: Full JID.
+            serial: That it has.
+            rebuild: Whether the directory was empty, so that it gets back the serial it has;
+                otherwise it gets a new one if it has to be entered anew.
+
+        Returns:
+            Its serial from now on; None if a later session has its place.
+        """
+
+    async def sessions_of(self, account: str) -> Mapping[str, Location]:
+        """All sessions of an account, by resource."""
+
+    async def nodes_of(self, accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
+        """For each account with a session at another node those nodes, each with the highest serial
+        there, the node of the oldest session first.
+        """
+
+    async def close_account(self, account: str) -> Mapping[str, Location]:
+        """Let nobody enter a session of this account for a minute, since a login may be under way.
+
+        Returns:
+            All its sessions, by resource.
+        """
+
+    async def connect_component(self, domain: str, connections: int) -> None:
+        """Note how many connections this node has of a component; none takes it out."""
+
+    async def nodes_with_component(self, domain: str) -> Mapping[str, int]:
+        """The nodes, by ``name.generation``, with a component's connections, and their number."""
+
+
+class LocalDirectory:
+    """The directory of a single node, which knows its sessions without."""
+
+    def __init__(self) -> None:
+        self._serials = count(1)
+
+    async def enter(self, jid: JID, *, conflict: str, max_sessions: int) -> Entered:
+        """Give it a serial; the SessionManager decides all else."""
+        return Entered(next(self._serials))
+
+    async def leave(self, jid: JID, serial: int) -> None:
+        """Do nothing."""
+
+    async def move(self, jid: JID, old: Location) -> bool:
+        """False: there is no other node."""
+        return False
+
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
+        """It is here."""
+        return serial
+
+    async def sessions_of(self, account: str) -> Mapping[str, Location]:
+        """No others."""
+        return {}
+
+    async def nodes_of(self, accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
+        """No others."""
+        return {}
+
+    async def close_account(self, account: str) -> Mapping[str, Location]:
+        """No others."""
+        return {}
+
+    async def connect_component(self, domain: str, connections: int) -> None:
+        """Do nothing."""
+
+    async def nodes_with_component(self, domain: str) -> Mapping[str, int]:
+        """No others."""
+        return {}
+
+
+__all__ = [
+    "AccountClosed",
+    "Directory",
+    "DirectoryAway",
+    "DirectoryError",
+    "Entered",
+    "LocalDirectory",
+    "ResourceTaken",
+    "TooManySessions",
+]

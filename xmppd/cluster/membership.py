@@ -1,0 +1,73 @@
+"""Membership: which nodes there are, and whether this one may speak."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from xmppd.cluster.node import ALONE, Node, NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class NodeJoined:
+    """Another node is in."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLost:
+    """A node is fenced: it is dead, or has to behave as if it were; nobody hears it any more."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLeft:
+    """A node has left in an orderly way: nothing of it is anywhere."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFenced:
+    """This node was fenced: its sessions are gone, and it joins again as another generation."""
+
+    id: NodeId
+
+
+class Membership(Protocol):
+    """The nodes of the service.
+
+    Attributes:
+        id: This node.
+        nodes: The others that are in, by name.
+        speaks: Whether this node may act: its lease is valid. Looked at in every turn that takes
+            something from a wire or from another node.
+    """
+
+    id: NodeId
+    nodes: Mapping[str, Node]
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this node may act now."""
+
+    def is_in(self, node: NodeId) -> bool:
+        """Whether this other node, in this generation, is in."""
+
+
+class LocalMembership:
+    """The membership of a single node."""
+
+    speaks = True
+
+    def __init__(self) -> None:
+        self.id = ALONE
+        self.nodes: Mapping[str, Node] = {}
+
+    def is_in(self, node: NodeId) -> bool:
+        """False: there is no other."""
+        return False
+
+
+__all__ = ["LocalMembership", "Membership", "NodeFenced", "NodeJoined", "NodeLeft", "NodeLost"]

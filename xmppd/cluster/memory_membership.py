@@ -1,0 +1,40 @@
+"""A membership in memory, for nodes that live in one process: those of tests."""
+
+from collections.abc import Mapping
+
+from typing_extensions import override
+
+from xmppd.cluster.membership import Membership
+from xmppd.cluster.node import Node, NodeId
+
+
+class MemoryMembership(Membership):
+    """One node's view of it.
+
+    Args:
+        id: The node; it is in from now on.
+        all: All nodes that are in, by name; shared.
+    """
+
+    def __init__(self, id: NodeId, all: dict[str, Node]) -> None:
+        self.id = id
+        self._all = all
+        all[id.name] = Node(id=id)
+
+    @property
+    @override
+    def nodes(self) -> Mapping[str, Node]:  # type: ignore[override]  # it may be computed
+        return {name: node for name, node in self._all.items() if node.id != self.id}
+
+    @property
+    @override
+    def speaks(self) -> bool:
+        return self.is_in(self.id)
+
+    @override
+    def is_in(self, node: NodeId) -> bool:
+        known = self._all.get(node.name)
+        return known is not None and known.id == node
+
+
+__all__ = ["MemoryMembership"]

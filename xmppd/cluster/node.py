@@ -1,0 +1,97 @@
+"""Nodes: the processes of one service, by name and generation."""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class NodeId(NamedTuple):
+    """One life of a node.
+
+    Attributes:
+        name: As it is configured; any text without white space.
+        generation: Rises each time that a node of this name joins.
+    """
+
+    name: str
+    generation: int
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.generation}"
+
+    @classmethod
+    def parse(cls, text: str) -> "NodeId":
+        """The node of ``name.generation``.
+
+        Raises:
+            ValueError: It is none.
+        """
+        name, dot, generation = text.rpartition(".")
+        if not (name and dot and generation.isascii() and generation.isdigit()):
+            raise ValueError(f"{text!r} is not the name and generation of a node")
+        return cls(name, int(generation))
+
+
+class Location(NamedTuple):
+    """Where a session is.
+
+    Attributes:
+        node: That has it.
+        serial: Microseconds of the directory's clock when the session was entered: of two sessions
+            of one full JID the one with the higher serial is the later one.
+    """
+
+    node: NodeId
+    serial: int
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.serial}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Location":
+        """The location of ``name.generation.serial``.
+
+        Raises:
+            ValueError: It is none.
+        """
+        node, _, serial = text.rpartition(".")
+        if not (serial.isascii() and serial.isdigit()):
+            raise ValueError(f"{text!r} is not the location of a session")
+        return cls(NodeId.parse(node), int(serial))
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """What a node says of itself to the others.
+
+    Attributes:
+        id: Its name and generation.
+        number: From 0 to 255; no two nodes have the same at one time.
+        instance: Kept in its data directory: the same in all its lives there.
+        address: ``host:port`` that other nodes dial; empty if it has no door for nodes.
+        certificate: Digest of the certificate that it shows to them.
+        secret: Digest of the secret that all nodes share, and of the domains they serve.
+        client_address: ``host:port`` that clients may be sent to; empty if they may not.
+        protocol: Version of what it speaks to other nodes.
+        kinds: The kinds of things that it takes up (:class:`~xmppd.cluster.claims.Owned`).
+        draining: Whether it is about to leave.
+        since: Seconds since 1970.
+    """
+
+    id: NodeId
+    number: int = 0
+    instance: str = ""
+    address: str = ""
+    certificate: str = ""
+    secret: str = ""
+    client_address: str = ""
+    protocol: int = 1
+    kinds: tuple[str, ...] = ()
+    draining: bool = False
+    since: float = 0.0
+
+
+ALONE = NodeId("alone", 1)
+"""The node of a service that has only one."""
+
+
+__all__ = ["ALONE", "Location", "Node", "NodeId"]

@@ -1,0 +1,44 @@
+"""StanzaEntries: stanzas that other nodes pass on."""
+
+from xmppd.cluster.bus import Outcome
+from xmppd.cluster.entries import Delivered, Routed, Way
+from xmppd.cluster.node import NodeId
+from xmppd.host.clocks import UNKNOWN
+from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID
+
+
+class StanzaEntries:
+    """Routes stanzas of other nodes, where interceptors have seen them come in.
+
+    Args:
+        routing_table: Knows the sessions here.
+        packet_router: Routes them.
+    """
+
+    def __init__(self, routing_table: RoutingTable, packet_router: PacketRouter) -> None:
+        self.routing_table = routing_table
+        self.packet_router = packet_router
+
+    def routed(self, sender: NodeId, entry: Routed) -> Outcome:
+        """Take a stanza for an account, a component or another server."""
+        stanza = entry.stanza()
+        if entry.way == Way.ACCOUNT:
+            return self.packet_router.route_on(stanza)
+        route = self.routing_table.way_to(JID.prepared(entry.to).domain)
+        if route is None or not route.deliver(stanza, stanza.wire()):
+            self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
+        return None
+
+    def delivered(self, sender: NodeId, entry: Delivered) -> Outcome:
+        """Take a stanza for one session here; if that has just ended, it is routed again."""
+        session = self.routing_table.bound.get(entry.session)
+        stanza = entry.stanza()
+        if session is not None and session.deliver(stanza, entry.wire, ours=entry.ours):
+            return None
+        self.packet_router.take_back([(stanza, entry.wire, UNKNOWN)], JID.prepared(entry.session))
+        return None
+
+
+__all__ = ["StanzaEntries"]

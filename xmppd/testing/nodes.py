@@ -1,0 +1,114 @@
+"""Nodes: several houses that are one service, in memory.
+
+::
+
+    nodes = Nodes("a", "b", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+    (romeo,) = nodes["a"].connect("romeo")
+    (juliet,) = nodes["b"].connect("juliet")
+"""
+
+from collections.abc import Mapping
+
+from twisted.internet.task import Clock
+from typing_extensions import override
+
+from xmppd.cluster.cluster import Cluster
+from xmppd.cluster.memory_bus import MemoryBus
+from xmppd.cluster.memory_directory import MemoryDirectory, MemoryDirectoryState
+from xmppd.cluster.memory_membership import MemoryMembership
+from xmppd.cluster.node import Node, NodeId
+from xmppd.config.config import Config
+from xmppd.store.memory import MemoryDatabase
+from xmppd.store.store import Store
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import Network
+
+
+class NodeHouse(House):
+    """One of several houses that are one service.
+
+    Args:
+        nodes: All of them.
+        id: Its name, and the number of its life.
+    """
+
+    def __init__(self, nodes: "Nodes", id: NodeId) -> None:
+        self.nodes = nodes
+        self.id = id
+        store = Store(nodes.database, nodes.clock, self.wall_clock)
+        super().__init__(
+            nodes.domain, config=nodes.config, plugins=nodes.plugins, store=store, clock=nodes.clock
+        )
+
+    @override
+    def join(self) -> Cluster:
+        self.network = self.nodes.network
+        return self.nodes.join(self.id)
+
+
+class Nodes:
+    """Several houses that are one service, on one store and with one clock.
+
+    Args:
+        names: Of the nodes.
+        domain: That they serve.
+        config: Instead of the default configuration.
+        plugins: Names of the plugins that each of them loads.
+        people: For each account the subscriptions in its roster.
+
+    Attributes:
+        houses: By name.
+    """
+
+    def __init__(
+        self,
+        *names: str,
+        domain: str = "montague.lit",
+        config: Config | None = None,
+        plugins: tuple[str, ...] = (),
+        **people: Mapping[str, str],
+    ) -> None:
+        self.domain = domain
+        self.config = config or house_config(domain)
+        self.plugins = plugins
+        self.clock = Clock()
+        self.database = SharedMemoryDatabase()
+        self.network = Network()
+        self.directory = MemoryDirectoryState(self.clock.seconds)
+        self.members: dict[str, Node] = {}
+        self.ends: dict[NodeId, MemoryBus] = {}
+        self.houses: dict[str, NodeHouse] = {}
+        for name in names:
+            self.start(name)
+        for name, contacts in people.items():
+            self[names[0]].add(name, contacts)
+
+    def __getitem__(self, name: str) -> NodeHouse:
+        return self.houses[name]
+
+    def start(self, name: str) -> NodeHouse:
+        """Start a node, or another life of it."""
+        before = self.houses.get(name)
+        generation = 1 if before is None else before.id.generation + 1
+        house = self.houses[name] = NodeHouse(self, NodeId(name, generation))
+        return house
+
+    def join(self, id: NodeId) -> Cluster:
+        """What a node has of the others, as it joins."""
+        membership = MemoryMembership(id, self.members)
+        directory = MemoryDirectory(id, self.directory)
+        bus = MemoryBus(id, self.ends, self.network.later, self.clock)
+        return Cluster(membership, directory, bus)
+
+    def settle(self) -> None:
+        """Let all that is under way arrive."""
+        self.network.settle()
+
+
+class SharedMemoryDatabase(MemoryDatabase):
+    """A database in memory that several servers use."""
+
+    alone = False
+
+
+__all__ = ["NodeHouse", "Nodes"]
