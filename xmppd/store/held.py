@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
     update,
 )
 
@@ -39,6 +40,7 @@ held_messages = Table(
     Column("position", BigInteger, nullable=False),
     Column("came", Double, nullable=False),
     Column("stanza", LargeBinary, nullable=False),
+    Column("node", Text, nullable=False, server_default=text("''")),
     Index(None, "owner"),
     sqlite_autoincrement=True,
 )

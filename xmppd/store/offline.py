@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
     update,
 )
 
@@ -29,7 +30,7 @@ from xmppd.host.clocks import wall_clock
 from xmppd.store import held
 from xmppd.store.cache import Cache
 from xmppd.store.checks import check_bytes, check_integer, check_moment
-from xmppd.store.columns import NUMBER, OWNER, digest, digest_column, lock_owner, metadata
+from xmppd.store.columns import NUMBER, ORDERED, OWNER, digest, digest_column, lock_owner, metadata
 from xmppd.store.database import Database
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.healing import RecordStore
@@ -54,7 +55,14 @@ offline_messages = Table(
     Column("sender_domain", LargeBinary),
     Column("session", LargeBinary),
     Column("position", BigInteger),
+    Column("holder", ORDERED),
     Index(None, "owner", "id"),
+    Index(
+        None,
+        "holder",
+        sqlite_where=text("holder IS NOT NULL"),
+        postgresql_where=text("holder IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
 )
 
 from xmppd.host.clocks import wall_clock
@@ -44,6 +45,7 @@ sessions = Table(
     digest_column("owner", primary_key=False),
     Column("account", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
+    Column("node", Text, nullable=False, server_default=text("''")),
     Index(None, "owner"),
 )
 

@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from xmppd.host.clocks import wall_clock
 from xmppd.store.accounts import AccountStore
 from xmppd.store.belongings import Belongings
+from xmppd.store.claim_tokens import ClaimTokenStore
 from xmppd.store.database import Database
 from xmppd.store.devices import DeviceStore
 from xmppd.store.engine import parse_url
@@ -52,6 +53,7 @@ class Store:
         devices: The devices that may log in by a token.
         items: Small values of accounts and plugins.
         sessions: Saved sessions and held messages.
+        claim_tokens: The highest token that each claimed thing has had.
         quarantine: Records that could not be read.
         tables: The place of plugins' own tables.
     """
@@ -74,6 +76,7 @@ class Store:
         self.devices = DeviceStore(self.database, now)
         self.items = ItemStore(self.database, now)
         self.sessions = SessionStore(self.database, self.offline, now)
+        self.claim_tokens = ClaimTokenStore(self.database, now)
         self.quarantine = QuarantineStore(self.database)
         self.tables = PluginTables(self.database, self.belongings, now)
 

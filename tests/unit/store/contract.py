@@ -853,6 +853,12 @@ class SessionContract(Asking):
         self.assertEqual(await self.store.sessions.recover_messages(), [])
 
 
+class ClaimTokenContract(Asking):
+    async def test_never_had(self) -> None:
+        """What nobody has had yet has no token."""
+        self.assertEqual(await self.store.claim_tokens.highest_token("s2s", "a@b"), 0)
+
+
 class Contract(
     AccountContract,
     DeletionContract,
@@ -863,5 +869,6 @@ class Contract(
     TokenContract,
     FormerAccountContract,
     SessionContract,
+    ClaimTokenContract,
 ):
     """All of it."""

@@ -114,6 +114,19 @@ class SchemaContract(SynchronousTestCase):
         self.assertEqual(msgpack.decode(found[0][0]), after)
         self.assertEqual([bytes(data) for (data,) in found[1:]], [b"half of it", b"\x80"])
 
+    def test_rows_of_before(self) -> None:
+        """What was kept before there were nodes belongs to none, and nobody has taken it."""
+        self.upgrade("0011")
+        with self.engine.begin() as connection:
+            self.keep(connection, "a", "one")
+            row = {"key": b"1", "owner": b"o", "account": "romeo@montague.lit", "data": b"x"}
+            connection.execute(insert(sessions), row)
+        self.prepare()
+        with self.engine.connect() as connection:
+            holders = connection.execute(select(offline_messages.c.holder)).all()
+            nodes = connection.execute(select(sessions.c.node)).all()
+        self.assertEqual((holders, nodes), ([(None,)], [("",)]))
+
     def test_usage(self) -> None:
         """Whatever adds, changes or removes rows, also several at a time, they are counted."""
         self.prepare()
