@@ -1,10 +1,19 @@
 """Checks of keys that contradict each other, or have no effect; each has its sentence."""
 
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import get_args
 
-from xmppd.config.config import AuthSettings, Config, Level, name_server
+from xmppd.config.config import (
+    AuthSettings,
+    ClusterSettings,
+    Config,
+    Level,
+    host_and_port,
+    name_server,
+)
+from xmppd.config.redis_url import REDIS_PORT, SENTINEL_PORT, RedisURL
 from xmppd.config.table import ConfigError
 from xmppd.stanza.jid import JID, prepare_domain, prepare_local
 
@@ -114,8 +123,13 @@ def _check_certificates(config: Config) -> None:
                 f'listen.endpoint "{listen.endpoint}" is for components, who know no STARTTLS; '
                 'set listen.tls = "none", or "direct".'
             )
+        if listen.kind == "node" and listen.tls == "starttls":
+            raise ConfigError(
+                f'listen.endpoint "{listen.endpoint}" is for nodes, who know no STARTTLS; '
+                'set listen.tls = "direct", or "none" where nobody else can listen.'
+            )
         bare = next((d.name for d in config.domain if not d.certificate), None)
-        if listen.tls != "none" and bare is not None:
+        if listen.tls != "none" and listen.kind != "node" and bare is not None:
             raise ConfigError(
                 f'listen.endpoint "{listen.endpoint}" has tls = "{listen.tls}" but domain '
                 f'"{bare}" has no certificate; add domain.certificate, or set listen.tls = "none".'
@@ -208,6 +222,110 @@ def _check_name_servers(config: Config) -> None:
             ) from None
 
 
+MIN_WINDOW_BYTES = 1_048_576
+MIN_WINDOW_ENTRIES = 100
+LEASE_S = (2.0, 60.0)
+MAX_NAME = 63
+
+
+def is_cluster_name(name: str) -> bool:
+    """Whether this may name a cluster, or a node of it: as a host is called, underscores too."""
+    return 0 < len(name) <= MAX_NAME and re.fullmatch(r"[A-Za-z0-9._-]+", name) is not None
+
+
+def _check_cluster(config: Config) -> None:
+    settings = config.cluster
+    if not settings.enabled:
+        _check_alone(config)
+        return
+    for key, urls, port in (
+        ("redis", settings.redis, REDIS_PORT),
+        ("sentinels", settings.sentinels, SENTINEL_PORT),
+    ):
+        for url in urls:
+            try:
+                RedisURL.parse(url, port)
+            except ValueError as error:
+                raise ConfigError(
+                    f"cluster.{key} has a URL that cannot be used ({error}); "
+                    'write it as "redis://user:password@host:port".'
+                ) from None
+    if len(set(settings.redis)) < len(settings.redis):
+        raise ConfigError("cluster.redis names one Redis twice; remove one of them.")
+    if not settings.secret_file:
+        raise ConfigError(
+            "cluster.secret_file is empty; name a file that all nodes have the same copy of: make "
+            "it with `openssl rand -hex 32`."
+        )
+    if not is_cluster_name(settings.name):
+        raise ConfigError(
+            f'cluster.name cannot be "{settings.name}"; take letters, digits and hyphens.'
+        )
+    _check_cluster_numbers(settings)
+    _check_addresses(config)
+
+
+def _check_alone(config: Config) -> None:
+    if config.cluster != ClusterSettings():
+        raise ConfigError(
+            "cluster.redis is empty, so this server would be alone; name the Redis of the cluster, "
+            'such as ["redis://127.0.0.1"], or remove the table [cluster].'
+        )
+    for listen in config.listen:
+        if listen.kind == "node":
+            raise ConfigError(
+                f'listen.endpoint "{listen.endpoint}" is for nodes, but this server is none; set '
+                "cluster.redis, or remove this listener."
+            )
+
+
+def _check_cluster_numbers(settings: ClusterSettings) -> None:
+    least, most = LEASE_S
+    if not least <= settings.lease_s <= most:
+        raise ConfigError(
+            f"cluster.lease_s is {settings.lease_s:g}; make it {least:g} to {most:g} seconds."
+        )
+    if settings.grace_s < settings.lease_s:
+        raise ConfigError(
+            f"cluster.grace_s is {settings.grace_s:g}, less than cluster.lease_s; make it longer."
+        )
+    for key, value, minimum in (
+        ("window_bytes", settings.window_bytes, MIN_WINDOW_BYTES),
+        ("window_entries", settings.window_entries, MIN_WINDOW_ENTRIES),
+    ):
+        if value < minimum:
+            raise ConfigError(f"cluster.{key} is {value}; make it {minimum} or more.")
+
+
+def _check_addresses(config: Config) -> None:
+    settings = config.cluster
+    for key, address, port in (
+        ("address", settings.address, None),
+        ("client_address", settings.client_address, 5222),
+    ):
+        try:
+            if address:
+                host_and_port(address, port)
+        except ValueError:
+            raise ConfigError(
+                f'cluster.{key} cannot be "{address}"; write it as "host.example.org:5280".'
+            ) from None
+    if settings.links == "redis":
+        return
+    has_door = any(listen.kind == "node" for listen in config.listen)
+    if not has_door and (settings.links == "direct" or settings.address):
+        why = 'links is "direct"' if settings.links == "direct" else "address is set"
+        raise ConfigError(
+            f"cluster.{why}, but nodes cannot come in anywhere; add a [[listen]] table with "
+            'kind = "node", or set cluster.links = "redis".'
+        )
+    if has_door and not settings.address:
+        raise ConfigError(
+            "cluster.address is empty, so that other nodes do not know where to reach this one; "
+            'set it, or cluster.links = "redis".'
+        )
+
+
 def _check_log(config: Config) -> None:
     for namespace, level in config.log.levels.items():
         if level not in LOG_LEVELS:
@@ -234,6 +352,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     _check_tokens,
     _check_remote_domains,
     _check_name_servers,
+    _check_cluster,
     _check_log,
     _check_plugins,
 )

@@ -4,9 +4,11 @@ from ipaddress import ip_address
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec.structs import astuple, replace
 
+from xmppd.config.redis_url import SENTINEL_PORT, RedisURL
 from xmppd.config.section import Mark, Section
 
 Level = Literal["debug", "info", "warn", "error", "critical"]
@@ -19,7 +21,7 @@ class ListenSettings(Section, frozen=True):
     """A ``[[listen]]`` table: one listener, named by a Twisted endpoint string."""
 
     endpoint: str
-    kind: Literal["client", "server", "component"] = "client"
+    kind: Literal["client", "server", "component", "node"] = "client"
     tls: Literal["none", "starttls", "direct"] = "starttls"
 
 
@@ -322,6 +324,74 @@ class PluginSettings(Section, frozen=True):
     directory: str = ""
 
 
+class ClusterSettings(Section, frozen=True):
+    """``[cluster]``: the other nodes of the same service, and how they are found.
+
+    Attributes:
+        secret: What the secret's file holds; all nodes have the same.
+    """
+
+    redis: tuple[str, ...] = ()
+    sentinels: tuple[str, ...] = ()
+    authorities: str = ""
+    name: str = "xmppd"
+    node: str = ""
+    secret_file: str = ""
+    lease_s: float = 5.0
+    grace_s: float = 30.0
+    drain_s: float = 30.0
+    links: Literal["auto", "redis", "direct"] = "auto"
+    address: str = ""
+    client_address: str = ""
+    window_bytes: int = 4_194_304
+    window_entries: int = 10_000
+    secret: Annotated[bytes, Mark.APART] = b""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether this server is a node of a cluster."""
+        return bool(self.redis)
+
+    @property
+    def redis_urls(self) -> tuple[RedisURL, ...]:
+        """The Redis servers: what belongs to an account is at one of them, all else at the first.
+        With Sentinel a host is the name of a master.
+
+        Raises:
+            ValueError: One of them is no URL.
+        """
+        return tuple(RedisURL.parse(url) for url in self.redis)
+
+    @property
+    def sentinel_urls(self) -> tuple[RedisURL, ...]:
+        """The Sentinels that know where the masters are; none if Redis is named itself.
+
+        Raises:
+            ValueError: One of them is no URL.
+        """
+        return tuple(RedisURL.parse(url, SENTINEL_PORT) for url in self.sentinels)
+
+
+def host_and_port(text: str, port: int | None = None) -> tuple[str, int]:
+    """An address that others connect to: such as ``10.0.0.5:5280``, ``[2001:db8::1]:5280``.
+
+    Args:
+        text: The address.
+        port: If it names none; None if it must name one.
+
+    Returns:
+        Its host, its port.
+
+    Raises:
+        ValueError: It is invalid.
+    """
+    parts = urlsplit(f"//{text}")
+    found = parts.port or port
+    if not parts.hostname or found is None or parts.netloc != text or "@" in text or " " in text:
+        raise ValueError(f"{text!r} is no address")
+    return parts.hostname, found
+
+
 class ContactSettings(Section, frozen=True):
     """``[contact]``: the contact addresses of this service (XEP-0157), as mailto: or xmpp: URIs."""
 
@@ -365,14 +435,25 @@ class Config(Section, frozen=True):
     offline: OfflineSettings = OfflineSettings()
     items: Annotated[ItemSettings, Mark.RESTART] = ItemSettings()
     storage: Annotated[StorageSettings, Mark.RESTART] = StorageSettings()
+    cluster: Annotated[ClusterSettings, Mark.RESTART] = ClusterSettings()
     plugins: PluginSettings = PluginSettings()
     contact: ContactSettings = ContactSettings()
     log: LogSettings = LogSettings()
     plugin_tables: Annotated[dict[str, dict[str, Any]], Mark.APART] = {}
 
-    def streams(self, kind: Literal["client", "server", "component"]) -> StreamSettings:
+    @property
+    def links(self) -> Literal["redis", "direct"]:
+        """The way between nodes: connections of their own if there is a listener for them and an
+        address, unless the file says otherwise.
+        """
+        if self.cluster.links != "auto":
+            return self.cluster.links
+        has_door = any(listen.kind == "node" for listen in self.listen)
+        return "direct" if has_door and self.cluster.address else "redis"
+
+    def streams(self, kind: Literal["client", "server", "component", "node"]) -> StreamSettings:
         """The limits of streams of one kind: ``[stream]``, and what is said in its place."""
-        if kind == "client":
+        if kind in ("client", "node"):
             return self.stream
         return (self.s2s if kind == "server" else self.component_stream).over(self.stream)
 

@@ -2,15 +2,19 @@
 
 import tomllib
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from msgspec.structs import fields, replace
 
-from xmppd.config.checks import CHECKS
-from xmppd.config.config import ComponentSettings, Config, DomainSettings
-from xmppd.config.permissions import Writable, check_unwritable
+from xmppd.config.checks import CHECKS, is_cluster_name
+from xmppd.config.config import ClusterSettings, ComponentSettings, Config, DomainSettings
+from xmppd.config.permissions import Writable, check_unwritable, readable_by_others
 from xmppd.config.table import ConfigError, read
 from xmppd.stanza.jid import JID, prepare_domain
+
+MIN_SECRET_BYTES = 32
+MAX_SECRET_BYTES = 1_024
 
 
 def load(path: Path) -> Config:
@@ -100,6 +104,7 @@ def _prepared(config: Config, base: Path) -> Config:
             ),
         ),
         storage=replace(config.storage, url=url),
+        cluster=_with_cluster_secret(config.cluster, base),
         plugins=replace(config.plugins, directory=absolute(config.plugins.directory)),
     )
 
@@ -121,3 +126,46 @@ def _with_secret(component: ComponentSettings, base: Path) -> ComponentSettings:
     if not secret:
         raise ConfigError(f'component.secret_file "{path}" is empty; write the secret into it.')
     return replace(component, name=name, secret=secret, secret_file=str(path))
+
+
+def _with_cluster_secret(settings: ClusterSettings, base: Path) -> ClusterSettings:
+    """The settings of a node, with its name and the secret in the file."""
+    if not settings.enabled:
+        return settings
+    node = settings.node or gethostname()
+    if not is_cluster_name(node):
+        raise ConfigError(f'cluster.node cannot be "{node}"; take letters, digits and hyphens.')
+    authorities = str(base / settings.authorities) if settings.authorities else ""
+    path = base / settings.secret_file
+    return replace(
+        settings,
+        node=node,
+        authorities=authorities,
+        secret_file=str(path),
+        secret=_cluster_secret(path),
+    )
+
+
+def _cluster_secret(path: Path) -> bytes:
+    """The secret of a cluster: who has it can speak for any account of the service."""
+    try:
+        check_unwritable(path)
+        if readable_by_others(path):
+            raise ConfigError(
+                f"cluster.secret_file: others may read {path}; run: chmod 600 {path}."
+            )
+        with path.open("rb") as file:
+            secret = file.read(MAX_SECRET_BYTES + 1).strip()
+    except OSError as error:
+        raise ConfigError(
+            f'cluster.secret_file "{path}" cannot be read ({error.strerror}); '
+            "make it a file that this user may read, and nobody else."
+        ) from None
+    except Writable as error:
+        raise ConfigError(f"cluster.secret_file: {error}.") from None
+    if not MIN_SECRET_BYTES <= len(secret) <= MAX_SECRET_BYTES:
+        raise ConfigError(
+            f'cluster.secret_file "{path}" does not have {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} '
+            "bytes; make one with `openssl rand -hex 32`, and copy it to all nodes."
+        )
+    return secret

@@ -118,7 +118,12 @@ def exposed(path: Path, config: Config) -> list[str]:
     url = config.storage.url
     if url.startswith(SQLITE):
         files.append(Path(url.removeprefix(SQLITE)))
-    if has_password(url) or any(component.secret for component in config.component):
+    cluster = (*config.cluster.redis_urls, *config.cluster.sentinel_urls)
+    if (
+        has_password(url)
+        or any(component.secret for component in config.component)
+        or any(each.password for each in cluster)
+    ):
         files.append(path)
     return [
         f"others may read {file}, which holds secrets; run: chmod o-r {file}"

@@ -499,7 +499,7 @@ class ReferenceTests(SynchronousTestCase):
     """etc/xmppd.toml, the administrator's manual."""
 
     samples = frozenset({"domain", "listen"})
-    in_comments = frozenset({"component", "plugins.load", "plugin_tables"})
+    in_comments = frozenset({"component", "plugins.load", "plugin_tables", "cluster.secret"})
 
     def setUp(self) -> None:
         self.text = REFERENCE.read_text(encoding="utf-8")

@@ -1,0 +1,71 @@
+"""RedisURL: where a Redis, or a Sentinel, is reached, and as whom."""
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+REDIS_PORT = 6379
+SENTINEL_PORT = 26_379
+
+
+@dataclass(frozen=True, slots=True)
+class RedisURL:
+    """A URL such as ``rediss://xmppd:password@db.example.org:6380/1``.
+
+    Attributes:
+        host: A name or an IP address; with Sentinel the name of a master.
+        port: Its port.
+        user: Of its access list; empty for the default user.
+        password: Empty for none.
+        database: Its number.
+        tls: Whether it is spoken to by TLS.
+    """
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+    database: int = 0
+    tls: bool = False
+
+    def __str__(self) -> str:
+        """The URL without user and password, for people to read."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        path = f"/{self.database}" if self.database else ""
+        return f"redis{'s' if self.tls else ''}://{host}:{self.port}{path}"
+
+    @classmethod
+    def parse(cls, text: str, port: int = REDIS_PORT) -> "RedisURL":
+        """The URL in a text.
+
+        Args:
+            text: As it stands in the file.
+            port: If it names none.
+
+        Raises:
+            ValueError: It is none.
+        """
+        parts = urlsplit(text)
+        database = parts.path.removeprefix("/")
+        if parts.scheme not in ("redis", "rediss"):
+            raise ValueError("it begins with neither redis:// nor rediss://")
+        try:
+            port = parts.port or port
+        except ValueError:  # which may quote a password
+            raise ValueError("its port is no number; in a password write / as %2F") from None
+        if not parts.hostname:
+            raise ValueError("it has no host")
+        if parts.query or parts.fragment:
+            raise ValueError("nothing may follow the number of the database")
+        if database and not (database.isascii() and database.isdecimal()):
+            raise ValueError("what follows the host must be the number of a database")
+        return cls(
+            parts.hostname,
+            port,
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            int(database or 0),
+            parts.scheme == "rediss",
+        )
+
+
+__all__ = ["REDIS_PORT", "SENTINEL_PORT", "RedisURL"]
