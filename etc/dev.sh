@@ -57,7 +57,7 @@ environment() {
         "$python" -m venv --clear "$VENV"
     fi
     echo "Installing xmppd and what it depends on into $VENV"
-    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres]'
+    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,cluster]'
 }
 
 # --- run ----------------------------------------------------------------------------------------
@@ -134,6 +134,14 @@ need_prosody() {
     systemctl disable --now prosody >&2 || service prosody stop >&2 || true
 }
 
+# The tests start as many as they want, and Sentinels, which are the same program.
+need_redis() {
+    if command -v redis-server >/dev/null; then return; fi
+    need "command -v redis-server" redis-server
+    # Debian starts one at the usual port.
+    systemctl disable --now redis-server >&2 || service redis-server stop >&2 || true
+}
+
 # Clients of other people, from npm: the versions that the lock file names, in a folder of our own.
 CLIENTS=tests/integration/xmppjs
 
@@ -189,6 +197,7 @@ tests() {
     need_prosody
     clients
     need faketime_is_there faketime
+    need_redis
     start_postgres
     { code=0; trial tests 2>&1 || code=$?; echo "$code" >"$WORK/status"; } | tee "$WORK/trial.log"
     counts=$(summary "$WORK/trial.log")
@@ -245,6 +254,7 @@ coverage() {
     need_prosody
     clients
     need faketime_is_there faketime
+    need_redis
     start_postgres
     "$BIN/coverage" erase
     "$BIN/coverage" run -m twisted.trial --temp-directory="$WORK/trial" tests || true
