@@ -1,7 +1,10 @@
 """Bus: what nodes say to each other."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
+
+from twisted.internet.defer import Deferred
 
 from xmppd.cluster.entries import BusEntry
 from xmppd.cluster.node import NodeId
@@ -70,4 +73,20 @@ class LocalBus:
         return []
 
 
-__all__ = ["Bus", "LocalBus", "Outcome", "Take", "Unreachable"]
+async def ask_all(
+    bus: Bus, nodes: Iterable[NodeId], entry: BusEntry, within_s: float
+) -> dict[NodeId, BusEntry | None]:
+    """Ask several nodes at once.
+
+    Returns:
+        Their answers; a node that did not answer in time, or is lost, is left out.
+    """
+    asking = {node: Deferred.fromCoroutine(bus.ask(node, entry, within_s)) for node in nodes}
+    answers = {}
+    for node, answer in asking.items():
+        with suppress(Unreachable):
+            answers[node] = await answer
+    return answers
+
+
+__all__ = ["Bus", "LocalBus", "Outcome", "Take", "Unreachable", "ask_all"]

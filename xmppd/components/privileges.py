@@ -277,7 +277,7 @@ class Privileges(PacketInterceptor):
     def contact_changed(self, event: ContactChanged) -> None:
         """Follow a contact to other groups, which the owner's lists may name."""
         if event.jid in self.granted:
-            for session in self.routing_table.sessions(event.roster.account.bare):
+            for session in self.routing_table.sessions_here(event.roster.account.bare):
                 self._look(session)
 
     async def greet(self, privilege: Privilege, newcomer: ComponentSession) -> None:
@@ -288,7 +288,7 @@ class Privileges(PacketInterceptor):
             return
         self._seen[privilege].clear()
         for number, bare in enumerate(tuple(self.routing_table.users), 1):
-            for session in self.routing_table.available(bare):
+            for session in self.routing_table.available_here(bare):
                 self._show(session, privilege)
             if number % TOLD_PER_TURN == 0:
                 await self.next_turn()

@@ -125,9 +125,8 @@ class OfflineMessageFlood:
         while not finished:
             newcomers = [
                 session
-                for session in self.routing_table.available(bare)
-                if isinstance(session, LocalClientSession)
-                and not (session.flooded or session.closed or session.priority < 0)
+                for session in self.routing_table.available_here(bare)
+                if not (session.flooded or session.closed or session.priority < 0)
             ]
             if not newcomers:
                 break
@@ -146,7 +145,7 @@ class OfflineMessageFlood:
 
     def storing(self, account: JID) -> None:
         """Note that a message is about to be stored: no session has got all of them."""
-        here = self._here(account)
+        here = self.routing_table.available_here(account.bare)
         for session in here:
             session.flooded = False
         if not here:
@@ -154,11 +153,11 @@ class OfflineMessageFlood:
 
     async def stored(self, account: JID) -> None:
         """Flood sessions that have become available while a message was stored."""
-        if self._here(account):
+        if self.routing_table.available_here(account.bare):
             await self._flood_in_turn(account)
             return
         until = self.requests.clock.seconds() + GRACE_S
-        for session in self._connected(account.bare):
+        for session in self.routing_table.sessions_here(account.bare):
             self._grace.setdefault(session, until)
         self._hurry(account.bare)
 
@@ -167,7 +166,7 @@ class OfflineMessageFlood:
         else others could have everything stored that is for a session which never does.
         """
         now = self.requests.clock.seconds()
-        for session in self._connected(account):
+        for session in self.routing_table.sessions_here(account):
             until = self._grace.get(session, now + GRACE_S)
             if now < until:
                 self.lines.hurry(account, until)
@@ -183,14 +182,6 @@ class OfflineMessageFlood:
             and self.lines.is_hurried(to.bare)
             and self.requests.clock.seconds() < self._grace.get(session, inf)
         )
-
-    def _connected(self, account: str) -> list[LocalClientSession]:
-        connected = self.routing_table.sessions(account)
-        return [session for session in connected if isinstance(session, LocalClientSession)]
-
-    def _here(self, account: JID) -> list[LocalClientSession]:
-        available = self.routing_table.available(account.bare)
-        return [session for session in available if isinstance(session, LocalClientSession)]
 
     # -- giving -----------------------------------------------------------------------------------
 
@@ -366,7 +357,8 @@ class OfflineMessageFlood:
                 await self.store.delete_offline(account.bare, arrived)
         finally:
             self._take_from(session, account, given)
-        others = [each for each in self._here(account) if each is not session]
+        here = self.routing_table.available_here(account.bare)
+        others = [each for each in here if each is not session]
         missed = account.bare in self._cut_short
         self._cut_short.discard(account.bare)
         if others and (missed or len(arrived) < len(given)):

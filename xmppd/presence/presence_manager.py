@@ -83,8 +83,10 @@ class PresenceManager:
         return privacy.invisible and self.directed.knows(session.jid, viewer)
 
     def shown(self, account: str, viewer: JID) -> tuple[Session, ...]:
-        """The available sessions of an account that show themselves to this viewer."""
-        available = self.routing_table.available(account)
+        """The available sessions of an account, connected here, that show themselves to this
+        viewer; each node speaks for its own.
+        """
+        available = self.routing_table.available_here(account)
         for session in available:
             if session.privacy is not None:
                 return tuple(each for each in available if self.shows(each, viewer))
@@ -289,7 +291,7 @@ class PresenceManager:
 
     def send_presences(self, account: JID, to: JID) -> None:
         """Send the account's available presences to a contact that may see them now (PS-8)."""
-        for session in self.routing_table.available(account.bare):
+        for session in self.routing_table.available_here(account.bare):
             if session.presence is not None:
                 for address in self._addresses(session, to):
                     self.deliver(session.presence.addressed(address))
@@ -298,7 +300,7 @@ class PresenceManager:
         """Send "unavailable" of the account's resources to a contact that may not see them any more
         (PM-8). Directed presence to it ends with that.
         """
-        for session in self.routing_table.available(account.bare):
+        for session in self.routing_table.available_here(account.bare):
             gone = Presence.make(None, session.jid, type="unavailable")
             knows = self._addresses(session, to)
             self.say_goodbye(gone, (*knows, *self.directed.pop_contact(session.jid, to)))

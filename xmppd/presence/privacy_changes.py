@@ -103,7 +103,7 @@ class PrivacyChanges:
 
     async def _renew(self, account: JID) -> None:
         await self._ready(account)
-        for session in self.routing_table.sessions(account.bare):
+        for session in self.routing_table.sessions_here(account.bare):
             self._switch(session, self._in_force(session, active_list(session)))
 
     # -- a session --------------------------------------------------------------------------------
@@ -245,7 +245,8 @@ class PrivacyChanges:
         """The viewers of an account; of those here each resource that is available."""
         for viewer in roster.viewers():
             if self.routing_table.is_local(viewer):
-                yield from (other.jid for other in self.routing_table.available(viewer.bare))
+                here = self.routing_table.available_here(viewer.bare)
+                yield from (other.jid for other in here)
             else:
                 yield viewer
 
@@ -255,7 +256,7 @@ class PrivacyChanges:
         for contact in roster.subscribed_to:
             theirs = self.rosters.loaded(contact.bare)
             may_see = theirs is not None and theirs.may_be_seen_by(session.jid)
-            for other in self.routing_table.sessions(contact.bare):
+            for other in self.routing_table.sessions_here(contact.bare):
                 shown = other.presence is not None and self.presences.shows(other, session.jid)
                 if (may_see and shown) or knows(other.jid, session.jid):
                     yield other
@@ -279,7 +280,7 @@ class PrivacyChanges:
     def contact_changed(self, change: ContactChanged) -> None:
         """Follow a contact to other groups or another subscription, which lists may name."""
         roster, jid = change.roster, JID.prepared(change.jid)
-        for session in self.routing_table.sessions(roster.account.bare):
+        for session in self.routing_table.sessions_here(roster.account.bare):
             privacy = session.privacy
             if privacy is None or privacy.rules is None or not privacy.rules.needs_roster:
                 continue

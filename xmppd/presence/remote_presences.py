@@ -295,7 +295,7 @@ class RemotePresences:
 
     def hide(self, account: JID, contact: JID) -> None:
         """Show a contact as gone to the account, without waiting for its server (RP-7)."""
-        for session in self.routing_table.sessions(account.bare):
+        for session in self.routing_table.sessions_here(account.bare):
             own = self._seen.get(session)
             if own is not None:
                 own.probed.pop(contact.bare, None)

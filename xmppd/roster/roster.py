@@ -241,9 +241,9 @@ class Roster:
             routes = users.get(bare)
             if routes is not None:
                 data = head + wire + tail
-                available = routes.available
-                copies += len(available)
-                for session in available:
+                here = routes.available_here
+                copies += len(here)
+                for session in here:
                     session.deliver(presence, data)
         return copies
 
@@ -292,7 +292,7 @@ class Roster:
             watchers = (bare for bare, _ in self._watchers() if privacy.tells_apart(bare))
             apart = (*apart, *watchers)
         for bare in apart:
-            for session in self.routing_table.available(bare):
+            for session in self.routing_table.available_here(bare):
                 if privacy.shows_to(session.jid):
                     session.deliver(presence, head + session.jid.wire + tail)
                     copies += 1
@@ -348,7 +348,7 @@ class Roster:
         query = b"<query xmlns='%b' ver='%b'>%b</query>" % (
             ns.ROSTER.encode(), version.encode(), item,
         )  # fmt: skip
-        for session in self.routing_table.sessions(self.account.bare):
+        for session in self.routing_table.sessions_here(self.account.bare):
             if session.interested:
                 push_id = f"push-{self.version}"
                 push = IQ.make(session.jid, self.account, query, id=push_id, type="set")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from xmppd.cluster.bus import Bus
 from xmppd.cluster.entries import Routed, Way
 from xmppd.cluster.node import Location
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Route, Session
 from xmppd.stanza import JID, Condition, Stanza, StanzaError
 
@@ -16,17 +17,24 @@ class UserRoutes:
         sessions: By resource, available or not.
         available: Those that sent presence; a tuple, made anew when it changes, so that a loop over
             it is never disturbed.
+        available_here: Those of them that are connected here.
     """
 
-    __slots__ = ("available", "sessions")
+    __slots__ = ("available", "available_here", "sessions")
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.available: tuple[Session, ...] = ()
+        self.available_here: tuple[LocalClientSession, ...] = ()
 
     def refresh(self) -> None:
         """Find the sessions that are available now."""
         self.available = tuple(s for s in self.sessions.values() if s.presence is not None)
+        self.available_here = tuple(s for s in self.available if isinstance(s, LocalClientSession))
+
+    def here(self) -> tuple[LocalClientSession, ...]:
+        """Those that are connected here, available or not."""
+        return tuple(s for s in self.sessions.values() if isinstance(s, LocalClientSession))
 
 
 class RoutingTable:
@@ -35,7 +43,7 @@ class RoutingTable:
     Attributes:
         domains: Served here.
         domain: The first of them, which speaks for the server.
-        users: Routes by bare JID, only of accounts with a session.
+        users: Routes by bare JID, only of accounts with a session here.
         bound: Sessions that have a resource, by full JID.
         unbound: Streams that have none yet, by ``domain/stream-id``: only answers to their own
             requests are routed to them (SC-8).
@@ -92,9 +100,14 @@ class RoutingTable:
         if routes is not None and jid.resource is not None:
             del routes.sessions[jid.resource]
             routes.refresh()
-            if not routes.sessions:
-                del self.users[jid.bare]
+            if not routes.here():
+                self._forget(jid.bare)
         return True
+
+    def _forget(self, bare: str) -> None:
+        """Forget an account that has no session here any more, and its sessions on other nodes."""
+        for session in self.users.pop(bare).sessions.values():
+            del self.bound[session.jid.full]
 
     def refresh(self, session: Session) -> None:
         """Note that the session became available or unavailable."""
@@ -103,14 +116,24 @@ class RoutingTable:
             routes.refresh()
 
     def available(self, bare: str) -> tuple[Session, ...]:
-        """The available sessions of an account (RT-8)."""
+        """The available sessions of an account with a session here, on all nodes (RT-8)."""
         routes = self.users.get(bare)
         return () if routes is None else routes.available
 
+    def available_here(self, bare: str) -> tuple[LocalClientSession, ...]:
+        """Those of them that are connected here: what each node does for its own."""
+        routes = self.users.get(bare)
+        return () if routes is None else routes.available_here
+
     def sessions(self, bare: str) -> tuple[Session, ...]:
-        """All sessions of an account, available or not."""
+        """All sessions of an account with a session here, on all nodes, available or not."""
         routes = self.users.get(bare)
         return () if routes is None else tuple(routes.sessions.values())
+
+    def sessions_here(self, bare: str) -> tuple[LocalClientSession, ...]:
+        """Those of them that are connected here."""
+        routes = self.users.get(bare)
+        return () if routes is None else routes.here()
 
     def route(self, stanza: Stanza) -> bool:
         """Deliver a stanza to exactly its address: a session, a component, another domain. A bare

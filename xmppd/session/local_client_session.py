@@ -38,6 +38,9 @@ class LocalClientSession:
         flooded: Whether it was sent offline messages since it became available.
         software: The name of its client, from its presence; empty if it does not say.
         since: The time when its stream was opened, in seconds since 1970.
+        serial: When it was entered in the directory (:class:`~xmppd.cluster.node.Location`); 0 on a
+            single node.
+        count: Of the presences that it has sent.
         closed: Whether it has ended, or is about to.
         detached: Whether its connection is lost, and its client may resume it on another one.
         connection: Its connection; while it is detached, :class:`~xmppd.session.detached.Detached`.
@@ -58,6 +61,7 @@ class LocalClientSession:
         "bound",
         "closed",
         "connection",
+        "count",
         "detached",
         "flooded",
         "id",
@@ -71,6 +75,7 @@ class LocalClientSession:
         "presence_around_to",
         "priority",
         "privacy",
+        "serial",
         "settled",
         "since",
         "software",
@@ -94,7 +99,7 @@ class LocalClientSession:
         self.login: Login | None = None
         self.presence: Presence | None = None
         self.presence_around_to = NOWHERE
-        self.priority = 0
+        self.priority = self.serial = self.count = 0
         self.privacy: SessionPrivacy | None = None
         self.software = ""
         self.unclaimed: dict[str, bytes] | None = None

@@ -3,7 +3,9 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.cluster.node import Location, NodeId
 from xmppd.routing import requests
+from xmppd.session.remote_session import RemoteSession
 from xmppd.stanza import IQ, JID, Condition, Message, Stanza
 from xmppd.testing.house import House
 
@@ -103,6 +105,24 @@ class RoutingTableTests(SynchronousTestCase):
         client = self.house.connect("romeo")[0]
         client.abort()
         self.assertEqual((len(self.table.users), len(self.table.bound)), before)
+
+    def test_here(self) -> None:
+        """Of an account's sessions on all nodes those that are connected here are told apart; when
+        the last of these has gone, the others are nobody's concern.
+        """
+        (orchard,) = self.house.connect("romeo/orchard")
+        jid = self.romeo.with_resource("mantua")
+        other = RemoteSession(jid, Location(NodeId("b", 1), 1), self.table.bus)
+        other.presence = orchard.session.presence
+        self.table.add(other)
+        self.table.refresh(other)
+        bare, here, everywhere = self.romeo.bare, (orchard.session,), (orchard.session, other)
+        self.assertEqual(self.table.available(bare), everywhere)
+        self.assertEqual(self.table.sessions(bare), everywhere)
+        self.assertEqual(self.table.available_here(bare), here)
+        self.assertEqual(self.table.sessions_here(bare), here)
+        orchard.abort()
+        self.assertEqual((self.table.users, self.table.bound), ({}, {}))
 
 
 class RequestTests(SynchronousTestCase):
