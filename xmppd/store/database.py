@@ -19,9 +19,12 @@ class Database(Protocol):
     Attributes:
         alone: Whether no other process writes to it, so that results may be kept, and changes are
             made in their order.
+        shared: Whether other nodes of the service write to it: what is in memory of an account that
+            has no session here is old as soon as it was read.
     """
 
     alone: bool
+    shared: bool
 
     async def open(self, upgrade: bool, may_create: bool = True) -> None:
         """Keep other servers out, make or check the tables, and be ready.

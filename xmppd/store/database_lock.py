@@ -1,4 +1,4 @@
-"""DatabaseLock: one server at a time works on a PostgreSQL database."""
+"""DatabaseLock: one server at a time works on a PostgreSQL database, or one service of nodes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,17 +23,19 @@ LOOK_LIMIT_S = 5.0
 
 _KEY = {"class": 5222, "object": 1}
 _TAKE = text("SELECT pg_try_advisory_lock(:class, :object)")
+_TAKE_SHARED = text("SELECT pg_try_advisory_lock_shared(:class, :object)")
 _STILL_THERE = text("SELECT 1")
 _WHERE_WE_ARE = text(
     "SELECT d.oid, a.pid, a.backend_start::text FROM pg_stat_activity a, pg_database d"
     " WHERE a.pid = pg_backend_pid() AND d.datname = current_database()"
 )
 _WHO_HAS_IT = text(
-    "SELECT l.pid, a.backend_start::text, a.client_addr::text FROM pg_locks l"
+    "SELECT l.pid, a.backend_start::text, a.client_addr::text, l.mode FROM pg_locks l"
     " LEFT JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_database d ON d.oid = l.database"
     " WHERE l.locktype = 'advisory' AND d.datname = current_database() AND l.granted"
     " AND l.classid = :class AND l.objid = :object AND l.objsubid = 2"
 )
+_SHARED = "ShareLock"
 _END = text("SELECT pg_terminate_backend(:pid)")
 _A_MOMENT = text("SELECT pg_sleep(0.05)")
 
@@ -63,13 +65,15 @@ class DatabaseLock:
     """An advisory lock on a connection of its own (ST-4).
 
     PostgreSQL lifts it when that connection ends. Then it is taken again; if another server has
-    been quicker, this one must not touch the database any more.
+    been quicker, this one must not touch the database any more. The nodes of one service share it,
+    so that they and a server that knows of no nodes refuse each other.
 
     Args:
         url: Of the database.
         reactor: The reactor.
         again: Called when the lock was lost and is ours again.
         taken_over: Called once, with the reason, when another server has the database.
+        shared: Whether other nodes may have it as well.
 
     Attributes:
         trouble: The reason why the database may not be used now; None while the lock is ours.
@@ -81,6 +85,8 @@ class DatabaseLock:
         reactor: IReactorFromThreads,
         again: Callable[[], None],
         taken_over: Callable[[str], None],
+        *,
+        shared: bool = False,
     ) -> None:
         self.trouble: str | None = None
         self._url = url
@@ -88,6 +94,7 @@ class DatabaseLock:
         self._clock = IReactorTime(reactor)
         self._again = again
         self._taken_over = taken_over
+        self._take = _TAKE_SHARED if shared else _TAKE
         # Apart from those of the store: these may all be waiting for something.
         self._engine = make_engine(url).execution_options(isolation_level="AUTOCOMMIT")
         self._threads = Threads(reactor, 1)
@@ -105,8 +112,7 @@ class DatabaseLock:
         if not await until_free(self._try, self._clock):
             holder = await self._threads.run(self._holder)
             raise StoreError(
-                f"The database {self._shown} is in use by another xmppd or xmppctl{holder}; "
-                "stop that one, or name another database."
+                f"The database {self._shown} is in use by {holder}, or name another database."
             )
         self._look_later()
 
@@ -173,7 +179,7 @@ class DatabaseLock:
                 return False
         if self._sit_down():
             return True
-        raise TakenOver(f"The database {self._shown} is in use by another xmppd{self._holder()}.")
+        raise TakenOver(f"The database {self._shown} is in use by {self._holder()}.")
 
     def _sit_down(self) -> bool:
         """Take the lock by a new connection; False if another has it.
@@ -186,9 +192,9 @@ class DatabaseLock:
             try:
                 seat = _Seat(*connection.execute(_WHERE_WE_ARE).one())
                 self._check_database(seat)
-                taken = bool(connection.execute(_TAKE, _KEY).scalar())
+                taken = bool(connection.execute(self._take, _KEY).scalar())
                 if not taken and self._end_own(connection):
-                    taken = bool(connection.execute(_TAKE, _KEY).scalar())
+                    taken = bool(connection.execute(self._take, _KEY).scalar())
             except BaseException:
                 connection.invalidate()
                 connection.close()
@@ -220,14 +226,19 @@ class DatabaseLock:
         return False
 
     def _holder(self) -> str:
-        """The holder of the lock, for an administrator."""
+        """Who has the lock, and what an administrator can do about it."""
         with database_errors(self._url), self._engine.connect() as connection:
             holder = self._row(connection)
         if holder is None:
-            return ""
-        return f" (process {holder.pid} of PostgreSQL, for {holder.client_addr or 'this machine'})"
+            return "another xmppd or xmppctl: stop that one"
+        place = f"process {holder.pid} of PostgreSQL, for {holder.client_addr or 'this machine'}"
+        if holder.mode == _SHARED:
+            return f"the nodes of a [cluster] ({place}): join it by the same settings, stop them"
+        if self._take is _TAKE_SHARED:
+            return f"an xmppd without [cluster], or xmppctl ({place}): stop that one"
+        return f"another xmppd or xmppctl ({place}): stop that one"
 
-    def _row(self, connection: Connection) -> Row[tuple[int, str, str]] | None:
+    def _row(self, connection: Connection) -> Row[tuple[int, str, str, str]] | None:
         return connection.execute(_WHO_HAS_IT, _KEY).first()
 
     def _release(self) -> None:

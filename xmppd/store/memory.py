@@ -36,6 +36,7 @@ class MemoryDatabase(Database):
     """
 
     alone = True
+    shared = False
 
     def __init__(self) -> None:
         self._connection = _connect()

@@ -29,6 +29,7 @@ class PostgreSQLDatabase(Database):
         reactor: Threads report to it.
         pool_threads: The number of threads, and of connections.
         taken_over: Called, with the reason, when another server has the database.
+        shared: Whether other nodes of the service use it.
     """
 
     alone = False
@@ -39,8 +40,11 @@ class PostgreSQLDatabase(Database):
         reactor: IReactorFromThreads,
         pool_threads: int,
         taken_over: Callable[[str], None] = lambda why: None,
+        *,
+        shared: bool = False,
     ) -> None:
-        self._lock = DatabaseLock(url, reactor, self._renew, taken_over)
+        self.shared = shared
+        self._lock = DatabaseLock(url, reactor, self._renew, taken_over, shared=shared)
         self._engine = make_engine(url, pool_threads)
         # A read needs no transaction, and no round trips to begin and end one.
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")

@@ -42,6 +42,7 @@ class SQLiteDatabase(Database):
     """
 
     alone = True
+    shared = False
 
     def __init__(self, url: URL, reactor: IReactorFromThreads) -> None:
         self._url = url

@@ -130,6 +130,7 @@ def make_store(
     reactor: IReactorTime,
     pool_threads: int = 4,
     taken_over: Callable[[str], None] = lambda why: None,
+    shared: bool = False,
 ) -> Store:
     """The store for a URL, still to be opened.
 
@@ -139,15 +140,22 @@ def make_store(
         pool_threads: Threads, and connections, to PostgreSQL.
         taken_over: Called, with the reason, when another server has taken the database, and this
             one may not use it any more.
+        shared: Whether other nodes of the service use the same database.
 
     Raises:
         StoreError: The URL is not one of a database we can use.
     """
     parsed = parse_url(url)
     threads = IReactorFromThreads(reactor)
-    if parsed.get_backend_name() == "sqlite":
-        return Store(SQLiteDatabase(parsed, threads), reactor)
-    return Store(PostgreSQLDatabase(parsed, threads, pool_threads, taken_over), reactor)
+    if parsed.get_backend_name() == "postgresql":
+        server = PostgreSQLDatabase(parsed, threads, pool_threads, taken_over, shared=shared)
+        return Store(server, reactor)
+    if shared:
+        raise StoreError(
+            "A cluster needs a database that all nodes share, and storage.url is an SQLite file: "
+            "use postgresql://…, where `xmppctl db copy` takes all that is in the file."
+        )
+    return Store(SQLiteDatabase(parsed, threads), reactor)
 
 
 __all__ = ["Store", "make_store"]

@@ -82,6 +82,7 @@ class Watched(Database):
 
     def __init__(self, database: Database, clock: IReactorTime) -> None:
         self.alone = database.alone
+        self.shared = database.shared
         self._database = database
         self._reading = Episode(clock, "read")
         self._writing = Episode(clock, "written")

@@ -109,6 +109,7 @@ class SharedMemoryDatabase(MemoryDatabase):
     """A database in memory that several servers use."""
 
     alone = False
+    shared = True
 
 
 __all__ = ["NodeHouse", "Nodes"]

@@ -1,4 +1,4 @@
-"""One server at a time works on a PostgreSQL database (ST-4)."""
+"""One server at a time works on a PostgreSQL database, or the nodes of one service (ST-4)."""
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -36,10 +36,10 @@ class LockTests(TestCase):
         self.database = self.made()
         await self.database.open(upgrade=True)
 
-    def made(self) -> PostgreSQLDatabase:
-        """A server's end of the database."""
+    def made(self, *, shared: bool = False) -> PostgreSQLDatabase:
+        """A server's end of the database, or a node's."""
         database = PostgreSQLDatabase(
-            parse_url(self.url), IReactorFromThreads(reactor), 2, self.why.append
+            parse_url(self.url), IReactorFromThreads(reactor), 2, self.why.append, shared=shared
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(database.close()))
         return database
@@ -71,6 +71,64 @@ class LockTests(TestCase):
         await self.database.close()
         self.wait_for_lock()
         await second.open(upgrade=True)
+
+    async def refused(self, database: PostgreSQLDatabase) -> str:
+        """Why a server may not use the database."""
+        with self.assertRaises(StoreError) as refused:
+            await database.open(upgrade=True)
+        return str(refused.exception)
+
+    async def test_nodes(self) -> None:
+        """The nodes of a service use it together; a server without nodes, and one of them, refuse
+        each other, and are told what to change.
+        """
+        self.assertRegex(
+            await self.refused(self.made(shared=True)),
+            r"in use by an xmppd without \[cluster\], or xmppctl .process [0-9]+ .*stop that one",
+        )
+        await self.database.close()
+        self.wait_for_lock()
+        first, second = self.made(shared=True), self.made(shared=True)
+        await first.open(upgrade=True)
+        await second.open(upgrade=True)
+        self.patch(tries, "PATIENCE_S", 0.0)
+        alone = self.made()
+        self.assertRegex(
+            await self.refused(alone),
+            r"in use by the nodes of a \[cluster\] .*: join it by the same settings, stop them",
+        )
+        await first.close()
+        self.assertIn("the nodes of a [cluster]", await self.refused(alone))
+        await second.close()
+        self.wait_for_lock()
+        await alone.open(upgrade=True)
+
+    async def test_lost_by_a_node(self) -> None:
+        """A node whose connection is lost takes the lock again, whatever other nodes have it."""
+        await self.database.close()
+        self.wait_for_lock()
+        self.database, other = self.made(shared=True), self.made(shared=True)
+        await self.database.open(upgrade=True)
+        await other.open(upgrade=True)
+        lost = self.database._lock._connection
+        execute(self.url, END_OTHERS)
+        while self.database._lock._connection in (lost, None) or self.database._lock.trouble:
+            await deferLater(reactor, LOOK_EVERY_S, lambda: None)
+        await self.write()
+        self.assertEqual(self.why, [])
+
+    async def test_taken_over_by_nodes(self) -> None:
+        """If nodes were quicker, a server that shares it with nobody must not touch it any more."""
+        lock = self.database._lock
+        while lock._look is None:
+            await deferLater(reactor, LOOK_EVERY_S / 5, lambda: None)
+        lock._look.cancel()  # it is just not looking
+        execute(self.url, END_OTHERS)
+        self.wait_for_lock()
+        await self.made(shared=True).open(upgrade=True)
+        lock._begin_to_look()
+        await self.until("in use by the nodes of a [cluster]")
+        self.assertEqual(len(self.why), 1)
 
     async def test_restart_waits(self) -> None:
         """A server that starts waits a moment for one that is just about to stop."""

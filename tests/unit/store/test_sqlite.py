@@ -307,6 +307,11 @@ class MissingFileTests(DatabaseCase):
         await self.write(adding(2))
         self.assertEqual(await self.rows(), 2)
 
+    def test_nodes(self) -> None:
+        """A file cannot be shared by nodes, and the refusal says what can, and how to get there."""
+        with self.assertRaisesRegex(StoreError, "storage.url is an SQLite file: .*xmppctl db copy"):
+            make_store(f"sqlite:///{self.path}", reactor=reactor, shared=True)
+
     async def test_another_server(self) -> None:
         """A second server is refused, by whichever name it comes, until the first has left."""
         self.patch(tries, "PATIENCE_S", 0.0)

@@ -25,6 +25,7 @@ class Fickle(Database):
     """
 
     alone = True
+    shared = False
 
     def __init__(self) -> None:
         self.reads: Exception | None = None
