@@ -247,7 +247,7 @@ class XMPPServer:
         return provider, passwords, tokens, attempts
 
     def _routing(self) -> tuple[RoutingTable, Requests]:
-        table = RoutingTable(self.domains, self.cluster.bus)
+        table = RoutingTable(self.domains, self.cluster, self.clock)
         return table, Requests(table, self.clock)
 
     def _sessions(self) -> tuple[InterceptorManager, SessionManager]:

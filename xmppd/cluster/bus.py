@@ -45,6 +45,9 @@ class Bus(Protocol):
             Unreachable: None came in time, or the node is lost.
         """
 
+    def is_full(self, node: NodeId) -> bool:
+        """Whether so much is under way to this node that a stage waits for :meth:`room` first."""
+
     def room(self, node: NodeId) -> Later:
         """Something to wait for if too much is under way to this node; None if there is room."""
 
@@ -63,6 +66,10 @@ class LocalBus:
     async def ask(self, node: NodeId, entry: BusEntry, within_s: float) -> BusEntry | None:
         """Raise: there is no other node."""
         raise Unreachable(f"there is no node {node}")
+
+    def is_full(self, node: NodeId) -> bool:
+        """False: nothing is under way."""
+        return False
 
     def room(self, node: NodeId) -> Later:
         """None: nothing is under way."""

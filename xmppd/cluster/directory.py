@@ -64,7 +64,12 @@ class Directory(Protocol):
 
     Every method raises :class:`DirectoryAway` if it cannot be asked. Accounts are bare JIDs. What
     is of a generation that is not in any more is not there.
+
+    Attributes:
+        shared: Whether other nodes enter sessions as well: what is not here may be there.
     """
+
+    shared: bool = True
 
     async def enter(self, jid: JID, *, conflict: str, max_sessions: int) -> Entered:
         """Enter a session of this node.
@@ -129,6 +134,8 @@ class Directory(Protocol):
 
 class LocalDirectory:
     """The directory of a single node, which knows its sessions without."""
+
+    shared = False
 
     def __init__(self) -> None:
         self._serials = count(1)

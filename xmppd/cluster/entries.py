@@ -63,7 +63,7 @@ class Routed(BusEntry, tag="m", frozen=True):
         type: Its ``type``.
         raw: Its payload, without addresses.
         way: How it is to be routed there, one of :class:`Way`'s numbers.
-        passed_on: How often it was passed on already.
+        passed_on: How often it was passed on already, this time not included.
     """
 
     kind: int
@@ -81,24 +81,26 @@ class Routed(BusEntry, tag="m", frozen=True):
         return self.to.partition("/")[0]
 
     @classmethod
-    def of(cls, stanza: Stanza, to: JID, way: int, passed_on: int = 0) -> "Routed":
+    def of(cls, stanza: Stanza, to: JID, way: int) -> "Routed":
         """The entry for a stanza."""
+        payload = stanza.payload.without_to()
         return cls(
             _NUMBERS[stanza.__class__],
             to.full,
             stanza.sender.full,
             stanza.id,
             stanza.type,
-            stanza.payload.without_to().raw,
+            payload.raw,
             way,
-            passed_on,
+            payload.passed_on,
         )
 
     def stanza(self) -> Stanza:
         """The stanza again, without parsing it."""
-        kind = KINDS[self.kind]
+        kind, payload = KINDS[self.kind], Payload(self.raw)
+        payload.passed_on = self.passed_on + 1
         to, sender = JID.prepared(self.to), JID.prepared(self.sender)
-        return kind(to, sender, self.id, self.type, Payload(self.raw))
+        return kind(to, sender, self.id, self.type, payload)
 
 
 class Delivered(BusEntry, tag="d", frozen=True):

@@ -69,6 +69,10 @@ class MemoryBus(Bus):
         return got.entry
 
     @override
+    def is_full(self, node: NodeId) -> bool:
+        return False
+
+    @override
     def room(self, node: NodeId) -> Later:
         return None
 

@@ -30,7 +30,7 @@ class Cell(Enum):
     BOUNCED = "E"
     DROPPED = "S"
     TO_ADMINS = "to each administrator"
-    HANDED_ON = "to the route of another domain"
+    HANDED_ON = "to the route of another domain, or to the node that decides"
 
 
 class DecisionRow(Struct, frozen=True, eq=False):
@@ -102,6 +102,7 @@ NO_ROOM = _row("to an account that may keep no more",             _E, _E, _E, _S
 SERVER = _row("to the server, or a resource of it",               _E, _E, _E, _E, _S)
 ADMINS = _row("to the server and its administrators",             *(Cell.TO_ADMINS,) * 4, _S)
 ELSEWHERE = _row("to another domain",                             *(Cell.HANDED_ON,) * 5)
+ANOTHER_NODE = _row("to an account with sessions on another node", *(Cell.HANDED_ON,) * 5)
 # fmt: on
 
 

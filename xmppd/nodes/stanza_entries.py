@@ -1,12 +1,17 @@
 """StanzaEntries: stanzas that other nodes pass on."""
 
+from collections.abc import Awaitable
+
 from xmppd.cluster.bus import Outcome
 from xmppd.cluster.entries import Delivered, Routed, Way
 from xmppd.cluster.node import NodeId
 from xmppd.host.clocks import UNKNOWN
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID
+from xmppd.stanza import JID, Stanza, StanzaError
+
+_FROM_ANYWHERE = ("error", "unavailable")
+"""Types of stanzas that come from a session's own node no more often than from another."""
 
 
 class StanzaEntries:
@@ -25,11 +30,26 @@ class StanzaEntries:
         """Take a stanza for an account, a component or another server."""
         stanza = entry.stanza()
         if entry.way == Way.ACCOUNT:
+            if not entry.passed_on and stanza.type not in _FROM_ANYWHERE:
+                self.routing_table.note_sender(stanza.sender, sender)
+            seeking = self.routing_table.seek_anew(stanza, sender)
+            if seeking is not None:
+                return self._route_behind(seeking, stanza)
             return self.packet_router.route_on(stanza)
         route = self.routing_table.way_to(JID.prepared(entry.to).domain)
         if route is None or not route.deliver(stanza, stanza.wire()):
             self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
         return None
+
+    async def _route_behind(self, seeking: Awaitable[None], stanza: Stanza) -> None:
+        try:
+            await seeking
+        except StanzaError as error:
+            self.packet_router.bounce(stanza, error)
+            return
+        later = self.packet_router.route_on(stanza)
+        if later is not None:
+            await later
 
     def delivered(self, sender: NodeId, entry: Delivered) -> Outcome:
         """Take a stanza for one session here; if that has just ended, it is routed again."""

@@ -61,7 +61,7 @@ class PresenceManager:
         arrived = False
         for session in self.routing_table.available(to.bare):
             arrived |= session.deliver(presence, wire)
-        return arrived
+        return arrived or self.routing_table.pass_on(presence)
 
     async def can_see(self, viewer: JID, account: JID) -> bool:
         """Whether the account lets the viewer see its presence (PM-5), whichever resources are

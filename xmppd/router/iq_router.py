@@ -91,9 +91,9 @@ class IQRouter:
             return self._request(iq)
         if iq.type not in ANSWERS:
             raise StanzaError(Condition.BAD_REQUEST, "an iq is get, set, result or error")
-        if not self.requests.answered(iq):
-            self.routing_table.route(iq)
-        return None
+        if self.requests.answered(iq) or self.routing_table.route(iq):
+            return None
+        return self.routing_table.route_if_found(iq)
 
     def _request(self, iq: IQ) -> Later:
         to = iq.to
@@ -103,9 +103,18 @@ class IQRouter:
             to.domain in self.routing_table.domains and (to.resource is None or to.local is None)
         ):
             return self._answer(iq)
-        if not self.routing_table.route(iq):  # IQ-11, IQ-16
+        if self.routing_table.route(iq):  # IQ-11, IQ-16
+            return None
+        finding = self.routing_table.find_way(iq)
+        if finding is None:
             raise self.routing_table.unreached(iq)
-        return None
+        return self._deliver_behind(finding, iq)
+
+    async def _deliver_behind(self, finding: Awaitable[None], iq: IQ) -> None:
+        """Deliver a request once the way to its addressee is found (CL-1)."""
+        await finding
+        if not self.routing_table.route(iq):
+            raise self.routing_table.unreached(iq)
 
     def _answer(self, iq: IQ) -> Later:
         """Answer on the server's or the account's behalf (IQ-9, IQ-10, IQ-19)."""
@@ -140,8 +149,7 @@ class IQRouter:
         except Exception as error:
             raise self._blamed(handler, iq) from error
         if answer is None or isinstance(answer, (bytes, Element, IQ)):
-            self._reply(iq, answer)
-            return None
+            return self._reply(iq, answer)
         return self._reply_later(handler, iq, answer)
 
     async def _answer_for_account(self, handler: IQHandler, iq: IQ, asked: Asked) -> None:
@@ -200,7 +208,9 @@ class IQRouter:
             raise
         except Exception as error:
             raise self._blamed(handler, iq) from error
-        self._reply(iq, answer)
+        replying = self._reply(iq, answer)
+        if replying is not None:
+            await replying
 
     def _blamed(self, handler: IQHandler, iq: IQ) -> StanzaError:
         """The error for the sender when a handler has failed; it is logged."""
@@ -208,10 +218,11 @@ class IQRouter:
         _log.failure("{owner} failed on {stanza}", owner=owner, stanza=iq)
         return StanzaError(Condition.INTERNAL_SERVER_ERROR)
 
-    def _reply(self, iq: IQ, answer: Answer) -> None:
+    def _reply(self, iq: IQ, answer: Answer) -> Later:
         stanza = answer if isinstance(answer, IQ) else iq.result(answer)
-        if not self.routing_table.route(stanza):
-            self.routing_table.answer_unbound(stanza)
+        if self.routing_table.route(stanza):
+            return None
+        return self.routing_table.answer_unrouted(stanza)
 
 
 def refused(handler: IQHandler) -> StanzaError:

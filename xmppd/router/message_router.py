@@ -5,7 +5,16 @@
 from dataclasses import dataclass
 
 from xmppd.events import Events
-from xmppd.message.decision import ADMINS, ELSEWHERE, SERVER, Cell, Decision, decide, decided
+from xmppd.message.decision import (
+    ADMINS,
+    ANOTHER_NODE,
+    ELSEWHERE,
+    SERVER,
+    Cell,
+    Decision,
+    decide,
+    decided,
+)
 from xmppd.message.follower import AccountFollowers, Course, Followers
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
@@ -14,6 +23,7 @@ from xmppd.stanza import JID, Later, Message, StanzaError
 from xmppd.stanza.stanza import Copies
 
 _ELSEWHERE = Decision(Cell.HANDED_ON, ELSEWHERE)
+_AT_ANOTHER_NODE = Decision(Cell.HANDED_ON, ANOTHER_NODE)
 _DROPPED_THERE = Decision(Cell.DROPPED, SERVER)
 
 
@@ -72,9 +82,9 @@ class MessageRouter:
             return _ELSEWHERE
         if to.local is None:
             return self._decide_there(message, to)
-        if to.bare in routes.elsewhere and to.bare not in routes.users:
-            return _ELSEWHERE
-        return decide(message, None, routes.available(to.bare))
+        if to.bare in routes.users:
+            return decide(message, None, routes.available(to.bare))
+        return _AT_ANOTHER_NODE if routes.may_pass_on(message) else decide(message, None, ())
 
     def _is_held_back(self, message: Message, to: JID, named: Session) -> bool:
         """Whether it waits behind stored messages, for a session that is about to become available
@@ -121,18 +131,28 @@ class MessageRouter:
             return self._leave(message)
         if decision.cell is Cell.TO_ADMINS:
             return self._to_admins(message)
-        if decision.cell is Cell.KEPT and not in_turn:
-            return self._route_in_turn(message, to)
+        if decision is _AT_ANOTHER_NODE and self.routing_table.pass_on(message):
+            return None
+        if not in_turn:
+            finding = self.routing_table.find_way(message)
+            if finding is not None or decision.cell is Cell.KEPT:
+                return self._route_in_turn(message, to, finding)
         return self._not_delivered(message, to, decision)
 
-    async def _route_in_turn(self, message: Message, to: JID) -> None:
-        """Route it behind messages that are stored for the account, or are being stored (MR-7)."""
+    async def _route_in_turn(self, message: Message, to: JID, finding: Later = None) -> None:
+        """Route it behind messages that are stored for the account, or are being stored (MR-7),
+        once its way is found (CL-1).
+        """
         turn = self._lines.join(to.bare)
         if turn is not None:
             await turn
         holder = self._lines.open[to.bare].holder
         try:
             await self.offline.flood.catch_up(to.to_bare())
+            finding = finding or self.routing_table.find_way(message)
+            while finding is not None:  # the directory knows, and then there may be no room
+                await finding
+                finding = self.routing_table.find_room(message)
             later = self._route_now(message, to)
             if later is not None:
                 await later

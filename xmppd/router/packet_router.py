@@ -157,7 +157,9 @@ class PacketRouter:
         try:
             await later
         except Exception as error:
-            self._failed(stanza, error)
+            answering = self._failed(stanza, error)
+            if answering is not None:
+                await answering
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Answer a stanza that a route had taken and could not deliver with an error.
@@ -169,9 +171,11 @@ class PacketRouter:
             return
         answer = stanza.error(error)
         if not isinstance(answer, IQ) or not self.iq_router.requests.answered(answer):
-            self._reply(answer)
+            answering = self._reply(answer)
+            if answering is not None:
+                Deferred.fromCoroutine(answering)  # an answer never fails
 
-    def _failed(self, stanza: Stanza, error: Exception) -> None:
+    def _failed(self, stanza: Stanza, error: Exception) -> Later:
         """Answer with an error, unless the stanza is an answer itself
         (:rfc:`6120#section-8.3.1`).
         """
@@ -181,23 +185,24 @@ class PacketRouter:
         elif not isinstance(error, StanzaError):
             _log.failure("{stanza} failed", stanza=stanza)
             error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
-        if stanza.answerable:
-            self._reply(stanza.error(error))
+        return self._reply(stanza.error(error)) if stanza.answerable else None
 
-    def _reply(self, error: Stanza) -> None:
+    def _reply(self, error: Stanza) -> Later:
         """Deliver an error in the name of the stanza's addressee: no list is asked (PL-1).
 
         The PresenceRouter knows which errors of presence an account is told (PR-18).
         """
-        session = None if error.to is None else self.routing_table.bound.get(error.to.full)
+        table, answering = self.routing_table, None
+        session = None if error.to is None else table.bound.get(error.to.full)
         if session is not None and session.privacy is not None:
             session.deliver(error, error.wire(), ours=True)
         elif isinstance(error, Presence):
             self.presence_router.refuse(error)
-        elif not self.routing_table.route(error):
-            self.routing_table.answer_unbound(error)
+        elif not table.route(error):
+            answering = table.answer_unrouted(error)
         if isinstance(error, Message):
             self.followers.answered(error)
+        return answering
 
 
 def _nothing_to_do() -> None:

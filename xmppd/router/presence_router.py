@@ -1,5 +1,7 @@
 """PresenceRouter: broadcasts, directed presence, subscriptions, probes and errors."""
 
+from collections.abc import Awaitable, Callable
+
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTION_TYPES
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
@@ -36,8 +38,7 @@ class PresenceRouter:
         if kind is None or kind == "unavailable":
             if to is None:
                 return self.update_handler.process(presence)  # PR-5
-            self._directed(presence, to)
-            return None
+            return self._directed(presence, to)
         if kind in SUBSCRIPTION_TYPES:
             return self.subscribe_handler.process(presence)  # PR-11
         if kind == "probe":
@@ -47,17 +48,47 @@ class PresenceRouter:
             return None
         raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
 
-    def _directed(self, presence: Presence, to: JID) -> None:
+    def _directed(self, presence: Presence, to: JID) -> Later:
         """Route directed presence (PR-6 to PR-10, :rfc:`6121#section-4.6`)."""
         sender = presence.sender
         if not self.routing_table.is_local(sender):
-            self.presences.remote.deliver(presence)  # PR-4, PR-7
-            return
-        if presence.type == "unavailable":
-            self.presences.directed.withdrawn(sender, to)
-        elif not self._told_anyway(sender, to):
-            self.presences.directed.sent(sender, to)
+            if to.bare in self.routing_table.users:
+                self.presences.remote.deliver(presence)  # PR-4, PR-7
+                return None
+            return self._find(presence, self._deliver_from_elsewhere)
+        if not presence.payload.passed_on:  # else its sender's node has noted it
+            if presence.type == "unavailable":
+                self.presences.directed.withdrawn(sender, to)
+            elif not self._told_anyway(sender, to):
+                self.presences.directed.sent(sender, to)
+        if self.presences.deliver(presence):
+            return None
+        return self._find(presence, self._deliver)
+
+    def _deliver(self, presence: Presence) -> None:
         self.presences.deliver(presence)
+
+    def _deliver_from_elsewhere(self, presence: Presence) -> None:
+        self.presences.remote.deliver(presence)
+
+    def _find(self, presence: Presence, handle: Callable[[Presence], Later]) -> Later:
+        """Send a presence to the node of its account, if there is one (CL-1), or handle it here."""
+        if self.routing_table.pass_on(presence):
+            return None
+        finding = self.routing_table.find_way(presence)
+        return handle(presence) if finding is None else self._find_later(presence, handle, finding)
+
+    async def _find_later(
+        self, presence: Presence, handle: Callable[[Presence], Later], finding: Awaitable[None]
+    ) -> None:
+        try:
+            await finding
+        except StanzaError:
+            return  # presence is not bounced
+        if not self.routing_table.pass_on(presence):
+            later = handle(presence)
+            if later is not None:
+                await later
 
     def refuse(self, error: Presence) -> None:
         """Deliver an error for a presence that could not be handled (PR-14, PR-16)."""
@@ -85,7 +116,9 @@ class PresenceRouter:
         if to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a probe asks for somebody")
         if self.routing_table.is_local(to):
-            return self.presences.handle_probe(presence)  # PR-13
+            if to.bare in self.routing_table.users:
+                return self.presences.handle_probe(presence)  # PR-13
+            return self._find(presence, self.presences.handle_probe)
         self.presences.remote.asked(presence.sender, to)
         self.routing_table.route(presence)  # PR-12
         return None

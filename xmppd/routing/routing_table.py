@@ -1,13 +1,22 @@
 """Addresses and the routes that lead there."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
-from xmppd.cluster.bus import Bus
+from twisted.internet.interfaces import IReactorTime
+
+from xmppd.cluster.cluster import Cluster
+from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries import Routed, Way
-from xmppd.cluster.node import Location
+from xmppd.cluster.node import Location, NodeId
+from xmppd.routing.hints import Hints
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Route, Session
-from xmppd.stanza import JID, Condition, Stanza, StanzaError
+from xmppd.stanza import JID, Condition, Later, Stanza, StanzaError
+
+MAX_PASSED_ON = 2
+"""How often a stanza is passed on: whoever gets it then has to do with it."""
+
+SILENT = "the other part of the service does not answer"
 
 
 class UserRoutes:
@@ -51,12 +60,13 @@ class RoutingTable:
         away: Those domains of services that have no connection just now.
         elsewhere: By bare JID the other nodes with sessions of an account that somebody here has to
             do with, that of the oldest session first; empty on a single node.
+        hints: The same of accounts that somebody here has just written to.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Gives the error with which it refused a stanza.
     """
 
-    def __init__(self, domains: Collection[str], bus: Bus) -> None:
-        self.bus = bus
+    def __init__(self, domains: Collection[str], cluster: Cluster, clock: IReactorTime) -> None:
+        self.bus, self.directory = cluster.bus, cluster.directory
         self.domains = frozenset(domains)
         self.domain = next(iter(domains), "")
         self.users: dict[str, UserRoutes] = {}
@@ -65,6 +75,7 @@ class RoutingTable:
         self.components: dict[str, Route] = {}
         self.away: set[str] = set()
         self.elsewhere: dict[str, tuple[Location, ...]] = {}
+        self.hints = Hints(clock.seconds)
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -149,18 +160,126 @@ class RoutingTable:
         if session is not None:
             return session.deliver(stanza, stanza.wire())
         if to.domain in self.domains:
-            return to.bare in self.elsewhere and self._pass_on(stanza, to)
+            return self.pass_on(stanza)
         route = self.way_to(to.domain)
         return route is not None and route.deliver(stanza, stanza.wire())
 
-    def _pass_on(self, stanza: Stanza, to: JID) -> bool:
-        """Send it to the node of the account's oldest session, which knows all of them. Where there
-        is a session of the account here, all are known here.
+    # -- accounts on other nodes ------------------------------------------------------------------
+
+    def lead(self, bare: str) -> NodeId | None:
+        """The other node that decides about stanzas for an account: that of its oldest session, as
+        far as is known here. None if none is known, or a session of the account is here: then all
+        of them are known here.
         """
-        if to.bare in self.users:
+        if bare in self.users:
+            return None
+        nodes = self.hints.get(bare) or self.elsewhere.get(bare)
+        return nodes[0].node if nodes else None
+
+    def find_way(self, stanza: Stanza) -> Later:
+        """Something to wait for, behind which there may be a way for a stanza that :meth:`route`
+        could not deliver; None if waiting does not help.
+
+        Its account's nodes are looked up in the directory (CL-1), or there is room again on the way
+        to them.
+
+        Raises:
+            StanzaError: The other nodes do not answer.
+        """
+        to = stanza.to
+        if not self.directory.shared or to is None or not self._is_account_elsewhere(to):
+            return None
+        return self._look_up(to.bare) if self.lead(to.bare) is None else self.find_room(stanza)
+
+    def find_room(self, stanza: Stanza) -> Later:
+        """Something to wait for if there is no room on the way to the node of its account.
+
+        Raises:
+            StanzaError: There was none for too long.
+        """
+        node = None if stanza.to is None else self.lead(stanza.to.bare)
+        if node is None or not self._has_to_wait(stanza, node):
+            return None
+        return self.bus.room(node)
+
+    def note_sender(self, sender: JID, node: NodeId) -> None:
+        """Note the node that a stanza has come from, so that answers need no look-up (CL-3)."""
+        bare = sender.bare
+        if sender.resource is None or not self._is_account_elsewhere(sender):
+            return
+        if bare not in self.elsewhere and not self.hints.get(bare):
+            self.hints.note(bare, (Location(node, 0),))
+
+    def seek_anew(self, stanza: Stanza, node: NodeId) -> Later:
+        """Something to wait for if a node has passed on a stanza for an account that is not here,
+        but known here to be there: then one of both is wrong, and the directory is right.
+        """
+        to = stanza.to
+        if to is None or self.lead(to.bare) != node:
+            return None
+        return self._look_up(to.bare)
+
+    async def _look_up(self, bare: str) -> None:
+        """Note the nodes of an account."""
+        self.hints.note(bare, await self.nodes_of(bare))
+
+    async def nodes_of(self, bare: str) -> tuple[Location, ...]:
+        """The other nodes of an account, as the directory has them just now.
+
+        Raises:
+            StanzaError: It does not answer.
+        """
+        try:
+            return (await self.directory.nodes_of((bare,))).get(bare, ())
+        except DirectoryAway as error:
+            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, SILENT) from error
+
+    def forget_node(self, node: NodeId) -> None:
+        """Forget that accounts are on a node, since it is lost or has left."""
+        self.hints.forget_node(node)
+        for bare, nodes in tuple(self.elsewhere.items()):
+            left = tuple(each for each in nodes if each.node != node)
+            if not left:
+                del self.elsewhere[bare]
+            elif len(left) < len(nodes):
+                self.elsewhere[bare] = left
+
+    def _is_account_elsewhere(self, to: JID) -> bool:
+        """Whether it is an address of an account of which no session is here."""
+        return to.local is not None and to.domain in self.domains and to.bare not in self.users
+
+    def _has_to_wait(self, stanza: Stanza, node: NodeId) -> bool:
+        """Whether there is no room for it; answers, and what has come from another node, find some
+        always, since those who cause them wait for nothing.
+        """
+        answers = not stanza.answerable or stanza.payload.passed_on
+        return not answers and self.bus.is_full(node)
+
+    def pass_on(self, stanza: Stanza) -> bool:
+        """Send a stanza to the node that decides about its account.
+
+        Returns:
+            Whether there is such a node, and room on the way there.
+        """
+        to = stanza.to
+        node = None if to is None else self.lead(to.bare)
+        if to is None or node is None or not self.may_pass_on(stanza):
             return False
-        self.bus.tell(self.elsewhere[to.bare][0].node, Routed.of(stanza, to, Way.ACCOUNT))
+        if self._has_to_wait(stanza, node):
+            return False
+        self.bus.tell(node, Routed.of(stanza, to, Way.ACCOUNT))
         return True
+
+    def may_pass_on(self, stanza: Stanza) -> bool:
+        """Whether another node decides about it (CL-2)."""
+        to = stanza.to
+        return (
+            to is not None
+            and stanza.payload.passed_on <= MAX_PASSED_ON
+            and self.lead(to.bare) is not None
+        )
+
+    # -- many addresses ---------------------------------------------------------------------------
 
     def tell(self, stanza: Stanza, recipients: Iterable[JID]) -> list[JID]:
         """Deliver a stanza to many addresses, each as :meth:`route` does; it becomes bytes once,
@@ -182,11 +301,27 @@ class RoutingTable:
                 unreached.append(to)
         return unreached
 
-    def answer_unbound(self, answer: Stanza) -> None:
-        """Deliver the server's answer to a stream without a resource that has asked, if one has."""
+    def answer_unrouted(self, answer: Stanza) -> Later:
+        """Deliver the server's answer that :meth:`route` could not deliver: to a stream without a
+        resource, if one has asked, or to a node that has to be looked up.
+        """
         asker = None if answer.to is None else self.unbound.get(answer.to.full)
         if asker is not None:
             asker.deliver(answer, answer.wire())
+            return None
+        return self.route_if_found(answer)
+
+    def route_if_found(self, answer: Stanza) -> Later:
+        """Deliver an answer that :meth:`route` could not deliver, if its account is found."""
+        finding = self.find_way(answer)
+        return None if finding is None else self._route_behind(finding, answer)
+
+    async def _route_behind(self, finding: Awaitable[None], answer: Stanza) -> None:
+        try:
+            await finding
+        except StanzaError:
+            return  # who has asked is on a node that does not answer
+        self.route(answer)
 
     def way_to(self, domain: str) -> Route | None:
         """The route to a domain that is not ours: of a component, or to other servers."""

@@ -47,15 +47,17 @@ class Payload:
         to: The address written in ``raw``; None if there is none.
         copies: The count of an account's sessions that have the message; None if only one has it.
         again: Whether a session that has ended gave the message back.
+        passed_on: How often one node of the service has passed the stanza on to another.
     """
 
-    __slots__ = ("_tree", "_xml", "copies", "raw", "to")
+    __slots__ = ("_tree", "_xml", "copies", "passed_on", "raw", "to")
     again: ClassVar[bool] = False
 
     def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
         self.raw = raw
         self.to = to
         self.copies: Copies | None = None
+        self.passed_on = 0
         self._tree = tree
         self._xml: Element | None = None
 
@@ -87,13 +89,13 @@ class Payload:
             attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
             raw = write(tree, attributes=attributes)
         payload = self.__class__(raw)
-        payload.copies = self.copies
+        payload.copies, payload.passed_on = self.copies, self.passed_on
         return payload
 
     def changed(self, raw: bytes) -> Self:
         """The same payload with other bytes, and the same address in them."""
         payload = self.__class__(raw, self.to)
-        payload.copies = self.copies
+        payload.copies, payload.passed_on = self.copies, self.passed_on
         return payload
 
 

@@ -1,9 +1,10 @@
 """Subscriptions between an account and somebody on another server, or at a component."""
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.presence.test_remote_presences import JULIET, ROMEO, gone, presence
-from xmppd.cluster.bus import LocalBus
+from xmppd.cluster.cluster import alone
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import ns
 from xmppd.store.rosters import RosterItem
@@ -104,7 +105,7 @@ class RemoteSubscriptionTests(SynchronousTestCase):
         """A request that cannot leave is answered, and waits no less (PR-17)."""
         self.build()
         table = self.house.server.routing_table
-        table.foreign, table.foreign_error = None, RoutingTable((), LocalBus()).foreign_error
+        table.foreign, table.foreign_error = None, RoutingTable((), alone(), Clock()).foreign_error
         self.romeo.send(f"<presence to='{JULIET}' type='subscribe'/>")
         self.assertIn("<remote-server-not-found", "".join(self.got()))
         self.assertEqual(self.item(), RosterItem(JULIET, ask=True))
