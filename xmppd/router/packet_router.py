@@ -81,7 +81,7 @@ class PacketRouter:
                     if asked is not None:
                         known.sent(stanza, asked)
         except Exception as error:
-            return self._failed(stanza, error)
+            return self._answer_failure(stanza, error)
         return self.route_on(stanza)
 
     def route_on(self, stanza: Stanza) -> Later:
@@ -91,7 +91,7 @@ class PacketRouter:
         try:
             later = self._routers[stanza.__class__].route(stanza)
         except Exception as error:
-            return self._failed(stanza, error)
+            return self._answer_failure(stanza, error)
         return None if later is None else self._finish(stanza, later)
 
     def take_back(
@@ -157,7 +157,7 @@ class PacketRouter:
         try:
             await later
         except Exception as error:
-            answering = self._failed(stanza, error)
+            answering = self._answer_failure(stanza, error)
             if answering is not None:
                 await answering
 
@@ -175,7 +175,7 @@ class PacketRouter:
             if answering is not None:
                 Deferred.fromCoroutine(answering)  # an answer never fails
 
-    def _failed(self, stanza: Stanza, error: Exception) -> Later:
+    def _answer_failure(self, stanza: Stanza, error: Exception) -> Later:
         """Answer with an error, unless the stanza is an answer itself
         (:rfc:`6120#section-8.3.1`).
         """
