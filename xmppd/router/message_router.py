@@ -149,7 +149,8 @@ class MessageRouter:
         holder = self._lines.open[to.bare].holder
         try:
             await self.offline.flood.catch_up(to.to_bare())
-            finding = finding or self.routing_table.find_way(message)
+            if finding is None:
+                finding = self.routing_table.find_way(message)
             while finding is not None:  # the directory knows, and then there may be no room
                 await finding
                 finding = self.routing_table.find_room(message)

@@ -192,14 +192,14 @@ class PacketRouter:
 
         The PresenceRouter knows which errors of presence an account is told (PR-18).
         """
-        table, answering = self.routing_table, None
-        session = None if error.to is None else table.bound.get(error.to.full)
+        answering = None
+        session = None if error.to is None else self.routing_table.bound.get(error.to.full)
         if session is not None and session.privacy is not None:
             session.deliver(error, error.wire(), ours=True)
         elif isinstance(error, Presence):
             self.presence_router.refuse(error)
-        elif not table.route(error):
-            answering = table.answer_unrouted(error)
+        elif not self.routing_table.route(error):
+            answering = self.routing_table.answer_unrouted(error)
         if isinstance(error, Message):
             self.followers.answered(error)
         return answering
