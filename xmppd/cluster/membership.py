@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from twisted.internet.defer import Deferred, succeed
+
 from xmppd.cluster.node import ALONE, Node, NodeId
 
 
@@ -36,13 +38,15 @@ class NodeFenced:
 
 
 class Membership(Protocol):
-    """The nodes of the service.
+    """The nodes of the service, as one life of this node knows them.
 
     Attributes:
-        id: This node.
+        id: This node, the same for all of this life.
         nodes: The others that are in, by name.
         speaks: Whether this node may act: its lease is valid. Looked at in every turn that takes
             something from a wire or from another node.
+        complete: Whether all nodes have entered their sessions in the directory: while one has not,
+            since what was there is lost, nobody counts as absent.
     """
 
     id: NodeId
@@ -52,14 +56,24 @@ class Membership(Protocol):
     def speaks(self) -> bool:
         """Whether this node may act now."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether what the directory does not have is nowhere."""
+
     def is_in(self, node: NodeId) -> bool:
         """Whether this other node, in this generation, is in."""
+
+    def voice(self) -> Deferred[None]:
+        """An awaitable until this node may act again; it never comes if the node is fenced."""
+
+    async def refresh(self) -> None:
+        """Look at once who is in, and whether we still are."""
 
 
 class LocalMembership:
     """The membership of a single node."""
 
-    speaks = True
+    speaks = complete = True
 
     def __init__(self) -> None:
         self.id = ALONE
@@ -68,6 +82,13 @@ class LocalMembership:
     def is_in(self, node: NodeId) -> bool:
         """False: there is no other."""
         return False
+
+    def voice(self) -> Deferred[None]:
+        """It may act at once."""
+        return succeed(None)
+
+    async def refresh(self) -> None:
+        """Do nothing."""
 
 
 __all__ = ["LocalMembership", "Membership", "NodeFenced", "NodeJoined", "NodeLeft", "NodeLost"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from twisted.internet.defer import Deferred
 from typing_extensions import override
 
 from xmppd.cluster.membership import Membership
@@ -9,12 +10,14 @@ from xmppd.cluster.node import Node, NodeId
 
 
 class MemoryMembership(Membership):
-    """One node's view of it.
+    """One node's view of it; it may act as long as it is in.
 
     Args:
         id: The node; it is in from now on.
         all: All nodes that are in, by name; shared.
     """
+
+    complete = True
 
     def __init__(self, id: NodeId, all: dict[str, Node]) -> None:
         self.id = id
@@ -35,6 +38,14 @@ class MemoryMembership(Membership):
     def is_in(self, node: NodeId) -> bool:
         known = self._all.get(node.name)
         return known is not None and known.id == node
+
+    @override
+    def voice(self) -> Deferred[None]:
+        return Deferred()
+
+    @override
+    async def refresh(self) -> None:
+        """Do nothing: it knows."""
 
 
 __all__ = ["MemoryMembership"]

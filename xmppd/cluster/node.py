@@ -69,12 +69,15 @@ class Node(Struct, frozen=True, kw_only=True):
         instance: Kept in its data directory: the same in all its lives there.
         address: ``host:port`` that other nodes dial; empty if it has no door for nodes.
         certificate: Digest of the certificate that it shows to them.
-        secret: Digest of the secret that all nodes share, and of the domains they serve.
+        secret: Digest of the secret that all nodes share.
+        domains: Digest of the domains that they serve.
+        database: Names the database that they use.
         client_address: ``host:port`` that clients may be sent to; empty if they may not.
         protocol: Version of what it speaks to other nodes.
         kinds: The kinds of things that it takes up (:class:`~xmppd.cluster.claims.Owned`).
         draining: Whether it is about to leave.
         since: Seconds since 1970.
+        entered: The era of the board up to which all its sessions are in the directory.
     """
 
     id: NodeId
@@ -83,11 +86,14 @@ class Node(Struct, frozen=True, kw_only=True):
     address: str = ""
     certificate: str = ""
     secret: str = ""
+    domains: str = ""
+    database: str = ""
     client_address: str = ""
     protocol: int = 1
     kinds: tuple[str, ...] = ()
     draining: bool = False
     since: float = 0.0
+    entered: str = ""
 
 
 ALONE = NodeId("alone", 1)

@@ -14,6 +14,15 @@ def wall_clock() -> float:
     return time.time()
 
 
+def boot_clock() -> float:
+    """Seconds since the machine was started, those included for which it slept.
+
+    Other processes do not wait for a machine that sleeps: what one has promised them is measured by
+    this clock.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Note(NamedTuple):
     """A moment by both clocks, as one process leaves it to the next.
 
