@@ -9,10 +9,11 @@ from secrets import token_bytes, token_hex
 from msgspec import to_builtins
 from twisted.logger import Logger
 
-from xmppd.command.command import Command, Reply, Row
+from xmppd.command.command import Command
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.command_form import CommandForm, CommandForms, Filled
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Reply, Row
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import Asked, IQHandler

@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import to_builtins
 
 from xmppd.account.devices import Devices, KnownDevice
-from xmppd.command.command import Reply, Row
 from xmppd.command.command_form import CommandForm, Filled
+from xmppd.command.reply import Reply, Row
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.plugin.place import Part
 from xmppd.session.session_manager import SessionManager

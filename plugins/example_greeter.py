@@ -8,10 +8,11 @@ it by an iq.
 from dataclasses import dataclass
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import DomainName
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies
 from xmppd.config.config import ItemSettings
 from xmppd.config.section import Section
 from xmppd.config.settings import Settings

@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from xmppd.command.command import Reply, Row
 from xmppd.command.command_form import CommandForm, Filled
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Reply, Row
 from xmppd.plugin.place import Part
 from xmppd.roster.roster import item_bytes
 from xmppd.stanza import Element, ns, parse

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.command_form import CommandForm, Filled
 from xmppd.command.kinds import AccountName, Number
+from xmppd.command.reply import Replies, Row
 from xmppd.stanza import JID
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.form import Field

@@ -5,9 +5,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.stanza import JID, Condition, StanzaError, Tree
 from xmppd.stanza.form import form
 from xmppd.stanza.xml import local_name

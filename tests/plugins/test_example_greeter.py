@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.command.command import Reply
 from xmppd.command.command_context import SHELL
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Reply
 from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.example_greeter import NS, GreeterSettings

@@ -1,27 +1,18 @@
 """Command: an operation on request, whichever way the request comes."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from msgspec import Struct
 
 from xmppd.command.argument import Argument
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName
+from xmppd.command.reply import Replies, Row
 
 OWNED = "account"
 """The argument by which a command for owners is told whose account it is about."""
-
-
-class Row(Struct, frozen=True):
-    """One row of a command's answer; its fields are the columns, with units in their names."""
-
-
-Reply: TypeAlias = Row | str
-"""A row of a table, or a sentence about what was done."""
-
-Replies: TypeAlias = AsyncGenerator[Reply, None]
 
 
 class Description(Struct, frozen=True):
@@ -38,6 +29,8 @@ class Description(Struct, frozen=True):
             runs; ``server``: one that runs.
         answers: ``table``: rows of a table; ``sentences``: each row has one in ``says``, for
             people; ``stream``: the same, at any time.
+        asks: ``here``: what this node knows is all there is to know; ``all``: each node of the
+            service is asked, and its rows say which one it was.
     """
 
     name: str
@@ -47,6 +40,7 @@ class Description(Struct, frozen=True):
     who: Literal["admins", "owner", "everybody"] = "admins"
     needs: Literal["file", "store", "server"] = "server"
     answers: Literal["table", "sentences", "stream"] = "table"
+    asks: Literal["here", "all"] = "here"
 
     @property
     def owned(self) -> bool:

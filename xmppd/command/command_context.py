@@ -1,8 +1,10 @@
 """CommandContext: the arguments of a command, its actor, and whether its answer is still wanted."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from xmppd.command.argument import Arguments
+from xmppd.command.elsewhere import NOWHERE_ELSE, Elsewhere
 from xmppd.stanza import JID
 
 
@@ -34,9 +36,13 @@ class CommandContext:
     Attributes:
         arguments: Its values.
         actor: The one that gives it.
+        given: The values as they were given, for other nodes.
+        elsewhere: The other nodes; none if one of them has sent the command here.
         listening: Whether its answer is still wanted.
     """
 
     arguments: Arguments
     actor: Actor
+    given: Mapping[str, object] = field(default_factory=dict)
+    elsewhere: Elsewhere = NOWHERE_ELSE
     listening: bool = True

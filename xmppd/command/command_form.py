@@ -8,10 +8,11 @@ from functools import partial
 from twisted.logger import Logger
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import OWNED, Description, Reply
+from xmppd.command.command import OWNED, Description
 from xmppd.command.command_context import Actor
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused, failed
+from xmppd.command.reply import Reply
 from xmppd.events import OWNER, Undo
 from xmppd.stanza import JID, Element
 from xmppd.stanza.form import Field

@@ -8,10 +8,11 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from xmppd.command.argument import Arguments
-from xmppd.command.command import OWNED, Command, Description, Replies
+from xmppd.command.command import OWNED, Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import Surface
 from xmppd.command.refused import Refused, failed
+from xmppd.command.reply import Replies
 from xmppd.events import OWNER, Undo
 from xmppd.stanza import JID, Condition, StanzaError
 

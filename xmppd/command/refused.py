@@ -9,7 +9,12 @@ class Refused(Exception):
     Args:
         text: Without a full stop.
         condition: The stanza error, for a way that has those.
+
+    Attributes:
+        status: With which xmppctl ends.
     """
+
+    status = 1
 
     def __init__(self, text: str, condition: Condition = Condition.NOT_ACCEPTABLE) -> None:
         super().__init__(text)

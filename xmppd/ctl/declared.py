@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.config.table import ConfigError
 from xmppd.net.listen_endpoint import ListenError
 from xmppd.plugin.plugin_error import PluginError

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from xmppd.account.devices import Devices, KnownDevice
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import ACCOUNT
 from xmppd.session.session_manager import SessionManager

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from xmppd.command.argument import Argument, Arguments
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Address, Choice
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.explain.finding import Finding
 from xmppd.explain.message import explain_message

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
+from xmppd.command.reply import Replies, Row
 from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.ctl.check import check

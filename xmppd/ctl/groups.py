@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 
 from xmppd.command.argument import MANY, Argument, Arguments
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Choice, GroupName
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import existing
 from xmppd.presence.shared_group_changes import SharedGroupChanges

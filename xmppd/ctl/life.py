@@ -5,8 +5,9 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.people import iso
 from xmppd.ctl.running import Running

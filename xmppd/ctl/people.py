@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Choice, DomainName, Number
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import ACCOUNTS, existing
 from xmppd.roster.roster_manager import RosterManager

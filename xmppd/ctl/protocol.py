@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 from msgspec import Struct, field, to_builtins
 
-from xmppd.command.command import Description, Reply
+from xmppd.command.command import Description
+from xmppd.command.reply import Reply
 
 MAX_REQUEST_BYTES = 1_048_576
 MAX_ANSWER_BYTES = 8_388_608

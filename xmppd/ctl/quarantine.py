@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from msgspec.structs import asdict
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.stanza import Condition
 from xmppd.stanza.date_time import date_time

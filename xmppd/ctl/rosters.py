@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from xmppd.command.argument import MANY, Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Address, Flag
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import ACCOUNT, ACCOUNTS, existing
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler

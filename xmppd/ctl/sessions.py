@@ -6,10 +6,11 @@ from msgspec.structs import asdict
 
 from xmppd.auth.tokens import Tokens
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Address, Flag
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.people import iso
 from xmppd.ctl.users import MAX_ACCOUNTS_AT_ONCE

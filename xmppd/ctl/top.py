@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Choice, Number
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.presence.broadcast_counts import MINUTES, OTHERS, BroadcastCounts, Sum
 

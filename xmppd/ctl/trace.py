@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Address, Flag, Number
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies
 from xmppd.ctl.declared import Declared
 from xmppd.stanza import Condition
 from xmppd.trace.trace import TooManyTracers, Trace

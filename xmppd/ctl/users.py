@@ -8,10 +8,11 @@ from xmppd.account.accounts import Accounts
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.provider import Passwords
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import AccountName, Secret
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies
 from xmppd.ctl.declared import Declared
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from msgspec import field
 from twisted.internet.defer import Deferred
 
-from xmppd.command.command import Row
+from xmppd.command.reply import Row
 from xmppd.stanza import JID
 from xmppd.trace.passage import Passage, Step
 from xmppd.trace.scrub import shown

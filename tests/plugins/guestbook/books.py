@@ -3,8 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask
-from xmppd.command.command import Reply
 from xmppd.command.command_context import SHELL, Actor
+from xmppd.command.reply import Reply
 from xmppd.stanza import Tree
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config

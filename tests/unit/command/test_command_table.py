@@ -4,12 +4,13 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import SHELL, Actor, CommandContext
 from xmppd.command.command_form import CommandForm, CommandForms, Filled, own_form
 from xmppd.command.command_table import CommandTable
 from xmppd.command.kinds import AccountName, Secret
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.testing.client import done
 

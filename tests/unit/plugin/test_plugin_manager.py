@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.command.command import Command, Description, Replies
+from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.command_form import CommandForm, Filled
+from xmppd.command.reply import Replies
 from xmppd.components.service_domains import Component
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo, DiscoQuestion

@@ -32,7 +32,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from xmppd.command.argument import Argument
-from xmppd.command.command import Command, Description, Replies, Row
+from xmppd.command.command import Command, Description
+from xmppd.command.reply import Replies, Row
 from xmppd.command.command_context import CommandContext
 from xmppd.command.command_form import CommandForm, Filled
 from xmppd.command.kinds import AccountName
