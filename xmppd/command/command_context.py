@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xmppd.command.argument import Arguments
-from xmppd.command.elsewhere import NOWHERE_ELSE, Elsewhere
+from xmppd.command.other_nodes import NO_OTHERS, OtherNodes
 from xmppd.stanza import JID
 
 
@@ -37,12 +37,12 @@ class CommandContext:
         arguments: Its values.
         actor: The one that gives it.
         given: The values as they were given, for other nodes.
-        elsewhere: The other nodes; none if one of them has sent the command here.
+        others: The other nodes; none if one of them has sent the command here.
         listening: Whether its answer is still wanted.
     """
 
     arguments: Arguments
     actor: Actor
     given: Mapping[str, object] = field(default_factory=dict)
-    elsewhere: Elsewhere = NOWHERE_ELSE
+    others: OtherNodes = NO_OTHERS
     listening: bool = True

@@ -11,8 +11,10 @@ from xmppd.command.argument import Arguments
 from xmppd.command.command import OWNED, Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import Surface
+from xmppd.command.merged import merged
+from xmppd.command.other_nodes import NO_OTHERS, Incomplete, OtherNodes, Unanswered
 from xmppd.command.refused import Refused, failed
-from xmppd.command.reply import Replies
+from xmppd.command.reply import Replies, RowOfNode
 from xmppd.events import OWNER, Undo
 from xmppd.stanza import JID, Condition, StanzaError
 
@@ -35,7 +37,10 @@ class CommandTable:
 
     Attributes:
         commands: By name.
+        others: The other nodes of the service.
     """
+
+    others: OtherNodes = NO_OTHERS
 
     def __init__(self, domains: tuple[str, ...], admins: Collection[JID]) -> None:
         self.domains = domains
@@ -109,7 +114,7 @@ class CommandTable:
         stranger = command.about.who == "owner" and not actor.owns(arguments.jid(OWNED))
         if stranger and not actor.admin:
             raise Refused("this is somebody else's account", Condition.FORBIDDEN)
-        return command, CommandContext(arguments, actor)
+        return command, CommandContext(arguments, actor, given, self.others)
 
     async def replies(self, command: Command, context: CommandContext) -> Replies:
         """Run a command; the caller has to close the result, whatever happens.
@@ -119,13 +124,57 @@ class CommandTable:
         Raises:
             Refused: It cannot be done, for a reason that the actor should know; or it has a bug,
                 which is logged.
+            Incomplete: All is done that could be, and some nodes did not answer.
         """
+        others = context.others
+        if command.about.asks == "here" or not others.nodes:
+            found = self._replies_here(command, context)
+        elif command.about.answers == "stream":
+            found = merged(
+                of_node(others.here, self._replies_here(command, context)),
+                *(
+                    of_node(node, others.replies(node, command.name, context.given))
+                    for node in others.nodes
+                ),
+            )
+        else:
+            found = self._replies_of_all(command, context)
+        async with aclosing(found):
+            async for reply in found:
+                yield reply
+                if not context.listening and command.about.effect == "reads":
+                    return
+
+    async def _replies_of_all(self, command: Command, context: CommandContext) -> Replies:
+        """The replies of this node, then those of each other one. A node that knows nothing of
+        what is asked for does not matter, unless all of them know nothing.
+        """
+        others, missing = context.others, list[str]()
+        unknown: list[Refused] = []
+        sources = {others.here: self._replies_here(command, context)}
+        for node in others.nodes:
+            sources[node] = others.replies(node, command.name, context.given)
+        for node, source in sources.items():
+            try:
+                async with aclosing(of_node(node, source)) as found:
+                    async for reply in found:
+                        yield reply
+            except Unanswered:
+                missing.append(node)
+            except Refused as error:
+                if error.condition is not Condition.ITEM_NOT_FOUND:
+                    raise
+                unknown.append(error)
+        if len(unknown) == len(sources):
+            raise unknown[0]
+        if missing:
+            raise Incomplete(missing)
+
+    async def _replies_here(self, command: Command, context: CommandContext) -> Replies:
         try:
             async with aclosing(command.run(context)) as found:
                 async for reply in found:
                     yield reply
-                    if not context.listening and command.about.effect == "reads":
-                        return
         except (Refused, CancelledError):
             raise
         except StanzaError as error:
@@ -134,6 +183,13 @@ class CommandTable:
             owner = self._owners.get(command.name, OWNER)
             _log.failure("{owner} failed on the command {name}", owner=owner, name=command.name)
             raise failed() from error
+
+
+async def of_node(node: str, replies: Replies) -> Replies:
+    """The replies of a node, each with its name."""
+    async with aclosing(replies):
+        async for reply in replies:
+            yield f"{node}: {reply}" if isinstance(reply, str) else RowOfNode(node, reply)
 
 
 def _check_arguments(about: Description) -> None:

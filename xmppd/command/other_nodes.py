@@ -1,4 +1,4 @@
-"""Elsewhere: the other nodes of the service, as commands see them."""
+"""OtherNodes: the other nodes of the service, as commands see them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Incomplete(Refused):
         super().__init__(f"no answer came from {named}: what is there is missing here")
 
 
-class Elsewhere(Protocol):
+class OtherNodes(Protocol):
     """The other nodes.
 
     Attributes:
@@ -53,7 +53,7 @@ class Elsewhere(Protocol):
         """
 
 
-class NowhereElse:
+class NoOtherNodes:
     """There are no others, or they are not to be asked."""
 
     here = ""
@@ -64,7 +64,7 @@ class NowhereElse:
         raise Unanswered(f"there is no node {node}")
 
 
-NOWHERE_ELSE = NowhereElse()
+NO_OTHERS = NoOtherNodes()
 
 
 @dataclass
@@ -89,32 +89,30 @@ class Gathered:
             raise Incomplete(self.missing)
 
 
-async def gathered(elsewhere: Elsewhere, name: str, given: Mapping[str, object]) -> Gathered:
+async def gathered(others: OtherNodes, name: str, given: Mapping[str, object]) -> Gathered:
     """The rows that all other nodes have; those of a node that refuses the command are none."""
     found = Gathered()
 
     async def ask(node: str) -> None:
         try:
             found.rows += [
-                reply
-                async for reply in elsewhere.replies(node, name, given)
-                if isinstance(reply, Row)
+                reply async for reply in others.replies(node, name, given) if isinstance(reply, Row)
             ]
         except Unanswered:
             found.missing.append(node)
         except Refused:
             return
 
-    await gatherResults([Deferred.fromCoroutine(ask(node)) for node in elsewhere.nodes])
+    await gatherResults([Deferred.fromCoroutine(ask(node)) for node in others.nodes])
     return found
 
 
 __all__ = [
     "INCOMPLETE",
-    "NOWHERE_ELSE",
-    "Elsewhere",
+    "NO_OTHERS",
     "Gathered",
     "Incomplete",
+    "OtherNodes",
     "Unanswered",
     "gathered",
 ]
