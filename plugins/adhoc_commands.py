@@ -6,14 +6,14 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from secrets import token_bytes, token_hex
 
-from msgspec import to_builtins
 from twisted.logger import Logger
 
 from xmppd.command.command import Command
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.command_form import CommandForm, CommandForms, Filled
+from xmppd.command.other_nodes import Incomplete
 from xmppd.command.refused import Refused
-from xmppd.command.reply import Reply, Row
+from xmppd.command.reply import Reply, Row, columns_of
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import Asked, IQHandler
@@ -279,18 +279,21 @@ class IQCommandHandler(IQHandler):
     ) -> list[Reply]:
         """The replies of a command; of one that only reads, as many as can be shown."""
         found: list[Reply] = []
-        async with aclosing(self.forms.commands.replies(command, context)) as replies:
-            async for reply in replies:
-                if len(found) == most and command.about.effect == "reads":
-                    found.append(f"there is more; these are the first {most}")
-                    break
-                found.append(reply)
+        try:
+            async with aclosing(self.forms.commands.replies(command, context)) as replies:
+                async for reply in replies:
+                    if len(found) == most and command.about.effect == "reads":
+                        found.append(f"there is more; these are the first {most}")
+                        break
+                    found.append(reply)
+        except Incomplete as error:
+            found.append(str(error))
         return found
 
     def _answered(
         self, asked: AskedCommand, iq: IQ, command: Command, replies: list[Reply]
     ) -> Element:
-        rows = [to_builtins(reply) for reply in replies if not isinstance(reply, str)]
+        rows = [columns_of(reply) for reply in replies if not isinstance(reply, str)]
         form_type = asked.form.form_type
         if command.about.answers == "sentences":
             says = Field(

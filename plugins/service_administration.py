@@ -7,11 +7,9 @@ fields of their forms.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import to_builtins
-
 from xmppd.command.command_form import CommandForm, Filled
 from xmppd.command.refused import Refused
-from xmppd.command.reply import Reply, Row
+from xmppd.command.reply import Reply, Row, columns_of
 from xmppd.plugin.place import Part
 from xmppd.roster.roster import item_bytes
 from xmppd.stanza import Element, ns, parse
@@ -141,7 +139,7 @@ def people(var: str, label: str) -> Answer:
 
 def rows(replies: list[Reply]) -> list[dict[str, Any]]:
     """The rows of an answer, by column."""
-    return [to_builtins(reply) for reply in replies if isinstance(reply, Row)]
+    return [columns_of(reply) for reply in replies if isinstance(reply, Row)]
 
 
 def texts(found: list[dict[str, Any]], column: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
-from xmppd.cluster.entries import Delivered, Routed
+from xmppd.cluster.entries import CommandGiven, CommandMore, CommandUnread, Delivered, Routed
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
 from xmppd.components.component_connections import ComponentConnections
@@ -75,6 +75,7 @@ from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.nodes.entry_handler import EntryHandler
+from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
@@ -211,7 +212,7 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
-        self.entry_handler = self._nodes()
+        self.entry_handler, self.commands.others = self._nodes()
         self._put_parts()
         self._call_back()
         self.stages = self._stages()
@@ -531,13 +532,17 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
-    def _nodes(self) -> EntryHandler:
+    def _nodes(self) -> tuple[EntryHandler, NodeCommands]:
         """What other nodes ask of the stages."""
         entries = EntryHandler()
         stanzas = StanzaEntries(self.routing_table, self.packet_router)
         entries.put(Routed, stanzas.routed)
         entries.put(Delivered, stanzas.delivered)
-        return entries
+        commands = NodeCommands(self.cluster, self.commands, self.clock)
+        entries.put(CommandGiven, commands.given)
+        entries.put(CommandMore, commands.more)
+        entries.put(CommandUnread, commands.unread)
+        return entries, commands
 
     # -- the parts that are the server's own ------------------------------------------------------
 

@@ -152,14 +152,79 @@ class Way:
     """To another server."""
 
 
-AnyEntry = Asking | Answered | Routed | Delivered
+# -- commands -------------------------------------------------------------------------------------
+
+MAX_REPLIES = 100
+"""Replies of a command in one entry."""
+
+Column = str | int | float | bool | list[str] | None
+
+
+class CommandGiven(BusEntry, tag="c", frozen=True):
+    """A command of an administrator, for what is at the other node; the answer is
+    :class:`CommandReplies`.
+
+    Attributes:
+        number: Names it in what follows.
+        name: Its words.
+        given: The values of its arguments, as they were given.
+    """
+
+    number: int
+    name: str
+    given: dict[str, str | bool | list[str]]
+
+
+class CommandMore(BusEntry, tag="cm", frozen=True):
+    """Asks for further replies of a command; answered as the command."""
+
+    number: int
+
+
+class CommandUnread(BusEntry, tag="cu", frozen=True):
+    """Nobody reads the replies of a command any more."""
+
+    number: int
+
+
+class CommandReplies(BusEntry, tag="cr", frozen=True):
+    """Some replies of a command, in order.
+
+    Attributes:
+        replies: Rows by column, and sentences.
+        done: Whether these were the last.
+        refusal: Why it was refused; empty if it was not.
+        condition: The stanza error of a refusal.
+    """
+
+    replies: list[dict[str, Column] | str]
+    done: bool
+    refusal: str = ""
+    condition: str = ""
+
+
+AnyEntry = (
+    Asking
+    | Answered
+    | Routed
+    | Delivered
+    | CommandGiven
+    | CommandMore
+    | CommandUnread
+    | CommandReplies
+)
 __all__ = [
     "KINDS",
+    "MAX_REPLIES",
     "PROTOCOL",
     "Answered",
     "AnyEntry",
     "Asking",
     "BusEntry",
+    "CommandGiven",
+    "CommandMore",
+    "CommandReplies",
+    "CommandUnread",
     "Delivered",
     "Routed",
     "Way",

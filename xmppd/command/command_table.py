@@ -193,6 +193,8 @@ async def of_node(node: str, replies: Replies) -> Replies:
 
 
 def _check_arguments(about: Description) -> None:
+    if about.asks == "all" and any(argument.secret for argument in about.arguments):
+        raise ValueError(f"{about.name} has a secret, which is told to no other node")
     keys = set(SHELLS_OWN)
     for argument in about.arguments:
         if argument.key in keys or not _ARGUMENT.fullmatch(argument.name):

@@ -24,21 +24,19 @@ class Incomplete(Refused):
         nodes: The names of these.
     """
 
-    status = INCOMPLETE
-
     def __init__(self, nodes: Sequence[str]) -> None:
         named = ", ".join(nodes)
-        super().__init__(f"no answer came from {named}: what is there is missing here")
+        super().__init__(
+            f"no answer came from {named}: what is there is missing here", status=INCOMPLETE
+        )
 
 
 class OtherNodes(Protocol):
-    """The other nodes.
+    """The other nodes."""
 
-    Attributes:
-        here: The name of this node.
-    """
-
-    here: str
+    @property
+    def here(self) -> str:
+        """The name of this node."""
 
     @property
     def nodes(self) -> Sequence[str]:

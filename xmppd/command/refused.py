@@ -9,16 +9,15 @@ class Refused(Exception):
     Args:
         text: Without a full stop.
         condition: The stanza error, for a way that has those.
-
-    Attributes:
         status: With which xmppctl ends.
     """
 
-    status = 1
-
-    def __init__(self, text: str, condition: Condition = Condition.NOT_ACCEPTABLE) -> None:
+    def __init__(
+        self, text: str, condition: Condition = Condition.NOT_ACCEPTABLE, status: int = 1
+    ) -> None:
         super().__init__(text)
         self.condition = condition
+        self.status = status
 
 
 def failed() -> Refused:

@@ -61,7 +61,7 @@ def _answers(path: Path, request: ControlRequest, timeout_s: float | None) -> It
                 line = lines.readline(MAX_ANSWER_BYTES)
                 answer = json.decode(line, type=Answer)
                 if answer.error is not None:
-                    raise Refused(answer.error)
+                    raise Refused(answer.error, status=answer.status)
                 if answer.done:
                     break
                 yield answer

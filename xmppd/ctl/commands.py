@@ -84,7 +84,7 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
     subscriptions = server.presence_subscribe_handler
     return [
         *users.UserCommands(server.accounts, server.passwords, server.attempts, here).commands(),
-        *people.PeopleCommands(store.accounts, store.presences, here, routes, contacts).commands(),
+        *people.PeopleCommands(store.accounts, store.presences, routes, contacts).commands(),
         *sessions.SessionCommands(here, server.tokens).commands(),
         *devices.DeviceCommands(server.devices, here).commands(),
         *rosters.RosterCommands(store.accounts, contacts, subscriptions).commands(),

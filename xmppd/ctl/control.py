@@ -98,7 +98,7 @@ class ControlProtocol(LineOnlyReceiver):
         except CancelledError:
             return
         except Refused as error:
-            last = Answer(request.id, error=str(error))
+            last = Answer(request.id, error=str(error), status=error.status)
         except Exception:
             _log.failure("xmppctl's {command} failed", command=request.command)
             last = Answer(request.id, error="this failed; the server's log has the reason")

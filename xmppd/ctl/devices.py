@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from xmppd.account.devices import Devices, KnownDevice
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
+from xmppd.command.other_nodes import gathered
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
@@ -47,8 +50,16 @@ class DeviceCommands:
 
     async def list_all(self, context: CommandContext) -> Replies:
         """List clients that are online, and those that have a token."""
-        for device in await self.devices.of(context.arguments.jid("account")):
-            yield _row(device)
+        account = context.arguments.jid("account")
+        elsewhere = await gathered(context.others, "device list", {"account": account.bare})
+        found = {row.device: row for row in map(_row, await self.devices.of(account))}
+        for row in elsewhere.rows:
+            if isinstance(row, DeviceRow):
+                known = found.get(row.device)
+                found[row.device] = row if known is None else _together(known, row)
+        for row in sorted(found.values(), key=lambda row: not row.sessions):
+            yield row
+        elsewhere.check()
 
     async def revoke(self, context: CommandContext) -> Replies:
         """Revoke a client's access; the one that asks for it stays, without a token."""
@@ -79,6 +90,17 @@ def _row(device: KnownDevice) -> DeviceRow:
         first_seen=date_time(device.first_seen),
         last_seen=date_time(device.last_seen),
         token_expires=None if device.expires is None else date_time(device.expires),
+    )
+
+
+def _together(one: DeviceRow, other: DeviceRow) -> DeviceRow:
+    """A device that has sessions at several nodes, or a token that all of them know."""
+    return replace(
+        one,
+        sessions=one.sessions + other.sessions,
+        mechanisms=sorted({*one.mechanisms, *other.mechanisms}),
+        first_seen=min(one.first_seen, other.first_seen),
+        last_seen=max(one.last_seen, other.last_seen),
     )
 
 

@@ -9,8 +9,8 @@ from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.ctl.people import iso
 from xmppd.ctl.running import Running
+from xmppd.ctl.times import iso
 from xmppd.host.machine import version
 from xmppd.server import XMPPServer
 
@@ -112,11 +112,11 @@ class LifeCommands:
 
 COMMANDS: tuple[Declared[LifeCommands], ...] = (
     Declared(
-        Description("status", "where it listens, since when, and more"),
+        Description("status", "where it listens, since when, and more", asks="all"),
         LifeCommands.status,
         (StatusRow,),
     ),
-    Declared(Description("stats", "numbers"), LifeCommands.stats, (NumberRow,)),
+    Declared(Description("stats", "numbers", asks="all"), LifeCommands.stats, (NumberRow,)),
     Declared(Description("stop", "stop the server", effect="ends"), LifeCommands.stop),
     Declared(
         Description("reload", "read configuration and certificates again", effect="changes"),

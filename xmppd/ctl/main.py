@@ -35,7 +35,10 @@ Paper = Printer | SentencePrinter | JSONPrinter
 
 
 def main() -> None:
-    """Do the command of the command line; ends the process: 0 done, 1 refused, 2 not understood."""
+    """Do the command of the command line.
+
+    It ends the process: 0 done, 1 refused, 2 not understood, 3 done, and a node did not answer.
+    """
     options = parser(*_of_plugins(sys.argv[1:])).parse_args()
     command: Description = options.command
     if isinstance(sys.stdout, TextIOWrapper):
@@ -54,7 +57,8 @@ def main() -> None:
     except (ConfigError, Refused) as error:
         paper.finish()
         text = "\n".join(map(printable, str(error).rstrip(".").splitlines()))
-        sys.exit(f"xmppctl: {text}.")
+        sys.stderr.write(f"xmppctl: {text}.\n")
+        sys.exit(error.status if isinstance(error, Refused) else 1)
     except BrokenPipeError:
         sys.exit(1)
     except KeyboardInterrupt:

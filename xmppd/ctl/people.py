@@ -2,18 +2,21 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Choice, DomainName, Number
+from xmppd.command.other_nodes import Gathered, gathered
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.ctl.sessions import SessionRow
+from xmppd.ctl.times import iso
 from xmppd.ctl.users import ACCOUNTS, existing
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
-from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID
 from xmppd.stanza.date_time import date_time
 from xmppd.store.accounts import AccountInfo, AccountStore
@@ -81,7 +84,6 @@ class PeopleCommands:
 
     accounts: AccountStore
     presences: PresenceStore
-    sessions: SessionManager
     routes: RoutingTable
     rosters: RosterManager
 
@@ -93,36 +95,52 @@ class PeopleCommands:
         """List accounts, in order of their names."""
         told = context.arguments
         disabled, left = told.text("state") == "disabled", told.number("rows", MAX_ROWS)
+        people, elsewhere = await self._online(context)
         for domain in told.domains("domain"):
             async for info in self._found(domain):
                 if info.disabled or not disabled:
-                    yield self._row(info)
+                    here = people.get(info.account)
+                    yield _row(info, 0 if here is None else here.sessions)
                     left -= 1
                 if not left:
                     return
+        elsewhere.check()
 
     async def online(self, context: CommandContext) -> Replies:
         """List accounts that are online, in order of their names, with guests."""
         told = context.arguments
         state, rows = told.text("state", "online"), told.number("rows", MAX_ROWS)
-        found = [bare for domain in told.domains("domain") for bare in self._online(domain, state)]
-        for bare in sorted(found)[:rows]:
-            sessions = len(self.routes.sessions(bare))
-            yield OnlineUser(bare, sessions, self._is_active(bare))
+        people, elsewhere = await self._online(context)
+        found = [row for row in people.values() if _is_in(row, state)]
+        for row in sorted(found, key=attrgetter("account"))[:rows]:
+            yield row
+        elsewhere.check()
 
     async def count(self, context: CommandContext) -> Replies:
         """Count them for each domain."""
         state = context.arguments.text("state", "registered")
+        people, elsewhere = await self._online(context)
         for domain in context.arguments.domains("domain"):
-            yield UserCount(domain, state, await self._count(domain, state))
+            if state in KEPT:
+                number = await self._count(domain, state)
+            else:
+                end = f"@{domain}"
+                found = (row for row in people.values() if row.account.endswith(end))
+                number = sum(_is_in(row, state) for row in found)
+            yield UserCount(domain, state, number)
+        elsewhere.check()
 
     async def show(self, context: CommandContext) -> Replies:
         """Show accounts, in the order in which they are named."""
         accounts = await existing(self.accounts.exists, context.arguments.jids("account"))
         left = await self.presences.last_presence([account.bare for account in accounts])
+        missing = list[str]()
         for account in accounts:
+            elsewhere = await gathered(context.others, "session list", {"account": account.bare})
+            missing += elsewhere.missing
             seen = left.get(account.bare)
-            yield await self._shown(account, None if seen is None else seen.seen)
+            yield await self._shown(account, None if seen is None else seen.seen, elsewhere.rows)
+        Gathered(missing=sorted(set(missing))).check()
 
     async def _found(self, domain: str) -> AsyncIterator[AccountInfo]:
         after = ""
@@ -134,41 +152,64 @@ class PeopleCommands:
     async def _count(self, domain: str, state: str) -> int:
         if state == "registered":
             return await self.accounts.count_accounts(domain)
-        if state == "disabled":
-            return len([1 async for info in self._found(domain) if info.disabled])
-        return sum(1 for _ in self._online(domain, state))
+        return len([1 async for info in self._found(domain) if info.disabled])
 
-    def _online(self, domain: str, state: str) -> Iterator[str]:
-        """Bare JIDs that are online, or active, or idle."""
-        end = f"@{domain}"
-        for bare in self.routes.users:
-            if bare.endswith(end) and (
-                state == "online" or self._is_active(bare) == (state == "active")
-            ):
-                yield bare
+    async def _online(self, context: CommandContext) -> tuple[dict[str, OnlineUser], Gathered]:
+        """Who is online in the service, by bare JID; and what other nodes have answered."""
+        named = {key: value for key, value in context.given.items() if key == "domain"}
+        elsewhere = await gathered(context.others, "user online", named)
+        people = {
+            row.account: row
+            for domain in context.arguments.domains("domain")
+            for row in self._online_here(domain)
+        }
+        for row in elsewhere.rows:
+            if isinstance(row, OnlineUser):
+                known = people.get(row.account, OnlineUser(row.account, 0, False))
+                sessions, active = known.sessions + row.sessions, known.active or row.active
+                people[row.account] = OnlineUser(row.account, sessions, active)
+        return people, elsewhere
 
-    def _is_active(self, bare: str) -> bool:
-        return any(map(is_active, self.routes.available(bare)))
+    def _online_here(self, domain: str) -> Iterator[OnlineUser]:
+        """Who is online at this node."""
+        end, routes = f"@{domain}", self.routes
+        for bare in routes.users:
+            if bare.endswith(end):
+                active = any(map(is_active, routes.available_here(bare)))
+                yield OnlineUser(bare, len(routes.sessions_here(bare)), active)
 
-    def _row(self, info: AccountInfo) -> UserRow:
-        return UserRow(
-            account=info.account,
-            sessions=len(self.routes.sessions(info.account)),
-            created=iso(info.created),
-            last_seen=iso(info.last_seen),
-            disabled=info.disabled,
-        )
-
-    async def _shown(self, account: JID, left: float | None) -> UserShown:
-        sessions = list(self.sessions.local_sessions(account.bare))
+    async def _shown(self, account: JID, left: float | None, elsewhere: list[Row]) -> UserShown:
+        here = self.routes.sessions_here(account.bare)
+        others = [row for row in elsewhere if isinstance(row, SessionRow)]
+        since = [session.since for session in here] or ([] if others or left is None else [left])
+        logins = [date_time(max(since))] if since else []
+        logins += [row.since for row in others if row.since is not None]
+        resources = [session.jid.resource for session in here]
+        resources += [JID.prepared(row.jid).resource for row in others]
+        addresses = {session.connection.address for session in here}
         roster = await self.rosters.roster(account)
         return UserShown(
             account=account.bare,
-            last_login=iso(max((session.since for session in sessions), default=left)),
+            last_login=max(logins, default=None),
             contacts=sum(1 for _ in roster.shown()),
-            resources=sorted(session.jid.resource or "" for session in sessions),
-            addresses=sorted({session.connection.address for session in sessions}),
+            resources=sorted(resource or "" for resource in resources),
+            addresses=sorted(addresses.union(row.address for row in others)),
         )
+
+
+def _row(info: AccountInfo, sessions: int) -> UserRow:
+    return UserRow(
+        account=info.account,
+        sessions=sessions,
+        created=iso(info.created),
+        last_seen=iso(info.last_seen),
+        disabled=info.disabled,
+    )
+
+
+def _is_in(row: OnlineUser, state: str) -> bool:
+    """Whether somebody who is online is active, or idle, as asked."""
+    return state == "online" or row.active == (state == "active")
 
 
 def is_active(session: Session) -> bool:
@@ -179,11 +220,6 @@ def is_active(session: Session) -> bool:
     active = presence.show not in ("away", "xa")
     presence.payload.forget_trees()
     return active
-
-
-def iso(seconds: float | None) -> str | None:
-    """A time, for people and programs."""
-    return None if seconds is None else date_time(seconds)
 
 
 COMMANDS: tuple[Declared[PeopleCommands], ...] = (

@@ -1,17 +1,26 @@
 """Commands on plugins."""
 
+from contextlib import aclosing
 from dataclasses import dataclass
+
+from twisted.logger import Logger
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import PluginName
+from xmppd.command.kinds import Flag, PluginName
+from xmppd.command.other_nodes import Unanswered
+from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server import XMPPServer
 
-PLUGIN = (Argument("plugin", "its name", PluginName()),)
+PLUGIN = (
+    Argument("plugin", "its name", PluginName()),
+    Argument("--everywhere", "at every node of the service, or at none", Flag()),
+)
+_log = Logger()
 
 
 class PluginRow(Row, frozen=True):
@@ -40,29 +49,85 @@ class PluginCommands:
             yield PluginRow(name, name in loaded, name in wanted)
 
     async def load(self, context: CommandContext) -> Replies:
-        """Load a plugin with all its parts, or not at all."""
+        """Load a plugin with all its parts, or not at all; at every node, or at none."""
         name = context.arguments.text("plugin")
         await self.plugins.load(name)
+        there = await self._everywhere(context, "plugin load")
+        if there.failed:
+            await self._undo(context, "plugin unload", there.done)
+            await self.plugins.unload(name)
+            raise Refused(f"{there.failed}; so the plugin {name} is loaded nowhere")
         yield f"the plugin {name} is loaded; name it in plugins.load to have it after a restart"
 
     async def unload(self, context: CommandContext) -> Replies:
-        """Unload a plugin with all its parts."""
+        """Unload a plugin with all its parts; at every node, or at none."""
         name = context.arguments.text("plugin")
         await self.plugins.unload(name)
+        there = await self._everywhere(context, "plugin unload")
+        if there.failed:
+            await self._undo(context, "plugin load", there.done)
+            await self.plugins.load(name)
+            raise Refused(f"{there.failed}; so the plugin {name} stays where it was")
         yield (
             f"the plugin {name} is unloaded; take it from plugins.load to keep it out after a "
             "restart"
         )
 
     async def reload(self, context: CommandContext) -> Replies:
-        """Reload a plugin; if it fails now, the old one stays."""
+        """Reload a plugin; where it fails now, the old one stays."""
         name = context.arguments.text("plugin")
         await self.plugins.reload(name)
+        there = await self._everywhere(context, "plugin reload")
+        if there.failed:
+            read = ", ".join((context.others.here, *there.done))
+            raise Refused(f"{there.failed}; the old one stays there, and {read} have the new one")
         yield f"the plugin {name} was read again"
+
+    async def _everywhere(self, context: CommandContext, command: str) -> "_Done":
+        """Give a command to all other nodes, if that is wanted, until one fails."""
+        told = context.arguments
+        done = list[str]()
+        for node in context.others.nodes if told.flag("everywhere") else ():
+            try:
+                await self._at(context, node, command)
+            except (Refused, Unanswered) as error:
+                return _Done(done, f"{node}: {error}")
+            done.append(node)
+        return _Done(done, "")
+
+    async def _undo(self, context: CommandContext, command: str, nodes: list[str]) -> None:
+        for node in nodes:
+            try:
+                await self._at(context, node, command)
+            except (Refused, Unanswered) as error:
+                _log.warn("{command} at {node}: {error}", command=command, node=node, error=error)
+
+    async def _at(self, context: CommandContext, node: str, command: str) -> None:
+        plugin = {"plugin": context.arguments.text("plugin")}
+        async with aclosing(context.others.replies(node, command, plugin)) as replies:
+            async for _ in replies:
+                pass
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What other nodes have done.
+
+    Attributes:
+        done: The names of those that have.
+        failed: The name of the one that has not, and why; empty if all have.
+    """
+
+    done: list[str]
+    failed: str
 
 
 COMMANDS: tuple[Declared[PluginCommands], ...] = (
-    Declared(Description("plugin list", "list plugins"), PluginCommands.list_all, (PluginRow,)),
+    Declared(
+        Description("plugin list", "list plugins", asks="all"),
+        PluginCommands.list_all,
+        (PluginRow,),
+    ),
     Declared(Description("plugin load", "load a plugin", PLUGIN, "changes"), PluginCommands.load),
     Declared(
         Description("plugin unload", "take a plugin out", PLUGIN, "changes"),

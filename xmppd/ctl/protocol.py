@@ -10,10 +10,10 @@ instead, as ``{"id": 1, "description": {…}}``.
 
 from typing import TypeAlias
 
-from msgspec import Struct, field, to_builtins
+from msgspec import Struct, field
 
 from xmppd.command.command import Description
-from xmppd.command.reply import Reply
+from xmppd.command.reply import Reply, columns_of
 
 MAX_REQUEST_BYTES = 1_048_576
 MAX_ANSWER_BYTES = 8_388_608
@@ -40,6 +40,7 @@ class Answer(Struct, omit_defaults=True):
     note: str | None = None
     description: Description | None = None
     error: str | None = None
+    status: int = 1
     done: bool = False
 
 
@@ -47,5 +48,4 @@ def line_of(reply: Reply) -> Line:
     """A reply as a line of the answer."""
     if isinstance(reply, str):
         return reply
-    row: dict[str, Shown] = to_builtins(reply)
-    return row
+    return columns_of(reply)

@@ -8,7 +8,7 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import DomainName
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.ctl.people import iso
+from xmppd.ctl.times import iso
 from xmppd.privacy.reports import Reports
 
 

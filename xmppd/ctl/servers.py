@@ -9,7 +9,7 @@ from xmppd.command.kinds import DomainName
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.ctl.people import iso
+from xmppd.ctl.times import iso
 from xmppd.host.clocks import Clocks
 from xmppd.resolve.attempts import AttemptStep
 from xmppd.s2s.foreign_routes import ForeignRoutes
@@ -108,6 +108,7 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
             "s2s list",
             "list the streams with other servers, and what waits for one",
             (Argument("--domain", "only those with this one", THEIRS),),
+            asks="all",
         ),
         ServerCommands.list_all,
         (ServerRow,),
@@ -119,6 +120,7 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
             "say",
             (DOMAIN,),
             "changes",
+            asks="all",
         ),
         ServerCommands.close,
     ),
@@ -128,6 +130,7 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
             "every step that was tried to reach another server, or by which it was turned away "
             "here",
             (DOMAIN,),
+            asks="all",
         ),
         ServerCommands.why,
         (StepRow,),

@@ -12,7 +12,7 @@ from xmppd.command.kinds import AccountName, Address, Flag
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.ctl.people import iso
+from xmppd.ctl.times import iso
 from xmppd.ctl.users import MAX_ACCOUNTS_AT_ONCE
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
@@ -142,6 +142,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             "session list",
             "list who is connected",
             (Argument("--account", "only sessions of this account", AccountName()),),
+            asks="all",
         ),
         SessionCommands.list_all,
         (SessionRow,),
@@ -151,6 +152,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             "session show",
             "all there is to know of a session",
             (Argument("jid", SESSION, Address()),),
+            asks="all",
         ),
         SessionCommands.show,
         (SessionShown,),
@@ -169,6 +171,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
                 ),
             ),
             "ends",
+            asks="all",
         ),
         SessionCommands.end,
     ),

@@ -78,6 +78,7 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
                     "--rows", f"so many; {DEFAULT_ROWS}, if nothing is said", Number(1, MAX_ROWS)
                 ),
             ),
+            asks="all",
         ),
         TopCommands.presence,
         (AccountCauses, SoftwareCauses),

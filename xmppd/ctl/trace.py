@@ -65,6 +65,7 @@ COMMANDS: tuple[Declared[TraceCommands], ...] = (
                 Argument("--stanzas", "end after so many", Number(1, MAX_STANZAS)),
             ),
             answers="stream",
+            asks="all",
         ),
         TraceCommands.trace,
         (TraceRow,),
