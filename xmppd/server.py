@@ -422,15 +422,14 @@ class XMPPServer:
             self.store.sessions,
             self.store.offline,
             self.followers,
+            self.cluster.membership,
             resumable,
-            self.clocks,
             self.packet_router,
         )
         saved = SavedSessions(
             self.store.sessions,
-            self.session_manager,
+            self.cluster.membership,
             resumable,
-            self.clocks,
             self._read_account,
             self.offline_message_flood.given,
         )

@@ -108,8 +108,8 @@ class LeavingTests(SynchronousTestCase):
         self.assertEqual(done(store.presences.last_presence([name])), {})
         self.assertEqual(done(store.rosters.roster(name)).items, ())
         self.assertEqual(done(store.devices.devices(name)), [])
-        self.assertEqual(done(store.sessions.saved_sessions()), [])
-        self.assertEqual(done(store.sessions.recover_messages()), [])
+        self.assertEqual(done(store.sessions.saved_sessions("")), [])
+        self.assertEqual(done(store.sessions.recover_messages("")), [])
 
     def test_nothing_is_kept(self) -> None:
         """What a guest wants to keep is refused, and nothing of it is there when it has left."""

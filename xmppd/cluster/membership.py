@@ -69,6 +69,15 @@ class Membership(Protocol):
     async def refresh(self) -> None:
         """Look at once who is in, and whether we still are."""
 
+    def is_heir_of(self, node: str) -> bool:
+        """Whether what a former node has left in the store is for this one to take up: it was an
+        earlier life of this one, or there was no other node then.
+
+        Args:
+            node: Its id as text.
+        """
+        return node.rpartition(".")[0] in ("", self.id.name)
+
 
 class LocalMembership:
     """The membership of a single node."""
@@ -89,6 +98,10 @@ class LocalMembership:
 
     async def refresh(self) -> None:
         """Do nothing."""
+
+    def is_heir_of(self, node: str) -> bool:
+        """True: whichever nodes there were, all is for this one."""
+        return True
 
 
 __all__ = ["LocalMembership", "Membership", "NodeFenced", "NodeJoined", "NodeLeft", "NodeLost"]

@@ -9,7 +9,7 @@ class NodeId(NamedTuple):
     """One life of a node.
 
     Attributes:
-        name: As it is configured; any text without white space.
+        name: As it is configured; any text without white space. Empty if there is no other node.
         generation: Rises each time that a node of this name joins.
     """
 
@@ -17,15 +17,17 @@ class NodeId(NamedTuple):
     generation: int
 
     def __str__(self) -> str:
-        return f"{self.name}.{self.generation}"
+        return f"{self.name}.{self.generation}" if self.name else ""
 
     @classmethod
     def parse(cls, text: str) -> "NodeId":
-        """The node of ``name.generation``.
+        """The node of ``name.generation``; :data:`ALONE` if the text is empty.
 
         Raises:
             ValueError: It is none.
         """
+        if not text:
+            return ALONE
         name, dot, generation = text.rpartition(".")
         if not (name and dot and generation.isascii() and generation.isdigit()):
             raise ValueError(f"{text!r} is not the name and generation of a node")
@@ -96,8 +98,8 @@ class Node(Struct, frozen=True, kw_only=True):
     entered: str = ""
 
 
-ALONE = NodeId("alone", 1)
-"""The node of a service that has only one."""
+ALONE = NodeId("", 0)
+"""The node of a service that has only one; as text it is empty."""
 
 
 __all__ = ["ALONE", "Location", "Node", "NodeId"]

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.host.clocks import UNKNOWN, Clocks
+from xmppd.cluster.membership import Membership
+from xmppd.host.clocks import UNKNOWN
 from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.message.worth import worth_storing
 from xmppd.session.backlog import Waiting
@@ -84,8 +85,8 @@ class HeldMessages(Follower):
         store: Keeps held messages.
         offline: Keeps those that no session has.
         followers: Store what they have to before a sender is told.
+        membership: Tells which node this is: each holds what its own sessions have.
         resumable_sessions: The sessions that acknowledge.
-        clocks: Give the time of a message.
         returning: The stanzas of ended sessions that have yet to be routed again.
     """
 
@@ -94,16 +95,17 @@ class HeldMessages(Follower):
         store: SessionStore,
         offline: OfflineStore,
         followers: Followers,
+        membership: Membership,
         resumable_sessions: ResumableSessions,
-        clocks: Clocks,
         returning: TakesBack,
     ) -> None:
         self.store = store
         self.offline = offline
         self.followers = followers
+        self.membership = membership
         self.sessions = resumable_sessions.sessions
         self.resumable_sessions = resumable_sessions
-        self.clocks = clocks
+        self.clocks = resumable_sessions.clocks
         self.returning = returning
         self._arrived: list[int] = []
         self._forgetting: list[int] = []
@@ -113,6 +115,10 @@ class HeldMessages(Follower):
         self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
         self._unread: list[Kept] = []
         resumable_sessions.place = self._place_soon
+
+    @property
+    def _node(self) -> str:
+        return str(self.membership.id)
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         """Name the sessions whose acknowledgement it waits for."""
@@ -269,7 +275,7 @@ class HeldMessages(Follower):
             kept.writing = written
         arrived, self._arrived = self._arrived, []
         try:
-            numbers = await self.store.hold_messages(messages, arrived=arrived)
+            numbers = await self.store.hold_messages(self._node, messages, arrived=arrived)
             for kept, number in zip(holds.values(), numbers, strict=True):
                 kept.number = number
                 if kept.over:
@@ -408,7 +414,7 @@ class HeldMessages(Follower):
             while self._arrived:
                 self._forgetting, self._arrived = self._arrived, []
                 try:
-                    await self.store.hold_messages((), arrived=self._forgetting)
+                    await self.store.hold_messages(self._node, (), arrived=self._forgetting)
                 except StoreError:
                     self._arrived += self._forgetting
                     raise
@@ -419,11 +425,16 @@ class HeldMessages(Follower):
 
     async def recover(self) -> None:
         """Make offline messages of those that were held when the server was killed."""
-        recovered = await self.store.recover_messages()
-        if recovered:
-            _log.info("{count} messages were recovered", count=len(recovered))
+        count = 0
+        for node in await self.store.nodes():
+            while self.membership.is_heir_of(node) and (
+                recovered := await self.store.recover_messages(node)
+            ):
+                count += len(recovered)
+        if count:
+            _log.info("{count} messages were recovered", count=count)
 
-    async def take_up(self, sessions: Iterable[LocalClientSession], lost: Iterable[Lost]) -> None:
+    async def take_up(self, sessions: Iterable[LocalClientSession], lost: Sequence[Lost]) -> None:
         """Hold the messages of sessions of an orderly stop, which are not saved any more.
 
         Args:
@@ -432,10 +443,12 @@ class HeldMessages(Follower):
         """
         holds: list[Kept] = []
         messages: list[HeldMessage] = []
+        keys = [each.key for each in lost]
         for session in sessions:
             management = session.management
             if management is None:
                 continue
+            keys += [] if management.key is None else [management.key]
             for position, waiting in reversed(list(session.unread_since(UNKNOWN))):
                 stanza = waiting[0]
                 if isinstance(stanza, Message) and _is_kept(stanza):
@@ -448,7 +461,7 @@ class HeldMessages(Follower):
             for position, waiting in each.unread
             if isinstance(waiting[0], Message) and _is_kept(waiting[0])
         ]
-        numbers = await self.store.take_up_sessions(held=messages, lost=gone)
+        numbers = await self.store.take_up_sessions(self._node, keys, held=messages, lost=gone)
         for kept, number in zip(holds, numbers, strict=True):
             kept.number = number
 
@@ -461,7 +474,7 @@ class HeldMessages(Follower):
             await written
         arrived = [*self._forgetting, *self._arrived]
         if arrived:
-            await self.store.hold_messages((), arrived=arrived)
+            await self.store.hold_messages(self._node, (), arrived=arrived)
         key = key_of(id)
         received = [
             message.id

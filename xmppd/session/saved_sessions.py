@@ -9,14 +9,14 @@ from typing import NamedTuple
 from msgspec import MsgspecError, Struct, msgpack
 from twisted.logger import Logger
 
+from xmppd.cluster.membership import Membership
 from xmppd.events import OWNER, Undo
-from xmppd.host.clocks import UNKNOWN, Clocks, Note
+from xmppd.host.clocks import UNKNOWN, Note
 from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.detached import Detached
 from xmppd.session.interceptor_manager import KINDS
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import ResumableSessions
-from xmppd.session.session_manager import SessionManager
 from xmppd.session.session_state import Put, SessionState
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
@@ -159,9 +159,8 @@ class SavedSessions:
 
     Args:
         store: Keeps them.
-        sessions: All sessions.
+        membership: Tells which node this is: each saves its own.
         resumable_sessions: Those that can be resumed.
-        clocks: Tell the time.
         read_account: Reads the roster and lists of an account, which are in memory while it is
             online.
         given: The offline messages that a session was given, and that are still in the store.
@@ -170,16 +169,16 @@ class SavedSessions:
     def __init__(
         self,
         store: SessionStore,
-        sessions: SessionManager,
+        membership: Membership,
         resumable_sessions: ResumableSessions,
-        clocks: Clocks,
         read_account: Callable[[JID], Awaitable[None]],
         given: Callable[[LocalClientSession], Collection[int]],
     ) -> None:
         self.store = store
-        self.sessions = sessions
+        self.membership = membership
+        self.sessions = resumable_sessions.sessions
         self.resumable_sessions = resumable_sessions
-        self.clocks = clocks
+        self.clocks = resumable_sessions.clocks
         self.read_account = read_account
         self.given = given
         self._states: dict[str, tuple[SessionState, str]] = {}
@@ -228,7 +227,7 @@ class SavedSessions:
                 saved.append(SavedSession(management.key, session.jid.bare, data))
                 theirs.setdefault(session.jid.bare, []).extend(self._out_of_store(session))
         try:
-            await self.store.save_sessions(saved, theirs=theirs)
+            await self.store.save_sessions(str(self.membership.id), saved, theirs=theirs)
         except StoreError:
             if not saved:
                 return
@@ -291,19 +290,26 @@ class SavedSessions:
     async def load(self) -> list[Lost]:
         """Restore the sessions of an orderly stop, detached, for the time that they have left.
 
-        The saved copies stay in the store.
+        The saved copies stay in the store, and belong to this node.
 
         Returns:
             The sessions that cannot go on, as far as they can be read.
         """
         lost: list[Lost] = []
-        sessions = await self.store.saved_sessions()
-        for saved in sessions:
-            lost += await self._take_up(saved)
+        count = 0
+        node = str(self.membership.id)
+        former = {each for each in await self.store.nodes() if self.membership.is_heir_of(each)}
+        await self.store.adopt_sessions(node, former - {node})
+        sessions = await self.store.saved_sessions(node)
+        while sessions:
+            count += len(sessions)
+            for saved in sessions:
+                lost += await self._take_up(saved)
+            sessions = await self.store.saved_sessions(node, after=sessions[-1].key)
         self._copies.clear()
         self._started = True
-        if sessions:
-            _log.info("{count} sessions were taken up", count=len(sessions) - len(lost))
+        if count:
+            _log.info("{count} sessions were taken up", count=count - len(lost))
         return lost
 
     async def _take_up(self, saved: SavedSession) -> list[Lost]:

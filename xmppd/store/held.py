@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.sql.dml import ReturningDelete
 
 from xmppd.store.checks import check_bytes, check_integer, check_moment, check_text
 from xmppd.store.columns import NUMBER, digest, digest_column, metadata
@@ -45,14 +46,33 @@ held_messages = Table(
     sqlite_autoincrement=True,
 )
 
-_ALL: Select[bytes, int, str, bytes, float, int] = select(
+_MESSAGE = (
     held_messages.c.session,
     held_messages.c.position,
     held_messages.c.account,
     held_messages.c.stanza,
     held_messages.c.came,
     held_messages.c.number,
-).order_by(held_messages.c.number)
+    held_messages.c.node,
+)
+_ALL: Select[bytes, int, str, bytes, float, int, str] = select(*_MESSAGE).order_by(
+    held_messages.c.number
+)
+NODES: Select[str] = select(held_messages.c.node).distinct()
+# A table of its own, so that the rows are chosen once, and none that another node has in hand.
+_CHOSEN = (
+    select(held_messages.c.number)
+    .where(held_messages.c.node == bindparam("whose"))
+    .order_by(held_messages.c.number)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("chosen")
+)
+_TAKE: ReturningDelete[bytes, int, str, bytes, float, int, str] = (
+    delete(held_messages)
+    .where(held_messages.c.number.in_(select(_CHOSEN.c.number)))
+    .returning(*_MESSAGE)
+)
 _HOLD: Insert = insert(held_messages).returning(held_messages.c.number)
 _FORGET: Delete = delete(held_messages).where(held_messages.c.number == bindparam("held"))
 _PLACE: Update = (
@@ -60,7 +80,7 @@ _PLACE: Update = (
     .where(held_messages.c.number == bindparam("message"))
     .values(session=bindparam("key"), position=bindparam("at"))
 )
-_FORGET_ALL: Delete = delete(held_messages)
+_FORGET_ALL: Delete = delete(held_messages).where(held_messages.c.node == bindparam("whose"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +127,11 @@ class HeldMessage:
 
 
 def hold(
-    connection: Connection, messages: Sequence[HeldMessage], arrived: Sequence[int]
+    connection: Connection, node: str, messages: Sequence[HeldMessage], arrived: Sequence[int]
 ) -> list[int]:
-    """Hold some messages, forget others; returns the numbers of the new ones."""
+    """Hold some messages for sessions of a node, forget others; returns the numbers of the new
+    ones.
+    """
     forget(connection, arrived)
     numbers: list[int] = []
     for message in messages:
@@ -120,6 +142,7 @@ def hold(
             "position": message.position,
             "came": message.came,
             "stanza": message.stanza,
+            "node": node,
         }
         numbers.append(connection.execute(_HOLD, row).scalar_one())
     return numbers
@@ -131,9 +154,9 @@ def forget(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(_FORGET, [{"held": number} for number in numbers])
 
 
-def forget_all(connection: Connection) -> None:
-    """Forget all held messages."""
-    connection.execute(_FORGET_ALL)
+def forget_all(connection: Connection, node: str) -> None:
+    """Forget all messages that are held for sessions of a node."""
+    connection.execute(_FORGET_ALL, {"whose": node})
 
 
 def place(connection: Connection, places: Sequence[StanzaPlace]) -> None:
@@ -147,9 +170,16 @@ def held(connection: Connection) -> list[HeldMessage]:
     return list(starmap(_message, connection.execute(_ALL).tuples().all()))
 
 
+def take(connection: Connection, node: str, limit: int) -> list[HeldMessage]:
+    """Take the oldest of the messages that are held for sessions of a node out of the table."""
+    taken = connection.execute(_TAKE, {"whose": node, "limit": limit}).tuples().all()
+    return sorted(starmap(_message, taken), key=lambda message: message.number)
+
+
 def _message(
-    key: bytes, position: int, account: str, stanza: bytes, came: float, number: int
+    key: bytes, position: int, account: str, stanza: bytes, came: float, number: int, node: str
 ) -> HeldMessage:
+    check_text("node", node)
     return HeldMessage(
         check_bytes("session", key),
         check_integer("position", position),
@@ -163,14 +193,15 @@ def _message(
 HELD_MESSAGE = Kind(
     "held message",
     held_messages,
-    ("session", "position", "account", "stanza", "came", "number"),
+    ("session", "position", "account", "stanza", "came", "number", "node"),
     _message,
     ("number",),
-    {"session": b"", "position": 0, "came": 0.0},
+    {"session": b"", "position": 0, "came": 0.0, "node": ""},
 )
 
 __all__ = [
     "HELD_MESSAGE",
+    "NODES",
     "HeldMessage",
     "StanzaPlace",
     "forget",
@@ -179,4 +210,5 @@ __all__ = [
     "held_messages",
     "hold",
     "place",
+    "take",
 ]

@@ -1,6 +1,9 @@
-"""Saved sessions, and the messages that are held for sessions."""
+"""Saved sessions, and the messages that are held for sessions.
 
-from collections.abc import Callable, Mapping, Sequence
+Each row belongs to a node, which is named by its id as text; to none if the service has only one.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import starmap
@@ -15,11 +18,15 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    Update,
+    bindparam,
     delete,
     insert,
     select,
     text,
+    update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from xmppd.host.clocks import wall_clock
 from xmppd.store import held as held_messages
@@ -38,6 +45,9 @@ START_LIMIT_S = 300.0
 STOP_LIMIT_S = 4.0
 """The time for the work at a stop, since others wait for it."""
 
+MESSAGES_PER_PAGE = SESSIONS_PER_PAGE = 100
+"""Those that are recovered in one transaction."""
+
 sessions = Table(
     "sessions",
     metadata,
@@ -49,9 +59,29 @@ sessions = Table(
     Index(None, "owner"),
 )
 
-_ALL: Select[bytes, str, bytes] = select(sessions.c.key, sessions.c.account, sessions.c.data)
+_SESSION = (sessions.c.key, sessions.c.account, sessions.c.data, sessions.c.node)
+_OF_NODE: Select[bytes, str, bytes, str] = (
+    select(*_SESSION)
+    .where(sessions.c.node == bindparam("whose"), sessions.c.key > bindparam("after"))
+    .order_by(sessions.c.key)
+    .limit(bindparam("limit"))
+)
+_ONE: Select[bytes, str, bytes, str] = select(*_SESSION).where(sessions.c.key == bindparam("key"))
+_NODES: Select[str] = select(sessions.c.node).distinct()
 _ADD: Insert = insert(sessions)
-_FORGET_ALL: Delete = delete(sessions)
+_ADOPT: Update = (
+    update(sessions).where(sessions.c.node == bindparam("former")).values(node=bindparam("whose"))
+)
+_ADOPT_ONE: ReturningUpdate[bytes] = (
+    update(sessions)
+    .where(sessions.c.key == bindparam("session"), sessions.c.node == bindparam("former"))
+    .values(node=bindparam("whose"))
+    .returning(sessions.c.key)
+)
+_FORGET: Delete = delete(sessions).where(
+    sessions.c.key == bindparam("session"), sessions.c.node == bindparam("whose")
+)
+_FORGET_ALL: Delete = delete(sessions).where(sessions.c.node == bindparam("whose"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +92,13 @@ class SavedSession:
         key: The key by which it is found; a hash, by which it cannot be resumed.
         account: Bare JID.
         data: The whole session, in the format of the code that saved it.
+        node: The node that it belongs to, which has saved it or is taking it up.
     """
 
     key: bytes
     account: str
     data: bytes
+    node: str = ""
 
     def kept(self, account: str) -> RecordPlace:
         """The key of its row."""
@@ -74,7 +106,7 @@ class SavedSession:
 
 
 class SessionStore(RecordStore):
-    """The sessions of a server that has stopped, and messages that are held for sessions.
+    """The sessions of nodes that have stopped, and messages that are held for sessions.
 
     Args:
         database: Keeps them.
@@ -88,52 +120,120 @@ class SessionStore(RecordStore):
         super().__init__(database, now)
         self._offline = offline
 
-    async def save_sessions(
-        self, sessions: Sequence[SavedSession], *, theirs: Mapping[str, Sequence[int]]
-    ) -> None:
-        """Keep these sessions, and no others; in one transaction.
+    async def nodes(self) -> set[str]:
+        """All nodes that something here belongs to."""
 
-        Held messages are forgotten: those that are not acknowledged are in the sessions.
+        async def read() -> set[str]:
+            found = [
+                *await self._database.read(_NODES, {}),
+                *await self._database.read(held_messages.NODES, {}),
+            ]
+            return {check_text("node", node) for (node,) in found}
+
+        return await self._sound(read, (SESSION, HELD_MESSAGE), {})
+
+    # -- saved sessions ---------------------------------------------------------------------------
+
+    async def save_sessions(
+        self, node: str, sessions: Sequence[SavedSession], *, theirs: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Keep these sessions of a node, and no others of it; in one transaction.
+
+        Its held messages are forgotten: those that are not acknowledged are in the sessions.
 
         Args:
-            sessions: Of a server that stops.
+            node: That stops.
+            sessions: Of this node.
             theirs: Offline messages by account that are in the sessions now, or have arrived.
         """
-        change = partial(_save, saved=tuple(sessions), theirs=dict(theirs))
+        change = partial(_save, node=node, saved=tuple(sessions), theirs=dict(theirs))
         await self._database.write(change, STOP_LIMIT_S)
 
-    async def saved_sessions(self) -> list[SavedSession]:
-        """All saved sessions."""
+    async def adopt_sessions(self, node: str, former: Collection[str]) -> None:
+        """Have the saved sessions of former nodes belong to this one."""
+        if former:
+            adopt = partial(_adopt, node=node, former=tuple(former))
+            await self._database.write(adopt, START_LIMIT_S)
+
+    async def saved_sessions(
+        self, node: str, *, after: bytes = b"", limit: int = SESSIONS_PER_PAGE
+    ) -> list[SavedSession]:
+        """The saved sessions that belong to a node, by their keys.
+
+        Args:
+            node: Their node.
+            after: Only those behind the one with this key.
+            limit: So many at most.
+        """
+        page = {"whose": node, "after": after, "limit": limit}
 
         async def read() -> list[SavedSession]:
-            return list(starmap(_session, await self._database.read(_ALL, {})))
+            return list(starmap(_session, await self._database.read(_OF_NODE, page)))
 
         return await self._sound(read, (SESSION,), {})
 
-    async def take_up_sessions(
-        self, *, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
-    ) -> list[int]:
-        """Forget the saved sessions, which were restored; in one transaction.
+    async def saved_session(self, key: bytes) -> SavedSession | None:
+        """The saved session of this key, whichever node it belongs to."""
+        name = {"key": key}
+
+        async def read() -> list[SavedSession]:
+            return list(starmap(_session, await self._database.read(_ONE, name)))
+
+        found = await self._sound(read, (SESSION,), name)
+        return found[0] if found else None
+
+    async def take_session(self, session: SavedSession, node: str) -> bool:
+        """Have one saved session belong to another node, which is about to restore it.
 
         Args:
+            session: As it was read; its own node is gone.
+            node: The other one.
+
+        Returns:
+            Whether it does; if not, yet another node was faster.
+        """
+        return await self._database.write(partial(_adopt_one, session=session, node=node))
+
+    async def take_up_sessions(
+        self,
+        node: str,
+        sessions: Collection[bytes],
+        *,
+        held: Sequence[HeldMessage],
+        lost: Sequence[HeldMessage],
+    ) -> list[int]:
+        """Forget saved sessions, which were restored or cannot be; in one transaction.
+
+        Args:
+            node: They belong to it, and it has restored them.
+            sessions: Their keys.
             held: The messages in their queues.
             lost: The messages of those that were not restored: they become offline messages.
+
+        Returns:
+            The numbers of the messages that are held.
         """
-        change = partial(_take_up, held=tuple(held), lost=tuple(lost))
+        change = partial(
+            _take_up, node=node, keys=tuple(sessions), held=tuple(held), lost=tuple(lost)
+        )
         numbers = await self._database.write(change, START_LIMIT_S)
         for message in lost:
             self._offline.something_waits(message.account)
         return numbers
 
+    # -- held messages ----------------------------------------------------------------------------
+
     async def hold_messages(
-        self, messages: Sequence[HeldMessage], *, arrived: Sequence[int]
+        self, node: str, messages: Sequence[HeldMessage], *, arrived: Sequence[int]
     ) -> list[int]:
-        """Hold messages until they are acknowledged; forget those that are.
+        """Hold messages for sessions of a node until they are acknowledged; forget those that are.
 
         Returns:
             The numbers they were given.
         """
-        change = partial(held_messages.hold, messages=tuple(messages), arrived=tuple(arrived))
+        change = partial(
+            held_messages.hold, node=node, messages=tuple(messages), arrived=tuple(arrived)
+        )
         return await self._database.write(change)
 
     async def place_messages(self, places: Sequence[StanzaPlace]) -> None:
@@ -142,25 +242,38 @@ class SessionStore(RecordStore):
         """
         await self._database.write(partial(_place, places=tuple(places)))
 
-    async def recover_messages(self) -> list[HeldMessage]:
-        """Make offline messages of all that are held, whatever the account's quota.
+    async def recover_messages(
+        self, node: str, *, limit: int = MESSAGES_PER_PAGE
+    ) -> list[HeldMessage]:
+        """Make offline messages of those that are held for sessions of a node which is gone,
+        whatever the account's quota.
+
+        Args:
+            node: Several others may do this for it at the same time: each message is recovered
+                once.
+            limit: So many at most.
 
         Returns:
-            All of them, oldest first; their numbers are those of the offline messages.
+            The oldest of them; their numbers are those of the offline messages. None are left if
+            it is empty.
         """
-        recover = partial(self._database.write, _recover, START_LIMIT_S)
-        recovered = await self._sound(recover, (HELD_MESSAGE,), {})
+        change = partial(_recover, node=node, limit=limit)
+        recover = partial(self._database.write, change, START_LIMIT_S)
+        recovered = await self._sound(recover, (HELD_MESSAGE,), {"node": node})
         for message in recovered:
             self._offline.something_waits(message.account)
         return recovered
 
 
 def _save(
-    connection: Connection, saved: Sequence[SavedSession], theirs: Mapping[str, Sequence[int]]
+    connection: Connection,
+    node: str,
+    saved: Sequence[SavedSession],
+    theirs: Mapping[str, Sequence[int]],
 ) -> None:
-    """Keep these sessions and no others; no message is held any more."""
-    connection.execute(_FORGET_ALL)
-    held_messages.forget_all(connection)
+    """Keep these sessions of a node and no others; no message of it is held any more."""
+    connection.execute(_FORGET_ALL, {"whose": node})
+    held_messages.forget_all(connection, node)
     for account, ids in theirs.items():
         offline_messages.delete_messages(connection, account, ids)
     saving = [
@@ -169,6 +282,7 @@ def _save(
             "owner": digest(session.account),
             "account": session.account,
             "data": session.data,
+            "node": node,
         }
         for session in saved
     ]
@@ -176,14 +290,28 @@ def _save(
         connection.execute(_ADD, saving)
 
 
+def _adopt(connection: Connection, node: str, former: Sequence[str]) -> None:
+    connection.execute(_ADOPT, [{"former": each, "whose": node} for each in former])
+
+
+def _adopt_one(connection: Connection, session: SavedSession, node: str) -> bool:
+    names = {"session": session.key, "former": session.node, "whose": node}
+    return connection.execute(_ADOPT_ONE, names).first() is not None
+
+
 def _take_up(
-    connection: Connection, held: Sequence[HeldMessage], lost: Sequence[HeldMessage]
+    connection: Connection,
+    node: str,
+    keys: Sequence[bytes],
+    held: Sequence[HeldMessage],
+    lost: Sequence[HeldMessage],
 ) -> list[int]:
     """Hold the messages of sessions, and forget that these were saved; returns the numbers."""
-    numbers = held_messages.hold(connection, held, ())
+    numbers = held_messages.hold(connection, node, held, ())
     for message in lost:
         _add_offline(connection, message)
-    connection.execute(_FORGET_ALL)
+    if keys:
+        connection.execute(_FORGET, [{"session": key, "whose": node} for key in keys])
     return numbers
 
 
@@ -192,13 +320,10 @@ def _place(connection: Connection, places: Sequence[StanzaPlace]) -> None:
     offline_messages.place_messages(connection, [place for place in places if not place.held])
 
 
-def _recover(connection: Connection) -> list[HeldMessage]:
-    """Make offline messages of all that are held; returns them with their new ids."""
-    held = held_messages.held(connection)
-    recovered = [_add_offline(connection, message) for message in held]
-    if recovered:
-        held_messages.forget_all(connection)
-    return recovered
+def _recover(connection: Connection, node: str, limit: int) -> list[HeldMessage]:
+    """Make offline messages of those that are held; returns them with their new ids."""
+    held = held_messages.take(connection, node, limit)
+    return [_add_offline(connection, message) for message in held]
 
 
 def _add_offline(connection: Connection, message: HeldMessage) -> HeldMessage:
@@ -209,12 +334,17 @@ def _add_offline(connection: Connection, message: HeldMessage) -> HeldMessage:
     return replace(message, number=number)
 
 
-def _session(key: bytes, account: str, data: bytes) -> SavedSession:
+def _session(key: bytes, account: str, data: bytes, node: str) -> SavedSession:
     return SavedSession(
-        check_bytes("key", key), check_text("account", account), check_bytes("data", data)
+        check_bytes("key", key),
+        check_text("account", account),
+        check_bytes("data", data),
+        check_text("node", node),
     )
 
 
-SESSION = Kind("saved session", sessions, ("key", "account", "data"), _session, ("key",))
+SESSION = Kind(
+    "saved session", sessions, ("key", "account", "data", "node"), _session, ("key",), {"node": ""}
+)
 
 __all__ = ["SESSION", "SavedSession", "SessionStore", "sessions"]

@@ -93,6 +93,16 @@ class Nodes:
         house = self.houses[name] = NodeHouse(self, NodeId(name, generation))
         return house
 
+    def stop(self, name: str) -> None:
+        """Stop a node in an orderly way."""
+        self[name].stop_and_wait()
+        self.kill(name)
+
+    def kill(self, name: str) -> None:
+        """Have a node be gone from one moment to the next."""
+        id = self[name].id
+        del self.members[name], self.ends[id]
+
     def join(self, id: NodeId) -> Cluster:
         """What a node has of the others, as it joins."""
         membership = MemoryMembership(id, self.members)

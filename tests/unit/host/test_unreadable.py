@@ -220,11 +220,11 @@ class RestartTests(UnreadableCase):
     def start(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Start again, when something of the saved session has been changed."""
         changed = []
-        for saved in done(self.store.sessions.saved_sessions()):
+        for saved in done(self.store.sessions.saved_sessions("")):
             shell = msgpack.decode(saved.data)
             change(shell)
             changed.append(replace(saved, data=msgpack.encode(shell)))
-        done(self.store.sessions.save_sessions(changed, theirs={}))
+        done(self.store.sessions.save_sessions("", changed, theirs={}))
         self.house = self.house.again()
         self.office = Office(self.house)
 
@@ -353,9 +353,9 @@ class RestartTests(UnreadableCase):
         for data in (b"", b"\xc1", b"{}", msgpack.encode({}), msgpack.encode([1, 2])):
             with self.subTest(data):
                 self.setUp()
-                sessions = done(self.store.sessions.saved_sessions())
+                sessions = done(self.store.sessions.saved_sessions(""))
                 changed = [replace(saved, data=data) for saved in sessions]
-                done(self.store.sessions.save_sessions(changed, theirs={}))
+                done(self.store.sessions.save_sessions("", changed, theirs={}))
                 self.house = self.house.again()
                 self.office = Office(self.house)
                 self.assertEqual(self.listed(), ["saved session"])

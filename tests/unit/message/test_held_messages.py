@@ -272,7 +272,7 @@ class KilledTests(CustodyCase):
         self.juliet.abort()
         self.house.clock.advance(400)
         self.house.server.client_connections.sweep()
-        self.assertEqual(done(self.store.sessions.recover_messages()), [])
+        self.assertEqual(done(self.store.sessions.recover_messages("")), [])
         self.house = self.house.again()
         self.assertEqual(self.comes_back(1), ["b"])
 
@@ -334,7 +334,7 @@ class KilledTests(CustodyCase):
                 nurse.read_on()
             self.sweep()
             self.assertEqual(self.house.server.held_messages._written, {})
-            self.assertEqual(done(self.store.sessions.recover_messages()), [])
+            self.assertEqual(done(self.store.sessions.recover_messages("")), [])
             self.assertEqual(len(done(self.store.offline.offline_messages(to))), int(ends))
 
     def test_many_wait(self) -> None:
@@ -386,7 +386,7 @@ class KilledTests(CustodyCase):
         self.assertEqual(len(self.house.server.held_messages._written[nurse.session]), 1)
         nurse.abort()
         self.sweep()
-        self.assertEqual(done(self.store.sessions.recover_messages()), [])
+        self.assertEqual(done(self.store.sessions.recover_messages("")), [])
         (kept,) = done(self.store.offline.offline_messages(f"nurse@{DOMAIN}"))
         self.assertIn(b"<body>a</body>", kept.stanza)
 
@@ -724,4 +724,4 @@ class WritingTests(CustodyCase):
         self.assertEqual(len(self.store.waiting), 1)
         self.store.release_all()
         self.store.slow = False
-        self.assertEqual(done(self.store.sessions.recover_messages()), [])
+        self.assertEqual(done(self.store.sessions.recover_messages("")), [])

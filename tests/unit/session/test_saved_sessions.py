@@ -244,7 +244,7 @@ class RestartTests(RestartCase):
         stopping = self.house.stop()
         self.wait(10)
         done(stopping)
-        for saved in done(self.store.sessions.saved_sessions()):
+        for saved in done(self.store.sessions.saved_sessions("")):
             for id in self.ids.values():
                 self.assertNotIn(id.encode(), saved.key + saved.data)
 

@@ -427,16 +427,18 @@ class OfflineContract(Asking):
         """What is held, recovered or forgotten with its account is counted like everything else."""
         await self.keep_of("a@x.lit", 7)
         await self.store.sessions.hold_messages(
-            [HeldMessage(b"k", 1, ROMEO, b"<m/>", 1.0)], arrived=[]
+            "", [HeldMessage(b"k", 1, ROMEO, b"<m/>", 1.0)], arrived=[]
         )
-        await self.store.sessions.recover_messages()
+        await self.store.sessions.recover_messages("")
         used = await self.store.offline.offline_use(ROMEO, "a@x.lit", "x.lit")
         self.assertEqual(used, Shares(Use(8, 74), Use(7, 70), Use()))
         await self.store.accounts.create_account(ROMEO, [])  # whatever bore this name is gone
         self.assertEqual(await self.store.offline.offline_use(ROMEO, "a@x.lit", None), Shares())
         self.assertEqual(await self.keep_of("a@x.lit", 60), 50)
         waiting = await self.store.offline.offline_messages(ROMEO)
-        await self.store.sessions.save_sessions([], theirs={ROMEO: [each.id for each in waiting]})
+        await self.store.sessions.save_sessions(
+            "", [], theirs={ROMEO: [each.id for each in waiting]}
+        )
         self.assertEqual(await self.store.offline.offline_use(ROMEO, "a@x.lit", None), Shares())
 
     async def keep_of(
@@ -750,28 +752,32 @@ class SessionContract(Asking):
     async def hold(self, *texts: str, arrived: tuple[int, ...] = ()) -> list[int]:
         """Hold messages for Romeo's session."""
         messages = [HeldMessage(b"key", 7, ROMEO, text.encode(), 1.5) for text in texts]
-        return await self.store.sessions.hold_messages(messages, arrived=arrived)
+        return await self.store.sessions.hold_messages("", messages, arrived=arrived)
 
     async def test_sessions(self) -> None:
         """Sessions are found as they were saved, until they are taken up."""
         romeo = SavedSession(bytes(range(32)), ROMEO, b"\x00'" * 100_000)
         juliet = SavedSession(b"k", LONG_BARE, b"")
-        await self.store.sessions.save_sessions([romeo, juliet], theirs={})
+        await self.store.sessions.save_sessions("", [romeo, juliet], theirs={})
         for _ in range(2):
-            self.assertCountEqual(await self.store.sessions.saved_sessions(), [romeo, juliet])
-        self.assertEqual(await self.store.sessions.take_up_sessions(held=[], lost=[]), [])
-        self.assertEqual(await self.store.sessions.saved_sessions(), [])
+            self.assertCountEqual(await self.store.sessions.saved_sessions(""), [romeo, juliet])
+        self.assertEqual(
+            await self.store.sessions.take_up_sessions("", [romeo.key, b"k"], held=[], lost=[]), []
+        )
+        self.assertEqual(await self.store.sessions.saved_sessions(""), [])
 
     async def test_taken_up(self) -> None:
         """What the sessions have is held from then on; what no session has waits."""
-        await self.store.sessions.save_sessions([SavedSession(b"a", ROMEO, b"")], theirs={})
+        await self.store.sessions.save_sessions("", [SavedSession(b"a", ROMEO, b"")], theirs={})
         held = [HeldMessage(b"key", n, ROMEO, b"<%d/>" % n, 1.5) for n in (1, 2)]
         lost = [HeldMessage(b"other", 9, ROMEO, b"<lost/>", 1.5)]
-        (first, second) = await self.store.sessions.take_up_sessions(held=held, lost=lost)
+        (first, second) = await self.store.sessions.take_up_sessions(
+            "", [b"a"], held=held, lost=lost
+        )
         (waiting,) = await self.store.offline.offline_messages(ROMEO)
         self.assertEqual((waiting.stanza, waiting.key, waiting.position), (b"<lost/>", b"other", 9))
         await self.hold(arrived=(first,))
-        recovered = await self.store.sessions.recover_messages()
+        recovered = await self.store.sessions.recover_messages("")
         self.assertEqual([each.stanza for each in recovered], [b"<2/>"])
         self.assertNotEqual(first, second)
 
@@ -790,8 +796,8 @@ class SessionContract(Asking):
         await self.store.offline.store_offline(
             ROMEO, b"c", sender=JULIET, stored=2.5, max_messages=9, max_bytes=999
         )
-        await self.store.sessions.recover_messages()
-        await self.store.sessions.recover_messages()
+        await self.store.sessions.recover_messages("")
+        await self.store.sessions.recover_messages("")
         waiting = await self.store.offline.offline_messages(ROMEO)
         self.assertEqual(
             [(each.stanza, each.key, each.position) for each in waiting],
@@ -805,18 +811,20 @@ class SessionContract(Asking):
 
     async def test_only_the_last(self) -> None:
         """What was saved before is replaced."""
-        await self.store.sessions.save_sessions([SavedSession(b"a", ROMEO, b"")], theirs={})
-        await self.store.sessions.save_sessions([SavedSession(b"b", ROMEO, b"")], theirs={})
-        self.assertEqual([each.key for each in await self.store.sessions.saved_sessions()], [b"b"])
-        await self.store.sessions.save_sessions([], theirs={})
-        self.assertEqual(await self.store.sessions.saved_sessions(), [])
+        await self.store.sessions.save_sessions("", [SavedSession(b"a", ROMEO, b"")], theirs={})
+        await self.store.sessions.save_sessions("", [SavedSession(b"b", ROMEO, b"")], theirs={})
+        self.assertEqual(
+            [each.key for each in await self.store.sessions.saved_sessions("")], [b"b"]
+        )
+        await self.store.sessions.save_sessions("", [], theirs={})
+        self.assertEqual(await self.store.sessions.saved_sessions(""), [])
 
     async def test_theirs(self) -> None:
         """Offline messages that a session has are forgotten with its saving, and no others."""
         await self.keep(3)
         first, second, third = await self.store.offline.offline_messages(ROMEO)
         theirs = {ROMEO: [first.id, third.id], JULIET: [second.id]}
-        await self.store.sessions.save_sessions([], theirs=theirs)
+        await self.store.sessions.save_sessions("", [], theirs=theirs)
         self.assertEqual(await self.store.offline.offline_messages(ROMEO), [second])
 
     async def test_held(self) -> None:
@@ -824,39 +832,35 @@ class SessionContract(Asking):
         first, second = await self.hold("a", "b")
         (third,) = await self.hold("c", arrived=(first, 999))
         self.assertEqual(await self.store.offline.offline_messages(ROMEO), [])
-        recovered = await self.store.sessions.recover_messages()
+        recovered = await self.store.sessions.recover_messages("")
         waiting = await self.store.offline.offline_messages(ROMEO)
         self.assertEqual(
             [(each.stanza, each.stored) for each in waiting], [(b"b", 1.5), (b"c", 1.5)]
         )
         expected = [HeldMessage(b"key", 7, ROMEO, each.stanza, 1.5, each.id) for each in waiting]
         self.assertEqual(recovered, expected)
-        self.assertEqual(await self.store.sessions.recover_messages(), [])
+        self.assertEqual(await self.store.sessions.recover_messages(""), [])
         self.assertEqual(await self.hold(arrived=(second, third)), [])
         self.assertNotIn((await self.hold("d"))[0], (first, second, third))
 
     async def test_saved_and_held(self) -> None:
         """What is saved with its session need not be held any more."""
         await self.hold("a")
-        await self.store.sessions.save_sessions([], theirs={})
-        self.assertEqual(await self.store.sessions.recover_messages(), [])
+        await self.store.sessions.save_sessions("", [], theirs={})
+        self.assertEqual(await self.store.sessions.recover_messages(""), [])
 
     async def test_with_the_account(self) -> None:
         """Sessions and messages end with their account."""
         await self.store.accounts.create_account(ROMEO, KEYS)
         await self.store.sessions.save_sessions(
-            [SavedSession(b"a", ROMEO, b""), SavedSession(b"b", JULIET, b"")], theirs={}
+            "", [SavedSession(b"a", ROMEO, b""), SavedSession(b"b", JULIET, b"")], theirs={}
         )
         await self.hold("a")
         await self.store.accounts.delete_account(ROMEO)
-        self.assertEqual([each.key for each in await self.store.sessions.saved_sessions()], [b"b"])
-        self.assertEqual(await self.store.sessions.recover_messages(), [])
-
-
-class ClaimTokenContract(Asking):
-    async def test_never_had(self) -> None:
-        """What nobody has had yet has no token."""
-        self.assertEqual(await self.store.claim_tokens.highest_token("s2s", "a@b"), 0)
+        self.assertEqual(
+            [each.key for each in await self.store.sessions.saved_sessions("")], [b"b"]
+        )
+        self.assertEqual(await self.store.sessions.recover_messages(""), [])
 
 
 class Contract(
@@ -869,6 +873,5 @@ class Contract(
     TokenContract,
     FormerAccountContract,
     SessionContract,
-    ClaimTokenContract,
 ):
     """All of it."""

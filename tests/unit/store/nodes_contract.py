@@ -5,9 +5,113 @@ that mix this in.
 from functools import partial
 
 from sqlalchemy import Connection
+from twisted.internet.defer import Deferred, gatherResults
 
 from tests.unit.store.contract import KEYS, ROMEO, Asking
 from xmppd.store.claim_tokens import Deposed, raise_token
+from xmppd.store.held import HeldMessage
+from xmppd.store.sessions import SavedSession
+
+A, B = "a.1", "b.7"
+
+
+class OwnRowsContract(Asking):
+    """Saved sessions and held messages."""
+
+    async def hold(self, node: str, *texts: str) -> list[int]:
+        """Hold messages for a session of Romeo's at a node."""
+        messages = [HeldMessage(b"key", 7, ROMEO, text.encode(), 1.5) for text in texts]
+        return await self.store.sessions.hold_messages(node, messages, arrived=())
+
+    async def save(self, node: str, *keys: bytes) -> None:
+        sessions = [SavedSession(key, ROMEO, b"data") for key in keys]
+        await self.store.sessions.save_sessions(node, sessions, theirs={})
+
+    async def saved(self, node: str) -> list[bytes]:
+        return [each.key for each in await self.store.sessions.saved_sessions(node)]
+
+    async def recovered(self, node: str, limit: int = 9) -> list[str]:
+        found = await self.store.sessions.recover_messages(node, limit=limit)
+        return [each.stanza.decode() for each in found]
+
+    async def test_own(self) -> None:
+        """A node that stops keeps its sessions, and forgets nothing of another's."""
+        await self.hold(A, "a")
+        await self.save(A, b"1", b"2")
+        await self.hold(B, "b")
+        await self.save(A, b"3")
+        self.assertEqual(await self.store.sessions.nodes(), {A, B})
+        self.assertEqual((await self.saved(A), await self.saved(B)), ([b"3"], []))
+        self.assertEqual((await self.recovered(A), await self.recovered(B)), ([], ["b"]))
+
+    async def test_pages(self) -> None:
+        """Much is had a few at a time, and what was had is not had again."""
+        await self.save(A, *(bytes([number]) for number in (3, 1, 4, 2, 5)))
+        await self.hold(A, "a", "b", "c")
+        saved = self.store.sessions.saved_sessions
+        first = await saved(A, limit=2)
+        rest = await saved(A, after=first[-1].key)
+        self.assertEqual([each.key[0] for each in (*first, *rest)], [1, 2, 3, 4, 5])
+        pages = [await self.recovered(A, limit=2) for _ in range(3)]
+        self.assertEqual(pages, [["a", "b"], ["c"], []])
+        waiting = await self.store.offline.offline_messages(ROMEO)
+        self.assertEqual([each.stanza for each in waiting], [b"a", b"b", b"c"])
+
+    async def test_recovered_once(self) -> None:
+        """However many nodes recover what one has held, each message waits once."""
+        await self.hold(A, *map(str, range(40)))
+        at_once = [
+            Deferred.fromCoroutine(self.store.sessions.recover_messages(A, limit=9))
+            for _ in range(8)
+        ]
+        found = [each.stanza for page in await gatherResults(at_once) for each in page]
+        while page := await self.store.sessions.recover_messages(A):
+            found += [each.stanza for each in page]
+        waiting = [each.stanza for each in await self.store.offline.offline_messages(ROMEO)]
+        self.assertCountEqual(found, [b"%d" % number for number in range(40)])
+        self.assertCountEqual(waiting, found)
+
+    async def test_adopted(self) -> None:
+        """What former nodes have saved is another's from then on, and nobody else's is."""
+        await self.save("a.1", b"1")
+        await self.save("a.2", b"2")
+        await self.save(B, b"3")
+        await self.store.sessions.adopt_sessions("a.3", {"a.1", "a.2"})
+        self.assertEqual((await self.saved("a.3"), await self.saved(B)), ([b"1", b"2"], [b"3"]))
+        self.assertEqual(await self.store.sessions.nodes(), {"a.3", B})
+
+    async def test_taken_once(self) -> None:
+        """Of all nodes that would restore a session one gets it."""
+        await self.save(A, b"1", b"2")
+        session = await self.store.sessions.saved_session(b"1")
+        assert session is not None
+        self.assertEqual((session.node, session.account, session.data), (A, ROMEO, b"data"))
+        self.assertIsNone(await self.store.sessions.saved_session(b"nobody's"))
+        taking = [
+            Deferred.fromCoroutine(self.store.sessions.take_session(session, f"b.{number}"))
+            for number in range(8)
+        ]
+        self.assertEqual((await gatherResults(taking)).count(True), 1)
+        self.assertEqual(await self.saved(A), [b"2"])
+
+    async def test_taken_from_its_heir(self) -> None:
+        """Who adopted it first keeps it."""
+        await self.save("a.1", b"1")
+        session = await self.store.sessions.saved_session(b"1")
+        assert session is not None
+        await self.store.sessions.adopt_sessions("a.2", {"a.1"})
+        self.assertFalse(await self.store.sessions.take_session(session, B))
+        self.assertEqual(await self.saved("a.2"), [b"1"])
+
+    async def test_taken_up(self) -> None:
+        """Taking up some of a node's sessions leaves its others, and another's, alone."""
+        await self.save(A, b"1", b"2")
+        await self.save(B, b"3")
+        take_up = self.store.sessions.take_up_sessions
+        await take_up(A, [b"1", b"3"], held=[HeldMessage(b"1", 1, ROMEO, b"<a/>", 1.5)], lost=[])
+        self.assertEqual((await self.saved(A), await self.saved(B)), ([b"2"], [b"3"]))
+        self.assertEqual(await self.recovered(B), [])
+        self.assertEqual(await self.recovered(A), ["<a/>"])
 
 
 class ClaimTokenContract(Asking):
@@ -46,5 +150,5 @@ class ClaimTokenContract(Asking):
         self.assertEqual(found.account, "second")
 
 
-class NodesContract(ClaimTokenContract):
+class NodesContract(OwnRowsContract, ClaimTokenContract):
     """All of it."""

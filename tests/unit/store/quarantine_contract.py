@@ -116,7 +116,7 @@ class QuarantineContract(Asking):
         await self.set_item("k", b"bad")
         await self.set_item("l", b"good")
         sessions = [SavedSession(key, ROMEO, key) for key in (b"bad", b"good")]
-        await self.store.sessions.save_sessions(sessions, theirs={})
+        await self.store.sessions.save_sessions("", sessions, theirs={})
         damaged: list[Record | Fragment] = [
             CONTACT,
             Item("urn:x", "k", b"bad"),
@@ -136,7 +136,7 @@ class QuarantineContract(Asking):
         self.assertEqual((await self.store.rosters.roster(ROMEO)).items, (other,))
         self.assertEqual(await self.store.items.get_items(ROMEO, "urn:x"), {"l": b"good"})
         self.assertEqual(
-            [each.key for each in await self.store.sessions.saved_sessions()], [b"good"]
+            [each.key for each in await self.store.sessions.saved_sessions("")], [b"good"]
         )
 
     async def test_replaced(self) -> None:
@@ -246,10 +246,10 @@ class DamageContract(Asking):
         for name in ("staff", "zoo"):
             await store.shared_groups.save_shared_group(SharedGroup(name, name, (ROMEO, JULIET)))
         await store.sessions.save_sessions(
-            [SavedSession(key, ROMEO, b"data") for key in (b"a", b"b")], theirs={}
+            "", [SavedSession(key, ROMEO, b"data") for key in (b"a", b"b")], theirs={}
         )
         held = [HeldMessage(b"key", 7, ROMEO, text, 1.5) for text in (b"<c/>", b"<d/>")]
-        await store.sessions.hold_messages(held, arrived=())
+        await store.sessions.hold_messages("", held, arrived=())
         await store.accounts.accounts(DOMAIN)  # writes last presences
 
     async def read_all(self) -> dict[str, Any]:
@@ -267,8 +267,8 @@ class DamageContract(Asking):
             "used": await store.devices.use_token(ROMEO, "id", b"?", 1, 1.0),
             "item": await store.items.get_item(ROMEO, "urn:x", "<a/>"),
             "items": await store.items.get_items(ROMEO, "urn:x"),
-            "sessions": await store.sessions.saved_sessions(),
-            "held": await store.sessions.recover_messages(),
+            "sessions": await store.sessions.saved_sessions(""),
+            "held": await store.sessions.recover_messages(""),
         }
 
     def damage(self, table: str, column: str, value: object, where: str = "") -> None:

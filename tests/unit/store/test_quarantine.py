@@ -142,14 +142,14 @@ class DamagedSQLiteTests(databases.OnSQLite, contract.DamageContract):
         await self.fill()
         self.damage("held_messages", "stanza", "x", "number=1")
         self.assertEqual(
-            [each.stanza for each in await self.store.sessions.recover_messages()], [b"<d/>"]
+            [each.stanza for each in await self.store.sessions.recover_messages("")], [b"<d/>"]
         )
 
     async def test_sessions(self) -> None:
         """Sessions are taken up without the one that cannot be read."""
         await self.fill()
         self.damage("sessions", "data", "x", "account=" + ROMEO)
-        self.assertEqual(await self.store.sessions.saved_sessions(), [])
+        self.assertEqual(await self.store.sessions.saved_sessions(""), [])
         self.assertEqual(await self.store.quarantine.count_quarantined(), 2)
 
 

@@ -1,0 +1,75 @@
+"""What the nodes of a service keep for their own sessions, on one database."""
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.stanza import ns
+from xmppd.testing.client import Client, done
+from xmppd.testing.nodes import Nodes
+
+JULIET = "juliet@montague.lit"
+SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
+
+
+def message(text: str) -> str:
+    """A message to Juliet."""
+    return f"<message to='{JULIET}' type='chat'><body>{text}</body></message>"
+
+
+def said(data: bytes) -> list[str]:
+    """What the messages in it say."""
+    return [text.decode() for text in re.findall(b"<body>(.*?)</body>", data)]
+
+
+class OwnRowsTests(SynchronousTestCase):
+    """Romeo and Juliet are at node a; she may come back to her session."""
+
+    def setUp(self) -> None:
+        self.nodes = Nodes("a", "b", romeo={}, juliet={})
+        self.romeo, self.juliet = self.nodes["a"].connect("romeo", "juliet")
+        self.romeo.enable()
+        self.previd = self.juliet.enable()
+
+    def asleep_with(self, *texts: str) -> None:
+        """Juliet is away for a moment; what comes for her is held."""
+        self.juliet.abort()
+        self.romeo.send("".join(map(message, texts)) + f"<r {SM}/>")
+        self.assertIn(b"<a ", self.romeo.raw())
+
+    def stored(self) -> list[str]:
+        waiting = done(self.nodes["b"].store.offline.offline_messages(JULIET))
+        return [text for each in waiting for text in said(each.stanza)]
+
+    def come_back(self, node: str) -> tuple[Client, list[str]]:
+        """Juliet resumes her session at a node; what she hears then."""
+        again = self.nodes[node].logged_in("juliet")
+        return again, said("".join(again.resume(self.previd, 0)).encode())
+
+    def test_another_starts(self) -> None:
+        """A node that starts leaves alone what another one holds: it comes once."""
+        self.asleep_with("a", "b")
+        self.nodes.start("c")
+        self.assertEqual(self.stored(), [])
+        _, heard = self.come_back("a")
+        self.assertEqual(heard, ["a", "b"])
+        (other,) = self.nodes["b"].connect("juliet/2")
+        self.assertEqual(said(other.raw()), [])
+
+    def test_another_stops(self) -> None:
+        """A node that stops leaves alone what another one has saved."""
+        self.asleep_with("a")
+        self.nodes.stop("a")
+        self.nodes.stop("b")
+        self.nodes.start("a")
+        _, heard = self.come_back("a")
+        self.assertEqual(heard, ["a"])
+
+    def test_another_stops_beside(self) -> None:
+        """A node that stops leaves alone what a node that goes on holds."""
+        self.asleep_with("a")
+        self.nodes.stop("b")
+        self.nodes.kill("a")
+        self.nodes.start("b")
+        self.nodes.start("a")
+        self.assertEqual(self.stored(), ["a"])
