@@ -1,6 +1,6 @@
 """Offline messages: kept for accounts that are away (:xep:`0160`)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -21,17 +21,20 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    or_,
     select,
     text,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from xmppd.host.clocks import wall_clock
 from xmppd.store import held
+from xmppd.store.accounts import accounts
 from xmppd.store.cache import Cache
 from xmppd.store.checks import check_bytes, check_integer, check_moment
 from xmppd.store.columns import NUMBER, ORDERED, OWNER, digest, digest_column, lock_owner, metadata
-from xmppd.store.database import Database
+from xmppd.store.database import Database, Parameters
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.healing import RecordStore
 from xmppd.store.held import StanzaPlace
@@ -41,6 +44,9 @@ from xmppd.store.usage import MESSAGES, NOTHING, Use, usage, use_of
 MAX_CACHED_ACCOUNTS = 10_000
 NO_LIMIT = 2**31 - 1
 """More rows than there are."""
+
+MESSAGES_PER_PAGE = 1_000
+"""Those that are freed in one transaction."""
 
 # An id is never given twice: a late deletion must not hit another message.
 offline_messages = Table(
@@ -66,17 +72,64 @@ offline_messages = Table(
     sqlite_autoincrement=True,
 )
 
+_MESSAGE = (
+    offline_messages.c.id,
+    offline_messages.c.stanza,
+    offline_messages.c.stored,
+    offline_messages.c.session,
+    offline_messages.c.position,
+)
 _PAGE: Select[int, bytes, float, bytes | None, int | None] = (
-    select(
-        offline_messages.c.id,
-        offline_messages.c.stanza,
-        offline_messages.c.stored,
-        offline_messages.c.session,
-        offline_messages.c.position,
-    )
+    select(*_MESSAGE)
     .where(offline_messages.c.owner == OWNER, offline_messages.c.id > bindparam("after"))
     .order_by(offline_messages.c.id)
     .limit(bindparam("limit"))
+)
+_NOT_TAKEN: Select[int] = (
+    select(offline_messages.c.id)
+    .where(
+        offline_messages.c.owner == bindparam("whose"),
+        offline_messages.c.id > bindparam("after"),
+        or_(offline_messages.c.holder.is_(None), offline_messages.c.holder == bindparam("by")),
+    )
+    .order_by(offline_messages.c.id)
+    .limit(bindparam("limit"))
+)
+# A table of its own, so that the rows are chosen once, and none that another node has in hand.
+_CHOSEN = _NOT_TAKEN.with_for_update(skip_locked=True).cte("chosen")
+_TAKE: ReturningUpdate[int, bytes, float, bytes | None, int | None] = (
+    update(offline_messages)
+    .where(offline_messages.c.id.in_(select(_CHOSEN.c.id)))
+    .values(holder=bindparam("by"))
+    .returning(*_MESSAGE)
+)
+_GIVE_BACK: Update = (
+    update(offline_messages)
+    .where(
+        offline_messages.c.owner == bindparam("whose"),
+        offline_messages.c.holder == bindparam("by"),
+        offline_messages.c.id.not_in(bindparam("kept", expanding=True)),
+    )
+    .values(holder=None)
+)
+_HOLDERS: Select[str | None] = (
+    select(offline_messages.c.holder).where(offline_messages.c.holder.is_not(None)).distinct()
+)
+_HELD = (
+    select(offline_messages.c.id)
+    .where(offline_messages.c.holder == bindparam("by"))
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("chosen")
+)
+_FREE: ReturningUpdate[bytes] = (
+    update(offline_messages)
+    .where(offline_messages.c.id.in_(select(_HELD.c.id)))
+    .values(holder=None)
+    .returning(offline_messages.c.owner)
+)
+_NAMES: Select[str] = select(accounts.c.account).where(
+    accounts.c.owner.in_(bindparam("owners", expanding=True))
 )
 _USE: Select[bytes, int, int] = select(usage.c.share, usage.c.count, usage.c.bytes).where(
     usage.c.owner == OWNER,
@@ -256,6 +309,56 @@ class OfflineStore(RecordStore):
             self._nothing_waits[account] = True
         return waiting
 
+    async def take_offline(
+        self, account: str, node: str, *, after: int = 0, limit: int = NO_LIMIT
+    ) -> list[OfflineMessage]:
+        """Take messages that wait, oldest first, for sessions of a node: then no other node gets
+        them, until they are given back.
+
+        Args:
+            account: Bare JID.
+            node: Its id as text; a single server has none, and need not mark them. What it has
+                taken before it gets again.
+            after: Only those behind the one of this id.
+            limit: So many at most.
+        """
+        if not node:
+            return await self.offline_messages(account, after=after, limit=limit)
+        if account in self._nothing_waits:
+            return []
+        names = {"whose": digest(account), "by": node, "after": after}
+        if not await self._database.read(_NOT_TAKEN, {**names, "limit": 1}):
+            return []
+        change = partial(_take, names={**names, "limit": limit})
+
+        async def take() -> list[OfflineMessage]:
+            return sorted(starmap(_message, await self._database.write(change)), key=_id)
+
+        return await self._sound(take, (OFFLINE_MESSAGE,), {"owner": names["whose"]}, account)
+
+    async def give_back(self, account: str, node: str, *, kept: Collection[int] = ()) -> None:
+        """Give back the messages of an account that a node has taken, except some."""
+        if node:
+            names = {"whose": digest(account), "by": node, "kept": list(kept)}
+            await self._database.write(partial(_give_back, names=names))
+
+    async def holders(self) -> set[str]:
+        """All nodes that have taken messages."""
+        found = await self._database.read(_HOLDERS, {})
+        return {holder for (holder,) in found if isinstance(holder, str)}
+
+    async def free_taken(self, node: str, *, limit: int = MESSAGES_PER_PAGE) -> set[str] | None:
+        """Give back messages that a node has taken which is gone.
+
+        Args:
+            node: Several others may do this for it at the same time.
+            limit: So many at most.
+
+        Returns:
+            The accounts whose messages they are; None if none are left.
+        """
+        return await self._database.write(partial(_free, node=node, limit=limit))
+
     async def delete_offline(self, account: str, ids: Iterable[int]) -> None:
         """Delete messages, which have arrived."""
         await self._database.write(partial(delete_messages, account=account, ids=tuple(ids)))
@@ -316,8 +419,26 @@ def add_message(
 def delete_messages(connection: Connection, account: str, ids: Sequence[int]) -> None:
     """Delete messages."""
     owner = digest(account)
-    if ids:
-        connection.execute(_FORGET, [{"owner": owner, "message": message} for message in ids])
+    if ids:  # in order: so nobody waits for one who waits for them
+        rows = [{"owner": owner, "message": message} for message in sorted(ids)]
+        connection.execute(_FORGET, rows)
+
+
+def _take(
+    connection: Connection, names: Parameters
+) -> Sequence[tuple[int, bytes, float, bytes | None, int | None]]:
+    return connection.execute(_TAKE, names).tuples().all()
+
+
+def _give_back(connection: Connection, names: Parameters) -> None:
+    connection.execute(_GIVE_BACK, names)
+
+
+def _free(connection: Connection, node: str, limit: int) -> set[str] | None:
+    owners = set(connection.execute(_FREE, {"by": node, "limit": limit}).scalars())
+    if not owners:
+        return None
+    return set(connection.execute(_NAMES, {"owners": list(owners)}).scalars())
 
 
 def place_messages(connection: Connection, places: Sequence[StanzaPlace]) -> None:
@@ -338,6 +459,10 @@ def _shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:
 def _use(rows: Iterable[tuple[bytes, int, int]], shares: dict[str, bytes]) -> Shares:
     used = {share: use_of(count, size) for share, count, size in rows}
     return Shares(*(used.get(shares[name], NOTHING) for name in ("all", "sender", "domain")))
+
+
+def _id(message: OfflineMessage) -> int:
+    return message.id
 
 
 def _message(

@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.unit.store.contract import KEYS, ROMEO, Asking
+from tests.unit.store.contract import JULIET, KEYS, ROMEO, Asking
 from xmppd.store.claim_tokens import Deposed, raise_token
 from xmppd.store.held import HeldMessage
 from xmppd.store.sessions import SavedSession
@@ -114,6 +114,97 @@ class OwnRowsContract(Asking):
         self.assertEqual(await self.recovered(A), ["<a/>"])
 
 
+class TakenContract(Asking):
+    """Offline messages that a node has taken for its sessions."""
+
+    async def taken(self, node: str, *, after: int = 0, limit: int = 99) -> list[int]:
+        take = self.store.offline.take_offline
+        return [each.id for each in await take(ROMEO, node, after=after, limit=limit)]
+
+    async def ids(self) -> list[int]:
+        return [each.id for each in await self.store.offline.offline_messages(ROMEO)]
+
+    async def test_nothing(self) -> None:
+        """Where nothing waits nothing is taken, and what comes later is found."""
+        self.assertEqual(await self.taken(A), [])
+        await self.keep(1)
+        self.assertEqual(await self.taken(A), await self.ids())
+
+    async def test_taken(self) -> None:
+        """What one node has taken no other gets, and what it has not taken yet another may."""
+        await self.keep(5)
+        first, second, *rest = await self.ids()
+        self.assertEqual(await self.taken(A, limit=2), [first, second])
+        self.assertEqual(await self.taken(B), rest)
+        self.assertEqual(await self.taken(A, after=second), [])
+        self.assertEqual(await self.taken(A), [first, second])  # its own it gets again
+        self.assertEqual(await self.store.offline.holders(), {A, B})
+
+    async def test_whole(self) -> None:
+        """It is the message that was stored."""
+        await self.keep(1)
+        waiting = await self.store.offline.offline_messages(ROMEO)
+        self.assertEqual(await self.store.offline.take_offline(ROMEO, A), waiting)
+
+    async def test_alone(self) -> None:
+        """A server without others marks nothing."""
+        await self.keep(2)
+        self.assertEqual(await self.taken(""), await self.ids())
+        self.assertEqual(await self.store.offline.holders(), set())
+        await self.store.offline.give_back(ROMEO, "")
+        self.assertEqual(await self.taken(A), await self.ids())
+
+    async def test_at_once(self) -> None:
+        """However many nodes ask at once, each message is given to exactly one of them."""
+        await self.keep(5)
+        asking = [Deferred.fromCoroutine(self.taken(f"n.{number}", limit=2)) for number in range(8)]
+        taken = [id for ids in await gatherResults(asking) for id in ids]
+        taken += await self.taken("last.1")
+        self.assertCountEqual(taken, await self.ids())
+
+    async def test_given_back(self) -> None:
+        """What a node gives back others may take; what it keeps, and what others have, not."""
+        await self.keep(5)
+        first, second, third, fourth, fifth = await self.ids()
+        await self.taken(A, limit=3)
+        await self.taken(B, limit=1)
+        await self.store.offline.give_back(ROMEO, A, kept=[second])
+        self.assertEqual(await self.taken("c.1"), [first, third, fifth])
+        self.assertEqual(await self.taken(A), [second])
+        await self.store.offline.give_back(ROMEO, A)
+        await self.store.offline.give_back(JULIET, "c.1")
+        self.assertEqual(await self.taken(A), [second])
+        self.assertEqual(await self.taken(B), [fourth])
+
+    async def test_arrived(self) -> None:
+        """What has arrived is gone, also for who has not taken it."""
+        await self.keep(3)
+        first, second, third = await self.taken(A)
+        await self.store.offline.delete_offline(ROMEO, {third, first})
+        await self.store.offline.give_back(ROMEO, A)
+        self.assertEqual(await self.taken(B), [second])
+
+    async def test_freed(self) -> None:
+        """What a lost node had taken is free again, a few at a time, and its accounts are told."""
+        for account in (ROMEO, JULIET):
+            await self.store.accounts.create_account(account, KEYS)
+        await self.keep(3)
+        await self.store.offline.store_offline(
+            JULIET, b"<m/>", sender=ROMEO, stored=1.0, max_messages=9, max_bytes=99
+        )
+        await self.taken("a.1", limit=2)
+        await self.taken("a.11")
+        await self.store.offline.take_offline(JULIET, "a.1")
+        told: set[str] = set()
+        pages = 0
+        while (freed := await self.store.offline.free_taken("a.1", limit=2)) is not None:
+            told |= freed
+            pages += 1
+        self.assertEqual((pages, told), (2, {ROMEO, JULIET}))
+        self.assertEqual(await self.store.offline.holders(), {"a.11"})
+        self.assertEqual(await self.taken(B), (await self.ids())[:2])
+
+
 class ClaimTokenContract(Asking):
     async def test_never_had(self) -> None:
         """What nobody has had yet has no token."""
@@ -150,5 +241,5 @@ class ClaimTokenContract(Asking):
         self.assertEqual(found.account, "second")
 
 
-class NodesContract(OwnRowsContract, ClaimTokenContract):
+class NodesContract(OwnRowsContract, TakenContract, ClaimTokenContract):
     """All of it."""
