@@ -1,7 +1,7 @@
 """Tokens of claims: the highest that an owner of each thing has used, so that they only rise.
 
 Who owns something that lives only once in the service writes with its token: :func:`raise_token` is
-the first thing in its transaction, and refuses who was deposed while it slept.
+the first thing in its transaction, and refuses who was deposed while it slept (ST-10).
 """
 
 from functools import partial

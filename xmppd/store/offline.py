@@ -313,7 +313,7 @@ class OfflineStore(RecordStore):
         self, account: str, node: str, *, after: int = 0, limit: int = NO_LIMIT
     ) -> list[OfflineMessage]:
         """Take messages that wait, oldest first, for sessions of a node: then no other node gets
-        them, until they are given back.
+        them, until they are given back (ST-9).
 
         Args:
             account: Bare JID.

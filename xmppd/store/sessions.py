@@ -1,6 +1,7 @@
 """Saved sessions, and the messages that are held for sessions.
 
-Each row belongs to a node, which is named by its id as text; to none if the service has only one.
+Each row belongs to a node, which is named by its id as text; to none if the service has only one
+(ST-8).
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
