@@ -34,6 +34,7 @@ STAGES = {
 
 # Whose job it is to survive what is not foreseen, by file.
 SURVIVORS = {
+    "xmppd/cluster/conversation.py",
     "xmppd/command/command_table.py",
     "xmppd/components/internal_component.py",
     "xmppd/components/service_domains.py",

@@ -49,10 +49,19 @@ class Bus(Protocol):
         """Whether so much is under way to this node that a stage waits for :meth:`room` first."""
 
     def room(self, node: NodeId) -> Later:
-        """Something to wait for if too much is under way to this node; None if there is room."""
+        """Something to wait for if too much is under way to this node; None if there is room.
+
+        It raises a StanzaError, REMOTE_SERVER_TIMEOUT, if there is none for too long.
+        """
+
+    async def settled(self, node: NodeId) -> None:
+        """Wait until a node has handled all that it was told so far, or is gone."""
 
     def take_back(self, node: NodeId) -> list[BusEntry]:
-        """The entries that a lost node has not handled, in order; they are forgotten here."""
+        """The entries that a node which is gone has not handled, in order; they are forgotten here.
+
+        Questions and answers are not among them: who asked is told that it is unreachable.
+        """
 
 
 class LocalBus:
@@ -74,6 +83,9 @@ class LocalBus:
     def room(self, node: NodeId) -> Later:
         """None: nothing is under way."""
         return None
+
+    async def settled(self, node: NodeId) -> None:
+        """Do nothing: nothing is under way."""
 
     def take_back(self, node: NodeId) -> list[BusEntry]:
         """Nothing."""

@@ -1,31 +1,68 @@
 """Entries: what one node says to another, one struct for each kind.
 
-They are packed by msgspec as arrays that begin with a tag.
+They are packed by msgspec as arrays that begin with a tag. What comes from another node is checked
+against the types of the fields when it is unpacked
+(:class:`~xmppd.cluster.entry_decoder.EntryDecoder`): an address is :data:`JIDText` or
+:data:`OurJIDText`, a list of accounts :data:`Accounts`.
 """
 
-from msgspec import Struct
+from collections.abc import Hashable
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from xmppd.stanza import IQ, JID, Message, Payload, Presence, Stanza
+from xmppd.stanza.jid import MAX_ADDRESS_BYTES
 
 PROTOCOL = 1
 """The version of these entries; nodes of this and of the one before speak to each other."""
 
+MAX_ACCOUNTS = 10_000
+"""The accounts that one entry may name."""
+
+JIDText = Annotated[str, Meta(max_length=MAX_ADDRESS_BYTES, extra={"jid": "any"})]
+"""A prepared JID as text."""
+
+OurJIDText = Annotated[str, Meta(max_length=MAX_ADDRESS_BYTES, extra={"jid": "ours"})]
+"""A prepared JID as text, of an account or session of a domain that is served here."""
+
+Accounts = Annotated[list[str], Meta(max_length=MAX_ACCOUNTS)]
+"""Bare JIDs that are looked up, and mean nothing if they are not found."""
+
 KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
+_PRESENCE = _NUMBERS[Presence]
+
+StanzaKind = Annotated[int, Meta(ge=0, lt=len(KINDS))]
+"""Index in :data:`KINDS`."""
 
 
-class BusEntry(Struct, array_like=True, frozen=True, tag=True, tag_field="of"):
+def _tells(kind: int, type: str | None) -> bool:
+    """Whether a stanza says that its sender is available, or not any more."""
+    return kind == _PRESENCE and type in (None, "unavailable")
+
+
+class BusEntry(
+    Struct, array_like=True, frozen=True, tag=True, tag_field="of", forbid_unknown_fields=True
+):
     """Something that a node says to another.
 
     Attributes:
         about: The account, or thing, that it concerns: entries about the same are handled one after
             the other. Empty if that does not matter.
+        newest: Of those that wait for a node and have this in common only the newest is sent, since
+            it says all that the others said. None if none says less than another.
     """
 
     @property
     def about(self) -> str:
         """Nothing."""
         return ""
+
+    @property
+    def newest(self) -> Hashable:
+        """None."""
+        return None
 
 
 class Asking(BusEntry, tag="?", frozen=True):
@@ -66,19 +103,24 @@ class Routed(BusEntry, tag="m", frozen=True):
         passed_on: How often it was passed on already, this time not included.
     """
 
-    kind: int
-    to: str
-    sender: str
+    kind: StanzaKind
+    to: JIDText
+    sender: JIDText
     id: str | None
     type: str | None
     raw: bytes
-    way: int = 0
-    passed_on: int = 0
+    way: Annotated[int, Meta(ge=0, le=2)] = 0
+    passed_on: Annotated[int, Meta(ge=0)] = 0
 
     @property
     def about(self) -> str:
         """The account or domain that it is for."""
         return self.to.partition("/")[0]
+
+    @property
+    def newest(self) -> Hashable:
+        """From whom to whom, if it says whether somebody is available."""
+        return (self.sender, self.to) if _tells(self.kind, self.type) else None
 
     @classmethod
     def of(cls, stanza: Stanza, to: JID, way: int) -> "Routed":
@@ -116,9 +158,9 @@ class Delivered(BusEntry, tag="d", frozen=True):
         ours: Whether it is the server's in another's name.
     """
 
-    session: str
-    kind: int
-    sender: str
+    session: OurJIDText
+    kind: StanzaKind
+    sender: JIDText
     id: str | None
     type: str | None
     wire: bytes
@@ -128,6 +170,11 @@ class Delivered(BusEntry, tag="d", frozen=True):
     def about(self) -> str:
         """The account of the session."""
         return self.session.partition("/")[0]
+
+    @property
+    def newest(self) -> Hashable:
+        """From whom to which session, if it says whether somebody is available."""
+        return (self.sender, self.session) if _tells(self.kind, self.type) else None
 
     @classmethod
     def of(cls, stanza: Stanza, wire: bytes, session: JID, *, ours: bool) -> "Delivered":
@@ -215,8 +262,10 @@ AnyEntry = (
 )
 __all__ = [
     "KINDS",
+    "MAX_ACCOUNTS",
     "MAX_REPLIES",
     "PROTOCOL",
+    "Accounts",
     "Answered",
     "AnyEntry",
     "Asking",
@@ -226,6 +275,9 @@ __all__ = [
     "CommandReplies",
     "CommandUnread",
     "Delivered",
+    "JIDText",
+    "OurJIDText",
     "Routed",
+    "StanzaKind",
     "Way",
 ]

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from typing_extensions import override
 
 from xmppd.cluster.cluster import Cluster
+from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_directory import MemoryDirectory, MemoryDirectoryState
 from xmppd.cluster.memory_membership import MemoryMembership
@@ -107,7 +108,9 @@ class Nodes:
         """What a node has of the others, as it joins."""
         membership = MemoryMembership(id, self.members)
         directory = MemoryDirectory(id, self.directory)
-        bus = MemoryBus(id, self.ends, self.network.later, self.clock)
+        domains = tuple(domain.name for domain in self.config.domain)
+        settings = BusSettings(domains, acknowledge_after_s=0.0)
+        bus = MemoryBus(membership, self.ends, self.network.later, self.clock, settings)
         return Cluster(membership, directory, bus)
 
     def settle(self) -> None:

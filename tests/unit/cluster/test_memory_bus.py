@@ -1,0 +1,73 @@
+"""The bus in memory keeps what a bus promises."""
+
+from twisted.internet.task import Clock
+from typing_extensions import override
+
+from tests.unit.cluster import bus_contract
+from tests.unit.cluster.conversations import DOMAIN
+from xmppd.cluster.conversations import BusSettings
+from xmppd.cluster.memory_bus import MemoryBus
+from xmppd.cluster.memory_membership import MemoryMembership
+from xmppd.cluster.node import Node, NodeId
+from xmppd.testing.network import Network
+
+
+class PausableMembership(MemoryMembership):
+    """A membership whose lease a test takes away."""
+
+    paused = False
+
+    @property
+    @override
+    def speaks(self) -> bool:
+        return super().speaks and not self.paused
+
+
+class MemoryBusTests(bus_contract.BusContract):
+    a: MemoryBus
+    b: MemoryBus
+
+    @override
+    async def start(self) -> None:
+        self.members: dict[str, Node] = {}
+        self.network = Network()
+        clock, ends = Clock(), dict[NodeId, MemoryBus]()
+        settings = BusSettings((DOMAIN,), acknowledge_after_s=0.0)
+        self.a, self.b = (
+            MemoryBus(
+                PausableMembership(NodeId(name, 1), self.members),
+                ends, self.network.later, clock, settings,
+            )
+            for name in ("a", "b")
+        )  # fmt: skip
+
+    @override
+    async def cut(self) -> None:
+        self.a.cut.add(self.b.id)
+        self.b.cut.add(self.a.id)
+
+    @override
+    async def mend(self) -> None:
+        self.a.mend(self.b.id)
+        self.b.mend(self.a.id)
+
+    @override
+    async def lose_b(self) -> None:
+        del self.members["b"]
+
+    @override
+    async def pause_b(self) -> None:
+        self.membership_of_b().paused = True
+
+    @override
+    async def let_b_speak(self) -> None:
+        self.membership_of_b().paused = False
+
+    def membership_of_b(self) -> PausableMembership:
+        membership = self.b.membership
+        assert isinstance(membership, PausableMembership)
+        return membership
+
+    @override
+    async def until_settled(self) -> None:
+        self.network.settle()

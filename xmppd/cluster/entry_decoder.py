@@ -1,0 +1,89 @@
+"""EntryDecoder: unpacks what another node sends, and checks it like stanzas from a server."""
+
+from collections.abc import Collection
+from functools import cache
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from msgspec import DecodeError, Meta
+from msgspec.msgpack import Decoder
+
+from xmppd.cluster.entries import Answered, AnyEntry, Asking, BusEntry
+from xmppd.stanza import JID
+
+MAX_REASON_LENGTH = 200
+"""Of a sentence about what another node sends; it may quote that."""
+
+
+class BadEntry(ValueError):
+    """An error: what another node sends is no entry, or none that it may send."""
+
+
+class EntryDecoder:
+    """Unpacks entries.
+
+    Args:
+        domains: That this service serves: no session is of another one.
+    """
+
+    def __init__(self, domains: Collection[str]) -> None:
+        self._domains = frozenset(domains)
+        self._unpack = Decoder(list[AnyEntry]).decode
+
+    def unpack(self, data: bytes) -> list[BusEntry]:
+        """The entries of a frame of ours."""
+        return self._unpack(data)  # type: ignore[return-value]  # a list of some is one of any
+
+    def decode(self, data: bytes | memoryview) -> list[BusEntry]:
+        """The entries of a frame.
+
+        Raises:
+            BadEntry: Something in it is unknown, of a wrong type or too long, or an address is
+                none, or of a domain that is not served here though it should be (CL-81).
+        """
+        try:
+            entries = self._unpack(data)
+            for entry in entries:
+                self._check(entry)
+        except (DecodeError, ValueError, RecursionError) as error:
+            raise BadEntry(str(error)[:MAX_REASON_LENGTH]) from error
+        return entries  # type: ignore[return-value]
+
+    def _check(self, entry: BusEntry) -> None:
+        if isinstance(entry, Asking | Answered) and entry.entry is not None:
+            if isinstance(entry.entry, Asking | Answered):
+                raise BadEntry("a question about a question")
+            self._check(entry.entry)
+        for name, ours in addresses(entry.__class__):
+            value = getattr(entry, name)
+            if value.__class__ is str:
+                self._check_address(value, ours)
+            else:
+                for each in value or ():
+                    self._check_address(each, ours)
+
+    def _check_address(self, text: str, ours: bool) -> None:
+        jid = JID.prepared(text)
+        if ours and jid.domain not in self._domains:
+            raise BadEntry(f"{jid.domain} is not served here")
+
+
+@cache
+def addresses(kind: type[BusEntry]) -> tuple[tuple[str, bool], ...]:
+    """The fields of this kind of entry that are addresses, or have some, each with whether these
+    are of domains that are served here.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    marked = ((name, _mark(hints[name])) for name in kind.__struct_fields__)
+    return tuple((name, mark == "ours") for name, mark in marked if mark)
+
+
+def _mark(hint: Any) -> str:
+    """The mark of an address in a type, or in what that is made of; empty if there is none."""
+    if get_origin(hint) is Annotated:
+        for meta in hint.__metadata__:
+            if isinstance(meta, Meta) and meta.extra:
+                return str(meta.extra.get("jid", ""))
+    return next(filter(None, map(_mark, get_args(hint))), "")
+
+
+__all__ = ["MAX_REASON_LENGTH", "BadEntry", "EntryDecoder", "addresses"]
