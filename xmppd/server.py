@@ -21,6 +21,7 @@ from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.entries import CommandGiven, CommandMore, CommandUnread, Delivered, Routed
+from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
 from xmppd.components.component_connections import ComponentConnections
@@ -76,6 +77,7 @@ from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
+from xmppd.nodes.node_loss import NodeLoss
 from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
@@ -212,7 +214,7 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
-        self.entry_handler, self.commands.others = self._nodes()
+        self.entry_handler, self.commands.others, self.node_loss = self._nodes()
         self._put_parts()
         self._call_back()
         self.stages = self._stages()
@@ -531,8 +533,8 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
-    def _nodes(self) -> tuple[EntryHandler, NodeCommands]:
-        """What other nodes ask of the stages."""
+    def _nodes(self) -> tuple[EntryHandler, NodeCommands, NodeLoss]:
+        """What other nodes ask of the stages, and what becomes of those that are lost."""
         entries = EntryHandler()
         stanzas = StanzaEntries(self.routing_table, self.packet_router)
         entries.put(Routed, stanzas.routed)
@@ -541,7 +543,7 @@ class XMPPServer:
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
         entries.put(CommandUnread, commands.unread)
-        return entries, commands
+        return entries, commands, NodeLoss(self.routing_table, self.packet_router)
 
     # -- the parts that are the server's own ------------------------------------------------------
 
@@ -596,6 +598,8 @@ class XMPPServer:
             On(SessionResumed, self.client_connections.resumed),
             On(SessionBound, self.client_connections.bound),
             On(SessionAvailable, self.client_connections.arrived),
+            On(NodeLost, self.node_loss.lost),
+            On(NodeLeft, self.node_loss.left),
         )
 
     def _features(self) -> Iterator[StreamFeature]:

@@ -111,7 +111,7 @@ class IQRouter:
         return self._deliver_behind(finding, iq)
 
     async def _deliver_behind(self, finding: Awaitable[None], iq: IQ) -> None:
-        """Deliver a request once the way to its addressee is found (CL-1)."""
+        """Deliver a request once the way to its addressee is found (CL-11)."""
         await finding
         if not self.routing_table.route(iq):
             raise self.routing_table.unreached(iq)

@@ -141,7 +141,7 @@ class MessageRouter:
 
     async def _route_in_turn(self, message: Message, to: JID, finding: Later = None) -> None:
         """Route it behind messages that are stored for the account, or are being stored (MR-7),
-        once its way is found (CL-1).
+        once its way is found (CL-11).
         """
         turn = self._lines.join(to.bare)
         if turn is not None:

@@ -107,8 +107,12 @@ class PacketRouter:
             session: Full JID.
             stood: The positions of messages in its queue, if it acknowledges.
         """
+        self.route_again(owed(unread, session, self.clocks, stood))
+
+    def route_again(self, stanzas: Iterable[Stanza]) -> None:
+        """Route stanzas again that have come in before and have not arrived, in order."""
         senders: set[str] = set()
-        work = Deferred.fromCoroutine(self._take_back(unread, session, stood, senders))
+        work = Deferred.fromCoroutine(self._route_again(stanzas, senders))
         self._taking_back[work] = senders
         work.addBoth(self._taken_back, work)
 
@@ -135,15 +139,9 @@ class PacketRouter:
         ]:
             await works[0]
 
-    async def _take_back(
-        self,
-        unread: Iterable[Waiting],
-        session: JID,
-        stood: Mapping[Stanza, Stood],
-        senders: set[str],
-    ) -> None:
+    async def _route_again(self, stanzas: Iterable[Stanza], senders: set[str]) -> None:
         works = []
-        for stanza in owed(unread, session, self.clocks, stood):
+        for stanza in stanzas:
             senders.add(stanza.sender.full)
             later = self.route_on(stanza)
             if later is not None:

@@ -72,7 +72,7 @@ class PresenceRouter:
         self.presences.remote.deliver(presence)
 
     def _find(self, presence: Presence, handle: Callable[[Presence], Later]) -> Later:
-        """Send a presence to the node of its account, if there is one (CL-1), or handle it here."""
+        """Send a presence to the node of its account (CL-11), or handle it here if it has none."""
         if self.routing_table.pass_on(presence):
             return None
         finding = self.routing_table.find_way(presence)

@@ -45,6 +45,10 @@ class Hints:
         if len(self._nodes) > MAX_HINTS:
             self._nodes.popitem(last=False)
 
+    def forget(self, account: str) -> None:
+        """Forget where an account was, since more is known of it now."""
+        self._nodes.pop(account, None)
+
     def forget_node(self, node: NodeId) -> None:
         """Forget that anybody is on this node."""
         for account, (until, nodes) in tuple(self._nodes.items()):

@@ -66,6 +66,7 @@ class RoutingTable:
     """
 
     def __init__(self, domains: Collection[str], cluster: Cluster, clock: IReactorTime) -> None:
+        self.membership = cluster.membership
         self.bus, self.directory = cluster.bus, cluster.directory
         self.domains = frozenset(domains)
         self.domain = next(iter(domains), "")
@@ -173,15 +174,17 @@ class RoutingTable:
         """
         if bare in self.users:
             return None
-        nodes = self.hints.get(bare) or self.elsewhere.get(bare)
-        return nodes[0].node if nodes else None
+        for node, _ in self.hints.get(bare) or self.elsewhere.get(bare, ()):
+            if self.membership.is_in(node):
+                return node
+        return None
 
     def find_way(self, stanza: Stanza) -> Later:
         """Something to wait for, behind which there may be a way for a stanza that :meth:`route`
         could not deliver; None if waiting does not help.
 
-        Its account's nodes are looked up in the directory (CL-1), or there is room again on the way
-        to them.
+        Its account's nodes are looked up in the directory (CL-11), or there is room again on
+        the way to them.
 
         Raises:
             StanzaError: The other nodes do not answer.
@@ -203,7 +206,7 @@ class RoutingTable:
         return self.bus.room(node)
 
     def note_sender(self, sender: JID, node: NodeId) -> None:
-        """Note the node that a stanza has come from, so that answers need no look-up (CL-3)."""
+        """Note the node that a stanza has come from, so that answers need no look-up (CL-13)."""
         bare = sender.bare
         if sender.resource is None or not self._is_account_elsewhere(sender):
             return
@@ -271,7 +274,7 @@ class RoutingTable:
         return True
 
     def may_pass_on(self, stanza: Stanza) -> bool:
-        """Whether another node decides about it (CL-2)."""
+        """Whether another node decides about it (CL-12)."""
         to = stanza.to
         return (
             to is not None

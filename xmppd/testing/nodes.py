@@ -7,13 +7,15 @@
     (juliet,) = nodes["b"].connect("juliet")
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from typing_extensions import override
 
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
+from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_directory import MemoryDirectory, MemoryDirectoryState
 from xmppd.cluster.memory_membership import MemoryMembership
@@ -33,12 +35,15 @@ class NodeHouse(House):
         id: Its name, and the number of its life.
     """
 
+    clock: "NodeClock"
+
     def __init__(self, nodes: "Nodes", id: NodeId) -> None:
         self.nodes = nodes
         self.id = id
-        store = Store(nodes.database, nodes.clock, self.wall_clock)
+        clock = NodeClock(nodes.clock)
+        store = Store(nodes.database, clock, self.wall_clock)
         super().__init__(
-            nodes.domain, config=nodes.config, plugins=nodes.plugins, store=store, clock=nodes.clock
+            nodes.domain, config=nodes.config, plugins=nodes.plugins, store=store, clock=clock
         )
 
     @override
@@ -95,14 +100,34 @@ class Nodes:
         return house
 
     def stop(self, name: str) -> None:
-        """Stop a node in an orderly way."""
-        self[name].stop_and_wait()
-        self.kill(name)
+        """Stop a node in an orderly way; the others hear that it has left."""
+        house = self.houses[name]
+        house.stop_and_wait()
+        self._die(house)
+        self._tell_others(NodeLeft(self.members.pop(name)))
 
     def kill(self, name: str) -> None:
-        """Have a node be gone from one moment to the next."""
-        id = self[name].id
-        del self.members[name], self.ends[id]
+        """Have a node be gone from one moment to the next; the others have not noticed yet.
+
+        Its clients are left as they are: nothing they do arrives anywhere.
+        """
+        self._die(self.houses[name])
+
+    def _die(self, house: "NodeHouse") -> None:
+        house.clock.stop()
+        self.ends.pop(house.id, None)
+
+    def lose(self, name: str) -> None:
+        """Kill a node, if it was not killed before, and have all others hear that it is lost."""
+        self.kill(name)
+        self.directory.fenced.add(self.houses[name].id)
+        self._tell_others(NodeLost(self.members.pop(name)))
+
+    def _tell_others(self, event: NodeLost | NodeLeft) -> None:
+        for house in self.houses.values():
+            if house.id.name in self.members:
+                house.server.events.fire(event)
+        self.settle()
 
     def join(self, id: NodeId) -> Cluster:
         """What a node has of the others, as it joins."""
@@ -118,6 +143,39 @@ class Nodes:
         self.network.settle()
 
 
+class NodeClock(Clock):
+    """A node's view of the one clock: what a killed node had still to do is not done."""
+
+    def __init__(self, shared: Clock) -> None:
+        super().__init__()
+        self._shared = shared
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Do nothing any more."""
+        self._stopped = True
+
+    @override
+    def seconds(self) -> float:
+        return self._shared.seconds()
+
+    @override
+    def callLater(
+        self, delay: float, callable: Callable[..., object], *args: object, **kw: object
+    ) -> IDelayedCall:
+        return self._shared.callLater(delay, self._call, callable, args, kw)
+
+    @override
+    def advance(self, amount: float) -> None:
+        self._shared.advance(amount)
+
+    def _call(
+        self, call: Callable[..., object], args: tuple[object, ...], kw: dict[str, object]
+    ) -> None:
+        if not self._stopped:
+            call(*args, **kw)
+
+
 class SharedMemoryDatabase(MemoryDatabase):
     """A database in memory that several servers use."""
 
@@ -125,4 +183,4 @@ class SharedMemoryDatabase(MemoryDatabase):
     shared = True
 
 
-__all__ = ["NodeHouse", "Nodes"]
+__all__ = ["NodeClock", "NodeHouse", "Nodes"]

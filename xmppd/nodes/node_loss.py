@@ -1,0 +1,55 @@
+"""NodeLoss: what becomes of all that a lost node had to do with."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from xmppd.cluster.entries import BusEntry, Delivered, Routed
+from xmppd.cluster.membership import NodeLeft, NodeLost
+from xmppd.cluster.node import NodeId
+from xmppd.host.clocks import UNKNOWN
+from xmppd.message.unread import owed
+from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID, Stanza
+
+
+class NodeLoss:
+    """Forgets a node that is lost or has left, and routes anew what it had not handled (CL-14).
+
+    Args:
+        routing_table: Forgets it first.
+        packet_router: Routes the stanzas that were under way to it.
+
+    Attributes:
+        forget: Called in this order with the node, before anything is routed anew.
+    """
+
+    def __init__(self, routing_table: RoutingTable, packet_router: PacketRouter) -> None:
+        self.routing_table = routing_table
+        self.packet_router = packet_router
+        self.forget: tuple[Callable[[NodeId], object], ...] = ()
+
+    def lost(self, event: NodeLost) -> None:
+        """Note that a node is fenced."""
+        self._gone(event.node.id)
+
+    def left(self, event: NodeLeft) -> None:
+        """Note that a node has left; what was said to it behind its last word is under way too."""
+        self._gone(event.node.id)
+
+    def _gone(self, node: NodeId) -> None:
+        unhandled = self.routing_table.bus.take_back(node)
+        self.routing_table.forget_node(node)
+        for forget in self.forget:
+            forget(node)
+        self.packet_router.route_again(self._stanzas(unhandled))
+
+    def _stanzas(self, unhandled: Iterable[BusEntry]) -> Iterator[Stanza]:
+        """The stanzas in these entries, in order; what else was said is of no use any more."""
+        for entry in unhandled:
+            if isinstance(entry, Routed):
+                stanza = entry.stanza()
+                stanza.payload.passed_on = entry.passed_on
+                yield stanza
+            elif isinstance(entry, Delivered):
+                unread = [(entry.stanza(), entry.wire, UNKNOWN)]
+                yield from owed(unread, JID.prepared(entry.session), self.packet_router.clocks, {})
