@@ -21,11 +21,13 @@ from tests.authority import Authority
 HOST = "127.0.0.1"
 PATIENCE_S = 20.0
 MASTER = "xmppd"
+ADMIN = "admin on nopass ~* &* +@all"
 _numbers = count(1)
 
 
 class RedisProcess:
-    """A Redis that others may talk to, from :meth:`start` to :meth:`stop`; it saves nothing.
+    """A Redis that others may talk to, from :meth:`start` to :meth:`stop`; by itself it
+    saves nothing.
 
     Args:
         options: Of its command line, such as ``"--maxmemory", "1"``.
@@ -54,12 +56,17 @@ class RedisProcess:
         self.port = free_port() if tcp or authority is not None else 0
         self.tls = authority is not None
         self.process: subprocess.Popen[bytes] | None = None
-        self._options = [*options]
+        self._options = [*options, "--user", *ADMIN.split()]
         for user in users:
             self._options += ["--user", *user.split()]
         if authority is not None:
             self._options += ["--port", "0", "--tls-port", str(self.port)]
-            self._options += ["--tls-auth-clients", "no", "--tls-ca-cert-file", str(authority.file)]
+            self._options += [
+                "--tls-auth-clients",
+                "no",
+                "--tls-ca-cert-file",
+                str(authority.file.resolve()),
+            ]
             self.certify(authority)
             certificate, key = self.directory / "localhost.crt", self.directory / "localhost.key"
             self._options += ["--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
@@ -78,7 +85,13 @@ class RedisProcess:
         return f"rediss://localhost:{self.port}" if self.tls else f"redis://{HOST}:{self.port}"
 
     def start(self) -> "RedisProcess":
-        """Start it, empty, and wait until it answers."""
+        """Start it, and wait until it answers."""
+        self.launch()
+        wait_for(lambda: answers(self), f"redis-server does not start: see {self.directory}/log")
+        return self
+
+    def launch(self) -> None:
+        """Start it; it may have to load what it was told to save."""
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -89,18 +102,26 @@ class RedisProcess:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(lambda: answers(self), f"redis-server does not start: see {self.directory}/log")
-        return self
 
     def ask(self, *words: str | bytes) -> Any:
         """What it answers to a command of its administrator."""
         with connected(str(self.path)) as wire:
+            ask(wire, "AUTH", "admin", "")
             return ask(wire, *words)
 
     def send(self, *words: str | bytes) -> None:
         """Give it a command whose answer nobody waits for, such as ``DEBUG SLEEP 1``."""
         with connected(str(self.path)) as wire:
             wire.sendall(packed(words))
+
+    @property
+    def busy(self) -> bool:
+        """Whether it runs a script, and has noticed that this takes long."""
+        try:
+            self.ask("PING")
+        except AssertionError as error:
+            return "BUSY" in str(error)
+        return False
 
     def kill(self) -> None:
         """End it without a warning; what it knew is gone."""
@@ -151,9 +172,9 @@ class Sentinels:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
-    def url(self) -> str:
+    def urls(self) -> tuple[str, ...]:
         """Where they are."""
-        return f"redis+sentinel://{','.join(f'{HOST}:{port}' for port in self.ports)}/{MASTER}"
+        return tuple(f"redis://{HOST}:{port}" for port in self.ports)
 
     def start(self) -> "Sentinels":
         """Start the replica and the three, and wait until they know of each other."""
@@ -181,6 +202,11 @@ class Sentinels:
         """What one of the three answers."""
         with connected(self.ports[number]) as wire:
             return ask(wire, *words)
+
+    def kill(self, number: int) -> None:
+        """End one of them."""
+        self._processes[number].kill()
+        self._processes[number].wait(PATIENCE_S)
 
     def wait_for_failover(self) -> None:
         """Wait until all name the replica as the master."""
@@ -211,9 +237,8 @@ class Sentinels:
 
     def stop(self) -> None:
         """End the three and the replica."""
-        for process in self._processes:
-            process.kill()
-            process.wait(PATIENCE_S)
+        for number in range(len(self._processes)):
+            self.kill(number)
         self.replica.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -55,10 +55,20 @@ class ClusterTests(ClusterCase):
         self.assertEqual(str(full), "rediss://[2001:db8::1]:6380/2")
         self.assertNotIn("p@ss", repr(full))
         self.assertEqual(RedisURL.parse("redis://db"), RedisURL("db", 6379))
+        self.assertEqual(RedisURL.parse("redis://Master:1"), RedisURL("Master", 1))
         text = 'sentinels = ["redis://10.0.0.9", "redis://10.0.0.8:1"]\n'
         settings = self.load(DOMAIN + NODE + text).cluster
         self.assertEqual([url.port for url in settings.sentinel_urls], [26_379, 1])
         self.assertEqual(settings.redis_urls, (RedisURL("127.0.0.1", 6379),))
+
+    def test_sockets(self) -> None:
+        """A Redis on this machine may be reached by its socket."""
+        url = RedisURL.parse("unix://xmppd:p%40ss@/run/redis/re%20dis.sock")
+        self.assertEqual(url, RedisURL("", 0, "xmppd", "p@ss", path="/run/redis/re dis.sock"))
+        self.assertEqual(str(url), "unix:///run/redis/re dis.sock")
+        for text in ("unix://host/path", "unix://", "unix:///path?db=1", f"unix:///{'x' * 107}"):
+            with self.subTest(text):
+                self.assertRaises(ValueError, RedisURL.parse, text)
 
     def test_addresses(self) -> None:
         """An address is a host and its port."""
@@ -108,8 +118,8 @@ class ClusterMistakeTests(ClusterCase):
     def test_urls(self) -> None:
         """What is no URL of a Redis is refused, and its password is not shown."""
         for url, why in (
-            ("db:6379", "neither redis:// nor rediss://"),
-            ("http://user:hidden@db", "neither redis:// nor rediss://"),
+            ("db:6379", "none of redis://, rediss:// and unix://"),
+            ("http://user:hidden@db", "none of redis://, rediss:// and unix://"),
             ("redis://", "it has no host"),
             ("redis://db/x", "must be the number of a database"),
             ("redis://db/0?x=1", "nothing may follow"),
