@@ -7,6 +7,7 @@ against the types of the fields when it is unpacked
 """
 
 from collections.abc import Hashable
+from enum import Enum
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -250,6 +251,29 @@ class CommandReplies(BusEntry, tag="cr", frozen=True):
     condition: str = ""
 
 
+# -- membership -----------------------------------------------------------------------------------
+
+
+class Renew(BusEntry, tag="lease?", frozen=True):
+    """Redis does not answer the sender: its lease is to be renewed for it."""
+
+
+class LeaseState(Enum):
+    """What became of a lease that another node was asked to renew."""
+
+    RENEWED = "renewed"
+    FENCED = "fenced"
+    AWAY = "away"
+    """Redis does not answer that node either."""
+    UNKNOWN = "unknown"
+
+
+class LeaseRenewed(BusEntry, tag="lease", frozen=True):
+    """The answer to :class:`Renew`."""
+
+    state: LeaseState
+
+
 AnyEntry = (
     Asking
     | Answered
@@ -259,6 +283,8 @@ AnyEntry = (
     | CommandMore
     | CommandUnread
     | CommandReplies
+    | Renew
+    | LeaseRenewed
 )
 __all__ = [
     "KINDS",
@@ -276,7 +302,10 @@ __all__ = [
     "CommandUnread",
     "Delivered",
     "JIDText",
+    "LeaseRenewed",
+    "LeaseState",
     "OurJIDText",
+    "Renew",
     "Routed",
     "StanzaKind",
     "Way",

@@ -1,6 +1,6 @@
 """Membership: which nodes there are, and whether this one may speak."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,14 @@ class NodeFenced:
     id: NodeId
 
 
+async def nothing_to_enter() -> None:
+    """Do nothing: no session is here."""
+
+
+def nothing_to_close() -> None:
+    """Do nothing: no wire is here."""
+
+
 class Membership(Protocol):
     """The nodes of the service, as one life of this node knows them.
 
@@ -47,10 +55,15 @@ class Membership(Protocol):
             something from a wire or from another node.
         complete: Whether all nodes have entered their sessions in the directory: while one has not,
             since what was there is lost, nobody counts as absent.
+        on_silence: Called when this node has not been able to act for so long that its clients had
+            better look for another one, and when it never will again.
+        on_loss: Enters all sessions in the directory again, since what was there may be lost.
     """
 
     id: NodeId
     nodes: Mapping[str, Node]
+    on_silence: Callable[[], None]
+    on_loss: Callable[[], Awaitable[None]]
 
     @property
     def speaks(self) -> bool:
@@ -78,6 +91,9 @@ class Membership(Protocol):
         """
         return node.rpartition(".")[0] in ("", self.id.name)
 
+    def listen(self, fire: Callable[[object], None]) -> None:
+        """Call this with each event from now on, and with those that there were before."""
+
 
 class LocalMembership:
     """The membership of a single node."""
@@ -87,6 +103,8 @@ class LocalMembership:
     def __init__(self) -> None:
         self.id = ALONE
         self.nodes: Mapping[str, Node] = {}
+        self.on_silence: Callable[[], None] = nothing_to_close
+        self.on_loss: Callable[[], Awaitable[None]] = nothing_to_enter
 
     def is_in(self, node: NodeId) -> bool:
         """False: there is no other."""
@@ -103,5 +121,17 @@ class LocalMembership:
         """True: whichever nodes there were, all is for this one."""
         return True
 
+    def listen(self, fire: Callable[[object], None]) -> None:
+        """Do nothing: nothing happens."""
 
-__all__ = ["LocalMembership", "Membership", "NodeFenced", "NodeJoined", "NodeLeft", "NodeLost"]
+
+__all__ = [
+    "LocalMembership",
+    "Membership",
+    "NodeFenced",
+    "NodeJoined",
+    "NodeLeft",
+    "NodeLost",
+    "nothing_to_close",
+    "nothing_to_enter",
+]

@@ -1,11 +1,11 @@
 """A membership in memory, for nodes that live in one process: those of tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 from typing_extensions import override
 
-from xmppd.cluster.membership import Membership
+from xmppd.cluster.membership import Membership, nothing_to_close, nothing_to_enter
 from xmppd.cluster.node import Node, NodeId
 
 
@@ -21,6 +21,8 @@ class MemoryMembership(Membership):
 
     def __init__(self, id: NodeId, all: dict[str, Node]) -> None:
         self.id = id
+        self.on_silence = nothing_to_close
+        self.on_loss = nothing_to_enter
         self._all = all
         all[id.name] = Node(id=id)
 
@@ -46,6 +48,10 @@ class MemoryMembership(Membership):
     @override
     async def refresh(self) -> None:
         """Do nothing: it knows."""
+
+    @override
+    def listen(self, fire: Callable[[object], None]) -> None:
+        """Do nothing: who kills a node tells the others."""
 
 
 __all__ = ["MemoryMembership"]
