@@ -315,10 +315,9 @@ class XMPPServer:
         """
         config = self.config
         store_watch = StoreWatch(self.clock, lambda: self.store.accounts.exists(""))
-        clients = Connections(
-            config.stream, self.clock, self.descriptors, store_watch.late_s, self._late_s
-        )
-        servers = Connections(config.streams("server"), self.clock, self.descriptors, self._late_s)
+        limits = self.clock, self.descriptors, self.cluster.membership
+        clients = Connections(config.stream, *limits, store_watch.late_s, self._late_s)
+        servers = Connections(config.streams("server"), *limits, self._late_s)
         return clients, servers, OutgoingTLS(config.tls, self.tls)
 
     def _messages(self) -> tuple[Followers, OfflineMessageFlood, OfflineMessageStrategy]:
@@ -489,7 +488,9 @@ class XMPPServer:
             self.disco,
             self.events,
             attempts,
-            ComponentConnections(self.config.stream, self.clock, self.descriptors),
+            ComponentConnections(
+                self.config.stream, self.clock, self.descriptors, self.cluster.membership
+            ),
         )
         services = ServiceDomains(self.iq_router, self.packet_router, self.clock, self.events)
         return trust, components, services
@@ -518,6 +519,7 @@ class XMPPServer:
                 descriptors=self.descriptors,
             ),
         )
+        routes.outgoing_connections.membership = self.cluster.membership
         return trust, routes
 
     def _endpoints(self) -> Listeners:
@@ -658,6 +660,9 @@ class XMPPServer:
 
     def _call_back(self) -> None:
         """Give stages below the functions of stages above that they call back."""
+        membership = self.cluster.membership
+        membership.on_silence = self._close_wires
+        membership.listen(self.events.fire)
         self.cluster.bus.take = self.entry_handler.take
         self.packet_router.on_taken_back = self.held_messages.find_places
         self.client_connections.on_sweep = (
@@ -801,6 +806,16 @@ class XMPPServer:
             await until(self.clock, StopLimits.PLUGINS, began, unload())
             await until(self.clock, StopLimits.STORE, began, self.store.close())
             self._say_what_is_lost(not_stored)
+
+    def _close_wires(self) -> None:
+        """Close all streams at once, since this node may not act (CL-65)."""
+        for connections in (
+            self.client_connections,
+            self.server_connections,
+            self.components.connections,
+            self.foreign_routes.outgoing_connections,
+        ):
+            connections.reset()
 
     async def _finish_stanzas(self) -> None:
         """Wait for clients' stanzas under way, until unread ones have been routed again and until

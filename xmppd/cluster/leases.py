@@ -68,7 +68,7 @@ class LeasedMembership(Membership):
     """The membership of a node whose lease is renewed each second, and looked at in each turn.
 
     Its lease is valid until so many seconds after it was asked for, by a clock that goes on while
-    the machine sleeps: never longer than the others wait before they declare it dead.
+    the machine sleeps: never longer than the others wait before they declare it dead (CL-61).
 
     Args:
         board: On which all nodes are written.
@@ -314,11 +314,12 @@ class LeasedMembership(Membership):
                 go_on()
 
     def _notice_silence(self) -> None:
-        if not self._is_over and not self._is_silent and not self.speaks:
-            if self._boot_clock() - self._valid_until >= self.silence_s:
-                self._is_silent = True
-                _log.error("node {id} has had no lease for too long", id=self.id)
-                self.on_silence()
+        if self._is_over or self._is_silent or self.speaks:
+            return
+        if self._boot_clock() - self._valid_until >= self.silence_s:
+            self._is_silent = True
+            _log.error("node {id} has had no lease for too long", id=self.id)
+            self.on_silence()
 
     # -- who is in ------------------------------------------------------------------------------
 
@@ -370,7 +371,7 @@ class LeasedMembership(Membership):
             self._tell(NodeLost(node))
 
     async def _fence(self, renewal: Renewal) -> None:
-        """Declare those dead whose lease has run out and from whom nothing comes (CL-61)."""
+        """Declare those dead whose lease has run out and from whom nothing comes (CL-62)."""
         for node in tuple(self.nodes.values()):
             if not (node.id.name in renewal.late or node.id in self._awaited):
                 continue
@@ -389,7 +390,7 @@ class LeasedMembership(Membership):
     # -- what the board has lost ----------------------------------------------------------------
 
     def _begin_era(self, era: str, began_at: float) -> None:
-        """Enter all sessions again: what was written before may be lost (CL-63)."""
+        """Enter all sessions again: what was written before may be lost (CL-64)."""
         _log.warn("Redis may have lost what was there: all sessions are entered again")
         self.era = era
         self._steady_since = began_at
@@ -428,7 +429,7 @@ class LeasedMembership(Membership):
             _log.info("Redis answers node {id} again", id=self.id)
 
     async def _go_on_without(self, asked_at: float) -> None:
-        """Act on without Redis, if nobody can be there who would fence this node (CL-62)."""
+        """Act on without Redis, if nobody can be there who would fence this node (CL-63)."""
         if self.links is None:
             if not self._met_others:
                 self._extend(asked_at)

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from xmppd.cluster.membership import Membership
 from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.closing import LAST_WORDS_S, Closing
 from xmppd.net.tls import (
@@ -97,9 +98,11 @@ class Admission(Typed):
 
     Attributes:
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
+        membership: Says whether anything may be taken from a wire now (CL-61).
     """
 
     preparing: TokenBucket
+    membership: Membership
 
     def opened(self, handler: "ConnectionHandler") -> None:
         """Note that a connection was made."""
@@ -277,7 +280,7 @@ class ConnectionHandler(Protocol):
         self.by_accident = self.by_accident or self._closing is None
         self.tls_flaw = tls_flaw(reason)
         self._end().cancel()
-        self.stream_handler.wire_is_gone()
+        self._tell_that_wire_is_gone(self.stream_handler)
         self.stream_handler = Ended(self.stream_handler.id)
         self.admission.closed(self)
 
@@ -285,6 +288,9 @@ class ConnectionHandler(Protocol):
 
     def _work(self, now: float) -> None:
         """Give events to the stream until one has to wait, the peer has to, or none is left."""
+        if not self.admission.membership.speaks:
+            self._wait_for(self.admission.membership.voice())
+            return
         turn_ends = now + TURN_S
         try:
             while not self._waiting and self._closing is None:
@@ -431,16 +437,20 @@ class ConnectionHandler(Protocol):
         if self._closing is None:
             self._close(None).close()
 
-    def close(self, error: StreamError | None = None) -> None:
+    def close(self, error: StreamError | None = None, *, by_accident: bool = False) -> None:
         """End the stream, and hang up when the peer has closed its side too, or does not in time.
 
         After an error our half of the connection is closed as well, as soon as all has left
         (CH-10, :rfc:`6120#section-4.9.1.1`).
+
+        Args:
+            error: That the peer is told; None for an orderly end.
+            by_accident: Whether its client may resume the session, whatever the error is.
         """
         if self._closing is not None:
             return
         has_ended = self._side is Side.ENDED
-        closing = self._close(error)
+        closing = self._close(error, by_accident=by_accident)
         if has_ended:
             closing.close()
         elif error is None:
@@ -448,10 +458,10 @@ class ConnectionHandler(Protocol):
         else:
             closing.close_half(encrypted=self.encrypted)
 
-    def _close(self, error: StreamError | None) -> Closing:
+    def _close(self, error: StreamError | None, *, by_accident: bool = False) -> Closing:
         """Write the error, if there is one, and the end of the stream."""
         self.error = None if error is None else error.untraced()
-        self.by_accident = error is not None and error.condition in ACCIDENTS
+        self.by_accident = by_accident or (error is not None and error.condition in ACCIDENTS)
         closing = self._end()
         if self._side is Side.NEW:
             self.open(self.stream_handler.header())
@@ -466,8 +476,16 @@ class ConnectionHandler(Protocol):
             )  # fmt: skip
             self.transport.write(self.framing.error(error))
         self.transport.write(self.framing.end)
-        self.stream_handler.wire_is_gone()
+        self._tell_that_wire_is_gone(self.stream_handler)
         return closing
+
+    def _tell_that_wire_is_gone(self, stream_handler: StreamHandler) -> None:
+        """Have the stream end, as soon as this node may act on that."""
+        membership = self.admission.membership
+        if membership.speaks:
+            stream_handler.wire_is_gone()
+        else:
+            membership.voice().addCallback(lambda _: stream_handler.wire_is_gone())
 
     def _end(self) -> Closing:
         """Take no more events, and end."""
@@ -496,7 +514,7 @@ class ConnectionHandler(Protocol):
         self._end()
         _log.info("{id} reads too slowly", id=self.stream_handler.id)
         self.transport.abortConnection()
-        self.stream_handler.wire_is_gone()
+        self._tell_that_wire_is_gone(self.stream_handler)
 
 
 def is_stanza(data: bytes) -> bool:

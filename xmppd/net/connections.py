@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from xmppd.cluster.membership import Membership
 from xmppd.config.config import StreamSettings
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.host.machine import Descriptors
@@ -28,6 +29,7 @@ class Connections:
         limits: Of connections.
         clock: The reactor's.
         descriptors: The number of connections there may be, of all kinds together.
+        membership: Says whether anything may be taken from a wire now.
         lateness: Each tells how late some part of the server is, in seconds.
 
     Attributes:
@@ -44,11 +46,13 @@ class Connections:
         settings: StreamSettings,
         clock: IReactorTime,
         descriptors: Descriptors,
+        membership: Membership,
         *lateness: Callable[[], float],
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.descriptors = descriptors
+        self.membership = membership
         self.login_queue = LoginQueue[ConnectionHandler](clock, lateness, self._logged_in)
         self.preparing = shared_preparing()
         self.handlers: set[ConnectionHandler] = set()
@@ -82,6 +86,16 @@ class Connections:
             handler.close(error)
         self._tell_if_empty()
         return empty
+
+    def reset(self) -> None:
+        """Close every stream, since this node may not act for now, or any more.
+
+        Clients are to look for another node, or to come back; nobody else is told before this node
+        may act again, and resumes what can be resumed (CL-65).
+        """
+        error = StreamError(StreamCondition.RESET, "this part of the service cannot go on")
+        for handler in tuple(self.handlers):
+            handler.close(error, by_accident=True)
 
     def opened(self, handler: ConnectionHandler) -> None:
         """Count a new connection; when there is no room, the oldest silent one is closed. There is

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime
 
+from xmppd.cluster.membership import Membership
 from xmppd.config.config import StreamSettings
 from xmppd.host.machine import Descriptors
 from xmppd.net.connection_handler import ConnectionHandler, TransportBinding, shared_preparing
@@ -18,7 +19,7 @@ from xmppd.resolve.targets import Target
 from xmppd.s2s.fair_queue import FairQueue
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.server_stream import ServerContext
-from xmppd.stanza import StreamError
+from xmppd.stanza import StreamCondition, StreamError
 from xmppd.store.cache import Cache
 
 DISBELIEF_S = 3_600.0
@@ -58,7 +59,10 @@ class OutgoingConnections:
         handlers: Those that have arrived.
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
         turns: Those that are on their way, and those that wait.
+        membership: Says whether anything may be taken from a wire now.
     """
+
+    membership: Membership
 
     def __init__(
         self,
@@ -171,6 +175,11 @@ class OutgoingConnections:
             handler.close(error)
         self._tell_if_empty()
         return empty
+
+    def reset(self) -> None:
+        """Close every stream, since this node may not act."""
+        for handler in tuple(self.handlers):
+            handler.close(StreamError(StreamCondition.RESET))
 
     # -- as an Admission ---------------------------------------------------------------------------
 

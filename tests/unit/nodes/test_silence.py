@@ -1,0 +1,118 @@
+"""What clients see of a node that may not act for a while, or never again."""
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.cluster.bus import LocalBus
+from xmppd.cluster.cluster import Cluster
+from xmppd.cluster.directory import LocalDirectory
+from xmppd.cluster.leases import LeasedMembership
+from xmppd.cluster.memory_lease_board import MemoryLeaseBoard, MemoryLeaseBoardState
+from xmppd.cluster.node import Node, NodeId
+from xmppd.stanza import ns
+from xmppd.testing.client import done
+from xmppd.testing.house import House
+
+LEASE_S = 5.0
+ENABLE = f"<enable xmlns='{ns.STREAM_MANAGEMENT}' resume='true'/>"
+HELLO = "<message to='juliet@montague.lit/1' type='chat'><body>{}</body></message>"
+
+
+class LeasedHouse(House):
+    """A house that acts while it has a lease.
+
+    Attributes:
+        stopped_s: For so long its process was stopped.
+    """
+
+    def join(self) -> Cluster:
+        self.stopped_s = 0.0
+        self.boards = MemoryLeaseBoardState(self.boot_clock)
+        self.board = MemoryLeaseBoard(self.boards)
+        self.membership = LeasedMembership(
+            self.board, Node(id=NodeId("a", 0)), LEASE_S, self.clock, self.boot_clock
+        )
+        done(self.membership.join())
+        other = Node(id=NodeId("b", 0))
+        done(self.board.join(other, 1_000.0))  # so that it does not go on without a lease
+        return Cluster(self.membership, LocalDirectory(), LocalBus())
+
+    def boot_clock(self) -> float:
+        return self.clock.seconds() + self.stopped_s
+
+    def pause(self, seconds: float) -> None:
+        """Have its process be stopped for a while."""
+        self.stopped_s += seconds
+
+
+class SilenceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.house = LeasedHouse(
+            clock=self.clock, romeo={"juliet": "both"}, juliet={"romeo": "both"}
+        )
+        self.romeo, self.juliet = self.house.connect("romeo", "juliet")
+        self.clock.pump([0.5] * 4)
+        self.assertTrue(self.house.membership.speaks)
+
+    def test_nothing_is_read(self) -> None:
+        """After a pause nothing is taken from a wire before the lease is renewed; then all of it
+        is, in order.
+        """
+        self.house.pause(6.0)
+        self.romeo.send(HELLO.format(1))
+        self.romeo.send(HELLO.format(2))
+        self.assertEqual(self.juliet.raw(), b"")
+        self.clock.advance(1.0)
+        heard = self.juliet.raw()
+        self.assertLess(heard.index(b">1<"), heard.index(b">2<"))
+        self.romeo.send(HELLO.format(3))
+        self.assertIn(b">3<", self.juliet.raw())
+
+    def test_end_of_wire(self) -> None:
+        """Neither is that a wire is lost: contacts hear of it when the node may act again."""
+        self.house.pause(6.0)
+        self.romeo.abort()
+        self.assertEqual(self.juliet.raw(), b"")
+        self.clock.advance(1.0)
+        self.assertIn(b"type='unavailable'", self.juliet.raw())
+
+    def test_fenced(self) -> None:
+        """A node that was declared dead meanwhile closes its wires, and nobody hears anything; what
+        its clients have sent is not handled, and their ends are not noticed.
+        """
+        self.house.boards.fence(self.house.membership.id, "b.1")
+        self.house.pause(6.0)
+        self.romeo.send(HELLO.format(1))
+        self.clock.advance(1.0)
+        self.assertTrue(self.house.membership.fenced)
+        for client in (self.romeo, self.juliet):
+            raw = client.raw()
+            self.assertTrue(raw.startswith(b"<stream:error><reset "), raw)
+            self.assertNotIn(b"<message", raw)
+            self.assertNotIn(b"<presence", raw)
+        self.juliet.abort()
+        self.clock.pump([1.0] * 60)
+        self.assertIn("juliet@montague.lit/1", self.house.server.routing_table.bound)
+        self.assertEqual(
+            done(self.house.store.presences.last_presence(["juliet@montague.lit"])), {}
+        )
+
+    def test_too_long(self) -> None:
+        """A node that has had no lease for too long closes its wires, so that clients look for
+        another one; if it was not declared dead, sessions that can be resumed are then detached,
+        and others end.
+        """
+        self.romeo.send(ENABLE)
+        self.romeo.raw()
+        self.house.board.away = True
+        self.clock.pump([1.0] * 16)
+        for client in (self.romeo, self.juliet):
+            self.assertIn(b"<reset ", client.raw())
+        self.clock.pump([1.0] * 20)
+        bound = self.house.server.routing_table.bound
+        self.assertEqual(sorted(bound), ["juliet@montague.lit/1", "romeo@montague.lit/1"])
+        self.house.board.away = False
+        self.clock.advance(1.0)
+        self.assertEqual(sorted(bound), ["romeo@montague.lit/1"])
+        self.assertTrue(self.house.server.resumable_sessions.resumable())
