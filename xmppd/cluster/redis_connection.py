@@ -179,6 +179,24 @@ class RedisListener(RedisConnection, txredisapi.SubscriberProtocol):
         self.heard(message)
 
 
+def many(reply: Reply) -> list[Reply]:
+    """A reply that is a list."""
+    assert isinstance(reply, list)
+    return reply
+
+
+def number(reply: Reply) -> int:
+    """A reply that is a number."""
+    assert isinstance(reply, int)
+    return reply
+
+
+def text(reply: Reply) -> str:
+    """A reply that is text."""
+    assert isinstance(reply, bytes)
+    return reply.decode()
+
+
 def check_reader() -> None:
     """See that answers are read by hiredis.
 
@@ -207,4 +225,13 @@ def _tls_failed(where: str, why: Failure) -> str:
     )
 
 
-__all__ = ["COMMAND_S", "RedisConnection", "RedisListener", "Reply", "check_reader"]
+__all__ = [
+    "COMMAND_S",
+    "RedisConnection",
+    "RedisListener",
+    "Reply",
+    "check_reader",
+    "many",
+    "number",
+    "text",
+]

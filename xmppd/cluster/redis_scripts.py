@@ -1,0 +1,142 @@
+"""The scripts that Redis runs for nodes: each is one step, whoever else is at work meanwhile.
+
+What they refuse begins with a word: ``FENCED``, ``ALIVE``, ``UNKNOWN``, ``NOLEASE``.
+"""
+
+from xmppd.cluster.script import Script
+
+# -- nodes ----------------------------------------------------------------------------------------
+#
+# Keys, in this order: the epoch, a random text that lasts until Redis is empty; a hash of records
+# by name, "generation number instance record"; the version, which rises with every change, and is
+# also the channel on which that is published; a hash of the last generation by name; a sorted set
+# of ids by when their lease ends, in milliseconds; a hash of the ids that are gone, "by when".
+
+_NODES = """
+local EPOCH, NODES, VERSION, GENERATIONS, LEASES, FENCED = unpack(KEYS)
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local function holds(id)
+  local ends = redis.call('ZSCORE', LEASES, id)
+  return ends and tonumber(ends) > now
+end
+local function generation_of(name)
+  return tonumber(string.match(redis.call('HGET', NODES, name) or '', '^%d+'))
+end
+local function fence(id, by)
+  local fate = by .. ' ' .. string.format('%.0f', now)
+  if redis.call('HSETNX', FENCED, id, fate) == 0 then return 0 end
+  local name, generation = string.match(id, '^(.*)%.(%d+)$')
+  redis.call('ZREM', LEASES, id)
+  if generation_of(name) == tonumber(generation) then redis.call('HDEL', NODES, name) end
+  return 1
+end
+local function check(id)
+  local name, generation = string.match(id, '^(.*)%.(%d+)$')
+  local noted = generation_of(name)
+  if redis.call('HEXISTS', FENCED, id) == 1 or (noted and noted > tonumber(generation)) then
+    return redis.error_reply('FENCED this generation is')
+  end
+  if noted ~= tonumber(generation) then return redis.error_reply('UNKNOWN this node is') end
+end
+local function changed()
+  redis.call('PUBLISH', VERSION, '')
+  return redis.call('INCR', VERSION)
+end
+local function late() return redis.call('ZRANGEBYSCORE', LEASES, '-inf', now) end
+"""
+
+JOIN = Script(
+    _NODES
+    + """
+local name, wish, again, lease_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', ARGV[4]
+local fresh_epoch, instance, record, FORGET_MS = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+if redis.call('SETNX', EPOCH, fresh_epoch) == 1 then redis.call('DEL', NODES, LEASES) end
+local gone = redis.call('HGETALL', FENCED)
+for i = 1, #gone, 2 do
+  local since = tonumber(string.match(gone[i + 1], '%d+$'))
+  if now - since > tonumber(FORGET_MS) then redis.call('HDEL', FENCED, gone[i]) end
+end
+for i = 9, #ARGV do fence(ARGV[i], name .. '.' .. wish) end
+local before = redis.call('HGET', NODES, name)
+local was = generation_of(name)
+if again then
+  if redis.call('HEXISTS', FENCED, name .. '.' .. wish) == 1 or (was and was > wish) then
+    return redis.error_reply('FENCED this generation is')
+  end
+elseif before then
+  if string.match(before, '^%d+ %d+ (%S*) ') ~= instance and holds(name .. '.' .. was) then
+    return redis.error_reply('ALIVE a node of this name is')
+  end
+end
+if was and not (again and was == wish) then fence(name .. '.' .. was, 'itself') end
+local last = math.max(tonumber(redis.call('HGET', GENERATIONS, name) or 0), wish)
+local generation = again and wish or last + 1
+redis.call('HSET', GENERATIONS, name, math.max(last, generation))
+local taken = {}
+local all = redis.call('HGETALL', NODES)
+for i = 1, #all, 2 do
+  if all[i] ~= name then taken[tonumber(string.match(all[i + 1], '^%d+ (%d+) '))] = true end
+end
+local number = 0
+while taken[number] do number = number + 1 end
+redis.call('HSET', NODES, name, generation .. ' ' .. number .. ' ' .. instance .. ' ' .. record)
+redis.call('ZADD', LEASES, now + lease_ms, name .. '.' .. generation)
+return {generation, redis.call('GET', EPOCH), changed(), late()}
+"""
+)
+"""Write a node, its generation and its lease.
+
+ARGV: name, the generation it has or last had, 1 if it keeps that, lease in ms, a new epoch,
+instance, record, after how many ms it may be forgotten that one is gone, others that are gone.
+Returns its generation, epoch, version and who is late.
+"""
+
+RENEW = Script(
+    _NODES
+    + """
+local refused = check(ARGV[1])
+if refused then return refused end
+redis.call('ZADD', LEASES, now + ARGV[2], ARGV[1])
+return {redis.call('GET', EPOCH) or '', tonumber(redis.call('GET', VERSION) or 0), late()}
+"""
+)
+"""Renew a lease. ARGV: id, lease in ms. Returns epoch, version and who is late."""
+
+FENCE = Script(
+    _NODES
+    + """
+local target, by, epoch = ARGV[1], ARGV[2], ARGV[3]
+if redis.call('GET', EPOCH) ~= epoch or not holds(by) or holds(target) then return 0 end
+if fence(target, by) == 0 then return 0 end
+changed()
+return 1
+"""
+)
+"""Declare a generation dead if its lease has run out. ARGV: its id, who does it, epoch. Returns
+whether it was this call that did it.
+"""
+
+LEAVE = Script(_NODES + "fence(ARGV[1], 'left') return changed()")
+"""Take a node out. ARGV: its id."""
+
+DESCRIBE = Script(
+    _NODES
+    + """
+local refused = check(ARGV[1])
+if refused then return refused end
+local name = string.match(ARGV[1], '^(.*)%.%d+$')
+local kept = string.match(redis.call('HGET', NODES, name), '^%d+ %d+ ')
+redis.call('HSET', NODES, name, kept .. ARGV[2] .. ' ' .. ARGV[3])
+return changed()
+"""
+)
+"""Write another record. ARGV: id, instance, record."""
+
+READ = Script(
+    """
+local gone = #ARGV > 0 and redis.call('HMGET', KEYS[6], unpack(ARGV)) or {}
+return {redis.call('HVALS', KEYS[2]), gone}
+"""
+)
+"""Read the records, and what became of some ids. ARGV: these ids."""
