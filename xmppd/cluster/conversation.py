@@ -69,7 +69,7 @@ class Terms:
     take: Callable[[NodeId, BusEntry], Outcome]
     speaks: Callable[[], bool]
     decoder: EntryDecoder
-    at_end_of_turn: Callable[[Callable[[], None]], None]
+    at_end_of_turn: Callable[[Callable[[], None]], object]
     clock: IReactorTime
     window: FrameWindow
     acknowledge_after_s: float = ACKNOWLEDGE_AFTER_S

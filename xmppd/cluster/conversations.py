@@ -53,7 +53,7 @@ class Conversations(Bus):
         self,
         membership: Membership,
         clock: IReactorTime,
-        at_end_of_turn: Callable[[Callable[[], None]], None],
+        at_end_of_turn: Callable[[Callable[[], None]], object],
         settings: BusSettings,
     ) -> None:
         self.membership = membership
