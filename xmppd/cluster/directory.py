@@ -1,12 +1,15 @@
 """Directory: on which nodes the sessions of an account are."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from xmppd.cluster.node import Location
+from xmppd.cluster.node import Location, NodeId
 from xmppd.stanza import JID
+
+CLOSED_S = 60.0
+"""The time for which nobody may enter a closed account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,19 @@ class DirectoryAway(DirectoryError):
     """An error: the directory does not answer."""
 
 
+class DirectoryIncomplete(DirectoryAway):
+    """An error: not all sessions are in the directory again since it has lost them, so whoever was
+    not found may be anywhere.
+
+    Attributes:
+        found: The nodes of those who were.
+    """
+
+    def __init__(self, found: Mapping[str, tuple[Location, ...]]) -> None:
+        super().__init__("not all sessions are in the directory")
+        self.found = found
+
+
 class Directory(Protocol):
     """The sessions of all accounts of the service, and the nodes they are on.
 
@@ -87,13 +103,13 @@ class Directory(Protocol):
         """
 
     async def leave(self, jid: JID, serial: int) -> None:
-        """Take out a session of this node, if it is still this one that is in."""
+        """Take out a session of this node, if it is still this one that is in (CL-73)."""
 
     async def move(self, jid: JID, old: Location) -> bool:
         """Have a session that was at another node be at this one, with the same serial.
 
         Returns:
-            Whether it was still there.
+            Whether it is at this one now; False if it is not there any more.
         """
 
     async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
@@ -116,20 +132,29 @@ class Directory(Protocol):
     async def nodes_of(self, accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
         """For each account with a session at another node those nodes, each with the highest serial
         there, the node of the oldest session first.
+
+        Raises:
+            DirectoryIncomplete: Some are not found, and may be there all the same.
         """
 
     async def close_account(self, account: str) -> Mapping[str, Location]:
-        """Let nobody enter a session of this account for a minute, since a login may be under way.
+        """Let nobody enter a session of this account for a minute, since a login may be under way
+        (CL-74).
 
         Returns:
             All its sessions, by resource.
         """
 
-    async def connect_component(self, domain: str, connections: int) -> None:
-        """Note how many connections this node has of a component; none takes it out."""
+    async def sweep(
+        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
+    ) -> None:
+        """Take out all sessions of a node that is lost, a part after the other (CL-76).
 
-    async def nodes_with_component(self, domain: str) -> Mapping[str, int]:
-        """The nodes, by ``name.generation``, with a component's connections, and their number."""
+        Args:
+            node: That is lost.
+            found: Called with each part before it is taken out: sessions by account and resource.
+                If this fails, so does the sweep, and the next one finds this part again.
+        """
 
 
 class LocalDirectory:
@@ -167,21 +192,35 @@ class LocalDirectory:
         """No others."""
         return {}
 
-    async def connect_component(self, domain: str, connections: int) -> None:
-        """Do nothing."""
+    async def sweep(
+        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
+    ) -> None:
+        """Do nothing: no other node is lost."""
 
-    async def nodes_with_component(self, domain: str) -> Mapping[str, int]:
-        """No others."""
-        return {}
+
+def by_node(locations: Collection[Location], but: NodeId) -> tuple[Location, ...]:
+    """The other nodes that have some of these sessions, each with its highest serial, the one with
+    the oldest session first.
+    """
+    oldest: dict[NodeId, int] = {}
+    newest: dict[NodeId, int] = {}
+    for node, serial in locations:
+        if node != but:
+            oldest[node] = min(serial, oldest.get(node, serial))
+            newest[node] = max(serial, newest.get(node, serial))
+    return tuple(Location(node, newest[node]) for node in sorted(oldest, key=oldest.__getitem__))
 
 
 __all__ = [
+    "CLOSED_S",
     "AccountClosed",
     "Directory",
     "DirectoryAway",
     "DirectoryError",
+    "DirectoryIncomplete",
     "Entered",
     "LocalDirectory",
     "ResourceTaken",
     "TooManySessions",
+    "by_node",
 ]

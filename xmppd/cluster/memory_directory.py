@@ -1,21 +1,21 @@
 """A directory in memory, for nodes that live in one process: those of tests."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from typing_extensions import override
 
 from xmppd.cluster.directory import (
+    CLOSED_S,
     AccountClosed,
     Directory,
+    DirectoryAway,
     Entered,
     ResourceTaken,
     TooManySessions,
+    by_node,
 )
 from xmppd.cluster.node import Location, NodeId
 from xmppd.stanza import JID
-
-CLOSED_S = 60.0
-"""The time for which nobody may enter a closed account."""
 
 
 class MemoryDirectoryState:
@@ -26,7 +26,6 @@ class MemoryDirectoryState:
 
     Attributes:
         accounts: By bare JID the locations of sessions, by resource.
-        components: By domain the nodes with connections, and their number.
         fenced: The generations that count as absent.
         serial: The last one.
     """
@@ -35,7 +34,6 @@ class MemoryDirectoryState:
         self.seconds = seconds
         self.accounts: dict[str, dict[str, Location]] = {}
         self.closed: dict[str, float] = {}
-        self.components: dict[str, dict[str, int]] = {}
         self.fenced: set[NodeId] = set()
         self.serial = 0
 
@@ -64,6 +62,7 @@ class MemoryDirectory(Directory):
 
     @override
     async def enter(self, jid: JID, *, conflict: str, max_sessions: int) -> Entered:
+        self._refuse_fenced()
         state, resource = self.state, jid.resource or ""
         if state.closed.get(jid.bare, 0.0) > state.seconds():
             raise AccountClosed(f"{jid.bare} is being closed")
@@ -79,22 +78,20 @@ class MemoryDirectory(Directory):
 
     @override
     async def leave(self, jid: JID, serial: int) -> None:
-        sessions = self.state.accounts.get(jid.bare, {})
-        if sessions.get(jid.resource or "") == Location(self.id, serial):
-            del sessions[jid.resource or ""]
-            if not sessions:
-                del self.state.accounts[jid.bare]
+        self._take_out(jid.bare, jid.resource or "", Location(self.id, serial))
 
     @override
     async def move(self, jid: JID, old: Location) -> bool:
+        self._refuse_fenced()
         sessions = self.state.accounts.get(jid.bare, {})
-        if sessions.get(jid.resource or "") != old:
-            return False
-        sessions[jid.resource or ""] = Location(self.id, old.serial)
-        return True
+        here = Location(self.id, old.serial)
+        if sessions.get(jid.resource or "") == old:
+            sessions[jid.resource or ""] = here
+        return sessions.get(jid.resource or "") == here
 
     @override
     async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
+        self._refuse_fenced()
         held = self.state.sessions(jid.bare).get(jid.resource or "")
         if held == Location(self.id, serial):
             return serial
@@ -124,28 +121,26 @@ class MemoryDirectory(Directory):
         return self.state.sessions(account)
 
     @override
-    async def connect_component(self, domain: str, connections: int) -> None:
-        nodes = self.state.components.setdefault(domain, {})
-        nodes[str(self.id)] = connections
-        if not connections:
-            del nodes[str(self.id)]
+    async def sweep(
+        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
+    ) -> None:
+        for account, sessions in tuple(self.state.accounts.items()):
+            lost = {r: place for r, place in sessions.items() if place.node == node}
+            if lost:
+                await found({account: lost})
+                for resource, place in lost.items():
+                    self._take_out(account, resource, place)
 
-    @override
-    async def nodes_with_component(self, domain: str) -> Mapping[str, int]:
-        return dict(self.state.components.get(domain, {}))
+    def _take_out(self, account: str, resource: str, place: Location) -> None:
+        sessions = self.state.accounts.get(account, {})
+        if sessions.get(resource) == place:
+            del sessions[resource]
+            if not sessions:
+                del self.state.accounts[account]
 
-
-def by_node(locations: Collection[Location], but: NodeId) -> tuple[Location, ...]:
-    """The other nodes that have some of these sessions, each with its highest serial, the one with
-    the oldest session first.
-    """
-    oldest: dict[NodeId, int] = {}
-    newest: dict[NodeId, int] = {}
-    for node, serial in locations:
-        if node != but:
-            oldest[node] = min(serial, oldest.get(node, serial))
-            newest[node] = max(serial, newest.get(node, serial))
-    return tuple(Location(node, newest[node]) for node in sorted(oldest, key=oldest.__getitem__))
+    def _refuse_fenced(self) -> None:
+        if self.id in self.state.fenced:
+            raise DirectoryAway(f"{self.id} is fenced")
 
 
-__all__ = ["MemoryDirectory", "MemoryDirectoryState", "by_node"]
+__all__ = ["MemoryDirectory", "MemoryDirectoryState"]

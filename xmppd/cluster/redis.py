@@ -1,6 +1,6 @@
 """Redis: the one door to the Redis servers of a cluster.
 
-A command is sent at once, or fails at once: nothing waits for a Redis that is away.
+A command is sent at once, or fails at once: nothing waits for a Redis that is away (CL-71).
 """
 
 from collections.abc import Callable, Sequence

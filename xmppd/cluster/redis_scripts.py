@@ -140,3 +140,145 @@ return {redis.call('HVALS', KEYS[2]), gone}
 """
 )
 """Read the records, and what became of some ids. ARGV: these ids."""
+
+# -- sessions -------------------------------------------------------------------------------------
+#
+# Keys, in this order, where they are needed: a hash of the places of an account's sessions by
+# resource, "node.generation.serial"; a key that is there while nobody may enter it; a hash of the
+# ids that are gone. A place that the caller knows to be void is given as resource and place.
+
+_SESSIONS = """
+local ACCOUNT = KEYS[1]
+local function refuse_fenced(key, id)
+  if redis.call('HEXISTS', key, id) == 1 then
+    return redis.error_reply('FENCED this generation is')
+  end
+end
+local function forget_void(first)
+  for i = first, #ARGV, 2 do
+    if redis.call('HGET', ACCOUNT, ARGV[i]) == ARGV[i + 1] then
+      redis.call('HDEL', ACCOUNT, ARGV[i])
+    end
+  end
+end
+local function serial_of(place) return tonumber(string.match(place, '%d+$') or 0) end
+local function next_serial(above)
+  local t = redis.call('TIME')
+  local serial = math.max(t[1] * 1000000 + t[2], tonumber(above) + 1)
+  for _, place in ipairs(redis.call('HVALS', ACCOUNT)) do
+    serial = math.max(serial, serial_of(place) + 1)
+  end
+  return string.format('%.0f', serial)
+end
+"""
+
+BIND = Script(
+    _SESSIONS
+    + """
+local resource, id, conflict, most, above = unpack(ARGV, 1, 5)
+local refused = refuse_fenced(KEYS[3], id)
+if refused then return refused end
+if redis.call('EXISTS', KEYS[2]) == 1 then return {'closed'} end
+forget_void(6)
+local held = redis.call('HEXISTS', ACCOUNT, resource) == 1
+local all = redis.call('HGETALL', ACCOUNT)
+if held and conflict ~= 'kick' then return {'taken', '', all} end
+if not held and #all / 2 >= tonumber(most) then return {'full', '', all} end
+local serial = next_serial(above)
+redis.call('HSET', ACCOUNT, resource, id .. '.' .. serial)
+return {'bound', serial, all}
+"""
+)
+"""Enter a session. ARGV: resource, id, what becomes of another one, the most there may be, a serial
+that the new one is above, void places. Returns what was done, the serial, and who was there.
+"""
+
+RELEASE = Script(
+    """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 0
+"""
+)
+"""Take out a session, if it is this one. ARGV: resource, place."""
+
+MOVE = Script(
+    _SESSIONS
+    + """
+local resource, old, new, id = unpack(ARGV)
+local refused = refuse_fenced(KEYS[2], id)
+if refused then return refused end
+local held = redis.call('HGET', ACCOUNT, resource)
+if held == old then redis.call('HSET', ACCOUNT, resource, new) end
+return (held == old or held == new) and 1 or 0
+"""
+)
+"""Have a session be elsewhere, if it is this one. ARGV: resource, old place, new place, id. Returns
+whether it is, also if it was already.
+"""
+
+REASSERT = Script(
+    _SESSIONS
+    + """
+local resource, id, serial, rebuild, above = unpack(ARGV, 1, 5)
+local refused = refuse_fenced(KEYS[2], id)
+if refused then return refused end
+forget_void(6)
+local held = redis.call('HGET', ACCOUNT, resource)
+local place = id .. '.' .. serial
+if held == place then return {serial, false} end
+if held and serial_of(held) > tonumber(serial) then return {false, held} end
+if rebuild ~= '1' then serial = next_serial(above) end
+redis.call('HSET', ACCOUNT, resource, id .. '.' .. serial)
+return {serial, held}
+"""
+)
+"""Enter a session again, if no later one has its place. ARGV: resource, id, serial, 1 if it keeps
+that, a serial that a new one is above, void places. Returns its serial, or nothing, and whose place
+it is or was.
+"""
+
+ROUTES = Script(
+    """
+local found = {}
+for i, key in ipairs(KEYS) do
+  local places = redis.call('HVALS', key)
+  if places[1] then found[#found + 1] = i - 1; found[#found + 1] = places end
+end
+return found
+"""
+)
+"""The places of many accounts, each of which has a key. Returns, for each that has any, its index
+and these.
+"""
+
+CLOSE = Script(
+    """
+redis.call('SET', KEYS[2], '', 'EX', ARGV[1])
+return redis.call('HGETALL', KEYS[1])
+"""
+)
+"""Let nobody enter an account. ARGV: for how many seconds. Returns who is there."""
+
+SWEEP = Script(
+    """
+local cursor, count, prefix, id = unpack(ARGV)
+local page = redis.call('SCAN', cursor, 'COUNT', count)
+local found = {}
+for _, key in ipairs(page[2]) do
+  if string.sub(key, 1, #prefix) == prefix then
+    local all = redis.call('HGETALL', key)
+    for i = 1, #all, 2 do
+      if string.match(all[i + 1], '^(.*)%.%d+$') == id then
+        for _, word in ipairs({string.sub(key, #prefix + 1), all[i], all[i + 1]}) do
+          found[#found + 1] = word
+        end
+      end
+    end
+  end
+end
+return {page[1], found}
+"""
+)
+"""A page of the accounts that have sessions at a node. ARGV: where to go on, how many keys, what
+those of accounts begin with, id. Returns where to go on, and account, resource and place of each.
+"""
