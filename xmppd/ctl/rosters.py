@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from xmppd.command.argument import MANY, Argument
 from xmppd.command.command import Command, Description
@@ -14,7 +15,7 @@ from xmppd.ctl.users import ACCOUNT, ACCOUNTS, existing
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.roster.contact_names import named
 from xmppd.roster.roster import Roster
-from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.roster_manager import Change, RosterManager
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.store.accounts import AccountStore
 from xmppd.store.rosters import RosterItem
@@ -63,18 +64,23 @@ class RosterCommands:
         if contact.bare == roster.account.bare:
             raise Refused("nobody is a contact of themselves")
         theirs = await self._partner(contact) if told.flag("mutual") else None
-        item = roster.items.get(contact.bare) or RosterItem(contact.bare)
-        item = named(
-            item,
-            told.text("name", item.name),
-            told.texts("group") if told.given("group") else item.groups,
-            max_groups=self.rosters.settings.max_groups_per_item,
-        )
+
+        def decide(item: RosterItem | None) -> Change:
+            item = item or RosterItem(contact.bare)
+            groups = told.texts("group") if told.given("group") else item.groups
+            most = self.rosters.settings.max_groups_per_item
+            item = named(item, told.text("name", item.name), groups, max_groups=most)
+            return Change(item if theirs is None else _both(item))
+
+        if theirs is not None:
+            own = theirs.items.get(roster.account.bare) or RosterItem(roster.account.bare)
+            self.rosters.check_room(theirs, _both(own))
+        await self.rosters.change(roster, contact.bare, decide)
         if theirs is None:
-            await self.rosters.save(roster, item)
-            yield f"{contact} is in the roster of {roster.account} ({_subscription(item)})"
+            subscription = roster.items[contact.bare].subscription
+            yield f"{contact} is in the roster of {roster.account} (subscription {subscription})"
             return
-        await self._save_both(roster, item, theirs)
+        await self.rosters.change(theirs, roster.account.bare, partial(_seeing, roster.account))
         self.subscriptions.agreed(roster.account, contact)
         yield f"{roster.account} and {contact} see each other"
 
@@ -90,13 +96,6 @@ class RosterCommands:
             text = f"{contact} {why} the roster of {roster.account}"
             raise Refused(text, error.condition) from error
         yield f"{contact} was removed from the roster of {roster.account}"
-
-    async def _save_both(self, roster: Roster, item: RosterItem, theirs: Roster) -> None:
-        own = theirs.items.get(roster.account.bare) or RosterItem(roster.account.bare)
-        for full, contact_of in ((roster, item), (theirs, own)):
-            self.rosters.check_room(full, _both(contact_of))
-        await self.rosters.save(roster, _both(item))
-        await self.rosters.save(theirs, _both(own))
 
     async def _roster(self, owner: JID) -> Roster:
         await existing(self.store.exists, [owner])
@@ -122,8 +121,9 @@ def _row(roster: Roster, item: RosterItem, shared: Mapping[str, object]) -> Cont
     )
 
 
-def _subscription(item: RosterItem) -> str:
-    return f"subscription {item.subscription}"
+def _seeing(account: JID, item: RosterItem | None) -> Change:
+    """Have an account as a contact; both see each other."""
+    return Change(_both(item or RosterItem(account.bare)))
 
 
 def _both(item: RosterItem) -> RosterItem:

@@ -6,7 +6,7 @@ from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.roster.contact_names import named
 from xmppd.roster.roster import Roster, item_bytes
-from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.roster_manager import Change, RosterManager
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, ns, qname
 from xmppd.store.rosters import RosterItem
 
@@ -77,15 +77,13 @@ class IQRosterHandler(IQHandler):
             await self._change(roster, jid, items[0])
 
     async def _change(self, roster: Roster, jid: JID, asked: Tree) -> None:
-        item = roster.items.get(jid.full) or RosterItem(jid.full)
+        name, most = asked.get("name", ""), self.rosters.settings.max_groups_per_item
         groups = [group.text or "" for group in asked.findall(_GROUP)]
-        changed = named(
-            item,
-            asked.get("name", ""),
-            groups,
-            max_groups=self.rosters.settings.max_groups_per_item,
-        )
-        await self.rosters.save(roster, changed)
+
+        def decide(item: RosterItem | None) -> Change:
+            return Change(named(item or RosterItem(jid.full), name, groups, max_groups=most))
+
+        await self.rosters.change(roster, jid.full, decide)
 
 
 def _contact(item: Tree) -> JID:

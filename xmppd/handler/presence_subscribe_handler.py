@@ -1,16 +1,14 @@
 """PresenceSubscribeHandler: subscribe, subscribed, unsubscribe and unsubscribed."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from twisted.internet.defer import DeferredLock
-
 from xmppd.events import Events
+from xmppd.host.locks import Locks
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster import Roster, visible
-from xmppd.roster.roster_manager import RosterManager
+from xmppd.roster.roster_manager import Change, Decide, RosterManager
 from xmppd.roster.subscription import (
     RECEIVED,
     SENT,
@@ -78,7 +76,7 @@ class PresenceSubscribeHandler:
         self.presences = presences
         self.accounts = accounts
         self.events = events
-        self._turns: dict[frozenset[str], DeferredLock] = {}
+        self._turns = Locks()
 
     async def process(self, presence: Presence) -> None:
         """Take a subscription stanza of an account here, or of one elsewhere.
@@ -97,7 +95,7 @@ class PresenceSubscribeHandler:
         elif sender.bare == to.bare:
             raise StanzaError(Condition.NOT_ALLOWED, "an account sees itself without asking")
         else:
-            async with self._turn(sender, to):
+            async with self._turns.held(frozenset((sender.bare, to.bare))):
                 await self._both_sides(bare, sender, to)
 
     def agreed(self, one: JID, other: JID) -> None:
@@ -114,7 +112,7 @@ class PresenceSubscribeHandler:
         Raises:
             StanzaError: ITEM_NOT_FOUND: it is none; NOT_ACCEPTABLE: a shared group brings it.
         """
-        async with self._turn(account, contact):
+        async with self._turns.held(frozenset((account.bare, contact.bare))):
             roster = await self.rosters.roster(account)
             item = roster.items.get(contact.full)
             if item is None:
@@ -122,7 +120,11 @@ class PresenceSubscribeHandler:
                 raise StanzaError(Condition.NOT_ACCEPTABLE if shared else Condition.ITEM_NOT_FOUND)
             for kind in farewells(item):
                 await self._end(account, contact, kind)
-            await self.rosters.remove(roster, contact.full)
+            left = await self.rosters.change(roster, contact.full, _removed)
+            if _was_seen(left):  # it was let see the account on another node meanwhile
+                self._hide(roster, contact)
+            for kind in () if left is None else farewells(left):
+                await self._end(account, contact, kind)
 
     async def _end(self, account: JID, contact: JID, kind: str) -> None:
         """Tell the contact that a subscription ends; the owner's side is about to be removed."""
@@ -144,19 +146,6 @@ class PresenceSubscribeHandler:
         if item.ask:
             self.presences.deliver_to_interested(error)
 
-    @asynccontextmanager
-    async def _turn(self, one: JID, other: JID) -> AsyncIterator[None]:
-        """A context in which no other stanza between these two is handled."""
-        pair = frozenset((one.bare, other.bare))
-        turn = self._turns.setdefault(pair, DeferredLock())
-        await turn.acquire()
-        try:
-            yield
-        finally:
-            turn.release()
-            if not turn.locked and self._turns.get(pair) is turn:
-                del self._turns[pair]
-
     async def _both_sides(self, presence: Presence, sender: JID, to: JID) -> None:
         if not self.routing_table.is_local(sender) or await self._sent(presence, sender, to):
             await self._pass_on(presence, sender, to)
@@ -170,12 +159,42 @@ class PresenceSubscribeHandler:
         await self.rosters.check_owner(sender)
         roster = await self.rosters.roster(sender)
         kind = presence.type or ""
-        item = roster.items.get(to.bare)
-        move = SENT[kind][state_of(item)]
-        if kind == "unsubscribed" and _was_seen(item):
-            self._hide(roster, to)
-        await self._moved(roster, to, item, move, approves=_approves(kind, item, move), push=push)
-        return move.passes
+        moves = SENT[kind]
+
+        def decide(item: RosterItem | None) -> Change | None:
+            move = moves[state_of(item)]
+            approves = _approves(kind, item, move)
+            return _moved(roster, to, item, move, approves=approves, push=push)
+
+        hides = kind == "unsubscribed"
+        before = await self._decided(roster, to, decide, hides=hides)
+        return moves[state_of(before)].passes
+
+    async def _decided(
+        self,
+        roster: Roster,
+        contact: JID,
+        decide: Decide,
+        *,
+        hides: bool,
+        before_push: Callable[[], None] | None = None,
+    ) -> RosterItem | None:
+        """Have a contact moved to another state; returns it as it was before.
+
+        Args:
+            roster: Of the one side.
+            contact: The other side.
+            decide: Says where it is moved.
+            hides: Whether the contact does not see the account any more.
+            before_push: Called when a change is stored, before its owner is told.
+        """
+        seen = hides and _was_seen(roster.items.get(contact.bare))
+        if seen:
+            self._hide(roster, contact)
+        before = await self.rosters.change(roster, contact.bare, decide, before_push=before_push)
+        if hides and not seen and _was_seen(before):  # it was let see it on another node
+            self._hide(roster, contact)
+        return before
 
     def _hide(self, roster: Roster, viewer: JID) -> None:
         """Show the account as gone to a viewer that loses its subscription (PS-9).
@@ -186,35 +205,6 @@ class PresenceSubscribeHandler:
         if not roster.shared_groups.sees(viewer.bare, roster.account.bare):
             self.presences.send_unavailable(roster.account, viewer)
         self.events.fire(Unsubscribed(viewer, roster.account))
-
-    async def _moved(
-        self,
-        roster: Roster,
-        contact: JID,
-        item: RosterItem | None,
-        move: Move,
-        *,
-        pending: bytes | None = None,
-        approves: bool | None = None,
-        push: bool = True,
-        before_push: Callable[[], None] | None = None,
-    ) -> None:
-        """Bring the contact's item into its new state, saved and pushed if that changed (PS-12)."""
-        if item is None:
-            if move.state is State.NONE and not approves:
-                return
-            if pending is not None:
-                pending = _with_room(roster, contact, pending)
-        after = in_state(item or RosterItem(contact.bare), move.state, pending)
-        if approves is not None:
-            after = replace(after, approved=approves)
-        if item is not None and not visible(item) and after == RosterItem(contact.bare):
-            # A request that is over leaves nothing behind.
-            await self.rosters.remove(roster, contact.bare, push=False)
-            if before_push is not None:
-                before_push()
-        elif after != item:
-            await self.rosters.save(roster, after, push=push, before_push=before_push)
 
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
         """Pass it on to the contact: to another server, or to its own side of this one (PS-4)."""
@@ -234,34 +224,43 @@ class PresenceSubscribeHandler:
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
         kind = presence.type or ""
-        if kind == "subscribe" and await self.presences.privacy_lists.denies(to, "other", sender):
-            return  # PL-3
-        roster = await self.rosters.roster(to)
-        item = roster.items.get(sender.bare)
-        if kind == "subscribe" and (_was_seen(item) or (item is not None and item.approved)):
-            await self._agree(roster, sender, to, item)  # PS-6
-            return
-        move = RECEIVED[kind][state_of(item)]
         if kind == "subscribe":
-            await self._moved(roster, sender, item, move, pending=_kept(presence), push=False)
-            if move.passes:
-                self.presences.deliver(presence)
+            await self._asked(presence, sender, to)
             return
-        if kind == "unsubscribe" and _was_seen(item):
-            self._hide(roster, sender)
-        tell = partial(self.presences.deliver_to_interested, presence)
-        await self._moved(roster, sender, item, move, before_push=tell)  # §3.1.6
-        if move.passes and kind == "subscribed" and self.routing_table.is_local(sender):
+        roster = await self.rosters.roster(to)
+        moves = RECEIVED[kind]
+
+        def decide(item: RosterItem | None) -> Change | None:
+            return _moved(roster, sender, item, moves[state_of(item)])
+
+        tell = partial(self.presences.deliver_to_interested, presence)  # §3.1.6
+        hides = kind == "unsubscribe"
+        before = await self._decided(roster, sender, decide, hides=hides, before_push=tell)
+        passes = moves[state_of(before)].passes
+        if passes and kind == "subscribed" and self.routing_table.is_local(sender):
             self._show_presence(to, sender)
 
-    async def _agree(self, roster: Roster, sender: JID, to: JID, item: RosterItem | None) -> None:
-        """Answer a request that was agreed to before it came (:rfc:`6121#section-3.4`)."""
-        if item is not None and item.subscription not in SUBSCRIBED:
-            seen = "both" if item.subscription == "to" else "from"
-            await self.rosters.save(
-                roster, replace(item, subscription=seen, approved=False, pending_in=None)
-            )
-        await self._answer(to, sender, "subscribed")
+    async def _asked(self, request: Presence, sender: JID, to: JID) -> None:
+        """Take a request to see the account; one that was agreed to before it came is answered
+        (PS-6).
+        """
+        if await self.presences.privacy_lists.denies(to, "other", sender):
+            return  # PL-3
+        roster = await self.rosters.roster(to)
+        moves, pending = RECEIVED["subscribe"], _kept(request)
+
+        def decide(item: RosterItem | None) -> Change | None:
+            if _was_seen(item):
+                return None
+            if item is not None and item.approved:
+                return Change(_agreed(item))
+            return _moved(roster, sender, item, moves[state_of(item)], pending=pending, push=False)
+
+        before = await self.rosters.change(roster, sender.bare, decide)
+        if _was_seen(before) or (before is not None and before.approved):
+            await self._answer(to, sender, "subscribed")
+        elif moves[state_of(before)].passes:
+            self.presences.deliver(request)
 
     async def _answer(self, account: JID, to: JID, kind: str) -> None:
         answer = Presence.make(to, account, type=kind)
@@ -274,6 +273,41 @@ class PresenceSubscribeHandler:
         """Send the contact's presence to its new subscriber at once (PS-8)."""
         self.events.fire(Subscribed(subscriber, contact))
         self.presences.send_presences(contact, subscriber)
+
+
+def _moved(
+    roster: Roster,
+    contact: JID,
+    item: RosterItem | None,
+    move: Move,
+    *,
+    pending: bytes | None = None,
+    approves: bool | None = None,
+    push: bool = True,
+) -> Change | None:
+    """The contact's item in its new state, if that is another one (PS-12)."""
+    if item is None:
+        if move.state is State.NONE and not approves:
+            return None
+        if pending is not None:
+            pending = _with_room(roster, contact, pending)
+    after = in_state(item or RosterItem(contact.bare), move.state, pending)
+    if approves is not None:
+        after = replace(after, approved=approves)
+    if item is not None and not visible(item) and after == RosterItem(contact.bare):
+        return Change(None, push=False)  # a request that is over leaves nothing behind
+    return None if after == item else Change(after, push=push)
+
+
+def _removed(item: RosterItem | None) -> Change | None:
+    """The contact's end, once neither side sees the other."""
+    return Change(None)
+
+
+def _agreed(item: RosterItem) -> RosterItem:
+    """A contact that was agreed to before it asked (:rfc:`6121#section-3.4`)."""
+    seen = "both" if item.subscription == "to" else "from"
+    return replace(item, subscription=seen, approved=False, pending_in=None)
 
 
 def _kept(request: Presence) -> bytes:

@@ -1,10 +1,9 @@
 """One account's roster: its contacts, and the broadcasts and pushes to them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-
-from twisted.internet.defer import DeferredLock
 
 from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import Audience, Contact, SessionPrivacy
@@ -23,8 +22,8 @@ class Roster:
         account: Bare JID of its owner.
         items: By the contact's JID as text.
         version: Of the last push or result that the owner was sent; rises with every change.
-        turn: Held by the change that is being stored and pushed, so that pushes come in the order
-            of their versions.
+        reading: The number of times that it was read again, since another node had changed it.
+        unstored: The contacts that have changed and are not stored yet, and how often.
     """
 
     def __init__(
@@ -38,7 +37,8 @@ class Roster:
         self.account = account
         self.items = {item.jid: item for item in data.items}
         self.version = data.version
-        self.turn = DeferredLock()
+        self.reading = 0
+        self.unstored: Counter[str] = Counter()
         self.routing_table = routing_table
         self.shared_groups = shared_groups
         self.broadcasts = broadcasts
@@ -134,6 +134,13 @@ class Roster:
         """Whether the owner itself is subscribed to the contact."""
         item = self.items.get(contact.bare)
         return item is not None and item.subscription in SUBSCRIBED_TO
+
+    def set(self, jid: str, item: RosterItem | None) -> None:
+        """Have a contact in memory as it is from now on; None if it is none any more."""
+        if item is None:
+            self.remove(jid)
+        else:
+            self.put(item)
 
     def put(self, item: RosterItem) -> None:
         """Add or replace a contact in memory."""
@@ -315,13 +322,6 @@ class Roster:
             if visible(item):
                 yield with_shared(item, shared.pop(item.jid, None))
         yield from shared.values()
-
-    def push(self, before: RosterItem | None, item: RosterItem) -> None:
-        """Push a change to the owner's interested resources (:rfc:`6121#section-2.1.6`). A contact
-        that is only a request from now on leaves the roster that they see.
-        """
-        if visible(item) or (before is not None and visible(before)):
-            self.push_contacts([item.jid])
 
     def push_contacts(self, jids: Sequence[str]) -> None:
         """Push contacts as they are now, or that they are gone, to the owner's interested

@@ -1,6 +1,7 @@
 """RosterManager: one Roster per account, loaded once and kept while its owner is online."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred
@@ -8,16 +9,19 @@ from twisted.python.failure import Failure
 
 from xmppd.config.config import RosterSettings
 from xmppd.events import Events
+from xmppd.host.locks import Locks
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster import Roster, visible
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.stanza import JID, Condition, Presence, StanzaError
 from xmppd.store.accounts import AccountStore
-from xmppd.store.errors import Unreadable
+from xmppd.store.errors import AnotherVersion, Unreadable
 from xmppd.store.readable import set_aside, sift
 from xmppd.store.rosters import RosterData, RosterItem, RosterStore
 
 MAX_UNPINNED = 10_000
+MAX_RETRIES = 3
+"""Of a change, because other nodes change the same roster meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,22 @@ class ContactChanged:
     before: RosterItem | None
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A decision about a contact.
+
+    Attributes:
+        item: The contact as it is from now on; None if it is removed.
+        push: Whether the owner is told.
+    """
+
+    item: RosterItem | None
+    push: bool = True
+
+
+Decide = Callable[[RosterItem | None], Change | None]
+
+
 class RosterManager:
     """The rosters that are needed now.
 
@@ -51,6 +71,9 @@ class RosterManager:
     the same old state; then it is stored; then its owner is told. If storing fails, the change is
     undone: the contacts of a session that is online have to see it leave later. Only if
     another change has come on top of it, the roster is forgotten, and read when next needed.
+
+    Where several nodes change one roster, each says from which version it has decided, and the
+    store takes one of them. The others read what is new, and decide again.
 
     Attributes:
         max_items: The most contacts a roster may have, whatever makes them (RO-18).
@@ -74,6 +97,7 @@ class RosterManager:
         self.events = events
         self._loaded: dict[str, Roster] = {}
         self._loading: dict[str, list[Deferred[Roster]]] = {}
+        self._turns = Locks()
 
     def loaded(self, account: str) -> Roster | None:
         """The account's roster if it is in memory, as it is for every account online."""
@@ -102,13 +126,17 @@ class RosterManager:
         return turn
 
     async def _read(self, account: JID) -> Roster:
-        data = await self.store.roster(account.bare)
+        data = await self._stored(account.bare)
+        return Roster(account, data, self.routing_table, self.shared_groups, self.broadcasts)
+
+    async def _stored(self, account: str) -> RosterData:
+        data = await self.store.roster(account)
         items, damaged = sift(data.items, _sound)
         if damaged:
-            await set_aside(self.store, account.bare, damaged)
-            version = (await self.store.roster(account.bare)).version
+            await set_aside(self.store, account, damaged)
+            version = (await self.store.roster(account)).version
             data = RosterData(version, tuple(items))
-        return Roster(account, data, self.routing_table, self.shared_groups, self.broadcasts)
+        return data
 
     def _keep(self, roster: Roster) -> Roster:
         self._make_room()
@@ -161,81 +189,217 @@ class RosterManager:
                 f"the roster has {self.settings.max_items} contacts, which is all it may have",
             )
 
-    async def save(
-        self,
-        roster: Roster,
-        item: RosterItem,
-        *,
-        push: bool = True,
-        before_push: Callable[[], None] | None = None,
-    ) -> None:
-        """Add or change a contact: in memory, in the store, and at the owner's resources.
-
-        Args:
-            roster: Of its owner.
-            item: The contact as it is from now on.
-            push: Whether its owner is told.
-            before_push: Called when the change is stored, before its owner is told.
+    async def save(self, roster: Roster, item: RosterItem) -> None:
+        """Add or change a contact, whatever it was before.
 
         Raises:
-            StanzaError: RESOURCE_CONSTRAINT: the roster is full.
+            StanzaError: RESOURCE_CONSTRAINT: the roster is full, or changes all the time.
         """
-        self.check_room(roster, item)
-        before = roster.items.get(item.jid)
-        roster.put(item)
-        self.events.fire(ContactChanged(roster, item.jid, before))
-        async with roster.turn:
-            saving = self.store.save_roster_items(roster.account.bare, [item])
-            await self._stored(roster, item.jid, before, item, saving)
-            if before_push is not None:
-                before_push()
-            if push:
-                roster.push(before, item)
-        self.events.fire(RosterChanged(roster.account, item.jid, item))
+        change = Change(item)
+        await self.change(roster, item.jid, lambda _: change)
 
-    async def remove(self, roster: Roster, jid: str, *, push: bool = True) -> None:
-        """Remove a contact: in memory, in the store, and at the owner's resources."""
-        before = roster.items.get(jid)
-        roster.remove(jid)
-        self.events.fire(ContactChanged(roster, jid, before))
-        async with roster.turn:
-            deleting = self.store.delete_roster_item(roster.account.bare, jid)
-            await self._stored(roster, jid, before, None, deleting)
-            if push:
-                roster.push_contacts([jid])
-        self.events.fire(RosterChanged(roster.account, jid, None))
-
-    async def show(self, roster: Roster, jids: Sequence[str]) -> None:
-        """Push contacts that shared groups have changed to the owner (RO-17)."""
-        async with roster.turn:
-            roster.version = await self.store.raise_roster_version(roster.account.bare)
-            roster.push_contacts(jids)
-
-    async def _stored(
+    async def change(
         self,
         roster: Roster,
         jid: str,
-        before: RosterItem | None,
-        after: RosterItem | None,
-        change: Awaitable[int],
-    ) -> None:
-        """Wait for the store; if it fails, undo the change of the contact."""
-        try:
-            roster.version = await change
-        except BaseException:
-            if roster.items.get(jid) is after:
-                self._undo(roster, jid, before)
-            else:
-                self.forget(roster.account.bare)
-            raise
+        decide: Decide,
+        *,
+        before_push: Callable[[], None] | None = None,
+    ) -> RosterItem | None:
+        """Decide about a contact: in memory, in the store, and at the owner's resources.
 
-    def _undo(self, roster: Roster, jid: str, before: RosterItem | None) -> None:
-        undone = roster.items.get(jid)
-        if before is None:
-            roster.remove(jid)
+        Args:
+            roster: Of its owner.
+            jid: Of the contact.
+            decide: Says what becomes of the contact, None if it stays as it is; it is given what it
+                is now, None if it is none. It is asked at once, and again if another node has
+                changed the roster before this could be stored (CL-41).
+            before_push: Called when a change is stored, before its owner is told.
+
+        Returns:
+            The contact as it was when that was decided.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: the roster is full, or changes all the time.
+        """
+        before = roster.items.get(jid)
+        change = self._decide(roster, jid, before, decide)
+        if change is None:
+            return before
+        reading = roster.reading
+        roster.unstored[jid] += 1
+        try:
+            async with self._turns.held(roster.account.bare):
+                if roster.reading == reading and await self._save(roster, jid, before, change):
+                    known = before
+                else:
+                    known, (before, change) = before, await self._change_again(roster, jid, decide)
+                if change is not None and before_push is not None:
+                    before_push()
+                _push(roster, jid, known, before, change)
+        finally:
+            roster.unstored -= Counter((jid,))
+        if change is not None:
+            self.events.fire(RosterChanged(roster.account, jid, change.item))
+            if self._loaded.get(roster.account.bare) is not roster:
+                await self.reread(roster.account, roster.version)
+        return before
+
+    def _decide(
+        self, roster: Roster, jid: str, item: RosterItem | None, decide: Decide
+    ) -> Change | None:
+        """Have something decided about a contact, and put it into memory.
+
+        Args:
+            roster: Of its owner.
+            jid: Of the contact.
+            item: The contact as it is, which need not be what is in memory.
+            decide: Decides.
+        """
+        seen = roster.items.get(jid)
+        if item is not seen:
+            roster.set(jid, item)
+        try:
+            change = decide(item)
+            if change is not None:
+                if change.item is not None:
+                    self.check_room(roster, change.item)
+                roster.set(jid, change.item)
+            return change
+        finally:
+            if roster.items.get(jid) is not seen:
+                self.events.fire(ContactChanged(roster, jid, seen))
+
+    async def _change_again(
+        self, roster: Roster, jid: str, decide: Decide
+    ) -> tuple[RosterItem | None, Change | None]:
+        """Decide about a contact that another node may have changed, until that can be stored.
+
+        Returns:
+            The contact before, and what was decided.
+        """
+        for _ in range(MAX_RETRIES):
+            before = (await self._read_again(roster)).get(jid)
+            change = self._decide(roster, jid, before, decide)
+            if change is None or await self._save(roster, jid, before, change):
+                return before, change
+        self._decide(roster, jid, (await self._read_again(roster)).get(jid), _nothing)
+        raise StanzaError(
+            Condition.RESOURCE_CONSTRAINT, "the roster is being changed all the time; try again"
+        )
+
+    async def _save(
+        self, roster: Roster, jid: str, before: RosterItem | None, change: Change
+    ) -> bool:
+        """Store a change; if that fails, undo it. False if another node has changed the roster."""
+        account, item = roster.account.bare, change.item
+        if item is None:
+            saving = self.store.delete_roster_item(account, jid, expected=roster.version)
         else:
-            roster.put(before)
-        self.events.fire(ContactChanged(roster, jid, undone))
+            saving = self.store.save_roster_items(account, [item], expected=roster.version)
+        try:
+            roster.version = await saving
+        except AnotherVersion:
+            return False
+        except BaseException:
+            if roster.items.get(jid) is item:
+                roster.set(jid, before)
+                self.events.fire(ContactChanged(roster, jid, item))
+            else:
+                self.forget(account)
+            raise
+        return True
+
+    async def show(self, roster: Roster, jids: Sequence[str]) -> None:
+        """Push contacts that shared groups have changed to the owner (RO-17)."""
+        async with self._turns.held(roster.account.bare):
+            while not await self._raise_version(roster):
+                await self._read_again(roster)
+            roster.push_contacts(jids)
+
+    async def _raise_version(self, roster: Roster) -> bool:
+        account, version = roster.account.bare, roster.version
+        try:
+            roster.version = await self.store.raise_roster_version(account, expected=version)
+        except AnotherVersion:
+            return False
+        return True
+
+    # -- what other nodes have changed ------------------------------------------------------------
+
+    async def reread(self, account: JID, version: int) -> None:
+        """Take what another node has stored, if the account's roster is in memory and older.
+
+        It stays the same object; the owner's resources that are here are told.
+
+        Args:
+            account: Bare JID.
+            version: Of the roster, as the other node has stored it.
+
+        Raises:
+            StoreError: The roster cannot be read; it will be when it is next needed.
+        """
+        if account.bare in self._loading:  # perhaps as it was before
+            await self._turn(account)
+        async with self._turns.held(account.bare):
+            roster = self._loaded.get(account.bare)
+            if roster is not None and roster.version < version:
+                await self._read_again(roster)
+
+    async def _read_again(self, roster: Roster) -> dict[str, RosterItem]:
+        """Take what other nodes have stored, but for contacts that are not stored yet.
+
+        Returns:
+            The contacts as they are stored.
+        """
+        try:
+            data = await self._stored(roster.account.bare)
+        except BaseException:
+            self.forget(roster.account.bare)
+            raise
+        stored = {item.jid: item for item in data.items}
+        roster.version = data.version
+        roster.reading += 1
+        pushed: list[str] = []
+        for jid in {**roster.items, **stored}.keys() - roster.unstored.keys():
+            before, item = roster.items.get(jid), stored.get(jid)
+            if item != before:
+                roster.set(jid, item)
+                self.events.fire(ContactChanged(roster, jid, before))
+                pushed += [jid] * is_shown(before, item)
+        roster.push_contacts(sorted(pushed))
+        return stored
+
+
+def is_shown(*items: RosterItem | None) -> bool:
+    """Whether the owner's clients see a contact that is one of these."""
+    return any(item is not None and visible(item) for item in items)
+
+
+def _nothing(_: RosterItem | None) -> None:
+    """Decide that a contact stays as it is."""
+
+
+def _push(
+    roster: Roster,
+    jid: str,
+    known: RosterItem | None,
+    before: RosterItem | None,
+    change: Change | None,
+) -> None:
+    """Push a change of a contact to the owner's interested resources (:rfc:`6121#section-2.1.6`).
+
+    Args:
+        roster: Of its owner.
+        jid: Of the contact.
+        known: The contact as the resources know it.
+        before: The contact as it was when the change was decided.
+        change: What was decided.
+    """
+    after = before if change is None else change.item
+    tells = known != before or (change is not None and change.push)
+    if tells and (after is None or is_shown(known, after)):
+        roster.push_contacts([jid])
 
 
 def _sound(item: RosterItem) -> RosterItem:

@@ -21,6 +21,12 @@ class QuotaExceeded(ChangeRefused):
     """An error: a count or a size is at its limit."""
 
 
+class AnotherVersion(ChangeRefused):
+    """An error: what was to be changed is not what it was when that was decided, since another node
+    has changed it: read it again, and decide again.
+    """
+
+
 class TablesRefused(ChangeRefused):
     """An error: the tables of a plugin are not as the plugin says, and the database itself works.
 
@@ -45,6 +51,7 @@ class Unreadable(ValueError):
 
 __all__ = [
     "STORE_FAILS",
+    "AnotherVersion",
     "ChangeRefused",
     "QuotaExceeded",
     "StoreError",

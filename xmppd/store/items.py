@@ -1,8 +1,10 @@
 """Items: small values by (account, namespace, key), for features without tables of their own."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
+from types import MappingProxyType
 
 from sqlalchemy import (
     Column,
@@ -20,10 +22,12 @@ from sqlalchemy import (
 
 from xmppd.store.checks import check_bytes, check_text
 from xmppd.store.columns import OWNER, digest, digest_column, lock_owner, metadata, upsert
-from xmppd.store.errors import QuotaExceeded
+from xmppd.store.errors import AnotherVersion, QuotaExceeded
 from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind, RecordPlace
 from xmppd.store.usage import ITEMS, NOTHING, usage, use_of
+
+NOTHING_EXPECTED: Mapping[str, bytes | None] = MappingProxyType({})
 
 items = Table(
     "items",
@@ -48,6 +52,11 @@ _VALUES: Select[str, bytes] = select(items.c.key, items.c.value).where(
 )
 _USE: Select[int, int] = select(usage.c.count, usage.c.bytes).where(
     usage.c.owner == OWNER, usage.c.share == bindparam("all")
+)
+_KEPT: Select[str, bytes] = select(items.c.key, items.c.value).where(
+    items.c.owner == OWNER,
+    items.c.space == bindparam("space"),
+    items.c.item.in_(bindparam("items", expanding=True)),
 )
 _SIZE: Select[int] = select(items.c.size).where(*_this)
 _SAVE = upsert(items)
@@ -105,14 +114,26 @@ class ItemStore(RecordStore):
         *,
         max_items: int,
         max_bytes: int,
+        expected: Mapping[str, bytes | None] = NOTHING_EXPECTED,
     ) -> None:
         """Save a value, or delete it (None); the limits are of the whole account.
 
         Bytes are those of the keys and the values. The name need not be an account: a plugin may
         keep something for a domain or a room.
 
+        Args:
+            account: Or another name.
+            namespace: Of the plugin or feature that uses it.
+            key: Its name there.
+            value: None to delete it.
+            max_items: The number that the account may keep.
+            max_bytes: The same in bytes.
+            expected: By key of this namespace, values from which the change was decided, None where
+                there was none.
+
         Raises:
             QuotaExceeded: There is no room.
+            AnotherVersion: One of these values is another one.
         """
         if value is None:
             change = partial(_delete, account=account, namespace=namespace, key=key)
@@ -124,7 +145,28 @@ class ItemStore(RecordStore):
                 max_items=max_items,
                 max_bytes=max_bytes,
             )
+        if expected:
+            change = partial(_if_expected, account, namespace, dict(expected), change)
         await self._database.write(change)
+
+
+def _if_expected(
+    account: str,
+    namespace: str,
+    expected: Mapping[str, bytes | None],
+    change: Callable[[Connection], None],
+    connection: Connection,
+) -> None:
+    """Make a change if these values are what they were."""
+    names = {
+        "owner": lock_owner(connection, account),
+        "space": digest(namespace),
+        "items": [digest(key) for key in expected],
+    }
+    kept = dict(connection.execute(_KEPT, names).tuples().all())
+    if any(kept.get(key) != value for key, value in expected.items()):
+        raise AnotherVersion("something else is kept there by now")
+    change(connection)
 
 
 def _set(connection: Connection, account: str, item: Item, max_items: int, max_bytes: int) -> None:

@@ -20,8 +20,10 @@ from sqlalchemy import (
     bindparam,
     delete,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from xmppd.store.checks import (
     FLAGS,
@@ -43,6 +45,7 @@ from xmppd.store.columns import (
     metadata,
     upsert,
 )
+from xmppd.store.errors import AnotherVersion
 from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind, RecordPlace
 
@@ -107,6 +110,28 @@ _RAISE_VERSION = InsertByDialect(
         for dialect in (sqlite, postgresql)
     )
 )
+_RAISE_FROM_NOTHING = InsertByDialect(
+    *(
+        dialect.insert(roster_versions)
+        .values(owner=OWNER, version=_step)
+        .on_conflict_do_update(
+            index_elements=[roster_versions.c.owner],
+            set_={"version": _step},
+            where=roster_versions.c.version == 0,
+        )
+        .returning(roster_versions.c.version)
+        for dialect in (sqlite, postgresql)
+    )
+)
+_RAISE_FROM: ReturningUpdate[int] = (
+    update(roster_versions)
+    .where(
+        roster_versions.c.owner == bindparam("whose"),
+        roster_versions.c.version == bindparam("expected"),
+    )
+    .values(version=roster_versions.c.version + _step)
+    .returning(roster_versions.c.version)
+)
 _SAVE = upsert(roster_items)
 _FORGET: Delete = delete(roster_items).where(
     roster_items.c.owner == OWNER, roster_items.c.contact == bindparam("contact")
@@ -160,7 +185,11 @@ class RosterData:
 
 
 class RosterStore(RecordStore):
-    """The rosters of accounts."""
+    """The rosters of accounts.
+
+    Who has decided on a change from a roster in memory says which version that was: then nothing is
+    changed if the roster has another one by now.
+    """
 
     async def roster(self, account: str) -> RosterData:
         """The whole roster by JID; version 0 and no items if it was always empty."""
@@ -171,36 +200,63 @@ class RosterStore(RecordStore):
 
         return await self._sound(read, (ROSTER_VERSION, ROSTER_ITEM), owner, account)
 
-    async def save_roster_items(self, account: str, items: Sequence[RosterItem]) -> int:
+    async def save_roster_items(
+        self, account: str, items: Sequence[RosterItem], *, expected: int | None = None
+    ) -> int:
         """Add or replace these items in one transaction.
+
+        Args:
+            account: Bare JID.
+            items: The contacts.
+            expected: The roster's version before; None if any will do.
 
         Returns:
             The roster's new version; the old one if there were no items.
-        """
-        return await self._database.write(partial(save_items, account=account, items=tuple(items)))
 
-    async def delete_roster_item(self, account: str, jid: str) -> int:
+        Raises:
+            AnotherVersion: It is not the expected one.
+        """
+        change = partial(save_items, account=account, items=tuple(items), expected=expected)
+        return await self._database.write(change)
+
+    async def delete_roster_item(
+        self, account: str, jid: str, *, expected: int | None = None
+    ) -> int:
         """Remove one contact; no error if it is not there.
 
         Returns:
             The roster's new version; the old one if it was not there.
-        """
-        return await self._database.write(partial(_delete_item, account=account, jid=jid))
 
-    async def raise_roster_version(self, account: str) -> int:
+        Raises:
+            AnotherVersion: It is not the expected one.
+        """
+        change = partial(_delete_item, account=account, jid=jid, expected=expected)
+        return await self._database.write(change)
+
+    async def raise_roster_version(self, account: str, *, expected: int | None = None) -> int:
         """Give the roster a new version, since a change outside of it shows in it.
 
         Returns:
             The new version.
+
+        Raises:
+            AnotherVersion: It is not the expected one.
         """
-        return await self._database.write(partial(_raise_version_of, account=account))
+        change = partial(_raise_version_of, account=account, expected=expected)
+        return await self._database.write(change)
 
 
-def save_items(connection: Connection, account: str, items: Sequence[RosterItem]) -> int:
+def save_items(
+    connection: Connection,
+    account: str,
+    items: Sequence[RosterItem],
+    expected: int | None = None,
+) -> int:
     """Add or replace contacts; returns the new version."""
     owner = lock_owner(connection, account)
     if not items:
-        return _version(connection, owner)
+        return _version(connection, owner, expected)
+    version = _raise_version(connection, owner, expected)
     saving = [
         {
             "owner": owner,
@@ -216,25 +272,38 @@ def save_items(connection: Connection, account: str, items: Sequence[RosterItem]
         for item in items
     ]
     connection.execute(_SAVE.on(connection), saving)
-    return _raise_version(connection, owner)
+    return version
 
 
-def _delete_item(connection: Connection, account: str, jid: str) -> int:
+def _delete_item(connection: Connection, account: str, jid: str, expected: int | None) -> int:
     owner = lock_owner(connection, account)
     forgotten = {"owner": owner, "contact": digest(jid)}
     if not connection.execute(_FORGET, forgotten).rowcount:
-        return _version(connection, owner)
-    return _raise_version(connection, owner)
+        return _version(connection, owner, expected)
+    return _raise_version(connection, owner, expected)
 
 
-def _raise_version_of(connection: Connection, account: str) -> int:
-    return _raise_version(connection, lock_owner(connection, account))
+def _raise_version_of(connection: Connection, account: str, expected: int | None) -> int:
+    return _raise_version(connection, lock_owner(connection, account), expected)
 
 
-def _raise_version(connection: Connection, owner: bytes) -> int:
-    """Raise the version of a roster; returns it."""
+def _raise_version(connection: Connection, owner: bytes, expected: int | None = None) -> int:
+    """Raise the version of a roster; returns it.
+
+    Raises:
+        AnotherVersion: It was not the expected one.
+    """
     values = {"owner": owner, "step": roster_version_step()}
-    version: int = connection.execute(_RAISE_VERSION.on(connection), values).scalar_one()
+    if expected is None:
+        raising = connection.execute(_RAISE_VERSION.on(connection), values)
+    elif expected == 0:
+        raising = connection.execute(_RAISE_FROM_NOTHING.on(connection), values)
+    else:
+        from_version = {"whose": owner, "expected": expected, "step": values["step"]}
+        raising = connection.execute(_RAISE_FROM, from_version)
+    version: int | None = raising.scalar()
+    if version is None:
+        raise AnotherVersion("the roster has another version by now")
     return version
 
 
@@ -243,8 +312,11 @@ def roster_version_step() -> int:
     return SystemRandom().randrange(ROSTER_VERSION_STEP // 2, ROSTER_VERSION_STEP)
 
 
-def _version(connection: Connection, owner: bytes) -> int:
-    return connection.execute(_VERSION, {"owner": owner}).scalar() or 0
+def _version(connection: Connection, owner: bytes, expected: int | None) -> int:
+    version = connection.execute(_VERSION, {"owner": owner}).scalar() or 0
+    if expected not in (None, version):
+        raise AnotherVersion("the roster has another version by now")
+    return version
 
 
 def _roster(rows: Sequence[_RosterRow]) -> RosterData:

@@ -60,6 +60,7 @@ class Nodes:
         domain: That they serve.
         config: Instead of the default configuration.
         plugins: Names of the plugins that each of them loads.
+        database: Instead of an empty one.
         people: For each account the subscriptions in its roster.
 
     Attributes:
@@ -72,13 +73,14 @@ class Nodes:
         domain: str = "montague.lit",
         config: Config | None = None,
         plugins: tuple[str, ...] = (),
+        database: "SharedMemoryDatabase | None" = None,
         **people: Mapping[str, str],
     ) -> None:
         self.domain = domain
         self.config = config or house_config(domain)
         self.plugins = plugins
         self.clock = Clock()
-        self.database = SharedMemoryDatabase()
+        self.database = database or SharedMemoryDatabase()
         self.network = Network()
         self.directory = MemoryDirectoryState(self.clock.seconds)
         self.members: dict[str, Node] = {}

@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from xmppd.store.accounts import AccountExists, NoSuchAccount
 from xmppd.store.devices import Device, Token
-from xmppd.store.errors import QuotaExceeded
+from xmppd.store.errors import AnotherVersion, QuotaExceeded
 from xmppd.store.former_accounts import FormerAccount
 from xmppd.store.held import HeldMessage, StanzaPlace
 from xmppd.store.last_presences import LastPresence
@@ -287,6 +287,55 @@ class RosterContract(Asking):
             await self.store.accounts.delete_account(ROMEO)
         self.assertEqual(len(versions), 6)
 
+    async def test_expected_version(self) -> None:
+        """A change that was decided from another version than the roster has is refused, whatever
+        it is, and changes nothing; one from the roster's own is made.
+        """
+        rosters = self.store.rosters
+        first = await rosters.save_roster_items(ROMEO, [RosterItem("a@x")], expected=0)
+        second = await rosters.save_roster_items(ROMEO, [RosterItem("b@x")], expected=first)
+        for stale in (0, first, second + 1):
+            for change in (
+                rosters.save_roster_items(ROMEO, [RosterItem("c@x")], expected=stale),
+                rosters.save_roster_items(ROMEO, [], expected=stale),
+                rosters.delete_roster_item(ROMEO, "a@x", expected=stale),
+                rosters.delete_roster_item(ROMEO, "nobody@x", expected=stale),
+                rosters.raise_roster_version(ROMEO, expected=stale),
+            ):
+                with self.assertRaises(AnotherVersion):
+                    await change
+        kept = RosterData(second, (RosterItem("a@x"), RosterItem("b@x")))
+        self.assertEqual(await rosters.roster(ROMEO), kept)
+        third = await rosters.delete_roster_item(ROMEO, "a@x", expected=second)
+        fourth = await rosters.raise_roster_version(ROMEO, expected=third)
+        self.assertEqual(await rosters.roster(ROMEO), RosterData(fourth, (RosterItem("b@x"),)))
+
+    async def test_version_of_a_removed_roster(self) -> None:
+        """A change that was decided before the account was removed brings nothing back."""
+        await self.store.accounts.create_account(ROMEO, ())
+        version = await self.store.rosters.save_roster_items(ROMEO, [RosterItem("a@x")])
+        await self.store.accounts.delete_account(ROMEO)
+        with self.assertRaises(AnotherVersion):
+            await self.store.rosters.save_roster_items(ROMEO, [RosterItem("b@x")], expected=version)
+        self.assertEqual(await self.store.rosters.roster(ROMEO), RosterData(0, ()))
+
+    async def test_expected_version_race(self) -> None:
+        """Of several changes from one version one is made."""
+        version = 0
+        for _ in range(3):
+            saving = [
+                Deferred.fromCoroutine(
+                    self.store.rosters.save_roster_items(
+                        ROMEO, [RosterItem(f"c{number}@x")], expected=version
+                    )
+                ).addErrback(lambda failure: failure.trap(AnotherVersion))
+                for number in range(8)
+            ]
+            outcomes = await gatherResults(saving)
+            versions = [each for each in outcomes if each is not AnotherVersion]
+            self.assertEqual(len(versions), 1)
+            [version] = versions
+
     async def test_versions_are_told_once(self) -> None:
         """Changes made at once each get a version of their own."""
         saving = [
@@ -554,6 +603,35 @@ class ItemContract(Asking):
         ]
         self.assertEqual((await gatherResults(setting)).count(QuotaExceeded), 17)
         self.assertEqual(len(await self.store.items.get_items(ROMEO, "urn:x")), 3)
+
+    async def test_expected_values(self) -> None:
+        """A change that was decided from other values than those that are kept is refused."""
+        change = partial(self.store.items.set_item, ROMEO, "urn:x", max_items=9, max_bytes=999)
+        await change("a", b"1", expected={"a": None})
+        await change("b", b"1", expected={"a": b"1", "b": None})
+        for expected in ({"a": None}, {"a": b"2"}, {"a": b"1", "b": b"2"}, {"c": b""}):
+            for value in (b"2", None):
+                with self.assertRaises(AnotherVersion):
+                    await change("a", value, expected=expected)
+        kept = await self.store.items.get_items(ROMEO, "urn:x")
+        self.assertEqual(kept, {"a": b"1", "b": b"1"})
+        await change("a", None, expected={"a": b"1"})
+        await change("b", b"2", expected={"a": None, "b": b"1", "c": None})
+        self.assertEqual(await self.store.items.get_items(ROMEO, "urn:x"), {"b": b"2"})
+
+    async def test_expected_value_race(self) -> None:
+        """Of several changes from one value one is made."""
+        change = partial(self.store.items.set_item, ROMEO, "urn:x", max_items=9, max_bytes=999)
+        for value in (None, b"1", b"2"):
+            await change("a", value)
+            changing = [
+                Deferred.fromCoroutine(change("a", new, expected={"a": value})).addErrback(
+                    lambda failure: failure.trap(AnotherVersion)
+                )
+                for new in (b"3", b"4", b"5", b"6")
+            ]
+            outcomes = await gatherResults(changing)
+            self.assertEqual(outcomes.count(AnotherVersion), 3)
 
     async def test_owner_without_account(self) -> None:
         """Something may be kept for a domain or a room."""
