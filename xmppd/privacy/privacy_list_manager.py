@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 from xml.etree import ElementTree
 
 from xmppd.config.config import PrivacySettings
 from xmppd.events import Events
+from xmppd.host.locks import Locks
 from xmppd.privacy.privacy_list import (
     NS,
     UNKNOWN,
@@ -17,7 +19,7 @@ from xmppd.privacy.privacy_list import (
 )
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.stanza import JID, Condition, StanzaError
-from xmppd.store.errors import QuotaExceeded
+from xmppd.store.errors import AnotherVersion, QuotaExceeded
 from xmppd.store.items import Item
 from xmppd.store.kind import Damaged
 from xmppd.store.personal_items import PersonalItems
@@ -28,6 +30,9 @@ RULES_PER_SLICE = 500
 """Some 5 ms of reading in one turn."""
 
 MAX_UNPINNED = 10_000
+MAX_RETRIES = 3
+"""Of a change, because other nodes change the same lists meanwhile."""
+
 BLOCKLIST = "blocked"
 """The name of the default list that a block makes where there is none."""
 
@@ -126,12 +131,14 @@ class PrivacyLists:
 NONE = PrivacyLists()
 
 
+Decide = Callable[[PrivacyLists], PrivacyLists]
+
+
 class PrivacyListManager:
     """The lists of the accounts that need them now; that there are none is remembered as well.
 
-    The lists in memory are the truth: they change first, at once, so that two changes never work
-    from the same old state; then they are stored. If storing fails, they are read again when next
-    needed.
+    They are changed one after the other: in the store, then in memory. If storing fails, they are
+    read again when next needed.
     """
 
     def __init__(
@@ -151,18 +158,32 @@ class PrivacyListManager:
         self.settings = settings
         self.events = events
         self._loaded: dict[str, PrivacyLists] = {}
+        self._turns = Locks()
 
     async def lists(self, account: JID) -> PrivacyLists:
         """The account's lists, read if need be."""
         known = self._loaded.get(account.bare)
         if known is not None:
             return known
-        kept = await self.store.get_items(account.bare, NS)
-        found, damaged = await self._read_all([Item(NS, key, value) for key, value in kept.items()])
+        async with self._turns.held(account.bare):
+            return self._loaded.get(account.bare) or await self._known(account)
+
+    async def _known(self, account: JID) -> PrivacyLists:
+        """The account's lists, which are kept in memory from now on."""
+        _, lists = await self._read(account)
+        self._make_room()
+        self._loaded[account.bare] = lists
+        return lists
+
+    async def _read(self, account: JID) -> tuple[Mapping[str, bytes], PrivacyLists]:
+        """The values that are kept, and the lists that they are."""
+        values = await self.store.get_items(account.bare, NS)
+        items = [Item(NS, key, value) for key, value in values.items()]
+        found, damaged = await self._read_all(items)
         if damaged:
             await set_aside(self.store, account.bare, damaged)
-        self._make_room()
-        return self._loaded.setdefault(account.bare, _of(found))
+            values = await self.store.get_items(account.bare, NS)
+        return values, _of(found)
 
     async def _read_all(
         self, items: Iterable[Item]
@@ -252,9 +273,12 @@ class PrivacyListManager:
             StanzaError: RESOURCE_CONSTRAINT: it is too long, or there are too many; NOT_ALLOWED: a
                 guest keeps none.
         """
-        known = await self.lists(account)
-        self._check_room(known, changed)
-        await self._change(account, known.with_list(changed), changed.name)
+
+        def decide(known: PrivacyLists) -> PrivacyLists:
+            self._check_room(known, changed)
+            return known.with_list(changed)
+
+        await self._change(account, decide)
 
     async def remove(self, account: JID, name: str) -> None:
         """Remove a list.
@@ -262,9 +286,12 @@ class PrivacyListManager:
         Raises:
             StanzaError: ITEM_NOT_FOUND: there is none of this name.
         """
-        known = await self.lists(account)
-        known.found(name)
-        await self._change(account, known.without(name), name)
+
+        def decide(known: PrivacyLists) -> PrivacyLists:
+            known.found(name)
+            return known.without(name)
+
+        await self._change(account, decide)
 
     async def set_default(self, account: JID, name: str | None) -> None:
         """Make a list the default one, or decline any.
@@ -272,10 +299,13 @@ class PrivacyListManager:
         Raises:
             StanzaError: ITEM_NOT_FOUND: there is none of this name.
         """
-        known = await self.lists(account)
-        if name is not None:
-            known.found(name)
-        await self._change(account, replace(known, default_name=name))
+
+        def decide(known: PrivacyLists) -> PrivacyLists:
+            if name is not None:
+                known.found(name)
+            return replace(known, default_name=name)
+
+        await self._change(account, decide)
 
     async def block(self, account: JID, jids: Iterable[JID]) -> None:
         """Deny these JIDs everything, first of all, in the default list.
@@ -283,53 +313,130 @@ class PrivacyListManager:
         Raises:
             StanzaError: RESOURCE_CONSTRAINT: there are too many; NOT_ALLOWED: a guest keeps none.
         """
-        known = await self.lists(account)
-        default = known.default or PrivacyList(known.unused_name(), ())
-        changed = default.with_blocked(jids)
-        self._check_room(known, changed)
-        after = replace(known.with_list(changed), default_name=changed.name)
-        await self._change(account, after, changed.name, by_blocking=True)
+        blocked = tuple(jids)
+
+        def decide(known: PrivacyLists) -> PrivacyLists:
+            default = known.default or PrivacyList(known.unused_name(), ())
+            changed = default.with_blocked(blocked)
+            self._check_room(known, changed)
+            return replace(known.with_list(changed), default_name=changed.name)
+
+        await self._change(account, decide, by_blocking=True)
 
     async def unblock(self, account: JID, jids: Iterable[JID] | None) -> None:
         """Take these JIDs out of the blocklist; None for all.
 
         A default list without rules is removed.
         """
-        known = await self.lists(account)
-        if known.default is None:
-            return
-        changed = known.default.without_blocked(jids)
-        after = known.with_list(changed) if changed.rules else known.without(changed.name)
-        await self._change(account, after, changed.name, by_blocking=True)
+        unblocked = None if jids is None else tuple(jids)
 
-    async def _change(
-        self, account: JID, after: PrivacyLists, *changed: str, by_blocking: bool = False
-    ) -> None:
-        """Change it in memory and in the store, and fire the events."""
-        before = self._loaded.get(account.bare, NONE)
+        def decide(known: PrivacyLists) -> PrivacyLists:
+            if known.default is None:
+                return known
+            changed = known.default.without_blocked(unblocked)
+            return known.with_list(changed) if changed.rules else known.without(changed.name)
+
+        await self._change(account, decide, by_blocking=True)
+
+    async def _change(self, account: JID, decide: Decide, *, by_blocking: bool = False) -> None:
+        """Change the lists in the store and in memory, and fire the events.
+
+        Args:
+            account: Bare JID.
+            decide: Says what the lists are from now on; it is asked again if another node has
+                changed them before that was stored (CL-42).
+            by_blocking: Whether who asked for it tells what is blocked.
+        """
+        async with self._turns.held(account.bare):
+            known = self._loaded.get(account.bare) or await self._known(account)
+            kept: Callable[[str], bytes | None] = partial(_value, known)
+            for _ in range(1 + MAX_RETRIES):
+                after = decide(known)
+                try:
+                    await self._store(account.bare, known, after, kept)
+                except AnotherVersion:
+                    values, known = await self._read_again(account, known)
+                    kept = values.get
+                except BaseException:
+                    self.forget(account.bare)
+                    raise
+                else:
+                    self._loaded[account.bare] = after
+                    self._tell(account, known, after, by_blocking=by_blocking)
+                    return
+        raise StanzaError(
+            Condition.RESOURCE_CONSTRAINT, "the lists are being changed all the time; try again"
+        )
+
+    async def reread(self, account: JID) -> None:
+        """Take what another node has stored, if the account's lists are in memory.
+
+        Raises:
+            StoreError: They cannot be read; they will be when they are next needed.
+        """
+        async with self._turns.held(account.bare):
+            known = self._loaded.get(account.bare)
+            if known is not None:
+                await self._read_again(account, known)
+
+    async def _read_again(
+        self, account: JID, before: PrivacyLists
+    ) -> tuple[Mapping[str, bytes], PrivacyLists]:
+        """Read what another node has stored, and fire the events.
+
+        Returns:
+            The values as they are kept, and the lists that they are.
+        """
+        self.forget(account.bare)
+        values, after = await self._read(account)
+        same = {
+            name: known
+            for name, known in before.lists.items()
+            if name in after.lists and values.get(_LIST + name) == known.wire()
+        }
+        after = replace(after, lists={**after.lists, **same})
         self._loaded[account.bare] = after
-        try:
-            await self._store(account.bare, before, after)
-        except BaseException:
-            self.forget(account.bare)
-            raise
-        for name in changed:
+        self._tell(account, before, after)
+        return values, after
+
+    def _tell(
+        self, account: JID, before: PrivacyLists, after: PrivacyLists, *, by_blocking: bool = False
+    ) -> None:
+        for name in dict.fromkeys((*after.lists, *before.lists)):
             if before.lists.get(name) != after.lists.get(name):
                 self.events.fire(PrivacyListChanged(account, name))
         if not by_blocking and before.blocked != after.blocked:
             self.events.fire(_difference(account, before.blocked, after.blocked))
 
-    async def _store(self, account: str, before: PrivacyLists, after: PrivacyLists) -> None:
-        """Store the lists first, then the default's name: a name without a list means none."""
+    async def _store(
+        self,
+        account: str,
+        before: PrivacyLists,
+        after: PrivacyLists,
+        kept: Callable[[str], bytes | None],
+    ) -> None:
+        """Store the lists first, then the default's name: a name without a list means none.
+
+        Args:
+            account: Bare JID.
+            before: The lists from which was decided.
+            after: The lists from now on.
+            kept: Gives the value of a key before.
+
+        Raises:
+            AnotherVersion: Another node has changed them.
+        """
         if not await self.rosters.has_account(account):
             raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no lists")
+        default = {_DEFAULT: kept(_DEFAULT)}
         for name in dict.fromkeys((*after.lists, *before.lists)):
-            new = after.lists.get(name)
+            new, key = after.lists.get(name), _LIST + name
             if before.lists.get(name) is not new:
-                await self._set(account, _LIST + name, None if new is None else new.wire())
+                value = None if new is None else new.wire()
+                await self._set(account, key, value, {**default, key: kept(key)})
         if before.default_name != after.default_name:
             name = after.default_name or ""
-            await self._set(account, _DEFAULT, name.encode() or None)
+            await self._set(account, _DEFAULT, name.encode() or None, default)
 
     def check_length(self, rules: int) -> None:
         """Whether a list may have so many rules (PL-12).
@@ -348,12 +455,15 @@ class PrivacyListManager:
                 Condition.RESOURCE_CONSTRAINT, f"an account has at most {MAX_LISTS} lists"
             )
 
-    async def _set(self, account: str, key: str, value: bytes | None) -> None:
+    async def _set(
+        self, account: str, key: str, value: bytes | None, expected: Mapping[str, bytes | None]
+    ) -> None:
         limits = self.room
         try:
             await self.store.set_item(
-                account, NS, key, value, max_items=limits.max_items, max_bytes=limits.max_bytes
-            )
+                account, NS, key, value,
+                max_items=limits.max_items, max_bytes=limits.max_bytes, expected=expected,
+            )  # fmt: skip
         except QuotaExceeded as error:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
@@ -372,6 +482,14 @@ class _Loaded:
         """The subscription and groups of this JID."""
         roster = self.rosters.loaded(self.account)
         return UNKNOWN if roster is None else roster.standing(jid)
+
+
+def _value(lists: PrivacyLists, key: str) -> bytes | None:
+    """What is kept of these lists by a key."""
+    if key == _DEFAULT:
+        return None if lists.default_name is None else lists.default_name.encode()
+    kept = lists.lists.get(key.removeprefix(_LIST))
+    return None if kept is None else kept.wire()
 
 
 def _read(item: Item) -> PrivacyList | str:

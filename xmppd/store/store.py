@@ -1,6 +1,8 @@
 """Store: everything that outlives a restart, in one database."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from secrets import token_hex
 
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
@@ -12,11 +14,11 @@ from xmppd.store.claim_tokens import ClaimTokenStore
 from xmppd.store.database import Database
 from xmppd.store.devices import DeviceStore
 from xmppd.store.engine import parse_url
-from xmppd.store.errors import StoreError
+from xmppd.store.errors import AnotherVersion, StoreError
 from xmppd.store.former_accounts import FormerAccountStore
 from xmppd.store.items import ItemStore
 from xmppd.store.last_presences import PresenceStore
-from xmppd.store.offline import OfflineStore
+from xmppd.store.offline import NO_LIMIT, OfflineStore
 from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.quarantine import QuarantineStore
 from xmppd.store.rosters import RosterStore
@@ -25,6 +27,9 @@ from xmppd.store.shared_groups import SharedGroupStore
 from xmppd.store.sqlite import SQLiteDatabase
 from xmppd.store.tables import PluginTables
 from xmppd.store.watched import Watched
+
+NS = "urn:xmppd:database"
+"""What the store keeps for itself."""
 
 _log = Logger()
 
@@ -111,6 +116,17 @@ class Store:
         self._closed = False
         await self.tables.open(may_upgrade=upgrade)
         self.presences.open()
+
+    async def identity(self) -> str:
+        """A text that only this database has, by whichever URL it is reached."""
+        key, items = "identity", self.items
+        while (value := await items.get_item("", NS, key)) is None:
+            made = token_hex(16).encode()
+            with suppress(AnotherVersion):  # another node has made one
+                await items.set_item(
+                    "", NS, key, made, max_items=NO_LIMIT, max_bytes=NO_LIMIT, expected={key: None}
+                )
+        return value.decode()
 
     async def close(self) -> None:
         """Write all that is queued, and close the database."""

@@ -941,6 +941,15 @@ class SessionContract(Asking):
         self.assertEqual(await self.store.sessions.recover_messages(""), [])
 
 
+class IdentityContract(Asking):
+    async def test_same(self) -> None:
+        """A database is called the same, whoever asks, also if many ask at once."""
+        asked = [Deferred.fromCoroutine(self.store.identity()) for _ in range(5)]
+        [name] = {str(each) for each in await gatherResults(asked)}
+        self.assertEqual(len(name), 32)
+        self.assertEqual(await self.store.identity(), name)
+
+
 class Contract(
     AccountContract,
     DeletionContract,
@@ -951,5 +960,6 @@ class Contract(
     TokenContract,
     FormerAccountContract,
     SessionContract,
+    IdentityContract,
 ):
     """All of it."""
