@@ -1,6 +1,6 @@
 """PresenceManager: the presence of accounts, their last presence, and who may see it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from xmppd.events import Events
 from xmppd.host.clocks import Clocks
@@ -72,6 +72,15 @@ class PresenceManager:
         if not (await self.rosters.roster(account)).may_be_seen_by(viewer):
             return False
         return not await self.privacy_lists.denies(account, "presence-out", viewer)
+
+    async def who_may_be_seen(self, viewer: JID, accounts: Collection[str]) -> set[str]:
+        """Those of these accounts of ours that let the viewer see their presence, as
+        :meth:`can_see` says of one; the store is asked once or twice, however many they are.
+        """
+        if not accounts:
+            return set()
+        seen = await self.rosters.who_may_be_seen(viewer, accounts)
+        return seen - await self.privacy_lists.who_denies(seen, "presence-out", viewer)
 
     def shows(self, session: Session, viewer: JID) -> bool:
         """Whether a session shows itself to this viewer, who may see its account (PL-6). An
@@ -228,15 +237,12 @@ class PresenceManager:
             if session.presence is None:
                 return
             self._tell(session, contact.bare)
-        for bare, last in (await self.last_presences.find(absent)).items():
-            if last.status is None:
-                continue
-            contact = JID.prepared(bare)
-            may_see = await self.can_see(session.jid, contact)
-            if session.presence is None:
-                return
-            if may_see and not self.shown(bare, session.jid):
-                gone = unavailable(session.jid, contact, last)
+        found = await self.last_presences.find(absent)
+        left = {bare: last for bare, last in found.items() if last.status is not None}
+        seen = await self.who_may_be_seen(session.jid, left)
+        for bare, last in left.items():
+            if bare in seen and session.presence is not None and not self.shown(bare, session.jid):
+                gone = unavailable(session.jid, JID.prepared(bare), last)
                 session.deliver(gone.for_several(), gone.wire())
 
     def handle_probe(self, probe: Presence) -> Later:

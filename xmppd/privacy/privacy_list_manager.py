@@ -234,6 +234,21 @@ class PrivacyListManager:
             contacts = await self.rosters.roster(account)
         return not SessionPrivacy(account, contacts, rules).lets(kind, jid)
 
+    async def who_denies(self, accounts: Iterable[str], kind: Kind, jid: JID) -> set[str]:
+        """Those of these accounts whose default list denies this; one query for all whose lists are
+        not in memory, and only those that have one are read.
+        """
+        asked, unread = [], []
+        for bare in accounts:
+            known = self._loaded.get(bare)
+            if known is None:
+                unread.append(bare)
+            elif known.default is not None:
+                asked.append(bare)
+        if unread:
+            asked += await self.store.who_has_item(unread, NS, _DEFAULT)
+        return {bare for bare in asked if await self.denies(JID.prepared(bare), kind, jid)}
+
     def in_force(
         self,
         account: JID,

@@ -1,7 +1,7 @@
 """RosterManager: one Roster per account, loaded once and kept while its owner is online."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred
@@ -114,6 +114,22 @@ class RosterManager:
         if roster is not None:
             return roster
         return await self._read(account.to_bare())
+
+    async def who_may_be_seen(self, viewer: JID, accounts: Iterable[str]) -> set[str]:
+        """Those of these accounts that let the viewer see their presence, by their rosters or a
+        shared group; one query for all whose rosters are not in memory.
+        """
+        seen: set[str] = set()
+        unread: list[str] = []
+        for bare in accounts:
+            roster = self._loaded.get(bare)
+            if roster is not None:
+                may_see = roster.may_be_seen_by(viewer)
+            else:
+                may_see = viewer.bare == bare or self.shared_groups.sees(viewer.bare, bare)
+                unread += [bare] * (not may_see)
+            seen.update((bare,) * may_see)
+        return seen | await self.store.who_may_be_seen(viewer.bare, unread) if unread else seen
 
     def _turn(self, account: JID) -> Deferred[Roster]:
         """The roster when it has been read, in the order of the calls."""

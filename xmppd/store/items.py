@@ -1,8 +1,8 @@
 """Items: small values by (account, namespace, key), for features without tables of their own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import starmap
 from types import MappingProxyType
 
@@ -25,6 +25,7 @@ from xmppd.store.columns import OWNER, digest, digest_column, lock_owner, metada
 from xmppd.store.errors import AnotherVersion, QuotaExceeded
 from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind, RecordPlace
+from xmppd.store.many import QUERY_SIZES, chunks, one_of, owner_parameters
 from xmppd.store.usage import ITEMS, NOTHING, usage, use_of
 
 NOTHING_EXPECTED: Mapping[str, bytes | None] = MappingProxyType({})
@@ -105,6 +106,16 @@ class ItemStore(RecordStore):
 
         return await self._sound(read, (ITEM,), name, account)
 
+    async def who_has_item(self, accounts: Iterable[str], namespace: str, key: str) -> set[str]:
+        """Those of these accounts that have a value of this key."""
+        having: set[str] = set()
+        name = {"space": digest(namespace), "item": digest(key)}
+        for names in chunks(accounts):
+            owners = owner_parameters(list(names))
+            rows = await self._database.read(_having(len(owners)), {**owners, **name})
+            having.update(names[owner] for (owner,) in rows)
+        return having
+
     async def set_item(
         self,
         account: str,
@@ -148,6 +159,16 @@ class ItemStore(RecordStore):
         if expected:
             change = partial(_if_expected, account, namespace, dict(expected), change)
         await self._database.write(change)
+
+
+@lru_cache(maxsize=len(QUERY_SIZES))
+def _having(size: int) -> Select[bytes]:
+    """Query for the owners, of so many, of an item."""
+    return select(items.c.owner).where(
+        one_of(items.c.owner, size),
+        items.c.space == bindparam("space"),
+        items.c.item == bindparam("item"),
+    )
 
 
 def _if_expected(

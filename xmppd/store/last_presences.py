@@ -3,18 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import chain, islice, repeat
 from operator import itemgetter
 
 from sqlalchemy import (
-    BindParameter,
     Column,
     Connection,
     Double,
     Select,
     Table,
     Text,
-    bindparam,
     select,
 )
 from twisted.internet.defer import Deferred, DeferredLock, succeed
@@ -29,6 +26,7 @@ from xmppd.store.errors import StoreError, Unreadable
 from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind
 from xmppd.store.limits import in_time
+from xmppd.store.many import QUERY_SIZES, chunks, one_of, owner_parameters
 
 WRITE_AFTER_S = 0.5
 RETRY_AFTER_S = 5.0
@@ -38,9 +36,6 @@ CLOSE_LIMIT_S = 2.0
 
 _log = Logger()
 
-
-MAX_NAMES_PER_QUERY = 500
-_QUERY_SIZES = (1, 8, 32, 128, MAX_NAMES_PER_QUERY)
 
 last_presences = Table(
     "last_presences",
@@ -102,9 +97,8 @@ class PresenceStore(RecordStore):
         """The last presences of those accounts that were ever here."""
         found: dict[str, LastPresence] = {}
         before = self._noted(accounts)
-        remaining = iter(dict.fromkeys(accounts))
-        while chunk := list(islice(remaining, MAX_NAMES_PER_QUERY)):
-            found.update(await self._find_written(chunk))
+        for names in chunks(accounts):
+            found.update(await self._find_written(names))
         for name, last in before.items():  # it may have been written behind what was read
             if name not in found or found[name].seen < last.seen:
                 found[name] = last
@@ -153,9 +147,8 @@ class PresenceStore(RecordStore):
         await self._writing
         await self.write()
 
-    async def _find_written(self, accounts: Sequence[str]) -> dict[str, LastPresence]:
-        names = {digest(account): account for account in accounts}
-        parameters = _owner_parameters(list(names))
+    async def _find_written(self, names: Mapping[bytes, str]) -> dict[str, LastPresence]:
+        parameters = owner_parameters(list(names))
         query = _last_presences_of(len(parameters))
         found = {}
         for owner, seen, status in await self._database.read(query, parameters):
@@ -203,25 +196,12 @@ def _save(connection: Connection, last: Mapping[str, LastPresence]) -> None:
     connection.execute(_SAVE.on(connection), rows)
 
 
-def _owner_parameters(owners: Sequence[bytes]) -> dict[str, bytes]:
-    """Parameters of :func:`_last_presences_of`: the last one again and again, up to its size."""
-    size = next(size for size in _QUERY_SIZES if size >= len(owners))
-    padding = repeat(owners[-1], size - len(owners))
-    return dict(zip(_owner_names(size), chain(owners, padding), strict=True))
-
-
-@lru_cache(maxsize=len(_QUERY_SIZES))
+@lru_cache(maxsize=len(QUERY_SIZES))
 def _last_presences_of(size: int) -> Select[bytes, float, str | None]:
     """Query for this many names at once."""
-    names: list[BindParameter[bytes]] = [bindparam(name) for name in _owner_names(size)]
     return select(last_presences.c.owner, last_presences.c.seen, last_presences.c.status).where(
-        last_presences.c.owner.in_(names)
+        one_of(last_presences.c.owner, size)
     )
-
-
-@lru_cache(maxsize=len(_QUERY_SIZES))
-def _owner_names(size: int) -> tuple[str, ...]:
-    return tuple(f"owner_{number}" for number in range(size))
 
 
 def _last_presence(seen: float, status: str | None) -> LastPresence:

@@ -1,8 +1,8 @@
 """Rosters of accounts: their contacts and versions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 from random import SystemRandom
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    literal,
     select,
     update,
 )
@@ -48,6 +49,7 @@ from xmppd.store.columns import (
 from xmppd.store.errors import AnotherVersion
 from xmppd.store.healing import RecordStore
 from xmppd.store.kind import Kind, RecordPlace
+from xmppd.store.many import QUERY_SIZES, chunks, one_of, owner_parameters
 
 ROSTER_VERSION_STEP = 2**32
 """A roster's version rises by more than half of this and by less than the whole: 2**31 times."""
@@ -200,6 +202,18 @@ class RosterStore(RecordStore):
 
         return await self._sound(read, (ROSTER_VERSION, ROSTER_ITEM), owner, account)
 
+    async def who_may_be_seen(self, viewer: str, accounts: Iterable[str]) -> set[str]:
+        """Those of these accounts whose rosters let the viewer see their presence."""
+        seen: set[str] = set()
+        contact = digest(viewer)
+        for names in chunks(accounts):
+            owners = owner_parameters(list(names))
+            query = _letting_see(len(owners))
+            for owner, jid in await self._database.read(query, {**owners, "contact": contact}):
+                if jid == viewer and owner in names:
+                    seen.add(names[owner])
+        return seen
+
     async def save_roster_items(
         self, account: str, items: Sequence[RosterItem], *, expected: int | None = None
     ) -> int:
@@ -244,6 +258,16 @@ class RosterStore(RecordStore):
         """
         change = partial(_raise_version_of, account=account, expected=expected)
         return await self._database.write(change)
+
+
+@lru_cache(maxsize=len(QUERY_SIZES))
+def _letting_see(size: int) -> Select[bytes, str]:
+    """Query for the rosters, of so many, in which a contact may see their owner."""
+    return select(roster_items.c.owner, roster_items.c.jid).where(
+        one_of(roster_items.c.owner, size),
+        roster_items.c.contact == bindparam("contact"),
+        roster_items.c.subscription.in_([literal("from"), literal("both")]),
+    )
 
 
 def save_items(

@@ -287,6 +287,18 @@ class RosterContract(Asking):
             await self.store.accounts.delete_account(ROMEO)
         self.assertEqual(len(versions), 6)
 
+    async def test_who_may_be_seen(self) -> None:
+        """Of any number of accounts it is told which let somebody see them, in one go."""
+        names = [f"c{number}@x" for number in range(700)]
+        states = ("none", "to", "from", "both")
+        for number in range(0, 700, 70):
+            item = RosterItem(ROMEO, subscription=states[number // 70 % 4])
+            await self.store.rosters.save_roster_items(names[number], [item, RosterItem(JULIET)])
+        seen = await self.store.rosters.who_may_be_seen(ROMEO, names)
+        self.assertEqual(seen, {names[n] for n in (140, 210, 420, 490)})
+        self.assertEqual(await self.store.rosters.who_may_be_seen(JULIET, names), set())
+        self.assertEqual(await self.store.rosters.who_may_be_seen(ROMEO, []), set())
+
     async def test_expected_version(self) -> None:
         """A change that was decided from another version than the roster has is refused, whatever
         it is, and changes nothing; one from the roster's own is made.
@@ -603,6 +615,17 @@ class ItemContract(Asking):
         ]
         self.assertEqual((await gatherResults(setting)).count(QuotaExceeded), 17)
         self.assertEqual(len(await self.store.items.get_items(ROMEO, "urn:x")), 3)
+
+    async def test_who_has_one(self) -> None:
+        """Of any number of accounts it is told which have a value of some key."""
+        names = [f"c{number}@x" for number in range(600)]
+        for name, space, key in (
+            (names[1], "urn:x", "a"), (names[550], "urn:x", "a"), (names[2], "urn:x", "b"),
+            (names[3], "urn:y", "a"),
+        ):  # fmt: skip
+            await self.store.items.set_item(name, space, key, b"", max_items=9, max_bytes=99)
+        having = await self.store.items.who_has_item(names, "urn:x", "a")
+        self.assertEqual(having, {names[1], names[550]})
 
     async def test_expected_values(self) -> None:
         """A change that was decided from other values than those that are kept is refused."""

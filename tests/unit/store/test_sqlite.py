@@ -25,6 +25,7 @@ from xmppd.store import accounts, group_commit, items, last_presences, offline, 
 from xmppd.store.accounts import NoSuchAccount
 from xmppd.store.engine import parse_url
 from xmppd.store.errors import QuotaExceeded, StoreError
+from xmppd.store.many import owner_parameters
 from xmppd.store.rosters import RosterItem
 from xmppd.store.sqlite import SQLiteDatabase
 from xmppd.store.store import make_store
@@ -60,7 +61,7 @@ class DatabaseCase(TestCase):
         """How many rows were added."""
         query = last_presences._last_presences_of(500)
         owners = [bytes([number]) for number in range(250)]
-        return len(await self.database.read(query, last_presences._owner_parameters(owners)))
+        return len(await self.database.read(query, owner_parameters(owners)))
 
     async def set_max_pages(self, pages: int) -> None:
         """Make the disk that large."""
