@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
+from operator import attrgetter
 
 from sqlalchemy import (
     BigInteger,
@@ -85,46 +86,58 @@ _PAGE: Select[int, bytes, float, bytes | None, int | None] = (
     .order_by(offline_messages.c.id)
     .limit(bindparam("limit"))
 )
-_NOT_TAKEN: Select[int] = (
+_TAKEN_PAGE = _PAGE.where(offline_messages.c.holder == bindparam("by"))
+_FREE_OR_OURS: Select[int] = (
     select(offline_messages.c.id)
     .where(
-        offline_messages.c.owner == bindparam("whose"),
-        offline_messages.c.id > bindparam("after"),
+        offline_messages.c.owner == OWNER,
         or_(offline_messages.c.holder.is_(None), offline_messages.c.holder == bindparam("by")),
     )
+    .limit(1)
+)
+# Rows are locked in the order of their ids, here and where they are deleted: so who waits for a row
+# has none that another waits for.
+_FREE = (
+    select(offline_messages.c.id)
+    .where(offline_messages.c.owner == bindparam("whose"), offline_messages.c.holder.is_(None))
     .order_by(offline_messages.c.id)
-    .limit(bindparam("limit"))
+    .with_for_update()
+    .cte("chosen")
 )
-# A table of its own, so that the rows are chosen once, and none that another node has in hand.
-_CHOSEN = _NOT_TAKEN.with_for_update(skip_locked=True).cte("chosen")
-_TAKE: ReturningUpdate[int, bytes, float, bytes | None, int | None] = (
+_TAKE: Update = (
     update(offline_messages)
-    .where(offline_messages.c.id.in_(select(_CHOSEN.c.id)))
+    .where(offline_messages.c.id.in_(select(_FREE.c.id)))
     .values(holder=bindparam("by"))
-    .returning(*_MESSAGE)
 )
-_GIVE_BACK: Update = (
-    update(offline_messages)
+_TO_GIVE_BACK = (
+    select(offline_messages.c.id)
     .where(
         offline_messages.c.owner == bindparam("whose"),
         offline_messages.c.holder == bindparam("by"),
         offline_messages.c.id.not_in(bindparam("kept", expanding=True)),
     )
+    .order_by(offline_messages.c.id)
+    .with_for_update()
+    .cte("chosen")
+)
+_GIVE_BACK: Update = (
+    update(offline_messages)
+    .where(offline_messages.c.id.in_(select(_TO_GIVE_BACK.c.id)))
     .values(holder=None)
 )
 _HOLDERS: Select[str | None] = (
     select(offline_messages.c.holder).where(offline_messages.c.holder.is_not(None)).distinct()
 )
-_HELD = (
+_LEFT = (
     select(offline_messages.c.id)
     .where(offline_messages.c.holder == bindparam("by"))
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
     .cte("chosen")
 )
-_FREE: ReturningUpdate[bytes] = (
+_GIVE_BACK_LEFT: ReturningUpdate[bytes] = (
     update(offline_messages)
-    .where(offline_messages.c.id.in_(select(_HELD.c.id)))
+    .where(offline_messages.c.id.in_(select(_LEFT.c.id)))
     .values(holder=None)
     .returning(offline_messages.c.owner)
 )
@@ -287,60 +300,58 @@ class OfflineStore(RecordStore):
         return _use(await self._database.read(_USE, use), shares)
 
     async def offline_messages(
-        self, account: str, *, after: int = 0, limit: int | None = None
+        self, account: str, *, holder: str = "", after: int = 0, limit: int | None = None
     ) -> list[OfflineMessage]:
         """The messages that wait, oldest first.
 
         Args:
             account: Bare JID.
+            holder: Only those that this node has taken, if it is given.
             after: Only those behind the one of this id.
             limit: So many at most; None for all.
         """
         if account in self._nothing_waits:
             return []
         owner = {"owner": digest(account)}
-        page = {**owner, "after": after, "limit": limit or NO_LIMIT}
+        page = {**owner, "by": holder, "after": after, "limit": limit or NO_LIMIT}
+        query = _TAKEN_PAGE if holder else _PAGE
 
         async def read() -> list[OfflineMessage]:
-            return list(starmap(_message, await self._database.read(_PAGE, page)))
+            return list(starmap(_message, await self._database.read(query, page)))
 
         waiting = await self._sound(read, (OFFLINE_MESSAGE,), owner, account)
-        if not waiting and not after and self._database.alone:
+        if not (waiting or after or holder) and self._database.alone:
             self._nothing_waits[account] = True
         return waiting
 
     async def take_offline(
-        self, account: str, node: str, *, after: int = 0, limit: int = NO_LIMIT
+        self, account: str, node: str, *, limit: int = NO_LIMIT
     ) -> list[OfflineMessage]:
-        """Take messages that wait, oldest first, for sessions of a node: then no other node gets
-        them, until they are given back (ST-9).
+        """Take all messages that wait for sessions of a node: then no other node gets them, until
+        they are given back (ST-9).
+
+        All of them, though they are read a few at a time: so nobody has later ones before the first
+        ones are known to have arrived.
 
         Args:
             account: Bare JID.
-            node: Its id as text; a single server has none, and need not mark them. What it has
-                taken before it gets again.
-            after: Only those behind the one of this id.
-            limit: So many at most.
+            node: Its id as text.
+            limit: So many at most are returned.
+
+        Returns:
+            The oldest that the node has taken, now and before.
         """
-        if not node:
-            return await self.offline_messages(account, after=after, limit=limit)
-        if account in self._nothing_waits:
+        names = {"owner": digest(account), "by": node}
+        if not await self._database.read(_FREE_OR_OURS, names):
             return []
-        names = {"whose": digest(account), "by": node, "after": after}
-        if not await self._database.read(_NOT_TAKEN, {**names, "limit": 1}):
-            return []
-        change = partial(_take, names={**names, "limit": limit})
-
-        async def take() -> list[OfflineMessage]:
-            return sorted(starmap(_message, await self._database.write(change)), key=_id)
-
-        return await self._sound(take, (OFFLINE_MESSAGE,), {"owner": names["whose"]}, account)
+        names = {"whose": names["owner"], "by": node}
+        await self._database.write(partial(_update, statement=_TAKE, names=names))
+        return await self.offline_messages(account, holder=node, limit=limit)
 
     async def give_back(self, account: str, node: str, *, kept: Collection[int] = ()) -> None:
         """Give back the messages of an account that a node has taken, except some."""
-        if node:
-            names = {"whose": digest(account), "by": node, "kept": list(kept)}
-            await self._database.write(partial(_give_back, names=names))
+        names = {"whose": digest(account), "by": node, "kept": list(kept)}
+        await self._database.write(partial(_update, statement=_GIVE_BACK, names=names))
 
     async def holders(self) -> set[str]:
         """All nodes that have taken messages."""
@@ -424,18 +435,12 @@ def delete_messages(connection: Connection, account: str, ids: Sequence[int]) ->
         connection.execute(_FORGET, rows)
 
 
-def _take(
-    connection: Connection, names: Parameters
-) -> Sequence[tuple[int, bytes, float, bytes | None, int | None]]:
-    return connection.execute(_TAKE, names).tuples().all()
-
-
-def _give_back(connection: Connection, names: Parameters) -> None:
-    connection.execute(_GIVE_BACK, names)
+def _update(connection: Connection, statement: Update, names: Parameters) -> None:
+    connection.execute(statement, names)
 
 
 def _free(connection: Connection, node: str, limit: int) -> set[str] | None:
-    owners = set(connection.execute(_FREE, {"by": node, "limit": limit}).scalars())
+    owners = set(connection.execute(_GIVE_BACK_LEFT, {"by": node, "limit": limit}).scalars())
     if not owners:
         return None
     return set(connection.execute(_NAMES, {"owners": list(owners)}).scalars())
@@ -444,7 +449,8 @@ def _free(connection: Connection, node: str, limit: int) -> set[str] | None:
 def place_messages(connection: Connection, places: Sequence[StanzaPlace]) -> None:
     """Write the positions of messages."""
     if places:
-        connection.execute(_PLACE, [place.parameters for place in places])
+        in_order = sorted(places, key=attrgetter("number"))
+        connection.execute(_PLACE, [place.parameters for place in in_order])
 
 
 def _shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:
@@ -459,10 +465,6 @@ def _shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:
 def _use(rows: Iterable[tuple[bytes, int, int]], shares: dict[str, bytes]) -> Shares:
     used = {share: use_of(count, size) for share, count, size in rows}
     return Shares(*(used.get(shares[name], NOTHING) for name in ("all", "sender", "domain")))
-
-
-def _id(message: OfflineMessage) -> int:
-    return message.id
 
 
 def _message(
