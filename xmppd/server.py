@@ -20,7 +20,14 @@ from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
-from xmppd.cluster.entries import CommandGiven, CommandMore, CommandUnread, Delivered, Routed
+from xmppd.cluster.entries import (
+    CommandGiven,
+    CommandMore,
+    CommandUnread,
+    Delivered,
+    MessagesWait,
+    Routed,
+)
 from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
@@ -79,6 +86,7 @@ from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
 from xmppd.nodes.stanza_entries import StanzaEntries
+from xmppd.nodes.stored_messages import StoredMessages
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.presence_manager import PresenceManager
@@ -215,6 +223,7 @@ class XMPPServer:
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
         self.entry_handler, self.commands.others, self.node_loss = self._nodes()
+        self.stored_messages = self._stored_messages()
         self._put_parts()
         self._call_back()
         self.stages = self._stages()
@@ -547,6 +556,17 @@ class XMPPServer:
         entries.put(CommandUnread, commands.unread)
         return entries, commands, NodeLoss(self.routing_table, self.packet_router)
 
+    def _stored_messages(self) -> StoredMessages:
+        stored = StoredMessages(
+            self.offline_message_flood,
+            self.held_messages,
+            self.saved_sessions,
+            self.packet_router,
+            self.clock,
+        )
+        self.entry_handler.put(MessagesWait, stored.wait)
+        return stored
+
     # -- the parts that are the server's own ------------------------------------------------------
 
     def _put_parts(self) -> None:
@@ -602,6 +622,8 @@ class XMPPServer:
             On(SessionAvailable, self.client_connections.arrived),
             On(NodeLost, self.node_loss.lost),
             On(NodeLeft, self.node_loss.left),
+            On(NodeLost, self.stored_messages.lost),
+            On(NodeLeft, self.stored_messages.left),
         )
 
     def _features(self) -> Iterator[StreamFeature]:
@@ -772,7 +794,7 @@ class XMPPServer:
         """Restore sessions of an orderly stop; messages of others become offline messages (RS-9,
         RS-10).
         """
-        await self.held_messages.recover()
+        await self.stored_messages.take_up()
         lost = await self.saved_sessions.load()
         await self.held_messages.take_up(self.resumable_sessions.resumable(), lost)
         for each in lost:
@@ -802,6 +824,7 @@ class XMPPServer:
             await until(self.clock, StopLimits.PEERS, began, self._close_peers(error))
             await until(self.clock, StopLimits.SESSIONS, began, self.saved_sessions.save())
             self.requests.stop()
+            self.stored_messages.stop()
         finally:
             await until(self.clock, StopLimits.PLUGINS, began, unload())
             await until(self.clock, StopLimits.STORE, began, self.store.close())

@@ -189,6 +189,28 @@ class Delivered(BusEntry, tag="d", frozen=True):
         return kind.from_wire(sender, self.id, self.type, self.wire)
 
 
+class MessagesWait(BusEntry, tag="w", frozen=True):
+    """Messages wait in the store for an account with a session at the other node.
+
+    Attributes:
+        account: Bare JID.
+        again: Whether its session had just left the node that was told first.
+    """
+
+    account: OurJIDText
+    again: bool = False
+
+    @property
+    def about(self) -> str:
+        """The account."""
+        return self.account
+
+    @property
+    def newest(self) -> Hashable:
+        """All that waits is looked for at once."""
+        return self.account, self.again
+
+
 class Way:
     """The ways by which a :class:`Routed` stanza goes on at the node that gets it."""
 
@@ -279,6 +301,7 @@ AnyEntry = (
     | Answered
     | Routed
     | Delivered
+    | MessagesWait
     | CommandGiven
     | CommandMore
     | CommandUnread
@@ -304,6 +327,7 @@ __all__ = [
     "JIDText",
     "LeaseRenewed",
     "LeaseState",
+    "MessagesWait",
     "OurJIDText",
     "Renew",
     "Routed",

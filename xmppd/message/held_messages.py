@@ -423,17 +423,6 @@ class HeldMessages(Follower):
 
     # -- when the server starts -------------------------------------------------------------------
 
-    async def recover(self) -> None:
-        """Make offline messages of those that were held when the server was killed."""
-        count = 0
-        for node in await self.store.nodes():
-            while self.membership.is_heir_of(node) and (
-                recovered := await self.store.recover_messages(node)
-            ):
-                count += len(recovered)
-        if count:
-            _log.info("{count} messages were recovered", count=count)
-
     async def take_up(self, sessions: Iterable[LocalClientSession], lost: Sequence[Lost]) -> None:
         """Hold the messages of sessions of an orderly stop, which are not saved any more.
 

@@ -17,6 +17,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.cluster.directory import DirectoryAway
+from xmppd.cluster.entries import MessagesWait
+from xmppd.cluster.node import Location
 from xmppd.config.config import StreamSettings
 from xmppd.host.clocks import UNKNOWN
 from xmppd.message.lines import Lines
@@ -50,6 +53,9 @@ class OfflineMessageFlood:
     loses nothing. Messages that come for the account meanwhile go behind them, by the account's
     line.
 
+    A node takes the messages that it gives to its sessions, so that however many resources come at
+    once, on however many nodes, each message is given to one of them (ST-9).
+
     Attributes:
         lines: Of all accounts whose messages are being stored or read.
     """
@@ -65,12 +71,14 @@ class OfflineMessageFlood:
         self.requests = requests
         self.next_turn = next_turn
         self.routing_table = requests.routing_table
+        self._takes = self.routing_table.directory.shared
         self.settings = settings
         self.lines = Lines(requests.clock.seconds)
         self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
         self._grace: dict[LocalClientSession, float] = {}  # when it must be available
         self._cut_short: set[str] = set()
+        self._taken: set[str] = set()  # accounts with messages taken that no session has got yet
 
     def use(self, settings: StreamSettings) -> None:
         """Take another time to wait for an answer, from the next ping on."""
@@ -135,13 +143,19 @@ class OfflineMessageFlood:
             if self.lines.open[bare].writes:
                 await self.lines.written(bare)
             try:
-                first = await self.store.offline_messages(bare, limit=MESSAGES_PER_SLICE)
+                first = await (
+                    self._take(bare)
+                    if self._takes
+                    else self.store.offline_messages(bare, limit=MESSAGES_PER_SLICE)
+                )
                 finished = not first or await self._give_all(first, newcomers, account)
             except StoreError:
                 self._dry.update(newcomers)
                 finished = True
             self.lines.open[bare].hurried_until = UNKNOWN
         self.lines.open[bare].awaited = False
+        if bare in self._taken and bare not in self._cut_short:
+            await self._give_back(account)  # since nobody here gets it
 
     def storing(self, account: JID) -> None:
         """Note that a message is about to be stored: no session has got all of them."""
@@ -152,7 +166,38 @@ class OfflineMessageFlood:
             self._hurry(account.bare)
 
     async def stored(self, account: JID) -> None:
-        """Flood sessions that have become available while a message was stored."""
+        """Flood sessions that have become available while a message was stored, at this node or at
+        another.
+        """
+        here = self.routing_table.available_here(account.bare)
+        if self.routing_table.directory.shared and not any(map(_wants, here)):
+            await self.tell_others((account.bare,))
+        await self._flood_or_wait(account)
+
+    async def wait_here(self, account: JID) -> None:
+        """Flood sessions here, since another node has stored messages or given them back."""
+        self.storing(account)
+        await self._flood_or_wait(account)
+
+    async def tell_others(self, accounts: Collection[str], *, again: bool = False) -> None:
+        """Tell the other nodes of accounts that messages wait (CL-51).
+
+        Args:
+            accounts: Bare JIDs.
+            again: Whether another node has told us, so that they are told for the last time.
+        """
+        table = self.routing_table
+        try:
+            nodes = await table.directory.nodes_of(accounts)
+        except DirectoryAway:  # whoever has a session of theirs knows it without
+            everywhere = tuple(Location(node.id, 0) for node in table.membership.nodes.values())
+            nodes = dict.fromkeys(accounts, everywhere)
+        for account, locations in nodes.items():
+            for node, _ in locations:
+                table.bus.tell(node, MessagesWait(account, again))
+
+    async def _flood_or_wait(self, account: JID) -> None:
+        """Flood sessions here, or wait for those that may be about to become available."""
         if self.routing_table.available_here(account.bare):
             await self._flood_in_turn(account)
             return
@@ -230,8 +275,35 @@ class OfflineMessageFlood:
                 begun = True
                 yield few
             stored = await self.store.offline_messages(
-                account, after=stored[-1].id, limit=MESSAGES_PER_SLICE
+                account, holder=self._node, after=stored[-1].id, limit=MESSAGES_PER_SLICE
             )
+        self._taken.discard(account)  # a session has got all
+
+    @property
+    def _node(self) -> str:
+        """Whose the messages are that sessions here are given; nobody's if there is no other."""
+        return str(self.routing_table.membership.id)
+
+    async def _take(self, account: str) -> list[OfflineMessage]:
+        """Take the messages that wait; returns the first of them."""
+        self._taken.add(account)
+        first = await self.store.take_offline(account, self._node, limit=MESSAGES_PER_SLICE)
+        if not first:
+            self._taken.discard(account)
+        return first
+
+    async def _give_back(self, account: JID) -> None:
+        """Give back what was taken and no session here has got, and have the sessions at other
+        nodes take it. The caller has the turn.
+        """
+        bare = account.bare
+        given = set[int]().union(*self._given.get(bare, {}).values())
+        try:
+            await self.store.give_back(bare, self._node, kept=given)
+        except StoreError:
+            return  # the next sweep tries it again
+        self._taken.discard(bare)
+        await self.tell_others((bare,))
 
     def _is_cut_short(self, session: LocalClientSession, account: str) -> bool:
         """Whether the rest has to wait until it is known which of the first ones have arrived."""
@@ -319,15 +391,16 @@ class OfflineMessageFlood:
         return self.flood(event.session)
 
     def sweep(self) -> None:
-        """Flood sessions whose messages could not be read when they came, since the store
-        failed.
+        """Flood sessions whose messages could not be read when they came, and give back those that
+        could not be given back, since the store failed.
         """
         dry, self._dry = self._dry, set()
         for session in dry:
             session.flooded = False
-            later = self.flood(session)
-            if later is not None:
-                Deferred.fromCoroutine(later).addErrback(self._failed, session.jid)
+        again = {session.account.bare: session.account for session in dry if session.account}
+        again |= {bare: JID.prepared(bare) for bare in self._taken - self._cut_short}
+        for account in again.values():
+            Deferred.fromCoroutine(self._flood_in_turn(account)).addErrback(self._failed, account)
 
     def _still_given(self, session: LocalClientSession, account: JID) -> set[int]:
         return self._given.get(account.bare, {}).get(session, set())
@@ -361,10 +434,13 @@ class OfflineMessageFlood:
         others = [each for each in here if each is not session]
         missed = account.bare in self._cut_short
         self._cut_short.discard(account.bare)
-        if others and (missed or len(arrived) < len(given)):
+        if missed or len(arrived) < len(given):
+            if self._takes:
+                self._taken.add(account.bare)
             for other in others:
                 other.flooded = False
-            await self._flood_in_turn(account)
+            if others or account.bare in self._taken:
+                await self._flood_in_turn(account)
 
     def _take_from(self, session: LocalClientSession, account: JID, given: Collection[int]) -> None:
         by_session = self._given.get(account.bare, {})

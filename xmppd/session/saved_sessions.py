@@ -10,6 +10,7 @@ from msgspec import MsgspecError, Struct, msgpack
 from twisted.logger import Logger
 
 from xmppd.cluster.membership import Membership
+from xmppd.cluster.node import NodeId
 from xmppd.events import OWNER, Undo
 from xmppd.host.clocks import UNKNOWN, Note
 from xmppd.session.backlog import Backlog, Waiting
@@ -312,26 +313,88 @@ class SavedSessions:
             _log.info("{count} sessions were taken up", count=count - len(lost))
         return lost
 
+    async def take(self, key: bytes) -> list[Lost] | None:
+        """Restore one session that a node which is gone has saved, detached.
+
+        Args:
+            key: Of the session.
+
+        Returns:
+            The session, if it cannot go on, as far as it can be read; None if there is none, or
+            another node was faster.
+        """
+        saved = await self.store.saved_session(key)
+        if saved is None or not await self._is_ours_now(saved):
+            return None
+        lost = await self._take_up(saved)
+        self._copies.clear()
+        return lost
+
+    async def give_up(self, node: str) -> list[Lost] | None:
+        """Read some of the sessions that a node has saved which is gone and will not come back; no
+        other node takes these up any more.
+
+        Returns:
+            These, as far as they can be read; None if none are left, or others do the same.
+        """
+        page = await self.store.saved_sessions(node)
+        ours = [saved for saved in page if await self._is_ours_now(saved)]
+        lost = [each for saved in ours for each in await self._read_queue(saved)]
+        self._copies.clear()
+        return lost if ours else None
+
+    def is_gone(self, node: str) -> bool:
+        """Whether a node that has saved sessions is neither this one nor in."""
+        try:
+            return node != str(self.membership.id) and not self.membership.is_in(NodeId.parse(node))
+        except ValueError:
+            return True  # no node is called so
+
+    async def _is_ours_now(self, saved: SavedSession) -> bool:
+        """Have a session be this node's, unless its own one is in, or another was faster."""
+        here = str(self.membership.id)
+        return self.is_gone(saved.node) and await self.store.take_session(saved, here)
+
     async def _take_up(self, saved: SavedSession) -> list[Lost]:
         """Restore a session, or return it as far as it can be read."""
+        wholes = await readable(self.store, saved.account, [saved], self._whole)
+        if not wholes:
+            return await self._read_queue(saved)
+        for queue, jid in await readable(self.store, saved.account, [saved], _queue_of):
+            unacknowledged, waiting = await self._stanzas(saved, queue, jid, instead=_nothing)
+            await self._restore(saved.key, wholes[0], unacknowledged, waiting)
+        return []
+
+    async def _read_queue(self, saved: SavedSession) -> list[Lost]:
+        """A session that cannot go on, with what can be read of its queue."""
+        lost = []
+        for queue, jid in await readable(self.store, saved.account, [saved], _queue_of):
+            unacknowledged, waiting = await self._stanzas(saved, queue, jid)
+            lost.append(Lost(saved.key, jid, [*unacknowledged, *waiting]))
+        return lost
+
+    async def _stanzas(
+        self,
+        saved: SavedSession,
+        queue: Queue,
+        jid: JID,
+        instead: Callable[[_Queued], Placed] | None = None,
+    ) -> tuple[list[Placed], list[Placed]]:
+        """The stanzas of a queue that can be read: those that were sent, and those that were not.
+
+        Args:
+            saved: The session.
+            queue: Of this session.
+            jid: Its address.
+            instead: Makes a placeholder for one that was sent and cannot be read.
+        """
         account = saved.account
-        wholes = await readable(self.store, account, [saved], self._whole)
-        left = []
-        for queue, jid in await readable(self.store, account, [saved], _queue_of):
-            unacknowledged = await readable(
-                self.store,
-                account,
-                _queued(queue.unacknowledged, jid, _positions_of(saved)),
-                self._placed,
-                instead=_nothing if wholes else None,
-            )
-            unsent = _queued(queue.waiting, jid)
-            waiting = await readable(self.store, account, unsent, self._placed)
-            if wholes:
-                await self._restore(saved.key, wholes[0], unacknowledged, waiting)
-            else:
-                left.append(Lost(saved.key, jid, [*unacknowledged, *waiting]))
-        return left
+        sent = _queued(queue.unacknowledged, jid, _positions_of(saved))
+        unsent = _queued(queue.waiting, jid)
+        return (
+            await readable(self.store, account, sent, self._placed, instead=instead),
+            await readable(self.store, account, unsent, self._placed),
+        )
 
     async def _restore(
         self, key: bytes, whole: _Whole, unacknowledged: list[Placed], waiting: list[Placed]
