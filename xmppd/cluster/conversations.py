@@ -45,6 +45,9 @@ class Conversations(Bus):
         clock: The reactor's.
         at_end_of_turn: Calls a function when this turn of the reactor ends.
         settings: What it goes by.
+
+    Attributes:
+        decoder: Unpacks and checks entries.
     """
 
     take: Take
@@ -58,11 +61,12 @@ class Conversations(Bus):
     ) -> None:
         self.membership = membership
         self.clock = clock
+        self.decoder = EntryDecoder(settings.domains)
         self._with: dict[NodeId, Conversation] = {}
         self._terms = Terms(
             self._take,
             lambda: membership.speaks,
-            EntryDecoder(settings.domains),
+            self.decoder,
             at_end_of_turn,
             clock,
             settings.window,

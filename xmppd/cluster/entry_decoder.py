@@ -43,16 +43,21 @@ class EntryDecoder:
         try:
             entries = self._unpack(data)
             for entry in entries:
-                self._check(entry)
+                self.check(entry)
         except (DecodeError, ValueError, RecursionError) as error:
             raise BadEntry(str(error)[:MAX_REASON_LENGTH]) from error
         return entries  # type: ignore[return-value]
 
-    def _check(self, entry: BusEntry) -> None:
+    def check(self, entry: BusEntry) -> None:
+        """Check the addresses in an entry.
+
+        Raises:
+            ValueError: One is none, or of a domain that is not served here though it should be.
+        """
         if isinstance(entry, Asking | Answered) and entry.entry is not None:
             if isinstance(entry.entry, Asking | Answered):
                 raise BadEntry("a question about a question")
-            self._check(entry.entry)
+            self.check(entry.entry)
         for name, ours in addresses(entry.__class__):
             value = getattr(entry, name)
             if value.__class__ is str:

@@ -222,8 +222,8 @@ def _check_name_servers(config: Config) -> None:
             ) from None
 
 
-MIN_WINDOW_BYTES = 1_048_576
-MIN_WINDOW_ENTRIES = 100
+WINDOW_BYTES = (1_048_576, 33_554_432)
+WINDOW_ENTRIES = (100, 50_000)
 LEASE_S = (2.0, 60.0)
 MAX_NAME = 63
 
@@ -289,12 +289,12 @@ def _check_cluster_numbers(settings: ClusterSettings) -> None:
         raise ConfigError(
             f"cluster.grace_s is {settings.grace_s:g}, less than cluster.lease_s; make it longer."
         )
-    for key, value, minimum in (
-        ("window_bytes", settings.window_bytes, MIN_WINDOW_BYTES),
-        ("window_entries", settings.window_entries, MIN_WINDOW_ENTRIES),
+    for key, value, (least_window, most_window) in (
+        ("window_bytes", settings.window_bytes, WINDOW_BYTES),
+        ("window_entries", settings.window_entries, WINDOW_ENTRIES),
     ):
-        if value < minimum:
-            raise ConfigError(f"cluster.{key} is {value}; make it {minimum} or more.")
+        if not least_window <= value <= most_window:
+            raise ConfigError(f"cluster.{key} is {value}; make it {least_window} to {most_window}.")
 
 
 def _check_addresses(config: Config) -> None:

@@ -93,16 +93,21 @@ def make_self_signed(domain: str, chain_file: Path, key_file: Path, *, days: int
     Raises:
         FileExistsError: There is a key file; it is not overwritten.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(
+    identity = make_identity(domain, days=days)
+    pem = identity.key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
     with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)
-    certificate = _self_signed(domain, key, days)
-    chain_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    chain_file.write_bytes(identity.certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def make_identity(domain: str, *, days: int) -> Identity:
+    """A new P-256 key, and a certificate for the domain that only we have signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Identity(_self_signed(domain, key, days), (), key)
 
 
 def xmpp_addresses(certificate: x509.Certificate) -> CertifiedAddresses:

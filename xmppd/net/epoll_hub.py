@@ -49,7 +49,17 @@ class Reactor(Protocol):
     ) -> IDelayedCall: ...
 
 
-class Descriptor(Protocol):
+class Written(Protocol):
+    """What has something to send when a turn ends."""
+
+    def flush(self) -> None:
+        """Send what was written during this turn."""
+
+    def failed(self) -> None:
+        """Log an error that was raised by it, and end this one only."""
+
+
+class Descriptor(Written, Protocol):
     """A connection or a listening port in the hub."""
 
     fd: int
@@ -58,12 +68,6 @@ class Descriptor(Protocol):
 
     def serve(self, event: int) -> None:
         """Serve an event; a descriptor that was closed meanwhile does nothing."""
-
-    def flush(self) -> None:
-        """Send the bytes that were written during this turn."""
-
-    def failed(self) -> None:
-        """Log an error that was raised while this descriptor was served, and end this one only."""
 
     def close(self, reason: Failure) -> None:
         """Leave the hub; the rest is done by :meth:`closed`."""
@@ -94,7 +98,7 @@ class Hub:
         self._descriptors: dict[int, Descriptor] = {}
         self._parked: set[Descriptor] = set()
         self._ready: dict[Descriptor, int] = {}
-        self._written: list[Descriptor] = []
+        self._written: list[Written] = []
         self._dead: deque[Descriptor] = deque()
         self._in_between = 0
         self._last_in_line: Descriptor | None = None
@@ -163,9 +167,9 @@ class Hub:
         self._dead.append(descriptor)
         self._take_turn_soon()
 
-    def flush_later(self, descriptor: Descriptor) -> None:
-        """Flush a descriptor when the turn ends, or in a turn of its own."""
-        self._written.append(descriptor)
+    def flush_later(self, written: Written) -> None:
+        """Flush something when the turn ends, or in a turn of its own."""
+        self._written.append(written)
         if not self._in_turn:
             self._take_turn_soon()
 

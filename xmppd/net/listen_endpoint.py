@@ -21,6 +21,7 @@ from xmppd.config.config import Config, ListenSettings, StreamSettings
 from xmppd.net.certificate import load_authorities
 from xmppd.net.epoll_connection import SocketLimits
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
+from xmppd.net.node_dialer import NODE_LIMITS
 from xmppd.net.tls import TLS
 
 _THEIR_OWN_TLS = ("ssl", "tls")
@@ -108,7 +109,7 @@ def _endpoint(
         ) from error
     if isinstance(endpoint, EPollServerEndpoint) and endpoint.limits == SocketLimits():
         limits = SocketLimits(stream.max_queued_bytes, stream.close_timeout_s)
-        return replace(endpoint, limits=limits)
+        return replace(endpoint, limits=NODE_LIMITS if listen.kind == "node" else limits)
     return endpoint
 
 

@@ -113,7 +113,7 @@ class EntryDecoderTests(SynchronousTestCase):
     def test_fields(self) -> None:
         """The fields that are addresses are found by their types."""
         self.assertEqual(addresses(Several), (("sender", True), ("to", False), ("perhaps", False)))
-        check = self.decoder._check
+        check = self.decoder.check
         check(Several(ROMEO, [JULIET, "verona.lit"], None, ["", "nobody"]))
         for wrong in (
             Several("romeo@verona.lit/1", []),

@@ -107,8 +107,11 @@ class ClusterMistakeTests(ClusterCase):
             (NODE + "lease_s = 61.0", "cluster.lease_s is 61; make it 2 to 60 seconds."),
             (NODE + "grace_s = 4.0", "cluster.grace_s is 4, less than cluster.lease_s;"),
             (NODE + "drain_s = 0.0", "cluster.drain_s is 0.0; make it greater than zero."),
-            (NODE + "window_bytes = 1000", "cluster.window_bytes is 1000; make it 1048576 or more"),
-            (NODE + "window_entries = 99", "cluster.window_entries is 99; make it 100 or more."),
+            (
+                NODE + "window_bytes = 1000",
+                "cluster.window_bytes is 1000; make it 1048576 to",
+            ),
+            (NODE + "window_entries = 99", "cluster.window_entries is 99; make it 100 to 50000."),
             (NODE + 'secret = "x"', "cluster.secret is not an option; write cluster.secret_file"),
             (NODE.partition("secret")[0], "cluster.secret_file is empty; name a file that all"),
         ):
