@@ -9,7 +9,12 @@ from typing import Protocol as Typed
 
 from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -221,6 +226,9 @@ class LinkProtocol(Protocol):
     def connectionMade(self) -> None:
         """Begin TLS, or greet."""
         self.end.made(self)
+        tcp = ITCPTransport(self.transport, None)
+        if tcp is not None:
+            tcp.setTcpNoDelay(True)  # or a frame waits for the acknowledgement of the one before
         within_s = GREETING_S if self.dialled is None else DIALLED_GREETING_S
         self._too_late = self.clock.callLater(within_s, self._say_nothing)
         if self.end.security is None:
