@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.cluster.conversation import Conversation
+from xmppd.cluster.conversation import Carrier, Conversation
 from xmppd.cluster.link_protocol import LinkHello, LinkProtocol
 from xmppd.cluster.node import Node, NodeId
 
@@ -25,12 +25,14 @@ class LinkState(NamedTuple):
 
     Attributes:
         linked: Whether there is a connection.
+        detoured: Whether there is none, and frames go another way.
         silent_s: Seconds since anything was heard.
         reconnects: So often it was lost.
         trouble: Why there is none; empty if there is one, or none was tried.
     """
 
     linked: bool
+    detoured: bool
     silent_s: float
     reconnects: int
     trouble: str
@@ -86,9 +88,9 @@ class Link:
 
     def state(self) -> LinkState:
         """Its present state."""
-        return LinkState(
-            self.connection is not None, self.silent_s, self._reconnects, self._trouble
-        )
+        linked = self.connection is not None
+        detoured = not linked and self.conversation.carrier is not None
+        return LinkState(linked, detoured, self.silent_s, self._reconnects, self._trouble)
 
     def dial(self) -> None:
         """Make a connection, if there is none under way."""
@@ -107,6 +109,12 @@ class Link:
         """Find out whether the other node is still there."""
         if self.connection is not None:
             self.connection.look(lease_s)
+
+    def take_detour(self, detour: Callable[[NodeId], Carrier]) -> None:
+        """Have the frames carried in another way, until there is a connection again (CL-88)."""
+        if self.conversation.carrier is None:
+            _log.warn("what node {node} is told takes a detour", node=self.node.id)
+            self.conversation.carry(detour(self.node.id))
 
     def opened(self, connection: LinkProtocol, hello: LinkHello) -> None:
         """Take a connection on which both have greeted.

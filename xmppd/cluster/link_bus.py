@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from xmppd.cluster.bus import Take, Unreachable
-from xmppd.cluster.conversation import FORESEEN, Conversation
+from xmppd.cluster.conversation import FORESEEN, Carrier, Conversation
 from xmppd.cluster.conversations import BusSettings, Conversations
 from xmppd.cluster.entries import PROTOCOL, BusEntry
 from xmppd.cluster.entry_decoder import MAX_REASON_LENGTH
@@ -66,6 +66,8 @@ class LinkBus(Conversations, LinkEnd):
 
     Attributes:
         door: The factory for those who come in.
+        detour: What carries frames to a node that is in, and to which the link is dead; None if
+            nothing does.
         take_beside: Takes what others ask beside all that has an order, whether this node may act
             or not.
     """
@@ -83,6 +85,7 @@ class LinkBus(Conversations, LinkEnd):
         super().__init__(membership, clock, at_end_of_turn, settings)
         self.settings = links
         self.security = links.security
+        self.detour: Callable[[NodeId], Carrier] | None = None
         self.door = LinkDoor(lambda: LinkProtocol(self, clock), clock)
         self._links: dict[NodeId, Link] = {}
         self._connections: set[LinkProtocol] = set()
@@ -119,6 +122,8 @@ class LinkBus(Conversations, LinkEnd):
         for id, link in tuple(self._links.items()):
             if self.membership.is_in(id):
                 link.look(self.settings.lease_s)
+                if self.detour is not None and self.dead(id):
+                    link.take_detour(self.detour)
             else:
                 del self._links[id]
                 link.stop(f"node {id} is not in any more")

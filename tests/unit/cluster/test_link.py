@@ -31,6 +31,19 @@ from xmppd.cluster.node import Node, NodeId
 encode, decode = Encoder().encode, Decoder().decode
 
 
+class Detour:
+    """Another way from one node to the other."""
+
+    def __init__(self, here: LineNode, there: LineNode) -> None:
+        self.here, self.there = here, there
+
+    def send(self, frame: bytes) -> None:
+        """Let a frame arrive, when the other node ends its turn."""
+        conversation = self.there.bus.conversation(self.here.id)
+        assert conversation is not None
+        self.there.turn_ends.append(lambda: conversation.receive(frame))
+
+
 class LinkTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.lines = Lines("a", "b")
@@ -162,6 +175,32 @@ class SilenceTests(LinkTestCase):
         self.lines.wait(5)
         self.assertFalse(self.a.bus.dead(self.b.id))
         self.assertEqual(self.b.got, [message(1)])
+
+    def test_detour(self) -> None:
+        """What is said while the link is dead takes another way, if there is one; when the link is
+        back it is used again, and nothing comes twice (CL-88).
+        """
+        for node, other in ((self.a, self.b), (self.b, self.a)):
+            node.bus.detour = lambda id, node=node, other=other: Detour(node, other)
+        self.start()
+        self.a.bus.tell(self.b.id, message(0))
+        self.lines.settle()
+        for end in self.lines.ends:
+            end.stuck = True
+        self.a.reachable = self.b.reachable = False
+        self.a.bus.tell(self.b.id, message(1))
+        self.lines.wait(4)
+        self.assertEqual(self.b.got, [message(0)])
+        self.lines.wait(3)
+        self.assertEqual(self.b.got, [message(0), message(1)])
+        self.assertTrue(self.a.bus.link_states()[self.b.id].detoured)
+        self.a.bus.tell(self.b.id, message(2))
+        self.a.reachable = True
+        self.lines.wait(5)
+        self.assertEqual(self.b.got, [message(id) for id in range(3)])
+        state = self.a.bus.link_states()[self.b.id]
+        self.assertEqual((state.linked, state.detoured), (True, False))
+        self.assertEqual(self.a.bus.states()[self.b.id].entries, 0)
 
     def test_one_has_not_noticed(self) -> None:
         """A connection that one end has lost without the other's notice is replaced in a second,
