@@ -6,6 +6,7 @@ before the other; then they send frames.
 
 from math import inf
 from typing import Protocol as Typed
+from typing import runtime_checkable
 
 from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
@@ -120,6 +121,13 @@ class LinkTransport(Typed):
 
     def getPeer(self) -> object:
         """The address of the peer."""
+
+
+@runtime_checkable
+class MayGoFirst(Typed):
+    """A transport that may be served before others."""
+
+    goes_first: bool
 
 
 class LinkSecurity(Typed):
@@ -373,6 +381,8 @@ class LinkProtocol(Protocol):
             return
         self.node = message.sender
         self._stop_timer()
+        if isinstance(self.transport, MayGoFirst):
+            self.transport.goes_first = True  # each frame is of many who are online
         if self.dialled is None:
             self._greet(self.node)
         self.end.opened(self, message)

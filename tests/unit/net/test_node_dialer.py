@@ -194,6 +194,7 @@ class NodeTLSTests(TestCase):
         self.assertEqual(handle.get_protocol_version_name(), "TLSv1.3")
         assert b.tls is not None
         self.assertEqual(connection.certificate, b.tls.digest)
+        self.assertTrue(transport.goes_first)  # before all who have not logged in
 
     async def test_older(self) -> None:
         """Who speaks an older version, or shows no certificate, does not come in."""
