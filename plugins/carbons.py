@@ -7,6 +7,7 @@ from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.plugin.place import Part
+from xmppd.routing.siblings import Siblings
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import Put, SessionState
@@ -36,10 +37,12 @@ class Carbons(Follower):
 
     Args:
         followers: Tell this one of the messages of accounts that have sessions with carbons.
+        siblings: Tell other nodes which sessions want them.
     """
 
-    def __init__(self, followers: Followers) -> None:
+    def __init__(self, followers: Followers, siblings: Siblings) -> None:
         self.followers = followers
+        self.siblings = siblings
         self.sessions: dict[str, tuple[LocalClientSession, ...]] = {}
         self._last: Message | None = None
         self._inside = b""  # the same, as it stands in copies for both sides
@@ -54,10 +57,12 @@ class Carbons(Follower):
             bare = session.jid.bare
             self.sessions[bare] = (*self.sessions.get(bare, ()), session)
             self.followers.watch(self, bare)
+            self.siblings.want(session, CARBONS, wanted=True)
 
     def disable(self, session: LocalClientSession) -> None:
         """Give the session no more copies."""
         bare = session.jid.bare
+        self.siblings.want(session, CARBONS, wanted=False)
         left = tuple(each for each in self.sessions.pop(bare, ()) if each is not session)
         if left:
             self.sessions[bare] = left
@@ -218,9 +223,9 @@ def session_state(carbons: Carbons) -> SessionState:
     return SessionState("carbons", dump, load)
 
 
-def plug(followers: Followers) -> list[Part]:
+def plug(followers: Followers, siblings: Siblings) -> list[Part]:
     """The parts of this feature."""
-    carbons = Carbons(followers)
+    carbons = Carbons(followers, siblings)
 
     def enable(negotiation: Negotiation, element: Tree) -> bytes:
         carbons.enable(negotiation.session)

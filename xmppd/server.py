@@ -85,6 +85,7 @@ from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
+from xmppd.nodes.session_entries import SessionEntries
 from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.nodes.stored_messages import StoredMessages
 from xmppd.presence.binding import Binding
@@ -106,6 +107,7 @@ from xmppd.router.message_router import MessageRouter
 from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.guests_stay import GuestsStay
+from xmppd.routing.locations import Locations
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s.dialback import DialbackKeys
@@ -200,7 +202,7 @@ class XMPPServer:
         self.turns, self.metrics, self.personal_items = self._host_and_store()
         self.auth_provider, self.passwords, self.tokens, self.attempts = self._auth()
         self.routing_table, self.requests = self._routing()
-        self.interceptors, self.session_manager = self._sessions()
+        self.interceptors, self.session_manager, self.locations = self._sessions()
         self.shared_groups, self.broadcasts, self.roster_manager = self._rosters()
         self.privacy_lists, self.reports = self._privacy()
         self.presence_manager, self.privacy_changes, self.shared_group_changes = self._presence()
@@ -262,7 +264,7 @@ class XMPPServer:
         table = RoutingTable(self.domains, self.cluster, self.clock)
         return table, Requests(table, self.clock)
 
-    def _sessions(self) -> tuple[InterceptorManager, SessionManager]:
+    def _sessions(self) -> tuple[InterceptorManager, SessionManager, Locations]:
         interceptors = InterceptorManager()
         sessions = SessionManager(
             self.routing_table,
@@ -271,7 +273,10 @@ class XMPPServer:
             self.wall_clock,
             self.config.sessions,
         )
-        return interceptors, sessions
+        locations = Locations(
+            self.cluster, self.routing_table.siblings, sessions, self.events, self.clock
+        )
+        return interceptors, sessions, locations
 
     def _rosters(self) -> tuple[SharedGroups, Broadcasts, RosterManager]:
         groups = SharedGroups(self.store.shared_groups, self.routing_table)
@@ -363,6 +368,7 @@ class XMPPServer:
         )
         binding = Binding(
             self.session_manager,
+            self.locations,
             self.roster_manager,
             self.privacy_lists,
             self.client_connections.step_back,
@@ -550,6 +556,7 @@ class XMPPServer:
         stanzas = StanzaEntries(self.routing_table, self.packet_router)
         entries.put(Routed, stanzas.routed)
         entries.put(Delivered, stanzas.delivered)
+        SessionEntries(self.locations).put_in(entries)
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
@@ -691,6 +698,7 @@ class XMPPServer:
             self.resumable_sessions.sweep,
             self.held_messages.sweep,
             self.offline_message_flood.sweep,
+            self.locations.sweep,
         )
         if self.config.s2s.enabled:
             self.routing_table.foreign = self.foreign_routes
@@ -709,6 +717,7 @@ class XMPPServer:
             self.metrics,
             self.interceptors,
             self.routing_table,
+            self.routing_table.siblings,
             self.requests,
             self.session_manager,
             self.shared_groups,

@@ -62,7 +62,7 @@ class Devices:
         """The account's devices, those online first."""
         here: dict[str, list[LocalClientSession]] = {}
         for session in self.sessions.local_sessions(account.bare):
-            here.setdefault(_device(session) or session.id, []).append(session)
+            here.setdefault(session.device or session.id, []).append(session)
         kept = [
             self._known(account, device, here.pop(device.id, []))
             for device in await self.tokens.devices(account.bare)
@@ -105,7 +105,7 @@ class Devices:
             if (
                 session.account is not None
                 and session.account.bare == account.bare
-                and opaque(account, _device(session) or session.id) == device.id
+                and opaque(account, session.device or session.id) == device.id
                 and session is not spare
             ):
                 session.connection.close(REVOKED)
@@ -142,7 +142,3 @@ def opaque(account: JID, id: str) -> str:
     """The public id of a device, from which its own id cannot be had."""
     digest = sha256(f"{account.bare}\0{id}".encode()).digest()
     return urlsafe_b64encode(digest[:ID_BYTES]).decode()
-
-
-def _device(session: LocalClientSession) -> str:
-    return session.login.agent.id if session.login is not None else ""

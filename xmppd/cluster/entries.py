@@ -296,6 +296,112 @@ class LeaseRenewed(BusEntry, tag="lease", frozen=True):
     state: LeaseState
 
 
+# -- the sessions of an account -------------------------------------------------------------------
+
+
+class SessionEntry(BusEntry, frozen=True):
+    """What concerns one session of an account.
+
+    Attributes:
+        session: Its full JID.
+        serial: When it was entered in the directory.
+    """
+
+    session: OurJIDText
+    serial: int
+
+    @property
+    def about(self) -> str:
+        """Its account."""
+        return self.session.partition("/")[0]
+
+
+class Sibling(SessionEntry, tag="s", frozen=True):
+    """A session of the sender, for a node with another session of the account.
+
+    Attributes:
+        presence: The payload of its last available presence; None while it is unavailable.
+        presence_id: The ``id`` of that.
+        priority: Of that presence.
+        interested: Whether it asked for the roster.
+        active: The name of its active privacy list; None if it has none.
+        invisible: Whether it is.
+        wants: What its client has switched on that followers of messages go by.
+        asks: Whether its login asks for the sessions of the other node in return.
+    """
+
+    presence: bytes | None = None
+    presence_id: str | None = None
+    priority: int = 0
+    interested: bool = False
+    active: str | None = None
+    invisible: bool = False
+    wants: tuple[str, ...] = ()
+    asks: bool = False
+
+
+class SiblingGone(SessionEntry, tag="sg", frozen=True):
+    """A session of the sender has ended, or its login has failed.
+
+    Attributes:
+        last: Whether the account has no other one there, and nobody logs in to it there.
+    """
+
+    last: bool = False
+
+
+class Unbind(SessionEntry, tag="su", frozen=True):
+    """A session that another has replaced, or that makes room for another, is to end; and each that
+    was entered before it under the same JID.
+
+    Attributes:
+        condition: Of the stream error that its client is told.
+        text: For its user.
+    """
+
+    condition: str
+    text: str
+
+
+class AccountEntry(BusEntry, frozen=True):
+    """What concerns an account.
+
+    Attributes:
+        account: Bare JID.
+    """
+
+    account: OurJIDText
+
+    @property
+    def about(self) -> str:
+        """The account."""
+        return self.account
+
+
+class LongestDetached(AccountEntry, tag="sl", frozen=True):
+    """Which session of the account has been detached longest?"""
+
+
+class DetachedSession(SessionEntry, tag="sd", frozen=True):
+    """The answer.
+
+    Attributes:
+        for_s: The time for which it has been detached, in seconds.
+    """
+
+    for_s: float
+
+
+class LeftBehind(AccountEntry, tag="sb", frozen=True):
+    """A client logs in, and sessions that it has left behind are to end.
+
+    Attributes:
+        device: Its id.
+    """
+
+    device: str
+
+
 AnyEntry = (
     Asking
     | Answered
@@ -308,12 +414,19 @@ AnyEntry = (
     | CommandReplies
     | Renew
     | LeaseRenewed
+    | Sibling
+    | SiblingGone
+    | Unbind
+    | LongestDetached
+    | DetachedSession
+    | LeftBehind
 )
 __all__ = [
     "KINDS",
     "MAX_ACCOUNTS",
     "MAX_REPLIES",
     "PROTOCOL",
+    "AccountEntry",
     "Accounts",
     "Answered",
     "AnyEntry",
@@ -324,13 +437,20 @@ __all__ = [
     "CommandReplies",
     "CommandUnread",
     "Delivered",
+    "DetachedSession",
     "JIDText",
     "LeaseRenewed",
     "LeaseState",
     "MessagesWait",
+    "LeftBehind",
+    "LongestDetached",
     "OurJIDText",
     "Renew",
     "Routed",
+    "SessionEntry",
+    "Sibling",
+    "SiblingGone",
     "StanzaKind",
+    "Unbind",
     "Way",
 ]

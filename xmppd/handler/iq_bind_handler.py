@@ -6,6 +6,8 @@ from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.presence.binding import Binding
 from xmppd.stanza import IQ, Condition, StanzaError, ns, qname
 
+_RESOURCE = qname(ns.BIND, "resource")
+
 
 @dataclass(frozen=True)
 class IQBindHandler(IQHandler):
@@ -23,9 +25,7 @@ class IQBindHandler(IQHandler):
         session = asked.asker
         if session is None:
             raise StanzaError(Condition.NOT_AUTHORIZED)
-        await self.binding.prepare(session)
-        resource = iq.payload.tree[0].findtext(qname(ns.BIND, "resource"))
-        jid = self.binding.sessions.bind(session, resource)
+        jid = await self.binding.bind(session, iq.payload.tree[0].findtext(_RESOURCE))
         bound = b"<bind xmlns='%b'><jid>%b</jid></bind>" % (ns.BIND.encode(), jid.wire)
         return iq.with_sender(jid).result(bound)
 

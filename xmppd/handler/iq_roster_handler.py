@@ -41,6 +41,9 @@ class IQRosterHandler(IQHandler):
             items = b"".join(item_bytes(item) for item in roster.shown())
         if asked.asker is not None:  # later changes are pushed behind this answer
             asked.asker.interested = True
+            siblings = self.rosters.routing_table.siblings
+            if siblings.nodes:
+                siblings.tell(asked.asker)
         if is_known:
             return None
         return b"<query xmlns='%b' ver='%b'>%b</query>" % (

@@ -61,6 +61,7 @@ class PresenceUpdateHandler:
         self.presences = presences
         self.rosters = presences.rosters
         self.routing_table = presences.routing_table
+        self.siblings = self.routing_table.siblings
         self.flood = flood
         self.broadcast_counts = broadcast_counts
         self.events = events
@@ -148,6 +149,8 @@ class PresenceUpdateHandler:
         presence.payload.forget_trees()
         if newcomer:
             self.routing_table.refresh(session)
+        if self.siblings.nodes:
+            self.siblings.tell(session)
         copies = self.broadcast(presence, session, roster)
         if not isinstance(copies, int):
             self.flood.expect(session)
@@ -211,6 +214,7 @@ class PresenceUpdateHandler:
         was_available = session.presence is not None
         session.become_unavailable()
         self.routing_table.refresh(session)
+        self.siblings.tell(session)
         self.presences.remote.forget_seen(session)
         copies = self.broadcast(presence, session, roster) if was_available else 0
         if was_available and not session.closed:

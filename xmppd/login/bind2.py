@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from xmppd.presence.binding import Binding
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import JID, StanzaError, StreamCondition, StreamError, Tree, qname
+from xmppd.stanza import JID, StanzaError, Tree, qname
 from xmppd.stream.inline_feature import InlineFeature, InlineFeatures, InlinePlace
 from xmppd.stream.stream_feature import Negotiation
 
@@ -23,7 +23,7 @@ class Bind2:
     """Binds the resource that ``<bind/>`` in a login asks for; all streams share one.
 
     Args:
-        binding: Reads what has to be in memory.
+        binding: Binds the resource.
         inline: The features that may be negotiated with it.
         secret: This installation's own.
     """
@@ -54,9 +54,7 @@ class Bind2:
         """
         session = negotiation.session
         try:
-            await self.binding.prepare(session)
-            self._close_earlier(session)
-            self.binding.sessions.bind(session, self._resource(session, tree))
+            await self.binding.bind(session, self._resource(session, tree), session.device)
         except StanzaError as error:
             _log.info("{id} is not bound: {condition} {text}", id=session.id,
                       condition=error.condition.value, text=error.text or "")  # fmt: skip
@@ -77,17 +75,6 @@ class Bind2:
             taken.append(feature)
         return answers
 
-    def _close_earlier(self, session: LocalClientSession) -> None:
-        """Close a session that the same client has left behind, whatever its resource."""
-        device = _device(session)
-        if not device or session.account is None:
-            return
-        for other in tuple(self.binding.sessions.local_sessions(session.account.bare)):
-            if other is not session and _device(other) == device:
-                other.connection.close(
-                    StreamError(StreamCondition.CONFLICT, "this client has logged in again")
-                )
-
     def _resource(self, session: LocalClientSession, tree: Tree) -> str:
         """The client's tag, and behind it a text that is the same at each login of this client.
 
@@ -105,14 +92,10 @@ class Bind2:
         """The text made from the id of the client, which it does not give away; random without
         one.
         """
-        device = _device(session)
+        device = session.device
         if not device or session.account is None:
             return token_urlsafe(STABLE_BYTES)
         message = f"resource\0{session.account.bare}\0{tag}\0{device}".encode()
         return urlsafe_b64encode(
             hmac.digest(self._secret, message, "sha256")[:STABLE_BYTES]
         ).decode()
-
-
-def _device(session: LocalClientSession) -> str:
-    return session.login.agent.id if session.login is not None else ""

@@ -108,7 +108,7 @@ class PrivacyChanges:
 
     # -- a session --------------------------------------------------------------------------------
 
-    async def activate(self, session: Session, name: str | None) -> None:
+    async def activate(self, session: LocalClientSession, name: str | None) -> None:
         """Make a list the active one of a session, or decline any (:xep:`0016`, §2.4).
 
         Raises:
@@ -119,7 +119,7 @@ class PrivacyChanges:
             (await self.lists.lists(session.jid)).found(name)
         self._switch(session, self._in_force(session, name))
 
-    async def hide(self, session: Session, *, probes: bool) -> None:
+    async def hide(self, session: LocalClientSession, *, probes: bool) -> None:
         """Make a session invisible (:xep:`0186`, §3.1).
 
         Those that saw it see it leave, and if they see no other session of the account, the time is
@@ -153,6 +153,7 @@ class PrivacyChanges:
         if was_available:
             self._withdraw(session, hidden)
         session.privacy = self.lists.in_force(session.jid.to_bare(), active=hidden.active)
+        self.routing_table.siblings.tell(session)
         return was_available
 
     def _withdraw(self, session: LocalClientSession, hidden: SessionPrivacy) -> None:
@@ -183,9 +184,10 @@ class PrivacyChanges:
 
     # -- what follows -----------------------------------------------------------------------------
 
-    def _switch(self, session: Session, new: SessionPrivacy | None) -> None:
+    def _switch(self, session: LocalClientSession, new: SessionPrivacy | None) -> None:
         """Put this in force, and tell every viewer for whom that makes a difference."""
         self._put_in_force(session, new)
+        self.routing_table.siblings.tell(session)
         self.events.fire(PrivacySwitched(session))
 
     def _put_in_force(self, session: Session, new: SessionPrivacy | None) -> None:

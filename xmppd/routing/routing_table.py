@@ -9,6 +9,7 @@ from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries import Routed, Way
 from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.hints import Hints
+from xmppd.routing.siblings import Siblings
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Route, Session
 from xmppd.stanza import JID, Condition, Later, Stanza, StanzaError
@@ -41,10 +42,6 @@ class UserRoutes:
         self.available = tuple(s for s in self.sessions.values() if s.presence is not None)
         self.available_here = tuple(s for s in self.available if isinstance(s, LocalClientSession))
 
-    def here(self) -> tuple[LocalClientSession, ...]:
-        """Those that are connected here, available or not."""
-        return tuple(s for s in self.sessions.values() if isinstance(s, LocalClientSession))
-
 
 class RoutingTable:
     """The routes of all addresses.
@@ -61,6 +58,7 @@ class RoutingTable:
         elsewhere: By bare JID the other nodes with sessions of an account that somebody here has to
             do with, that of the oldest session first; empty on a single node.
         hints: The same of accounts that somebody here has just written to.
+        siblings: The sessions on other nodes of accounts that have one here.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Gives the error with which it refused a stanza.
     """
@@ -77,6 +75,7 @@ class RoutingTable:
         self.away: set[str] = set()
         self.elsewhere: dict[str, tuple[Location, ...]] = {}
         self.hints = Hints(clock.seconds)
+        self.siblings = Siblings(self, cluster.bus)
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -112,7 +111,7 @@ class RoutingTable:
         if routes is not None and jid.resource is not None:
             del routes.sessions[jid.resource]
             routes.refresh()
-            if not routes.here():
+            if not self.sessions_here(jid.bare):
                 self._forget(jid.bare)
         return True
 
@@ -145,7 +144,9 @@ class RoutingTable:
     def sessions_here(self, bare: str) -> tuple[LocalClientSession, ...]:
         """Those of them that are connected here."""
         routes = self.users.get(bare)
-        return () if routes is None else routes.here()
+        if routes is None:
+            return ()
+        return tuple(s for s in routes.sessions.values() if isinstance(s, LocalClientSession))
 
     def route(self, stanza: Stanza) -> bool:
         """Deliver a stanza to exactly its address: a session, a component, another domain. A bare

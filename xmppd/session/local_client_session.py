@@ -44,6 +44,8 @@ class LocalClientSession:
         closed: Whether it has ended, or is about to.
         detached: Whether its connection is lost, and its client may resume it on another one.
         connection: Its connection; while it is detached, :class:`~xmppd.session.detached.Detached`.
+        wants: What its client has switched on that followers of messages go by, such as
+            ``carbons``; siblings on other nodes are told.
         inactive: Whether its client has said that its user does not look at it (:xep:`0352`).
         settled: Whether it was sent the presence of its contacts when it became available, so that
             later ones are news.
@@ -80,6 +82,7 @@ class LocalClientSession:
         "since",
         "software",
         "unclaimed",
+        "wants",
     )
 
     def __init__(
@@ -103,10 +106,16 @@ class LocalClientSession:
         self.privacy: SessionPrivacy | None = None
         self.software = ""
         self.unclaimed: dict[str, bytes] | None = None
+        self.wants: frozenset[str] = frozenset()
         self.backlog: Backlog | None = None
         self.management: StreamManagement | None = None
         self.bound = self.interested = self.flooded = False
         self.closed = self.detached = self.inactive = self.settled = False
+
+    @property
+    def device(self) -> str:
+        """The id of its client; empty if that has not said."""
+        return self.login.agent.id if self.login is not None else ""
 
     def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
         """Deliver a stanza to the client (SE-3): False if its connection is gone, or if its list

@@ -1,12 +1,21 @@
 """RemoteSession: a session of an account with one here, that is on another node."""
 
 from xmppd.cluster.bus import Bus
-from xmppd.cluster.entries import Delivered
+from xmppd.cluster.entries import Delivered, Sibling
 from xmppd.cluster.node import Location
+from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import SessionPrivacy
-from xmppd.stanza import JID, Presence, Stanza
+from xmppd.stanza import JID, Payload, Presence, Stanza
 
 NOWHERE = (b"", b"")
+
+
+class NoContacts:
+    """The contacts of a session on another node: none is asked for, since no list is here."""
+
+    def standing(self, jid: JID) -> Standing:
+        """Unknown."""
+        return UNKNOWN
 
 
 class RemoteSession:
@@ -19,7 +28,9 @@ class RemoteSession:
         presence_around_to: The same as bytes before and behind an address.
         priority: Of that presence.
         interested: Whether it asked for the roster.
-        privacy: The privacy in force for it; None if there is none.
+        privacy: Its active list by name, and whether it is invisible; None if there is neither.
+            The list itself is asked at its node.
+        wants: What its client has switched on that followers of messages go by.
         closed: Whether it has ended.
     """
 
@@ -33,6 +44,7 @@ class RemoteSession:
         "presence_around_to",
         "priority",
         "privacy",
+        "wants",
     )
 
     def __init__(self, jid: JID, location: Location, bus: Bus) -> None:
@@ -44,7 +56,28 @@ class RemoteSession:
         self.priority = 0
         self.interested = False
         self.privacy: SessionPrivacy | None = None
+        self.wants: frozenset[str] = frozenset()
         self.closed = False
+
+    def describe(self, entry: Sibling) -> None:
+        """Take what its node says of it."""
+        self.presence, self.presence_around_to = None, NOWHERE
+        if entry.presence is not None:
+            payload = Payload(entry.presence)
+            self.presence = Presence(None, self.jid, entry.presence_id, None, payload)
+            self.presence_around_to = self.presence.around_to()
+        self.priority = entry.priority
+        self.interested = entry.interested
+        self.privacy = None
+        if entry.active is not None or entry.invisible:
+            self.privacy = SessionPrivacy(
+                self.jid.to_bare(),
+                NoContacts(),
+                None,
+                active=entry.active,
+                invisible=entry.invisible,
+            )
+        self.wants = frozenset(entry.wants)
 
     def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
         """Send it to the node of the session, where lists and interceptors see it."""

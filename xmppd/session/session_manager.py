@@ -1,6 +1,6 @@
 """Sessions of clients connected here: opened, bound, counted, closed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_hex, token_urlsafe
 from typing import Protocol
@@ -47,8 +47,8 @@ class Routes(Protocol):
     def refresh(self, session: Session) -> None:
         """Note that the session became available or unavailable."""
 
-    def sessions(self, bare: str) -> tuple[Session, ...]:
-        """All sessions of an account."""
+    def sessions_here(self, bare: str) -> tuple[LocalClientSession, ...]:
+        """All sessions of an account that are connected here."""
 
 
 class SessionManager:
@@ -97,41 +97,32 @@ class SessionManager:
         found = self.routes.bound.get(jid.full) or self.routes.unbound.get(jid.full)
         return found if isinstance(found, LocalClientSession) else None
 
-    def local_sessions(self, bare: str) -> Iterator[LocalClientSession]:
+    def local_sessions(self, bare: str) -> tuple[LocalClientSession, ...]:
         """The account's sessions that are here."""
-        for session in self.routes.sessions(bare):
-            if isinstance(session, LocalClientSession):
-                yield session
+        return self.routes.sessions_here(bare)
 
-    def bind(self, session: LocalClientSession, resource: str | None) -> JID:
+    def bind(self, session: LocalClientSession, wanted: JID) -> JID:
         """Give the session its full JID and make it reachable.
 
         Args:
             session: Authenticated, not yet bound.
-            resource: The resource that the client asked for, not yet prepared; None to choose one
-                for it.
+            wanted: The full JID that its client asked for.
 
         Returns:
             The full JID, now in the RoutingTable.
 
         Raises:
-            StanzaError: BAD_REQUEST if the resource cannot be prepared; RESOURCE_CONSTRAINT if the
+            StanzaError: NOT_AUTHORIZED if its connection is gone; RESOURCE_CONSTRAINT if the
                 account has as many as it may; CONFLICT if another session holds it and keeps it.
 
         Spec: :rfc:`6120#section-7`
         """
-        if session.account is None or session.closed:
+        if session.closed:
             raise StanzaError(Condition.NOT_AUTHORIZED)
-        if session.bound:
-            raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
-        jid = self._free(_wanted(session.account, resource))
-        if len(
-            self.routes.sessions(jid.bare)
-        ) >= self.settings.max_per_account and not self._made_room(jid.bare):
-            raise StanzaError(
-                Condition.RESOURCE_CONSTRAINT,
-                f"this account has {self.settings.max_per_account} sessions; close one first",
-            )
+        jid = self._free(wanted, session.serial)
+        most = self.settings.max_per_account
+        if len(self.routes.sessions_here(jid.bare)) >= most and not self._made_room(jid.bare):
+            raise too_many(most)
         self.routes.remove(session)
         session.jid = jid
         session.bound = True
@@ -148,21 +139,36 @@ class SessionManager:
             longest.connection.close()
         return longest is not None
 
-    def _free(self, jid: JID) -> JID:
+    def _free(self, jid: JID, serial: int) -> JID:
         """The JID, which no session holds any more, or another one, as the conflict policy says
-        (BI-5).
+        (BI-5). A session that the directory knows to be replaced has no say.
         """
         holder = self.routes.bound.get(jid.full)
         if holder is None:
             return jid
-        if self.settings.conflict == "rename":
-            return jid.with_resource(f"{(jid.resource or '')[:MAX_KEPT]}-{token_urlsafe(6)}")
-        if self.settings.conflict == "refuse" or not isinstance(holder, LocalClientSession):
-            raise StanzaError(Condition.CONFLICT, "another session holds this resource")
+        if not isinstance(holder, LocalClientSession):
+            self.routes.remove(holder)
+            return jid
+        if holder.serial >= serial and self.settings.conflict == "rename":
+            return renamed(jid)
+        if holder.serial >= serial and self.settings.conflict == "refuse":
+            raise taken()
         holder.connection.close(
             StreamError(StreamCondition.CONFLICT, "another session took this resource")
         )
         return jid
+
+    def close_left_behind(
+        self, bare: str, device: str, newer: LocalClientSession | None = None
+    ) -> None:
+        """Close the sessions of an account that a client has left behind, whatever their resource
+        (LI-5).
+        """
+        for other in tuple(self.local_sessions(bare)):
+            if other is not newer and other.device == device:
+                other.connection.close(
+                    StreamError(StreamCondition.CONFLICT, "this client has logged in again")
+                )
 
     def restore(self, session: LocalClientSession) -> None:
         """Restore a session of before the server was started; no contact is told (RS-9)."""
@@ -194,10 +200,41 @@ class SessionManager:
         return len(ended)
 
 
-def _wanted(account: JID, resource: str | None) -> JID:
+def wanted(session: LocalClientSession, resource: str | None) -> JID:
+    """The full JID that a client asks for.
+
+    Args:
+        session: That is to be bound.
+        resource: Not yet prepared; None to choose one for it.
+
+    Raises:
+        StanzaError: NOT_AUTHORIZED: the session has no account, or its connection is gone;
+            NOT_ALLOWED: it is bound already; BAD_REQUEST: the resource cannot be prepared.
+    """
+    if session.account is None or session.closed:
+        raise StanzaError(Condition.NOT_AUTHORIZED)
+    if session.bound:
+        raise StanzaError(Condition.NOT_ALLOWED, "a resource is bound already")
     if not resource:
-        return account.with_resource(token_urlsafe(9))
+        return session.account.with_resource(token_urlsafe(9))
     try:
-        return account.with_resource(resource)
+        return session.account.with_resource(resource)
     except ValueError as error:
         raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
+
+
+def renamed(jid: JID) -> JID:
+    """Another full JID of the account, in place of one that is taken."""
+    return jid.with_resource(f"{(jid.resource or '')[:MAX_KEPT]}-{token_urlsafe(6)}")
+
+
+def taken() -> StanzaError:
+    """The error for a client whose resource is another's."""
+    return StanzaError(Condition.CONFLICT, "another session holds this resource")
+
+
+def too_many(most: int) -> StanzaError:
+    """The error for a client whose account has as many sessions as it may."""
+    return StanzaError(
+        Condition.RESOURCE_CONSTRAINT, f"this account has {most} sessions; close one first"
+    )

@@ -13,6 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from xmppd.cluster.node import NodeId
 from xmppd.config.config import ListenSettings
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.resolve.connector import Visitor
@@ -161,11 +162,14 @@ class Network:
     Attributes:
         houses: By domain: those that can be found.
         lines: All that were ever made, the caller's end first.
+        choose: Given the number of things that may arrive next, says which of them does; None for
+            the oldest. What one object gets from one node arrives in its order all the same.
     """
 
     def __init__(self) -> None:
         self.houses: dict[str, Home] = {}
         self.lines: list[tuple[MemoryLine, MemoryLine]] = []
+        self.choose: Callable[[int], int] | None = None
         self._due: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self._settling = False
 
@@ -180,10 +184,23 @@ class Network:
         self._settling = True
         try:
             while self._due:
-                arrive, what = self._due.popleft()
+                arrive, what = self._next()
                 arrive(*what)
         finally:
             self._settling = False
+
+    def _next(self) -> tuple[Callable[..., None], tuple[object, ...]]:
+        if self.choose is None or len(self._due) == 1:
+            return self._due.popleft()
+        firsts: dict[object, int] = {}
+        for number, (call, args) in enumerate(self._due):
+            node = args[0] if args and isinstance(args[0], NodeId) else None
+            firsts.setdefault((id(getattr(call, "__self__", call)), node), number)
+        numbers = tuple(firsts.values())
+        chosen = numbers[self.choose(len(numbers)) if len(numbers) > 1 else 0]
+        due = self._due[chosen]
+        del self._due[chosen]
+        return due
 
     def abort(self, domain: str) -> None:
         """The server of this domain is not found any more, and its lines break."""

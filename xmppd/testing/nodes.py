@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
+from xmppd.cluster.directory import Directory
 from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_directory import MemoryDirectory, MemoryDirectoryState
@@ -24,6 +25,7 @@ from xmppd.config.config import Config
 from xmppd.store.memory import MemoryDatabase
 from xmppd.store.store import Store
 from xmppd.testing.house import House, house_config
+from xmppd.testing.late_directory import LateDirectory
 from xmppd.testing.network import Network
 
 
@@ -61,10 +63,13 @@ class Nodes:
         config: Instead of the default configuration.
         plugins: Names of the plugins that each of them loads.
         database: Instead of an empty one.
+        late_directory: Whether what the directory is asked, and its answers, are under way for a
+            while, as what nodes say to each other is.
         people: For each account the subscriptions in its roster.
 
     Attributes:
         houses: By name.
+        directories: By name each node's view of a late directory; one may be made to be away.
     """
 
     def __init__(
@@ -74,9 +79,11 @@ class Nodes:
         config: Config | None = None,
         plugins: tuple[str, ...] = (),
         database: "SharedMemoryDatabase | None" = None,
+        late_directory: bool = False,
         **people: Mapping[str, str],
     ) -> None:
         self.domain = domain
+        self.late_directory = late_directory
         self.config = config or house_config(domain)
         self.plugins = plugins
         self.clock = Clock()
@@ -86,6 +93,7 @@ class Nodes:
         self.members: dict[str, Node] = {}
         self.ends: dict[NodeId, MemoryBus] = {}
         self.houses: dict[str, NodeHouse] = {}
+        self.directories: dict[str, LateDirectory] = {}
         for name in names:
             self.start(name)
         for name, contacts in people.items():
@@ -134,7 +142,10 @@ class Nodes:
     def join(self, id: NodeId) -> Cluster:
         """What a node has of the others, as it joins."""
         membership = MemoryMembership(id, self.members)
-        directory = MemoryDirectory(id, self.directory)
+        directory: Directory = MemoryDirectory(id, self.directory)
+        if self.late_directory:
+            directory = LateDirectory(directory, self.network.later)
+            self.directories[id.name] = directory
         domains = tuple(domain.name for domain in self.config.domain)
         settings = BusSettings(domains, acknowledge_after_s=0.0)
         bus = MemoryBus(membership, self.ends, self.network.later, self.clock, settings)

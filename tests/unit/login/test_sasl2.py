@@ -23,6 +23,7 @@ from xmppd.login.bind2 import NS as BIND2
 from xmppd.login.sasl2 import MAX_AGENT_TEXT_LENGTH
 from xmppd.login.sasl2 import NS as SASL2
 from xmppd.plugin.place import AtUnload
+from xmppd.session.session_manager import wanted
 from xmppd.stanza import Tree, ns
 from xmppd.store.rosters import RosterData, RosterStore
 from xmppd.store.store import Store
@@ -367,7 +368,8 @@ class InlineTests(LoginCase):
         """If a session has a resource by then, binding is left out: so it is for what resumes."""
 
         def resume(negotiation: Negotiation, tree: Tree) -> bytes:
-            self.house.server.session_manager.bind(negotiation.session, "grave")
+            session = negotiation.session
+            self.house.server.session_manager.bind(session, wanted(session, "grave"))
             return b"<resumed xmlns='urn:grave'/>"
 
         self.house.server.inline_features.put(

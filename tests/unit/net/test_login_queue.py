@@ -22,6 +22,7 @@ from xmppd.net.login_queue import (
     StoreWatch,
     Window,
 )
+from xmppd.session.session_manager import wanted
 from xmppd.stanza import StreamCondition, StreamError, Tree, ns
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace
 from xmppd.stream.stream_feature import Negotiation
@@ -391,7 +392,8 @@ class HerdTests(TokenCase):
         """Who has its session back needs no binding, and so does not step back."""
 
         def resume(negotiation: Negotiation, tree: Tree) -> bytes:
-            self.house.server.session_manager.bind(negotiation.session, "orchard")
+            session = negotiation.session
+            self.house.server.session_manager.bind(session, wanted(session, "orchard"))
             return b"<resumed xmlns='urn:test'/>"
 
         offer = InlineFeature(

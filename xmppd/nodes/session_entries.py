@@ -1,0 +1,46 @@
+"""SessionEntries: what other nodes ask of the sessions here."""
+
+from xmppd.cluster.bus import Outcome
+from xmppd.cluster.entries import LeftBehind, LongestDetached, Sibling, SiblingGone, Unbind
+from xmppd.cluster.node import NodeId
+from xmppd.nodes.entry_handler import EntryHandler
+from xmppd.routing.locations import Locations
+from xmppd.stanza import StreamCondition, StreamError
+
+
+class SessionEntries:
+    """Ends sessions that are replaced, left behind, or make room for others.
+
+    Args:
+        locations: Knows the sessions here, and gives their places back.
+    """
+
+    def __init__(self, locations: Locations) -> None:
+        self.locations = locations
+        self.sessions = locations.sessions
+
+    def put_in(self, entries: EntryHandler) -> None:
+        """Handle what concerns sessions."""
+        siblings = self.locations.siblings
+        entries.put(Sibling, siblings.sibling)
+        entries.put(SiblingGone, siblings.sibling_gone)
+        entries.put(Unbind, self.unbind)
+        entries.put(LongestDetached, self.longest_detached)
+        entries.put(LeftBehind, self.left_behind)
+
+    async def unbind(self, sender: NodeId, entry: Unbind) -> None:
+        """End a session; answered when its place is free."""
+        error = StreamError(StreamCondition(entry.condition), entry.text)
+        await self.locations.end(entry.session, entry.serial, error)
+
+    def longest_detached(self, sender: NodeId, entry: LongestDetached) -> Outcome:
+        """Say which session could make room for another one of its account."""
+        return self.locations.longest_detached(entry.account)
+
+    async def left_behind(self, sender: NodeId, entry: LeftBehind) -> None:
+        """End the sessions that a client has left behind; answered when their places are free."""
+        self.sessions.close_left_behind(entry.account, entry.device)
+        await self.locations.left(entry.account)
+
+
+__all__ = ["SessionEntries"]

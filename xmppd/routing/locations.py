@@ -1,0 +1,363 @@
+"""Locations: the places in the directory of the sessions that are here."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from xmppd.cluster.bus import ask_all
+from xmppd.cluster.cluster import Cluster
+from xmppd.cluster.directory import (
+    AccountClosed,
+    DirectoryAway,
+    Entered,
+    ResourceTaken,
+    TooManySessions,
+)
+from xmppd.cluster.entries import DetachedSession, LeftBehind, LongestDetached, Unbind
+from xmppd.cluster.node import Location, NodeId
+from xmppd.events import OWNER, Events, On
+from xmppd.routing.siblings import MEET_S, REPLACED, Siblings
+from xmppd.session.local_client_session import LocalClientSession, longest_detached
+from xmppd.session.session_manager import (
+    SessionClosed,
+    SessionManager,
+    renamed,
+    taken,
+    too_many,
+)
+from xmppd.stanza import JID, Condition, Later, StanzaError, StreamCondition, StreamError
+
+PATIENCE_S = 10.0
+"""The time for which a login waits for a directory that does not answer."""
+
+RETRY_S = 1.0
+
+MAX_UNTIDY = 100_000
+"""Accounts of which a place could not be given back. Beyond these the oldest is forgotten."""
+
+MAKES_ROOM = StreamError(StreamCondition.CONFLICT, "a new session of the account needs the room")
+CLOSED = StreamError(StreamCondition.RESET, "the account has just been changed; log in again")
+
+
+class Locations:
+    """Enters sessions in the directory before anything of their account is read, and gives their
+    places back when they end (CL-21, CL-22).
+
+    Args:
+        cluster: The directory, and the way to other nodes.
+        siblings: The other sessions of accounts.
+        sessions: Those that are here.
+        events: Tell of sessions that end.
+        clock: Tells for how long a login has waited.
+
+    Attributes:
+        on_reentered: Called with a session that the directory had lost, and has entered anew: other
+            nodes may have taken it for gone, so it greets anew.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        siblings: Siblings,
+        sessions: SessionManager,
+        events: Events,
+        clock: IReactorTime,
+    ) -> None:
+        self.id = cluster.membership.id
+        self.directory = cluster.directory
+        self.bus = cluster.bus
+        self.siblings = siblings
+        self.sessions = sessions
+        self.clock = clock
+        self.on_reentered: Callable[[LocalClientSession], Later] = _nothing_to_do
+        self._entered: dict[LocalClientSession, JID] = {}
+        self._void: dict[str, dict[str, int]] = {}
+        self._leaving: dict[str, set[Deferred[None]]] = {}
+        self._untidy: dict[str, None] = {}
+        self._tidying: Deferred[None] | None = None
+        if self.directory.shared:
+            events.put(On(SessionClosed, self.closed), OWNER)
+
+    # -- a login ----------------------------------------------------------------------------------
+
+    def enter(
+        self, session: LocalClientSession, jid: JID, device: str = ""
+    ) -> Awaitable[JID] | None:
+        """Enter a session that is about to be bound, and meet its siblings.
+
+        Its login is under way until :meth:`settle` is called, whatever comes of this.
+
+        Args:
+            session: Authenticated, not yet bound.
+            jid: The full JID that its client asked for.
+            device: The id of its client, if sessions that this has left behind are to end.
+
+        Returns:
+            Something to wait for that gives the full JID which it may have; None on a single node,
+            where the SessionManager decides that. It fails with a StanzaError:
+            RESOURCE_CONSTRAINT if the account has as many sessions as it may, or the directory does
+            not answer; CONFLICT if another session has the JID and keeps it; NOT_AUTHORIZED if the
+            session has ended meanwhile.
+        """
+        if not self.directory.shared:
+            return None
+        self.siblings.arriving[jid.bare] += 1
+        return self._enter(session, jid, device)
+
+    async def _enter(self, session: LocalClientSession, wanted: JID, device: str) -> JID:
+        await self.left(wanted.bare)
+        jid, entered = await self._decided(session, wanted, device)
+        session.serial = entered.serial
+        self._entered[session] = jid
+        nodes = {location.node for location in entered.others.values()} - {self.id}
+        asking = []
+        replaced = entered.others.get(jid.resource or "")
+        if replaced is not None:
+            asking.append(self._unbind(replaced, jid.full, REPLACED))
+        if self._is_void(jid, session.serial):
+            session.connection.close(REPLACED)
+        else:
+            asking.append(self.siblings.meet(session, jid, nodes))
+            if device:
+                asking.append(self._end_left_behind(nodes, jid.bare, device))
+        for work in [Deferred.fromCoroutine(each) for each in asking]:
+            await work
+        if session.closed:
+            raise StanzaError(Condition.NOT_AUTHORIZED)
+        return jid
+
+    async def _decided(
+        self, session: LocalClientSession, jid: JID, device: str
+    ) -> tuple[JID, Entered]:
+        """The directory's decision, and the JID that it is about."""
+        settings = self.sessions.settings
+        until = self.clock.seconds() + PATIENCE_S
+        while not session.closed:
+            try:
+                return jid, await self.directory.enter(
+                    jid, conflict=settings.conflict, max_sessions=settings.max_per_account
+                )
+            except DirectoryAway as error:
+                self._tidy_later(jid.bare)
+                if self.clock.seconds() + RETRY_S > until:
+                    raise StanzaError(
+                        Condition.RESOURCE_CONSTRAINT,
+                        "it cannot be found out where your other sessions are; try again later",
+                    ) from error
+                await deferLater(self.clock, RETRY_S)
+            except AccountClosed as error:
+                session.connection.close(CLOSED)
+                raise StanzaError(Condition.NOT_AUTHORIZED) from error
+            except (ResourceTaken, TooManySessions) as error:
+                if device:
+                    await self._end_left_behind(self._nodes(error), jid.bare, device)
+                    device = ""
+                elif isinstance(error, TooManySessions):
+                    await self._make_room(jid.bare, error)
+                elif self._has_nobody(jid, error.holder):
+                    await self._give_back(jid, error.holder.serial)
+                elif settings.conflict == "rename":
+                    jid = renamed(jid)
+                else:
+                    raise taken() from error
+        raise StanzaError(Condition.NOT_AUTHORIZED)
+
+    def _nodes(self, refusal: ResourceTaken | TooManySessions) -> set[NodeId]:
+        """The other nodes of the sessions for which the directory refuses another one."""
+        if isinstance(refusal, ResourceTaken):
+            return {refusal.holder.node} - {self.id}
+        return {location.node for location in refusal.others.values()} - {self.id}
+
+    def _has_nobody(self, jid: JID, location: Location) -> bool:
+        """Whether a place is that of an earlier attempt of this login, whose answer was lost."""
+        here = self.sessions.local_sessions(jid.bare)
+        return (
+            location.node == self.id
+            and self.siblings.arriving[jid.bare] == 1
+            and all(session.serial != location.serial for session in here)
+        )
+
+    async def _end_left_behind(self, nodes: Iterable[NodeId], account: str, device: str) -> None:
+        """Have sessions end on other nodes that a client has left behind (LI-5)."""
+        await ask_all(self.bus, nodes, LeftBehind(account, device), MEET_S)
+
+    async def _make_room(self, account: str, error: TooManySessions) -> None:
+        """End the session of an account that has been detached longest, wherever it is (RS-8).
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: none is detached.
+        """
+        answers = await ask_all(self.bus, self._nodes(error), LongestDetached(account), MEET_S)
+        answers[self.id] = self.longest_detached(account)
+        found = [(answer, node) for node, answer in answers.items()
+                 if isinstance(answer, DetachedSession)]  # fmt: skip
+        if not found:
+            raise too_many(self.sessions.settings.max_per_account) from error
+        longest, node = max(found, key=lambda each: each[0].for_s)
+        await self._unbind(Location(node, longest.serial), longest.session, MAKES_ROOM)
+
+    def longest_detached(self, account: str) -> DetachedSession | None:
+        """The session here that has been detached longest; None if none is detached."""
+        session = longest_detached(self.sessions.local_sessions(account))
+        if session is None:
+            return None
+        return DetachedSession(session.jid.full, session.serial, session.connection.silent_s)
+
+    async def _unbind(self, location: Location, full: str, error: StreamError) -> None:
+        """End a session, here or on another node, and wait until its place is free; 2 s at most."""
+        if location.node == self.id:
+            await self.end(full, location.serial, error)
+            return
+        entry = Unbind(full, location.serial, error.condition.value, error.text or "")
+        await ask_all(self.bus, (location.node,), entry, MEET_S)
+
+    async def end(self, full: str, serial: int, error: StreamError) -> None:
+        """End the session of a JID that was entered then, and any earlier one.
+
+        One whose place is not known here yet is no session either, when that is known (CL-21).
+        """
+        bare = full.partition("/")[0]
+        self._note_void(bare, full, serial)
+        arriving = [session for session, jid in self._entered.items() if jid.full == full]
+        bound = self.sessions.local_sessions(bare)
+        for session in (*arriving, *[each for each in bound if each.jid.full == full]):
+            if session.serial <= serial:
+                session.connection.close(error)
+        await self.left(bare)
+
+    def _note_void(self, account: str, full: str, serial: int) -> None:
+        """Note that a place is no session's, for answers about this account under way."""
+        if self.siblings.arriving[account]:
+            void = self._void.setdefault(account, {})
+            void[full] = max(serial, void.get(full, 0))
+
+    def _is_void(self, jid: JID, serial: int) -> bool:
+        return serial <= self._void.get(jid.bare, {}).get(jid.full, 0)
+
+    def settle(self, session: LocalClientSession) -> None:
+        """Note that a login is over: its session can be reached from now on, or its place is given
+        back.
+        """
+        jid = self._entered.pop(session, None)
+        assert session.account is not None, "it has logged in"
+        bare = session.account.bare
+        self._over(bare)
+        if jid is not None and not session.bound:
+            self._leave(jid, session.serial)
+        elif jid is not None and session.id in self.sessions.sessions:
+            self.siblings.settle(session)
+        self.siblings.forget_absent(bare)
+
+    def _over(self, account: str) -> None:
+        """Note that nothing is asked for one of the account's sessions any more."""
+        self.siblings.arriving[account] -= 1
+        if not self.siblings.arriving[account]:
+            del self.siblings.arriving[account]
+            self._void.pop(account, None)
+
+    # -- a session --------------------------------------------------------------------------------
+
+    def closed(self, event: SessionClosed) -> None:
+        """Give back the place of a session that has ended."""
+        self._leave(event.session.jid, event.session.serial)
+
+    async def reassert(self, session: LocalClientSession, *, rebuild: bool = False) -> None:
+        """Say again that a session is here (CL-25): the directory may have lost it, or another node
+        may have replaced it and died before it could say so.
+
+        A session whose place is another's ends.
+
+        Args:
+            session: Bound here.
+            rebuild: Whether the directory was empty.
+
+        Raises:
+            DirectoryAway: The directory does not answer.
+        """
+        jid, before = session.jid, session.serial
+        self.siblings.arriving[jid.bare] += 1
+        try:
+            serial = await self.directory.reassert(jid, before, rebuild=rebuild)
+            is_void = serial is not None and self._is_void(jid, serial)
+        finally:
+            self._over(jid.bare)
+        if session.id not in self.sessions.sessions:
+            if serial is not None:
+                self._leave(jid, serial)
+        elif serial is None or is_void:
+            session.connection.close(REPLACED)
+        elif serial != before:
+            session.serial = serial
+            self.siblings.tell(session)
+            later = self.on_reentered(session) if before else None
+            if later is not None:
+                await later
+
+    # -- places that are given back ---------------------------------------------------------------
+
+    def _leave(self, jid: JID, serial: int) -> None:
+        """Give a place back, if it is still that of this session (CL-22)."""
+        self.siblings.part(jid, serial)
+        leaving = Deferred.fromCoroutine(self._give_back(jid, serial))
+        if not leaving.called:
+            self._leaving.setdefault(jid.bare, set()).add(leaving)
+            leaving.addBoth(self._gone, jid.bare, leaving)
+
+    async def _give_back(self, jid: JID, serial: int) -> None:
+        try:
+            await self.directory.leave(jid, serial)
+        except DirectoryAway:
+            self._tidy_later(jid.bare)
+
+    def _gone(self, _: object, account: str, leaving: Deferred[None]) -> None:
+        under_way = self._leaving[account]
+        under_way.discard(leaving)
+        if not under_way:
+            del self._leaving[account]
+
+    async def left(self, account: str) -> None:
+        """Wait until the places of the account's sessions that have ended here are free."""
+        for leaving in tuple(self._leaving.get(account, ())):
+            await leaving
+
+    def _tidy_later(self, account: str) -> None:
+        """Look later for places of the account here that no session has."""
+        self._untidy.pop(account, None)
+        if len(self._untidy) >= MAX_UNTIDY:
+            del self._untidy[next(iter(self._untidy))]
+        self._untidy[account] = None
+
+    def sweep(self) -> None:
+        """Give places back that could not be given back in time."""
+        if self._untidy and self._tidying is None:
+            self._tidying = Deferred.fromCoroutine(self._tidy_all())
+            self._tidying.addBoth(self._tidied)
+
+    async def _tidy_all(self) -> None:
+        with suppress(DirectoryAway):
+            for account in tuple(self._untidy):
+                await self._tidy(account)
+
+    def _tidied(self, outcome: object) -> object:
+        self._tidying = None
+        return outcome
+
+    async def _tidy(self, account: str) -> None:
+        places = await self.directory.sessions_of(account)
+        if self.siblings.arriving[account]:
+            return  # it may have a place that is not known here yet
+        here = {each.jid.resource: each.serial for each in self.sessions.local_sessions(account)}
+        for resource, location in places.items():
+            if location.node == self.id and here.get(resource) != location.serial:
+                await self.directory.leave(JID.prepared(f"{account}/{resource}"), location.serial)
+        self._untidy.pop(account, None)
+
+
+def _nothing_to_do(session: LocalClientSession) -> None:
+    """Do nothing: nobody has to hear of it."""
+
+
+__all__ = ["Locations"]
