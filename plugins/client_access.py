@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from xmppd.account.devices import Devices, KnownDevice
+from xmppd.account.devices import Devices, KnownDevice, Revoked
 from xmppd.command.command_form import CommandForm, Filled
 from xmppd.command.reply import Reply, Row
 from xmppd.handler.iq_handler import Asked, IQHandler, To
@@ -42,13 +42,13 @@ class Access:
     devices: Devices
     sessions: SessionManager
 
-    async def revoke(self, account: JID, id: str, iq: IQ) -> KnownDevice:
+    async def revoke(self, account: JID, id: str, iq: IQ) -> Revoked:
         """End a client's access, but not the session of the client that asks."""
         asker = self.sessions.session(iq.sender)
-        device = await self.devices.revoke(account, id, spare=asker)
-        if device is None:
+        revoked = await self.devices.revoke(account, id, spare=asker)
+        if revoked is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such client")
-        return device
+        return revoked
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class IQClientRevocationHandler(IQHandler):
     async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Revoke its tokens and end its sessions, also if that is not enough."""
         id = iq.payload.tree[0].get("id", "")
-        device = await self.access.revoke(asked.session.jid.to_bare(), id, iq)
-        if device.knows_password:
+        revoked = await self.access.revoke(asked.session.jid.to_bare(), id, iq)
+        if revoked.knows_password:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE,
                 "its sessions have ended, but it knows the password: change that",

@@ -15,6 +15,7 @@ from xmppd.account.devices import Devices
 from xmppd.account.farewells import Farewells
 from xmppd.account.names import Names
 from xmppd.account.session_end import SessionEnd
+from xmppd.account.stream_ends import StreamEnds
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
@@ -415,15 +416,16 @@ class XMPPServer:
             self.presence_subscribe_handler,
             self.shared_group_changes,
         )
+        ends = StreamEnds(self.session_manager, self.cluster)
         accounts = Accounts(
             self.store.accounts,
             names,
             self.attempts,
-            self.session_manager,
+            ends,
             farewells,
             self.events,
         )
-        devices = Devices(self.tokens, self.session_manager)
+        devices = Devices(self.tokens, ends)
         return names, accounts, devices, SessionEnd(self.packet_router, self.session_manager)
 
     def _detached(self) -> tuple[ResumableSessions, HeldMessages, SavedSessions]:
@@ -474,6 +476,7 @@ class XMPPServer:
         authentication = Authentication(
             self.auth_provider,
             self.attempts,
+            self.accounts.ends,
             self.config.auth,
             tls_required=self.config.tls.required,
             exchange_of=exchange_of,
@@ -556,7 +559,7 @@ class XMPPServer:
         stanzas = StanzaEntries(self.routing_table, self.packet_router)
         entries.put(Routed, stanzas.routed)
         entries.put(Delivered, stanzas.delivered)
-        SessionEntries(self.locations).put_in(entries)
+        SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
@@ -693,6 +696,7 @@ class XMPPServer:
         membership.on_silence = self._close_wires
         membership.listen(self.events.fire)
         self.cluster.bus.take = self.entry_handler.take
+        self.node_loss.forget = (self.routing_table.siblings.lost,)
         self.packet_router.on_taken_back = self.held_messages.find_places
         self.client_connections.on_sweep = (
             self.resumable_sessions.sweep,

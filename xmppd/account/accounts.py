@@ -6,18 +6,17 @@ from twisted.logger import Logger
 
 from xmppd.account.farewells import Farewells
 from xmppd.account.names import Names
+from xmppd.account.stream_ends import StreamEnds, StreamsClosed
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import SASLError
 from xmppd.events import Events
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
     IQ,
     JID,
     Condition,
     StanzaError,
     StreamCondition,
-    StreamError,
 )
 from xmppd.store.accounts import AccountStore
 
@@ -42,7 +41,7 @@ class Accounts:
         store: AccountStore,
         names: Names,
         attempts: AttemptLimiter,
-        sessions: SessionManager,
+        ends: StreamEnds,
         farewells: Farewells,
         events: Events,
     ) -> None:
@@ -50,7 +49,7 @@ class Accounts:
         self.store = store
         self.passwords = names.passwords
         self.attempts = attempts
-        self.sessions = sessions
+        self.ends = ends
         self.farewells = farewells
         self.events = events
 
@@ -61,7 +60,7 @@ class Accounts:
         *,
         spare: LocalClientSession | None = None,
         address: str | None = None,
-    ) -> None:
+    ) -> StreamsClosed:
         """Give an account another password, and close its streams, which knew the old one.
 
         Mostly a password is changed because another may know it. Clients that know the new
@@ -73,6 +72,9 @@ class Accounts:
             spare: The session that asked for it; it stays.
             address: Of the client that asked for it, which takes its turn (AT-5); None for
                 ``xmppctl``, which need not.
+
+        Returns:
+            What has become of its streams.
 
         Raises:
             ValueError: The password cannot be one.
@@ -86,18 +88,24 @@ class Accounts:
                 raise StanzaError(Condition.RESOURCE_CONSTRAINT, error.text) from error
         async with self.attempts.derivation(account.bare, address or ""):
             await self.passwords.set_password(account.bare, password)
-        self._close_streams(account, StreamCondition.RESET, "the password was changed", spare)
+        ended = await self.ends.end(
+            account, StreamCondition.RESET, "the password was changed", spare=spare
+        )
         _log.info("{account} has a new password", account=account.bare)
+        return ended
 
-    async def disable(self, account: JID) -> None:
+    async def disable(self, account: JID) -> StreamsClosed:
         """Disable an account, and close its streams, until it is enabled.
 
         Raises:
             NoSuchAccount: There is none of this name.
         """
         await self.store.set_disabled(account.bare, True)
-        self._close_streams(account, StreamCondition.NOT_AUTHORIZED, "this account is disabled")
+        ended = await self.ends.end(
+            account, StreamCondition.NOT_AUTHORIZED, "this account is disabled"
+        )
         _log.info("{account} is disabled", account=account.bare)
+        return ended
 
     async def enable(self, account: JID) -> None:
         """Enable a disabled account again.
@@ -108,7 +116,7 @@ class Accounts:
         await self.store.set_disabled(account.bare, False)
         _log.info("{account} is enabled", account=account.bare)
 
-    async def remove(self, account: JID, *, request: IQ | None = None) -> None:
+    async def remove(self, account: JID, *, request: IQ | None = None) -> StreamsClosed:
         """Remove an account and all it owns, and take it out of its contacts' rosters.
 
         It is disabled first: nobody can log in meanwhile, and should that fail halfway, it can be
@@ -118,14 +126,16 @@ class Accounts:
             account: Bare JID.
             request: Of the account's own client; it is answered before that stream is closed.
 
+        Returns:
+            What has become of its streams.
+
         Raises:
             NoSuchAccount: There is none of this name.
         """
         await self.store.set_disabled(account.bare, True)
-        asker = self.sessions.session(request.sender) if request is not None else None
-        self._close_streams(
-            account, StreamCondition.NOT_AUTHORIZED, "this account is removed", asker
-        )
+        sessions, removed = self.ends.sessions, "this account is removed"
+        asker = sessions.session(request.sender) if request is not None else None
+        first = await self.ends.end(account, StreamCondition.NOT_AUTHORIZED, removed, spare=asker)
         if asker is not None:
             await self.farewells.say_goodbye(asker)
         await self.farewells.end_subscriptions(account)
@@ -136,16 +146,12 @@ class Accounts:
             answer = request.result()
             answer.to = asker.jid if asker.bound else None
             asker.deliver(answer, answer.wire())
-        self._close_streams(account, StreamCondition.NOT_AUTHORIZED, "this account is removed")
-        self.farewells.forget(account.bare)
+        last = await self.ends.end(account, StreamCondition.NOT_AUTHORIZED, removed, removed=True)
+        self.forget(account)
         _log.info("{account} is removed", account=account.bare)
-        self.events.fire(AccountRemoved(account))
+        return StreamsClosed(first.streams + last.streams, last.unasked)
 
-    def _close_streams(
-        self,
-        account: JID,
-        condition: StreamCondition,
-        text: str,
-        spare: LocalClientSession | None = None,
-    ) -> None:
-        self.sessions.close_all(account.bare, StreamError(condition, text), spare=spare)
+    def forget(self, account: JID) -> None:
+        """Forget an account that was removed, here or at another node."""
+        self.farewells.forget(account.bare)
+        self.events.fire(AccountRemoved(account))

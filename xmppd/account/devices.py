@@ -6,10 +6,11 @@ from hashlib import sha256
 
 from twisted.logger import Logger
 
+from xmppd.account.stream_ends import StreamEnds, StreamsClosed
 from xmppd.auth.login import UserAgent
 from xmppd.auth.tokens import Tokens
+from xmppd.cluster.entries import EndAccount, StreamsEnded
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, StreamCondition, StreamError
 from xmppd.store.devices import Device
 
@@ -42,8 +43,20 @@ class KnownDevice:
     @property
     def knows_password(self) -> bool:
         """Whether one of its sessions began with a password: then it may come back."""
-        logins = [session.login for session in self.sessions]
-        return any(login is not None and login.mechanism.startswith(PASSWORDS) for login in logins)
+        return any(map(_knows_password, self.sessions))
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The end of a device's access.
+
+    Attributes:
+        ended: What has become of its streams.
+        knows_password: Whether one of its sessions began with a password: then it may come back.
+    """
+
+    ended: StreamsClosed
+    knows_password: bool
 
 
 class Devices:
@@ -51,12 +64,13 @@ class Devices:
 
     Args:
         tokens: The tokens with which they may come back.
-        sessions: All sessions.
+        ends: Closes streams.
     """
 
-    def __init__(self, tokens: Tokens, sessions: SessionManager) -> None:
+    def __init__(self, tokens: Tokens, ends: StreamEnds) -> None:
         self.tokens = tokens
-        self.sessions = sessions
+        self.ends = ends
+        self.sessions = ends.sessions
 
     async def of(self, account: JID) -> list[KnownDevice]:
         """The account's devices, those online first."""
@@ -76,8 +90,8 @@ class Devices:
         id: str,
         *,
         spare: LocalClientSession | None = None,
-    ) -> KnownDevice | None:
-        """Take a device's tokens, and close its streams.
+    ) -> Revoked | None:
+        """Take a device's tokens, and close its streams, on all nodes.
 
         Args:
             account: Bare JID.
@@ -85,31 +99,35 @@ class Devices:
             spare: The session that asked for it; it stays.
 
         Returns:
-            The device as it was; None if there is none of this id.
+            What has become of it; None if there is none of this id.
         """
-        for device in await self.of(account):
-            if device.id == id:
-                await self._revoke(account, device, spare)
-                return device
-        return None
-
-    async def _revoke(
-        self,
-        account: JID,
-        device: KnownDevice,
-        spare: LocalClientSession | None,
-    ) -> None:
-        if device.agent.id:
+        device = {device.id: device for device in await self.of(account)}.get(id)
+        if device is not None and device.agent.id:
             await self.tokens.revoke(account.bare, device.agent.id)
-        for session in tuple(self.sessions.sessions.values()):  # also one that is about to be bound
-            if (
-                session.account is not None
-                and session.account.bare == account.bare
-                and opaque(account, session.device or session.id) == device.id
-                and session is not spare
-            ):
-                session.connection.close(REVOKED)
-        _log.info("{account} has device {device} revoked", account=account.bare, device=device.id)
+        here = self.end_here(account, id, spare=spare)
+        entry = EndAccount(account.bare, REVOKED.condition.value, REVOKED.text or "", device=id)
+        others = await self.ends.ask(entry)
+        if device is None and not others.streams:
+            return None
+        _log.info("{account} has device {device} revoked", account=account.bare, device=id)
+        knows = others.by_password or (device is not None and device.knows_password)
+        return Revoked(StreamsClosed(here.streams + others.streams, others.unasked), knows)
+
+    def end_here(
+        self, account: JID, id: str, *, spare: LocalClientSession | None = None
+    ) -> StreamsEnded:
+        """Close a device's streams that are here."""
+        ended = tuple(
+            session
+            for session in self.sessions.sessions.values()  # also one that is about to be bound
+            if session.account is not None
+            and session.account.bare == account.bare
+            and opaque(account, session.device or session.id) == id
+            and session is not spare
+        )
+        for session in ended:
+            session.connection.close(REVOKED)
+        return StreamsEnded(len(ended), any(map(_knows_password, ended)))
 
     def _known(
         self, account: JID, device: Device, sessions: list[LocalClientSession]
@@ -136,6 +154,11 @@ class Devices:
 
     def _last_activity(self, session: LocalClientSession) -> float:
         return self.sessions.wall_clock() - session.connection.silent_s
+
+
+def _knows_password(session: LocalClientSession) -> bool:
+    """Whether the session began with a password."""
+    return session.login is not None and session.login.mechanism.startswith(PASSWORDS)
 
 
 def opaque(account: JID, id: str) -> str:

@@ -402,6 +402,34 @@ class LeftBehind(AccountEntry, tag="sb", frozen=True):
     device: str
 
 
+class EndAccount(AccountEntry, tag="se", frozen=True):
+    """The streams of an account are to end; the answer is :class:`StreamsEnded`.
+
+    Attributes:
+        condition: Of the stream error that its clients are told.
+        text: For its user.
+        device: The public id of a client, if only its streams end; empty for all.
+        removed: Whether the account is gone, and nothing of it is to be remembered.
+    """
+
+    condition: str
+    text: str
+    device: str = ""
+    removed: bool = False
+
+
+class StreamsEnded(BusEntry, tag="sn", frozen=True):
+    """Streams have ended.
+
+    Attributes:
+        streams: The number of them.
+        by_password: Whether a client among them had logged in by a password, so that it may return.
+    """
+
+    streams: int
+    by_password: bool = False
+
+
 AnyEntry = (
     Asking
     | Answered
@@ -420,6 +448,8 @@ AnyEntry = (
     | LongestDetached
     | DetachedSession
     | LeftBehind
+    | EndAccount
+    | StreamsEnded
 )
 __all__ = [
     "KINDS",
@@ -438,6 +468,7 @@ __all__ = [
     "CommandUnread",
     "Delivered",
     "DetachedSession",
+    "EndAccount",
     "JIDText",
     "LeaseRenewed",
     "LeaseState",
@@ -451,6 +482,7 @@ __all__ = [
     "Sibling",
     "SiblingGone",
     "StanzaKind",
+    "StreamsEnded",
     "Unbind",
     "Way",
 ]

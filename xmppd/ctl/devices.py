@@ -8,13 +8,13 @@ from xmppd.account.devices import Devices, KnownDevice
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.other_nodes import gathered
+from xmppd.command.other_nodes import OtherNodes, gathered
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.ctl.users import ACCOUNT
+from xmppd.ctl.users import ACCOUNT, check_asked
 from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import Condition
+from xmppd.stanza import JID, Condition
 from xmppd.stanza.date_time import date_time
 
 
@@ -66,17 +66,24 @@ class DeviceCommands:
         account = context.arguments.jid("account")
         wanted, every = context.arguments.text("device"), not context.arguments.given("device")
         asker = None if context.actor.jid is None else self.sessions.session(context.actor.jid)
-        known = await self.devices.of(account)
-        revoked = [device for device in known if every or device.id == wanted.strip()]
+        ids = await self._ids(account, context.others) if every else [wanted.strip()]
+        asked = [await self.devices.revoke(account, id, spare=asker) for id in ids]
+        revoked = [each for each in asked if each is not None]
         if not revoked:
             why = f"{account} has no device" if every else f"{account} has no such device"
             raise Refused(why, Condition.ITEM_NOT_FOUND)
-        for device in revoked:
-            await self.devices.revoke(account, device.id, spare=asker)
         yield f"devices of {account} that were revoked: {len(revoked)}"
-        knowing = sum(device.knows_password for device in revoked)
+        knowing = sum(each.knows_password for each in revoked)
         if knowing:
             yield f"of these, {knowing} may return, since they know the password: change that"
+        check_asked({node for each in revoked for node in each.ended.unasked})
+
+    async def _ids(self, account: JID, others: OtherNodes) -> list[str]:
+        """The public ids of all devices of an account, also of those that only another node has."""
+        elsewhere = await gathered(others, "device list", {"account": account.bare})
+        here = [device.id for device in await self.devices.of(account)]
+        there = [row.device for row in elsewhere.rows if isinstance(row, DeviceRow)]
+        return list(dict.fromkeys([*here, *there]))
 
 
 def _row(device: KnownDevice) -> DeviceRow:

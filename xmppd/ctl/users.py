@@ -1,16 +1,18 @@
 """Commands that change accounts."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from xmppd.account.accounts import Accounts
+from xmppd.account.stream_ends import StreamsClosed
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.provider import Passwords
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import AccountName, Secret
+from xmppd.command.other_nodes import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
 from xmppd.ctl.declared import Declared
@@ -51,28 +53,32 @@ class UserCommands:
 
     async def delete(self, context: CommandContext) -> Replies:
         """Remove accounts, also from their contacts' rosters."""
+        unasked: set[str] = set()
         for account in await self._others(context):
-            streams = self._streams(account)
-            await self.accounts.remove(account)
-            yield f"{account} was deleted, with all that belonged to it; {streams} were closed"
+            ended = await self.accounts.remove(account)
+            unasked.update(ended.unasked)
+            yield f"{account} was deleted, with all that belonged to it; {closed(ended)}"
+        check_asked(unasked)
 
     async def password(self, context: CommandContext) -> Replies:
         """Set a password; all streams are closed but the asker's own."""
         account, asker = context.arguments.jid("account"), self._asker(context.actor)
-        streams = self._streams(account, asker)
         address = None if context.actor.jid is None else self._address(asker)
         with judged():
-            await self.accounts.set_password(
+            ended = await self.accounts.set_password(
                 account, context.arguments.text("password"), spare=asker, address=address
             )
-        yield f"the password of {account} was changed; {streams} were closed"
+        yield f"the password of {account} was changed; {closed(ended)}"
+        check_asked(ended.unasked)
 
     async def disable(self, context: CommandContext) -> Replies:
         """Disable accounts, until they are enabled."""
+        unasked: set[str] = set()
         for account in await self._others(context):
-            streams = self._streams(account)
-            await self.accounts.disable(account)
-            yield f"{account} was disabled; {streams} were closed"
+            ended = await self.accounts.disable(account)
+            unasked.update(ended.unasked)
+            yield f"{account} was disabled; {closed(ended)}"
+        check_asked(unasked)
 
     async def enable(self, context: CommandContext) -> Replies:
         """Enable accounts, and forget their failed attempts."""
@@ -104,13 +110,24 @@ class UserCommands:
         """The address of the administrator's client; empty if it is not here."""
         return "" if asker is None else asker.connection.address
 
-    def _streams(self, account: JID, spare: LocalClientSession | None = None) -> str:
-        """The number of an account's streams, in words."""
-        sessions = self.sessions.sessions.values()
-        count = sum(
-            1 for s in sessions if s.account and s.account.bare == account.bare and s is not spare
+
+def closed(ended: StreamsClosed) -> str:
+    """How many streams were closed, in words."""
+    return f"{ended.streams} stream{'s' * (ended.streams != 1)} were closed"
+
+
+def check_asked(unasked: Collection[str]) -> None:
+    """Say which nodes have not answered, when all else was said.
+
+    Raises:
+        Refused: Some have not.
+    """
+    if unasked:
+        raise Refused(
+            f"no answer came from {', '.join(sorted(unasked))}: "
+            "streams there may still be open for a while",
+            status=INCOMPLETE,
         )
-        return "1 stream" if count == 1 else f"{count} streams"
 
 
 async def existing(exists: Callable[[str], Awaitable[bool]], accounts: list[JID]) -> list[JID]:

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from twisted.logger import Logger
 
+from xmppd.account.stream_ends import StreamEnds
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError, while_store_answers
 from xmppd.auth.login import Login, UserAgent
@@ -28,11 +29,13 @@ class Underway:
         name: Of the mechanism.
         mechanism: The exchange itself.
         profile: Namespace of the elements that carry it; elements of another do not continue it.
+        began: The moment when it began, as :class:`~xmppd.account.stream_ends.StreamEnds` counts.
     """
 
     name: str
     mechanism: Mechanism
     profile: str
+    began: int
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Authentication:
     Args:
         provider: Knows the accounts.
         limiter: Slows guessing down.
+        ends: Knows whether an account's streams were closed meanwhile.
         settings: The mechanisms, in order of preference, and how often a stream may fail.
         tls_required: Whether passwords never go in the clear.
         exchange_of: What a mechanism may know about a stream.
@@ -67,6 +71,7 @@ class Authentication:
         self,
         provider: AuthProvider,
         limiter: AttemptLimiter,
+        ends: StreamEnds,
         settings: AuthSettings,
         *,
         tls_required: bool,
@@ -74,6 +79,7 @@ class Authentication:
     ) -> None:
         self.provider = provider
         self.limiter = limiter
+        self.ends = ends
         self.settings = settings
         self.tls_required = tls_required
         self.exchange_of = exchange_of
@@ -124,7 +130,7 @@ class Authentication:
             mechanism = make(name, attempt.exchange)
         else:
             mechanism = self.limiter.begin(name, attempt.exchange, self.provider)
-        attempt.underway = Underway(name, mechanism, profile)
+        attempt.underway = Underway(name, mechanism, profile, self.ends.now())
 
     async def step(self, negotiation: Negotiation, message: str, profile: str) -> bytes:
         """Take the client's message, in Base64; returns the answer.
@@ -147,9 +153,14 @@ class Authentication:
         return None if account is None else JID.parse(account)
 
     def complete(self, negotiation: Negotiation, account: JID, agent: UserAgent) -> Login:
-        """Let the client in, as this account."""
+        """Let the client in, as this account.
+
+        Raises:
+            StreamError: RESET: the account's password has changed meanwhile, or it was closed.
+        """
         underway = self._attempts.pop(negotiation).underway
         assert underway is not None, "somebody has proved who they are"
+        self.ends.check(account, underway.began)
         login = Login(underway.name, underway.mechanism.binding, agent)
         negotiation.authenticated(account)
         negotiation.session.login = login

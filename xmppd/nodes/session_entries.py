@@ -1,11 +1,21 @@
 """SessionEntries: what other nodes ask of the sessions here."""
 
+from xmppd.account.accounts import Accounts
+from xmppd.account.devices import Devices
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import LeftBehind, LongestDetached, Sibling, SiblingGone, Unbind
+from xmppd.cluster.entries import (
+    EndAccount,
+    LeftBehind,
+    LongestDetached,
+    Sibling,
+    SiblingGone,
+    StreamsEnded,
+    Unbind,
+)
 from xmppd.cluster.node import NodeId
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.routing.locations import Locations
-from xmppd.stanza import StreamCondition, StreamError
+from xmppd.stanza import JID, StreamCondition, StreamError
 
 
 class SessionEntries:
@@ -13,11 +23,15 @@ class SessionEntries:
 
     Args:
         locations: Knows the sessions here, and gives their places back.
+        accounts: Forgets those that were removed.
+        devices: Closes the streams of clients.
     """
 
-    def __init__(self, locations: Locations) -> None:
+    def __init__(self, locations: Locations, accounts: Accounts, devices: Devices) -> None:
         self.locations = locations
         self.sessions = locations.sessions
+        self.accounts = accounts
+        self.devices = devices
 
     def put_in(self, entries: EntryHandler) -> None:
         """Handle what concerns sessions."""
@@ -27,6 +41,7 @@ class SessionEntries:
         entries.put(Unbind, self.unbind)
         entries.put(LongestDetached, self.longest_detached)
         entries.put(LeftBehind, self.left_behind)
+        entries.put(EndAccount, self.end_account)
 
     async def unbind(self, sender: NodeId, entry: Unbind) -> None:
         """End a session; answered when its place is free."""
@@ -41,6 +56,17 @@ class SessionEntries:
         """End the sessions that a client has left behind; answered when their places are free."""
         self.sessions.close_left_behind(entry.account, entry.device)
         await self.locations.left(entry.account)
+
+    def end_account(self, sender: NodeId, entry: EndAccount) -> StreamsEnded:
+        """Close the streams of an account, or of one of its clients."""
+        account = JID.prepared(entry.account)
+        if entry.device:
+            return self.devices.end_here(account, entry.device)
+        error = StreamError(StreamCondition(entry.condition), entry.text)
+        ended = self.accounts.ends.end_here(account.bare, error)
+        if entry.removed:
+            self.accounts.forget(account)
+        return StreamsEnded(ended)
 
 
 __all__ = ["SessionEntries"]

@@ -194,7 +194,10 @@ class Network:
             return self._due.popleft()
         firsts: dict[object, int] = {}
         for number, (call, args) in enumerate(self._due):
-            node = args[0] if args and isinstance(args[0], NodeId) else None
+            if not args:  # nothing arrives: somebody's turn ends
+                firsts = {None: number}
+                break
+            node = args[0] if isinstance(args[0], NodeId) else None
             firsts.setdefault((id(getattr(call, "__self__", call)), node), number)
         numbers = tuple(firsts.values())
         chosen = numbers[self.choose(len(numbers)) if len(numbers) > 1 else 0]

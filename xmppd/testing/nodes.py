@@ -147,7 +147,7 @@ class Nodes:
             directory = LateDirectory(directory, self.network.later)
             self.directories[id.name] = directory
         domains = tuple(domain.name for domain in self.config.domain)
-        settings = BusSettings(domains, acknowledge_after_s=0.0)
+        settings = BusSettings(domains, acknowledge_after_s=0.02 if self.late_directory else 0.0)
         bus = MemoryBus(membership, self.ends, self.network.later, self.clock, settings)
         return Cluster(membership, directory, bus)
 

@@ -2,6 +2,7 @@
 
 from tests.unit.nodes.test_locate import JULIET, NodesTestCase
 from xmppd.cluster.node import Location
+from xmppd.routing.siblings import MEET_S
 from xmppd.stanza import ns
 from xmppd.testing.client import done
 
@@ -35,6 +36,8 @@ class NodeLossTests(NodesTestCase):
         for number in range(3):
             self.romeo.send(f"<message to='{JULIET}'><body>{number}</body></message>")
         (juliet,) = self.c.connect("juliet")
+        self.nodes.clock.advance(MEET_S)  # her login waits for b
+        juliet.received()
         self.nodes.lose("b")
         self.romeo.send(f"<message to='{JULIET}'><body>3</body></message>")
         self.assertEqual(self.bodies(juliet), ["0", "1", "2", "3"])
