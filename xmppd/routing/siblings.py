@@ -10,7 +10,7 @@ from xmppd.cluster.node import Location, NodeId
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session import Session
-from xmppd.stanza import JID, Presence, StreamCondition, StreamError
+from xmppd.stanza import JID, StreamCondition, StreamError
 
 REPLACED = StreamError(StreamCondition.CONFLICT, "another session took this resource")
 MEET_S = 2.0
@@ -142,7 +142,6 @@ class Siblings:
     def _note(self, jid: JID, location: Location, entry: Sibling) -> None:
         known = self._known.setdefault(jid.bare, {})
         session = known.get(jid.full)
-        is_new = session is None
         if session is None or session.location != location:
             if session is not None and session.location.serial > location.serial:
                 return
@@ -155,17 +154,6 @@ class Siblings:
         if self.table.sessions_here(jid.bare):
             self.table.add(session)
             self.table.refresh(session)
-        if is_new and session.presence is not None:
-            self._show(session, session.presence)
-
-    def _show(self, session: RemoteSession, presence: Presence) -> None:
-        """Send the account's sessions here, which came when its node could not be asked, the
-        presence of a session there.
-        """
-        head, tail = session.presence_around_to
-        for other in self.table.sessions_here(session.jid.bare):
-            if other.presence is not None:
-                other.deliver(presence, head + other.jid.wire + tail)
 
     def sibling_gone(self, sender: NodeId, entry: SiblingGone) -> None:
         """Forget a session of another node, unless a later one of its JID is known."""
