@@ -815,6 +815,7 @@ class XMPPServer:
             self.packet_router.take_back(requests, each.jid)
         await self.packet_router.finish()
         for session in tuple(self.session_manager.sessions.values()):
+            await self.locations.restore(session)
             self.presence_manager.look_elsewhere_again(session)
 
     async def stop(self, unload: Callable[[], Awaitable[None]] = _unload_nothing) -> None:

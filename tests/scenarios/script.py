@@ -17,12 +17,14 @@ text ``*`` stands for any. ``comes online`` binds, fetches the roster, sends pre
 until everybody has heard; what came meanwhile is not looked at. Further steps: ``binds`` (with no
 more said), ``is cut off``, ``closes the stream``, ``is disconnected``, ``30 seconds pass``.
 
-What plays it is a stage. This one is in memory; one over sockets has the same four methods.
+What plays it is a stage: one house in memory, or several that are one service; one over sockets has
+the same three methods.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree
@@ -30,6 +32,7 @@ from xml.etree import ElementTree
 from xmppd.stanza import ns
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
+from xmppd.testing.nodes import Nodes
 
 _STEP = re.compile(
     r"(?P<actor>[A-Z]\S*) (?:is (?P<jid>[a-z]\S*/\S+)|(?P<verb>comes online|binds|sends:|receives:"
@@ -113,6 +116,34 @@ class MemoryStage:
 
     async def wait(self, seconds: float) -> None:
         self.house.clock.advance(seconds)
+
+
+class NodesStage:
+    """Several houses in memory that are one service; each actor comes to the next of them.
+
+    Args:
+        first: The number of the house to which the first actor comes.
+    """
+
+    def __init__(
+        self,
+        domain: str = "montague.lit",
+        plugins: tuple[str, ...] = (),
+        names: tuple[str, ...] = ("a", "b", "c"),
+        first: int = 0,
+    ) -> None:
+        self.nodes = Nodes(*names, domain=domain, plugins=plugins, late_directory=True)
+        self._next = cycle([*names[first:], *names[:first]])
+
+    async def account(self, name: str, contacts: dict[str, str]) -> None:
+        next(iter(self.nodes.houses.values())).add(name, contacts)
+
+    def actor(self, name: str, resource: str) -> Actor:
+        return MemoryActor(self.nodes[next(self._next)], name, resource)
+
+    async def wait(self, seconds: float) -> None:
+        self.nodes.clock.advance(seconds)
+        self.nodes.settle()
 
 
 @dataclass(frozen=True)

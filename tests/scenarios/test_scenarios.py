@@ -1,11 +1,12 @@
 """Every scenario beside this file, in memory."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.scenarios.script import MemoryStage, Mismatch, Play, title
+from tests.scenarios.script import MemoryStage, Mismatch, NodesStage, Play, Stage, title
 from xmppd.testing.client import done
 
 SCENARIOS = sorted(Path(__file__).parent.glob("*.txt"))
@@ -15,16 +16,29 @@ class ScenarioTests(SynchronousTestCase):
     """One test for each file, named after it."""
 
 
-def _test_of(path: Path) -> Callable[[ScenarioTests], None]:
-    def test(self: ScenarioTests) -> None:
-        done(Play(MemoryStage()).run(path.read_text(encoding="utf-8")))
+class ScenariosOnNodesTests(SynchronousTestCase):
+    """The same, with everybody at another of three nodes."""
+
+
+class ScenariosOnTwoNodesTests(SynchronousTestCase):
+    """The same, with some of them at one node."""
+
+
+def _test_of(path: Path, stage: Callable[[], Stage]) -> Callable[[SynchronousTestCase], None]:
+    def test(self: SynchronousTestCase) -> None:
+        done(Play(stage()).run(path.read_text(encoding="utf-8")))
 
     test.__doc__ = title(path)
     return test
 
 
 for _path in SCENARIOS:
-    setattr(ScenarioTests, f"test_{_path.stem}", _test_of(_path))
+    for _tests, _stage in (
+        (ScenarioTests, MemoryStage),
+        (ScenariosOnNodesTests, NodesStage),
+        (ScenariosOnTwoNodesTests, partial(NodesStage, names=("a", "b"), first=1)),
+    ):
+        setattr(_tests, f"test_{_path.stem}", _test_of(_path, _stage))
 
 
 class RunnerTests(SynchronousTestCase):

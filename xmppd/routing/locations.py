@@ -264,6 +264,22 @@ class Locations:
         """Give back the place of a session that has ended."""
         self._leave(event.session.jid, event.session.serial)
 
+    async def restore(self, session: LocalClientSession) -> None:
+        """Enter a session of before a restart, which nobody is told of, and let it meet its
+        siblings. One whose place is another's by now ends.
+
+        Raises:
+            DirectoryAway: The directory does not answer.
+        """
+        if not self.directory.shared:
+            return
+        await self.reassert(session)
+        others = await self.directory.sessions_of(session.jid.bare)
+        nodes = {location.node for location in others.values()} - {self.id}
+        if nodes and session.id in self.sessions.sessions:
+            await self.siblings.meet(session, session.jid, nodes)
+            self.siblings.settle(session)
+
     async def reassert(self, session: LocalClientSession, *, rebuild: bool = False) -> None:
         """Say again that a session is here (CL-25): the directory may have lost it, or another node
         may have replaced it and died before it could say so.

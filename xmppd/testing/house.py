@@ -104,7 +104,9 @@ class House:
         for command in of_server(self.server, self.traces):
             self.server.commands.put(command, OWNER)
         done(self.plugins.load(*plugins))
-        done(self.server.start())
+        starting = Deferred.fromCoroutine(self.server.start())
+        self.network.settle()
+        done(starting)
         for name, contacts in people.items():
             self.add(name, contacts)
 

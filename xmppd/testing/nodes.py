@@ -114,6 +114,7 @@ class Nodes:
         house = self.houses[name]
         house.stop_and_wait()
         self._die(house)
+        self.directory.fenced.add(house.id)
         self._tell_others(NodeLeft(self.members.pop(name)))
 
     def kill(self, name: str) -> None:

@@ -52,8 +52,8 @@ def faults(nodes: Nodes) -> Iterator[str]:
     serials = {jid: held[0].serial for jid, held in sessions.items()}
     places = {
         f"{bare}/{resource}": location.serial
-        for bare, held in nodes.directory.accounts.items()
-        for resource, location in held.items()
+        for bare in nodes.directory.accounts
+        for resource, location in nodes.directory.sessions(bare).items()
     }
     if places != serials:
         yield f"the directory has {places}, and there are {serials}"

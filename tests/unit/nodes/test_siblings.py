@@ -210,6 +210,38 @@ class ArrivalTests(SynchronousTestCase):
             self.assertEqual(list(faults(nodes)), [])
 
 
+class RestartTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.nodes = Nodes("a", "b", late_directory=True, romeo={})
+        (self.here,) = self.nodes["a"].connect("romeo/here")
+        self.previd = self.here.enable()
+        (self.there,) = self.nodes["b"].connect("romeo/there")
+        self.nodes.stop("a")
+
+    def test_restored(self) -> None:
+        """A session that outlives a restart of its node is in the directory again, and its siblings
+        know it.
+        """
+        known = self.nodes["b"].server.routing_table.bound
+        self.assertNotIn(f"{ROMEO}/here", known)
+        self.nodes.start("a")
+        self.nodes.settle()
+        self.assertEqual(list(faults(self.nodes)), [])
+        self.assertIn(f"{ROMEO}/here", known)
+        client = self.nodes["a"].logged_in("romeo")
+        client.resume(self.previd, 0)
+        self.assertEqual(client.jid, ROMEO.with_resource("here"))
+
+    def test_taken_meanwhile(self) -> None:
+        """One whose resource another node has given away meanwhile is gone."""
+        new = self.nodes["b"].bind("romeo", "here")
+        self.nodes.start("a")
+        self.nodes.settle()
+        self.assertEqual(list(faults(self.nodes)), [])
+        self.assertFalse(new.closed)
+        self.assertIn("<failed", self.nodes["a"].logged_in("romeo").resume(self.previd, 0)[0])
+
+
 class ReassertionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.nodes = service("a", "b")
