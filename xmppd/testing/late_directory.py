@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from typing_extensions import override
 
 from xmppd.cluster.directory import Directory, DirectoryAway, Entered
-from xmppd.cluster.node import Location
+from xmppd.cluster.node import Location, NodeId
 from xmppd.stanza import JID
 
 T = TypeVar("T")
@@ -74,12 +74,10 @@ class LateDirectory(Directory):
         return await self._ask(lambda: self.directory.close_account(account))
 
     @override
-    async def connect_component(self, domain: str, connections: int) -> None:
-        await self._ask(lambda: self.directory.connect_component(domain, connections))
-
-    @override
-    async def nodes_with_component(self, domain: str) -> Mapping[str, int]:
-        return await self._ask(lambda: self.directory.nodes_with_component(domain))
+    async def sweep(
+        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
+    ) -> None:
+        await self._ask(lambda: self.directory.sweep(node, found))
 
 
 __all__ = ["LateDirectory"]

@@ -10,7 +10,7 @@ from tests.unit.nodes.test_logins import bound, faults
 from xmppd.account import stream_ends
 from xmppd.account.accounts import AccountRemoved
 from xmppd.account.stream_ends import END_S, StreamsClosed
-from xmppd.cluster.memory_directory import CLOSED_S
+from xmppd.cluster.directory import CLOSED_S
 from xmppd.command.command_context import SHELL
 from xmppd.command.other_nodes import INCOMPLETE
 from xmppd.command.refused import Refused
