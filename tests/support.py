@@ -47,6 +47,7 @@ class SlowStore(Store):
     """A store in memory that answers only when it is told to, in the order it was asked.
 
     Args:
+        database: Instead of one of its own.
         items: Makes the small values that it keeps.
 
     Attributes:
@@ -55,8 +56,12 @@ class SlowStore(Store):
         broken: Names of methods that fail; :data:`EVERYTHING` for all.
     """
 
-    def __init__(self, items: Callable[[Database], ItemStore] = ItemStore) -> None:
-        self._memory = MemoryDatabase()
+    def __init__(
+        self,
+        database: MemoryDatabase | None = None,
+        items: Callable[[Database], ItemStore] = ItemStore,
+    ) -> None:
+        self._memory = MemoryDatabase() if database is None else database
         super().__init__(self._memory, Clock())
         self.items = items(self.database)
         self.slow = self.late = False

@@ -1,7 +1,9 @@
 """What the server promises whatever happens, under random logins, losses, changes and waits."""
 
 from collections import Counter
-from itertools import count
+from collections.abc import Sequence
+from itertools import count, cycle
+from random import Random
 from xml.etree import ElementTree
 
 from hypothesis import HealthCheck, Phase, settings
@@ -14,9 +16,11 @@ from tests.support import SlowStore
 from xmppd.handler.presence_subscribe_handler import TYPES
 from xmppd.roster.subscription import SUBSCRIBED
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Session
 from xmppd.stanza import JID, Presence, ns
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
+from xmppd.testing.nodes import Nodes
 
 DOMAIN = "verona.lit"
 PEOPLE = ("romeo", "juliet", "nurse")
@@ -83,11 +87,13 @@ class Promises(RuleBasedStateMachine):
     """
 
     at_once = True
+    house: House
+    houses: Sequence[House]
 
     @initialize(slow=st.booleans(), late=st.booleans(), both=st.booleans())
     def build(self, slow: bool, late: bool, both: bool) -> None:
         self.store = SlowStore()
-        self.house = House(DOMAIN, store=self.store)
+        self.open()
         self.turns: list[Deferred[None]] = []
         self.prepare()
         kind = "both" if both else "none"
@@ -104,15 +110,24 @@ class Promises(RuleBasedStateMachine):
         self.stored: set[int] = set()
         self.allowed = self.allowed_now()
 
+    def open(self) -> None:
+        """Open the house, or several that are one service."""
+        self.house = House(DOMAIN, store=self.store)
+        self.houses = (self.house,)
+
     def prepare(self) -> None:
         """What a variant does differently."""
+
+    def next_house(self) -> House:
+        """The house to which the next client comes."""
+        return self.house
 
     # -- what may happen ------------------------------------------------------------------------
 
     @rule(name=st.sampled_from(PEOPLE), resource=st.sampled_from(RESOURCES), answers=st.booleans(),
           priority=st.sampled_from((-1, 0, 0, 1)), shy=st.booleans())  # fmt: skip
     def log_in(self, name: str, resource: str, answers: bool, priority: int, shy: bool) -> None:
-        wire = self.house.logged_in(name)
+        wire = self.next_house().logged_in(name)
         somebody = Somebody(wire, answers=answers)
         self.here.append(somebody)
         text = (
@@ -222,9 +237,10 @@ class Promises(RuleBasedStateMachine):
         pairs: set[tuple[str, str]] = set()
         for name in PEOPLE:
             bare = f"{name}@{DOMAIN}"
-            roster = self.house.server.roster_manager.loaded(bare)
-            kept = done(self.store.written.rosters.roster(bare)).items
-            items = roster.items.values() if roster else kept
+            loaded = [house.server.roster_manager.loaded(bare) for house in self.houses]
+            items = [item for roster in loaded if roster for item in roster.items.values()]
+            if not any(loaded):
+                items += done(self.store.written.rosters.roster(bare)).items
             pairs.update((i.jid, bare) for i in items if i.subscription in SUBSCRIBED)
             pairs.add((bare, bare))
         return pairs
@@ -325,13 +341,15 @@ class Promises(RuleBasedStateMachine):
         """Route available <=> session's presence available; nobody else is in the table."""
         if not hasattr(self, "here"):
             return
-        table = self.house.server.routing_table
-        for routes in table.users.values():
-            assert set(routes.available) == {
-                s for s in routes.sessions.values() if s.presence is not None
-            }
-        reachable = {*table.bound.values(), *table.unbound.values()}
-        assert reachable == {one.session for one in self.here}
+        reachable: set[Session] = set()
+        for table in (house.server.routing_table for house in self.houses):
+            for routes in table.users.values():
+                assert set(routes.available) == {
+                    s for s in routes.sessions.values() if s.presence is not None
+                }
+            reachable.update(table.bound.values(), table.unbound.values())
+        here = {session for session in reachable if isinstance(session, LocalClientSession)}
+        assert here == {one.session for one in self.here}
 
     @invariant()
     def one_outcome(self) -> None:
@@ -361,19 +379,23 @@ class Promises(RuleBasedStateMachine):
 
     def owed(self, one: Somebody) -> list[JID]:
         """Whom it told in private."""
-        directed = self.house.server.presence_manager.directed
-        return list(directed._sent.get(one.jid, {}).values())
+        return [
+            jid
+            for house in self.houses
+            for jid in house.server.presence_manager.directed._sent.get(one.jid, {}).values()
+        ]
 
     @invariant()
     def nothing_is_left(self) -> None:
         """What nobody needs any more is forgotten."""
         if not hasattr(self, "here") or not self.settled():
             return
-        server = self.house.server
-        assert not server.presence_subscribe_handler._turns
         here = {one.jid for one in self.here}
-        assert set(server.presence_manager.directed._sent) <= here
-        assert server.session_manager.bound == len(self.bound())
+        for server in (house.server for house in self.houses):
+            assert not server.presence_subscribe_handler._turns
+            assert set(server.presence_manager.directed._sent) <= here
+        count = sum(house.server.session_manager.bound for house in self.houses)
+        assert count == len(self.bound())
 
     def teardown(self) -> None:
         """Everybody leaves; the last word is always unavailable."""
@@ -405,6 +427,27 @@ class Promises(RuleBasedStateMachine):
         self.look()
 
 
+class PromisesOfNodes(Promises):
+    """The same, where everybody comes to the next of three nodes, and what these say to each other
+    arrives in any order. Their store is quick.
+    """
+
+    def open(self) -> None:
+        self.nodes = Nodes("a", "b", "c", domain=DOMAIN, late_directory=True)
+        self.houses = tuple(self.nodes.houses.values())
+        self.house = self.houses[0]
+        self.store = SlowStore(self.nodes.database)
+        self._next = cycle(self.houses)
+
+    @rule(seed=st.integers())
+    def overtake(self, seed: int) -> None:
+        """From now on other things overtake each other."""
+        self.nodes.network.choose = Random(seed).randrange  # no secret
+
+    def next_house(self) -> House:
+        return next(self._next)
+
+
 class SlicedPromises(Promises):
     """The same, where a broadcast reaches one contact in a turn."""
 
@@ -424,19 +467,24 @@ class SlicedPromises(Promises):
         self.take_turns()
 
 
-Promises.TestCase.settings = SlicedPromises.TestCase.settings = settings(
-    phases=(Phase.generate,),  # to make what fails small may take minutes: add Phase.shrink then
-    database=None,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+for _promises in (Promises, PromisesOfNodes, SlicedPromises):
+    _promises.TestCase.settings = settings(
+        phases=(Phase.generate,),  # to make what fails small may take minutes: add Phase.shrink
+        database=None,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 class PromiseTests(SynchronousTestCase):
     def test_promises(self) -> None:
         """Whatever happens, nobody sees ghosts and no message is lost or doubled."""
         self.hold(Promises)
+
+    def test_promises_of_nodes(self) -> None:
+        """Nor if they are at different nodes of one service."""
+        self.hold(PromisesOfNodes)
 
     def test_promises_in_slices(self) -> None:
         """Nor while broadcasts are on their way for many turns."""
