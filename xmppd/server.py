@@ -469,6 +469,7 @@ class XMPPServer:
         resumption = Resumption(
             self.resumable_sessions,
             self.held_messages,
+            self.saved_sessions,
             self.offline_message_flood,
             self.events,
             self._sleep,

@@ -12,9 +12,10 @@ from xmppd.events import Events
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
+from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed, key_of
+from xmppd.session.saved_sessions import SavedSessions
 from xmppd.session.stream_management import WRAP, StreamManagement
-from xmppd.stanza import Condition, StreamCondition, StreamError, Tree, escape, ns, qname
+from xmppd.stanza import JID, Condition, StreamCondition, StreamError, Tree, escape, ns, qname
 from xmppd.store.errors import StoreError
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace, bind_feature
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
@@ -43,12 +44,14 @@ class Resumption:
         self,
         resumable_sessions: ResumableSessions,
         held_messages: HeldMessages,
+        saved_sessions: SavedSessions,
         flood: OfflineMessageFlood,
         events: Events,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self.resumable_sessions = resumable_sessions
         self.held_messages = held_messages
+        self.saved_sessions = saved_sessions
         self.flood = flood
         self.events = events
         self.sleep = sleep
@@ -193,6 +196,8 @@ class Resumption:
         if h is None:
             return failed(Condition.BAD_REQUEST)
         session = self.resumable_sessions.find(id, account)
+        if session is None:
+            session = await self._restore(id, account)
         while session is not None and not fresh.closed:
             management = session.management
             if management is None:
@@ -215,6 +220,15 @@ class Resumption:
         forget = partial(self.held_messages.forget_received, id, account, h)
         await self.flood.when_stored(account, forget)
         return failed(Condition.ITEM_NOT_FOUND, self.resumable_sessions.handled(id, account))
+
+    async def _restore(self, id: str, account: JID) -> LocalClientSession | None:
+        """Restore a session of the account that a node has saved which is gone (ST-8)."""
+        lost = await self.saved_sessions.take(key_of(id), account)
+        if lost is None:
+            return None
+        session = self.resumable_sessions.find(id, account)
+        await self.held_messages.take_up(() if session is None else (session,), lost)
+        return session
 
     def flush(self, negotiation: Negotiation) -> None:
         """Send the client the stanzas it has not got, once it has its answer."""

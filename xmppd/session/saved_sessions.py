@@ -313,18 +313,19 @@ class SavedSessions:
             _log.info("{count} sessions were taken up", count=count - len(lost))
         return lost
 
-    async def take(self, key: bytes) -> list[Lost] | None:
+    async def take(self, key: bytes, account: JID) -> list[Lost] | None:
         """Restore one session that a node which is gone has saved, detached.
 
         Args:
             key: Of the session.
+            account: Whose it must be (RS-6).
 
         Returns:
             The session, if it cannot go on, as far as it can be read; None if there is none, or
             another node was faster.
         """
         saved = await self.store.saved_session(key)
-        if saved is None or not await self._is_ours_now(saved):
+        if saved is None or saved.account != account.bare or not await self._is_ours_now(saved):
             return None
         lost = await self._take_up(saved)
         self._copies.clear()

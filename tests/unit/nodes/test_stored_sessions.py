@@ -1,7 +1,9 @@
 """What the nodes of a service keep for their own sessions, on one database."""
 
 import re
+from dataclasses import replace
 
+from msgspec import msgpack
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import ns
@@ -73,3 +75,55 @@ class OwnRowsTests(SynchronousTestCase):
         self.nodes.start("b")
         self.nodes.start("a")
         self.assertEqual(self.stored(), ["a"])
+
+    def test_resumed_elsewhere(self) -> None:
+        """What a node has saved that is gone is resumed at any other, and at no second one."""
+        self.asleep_with("a", "b")
+        self.nodes.stop("a")
+        juliet, heard = self.come_back("b")
+        self.assertEqual(heard, ["a", "b"])
+        self.nodes.start("a")
+        self.assertEqual(self.come_back("a")[1], [])
+        juliet.send(f"<a {SM} h='2'/>")
+        self.nodes.kill("b")
+        self.nodes.start("b")
+        self.assertEqual(self.stored(), [])
+
+    def test_lost_after_that(self) -> None:
+        """It is held there from then on."""
+        self.asleep_with("a")
+        self.nodes.stop("a")
+        self.come_back("b")
+        self.nodes.kill("b")
+        self.nodes.start("b")
+        self.assertEqual(self.stored(), ["a"])
+
+    def test_not_ones_own(self) -> None:
+        """Nobody else resumes it, by whatever id."""
+        self.asleep_with("a")
+        self.nodes.stop("a")
+        nurse = self.nodes["b"].logged_in("romeo")
+        self.assertIn("item-not-found", nurse.resume(self.previd, 0)[0])
+        self.assertEqual(self.come_back("b")[1], ["a"])
+
+    def test_heir_is_faster(self) -> None:
+        """Where its own node is back it is resumed there."""
+        self.asleep_with("a")
+        self.nodes.stop("a")
+        self.nodes.start("a")
+        self.assertEqual(self.come_back("b")[1], [])
+        self.assertEqual(self.come_back("a")[1], ["a"])
+
+    def test_damaged(self) -> None:
+        """If it cannot be restored its messages come as any others that wait."""
+        self.asleep_with("a")
+        self.nodes.stop("a")
+        store = self.nodes["b"].store.sessions
+        (saved,) = [each for each in done(store.saved_sessions("a.1")) if each.account == JULIET]
+        shell = msgpack.decode(saved.data)
+        damaged = replace(saved, data=msgpack.encode({**shell, "sent": -1}))
+        done(store.save_sessions("a.1", [damaged], theirs={}))
+        juliet, heard = self.come_back("b")
+        self.assertEqual(heard, [])
+        juliet.send(f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'/></iq><presence/>")
+        self.assertEqual(said(juliet.raw()), ["a"])
