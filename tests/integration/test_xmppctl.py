@@ -4,7 +4,7 @@ import signal
 import subprocess
 
 from tests.integration.processes import PATIENCE_S, XMPPCTL, Peer, ProcessCase, environment
-from tests.unit.store.databases import execute
+from tests.unit.store.databases import drop_postgresql, execute, make_postgresql
 from xmppd.host.data_directory import DataDirectory
 
 
@@ -51,6 +51,29 @@ class OfflineTests(ProcessCase):
         self.assertEqual(shown["record.jid"], "@")
         self.assertIn("deleted: 1", self.ctl("db", "quarantine", "delete", number))
         self.assertIn("nothing", self.ctl("db", "quarantine", "show", number, status=1))
+
+    def test_another_database(self) -> None:
+        """Everything is copied to PostgreSQL, and a server that is told so goes on there: the same
+        password opens the account.
+        """
+        url = make_postgresql()
+        self.addCleanup(drop_postgresql, url)
+        self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
+        self.ctl("roster", "add", "romeo", "juliet@elsewhere.lit")
+        process = self.start()
+        self.assertIn("a server is stopped before", self.ctl("db", "copy", url, status=1))
+        self.end(process)
+        told = self.ctl("db", "copy", url)
+        self.assertIn("rows of accounts: 1.\n", told)
+        self.assertIn("name it in storage.url", told)
+        self.assertIn("not empty", self.ctl("db", "copy", url, status=1))
+        self.configure(f'[storage]\nurl = "{url}"\n')
+        (item,) = self.rows("roster", "show", "romeo")
+        self.assertEqual(item["contact"], "juliet@elsewhere.lit")
+        self.start()
+        peer = Peer(self.ports()[1])
+        self.addCleanup(peer.close)
+        peer.log_in("romeo", "rose")
 
     def test_directory_in_use(self) -> None:
         """While somebody else works in the data directory, nothing is touched."""

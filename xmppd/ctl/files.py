@@ -1,17 +1,26 @@
 """Commands on the configuration and the database, for which no server is needed."""
 
+import os
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+from twisted.internet.interfaces import IReactorFromThreads
+
+from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
+from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.config import config_file
 from xmppd.config.config import Config
+from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.check import check
 from xmppd.ctl.declared import Declared
+from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor
 from xmppd.stanza import JID
+from xmppd.store.copying import Copying
 from xmppd.store.look import missing_accounts
 from xmppd.store.migrate import current_revision, upgrade
 
@@ -65,6 +74,28 @@ class FileCommands:
         else:
             yield f"the schema was {before or 'not there'}, and is {after} now"
 
+    async def copy(self, context: CommandContext) -> Replies:
+        """Copy everything; no server may use either database meanwhile."""
+        directory = DataDirectory(Path(self.config.data))
+        try:
+            directory.lock()
+        except DataDirectoryError as error:
+            raise Refused(f"{error}; a server is stopped before its database is copied") from error
+        umask = os.umask(PRIVATE)
+        try:
+            reactor = IReactorFromThreads(self.reactor)
+            copying = Copying(self.config.storage.url, context.arguments.text("url"), reactor)
+            rows = 0
+            async with aclosing(copying.copy()) as copied:
+                async for table, number in copied:
+                    rows += number
+                    if number:
+                        yield f"rows of {table}: {number}"
+            yield f"all {rows} rows are in {copying.shown}, and the same: name it in storage.url"
+        finally:
+            os.umask(umask)
+            directory.release()
+
 
 COMMANDS: tuple[Declared[FileCommands], ...] = (
     Declared(
@@ -81,5 +112,15 @@ COMMANDS: tuple[Declared[FileCommands], ...] = (
             "db upgrade", "bring the database's schema up to date", effect="changes", needs="file"
         ),
         FileCommands.upgrade,
+    ),
+    Declared(
+        Description(
+            "db copy",
+            "copy everything to another database, which is empty",
+            (Argument("url", "of the other one: sqlite:///… or postgresql://…"),),
+            effect="changes",
+            needs="file",
+        ),
+        FileCommands.copy,
     ),
 )

@@ -1,12 +1,13 @@
 """Migration of a database to the schema of this version."""
 
 from pathlib import Path
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy import URL, Connection, Engine, text, update
 
 from xmppd.store.engine import database_errors, make_engine, make_file, parse_url
 from xmppd.store.errors import StoreError
@@ -17,6 +18,9 @@ NOT_NEW = (
 )
 """The end of the sentence that a database is missing or empty (ST-6)."""
 
+COPYING = "copying"
+"""The revision of a database while everything is being copied to it."""
+
 SCRIPTS = "xmppd.store:migrations"
 UPGRADE_TIMEOUT_S = 600
 
@@ -26,6 +30,13 @@ _ONE_AT_A_TIME = (
     text(f"SET LOCAL statement_timeout = '{UPGRADE_TIMEOUT_S}s'"),
     text("SELECT pg_advisory_xact_lock(5222)"),
 )
+
+
+class Prepare(Protocol):
+    """What makes or checks tables when a database is opened."""
+
+    def __call__(self, engine: Engine, /, *, upgrade: bool, may_create: bool = True) -> None:
+        """Do it: see :func:`prepare`."""
 
 
 def upgrade(url: str) -> str | None:
@@ -58,7 +69,7 @@ def current_revision(url: str) -> str | None:
     engine = make_engine(parsed)
     try:
         with database_errors(parsed), engine.connect() as connection:
-            return _revision(connection)
+            return revision_of(connection)
     finally:
         engine.dispose()
 
@@ -79,14 +90,19 @@ def prepare(
     Raises:
         StoreError: The database is unusable, or of another version.
     """
-    config = Config()
-    config.set_main_option("script_location", scripts)
-    config.set_main_option("path_separator", "os")
+    config = _config(scripts)
     with database_errors(engine.url), engine.begin() as connection:
         be_alone(connection)
         if _must_upgrade(connection, ScriptDirectory.from_config(config), upgrade, may_create):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _config(scripts: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", scripts)
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def be_alone(connection: Connection) -> None:
@@ -99,31 +115,55 @@ def be_alone(connection: Connection) -> None:
 def _must_upgrade(
     connection: Connection, known: ScriptDirectory, allowed: bool, may_create: bool
 ) -> bool:
-    found = _revision(connection)
+    found = revision_of(connection)
     if found == known.get_current_head():
         return False
-    shown = _shown(connection.engine.url)
+    name = shown(connection.engine.url)
     if found is None and not may_create:
-        raise StoreError(f"The database {shown} is empty; {NOT_NEW}.")
+        raise StoreError(f"The database {name} is empty; {NOT_NEW}.")
     if found is None:
         return True
+    if found == COPYING:
+        raise StoreError(
+            f"The database {name} is a copy that was not finished: run `xmppctl db copy` again."
+        )
     if found not in {script.revision for script in known.walk_revisions()}:
         raise StoreError(
-            f"The database {shown} has schema {found}, which this version of xmppd does not know."
+            f"The database {name} has schema {found}, which this version of xmppd does not know."
         )
     if not allowed:
         raise StoreError(
-            f"The database {shown} has the older schema {found}: run `xmppctl db upgrade`."
+            f"The database {name} has the older schema {found}: run `xmppctl db upgrade`."
         )
     return True
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the tables; None if there are none."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _shown(url: URL) -> str:
+def write_revision(connection: Connection, revision: str = "") -> None:
+    """Say that the tables are of some revision; of this version, if none is given."""
+    context = MigrationContext.configure(connection)
+    newest = ScriptDirectory.from_config(_config(SCRIPTS)).get_current_head() or ""
+    connection.execute(update(context._version).values(version_num=revision or newest))
+
+
+def shown(url: URL) -> str:
+    """A URL for an administrator, without its password."""
     return url.render_as_string(hide_password=True)
 
 
-__all__ = ["UPGRADE_TIMEOUT_S", "be_alone", "current_revision", "prepare", "upgrade"]
+__all__ = [
+    "COPYING",
+    "UPGRADE_TIMEOUT_S",
+    "Prepare",
+    "be_alone",
+    "current_revision",
+    "prepare",
+    "revision_of",
+    "shown",
+    "upgrade",
+    "write_revision",
+]

@@ -15,7 +15,7 @@ from xmppd.store.engine import database_errors, make_engine, store_error
 from xmppd.store.errors import StoreError
 from xmppd.store.joint_reads import JointReads, Read
 from xmppd.store.limits import CALL_LIMIT_S
-from xmppd.store.migrate import UPGRADE_TIMEOUT_S, prepare
+from xmppd.store.migrate import UPGRADE_TIMEOUT_S, Prepare, prepare
 from xmppd.store.threads import Threads
 
 _dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -30,6 +30,7 @@ class PostgreSQLDatabase(Database):
         pool_threads: The number of threads, and of connections.
         taken_over: Called, with the reason, when another server has the database.
         shared: Whether other nodes of the service use it.
+        prepare: Makes or checks the tables.
     """
 
     alone = False
@@ -42,7 +43,9 @@ class PostgreSQLDatabase(Database):
         taken_over: Callable[[str], None] = lambda why: None,
         *,
         shared: bool = False,
+        prepare: Prepare = prepare,
     ) -> None:
+        self._prepare = prepare
         self.shared = shared
         self._lock = DatabaseLock(url, reactor, self._renew, taken_over, shared=shared)
         self._engine = make_engine(url, pool_threads)
@@ -56,7 +59,7 @@ class PostgreSQLDatabase(Database):
     @override
     async def open(self, upgrade: bool, may_create: bool = True) -> None:
         await self._lock.take()
-        preparing = partial(prepare, self._engine, upgrade=upgrade, may_create=may_create)
+        preparing = partial(self._prepare, self._engine, upgrade=upgrade, may_create=may_create)
         await self._threads.run(preparing, UPGRADE_TIMEOUT_S)
 
     @override

@@ -17,7 +17,7 @@ from xmppd.store.engine import make_engine, make_file, store_error, text_or_byte
 from xmppd.store.errors import StoreError
 from xmppd.store.group_commit import GroupCommit
 from xmppd.store.limits import CALL_LIMIT_S
-from xmppd.store.migrate import NOT_NEW, UPGRADE_TIMEOUT_S, prepare
+from xmppd.store.migrate import NOT_NEW, UPGRADE_TIMEOUT_S, Prepare, prepare
 from xmppd.store.sqlite_file import SQLiteFile
 from xmppd.store.threads import Threads
 from xmppd.store.tries import until_free
@@ -39,12 +39,20 @@ class SQLiteDatabase(Database):
 
     A read takes some 10 µs, less than asking a thread to do it; so it is done on the reactor's
     thread, on sqlite3's own cursor.
+
+    Args:
+        url: Of the file.
+        reactor: Threads report to it.
+        prepare: Makes or checks the tables.
     """
 
     alone = True
     shared = False
 
-    def __init__(self, url: URL, reactor: IReactorFromThreads) -> None:
+    def __init__(
+        self, url: URL, reactor: IReactorFromThreads, *, prepare: Prepare = prepare
+    ) -> None:
+        self._prepare = prepare
         self._url = url
         self._clock = IReactorTime(reactor)
         self._engine = make_engine(url)
@@ -71,7 +79,7 @@ class SQLiteDatabase(Database):
                 f"The database {self._file.path} is in use by another xmppd or xmppctl; "
                 "stop that one, or name another database."
             )
-        preparing = partial(prepare, self._engine, upgrade=upgrade, may_create=may_create)
+        preparing = partial(self._prepare, self._engine, upgrade=upgrade, may_create=may_create)
         await self._threads.run(preparing, UPGRADE_TIMEOUT_S)
         path = quote(self._file.path)
         try:

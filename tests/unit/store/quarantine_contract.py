@@ -40,6 +40,7 @@ from xmppd.store.readable import readable
 from xmppd.store.rosters import RosterItem
 from xmppd.store.sessions import SavedSession
 from xmppd.store.shared_groups import SharedGroup
+from xmppd.store.store import Store
 
 DOMAIN = ROMEO.rpartition("@")[2]
 DEVICE = Device("id", "Gajim", "desk", 1.0, 2.0)
@@ -214,6 +215,33 @@ class QuarantineContract(Asking):
         self.assertLess(len(entry.name), 300)
 
 
+async def fill(store: Store) -> None:
+    """Have two good records of each kind."""
+    for account in (ROMEO, f"benvolio@{DOMAIN}"):
+        await store.accounts.create_account(account, KEYS)
+        contacts = [RosterItem(JULIET, "J", ("Friends",), "both", pending_in=b"<p/>")]
+        contacts.append(RosterItem("nurse@capulet.lit"))
+        await store.rosters.save_roster_items(account, contacts)
+        for text in (b"<a/>", b"<b/>"):
+            await store.offline.store_offline(
+                account, text, sender=JULIET, stored=1.0, max_messages=9, max_bytes=999
+            )
+            await store.items.set_item(
+                account, "urn:x", text.decode(), text, max_items=9, max_bytes=999
+            )
+        await store.presences.save_last_presence(account, LastPresence(5.0, "gone"))
+        await store.devices.add_token(account, DEVICE, TOKEN, max_devices=5)
+        await store.devices.add_token(account, replace(DEVICE, id="other"), TOKEN, max_devices=5)
+    for name in ("staff", "zoo"):
+        await store.shared_groups.save_shared_group(SharedGroup(name, name, (ROMEO, JULIET)))
+    await store.sessions.save_sessions(
+        "", [SavedSession(key, ROMEO, b"data") for key in (b"a", b"b")], theirs={}
+    )
+    held = [HeldMessage(b"key", 7, ROMEO, text, 1.5) for text in (b"<c/>", b"<d/>")]
+    await store.sessions.hold_messages("", held, arrived=())
+    await store.accounts.accounts(DOMAIN)  # writes last presences
+
+
 class DamageContract(Asking):
     """Values in the database that nobody wrote."""
 
@@ -225,32 +253,7 @@ class DamageContract(Asking):
 
     async def fill(self) -> None:
         """Have two good records of each kind."""
-        store = self.store
-        for account in (ROMEO, f"benvolio@{DOMAIN}"):
-            await store.accounts.create_account(account, KEYS)
-            contacts = [RosterItem(JULIET, "J", ("Friends",), "both", pending_in=b"<p/>")]
-            contacts.append(RosterItem("nurse@capulet.lit"))
-            await store.rosters.save_roster_items(account, contacts)
-            for text in (b"<a/>", b"<b/>"):
-                await store.offline.store_offline(
-                    account, text, sender=JULIET, stored=1.0, max_messages=9, max_bytes=999
-                )
-                await store.items.set_item(
-                    account, "urn:x", text.decode(), text, max_items=9, max_bytes=999
-                )
-            await store.presences.save_last_presence(account, LastPresence(5.0, "gone"))
-            await store.devices.add_token(account, DEVICE, TOKEN, max_devices=5)
-            await store.devices.add_token(
-                account, replace(DEVICE, id="other"), TOKEN, max_devices=5
-            )
-        for name in ("staff", "zoo"):
-            await store.shared_groups.save_shared_group(SharedGroup(name, name, (ROMEO, JULIET)))
-        await store.sessions.save_sessions(
-            "", [SavedSession(key, ROMEO, b"data") for key in (b"a", b"b")], theirs={}
-        )
-        held = [HeldMessage(b"key", 7, ROMEO, text, 1.5) for text in (b"<c/>", b"<d/>")]
-        await store.sessions.hold_messages("", held, arrived=())
-        await store.accounts.accounts(DOMAIN)  # writes last presences
+        await fill(self.store)
 
     async def read_all(self) -> dict[str, Any]:
         """Read everything; nothing may raise."""
