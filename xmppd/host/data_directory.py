@@ -1,4 +1,4 @@
-"""The data directory: one server at a time, and this installation's secret."""
+"""The data directory: one server at a time, this installation's secret, and what a node is."""
 
 import errno
 import fcntl
@@ -9,6 +9,7 @@ from pathlib import Path
 from xmppd.config.permissions import Writable, check_unwritable
 
 SECRET_BYTES = 32
+INSTANCE_BYTES = 16
 
 
 class DataDirectoryError(Exception):
@@ -131,6 +132,41 @@ class DataDirectory:
                 "restore it from a backup, or remove it to have a new one made"
             )
         return secret
+
+    def instance(self) -> tuple[str, int]:
+        """What tells the lives of a node in this directory from those of others that are called so,
+        made once; and the number of the last one.
+
+        Raises:
+            DataDirectoryError: That cannot be read or written.
+        """
+        path = self.path / "node"
+        try:
+            if not path.exists():
+                self.note_life(secrets.token_hex(INSTANCE_BYTES), 0)
+            instance, _, generation = path.read_text(encoding="ascii").strip().partition(" ")
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unreadable_node(path) from error
+        if not (instance.isalnum() and generation.isdigit()):
+            raise self._unreadable_node(path)
+        return instance, int(generation)
+
+    def note_life(self, instance: str, generation: int) -> None:
+        """Remember the number of a node's life, which only rises.
+
+        Raises:
+            DataDirectoryError: It cannot be written.
+        """
+        try:
+            _write_private(self.path / "node", f"{instance} {generation}\n".encode())
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    @staticmethod
+    def _unreadable_node(path: Path) -> DataDirectoryError:
+        return DataDirectoryError(
+            f"{path} does not say which node this is; remove it if no server works there"
+        )
 
     def _unusable(self, error: OSError) -> DataDirectoryError:
         return DataDirectoryError(

@@ -34,6 +34,22 @@ class DataDirectoryTests(SynchronousTestCase):
         self.assertEqual((self.path / "secret").stat().st_mode & 0o777, 0o600)
         self.assertFalse((self.path / "secret.new").exists())
 
+    def test_node(self) -> None:
+        """A node is told from others of its name, and remembers the number of its last life."""
+        directory = self.locked()
+        instance, last = directory.instance()
+        self.assertEqual((len(instance), last), (32, 0))
+        directory.note_life(instance, 7)
+        self.assertEqual(DataDirectory(self.path).instance(), (instance, 7))
+
+    def test_no_node(self) -> None:
+        """What does not say which node it is is not taken for another one."""
+        directory = self.locked()
+        for content in (b"", b"abc", b"abc x", b"\xff 1"):
+            (self.path / "node").write_bytes(content)
+            error = self.assertRaises(DataDirectoryError, directory.instance)
+            self.assertIn("does not say which node this is; remove it", str(error))
+
     def test_links_are_not_followed(self) -> None:
         """What somebody put in the place of a file that is to be made is not written to."""
         self.path.mkdir(mode=0o700)
