@@ -129,6 +129,14 @@ class PresenceStore(RecordStore):
         """
         await self._lock.run(lambda: Deferred.fromCoroutine(self._write_noted()))
 
+    def abandon(self) -> None:
+        """Forget those that are left."""
+        self._closed = True
+        self._unwritten.clear()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
     async def close(self) -> None:
         """Write those that are left; those that cannot be written are logged."""
         self._closed = True

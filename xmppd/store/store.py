@@ -70,7 +70,8 @@ class Store:
         now: Callable[[], float] = wall_clock,
     ) -> None:
         self._closed = False
-        self.database: Database = Watched(database, clock)
+        self._watched = Watched(database, clock)
+        self.database: Database = self._watched
         self.belongings = Belongings()
         self.presences = PresenceStore(self.database, clock, now)
         self.accounts = AccountStore(self.database, self.presences, self.belongings, now)
@@ -127,6 +128,15 @@ class Store:
                     "", NS, key, made, max_items=NO_LIMIT, max_bytes=NO_LIMIT, expected={key: None}
                 )
         return value.decode()
+
+    def write_while(self, may_write: Callable[[], bool]) -> None:
+        """Write only while this is so, if other nodes write to the database as well."""
+        self._watched.may_write = may_write
+
+    def abandon(self) -> None:
+        """Write nothing more, and read nothing, since other nodes take this one for dead."""
+        self._watched.abandon()
+        self.presences.abandon()
 
     async def close(self) -> None:
         """Write all that is queued, and close the database."""

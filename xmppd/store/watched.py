@@ -1,6 +1,7 @@
 """Watched: failures of the database are logged when they begin and end, not each time."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Select
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -10,6 +11,9 @@ from typing_extensions import override
 from xmppd.store.database import Columns, Database, Parameters, T
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
+
+ABANDONED = "This node was declared dead by others: it reads and writes nothing more."
+NOT_ALLOWED = "This node may not act: others may have declared it dead."
 
 CALM_S = 2.0
 """The time without failures, and with a success, after which it works again."""
@@ -78,6 +82,9 @@ class Watched(Database):
     Args:
         database: The one that is asked.
         clock: The reactor's.
+
+    Attributes:
+        may_write: Whether this server may write now, where other nodes write to it as well.
     """
 
     def __init__(self, database: Database, clock: IReactorTime) -> None:
@@ -86,6 +93,13 @@ class Watched(Database):
         self._database = database
         self._reading = Episode(clock, "read")
         self._writing = Episode(clock, "written")
+        self._is_abandoned = False
+        self.may_write: Callable[[], bool] = lambda: True
+
+    def abandon(self) -> None:
+        """Read and write nothing more, not even what is under way and has not begun."""
+        self._is_abandoned = True
+        self.may_write = lambda: False
 
     @override
     async def open(self, upgrade: bool, may_create: bool = True) -> None:
@@ -95,6 +109,8 @@ class Watched(Database):
     async def read(
         self, query: Select[*Columns], parameters: Parameters
     ) -> Sequence[tuple[*Columns]]:
+        if self._is_abandoned:
+            raise StoreError(ABANDONED)
         try:
             rows = await self._database.read(query, parameters)
         except StoreError as error:
@@ -106,6 +122,10 @@ class Watched(Database):
 
     @override
     async def write(self, change: Callable[[Connection], T], limit_s: float = CALL_LIMIT_S) -> T:
+        if self._is_abandoned:
+            raise StoreError(ABANDONED)
+        if self.shared:
+            change = partial(self._if_allowed, change)
         try:
             result = await self._database.write(change, limit_s)
         except StoreError as error:
@@ -114,6 +134,12 @@ class Watched(Database):
         if self._writing.lasts:
             self._writing.succeeded()
         return result
+
+    def _if_allowed(self, change: Callable[[Connection], T], connection: Connection) -> T:
+        """Make a change, in a thread, if this node may act when its turn has come (ST-11)."""
+        if not self.may_write():
+            raise StoreError(NOT_ALLOWED)
+        return change(connection)
 
     @override
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Select, select
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -126,3 +127,41 @@ class WatchedTests(SynchronousTestCase):
             done(self.database.close())
         self.assertIn("3 calls failed", formatEvent(lines[0]) or "")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class SharedTests(SynchronousTestCase):
+    """A database that other nodes write to (ST-11)."""
+
+    def setUp(self) -> None:
+        self.fickle = Fickle()
+        self.fickle.shared = True
+        self.database = Watched(self.fickle, Clock())
+        self.made: list[str] = []
+
+    def change(self, connection: Connection) -> None:
+        self.made.append("change")
+
+    def test_not_allowed(self) -> None:
+        """While this node may not act nothing is written, and afterwards it is."""
+        allowed = [False, True]
+        self.database.may_write = lambda: allowed.pop(0)
+        self.failureResultOf(Deferred.fromCoroutine(self.database.write(self.change)), StoreError)
+        self.assertEqual(self.made, [])
+        done(self.database.write(self.change))
+        self.assertEqual(self.made, ["change"])
+
+    def test_abandoned(self) -> None:
+        """A node that was declared dead neither reads nor writes, not even what has begun."""
+        begun: list[Callable[[Connection], None]] = []
+
+        async def write(change: Callable[[Connection], None], limit_s: float = 0.0) -> None:
+            begun.append(change)
+
+        self.patch(self.fickle, "write", write)
+        done(self.database.write(self.change))
+        self.database.abandon()
+        self.assertRaises(StoreError, begun[0], None)
+        self.assertEqual(self.made, [])
+        for work in (self.database.read(QUERY, {}), self.database.write(self.change)):
+            self.failureResultOf(Deferred.fromCoroutine(work), StoreError)
+        self.assertEqual(len(begun), 1)
