@@ -9,6 +9,8 @@ from pathlib import Path
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from xmppd.cluster.joining import JoinError
+from xmppd.cluster.lease_board import BoardAway
 from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.config.permissions import readable_by_others
@@ -44,6 +46,10 @@ def told(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path}: {error}") from error
     except PluginError as error:
         raise ConfigError(f"{path}: plugins.load: {error}; correct or remove its name.") from error
+    except JoinError as error:
+        raise ConfigError(f"{path}: {error}.") from error
+    except BoardAway as error:
+        raise ConfigError(f"{path}: cluster.redis: {error}.") from error
     except StoreError as error:
         raise ConfigError(
             f"{path}: storage.url must name a database we can use: {error}"

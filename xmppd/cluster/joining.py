@@ -1,0 +1,90 @@
+"""Joining: a node that would not fit the others does not join them."""
+
+from collections.abc import Iterable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from xmppd.cluster.lease_board import NameTaken
+from xmppd.cluster.leases import RENEW_EVERY_S, LeasedMembership
+from xmppd.cluster.node import Node
+
+
+class JoinError(Exception):
+    """An error: a node cannot join; the text is one sentence that says what to change."""
+
+
+async def join(membership: LeasedMembership, clock: IReactorTime) -> None:
+    """Join the nodes that are in.
+
+    A name that is taken is asked for again for as long as a lease lasts: its node may have been
+    killed, and started again without its data directory.
+
+    Raises:
+        BoardAway: Redis does not answer.
+        JoinError: This node would not fit the others, or one of its name is alive.
+    """
+    state = await membership.board.read(())
+    check_fits(membership.node, state.nodes)
+    await _join_when_name_is_free(membership, clock)
+    try:
+        check_fits(membership.node, membership.nodes.values())  # one that joined at the same time
+    except JoinError:
+        await membership.leave()
+        raise
+
+
+async def _join_when_name_is_free(membership: LeasedMembership, clock: IReactorTime) -> None:
+    until = clock.seconds() + membership.lease_s + RENEW_EVERY_S
+    while True:
+        try:
+            await membership.join()
+        except NameTaken as error:
+            if clock.seconds() >= until:
+                raise JoinError(
+                    f'cluster.node "{membership.node.id.name}" is the name of a node that is alive '
+                    "elsewhere; give this one another name, or stop that one"
+                ) from error
+            await deferLater(clock, RENEW_EVERY_S)
+        else:
+            return
+
+
+def check_fits(node: Node, others: Iterable[Node]) -> None:
+    """Refuse a node that would be at odds with one of the others.
+
+    Raises:
+        JoinError: It would.
+    """
+    for other in others:
+        if other.id.name == node.id.name:
+            continue
+        name = other.id.name
+        if other.secret != node.secret:
+            raise JoinError(
+                f'cluster.secret_file is not that of node "{name}"; copy the file from there'
+            )
+        if other.domains != node.domains:
+            raise JoinError(
+                f'[[domain]] names others than those of node "{name}"; have all nodes serve the '
+                "same domains"
+            )
+        if other.database != node.database:
+            raise JoinError(
+                f'storage.url names another database than that of node "{name}"; name the same one'
+            )
+        if abs(other.protocol - node.protocol) > 1:
+            older = "this node" if node.protocol < other.protocol else f'node "{name}"'
+            raise JoinError(
+                f'node "{name}" speaks version {other.protocol} to other nodes, and this one '
+                f"version {node.protocol}; upgrade xmppd at {older} first, one release at a time"
+            )
+        if bool(other.address) != bool(node.address):
+            theirs, ours = ("direct", "redis") if other.address else ("redis", "direct")
+            raise JoinError(
+                f'cluster.links is "{ours}" here, and "{theirs}" at node "{name}"; make it the '
+                "same at all nodes"
+            )
+
+
+__all__ = ["JoinError", "check_fits", "join"]
