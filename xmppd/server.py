@@ -1,11 +1,13 @@
 """XMPPServer: every stage, made once, from the last to the first; each line uses those above it."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from hmac import digest as hmac_digest
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -128,6 +130,9 @@ from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
 
+SETTLE_S = 2.0
+"""A node that leaves waits so long for others to handle what it has told them."""
+
 _log = Logger()
 
 
@@ -192,6 +197,7 @@ class XMPPServer:
         self.settings = SettingsTable(config)
         self.store, self.tls = store, certificates.tls
         self._platform = platform
+        self._is_dropped = False
         self.clock, self.clocks = platform.clock, platform.clocks
         self.wall_clock, self.descriptors = platform.clocks.wall_clock, platform.descriptors
         self.domains = tuple(domain.name for domain in config.domain)
@@ -695,6 +701,7 @@ class XMPPServer:
         """Give stages below the functions of stages above that they call back."""
         membership = self.cluster.membership
         membership.on_silence = self._close_wires
+        self.store.write_while(lambda: membership.speaks)
         membership.listen(self.events.fire)
         self.cluster.bus.take = self.entry_handler.take
         self.node_loss.forget = (self.routing_table.siblings.lost,)
@@ -829,21 +836,54 @@ class XMPPServer:
         Nothing is waited for beyond its :class:`StopLimits`, whatever peers and the database do;
         losses by that are logged.
         """
-        error = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
         began = self.clock.seconds()
         not_stored = self.packet_router.not_stored
-        self.foreign_routes.give_back()
         try:
-            await until(self.clock, StopLimits.CLIENTS, began, self.client_connections.close(error))
-            await until(self.clock, StopLimits.STANZAS, began, self._finish_stanzas())
-            await until(self.clock, StopLimits.PEERS, began, self._close_peers(error))
-            await until(self.clock, StopLimits.SESSIONS, began, self.saved_sessions.save())
-            self.requests.stop()
-            self.stored_messages.stop()
+            if not self._is_dropped:
+                await self._close(began)
         finally:
             await until(self.clock, StopLimits.PLUGINS, began, unload())
             await until(self.clock, StopLimits.STORE, began, self.store.close())
             self._say_what_is_lost(not_stored)
+
+    async def _close(self, began: float) -> None:
+        """Close all streams, and save sessions and messages."""
+        error = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
+        self.foreign_routes.give_back()
+        await until(self.clock, StopLimits.CLIENTS, began, self.client_connections.close(error))
+        await until(self.clock, StopLimits.STANZAS, began, self._finish_stanzas())
+        await until(self.clock, StopLimits.PEERS, began, self._close_peers(error))
+        await until(self.clock, StopLimits.SESSIONS, began, self.saved_sessions.save())
+        await until(self.clock, StopLimits.NODES, began, self._leave_nodes())
+        self.requests.stop()
+        self.stored_messages.stop()
+
+    async def _leave_nodes(self) -> None:
+        """Leave the other nodes, when they have handled what they were told, or do not for some
+        time.
+        """
+        bus, membership = self.cluster.bus, self.cluster.membership
+        nodes = [node.id for node in membership.nodes.values()]
+        settling = gatherResults([Deferred.fromCoroutine(bus.settled(id)) for id in nodes])
+        settling.addTimeout(SETTLE_S, self.clock)
+        with suppress(defer.TimeoutError):
+            await settling
+        await membership.leave()
+
+    def drop(self) -> None:
+        """Close all streams, and forget all else: others take this node for dead, so that nobody
+        is told anything, and nothing is written (CL-65). What is left for :meth:`stop` is little.
+        """
+        self._is_dropped = True
+        self.store.abandon()
+        self._close_wires()
+        for connections in (
+            self.client_connections,
+            self.server_connections,
+            self.components.connections,
+        ):
+            connections.stop()
+        self.foreign_routes.stop()
 
     def _close_wires(self) -> None:
         """Close all streams at once, since this node may not act (CL-65)."""

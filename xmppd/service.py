@@ -14,10 +14,13 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorCore
+from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+from xmppd.cluster.cluster import Cluster, alone
+from xmppd.cluster.membership import NodeFenced
 from xmppd.config import config_file
 from xmppd.config.changes import changed, merged
 from xmppd.config.config import Config, name_server
@@ -26,7 +29,7 @@ from xmppd.config.table import ConfigError
 from xmppd.ctl.check import exposed, told
 from xmppd.ctl.commands import of_running, of_server
 from xmppd.ctl.control import Control, listen
-from xmppd.events import OWNER
+from xmppd.events import OWNER, On
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.log import Log
 from xmppd.host.machine import (
@@ -52,6 +55,9 @@ from xmppd.trace.trace import Trace
 
 LAST_RESORT_S = 60.0
 """A stop for want of memory that takes longer is over."""
+
+AGAIN_AFTER_S = 1.0
+"""A node that cannot begin anew tries again after that."""
 
 T = TypeVar("T")
 _log = Logger()
@@ -88,6 +94,7 @@ class XMPPService(Service):
     """
 
     name = "xmppd"
+    _descriptors: Descriptors
 
     def __init__(
         self,
@@ -101,12 +108,16 @@ class XMPPService(Service):
         self._reactor = reactor
         self._log = log
         self._opened = AsyncExitStack()
+        self._life = AsyncExitStack()
+        self._living = DeferredLock()
+        self._is_stopping = False
         self._reloading = DeferredLock()
         with _told(path):
             self.config = config_file.load(path)
             log.use(self.config.log)
             self._certificates = certificates(self.config)
             self.endpoints = listen_endpoints(self.config, reactor)
+        self._directory = DataDirectory(Path(self.config.data))
 
     def setServiceParent(self, parent: Componentized) -> None:
         """Join twistd's application, and give it our log.
@@ -147,6 +158,13 @@ class XMPPService(Service):
         """Stop listening, close all streams, write all that is queued, and close everything."""
         notify("STOPPING=1")
         super().stopService()  # type: ignore[no-untyped-call]
+        self._is_stopping = True
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self._living.run(self._finished)
+
+    def _finished(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._opened.aclose())
 
     def _start_or_close(self) -> None:
@@ -162,32 +180,43 @@ class XMPPService(Service):
         watch = MemoryWatch(lambda: self._reactor.callFromThread(self._out_of_memory))
         globalLogPublisher.addObserver(watch)
         self._opened.callback(globalLogPublisher.removeObserver, watch)
-        descriptors = Descriptors.of_this_process()
+        self._descriptors = Descriptors.of_this_process()
         _log.info(
             "{clients} clients fit into the limit of open files",
-            clients=descriptors.for_connections,
+            clients=self._descriptors.for_connections,
         )
         self._opened.callback(os.umask, os.umask(PRIVATE))
-        directory = DataDirectory(Path(self.config.data))
-        directory.lock()
-        self._opened.callback(directory.release)
-        store = self._store()
-        self._opened.push_async_callback(store.close)
-        await store.open(upgrade=self.config.storage.upgrade, may_create=directory.is_new)
-        # The secret comes after the database, so that where it is there was one (ST-6).
-        machine = Machine(self._reactor, directory.secret(), descriptors)
-        self._opened.callback(machine.stop)
-        await self._build(store, machine)
-        for endpoint in self.endpoints:
-            await endpoint.open(self.server.listeners.listener(endpoint.listen))
-            self._opened.push_async_callback(endpoint.close)
-        await self._listen_for_commands(directory.socket)
+        self._directory.lock()
+        self._opened.callback(self._directory.release)
+        self._opened.push_async_callback(self._end_life)
+        await self._begin_life()
         self._listen_for_signals()
         for warning in exposed(self.path, self.config):
             _log.warn("{warning}", warning=warning)
         if not self._log.rotates:
             _log.warn("the log's directory cannot be written, so the log will never be rotated")
         keep_collections_rare()
+
+    # -- one life -------------------------------------------------------------------------------
+
+    async def _begin_life(self) -> None:
+        """Open all that a node which others have declared dead makes anew."""
+        life, directory = self._life, self._directory
+        store = self._store()
+        life.push_async_callback(store.close)
+        await store.open(upgrade=self.config.storage.upgrade, may_create=directory.is_new)
+        # The secret comes after the database, so that where it is there was one (ST-6).
+        machine = Machine(self._reactor, self._secret(), self._descriptors)
+        life.callback(machine.stop)
+        await self._build(store, machine, alone())
+        for endpoint in self.endpoints:
+            await endpoint.open(self.server.listeners.listener(endpoint.listen))
+            life.push_async_callback(endpoint.close)
+        await self._listen_for_commands(directory.socket)
+
+    async def _end_life(self) -> None:
+        life, self._life = self._life, AsyncExitStack()
+        await life.aclose()
 
     def _store(self) -> Store:
         storage = self.config.storage
@@ -196,12 +225,21 @@ class XMPPService(Service):
             reactor=self._reactor,
             pool_threads=storage.pool_threads,
             taken_over=self._taken_over,
+            shared=self.config.cluster.enabled,
         )
 
-    async def _build(self, store: Store, machine: Machine) -> None:
-        self.server = XMPPServer(self.config, store, machine, self._certificates, self._finder)
+    def _secret(self) -> bytes:
+        """The secret of this installation; nodes of a cluster have one in common."""
+        own = self._directory.secret()
+        return self.config.cluster.secret or own
+
+    async def _build(self, store: Store, machine: Machine, cluster: Cluster) -> None:
+        self.server = XMPPServer(
+            self.config, store, machine, self._certificates, self._finder, cluster
+        )
         self.plugins = PluginManager(self.server)
-        self._opened.push_async_callback(self.server.stop, self.plugins.unload_all)
+        self._life.push_async_callback(self.server.stop, self.plugins.unload_all)
+        self.server.events.put(On(NodeFenced, self._fenced), OWNER)
         for command in (
             *of_server(self.server, Trace(self.server, self.plugins.seams)),
             *of_running(self.server, self, self.path),
@@ -209,6 +247,29 @@ class XMPPService(Service):
             self.server.commands.put(command, OWNER)
         await self.plugins.load(*self.config.plugins.load)
         await self.server.start()
+
+    def _fenced(self, event: NodeFenced) -> None:
+        """Begin anew, since the other nodes take this one for dead (CL-65)."""
+        self.server.drop()
+        if not self._is_stopping:
+            self._reactor.callLater(0, self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        beginning = self._living.run(lambda: Deferred.fromCoroutine(self._live_again()))
+        beginning.addErrback(lambda failure: _log.failure("a node did not begin anew", failure))
+
+    async def _live_again(self) -> None:
+        while not self._is_stopping:
+            await self._end_life()
+            try:
+                with told(self.path):
+                    await self._begin_life()
+            except ConfigError as error:
+                _log.error("{error}", error=error)
+                await deferLater(self._reactor, AGAIN_AFTER_S)
+            else:
+                _log.info("this node has begun anew")
+                return
 
     def _finder(self, attempts: Attempts, directions: Directions) -> Finder:
         reactor = cast(INetwork, self._reactor)
@@ -220,7 +281,7 @@ class XMPPService(Service):
             port = listen(self._reactor, path, Control(self.server.commands))
         except (CannotListenError, OSError) as error:
             raise DataDirectoryError(f"{path} cannot be listened on ({error})") from error
-        self._opened.push_async_callback(stop_listening, port)
+        self._life.push_async_callback(stop_listening, port)
 
     def _listen_for_signals(self) -> None:
         """SIGHUP reads the configuration again; twistd has SIGTERM and SIGINT."""

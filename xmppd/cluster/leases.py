@@ -203,8 +203,8 @@ class LeasedMembership(Membership):
         self.node = replace(self.node, **fields)
         await self.board.describe(self.node)
 
+    @override
     async def leave(self) -> None:
-        """Leave, if this life is not over: nothing of this node is anywhere any more."""
         if self._is_over:
             return
         self._end()

@@ -53,6 +53,7 @@ class Membership(Protocol):
         nodes: The others that are in, by name.
         speaks: Whether this node may act: its lease is valid. Looked at in every turn that takes
             something from a wire or from another node.
+        fenced: Whether this life is over: other nodes have declared it dead.
         complete: Whether all nodes have entered their sessions in the directory: while one has not,
             since what was there is lost, nobody counts as absent.
         on_silence: Called when this node has not been able to act for so long that its clients had
@@ -62,6 +63,7 @@ class Membership(Protocol):
 
     id: NodeId
     nodes: Mapping[str, Node]
+    fenced: bool
     on_silence: Callable[[], None]
     on_loss: Callable[[], Awaitable[None]]
 
@@ -91,6 +93,9 @@ class Membership(Protocol):
         """
         return node.rpartition(".")[0] in ("", self.id.name)
 
+    async def leave(self) -> None:
+        """Leave the others in an orderly way; this node never acts again."""
+
     def listen(self, fire: Callable[[object], None]) -> None:
         """Call this with each event from now on, and with those that there were before."""
 
@@ -99,6 +104,7 @@ class LocalMembership:
     """The membership of a single node."""
 
     speaks = complete = True
+    fenced = False
 
     def __init__(self) -> None:
         self.id = ALONE
@@ -120,6 +126,9 @@ class LocalMembership:
     def is_heir_of(self, node: str) -> bool:
         """True: whichever nodes there were, all is for this one."""
         return True
+
+    async def leave(self) -> None:
+        """Do nothing: there is nobody to leave."""
 
     def listen(self, fire: Callable[[object], None]) -> None:
         """Do nothing: nothing happens."""

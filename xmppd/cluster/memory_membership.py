@@ -18,12 +18,14 @@ class MemoryMembership(Membership):
     """
 
     complete = True
+    fenced = False
 
     def __init__(self, id: NodeId, all: dict[str, Node]) -> None:
         self.id = id
         self.on_silence = nothing_to_close
         self.on_loss = nothing_to_enter
         self._all = all
+        self._has_left = False
         all[id.name] = Node(id=id)
 
     @property
@@ -34,7 +36,7 @@ class MemoryMembership(Membership):
     @property
     @override
     def speaks(self) -> bool:
-        return self.is_in(self.id)
+        return self.is_in(self.id) and not self._has_left
 
     @override
     def is_in(self, node: NodeId) -> bool:
@@ -48,6 +50,10 @@ class MemoryMembership(Membership):
     @override
     async def refresh(self) -> None:
         """Do nothing: it knows."""
+
+    @override
+    async def leave(self) -> None:
+        self._has_left = True  # who stops a node tells the others
 
     @override
     def listen(self, fire: Callable[[object], None]) -> None:

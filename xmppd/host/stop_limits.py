@@ -20,7 +20,8 @@ class StopLimits(Enum):
     STANZAS = "handling what clients had sent and not read", 13.0
     PEERS = "closing the streams of servers and components", 18.0
     SESSIONS = "saving sessions", 25.0
-    PLUGINS = "unloading plugins", 26.0
+    NODES = "leaving the other nodes", 26.0
+    PLUGINS = "unloading plugins", 27.0
     STORE = "closing the database", 28.0
 
     def __init__(self, what: str, seconds: float) -> None:

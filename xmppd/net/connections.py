@@ -74,12 +74,16 @@ class Connections:
         shortest_s = min(self.settings.negotiation_timeout_s, self.settings.idle_timeout_s)
         self._sweep.start(min(15.0, max(1.0, shortest_s / 4)), now=False)
 
-    def close(self, error: StreamError) -> Deferred[None]:
-        """Close every stream, each told why; done when the last connection is gone."""
+    def stop(self) -> None:
+        """Look after connections no more, and let nobody log in."""
         if self._sweep.running:
             self._sweep.stop()
-        empty = self._empty = Deferred[None]()
         self.login_queue.stop()
+
+    def close(self, error: StreamError) -> Deferred[None]:
+        """Close every stream, each told why; done when the last connection is gone."""
+        self.stop()
+        empty = self._empty = Deferred[None]()
         for handler in self.handlers:
             handler.stream_handler.hear_no_more()
         for handler in tuple(self.handlers):

@@ -393,10 +393,14 @@ class ForeignRoutes:
         for pair in tuple(self.pairs.values()):
             pair.give_back()
 
-    async def close(self, error: StreamError) -> None:
-        """Close the streams that we have opened, each with this error."""
+    def stop(self) -> None:
+        """Look after queues and streams no more."""
         if self._sweep.running:
             self._sweep.stop()
+
+    async def close(self, error: StreamError) -> None:
+        """Close the streams that we have opened, each with this error."""
+        self.stop()
         await self.outgoing_connections.close(error)
 
 

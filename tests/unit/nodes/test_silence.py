@@ -98,6 +98,23 @@ class SilenceTests(SynchronousTestCase):
             done(self.house.store.presences.last_presence(["juliet@montague.lit"])), {}
         )
 
+    def test_dropped(self) -> None:
+        """A server that was declared dead ends without a word: nothing is told, nothing is saved,
+        no timer is left that would look after clients.
+        """
+        self.house.boards.fence(self.house.membership.id, "b.1")
+        self.romeo.send(ENABLE)
+        self.clock.advance(1.0)
+        self.romeo.raw()
+        self.juliet.raw()
+        self.house.server.drop()
+        stopping = self.house.stop()
+        self.successResultOf(stopping)
+        self.assertEqual(self.romeo.raw() + self.juliet.raw(), b"")
+        self.assertIn("romeo@montague.lit/1", self.house.server.routing_table.bound)
+        self.clock.pump([1.0] * 60)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_too_long(self) -> None:
         """A node that has had no lease for too long closes its wires, so that clients look for
         another one; if it was not declared dead, sessions that can be resumed are then detached,
