@@ -63,6 +63,8 @@ SURVIVORS = {
 LATE_IMPORTS = {
     ("xmppd/app.py", "makeService"),
     ("twisted/plugins", ""),
+    ("xmppd/ctl/offline.py", "_refuse_if_nodes_live"),
+    ("xmppd/service.py", "_cluster"),
     ("xmppd/store/engine.py", "_postgresql_engine"),
 }
 

@@ -13,13 +13,14 @@ from typing import TypeVar, cast
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IReactorCore
+from twisted.internet.interfaces import IListeningPort, IReactorCore, IReactorThreads
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from xmppd.cluster.cluster import Cluster, alone
+from xmppd.cluster.joining import JoinError
 from xmppd.cluster.membership import NodeFenced
 from xmppd.config import config_file
 from xmppd.config.changes import changed, merged
@@ -168,10 +169,15 @@ class XMPPService(Service):
         return Deferred.fromCoroutine(self._opened.aclose())
 
     def _start_or_close(self) -> None:
+        threads = IReactorThreads(self._reactor).getThreadPool()
+        if self.config.cluster.enabled:
+            threads.start()  # names are looked up there, and the reactor does not run yet
         try:
             wait(self._reactor, self._start())
         except BaseException:
             wait(self._reactor, self._opened.aclose())
+            if threads.started:
+                threads.stop()
             raise
 
     async def _start(self) -> None:
@@ -208,10 +214,11 @@ class XMPPService(Service):
         # The secret comes after the database, so that where it is there was one (ST-6).
         machine = Machine(self._reactor, self._secret(), self._descriptors)
         life.callback(machine.stop)
-        await self._build(store, machine, alone())
+        await self._build(store, machine, await self._cluster(store, machine))
         for endpoint in self.endpoints:
-            await endpoint.open(self.server.listeners.listener(endpoint.listen))
-            life.push_async_callback(endpoint.close)
+            if endpoint.listen.kind != "node":
+                await endpoint.open(self.server.listeners.listener(endpoint.listen))
+                life.push_async_callback(endpoint.close)
         await self._listen_for_commands(directory.socket)
 
     async def _end_life(self) -> None:
@@ -232,6 +239,24 @@ class XMPPService(Service):
         """The secret of this installation; nodes of a cluster have one in common."""
         own = self._directory.secret()
         return self.config.cluster.secret or own
+
+    async def _cluster(self, store: Store, machine: Machine) -> Cluster:
+        """What this server has of other nodes, when it has joined them."""
+        if not self.config.cluster.enabled:
+            return alone()
+        try:
+            from xmppd.nodes.redis_node import RedisNode
+        except ModuleNotFoundError as error:
+            raise JoinError(f"a cluster needs {error.name}; install xmppd[cluster]") from error
+        identity = await store.identity()
+        node = RedisNode(self.config, self._reactor, machine, self._directory, identity)
+        self._life.push_async_callback(node.leave)
+        await node.connect()
+        for endpoint in self.endpoints:
+            if endpoint.listen.kind == "node" and node.door is not None:
+                await endpoint.open(node.door)
+                self._life.push_async_callback(endpoint.close)
+        return await node.join()
 
     async def _build(self, store: Store, machine: Machine, cluster: Cluster) -> None:
         self.server = XMPPServer(

@@ -110,7 +110,8 @@ class LeasedMembership(Membership):
         self._boot_clock = boot_clock
         self._valid_until = self._renewed_at = self._steady_since = UNKNOWN
         self._version = 0
-        self._is_over = self._is_silent = self._is_away = self._met_others = False
+        self._is_over = self._is_silent = self._is_away = False
+        self._has_joined = self._met_others = False
         self._awaited: frozenset[NodeId] = frozenset()
         self._dead: dict[NodeId, None] = {}
         self._complete = True
@@ -185,6 +186,7 @@ class LeasedMembership(Membership):
         """
         asked_at = self._boot_clock()
         self.id, renewal = await self.board.join(self.node, self.lease_s)
+        self._has_joined = True
         self.era = renewal.era
         self.node = replace(self.node, id=self.id, entered=self.era)
         self._renewed(asked_at)
@@ -210,7 +212,7 @@ class LeasedMembership(Membership):
         self._end()
         if self._turn is not None:
             await self._turn
-        if not self.fenced:
+        if self._has_joined and not self.fenced:
             try:
                 await self.board.leave(self.id)
             except BoardAway as error:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
+from xmppd.cluster.lease_board import BoardAway
 from xmppd.command.command import Description
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
@@ -54,6 +55,8 @@ async def run(
 async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> XMPPServer:
     opened.callback(os.umask, os.umask(PRIVATE))
     directory = DataDirectory(Path(config.data))
+    if config.cluster.enabled:
+        await _refuse_if_nodes_live(reactor, config)
     try:
         directory.lock()
         opened.callback(directory.release)
@@ -74,3 +77,22 @@ async def _server(reactor: IReactor, config: Config, opened: AsyncExitStack) -> 
     except (DataDirectoryError, StoreError) as error:
         raise Refused(str(error).rstrip(".")) from error
     return server
+
+
+async def _refuse_if_nodes_live(reactor: IReactor, config: Config) -> None:
+    """Leave it to the nodes that are there: what is changed here they would not know.
+
+    If Redis cannot be asked the lock on the database decides.
+    """
+    from xmppd.cluster.redis_look import living_nodes
+
+    try:
+        nodes = await living_nodes(config.cluster, reactor)
+    except BoardAway:
+        return
+    if nodes:
+        names = ", ".join(sorted(node.name for node in nodes))
+        raise Refused(
+            f"nodes of this service are running, and no server answers here; ask one of them with "
+            f"the xmppctl of its machine: {names}"
+        )

@@ -190,7 +190,7 @@ class ServerProcess:
         Args:
             kind: The kind of peer: ``client``.
         """
-        (status,) = self.tell("status")
+        status = self.tell("status")[0]  # its own; of other nodes of its service there is more
         assert isinstance(status, dict)
         listening = status["listening"]
         assert isinstance(listening, list)

@@ -1,0 +1,146 @@
+"""Nodes in processes of their own: they come and go, are killed, stopped and cut from Redis."""
+
+import socket
+import time
+
+from tests.integration.nodes_case import LEASE_S, NodesCase
+from tests.integration.processes import Peer
+
+
+class RedisNodesTests(NodesCase):
+    """Where all goes by Redis."""
+
+    def test_come_and_go(self) -> None:
+        """Nodes that start at once find each other; who leaves in order is not lost."""
+        a, b, c = self.started("a", "b", "c")
+        c.stop()
+        self.wait_for(lambda: a.logged(r"node c\.1 has left") and b.logged(r"node c\.1 has left"))
+        self.assertEqual(a.logged("is lost") + b.logged("is lost"), [])
+
+    def test_killed(self) -> None:
+        """A killed node is lost everywhere within its lease and 1.5 s, and one declares it so."""
+        a, b, c = self.started("a", "b", "c")
+        c.kill()
+        began = time.monotonic()
+        self.wait_for(lambda: a.logged(r"node c\.1 is lost") and b.logged(r"node c\.1 is lost"))
+        self.assertLess(time.monotonic() - began, LEASE_S + 1.5 + 0.5)
+        fenced = a.logged(r"has fenced node c\.1") + b.logged(r"has fenced node c\.1")
+        self.assertEqual(len(fenced), 1)
+
+    def test_started_again(self) -> None:
+        """A node that is killed and started again is its own successor: nobody waits for its lease
+        to end.
+        """
+        a, b = self.started("a", "b")
+        b.kill()
+        b.start()
+        self.wait_for_line(a, r"node b\.2 is in")
+        self.assertEqual(len(a.logged(r"node b\.1 is lost")), 1)
+
+    def test_paused(self) -> None:
+        """A node that stood still for less than its lease goes on, and its clients with it."""
+        a, b = self.started("a", "b")
+        a.add_user("romeo", "a rose")
+        romeo = self.client(b, "romeo")
+        b.pause()
+        time.sleep(LEASE_S - 1.0)
+        b.go_on()
+        romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.until(b"id='p'")
+        self.assertEqual(a.logged("is lost") + b.logged("begins anew"), [])
+
+    def test_paused_for_long(self) -> None:
+        """A node that stood still for longer is lost; when it goes on it answers nothing that its
+        clients have sent meanwhile, closes them, and begins anew.
+        """
+        a, b = self.started("a", "b")
+        a.add_user("romeo", "a rose")
+        romeo = self.client(b, "romeo")
+        b.pause()
+        romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+        self.wait_for_line(a, r"node b\.1 is lost")
+        b.go_on()
+        said = romeo.until(b"</stream:error>")
+        self.assertIn(b"<reset ", said)
+        self.assertNotIn(b"id='p'", said)
+        self.wait_for_line(b, "this node has begun anew")
+        self.wait_for_line(a, r"node b\.2 is in")
+        port, direct = b.ports("client")
+        self.assertGreater(port, 0)
+        again = Peer(direct)
+        self.addCleanup(again.close)
+        again.log_in("romeo", "a rose")
+
+    def test_redis_is_empty(self) -> None:
+        """When Redis is restarted without what it knew, all nodes come back as they were."""
+        a, b = self.started("a", "b")
+        a.add_user("romeo", "a rose")
+        romeo = self.client(a, "romeo")
+        self.redis.restart_empty()
+        for node in (a, b):
+            self.wait_for_line(node, "Redis may have lost what was there")
+        romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.until(b"id='p'")
+        self.assertEqual(a.logged("is lost|begins anew") + b.logged("is lost|begins anew"), [])
+
+    def test_redis_is_away(self) -> None:
+        """While Redis is away nobody is read; those who are connected wait unharmed, and go on when
+        it is back.
+        """
+        a, _ = self.started("a", "b")
+        a.add_user("romeo", "a rose")
+        romeo = self.client(a, "romeo")
+        self.redis.hang()
+        time.sleep(LEASE_S)
+        romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.socket.settimeout(0.5)
+        self.assertRaises(socket.timeout, romeo.until, b"id='p'")
+        self.redis.go_on()
+        romeo.socket.settimeout(20.0)
+        romeo.until(b"id='p'")
+
+    def test_redis_is_away_for_long(self) -> None:
+        """After the grace they are closed, so that they look for another node."""
+        a, _ = self.started("a", "b")
+        a.add_user("romeo", "a rose")
+        romeo = self.client(a, "romeo")
+        self.redis.hang()
+        self.assertIn(b"<reset ", romeo.until(b"</stream:error>"))
+        self.redis.go_on()
+        self.wait_for_line(a, "Redis answers node a.1 again")
+
+
+class LinkedNodesTests(RedisNodesTests):
+    """Where nodes have connections of their own."""
+
+    links = "direct"
+
+    def test_redis_is_away(self) -> None:
+        """While Redis is away those who are connected notice nothing, for as long as that lasts."""
+        a, b = self.started("a", "b")
+        a.add_user("romeo", "a rose")
+        romeo = self.client(a, "romeo")
+        self.redis.hang()
+        for node in (a, b):
+            self.wait_for_line(node, f"Redis does not answer node {node.name}")
+        time.sleep(3 * LEASE_S)
+        romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.until(b"id='p'")
+        self.redis.go_on()
+        for node in (a, b):
+            self.wait_for_line(node, f"Redis answers node {node.name}.1 again")
+        self.assertEqual(a.logged("is lost|no lease") + b.logged("is lost|no lease"), [])
+
+    def test_redis_is_away_for_long(self) -> None:
+        """They are closed only if the other node is out of reach as well: then nobody knows who is
+        declared dead.
+        """
+        a, b = self.started("a", "b")
+        a.add_user("romeo", "a rose")
+        romeo = self.client(a, "romeo")
+        self.redis.hang()
+        b.pause()
+        self.assertIn(b"<reset ", romeo.until(b"</stream:error>"))
+        b.go_on()
+        self.redis.go_on()
+        self.wait_for_line(a, "Redis answers node a.1 again")

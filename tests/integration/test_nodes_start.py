@@ -1,0 +1,97 @@
+"""A node that cannot be one says in one sentence what to change, and ends."""
+
+import os
+
+from tests.authority import Authority
+from tests.integration.nodes_case import NodesCase
+from tests.redis_server import RedisProcess
+from tests.unit.store.databases import drop_postgresql, make_postgresql
+
+
+class RedisRefusalTests(NodesCase):
+    """Redis is not what a node needs."""
+
+    def redis_refusal(self, url: str, **settings: object) -> str:
+        return self.refusal(self.node("a", redis=[url], **settings))
+
+    def test_sentences(self) -> None:
+        """It is out of reach, does not know us, or does not let us."""
+        with_users = RedisProcess(
+            users=("alice on >secret ~xmppd:* &xmppd:* +@all -xread",)
+        ).start()
+        self.addCleanup(with_users.stop)
+        for url, sentence in (
+            ("redis://127.0.0.1:1", "cluster.redis: Redis at redis://127.0.0.1:1 cannot be reach"),
+            (with_users.url.replace("//", "//alice:wrong@"), "refuses user alice with the pass"),
+            (with_users.url.replace("//", "//alice:secret@"), "run XREAD: grant +xread"),
+        ):
+            with self.subTest(sentence):
+                self.assertIn(sentence, self.redis_refusal(url))
+
+    def test_certificate(self) -> None:
+        """Its certificate is signed by nobody whom we trust."""
+        authority = Authority(self.directory)
+        redis = RedisProcess(authority=authority).start()
+        self.addCleanup(redis.stop)
+        self.assertIn("cluster.authorities has to name who signed", self.redis_refusal(redis.url))
+
+    def test_hiredis(self) -> None:
+        """What reads its answers is not installed."""
+        hidden = self.directory / "hidden"
+        hidden.mkdir()
+        (hidden / "hiredis.py").write_text("raise ImportError('hidden')\n")
+        self.patch(os, "environ", {**os.environ, "PYTHONPATH": str(hidden)})
+        sentence = self.refusal(self.node("a"))
+        self.assertIn("a cluster needs hiredis: install xmppd[cluster]", sentence)
+
+
+class DatabaseRefusalTests(NodesCase):
+    """The database is not what all nodes have in common."""
+
+    def test_sqlite(self) -> None:
+        """A file is nobody else's; the sentence says how to leave it."""
+        self.database = "sqlite:///xmppd.sqlite"
+        sentence = self.refusal(self.node("a"))
+        self.assertIn("storage.url must name a database we can use: ", sentence)
+        self.assertIn("xmppctl db copy", sentence)
+
+    def test_alone(self) -> None:
+        """A server that is alone and nodes keep each other out of a database."""
+        (a,) = self.started("a")
+        alone = self.node("b", redis=[], secret_file="", node="", lease_s=5.0, grace_s=30.0)
+        self.assertIn("is in use by", self.refusal(alone))
+        a.stop()
+        self.addCleanup(alone.kill)
+        alone.start()
+        self.assertIn("is in use by", self.refusal(self.node("c")))
+
+
+class FitTests(NodesCase):
+    """The node does not fit the others."""
+
+    def test_sentences(self) -> None:
+        """It has another secret, other domains, another database, another way to the others, or the
+        name of one of them.
+        """
+        (a,) = self.started("a")
+        other_secret = self.directory / "other"
+        other_secret.write_text("another one that is as long as the first\n", encoding="utf-8")
+        other_secret.chmod(0o600)
+        node = self.node("b", secret_file=str(other_secret))
+        self.assertIn('cluster.secret_file is not that of node "a"', self.refusal(node))
+        self.domains = ("localhost", "montague.lit")
+        self.assertIn(
+            '[[domain]] names others than those of node "a"', self.refusal(self.node("c"))
+        )
+        self.domains = ("localhost",)
+        node = self.node("d", node="a")
+        self.assertIn('cluster.node "a" is the name of a node that is alive', self.refusal(node))
+        self.links = "direct"
+        node = self.node("e")
+        self.assertIn('cluster.links is "direct" here, and "redis" at node "a"', self.refusal(node))
+        self.links = "redis"
+        self.database = make_postgresql()
+        self.addCleanup(drop_postgresql, self.database)
+        sentence = self.refusal(self.node("f"))
+        self.assertIn('storage.url names another database than that of node "a"', sentence)
+        self.assertEqual(a.logged("is in$"), [])
