@@ -50,8 +50,6 @@ class Conversations(Bus):
         decoder: Unpacks and checks entries.
     """
 
-    take: Take
-
     def __init__(
         self,
         membership: Membership,
@@ -62,16 +60,29 @@ class Conversations(Bus):
         self.membership = membership
         self.clock = clock
         self.decoder = EntryDecoder(settings.domains)
+        self._taker: Take | None = None
+        self._at_end_of_turn = at_end_of_turn
         self._with: dict[NodeId, Conversation] = {}
         self._terms = Terms(
             self._take,
-            lambda: membership.speaks,
+            lambda: membership.speaks and self._taker is not None,
             self.decoder,
             at_end_of_turn,
             clock,
             settings.window,
             settings.acknowledge_after_s,
         )
+
+    @property
+    def take(self) -> Take:
+        """Takes what other nodes send; until it is there, what comes waits."""
+        assert self._taker is not None, "somebody takes what comes"
+        return self._taker
+
+    @take.setter
+    def take(self, take: Take) -> None:
+        self._taker = take
+        self._at_end_of_turn(self.go_on)
 
     def begun(self, conversation: Conversation) -> None:
         """Have a conversation that begins carried."""

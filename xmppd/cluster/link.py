@@ -110,11 +110,11 @@ class Link:
         if self.connection is not None:
             self.connection.look(lease_s)
 
-    def take_detour(self, detour: Callable[[NodeId], Carrier]) -> None:
+    def take_detour(self, detour: Callable[[Conversation], Carrier]) -> None:
         """Have the frames carried in another way, until there is a connection again (CL-88)."""
         if self.conversation.carrier is None:
             _log.warn("what node {node} is told takes a detour", node=self.node.id)
-            self.conversation.carry(detour(self.node.id))
+            self.conversation.carry(detour(self.conversation))
 
     def opened(self, connection: LinkProtocol, hello: LinkHello) -> None:
         """Take a connection on which both have greeted.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from itertools import count
+from typing import Protocol
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
@@ -54,6 +55,22 @@ class LinkSettings:
     lease_s: float
 
 
+class Detour(Protocol):
+    """Another way between nodes."""
+
+    def start(self) -> None:
+        """Begin to take what comes."""
+
+    async def stop(self) -> None:
+        """Take no more."""
+
+    def carrier(self, conversation: Conversation) -> Carrier:
+        """Carries the frames of a conversation until it has another carrier."""
+
+    def forget(self, node: NodeId) -> None:
+        """Carry nothing more to a node."""
+
+
 class LinkBus(Conversations, LinkEnd):
     """A bus whose conversations go by a connection with each other node.
 
@@ -66,8 +83,8 @@ class LinkBus(Conversations, LinkEnd):
 
     Attributes:
         door: The factory for those who come in.
-        detour: What carries frames to a node that is in, and to which the link is dead; None if
-            nothing does.
+        detour: The other way to a node that is in, and to which the link is dead; None if there
+            is none.
         take_beside: Takes what others ask beside all that has an order, whether this node may act
             or not.
     """
@@ -85,7 +102,7 @@ class LinkBus(Conversations, LinkEnd):
         super().__init__(membership, clock, at_end_of_turn, settings)
         self.settings = links
         self.security = links.security
-        self.detour: Callable[[NodeId], Carrier] | None = None
+        self.detour: Detour | None = None
         self.door = LinkDoor(lambda: LinkProtocol(self, clock), clock)
         self._links: dict[NodeId, Link] = {}
         self._connections: set[LinkProtocol] = set()
@@ -99,6 +116,8 @@ class LinkBus(Conversations, LinkEnd):
 
     def start(self) -> None:
         """Connect with all other nodes, now and whenever one comes."""
+        if self.detour is not None:
+            self.detour.start()
         self._looking.start(LOOK_EVERY_S).addErrback(_log_failure)
 
     async def stop(self) -> None:
@@ -111,6 +130,8 @@ class LinkBus(Conversations, LinkEnd):
             stranger.abort("this node stops")
         for node in tuple(self._with):
             self.take_back(node)
+        if self.detour is not None:
+            await self.detour.stop()
         if self._connections:
             self._no_connections = defer.Deferred()
             await self._no_connections
@@ -123,7 +144,7 @@ class LinkBus(Conversations, LinkEnd):
             if self.membership.is_in(id):
                 link.look(self.settings.lease_s)
                 if self.detour is not None and self.dead(id):
-                    link.take_detour(self.detour)
+                    link.take_detour(self.detour.carrier)
             else:
                 del self._links[id]
                 link.stop(f"node {id} is not in any more")
@@ -187,6 +208,8 @@ class LinkBus(Conversations, LinkEnd):
         link = self._links.pop(node, None)
         if link is not None:
             link.stop(f"node {node} is gone")
+        if self.detour is not None:
+            self.detour.forget(node)
         return super().take_back(node)
 
     def _dial(self, node: Node) -> tuple[LinkProtocol, "defer.Deferred[None]"]:

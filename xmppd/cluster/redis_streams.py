@@ -141,8 +141,11 @@ class RedisStreams:
     def _look(self) -> None:
         """Add again what may be lost."""
         is_another, self._run_ids = self._run_ids != self.redis.run_ids, self.redis.run_ids
-        for carrier in tuple(self._carriers.values()):
-            carrier.look(is_another=is_another)
+        for node, carrier in tuple(self._carriers.items()):
+            if carrier.is_in_use:
+                carrier.look(is_another=is_another)
+            else:
+                del self._carriers[node]
 
     async def _remove(self, node: NodeId) -> None:
         with suppress(RedisError):  # its keys end with Redis, or at the next loss
@@ -165,6 +168,11 @@ class StreamCarrier:
         self._failed = False
         self._pause_s = AGAIN_S
         self._next_s = 0.0
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether the conversation has no other carrier."""
+        return self._conversation.carrier is self
 
     def send(self, frame: bytes) -> None:
         """Add a frame, unless one before it could not be added."""

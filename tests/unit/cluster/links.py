@@ -43,14 +43,14 @@ class LinkedNode:
         name: Of the node.
         in_hub: Whether its connections are in the hub.
         tls: Whether they are by TLS.
-        secret: That the nodes share.
+        lease_s: After which one that is silent is dead.
 
     Attributes:
         reachable: Whether it gets to other nodes.
     """
 
     def __init__(
-        self, name: str, *, in_hub: bool = True, tls: bool = True, secret: bytes = SECRET
+        self, name: str, *, in_hub: bool = True, tls: bool = True, lease_s: float = 5.0
     ) -> None:
         self.id = NodeId(name, 1)
         self.members: dict[str, Node] = {}
@@ -64,7 +64,7 @@ class LinkedNode:
             reactor,
             at_end_of_turn_of_hub(reactor) if in_hub else at_end_of_turn(reactor),
             BusSettings((DOMAIN,)),
-            LinkSettings(self.dial, self.tls, secret, lease_s=5.0),
+            LinkSettings(self.dial, self.tls, SECRET, lease_s),
         )
         self._dialer = NodeDialer(cast(DialingReactor, reactor), in_hub=in_hub)
         self.port: IListeningPort

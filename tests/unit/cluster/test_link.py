@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from tests.unit.cluster.conversations import message
 from tests.unit.cluster.link_lines import LineEnd, LineNode, Lines
+from xmppd.cluster.conversation import Conversation
 from xmppd.cluster.entries import PROTOCOL
 from xmppd.cluster.frame import MAX_FRAME_BYTES, FrameKind, array, header
 from xmppd.cluster.link import LOG_EVERY_S
@@ -31,14 +32,27 @@ from xmppd.cluster.node import Node, NodeId
 encode, decode = Encoder().encode, Decoder().decode
 
 
-class Detour:
-    """Another way from one node to the other."""
+class OtherWay:
+    """Another way from one node to the other, which arrives when that one ends its turn."""
 
     def __init__(self, here: LineNode, there: LineNode) -> None:
         self.here, self.there = here, there
 
+    def start(self) -> None:
+        """Do nothing."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+    def forget(self, node: NodeId) -> None:
+        """Do nothing."""
+
+    def carrier(self, conversation: Conversation) -> "OtherWay":
+        """The same for all frames."""
+        return self
+
     def send(self, frame: bytes) -> None:
-        """Let a frame arrive, when the other node ends its turn."""
+        """Let a frame arrive."""
         conversation = self.there.bus.conversation(self.here.id)
         assert conversation is not None
         self.there.turn_ends.append(lambda: conversation.receive(frame))
@@ -181,7 +195,7 @@ class SilenceTests(LinkTestCase):
         back it is used again, and nothing comes twice (CL-88).
         """
         for node, other in ((self.a, self.b), (self.b, self.a)):
-            node.bus.detour = lambda id, node=node, other=other: Detour(node, other)
+            node.bus.detour = OtherWay(node, other)
         self.start()
         self.a.bus.tell(self.b.id, message(0))
         self.lines.settle()

@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 from typing_extensions import override
 
 from tests.unit.cluster import bus_contract
-from tests.unit.cluster.conversations import DOMAIN
+from tests.unit.cluster.conversations import DOMAIN, message
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_membership import MemoryMembership
@@ -71,3 +71,15 @@ class MemoryBusTests(bus_contract.BusContract):
     @override
     async def until_settled(self) -> None:
         self.network.settle()
+
+    async def test_before_anybody_takes(self) -> None:
+        """What comes before the node can take it waits until then."""
+        bus = MemoryBus(
+            PausableMembership(NodeId("c", 1), self.members),
+            self.a._ends, self.network.later, self.a.clock, BusSettings((DOMAIN,)),
+        )  # fmt: skip
+        self.a.tell(bus.id, message(1))
+        self.network.settle()
+        bus.take = self.at_b.take
+        self.network.settle()
+        self.assertEqual(self.at_b.names, ["1"])
