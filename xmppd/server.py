@@ -27,16 +27,17 @@ from xmppd.cluster.entries import (
     CommandGiven,
     CommandMore,
     CommandUnread,
+    ComponentAt,
     Delivered,
     MessagesWait,
     Routed,
 )
-from xmppd.cluster.membership import NodeLeft, NodeLost
+from xmppd.cluster.membership import NodeJoined, NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
 from xmppd.components.component_connections import ComponentConnections
 from xmppd.components.component_trust import ComponentTrust
-from xmppd.components.components import Components
+from xmppd.components.components import ComponentConnected, ComponentDisconnected, Components
 from xmppd.components.delegation import NS as DELEGATION
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.config.config import (
@@ -85,6 +86,7 @@ from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.nodes.component_entries import ComponentEntries
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
@@ -231,7 +233,12 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
-        self.entry_handler, self.commands.others, self.node_loss = self._nodes()
+        (
+            self.entry_handler,
+            self.component_entries,
+            self.commands.others,
+            self.node_loss,
+        ) = self._nodes()
         self.stored_messages = self._stored_messages()
         self._put_parts()
         self._call_back()
@@ -560,7 +567,7 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
-    def _nodes(self) -> tuple[EntryHandler, NodeCommands, NodeLoss]:
+    def _nodes(self) -> tuple[EntryHandler, ComponentEntries, NodeCommands, NodeLoss]:
         """What other nodes ask of the stages, and what becomes of those that are lost."""
         entries = EntryHandler()
         stanzas = StanzaEntries(self.routing_table, self.packet_router)
@@ -571,7 +578,9 @@ class XMPPServer:
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
         entries.put(CommandUnread, commands.unread)
-        return entries, commands, NodeLoss(self.routing_table, self.packet_router)
+        components = ComponentEntries(self.cluster, self.components)
+        entries.put(ComponentAt, components.noted)
+        return entries, components, commands, NodeLoss(self.routing_table, self.packet_router)
 
     def _stored_messages(self) -> StoredMessages:
         stored = StoredMessages(
@@ -628,6 +637,11 @@ class XMPPServer:
 
     def _listeners(self) -> tuple[On[Any], ...]:
         return (
+            On(NodeJoined, self.component_entries.joined),
+            On(NodeLost, self.component_entries.gone),
+            On(NodeLeft, self.component_entries.gone),
+            On(ComponentConnected, self.component_entries.changed),
+            On(ComponentDisconnected, self.component_entries.changed),
             On(ContactChanged, self.privacy_changes.contact_changed),
             On(SessionClosed, self.held_messages.closed),
             On(SessionClosed, self.resumable_sessions.closed),

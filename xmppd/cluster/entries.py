@@ -430,6 +430,30 @@ class StreamsEnded(BusEntry, tag="sn", frozen=True):
     by_password: bool = False
 
 
+# -- components -----------------------------------------------------------------------------------
+
+
+MAX_CONNECTIONS = 1_000
+"""Of one component to one node."""
+
+
+class ComponentAt(BusEntry, tag="x", frozen=True):
+    """The connections of a component that a node has.
+
+    Attributes:
+        domain: Of the component.
+        numbers: Each connection's own.
+    """
+
+    domain: JIDText
+    numbers: Annotated[list[int], Meta(max_length=MAX_CONNECTIONS)]
+
+    @property
+    def about(self) -> str:
+        """The component."""
+        return self.domain
+
+
 AnyEntry = (
     Asking
     | Answered
@@ -450,6 +474,7 @@ AnyEntry = (
     | LeftBehind
     | EndAccount
     | StreamsEnded
+    | ComponentAt
 )
 __all__ = [
     "KINDS",
@@ -466,6 +491,7 @@ __all__ = [
     "CommandMore",
     "CommandReplies",
     "CommandUnread",
+    "ComponentAt",
     "Delivered",
     "DetachedSession",
     "EndAccount",

@@ -4,6 +4,8 @@ from itertools import count
 
 from twisted.internet.defer import Deferred, succeed
 
+from xmppd.cluster.node import NodeId
+from xmppd.components.component_elsewhere import lot
 from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.session import Connection
 from xmppd.stanza import JID, Stanza
@@ -17,17 +19,19 @@ class ComponentSession:
     Attributes:
         jid: The component's domain.
         connection: Writes to the component.
-        number: Tells it from the component's other ones.
+        number: Tells it from the component's other ones at this node.
+        lot: Tells it from all other ones of the service.
         closed: Whether its connection is gone or closing.
         backlog: The stanzas that wait while its connection is full; None while it is not.
     """
 
-    __slots__ = ("_awaited", "backlog", "closed", "connection", "jid", "number")
+    __slots__ = ("_awaited", "backlog", "closed", "connection", "jid", "lot", "number")
 
-    def __init__(self, jid: JID, connection: Connection) -> None:
+    def __init__(self, jid: JID, connection: Connection, node: NodeId) -> None:
         self.jid = jid
         self.connection = connection
         self.number = next(_numbers)
+        self.lot = lot(node, self.number)
         self.closed = False
         self.backlog: Backlog | None = None
         self._awaited: list[Deferred[None]] = []

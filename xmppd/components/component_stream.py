@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import SASLError
+from xmppd.cluster.node import NodeId
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.privileges import Voice
@@ -67,6 +68,7 @@ class ComponentContext:
         components: The components that may connect, by domain.
         router: Takes the stanzas that come in.
         attempts: Slows down guesses.
+        node: This one.
         connected: Called with a component that has proved itself.
         disconnected: Called when it is gone.
     """
@@ -75,6 +77,7 @@ class ComponentContext:
     components: Mapping[str, ConnectableComponent]
     router: PacketRouter
     attempts: AttemptLimiter
+    node: NodeId
     connected: Callable[[ComponentSession], None]
     disconnected: Callable[[ComponentSession], None]
 
@@ -168,7 +171,7 @@ class ComponentStream:
             raise StreamError(
                 StreamCondition.CONFLICT, "the component has as many connections as it may have"
             )
-        self.session = ComponentSession(component.route.jid, self.wire)
+        self.session = ComponentSession(component.route.jid, self.wire, self.context.node)
         self.stream |= Stream.AUTHENTICATED
         self.wire.authenticated()
         self.wire.write(b"<handshake/>")

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from xmppd.components.component_session import ComponentSession
+from xmppd.components.component_elsewhere import ComponentSeat
 from xmppd.components.delegation import NS as DELEGATION
 from xmppd.components.delegation import Delegated, Delegations
 from xmppd.components.privileges import NS as PRIVILEGE
@@ -98,11 +98,13 @@ class ComponentTrust:
             granted = privilege.announcement()
             yield f"<privilege xmlns='{PRIVILEGE}'>{granted}</privilege>".encode()
 
-    def tell_who_is_here(self, session: ComponentSession) -> None:
-        """Send a component the presence of all sessions, if that is granted."""
-        privilege = self.granted.get(session.jid.domain)
+    def tell_who_is_here(self, domain: str, seat: ComponentSeat) -> None:
+        """Send a component that has one more connection, here or at another node, the presence of
+        all sessions here, if that is granted.
+        """
+        privilege = self.granted.get(domain)
         if privilege is not None and self.privileges is not None:
-            Deferred.fromCoroutine(self.privileges.greet(privilege, session))
+            Deferred.fromCoroutine(self.privileges.greet(privilege, seat))
 
     def forget(self, domain: str) -> None:
         """Forget a component whose last connection is gone."""

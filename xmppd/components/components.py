@@ -1,11 +1,13 @@
 """The components that may connect, as configured: their routes, their streams and their names."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.logger import Logger
 
 from xmppd.auth.attempts import AttemptLimiter
+from xmppd.cluster.node import NodeId
 from xmppd.components.component_connections import ComponentConnections
 from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
@@ -94,7 +96,13 @@ class Components:
             )
             warn_of_open_file(component.secret_file)
         self._context = ComponentContext(
-            trust.domain, connectable, router, attempts, self._connected, self._disconnected
+            trust.domain,
+            connectable,
+            router,
+            attempts,
+            router.routing_table.membership.id,
+            self._connected,
+            self._disconnected,
         )
 
     def _announce(self, session: ComponentSession) -> None:
@@ -102,7 +110,7 @@ class Components:
         for child in self.trust.announced(session.jid):
             message = Message.make(session.jid, self.trust.domain, child)
             session.deliver(message, message.wire())
-        self.trust.tell_who_is_here(session)
+        self.trust.tell_who_is_here(session.jid.domain, session)
 
     def stream(self, wire: Wire) -> ComponentStream:
         """The stream on a new connection."""
@@ -113,28 +121,49 @@ class Components:
         if self.routes:
             self.connections.start()
 
-    def _connected(self, session: ComponentSession) -> None:
-        self.connections.authenticated(session.connection)
-        domain = session.jid.domain
-        count = len(self.routes[domain].sessions)
-        if count == 1:
-            item = DiscoItem(session.jid, self._titles[domain])
-            self._take_item[domain] = self.disco.put(Says(DiscoInfo(items=(item,))), OWNER)
-        _log.info("{domain} has connected ({count})", domain=domain, count=count)
-        self._announce(session)
-        self.events.fire(ComponentConnected(session, count == 1))
+    def numbers(self, domain: str) -> list[int]:
+        """The connections of a component at this node."""
+        return [session.number for session in self.routes[domain].sessions]
 
-    def _disconnected(self, session: ComponentSession) -> None:
-        domain = session.jid.domain
-        count = len(self.routes[domain].sessions)
-        if count == 0:
+    def note(self, node: NodeId, domain: str, numbers: Collection[int]) -> None:
+        """Note which connections of a component another node has from now on (CL-91)."""
+        route = self.routes.get(domain)
+        if route is None:
+            return  # it is not in our configuration yet
+        new = route.note(node, numbers)
+        self._look(route)
+        for each in new:
+            self.trust.tell_who_is_here(domain, each)
+
+    def _look(self, route: ComponentRoute) -> None:
+        """List a component among the server's items while it has a connection; without one, it is
+        lost for everybody.
+        """
+        domain, is_listed = route.jid.domain, route.jid.domain in self._take_item
+        if route.count and not is_listed:
+            item = DiscoItem(route.jid, self._titles[domain])
+            self._take_item[domain] = self.disco.put(Says(DiscoInfo(items=(item,))), OWNER)
+        elif is_listed and not route.count:
             self._take_item.pop(domain)()
-        _log.info("{domain} has hung up ({count} left)", domain=domain, count=count)
-        self.events.fire(ComponentDisconnected(session, count == 0))
-        if count == 0:
             self.trust.forget(domain)
             for ours in self.domains:
                 self.events.fire(RemoteServerLost(ours, domain))
+
+    def _connected(self, session: ComponentSession) -> None:
+        self.connections.authenticated(session.connection)
+        domain = session.jid.domain
+        route = self.routes[domain]
+        self._look(route)
+        _log.info("{domain} has connected ({count})", domain=domain, count=route.count)
+        self._announce(session)
+        self.events.fire(ComponentConnected(session, route.count == 1))
+
+    def _disconnected(self, session: ComponentSession) -> None:
+        domain = session.jid.domain
+        route = self.routes[domain]
+        _log.info("{domain} has hung up ({count} left)", domain=domain, count=route.count)
+        self.events.fire(ComponentDisconnected(session, not route.count))
+        self._look(route)
 
 
 def warn_of_open_file(secret_file: str) -> None:

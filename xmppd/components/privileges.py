@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.components.component_session import ComponentSession
+from xmppd.components.component_elsewhere import ComponentSeat
 from xmppd.components.delegation import FORWARD
 from xmppd.handler.iq_handler import Asked
 from xmppd.handler.iq_roster_handler import IQRosterHandler
@@ -280,7 +280,7 @@ class Privileges(PacketInterceptor):
             for session in self.routing_table.sessions_here(event.roster.account.bare):
                 self._look(session)
 
-    async def greet(self, privilege: Privilege, newcomer: ComponentSession) -> None:
+    async def greet(self, privilege: Privilege, newcomer: ComponentSeat) -> None:
         """Send a component that has connected the presence of all sessions: some in each turn, no
         faster than it reads.
         """
@@ -292,7 +292,9 @@ class Privileges(PacketInterceptor):
                 self._show(session, privilege)
             if number % TOLD_PER_TURN == 0:
                 await self.next_turn()
-                await newcomer.free()
+                free = newcomer.free()
+                if free is not None:
+                    await free
                 if newcomer.closed:
                     return
 

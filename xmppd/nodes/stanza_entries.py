@@ -5,10 +5,11 @@ from collections.abc import Awaitable
 from xmppd.cluster.bus import Outcome
 from xmppd.cluster.entries import Delivered, Routed, Way
 from xmppd.cluster.node import NodeId
+from xmppd.components.component_route import ComponentRoute
 from xmppd.host.clocks import UNKNOWN
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID, Stanza, StanzaError
+from xmppd.stanza import IQ, JID, Stanza, StanzaError
 
 _FROM_ANYWHERE = ("error", "unavailable")
 """Types of stanzas that come from a session's own node no more often than from another."""
@@ -29,7 +30,10 @@ class StanzaEntries:
     def routed(self, sender: NodeId, entry: Routed) -> Outcome:
         """Take a stanza for an account, a component or another server."""
         stanza = entry.stanza()
+        if entry.way == Way.COMPONENT:
+            return self._to_component(stanza)
         if entry.way == Way.ACCOUNT:
+            self._note_component(stanza, sender)
             if not entry.passed_on and stanza.type not in _FROM_ANYWHERE:
                 self.routing_table.note_sender(stanza.sender, sender)
             seeking = self.routing_table.seek_anew(stanza, sender)
@@ -40,6 +44,24 @@ class StanzaEntries:
         if route is None or not route.deliver(stanza, stanza.wire()):
             self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
         return None
+
+    def _to_component(self, stanza: Stanza) -> None:
+        """Deliver a stanza to a component that is connected here; if it has just hung up, to where
+        it is connected now.
+        """
+        to = stanza.to
+        route = None if to is None else self.routing_table.components.get(to.domain)
+        wire = stanza.wire()
+        here = isinstance(route, ComponentRoute) and route.deliver_here(stanza, wire)
+        if not here and (route is None or not route.deliver(stanza, wire)):
+            self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
+
+    def _note_component(self, stanza: Stanza, node: NodeId) -> None:
+        """Note the node whose component asks somebody here, since the answer goes there."""
+        if isinstance(stanza, IQ) and stanza.answerable:
+            route = self.routing_table.components.get(stanza.sender.domain)
+            if isinstance(route, ComponentRoute):
+                route.asked_at(node, stanza)
 
     async def _route_behind(self, seeking: Awaitable[None], stanza: Stanza) -> None:
         try:

@@ -16,7 +16,7 @@ from typing_extensions import override
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.directory import Directory
-from xmppd.cluster.membership import NodeLeft, NodeLost
+from xmppd.cluster.membership import NodeJoined, NodeLeft, NodeLost
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_directory import MemoryDirectory, MemoryDirectoryState
 from xmppd.cluster.memory_membership import MemoryMembership
@@ -106,7 +106,10 @@ class Nodes:
         """Start a node, or another life of it."""
         before = self.houses.get(name)
         generation = 1 if before is None else before.id.generation + 1
+        others = [house for house in self.houses.values() if house.id in self.ends]
         house = self.houses[name] = NodeHouse(self, NodeId(name, generation))
+        for other in others:
+            other.server.events.fire(NodeJoined(self.members[name]))
         return house
 
     def stop(self, name: str) -> None:
