@@ -5,6 +5,7 @@ from itertools import count
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.login.logins import BIND, HEADER, LAPTOP, agent, authenticate
 from tests.unit.nodes.orders import Orders
 from xmppd.cluster.directory import Entered
 from xmppd.cluster.memory_directory import MemoryDirectory
@@ -12,8 +13,8 @@ from xmppd.routing.locations import PATIENCE_S, Locations
 from xmppd.routing.siblings import REPLACED
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, ns
-from xmppd.testing.client import Client
-from xmppd.testing.house import house_config
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import PASSWORD, house_config
 from xmppd.testing.late_directory import LateDirectory
 from xmppd.testing.nodes import Nodes
 
@@ -356,3 +357,45 @@ class LoginTests(SynchronousTestCase):
         nodes["a"].bind("romeo")
         nodes["a"].server.cluster.bus.take = lambda sender, entry: None
         self.assertFalse(nodes["b"].bind("romeo").closed)
+
+
+class LeftBehindTests(SynchronousTestCase):
+    """A client that has lost its connection to one node, and comes back at another (LI-5)."""
+
+    def back(self, nodes: Nodes, tag: str = "Balcony") -> tuple[Client, Client]:
+        """The client as it was left behind at one node, and as it has come back at another."""
+        done(nodes["a"].server.passwords.create(ROMEO, PASSWORD))
+        clients = []
+        for name, own in (("a", "Balcony"), ("b", tag)):
+            client = nodes[name].unauthenticated()
+            client.send(HEADER + authenticate(None, BIND.replace("Balcony", own), agent=agent()))
+            clients.append(client)
+        nodes.settle()
+        return clients[0], clients[1]
+
+    def service(self, **sessions: object) -> Nodes:
+        config = house_config(DOMAIN, sessions=sessions)
+        return Nodes("a", "b", config=config, late_directory=True)
+
+    def test_other_resource(self) -> None:
+        """What it has left behind under another resource ends, and that of other clients stays."""
+        nodes = self.service()
+        old, new = self.back(nodes, tag="Orchard")
+        self.assertIn(b"this client has logged in again", old.raw())
+        self.assertFalse(new.closed)
+        other = nodes["a"].unauthenticated()
+        other.send(HEADER + authenticate(None, BIND, agent=agent(LAPTOP)))
+        nodes.settle()
+        self.assertFalse(new.closed)
+        self.assertEqual(list(faults(nodes)), [])
+
+    def test_whatever_the_policy(self) -> None:
+        """It is not refused because of itself, nor renamed, nor kept out by a limit."""
+        for sessions in ({"conflict": "refuse"}, {"conflict": "rename"}, {"max_per_account": 1}):
+            with self.subTest(**sessions):
+                nodes = self.service(**sessions)
+                old, new = self.back(nodes)
+                self.assertTrue(old.closed)
+                self.assertIn(b"<bound ", new.raw())
+                self.assertEqual(len(bound(nodes)), 1)
+                self.assertIs(bound(nodes)[new.session.jid.full][0], new.session)
