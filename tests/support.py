@@ -48,6 +48,7 @@ class SlowStore(Store):
 
     Args:
         database: Instead of one of its own.
+        pace: Another one, which says whether this one takes its time as well.
         items: Makes the small values that it keeps.
 
     Attributes:
@@ -60,10 +61,12 @@ class SlowStore(Store):
         self,
         database: MemoryDatabase | None = None,
         items: Callable[[Database], ItemStore] = ItemStore,
+        pace: "SlowStore | None" = None,
     ) -> None:
         self._memory = MemoryDatabase() if database is None else database
         super().__init__(self._memory, Clock())
         self.items = items(self.database)
+        self._pace = pace or self
         self.slow = self.late = False
         self.broken: set[str] = set()
         self.waiting: list[Deferred[None]] = []
@@ -93,13 +96,14 @@ class SlowStore(Store):
         **more: Any,
     ) -> Any:
         """Do the work now or later, and answer later."""
-        if name in self.broken:
+        pace = self._pace
+        if name in pace.broken:
             raise StoreError("the disk is gone")
-        if not self.slow or not may_wait:
+        if not pace.slow or not may_wait:
             return await method(*args, **more)
         turn: Deferred[None] = Deferred()
-        self.waiting.append(turn)
-        if self.late:
+        pace.waiting.append(turn)
+        if pace.late:
             await turn
             return await method(*args, **more)
         answer = await method(*args, **more)

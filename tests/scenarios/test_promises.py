@@ -20,7 +20,7 @@ from xmppd.session.session import Session
 from xmppd.stanza import JID, Presence, ns
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
-from xmppd.testing.nodes import Nodes
+from xmppd.testing.nodes import Nodes, SharedMemoryDatabase
 
 DOMAIN = "verona.lit"
 PEOPLE = ("romeo", "juliet", "nurse")
@@ -429,14 +429,23 @@ class Promises(RuleBasedStateMachine):
 
 class PromisesOfNodes(Promises):
     """The same, where everybody comes to the next of three nodes, and what these say to each other
-    arrives in any order. Their store is quick.
+    arrives in any order.
     """
 
     def open(self) -> None:
-        self.nodes = Nodes("a", "b", "c", domain=DOMAIN, late_directory=True)
+        database = SharedMemoryDatabase()
+        self.store = SlowStore(database)
+        self.nodes = Nodes(
+            "a",
+            "b",
+            "c",
+            domain=DOMAIN,
+            late_directory=True,
+            database=database,
+            make_store=lambda: SlowStore(database, pace=self.store),
+        )
         self.houses = tuple(self.nodes.houses.values())
         self.house = self.houses[0]
-        self.store = SlowStore(self.nodes.database)
         self._next = cycle(self.houses)
 
     @rule(seed=st.integers())

@@ -43,7 +43,8 @@ class NodeHouse(House):
         self.nodes = nodes
         self.id = id
         clock = NodeClock(nodes.clock)
-        store = Store(nodes.database, clock, self.wall_clock)
+        make = nodes.make_store
+        store = Store(nodes.database, clock, self.wall_clock) if make is None else make()
         super().__init__(
             nodes.domain, config=nodes.config, plugins=nodes.plugins, store=store, clock=clock
         )
@@ -63,6 +64,7 @@ class Nodes:
         config: Instead of the default configuration.
         plugins: Names of the plugins that each of them loads.
         database: Instead of an empty one.
+        make_store: Makes the store of each node, over one database, instead of one that is quick.
         late_directory: Whether what the directory is asked, and its answers, are under way for a
             while, as what nodes say to each other is.
         people: For each account the subscriptions in its roster.
@@ -79,6 +81,7 @@ class Nodes:
         config: Config | None = None,
         plugins: tuple[str, ...] = (),
         database: "SharedMemoryDatabase | None" = None,
+        make_store: Callable[[], Store] | None = None,
         late_directory: bool = False,
         **people: Mapping[str, str],
     ) -> None:
@@ -88,6 +91,7 @@ class Nodes:
         self.plugins = plugins
         self.clock = Clock()
         self.database = database or SharedMemoryDatabase()
+        self.make_store = make_store
         self.network = Network()
         self.directory = MemoryDirectoryState(self.clock.seconds)
         self.members: dict[str, Node] = {}
