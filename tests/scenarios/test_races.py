@@ -1,10 +1,12 @@
 """What happens while the store takes its time."""
 
+import sys
 from itertools import product
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.scenarios.spread import Spread, SpreadStore
 from tests.support import SlowStore
 from xmppd.roster.subscription import State, state_of
 from xmppd.stanza import ns
@@ -20,7 +22,7 @@ MIRROR = {
 }  # fmt: skip
 
 
-class RaceTests(SynchronousTestCase):
+class RaceCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.store = SlowStore()
         self.house = House(DOMAIN, store=self.store, romeo={}, juliet={})
@@ -44,6 +46,8 @@ class RaceTests(SynchronousTestCase):
         self.assertIs(state_of(roster.items.get(JULIET)), mine)
         return mine
 
+
+class RaceTests(RaceCase):
     def test_two_stanzas_at_once(self) -> None:
         """What two resources of Romeo say of Juliet at once happens in the order it was said."""
         for end in (0, -1):
@@ -196,3 +200,30 @@ class RaceTests(SynchronousTestCase):
         self.assertEqual(
             [stanza.partition(" ")[0] for stanza in juliet.received()], ["<presence", "<message"]
         )
+
+
+# What is not the same on several nodes yet.
+NOT_ON_NODES = (
+    "test_both_ask_at_once",
+    "test_forgotten_roster",
+    "test_lost_while_it_hides",
+    "test_lost_while_the_roster_is_read",
+    "test_removed_while_asked",
+    "test_two_stanzas_at_once",
+    "test_wire_waits",
+)
+
+
+class RacesOnNodesTests(RaceCase):
+    """The same, with everybody at another of three nodes."""
+
+    def setUp(self) -> None:
+        module = sys.modules[__name__]
+        self.patch(module, "SlowStore", SpreadStore)
+        self.patch(module, "House", Spread)
+        super().setUp()
+
+
+for _name, _test in vars(RaceTests).items():
+    if _name.startswith("test_") and _name not in NOT_ON_NODES:
+        setattr(RacesOnNodesTests, _name, _test)
