@@ -718,6 +718,10 @@ class XMPPServer:
         self.store.write_while(lambda: membership.speaks)
         membership.listen(self.events.fire)
         self.cluster.bus.take = self.entry_handler.take
+        self.routing_table.siblings.absent += (
+            self.roster_manager.forget,
+            self.privacy_lists.forget,
+        )
         self.node_loss.forget = (self.routing_table.siblings.lost,)
         self.packet_router.on_taken_back = self.held_messages.find_places
         self.client_connections.on_sweep = (

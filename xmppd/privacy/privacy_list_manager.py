@@ -77,6 +77,9 @@ class Sessions(Protocol):
     def users(self) -> Collection[str]:
         """Bare JIDs."""
 
+    def is_here(self, bare: str) -> bool:
+        """Whether an account is online here, or about to be."""
+
 
 @dataclass(frozen=True)
 class PrivacyLists:
@@ -138,7 +141,8 @@ class PrivacyListManager:
     """The lists of the accounts that need them now; that there are none is remembered as well.
 
     They are changed one after the other: in the store, then in memory. If storing fails, they are
-    read again when next needed.
+    read again when next needed. Where other nodes change them as well, they are kept in memory only
+    while their account is here (CL-44).
     """
 
     def __init__(
@@ -165,6 +169,8 @@ class PrivacyListManager:
         known = self._loaded.get(account.bare)
         if known is not None:
             return known
+        if not self._keeps(account.bare):
+            return (await self._read(account))[1]
         async with self._turns.held(account.bare):
             return self._loaded.get(account.bare) or await self._known(account)
 
@@ -172,8 +178,15 @@ class PrivacyListManager:
         """The account's lists, which are kept in memory from now on."""
         _, lists = await self._read(account)
         self._make_room()
-        self._loaded[account.bare] = lists
+        self._keep(account.bare, lists)
         return lists
+
+    def _keep(self, account: str, lists: PrivacyLists) -> None:
+        if self._keeps(account):
+            self._loaded[account] = lists
+
+    def _keeps(self, account: str) -> bool:
+        return not self.store.shared or self.sessions.is_here(account)
 
     async def _read(self, account: JID) -> tuple[Mapping[str, bytes], PrivacyLists]:
         """The values that are kept, and the lists that they are."""
@@ -376,7 +389,7 @@ class PrivacyListManager:
                     self.forget(account.bare)
                     raise
                 else:
-                    self._loaded[account.bare] = after
+                    self._keep(account.bare, after)
                     self._tell(account, known, after, by_blocking=by_blocking)
                     return
         raise StanzaError(
@@ -410,7 +423,7 @@ class PrivacyListManager:
             if name in after.lists and values.get(_LIST + name) == known.wire()
         }
         after = replace(after, lists={**after.lists, **same})
-        self._loaded[account.bare] = after
+        self._keep(account.bare, after)
         self._tell(account, before, after)
         return values, after
 

@@ -73,7 +73,8 @@ class RosterManager:
     another change has come on top of it, the roster is forgotten, and read when next needed.
 
     Where several nodes change one roster, each says from which version it has decided, and the
-    store takes one of them. The others read what is new, and decide again.
+    store takes one of them. The others read what is new, and decide again. A roster is kept in
+    memory there only while its owner is here (CL-44).
 
     Attributes:
         max_items: The most contacts a roster may have, whatever makes them (RO-18).
@@ -106,7 +107,14 @@ class RosterManager:
     async def roster(self, account: JID) -> Roster:
         """The account's roster, read if need be; many calls at once cause one read."""
         roster = self._loaded.get(account.bare)
-        return await self._turn(account.to_bare()) if roster is None else roster
+        if roster is not None:
+            return roster
+        if self._keeps(account.bare):
+            return await self._turn(account.to_bare())
+        return await self._read(account.to_bare())
+
+    def _keeps(self, account: str) -> bool:
+        return not self.store.shared or self.routing_table.is_here(account)
 
     async def look(self, account: JID) -> Roster:
         """The account's roster for a look: if it has to be read, it is not kept."""
@@ -155,8 +163,9 @@ class RosterManager:
         return data
 
     def _keep(self, roster: Roster) -> Roster:
-        self._make_room()
-        self._loaded[roster.account.bare] = roster
+        if self._keeps(roster.account.bare):
+            self._make_room()
+            self._loaded[roster.account.bare] = roster
         return roster
 
     def _tell(self, outcome: Roster | Failure, account: str) -> None:

@@ -141,6 +141,12 @@ class RoutingTable:
         routes = self.users.get(bare)
         return () if routes is None else tuple(routes.sessions.values())
 
+    def is_here(self, bare: str) -> bool:
+        """Whether an account has a session here, or is about to have one: then this node is told
+        when another one has changed something of it (CL-44).
+        """
+        return bare in self.users or self.siblings.arriving[bare] > 0
+
     def sessions_here(self, bare: str) -> tuple[LocalClientSession, ...]:
         """Those of them that are connected here."""
         routes = self.users.get(bare)

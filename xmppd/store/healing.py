@@ -44,6 +44,11 @@ class RecordStore:
         self._database = database
         self._now = now
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes write to the same database."""
+        return self._database.shared
+
     async def set_aside(self, account: str, damaged: Sequence[Damaged]) -> list[Quarantined]:
         """Move records to the quarantine: see :class:`~xmppd.store.readable.Quarantine`."""
         change = partial(set_aside, account=account, damaged=tuple(damaged), now=self._now())
