@@ -31,8 +31,10 @@ from xmppd.cluster.entries import (
     Delivered,
     MessagesWait,
     Routed,
+    TakeUp,
 )
 from xmppd.cluster.membership import NodeJoined, NodeLeft, NodeLost
+from xmppd.cluster.membership import NodeFenced, NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
 from xmppd.components.component_connections import ComponentConnections
@@ -574,6 +576,7 @@ class XMPPServer:
         entries.put(Routed, stanzas.routed)
         entries.put(Delivered, stanzas.delivered)
         SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
+        entries.put(TakeUp, self.cluster.claims.asked_to_take_up)
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
@@ -652,6 +655,8 @@ class XMPPServer:
             On(SessionBound, self.client_connections.bound),
             On(SessionAvailable, self.client_connections.arrived),
             On(NodeLost, self.node_loss.lost),
+            On(NodeLost, self.cluster.claims.node_lost),
+            On(NodeFenced, self.cluster.claims.fenced),
             On(NodeLeft, self.node_loss.left),
             On(NodeLost, self.stored_messages.lost),
             On(NodeLeft, self.stored_messages.left),
@@ -717,6 +722,7 @@ class XMPPServer:
         membership.on_silence = self._close_wires
         self.store.write_while(lambda: membership.speaks)
         membership.listen(self.events.fire)
+        self.cluster.claims.highest_token = self.store.claim_tokens.highest_token
         self.cluster.bus.take = self.entry_handler.take
         self.routing_table.siblings.absent += (
             self.roster_manager.forget,

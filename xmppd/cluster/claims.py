@@ -1,16 +1,43 @@
 """Claims: who has a thing that lives only once in the service."""
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from typing import NamedTuple, Protocol
 
+from twisted.internet.defer import DeferredLock
+
+from xmppd.cluster.bus import Bus, Unreachable
+from xmppd.cluster.directory import DirectoryAway
+from xmppd.cluster.entries import OwnedAt, TakeUp
+from xmppd.cluster.membership import Membership, NodeFenced, NodeLost
 from xmppd.cluster.node import Node, NodeId
+from xmppd.events import Undo
+
+TAKE_UP_S = 10.0
+"""How long another node may take to take up a thing, which reads the store."""
+
+MAX_KNOWN = 10_000
+"""Things whose owners are known here although they are elsewhere."""
+
+
+class Ownership(NamedTuple):
+    """Who has a thing.
+
+    Attributes:
+        owner: That node.
+        token: Rises with every owner of a thing; goes with all that is written for it.
+    """
+
+    owner: NodeId
+    token: int
 
 
 class Owned(Protocol):
     """A kind of things each of which lives at one node only.
 
     Attributes:
-        kind: Its name, such as ``s2s``.
+        kind: Its name, such as ``s2s``: small letters and digits.
     """
 
     kind: str
@@ -20,7 +47,7 @@ class Owned(Protocol):
 
         Args:
             name: Its name.
-            token: Rises with every owner; goes with all that is written for the thing.
+            token: Goes with all that is written for it: the store refuses a lower one.
             state: What :meth:`lay_down` gave, if it comes from another node; None if it has to be
                 read from the store.
         """
@@ -29,30 +56,266 @@ class Owned(Protocol):
         """Serve it no more, since it moves to another node; returns what must not be forgotten."""
 
     def lost(self, name: str) -> None:
-        """Forget it and write nothing: this node was fenced."""
+        """Forget it and write nothing: it has another owner, or may have."""
 
     def absent(self, node: Node) -> None:
         """Note that a node is lost: after the grace its people are gone from all things here."""
 
 
-class Claims(Protocol):
-    """The owners of things that live once."""
+class ClaimBoard(Protocol):
+    """Where it is written who has what.
 
-    async def owner(self, kind: str, name: str) -> NodeId:
-        """The node that has a thing; if none has it, one that takes this kind gets it.
+    Every method raises :class:`DirectoryAway` if it cannot be asked. What a node had that is not in
+    any more nobody has.
+    """
+
+    async def look(self, kind: str, name: str) -> NodeId | None:
+        """Who has a thing; None if nobody has it."""
+
+    async def own(self, kind: str, name: str, id: NodeId, above: int) -> Ownership:
+        """Have a node get a thing that nobody has, with a token above all before and this one.
+
+        Returns:
+            Who has it from now on, which may be another one.
+        """
+
+    async def own_again(self, kind: str, name: str, claim: Ownership) -> Ownership:
+        """Say again who has a thing, since the board may have lost it: the higher token counts.
+
+        Returns:
+            Who has it from now on.
+        """
+
+    async def hand_over(self, kind: str, name: str, claim: Ownership, to: NodeId | None) -> int:
+        """Have another node get a thing, or nobody, if this is who has it.
+
+        Returns:
+            The token of the next owner; 0 if there is none.
+        """
+
+
+async def _none_used(kind: str, name: str) -> int:
+    return 0
+
+
+class Claims:
+    """The owners of things that live once, as one node knows them.
+
+    While not all is written on the board again that nodes have, nobody gets anything new (CL-79). A
+    thing that nobody has goes to the node with the highest lot among those that are in, do not
+    drain and take its kind: whoever asks, it is the same one.
+
+    Args:
+        board: Where that is written, for all nodes.
+        membership: Who is in.
+        bus: Asks others to take something up.
+
+    Attributes:
+        highest_token: The highest token that an owner of a thing has used, from the store.
+        draining: Whether this node takes up nothing more, unless there is no other.
+    """
+
+    def __init__(self, board: ClaimBoard, membership: Membership, bus: Bus) -> None:
+        self.draining = False
+        self.highest_token: Callable[[str, str], Awaitable[int]] = _none_used
+        self._board = board
+        self._membership = membership
+        self._bus = bus
+        self._parts: dict[str, Owned] = {}
+        self._mine: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[str, str], NodeId] = {}
+        self._locks: dict[tuple[str, str], DeferredLock] = {}
+
+    def put(self, part: Owned, owner: str) -> Undo:
+        """Take up things of this kind from now on.
+
+        Returns:
+            A function that does so no more; what was not given up before stays nobody else's.
 
         Raises:
-            DirectoryAway: The owner is not known, and cannot be asked for.
+            ValueError: The kind is another's.
         """
+        if part.kind in self._parts:
+            raise ValueError(f"things of the kind {part.kind} are taken up already")
+        self._parts[part.kind] = part
+
+        def take_out() -> None:
+            del self._parts[part.kind]
+            for kind, name in self.all_mine():
+                if kind == part.kind:
+                    del self._mine[kind, name]
+                    part.lost(name)
+
+        return take_out
+
+    # -- whose is it ------------------------------------------------------------------------------
 
     def mine(self, kind: str, name: str) -> int | None:
         """The token of a thing that is ours at this moment; None if it is not."""
+        return self._mine.get((kind, name)) if self._membership.speaks else None
+
+    def all_mine(self) -> Iterator[tuple[str, str]]:
+        """Kind and name of all that is ours."""
+        yield from tuple(self._mine)
+
+    def owner(self, kind: str, name: str) -> NodeId | Awaitable[NodeId]:
+        """The node that has a thing; if none has it, one gets it (CL-77).
+
+        It may be an awaitable, which raises :class:`DirectoryAway` if that is not known and cannot
+        be asked for, or no node takes things of this kind.
+        """
+        key = (kind, name)
+        if key in self._mine:
+            return self._membership.id
+        known = self._known.get(key)
+        if known is not None and self._membership.is_in(known):
+            return known
+        return self._find(kind, name)
+
+    def forget(self, kind: str, name: str) -> None:
+        """Ask anew the next time who has a thing, since a node that was said to have it has not."""
+        self._known.pop((kind, name), None)
+
+    async def _find(self, kind: str, name: str) -> NodeId:
+        owner = await self._board.look(kind, name)
+        if owner is not None and owner != self._membership.id:
+            return self._noted(kind, name, owner)
+        if owner is None and not self._membership.complete:
+            raise DirectoryAway("not all that nodes have is known again")
+        for node in self._by_lot(kind, name) if owner is None else (owner,):
+            found = await self._have(node, kind, name)
+            if found is not None:
+                return self._noted(kind, name, found)
+        raise DirectoryAway(f"no node takes up {kind} {name}")
+
+    async def _have(self, node: NodeId, kind: str, name: str) -> NodeId | None:
+        """The owner of a thing, after this node was asked to take it up; None if it does not."""
+        if node == self._membership.id:
+            return await self._take_up(kind, name)
+        try:
+            answer = await self._bus.ask(node, TakeUp(kind, name), TAKE_UP_S)
+        except Unreachable:
+            return None
+        return NodeId.parse(answer.owner) if isinstance(answer, OwnedAt) and answer.owner else None
+
+    def _noted(self, kind: str, name: str, owner: NodeId) -> NodeId:
+        if owner != self._membership.id:
+            self._known.pop((kind, name), None)
+            if len(self._known) >= MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[kind, name] = owner
+        return owner
+
+    def _by_lot(self, kind: str, name: str) -> list[NodeId]:
+        """The nodes that may get a thing, the one with the highest lot first."""
+        membership = self._membership
+        nodes = [node.id for node in membership.nodes.values() if not node.draining]
+        if not (self.draining and nodes):
+            nodes.append(membership.id)
+        thing = f"{kind} {name} ".encode()
+        return sorted(nodes, key=lambda id: sha256(thing + str(id).encode()).digest(), reverse=True)
+
+    # -- here -------------------------------------------------------------------------------------
+
+    async def asked_to_take_up(self, sender: NodeId, entry: TakeUp) -> OwnedAt:
+        """Take up a thing, since another node says so."""
+        if self.draining and not entry.token:
+            return OwnedAt("")
+        claim = Ownership(self._membership.id, entry.token) if entry.token else None
+        owner = await self._take_up(entry.kind, entry.name, entry.state, claim)
+        return OwnedAt(str(owner) if owner else "")
+
+    async def _take_up(
+        self, kind: str, name: str, state: bytes | None = None, claim: Ownership | None = None
+    ) -> NodeId | None:
+        """Take up a thing; returns whose it is, or None if it is nobody's and not for us."""
+        part, id = self._parts.get(kind), self._membership.id
+        if part is None:
+            return None
+        async with self._alone(kind, name):
+            if (kind, name) in self._mine:
+                return id
+            if claim is None:
+                above = await self.highest_token(kind, name)
+                claim = await self._board.own(kind, name, id, above)
+            if claim.owner == id:
+                try:
+                    await part.take_up(name, claim.token, state)
+                except BaseException:
+                    await self._board.hand_over(kind, name, claim, None)
+                    raise
+                self._mine[kind, name] = claim.token
+                self._known.pop((kind, name), None)
+            return claim.owner
 
     async def give_up(self, kind: str, name: str, to: NodeId | None = None) -> None:
-        """Give a thing to another node, or to whichever needs it next."""
+        """Give a thing that is ours to another node: to this one, or to that with the highest lot.
 
-    def put(self, part: Owned, owner: str) -> "Awaitable[None]":
-        """Take up things of this kind from now on."""
+        Raises:
+            DirectoryAway: It stays nobody's until that is back; what it was is in the store.
+        """
+        async with self._alone(kind, name):
+            token = self._mine.pop((kind, name), None)
+            if token is None:
+                return
+            id = self._membership.id
+            state = await self._parts[kind].lay_down(name)
+            next_one = to or next((node for node in self._by_lot(kind, name) if node != id), None)
+            claim = Ownership(id, token)
+            token = await self._board.hand_over(kind, name, claim, next_one)
+            if next_one is not None and token:
+                # If this is not answered, it reads the store when it is asked for the thing.
+                with suppress(Unreachable):
+                    await self._bus.ask(next_one, TakeUp(kind, name, token, state), TAKE_UP_S)
+
+    async def give_up_all(self) -> None:
+        """Give everything to other nodes, and take up nothing more, since this one is to stop."""
+        self.draining = True
+        for kind, name in self.all_mine():
+            with suppress(DirectoryAway):
+                await self.give_up(kind, name)
+
+    async def assert_all(self) -> None:
+        """Say again what is ours, since the board may have lost it; what has a later owner is lost.
+
+        Raises:
+            DirectoryAway: The board cannot be asked.
+        """
+        for kind, name in self.all_mine():
+            async with self._alone(kind, name):
+                token = self._mine.get((kind, name))
+                if token is not None:
+                    claim = Ownership(self._membership.id, token)
+                    if await self._board.own_again(kind, name, claim) != claim:
+                        self._lose(kind, name)
+
+    @asynccontextmanager
+    async def _alone(self, kind: str, name: str) -> AsyncIterator[None]:
+        """Nobody else does anything to this thing meanwhile."""
+        lock = self._locks.setdefault((kind, name), DeferredLock())
+        await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+            if not lock.locked:
+                self._locks.pop((kind, name), None)
+
+    def _lose(self, kind: str, name: str) -> None:
+        if self._mine.pop((kind, name), None) is not None:
+            self._parts[kind].lost(name)
+
+    # -- nodes ------------------------------------------------------------------------------------
+
+    def node_lost(self, event: NodeLost) -> None:
+        """Tell all parts that a node is lost; what it had goes to others when it is asked for."""
+        for part in tuple(self._parts.values()):
+            part.absent(event.node)
+
+    def fenced(self, _: NodeFenced) -> None:
+        """Forget everything: it has other owners, or will have (CL-78)."""
+        for kind, name in self.all_mine():
+            self._lose(kind, name)
 
 
-__all__ = ["Claims", "Owned"]
+__all__ = ["MAX_KNOWN", "ClaimBoard", "Claims", "Owned", "Ownership"]

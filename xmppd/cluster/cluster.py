@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from xmppd.cluster.bus import Bus, LocalBus
+from xmppd.cluster.claims import Claims
 from xmppd.cluster.directory import Directory, LocalDirectory
 from xmppd.cluster.membership import LocalMembership, Membership
+from xmppd.cluster.memory_claim_board import MemoryClaimBoard, MemoryClaims
 
 
 @dataclass(frozen=True)
@@ -15,16 +17,20 @@ class Cluster:
         membership: Which ones there are.
         directory: Where the sessions of accounts are.
         bus: What is said to them.
+        claims: Which of them has what lives only once.
     """
 
     membership: Membership
     directory: Directory
     bus: Bus
+    claims: Claims
 
 
 def alone() -> Cluster:
     """The cluster of a single node."""
-    return Cluster(LocalMembership(), LocalDirectory(), LocalBus())
+    membership, bus = LocalMembership(), LocalBus()
+    claims = Claims(MemoryClaimBoard(MemoryClaims(), membership), membership, bus)
+    return Cluster(membership, LocalDirectory(), bus, claims)
 
 
 __all__ = ["Cluster", "alone"]

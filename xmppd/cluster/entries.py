@@ -21,6 +21,12 @@ PROTOCOL = 1
 MAX_ACCOUNTS = 10_000
 """The accounts that one entry may name."""
 
+MAX_KIND = 32
+"""The characters that the kind of a thing may have."""
+
+MAX_THING = 8_192
+"""The characters that the name of a thing may have: two addresses, with room."""
+
 JIDText = Annotated[str, Meta(max_length=MAX_ADDRESS_BYTES, extra={"jid": "any"})]
 """A prepared JID as text."""
 
@@ -428,6 +434,38 @@ class StreamsEnded(BusEntry, tag="sn", frozen=True):
 
     streams: int
     by_password: bool = False
+# -- things that live once ------------------------------------------------------------------------
+
+
+class TakeUp(BusEntry, tag="ct", frozen=True):
+    """A thing is to be taken up there; the answer is :class:`OwnedAt`.
+
+    Attributes:
+        kind: Of the thing.
+        name: Its own.
+        token: That the board has given it there; 0 if it is to ask for one.
+        state: What is not to be forgotten of it, if it comes from the sender.
+    """
+
+    kind: Annotated[str, Meta(max_length=MAX_KIND)]
+    name: Annotated[str, Meta(max_length=MAX_THING)]
+    token: int = 0
+    state: bytes | None = None
+
+    @property
+    def about(self) -> str:
+        """The thing."""
+        return f"{self.kind} {self.name}"
+
+
+class OwnedAt(BusEntry, tag="co", frozen=True):
+    """Who has a thing.
+
+    Attributes:
+        owner: That node, as text; empty if it is nobody's, and not taken up where this is said.
+    """
+
+    owner: str
 
 
 # -- components -----------------------------------------------------------------------------------
@@ -475,6 +513,8 @@ AnyEntry = (
     | EndAccount
     | StreamsEnded
     | ComponentAt
+    | TakeUp
+    | OwnedAt
 )
 __all__ = [
     "KINDS",
@@ -502,6 +542,7 @@ __all__ = [
     "LongestDetached",
     "MessagesWait",
     "OurJIDText",
+    "OwnedAt",
     "Renew",
     "Routed",
     "SessionEntry",
@@ -510,5 +551,6 @@ __all__ = [
     "StanzaKind",
     "StreamsEnded",
     "Unbind",
+    "TakeUp",
     "Way",
 ]

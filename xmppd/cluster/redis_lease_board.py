@@ -38,6 +38,11 @@ REFUSALS: dict[str, type[Exception]] = {
 _encode, _decode = Encoder().encode, Decoder(Node).decode
 
 
+def board_keys(prefix: str) -> tuple[str, ...]:
+    """The keys of the board, as its scripts want them."""
+    return tuple(f"{prefix}:{key}" for key in KEYS)
+
+
 class RedisLeaseBoard(LeaseBoard):
     """One node's way to the board, which is at the first server.
 
@@ -51,7 +56,7 @@ class RedisLeaseBoard(LeaseBoard):
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
-        self._keys = tuple(f"{prefix}:{key}" for key in KEYS)
+        self._keys = board_keys(prefix)
         self.channel = f"{prefix}:version"
 
     @override
@@ -142,4 +147,4 @@ def _node(record: Reply) -> Node:
     return replace(node, id=id, number=int(its_number))
 
 
-__all__ = ["RedisLeaseBoard"]
+__all__ = ["RedisLeaseBoard", "board_keys"]

@@ -141,6 +141,90 @@ return {redis.call('HVALS', KEYS[2]), gone}
 )
 """Read the records, and what became of some ids. ARGV: these ids."""
 
+# -- things that live once ------------------------------------------------------------------------
+#
+# Keys: those of nodes, then the claim of a thing, "node.generation.token", and the last token that
+# a thing of its kind got.
+
+_CLAIMS = (
+    _NODES
+    + """
+local CLAIM, TOKEN = KEYS[7], KEYS[8]
+local function living(claim)
+  local id = claim and string.match(claim, '^(.*)%.%d+$')
+  local name, generation = string.match(id or '', '^(.*)%.(%d+)$')
+  if not name or redis.call('HEXISTS', FENCED, id) == 1 then return false end
+  return generation_of(name) == tonumber(generation)
+end
+local function next_token(above)
+  local token = math.max(tonumber(redis.call('GET', TOKEN) or 0), tonumber(above)) + 1
+  token = string.format('%.0f', token)
+  redis.call('SET', TOKEN, token)
+  return token
+end
+local function token_of(claim) return tonumber(string.match(claim or '', '%d+$') or 0) end
+"""
+)
+
+LOOK = Script(
+    _CLAIMS
+    + """
+local held = redis.call('GET', CLAIM)
+return living(held) and held
+"""
+)
+"""Who has a thing. Returns the claim, or nothing."""
+
+OWN = Script(
+    _CLAIMS
+    + """
+local id, above = ARGV[1], ARGV[2]
+local held = redis.call('GET', CLAIM)
+if living(held) then return held end
+if not holds(id) then return redis.error_reply('NOLEASE this node has') end
+local mine = id .. '.' .. next_token(math.max(tonumber(above), token_of(held)))
+redis.call('SET', CLAIM, mine)
+return mine
+"""
+)
+"""Have a thing that nobody has. ARGV: id, a token that the new one is above. Returns the claim that
+there is now.
+"""
+
+OWN_AGAIN = Script(
+    _CLAIMS
+    + """
+local held, mine = redis.call('GET', CLAIM), ARGV[1]
+if held ~= mine then
+  if token_of(held) >= token_of(mine) then return held end
+  redis.call('SET', CLAIM, mine)
+end
+if tonumber(redis.call('GET', TOKEN) or 0) < token_of(mine) then
+  redis.call('SET', TOKEN, string.format('%.0f', token_of(mine)))
+end
+return mine
+"""
+)
+"""Say again what a node has. ARGV: its claim. Returns the claim that there is now."""
+
+HAND_OVER = Script(
+    _CLAIMS
+    + """
+local claim, to = ARGV[1], ARGV[2]
+if redis.call('GET', CLAIM) ~= claim then return '0' end
+if to == '' then
+  redis.call('DEL', CLAIM)
+  return '0'
+end
+local token = next_token(token_of(claim))
+redis.call('SET', CLAIM, to .. '.' .. token)
+return token
+"""
+)
+"""Have another node get a thing. ARGV: the claim of who has it, id of the other one or nothing.
+Returns its token; 0 if nobody has it from here.
+"""
+
 # -- sessions -------------------------------------------------------------------------------------
 #
 # Keys, in this order, where they are needed: a hash of the places of an account's sessions by

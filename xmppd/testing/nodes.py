@@ -13,11 +13,13 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from typing_extensions import override
 
+from xmppd.cluster.claims import Claims
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.directory import Directory
 from xmppd.cluster.membership import NodeJoined, NodeLeft, NodeLost
 from xmppd.cluster.memory_bus import MemoryBus
+from xmppd.cluster.memory_claim_board import MemoryClaimBoard, MemoryClaims
 from xmppd.cluster.memory_directory import MemoryDirectory, MemoryDirectoryState
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Node, NodeId
@@ -94,6 +96,7 @@ class Nodes:
         self.make_store = make_store
         self.network = Network()
         self.directory = MemoryDirectoryState(self.clock.seconds)
+        self.claims = MemoryClaims()
         self.members: dict[str, Node] = {}
         self.ends: dict[NodeId, MemoryBus] = {}
         self.houses: dict[str, NodeHouse] = {}
@@ -157,7 +160,8 @@ class Nodes:
         domains = tuple(domain.name for domain in self.config.domain)
         settings = BusSettings(domains, acknowledge_after_s=0.02 if self.late_directory else 0.0)
         bus = MemoryBus(membership, self.ends, self.network.later, self.clock, settings)
-        return Cluster(membership, directory, bus)
+        claims = Claims(MemoryClaimBoard(self.claims, membership), membership, bus)
+        return Cluster(membership, directory, bus, claims)
 
     def settle(self) -> None:
         """Let all that is under way arrive."""

@@ -1,11 +1,11 @@
 """What clients see of a node that may not act for a while, or never again."""
 
+from dataclasses import replace
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.cluster.bus import LocalBus
-from xmppd.cluster.cluster import Cluster
-from xmppd.cluster.directory import LocalDirectory
+from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.leases import LeasedMembership
 from xmppd.cluster.memory_lease_board import MemoryLeaseBoard, MemoryLeaseBoardState
 from xmppd.cluster.node import Node, NodeId
@@ -35,7 +35,7 @@ class LeasedHouse(House):
         done(self.membership.join())
         other = Node(id=NodeId("b", 0))
         done(self.board.join(other, 1_000.0))  # so that it does not go on without a lease
-        return Cluster(self.membership, LocalDirectory(), LocalBus())
+        return replace(alone(), membership=self.membership)
 
     def boot_clock(self) -> float:
         return self.clock.seconds() + self.stopped_s
