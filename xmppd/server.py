@@ -89,6 +89,7 @@ from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.nodes.component_entries import ComponentEntries
+from xmppd.nodes.directory_sweep import DirectorySweep
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
@@ -242,6 +243,7 @@ class XMPPServer:
             self.node_loss,
         ) = self._nodes()
         self.stored_messages = self._stored_messages()
+        self.directory_sweep = self._sweep()
         self._put_parts()
         self._call_back()
         self.stages = self._stages()
@@ -596,6 +598,12 @@ class XMPPServer:
         self.entry_handler.put(MessagesWait, stored.wait)
         return stored
 
+    def _sweep(self) -> DirectorySweep:
+        """Who takes sessions of lost nodes out of the directory."""
+        cluster, grace_s = self.cluster, self.config.cluster.grace_s
+        presence = self.presence_manager
+        return DirectorySweep(cluster.claims, cluster.directory, presence, grace_s, self.clock)
+
     # -- the parts that are the server's own ------------------------------------------------------
 
     def _put_parts(self) -> None:
@@ -618,6 +626,7 @@ class XMPPServer:
             self.stream_features.put(feature, OWNER)
         for inline in self._inline_features():
             self.inline_features.put(inline, OWNER)
+        self.cluster.claims.put(self.directory_sweep, OWNER)
         for metric in self.client_connections.login_queue.metrics():
             self.metrics.put(metric, OWNER)
         if self.component_trust.delegated:
@@ -656,6 +665,7 @@ class XMPPServer:
             On(SessionAvailable, self.client_connections.arrived),
             On(NodeLost, self.node_loss.lost),
             On(NodeLost, self.cluster.claims.node_lost),
+            On(NodeLost, self.directory_sweep.node_lost),
             On(NodeFenced, self.cluster.claims.fenced),
             On(NodeLeft, self.node_loss.left),
             On(NodeLost, self.stored_messages.lost),
@@ -862,6 +872,8 @@ class XMPPServer:
         """
         began = self.clock.seconds()
         not_stored = self.packet_router.not_stored
+        self.foreign_routes.give_back()
+        self.directory_sweep.stop()
         try:
             if not self._is_dropped:
                 await self._close(began)
