@@ -59,3 +59,61 @@ async def check_rights(redis: Redis, name: str) -> None:
 
 
 __all__ = ["PROBES", "check_rights"]
+"""What a node needs to be allowed in Redis, tried when it starts."""
+
+from collections.abc import Iterator
+
+from xmppd.cluster.script import Script
+
+RIGHTS = (
+    "+ping +info +select +time +eval +evalsha +publish +subscribe"
+    " +get +set +setnx +del +exists +incr +expire +scan"
+    " +hget +hset +hsetnx +hdel +hexists +hgetall +hmget +hvals"
+    " +zadd +zrem +zscore +zrangebyscore +xadd +xread +xtrim"
+)
+"""For the user's line in Redis' access list, with ``~NAME:*`` and ``&NAME:*``."""
+
+_NOTHING = Script("return 1")
+
+
+def trials(prefix: str) -> Iterator[tuple[str | int, ...]]:
+    """Commands that need all of these and leave nothing behind.
+
+    Args:
+        prefix: Of all keys of this cluster.
+    """
+    key = f"{prefix}:rights"
+    yield ("PING",)
+    yield ("INFO",)
+    yield ("TIME",)
+    yield "SCAN", 0, "COUNT", 1
+    yield "PUBLISH", key, ""
+    yield "EVAL", _NOTHING.text, 0
+    yield "EVALSHA", _NOTHING.digest, 0
+    yield "DEL", key
+    yield "SETNX", key, 1
+    yield "SET", key, 1
+    yield "GET", key
+    yield "EXISTS", key
+    yield "INCR", key
+    yield "EXPIRE", key, 60
+    yield "DEL", key
+    yield "HSET", key, "a", "b"
+    yield "HSETNX", key, "a", "b"
+    yield "HGET", key, "a"
+    yield "HMGET", key, "a"
+    yield "HEXISTS", key, "a"
+    yield "HGETALL", key
+    yield "HVALS", key
+    yield "HDEL", key, "a"
+    yield "ZADD", key, 1, "a"
+    yield "ZSCORE", key, "a"
+    yield "ZRANGEBYSCORE", key, 0, 1
+    yield "ZREM", key, "a"
+    yield "XADD", key, "*", "a", "b"
+    yield "XREAD", "COUNT", 1, "STREAMS", key, 0
+    yield "XTRIM", key, "MAXLEN", 0
+    yield "DEL", key
+
+
+__all__ = ["RIGHTS", "trials"]
