@@ -346,7 +346,7 @@ class XMPPServer:
         make.
         """
         config = self.config
-        store_watch = StoreWatch(self.clock, lambda: self.store.accounts.exists(""))
+        store_watch = StoreWatch(self.clock, self._ask_for_little)
         limits = self.clock, self.descriptors, self.cluster.membership
         clients = Connections(config.stream, *limits, store_watch.late_s, self._late_s)
         servers = Connections(config.streams("server"), *limits, self._late_s)
@@ -603,6 +603,12 @@ class XMPPServer:
         cluster, grace_s = self.cluster, self.config.cluster.grace_s
         presence = self.presence_manager
         return DirectorySweep(cluster.claims, cluster.directory, presence, grace_s, self.clock)
+
+    async def _ask_for_little(self) -> None:
+        """Ask what a login asks, to see how long that takes: the store, and where sessions are."""
+        await self.store.accounts.exists("")
+        if self.cluster.directory.shared:
+            await self.cluster.directory.sessions_of("")
 
     # -- the parts that are the server's own ------------------------------------------------------
 
