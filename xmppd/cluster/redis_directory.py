@@ -1,9 +1,19 @@
 """RedisDirectory: where the sessions of accounts are, in Redis."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from typing_extensions import override
 
 from xmppd.cluster.directory import (
@@ -25,6 +35,8 @@ from xmppd.cluster.redis_errors import RedisError, RedisRefusal
 from xmppd.cluster.redis_scripts import BIND, CLOSE, MOVE, REASSERT, RELEASE, ROUTES, SWEEP
 from xmppd.cluster.script import Script
 from xmppd.stanza import JID
+
+T = TypeVar("T")
 
 MAX_ACCOUNTS_A_CALL = 1_000
 """Redis looks for this many accounts in a row, which takes it some two milliseconds."""
@@ -130,15 +142,13 @@ class RedisDirectory(Directory):
         shards = defaultdict[int, list[str]](list)
         for account in accounts:
             shards[self._redis.shard_of(account)].append(account)
-        # All are asked before one is waited for.
-        asked = [
-            Deferred.fromCoroutine(self._routes(page))
-            for found in shards.values()
-            for page in pages(found, MAX_ACCOUNTS_A_CALL)
-        ]
+        asked = [page for found in shards.values() for page in pages(found, MAX_ACCOUNTS_A_CALL)]
         places = dict[str, list[Location]]()
-        for page in [await each for each in asked]:
-            places.update(page)
+        if len(asked) == 1:
+            places = await self._routes(asked[0])
+        else:
+            for page in await _together([self._routes(each) for each in asked]):
+                places.update(page)
         id = self._membership.id
         await self._meet(place.node for found in places.values() for place in found)
         nodes = {
@@ -255,6 +265,16 @@ class RedisDirectory(Directory):
             raise DirectoryAway(str(refusal)) from None
         except RedisError as error:
             raise DirectoryAway(str(error)) from None
+
+
+async def _together(work: Iterable[Coroutine[Deferred[Any], Any, T]]) -> list[T]:
+    """All results; if one fails, its error."""
+    try:
+        return await gatherResults(
+            [Deferred.fromCoroutine(each) for each in work], consumeErrors=True
+        )
+    except FirstError as error:
+        error.subFailure.raiseException()
 
 
 def _location(place: str) -> Location | None:

@@ -115,7 +115,8 @@ class ShardedDirectoryTests(RedisDirectoryCase, DirectoryContract):
     """On three servers."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
-        self.urls = tuple(self.server().url for _ in range(3))
+        self.servers = [self.server() for _ in range(3)]
+        self.urls = tuple(server.url for server in self.servers)
         await super().setUp()
 
     async def test_spread(self) -> None:
@@ -131,6 +132,21 @@ class ShardedDirectoryTests(RedisDirectoryCase, DirectoryContract):
             told = await self.redis.execute("INFO", "commandstats", shard=shard)
             assert isinstance(told, bytes)
             self.assertIn(b"cmdstat_evalsha:calls=1,", told)
+
+    async def test_a_part_is_away(self) -> None:
+        """If one server is away, accounts of the others are found, and all of them together are
+        not.
+        """
+        names = [f"user{n}@montague.lit" for n in range(50)]
+        for name in names:
+            await self.a.enter(JID.parse(f"{name}/x"), conflict="kick", max_sessions=1)
+        for server in self.servers[1:]:
+            server.kill()
+        await self.until(lambda: all(each.why for each in self.redis.servers[1:]))
+        with self.assertRaises(DirectoryAway):
+            await self.b.nodes_of(names)
+        there = [name for name in names if not self.redis.shard_of(name)]
+        self.assertEqual(set(await self.b.nodes_of(there)), set(there))
 
 
 class InRedisTests(RedisDirectoryCase):
