@@ -763,6 +763,7 @@ class XMPPServer:
         stages = (
             self.turns,
             self.events,
+            self.cluster.claims,
             self.disco,
             self.commands,
             self.command_forms,

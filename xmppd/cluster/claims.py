@@ -12,7 +12,7 @@ from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries import OwnedAt, TakeUp
 from xmppd.cluster.membership import Membership, NodeFenced, NodeLost
 from xmppd.cluster.node import Node, NodeId
-from xmppd.events import Undo
+from xmppd.stanza import Later
 
 TAKE_UP_S = 10.0
 """How long another node may take to take up a thing, which reads the store."""
@@ -126,11 +126,11 @@ class Claims:
         self._known: dict[tuple[str, str], NodeId] = {}
         self._locks: dict[tuple[str, str], DeferredLock] = {}
 
-    def put(self, part: Owned, owner: str) -> Undo:
+    def put(self, part: Owned, owner: str) -> Callable[[], Later]:
         """Take up things of this kind from now on.
 
         Returns:
-            A function that does so no more; what was not given up before stays nobody else's.
+            A function that does so no more, and gives all that is here of it to other nodes.
 
         Raises:
             ValueError: The kind is another's.
@@ -139,14 +139,17 @@ class Claims:
             raise ValueError(f"things of the kind {part.kind} are taken up already")
         self._parts[part.kind] = part
 
-        def take_out() -> None:
+        def take_out() -> Later:
             del self._parts[part.kind]
-            for kind, name in self.all_mine():
-                if kind == part.kind:
-                    del self._mine[kind, name]
-                    part.lost(name)
+            names = [name for kind, name in self.all_mine() if kind == part.kind]
+            return self._part_with(part, names) if names else None
 
         return take_out
+
+    async def _part_with(self, part: Owned, names: list[str]) -> None:
+        for name in names:
+            with suppress(DirectoryAway):
+                await self._give_up(part, name)
 
     # -- whose is it ------------------------------------------------------------------------------
 
@@ -254,12 +257,16 @@ class Claims:
         Raises:
             DirectoryAway: It stays nobody's until that is back; what it was is in the store.
         """
+        await self._give_up(self._parts[kind], name, to)
+
+    async def _give_up(self, part: Owned, name: str, to: NodeId | None = None) -> None:
+        kind = part.kind
         async with self._alone(kind, name):
             token = self._mine.pop((kind, name), None)
             if token is None:
                 return
             id = self._membership.id
-            state = await self._parts[kind].lay_down(name)
+            state = await part.lay_down(name)
             next_one = to or next((node for node in self._by_lot(kind, name) if node != id), None)
             claim = Ownership(id, token)
             token = await self._board.hand_over(kind, name, claim, next_one)

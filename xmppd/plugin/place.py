@@ -7,6 +7,7 @@ from typing import Any, Never, Protocol, TypeVar
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 
+from xmppd.cluster.claims import Owned
 from xmppd.command.command import Command
 from xmppd.command.command_form import CommandForm
 from xmppd.components.internal_component import InternalComponent
@@ -124,6 +125,7 @@ Part = (
     IQHandler
     | PacketInterceptor
     | Follower
+    | Owned
     | On[Any]
     | StreamFeature
     | InlineFeature
@@ -152,6 +154,7 @@ class Places:
             IQHandler: server.iq_router,
             PacketInterceptor: server.interceptors,
             Follower: server.followers,
+            Owned: server.cluster.claims,
             On: server.events,
             StreamFeature: server.stream_features,
             InlineFeature: server.inline_features,

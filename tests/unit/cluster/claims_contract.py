@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from xmppd.cluster.bus import LocalBus, Unreachable
-from xmppd.cluster.claims import ClaimBoard, Claims, Ownership
+from xmppd.cluster.claims import ClaimBoard, Claims, Owned, Ownership
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries import BusEntry, TakeUp
 from xmppd.cluster.membership import NodeFenced, NodeLost
@@ -18,7 +18,7 @@ KIND = "book"
 ODD = ("a b", "x:y\r\n", "é" * 3_000, "", "!", "1.1.1")
 
 
-class Shelf:
+class Shelf(Owned):
     """Things of one kind at one node, and what happened to them.
 
     Attributes:

@@ -43,8 +43,8 @@ class MemoryClaimsTests(ClaimsCase, ClaimsContract):
         shelf, claims = Shelf(), alone().claims
         take_out = claims.put(shelf, "plugin")
         await claims.owner(KIND, "hall")  # type: ignore[misc]  # it is asked for the first time
-        take_out()
-        self.assertEqual(shelf.told[-1], ("lost", "hall"))
+        await take_out()  # type: ignore[misc]  # something is here
+        self.assertEqual(shelf.told[-1], ("lay down", "hall"))
         self.assertIsNone(claims.mine(KIND, "hall"))
         with self.assertRaises(DirectoryAway):
             await claims.owner(KIND, "tower")  # type: ignore[misc]  # nobody takes it up

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.cluster.claims_contract import Shelf
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.command_form import CommandForm, Filled
@@ -120,6 +121,7 @@ ONE_OF_EACH: tuple[tuple[str, Callable[[], Part]], ...] = (
     ("handler", Handler),
     ("interceptor", Interceptor),
     ("follower", Follower),
+    ("owned", Shelf),
     ("listener", lambda: On(SessionBound, print)),
     ("stream feature", lambda: StreamFeature(lambda negotiation: b"<f/>")),
     ("inline feature", lambda: bind_feature("urn:test")),
@@ -149,6 +151,7 @@ def registries(server: XMPPServer, plugins: PluginManager) -> dict[str, object]:
         "handlers": dict(server.iq_router.handlers),
         "incoming": dict(server.interceptors.incoming),
         "followers": server.followers.all(),
+        "owned": dict(server.cluster.claims._parts),
         "outgoing": dict(server.interceptors.outgoing),
         "interceptors": {n: repr(v) for n, v in vars(server.interceptors).items()},
         "listeners": dict(server.events._listeners),

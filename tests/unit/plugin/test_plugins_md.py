@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.login.logins import authenticate, plain
+from xmppd.cluster.membership import NodeFenced
+from xmppd.cluster.node import ALONE
 from xmppd.config.config import Config
 from xmppd.login.bind2 import NS as BIND2
 from xmppd.message.follower import ANSWERED, Course
@@ -31,6 +33,8 @@ from typing import Annotated, TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from xmppd.cluster.claims import Owned
+from xmppd.cluster.node import Node
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.reply import Replies, Row
@@ -294,6 +298,22 @@ class ExampleTests(SynchronousTestCase):
         message = Message.make(prince, JID.parse("romeo@montague.lit"))
         course = Course(message, message.payload.tree, prince.bare, ANSWERED)
         self.assertEqual([remark.code for remark in done(follower.explain(course))], ["visited"])
+
+    def test_owned(self) -> None:
+        """Numbers are drawn where the thing is, and it goes on with those where it goes."""
+        self.load(IMPORTS, block("class Tickets"))
+        claims = self.house.server.cluster.claims
+        owner = claims.owner("tickets", "hall")
+        assert isinstance(owner, Awaitable)
+        self.assertEqual(done(owner), ALONE)
+        tickets = claims._parts["tickets"]
+        drawn = vars(tickets)["drawn"]
+        drawn["hall"] = 7
+        self.assertEqual(done(tickets.lay_down("hall")), b"7")
+        done(tickets.take_up("hall", 2, b"7"))
+        self.assertEqual(drawn, {"hall": 7})
+        claims.fenced(NodeFenced(ALONE))
+        self.assertEqual(drawn, {})
 
     def test_listener(self) -> None:
         """Whoever has a resource is welcomed."""
