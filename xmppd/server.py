@@ -30,6 +30,8 @@ from xmppd.cluster.entries import (
     ComponentAt,
     Delivered,
     MessagesWait,
+    PluginAsked,
+    PluginTold,
     Routed,
     TakeUp,
 )
@@ -94,6 +96,7 @@ from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
 from xmppd.nodes.session_entries import SessionEntries
+from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.nodes.stored_messages import StoredMessages
 from xmppd.presence.binding import Binding
@@ -242,6 +245,8 @@ class XMPPServer:
             self.commands.others,
             self.node_loss,
         ) = self._nodes()
+        self.plugin_messages = PluginMessages(self.routing_table, self.cluster.claims)
+        self.entry_handler, self.commands.others, self.node_loss = self._nodes()
         self.stored_messages = self._stored_messages()
         self.directory_sweep = self._sweep()
         self._put_parts()
@@ -579,6 +584,8 @@ class XMPPServer:
         entries.put(Delivered, stanzas.delivered)
         SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
         entries.put(TakeUp, self.cluster.claims.asked_to_take_up)
+        entries.put(PluginTold, self.plugin_messages.told)
+        entries.put(PluginAsked, self.plugin_messages.asked)
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
@@ -764,6 +771,7 @@ class XMPPServer:
             self.turns,
             self.events,
             self.cluster.claims,
+            self.plugin_messages,
             self.disco,
             self.commands,
             self.command_forms,

@@ -3,6 +3,7 @@
 An example with nearly all kinds of parts, in several files; copy it into the directory of
 ``[plugins]``. Clients sign and read a book by iq, by a message to the service and by commands; who
 watches a book is told of each entry, and of visitors. The owner erases, and so do administrators.
+Where several nodes are one service, each book is written at one of them.
 """
 
 from twisted.internet.defer import Deferred
@@ -17,6 +18,7 @@ from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric, Reading
 from xmppd.message.follower import Followers
+from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.presence.presence_manager import PresenceManager
@@ -29,7 +31,7 @@ from xmppd.store.sql import Database, Tables
 from xmppd.stream.inline_feature import InlineFeature, bind_feature
 from xmppd.stream.stream_feature import Negotiation, after_login
 
-from .book import NS, RESULT, Guestbook
+from .book import NS, RESULT, Guestbook, Sign, Signed
 from .commands import SIGN_FORM, commands
 from .entries import Entries, metadata
 from .forgeries import NoForgedNotices
@@ -96,6 +98,7 @@ def plug(
     database: Database,
     accounts: AccountStore,
     presences: PresenceManager,
+    messages: PluginMessages,
     followers: Followers,
     routing_table: RoutingTable,
     services: ServiceDomains,
@@ -104,14 +107,17 @@ def plug(
     settings: GuestbookSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
-    guestbook = Guestbook(Entries(database), accounts, presences, clocks.wall_clock, settings)
+    entries, wall_clock = Entries(database), clocks.wall_clock
+    guestbook = Guestbook(entries, accounts, presences, messages, wall_clock, settings)
     watchers = Watchers(followers, routing_table)
-    guestbook.tellers.append(watchers.tell)
     domains = sorted(routing_table.domains)
     return [
         fading(guestbook, clock),
         Tables(metadata),
         AtLoad(guestbook.fade),
+        guestbook,
+        Tell(Sign, guestbook.write),
+        Tell(Signed, watchers.tell),
         Settings(GuestbookSettings, guestbook.use),
         Offer(guestbook),
         IQGuestbookHandler(guestbook, watchers),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xmppd.stanza import JID
+from xmppd.store.claim_tokens import raise_token
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.sql import (
     NAMES,
@@ -26,6 +27,9 @@ from xmppd.store.sql import (
     lock_owner,
     select,
 )
+
+KIND = "guestbook"
+"""Of things that live once: each book does."""
 
 LATEST = 2**53
 """A number above those of all entries."""
@@ -86,15 +90,32 @@ class Entries:
         self.database = database
 
     async def add(
-        self, owner: JID, guest: JID, words: str, signed: float, *, max_entries: int
+        self,
+        owner: JID,
+        guest: JID,
+        words: str,
+        signed: float,
+        *,
+        max_entries: int,
+        token: int = 0,
     ) -> Entry:
         """Write an entry in the book of an account.
 
+        Args:
+            owner: That account.
+            guest: Who writes.
+            words: What they write.
+            signed: Seconds since 1970.
+            max_entries: The most that the book holds.
+            token: Of the node that has the book.
+
         Raises:
             QuotaExceeded: The book is full.
+            Deposed: Another node has the book by now.
         """
 
         def change(connection: Connection) -> int:
+            raise_token(connection, KIND, owner.bare, token)
             key = lock_owner(connection, owner.bare)
             if connection.execute(_COUNT, {"owner": key}).scalar_one() >= max_entries:
                 raise QuotaExceeded("this guestbook is full")
@@ -129,4 +150,4 @@ class Entries:
         await self.database.write(change)
 
 
-__all__ = ["LATEST", "Entries", "Entry", "guestbook", "metadata"]
+__all__ = ["KIND", "LATEST", "Entries", "Entry", "guestbook", "metadata"]

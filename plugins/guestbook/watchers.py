@@ -10,7 +10,7 @@ from xmppd.session.session_state import Put, SessionState
 from xmppd.stanza import JID, Element, Message, dump, element
 from xmppd.stanza.date_time import date_time
 
-from .book import NS
+from .book import NS, Signed
 from .entries import Entry
 
 MAX_VISITORS = 20
@@ -64,13 +64,12 @@ class Watchers(Follower):
         """The number of sessions that watch."""
         return sum(map(len, self.sessions.values()))
 
-    def tell(self, owner: JID, entry: Entry) -> None:
-        """Tell those who watch a book of a new entry in it."""
-        notice = dump(shown(entry, element(NS, "signed")))
+    def tell(self, signed: Signed) -> None:
+        """Tell those here who watch a book of a new entry in it."""
+        notice = dump(shown(signed.entry(), element(NS, "signed")))
+        owner = JID.prepared(signed.owner)
         for session in self.sessions.get(owner.bare, ()):
-            self.routing_table.route(
-                Message.make(session.jid, owner.to_bare(), notice, type="headline")
-            )
+            self.routing_table.route(Message.make(session.jid, owner, notice, type="headline"))
 
     def follow(self, course: Course) -> None:
         sender = course.message.sender.bare

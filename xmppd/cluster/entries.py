@@ -24,6 +24,9 @@ MAX_ACCOUNTS = 10_000
 MAX_KIND = 32
 """The characters that the kind of a thing may have."""
 
+MAX_MESSAGE_KIND = 200
+"""The characters that the name of a plugin's kind of messages may have."""
+
 MAX_THING = 8_192
 """The characters that the name of a thing may have: two addresses, with room."""
 
@@ -490,6 +493,70 @@ class ComponentAt(BusEntry, tag="x", frozen=True):
     def about(self) -> str:
         """The component."""
         return self.domain
+# -- messages of plugins --------------------------------------------------------------------------
+
+
+class PluginTold(BusEntry, tag="rt", frozen=True):
+    """A message of a plugin for the nodes of an account.
+
+    Attributes:
+        account: That account.
+        kind: ``plugin.Name``.
+        data: The message, packed.
+    """
+
+    account: OurJIDText
+    kind: Annotated[str, Meta(max_length=MAX_MESSAGE_KIND)]
+    data: bytes
+
+    @property
+    def about(self) -> str:
+        """The account."""
+        return self.account
+
+
+class PluginAsked(BusEntry, tag="ra", frozen=True):
+    """A message of a plugin for the node that has a thing; the answer is :class:`PluginAnswer` or
+    :class:`PluginRefusal`, or None: it is elsewhere.
+
+    Attributes:
+        thing: Its kind and name.
+        kind: ``plugin.Name``.
+        data: The message, packed.
+    """
+
+    thing: tuple[
+        Annotated[str, Meta(max_length=MAX_KIND)], Annotated[str, Meta(max_length=MAX_THING)]
+    ]
+    kind: Annotated[str, Meta(max_length=MAX_MESSAGE_KIND)]
+    data: bytes
+
+    @property
+    def about(self) -> str:
+        """The thing, whose messages come in order."""
+        return f"said {' '.join(self.thing)}"
+
+
+class PluginAnswer(BusEntry, tag="rs", frozen=True):
+    """What a plugin answers.
+
+    Attributes:
+        data: The answer, packed.
+    """
+
+    data: bytes
+
+
+class PluginRefusal(BusEntry, tag="rr", frozen=True):
+    """Why a plugin does not do it.
+
+    Attributes:
+        condition: Name of a stanza error.
+        text: For people.
+    """
+
+    condition: str
+    text: str | None
 
 
 AnyEntry = (
@@ -515,6 +582,10 @@ AnyEntry = (
     | ComponentAt
     | TakeUp
     | OwnedAt
+    | PluginTold
+    | PluginAsked
+    | PluginAnswer
+    | PluginRefusal
 )
 __all__ = [
     "KINDS",
@@ -543,6 +614,10 @@ __all__ = [
     "MessagesWait",
     "OurJIDText",
     "OwnedAt",
+    "PluginAnswer",
+    "PluginAsked",
+    "PluginRefusal",
+    "PluginTold",
     "Renew",
     "Routed",
     "SessionEntry",

@@ -19,6 +19,7 @@ from xmppd.events import On, Undo
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
+from xmppd.nodes.plugin_messages import Tell
 from xmppd.plugin.offers import Offer, Offers
 from xmppd.plugin.seams import Replace, Seams
 from xmppd.server import XMPPServer
@@ -126,6 +127,7 @@ Part = (
     | PacketInterceptor
     | Follower
     | Owned
+    | Tell[Any]
     | On[Any]
     | StreamFeature
     | InlineFeature
@@ -155,6 +157,7 @@ class Places:
             PacketInterceptor: server.interceptors,
             Follower: server.followers,
             Owned: server.cluster.claims,
+            Tell: server.plugin_messages,
             On: server.events,
             StreamFeature: server.stream_features,
             InlineFeature: server.inline_features,
