@@ -95,8 +95,8 @@ from xmppd.nodes.directory_sweep import DirectorySweep
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
-from xmppd.nodes.session_entries import SessionEntries
 from xmppd.nodes.plugin_messages import PluginMessages
+from xmppd.nodes.session_entries import SessionEntries
 from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.nodes.stored_messages import StoredMessages
 from xmppd.presence.binding import Binding

@@ -437,6 +437,8 @@ class StreamsEnded(BusEntry, tag="sn", frozen=True):
 
     streams: int
     by_password: bool = False
+
+
 # -- things that live once ------------------------------------------------------------------------
 
 
@@ -625,7 +627,7 @@ __all__ = [
     "SiblingGone",
     "StanzaKind",
     "StreamsEnded",
-    "Unbind",
     "TakeUp",
+    "Unbind",
     "Way",
 ]
