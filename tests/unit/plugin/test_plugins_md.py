@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -30,6 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
+from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
@@ -54,6 +55,7 @@ from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.metrics import Histogram, Label, Metric
 from xmppd.message.follower import Course, Follower, Followers, Remark
+from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.seams import Replace
@@ -314,6 +316,13 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(drawn, {"hall": 7})
         claims.fenced(NodeFenced(ALONE))
         self.assertEqual(drawn, {})
+
+    def test_tell(self) -> None:
+        """A number is drawn where the numbers are."""
+        self.load(IMPORTS, block("class Tickets") + block("class Numbers"))
+        numbers = self.house.server.cluster.claims._parts["numbers"]
+        draw: Callable[[str], Awaitable[int]] = getattr(numbers, "draw")  # noqa: B009
+        self.assertEqual([done(draw("hall")) for _ in range(2)], [1, 2])
 
     def test_listener(self) -> None:
         """Whoever has a resource is welcomed."""
