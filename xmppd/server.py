@@ -35,8 +35,7 @@ from xmppd.cluster.entries import (
     Routed,
     TakeUp,
 )
-from xmppd.cluster.membership import NodeJoined, NodeLeft, NodeLost
-from xmppd.cluster.membership import NodeFenced, NodeLeft, NodeLost
+from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
 from xmppd.components.component_connections import ComponentConnections
@@ -239,14 +238,13 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
+        self.plugin_messages = PluginMessages(self.routing_table, self.cluster.claims)
         (
             self.entry_handler,
             self.component_entries,
             self.commands.others,
             self.node_loss,
         ) = self._nodes()
-        self.plugin_messages = PluginMessages(self.routing_table, self.cluster.claims)
-        self.entry_handler, self.commands.others, self.node_loss = self._nodes()
         self.stored_messages = self._stored_messages()
         self.directory_sweep = self._sweep()
         self._put_parts()
@@ -887,7 +885,6 @@ class XMPPServer:
         """
         began = self.clock.seconds()
         not_stored = self.packet_router.not_stored
-        self.foreign_routes.give_back()
         self.directory_sweep.stop()
         try:
             if not self._is_dropped:

@@ -495,6 +495,8 @@ class ComponentAt(BusEntry, tag="x", frozen=True):
     def about(self) -> str:
         """The component."""
         return self.domain
+
+
 # -- messages of plugins --------------------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from xmppd.cluster.redis_connection import RedisConnection, RedisListener, Reply
 from xmppd.cluster.redis_errors import REFUSED, RedisAway, RedisError, RedisRefusal
 from xmppd.cluster.redis_keeper import RedisKeeper
 from xmppd.cluster.redis_place import RedisPlace
-from xmppd.cluster.redis_rights import trials
 from xmppd.cluster.script import Script
 from xmppd.config.config import ClusterSettings
 
@@ -179,10 +178,6 @@ class Subscription:
         self.why = why
 
 
-def _hear_nothing(_: bytes) -> None:
-    """Do nothing."""
-
-
 async def _ping(connection: RedisListener) -> None:
     await connection.execute("PING")
 
@@ -245,25 +240,6 @@ class Redis:
         except RedisError:
             await self.close()
             raise
-
-    async def check_rights(self, prefix: str) -> None:
-        """See that we may do there all that a node does.
-
-        Args:
-            prefix: Of all keys of this cluster.
-
-        Raises:
-            RedisError: Something is not allowed; says what.
-        """
-        for server in self.servers:
-            for words in trials(prefix):
-                await server.execute(*words)
-            listener = await server.place.connect(RedisListener)
-            try:
-                await listener.listen(f"{prefix}:rights", _hear_nothing)
-            finally:
-                listener.drop("is not needed any more")
-                await listener.closed
 
     async def close(self) -> None:
         """Disconnect."""

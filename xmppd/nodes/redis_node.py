@@ -7,6 +7,7 @@ from typing import cast
 from twisted.internet.protocol import ServerFactory
 
 from xmppd.cluster.bus import Outcome
+from xmppd.cluster.claims import Claims
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.entries import PROTOCOL, BusEntry, Renew
@@ -16,6 +17,7 @@ from xmppd.cluster.link_bus import LinkBus, LinkSettings
 from xmppd.cluster.node import Node, NodeId
 from xmppd.cluster.outbox import FrameWindow
 from xmppd.cluster.redis import Redis
+from xmppd.cluster.redis_claim_board import RedisClaimBoard
 from xmppd.cluster.redis_directory import RedisDirectory
 from xmppd.cluster.redis_errors import RedisError
 from xmppd.cluster.redis_lease_board import RedisLeaseBoard
@@ -144,7 +146,9 @@ class RedisNode:
         self._membership.on_voice = (bus.go_on,)
         bus.start()
         directory = RedisDirectory(self._redis, self.config.cluster.name, self._membership)
-        return Cluster(self._membership, directory, bus)
+        board = RedisClaimBoard(self._redis, self.config.cluster.name)
+        claims = Claims(board, self._membership, bus)
+        return Cluster(self._membership, directory, bus, claims)
 
     async def leave(self) -> None:
         """Leave the others, unless that is done, and close all connections."""

@@ -1,6 +1,5 @@
 """The door to Redis: what it promises while Redis is well, and while it is not."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +14,8 @@ from tests.authority import Authority
 from tests.redis_server import own_prefix, shared_redis
 from tests.unit.cluster.redis_case import RedisCase, sentences, with_user
 from xmppd.cluster import redis as redis_module
-from xmppd.cluster import redis_scripts
 from xmppd.cluster.redis_connection import MAX_UNDER_WAY
 from xmppd.cluster.redis_errors import RedisAway, RedisRefusal
-from xmppd.cluster.redis_rights import RIGHTS
 from xmppd.cluster.script import Script
 from xmppd.config.redis_url import RedisURL
 
@@ -331,45 +328,6 @@ class TroubleTests(RedisCase):
         self.assertFalse(redis.away)
         self.assertEqual(len(sentences(log)), 1)
         self.assertTrue(sentences(log)[0].startswith(told))
-
-    async def test_rights(self) -> None:
-        """A start says which right is missing; the listed ones are enough, and all are needed."""
-        server = self.server(
-            users=(f"alice on >{SECRET} resetkeys ~x:* resetchannels &x:* {RIGHTS}",)
-        )
-        url = with_user(server.url, "alice", QUOTED)
-        redis = await self.open(url)
-        await redis.check_rights("x")
-        self.assertEqual(server.ask("DBSIZE"), 0)
-        for right in RIGHTS.replace("+select", "").split():
-            command = right.removeprefix("+")
-            server.ask("ACL", "SETUSER", "alice", f"-{command}")
-            self.assertEqual(
-                await self.refusal(self.start_with(url)),
-                f"Redis at {server.url} does not let user alice run {command.upper()}: grant"
-                f" +{command} (ACL SETUSER)",
-            )
-            server.ask("ACL", "SETUSER", "alice", right)
-        await redis.check_rights("x")
-        for lacking, what, again in (
-            ("resetchannels", "channel", "&x:*"),
-            ("resetkeys", "key", "~x:*"),
-        ):
-            server.ask("ACL", "SETUSER", "alice", lacking)
-            self.assertIn(f"use a {what}: grant", await self.refusal(self.start_with(url)))
-            server.ask("ACL", "SETUSER", "alice", again)
-
-    async def start_with(self, url: str) -> None:
-        """What a node does first."""
-        redis = await self.open(url)
-        await redis.check_rights("x")
-
-    def test_scripts_need_no_more(self) -> None:
-        """What our scripts run is among the rights that are listed."""
-        texts = [each.text for each in vars(redis_scripts).values() if isinstance(each, Script)]
-        needed = {name.lower() for text in texts for name in re.findall(r"call\('(\w+)'", text)}
-        self.assertGreater(len(needed), 15)
-        self.assertEqual(needed - {right.removeprefix("+") for right in RIGHTS.split()}, set())
 
     async def test_no_password(self) -> None:
         """A Redis that wants a password is not used without."""
