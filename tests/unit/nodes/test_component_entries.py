@@ -2,7 +2,6 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.cluster.membership import NodeLost
 from xmppd.testing.client import Client, ComponentClient
 from xmppd.testing.house import house_config
 from xmppd.testing.nodes import Nodes
@@ -102,8 +101,7 @@ class ComponentEntryTests(SynchronousTestCase):
     def test_node_lost(self) -> None:
         """The component of a lost node is not there any more."""
         self.component("a")
-        server = self.nodes["b"].server
-        server.events.fire(NodeLost(self.nodes.members["a"]))
+        self.nodes.lose("a")
         person = self.person("b")
         person.send(f"<message to='{DOMAIN}' type='chat'><body>o</body></message>")
         (got,) = person.received()
