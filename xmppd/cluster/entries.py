@@ -348,6 +348,11 @@ class Sibling(SessionEntry, tag="s", frozen=True):
     wants: tuple[str, ...] = ()
     asks: bool = False
 
+    @property
+    def newest(self) -> Hashable:
+        """The session: an older description of it is out of date."""
+        return self.session
+
 
 class SiblingGone(SessionEntry, tag="sg", frozen=True):
     """A session of the sender has ended, or its login has failed.

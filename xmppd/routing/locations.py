@@ -1,11 +1,14 @@
 """Locations: the places in the directory of the sessions that are here."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from math import ceil
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from xmppd.cluster.bus import ask_all
 from xmppd.cluster.cluster import Cluster
@@ -35,10 +38,14 @@ PATIENCE_S = 10.0
 
 RETRY_S = 1.0
 
+COMPARED_PER_S = 0.01 / 60
+"""The part of all sessions here that is compared with the directory in a second."""
+
 MAX_UNTIDY = 100_000
 """Accounts of which a place could not be given back. Beyond these the oldest is forgotten."""
 
 MAKES_ROOM = StreamError(StreamCondition.CONFLICT, "a new session of the account needs the room")
+_log = Logger()
 CLOSED = StreamError(StreamCondition.RESET, "the account has just been changed; log in again")
 
 
@@ -66,6 +73,7 @@ class Locations:
         events: Events,
         clock: IReactorTime,
     ) -> None:
+        self.membership = cluster.membership
         self.id = cluster.membership.id
         self.directory = cluster.directory
         self.bus = cluster.bus
@@ -77,7 +85,10 @@ class Locations:
         self._void: dict[str, dict[str, int]] = {}
         self._leaving: dict[str, set[Deferred[None]]] = {}
         self._untidy: dict[str, None] = {}
+        self._unentered: dict[LocalClientSession, None] = {}
         self._tidying: Deferred[None] | None = None
+        self._to_compare: list[str] = []
+        self._compared_at = clock.seconds()
         if self.directory.shared:
             events.put(On(SessionClosed, self.closed), OWNER)
 
@@ -112,7 +123,7 @@ class Locations:
         jid, entered = await self._decided(session, wanted, device)
         session.serial = entered.serial
         self._entered[session] = jid
-        nodes = {location.node for location in entered.others.values()} - {self.id}
+        nodes = self._nodes(entered.others)
         asking = []
         replaced = entered.others.get(jid.resource or "")
         if replaced is not None:
@@ -153,7 +164,8 @@ class Locations:
                 raise StanzaError(Condition.NOT_AUTHORIZED) from error
             except (ResourceTaken, TooManySessions) as error:
                 if device:
-                    await self._end_left_behind(self._nodes(error), jid.bare, device)
+                    nodes = self._nodes(places_of(error))
+                    await self._end_left_behind(nodes, jid.bare, device)
                     device = ""
                 elif isinstance(error, TooManySessions):
                     await self._make_room(jid.bare, error)
@@ -165,11 +177,14 @@ class Locations:
                     raise taken() from error
         raise StanzaError(Condition.NOT_AUTHORIZED)
 
-    def _nodes(self, refusal: ResourceTaken | TooManySessions) -> set[NodeId]:
-        """The other nodes of the sessions for which the directory refuses another one."""
-        if isinstance(refusal, ResourceTaken):
-            return {refusal.holder.node} - {self.id}
-        return {location.node for location in refusal.others.values()} - {self.id}
+    def _nodes(self, places: Mapping[str, Location]) -> set[NodeId]:
+        """The other nodes with these sessions of an account; all, if the directory may not have all
+        of its sessions just now.
+        """
+        nodes = {location.node for location in places.values()} - {self.id}
+        if not self.membership.complete:
+            nodes.update(node.id for node in self.membership.nodes.values())
+        return nodes
 
     def _has_nobody(self, jid: JID, location: Location) -> bool:
         """Whether a place is that of an earlier attempt of this login, whose answer was lost."""
@@ -190,7 +205,9 @@ class Locations:
         Raises:
             StanzaError: RESOURCE_CONSTRAINT: none is detached.
         """
-        answers = await ask_all(self.bus, self._nodes(error), LongestDetached(account), MEET_S)
+        answers = await ask_all(
+            self.bus, self._nodes(error.others), LongestDetached(account), MEET_S
+        )
         answers[self.id] = self.longest_detached(account)
         found = [(answer, node) for node, answer in answers.items()
                  if isinstance(answer, DetachedSession)]  # fmt: skip
@@ -262,20 +279,24 @@ class Locations:
 
     def closed(self, event: SessionClosed) -> None:
         """Give back the place of a session that has ended."""
+        self._unentered.pop(event.session, None)
         self._leave(event.session.jid, event.session.serial)
 
     async def restore(self, session: LocalClientSession) -> None:
         """Enter a session of before a restart, which nobody is told of, and let it meet its
-        siblings. One whose place is another's by now ends.
-
-        Raises:
-            DirectoryAway: The directory does not answer.
+        siblings; one whose place is another's by now ends. If the directory does not answer, that
+        is done later.
         """
         if not self.directory.shared:
             return
-        await self.reassert(session)
-        others = await self.directory.sessions_of(session.jid.bare)
-        nodes = {location.node for location in others.values()} - {self.id}
+        try:
+            await self.reassert(session)
+            others = await self.directory.sessions_of(session.jid.bare)
+        except DirectoryAway:
+            self._unentered[session] = None
+            return
+        self._unentered.pop(session, None)
+        nodes = self._nodes(others)
         if nodes and session.id in self.sessions.sessions:
             await self.siblings.meet(session, session.jid, nodes)
             self.siblings.settle(session)
@@ -293,6 +314,8 @@ class Locations:
         Raises:
             DirectoryAway: The directory does not answer.
         """
+        if not session.bound:
+            return  # its login is under way
         jid, before = session.jid, session.serial
         self.siblings.arriving[jid.bare] += 1
         try:
@@ -347,19 +370,37 @@ class Locations:
         self._untidy[account] = None
 
     def sweep(self) -> None:
-        """Give places back that could not be given back in time."""
-        if self._untidy and self._tidying is None:
+        """See to it that the directory has what is here: places that could not be given back, or
+        entered, in time, and some of all sessions, so that in the end each is looked at (CL-25).
+        """
+        if self.directory.shared and self._tidying is None:
             self._tidying = Deferred.fromCoroutine(self._tidy_all())
-            self._tidying.addBoth(self._tidied)
+            self._tidying.addErrback(_failed).addBoth(self._tidied)
 
     async def _tidy_all(self) -> None:
         with suppress(DirectoryAway):
             for account in tuple(self._untidy):
                 await self._tidy(account)
+            for session in tuple(self._unentered):
+                await self.restore(session)
+            for session in self._some():
+                await self.reassert(session)
 
-    def _tidied(self, outcome: object) -> object:
+    def _tidied(self, _: object) -> None:
         self._tidying = None
-        return outcome
+
+    def _some(self) -> list[LocalClientSession]:
+        """The next sessions that are compared with the directory: a hundredth of all in a minute,
+        and one at least.
+        """
+        sessions, now = self.sessions.sessions, self.clock.seconds()
+        count = max(1, ceil(len(sessions) * COMPARED_PER_S * (now - self._compared_at)))
+        self._compared_at = now
+        if not self._to_compare:
+            self._to_compare = list(sessions)
+        some = [sessions.get(id) for id in self._to_compare[-count:]]
+        del self._to_compare[-count:]
+        return [session for session in some if session is not None and session.serial]
 
     async def _tidy(self, account: str) -> None:
         places = await self.directory.sessions_of(account)
@@ -370,6 +411,15 @@ class Locations:
             if location.node == self.id and here.get(resource) != location.serial:
                 await self.directory.leave(JID.prepared(f"{account}/{resource}"), location.serial)
         self._untidy.pop(account, None)
+
+
+def places_of(refusal: ResourceTaken | TooManySessions) -> Mapping[str, Location]:
+    """The sessions for which the directory refuses another one."""
+    return refusal.others if isinstance(refusal, TooManySessions) else {"": refusal.holder}
+
+
+def _failed(failure: Failure) -> None:
+    _log.failure("places in the directory could not be looked after", failure)
 
 
 def _nothing_to_do(session: LocalClientSession) -> None:

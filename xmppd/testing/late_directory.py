@@ -24,9 +24,10 @@ class LateDirectory(Directory):
         away: Whether it does not answer.
     """
 
+    away = False
+
     def __init__(self, directory: Directory, later: Callable[..., None]) -> None:
         self.directory = directory
-        self.away = False
         self._later = later
 
     async def _ask(self, work: Callable[[], Awaitable[T]]) -> T:

@@ -5,11 +5,9 @@ from collections.abc import Collection, Mapping
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.cluster.node import Location, NodeId
-from xmppd.events import On
 from xmppd.routing.hints import HINT_S, MAX_HINTS, Hints
-from xmppd.session.session_manager import SessionBound, SessionClosed
 from xmppd.stanza import ns
-from xmppd.testing.client import Client, done
+from xmppd.testing.client import Client
 from xmppd.testing.nodes import NodeHouse, Nodes
 
 JULIET = "juliet@montague.lit"
@@ -23,26 +21,10 @@ class NodesTestCase(SynchronousTestCase):
         self.a, self.b, self.c = (self.nodes[name] for name in "abc")
         self.asked: list[str] = []
         for house in self.nodes.houses.values():
-            self.enter(house)
             self.watch(house)
         (self.romeo,) = self.a.connect("romeo")
         (self.juliet,) = self.b.connect("juliet")
         self.asked.clear()
-
-    def enter(self, house: NodeHouse) -> None:
-        """Have sessions be in the directory."""
-        directory = house.server.cluster.directory
-        serials: dict[str, int] = {}
-
-        def bound(event: SessionBound) -> None:
-            jid = event.session.jid
-            serials[jid.full] = done(directory.enter(jid, conflict="kick", max_sessions=9)).serial
-
-        def closed(event: SessionClosed) -> None:
-            done(directory.leave(event.session.jid, serials.pop(event.session.jid.full)))
-
-        house.server.events.put(On(SessionBound, bound), "tests")
-        house.server.events.put(On(SessionClosed, closed), "tests")
 
     def watch(self, house: NodeHouse) -> None:
         """Note what the directory is asked at this node."""

@@ -8,12 +8,14 @@ from tests.unit.nodes.test_logins import ask, bound, faults, service
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries import BusEntry
 from xmppd.cluster.memory_bus import MemoryBus
-from xmppd.cluster.node import NodeId
+from xmppd.cluster.memory_membership import MemoryMembership
+from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.siblings import MEET_S
 from xmppd.session.remote_session import RemoteSession
 from xmppd.stanza import JID, ns
 from xmppd.stanza.copies import CARBONS
 from xmppd.testing.client import Client, done
+from xmppd.testing.late_directory import LateDirectory
 from xmppd.testing.nodes import Nodes
 
 DOMAIN = "montague.lit"
@@ -166,6 +168,15 @@ class SiblingTests(SynchronousTestCase):
         self.assertEqual(table.siblings.nodes, {ROMEO.bare: (self.nodes["c"].id,)})
         self.assertTrue(known.closed)
 
+    def test_directory_is_not_complete(self) -> None:
+        """While the directory may lack sessions, all nodes are asked for those of an account."""
+        self.nodes.directory.accounts.clear()
+        self.patch(MemoryMembership, "complete", False)
+        self.nodes["c"].bind("romeo", "new")
+        table = self.nodes["c"].server.routing_table
+        self.assertEqual(set(table.bound), {f"{ROMEO}/{name}" for name in ("here", "there", "new")})
+        self.assertEqual(self.known(resource="new").location.node, self.nodes["c"].id)
+
     def test_late(self) -> None:
         """Who is at a node that did not answer in time is known when it does."""
         self.there.send("<presence/>")
@@ -231,6 +242,16 @@ class RestartTests(SynchronousTestCase):
         client = self.nodes["a"].logged_in("romeo")
         client.resume(self.previd, 0)
         self.assertEqual(client.jid, ROMEO.with_resource("here"))
+
+    def test_directory_is_away(self) -> None:
+        """If the directory does not answer when the node starts, the session is entered later."""
+        self.patch(LateDirectory, "away", True)
+        self.nodes.start("a")
+        self.assertEqual(set(self.nodes.directory.sessions(ROMEO.bare)), {"there"})
+        self.patch(LateDirectory, "away", False)
+        self.nodes.clock.advance(15)
+        self.nodes.settle()
+        self.assertEqual(list(faults(self.nodes)), [])
 
     def test_taken_meanwhile(self) -> None:
         """One whose resource another node has given away meanwhile is gone."""
@@ -307,6 +328,20 @@ class ReassertionTests(SynchronousTestCase):
         self.nodes.settle()
         self.successResultOf(work)
         self.assertEqual(list(faults(self.nodes)), [])
+
+    def test_compared(self) -> None:
+        """In the end each session is looked at: one that the directory has lost is entered, and one
+        whose place is another's ends.
+        """
+        others = [self.nodes["a"].bind("romeo", f"{number}") for number in range(2, 5)]
+        places = self.nodes.directory.accounts[ROMEO.bare]
+        del places["2"]
+        places["3"] = Location(self.nodes["b"].id, places["3"].serial + 1)
+        for _ in range(8):
+            self.nodes.clock.advance(15)
+            self.nodes.settle()
+        self.assertEqual([client.closed for client in others], [False, True, False])
+        self.assertEqual(set(places), {"1", "2", "3", "4"})
 
     def test_void(self) -> None:
         """One that another replaces before the answer comes ends (CL-21)."""
