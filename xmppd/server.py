@@ -24,6 +24,7 @@ from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.entries import (
+    Behind,
     CommandGiven,
     CommandMore,
     CommandUnread,
@@ -33,7 +34,9 @@ from xmppd.cluster.entries import (
     PluginAsked,
     PluginTold,
     Routed,
+    Secure,
     TakeUp,
+    WhoHas,
 )
 from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
@@ -90,6 +93,7 @@ from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.nodes.component_entries import ComponentEntries
+from xmppd.nodes.custody import Custody
 from xmppd.nodes.directory_sweep import DirectorySweep
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
@@ -584,6 +588,11 @@ class XMPPServer:
         entries.put(TakeUp, self.cluster.claims.asked_to_take_up)
         entries.put(PluginTold, self.plugin_messages.told)
         entries.put(PluginAsked, self.plugin_messages.asked)
+        entries.put(Behind, stanzas.behind)
+        entries.put(WhoHas, stanzas.who_has)
+        custody = Custody(self.routing_table, self.held_messages, entries)
+        self.held_messages.ask_others = custody.secure_elsewhere
+        entries.put(Secure, custody.secure)
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)

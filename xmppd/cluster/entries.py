@@ -13,6 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from xmppd.stanza import IQ, JID, Message, Payload, Presence, Stanza
+from xmppd.stanza.delay import Stamped, StampedUnread, Unread
 from xmppd.stanza.jid import MAX_ADDRESS_BYTES
 
 PROTOCOL = 1
@@ -99,6 +100,37 @@ class Answered(BusEntry, tag="!", frozen=True):
 # -- stanzas --------------------------------------------------------------------------------------
 
 
+class StanzaMark:
+    """What a node knows of a stanza that its bytes do not say; bits."""
+
+    OURS = 1
+    """It is the server's, in another's name: no list is asked."""
+    STAMPED = 2
+    """It is a message that has our stamp."""
+    AGAIN = 4
+    """It is a message that a session has had before, and given back."""
+
+
+_PAYLOADS: dict[int, type[Payload]] = {
+    0: Payload,
+    StanzaMark.STAMPED: Stamped,
+    StanzaMark.AGAIN: Unread,
+    StanzaMark.STAMPED | StanzaMark.AGAIN: StampedUnread,
+}
+
+
+def _marks(payload: Payload, *, ours: bool) -> int:
+    stamped = isinstance(payload, Stamped)
+    return StanzaMark.OURS * ours | StanzaMark.STAMPED * stamped | StanzaMark.AGAIN * payload.again
+
+
+def _payload(marks: int) -> type[Payload]:
+    return _PAYLOADS[marks & ~StanzaMark.OURS]
+
+
+Marks = Annotated[int, Meta(ge=0, le=7)]
+
+
 class Routed(BusEntry, tag="m", frozen=True):
     """A stanza for somebody at the other node.
 
@@ -111,6 +143,9 @@ class Routed(BusEntry, tag="m", frozen=True):
         raw: Its payload, without addresses.
         way: How it is to be routed there, one of :class:`Way`'s numbers.
         passed_on: How often it was passed on already, this time not included.
+        marks: Of :class:`StanzaMark`.
+        copies: If a session gives a message back, the number by which the other node counts those
+            that had it; else 0.
     """
 
     kind: StanzaKind
@@ -119,8 +154,10 @@ class Routed(BusEntry, tag="m", frozen=True):
     id: str | None
     type: str | None
     raw: bytes
-    way: Annotated[int, Meta(ge=0, le=2)] = 0
+    way: Annotated[int, Meta(ge=0, le=3)] = 0
     passed_on: Annotated[int, Meta(ge=0)] = 0
+    marks: Marks = 0
+    copies: Annotated[int, Meta(ge=0)] = 0
 
     @property
     def about(self) -> str:
@@ -133,7 +170,9 @@ class Routed(BusEntry, tag="m", frozen=True):
         return (self.sender, self.to) if _tells(self.kind, self.type) else None
 
     @classmethod
-    def of(cls, stanza: Stanza, to: JID, way: int) -> "Routed":
+    def of(
+        cls, stanza: Stanza, to: JID, way: int, *, ours: bool = False, copies: int = 0
+    ) -> "Routed":
         """The entry for a stanza."""
         payload = stanza.payload.without_to()
         return cls(
@@ -145,11 +184,13 @@ class Routed(BusEntry, tag="m", frozen=True):
             payload.raw,
             way,
             payload.passed_on,
+            _marks(payload, ours=ours),
+            copies,
         )
 
     def stanza(self) -> Stanza:
         """The stanza again, without parsing it."""
-        kind, payload = KINDS[self.kind], Payload(self.raw)
+        kind, payload = KINDS[self.kind], _payload(self.marks)(self.raw)
         payload.passed_on = self.passed_on + 1
         to, sender = JID.prepared(self.to), JID.prepared(self.sender)
         return kind(to, sender, self.id, self.type, payload)
@@ -165,7 +206,9 @@ class Delivered(BusEntry, tag="d", frozen=True):
         id: Its ``id``.
         type: Its ``type``.
         wire: The finished bytes, addressed.
-        ours: Whether it is the server's in another's name.
+        marks: Of :class:`StanzaMark`.
+        copies: If several sessions of the account have a message, the number by which this node
+            counts them; else 0.
     """
 
     session: OurJIDText
@@ -174,7 +217,8 @@ class Delivered(BusEntry, tag="d", frozen=True):
     id: str | None
     type: str | None
     wire: bytes
-    ours: bool = False
+    marks: Marks = 0
+    copies: Annotated[int, Meta(ge=0)] = 0
 
     @property
     def about(self) -> str:
@@ -189,13 +233,20 @@ class Delivered(BusEntry, tag="d", frozen=True):
     @classmethod
     def of(cls, stanza: Stanza, wire: bytes, session: JID, *, ours: bool) -> "Delivered":
         """The entry for a stanza and its bytes."""
-        kind, sender = _NUMBERS[stanza.__class__], stanza.sender.full
-        return cls(session.full, kind, sender, stanza.id, stanza.type, wire, ours)
+        kind, sender, payload = _NUMBERS[stanza.__class__], stanza.sender.full, stanza.payload
+        copies = 0 if payload.copies is None else payload.copies.number
+        marks = _marks(payload, ours=ours)
+        return cls(session.full, kind, sender, stanza.id, stanza.type, wire, marks, copies)
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is the server's, in another's name."""
+        return bool(self.marks & StanzaMark.OURS)
 
     def stanza(self) -> Stanza:
         """The stanza again, without parsing it; its address is that in the bytes."""
         kind, sender = KINDS[self.kind], JID.prepared(self.sender)
-        return kind.from_wire(sender, self.id, self.type, self.wire)
+        return kind.from_wire(sender, self.id, self.type, self.wire, _payload(self.marks))
 
 
 class MessagesWait(BusEntry, tag="w", frozen=True):
@@ -229,6 +280,69 @@ class Way:
     """To the component that is connected there."""
     FOREIGN = 2
     """To another server."""
+    ANSWER = 3
+    """To the node itself, whose request it answers."""
+
+
+class Behind(BusEntry, tag="b", frozen=True):
+    """Answered when all that was sent before about an account has been handled, also where it was
+    passed on to.
+
+    Attributes:
+        account: Bare JID.
+        passed_on: How often this was passed on already.
+    """
+
+    account: OurJIDText
+    passed_on: Annotated[int, Meta(ge=0)] = 0
+
+    @property
+    def about(self) -> str:
+        """The account."""
+        return self.account
+
+
+class Secure(BusEntry, tag="o", frozen=True):
+    """Answered when messages are safe that a session has sent: what is not acknowledged is in the
+    store, also where it was passed on to. It is not done if that cannot be said in time.
+
+    Attributes:
+        sender: Of the messages.
+        age_s: The time since the first of them.
+        accounts: Bare JIDs of those they were for; none if those were too many to be counted.
+        passed_on: How often this was passed on already.
+    """
+
+    sender: JIDText
+    age_s: float
+    accounts: Accounts
+    passed_on: Annotated[int, Meta(ge=0)] = 0
+
+
+class WhoHas(BusEntry, tag="w", frozen=True):
+    """Asks for the sessions of an account, since the directory is away; answered by
+    :class:`Having`.
+
+    Attributes:
+        account: Bare JID.
+    """
+
+    account: str
+
+    @property
+    def about(self) -> str:
+        """The account."""
+        return self.account
+
+
+class Having(BusEntry, tag="h", frozen=True):
+    """The sessions of an account at a node.
+
+    Attributes:
+        serials: Theirs; none if there are no sessions.
+    """
+
+    serials: list[int]
 
 
 # -- commands -------------------------------------------------------------------------------------
@@ -574,6 +688,10 @@ AnyEntry = (
     | Routed
     | Delivered
     | MessagesWait
+    | Behind
+    | Secure
+    | WhoHas
+    | Having
     | CommandGiven
     | CommandMore
     | CommandUnread
@@ -606,6 +724,7 @@ __all__ = [
     "Answered",
     "AnyEntry",
     "Asking",
+    "Behind",
     "BusEntry",
     "CommandGiven",
     "CommandMore",
@@ -615,6 +734,7 @@ __all__ = [
     "Delivered",
     "DetachedSession",
     "EndAccount",
+    "Having",
     "JIDText",
     "LeaseRenewed",
     "LeaseState",
@@ -629,12 +749,15 @@ __all__ = [
     "PluginTold",
     "Renew",
     "Routed",
+    "Secure",
     "SessionEntry",
     "Sibling",
     "SiblingGone",
     "StanzaKind",
+    "StanzaMark",
     "StreamsEnded",
     "TakeUp",
     "Unbind",
     "Way",
+    "WhoHas",
 ]

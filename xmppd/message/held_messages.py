@@ -88,6 +88,10 @@ class HeldMessages(Follower):
         membership: Tells which node this is: each holds what its own sessions have.
         resumable_sessions: The sessions that acknowledge.
         returning: The stanzas of ended sessions that have yet to be routed again.
+
+    Attributes:
+        ask_others: Has other nodes make a sender's messages safe; raises a StoreError if one does
+            not answer.
     """
 
     def __init__(
@@ -114,6 +118,8 @@ class HeldMessages(Follower):
         self._written: dict[LocalClientSession, dict[Written, tuple[bytes, list[Kept]]]] = {}
         self._ended: list[tuple[str, dict[Stanza, Kept]]] = []
         self._unread: list[Kept] = []
+        self._releasing: set[Deferred[None]] = set()
+        self.ask_others: Callable[[JID, Told], Later] = _nobody_else
         resumable_sessions.place = self._place_soon
 
     @property
@@ -158,7 +164,10 @@ class HeldMessages(Follower):
             return self._secure_later(sender.jid, management)
         unsafe = list(self._unsafe(sender.jid, management.told))
         told = management.take_told()
-        return self._secure(unsafe, told, management) if unsafe else None
+        asking = self.ask_others(sender.jid, told)
+        if asking is None and not unsafe:
+            return None
+        return self._secure(unsafe, asking, told, management)
 
     async def _secure_later(self, sender: JID, management: StreamManagement) -> None:
         """Make them safe, after those that are being made safe or routed again now, which are in
@@ -174,8 +183,7 @@ class HeldMessages(Follower):
                     await self.returning.finish(sender)
             unsafe = list(self._unsafe(sender, management.told))
             told = management.take_told()
-            if unsafe:
-                await self._secure(unsafe, told, management)
+            await self._secure(unsafe, self.ask_others(sender, told), told, management)
         finally:
             self._waiting.remove(over)
             over.callback(None)
@@ -187,10 +195,32 @@ class HeldMessages(Follower):
         while works := self._waiting or self._writing:
             await next(iter(works))
 
-    async def _secure(self, unsafe: list[Unsafe], told: Told, management: StreamManagement) -> None:
-        management.securing = done = Deferred[None]()
-        try:
+    async def secure_for(self, sender: JID, told: Told) -> None:
+        """Make the messages of a sender on another node safe that are in queues here.
+
+        Args:
+            sender: Full JID.
+            told: Their addressees.
+        """
+        await self.returning.finish(sender)
+        for written in tuple(self._writing):
+            await written
+        unsafe = list(self._unsafe(sender, told))
+        if unsafe:
             await self._hold(unsafe)
+
+    async def _secure(
+        self, unsafe: list[Unsafe], asking: Later, told: Told, management: StreamManagement
+    ) -> None:
+        management.securing = done = Deferred[None]()
+        others = None if asking is None else Deferred.fromCoroutine(asking)
+        try:
+            try:
+                if unsafe:
+                    await self._hold(unsafe)
+            finally:
+                if others is not None:
+                    await others
         except StoreError:
             management.is_unsafe(told)
             raise
@@ -355,8 +385,35 @@ class HeldMessages(Follower):
             copied = {s.payload.copies: kept for s, kept in held.items() if s.payload.copies}
             for session in self.sessions.local_sessions(account) if left else ():
                 left -= self._follow_to(session, left, copied)
-            for kept in left:
-                self._release(kept)
+            self._release_when_safe(account, {s: kept for s, kept in held.items() if kept in left})
+        self._forget_soon()
+
+    def _release_when_safe(self, account: str, held: dict[Stanza, Kept]) -> None:
+        """Forget messages that no session here has; those that may be on other nodes only when they
+        are safe there.
+        """
+        asking = [
+            later
+            for sender in dict.fromkeys(stanza.sender for stanza in held)
+            if (later := self.ask_others(sender, Told({account}, UNKNOWN))) is not None
+        ]
+        if asking:
+            Deferred.fromCoroutine(self._release_behind(asking, account, held)).addErrback(_failed)
+            return
+        for kept in held.values():
+            self._release(kept)
+
+    async def _release_behind(
+        self, asking: list[Coroutine[Any, Any, None]], account: str, held: dict[Stanza, Kept]
+    ) -> None:
+        try:
+            for later in asking:
+                await later
+        except StoreError:
+            self._ended.append((account, held))  # looked at again before long
+            raise
+        for kept in held.values():
+            self._release(kept)
         self._forget_soon()
 
     def _follow_to(
@@ -523,6 +580,11 @@ def _account(text: str, sender: JID) -> str:
         return JID.parse(text).bare if text else sender.bare
     except ValueError:
         return sender.bare
+
+
+def _nobody_else(sender: JID, told: Told) -> Later:
+    """None: there is no other node."""
+    return None
 
 
 def _failed(failure: Failure) -> None:

@@ -7,6 +7,7 @@ from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
 from xmppd.stanza.copies import is_copy, original
 from xmppd.stanza.delay import Stood, Stored, as_unread, returned, stamped
+from xmppd.stanza.stanza import CopiesElsewhere
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
 """Types of message that the router has a rule for without their resource."""
@@ -36,7 +37,10 @@ def owed(
             late = message if came == UNKNOWN else _accepted(message, session, clocks.stamp(came))
             if late.to is None:
                 late = late.addressed(session.to_bare())
-            yield returned(late, stood[stanza]) if stanza in stood else as_unread(late)
+            again = returned(late, stood[stanza]) if stanza in stood else as_unread(late)
+            if isinstance(stanza.payload.copies, CopiesElsewhere):
+                again.payload.copies = stanza.payload.copies
+            yield again
 
 
 def _last_of(message: Message, session: JID) -> Message | None:
@@ -45,8 +49,7 @@ def _last_of(message: Message, session: JID) -> Message | None:
     """
     copies = message.payload.copies
     if copies is not None and copies.account == session.bare:
-        copies.left -= 1
-        if copies.left > 0:
+        if not copies.give_back():
             return None
         return original(message) if is_copy(message, session.bare) else message
     return None if is_copy(message, session.bare) else message

@@ -1,6 +1,6 @@
 """EntryHandler: takes what other nodes send, in order, and hands it to whom it concerns."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -48,6 +48,21 @@ class EntryHandler:
         if entry.about and isinstance(answer, Awaitable):
             return self._in_line(key, answer)
         return answer
+
+    async def handled(self, sender: NodeId, about: Collection[str]) -> None:
+        """Wait until all that a node has sent before about some things, or about all, is handled.
+
+        Args:
+            sender: The node.
+            about: The accounts or things; none if all are meant.
+        """
+        if about:
+            lines = [self._lines.get((sender, each)) for each in about]
+        else:
+            lines = [done for (node, _), done in self._lines.items() if node == sender]
+        for done in lines:
+            if done is not None:
+                await done
 
     def _in_line(
         self, key: tuple[NodeId, str], work: Awaitable[BusEntry | None]

@@ -10,6 +10,7 @@ from xmppd.message.unread import owed
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Stanza
+from xmppd.stanza.stanza import Copies
 
 
 class NodeLoss:
@@ -47,9 +48,11 @@ class NodeLoss:
         """The stanzas in these entries, in order; what else was said is of no use any more."""
         for entry in unhandled:
             if isinstance(entry, Routed):
-                stanza = entry.stanza()
-                stanza.payload.passed_on = entry.passed_on
-                yield stanza
+                yield entry.stanza()
             elif isinstance(entry, Delivered):
-                unread = [(entry.stanza(), entry.wire, UNKNOWN)]
+                stanza = entry.stanza()
+                if entry.copies:
+                    known = self.routing_table.copy_counts.get(entry.copies)
+                    stanza.payload.copies = known or Copies(entry.about, 1)
+                unread = [(stanza, entry.wire, UNKNOWN)]
                 yield from owed(unread, JID.prepared(entry.session), self.packet_router.clocks, {})

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import Delivered, Routed, Way
+from xmppd.cluster.entries import Behind, Delivered, Having, Routed, StanzaMark, Way, WhoHas
 from xmppd.cluster.node import NodeId
 from xmppd.components.component_route import ComponentRoute
 from xmppd.host.clocks import UNKNOWN
@@ -32,6 +32,14 @@ class StanzaEntries:
         stanza = entry.stanza()
         if entry.way == Way.COMPONENT:
             return self._to_component(stanza)
+        if entry.way == Way.ANSWER:
+            if isinstance(stanza, IQ):
+                self.packet_router.iq_router.requests.answered(stanza)
+            return None
+        if entry.copies and not self.routing_table.copy_counts.give_back(entry.copies):
+            return None  # another session has it
+        if entry.marks & StanzaMark.OURS:
+            return self.packet_router.return_error(stanza)
         if entry.way == Way.ACCOUNT:
             self._note_component(stanza, sender)
             if not entry.passed_on and stanza.type not in _FROM_ANYWHERE:
@@ -77,10 +85,24 @@ class StanzaEntries:
         """Take a stanza for one session here; if that has just ended, it is routed again."""
         session = self.routing_table.bound.get(entry.session)
         stanza = entry.stanza()
+        if entry.copies:
+            counts = self.routing_table.copy_counts
+            stanza.payload.copies = counts.elsewhere(entry.about, sender, entry.copies)
         if session is not None and session.deliver(stanza, entry.wire, ours=entry.ours):
             return None
         self.packet_router.take_back([(stanza, entry.wire, UNKNOWN)], JID.prepared(entry.session))
         return None
+
+    async def behind(self, sender: NodeId, entry: Behind) -> None:
+        """Wait until what this node passed on of an account's stanzas has been handled; what it got
+        itself has been.
+        """
+        await self.routing_table.settle(entry.account, entry.passed_on + 1, but=sender)
+
+    def who_has(self, sender: NodeId, entry: WhoHas) -> Having:
+        """Say which sessions of an account are here."""
+        sessions = self.routing_table.sessions_here(entry.account)
+        return Having([session.serial for session in sessions])
 
 
 __all__ = ["StanzaEntries"]

@@ -16,6 +16,7 @@ from xmppd.message.decision import (
     decided,
 )
 from xmppd.message.follower import AccountFollowers, Course, Followers
+from xmppd.message.lines import Lines
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session import Session
@@ -65,6 +66,8 @@ class MessageRouter:
         self.events = events
         self._followers_of = followers.of
         self._lines = offline.flood.lines
+        self._ways = routing_table.ways.taken
+        self._passing = Lines(offline.flood.requests.clock.seconds)  # while a way turns
         self._turn_of = ""  # the account whose turn it is, while its message is routed
 
     def decide(self, message: Message) -> Decision:
@@ -115,6 +118,10 @@ class MessageRouter:
             to = message.sender.to_bare()  # :rfc:`6120#section-10.3.1`
             message = message.addressed(to)
         in_turn = to.bare == self._turn_of
+        if self._ways and not in_turn and to.bare in self._ways:
+            passing = self._route_by_way(message, to)
+            if passing is not None:
+                return passing
         if not in_turn and to.bare in self._lines.open:
             return self._route_in_turn(message, to)
         decision = self.decide(message)
@@ -127,6 +134,10 @@ class MessageRouter:
             elif sessions[0].deliver(message, message.wire()):
                 return None
             decision = decide(message, None, ())  # all of them have just ended
+        return self._route_on(message, to, decision, in_turn=in_turn)
+
+    def _route_on(self, message: Message, to: JID, decision: Decision, *, in_turn: bool) -> Later:
+        """Route a message that no session here gets."""
         if decision is _ELSEWHERE:
             return self._leave(message)
         if decision.cell is Cell.TO_ADMINS:
@@ -154,11 +165,69 @@ class MessageRouter:
             while finding is not None:  # the directory knows, and then there may be no room
                 await finding
                 finding = self.routing_table.find_room(message)
+            if to.bare in self._ways and not message.payload.passed_on:
+                await self._turn_way(to)
             later = self._route_now(message, to)
             if later is not None:
                 await later
         finally:
             self._lines.leave(to.bare, holder)
+
+    # -- by other nodes ---------------------------------------------------------------------------
+
+    def _route_by_way(self, message: Message, to: JID) -> Later:
+        """Route a message in turn if its account's way has changed; one that comes by the old way
+        is routed before those that wait for that (CL-16). None if neither is so.
+        """
+        way = self._ways[to.bare]
+        if message.payload.passed_on:
+            return self._route_passing(message, to) if way.turning else None
+        if to.bare not in self.routing_table.users:
+            node = self.routing_table.lead(to.bare)
+            if node is None or node == way.by:
+                return None
+        return self._route_in_turn(message, to)
+
+    async def _turn_way(self, to: JID) -> None:
+        """Wait until nothing is under way any more by the way that messages for an account took
+        before. The caller has the turn.
+        """
+        bare, table = to.bare, self.routing_table
+        way = self._ways[bare]
+        node = table.lead(bare)
+        if node == way.by and node is not None:
+            return
+        way.turning = True
+        try:
+            if not await table.settle(bare):
+                await self.offline.flood.next_turn()  # what a lost node had is on its way again
+            turn = self._passing.join(bare)
+            if turn is not None:
+                await turn
+            self._passing.leave(bare, self._passing.open[bare].holder)
+        finally:
+            way.turning = False
+        table.ways.turned(bare, node)
+
+    async def _route_passing(self, message: Message, to: JID) -> None:
+        """Route a message that comes by the old way, behind others that do."""
+        turn = self._passing.join(to.bare)
+        if turn is not None:
+            await turn
+        holder = self._passing.open[to.bare].holder
+        try:
+            finding = self.routing_table.find_way(message)
+            if finding is not None:
+                await finding
+            decision = self.decide(message)
+            if decision.sessions or decision is _AT_ANOTHER_NODE:
+                later = self._route_now(message, to)
+                if later is not None:
+                    await later
+                return
+        finally:
+            self._passing.leave(to.bare, holder)
+        await self._route_in_turn(message, to)  # nobody is there, and others wait for that as well
 
     def _route_now(self, message: Message, to: JID) -> Later:
         self._turn_of = to.bare
@@ -179,29 +248,42 @@ class MessageRouter:
         """
         got = sessions = decision.sessions
         account = sessions[0].jid.bare
-        course = None
+        course, copies = None, self._copies(account)
         if asked is not None:
             course = Course(message, message.payload.tree, account, decision)
             if asked.preparing:
                 self.followers.prepare(course, asked)
                 message = course.message
         wire = message.wire()
+        message.payload.copies = copies
         if len(sessions) == 1:
             if not sessions[0].deliver(message, wire):
+                message.payload.copies = None
                 return False
         else:
             shared = message.for_several()
             got = tuple([session for session in sessions if session.deliver(shared, wire)])
             if not got:
+                message.payload.copies = None
                 return False
+        copies.left = len(got)
         if asked is None or course is None:
-            if len(got) > 1:
-                message.payload.copies = Copies(account, len(got))
+            if len(got) == 1:
+                message.payload.copies = None
             return True
         course.got = got
-        course.copies = message.payload.copies = Copies(account, len(got))
+        course.copies = copies
         self.followers.follow(course, asked)
         return True
+
+    def _copies(self, account: str) -> Copies:
+        """The count of the sessions that have a message; known to other nodes that have some of
+        them (CL-15).
+        """
+        copies = Copies(account, 0)
+        if self.routing_table.directory.shared and self.routing_table.nodes_about(account):
+            self.routing_table.copy_counts.number(copies)
+        return copies
 
     # -- to no session ----------------------------------------------------------------------------
 

@@ -142,6 +142,8 @@ class PacketRouter:
     async def _route_again(self, stanzas: Iterable[Stanza], senders: set[str]) -> None:
         works = []
         for stanza in stanzas:
+            if self.routing_table.give_back(stanza):
+                continue
             senders.add(stanza.sender.full)
             later = self.route_on(stanza)
             if later is not None:
@@ -168,10 +170,9 @@ class PacketRouter:
         if not stanza.answerable or (isinstance(stanza, Presence) and not _waits(stanza)):
             return
         answer = stanza.error(error)
-        if not isinstance(answer, IQ) or not self.iq_router.requests.answered(answer):
-            answering = self._reply(answer)
-            if answering is not None:
-                Deferred.fromCoroutine(answering)  # an answer never fails
+        answering = self.return_error(answer)
+        if answering is not None:
+            Deferred.fromCoroutine(answering)  # an answer never fails
 
     def _answer_failure(self, stanza: Stanza, error: Exception) -> Later:
         """Answer with an error, unless the stanza is an answer itself
@@ -183,19 +184,23 @@ class PacketRouter:
         elif not isinstance(error, StanzaError):
             _log.failure("{stanza} failed", stanza=stanza)
             error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
-        return self._reply(stanza.error(error)) if stanza.answerable else None
+        return self.return_error(stanza.error(error)) if stanza.answerable else None
 
-    def _reply(self, error: Stanza) -> Later:
-        """Deliver an error in the name of the stanza's addressee: no list is asked (PL-1).
+    def return_error(self, error: Stanza) -> Later:
+        """Deliver an error in the name of a stanza's addressee: no list is asked (PL-1).
 
         The PresenceRouter knows which errors of presence an account is told (PR-18).
         """
+        if isinstance(error, IQ) and self.iq_router.requests.answered(error):
+            return None
         answering = None
         session = None if error.to is None else self.routing_table.bound.get(error.to.full)
         if session is not None and session.privacy is not None:
             session.deliver(error, error.wire(), ours=True)
         elif isinstance(error, Presence):
             self.presence_router.refuse(error)
+        elif self.routing_table.pass_on(error, ours=True):
+            return None  # followers are told there
         elif not self.routing_table.route(error):
             answering = self.routing_table.answer_unrouted(error)
         if isinstance(error, Message):

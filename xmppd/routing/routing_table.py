@@ -1,21 +1,33 @@
 """Addresses and the routes that lead there."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 
 from twisted.internet.interfaces import IReactorTime
 
+from xmppd.cluster.bus import ask_all
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import Routed, Way
+from xmppd.cluster.entries import Behind, Having, Routed, Way, WhoHas
 from xmppd.cluster.node import Location, NodeId
+from xmppd.routing.copy_counts import CopyCounts
 from xmppd.routing.hints import Hints
 from xmppd.routing.siblings import Siblings
+from xmppd.routing.ways import Ways
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session import Route, Session
-from xmppd.stanza import JID, Condition, Later, Stanza, StanzaError
+from xmppd.stanza import JID, Condition, Later, Message, Stanza, StanzaError
+from xmppd.stanza.stanza import CopiesElsewhere
 
 MAX_PASSED_ON = 2
 """How often a stanza is passed on: whoever gets it then has to do with it."""
+
+WHO_HAS_S = 2.0
+"""The time in which other nodes say whether they have somebody."""
+
+SETTLE_S = 5.0
+"""The time in which other nodes have handled what was sent before a way has changed."""
 
 SILENT = "the other part of the service does not answer"
 
@@ -59,6 +71,8 @@ class RoutingTable:
             do with, that of the oldest session first; empty on a single node.
         hints: The same of accounts that somebody here has just written to.
         siblings: The sessions on other nodes of accounts that have one here.
+        ways: By which nodes messages went lately.
+        copy_counts: How many sessions have a message, if some of them are on other nodes.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Gives the error with which it refused a stanza.
     """
@@ -76,6 +90,8 @@ class RoutingTable:
         self.elsewhere: dict[str, tuple[Location, ...]] = {}
         self.hints = Hints(clock.seconds)
         self.siblings = Siblings(self, cluster.bus)
+        self.ways = Ways()
+        self.copy_counts = CopyCounts()
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -117,8 +133,11 @@ class RoutingTable:
 
     def _forget(self, bare: str) -> None:
         """Forget an account that has no session here any more, and its sessions on other nodes."""
-        for session in self.users.pop(bare).sessions.values():
+        others = self.users.pop(bare).sessions.values()
+        for session in others:
             del self.bound[session.jid.full]
+        if others:
+            self.ways.went_from_here(bare, _nodes(others))
 
     def refresh(self, session: Session) -> None:
         """Note that the session became available or unavailable."""
@@ -239,14 +258,71 @@ class RoutingTable:
         Raises:
             StanzaError: It does not answer.
         """
-        try:
-            return (await self.directory.nodes_of((bare,))).get(bare, ())
-        except DirectoryAway as error:
-            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, SILENT) from error
+        if self.membership.complete:
+            with suppress(DirectoryAway):
+                return (await self.directory.nodes_of((bare,))).get(bare, ())
+        return await self._ask_who_has(bare)
+
+    async def _ask_who_has(self, bare: str) -> tuple[Location, ...]:
+        """Ask all nodes for an account, since the directory is away or not whole (CL-17)."""
+        nodes = [node.id for node in self.membership.nodes.values()]
+        answers = await ask_all(self.bus, nodes, WhoHas(bare), WHO_HAS_S)
+        having = {
+            node: answer.serials
+            for node, answer in answers.items()
+            if isinstance(answer, Having) and answer.serials
+        }
+        if not having and len(answers) < len(nodes):
+            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, SILENT)
+        oldest_first = sorted(having, key=lambda node: min(having[node]))
+        return tuple(Location(node, max(having[node])) for node in oldest_first)
+
+    def nodes_about(self, bare: str) -> tuple[NodeId, ...]:
+        """The other nodes that may have something that was sent to an account from here."""
+        nodes = dict.fromkeys(self.ways.nodes(bare))
+        if bare in self.users:
+            nodes.update(dict.fromkeys(_nodes(self.users[bare].sessions.values())))
+        lead = self.lead(bare)
+        if lead is not None:
+            nodes[lead] = None
+        return tuple(node for node in nodes if self.membership.is_in(node))
+
+    async def settle(self, bare: str, passed_on: int = 0, but: NodeId | None = None) -> bool:
+        """Wait until other nodes have handled what was sent to an account from here (CL-16).
+
+        Args:
+            bare: The account.
+            passed_on: How often that was asked already.
+            but: A node that is not asked.
+
+        Returns:
+            Whether all of them have.
+        """
+        if passed_on > MAX_PASSED_ON:
+            return True
+        nodes = [node for node in self.nodes_about(bare) if node != but]
+        within_s = SETTLE_S * (1 - passed_on / (MAX_PASSED_ON + 2))
+        answers = await ask_all(self.bus, nodes, Behind(bare, passed_on), within_s)
+        return len(answers) == len(nodes)
+
+    def give_back(self, message: Stanza) -> bool:
+        """Send a message that a session here has not read to the node that decided about it, if
+        that counts who else has it (CL-15).
+        """
+        copies, to = message.payload.copies, message.to
+        if to is None or not isinstance(copies, CopiesElsewhere):
+            return False
+        message.payload.copies = None
+        node = copies.node
+        if not isinstance(node, NodeId) or not self.membership.is_in(node):
+            return False
+        self.bus.tell(node, Routed.of(message, to, Way.ACCOUNT, copies=copies.number))
+        return True
 
     def forget_node(self, node: NodeId) -> None:
         """Forget that accounts are on a node, since it is lost or has left."""
         self.hints.forget_node(node)
+        self.ways.forget_node(node)
         for bare, nodes in tuple(self.elsewhere.items()):
             left = tuple(each for each in nodes if each.node != node)
             if not left:
@@ -265,8 +341,12 @@ class RoutingTable:
         answers = not stanza.answerable or stanza.payload.passed_on
         return not answers and self.bus.is_full(node)
 
-    def pass_on(self, stanza: Stanza) -> bool:
+    def pass_on(self, stanza: Stanza, *, ours: bool = False) -> bool:
         """Send a stanza to the node that decides about its account.
+
+        Args:
+            stanza: Addressed.
+            ours: Whether it is the server's, in another's name.
 
         Returns:
             Whether there is such a node, and room on the way there.
@@ -277,7 +357,9 @@ class RoutingTable:
             return False
         if self._has_to_wait(stanza, node):
             return False
-        self.bus.tell(node, Routed.of(stanza, to, Way.ACCOUNT))
+        if stanza.__class__ is Message:
+            self.ways.goes_by(to.bare, node)
+        self.bus.tell(node, Routed.of(stanza, to, Way.ACCOUNT, ours=ours))
         return True
 
     def may_pass_on(self, stanza: Stanza) -> bool:
@@ -307,7 +389,11 @@ class RoutingTable:
                 route = self.way_to(to.domain)
             # Each has an address of its own: to that it is returned if it is never read.
             told = kind(to, stanza.sender, stanza.id, stanza.type, payload)
-            if route is None or not route.deliver(told, head + to.wire + tail):
+            if route is None:
+                arrived = to.domain in self.domains and self.pass_on(told)
+            else:
+                arrived = route.deliver(told, head + to.wire + tail)
+            if not arrived:
                 unreached.append(to)
         return unreached
 
@@ -319,19 +405,20 @@ class RoutingTable:
         if asker is not None:
             asker.deliver(answer, answer.wire())
             return None
-        return self.route_if_found(answer)
+        return self.route_if_found(answer, ours=True)
 
-    def route_if_found(self, answer: Stanza) -> Later:
+    def route_if_found(self, answer: Stanza, *, ours: bool = False) -> Later:
         """Deliver an answer that :meth:`route` could not deliver, if its account is found."""
         finding = self.find_way(answer)
-        return None if finding is None else self._route_behind(finding, answer)
+        return None if finding is None else self._route_behind(finding, answer, ours=ours)
 
-    async def _route_behind(self, finding: Awaitable[None], answer: Stanza) -> None:
+    async def _route_behind(self, finding: Awaitable[None], answer: Stanza, *, ours: bool) -> None:
         try:
             await finding
         except StanzaError:
             return  # who has asked is on a node that does not answer
-        self.route(answer)
+        if not self.pass_on(answer, ours=ours):
+            self.route(answer)
 
     def way_to(self, domain: str) -> Route | None:
         """The route to a domain that is not ours: of a component, or to other servers."""
@@ -349,3 +436,8 @@ class RoutingTable:
 
 def _no_server_found(stanza: Stanza) -> StanzaError:
     return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND)
+
+
+def _nodes(sessions: Iterable[Session]) -> Iterator[NodeId]:
+    """The other nodes that these sessions are on."""
+    return (each.location.node for each in sessions if isinstance(each, RemoteSession))

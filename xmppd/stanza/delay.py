@@ -95,6 +95,13 @@ class Unread(Payload):
     again = True
 
 
+class StampedUnread(Stamped):
+    """The payload of a message that a session on another node gave back."""
+
+    __slots__ = ()
+    again = True
+
+
 def delayed(wire: bytes, domain: str, seconds: float) -> bytes:
     """The message, stamped with its time of arrival at the server of this domain.
 

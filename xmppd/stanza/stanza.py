@@ -12,6 +12,8 @@ from html import unescape
 from sys import intern
 from typing import ClassVar, Self
 
+from typing_extensions import override
+
 from xmppd.stanza import ns
 from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.jid import JID
@@ -29,13 +31,44 @@ class Copies:
     Attributes:
         account: Bare JID.
         left: That number; a session that ends without having read it is subtracted.
+        number: By which other nodes give a message back to this one; 0 if no session of another
+            node has it.
     """
 
-    __slots__ = ("account", "left")
+    __slots__ = ("account", "left", "number")
 
     def __init__(self, account: str, left: int) -> None:
         self.account = account
         self.left = left
+        self.number = 0
+
+    def give_back(self) -> bool:
+        """Note that a session has ended and had not read it; returns whether no other one has it or
+        has read it.
+        """
+        self.left -= 1
+        return self.left <= 0
+
+
+class CopiesElsewhere(Copies):
+    """The same of a message that another node has decided about, which counts its copies.
+
+    Attributes:
+        node: That node.
+        number: By which it knows the message.
+    """
+
+    __slots__ = ("__weakref__", "node")
+
+    def __init__(self, account: str, node: object, number: int) -> None:
+        super().__init__(account, 1)
+        self.node = node
+        self.number = number
+
+    @override
+    def give_back(self) -> bool:
+        """True: that node is asked whether it is the last."""
+        return True
 
 
 class Payload:
@@ -201,8 +234,22 @@ class Stanza:
         return cls(to, sender, tree.get("id"), tree.get("type"), Payload(raw, tree=tree))
 
     @classmethod
-    def from_wire(cls, sender: JID, id: str | None, type: str | None, wire: bytes) -> Self:
+    def from_wire(
+        cls,
+        sender: JID,
+        id: str | None,
+        type: str | None,
+        wire: bytes,
+        kind: type[Payload] = Payload,
+    ) -> Self:
         """A stanza again from the bytes that :meth:`wire` made, without parsing them.
+
+        Args:
+            sender: As it is written in them.
+            id: The same.
+            type: The same.
+            wire: Made by :meth:`wire`.
+            kind: Of its payload.
 
         Raises:
             ValueError: They are others.
@@ -215,7 +262,7 @@ class Stanza:
         if rest.startswith(b" to='"):
             address, _, rest = rest[5:].partition(b"'")
             to = JID.prepared(unescape(address.decode()))
-        return cls(to, sender, id, type, Payload(wire[:at] + rest))
+        return cls(to, sender, id, type, kind(wire[:at] + rest))
 
     @property
     def xml(self) -> Element:

@@ -16,8 +16,10 @@ JULIET = "juliet@montague.lit"
 class NodesTestCase(SynchronousTestCase):
     """Romeo is at a, Juliet at b."""
 
+    plugins: tuple[str, ...] = ()
+
     def setUp(self) -> None:
-        self.nodes = Nodes("a", "b", "c", romeo={}, juliet={})
+        self.nodes = Nodes("a", "b", "c", plugins=self.plugins, romeo={}, juliet={})
         self.a, self.b, self.c = (self.nodes[name] for name in "abc")
         self.asked: list[str] = []
         for house in self.nodes.houses.values():
