@@ -1,5 +1,6 @@
 """Somebody's node is looked up, and remembered for a while."""
 
+import re
 from collections.abc import Collection, Mapping
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -41,7 +42,7 @@ class NodesTestCase(SynchronousTestCase):
 
     def bodies(self, client: Client) -> list[str]:
         """The texts of the messages that a client has got."""
-        return [each.split("<body>")[1].split("</body>")[0] for each in client.received()]
+        return re.findall("<body>(.*?)</body>", " ".join(client.received()))
 
 
 class LocateTests(NodesTestCase):
