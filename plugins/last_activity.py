@@ -29,6 +29,7 @@ class IQLastActivityHandler(IQHandler):
     to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
     refusal = Condition.FORBIDDEN
     features = (NS,)
+    goes_by_sessions = True
 
     def on_get(self, iq: IQ, asked: Asked) -> Element | Awaitable[Element]:
         if asked.server:
@@ -49,7 +50,8 @@ class LastActivityInterceptor(PacketInterceptor):
     """Keeps the question from resources whose presence the sender may not see (§4).
 
     It is forbidden whether the resource is there or not, so that the answer tells nothing. The
-    roster of an account that is online is in memory; without a roster there is no resource to ask.
+    roster of an account that is online is in memory; without a roster there is no resource to ask
+    here, but maybe on another node: then the viewer's own roster says whom it sees.
     """
 
     presences: PresenceManager
@@ -77,7 +79,10 @@ class LastActivityInterceptor(PacketInterceptor):
         if viewer.bare == to.bare or self.presences.directed.knows(to, viewer):
             return True
         roster = self.rosters.loaded(to.bare)
-        return roster is not None and roster.may_be_seen_by(viewer)
+        if roster is not None or not self.routing_table.directory.shared:
+            return roster is not None and roster.may_be_seen_by(viewer)
+        own = self.rosters.loaded(viewer.bare)
+        return own is not None and own.sees(to.to_bare())
 
 
 def _seconds(passed_s: float, status: str | None = None) -> Element:

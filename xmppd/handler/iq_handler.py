@@ -78,6 +78,8 @@ class IQHandler:
         refusal: The error for these, to an asker that may know that there is such an account.
         features: The features that :xep:`0030` lists for it on the server, and on accounts if it
             answers for :attr:`~To.ACCOUNTS_SEEN`.
+        goes_by_sessions: Whether its answer for an account depends on who is online: then a node
+            with sessions of the account answers.
         before_bind: Whether it answers a client that has not bound a resource yet.
     """
 
@@ -85,6 +87,7 @@ class IQHandler:
     to: ClassVar[To] = To.SERVER
     refusal: ClassVar[Condition] = Condition.SERVICE_UNAVAILABLE
     features: ClassVar[tuple[str, ...]] = ()
+    goes_by_sessions: ClassVar[bool] = False
     before_bind: ClassVar[bool] = False
 
     def on_get(self, iq: IQ, asked: Asked) -> Answer | Awaitable[Answer]:

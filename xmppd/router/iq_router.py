@@ -155,6 +155,9 @@ class IQRouter:
     async def _answer_for_account(self, handler: IQHandler, iq: IQ, asked: Asked) -> None:
         """Answer on behalf of another's account."""
         account = asked.address
+        is_by_sessions = handler.goes_by_sessions or is_guest(account.bare)
+        if is_by_sessions and await self._goes_to_another_node(iq):
+            return
         await self._check_admits(account, iq.sender)
         try:
             if not await self._answers(handler, account, iq.sender):
@@ -166,6 +169,16 @@ class IQRouter:
             if await self._is_stranger(iq.sender, account):
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE) from error  # IQ-18
             raise
+
+    async def _goes_to_another_node(self, iq: IQ) -> bool:
+        """Whether another node has sessions of the account, and is sent the request (CL-11)."""
+        if self.routing_table.pass_on(iq):
+            return True
+        finding = self.routing_table.find_way(iq)
+        if finding is None:
+            return False
+        await finding
+        return self.routing_table.pass_on(iq)
 
     async def _answers(self, handler: IQHandler, account: JID, sender: JID) -> bool:
         """Whether the handler answers this sender for another's account."""

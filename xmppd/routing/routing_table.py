@@ -15,7 +15,7 @@ from xmppd.routing.hints import Hints
 from xmppd.routing.siblings import Siblings
 from xmppd.routing.ways import Ways
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.remote_session import RemoteSession
+from xmppd.session.remote_session import RemoteSession, waits_for_room
 from xmppd.session.session import Route, Session
 from xmppd.stanza import JID, Condition, Later, Message, Stanza, StanzaError
 from xmppd.stanza.stanza import CopiesElsewhere
@@ -210,15 +210,17 @@ class RoutingTable:
         could not deliver; None if waiting does not help.
 
         Its account's nodes are looked up in the directory (CL-11), or there is room again on
-        the way to them.
+        the way to them (CL-84).
 
         Raises:
             StanzaError: The other nodes do not answer.
         """
         to = stanza.to
-        if not self.directory.shared or to is None or not self._is_account_elsewhere(to):
+        if not self.directory.shared or to is None:
             return None
-        return self._look_up(to.bare) if self.lead(to.bare) is None else self.find_room(stanza)
+        if self._is_account_elsewhere(to) and self.lead(to.bare) is None:
+            return self._look_up(to.bare)
+        return self.find_room(stanza)
 
     def find_room(self, stanza: Stanza) -> Later:
         """Something to wait for if there is no room on the way to the node of its account.
@@ -226,10 +228,13 @@ class RoutingTable:
         Raises:
             StanzaError: There was none for too long.
         """
-        node = None if stanza.to is None else self.lead(stanza.to.bare)
-        if node is None or not self._has_to_wait(stanza, node):
+        if stanza.to is None or not waits_for_room(stanza):
             return None
-        return self.bus.room(node)
+        bare = stanza.to.bare
+        lead = self.lead(bare)
+        nodes = _nodes(self.sessions(bare)) if lead is None else (lead,)
+        full = next(filter(self.bus.is_full, nodes), None)
+        return None if full is None else self.bus.room(full)
 
     def note_sender(self, sender: JID, node: NodeId) -> None:
         """Note the node that a stanza has come from, so that answers need no look-up (CL-13)."""
@@ -334,13 +339,6 @@ class RoutingTable:
         """Whether it is an address of an account of which no session is here."""
         return to.local is not None and to.domain in self.domains and to.bare not in self.users
 
-    def _has_to_wait(self, stanza: Stanza, node: NodeId) -> bool:
-        """Whether there is no room for it; answers, and what has come from another node, find some
-        always, since those who cause them wait for nothing.
-        """
-        answers = not stanza.answerable or stanza.payload.passed_on
-        return not answers and self.bus.is_full(node)
-
     def pass_on(self, stanza: Stanza, *, ours: bool = False) -> bool:
         """Send a stanza to the node that decides about its account.
 
@@ -355,7 +353,7 @@ class RoutingTable:
         node = None if to is None else self.lead(to.bare)
         if to is None or node is None or not self.may_pass_on(stanza):
             return False
-        if self._has_to_wait(stanza, node):
+        if self.bus.is_full(node) and waits_for_room(stanza):
             return False
         if stanza.__class__ is Message:
             self.ways.goes_by(to.bare, node)

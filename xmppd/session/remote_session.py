@@ -81,10 +81,27 @@ class RemoteSession:
 
     def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
         """Send it to the node of the session, where lists and interceptors see it."""
-        if self.closed:
+        if self.closed or self._has_to_wait(stanza):
             return False
         self.bus.tell(self.location.node, Delivered.of(stanza, wire, self.jid, ours=ours))
         return True
 
+    def _has_to_wait(self, stanza: Stanza) -> bool:
+        """Whether it is for this session alone, its sender waits for room on the way, and there is
+        none (:meth:`~xmppd.routing.routing_table.RoutingTable.find_way`).
+        """
+        return (
+            self.bus.is_full(self.location.node)
+            and stanza.to is not None
+            and waits_for_room(stanza)
+        )
 
-__all__ = ["RemoteSession"]
+
+def waits_for_room(stanza: Stanza) -> bool:
+    """Whether a stanza's sender waits while too much is under way to another node: not for answers,
+    and not for what has come from another node, since these are caused by handling that.
+    """
+    return stanza.__class__ is not Presence and stanza.answerable and not stanza.payload.passed_on
+
+
+__all__ = ["RemoteSession", "waits_for_room"]

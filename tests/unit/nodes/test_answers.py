@@ -80,6 +80,39 @@ class ErrorTests(NodesTestCase):
         self.assertEqual(self.romeo.received(), [])
 
 
+class LastActivityTests(NodesTestCase):
+    """Romeo, at a, asks how long ago Juliet was here (XEP-0012)."""
+
+    plugins = ("last_activity",)
+    subscription = "both"
+    query = "<query xmlns='jabber:iq:last'/>"
+
+    def ask(self, to: str) -> str:
+        self.romeo.received()
+        self.romeo.send(f"<iq to='{to}' type='get' id='last'>{self.query}</iq>")
+        return "".join(each for each in self.romeo.received() if "id='last'" in each)
+
+    def test_online(self) -> None:
+        """She is online, at another node, whose answer it is."""
+        self.nodes.clock.advance(30)
+        self.assertIn("seconds='0'", self.ask(JULIET))
+
+    def test_resource(self) -> None:
+        """A resource of hers is asked, as he may see her."""
+        self.juliet.received()
+        self.ask(f"{JULIET}/1")
+        self.assertIn("jabber:iq:last", "".join(self.juliet.received()))
+
+    def test_stranger(self) -> None:
+        """A resource is not asked by somebody who may not see her."""
+        self.a.add("nurse")
+        (nurse,) = self.a.connect("nurse")
+        self.juliet.received()
+        nurse.send(f"<iq to='{JULIET}/1' type='get' id='last'>{self.query}</iq>")
+        self.assertIn("<forbidden", "".join(nurse.received()))
+        self.assertEqual(self.juliet.received(), [])
+
+
 class AwayTests(NodesTestCase):
     """The directory is away."""
 

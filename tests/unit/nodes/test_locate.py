@@ -18,9 +18,12 @@ class NodesTestCase(SynchronousTestCase):
     """Romeo is at a, Juliet at b."""
 
     plugins: tuple[str, ...] = ()
+    subscription = "none"
 
     def setUp(self) -> None:
-        self.nodes = Nodes("a", "b", "c", plugins=self.plugins, romeo={}, juliet={})
+        self.nodes = Nodes("a", "b", "c", plugins=self.plugins)
+        for name, contact in (("romeo", "juliet"), ("juliet", "romeo")):
+            self.nodes["a"].add(name, {contact: self.subscription})
         self.a, self.b, self.c = (self.nodes[name] for name in "abc")
         self.asked: list[str] = []
         for house in self.nodes.houses.values():
