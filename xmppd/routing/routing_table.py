@@ -351,7 +351,7 @@ class RoutingTable:
         """
         to = stanza.to
         node = None if to is None else self.lead(to.bare)
-        if to is None or node is None or not self.may_pass_on(stanza):
+        if to is None or node is None or stanza.payload.passed_on > MAX_PASSED_ON:
             return False
         if self.bus.is_full(node) and waits_for_room(stanza):
             return False

@@ -3,6 +3,7 @@
 import re
 
 from tests.unit.nodes.test_locate import JULIET, NodesTestCase
+from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.login.resumption import RETRY_S
 from xmppd.nodes.custody import SECURE_S
 from xmppd.session.stream_management import MAX_TOLD
@@ -98,3 +99,22 @@ class CustodyTests(NodesTestCase):
         self.nodes.lose("c")
         done(self.a.store.sessions.recover_messages(str(self.c.id)))
         self.assertEqual(self.stored(), ["1"])
+
+    def test_given_back(self) -> None:
+        """What a session gives back stays held until it is safe where it has gone."""
+        self.send("1")
+        self.assertEqual(self.asks(), 1)
+        (tablet,) = self.c.connect("juliet/tablet")
+        tablet.enable()
+        bus = self.b.server.cluster.bus
+        assert isinstance(bus, MemoryBus)
+        bus.cut.add(self.c.id)
+        self.juliet.send("</stream:stream>")
+        self.assertEqual(self.holders(), {str(self.b.id)})
+        bus.mend(self.c.id)
+        self.assertIn("<body>1</body>", "".join(tablet.received()))
+        self.assertEqual(self.holders(), {str(self.c.id)})
+
+    def holders(self) -> set[str]:
+        """The nodes that hold messages in the store."""
+        return done(self.a.store.sessions.nodes())
