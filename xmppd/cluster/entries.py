@@ -284,7 +284,7 @@ class Way:
     """To the node itself, whose request it answers."""
 
 
-class Behind(BusEntry, tag="b", frozen=True):
+class Behind(BusEntry, tag="mb", frozen=True):
     """Answered when all that was sent before about an account has been handled, also where it was
     passed on to.
 
@@ -302,7 +302,7 @@ class Behind(BusEntry, tag="b", frozen=True):
         return self.account
 
 
-class Secure(BusEntry, tag="o", frozen=True):
+class Secure(BusEntry, tag="ms", frozen=True):
     """Answered when messages are safe that a session has sent: what is not acknowledged is in the
     store, also where it was passed on to. It is not done if that cannot be said in time.
 
@@ -319,7 +319,7 @@ class Secure(BusEntry, tag="o", frozen=True):
     passed_on: Annotated[int, Meta(ge=0)] = 0
 
 
-class WhoHas(BusEntry, tag="w", frozen=True):
+class WhoHas(BusEntry, tag="mw", frozen=True):
     """Asks for the sessions of an account, since the directory is away; answered by
     :class:`Having`.
 
@@ -335,7 +335,7 @@ class WhoHas(BusEntry, tag="w", frozen=True):
         return self.account
 
 
-class Having(BusEntry, tag="h", frozen=True):
+class Having(BusEntry, tag="mh", frozen=True):
     """The sessions of an account at a node.
 
     Attributes:
