@@ -56,7 +56,7 @@ class WaitingCase(SynchronousTestCase):
     def answer(self, client: Client) -> list[int]:
         """Answer the ping that came behind messages; returns these."""
         data = client.raw()
-        for id in re.findall(rb"id='(xmppd-\d+)'", data):
+        for id in re.findall(rb"id='(xmppd-[^']+)'", data):
             client.send(b"<iq type='result' id='%b' to='montague.lit'/>" % id)
         return [int(text) for text in re.findall(rb"<body>(\d+)</body>", data)]
 
