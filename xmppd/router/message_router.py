@@ -281,7 +281,7 @@ class MessageRouter:
         them (CL-15).
         """
         copies = Copies(account, 0)
-        if self.routing_table.directory.shared and self.routing_table.nodes_about(account):
+        if self.routing_table.is_elsewhere_too(account):
             self.routing_table.copy_counts.number(copies)
         return copies
 
