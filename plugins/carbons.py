@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.message.follower import Course, Follower, Followers, Remark
-from xmppd.plugin.place import Part
-from xmppd.routing.siblings import Siblings
+from xmppd.plugin.place import AtUnload, Part
+from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Session
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import Put, SessionState
 from xmppd.stanza import IQ, Condition, Message, Tree, qname
@@ -37,13 +39,17 @@ class Carbons(Follower):
 
     Args:
         followers: Tell this one of the messages of accounts that have sessions with carbons.
-        siblings: Tell other nodes which sessions want them.
+        routing_table: Knows these sessions, also those on other nodes.
+
+    Attributes:
+        sessions: Those with carbons, by the bare JID of an account that has a session here.
     """
 
-    def __init__(self, followers: Followers, siblings: Siblings) -> None:
+    def __init__(self, followers: Followers, routing_table: RoutingTable) -> None:
         self.followers = followers
-        self.siblings = siblings
-        self.sessions: dict[str, tuple[LocalClientSession, ...]] = {}
+        self.routing_table = routing_table
+        self.siblings = routing_table.siblings
+        self.sessions: dict[str, tuple[Session, ...]] = {}
         self._last: Message | None = None
         self._inside = b""  # the same, as it stands in copies for both sides
         self._recent: set[int] = set()
@@ -54,28 +60,31 @@ class Carbons(Follower):
     def enable(self, session: LocalClientSession) -> None:
         """Give the session copies from now on; again and again is as good as once."""
         if not self.is_enabled(session):
-            bare = session.jid.bare
-            self.sessions[bare] = (*self.sessions.get(bare, ()), session)
-            self.followers.watch(self, bare)
             self.siblings.want(session, CARBONS, wanted=True)
+        self.refresh(session.jid.bare)
 
     def disable(self, session: LocalClientSession) -> None:
         """Give the session no more copies."""
-        bare = session.jid.bare
         self.siblings.want(session, CARBONS, wanted=False)
-        left = tuple(each for each in self.sessions.pop(bare, ()) if each is not session)
-        if left:
-            self.sessions[bare] = left
-        else:
-            self.followers.unwatch(self, bare)
+        self.refresh(session.jid.bare)
 
     def is_enabled(self, session: LocalClientSession) -> bool:
         """Whether the session gets copies."""
-        return session in self.sessions.get(session.jid.bare, ())
+        return CARBONS in session.wants
 
     def closed(self, event: SessionClosed) -> None:
         """Forget a session that has ended."""
-        self.disable(event.session)
+        self.refresh(event.session.jid.bare)
+
+    def refresh(self, bare: str) -> None:
+        """Find the sessions of an account that get copies now, here and on other nodes."""
+        sessions = self.routing_table.sessions(bare)
+        wanting = tuple(session for session in sessions if CARBONS in session.wants)
+        if wanting:
+            self.sessions[bare] = wanting
+            self.followers.watch(self, bare)
+        elif self.sessions.pop(bare, ()):
+            self.followers.unwatch(self, bare)
 
     # -- copies ------------------------------------------------------------------------------------
 
@@ -95,7 +104,7 @@ class Carbons(Follower):
             if others:
                 self._copy(course, others)
 
-    def _others(self, course: Course) -> list[LocalClientSession]:
+    def _others(self, course: Course) -> list[Session]:
         """The sessions that want a copy, and do not have the message yet."""
         message, sender = course.message, course.message.sender.full
         sessions = self.sessions.get(course.account, ())
@@ -119,7 +128,7 @@ class Carbons(Follower):
             return subject in self._recent or subject in self._older
         return _is_instant_message(course.message, course.tree, to_room=course.is_sent)
 
-    def _copy(self, course: Course, sessions: Sequence[LocalClientSession]) -> None:
+    def _copy(self, course: Course, sessions: Sequence[Session]) -> None:
         message, shared = course.message, course.copies
         if message is not self._last:
             self._last, self._inside = message, forwarded(message)
@@ -223,9 +232,13 @@ def session_state(carbons: Carbons) -> SessionState:
     return SessionState("carbons", dump, load)
 
 
-def plug(followers: Followers, siblings: Siblings) -> list[Part]:
+def plug(followers: Followers, routing_table: RoutingTable) -> list[Part]:
     """The parts of this feature."""
-    carbons = Carbons(followers, siblings)
+    carbons = Carbons(followers, routing_table)
+    siblings = routing_table.siblings
+    siblings.changed.append(carbons.refresh)
+    for bare in tuple(siblings.nodes):
+        carbons.refresh(bare)
 
     def enable(negotiation: Negotiation, element: Tree) -> bytes:
         carbons.enable(negotiation.session)
@@ -233,6 +246,7 @@ def plug(followers: Followers, siblings: Siblings) -> list[Part]:
 
     return [
         carbons,
+        AtUnload(partial(siblings.changed.remove, carbons.refresh)),
         On(SessionClosed, carbons.closed),
         session_state(carbons),
         IQEnableHandler(carbons),

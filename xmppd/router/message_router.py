@@ -246,6 +246,8 @@ class MessageRouter:
         Of the sessions that have it, also by followers, the last that ends without having read it
         gives it back (SE-12).
         """
+        if message.type == "error" and self.routing_table.hand_over(message):
+            return True
         got = sessions = decision.sessions
         account = sessions[0].jid.bare
         course, copies = None, self._copies(account)

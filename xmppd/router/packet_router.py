@@ -199,8 +199,10 @@ class PacketRouter:
             session.deliver(error, error.wire(), ours=True)
         elif isinstance(error, Presence):
             self.presence_router.refuse(error)
-        elif self.routing_table.pass_on(error, ours=True):
+        elif self.routing_table.hand_over(error, ours=True):
             return None  # followers are told there
+        elif self.routing_table.pass_on(error, ours=True):
+            return None  # and so they are there
         elif not self.routing_table.route(error):
             answering = self.routing_table.answer_unrouted(error)
         if isinstance(error, Message):

@@ -364,6 +364,17 @@ class RoutingTable:
         self.bus.tell(node, Routed.of(stanza, to, Way.ACCOUNT, ours=ours))
         return True
 
+    def hand_over(self, error: Stanza, *, ours: bool = False) -> bool:
+        """Send an error to the node of the session that it is for, whose followers know what it
+        answers; returns whether that is another one.
+        """
+        to = error.to
+        session = None if to is None else self.bound.get(to.full)
+        if to is None or not isinstance(session, RemoteSession) or session.closed:
+            return False
+        self.bus.tell(session.location.node, Routed.of(error, to, Way.ACCOUNT, ours=ours))
+        return True
+
     def may_pass_on(self, stanza: Stanza) -> bool:
         """Whether another node decides about it (CL-12)."""
         to = stanza.to

@@ -46,6 +46,8 @@ class Siblings:
         nodes: By bare JID the other nodes with sessions of an account that has one here, or whose
             login is under way here; empty on a single node.
         arriving: The number of logins under way here, by bare JID; not counted on a single node.
+        changed: Called with the bare JID of an account when something is known of its sessions on
+            other nodes that was not before.
         absent: Called with the bare JID of an account that has nothing here any more, when other
             nodes may change what belongs to it.
     """
@@ -55,6 +57,7 @@ class Siblings:
         self.bus = bus
         self.nodes: dict[str, tuple[NodeId, ...]] = {}
         self.arriving: Counter[str] = Counter()
+        self.changed: list[Callable[[str], object]] = []
         self.absent: list[Callable[[str], object]] = []
         self._known: dict[str, dict[str, RemoteSession]] = {}
         self._asked: dict[str, set[NodeId]] = {}
@@ -103,6 +106,8 @@ class Siblings:
         for other in known.values():
             self.table.add(other)
             self.table.refresh(other)
+        if known:
+            self._has_changed(jid.bare)
         self.tell(session)
 
     def part(self, jid: JID, serial: int) -> None:
@@ -154,6 +159,7 @@ class Siblings:
         if self.table.sessions_here(jid.bare):
             self.table.add(session)
             self.table.refresh(session)
+            self._has_changed(jid.bare)
 
     def sibling_gone(self, sender: NodeId, entry: SiblingGone) -> None:
         """Forget a session of another node, unless a later one of its JID is known."""
@@ -183,6 +189,11 @@ class Siblings:
             del self._known[bare]
         self.table.remove(session)
         self._recount(bare)
+        self._has_changed(bare)
+
+    def _has_changed(self, bare: str) -> None:
+        for tell in self.changed:
+            tell(bare)
 
     def _is_here(self, bare: str) -> bool:
         return bool(self.arriving[bare] or self.table.sessions_here(bare))

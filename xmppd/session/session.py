@@ -78,6 +78,7 @@ class Session(Route, Protocol):
         priority: Of that presence.
         interested: Whether it asked for the roster and so gets its changes.
         privacy: The privacy in force for it; None if there is none.
+        wants: What its client has switched on that followers of messages go by.
         closed: Whether it has ended, or is about to: it takes nothing any more.
     """
 
@@ -87,6 +88,7 @@ class Session(Route, Protocol):
     priority: int
     interested: bool
     privacy: SessionPrivacy | None
+    wants: frozenset[str]
     closed: bool
 
     def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:

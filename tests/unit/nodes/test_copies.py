@@ -1,13 +1,10 @@
 """A message that sessions on several nodes have, and give back when they end."""
 
 from tests.unit.nodes.test_locate import JULIET, NodesTestCase
-from xmppd.cluster.node import Location
 from xmppd.routing.copy_counts import MAX_COUNTED, CopyCounts
-from xmppd.session.remote_session import RemoteSession
 from xmppd.stanza import ns
 from xmppd.stanza.stanza import Copies
 from xmppd.testing.client import Client, done
-from xmppd.testing.nodes import NodeHouse
 
 SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
 
@@ -18,7 +15,6 @@ class CopiesTests(NodesTestCase):
     def setUp(self) -> None:
         super().setUp()
         (self.tablet,) = self.c.connect("juliet/tablet")
-        self.meet((self.b, self.juliet), (self.c, self.tablet))
         for client in (self.juliet, self.tablet):
             client.raw()
             client.enable("")
@@ -26,31 +22,14 @@ class CopiesTests(NodesTestCase):
         self.assertEqual(self.bodies(self.juliet), ["1"])
         self.assertEqual(self.bodies(self.tablet), ["1"])
 
-    def meet(self, *sessions: tuple[NodeHouse, Client]) -> None:
-        """Let each node know the session of the other."""
-        for house, client in sessions:
-            for other, _ in sessions:
-                if other is not house:
-                    known = client.session
-                    table = other.server.routing_table
-                    remote = RemoteSession(known.jid, Location(house.id, 1), table.bus)
-                    remote.presence = known.presence
-                    table.add(remote)
-                    table.refresh(remote)
-
     def stored(self) -> int:
         """How many messages wait for Juliet."""
         return len(done(self.a.store.offline.offline_messages(JULIET)))
 
     def leave(self, client: Client) -> None:
         """The client's connection breaks, and it does not come back."""
-        jid = client.session.jid
         client.abort()
-        for house in (self.b, self.c):
-            known = house.server.routing_table.bound.get(jid.full)
-            if known is not None:
-                known.closed = True
-                house.server.routing_table.remove(known)
+        self.nodes.settle()
 
     def test_stored_once(self) -> None:
         """When both have ended without having read it, it is stored once."""
