@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from xmppd.explain.finding import Finding, listed
 from xmppd.explain.parties import Party, intercepted, party, unread
-from xmppd.message.decision import NO_ROOM, Cell, Decision
+from xmppd.message.decision import ANOTHER_NODE, NO_ROOM, Cell, Decision
 from xmppd.message.follower import ON_ITS_WAY, Course, Remark
 from xmppd.message.offline_message_strategy import use
 from xmppd.privacy.session_privacy import SessionPrivacy
@@ -36,7 +36,8 @@ class Foreseen:
         decision: About the message itself; None if it does not come so far.
         courses: Its courses at the ends of accounts of ours.
         delivered: The sessions that get it.
-        left: The domains whose route gets it: of components, or the way to other servers.
+        left: The domains whose route gets it: of components, or the way to other servers; or the
+            node that decides about it.
         stored: The accounts for which it is kept.
         error: The error that answers it; None if none does.
     """
@@ -107,7 +108,14 @@ async def explain_message(
 
 async def _foresee(server: XMPPServer, message: Message) -> Foreseen:
     """The decisions of the router and of the strategy; nothing is done."""
+    finding = server.routing_table.find_way(message)
+    if finding is not None:
+        await finding
     first = server.message_router.decide(message)
+    if first.row is ANOTHER_NODE and message.to is not None:
+        node = server.routing_table.lead(message.to.bare)
+        left = () if node is None else (f"node {node.name}",)
+        return Foreseen(first, _at_sender(server, message), left=left)
     if first.cell is Cell.HANDED_ON:
         obstacle = _obstacle(server, message)
         left = () if obstacle or message.to is None else (message.to.domain,)
@@ -270,6 +278,8 @@ def _reason(case: Case) -> Iterator[Finding]:
             f"{case.server.offline_message_strategy.quota()}",
             "OM-4",
         )
+    elif case.foreseen.left:
+        yield _because("another_node", f"sessions of {to.jid.bare} are there: ask it", "CL-12")
     elif not case.foreseen.delivered:
         yield from _nobody(case)
     else:
