@@ -99,6 +99,7 @@ from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
 from xmppd.nodes.plugin_messages import PluginMessages
+from xmppd.nodes.reassertions import Reassertions
 from xmppd.nodes.session_entries import SessionEntries
 from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.nodes.stored_messages import StoredMessages
@@ -249,6 +250,7 @@ class XMPPServer:
             self.commands.others,
             self.node_loss,
         ) = self._nodes()
+        self.reassertions = Reassertions(self.session_manager.sessions, self.locations, self.clock)
         self.stored_messages = self._stored_messages()
         self.directory_sweep = self._sweep()
         self._put_parts()
@@ -689,6 +691,7 @@ class XMPPServer:
             On(NodeFenced, self.cluster.claims.fenced),
             On(NodeLeft, self.node_loss.left),
             On(NodeLost, self.stored_messages.lost),
+            On(NodeLost, self.reassertions.node_lost),
             On(NodeLeft, self.stored_messages.left),
         )
 
@@ -750,6 +753,7 @@ class XMPPServer:
         """Give stages below the functions of stages above that they call back."""
         membership = self.cluster.membership
         membership.on_silence = self._close_wires
+        membership.on_loss = self._enter_all
         self.store.write_while(lambda: membership.speaks)
         membership.listen(self.events.fire)
         self.cluster.claims.highest_token = self.store.claim_tokens.highest_token
@@ -941,6 +945,11 @@ class XMPPServer:
         ):
             connections.stop()
         self.foreign_routes.stop()
+
+    async def _enter_all(self) -> None:
+        """Say again what is here, since Redis may have lost it (CL-64)."""
+        await self.cluster.claims.assert_all()
+        await self.reassertions.after_loss()
 
     def _close_wires(self) -> None:
         """Close all streams at once, since this node may not act (CL-65)."""

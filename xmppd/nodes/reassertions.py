@@ -1,7 +1,6 @@
 """Reassertions: sessions here are entered in the directory again, since they may not be there."""
 
 from collections.abc import Iterable
-from itertools import islice
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
@@ -64,10 +63,11 @@ class Reassertions:
         return Deferred.fromCoroutine(self._enter_all(rebuild=False))
 
     async def _enter_all(self, *, rebuild: bool) -> None:
-        ids = iter(tuple(self._sessions))
-        while some := list(islice(ids, AT_ONCE)):
-            await self._enter(some, rebuild=rebuild)
-            await deferLater(self._clock, AT_ONCE / SESSIONS_PER_S)
+        ids = tuple(self._sessions)
+        for start in range(0, len(ids), AT_ONCE):
+            if start:
+                await deferLater(self._clock, AT_ONCE / SESSIONS_PER_S)
+            await self._enter(ids[start : start + AT_ONCE], rebuild=rebuild)
 
     async def _enter(self, ids: Iterable[str], *, rebuild: bool) -> None:
         """Enter some of them, and those again for whom the directory has not answered."""

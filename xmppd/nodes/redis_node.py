@@ -4,6 +4,7 @@ from hashlib import sha256
 from hmac import digest as hmac_digest
 from typing import cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
 
 from xmppd.cluster.bus import Outcome
@@ -85,8 +86,8 @@ class RedisNode:
             protocol=PROTOCOL,
             since=machine.clocks.wall_clock(),
         )
-        board = RedisLeaseBoard(self._redis, settings.name)
-        self._membership = LeasedMembership(board, node, settings.lease_s, machine.clock)
+        self._board = RedisLeaseBoard(self._redis, settings.name)
+        self._membership = LeasedMembership(self._board, node, settings.lease_s, machine.clock)
         self._links = None if door is None else self._link_bus(door, tls)
         self._bus: LinkBus | StreamBus | None = self._links
         self.door: ServerFactory | None = None if self._links is None else self._links.door
@@ -107,6 +108,10 @@ class RedisNode:
         self._membership.links = bus
         self._membership.silence_s = SILENT_LEASES * settings.lease_s
         return bus
+
+    def _look(self, _: bytes) -> None:
+        """Look who is in, since somebody has come or gone."""
+        Deferred.fromCoroutine(self._membership.refresh())
 
     def _stream_bus(self) -> StreamBus:
         settings = self.config.cluster
@@ -142,6 +147,7 @@ class RedisNode:
         """
         await join(self._membership, self._clock)
         self._directory.note_life(self._instance, self._membership.id.generation)
+        self._redis.subscribe(self._board.channel, self._look)
         bus = self._bus = self._links or self._stream_bus()
         self._membership.on_voice = (bus.go_on,)
         bus.start()
