@@ -6,13 +6,16 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check coverage bench bench-peers fuzz docs clean
+.PHONY: help run cluster test check coverage bench bench-peers fuzz docs clean
 
 help: ## show these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 run: $(READY) ## start a server on localhost, its data in ./run
 	@$(DEV) run
+
+cluster: $(READY) ## start three nodes on localhost, with a Redis and a PostgreSQL of their own
+	@$(DEV) cluster
 
 test: $(READY) ## everything: trial with SQLite and PostgreSQL, then check
 	@$(DEV) test

@@ -67,6 +67,96 @@ run() {
     exec "$BIN/twistd" -n --pidfile= xmppd --config run/xmppd.toml
 }
 
+# --- cluster ------------------------------------------------------------------------------------
+
+NODES="a b c"
+
+node_config() {
+    cat <<TOML
+data = "$1"
+[[domain]]
+name = "localhost"
+certificate = "localhost.crt"
+key = "localhost.key"
+# A port of its own, and one that all nodes share.
+[[listen]]
+endpoint = "epoll:$2:interface=127.0.0.1"
+[[listen]]
+endpoint = "epoll:5222:interface=127.0.0.1:reuseport=yes"
+[[listen]]
+endpoint = "epoll:$3:interface=127.0.0.1"
+kind = "node"
+tls = "direct"
+[s2s]
+enabled = false
+[storage]
+url = "postgresql://postgres@/postgres?host=$WORK/pg"
+[cluster]
+redis = ["unix://$WORK/redis.sock"]
+node = "$1"
+secret_file = "secret"
+address = "127.0.0.1:$3"
+client_address = "127.0.0.1:$2"
+links = "${LINKS:-auto}"
+TOML
+}
+
+start_redis() {
+    need_redis
+    redis-server --port 0 --unixsocket "$WORK/redis.sock" --save '' --dir "$WORK" \
+        --daemonize yes --pidfile "$WORK/redis.pid" --logfile "$WORK/redis.log" >/dev/null
+    until redis-cli -s "$WORK/redis.sock" ping >/dev/null 2>&1; do sleep 0.1; done
+}
+
+start_node() {
+    : >"$WORK/$1.log"
+    "$BIN/twistd" -n --pidfile= xmppd --config "$WORK/$1.toml" >>"$WORK/$1.log" 2>&1 &
+    echo $! >"$WORK/$1.pid"
+    until grep -q "xmppd is up" "$WORK/$1.log"; do
+        kill -0 "$(cat "$WORK/$1.pid")" 2>/dev/null || { cat "$WORK/$1.log" >&2; fail "Node $1 did not start."; }
+        sleep 0.1
+    done
+}
+
+# Ctrl-C ends all of it, and nothing is left.
+cluster() {
+    workspace
+    start_postgres
+    start_redis
+    "$BIN/xmppd" setup --directory "$WORK" >/dev/null
+    (umask 077 && openssl rand -hex 32 >"$WORK/secret")
+    port=5321
+    for node in $NODES; do
+        node_config $node $port $((port + 100)) >"$WORK/$node.toml"
+        start_node $node
+        port=$((port + 1))
+    done
+    for name in romeo juliet; do
+        echo wherefore | "$BIN/xmppctl" --config "$WORK/a.toml" user add --stdin "$name@localhost" >/dev/null
+    done
+    echo "Three nodes are one service. romeo@localhost and juliet@localhost have the password \"wherefore\"."
+    port=5321
+    for node in $NODES; do
+        echo "node $node  connect: 127.0.0.1:$port (STARTTLS)  ask: $BIN/xmppctl --config $WORK/$node.toml status"
+        echo "        log: $WORK/$node.log  kill: kill -9 \$(cat $WORK/$node.pid)"
+        echo "        start again: sh etc/dev.sh node $WORK $node"
+        port=$((port + 1))
+    done
+    echo "127.0.0.1:5222 is whichever node the kernel chooses. Ctrl-C ends all."
+    while :; do
+        sleep 3600 &
+        echo $! >"$WORK/0.pid"
+        wait $!
+    done
+}
+
+# Start a node of a running cluster again, in whose directory it is.
+node() {
+    WORK=$1
+    start_node "$2"
+    echo "node $2 is up"
+}
+
 # --- test ---------------------------------------------------------------------------------------
 
 WORK=
@@ -109,6 +199,10 @@ start_postgres() {
 }
 
 clean_up() {
+    for file in "$WORK"/?.pid "$WORK/redis.pid"; do
+        if [ -f "$file" ]; then kill "$(cat "$file")" 2>/dev/null || true; fi
+    done
+    wait
     if [ -f "$WORK/pg/data/postmaster.pid" ]; then
         unprivileged "$PG_BIN/pg_ctl" stop --mode=immediate --silent --pgdata="$WORK/pg/data"
     fi
@@ -280,7 +374,7 @@ bench() {
 word=$1
 shift
 case $word in
-    environment | run | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | node | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

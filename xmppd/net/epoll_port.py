@@ -3,6 +3,7 @@
 import errno
 import select
 import socket
+from dataclasses import dataclass
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -32,6 +33,24 @@ where they can be taken back."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+@dataclass(frozen=True)
+class PortAddress:
+    """Where a port listens.
+
+    Attributes:
+        interface: An IPv4 or IPv6 address to bind to; empty for all of IPv4.
+        port: 0 for any that is free.
+        backlog: The number of clients that the kernel lets wait to be accepted.
+        is_shared: Whether other processes of this user may listen there too; the kernel gives each
+            client to one of them.
+    """
+
+    interface: str
+    port: int
+    backlog: int
+    is_shared: bool = False
+
+
 @implementer(IListeningPort)
 class Port:
     """Accepts clients, at most ``MAX_ACCEPTS`` a turn for all ports together."""
@@ -39,9 +58,7 @@ class Port:
     def __init__(
         self,
         reactor: Reactor,
-        interface: str,
-        port: int,
-        backlog: int,
+        where: PortAddress,
         limits: SocketLimits,
         factory: IProtocolFactory,
     ) -> None:
@@ -49,9 +66,7 @@ class Port:
         self.mask = 0
         self.goes_first = False
         self._reactor = reactor
-        self._interface = interface
-        self._port = port
-        self._backlog = backlog
+        self._address = where
         self._limits = limits
         self._factory = factory
         self._listening = False
@@ -67,7 +82,8 @@ class Port:
         try:
             self._sock = self._bind()
         except OSError as error:
-            raise CannotListenError(self._interface, self._port, error) from error
+            where = self._address
+            raise CannotListenError(where.interface, where.port, error) from error
         self._factory.doStart()
         self._listening = True
         self.fd = self._sock.fileno()
@@ -113,16 +129,19 @@ class Port:
                 self._stopped.callback(None)
 
     def _bind(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._interface else socket.AF_INET
+        where = self._address
+        family = socket.AF_INET6 if ":" in where.interface else socket.AF_INET
         flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
         (_, _, _, _, sockname), *_ = socket.getaddrinfo(
-            self._interface or None, self._port, family, socket.SOCK_STREAM, 0, flags
+            where.interface or None, where.port, family, socket.SOCK_STREAM, 0, flags
         )
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if where.is_shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(sockname)
-            sock.listen(self._backlog)
+            sock.listen(where.backlog)
             sock.setblocking(False)
         except OSError:
             sock.close()
@@ -171,4 +190,4 @@ class Port:
         self._hub.remove(self)
 
     def _where(self) -> str:
-        return f"{self._interface or '*'}:{self._port}"
+        return f"{self._address.interface or '*'}:{self._address.port}"

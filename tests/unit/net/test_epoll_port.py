@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.net.peer import HubOnAClock, Recorder, Service, dial, port_number, reset
 from xmppd.net import epoll_hub
-from xmppd.net.epoll_endpoint import EPollServerEndpoint
+from xmppd.net.epoll_endpoint import EPollServerEndpoint, endpoint_from_strings
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.epoll_port import RETRY_ACCEPT_S
 
@@ -157,3 +157,26 @@ class ListenTests(SynchronousTestCase):
                 listening = EPollServerEndpoint(clock, 0, interface).listen(Service())
                 self.failureResultOf(listening, CannotListenError)
                 self.assertEqual(list(clock.readers), [])
+
+
+class SharedPortTests(SynchronousTestCase):
+    """Several processes of one machine may listen at one port."""
+
+    def test_shared(self) -> None:
+        """Those that say so share it; whoever does not is kept out, and keeps others out."""
+        first = endpoint_from_strings(MemoryReactorClock(), "0", "127.0.0.1", reuseport="yes")
+        ours = self.successResultOf(first.listen(Service()))
+        self.addCleanup(ours.stopListening)
+        number = str(port_number(ours))
+        second = endpoint_from_strings(MemoryReactorClock(), number, "127.0.0.1", reuseport="yes")
+        theirs = self.successResultOf(second.listen(Service()))
+        self.addCleanup(theirs.stopListening)
+        self.assertEqual(port_number(theirs), port_number(ours))
+        other = endpoint_from_strings(MemoryReactorClock(), number, "127.0.0.1")
+        self.failureResultOf(other.listen(Service()), CannotListenError)
+
+    def test_neither(self) -> None:
+        """It is "yes" or "no"."""
+        self.assertRaises(
+            ValueError, endpoint_from_strings, MemoryReactorClock(), "0", reuseport="true"
+        )
