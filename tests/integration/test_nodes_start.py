@@ -1,9 +1,11 @@
 """A node that cannot be one says in one sentence what to change, and ends."""
 
 import os
+import subprocess
 
 from tests.authority import Authority
 from tests.integration.nodes_case import NodesCase
+from tests.integration.processes import XMPPCTL, environment
 from tests.redis_server import RedisProcess
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 
@@ -64,6 +66,40 @@ class DatabaseRefusalTests(NodesCase):
         self.addCleanup(alone.kill)
         alone.start()
         self.assertIn("is in use by", self.refusal(self.node("c")))
+
+
+class LinkRefusalTests(NodesCase):
+    links = "direct"
+
+    def test_address(self) -> None:
+        """The others do not find it at its address: it says who has tried."""
+        (a,) = self.started("a")
+        node = self.node("b", address="127.0.0.1:1")
+        sentence = self.refusal(node)
+        self.assertIn('cluster.address "127.0.0.1:1" does not lead to this node: it was', sentence)
+        self.assertIn('tried by node "a" (', sentence)
+        self.wait_for_line(a, r"node b\.1 has left")
+
+
+class OfflineTests(NodesCase):
+    """xmppctl where no server runs, while there are nodes elsewhere."""
+
+    def test_nodes_live(self) -> None:
+        """It does not change the store behind their backs, and says whom to ask."""
+        (a,) = self.started("a")
+        node = self.node("b")
+        command = [*XMPPCTL, "--config", str(node.directory / "xmppd.toml"), "user", "list"]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, env=environment(), check=False
+        )
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("nodes of this service are running", ended.stderr)
+        self.assertIn("of its machine: a.", ended.stderr)
+        a.stop()
+        ended = subprocess.run(
+            command, capture_output=True, text=True, env=environment(), check=False
+        )
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
 
 
 class FitTests(NodesCase):

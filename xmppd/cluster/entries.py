@@ -419,6 +419,20 @@ class LeaseRenewed(BusEntry, tag="lease", frozen=True):
     state: LeaseState
 
 
+class TryAddress(BusEntry, tag="nt", frozen=True):
+    """The sender has just joined: does its address lead to it?"""
+
+
+class AddressTried(BusEntry, tag="na", frozen=True):
+    """The answer to :class:`TryAddress`.
+
+    Attributes:
+        trouble: Why it does not; empty if it does.
+    """
+
+    trouble: str
+
+
 # -- the sessions of an account -------------------------------------------------------------------
 
 
@@ -698,6 +712,8 @@ AnyEntry = (
     | CommandReplies
     | Renew
     | LeaseRenewed
+    | TryAddress
+    | AddressTried
     | Sibling
     | SiblingGone
     | Unbind
@@ -721,6 +737,7 @@ __all__ = [
     "PROTOCOL",
     "AccountEntry",
     "Accounts",
+    "AddressTried",
     "Answered",
     "AnyEntry",
     "Asking",
@@ -757,6 +774,7 @@ __all__ = [
     "StanzaMark",
     "StreamsEnded",
     "TakeUp",
+    "TryAddress",
     "Unbind",
     "Way",
     "WhoHas",

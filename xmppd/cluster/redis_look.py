@@ -5,7 +5,7 @@ from typing import Any
 from xmppd.cluster.lease_board import BoardAway
 from xmppd.cluster.node import NodeId
 from xmppd.cluster.redis import Redis
-from xmppd.cluster.redis_connection import many, number, text
+from xmppd.cluster.redis_connection import many, text
 from xmppd.cluster.redis_errors import RedisError
 from xmppd.config.config import ClusterSettings
 
@@ -21,7 +21,7 @@ async def living_nodes(settings: ClusterSettings, reactor: Any) -> list[NodeId]:
         await redis.open()
         try:
             seconds, _ = many(await redis.execute("TIME"))
-            since_ms = 1_000 * number(seconds)
+            since_ms = 1_000 * int(text(seconds))
             ids = await redis.execute(
                 "ZRANGEBYSCORE", f"{settings.name}:leases", f"({since_ms}", "+inf"
             )

@@ -4,14 +4,17 @@ from hashlib import sha256
 from hmac import digest as hmac_digest
 from typing import cast
 
-from twisted.internet.defer import Deferred
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.protocol import Factory, Protocol, ServerFactory
+from twisted.internet.task import deferLater
 
-from xmppd.cluster.bus import Outcome
+from xmppd.cluster.bus import Outcome, Unreachable
 from xmppd.cluster.claims import Claims
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
-from xmppd.cluster.entries import PROTOCOL, BusEntry, Renew
+from xmppd.cluster.entries import PROTOCOL, AddressTried, BusEntry, Renew, TryAddress
 from xmppd.cluster.joining import JoinError, join
 from xmppd.cluster.leases import LeasedMembership
 from xmppd.cluster.link_bus import LinkBus, LinkSettings
@@ -23,13 +26,21 @@ from xmppd.cluster.redis_directory import RedisDirectory
 from xmppd.cluster.redis_errors import RedisError
 from xmppd.cluster.redis_lease_board import RedisLeaseBoard
 from xmppd.cluster.redis_rights import check_rights
+from xmppd.cluster.redis_streams import RedisStreams
 from xmppd.cluster.stream_bus import StreamBus
-from xmppd.config.config import Config, ListenSettings
+from xmppd.config.config import Config, ListenSettings, host_and_port
 from xmppd.host.data_directory import DataDirectory
 from xmppd.host.machine import IReactor, Machine
 from xmppd.net.node_dialer import DialingReactor, NodeDialer
 from xmppd.net.node_tls import NodeTLS
 from xmppd.net.turn_end import at_end_of_turn, at_end_of_turn_of_hub
+
+LINK_AFTER_S = 0.1
+LINK_WITHIN_TRIES = 30
+"""A node that joins looks so often, and after so long, for a connection with each other one, of
+which some may be dead."""
+
+TRIED_WITHIN_S = 4.0
 
 SILENT_LEASES = 2.0
 """Where nodes have connections of their own, clients are told to look elsewhere when so many leases
@@ -142,15 +153,25 @@ class RedisNode:
         """Join the others, who come in at our door if there is one.
 
         Raises:
-            JoinError: We do not fit the others.
+            JoinError: We do not fit the others, or they do not find us.
             BoardAway: Redis does not answer.
         """
         await join(self._membership, self._clock)
         self._directory.note_life(self._instance, self._membership.id.generation)
         self._redis.subscribe(self._board.channel, self._look)
+        if self._links is not None:
+            self._links.detour = RedisStreams(
+                self._redis,
+                self.config.cluster.name,
+                self._membership,
+                self._links.conversation,
+                self._clock,
+            )
         bus = self._bus = self._links or self._stream_bus()
         self._membership.on_voice = (bus.go_on,)
         bus.start()
+        if self._links is not None:
+            await self._check_address(self._links)
         directory = RedisDirectory(self._redis, self.config.cluster.name, self._membership)
         board = RedisClaimBoard(self._redis, self.config.cluster.name)
         claims = Claims(board, self._membership, bus)
@@ -163,11 +184,57 @@ class RedisNode:
             await self._bus.stop()
         await self._redis.close()
 
+    async def _check_address(self, links: LinkBus) -> None:
+        """Have the others try whether our address leads to us.
+
+        Raises:
+            JoinError: None of those who tried has found us.
+        """
+        others = [node.id for node in self._membership.nodes.values()]
+        asked = [Deferred.fromCoroutine(self._trouble(links, id)) for id in others]
+        answers: list[str | None] = await gatherResults(asked)
+        tried = {id.name: why for id, why in zip(others, answers, strict=True) if why is not None}
+        if tried and all(tried.values()):
+            address = self.config.cluster.address
+            told = ", ".join(f'"{name}" ({why})' for name, why in tried.items())
+            raise JoinError(
+                f'cluster.address "{address}" does not lead to this node: it was tried by node '
+                f"{told}; name the address at which its listener can be reached"
+            )
+
+    async def _trouble(self, links: LinkBus, node: NodeId) -> str | None:
+        """Why a node does not find us; empty if it does, None if it does not say."""
+        for _ in range(LINK_WITHIN_TRIES):
+            if links.linked(node):
+                break
+            await deferLater(self._clock, LINK_AFTER_S)
+        try:
+            answer = await links.ask_beside(node, TryAddress(), TRIED_WITHIN_S)
+        except Unreachable:
+            return None
+        return answer.trouble if isinstance(answer, AddressTried) else None
+
     def _take_beside(self, sender: NodeId, entry: BusEntry) -> Outcome:
         """Answer what is asked whether we may act or not."""
         if isinstance(entry, Renew):
             return self._membership.renew_for(sender, entry)
+        if isinstance(entry, TryAddress):
+            return self._try_address(sender)
         return None
+
+    async def _try_address(self, sender: NodeId) -> AddressTried:
+        node = self._membership.nodes[sender.name]
+        host, port = host_and_port(node.address)
+        endpoint = HostnameEndpoint(self._reactor, host, port, TRIED_WITHIN_S / 2)
+        factory = Factory.forProtocol(Protocol)
+        factory.noisy = False
+        try:
+            found = cast(Protocol, await endpoint.connect(factory))
+        except (ConnectError, OSError) as error:
+            return AddressTried(str(error).rstrip("."))
+        assert found.transport is not None, "it is connected"
+        found.transport.loseConnection()
+        return AddressTried("")
 
 
 def _digest(names: list[str]) -> str:
