@@ -97,7 +97,7 @@ class RosterManager:
         self.broadcasts = broadcasts
         self.events = events
         self._loaded: dict[str, Roster] = {}
-        self._loading: dict[str, list[Deferred[Roster]]] = {}
+        self._loading: dict[tuple[str, bool], list[Deferred[Roster]]] = {}
         self._turns = Locks()
 
     def loaded(self, account: str) -> Roster | None:
@@ -107,11 +107,7 @@ class RosterManager:
     async def roster(self, account: JID) -> Roster:
         """The account's roster, read if need be; many calls at once cause one read."""
         roster = self._loaded.get(account.bare)
-        if roster is not None:
-            return roster
-        if self._keeps(account.bare):
-            return await self._turn(account.to_bare())
-        return await self._read(account.to_bare())
+        return await self._turn(account.to_bare()) if roster is None else roster
 
     def _keeps(self, account: str) -> bool:
         return not self.store.shared or self.routing_table.is_here(account)
@@ -140,13 +136,18 @@ class RosterManager:
         return seen | await self.store.who_may_be_seen(viewer.bare, unread) if unread else seen
 
     def _turn(self, account: JID) -> Deferred[Roster]:
-        """The roster when it has been read, in the order of the calls."""
+        """The roster when it has been read, in the order of the calls.
+
+        Who is about to keep it does not wait for what was begun before its owner came: other nodes
+        told nobody here what they have changed since.
+        """
         turn: Deferred[Roster] = Deferred()
-        turns = self._loading.setdefault(account.bare, [])
+        reading = account.bare, self._keeps(account.bare)
+        turns = self._loading.setdefault(reading, [])
         turns.append(turn)
         if len(turns) == 1:
-            reading = Deferred.fromCoroutine(self._read(account))
-            reading.addCallback(self._keep).addBoth(self._tell, account.bare)
+            read = Deferred.fromCoroutine(self._read(account))
+            read.addCallback(self._keep, reading).addBoth(self._tell, reading)
         return turn
 
     async def _read(self, account: JID) -> Roster:
@@ -162,14 +163,14 @@ class RosterManager:
             data = RosterData(version, tuple(items))
         return data
 
-    def _keep(self, roster: Roster) -> Roster:
-        if self._keeps(roster.account.bare):
+    def _keep(self, roster: Roster, reading: tuple[str, bool]) -> Roster:
+        if reading[1] and self._keeps(reading[0]):
             self._make_room()
             self._loaded[roster.account.bare] = roster
         return roster
 
-    def _tell(self, outcome: Roster | Failure, account: str) -> None:
-        for turn in self._loading.pop(account):
+    def _tell(self, outcome: Roster | Failure, reading: tuple[str, bool]) -> None:
+        for turn in self._loading.pop(reading):
             if isinstance(outcome, Failure):
                 turn.errback(outcome)
             else:
@@ -364,7 +365,7 @@ class RosterManager:
         Raises:
             StoreError: The roster cannot be read; it will be when it is next needed.
         """
-        if account.bare in self._loading:  # perhaps as it was before
+        if (account.bare, True) in self._loading:  # perhaps as it was before
             await self._turn(account)
         async with self._turns.held(account.bare):
             roster = self._loaded.get(account.bare)
