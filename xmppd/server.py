@@ -92,6 +92,7 @@ from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.nodes.arrivals import Arrivals
 from xmppd.nodes.component_entries import ComponentEntries
 from xmppd.nodes.custody import Custody
 from xmppd.nodes.directory_sweep import DirectorySweep
@@ -105,6 +106,7 @@ from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.nodes.stored_messages import StoredMessages
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
+from xmppd.presence.introductions import Introductions
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.privacy_changes import PrivacyChanges
 from xmppd.presence.session_states import directed_state, privacy_state, seen_state
@@ -244,6 +246,7 @@ class XMPPServer:
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
         self.plugin_messages = PluginMessages(self.routing_table, self.cluster.claims)
+        self.arrivals = self._arrivals()
         (
             self.entry_handler,
             self.component_entries,
@@ -330,8 +333,11 @@ class XMPPServer:
         return lists, Reports(self.store.items)
 
     def _presence(self) -> tuple[PresenceManager, PrivacyChanges, SharedGroupChanges]:
+        introductions = Introductions(
+            self.roster_manager, self.cluster.directory, self.cluster.membership, self.clock
+        )
         presences = PresenceManager(
-            self.roster_manager,
+            introductions,
             self.store.accounts,
             self.store.presences,
             self.privacy_lists,
@@ -580,10 +586,14 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
+    def _arrivals(self) -> Arrivals:
+        grace_s = self.config.cluster.grace_s
+        return Arrivals(self.presence_manager, self.clock, self.turns.next, grace_s)
+
     def _nodes(self) -> tuple[EntryHandler, ComponentEntries, NodeCommands, NodeLoss]:
         """What other nodes ask of the stages, and what becomes of those that are lost."""
         entries = EntryHandler()
-        stanzas = StanzaEntries(self.routing_table, self.packet_router)
+        stanzas = StanzaEntries(self.routing_table, self.packet_router, self.presence_manager)
         entries.put(Routed, stanzas.routed)
         entries.put(Delivered, stanzas.delivered)
         SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
@@ -595,6 +605,7 @@ class XMPPServer:
         custody = Custody(self.routing_table, self.held_messages, entries)
         self.held_messages.ask_others = custody.secure_elsewhere
         entries.put(Secure, custody.secure)
+        self.arrivals.put_in(entries)
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
@@ -762,7 +773,8 @@ class XMPPServer:
             self.roster_manager.forget,
             self.privacy_lists.forget,
         )
-        self.node_loss.forget = (self.routing_table.siblings.lost,)
+        self.node_loss.forget = (self.routing_table.siblings.lost, self.arrivals.lost)
+        self.locations.on_reentered = self.presence_manager.introductions.greet_anew
         self.packet_router.on_taken_back = self.held_messages.find_places
         self.client_connections.on_sweep = (
             self.resumable_sessions.sweep,

@@ -34,16 +34,6 @@ def _test_of(path: Path, stage: Callable[[], Stage]) -> Callable[[SynchronousTes
 
 # What is not the same on several nodes yet.
 NOT_ON_NODES = {
-    "directed_presence",
-    "directed_presence_hidden_resource",
-    "directed_presence_twice_told",
-    "lost_by_closed_stream",
-    "lost_by_conflict",
-    "lost_by_cut_off",
-    "lost_by_silence",
-    "lost_by_stream_error",
-    "presence_comes_and_goes",
-    "presence_last_status",
     "roster_push",
     "roster_remove",
     "subscription",

@@ -8,7 +8,7 @@ against the types of the fields when it is unpacked
 
 from collections.abc import Hashable
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -30,6 +30,9 @@ MAX_MESSAGE_KIND = 200
 
 MAX_THING = 8_192
 """The characters that the name of a thing may have: two addresses, with room."""
+
+Serial = Annotated[int, Meta(ge=0)]
+"""A number that only rises."""
 
 JIDText = Annotated[str, Meta(max_length=MAX_ADDRESS_BYTES, extra={"jid": "any"})]
 """A prepared JID as text."""
@@ -154,7 +157,7 @@ class Routed(BusEntry, tag="m", frozen=True):
     id: str | None
     type: str | None
     raw: bytes
-    way: Annotated[int, Meta(ge=0, le=3)] = 0
+    way: Annotated[int, Meta(ge=0, le=4)] = 0
     passed_on: Annotated[int, Meta(ge=0)] = 0
     marks: Marks = 0
     copies: Annotated[int, Meta(ge=0)] = 0
@@ -282,6 +285,8 @@ class Way:
     """To another server."""
     ANSWER = 3
     """To the node itself, whose request it answers."""
+    HERE = 4
+    """Presence from another server, to those sessions of an account that are there."""
 
 
 class Behind(BusEntry, tag="mb", frozen=True):
@@ -696,6 +701,165 @@ class PluginRefusal(BusEntry, tag="rr", frozen=True):
     text: str | None
 
 
+# -- presence -------------------------------------------------------------------------------------
+
+
+class SentPresence(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A presence that a session has sent.
+
+    Attributes:
+        session: Its full JID.
+        serial: When it was entered in the directory.
+        count: Of its presences: of two of one session the one with the higher count is the later.
+        id: Of the presence.
+        type: ``unavailable``, or None.
+        raw: Its payload, without addresses.
+    """
+
+    session: OurJIDText
+    serial: Serial
+    count: Serial
+    id: str | None
+    type: Literal["unavailable"] | None
+    raw: bytes
+
+    @classmethod
+    def of(cls, presence: Presence, serial: int, count: int) -> "SentPresence":
+        """The presence as it crosses."""
+        raw = presence.payload.without_to().raw
+        gone: Literal["unavailable"] | None = None if presence.type is None else "unavailable"
+        return cls(presence.sender.full, serial, count, presence.id, gone, raw)
+
+    @property
+    def account(self) -> str:
+        """Bare JID of its sender."""
+        return self.session.partition("/")[0]
+
+    def stanza(self) -> Presence:
+        """The presence again, without an address and without parsing it."""
+        sender = JID.prepared(self.session)
+        return Presence(None, sender, self.id, self.type, Payload(self.raw))
+
+
+class Apart(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A contact of whom not all resources may see a presence.
+
+    Attributes:
+        account: Bare JID.
+        shown: Whether resources in general may.
+        but: The full JIDs of those for which it is the other way round.
+    """
+
+    account: str
+    shown: bool
+    but: Accounts
+
+    def shows_to(self, jid: str) -> bool:
+        """Whether this resource may see it."""
+        return self.shown != (jid in self.but)
+
+
+class Telling(BusEntry, tag="pt", frozen=True):
+    """A presence for people at the other node.
+
+    Attributes:
+        sent: The presence.
+        to: Their bare JIDs; full ones of single sessions that were sent directed presence.
+        apart: Those of whom not all resources may see it; of a goodbye, those of whom some still
+            see the session.
+        directed: Whether the client itself has named the address.
+    """
+
+    sent: SentPresence
+    to: Accounts
+    apart: list[Apart] = []
+    directed: bool = False
+
+    @property
+    def about(self) -> str:
+        """The account of its sender."""
+        return self.sent.account
+
+    @property
+    def newest(self) -> Hashable:
+        """The session, and those who are told."""
+        return None if self.apart else (self.sent.session, self.directed, tuple(self.to))
+
+
+class Arrived(BusEntry, tag="pa", frozen=True):
+    """A session that looks for people at the other node; answered by :class:`Here`.
+
+    Attributes:
+        viewer: Its full JID.
+        serial: When it was entered in the directory.
+        sent: Its presence; None if it is shown to nobody.
+        tell: Bare JIDs of those to whom it is shown.
+        apart: Those of whom not all resources may see it.
+        see: Bare JIDs of those whose presence it wants to see.
+    """
+
+    viewer: JIDText
+    serial: Serial
+    sent: SentPresence | None
+    tell: Accounts
+    apart: list[Apart]
+    see: Accounts
+
+    @property
+    def about(self) -> str:
+        """The account of the session."""
+        return self.viewer.partition("/")[0]
+
+
+class Here(BusEntry, tag="ph", frozen=True):
+    """The sessions that somebody who looked for them may see, as they are when this is sent.
+
+    Attributes:
+        sent: The last presence of each.
+        absent: Bare JIDs of those looked for that have no session at the node.
+    """
+
+    sent: list[SentPresence]
+    absent: Accounts
+
+
+class Gone(BusEntry, tag="pg", frozen=True):
+    """An account has no session at the node any more.
+
+    Attributes:
+        account: Bare JID.
+        serial: The highest that a session of it has had there.
+    """
+
+    account: OurJIDText
+    serial: Serial
+
+    @property
+    def about(self) -> str:
+        """The account."""
+        return self.account
+
+
+class Shows(BusEntry, tag="ps", frozen=True):
+    """The sessions of an account that are at the node are to be shown to somebody from now on, or
+    not any more.
+
+    Attributes:
+        account: Bare JID.
+        viewer: Bare JID, of any server.
+        here: Whether they are shown.
+    """
+
+    account: OurJIDText
+    viewer: JIDText
+    here: bool
+
+    @property
+    def about(self) -> str:
+        """The account."""
+        return self.account
+
+
 AnyEntry = (
     Asking
     | Answered
@@ -729,6 +893,11 @@ AnyEntry = (
     | PluginAsked
     | PluginAnswer
     | PluginRefusal
+    | Telling
+    | Arrived
+    | Here
+    | Gone
+    | Shows
 )
 __all__ = [
     "KINDS",
@@ -740,6 +909,8 @@ __all__ = [
     "AddressTried",
     "Answered",
     "AnyEntry",
+    "Apart",
+    "Arrived",
     "Asking",
     "Behind",
     "BusEntry",
@@ -751,7 +922,9 @@ __all__ = [
     "Delivered",
     "DetachedSession",
     "EndAccount",
+    "Gone",
     "Having",
+    "Here",
     "JIDText",
     "LeaseRenewed",
     "LeaseState",
@@ -767,13 +940,16 @@ __all__ = [
     "Renew",
     "Routed",
     "Secure",
+    "SentPresence",
     "SessionEntry",
+    "Shows",
     "Sibling",
     "SiblingGone",
     "StanzaKind",
     "StanzaMark",
     "StreamsEnded",
     "TakeUp",
+    "Telling",
     "TryAddress",
     "Unbind",
     "Way",

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from msgspec import DecodeError, Meta
+from msgspec import DecodeError, Meta, Struct
 from msgspec.msgpack import Decoder
 
 from xmppd.cluster.entries import Answered, AnyEntry, Asking, BusEntry
@@ -48,7 +48,7 @@ class EntryDecoder:
             raise BadEntry(str(error)[:MAX_REASON_LENGTH]) from error
         return entries  # type: ignore[return-value]
 
-    def check(self, entry: BusEntry) -> None:
+    def check(self, entry: Struct) -> None:
         """Check the addresses in an entry.
 
         Raises:
@@ -65,6 +65,11 @@ class EntryDecoder:
             else:
                 for each in value or ():
                     self._check_address(each, ours)
+        for name in parts(entry.__class__):
+            value = getattr(entry, name)
+            for each in value if isinstance(value, list) else (value,):
+                if each is not None:
+                    self.check(each)
 
     def _check_address(self, text: str, ours: bool) -> None:
         jid = JID.prepared(text)
@@ -73,13 +78,27 @@ class EntryDecoder:
 
 
 @cache
-def addresses(kind: type[BusEntry]) -> tuple[tuple[str, bool], ...]:
+def addresses(kind: type[Struct]) -> tuple[tuple[str, bool], ...]:
     """The fields of this kind of entry that are addresses, or have some, each with whether these
     are of domains that are served here.
     """
     hints = get_type_hints(kind, include_extras=True)
     marked = ((name, _mark(hints[name])) for name in kind.__struct_fields__)
     return tuple((name, mark == "ours") for name, mark in marked if mark)
+
+
+@cache
+def parts(kind: type[Struct]) -> tuple[str, ...]:
+    """The fields of this kind of entry that are made of fields themselves, or have some such."""
+    if issubclass(kind, Asking | Answered):
+        return ()
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(name for name in kind.__struct_fields__ if _has_fields(hints[name]))
+
+
+def _has_fields(hint: Any) -> bool:
+    is_struct = isinstance(hint, type) and issubclass(hint, Struct)
+    return is_struct or any(map(_has_fields, get_args(hint)))
 
 
 def _mark(hint: Any) -> str:
@@ -91,4 +110,4 @@ def _mark(hint: Any) -> str:
     return next(filter(None, map(_mark, get_args(hint))), "")
 
 
-__all__ = ["MAX_REASON_LENGTH", "BadEntry", "EntryDecoder", "addresses"]
+__all__ = ["MAX_REASON_LENGTH", "BadEntry", "EntryDecoder", "addresses", "parts"]

@@ -81,7 +81,7 @@ class RosterCommands:
             yield f"{contact} is in the roster of {roster.account} (subscription {subscription})"
             return
         await self.rosters.change(theirs, roster.account.bare, partial(_seeing, roster.account))
-        self.subscriptions.agreed(roster.account, contact)
+        await self.subscriptions.agreed(roster.account, contact)
         yield f"{roster.account} and {contact} see each other"
 
     async def remove(self, context: CommandContext) -> Replies:

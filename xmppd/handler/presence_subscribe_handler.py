@@ -98,13 +98,12 @@ class PresenceSubscribeHandler:
             async with self._turns.held(frozenset((sender.bare, to.bare))):
                 await self._both_sides(bare, sender, to)
 
-    def agreed(self, one: JID, other: JID) -> None:
+    async def agreed(self, one: JID, other: JID) -> None:
         """Let two accounts see each other from now on, and send both the other's presence at once
         (PS-8).
         """
         for subscriber, contact in ((one, other), (other, one)):
-            self.events.fire(Subscribed(subscriber, contact))
-            self.presences.send_presences(contact, subscriber)
+            await self._show_presence(subscriber, contact)
 
     async def remove(self, account: JID, contact: JID) -> None:
         """Remove a contact and end both subscriptions (:rfc:`6121#section-2.5`, RO-11).
@@ -122,7 +121,7 @@ class PresenceSubscribeHandler:
                 await self._end(account, contact, kind)
             left = await self.rosters.change(roster, contact.full, _removed)
             if _was_seen(left):  # it was let see the account on another node meanwhile
-                self._hide(roster, contact)
+                await self._hide(roster, contact)
             for kind in () if left is None else farewells(left):
                 await self._end(account, contact, kind)
 
@@ -190,37 +189,40 @@ class PresenceSubscribeHandler:
         """
         seen = hides and _was_seen(roster.items.get(contact.bare))
         if seen:
-            self._hide(roster, contact)
+            await self._hide(roster, contact)
         before = await self.rosters.change(roster, contact.bare, decide, before_push=before_push)
         if hides and not seen and _was_seen(before):  # it was let see it on another node
-            self._hide(roster, contact)
+            await self._hide(roster, contact)
         return before
 
-    def _hide(self, roster: Roster, viewer: JID) -> None:
+    async def _hide(self, roster: Roster, viewer: JID) -> None:
         """Show the account as gone to a viewer that loses its subscription (PS-9).
 
         Not so if a shared group still shows it. It is sent before anything waits: a session that
         leaves meanwhile would tell its subscribers, and the viewer is none any more.
         """
+        hiding = None
         if not roster.shared_groups.sees(viewer.bare, roster.account.bare):
-            self.presences.send_unavailable(roster.account, viewer)
+            hiding = self.presences.send_unavailable(roster.account, viewer)
         self.events.fire(Unsubscribed(viewer, roster.account))
+        if hiding is not None:
+            await hiding
 
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
         """Pass it on to the contact: to another server, or to its own side of this one (PS-4)."""
         if not self.routing_table.is_local(to):
-            self._leave(presence, sender, to)
+            await self._leave(presence, sender, to)
         elif await self.accounts.exists(to.bare):
             await self._received(presence, sender, to)
         elif presence.type == "subscribe":  # :rfc:`6121#section-3.1.3`
             await self._answer(to, sender, "unsubscribed")
 
-    def _leave(self, presence: Presence, sender: JID, to: JID) -> None:
+    async def _leave(self, presence: Presence, sender: JID, to: JID) -> None:
         """Send it to another server, with the presence behind an approval (PS-8)."""
         if not self.routing_table.route(presence) and presence.type == "subscribe":
             raise self.routing_table.unreached(presence)  # PR-17
         if presence.type == "subscribed" and self.routing_table.is_local(sender):
-            self._show_presence(to, sender)
+            await self._show_presence(to, sender)
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
         kind = presence.type or ""
@@ -238,7 +240,7 @@ class PresenceSubscribeHandler:
         before = await self._decided(roster, sender, decide, hides=hides, before_push=tell)
         passes = moves[state_of(before)].passes
         if passes and kind == "subscribed" and self.routing_table.is_local(sender):
-            self._show_presence(to, sender)
+            await self._show_presence(to, sender)
 
     async def _asked(self, request: Presence, sender: JID, to: JID) -> None:
         """Take a request to see the account; one that was agreed to before it came is answered
@@ -267,12 +269,14 @@ class PresenceSubscribeHandler:
         if self.routing_table.is_local(to):
             await self._received(answer, account, to)
         else:
-            self._leave(answer, account, to)
+            await self._leave(answer, account, to)
 
-    def _show_presence(self, subscriber: JID, contact: JID) -> None:
+    async def _show_presence(self, subscriber: JID, contact: JID) -> None:
         """Send the contact's presence to its new subscriber at once (PS-8)."""
         self.events.fire(Subscribed(subscriber, contact))
-        self.presences.send_presences(contact, subscriber)
+        showing = self.presences.send_presences(contact, subscriber)
+        if showing is not None:
+            await showing
 
 
 def _moved(

@@ -8,7 +8,7 @@ from xmppd.config.config import PresenceSettings
 from xmppd.events import Events
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.presence.broadcast_counts import BroadcastCounts
-from xmppd.presence.presence_manager import PresenceManager, tell
+from xmppd.presence.presence_manager import PresenceManager, one_by_one, tell
 from xmppd.presence.privacy_changes import is_invisible
 from xmppd.roster.broadcasts import Copies
 from xmppd.roster.roster import Roster
@@ -84,9 +84,17 @@ class PresenceUpdateHandler:
             return self._load_and_update(presence, session, session.account)
         return self._update(presence, session, roster)
 
-    def broadcast(self, presence: Presence, session: LocalClientSession, roster: Roster) -> Copies:
+    def broadcast(
+        self,
+        presence: Presence,
+        session: LocalClientSession,
+        roster: Roster,
+        *,
+        newcomer: bool = False,
+    ) -> Copies:
         """Send it to the contacts and the own sessions; returns how many copies that made."""
-        copies = roster.broadcast(presence, session.privacy)
+        session.count += 1
+        copies = roster.broadcast(presence, session, newcomer=newcomer)
         if not isinstance(copies, int):
             return self._count_later(presence, session, copies)
         self.broadcast_counts.count(session, presence, copies)
@@ -151,7 +159,7 @@ class PresenceUpdateHandler:
             self.routing_table.refresh(session)
         if self.siblings.nodes:
             self.siblings.tell(session)
-        copies = self.broadcast(presence, session, roster)
+        copies = self.broadcast(presence, session, roster, newcomer=newcomer)
         if not isinstance(copies, int):
             self.flood.expect(session)
             return self._go_on_after(copies, presence, session, roster, newcomer=newcomer)
@@ -182,7 +190,7 @@ class PresenceUpdateHandler:
 
     def _greet(self, session: LocalClientSession, roster: Roster) -> Later:
         """Send a session all that waits for its first presence (PU-12 to PU-14)."""
-        for other in self.routing_table.available(session.jid.bare):
+        for other in self.routing_table.available_here(session.jid.bare):
             if other is not session:
                 tell(session, other)
         for item in roster.items.values():
@@ -191,13 +199,40 @@ class PresenceUpdateHandler:
                 session.deliver(request, request.wire())
             if item.ask:
                 self.presences.ask_again(session, JID.prepared(item.jid))
-        if session.privacy is None or session.privacy.probes:
-            later = self.presences.greet(session, tuple(roster.subscribed_to))
-            if later is not None:
-                self.flood.expect(session)
-                return self._settle_after(later, session)
+        probes = session.privacy is None or session.privacy.probes
+        contacts = tuple(roster.subscribed_to) if probes else ()
+        later = None
+        if self.presences.introductions.directory.shared:
+            later = self._show_everybody(session, roster, contacts)
+        elif probes:
+            later = self.presences.greet(session, contacts)
+        if later is not None:
+            self.flood.expect(session)
+            return self._settle_after(later, session)
         session.settle()
         return self.flood.flood(session)
+
+    async def _show_everybody(
+        self, session: LocalClientSession, roster: Roster, contacts: tuple[JID, ...]
+    ) -> None:
+        """Send a session the presence of contacts that are here, while other nodes send theirs;
+        behind that, last presences of those that are nowhere.
+        """
+        table = self.routing_table
+        introducing = self.presences.introductions.introduce(session, roster, contacts)
+        unknown = {
+            jid.bare for jid in contacts if table.is_local(jid) and jid.bare not in table.users
+        }
+        known = tuple(jid for jid in contacts if jid.bare not in unknown)
+        greeting = self.presences.greet(session, known)
+        if greeting is not None:
+            await greeting
+        unknown -= await introducing
+        if session.presence is not None:
+            nowhere = tuple(JID.prepared(bare) for bare in unknown if bare not in table.users)
+            greeting = self.presences.greet(session, nowhere)
+            if greeting is not None:
+                await greeting
 
     async def _settle_after(self, later: Awaitable[None], session: LocalClientSession) -> None:
         with suppress(StoreError):  # then it is not sent the last presences of contacts
@@ -229,12 +264,6 @@ class PresenceUpdateHandler:
             return None
         self.events.fire(SessionUnavailable(session))
         if is_invisible(session) or not self.presences.seems_gone(session.jid.bare):
-            return None if isinstance(copies, int) else _one_by_one(copies)
+            return None if isinstance(copies, int) else one_by_one(copies)
         leaving = self.presences.left(session.account, presence.payload.tree.findtext("status"))
-        return leaving if isinstance(copies, int) else _one_by_one(copies, leaving)
-
-
-async def _one_by_one(*works: Awaitable[object] | None) -> None:
-    for work in works:
-        if work is not None:
-            await work
+        return leaving if isinstance(copies, int) else one_by_one(copies, leaving)

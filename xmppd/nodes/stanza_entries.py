@@ -7,9 +7,10 @@ from xmppd.cluster.entries import Behind, Delivered, Having, Routed, StanzaMark,
 from xmppd.cluster.node import NodeId
 from xmppd.components.component_route import ComponentRoute
 from xmppd.host.clocks import UNKNOWN
+from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import IQ, JID, Stanza, StanzaError
+from xmppd.stanza import IQ, JID, Presence, Stanza, StanzaError
 
 _FROM_ANYWHERE = ("error", "unavailable")
 """Types of stanzas that come from a session's own node no more often than from another."""
@@ -21,9 +22,16 @@ class StanzaEntries:
     Args:
         routing_table: Knows the sessions here.
         packet_router: Routes them.
+        presences: Delivers presence from other servers.
     """
 
-    def __init__(self, routing_table: RoutingTable, packet_router: PacketRouter) -> None:
+    def __init__(
+        self,
+        routing_table: RoutingTable,
+        packet_router: PacketRouter,
+        presences: PresenceManager,
+    ) -> None:
+        self.presences = presences
         self.routing_table = routing_table
         self.packet_router = packet_router
 
@@ -40,6 +48,9 @@ class StanzaEntries:
             return None  # another session has it
         if entry.marks & StanzaMark.OURS:
             return self.packet_router.return_error(stanza)
+        if entry.way == Way.HERE and isinstance(stanza, Presence):
+            self.presences.remote.deliver(stanza)
+            return None
         if entry.way == Way.ACCOUNT:
             self._note_component(stanza, sender)
             if not entry.passed_on and stanza.type not in _FROM_ANYWHERE:

@@ -1,7 +1,9 @@
 """Last presences of absent accounts, without asking the store each time."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
+from xmppd.store.errors import StoreError
 from xmppd.store.last_presences import LastPresence, PresenceStore
 
 MAX_KNOWN = 50_000
@@ -12,11 +14,17 @@ MAX_STATUS_LENGTH = 256
 class LastPresences:
     """The last presences that are kept in memory (PM-9); also that an account was never here.
 
-    They are written by this class alone, so the copy in memory stays true until then.
+    They are written by this class alone, so the copy in memory stays true until then; where other
+    nodes write them too, none are kept.
+
+    Args:
+        store: Keeps them all.
+        shared: Whether other nodes write them.
     """
 
-    def __init__(self, store: PresenceStore) -> None:
+    def __init__(self, store: PresenceStore, *, shared: bool = False) -> None:
         self.store = store
+        self.shared = shared
         self._known: dict[str, LastPresence | None] = {}
         self._changes = 0
 
@@ -52,6 +60,9 @@ class LastPresences:
         self._changes += 1
         self._remember(account, last)
         await self.store.save_last_presence(account, last)
+        if self.shared:
+            with suppress(StoreError):  # then it is written later
+                await self.store.write()
 
     def forget(self, account: str) -> None:
         """Forget an account that is removed, or that has changed in the store."""
@@ -61,6 +72,8 @@ class LastPresences:
     def _remember(self, account: str, last: LastPresence | None) -> None:
         self._known.pop(account, None)
         if last is not None and last.status is not None and len(last.status) > MAX_STATUS_LENGTH:
+            return
+        if self.shared:
             return
         if len(self._known) >= MAX_KNOWN:
             del self._known[next(iter(self._known))]

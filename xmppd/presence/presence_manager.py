@@ -1,16 +1,21 @@
 """PresenceManager: the presence of accounts, their last presence, and who may see it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 
+from twisted.internet.defer import Deferred
+
+from xmppd.cluster.entries import SentPresence, Shows
+from xmppd.cluster.node import NodeId
 from xmppd.events import Events
 from xmppd.host.clocks import Clocks
 from xmppd.presence.directed_presences import DirectedPresences
+from xmppd.presence.introductions import Introductions
 from xmppd.presence.last_presences import LastPresences
 from xmppd.presence.remote_presences import RemotePresences
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
-from xmppd.privacy.session_privacy import SessionPrivacy
+from xmppd.privacy.session_privacy import NOTIFICATIONS, SessionPrivacy
 from xmppd.roster.roster import Roster
-from xmppd.roster.roster_manager import RosterManager
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Later, Presence, escape
 from xmppd.store.accounts import AccountStore
@@ -25,6 +30,7 @@ class PresenceManager:
     """Answers probes, and keeps each account's last presence.
 
     Attributes:
+        introductions: To people at other nodes.
         directed: The addressees of directed presence.
         remote: The presences of contacts elsewhere that sessions were sent.
         last_presences: Of accounts that are away.
@@ -33,35 +39,72 @@ class PresenceManager:
 
     def __init__(
         self,
-        rosters: RosterManager,
+        introductions: Introductions,
         accounts: AccountStore,
         store: PresenceStore,
         privacy_lists: PrivacyListManager,
         events: Events,
         clocks: Clocks,
     ) -> None:
-        self.rosters = rosters
+        self.introductions = introductions
+        self.rosters = rosters = introductions.rosters
         self.routing_table = rosters.routing_table
         self.accounts = accounts
-        self.last_presences = LastPresences(store)
+        self.last_presences = LastPresences(store, shared=introductions.directory.shared)
         self.privacy_lists = privacy_lists
         self.clocks = clocks
         self._departures: Cache[tuple[LastPresence, float]] = Cache(MAX_DEPARTURES)
         self.directed = DirectedPresences()
         self.remote = RemotePresences(self.routing_table, rosters, self.directed, events)
 
-    def deliver(self, presence: Presence) -> bool:
-        """Deliver an addressed presence, to a full JID or to each available resource (RT-6)."""
+    def deliver_everywhere(self, presence: Presence) -> Later:
+        """Deliver an addressed presence, to a full JID or to each available resource (RT-6), on
+        whichever nodes they are.
+        """
+        to = presence.to
+        if (
+            self.introductions.directory.shared
+            and to is not None
+            and presence.type in NOTIFICATIONS
+        ):
+            sender = self.routing_table.bound.get(presence.sender.full)
+            if isinstance(sender, LocalClientSession) and self.routing_table.is_local(to):
+                return self._direct(presence, sender, to)
+        self.deliver(presence)
+        return None
+
+    def _direct(self, presence: Presence, sender: LocalClientSession, to: JID) -> Later:
+        reached = self.reached(to)
+        for session in reached:
+            session.deliver(presence, presence.wire())
+        if reached and to.resource is not None:
+            return None
+        return self.introductions.direct(sender, presence, to)
+
+    def deliver(self, presence: Presence) -> None:
+        """Deliver an addressed presence to those who are here, or to whom a way is known."""
         to = presence.to
         if to is None:
-            return False
+            return
         if to.resource is not None or not self.routing_table.is_local(to):
-            return self.routing_table.route(presence)
+            self.routing_table.route(presence)
+            return
+        available = self.routing_table.available(to.bare)
         wire = presence.wire()
-        arrived = False
-        for session in self.routing_table.available(to.bare):
-            arrived |= session.deliver(presence, wire)
-        return arrived or self.routing_table.pass_on(presence)
+        for session in available:
+            session.deliver(presence, wire)
+        if not available:
+            self.routing_table.pass_on(presence)
+
+    def deliver_from_elsewhere(self, presence: Presence) -> Later:
+        """Deliver a presence from another server or a component, available or not (RP-1)."""
+        to = presence.to
+        self.remote.deliver(presence)
+        if to is None or not self.introductions.directory.shared:
+            return None
+        if not self.routing_table.is_local(to):
+            return None
+        return self.introductions.pass_to_nodes(presence, to)
 
     async def can_see(self, viewer: JID, account: JID) -> bool:
         """Whether the account lets the viewer see its presence (PM-5), whichever resources are
@@ -91,7 +134,7 @@ class PresenceManager:
             return True
         return privacy.invisible and self.directed.knows(session.jid, viewer)
 
-    def shown(self, account: str, viewer: JID) -> tuple[Session, ...]:
+    def shown(self, account: str, viewer: JID) -> tuple[LocalClientSession, ...]:
         """The available sessions of an account, connected here, that show themselves to this
         viewer; each node speaks for its own.
         """
@@ -114,7 +157,7 @@ class PresenceManager:
         """
         privacy = session.privacy
         if privacy is not None and viewer.is_bare and privacy.tells_apart(viewer.bare):
-            theirs = self.routing_table.available(viewer.bare)
+            theirs = self.routing_table.available_here(viewer.bare)
             return tuple(other.jid for other in theirs if self.shows(session, other.jid))
         return (viewer,) if self.shows(session, viewer) else ()
 
@@ -245,12 +288,19 @@ class PresenceManager:
                 gone = unavailable(session.jid, JID.prepared(bare), last)
                 session.deliver(gone.for_several(), gone.wire())
 
-    def handle_probe(self, probe: Presence) -> Later:
-        """Answer a probe for an account of ours (:rfc:`6121#section-4.3.2`, PM-6)."""
+    def handle_probe(self, probe: Presence, *, elsewhere: bool = True) -> Later:
+        """Answer a probe for an account of ours (:rfc:`6121#section-4.3.2`, PM-6).
+
+        Args:
+            probe: The probe.
+            elsewhere: Whether the account may have sessions on other nodes that are to be seen.
+        """
         account, prober = probe.to, probe.sender
         if account is None:
             return None
         account = account.to_bare()
+        if elsewhere and self.introductions.directory.shared:
+            return self._answer_everywhere(probe, prober, account)
         roster, lists = self.rosters.loaded(account.bare), self.privacy_lists.loaded(account.bare)
         if lists is None or lists.default_name is not None:
             return self._answer_stranger(prober, account)
@@ -262,6 +312,29 @@ class PresenceManager:
         last = None if shown else self.last_presences.known(account.bare)
         self._answer(prober, account, shown, last)
         return None
+
+    async def _answer_everywhere(self, probe: Presence, prober: JID, account: JID) -> None:
+        """Answer with what each other node says of its own sessions, then with what is here."""
+        found = await self.introductions.ask(prober, account)
+        if not found:
+            later = self.handle_probe(probe, elsewhere=False)
+            if later is not None:
+                await later
+            return
+        for node, sent in found:
+            self._answer_for(node, sent, prober)
+        for session in self.shown(account.bare, prober):
+            self._answer(prober, account, (session,), None)
+
+    def _answer_for(self, node: NodeId, sent: SentPresence, prober: JID) -> None:
+        """Give a prober the presence of a session at another node, also if it has it already."""
+        sightings, presence = self.introductions.sightings, sent.stanza().addressed(prober)
+        viewer = self.routing_table.bound.get(prober.full)
+        if not isinstance(viewer, LocalClientSession):
+            self.routing_table.route(presence)
+            sightings.handed(prober.full, sent.session, node)
+        elif sightings.answers(viewer, sent, sightings.mark(node, sent)):
+            viewer.deliver(presence, presence.wire())
 
     async def _answer_stranger(self, prober: JID, account: JID) -> None:
         """Answer a prober that may not see the account, or whose right has to be read from the
@@ -295,21 +368,69 @@ class PresenceManager:
             return True
         return (await self.rosters.roster(account)).may_be_seen_by(prober)
 
-    def send_presences(self, account: JID, to: JID) -> None:
-        """Send the account's available presences to a contact that may see them now (PS-8)."""
-        for session in self.routing_table.available_here(account.bare):
+    def send_presences(self, account: JID, to: JID) -> Later:
+        """Send the account's available presences to a contact that may see them now (PS-8); each
+        node those of its own sessions.
+        """
+        own = self.show_own(account, to)
+        return self._with_other_nodes(own, Shows(account.bare, to.bare, True))
+
+    def send_unavailable(self, account: JID, to: JID) -> Later:
+        """Send "unavailable" of the account's resources to a contact that may not see them any more
+        (PM-8), likewise. Directed presence to it ends with that.
+        """
+        self.hide_own(account, to)
+        return self._with_other_nodes(None, Shows(account.bare, to.bare, False))
+
+    def _with_other_nodes(self, own: Later, entry: Shows) -> Later:
+        if not self.introductions.directory.shared:
+            return own
+        others = self.introductions.tell_nodes_with(entry.account, entry)
+        return one_by_one(own, others) if own is not None or others is not None else None
+
+    def show_own(self, account: JID, to: JID) -> Later:
+        """Send the presences of the account's sessions here to a contact."""
+        here = self.routing_table.available_here(account.bare)
+        for session in here:
             if session.presence is not None:
                 for address in self._addresses(session, to):
-                    self.deliver(session.presence.addressed(address))
+                    self._deliver_here(session.presence.addressed(address), address)
+        if here and self.introductions.directory.shared and self.routing_table.is_local(to):
+            showing = (self._show_elsewhere(session, to.bare) for session in here)
+            return one_by_one(*map(Deferred.fromCoroutine, showing))
+        return None
 
-    def send_unavailable(self, account: JID, to: JID) -> None:
-        """Send "unavailable" of the account's resources to a contact that may not see them any more
-        (PM-8). Directed presence to it ends with that.
-        """
+    async def _show_elsewhere(self, session: LocalClientSession, bare: str) -> None:
+        """Introduce a session to a contact's sessions on other nodes."""
+        privacy = session.privacy
+        if privacy is not None and privacy.tells_apart(bare):
+            await self.introductions.meet(session, apart=[privacy.told_apart(bare)])
+        elif privacy is None or privacy.shows_to(JID.prepared(bare)):
+            await self.introductions.meet(session, tell=[bare])
+
+    def show_contact(self, session: LocalClientSession, contact: JID) -> None:
+        """Send a session's presence to a contact that may see it again."""
+        if session.presence is not None:
+            self._deliver_here(session.presence.addressed(contact), contact)
+            session.count += 1
+            self.routing_table.interest.tell(session, session.presence, [contact.bare])
+
+    def hide_own(self, account: JID, to: JID) -> None:
+        """Send "unavailable" of the account's sessions here to a contact."""
         for session in self.routing_table.available_here(account.bare):
             gone = Presence.make(None, session.jid, type="unavailable")
             knows = self._addresses(session, to)
             self.say_goodbye(gone, (*knows, *self.directed.pop_contact(session.jid, to)))
+            self.routing_table.interest.say_goodbye(session, gone, [to.bare])
+
+    def _deliver_here(self, presence: Presence, to: JID) -> None:
+        """Deliver a presence to sessions here, or to somebody elsewhere."""
+        if not self.routing_table.is_local(to):
+            self.routing_table.route(presence)
+            return
+        wire = presence.wire()
+        for session in self.reached(to):
+            session.deliver(presence, wire)
 
     def deliver_to_interested(self, presence: Presence) -> None:
         """Deliver a subscription stanza to the resources that have asked for the roster
@@ -337,6 +458,7 @@ class PresenceManager:
             privacy: The list that kept some of them from hearing it.
         """
         told: set[Session] = set()
+        receivers = tuple(receivers)
         for receiver in receivers:
             heard = broadcast is not None and hears(broadcast, privacy, receiver)
             farewell = gone.addressed(receiver)
@@ -344,17 +466,33 @@ class PresenceManager:
                 if not heard:
                     self.routing_table.route(farewell)
                 continue
-            for session in self._reached(receiver):
+            for session in self.reached(receiver):
                 if session not in told and not (heard and session.presence is not None):
                     told.add(session)
                     session.deliver(farewell, farewell.wire())
+        sender = self.routing_table.bound.get(gone.sender.full)
+        if isinstance(sender, LocalClientSession):
+            local, bound = self.routing_table.is_local, self.routing_table.bound
+            ours = [
+                jid.full
+                for jid in receivers
+                if local(jid) and not isinstance(bound.get(jid.full), LocalClientSession)
+            ]
+            self.routing_table.interest.say_goodbye(sender, gone, ours)
 
-    def _reached(self, receiver: JID) -> tuple[Session, ...]:
-        """The sessions that a presence to this address of ours reaches."""
+    def reached(self, receiver: JID) -> tuple[LocalClientSession, ...]:
+        """The sessions here that a presence to this address of ours reaches."""
         if receiver.resource is None:
-            return self.routing_table.available(receiver.bare)
+            return self.routing_table.available_here(receiver.bare)
         session = self.routing_table.bound.get(receiver.full)
-        return () if session is None else (session,)
+        return (session,) if isinstance(session, LocalClientSession) else ()
+
+
+async def one_by_one(*works: Awaitable[object] | None) -> None:
+    """Wait for all that is to be waited for."""
+    for work in works:
+        if work is not None:
+            await work
 
 
 def hears(roster: Roster, privacy: SessionPrivacy | None, viewer: JID) -> bool:

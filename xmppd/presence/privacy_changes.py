@@ -5,8 +5,10 @@ return.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from twisted.internet.defer import Deferred
+
 from xmppd.events import Events
-from xmppd.presence.presence_manager import PresenceManager, tell
+from xmppd.presence.presence_manager import PresenceManager, one_by_one, tell
 from xmppd.privacy.privacy_list import Kind, PrivacyList, Standing
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.session_privacy import SessionPrivacy
@@ -16,7 +18,7 @@ from xmppd.roster.subscription import SUBSCRIBED
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
-from xmppd.stanza import JID, Condition, Presence, StanzaError
+from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,11 @@ class PrivacyChanges:
 
     async def _renew(self, account: JID) -> None:
         await self._ready(account)
+        waiting = []
         for session in self.routing_table.sessions_here(account.bare):
-            self._switch(session, self._in_force(session, active_list(session)))
+            switching = self._switch(session, self._in_force(session, active_list(session)))
+            waiting.append(switching)
+        await one_by_one(*waiting)
 
     # -- a session --------------------------------------------------------------------------------
 
@@ -117,7 +122,9 @@ class PrivacyChanges:
         await self._ready(session.jid)
         if name is not None:
             (await self.lists.lists(session.jid)).found(name)
-        self._switch(session, self._in_force(session, name))
+        switching = self._switch(session, self._in_force(session, name))
+        if switching is not None:
+            await switching
 
     async def hide(self, session: LocalClientSession, *, probes: bool) -> None:
         """Make a session invisible (:xep:`0186`, §3.1).
@@ -131,7 +138,9 @@ class PrivacyChanges:
         hidden = self.lists.in_force(
             account, active=active_list(session), invisible=True, probes=probes
         )
-        self._switch(session, hidden)
+        switching = self._switch(session, hidden)
+        if switching is not None:
+            await switching
         if was_seen and self.presences.seems_gone(account.bare):
             later = self.presences.left(account, None)
             if later is not None:
@@ -160,7 +169,7 @@ class PrivacyChanges:
         gone = Presence.make(None, session.jid, type="unavailable")
         roster = self.rosters.loaded(session.jid.bare)
         if roster is not None:
-            copies = roster.broadcast(gone, hidden)  # to the account's own resources alone
+            copies = roster.broadcast(gone, session)  # to the account's own resources alone
             assert isinstance(copies, int), "the account is quiet"
         session.become_unavailable()
         self.presences.remote.forget_seen(session)
@@ -184,11 +193,14 @@ class PrivacyChanges:
 
     # -- what follows -----------------------------------------------------------------------------
 
-    def _switch(self, session: LocalClientSession, new: SessionPrivacy | None) -> None:
+    def _switch(self, session: LocalClientSession, new: SessionPrivacy | None) -> Later:
         """Put this in force, and tell every viewer for whom that makes a difference."""
+        old, roster = session.privacy, self.rosters.loaded(session.jid.bare)
         self._put_in_force(session, new)
         self.routing_table.siblings.tell(session)
+        later = None if roster is None else self._switch_elsewhere(session, roster, old, new)
         self.events.fire(PrivacySwitched(session))
+        return later
 
     def _put_in_force(self, session: Session, new: SessionPrivacy | None) -> None:
         old = session.privacy
@@ -215,6 +227,47 @@ class PrivacyChanges:
         if old is not None:
             self._show_remote(session, roster.subscribed_to, old, new)
 
+    # -- people at other nodes --------------------------------------------------------------------
+
+    def _switch_elsewhere(
+        self,
+        session: LocalClientSession,
+        roster: Roster,
+        old: SessionPrivacy | None,
+        new: SessionPrivacy | None,
+    ) -> Later:
+        """Tell the viewers at other nodes, and show the session those there as it sees them now."""
+        interest = self.routing_table.interest
+        if session.presence is None or not (interest.elsewhere or interest.known_at):
+            return None
+        people, apart = roster.listeners(old)
+        told, told_apart = roster.listeners(new)
+        named = {each.account for each in told_apart}
+        saw = {*people, *(each.account for each in apart)}
+        other = [each for each in told_apart if each not in apart]
+        gone = Presence.make(None, session.jid, type="unavailable")
+        interest.say_goodbye(session, gone, saw.difference(told, named), other)
+        interest.tell(session, session.presence, set(told).difference(people), other)
+        self._hide_from(session, new)
+        won = [
+            contact.bare
+            for contact in roster.subscribed_to
+            if contact.bare in interest.elsewhere and old is not None and may_win(old, new, contact)
+        ]
+        return self._see(session, won) if won else None
+
+    async def _see(self, session: LocalClientSession, contacts: list[str]) -> None:
+        await self.presences.introductions.meet(session, see=contacts)
+
+    def _hide_from(self, session: LocalClientSession, new: SessionPrivacy | None) -> None:
+        """Show sessions of other nodes as gone that a session may not see any more."""
+        for full in tuple(session.seen):
+            jid = JID.prepared(full)
+            if not lets(new, "presence-in", jid):
+                del session.seen[full]
+                gone = Presence.make(session.jid, jid, type="unavailable")
+                session.deliver(gone, gone.wire(), ours=True)
+
     def _hide_remote(self, session: Session, new: SessionPrivacy | None) -> None:
         """Show addresses elsewhere as gone, if a session saw them and may not see them any more."""
         seen = self.presences.remote.seen_by(session)
@@ -236,9 +289,7 @@ class PrivacyChanges:
         won = [
             contact
             for contact in contacts
-            if not self.routing_table.is_local(contact)
-            and (not old.lets("presence-in", contact) or old.tells_apart(contact.bare))
-            and lets(new, "presence-in", contact)
+            if not self.routing_table.is_local(contact) and may_win(old, new, contact)
         ]
         if won:
             self.presences.remote.probe(session, won)
@@ -290,7 +341,11 @@ class PrivacyChanges:
                 self._contact_moved(session, privacy, change, jid)
 
     def _contact_moved(
-        self, session: Session, privacy: SessionPrivacy, change: ContactChanged, contact: JID
+        self,
+        session: LocalClientSession,
+        privacy: SessionPrivacy,
+        change: ContactChanged,
+        contact: JID,
     ) -> None:
         before, now = privacy.as_if(_Was(change.roster.standing_of(change.before))), privacy
         saw = change.before is not None and change.before.subscription in SUBSCRIBED
@@ -299,12 +354,16 @@ class PrivacyChanges:
                 gone = Presence.make(None, session.jid, type="unavailable")
                 self.presences.say_goodbye(gone, (contact,))
             elif shows(now, contact) and not shows(before, contact):
-                self.presences.deliver(session.presence.addressed(contact))
+                self.presences.show_contact(session, contact)
         if not self.routing_table.is_local(contact):
             self._hide_remote(session, now)
             if change.roster.sees(contact):
                 self._show_remote(session, (contact,), before, now)
             return
+        if contact.bare in self.routing_table.elsewhere:
+            self._hide_from(session, now)
+            if change.roster.sees(contact) and may_win(before, now, contact):
+                Deferred.fromCoroutine(self._see(session, [contact.bare]))  # it never fails
         theirs = self.rosters.loaded(contact.bare)
         if theirs is None or not theirs.may_be_seen_by(session.jid):
             return
@@ -341,6 +400,14 @@ def is_invisible(session: Session) -> bool:
 def lets(privacy: SessionPrivacy | None, kind: Kind, jid: JID) -> bool:
     """Whether the privacy in force lets this pass."""
     return privacy is None or privacy.lets(kind, jid)
+
+
+def may_win(old: SessionPrivacy, new: SessionPrivacy | None, contact: JID) -> bool:
+    """Whether a session may see a contact from now on, or some of its resources, and did not
+    before.
+    """
+    denied = not old.lets("presence-in", contact) or old.tells_apart(contact.bare)
+    return denied and lets(new, "presence-in", contact)
 
 
 def shows(privacy: SessionPrivacy | None, viewer: JID) -> bool:

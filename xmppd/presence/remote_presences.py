@@ -9,6 +9,7 @@ from xmppd.roster.roster_manager import ContactChanged, RosterManager
 from xmppd.roster.subscription import SUBSCRIBED_TO
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.session.session_manager import SessionClosed
 from xmppd.stanza import JID, Presence
@@ -179,10 +180,10 @@ class RemotePresences:
         self.events.fire(RemotePresence(to.to_bare(), presence))
         presence.payload.forget_trees()  # it may be kept for long
 
-    def _reached(self, to: JID) -> tuple[Session, ...]:
+    def _reached(self, to: JID) -> tuple[LocalClientSession, ...]:
         if to.resource is None:
-            return self.routing_table.available(to.bare)
-        return tuple(s for s in self.routing_table.sessions(to.bare) if s.jid == to)
+            return self.routing_table.available_here(to.bare)
+        return tuple(s for s in self.routing_table.sessions_here(to.bare) if s.jid == to)
 
     def _notes(self, session: Session, presence: Presence, *, in_person: bool) -> bool:
         """Note the presence that a session is about to see; returns whether it is to see it."""
@@ -252,7 +253,7 @@ class RemotePresences:
         """The presences of contacts that another resource of the account sees. A resource does not
         count if its list may hide contacts that this one may see.
         """
-        for other in self.routing_table.available(session.jid.bare):
+        for other in self.routing_table.available_here(session.jid.bare):
             own = self._seen.get(other)
             if other is not session and other.privacy is None and own and own.probed:
                 return own

@@ -73,7 +73,7 @@ class SharedGroupChanges:
         for bare in before.items(viewer.bare):
             contact = JID.prepared(bare)
             if before.sees(viewer.bare, bare) and not self._seen(viewer, contact):
-                self.presences.send_unavailable(contact, viewer)
+                self.presences.hide_own(contact, viewer)
 
     async def _show_to(self, viewer: JID, before: SharedGroups) -> None:
         """Show the viewer its roster as it is now, and the presence of those that it did not see
@@ -89,12 +89,14 @@ class SharedGroupChanges:
             await self.rosters.show(roster, changed)
         for bare in concerned:
             if self.groups.sees(viewer.bare, bare) and not before.sees(viewer.bare, bare):
-                self._introduce(JID.prepared(bare), viewer)
+                await self._introduce(JID.prepared(bare), viewer)
 
-    def _introduce(self, contact: JID, viewer: JID) -> None:
+    async def _introduce(self, contact: JID, viewer: JID) -> None:
         roster = self.rosters.loaded(contact.bare)
         if roster is not None and not roster.is_subscribed(viewer):
-            self.presences.send_presences(contact, viewer)
+            showing = self.presences.show_own(contact, viewer)
+            if showing is not None:
+                await showing
 
     def _seen(self, viewer: JID, contact: JID) -> bool:
         roster = self.rosters.loaded(contact.bare)

@@ -158,20 +158,19 @@ class CompiledList:
 
     Attributes:
         needs_roster: Whether a rule names a group or a subscription.
-        apart: Bare JIDs of which a rule names a single resource.
+        apart: Bare JIDs of which a rule names a single resource, with the full JIDs that are named.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._tables = {kind: _Table() for kind in KINDS}
         self.needs_roster = False
-        apart: set[str] = set()
+        self.apart: dict[str, set[str]] = {}
         for rule in sorted(rules, key=lambda rule: rule.order):
             self.needs_roster |= rule.type in ("group", "subscription")
             for kind in rule.kinds or KINDS:
                 self._tables[kind].add(rule)
             if rule.type == "jid" and "/" in rule.value:
-                apart.add(JID.prepared(rule.value).bare)
-        self.apart = frozenset(apart)
+                self.apart.setdefault(JID.prepared(rule.value).bare, set()).add(rule.value)
 
     def verdict(self, kind: Kind, jid: JID, contacts: Contacts) -> Verdict:
         """The verdict of the first rule that fits: a look-up for each way in which one could

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from xmppd.cluster.entries import Apart
 from xmppd.privacy.privacy_list import BLOCK, DENY, CompiledList, Contacts, Kind
 from xmppd.stanza import IQ, JID, Condition, ErrorType, Message, Presence, Stanza, StanzaError
 
@@ -126,6 +127,13 @@ class SessionPrivacy:
     def tells_apart(self, bare: str) -> bool:
         """Whether not all resources of this account need see the same."""
         return self.rules is not None and not self.invisible and bare in self.rules.apart
+
+    def told_apart(self, bare: str) -> Apart:
+        """Which resources of such an account see it, wherever they are."""
+        shown = self.shows_to(JID.prepared(bare))
+        named = () if self.rules is None else self.rules.apart.get(bare, ())
+        others = [full for full in named if self.shows_to(JID.prepared(full)) != shown]
+        return Apart(bare, shown, sorted(others))
 
     def audience(
         self, contacts: tuple[Contact, ...], elsewhere: tuple[JID, ...], roster: object

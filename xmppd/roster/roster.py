@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
+from xmppd.cluster.entries import Apart
 from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import Audience, Contact, SessionPrivacy
 from xmppd.roster.broadcasts import Broadcasts, Copies
 from xmppd.roster.shared_groups import SharedGroups, mark
 from xmppd.roster.subscription import SUBSCRIBED, SUBSCRIBED_TO
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, JID, Presence, escape, ns
 from xmppd.store.rosters import RosterData, RosterItem
 
@@ -99,7 +101,7 @@ class Roster:
         for bare, _ in self.subscribers:
             yield JID.prepared(bare)
         yield from self._foreign
-        for bare, _ in self._watchers():
+        for bare in self._watchers(self.routing_table.users):
             yield JID.prepared(bare)
 
     def standing(self, jid: JID) -> Standing:
@@ -158,39 +160,54 @@ class Roster:
         self._groups = self.shared_groups.groups
         self._as_it_is = object()
 
-    def broadcast(self, presence: Presence, privacy: SessionPrivacy | None = None) -> Copies:
+    def broadcast(
+        self, presence: Presence, session: LocalClientSession, *, newcomer: bool = False
+    ) -> Copies:
         """Send a presence to all subscribers and the account's own resources
         (:rfc:`6121#section-4.4.2`).
 
         The presence becomes bytes once; each contact costs one splice, and all resources of a
         contact share its bytes. Beyond a thousand contacts it takes several turns of the reactor.
+        Each other node with contacts gets one copy.
 
         Args:
             presence: From a session of the account.
-            privacy: The list in force for that session.
+            session: That session.
+            newcomer: Whether it is its first one: those at other nodes have to be looked for, and
+                are told then.
         """
+        privacy = session.privacy
         contacts = self._contacts(privacy)
-        broadcasts = self.broadcasts
+        interest, broadcasts = self.routing_table.interest, self.broadcasts
+        crosses = (interest.elsewhere or interest.known_at) and not newcomer
         is_long = len(contacts) + len(self._foreign) > broadcasts.contacts_per_slice
         if is_long or broadcasts.under_way(self.account.bare):
-            return self._broadcast_in_slices(presence, contacts, privacy)
+            return self._broadcast_in_slices(presence, contacts, session, crosses=bool(crosses))
         around = presence.around_to()
         copies = self._tell(presence, around, contacts)
+        if crosses:
+            copies += self._tell_nodes(presence, session)
         if self._foreign:
             copies += self._tell_elsewhere(presence, around, self.audience(privacy).elsewhere)
         return copies + self._tell_apart_and_own(presence, around, privacy)
 
     async def _broadcast_in_slices(
-        self, presence: Presence, contacts: tuple[Contact, ...], privacy: SessionPrivacy | None
+        self,
+        presence: Presence,
+        contacts: tuple[Contact, ...],
+        session: LocalClientSession,
+        *,
+        crosses: bool,
     ) -> int:
         """Send it to all who were contacts at its beginning, also if its session has left
         meanwhile: an "unavailable" follows, so that each contact hears one for one. But nobody who
         has ceased to be a contact is told that the account is available.
         """
         size = self.broadcasts.contacts_per_slice
+        privacy = session.privacy
         around = presence.around_to()
-        copies = 0
         async with self.broadcasts.turn(self.account.bare):
+            copies = self._tell_nodes(presence, session) if crosses else 0
             for start in range(0, len(contacts), size):
                 told = contacts[start : start + size]
                 if start:
@@ -227,16 +244,17 @@ class Roster:
         contacts = self.audience(privacy).contacts
         if not self.shared_groups.groups:
             return contacts
-        watchers = self._watchers()
+        watchers = self._watchers(self.routing_table.users)
         if privacy is not None:
-            watchers = (watcher for watcher in watchers if privacy.shows_to_watcher(watcher[0]))
-        return contacts + tuple(watchers)
+            watchers = (bare for bare in watchers if privacy.shows_to_watcher(bare))
+        return contacts + tuple((bare, JID.prepared(bare).wire) for bare in watchers)
 
-    def _watchers(self) -> Iterator[Contact]:
-        for bare in self.shared_groups.online_watchers(self.account.bare):
+    def _watchers(self, online: Mapping[str, object]) -> Iterator[str]:
+        """Those of these accounts that see this one through a shared group alone."""
+        for bare in self.shared_groups.watchers(self.account.bare, online):
             item = self.items.get(bare)
             if bare != self.account.bare and (item is None or item.subscription not in SUBSCRIBED):
-                yield bare, JID.prepared(bare).wire
+                yield bare
 
     def _tell(
         self, presence: Presence, around: tuple[bytes, bytes], contacts: tuple[Contact, ...]
@@ -254,6 +272,41 @@ class Roster:
                     session.deliver(presence, data)
         return copies
 
+    def _tell_nodes(self, presence: Presence, session: LocalClientSession) -> int:
+        """Send it to people at other nodes; a goodbye to all who may have been shown the session
+        there.
+        """
+        interest = self.routing_table.interest
+        if presence.type is None:
+            listeners = self.listeners(session.privacy)
+            return interest.tell(session, presence, *listeners)
+        interest.say_goodbye(session, presence, self.own_and_viewers())
+        return 0
+
+    def listeners(self, privacy: SessionPrivacy | None) -> tuple[list[str], list[Apart]]:
+        """The accounts here and at other nodes that hear a session's broadcasts: the owner, its
+        contacts, and its viewers through shared groups; and those of whom a rule names a resource.
+        """
+        audience = self.audience(privacy)
+        people = [self.account.bare, *(bare for bare, _ in audience.contacts)]
+        apart = list(audience.apart)
+        if self.shared_groups.groups:
+            for bare in self._watchers(self.routing_table.elsewhere):
+                if privacy is None or privacy.shows_to_watcher(bare):
+                    people.append(bare)
+                elif privacy.tells_apart(bare):
+                    apart.append(bare)
+        if privacy is None or not apart:
+            return people, []
+        return people, [privacy.told_apart(bare) for bare in apart]
+
+    def own_and_viewers(self) -> list[str]:
+        """The owner and all accounts of ours that may have been shown its sessions."""
+        people = [self.account.bare, *(bare for bare, _ in self.subscribers)]
+        if self.shared_groups.groups:
+            people.extend(self._watchers(self.routing_table.elsewhere))
+        return people
+
     def _tell_apart_and_own(
         self, presence: Presence, around: tuple[bytes, bytes], privacy: SessionPrivacy | None
     ) -> int:
@@ -261,7 +314,7 @@ class Roster:
         if privacy is not None:
             copies += self._tell_apart(presence, around, privacy, self.audience(privacy).apart)
         head, tail = around
-        own = self.routing_table.available(self.account.bare)
+        own = self.routing_table.available_here(self.account.bare)
         for session in own:
             session.deliver(presence, head + session.jid.wire + tail)
         return copies + len(own)
@@ -296,7 +349,8 @@ class Roster:
         head, tail = around
         copies = 0
         if self.shared_groups.groups:
-            watchers = (bare for bare, _ in self._watchers() if privacy.tells_apart(bare))
+            online = self.routing_table.users
+            watchers = (bare for bare in self._watchers(online) if privacy.tells_apart(bare))
             apart = (*apart, *watchers)
         for bare in apart:
             for session in self.routing_table.available_here(bare):

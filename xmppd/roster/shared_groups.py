@@ -107,12 +107,14 @@ class SharedGroups:
             for member, shown in names.items()
         }
 
-    def online_watchers(self, account: str) -> Iterable[str]:
-        """Bare JIDs of accounts online that see this one through a group; perhaps it is one of
-        them.
+    def watchers(self, account: str, online: Mapping[str, object]) -> Iterable[str]:
+        """Those of these accounts that see this one through a group; perhaps it is one of them.
+
+        Args:
+            account: Bare JID.
+            online: By bare JID.
         """
         watchers: set[str] = set()
-        online = self.routing_table.users
         for group in self._of.get(account, ()):
             if group.visible_to == EVERYBODY:
                 return [watcher for watcher in online if not is_guest(watcher)]

@@ -1,7 +1,5 @@
 """PresenceRouter: broadcasts, directed presence, subscriptions, probes and errors."""
 
-from collections.abc import Awaitable, Callable
-
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTION_TYPES
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
@@ -52,43 +50,12 @@ class PresenceRouter:
         """Route directed presence (PR-6 to PR-10, :rfc:`6121#section-4.6`)."""
         sender = presence.sender
         if not self.routing_table.is_local(sender):
-            if to.bare in self.routing_table.users:
-                self.presences.remote.deliver(presence)  # PR-4, PR-7
-                return None
-            return self._find(presence, self._deliver_from_elsewhere)
-        if not presence.payload.passed_on:  # else its sender's node has noted it
-            if presence.type == "unavailable":
-                self.presences.directed.withdrawn(sender, to)
-            elif not self._told_anyway(sender, to):
-                self.presences.directed.sent(sender, to)
-        if self.presences.deliver(presence):
-            return None
-        return self._find(presence, self._deliver)
-
-    def _deliver(self, presence: Presence) -> None:
-        self.presences.deliver(presence)
-
-    def _deliver_from_elsewhere(self, presence: Presence) -> None:
-        self.presences.remote.deliver(presence)
-
-    def _find(self, presence: Presence, handle: Callable[[Presence], Later]) -> Later:
-        """Send a presence to the node of its account (CL-11), or handle it here if it has none."""
-        if self.routing_table.pass_on(presence):
-            return None
-        finding = self.routing_table.find_way(presence)
-        return handle(presence) if finding is None else self._find_later(presence, handle, finding)
-
-    async def _find_later(
-        self, presence: Presence, handle: Callable[[Presence], Later], finding: Awaitable[None]
-    ) -> None:
-        try:
-            await finding
-        except StanzaError:
-            return  # presence is not bounced
-        if not self.routing_table.pass_on(presence):
-            later = handle(presence)
-            if later is not None:
-                await later
+            return self.presences.deliver_from_elsewhere(presence)  # PR-4, PR-7
+        if presence.type == "unavailable":
+            self.presences.directed.withdrawn(sender, to)
+        elif not self._told_anyway(sender, to):
+            self.presences.directed.sent(sender, to)
+        return self.presences.deliver_everywhere(presence)
 
     def refuse(self, error: Presence) -> None:
         """Deliver an error for a presence that could not be handled (PR-14, PR-16)."""
@@ -116,9 +83,7 @@ class PresenceRouter:
         if to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a probe asks for somebody")
         if self.routing_table.is_local(to):
-            if to.bare in self.routing_table.users:
-                return self.presences.handle_probe(presence)  # PR-13
-            return self._find(presence, self.presences.handle_probe)
+            return self.presences.handle_probe(presence)  # PR-13
         self.presences.remote.asked(presence.sender, to)
         self.routing_table.route(presence)  # PR-12
         return None

@@ -12,6 +12,7 @@ from xmppd.cluster.entries import Behind, Having, Routed, Way, WhoHas
 from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.copy_counts import CopyCounts
 from xmppd.routing.hints import Hints
+from xmppd.routing.interest import Interest
 from xmppd.routing.siblings import Siblings
 from xmppd.routing.ways import Ways
 from xmppd.session.local_client_session import LocalClientSession
@@ -40,14 +41,16 @@ class UserRoutes:
         available: Those that sent presence; a tuple, made anew when it changes, so that a loop over
             it is never disturbed.
         available_here: Those of them that are connected here.
+        serial: The highest of a session that has left.
     """
 
-    __slots__ = ("available", "available_here", "sessions")
+    __slots__ = ("available", "available_here", "serial", "sessions")
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.available: tuple[Session, ...] = ()
         self.available_here: tuple[LocalClientSession, ...] = ()
+        self.serial = 0
 
     def refresh(self) -> None:
         """Find the sessions that are available now."""
@@ -67,6 +70,7 @@ class RoutingTable:
             requests are routed to them (SC-8).
         components: Routes of services, by their domain.
         away: Those domains of services that have no connection just now.
+        interest: What this node and others have to do with each other's accounts.
         elsewhere: By bare JID the other nodes with sessions of an account that somebody here has to
             do with, that of the oldest session first; empty on a single node.
         hints: The same of accounts that somebody here has just written to.
@@ -87,8 +91,9 @@ class RoutingTable:
         self.unbound: dict[str, Session] = {}
         self.components: dict[str, Route] = {}
         self.away: set[str] = set()
-        self.elsewhere: dict[str, tuple[Location, ...]] = {}
         self.hints = Hints(clock.seconds)
+        self.interest = Interest(cluster.bus, self.hints)
+        self.elsewhere = self.interest.elsewhere
         self.siblings = Siblings(self, cluster.bus)
         self.ways = Ways()
         self.copy_counts = CopyCounts()
@@ -127,17 +132,21 @@ class RoutingTable:
         if routes is not None and jid.resource is not None:
             del routes.sessions[jid.resource]
             routes.refresh()
+            if isinstance(session, LocalClientSession):
+                routes.serial = max(routes.serial, session.serial)
             if not self.sessions_here(jid.bare):
-                self._forget(jid.bare)
+                self._forget(jid.bare, routes)
         return True
 
-    def _forget(self, bare: str) -> None:
+    def _forget(self, bare: str, routes: UserRoutes) -> None:
         """Forget an account that has no session here any more, and its sessions on other nodes."""
-        others = self.users.pop(bare).sessions.values()
+        del self.users[bare]
+        others = routes.sessions.values()
         for session in others:
             del self.bound[session.jid.full]
         if others:
             self.ways.went_from_here(bare, _nodes(others))
+        self.interest.leave(bare, routes.serial)
 
     def refresh(self, session: Session) -> None:
         """Note that the session became available or unavailable."""

@@ -41,6 +41,8 @@ class LocalClientSession:
         serial: When it was entered in the directory (:class:`~xmppd.cluster.node.Location`); 0 on a
             single node.
         count: Of the presences that it has sent.
+        seen: The sessions of other nodes that it was shown, by full JID (:class:`Sightings
+            <xmppd.presence.sightings.Sightings>`).
         closed: Whether it has ended, or is about to.
         detached: Whether its connection is lost, and its client may resume it on another one.
         connection: Its connection; while it is detached, :class:`~xmppd.session.detached.Detached`.
@@ -77,6 +79,7 @@ class LocalClientSession:
         "presence_around_to",
         "priority",
         "privacy",
+        "seen",
         "serial",
         "settled",
         "since",
@@ -104,6 +107,7 @@ class LocalClientSession:
         self.presence_around_to = NOWHERE
         self.priority = self.serial = self.count = 0
         self.privacy: SessionPrivacy | None = None
+        self.seen: dict[str, int] = {}
         self.software = ""
         self.unclaimed: dict[str, bytes] | None = None
         self.wants: frozenset[str] = frozenset()
@@ -140,8 +144,9 @@ class LocalClientSession:
         return True
 
     def become_unavailable(self) -> None:
-        """Forget its presence, so that its next one will be a first one."""
+        """Forget its presence, so that its next one will be a first one, and whom it saw."""
         self.presence = None
+        self.seen.clear()
         self.presence_around_to = NOWHERE
         self.flooded = self.settled = False
         self._hold_or_write()

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from twisted.internet.address import IPv4Address
@@ -77,14 +78,16 @@ class Home(Protocol):
         network: The network that it is in.
         address: Its IP address there.
         domain: The first one it serves.
-        clock: Turned by hand.
     """
 
     server: XMPPServer
     network: "Network"
     address: str
     domain: str
-    clock: Clock
+
+    @property
+    def clock(self) -> Clock:
+        """Turned by hand."""
 
     def jid(self, name: str) -> JID:
         """The account of this name."""
@@ -164,12 +167,14 @@ class Network:
         lines: All that were ever made, the caller's end first.
         choose: Given the number of things that may arrive next, says which of them does; None for
             the oldest. What one object gets from one node arrives in its order all the same.
+        held: Whether things stay under way until :meth:`arrive` is called.
     """
 
     def __init__(self) -> None:
         self.houses: dict[str, Home] = {}
         self.lines: list[tuple[MemoryLine, MemoryLine]] = []
         self.choose: Callable[[int], int] | None = None
+        self.held = False
         self._due: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self._settling = False
 
@@ -179,13 +184,19 @@ class Network:
 
     def settle(self) -> None:
         """Let all bytes arrive that are under way, and the answers to them."""
+        if self._due and not self.held:
+            self.arrive()
+
+    def arrive(self, most: float = inf) -> None:
+        """Let some of what is under way arrive, or all of it."""
         if self._settling:
             return
         self._settling = True
         try:
-            while self._due:
+            while self._due and most > 0:
                 arrive, what = self._next()
                 arrive(*what)
+                most -= 1
         finally:
             self._settling = False
 

@@ -26,6 +26,7 @@ from xmppd.cluster.node import Node, NodeId
 from xmppd.config.config import Config
 from xmppd.store.memory import MemoryDatabase
 from xmppd.store.store import Store
+from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
 from xmppd.testing.late_directory import LateDirectory
 from xmppd.testing.network import Network
@@ -50,6 +51,14 @@ class NodeHouse(House):
         super().__init__(
             nodes.domain, config=nodes.config, plugins=nodes.plugins, store=store, clock=clock
         )
+
+    @override
+    def stop_and_wait(self) -> None:
+        stopping = self.stop()
+        while not stopping.called:
+            self.nodes.settle()
+            self.nodes.clock.advance(1)
+        done(stopping)
 
     @override
     def join(self) -> Cluster:

@@ -9,11 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.cluster.entries import (
     MAX_ACCOUNTS,
     Accounts,
+    Arrived,
     BusEntry,
     Delivered,
+    Here,
     JIDText,
     OurJIDText,
     Routed,
+    SentPresence,
+    Telling,
 )
 from xmppd.cluster.entry_decoder import BadEntry, EntryDecoder, addresses
 from xmppd.stanza.jid import MAX_ADDRESS_BYTES
@@ -120,6 +124,17 @@ class EntryDecoderTests(SynchronousTestCase):
             Several(ROMEO, [JULIET, ""]),
             Several(ROMEO, [], "@"),
         ):
+            with self.assertRaises(ValueError):
+                check(wrong)
+
+    def test_parts(self) -> None:
+        """What an entry is made of is checked as well."""
+        sent = SentPresence(ROMEO, 1, 1, None, None, b"<presence/>")
+        nobody = SentPresence("", 1, 1, None, None, b"<presence/>")
+        check = self.decoder.check
+        check(Telling(sent, []))
+        check(Arrived(ROMEO, 1, None, [], [], []))
+        for wrong in (Telling(nobody, []), Here([sent, nobody], [])):
             with self.assertRaises(ValueError):
                 check(wrong)
 

@@ -113,7 +113,7 @@ class OrderTests(SynchronousTestCase):
     def both_log_in(self, nodes: Nodes, clients: dict[str, Client]) -> None:
         """Two with one resource, at the same moment."""
         for client in clients.values():
-            ask(client, "1", "<presence/>")
+            ask(client, "1")
 
 
 class OneResourceTests(OrderTests):
@@ -151,7 +151,7 @@ class OneResourceTests(OrderTests):
         """A client leaves one node, while another takes its resource at the other."""
         (session,) = bound(nodes)[f"{ROMEO}/1"]
         session.connection.abort()
-        ask(clients["b"], "1", "<presence/>")
+        ask(clients["b"], "1")
 
     def test_leaves_and_comes(self) -> None:
         """Who leaves one node and comes back at another at once is there, and nowhere else."""

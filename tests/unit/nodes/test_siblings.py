@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.nodes.orders import Orders
+from tests.unit.nodes.orders import Orders, shuffled
 from tests.unit.nodes.test_logins import ask, bound, faults, service
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries import BusEntry
@@ -19,6 +19,7 @@ from xmppd.testing.late_directory import LateDirectory
 from xmppd.testing.nodes import Nodes
 
 DOMAIN = "montague.lit"
+SHUFFLED = 60
 ROMEO = JID.parse(f"romeo@{DOMAIN}")
 
 
@@ -215,6 +216,17 @@ class ArrivalTests(SynchronousTestCase):
             nodes = service("a", "b")
             clients = {name: nodes[name].logged_in("romeo") for name in "ab"}
             nodes.network.choose = order.choose
+            for name, client in clients.items():
+                ask(client, name)
+            nodes.settle()
+            self.assertEqual(list(faults(nodes)), [])
+
+    def test_both_come_and_show_themselves(self) -> None:
+        """The same, with presence behind it, in some of the many orders."""
+        for seed in range(SHUFFLED):
+            nodes = service("a", "b")
+            clients = {name: nodes[name].logged_in("romeo") for name in "ab"}
+            shuffled(nodes.network, seed)
             for name, client in clients.items():
                 ask(client, name, "<presence/>")
             nodes.settle()

@@ -1,0 +1,217 @@
+"""Presence between nodes, as people see it: who comes, changes and goes on another node."""
+
+from collections.abc import Collection, Mapping
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.cluster.directory import DirectoryAway
+from xmppd.cluster.node import Location
+from xmppd.testing.client import Client, Elsewhere
+from xmppd.testing.nodes import Nodes
+
+ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
+TYBALT, MERCUTIO = "tybalt@montague.lit", "mercutio@montague.lit"
+
+
+def availability(client: Client) -> list[str]:
+    """What a client has heard of others: their address, and ``+`` or ``-``."""
+    heard = []
+    for stanza in client.received():
+        if stanza.startswith("<presence"):
+            sender = stanza.partition(" from='")[2].partition("'")[0]
+            heard.append(("-" if "unavailable" in stanza else "+") + sender)
+    return heard
+
+
+class ArrivalTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.nodes = Nodes(
+            "a",
+            "b",
+            "c",
+            romeo={"juliet": "both", "nurse": "from", "tybalt": "to"},
+            juliet={"romeo": "both"},
+            nurse={"romeo": "to"},
+            tybalt={"romeo": "from"},
+            mercutio={},
+        )
+
+    def come(self, node: str, name: str) -> Client:
+        """A client that becomes available, and has not looked yet."""
+        account, _, resource = name.partition("/")
+        client = self.nodes[node].bind(account, resource or "1")
+        client.send("<presence/>")
+        return client
+
+    def test_newcomer(self) -> None:
+        """Two who see each other on different nodes: the newcomer sees the other, and is seen."""
+        juliet = self.come("b", "juliet")
+        juliet.raw()
+        romeo = self.come("a", "romeo")
+        self.assertEqual(availability(romeo), [f"+{ROMEO}/1", f"+{JULIET}/1"])
+        self.assertEqual(availability(juliet), [f"+{ROMEO}/1"])
+
+    def test_one_way(self) -> None:
+        """Only who may see somebody is shown him."""
+        nurse, tybalt = self.come("b", "nurse"), self.come("c", "tybalt")
+        nurse.raw()
+        tybalt.raw()
+        romeo = self.come("a", "romeo")
+        self.assertEqual(availability(romeo), [f"+{ROMEO}/1", f"+{TYBALT}/1"])
+        self.assertEqual(availability(nurse), [f"+{ROMEO}/1"])
+        self.assertEqual(availability(tybalt), [])
+
+    def test_change(self) -> None:
+        """A presence that changes is shown as it was sent."""
+        juliet, romeo = self.come("b", "juliet"), self.come("a", "romeo")
+        juliet.raw()
+        romeo.send("<presence id='x'><show>away</show><status>a &amp; b</status></presence>")
+        (got,) = juliet.received()
+        self.assertEqual(
+            got,
+            f"<presence from='{ROMEO}/1' to='{JULIET}' id='x'><show>away</show>"
+            "<status>a &amp; b</status></presence>",
+        )
+
+    def test_goodbye(self) -> None:
+        """Each who saw somebody hears once that he is gone, with the status that he left."""
+        juliet, romeo = self.come("b", "juliet"), self.come("a", "romeo")
+        juliet.raw()
+        romeo.send("<presence type='unavailable'><status>Exit</status></presence>")
+        romeo.abort()
+        (got,) = juliet.received()
+        self.assertEqual(
+            got,
+            f"<presence from='{ROMEO}/1' to='{JULIET}' type='unavailable'>"
+            "<status>Exit</status></presence>",
+        )
+
+    def test_connection_lost(self) -> None:
+        """A connection that is lost is a goodbye; then nothing is left on any node."""
+        juliet, romeo = self.come("b", "juliet"), self.come("a", "romeo")
+        juliet.raw()
+        romeo.abort()
+        self.assertEqual(availability(juliet), [f"-{ROMEO}/1"])
+        juliet.abort()
+        for house in self.nodes.houses.values():
+            self.assertEqual(house.server.routing_table.elsewhere, {})
+            self.assertEqual(house.server.routing_table.interest.known_at, {})
+
+    def test_own_resources(self) -> None:
+        """Resources of one account see each other, wherever they are."""
+        orchard = self.come("a", "romeo/orchard")
+        orchard.raw()
+        street = self.come("b", "romeo/street")
+        self.assertEqual(availability(street), [f"+{ROMEO}/street", f"+{ROMEO}/orchard"])
+        self.assertEqual(availability(orchard), [f"+{ROMEO}/street"])
+        orchard.abort()
+        self.assertEqual(availability(street), [f"-{ROMEO}/orchard"])
+
+    def test_second_resource(self) -> None:
+        """A second resource on the same node is shown whom the first one sees."""
+        juliet = self.come("b", "juliet")
+        self.come("a", "romeo/orchard")
+        juliet.raw()
+        street = self.come("a", "romeo/street")
+        self.assertEqual(
+            availability(street), [f"+{ROMEO}/street", f"+{ROMEO}/orchard", f"+{JULIET}/1"]
+        )
+        self.assertEqual(availability(juliet), [f"+{ROMEO}/street"])
+
+    def test_comes_again(self) -> None:
+        """Who becomes unavailable and available again sees the others again."""
+        self.come("b", "juliet")
+        romeo = self.come("a", "romeo")
+        romeo.send("<presence type='unavailable'/>")
+        romeo.raw()
+        romeo.send("<presence/>")
+        self.assertEqual(availability(romeo), [f"+{ROMEO}/1", f"+{JULIET}/1"])
+
+    def test_last_presence(self) -> None:
+        """A contact who is nowhere is shown with the status that was left, on any node."""
+        tybalt = self.come("c", "tybalt")
+        tybalt.send("<presence type='unavailable'><status>Dead</status></presence>")
+        romeo = self.come("a", "romeo")
+        self.assertIn("<status>Dead</status>", "".join(romeo.received()))
+
+    def test_directory_away(self) -> None:
+        """While the directory is away, a newcomer finds the others by asking all nodes."""
+        juliet = self.come("b", "juliet")
+        juliet.raw()
+        romeo = self.nodes["a"].bind("romeo")
+        self.patch(self.nodes["a"].server.cluster.directory, "nodes_of", self.away)
+        romeo.send("<presence/>")
+        self.assertEqual(availability(romeo), [f"+{ROMEO}/1", f"+{JULIET}/1"])
+        self.assertEqual(availability(juliet), [f"+{ROMEO}/1"])
+
+    async def away(self, accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
+        """A directory that cannot be asked."""
+        raise DirectoryAway("it does not answer")
+
+    def test_directed(self) -> None:
+        """Directed presence arrives at a full JID and at an account, and is taken back when its
+        sender leaves, once.
+        """
+        stranger = self.come("b", "mercutio/1")
+        other = self.come("c", "mercutio/2")
+        romeo = self.come("a", "romeo")
+        for client in (stranger, other):
+            client.raw()
+        romeo.send(f"<presence to='{MERCUTIO}/1'/>")
+        self.assertEqual(stranger.received(), [f"<presence from='{ROMEO}/1' to='{MERCUTIO}/1'/>"])
+        self.assertEqual(other.received(), [])
+        romeo.send(f"<presence to='{MERCUTIO}'/>")
+        for client in (stranger, other):
+            self.assertEqual(client.received(), [f"<presence from='{ROMEO}/1' to='{MERCUTIO}'/>"])
+        romeo.abort()
+        for client in (stranger, other):
+            self.assertEqual(availability(client), [f"-{ROMEO}/1"])
+
+    def test_directed_withdrawn(self) -> None:
+        """Who has taken directed presence back has nothing to take back when he leaves."""
+        stranger, romeo = self.come("b", "mercutio"), self.come("a", "romeo")
+        stranger.raw()
+        romeo.send(f"<presence to='{MERCUTIO}/1'/>")
+        romeo.send(f"<presence to='{MERCUTIO}/1' type='unavailable'/>")
+        self.assertEqual(availability(stranger), [f"+{ROMEO}/1", f"-{ROMEO}/1"])
+        romeo.abort()
+        self.assertEqual(availability(stranger), [])
+
+    def test_directed_to_a_contact(self) -> None:
+        """A contact who was sent directed presence as well hears one goodbye."""
+        juliet, romeo = self.come("b", "juliet"), self.come("a", "romeo")
+        romeo.send(f"<presence to='{JULIET}/1'><status>Only you</status></presence>")
+        juliet.raw()
+        romeo.abort()
+        self.assertEqual(availability(juliet), [f"-{ROMEO}/1"])
+
+    def test_probe(self) -> None:
+        """A probe is answered with all resources that may be seen, on whichever nodes they are."""
+        self.come("b", "juliet/balcony")
+        self.come("c", "juliet/garden")
+        romeo = self.come("a", "romeo")
+        romeo.raw()
+        romeo.send(f"<presence to='{JULIET}' type='probe'/>")
+        self.assertEqual(sorted(availability(romeo)), [f"+{JULIET}/balcony", f"+{JULIET}/garden"])
+
+    def test_probe_of_a_stranger(self) -> None:
+        """Who may not see somebody is told so, wherever that one is."""
+        self.come("b", "mercutio")
+        romeo = self.come("a", "romeo")
+        romeo.raw()
+        romeo.send(f"<presence to='{MERCUTIO}' type='probe'/>")
+        self.assertEqual(
+            romeo.received(),
+            [f"<presence from='{MERCUTIO}' to='{ROMEO}' type='unsubscribed'/>"],
+        )
+
+    def test_from_another_server(self) -> None:
+        """Presence from another server reaches all resources, whichever node it comes in at."""
+        balcony, garden = self.come("b", "juliet/balcony"), self.come("c", "juliet/garden")
+        mantua = Elsewhere(self.nodes["a"])
+        for type in ("", " type='unavailable'"):
+            balcony.raw()
+            garden.raw()
+            mantua.send(f"<presence from='paris@mantua.lit/1' to='{JULIET}'{type}/>")
+            for client in (balcony, garden):
+                self.assertEqual(len(availability(client)), 1)

@@ -1,0 +1,314 @@
+"""Introductions: sessions here are shown to people at other nodes, and see who is there."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+
+from xmppd.cluster.bus import Unreachable, ask_all
+from xmppd.cluster.directory import Directory, DirectoryAway
+from xmppd.cluster.entries import Apart, Arrived, BusEntry, Here, Routed, SentPresence, Way
+from xmppd.cluster.membership import Membership
+from xmppd.cluster.node import Location, NodeId
+from xmppd.presence.sightings import Sightings
+from xmppd.roster.roster import Roster
+from xmppd.roster.roster_manager import RosterManager
+from xmppd.routing.interest import pieces
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import JID, Later, Presence, StanzaError
+
+HERE_S = 2.0
+"""The time for which a newcomer waits for the presence of people at other nodes."""
+
+LATE_S = 60.0
+"""The time in which a node still gives an answer; one that comes late is shown as it comes."""
+
+EVER = (1 << 63) - 1
+"""A serial that is higher than any."""
+
+
+class Introductions:
+    """Asks the directory where the contacts of a newcomer are, and has the nodes there show the
+    newcomer to them and them to the newcomer (CL-31).
+
+    A session is in the directory, and its presence is known here, before it is asked where others
+    are: of two who come at the same time at least one finds the other.
+
+    Args:
+        rosters: Of people here.
+        directory: Knows where others are.
+        membership: The nodes that are asked when the directory is away.
+        clock: Tells when an answer is late.
+
+    Attributes:
+        sightings: What was shown to sessions here.
+    """
+
+    def __init__(
+        self,
+        rosters: RosterManager,
+        directory: Directory,
+        membership: Membership,
+        clock: IReactorTime,
+    ) -> None:
+        self.rosters = rosters
+        self.directory = directory
+        self.membership = membership
+        self.clock = clock
+        self.routing_table = rosters.routing_table
+        self.interest = self.routing_table.interest
+        self.sightings = Sightings()
+
+    def introduce(
+        self, session: LocalClientSession, roster: Roster, contacts: Iterable[JID]
+    ) -> Deferred[set[str]]:
+        """Introduce a session that has become available.
+
+        Args:
+            session: The session.
+            roster: Of its account.
+            contacts: Those whose presence it wants to see.
+
+        Returns:
+            Gives the bare JIDs of those whose presence was sent to it, after :data:`HERE_S` at the
+            latest.
+        """
+        wanted = {jid.bare for jid in contacts if self.routing_table.is_local(jid)}
+        return Deferred.fromCoroutine(self._introduce(session, roster, wanted))
+
+    async def _introduce(
+        self, session: LocalClientSession, roster: Roster, contacts: set[str]
+    ) -> set[str]:
+        own = session.jid.bare
+        self._forget_former(session, roster)
+        places = await self._places(session, {own, *roster.own_and_viewers(), *contacts})
+        if session.presence is None:
+            return set()
+        people, apart = roster.listeners(session.privacy)
+        return await self._meet(session, places, people, apart, {own, *contacts})
+
+    def greet_anew(self, session: LocalClientSession) -> Later:
+        """Introduce a session again that has another serial now: whoever took its place in the
+        directory meanwhile was seen, and seen leaving (CL-25).
+        """
+        roster = self.rosters.loaded(session.jid.bare)
+        if session.presence is None or roster is None:
+            return None
+        session.count += 1
+        self.interest.tell(session, session.presence, *roster.listeners(session.privacy))
+        return self._greet_anew(session, roster)
+
+    async def _greet_anew(self, session: LocalClientSession, roster: Roster) -> None:
+        await self.introduce(session, roster, roster.subscribed_to)
+
+    def _forget_former(self, session: LocalClientSession, roster: Roster) -> None:
+        """Have those here who were shown a session that this one has replaced, on another node, not
+        hear a goodbye of it: they see this one.
+        """
+        people, _ = roster.listeners(session.privacy)
+        for bare in people:
+            for viewer in self.routing_table.available_here(bare):
+                viewer.seen.pop(session.jid.full, None)
+
+    def is_replaced(self, sent: SentPresence) -> bool:
+        """Whether a session at another node was replaced by one here, and has not heard of it."""
+        holder = self.routing_table.bound.get(sent.session)
+        return isinstance(holder, LocalClientSession) and holder.serial > sent.serial
+
+    async def meet(
+        self,
+        session: LocalClientSession,
+        *,
+        tell: Collection[str] = (),
+        apart: Collection[Apart] = (),
+        see: Collection[str] = (),
+    ) -> set[str]:
+        """Introduce an available session to some people.
+
+        Args:
+            session: The session.
+            tell: Bare JIDs of those to whom it is shown.
+            apart: Those of whom not all resources may see it.
+            see: Bare JIDs of those whose presence it wants to see.
+
+        Returns:
+            The bare JIDs of those whose presence was sent to it.
+        """
+        places = await self._places(session, {*tell, *(each.account for each in apart), *see})
+        if session.presence is None:
+            return set()
+        return await self._meet(session, places, tell, apart, see)
+
+    async def _meet(
+        self,
+        session: LocalClientSession,
+        places: Mapping[NodeId, Collection[str]],
+        tell: Collection[str],
+        apart: Collection[Apart],
+        see: Collection[str],
+    ) -> set[str]:
+        assert session.presence is not None, "only an available session meets others"
+        sent = SentPresence.of(session.presence, session.serial, session.count)
+        shown: set[str] = set()
+        asked = []
+        for node, there in places.items():
+            self.interest.know(session.jid.bare, node)
+            for some in map(set, pieces(there)):
+                entry = Arrived(
+                    session.jid.full,
+                    session.serial,
+                    sent,
+                    [bare for bare in tell if bare in some],
+                    [each for each in apart if each.account in some],
+                    [bare for bare in see if bare in some],
+                )
+                asked.append(Deferred.fromCoroutine(self._ask(session, node, entry, shown)))
+        await self._all_or_late(asked)
+        return shown
+
+    async def _places(
+        self, session: LocalClientSession, people: Collection[str]
+    ) -> dict[NodeId, list[str]]:
+        """The other nodes with sessions of these people, and of whom each has some; when the
+        directory is away, they may be anywhere. None if the session leaves meanwhile.
+
+        Of people here all nodes are known here, but perhaps not yet of a newcomer's own account.
+        """
+        users, own = self.routing_table.users, session.jid.bare
+        known = self.routing_table.siblings.nodes
+        places: dict[NodeId, list[str]] = {}
+        for bare in people if known else ():
+            for node in known.get(bare, ()) if bare != own else ():
+                places.setdefault(node, []).append(bare)
+        asked = [bare for bare in people if bare not in users or bare == own]
+        try:
+            found = await self.directory.nodes_of(asked)
+        except DirectoryAway:
+            return {node.id: list(people) for node in self.membership.nodes.values()}
+        if session.presence is None:
+            return {}
+        for bare, locations in found.items():
+            for location in locations:
+                self.interest.note(bare, location)
+                places.setdefault(location.node, []).append(bare)
+        return places
+
+    async def _ask(
+        self, session: LocalClientSession, node: NodeId, entry: Arrived, shown: set[str]
+    ) -> None:
+        with suppress(Unreachable):
+            here = await self.routing_table.bus.ask(node, entry, LATE_S)
+            if isinstance(here, Here):
+                self._take(session, node, here, shown)
+
+    def _take(self, session: LocalClientSession, node: NodeId, here: Here, shown: set[str]) -> None:
+        """Show a session those that another node has shown it."""
+        for sent in here.sent:
+            self.interest.note(sent.account, Location(node, sent.serial))
+            if session.presence is not None:
+                shown.add(sent.account)
+                self.show(session, node, sent)
+        for bare in here.absent:
+            self.interest.unnote(bare, Location(node, EVER))
+
+    def show(self, session: LocalClientSession, node: NodeId, sent: SentPresence) -> None:
+        """Show an available session the presence of one at another node, if that is news."""
+        presence = sent.stanza()
+        if session.privacy is not None and not session.privacy.lets_in(presence):
+            return
+        if self.is_replaced(sent):
+            return
+        if self.sightings.shows(session, sent, self.sightings.mark(node, sent)):
+            head, tail = presence.around_to()
+            session.deliver(presence, head + session.jid.wire + tail)
+
+    # -- single addresses -------------------------------------------------------------------------
+
+    def direct(self, session: LocalClientSession, presence: Presence, to: JID) -> Later:
+        """Send a session's directed presence to an address of ours at other nodes, if it is there;
+        presence to somebody who cannot be found is nobody's.
+        """
+        send = partial(self.interest.direct, session, presence, to.full)
+        return self._with_nodes(to.bare, send)
+
+    def pass_to_nodes(self, presence: Presence, to: JID) -> Later:
+        """Send a presence from another server to an account's other nodes."""
+        return self.tell_nodes_with(to.bare, Routed.of(presence, to, Way.HERE))
+
+    def tell_nodes_with(self, account: str, entry: BusEntry) -> Later:
+        """Send an entry to all other nodes with sessions of an account."""
+        return self._with_nodes(account, partial(self._tell, entry))
+
+    def _tell(self, entry: BusEntry, nodes: Iterable[NodeId]) -> None:
+        for node in nodes:
+            self.routing_table.bus.tell(node, entry)
+
+    def _with_nodes(self, bare: str, send: Callable[[tuple[NodeId, ...]], None]) -> Later:
+        """Send something to the other nodes with sessions of an account."""
+        nodes = self._known_nodes(bare)
+        if nodes is None:
+            return self._find_and_send(bare, send)
+        send(nodes)
+        return None
+
+    async def _find_and_send(self, bare: str, send: Callable[[tuple[NodeId, ...]], None]) -> None:
+        with suppress(StanzaError):
+            send(await self._find_nodes(bare))
+
+    def _known_nodes(self, bare: str) -> tuple[NodeId, ...] | None:
+        """The other nodes with sessions of an account; None if they have to be looked up."""
+        table = self.routing_table
+        if bare in table.users:
+            return table.siblings.nodes.get(bare, ())
+        known = table.elsewhere.get(bare) or table.hints.get(bare)
+        if not known or not all(location.serial for location in known):
+            return None
+        return tuple(location.node for location in known)
+
+    async def _find_nodes(self, bare: str) -> tuple[NodeId, ...]:
+        """The same, as the directory has them.
+
+        Raises:
+            StanzaError: It does not answer.
+        """
+        found = await self.routing_table.nodes_of(bare)
+        self.routing_table.hints.note(bare, found)
+        return tuple(location.node for location in found)
+
+    async def ask(self, prober: JID, account: JID) -> list[tuple[NodeId, SentPresence]]:
+        """The presences of an account's sessions at other nodes that a prober may see."""
+        nodes = self._known_nodes(account.bare)
+        if nodes is None:
+            try:
+                nodes = await self._find_nodes(account.bare)
+            except StanzaError:
+                nodes = tuple(node.id for node in self.membership.nodes.values())
+        entry = Arrived(prober.full, 0, None, [], [], [account.bare])
+        answers = await ask_all(self.routing_table.bus, nodes, entry, HERE_S)
+        return [
+            (node, sent)
+            for node, here in answers.items()
+            if isinstance(here, Here)
+            for sent in here.sent
+        ]
+
+    # -- waiting ----------------------------------------------------------------------------------
+
+    async def _all_or_late(self, asked: list[Deferred[None]]) -> None:
+        """Wait until all have answered, or it is late; what comes later is shown all the same."""
+        waiting = Deferred[None]()
+
+        def end(_: object) -> None:
+            if not waiting.called:
+                waiting.callback(None)
+
+        DeferredList(asked).addBoth(end)
+        waiting.addTimeout(HERE_S, self.clock)
+        with suppress(defer.TimeoutError):
+            await waiting
+
+
+__all__ = ["EVER", "HERE_S", "LATE_S", "Introductions"]
