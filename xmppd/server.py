@@ -92,6 +92,7 @@ from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.nodes.account_sync import AccountSync
 from xmppd.nodes.arrivals import Arrivals
 from xmppd.nodes.component_entries import ComponentEntries
 from xmppd.nodes.custody import Custody
@@ -606,6 +607,9 @@ class XMPPServer:
         self.held_messages.ask_others = custody.secure_elsewhere
         entries.put(Secure, custody.secure)
         self.arrivals.put_in(entries)
+        AccountSync(self.roster_manager, self.privacy_changes, self.shared_group_changes).put_in(
+            entries
+        )
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)

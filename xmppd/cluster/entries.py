@@ -635,6 +635,46 @@ class ComponentAt(BusEntry, tag="x", frozen=True):
         return self.domain
 
 
+# -- what is stored of accounts -------------------------------------------------------------------
+
+
+class RosterStored(AccountEntry, tag="ar", frozen=True):
+    """An account's roster has been changed in the store.
+
+    Attributes:
+        version: That it has now.
+    """
+
+    version: Serial
+
+    @property
+    def newest(self) -> Hashable:
+        """The account: who reads it has all that was stored before."""
+        return self.account
+
+
+class ListsStored(AccountEntry, tag="al", frozen=True):
+    """An account's privacy lists have been changed in the store; answered when those that are in
+    force at the node are the new ones.
+    """
+
+
+class GroupsStored(BusEntry, tag="ag", frozen=True):
+    """The shared groups have been changed in the store. All nodes read them; when they have, each
+    shows its people the difference.
+
+    Attributes:
+        show: Whether all have read them.
+    """
+
+    show: bool
+
+    @property
+    def about(self) -> str:
+        """The groups."""
+        return "groups"
+
+
 # -- messages of plugins --------------------------------------------------------------------------
 
 
@@ -898,6 +938,9 @@ AnyEntry = (
     | Here
     | Gone
     | Shows
+    | RosterStored
+    | ListsStored
+    | GroupsStored
 )
 __all__ = [
     "KINDS",
@@ -923,12 +966,14 @@ __all__ = [
     "DetachedSession",
     "EndAccount",
     "Gone",
+    "GroupsStored",
     "Having",
     "Here",
     "JIDText",
     "LeaseRenewed",
     "LeaseState",
     "LeftBehind",
+    "ListsStored",
     "LongestDetached",
     "MessagesWait",
     "OurJIDText",
@@ -938,6 +983,7 @@ __all__ = [
     "PluginRefusal",
     "PluginTold",
     "Renew",
+    "RosterStored",
     "Routed",
     "Secure",
     "SentPresence",

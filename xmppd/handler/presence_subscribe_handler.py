@@ -146,7 +146,8 @@ class PresenceSubscribeHandler:
             self.presences.deliver_to_interested(error)
 
     async def _both_sides(self, presence: Presence, sender: JID, to: JID) -> None:
-        if not self.routing_table.is_local(sender) or await self._sent(presence, sender, to):
+        half = presence.payload.passed_on or not self.routing_table.is_local(sender)
+        if half or await self._sent(presence, sender, to):
             await self._pass_on(presence, sender, to)
 
     def _from_the_server(self, presence: Presence) -> None:
@@ -213,7 +214,7 @@ class PresenceSubscribeHandler:
         if not self.routing_table.is_local(to):
             await self._leave(presence, sender, to)
         elif await self.accounts.exists(to.bare):
-            await self._received(presence, sender, to)
+            await self._reach(presence, sender, to)
         elif presence.type == "subscribe":  # :rfc:`6121#section-3.1.3`
             await self._answer(to, sender, "unsubscribed")
 
@@ -223,6 +224,18 @@ class PresenceSubscribeHandler:
             raise self.routing_table.unreached(presence)  # PR-17
         if presence.type == "subscribed" and self.routing_table.is_local(sender):
             await self._show_presence(to, sender)
+
+    async def _reach(self, presence: Presence, sender: JID, to: JID) -> None:
+        """Move the contact's side, at the node where the contact is; here if it is nowhere (CL-45).
+
+        Raises:
+            StanzaError: REMOTE_SERVER_TIMEOUT: it cannot be found out where that is.
+        """
+        finding = self.routing_table.find_way(presence)
+        if finding is not None:
+            await finding
+        if not self.routing_table.pass_on(presence):
+            await self._received(presence, sender, to)
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
         kind = presence.type or ""
@@ -267,7 +280,7 @@ class PresenceSubscribeHandler:
     async def _answer(self, account: JID, to: JID, kind: str) -> None:
         answer = Presence.make(to, account, type=kind)
         if self.routing_table.is_local(to):
-            await self._received(answer, account, to)
+            await self._reach(answer, account, to)
         else:
             await self._leave(answer, account, to)
 

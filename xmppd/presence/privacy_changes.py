@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
+from xmppd.cluster.bus import ask_all
+from xmppd.cluster.entries import ListsStored
 from xmppd.events import Events
 from xmppd.presence.presence_manager import PresenceManager, one_by_one, tell
 from xmppd.privacy.privacy_list import Kind, PrivacyList, Standing
@@ -19,6 +21,9 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
+
+ASK_S = 5.0
+"""The time for which a client that changes a list waits for the account's other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,14 @@ class PrivacyChanges:
                 raise StanzaError(Condition.CONFLICT, "the list is in force for another resource")
 
     async def _renew(self, account: JID) -> None:
+        """Put the lists in force for the account's sessions, on all nodes (CL-46)."""
+        await self.renew(account)
+        nodes = self.routing_table.siblings.nodes.get(account.bare)
+        if nodes:
+            await ask_all(self.routing_table.bus, nodes, ListsStored(account.bare), ASK_S)
+
+    async def renew(self, account: JID) -> None:
+        """Put the lists in force for the account's sessions that are here."""
         await self._ready(account)
         waiting = []
         for session in self.routing_table.sessions_here(account.bare):

@@ -1,16 +1,21 @@
 """Changes of shared groups, which every account online that they concern sees at once."""
 
-from collections.abc import Awaitable
+from collections.abc import Collection
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from xmppd.cluster.bus import ask_all
+from xmppd.cluster.entries import GroupsStored
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID
+from xmppd.stanza import JID, Presence
 from xmppd.store.shared_groups import SharedGroup
+
+ASK_S = 5.0
+"""The time for which a change waits until people at other nodes see it."""
 
 VIEWERS_PER_SLICE = 20
 _log = Logger()
@@ -35,21 +40,52 @@ class SharedGroupChanges:
         self.rosters = rosters
         self.presences = presences
         self.routing_table = routing_table
+        self._shown: SharedGroups | None = None
 
     async def save(self, group: SharedGroup) -> None:
         """Add or replace a group."""
-        await self._show(self.groups.as_it_is(), self.groups.save(group))
+        before = self.groups.as_it_is()
+        await self.groups.save(group)
+        await self._show_everywhere(before)
 
     async def delete(self, name: str) -> None:
         """Remove a group."""
-        await self._show(self.groups.as_it_is(), self.groups.delete(name))
+        before = self.groups.as_it_is()
+        await self.groups.delete(name)
+        await self._show_everywhere(before)
 
     async def reload(self) -> None:
         """Follow changes that were made in the store."""
-        await self._show(self.groups.as_it_is(), self.groups.load())
+        before = self.groups.as_it_is()
+        await self.groups.load()
+        await self._show_everywhere(before)
 
-    async def _show(self, before: SharedGroups, change: Awaitable[None]) -> None:
-        await change
+    async def _show_everywhere(self, before: SharedGroups) -> None:
+        """Show the change to people here and at other nodes, once all nodes know it (CL-47): each
+        says then whom somebody at another one may see.
+        """
+        await self._ask_nodes(GroupsStored(show=False))
+        await self._show(before)
+        await self._ask_nodes(GroupsStored(show=True))
+
+    async def _ask_nodes(self, entry: GroupsStored) -> None:
+        nodes = [node.id for node in self.routing_table.membership.nodes.values()]
+        if nodes:
+            await ask_all(self.routing_table.bus, nodes, entry, ASK_S)
+
+    async def read(self) -> None:
+        """Read what another node has changed in the store; it is shown later."""
+        before = self.groups.as_it_is()
+        await self.groups.load()
+        self._shown = self._shown or before
+
+    async def show_read(self) -> None:
+        """Show people here what was read."""
+        before, self._shown = self._shown, None
+        if before is not None:
+            await self._show(before)
+
+    async def _show(self, before: SharedGroups) -> None:
         if before.groups == self.groups.groups:
             return
         viewers = sorted(before.online_viewers() | self.groups.online_viewers())
@@ -70,10 +106,23 @@ class SharedGroupChanges:
         """Send "unavailable" of accounts that are not seen any more, unless their own rosters show
         them.
         """
-        for bare in before.items(viewer.bare):
-            contact = JID.prepared(bare)
-            if before.sees(viewer.bare, bare) and not self._seen(viewer, contact):
-                self.presences.hide_own(contact, viewer)
+        lost = [
+            bare
+            for bare in before.items(viewer.bare)
+            if before.sees(viewer.bare, bare) and not self._seen(viewer, JID.prepared(bare))
+        ]
+        for bare in lost:
+            self.presences.hide_own(JID.prepared(bare), viewer)
+        if lost:
+            self._hide_elsewhere(viewer, frozenset(lost))
+
+    def _hide_elsewhere(self, viewer: JID, lost: Collection[str]) -> None:
+        """Show sessions at other nodes as gone."""
+        for session in self.routing_table.available_here(viewer.bare):
+            for full in [full for full in session.seen if full.partition("/")[0] in lost]:
+                del session.seen[full]
+                gone = Presence.make(session.jid, JID.prepared(full), type="unavailable")
+                session.deliver(gone, gone.wire(), ours=True)
 
     async def _show_to(self, viewer: JID, before: SharedGroups) -> None:
         """Show the viewer its roster as it is now, and the presence of those that it did not see
@@ -87,9 +136,16 @@ class SharedGroupChanges:
         changed = [bare for bare in concerned if old.get(bare) != new.get(bare)]
         if changed:
             await self.rosters.show(roster, changed)
-        for bare in concerned:
-            if self.groups.sees(viewer.bare, bare) and not before.sees(viewer.bare, bare):
-                await self._introduce(JID.prepared(bare), viewer)
+        new_ones = [
+            bare
+            for bare in concerned
+            if self.groups.sees(viewer.bare, bare) and not before.sees(viewer.bare, bare)
+        ]
+        for bare in new_ones:
+            await self._introduce(JID.prepared(bare), viewer)
+        if new_ones and self.routing_table.directory.shared:
+            for session in self.routing_table.available_here(viewer.bare):
+                await self.presences.introductions.meet(session, see=new_ones)
 
     async def _introduce(self, contact: JID, viewer: JID) -> None:
         roster = self.rosters.loaded(contact.bare)
@@ -99,5 +155,10 @@ class SharedGroupChanges:
                 await showing
 
     def _seen(self, viewer: JID, contact: JID) -> bool:
-        roster = self.rosters.loaded(contact.bare)
-        return roster is not None and roster.may_be_seen_by(viewer)
+        """Whether the viewer sees an account, by its roster or a group."""
+        if self.routing_table.is_here(contact.bare):
+            theirs = self.rosters.loaded(contact.bare)
+            return theirs is not None and theirs.may_be_seen_by(viewer)
+        own = self.rosters.loaded(viewer.bare)
+        subscribed = own is not None and own.sees(contact)
+        return subscribed or self.groups.sees(viewer.bare, contact.bare)

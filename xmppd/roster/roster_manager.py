@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from xmppd.cluster.entries import RosterStored
 from xmppd.config.config import RosterSettings
 from xmppd.events import Events
 from xmppd.host.locks import Locks
 from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster import Roster, visible
 from xmppd.roster.shared_groups import SharedGroups
-from xmppd.stanza import JID, Condition, Presence, StanzaError
+from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
 from xmppd.store.accounts import AccountStore
 from xmppd.store.errors import AnotherVersion, Unreadable
 from xmppd.store.readable import set_aside, sift
@@ -263,6 +264,9 @@ class RosterManager:
                 if change is not None and before_push is not None:
                     before_push()
                 _push(roster, jid, known, before, change)
+                telling = None if change is None else self._tell_nodes(roster)
+                if telling is not None:
+                    await telling
         finally:
             roster.unstored -= Counter((jid,))
         if change is not None:
@@ -350,6 +354,10 @@ class RosterManager:
         except AnotherVersion:
             return False
         return True
+
+    def _tell_nodes(self, roster: Roster) -> Later:
+        account = roster.account.bare
+        return self.routing_table.tell_nodes_of(account, RosterStored(account, roster.version))
 
     # -- what other nodes have changed ------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from xmppd.cluster.bus import ask_all
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import Behind, Having, Routed, Way, WhoHas
+from xmppd.cluster.entries import Behind, BusEntry, Having, Routed, Way, WhoHas
 from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.copy_counts import CopyCounts
 from xmppd.routing.hints import Hints
@@ -336,6 +336,26 @@ class RoutingTable:
             return False
         self.bus.tell(node, Routed.of(message, to, Way.ACCOUNT, copies=copies.number))
         return True
+
+    def tell_nodes_of(self, bare: str, entry: BusEntry) -> Later:
+        """Say something to all other nodes of an account.
+
+        Returns:
+            Something to wait for if they have to be looked up; if the directory does not answer,
+            nobody is told.
+        """
+        if not self.directory.shared:
+            return None
+        if not self.is_here(bare):
+            return self._find_and_tell(bare, entry)
+        for node in self.siblings.nodes.get(bare, ()):
+            self.bus.tell(node, entry)
+        return None
+
+    async def _find_and_tell(self, bare: str, entry: BusEntry) -> None:
+        with suppress(StanzaError):
+            for location in await self.nodes_of(bare):
+                self.bus.tell(location.node, entry)
 
     def forget_node(self, node: NodeId) -> None:
         """Forget that accounts are on a node, since it is lost or has left."""
