@@ -33,23 +33,13 @@ def _test_of(path: Path, stage: Callable[[], Stage]) -> Callable[[SynchronousTes
 
 
 # What is not the same on several nodes yet.
-NOT_ON_NODES = {
-    "roster_push",
-    "roster_remove",
-    "subscription",
-    "subscription_cancelled",
-    "subscription_pre_approved",
-    "subscription_stranger_leaves_no_trace",
-}
-
 for _path in SCENARIOS:
     for _tests, _stage in (
         (ScenarioTests, MemoryStage),
         (ScenariosOnNodesTests, NodesStage),
         (ScenariosOnTwoNodesTests, partial(NodesStage, names=("a", "b"), first=1)),
     ):
-        if _stage is MemoryStage or _path.stem not in NOT_ON_NODES:
-            setattr(_tests, f"test_{_path.stem}", _test_of(_path, _stage))
+        setattr(_tests, f"test_{_path.stem}", _test_of(_path, _stage))
 
 
 class RunnerTests(SynchronousTestCase):

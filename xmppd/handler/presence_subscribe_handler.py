@@ -196,6 +196,10 @@ class PresenceSubscribeHandler:
             await self._hide(roster, contact)
         return before
 
+    def _is_shown(self, account: JID, viewer: JID) -> bool:
+        """Whether a shared group shows an account to a viewer, whatever its roster says."""
+        return self.rosters.shared_groups.sees(viewer.bare, account.bare)
+
     async def _hide(self, roster: Roster, viewer: JID) -> None:
         """Show the account as gone to a viewer that loses its subscription (PS-9).
 
@@ -203,7 +207,7 @@ class PresenceSubscribeHandler:
         leaves meanwhile would tell its subscribers, and the viewer is none any more.
         """
         hiding = None
-        if not roster.shared_groups.sees(viewer.bare, roster.account.bare):
+        if not self._is_shown(roster.account, viewer):
             hiding = self.presences.send_unavailable(roster.account, viewer)
         self.events.fire(Unsubscribed(viewer, roster.account))
         if hiding is not None:
@@ -236,6 +240,8 @@ class PresenceSubscribeHandler:
             await finding
         if not self.routing_table.pass_on(presence):
             await self._received(presence, sender, to)
+        elif presence.type == "unsubscribe" and not self._is_shown(to, sender):
+            self.presences.hide_from(sender, (to.bare,))
 
     async def _received(self, presence: Presence, sender: JID, to: JID) -> None:
         kind = presence.type or ""

@@ -423,6 +423,16 @@ class PresenceManager:
             self.say_goodbye(gone, (*knows, *self.directed.pop_contact(session.jid, to)))
             self.routing_table.interest.say_goodbye(session, gone, [to.bare])
 
+    def hide_from(self, viewer: JID, contacts: Collection[str]) -> None:
+        """Show to the viewer's sessions here those of contacts at other nodes as gone, without
+        waiting for these nodes.
+        """
+        for session in self.routing_table.available_here(viewer.bare):
+            for full in [full for full in session.seen if full.partition("/")[0] in contacts]:
+                del session.seen[full]
+                gone = Presence.make(viewer.to_bare(), JID.prepared(full), type="unavailable")
+                session.deliver(gone, gone.wire())
+
     def _deliver_here(self, presence: Presence, to: JID) -> None:
         """Deliver a presence to sessions here, or to somebody elsewhere."""
         if not self.routing_table.is_local(to):

@@ -1,7 +1,5 @@
 """Changes of shared groups, which every account online that they concern sees at once."""
 
-from collections.abc import Collection
-
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
@@ -11,7 +9,7 @@ from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import JID, Presence
+from xmppd.stanza import JID
 from xmppd.store.shared_groups import SharedGroup
 
 ASK_S = 5.0
@@ -114,15 +112,7 @@ class SharedGroupChanges:
         for bare in lost:
             self.presences.hide_own(JID.prepared(bare), viewer)
         if lost:
-            self._hide_elsewhere(viewer, frozenset(lost))
-
-    def _hide_elsewhere(self, viewer: JID, lost: Collection[str]) -> None:
-        """Show sessions at other nodes as gone."""
-        for session in self.routing_table.available_here(viewer.bare):
-            for full in [full for full in session.seen if full.partition("/")[0] in lost]:
-                del session.seen[full]
-                gone = Presence.make(session.jid, JID.prepared(full), type="unavailable")
-                session.deliver(gone, gone.wire(), ours=True)
+            self.presences.hide_from(viewer, frozenset(lost))
 
     async def _show_to(self, viewer: JID, before: SharedGroups) -> None:
         """Show the viewer its roster as it is now, and the presence of those that it did not see
