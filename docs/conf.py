@@ -43,7 +43,7 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!xmppd\.).*"),
-    (r"py:.*", r"xmppd\..*\.[A-Z](_contra)?"),
+    (r"py:.*", r"xmppd\..*\.[A-Z](_contra|_co)?"),
     (r"py:class", r".*\.Annotated\[.*"),
 ]
 # The builtin type is looked for among attributes of that name, and there are several.
