@@ -160,7 +160,6 @@ class Link:
             self._retry = None
         if self._dialling is not None:
             self._dialling.cancel()
-            return
         for connection in (self._attempt, self.connection):
             if connection is not None:
                 connection.close(why)

@@ -48,7 +48,7 @@ class Dialling:
     def __init__(
         self, reactor: Reactor, host: str, port: int, protocol: IProtocol, limits: SocketLimits
     ) -> None:
-        self.done: Deferred[None] = Deferred(lambda _: self._fail(TooLate("it was given up")))
+        self.done: Deferred[None] = Deferred(lambda _: self._end())
         self.mask = select.EPOLLOUT
         self.goes_first = False
         self._protocol = protocol

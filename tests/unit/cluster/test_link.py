@@ -146,6 +146,37 @@ class ConnectTests(LinkTestCase):
         )
 
 
+class StopTests(LinkTestCase):
+    def test_while_it_dials(self) -> None:
+        """A node that stops closes its connections, gives up others, and leaves no timer behind."""
+        given_up: list[object] = []
+        self.a.dial = lambda node, protocol: Deferred(given_up.append)
+        self.start()
+        self.lines.wait(1)
+        self.assertTrue(self.a.bus.linked(self.b.id))
+        self.a.bus.tell(self.b.id, message(1))
+        stopped = Deferred.fromCoroutine(self.a.bus.stop())
+        self.lines.settle()
+        self.successResultOf(stopped)
+        self.assertEqual(len(given_up), 1)
+        self.assertFalse(self.a.bus.link_states())
+        stopped = Deferred.fromCoroutine(self.b.bus.stop())
+        self.lines.settle()
+        self.successResultOf(stopped)
+        self.assertEqual(self.lines.clock.getDelayedCalls(), [])
+
+    def test_left(self) -> None:
+        """A node that is not in any more is not dialled again."""
+        self.start()
+        for node, other in ((self.a, "b"), (self.b, "a")):
+            del node.members[other]
+        self.lines.wait(1)
+        self.assertEqual((self.links(), self.a.bus.link_states()), ([], {}))
+        before = len(self.lines.ends)
+        self.lines.wait(10)
+        self.assertEqual(len(self.lines.ends), before)
+
+
 class SilenceTests(LinkTestCase):
     def test_ping(self) -> None:
         """A connection on which nothing is said is pinged, and stays."""

@@ -6,7 +6,8 @@ import ssl
 from typing import Any, cast
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as NobodyListens
 from twisted.internet.error import TimeoutError as TooLate
@@ -103,7 +104,7 @@ class DiallingTests(SynchronousTestCase):
         self.failureResultOf(done, TooLate)
         done = self.dial(self.listening.getsockname()[1])
         done.cancel()
-        self.failureResultOf(done, ConnectError)
+        self.failureResultOf(done, CancelledError)
         self.turn()
         self.assertEqual((self.clock.getReaders(), self.clock.getDelayedCalls()), ([], []))
 
@@ -153,6 +154,23 @@ class TurnEndTests(SynchronousTestCase):
         self.assertEqual(self.calls, ["1"])
 
 
+class TwoAddresses:
+    """Finds two addresses for each name; nobody listens at the first one."""
+
+    def resolveHostName(self, receiver: Any, name: str) -> None:
+        """Find them."""
+        for host in ("127.0.0.2", "127.0.0.1"):
+            receiver.addressResolved(IPv4Address("TCP", host, 0))
+        receiver.resolutionComplete()
+
+
+def reactor_with_names() -> MemoryReactorClock:
+    """A reactor for which each name has two addresses."""
+    with_names = MemoryReactorClock()
+    with_names.nameResolver = TwoAddresses()  # type: ignore[assignment]  # it is enough of one
+    return with_names
+
+
 class NodeDialerTests(TestCase):
     timeout = 20
 
@@ -168,6 +186,35 @@ class NodeDialerTests(TestCase):
             self.assertIn(f"its address {address!r} is none", str(error))
         nobody = self.dial("nobody.invalid:1", in_hub=True)
         await self.assertFailure(nobody, DNSLookupError)
+
+    async def test_given_up(self) -> None:
+        """Who gives up does not try the other addresses of a name."""
+        clock = reactor_with_names()
+        dialer = NodeDialer(cast(DialingReactor, clock), in_hub=True)
+        node = Node(id=NodeId("b", 1), address="b.example:9")
+        done = dialer.dial(node, cast(Any, Ends()))
+        self.assertEqual(len(clock.getReaders()), 1)
+        done.cancel()
+        await self.assertFailure(done, CancelledError)
+        clock.advance(0)
+        self.assertEqual(clock.getReaders(), [])
+
+    async def test_next_address(self) -> None:
+        """If nobody answers at one address of a name, the next one is tried."""
+        clock = reactor_with_names()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            dialer = NodeDialer(cast(DialingReactor, clock), in_hub=True)
+            protocol = Ends()
+            node = Node(id=NodeId("b", 1), address=f"b.example:{port}")
+            done = dialer.dial(node, cast(Any, protocol))
+            for _ in range(4):
+                Hub.of(cast(Any, clock)).doRead()
+            await done
+            transport = cast(Any, protocol.transport)
+            self.assertEqual(transport.getPeer().host, "127.0.0.1")
+            transport.abortConnection()
+            clock.advance(0)
 
     async def test_refused(self) -> None:
         """Nobody listens there, for both kinds of connections."""
