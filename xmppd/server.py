@@ -246,17 +246,11 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
-        self.plugin_messages = PluginMessages(self.routing_table, self.cluster.claims)
-        self.arrivals = self._arrivals()
-        (
-            self.entry_handler,
-            self.component_entries,
-            self.commands.others,
-            self.node_loss,
-        ) = self._nodes()
-        self.reassertions = Reassertions(self.session_manager.sessions, self.locations, self.clock)
-        self.stored_messages = self._stored_messages()
-        self.directory_sweep = self._sweep()
+        self.plugin_messages, self.component_entries, self.arrivals = self._nodes()
+        self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
+            self._losses()
+        )
+        self.entry_handler, self.commands.others = self._entries()
         self._put_parts()
         self._call_back()
         self.stages = self._stages()
@@ -587,38 +581,17 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
-    def _arrivals(self) -> Arrivals:
+    def _nodes(self) -> tuple[PluginMessages, ComponentEntries, Arrivals]:
+        """What nodes tell each other."""
         grace_s = self.config.cluster.grace_s
-        return Arrivals(self.presence_manager, self.clock, self.turns.next, grace_s)
-
-    def _nodes(self) -> tuple[EntryHandler, ComponentEntries, NodeCommands, NodeLoss]:
-        """What other nodes ask of the stages, and what becomes of those that are lost."""
-        entries = EntryHandler()
-        stanzas = StanzaEntries(self.routing_table, self.packet_router, self.presence_manager)
-        entries.put(Routed, stanzas.routed)
-        entries.put(Delivered, stanzas.delivered)
-        SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
-        entries.put(TakeUp, self.cluster.claims.asked_to_take_up)
-        entries.put(PluginTold, self.plugin_messages.told)
-        entries.put(PluginAsked, self.plugin_messages.asked)
-        entries.put(Behind, stanzas.behind)
-        entries.put(WhoHas, stanzas.who_has)
-        custody = Custody(self.routing_table, self.held_messages, entries)
-        self.held_messages.ask_others = custody.secure_elsewhere
-        entries.put(Secure, custody.secure)
-        self.arrivals.put_in(entries)
-        AccountSync(self.roster_manager, self.privacy_changes, self.shared_group_changes).put_in(
-            entries
-        )
-        commands = NodeCommands(self.cluster, self.commands, self.clock)
-        entries.put(CommandGiven, commands.given)
-        entries.put(CommandMore, commands.more)
-        entries.put(CommandUnread, commands.unread)
+        plugins = PluginMessages(self.routing_table, self.cluster.claims)
         components = ComponentEntries(self.cluster, self.components)
-        entries.put(ComponentAt, components.noted)
-        return entries, components, commands, NodeLoss(self.routing_table, self.packet_router)
+        arrivals = Arrivals(self.presence_manager, self.clock, self.turns.next, grace_s)
+        return plugins, components, arrivals
 
-    def _stored_messages(self) -> StoredMessages:
+    def _losses(self) -> tuple[NodeLoss, Reassertions, StoredMessages, DirectorySweep]:
+        """What becomes of what was at a node that is lost."""
+        cluster, presences = self.cluster, self.presence_manager
         stored = StoredMessages(
             self.offline_message_flood,
             self.held_messages,
@@ -626,14 +599,40 @@ class XMPPServer:
             self.packet_router,
             self.clock,
         )
-        self.entry_handler.put(MessagesWait, stored.wait)
-        return stored
+        grace_s = self.config.cluster.grace_s
+        return (
+            NodeLoss(self.routing_table, self.packet_router),
+            Reassertions(self.session_manager.sessions, self.locations, self.clock),
+            stored,
+            DirectorySweep(cluster.claims, cluster.directory, presences, grace_s, self.clock),
+        )
 
-    def _sweep(self) -> DirectorySweep:
-        """Who takes sessions of lost nodes out of the directory."""
-        cluster, grace_s = self.cluster, self.config.cluster.grace_s
-        presence = self.presence_manager
-        return DirectorySweep(cluster.claims, cluster.directory, presence, grace_s, self.clock)
+    def _entries(self) -> tuple[EntryHandler, NodeCommands]:
+        """What other nodes ask of the stages."""
+        entries = EntryHandler()
+        stanzas = StanzaEntries(self.routing_table, self.packet_router, self.presence_manager)
+        commands = NodeCommands(self.cluster, self.commands, self.clock)
+        custody = Custody(self.routing_table, self.held_messages, entries)
+        self.held_messages.ask_others = custody.secure_elsewhere
+        entries.put(Routed, stanzas.routed)
+        entries.put(Delivered, stanzas.delivered)
+        entries.put(Behind, stanzas.behind)
+        entries.put(WhoHas, stanzas.who_has)
+        entries.put(Secure, custody.secure)
+        entries.put(MessagesWait, self.stored_messages.wait)
+        entries.put(TakeUp, self.cluster.claims.asked_to_take_up)
+        entries.put(PluginTold, self.plugin_messages.told)
+        entries.put(PluginAsked, self.plugin_messages.asked)
+        entries.put(ComponentAt, self.component_entries.noted)
+        entries.put(CommandGiven, commands.given)
+        entries.put(CommandMore, commands.more)
+        entries.put(CommandUnread, commands.unread)
+        SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
+        self.arrivals.put_in(entries)
+        AccountSync(self.roster_manager, self.privacy_changes, self.shared_group_changes).put_in(
+            entries
+        )
+        return entries, commands
 
     async def _ask_for_little(self) -> None:
         """Ask what a login asks, to see how long that takes: the store, and where sessions are."""
