@@ -298,7 +298,8 @@ class Locations:
         self._unentered.pop(session, None)
         nodes = self._nodes(others)
         if nodes and session.id in self.sessions.sessions:
-            await self.siblings.meet(session, session.jid, nodes)
+            meeting = self.siblings.meet(session, session.jid, nodes)
+            Deferred.fromCoroutine(meeting)  # it never fails, and whoever answers is met
             self.siblings.settle(session)
 
     async def reassert(self, session: LocalClientSession, *, rebuild: bool = False) -> None:
