@@ -231,6 +231,8 @@ class ArrivalTests(SynchronousTestCase):
                 ask(client, name, "<presence/>")
             nodes.settle()
             self.assertEqual(list(faults(nodes)), [])
+            for client in clients.values():
+                self.assertEqual(sorted(senders(client)), ["a", "b"])
 
 
 class RestartTests(SynchronousTestCase):
