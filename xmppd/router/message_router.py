@@ -18,9 +18,9 @@ from xmppd.message.decision import (
 from xmppd.message.follower import AccountFollowers, Course, Followers
 from xmppd.message.lines import Lines
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
-from xmppd.routing.routing_table import RoutingTable
+from xmppd.routing.routing_table import SILENT, RoutingTable
 from xmppd.session.session import Session
-from xmppd.stanza import JID, Later, Message, StanzaError
+from xmppd.stanza import JID, Condition, Later, Message, StanzaError
 from xmppd.stanza.stanza import Copies
 
 _ELSEWHERE = Decision(Cell.HANDED_ON, ELSEWHERE)
@@ -148,6 +148,8 @@ class MessageRouter:
             finding = self.routing_table.find_way(message)
             if finding is not None or decision.cell is Cell.KEPT:
                 return self._route_in_turn(message, to, finding)
+        if decision is _AT_ANOTHER_NODE:
+            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, SILENT)
         return self._not_delivered(message, to, decision)
 
     async def _route_in_turn(self, message: Message, to: JID, finding: Later = None) -> None:
@@ -162,11 +164,12 @@ class MessageRouter:
             await self.offline.flood.catch_up(to.to_bare())
             if finding is None:
                 finding = self.routing_table.find_way(message)
-            while finding is not None:  # the directory knows, and then there may be no room
+            if finding is not None:
                 await finding
-                finding = self.routing_table.find_room(message)
             if to.bare in self._ways and not message.payload.passed_on:
                 await self._turn_way(to)
+            while (room := self.routing_table.find_room(message)) is not None:
+                await room
             later = self._route_now(message, to)
             if later is not None:
                 await later
