@@ -211,14 +211,12 @@ class XMPPServer:
         self.cluster = cluster or alone()
         self.settings = SettingsTable(config)
         self.store, self.tls = store, certificates.tls
-        self._platform = platform
-        self._is_dropped = False
+        self._platform, self._is_dropped = platform, False
         self.clock, self.clocks = platform.clock, platform.clocks
         self.wall_clock, self.descriptors = platform.clocks.wall_clock, platform.descriptors
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
-        self.events = Events()
-        self.disco = Disco()
+        self.events, self.disco = Events(), Disco()
         self.commands = CommandTable(self.domains, self.admins)
         self.command_forms = CommandForms(self.commands)
         self.turns, self.metrics, self.personal_items = self._host_and_store()
