@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -20,6 +20,36 @@ Take = Callable[[NodeId, BusEntry], Outcome]
 
 class Unreachable(Exception):
     """An error: a node does not answer a question, or cannot."""
+
+
+class Traffic(NamedTuple):
+    """What is under way between this node and another one, for people.
+
+    Attributes:
+        node: The other.
+        way: What carries it: ``link``, ``redis``, ``detour``, ``memory``, or ``none``.
+        silent_s: For so long nothing was heard by the link; 0 without links.
+        reconnects: So often the link was lost.
+        entries: That the other node has not handled.
+        bytes: Of these.
+        fullness: Of the window; 1 when it is full.
+        lag_s: For so long the oldest frame is not acknowledged.
+        dropped: Entries that were not sent, since twice the window was full.
+        unhandled: Entries of the other node that are not handled here.
+        trouble: Why there is no link; empty if there is one.
+    """
+
+    node: NodeId
+    way: str
+    silent_s: float
+    reconnects: int
+    entries: int
+    bytes: int
+    fullness: float
+    lag_s: float
+    dropped: int
+    unhandled: int
+    trouble: str
 
 
 class Bus(Protocol):
@@ -63,6 +93,9 @@ class Bus(Protocol):
         Questions and answers are not among them: who asked is told that it is unreachable.
         """
 
+    def traffic(self) -> list[Traffic]:
+        """What is under way between this node and each of the others."""
+
 
 class LocalBus:
     """The bus of a single node: there is nobody to tell."""
@@ -91,6 +124,10 @@ class LocalBus:
         """Nothing."""
         return []
 
+    def traffic(self) -> list[Traffic]:
+        """None."""
+        return []
+
 
 async def ask_all(
     bus: Bus, nodes: Iterable[NodeId], entry: BusEntry, within_s: float
@@ -108,4 +145,4 @@ async def ask_all(
     return answers
 
 
-__all__ = ["Bus", "LocalBus", "Outcome", "Take", "Unreachable", "ask_all"]
+__all__ = ["Bus", "LocalBus", "Outcome", "Take", "Traffic", "Unreachable", "ask_all"]

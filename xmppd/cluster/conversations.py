@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from typing_extensions import override
 
-from xmppd.cluster.bus import Bus, Outcome, Take, Unreachable
+from xmppd.cluster.bus import Bus, Outcome, Take, Traffic, Unreachable
 from xmppd.cluster.conversation import (
     ACKNOWLEDGE_AFTER_S,
     Conversation,
@@ -48,7 +48,10 @@ class Conversations(Bus):
 
     Attributes:
         decoder: Unpacks and checks entries.
+        way: What carries the conversations, in a word.
     """
+
+    way = "none"
 
     def __init__(
         self,
@@ -138,6 +141,28 @@ class Conversations(Bus):
     def states(self) -> dict[NodeId, ConversationState]:
         """The state of each conversation."""
         return {node: conversation.state() for node, conversation in self._with.items()}
+
+    @override
+    def traffic(self) -> list[Traffic]:
+        for node in self.membership.nodes.values():
+            self.conversation(node.id)
+        return [self._traffic(node, state) for node, state in self.states().items()]
+
+    def _traffic(self, node: NodeId, state: ConversationState) -> Traffic:
+        """What is under way to a node, and by what."""
+        return Traffic(
+            node,
+            self.way,
+            0.0,
+            0,
+            state.entries,
+            state.bytes,
+            state.fullness,
+            state.lag_s,
+            state.dropped,
+            state.unhandled,
+            "",
+        )
 
     def _take(self, sender: NodeId, entry: BusEntry) -> Outcome:
         return self.take(sender, entry)

@@ -158,8 +158,8 @@ class LeasedMembership(Membership):
             await seen
 
     @property
+    @override
     def lease_age_s(self) -> float:
-        """Seconds since the lease was renewed last."""
         return self._boot_clock() - self._renewed_at
 
     @property

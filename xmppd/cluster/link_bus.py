@@ -14,8 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from xmppd.cluster.bus import Take, Unreachable
-from xmppd.cluster.conversation import FORESEEN, Carrier, Conversation
+from xmppd.cluster.bus import Take, Traffic, Unreachable
+from xmppd.cluster.conversation import FORESEEN, Carrier, Conversation, ConversationState
 from xmppd.cluster.conversations import BusSettings, Conversations
 from xmppd.cluster.entries import PROTOCOL, BusEntry
 from xmppd.cluster.entry_decoder import MAX_REASON_LENGTH
@@ -167,6 +167,19 @@ class LinkBus(Conversations, LinkEnd):
     def link_states(self) -> dict[NodeId, LinkState]:
         """The state of each link."""
         return {node: link.state() for node, link in self._links.items()}
+
+    @override
+    def _traffic(self, node: NodeId, state: ConversationState) -> Traffic:
+        traffic, link = super()._traffic(node, state), self._links.get(node)
+        if link is None:
+            return traffic
+        at = link.state()
+        return traffic._replace(
+            way="link" if at.linked else "detour" if at.detoured else "none",
+            silent_s=at.silent_s,
+            reconnects=at.reconnects,
+            trouble=at.trouble,
+        )
 
     async def ask_beside(self, node: NodeId, entry: BusEntry, within_s: float) -> BusEntry | None:
         """Ask a node something that has no order, and that it answers even while it may not act.

@@ -75,6 +75,10 @@ class Membership(Protocol):
     def complete(self) -> bool:
         """Whether what the directory does not have is nowhere."""
 
+    @property
+    def lease_age_s(self) -> float:
+        """Seconds since the lease was renewed last; 0 where none is needed."""
+
     def is_in(self, node: NodeId) -> bool:
         """Whether this other node, in this generation, is in."""
 
@@ -104,6 +108,7 @@ class LocalMembership:
     """The membership of a single node."""
 
     speaks = complete = True
+    lease_age_s = 0.0
     fenced = False
 
     def __init__(self) -> None:

@@ -29,6 +29,8 @@ class MemoryBus(Conversations):
         cut: The nodes that its frames do not get to; see :meth:`mend`.
     """
 
+    way = "memory"
+
     def __init__(
         self,
         membership: Membership,

@@ -18,6 +18,7 @@ class MemoryMembership(Membership):
     """
 
     complete = True
+    lease_age_s = 0.0
     fenced = False
 
     def __init__(self, id: NodeId, all: dict[str, Node]) -> None:

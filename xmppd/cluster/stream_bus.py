@@ -28,6 +28,8 @@ class StreamBus(Conversations):
         streams: Carry everything.
     """
 
+    way = "redis"
+
     def __init__(
         self,
         redis: Redis,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from xmppd.command.command import Command, Description
 from xmppd.ctl import (
+    cluster,
     devices,
     explain,
     files,
@@ -34,6 +35,7 @@ DESCRIPTIONS: dict[str, Description] = {
         rosters.COMMANDS,
         groups.COMMANDS,
         servers.COMMANDS,
+        cluster.COMMANDS,
         reports.COMMANDS,
         explain.COMMANDS,
         trace.COMMANDS,
@@ -54,6 +56,7 @@ GROUPS = {
     "roster": "contacts of an account",
     "group": "shared groups",
     "s2s": "other servers",
+    "cluster": "the nodes of this service",
     "report": "what people reported",
     "explain": "why",
     "top": "who causes most",
@@ -70,6 +73,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
     return [
         *_of_accounts(server),
         *servers.ServerCommands(server.foreign_routes, server.clocks).commands(),
+        *cluster.ClusterCommands(server.cluster, server.session_manager).commands(),
         *reports.ReportCommands(server.reports).commands(),
         *explain.ExplainCommands(server).commands(),
         *trace.TraceCommands(traces, server.clock).commands(),

@@ -239,12 +239,15 @@ class SilenceTests(LinkTestCase):
         self.lines.wait(3)
         self.assertEqual(self.b.got, [message(0), message(1)])
         self.assertTrue(self.a.bus.link_states()[self.b.id].detoured)
+        (traffic,) = self.a.bus.traffic()
+        self.assertEqual((traffic.node, traffic.way, traffic.reconnects), (self.b.id, "detour", 1))
         self.a.bus.tell(self.b.id, message(2))
         self.a.reachable = True
         self.lines.wait(5)
         self.assertEqual(self.b.got, [message(id) for id in range(3)])
         state = self.a.bus.link_states()[self.b.id]
         self.assertEqual((state.linked, state.detoured), (True, False))
+        self.assertEqual(self.a.bus.traffic()[0].way, "link")
         self.assertEqual(self.a.bus.states()[self.b.id].entries, 0)
 
     def test_one_has_not_noticed(self) -> None:

@@ -61,6 +61,22 @@ class NodeCommandTests(SynchronousTestCase):
         for node in nodes:
             self.nodes[node].server.commands.put(command, OWNER)
 
+    def test_cluster_status(self) -> None:
+        """Each node says how it is."""
+        rows = self.rows("cluster status", at="b")
+        self.assertEqual(
+            sorted((row["node"], row["sessions"], row["others"], row["acts"]) for row in rows),
+            [("a", 1, 2, True), ("b", 1, 2, True), ("c", 1, 2, True)],
+        )
+
+    def test_cluster_links(self) -> None:
+        """Each node says what is under way to each other one."""
+        rows = self.rows("cluster links")
+        self.assertEqual({(row["node"], row["way"], row["trouble"]) for row in rows},
+                         {(name, "memory", "") for name in "abc"})  # fmt: skip
+        pairs = sorted(f"{row['node']} {row['other']}" for row in rows)
+        self.assertEqual(pairs, ["a b.1", "a c.1", "b a.1", "b c.1", "c a.1", "c b.1"])
+
     def test_session_list(self) -> None:
         """The sessions of all nodes are listed at any, each with its node."""
         expected = [
