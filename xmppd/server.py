@@ -35,6 +35,7 @@ from xmppd.cluster.entries import (
     PluginTold,
     Routed,
     Secure,
+    ServerLost,
     TakeUp,
     WhoHas,
 )
@@ -98,6 +99,7 @@ from xmppd.nodes.component_entries import ComponentEntries
 from xmppd.nodes.custody import Custody
 from xmppd.nodes.directory_sweep import DirectorySweep
 from xmppd.nodes.entry_handler import EntryHandler
+from xmppd.nodes.foreign_owners import ForeignOwners
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
 from xmppd.nodes.plugin_messages import PluginMessages
@@ -126,6 +128,7 @@ from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.guests_stay import GuestsStay
 from xmppd.routing.locations import Locations
+from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s.dialback import DialbackKeys
@@ -136,6 +139,7 @@ from xmppd.s2s.verification import Trust
 from xmppd.session.interceptor_manager import InterceptorManager, PacketInterceptor
 from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
 from xmppd.session.saved_sessions import SavedSessions
+from xmppd.session.session import Route
 from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.personal_items import PersonalItems
@@ -784,8 +788,19 @@ class XMPPServer:
             self.locations.sweep,
         )
         if self.config.s2s.enabled:
-            self.routing_table.foreign = self.foreign_routes
+            self.routing_table.foreign = self._foreign()
             self.routing_table.foreign_error = self.foreign_routes.unreached
+
+    def _foreign(self) -> Route:
+        """The route to other servers: from here, or from the node that has the pair of domains."""
+        cluster = self.cluster
+        if not cluster.directory.shared:
+            return self.foreign_routes
+        owners = ForeignOwners(self.foreign_routes, cluster.claims, self.packet_router, self.events)
+        cluster.claims.put(owners, OWNER)
+        self.entry_handler.put(ServerLost, owners.told)
+        self.events.put(On(RemoteServerLost, owners.server_lost), OWNER)
+        return owners
 
     def _stages(self) -> Mapping[type, object]:
         """The stages that a plugin may ask for, each by its class, or by the protocol that it

@@ -898,6 +898,19 @@ class Shows(BusEntry, tag="ps", frozen=True):
     def about(self) -> str:
         """The account."""
         return self.account
+# -- other servers --------------------------------------------------------------------------------
+
+
+class ServerLost(BusEntry, tag="rl", frozen=True):
+    """Another server cannot be reached any more.
+
+    Attributes:
+        local: By this domain of ours.
+        remote: That server's domain.
+    """
+
+    local: OurJIDText
+    remote: JIDText
 
 
 AnyEntry = (
@@ -929,6 +942,7 @@ AnyEntry = (
     | ComponentAt
     | TakeUp
     | OwnedAt
+    | ServerLost
     | PluginTold
     | PluginAsked
     | PluginAnswer
@@ -987,6 +1001,7 @@ __all__ = [
     "Routed",
     "Secure",
     "SentPresence",
+    "ServerLost",
     "SessionEntry",
     "Shows",
     "Sibling",

@@ -59,6 +59,8 @@ class StanzaEntries:
             if seeking is not None:
                 return self._route_behind(seeking, stanza)
             return self.packet_router.route_on(stanza)
+        if self.routing_table.is_local(stanza.sender) and stanza.type not in _FROM_ANYWHERE:
+            self.routing_table.note_sender(stanza.sender, sender)
         route = self.routing_table.way_to(JID.prepared(entry.to).domain)
         if route is None or not route.deliver(stanza, stanza.wire()):
             self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
