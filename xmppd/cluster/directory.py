@@ -112,7 +112,7 @@ class Directory(Protocol):
             Whether it is at this one now; False if it is not there any more.
         """
 
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
         """Say again that a session is here: the directory may have lost it, or another node may
         have replaced it and died before it could say so.
 
@@ -123,7 +123,8 @@ class Directory(Protocol):
                 otherwise it gets a new one if it has to be entered anew.
 
         Returns:
-            Its serial from now on; None if a later session has its place.
+            Its serial from now on, and of all others only the one that it has replaced, whose node
+            nobody else tells; None if a later session has its place.
         """
 
     async def sessions_of(self, account: str) -> Mapping[str, Location]:
@@ -176,9 +177,9 @@ class LocalDirectory:
         """False: there is no other node."""
         return False
 
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
         """It is here."""
-        return serial
+        return Entered(serial)
 
     async def sessions_of(self, account: str) -> Mapping[str, Location]:
         """No others."""

@@ -898,6 +898,8 @@ class Shows(BusEntry, tag="ps", frozen=True):
     def about(self) -> str:
         """The account."""
         return self.account
+
+
 # -- other servers --------------------------------------------------------------------------------
 
 

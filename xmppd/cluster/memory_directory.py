@@ -90,17 +90,18 @@ class MemoryDirectory(Directory):
         return sessions.get(jid.resource or "") == here
 
     @override
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
         self._refuse_fenced()
-        held = self.state.sessions(jid.bare).get(jid.resource or "")
+        resource = jid.resource or ""
+        held = self.state.sessions(jid.bare).get(resource)
         if held == Location(self.id, serial):
-            return serial
+            return Entered(serial)
         if held is not None and held.serial > serial:
             return None
         serial = serial if rebuild else self.state.next_serial()
         sessions = self.state.accounts.setdefault(jid.bare, {})
-        sessions[jid.resource or ""] = Location(self.id, serial)
-        return serial
+        sessions[resource] = Location(self.id, serial)
+        return Entered(serial, {} if held is None else {resource: held})
 
     @override
     async def sessions_of(self, account: str) -> Mapping[str, Location]:

@@ -110,7 +110,7 @@ class RedisDirectory(Directory):
         return moved == 1
 
     @override
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> int | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
         resource = jid.resource or ""
         keys = (self._sessions + jid.bare, self._fenced)
         void: dict[str, str] = {}
@@ -118,9 +118,10 @@ class RedisDirectory(Directory):
             arguments = (resource, str(self._membership.id), serial, int(rebuild), self._highest)
             reply = await self._call(REASSERT, jid.bare, keys, *arguments, *_pairs(void))
             entered, held = many(reply)
+            places = {} if held is None else {resource: text(held)}
+            others, void = await self._sorted(places)
             if entered is not None:
-                return self._noted(entered)
-            others, void = await self._sorted({resource: text(held)})
+                return Entered(self._noted(entered), others)
             if others:
                 return None
         raise DirectoryAway(f"the places of {jid.bare} change too fast")

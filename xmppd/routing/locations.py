@@ -320,10 +320,14 @@ class Locations:
         jid, before = session.jid, session.serial
         self.siblings.arriving[jid.bare] += 1
         try:
-            serial = await self.directory.reassert(jid, before, rebuild=rebuild)
+            entered = await self.directory.reassert(jid, before, rebuild=rebuild)
+            serial = None if entered is None else entered.serial
             is_void = serial is not None and self._is_void(jid, serial)
         finally:
             self._over(jid.bare)
+        replaced = None if entered is None else entered.others.get(jid.resource or "")
+        if replaced is not None:
+            await self._unbind(replaced, jid.full, REPLACED)
         if session.id not in self.sessions.sessions:
             if serial is not None:
                 self._leave(jid, serial)

@@ -10,6 +10,7 @@ from xmppd.cluster.directory import (
     AccountClosed,
     Directory,
     DirectoryAway,
+    Entered,
     ResourceTaken,
     TooManySessions,
 )
@@ -202,7 +203,7 @@ class DirectoryContract:
         test = self.case
         first = await self.enter(self.a)
         for rebuild in (False, True):
-            test.assertEqual(await self.a.reassert(ROMEO, first, rebuild=rebuild), first)
+            test.assertEqual(await self.a.reassert(ROMEO, first, rebuild=rebuild), Entered(first))
         second = await self.enter(self.b)
         for rebuild in (False, True):
             test.assertIsNone(await self.a.reassert(ROMEO, first, rebuild=rebuild))
@@ -210,22 +211,29 @@ class DirectoryContract:
         await self.lose(B)
         third = await self.a.reassert(ROMEO, first, rebuild=False)
         assert third is not None
-        test.assertGreater(third, second)
+        test.assertGreater(third.serial, second)
+        test.assertEqual(third.others, {})
         found = await self.c.nodes_of([ROMEO.bare])
-        test.assertEqual(found, {ROMEO.bare: (Location(A, third),)})
+        test.assertEqual(found, {ROMEO.bare: (Location(A, third.serial),)})
 
     async def test_rebuilt(self) -> None:
         """When the directory has lost everything, sessions come back as they were, and of two of
-        one JID the later one stays, in whatever order they come.
+        one JID the later one stays, in whatever order they come; who replaces another one is told.
         """
         test = self.case
         first, second = await self.enter(self.a), await self.enter(self.b)
         for order in ((self.a, self.b), (self.b, self.a)):
             await self.lose_all()
             test.assertEqual(await self.sessions(), {})
-            for directory in order:
-                serial = first if directory is self.a else second
-                await directory.reassert(ROMEO, serial, rebuild=True)
+            answers = [
+                await each.reassert(ROMEO, first if each is self.a else second, rebuild=True)
+                for each in order
+            ]
+            if order[0] is self.a:
+                replaced = {"balcony": Location(A, first)}
+                test.assertEqual(answers, [Entered(first), Entered(second, replaced)])
+            else:
+                test.assertEqual(answers, [Entered(second), None])
             test.assertEqual(await self.sessions(), {"balcony": Location(B, second)})
         test.assertGreater(await self.enter(self.c), second)
 
@@ -292,7 +300,9 @@ class DirectoryContract:
             assert jid.resource is not None
             place = (await self.sessions(jid.bare))[jid.resource]
             test.assertTrue(await self.b.move(jid, place))
-            test.assertEqual(await self.b.reassert(jid, place.serial, rebuild=False), place.serial)
+            test.assertEqual(
+                await self.b.reassert(jid, place.serial, rebuild=False), Entered(place.serial)
+            )
             await self.b.leave(jid, place.serial)
         test.assertEqual(await self.c.nodes_of([jid.bare for jid in ODD]), {})
 

@@ -317,6 +317,28 @@ class ReassertionTests(SynchronousTestCase):
         self.reassert()
         self.assertIn(b"<conflict ", self.romeo.raw())
 
+    def test_later_one_stays(self) -> None:
+        """Of two sessions of one JID in a directory that was empty the later one stays, and ends
+        the other, which came back first.
+        """
+        bus = self.nodes["b"].server.cluster.bus
+        assert isinstance(bus, MemoryBus)
+        bus.cut.add(self.nodes["a"].id)
+        later = self.nodes["b"].bind("romeo")
+        self.nodes.clock.advance(MEET_S)
+        self.nodes.settle()
+        self.nodes.directory.accounts.clear()
+        self.reassert(rebuild=True)
+        self.assertFalse(self.romeo.closed)
+        bus.mend(self.nodes["a"].id)
+        locations = self.nodes["b"].server.locations
+        work = Deferred.fromCoroutine(locations.reassert(later.session, rebuild=True))
+        self.nodes.settle()
+        self.successResultOf(work)
+        self.assertIn(b"<conflict ", self.romeo.raw())
+        self.assertFalse(later.closed)
+        self.assertEqual(list(faults(self.nodes)), [])
+
     def test_entered_anew(self) -> None:
         """One that was taken out of the directory is the later one from then on: it has another
         serial, its siblings know that, and it greets anew.
