@@ -194,6 +194,16 @@ class Peer:
 
     def log_in(self, name: str, password: str) -> None:
         """Prove who we are, and bind a resource."""
+        self.prove(name, password)
+        self.send(
+            b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
+            b"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>"
+        )
+        self.until(b"id='r'")
+        self.until(b"</iq>")
+
+    def prove(self, name: str, password: str) -> None:
+        """Prove who we are."""
         self.send(HEADER)
         self.until(b"</stream:features>")
         token = b64encode(f"\0{name}\0{password}".encode())
@@ -203,12 +213,6 @@ class Peer:
         self.until(b"</success>")
         self.send(HEADER)
         self.until(b"</stream:features>")
-        self.send(
-            b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
-            b"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>"
-        )
-        self.until(b"id='r'")
-        self.until(b"</iq>")
 
     def close(self) -> None:
         """Leave without a word."""
