@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.cluster.bus import Unreachable
 from xmppd.cluster.entries import BusEntry, LeaseRenewed, LeaseState, Renew
-from xmppd.cluster.lease_board import NameTaken
+from xmppd.cluster.lease_board import NameTaken, Renewal
 from xmppd.cluster.leases import MARGIN_S, LeasedMembership
 from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost
 from xmppd.cluster.memory_lease_board import MemoryLeaseBoard, MemoryLeaseBoardState
@@ -359,6 +359,27 @@ class SilenceTests(LeaseCase):
         self.world.pass_time(1.1, 0.01)
         self.assertFalse(a.membership.speaks)
         self.assertTrue(a.membership.without_redis)
+
+    def test_slow_answer(self) -> None:
+        """A lease counts from the moment at which it was asked for, however late the answer is."""
+        a, _ = self.pair()
+        renew, answer = a.board.renew, Deferred[None]()
+
+        async def renew_slowly(id: NodeId, lease_s: float) -> Renewal:
+            renewal = await renew(id, lease_s)
+            await answer
+            return renewal
+
+        self.patch(a.board, "renew", renew_slowly)
+        while not a.membership._turn:
+            self.world.pass_time(0.1)
+        self.world.pass_time(2.0)
+        answer.callback(None)
+        a.board.away = True
+        self.world.pass_time(LEASE_S - MARGIN_S - 2.0 - 0.2)
+        self.assertTrue(a.membership.speaks)
+        self.world.pass_time(0.4)
+        self.assertFalse(a.membership.speaks)
 
     def test_silence(self) -> None:
         """Wires are closed once, when it has had no lease for too long; afterwards it goes on."""

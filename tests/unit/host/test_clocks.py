@@ -1,12 +1,15 @@
 """Moments and stamps."""
 
+import inspect
+import time
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.host.clocks import Clocks, wall_clock
+from xmppd.cluster.leases import LeasedMembership
+from xmppd.host.clocks import Clocks, boot_clock, wall_clock
 
 times = st.floats(0, 4e9)
 
@@ -53,3 +56,13 @@ class ClocksTests(SynchronousTestCase):
     def test_wall_clock(self) -> None:
         """The time of day is a time of our days."""
         self.assertGreater(wall_clock(), 1.7e9)
+
+
+class BootClockTests(SynchronousTestCase):
+    def test_goes_on(self) -> None:
+        """It goes on while the machine sleeps, and nobody sets it; leases are measured by it."""
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        read = boot_clock()
+        self.assertTrue(before <= read <= time.clock_gettime(time.CLOCK_BOOTTIME))
+        default = inspect.signature(LeasedMembership).parameters["boot_clock"].default
+        self.assertIs(default, boot_clock)
