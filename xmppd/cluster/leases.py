@@ -266,7 +266,10 @@ class LeasedMembership(Membership):
         try:
             try:
                 renewal = await self.board.renew(self.id, self.lease_s)
+                has_lost = renewal.era != self.era
             except NotOnBoard:
+                has_lost = True
+            if has_lost:
                 renewal = await self._join_again()
             self._board_is_back()
             await self._take(renewal, asked_at)
@@ -278,8 +281,7 @@ class LeasedMembership(Membership):
         self._notice_silence()
 
     async def _join_again(self) -> Renewal:
-        """Write our record again, which the board has lost."""
-        _log.warn("Redis has lost node {id}, which comes back", id=self.id)
+        """Write our record again, and who is dead: the board may have lost either."""
         self.era, self.node = "", replace(self.node, entered="")
         _, renewal = await self.board.join(
             self.node, self.lease_s, again=True, fenced=tuple(self._dead)
@@ -336,11 +338,7 @@ class LeasedMembership(Membership):
         if own is not None:
             self.node = replace(self.node, number=own.number)
         before = self.nodes
-        on_board = {
-            node.id.name: node
-            for node in state.nodes
-            if node.id.name != self.id.name and node.id not in self._dead
-        }
+        on_board = {node.id.name: node for node in state.nodes if node.id.name != self.id.name}
         awaited = {node.id.name: node for node in self._awaited_of(on_board, state)}
         self._awaited = frozenset(node.id for node in awaited.values())
         self.nodes = {**awaited, **on_board}

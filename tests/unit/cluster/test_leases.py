@@ -598,6 +598,21 @@ class LostBoardTests(LeaseCase):
         self.assertEqual(b.events[-1:], [NodeFenced(b.id)])
         self.assertEqual(a.gone(), [b.id])
 
+    def test_alive_again(self) -> None:
+        """Neither does one of whom another Redis has not been told that it is dead."""
+        a, b = self.pair()
+        record = self.world.state.nodes["b"]
+        b.is_stopped = True
+        self.world.pass_time(20.0)
+        self.world.state.fail_over()
+        del self.world.state.gone[b.id]
+        self.world.state.nodes["b"] = record
+        b.wake()
+        self.world.pass_time(2.2)
+        self.assertEqual(b.events[-1:], [NodeFenced(b.id)])
+        self.assertEqual((a.gone(), a.events[1:2]), ([b.id], a.events[-1:]))
+        self.assertFalse(a.membership.is_in(b.id))
+
     def test_away_while_it_is_told(self) -> None:
         """If Redis is away when all sessions are entered, that is said later."""
         a = self.world.join("a")
