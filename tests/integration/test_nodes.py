@@ -18,24 +18,33 @@ class RedisNodesTests(NodesCase):
         self.assertEqual(a.logged("is lost") + b.logged("is lost"), [])
 
     def test_one_service(self) -> None:
-        """People at three nodes write to each other, and somebody who comes later is found."""
+        """People at three nodes write to each other, and see each other come and go; somebody who
+        comes later is found.
+        """
         a, b, c = self.started("a", "b", "c")
         for name in ("romeo", "juliet"):
             a.add_user(name, "a rose")
+        a.tell("roster add", account="romeo@localhost", contact="juliet@localhost", mutual=True)
         romeo = self.client(a, "romeo")
         romeo.send(b"<message to='juliet@localhost' type='chat' id='m0'><body>0</body></message>")
         romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
         romeo.until(b"id='p'")
         juliet = self.client(b, "juliet")
+        romeo.until(b"<presence from='juliet@localhost/")
         juliet.until(b"id='m0'")
         romeo.send(b"<message to='juliet@localhost' type='chat' id='m1'><body>1</body></message>")
         juliet.until(b"id='m1'")
         juliet.send(b"<message to='romeo@localhost' type='chat' id='m2'><body>2</body></message>")
         romeo.until(b"id='m2'")
         at_c = self.client(c, "juliet")
+        romeo.until(b"<presence from='juliet@localhost/")
         romeo.send(b"<message to='juliet@localhost' type='chat' id='m3'><body>3</body></message>")
         juliet.until(b"id='m3'")
         at_c.until(b"id='m3'")
+        at_c.send(b"<presence type='unavailable'/>")
+        romeo.until(b"type='unavailable'")
+        juliet.close()
+        romeo.until(b"type='unavailable'")
 
     def test_killed(self) -> None:
         """A killed node is lost everywhere within its lease and 1.5 s, and one declares it so."""
