@@ -50,3 +50,13 @@ class RoomTests(NodesTestCase):
             self.assertIn("<text", error)
         self.bus.mend(self.b.id)
         self.assertEqual(self.bodies(self.juliet), ["1", "2", "3"])
+
+    def test_again(self) -> None:
+        """Several who wait are let go one after the other, in order."""
+        others = [self.a.connect(f"romeo/{number}")[0] for number in range(3)]
+        for number, client in enumerate(others, 4):
+            client.send(f"<message to='{JULIET}'><body>{number}</body></message>")
+            self.assertTrue(client.handler._waiting)
+        self.bus.mend(self.b.id)
+        self.assertEqual(self.bodies(self.juliet), ["1", "2", "3", "4", "5", "6"])
+        self.assertEqual([client.received() for client in others if client.handler._waiting], [])
