@@ -55,6 +55,12 @@ class CutLinkTests(NodesCase):
         said = peer.until(b"id='%d'" % last) + peer.until(b"</message>")
         return [int(id) for id in re.findall(rb"<message [^>]*id='(\d+)'", said)]
 
+    def way_from_a(self) -> object:
+        """How node a speaks to the other one, as xmppctl shows it."""
+        rows = [row for row in self.a.tell("cluster links") if isinstance(row, dict)]
+        (way,) = {row["way"] for row in rows if row["node"] == "a"}
+        return way
+
     def test_cut(self) -> None:
         """People at both nodes write to each other while their link is cut, and when it is whole
         again: each message comes once, in order.
@@ -70,6 +76,7 @@ class CutLinkTests(NodesCase):
         self.say(juliet, "romeo", 0, 20)
         for node in self.nodes.values():
             self.wait_for_line(node, "takes a detour")
+        self.assertEqual(self.way_from_a(), "detour")
         self.assertEqual(self.heard(juliet, 39), list(range(20, 40)))
         self.assertEqual(self.heard(romeo, 19), list(range(20)))
         self.say(romeo, "juliet", 40, 60)
@@ -78,6 +85,7 @@ class CutLinkTests(NodesCase):
             way.mend()
         for node in self.nodes.values():
             self.wait_for_line(node, "there is a connection with node")
+        self.assertEqual(self.way_from_a(), "link")
         self.redis.hang()
         self.say(romeo, "juliet", 60, 80)
         self.say(juliet, "romeo", 20, 40)
