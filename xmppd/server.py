@@ -612,7 +612,12 @@ class XMPPServer:
     def _entries(self) -> tuple[EntryHandler, NodeCommands]:
         """What other nodes ask of the stages."""
         entries = EntryHandler()
-        stanzas = StanzaEntries(self.routing_table, self.packet_router, self.presence_manager)
+        stanzas = StanzaEntries(
+            self.routing_table,
+            self.packet_router,
+            self.presence_manager,
+            self.offline_message_flood,
+        )
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         custody = Custody(self.routing_table, self.held_messages, entries)
         self.held_messages.ask_others = custody.secure_elsewhere

@@ -96,15 +96,23 @@ class OfflineMessageFlood:
         """
         if session.flooded or session.account is None or session.priority < 0:
             return None
-        return self._flood_in_turn(session.account)
+        return self.in_turn(session.account)
 
-    async def _flood_in_turn(self, account: JID) -> None:
+    async def in_turn(self, account: JID, work: Callable[[], object] | None = None) -> None:
+        """Flood sessions that have become available, behind messages that are being stored or read.
+
+        Args:
+            account: Of these sessions.
+            work: Called then, before any later message.
+        """
         turn = self.lines.join(account.bare)
         if turn is not None:
             await turn
         holder = self.lines.open[account.bare].holder
         try:
             await self.catch_up(account)
+            if work is not None:
+                work()
         finally:
             self.lines.leave(account.bare, holder)
 
@@ -199,7 +207,7 @@ class OfflineMessageFlood:
     async def _flood_or_wait(self, account: JID) -> None:
         """Flood sessions here, or wait for those that may be about to become available."""
         if self.routing_table.available_here(account.bare):
-            await self._flood_in_turn(account)
+            await self.in_turn(account)
             return
         until = self.requests.clock.seconds() + GRACE_S
         for session in self.routing_table.sessions_here(account.bare):
@@ -400,7 +408,7 @@ class OfflineMessageFlood:
         again = {session.account.bare: session.account for session in dry if session.account}
         again |= {bare: JID.prepared(bare) for bare in self._taken - self._cut_short}
         for account in again.values():
-            Deferred.fromCoroutine(self._flood_in_turn(account)).addErrback(self._failed, account)
+            Deferred.fromCoroutine(self.in_turn(account)).addErrback(self._failed, account)
 
     def _still_given(self, session: LocalClientSession, account: JID) -> set[int]:
         return self._given.get(account.bare, {}).get(session, set())
@@ -440,7 +448,7 @@ class OfflineMessageFlood:
             for other in others:
                 other.flooded = False
             if others or account.bare in self._taken:
-                await self._flood_in_turn(account)
+                await self.in_turn(account)
 
     def _take_from(self, session: LocalClientSession, account: JID, given: Collection[int]) -> None:
         by_session = self._given.get(account.bare, {})

@@ -1,16 +1,27 @@
 """StanzaEntries: stanzas that other nodes pass on."""
 
 from collections.abc import Awaitable
+from functools import partial
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import Behind, Delivered, Having, Routed, StanzaMark, Way, WhoHas
+from xmppd.cluster.entries import (
+    KINDS,
+    Behind,
+    Delivered,
+    Having,
+    Routed,
+    StanzaMark,
+    Way,
+    WhoHas,
+)
 from xmppd.cluster.node import NodeId
 from xmppd.components.component_route import ComponentRoute
 from xmppd.host.clocks import UNKNOWN
+from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import IQ, JID, Presence, Stanza, StanzaError
+from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StanzaError
 
 _FROM_ANYWHERE = ("error", "unavailable")
 """Types of stanzas that come from a session's own node no more often than from another."""
@@ -23,6 +34,7 @@ class StanzaEntries:
         routing_table: Knows the sessions here.
         packet_router: Routes them.
         presences: Delivers presence from other servers.
+        flood: Gives sessions what has waited for them, which comes first.
     """
 
     def __init__(
@@ -30,10 +42,12 @@ class StanzaEntries:
         routing_table: RoutingTable,
         packet_router: PacketRouter,
         presences: PresenceManager,
+        flood: OfflineMessageFlood,
     ) -> None:
         self.presences = presences
         self.routing_table = routing_table
         self.packet_router = packet_router
+        self.flood = flood
 
     def routed(self, sender: NodeId, entry: Routed) -> Outcome:
         """Take a stanza for an account, a component or another server."""
@@ -95,16 +109,24 @@ class StanzaEntries:
             await later
 
     def delivered(self, sender: NodeId, entry: Delivered) -> Outcome:
-        """Take a stanza for one session here; if that has just ended, it is routed again."""
+        """Take a stanza for one session here; a message goes behind those that have waited (MR-7).
+        If the session has just ended, it is routed again.
+        """
+        if KINDS[entry.kind] is Message and entry.about in self.flood.lines.open:
+            delivering = partial(self._deliver, sender, entry)
+            return self.flood.in_turn(JID.prepared(entry.about), delivering)
+        self._deliver(sender, entry)
+        return None
+
+    def _deliver(self, sender: NodeId, entry: Delivered) -> None:
         session = self.routing_table.bound.get(entry.session)
         stanza = entry.stanza()
         if entry.copies:
             counts = self.routing_table.copy_counts
             stanza.payload.copies = counts.elsewhere(entry.about, sender, entry.copies)
         if session is not None and session.deliver(stanza, entry.wire, ours=entry.ours):
-            return None
+            return
         self.packet_router.take_back([(stanza, entry.wire, UNKNOWN)], JID.prepared(entry.session))
-        return None
 
     async def behind(self, sender: NodeId, entry: Behind) -> None:
         """Wait until what this node passed on of an account's stanzas has been handled; what it got

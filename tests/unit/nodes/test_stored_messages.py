@@ -5,8 +5,12 @@ import re
 from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.nodes.orders import Orders
 from xmppd.cluster.directory import DirectoryAway
+from xmppd.cluster.entries import MessagesWait
+from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.stanza import JID, ns
+from xmppd.store.errors import StoreError
 from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import Nodes
 
@@ -97,6 +101,17 @@ class TakenTests(WaitingCase):
         second.send("<presence/>")
         self.assertEqual((self.heard(first), self.heard(second)), ([0, 1], []))
 
+    def test_lost_connection(self) -> None:
+        """If it is lost without having answered, one at another node gets them."""
+        self.say(2)
+        first, second = self.nodes["a"].bind("juliet", "1"), self.nodes["b"].bind("juliet", "2")
+        first.send("<presence/>")
+        second.send("<presence/>")
+        self.heard(second)
+        first.abort()
+        self.assertEqual(self.answer(second), [0, 1])
+        self.assertEqual((self.kept(), self.holders()), ([], set()))
+
     def test_nobody_left(self) -> None:
         """If there is no other, the next one gets them, at whichever node."""
         self.say(2)
@@ -108,6 +123,47 @@ class TakenTests(WaitingCase):
         second.send("<presence/>")
         self.assertEqual(self.heard(second), [0, 1])
 
+    def test_amid(self) -> None:
+        """If it leaves amid many, the rest goes to another node behind what it did not answer."""
+        self.keep(120)
+        first, second = self.nodes["a"].bind("juliet", "1"), self.nodes["b"].bind("juliet", "2")
+        first.send("<presence/>")
+        self.nodes.settle()
+        first.abort()
+        second.send("<presence/>")
+        heard = []
+        for _ in range(9):
+            heard += self.heard(second)
+            self.nodes.clock.advance(0)
+        self.assertEqual(heard, list(range(120)))
+
+    def test_later_ones(self) -> None:
+        """What comes later comes behind what waits, also if another node decides about it."""
+        self.keep(120)
+        self.nodes["b"].bind("juliet", "2")
+        first = self.nodes["a"].bind("juliet", "1")
+        first.send("<presence/>")
+        self.say()
+        heard = []
+        for _ in range(9):
+            heard += self.heard(first)
+            self.nodes.clock.advance(0)
+        self.assertEqual(heard, list(range(121)))
+
+    def test_cannot_be_given_back(self) -> None:
+        """What could not be given back while the store failed is given back later."""
+        self.say()
+        first, second = self.nodes["a"].bind("juliet", "1"), self.nodes["b"].bind("juliet", "2")
+        first.send("<presence/>")
+        second.send("<presence/>")
+        offline = self.nodes["a"].store.offline
+        self.patch(offline, "give_back", lambda *args, **more: fail(StoreError("the disk is full")))
+        first.abort()
+        self.assertEqual((self.heard(second), self.holders()), ([], {"a.1"}))
+        del offline.give_back
+        self.nodes["a"].server.offline_message_flood.sweep()
+        self.assertEqual(self.heard(second), [0])
+
     def test_lost_node(self) -> None:
         """If its node is lost, one at another node gets them."""
         self.say(2)
@@ -118,6 +174,16 @@ class TakenTests(WaitingCase):
         self.nodes.lose("a")
         self.assertEqual(self.answer(second), [0, 1])
         self.assertEqual((self.kept(), self.holders()), ([], set()))
+
+    def test_started_again(self) -> None:
+        """If its node is started again, one at another node gets them as well."""
+        self.say(2)
+        first, second = self.nodes["a"].bind("juliet", "1"), self.nodes["b"].bind("juliet", "2")
+        first.send("<presence/>")
+        second.send("<presence/>")
+        self.nodes.kill("a")
+        self.nodes.start("a")
+        self.assertEqual(self.heard(second), [0, 1])
 
 
 class ToldTests(WaitingCase):
@@ -133,6 +199,17 @@ class ToldTests(WaitingCase):
         flood = self.nodes["a"].server.offline_message_flood
         done(flood.stored(JID.parse(JULIET)))
 
+    def test_found(self) -> None:
+        """It is found."""
+        self.stored()
+        self.assertEqual(self.heard(self.juliet), [0])
+
+    def test_once(self) -> None:
+        """However often that is said, it comes once."""
+        self.stored()
+        self.stored()
+        self.assertEqual(self.heard(self.juliet), [0])
+
     def test_not_available_yet(self) -> None:
         """Who is about to become available gets it then."""
         other = self.nodes["a"].bind("juliet", "2")
@@ -147,6 +224,15 @@ class ToldTests(WaitingCase):
         self.patch(directory, "nodes_of", lambda accounts: fail(DirectoryAway("no answer")))
         self.stored()
         self.assertEqual(self.heard(self.juliet), [0])
+
+    def test_left_meanwhile(self) -> None:
+        """A node that she has just left tells the one where she is now, and that is all."""
+        bus = self.nodes["c"].server.cluster.bus
+        bus.tell(self.nodes["a"].id, MessagesWait(JULIET))
+        self.assertEqual(self.heard(self.juliet), [0])
+        self.keep()
+        bus.tell(self.nodes["a"].id, MessagesWait(JULIET, again=True))
+        self.assertEqual(self.heard(self.juliet), [])
 
 
 class GoneTests(WaitingCase):
@@ -202,3 +288,47 @@ class GoneTests(WaitingCase):
         other = self.nodes["b"].bind("juliet", "2")
         other.send("<presence/>")
         self.assertEqual(self.heard(other), [7])
+
+
+class MeetingTests(SynchronousTestCase):
+    """Romeo writes to Juliet at the moment when she logs in at another node; all that nodes and the
+    directory say arrives in every order that there is.
+    """
+
+    def outcomes(self) -> set[tuple[str, ...]]:
+        """What she hears, and what waits when all is quiet, in each order."""
+        found = set()
+        for order in Orders():
+            nodes = Nodes("a", "b", late_directory=True, romeo={}, juliet={})
+            (romeo,) = nodes["a"].connect("romeo")
+            juliet = nodes["b"].logged_in("juliet")
+            nodes.network.choose = order.choose
+            juliet.handler.dataReceived(
+                f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'/></iq><presence/>".encode()
+            )
+            romeo.handler.dataReceived(
+                f"<message to='{JULIET}' type='chat'><body>now</body></message>".encode()
+            )
+            nodes.settle()
+            data = juliet.raw()
+            for id in re.findall(rb"id='(xmppd-\d+)'", data):
+                juliet.send(b"<iq type='result' id='%b' to='montague.lit'/>" % id)
+            waiting = done(nodes["a"].store.offline.offline_messages(JULIET))
+            heard = ["heard"] * data.count(b"<body>now</body>")
+            found.add((*heard, *["waits" for _ in waiting]))
+        return found
+
+    def test_once(self) -> None:
+        """She gets it once."""
+        self.assertEqual(self.outcomes(), {("heard",)})
+
+    def test_second_read(self) -> None:
+        """If nobody looked into the directory again when it was stored, it would wait for her next
+        login in some order.
+        """
+
+        async def nobody(*args: object, **more: object) -> None:
+            """Tell nobody."""
+
+        self.patch(OfflineMessageFlood, "tell_others", nobody)
+        self.assertIn(("waits",), self.outcomes())
