@@ -137,6 +137,7 @@ from xmppd.s2s.incoming_stream import incoming_stream
 from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.verification import Trust
 from xmppd.session.interceptor_manager import InterceptorManager, PacketInterceptor
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
 from xmppd.session.saved_sessions import SavedSessions
 from xmppd.session.session import Route
@@ -786,6 +787,7 @@ class XMPPServer:
         self.node_loss.forget = (self.routing_table.siblings.lost, self.arrivals.lost)
         self.locations.on_reentered = self.presence_manager.introductions.greet_anew
         self.packet_router.on_taken_back = self.held_messages.find_places
+        self.saved_sessions.on_taken = self._introduce
         self.client_connections.on_sweep = (
             self.resumable_sessions.sweep,
             self.held_messages.sweep,
@@ -916,8 +918,12 @@ class XMPPServer:
             self.packet_router.take_back(requests, each.jid)
         await self.packet_router.finish()
         for session in tuple(self.session_manager.sessions.values()):
-            await self.locations.restore(session)
-            self.presence_manager.look_elsewhere_again(session)
+            await self._introduce(session)
+
+    async def _introduce(self, session: LocalClientSession) -> None:
+        """Let others know a session that was saved, and has been restored."""
+        await self.locations.restore(session)
+        self.presence_manager.look_elsewhere_again(session)
 
     async def stop(self, unload: Callable[[], Awaitable[None]] = _unload_nothing) -> None:
         """Close all streams, each told why, save sessions and messages, and close the store.

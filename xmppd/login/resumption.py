@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.cluster.directory import DirectoryAway
 from xmppd.events import Events
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
@@ -24,6 +25,7 @@ _NS = ns.STREAM_MANAGEMENT
 _FEATURE = f"<sm xmlns='{_NS}'/>".encode()
 _COUNT = re.compile(r"[0-9]{1,10}\Z").match
 _TRUE = ("true", "1")
+_TRY_AGAIN = "The server cannot say where you are. Try again later."
 _log = Logger()
 
 MAX_ASKED = 1_000
@@ -228,7 +230,14 @@ class Resumption:
             return None
         session = self.resumable_sessions.find(id, account)
         await self.held_messages.take_up(() if session is None else (session,), lost)
-        return session
+        if session is None:
+            return None
+        try:
+            await self.saved_sessions.on_taken(session)
+        except DirectoryAway as error:
+            session.connection.close()  # what it has not read is stored
+            raise StreamError(StreamCondition.RESOURCE_CONSTRAINT, _TRY_AGAIN) from error
+        return None if session.closed else session
 
     def flush(self, negotiation: Negotiation) -> None:
         """Send the client the stanzas it has not got, once it has its answer."""

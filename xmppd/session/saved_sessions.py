@@ -165,6 +165,10 @@ class SavedSessions:
         read_account: Reads the roster and lists of an account, which are in memory while it is
             online.
         given: The offline messages that a session was given, and that are still in the store.
+
+    Attributes:
+        on_taken: Called with a session that another node has saved and that is here now, so that
+            others know it.
     """
 
     def __init__(
@@ -182,6 +186,7 @@ class SavedSessions:
         self.clocks = resumable_sessions.clocks
         self.read_account = read_account
         self.given = given
+        self.on_taken: Callable[[LocalClientSession], Awaitable[None]] = _nobody_to_tell
         self._states: dict[str, tuple[SessionState, str]] = {}
         self._started = False
         self._copies: dict[tuple[str, int], Copies] = {}
@@ -522,6 +527,10 @@ class SavedSessions:
             raise ValueError("it came at no time")
         came = UNKNOWN if saved.came is None else self.clocks.moment(saved.came)
         return queued.position, (stanza, saved.wire, came)
+
+
+async def _nobody_to_tell(session: LocalClientSession) -> None:
+    """Do nothing, since there is no other node."""
 
 
 def _nobody_to_close() -> None:
