@@ -330,7 +330,11 @@ class SavedSessions:
             another node was faster.
         """
         saved = await self.store.saved_session(key)
-        if saved is None or saved.account != account.bare or not await self._is_ours_now(saved):
+        if saved is None or saved.account != account.bare:
+            return None
+        if not self.is_gone(saved.node):
+            await self.membership.refresh()  # it may have left a moment ago
+        if not await self._is_ours_now(saved):
             return None
         lost = await self._take_up(saved)
         self._copies.clear()
