@@ -8,7 +8,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.cluster.directory import DirectoryAway
 from xmppd.events import Events
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
@@ -25,7 +24,6 @@ _NS = ns.STREAM_MANAGEMENT
 _FEATURE = f"<sm xmlns='{_NS}'/>".encode()
 _COUNT = re.compile(r"[0-9]{1,10}\Z").match
 _TRUE = ("true", "1")
-_TRY_AGAIN = "The server cannot say where you are. Try again later."
 _log = Logger()
 
 MAX_ASKED = 1_000
@@ -232,11 +230,7 @@ class Resumption:
         await self.held_messages.take_up(() if session is None else (session,), lost)
         if session is None:
             return None
-        try:
-            await self.saved_sessions.on_taken(session)
-        except DirectoryAway as error:
-            session.connection.close()  # what it has not read is stored
-            raise StreamError(StreamCondition.RESOURCE_CONSTRAINT, _TRY_AGAIN) from error
+        await self.saved_sessions.on_taken(session)
         return None if session.closed else session
 
     def flush(self, negotiation: Negotiation) -> None:

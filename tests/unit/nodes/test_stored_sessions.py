@@ -4,10 +4,8 @@ import re
 from dataclasses import replace
 
 from msgspec import msgpack
-from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.cluster.directory import DirectoryAway
 from xmppd.stanza import ns
 from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import Nodes
@@ -99,17 +97,6 @@ class OwnRowsTests(SynchronousTestCase):
         (nurse,) = self.nodes.start("c").connect("romeo/c")
         nurse.send(message("here?"))
         self.assertEqual(said(juliet.raw()), ["here?"])
-
-    def test_directory_away(self) -> None:
-        """While the directory does not answer she is told to try again, and nothing is lost."""
-        self.asleep_with("a")
-        self.nodes.stop("a")
-        directory = self.nodes["b"].server.cluster.directory
-        self.patch(directory, "reassert", lambda *args, **more: fail(DirectoryAway("no answer")))
-        juliet = self.nodes["b"].logged_in("juliet")
-        juliet.send(f"<resume {SM} previd='{self.previd}' h='0'/>")
-        self.assertIn(b"<resource-constraint ", juliet.raw())
-        self.assertEqual(self.stored(), ["a"])
 
     def test_lost_after_that(self) -> None:
         """It is held there from then on."""
