@@ -798,6 +798,10 @@ class Apart(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
         """Whether this resource may see it."""
         return self.shown != (jid in self.but)
 
+    def opposite(self) -> "Apart":
+        """The same, of those resources that may not."""
+        return Apart(self.account, not self.shown, self.but)
+
 
 class Telling(BusEntry, tag="pt", frozen=True):
     """A presence for people at the other node.

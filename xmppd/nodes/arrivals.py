@@ -89,7 +89,8 @@ class Arrivals:
 
     def _answer(self, sender: NodeId, entry: Arrived) -> Here:
         viewer, users = JID.prepared(entry.viewer), self.routing_table.users
-        people = {*entry.tell, *(each.account for each in entry.apart), *entry.see}
+        named = (each.account for each in entry.apart)
+        people = dict.fromkeys((*entry.tell, *named, *entry.see))
         here = [bare for bare in people if bare in users]
         for bare in here if entry.serial else ():
             self.interest.know(bare, sender)

@@ -76,19 +76,19 @@ class Introductions:
             Gives the bare JIDs of those whose presence was sent to it, after :data:`HERE_S` at the
             latest.
         """
-        wanted = {jid.bare for jid in contacts if self.routing_table.is_local(jid)}
+        wanted = [jid.bare for jid in contacts if self.routing_table.is_local(jid)]
         return Deferred.fromCoroutine(self._introduce(session, roster, wanted))
 
     async def _introduce(
-        self, session: LocalClientSession, roster: Roster, contacts: set[str]
+        self, session: LocalClientSession, roster: Roster, contacts: Collection[str]
     ) -> set[str]:
         own = session.jid.bare
         self._forget_former(session, roster)
-        places = await self._places(session, {own, *roster.own_and_viewers(), *contacts})
+        places = await self._places(session, (*roster.own_and_viewers(), *contacts))
         if session.presence is None:
             return set()
         people, apart = roster.listeners(session.privacy)
-        return await self._meet(session, places, people, apart, {own, *contacts})
+        return await self._meet(session, places, people, apart, (own, *contacts))
 
     def greet_anew(self, session: LocalClientSession) -> Later:
         """Introduce a session again that has another serial now: whoever took its place in the
@@ -137,7 +137,8 @@ class Introductions:
         Returns:
             The bare JIDs of those whose presence was sent to it.
         """
-        places = await self._places(session, {*tell, *(each.account for each in apart), *see})
+        named = (each.account for each in apart)
+        places = await self._places(session, (*tell, *named, *see))
         if session.presence is None:
             return set()
         return await self._meet(session, places, tell, apart, see)
@@ -163,7 +164,7 @@ class Introductions:
                     sent,
                     [bare for bare in tell if bare in some],
                     [each for each in apart if each.account in some],
-                    [bare for bare in see if bare in some],
+                    [bare for bare in dict.fromkeys(see) if bare in some],
                 )
                 asked.append(Deferred.fromCoroutine(self._ask(session, node, entry, shown)))
         await self._all_or_late(asked)
@@ -175,21 +176,17 @@ class Introductions:
         """The other nodes with sessions of these people, and of whom each has some; when the
         directory is away, they may be anywhere. None if the session leaves meanwhile.
 
-        Of people here all nodes are known here, but perhaps not yet of a newcomer's own account.
+        Also people who are here are looked for: what is known of their sessions on other nodes may
+        be under way still.
         """
-        users, own = self.routing_table.users, session.jid.bare
-        known = self.routing_table.siblings.nodes
-        places: dict[NodeId, list[str]] = {}
-        for bare in people if known else ():
-            for node in known.get(bare, ()) if bare != own else ():
-                places.setdefault(node, []).append(bare)
-        asked = [bare for bare in people if bare not in users or bare == own]
+        wanted = tuple(dict.fromkeys(people))
         try:
-            found = await self.directory.nodes_of(asked)
+            found = await self.directory.nodes_of(wanted)
         except DirectoryAway:
-            return {node.id: list(people) for node in self.membership.nodes.values()}
+            return {node.id: list(wanted) for node in self.membership.nodes.values()}
         if session.presence is None:
             return {}
+        places: dict[NodeId, list[str]] = {}
         for bare, locations in found.items():
             for location in locations:
                 self.interest.note(bare, location)

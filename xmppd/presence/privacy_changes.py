@@ -255,19 +255,24 @@ class PrivacyChanges:
             return None
         people, apart = roster.listeners(old)
         told, told_apart = roster.listeners(new)
-        named = {each.account for each in told_apart}
-        saw = {*people, *(each.account for each in apart)}
+        named = dict.fromkeys(each.account for each in told_apart)
+        saw = dict.fromkeys((*people, *(each.account for each in apart)))
+        see = dict.fromkeys(told)
         other = [each for each in told_apart if each not in apart]
         gone = Presence.make(None, session.jid, type="unavailable")
-        interest.say_goodbye(session, gone, saw.difference(told, named), other)
-        interest.tell(session, session.presence, set(told).difference(people), other)
+        lost = [bare for bare in saw if bare not in see and bare not in named]
+        interest.say_goodbye(session, gone, lost, other)
+        won = [bare for bare in see if bare not in saw]
+        won_apart = [each for each in other if each.account not in people]
+        won_apart += [each.opposite() for each in apart if each.account in see]
+        interest.tell(session, session.presence, won, won_apart)
         self._hide_from(session, new)
-        won = [
+        seen = [
             contact.bare
             for contact in roster.subscribed_to
             if contact.bare in interest.elsewhere and old is not None and may_win(old, new, contact)
         ]
-        return self._see(session, won) if won else None
+        return self._see(session, seen) if seen else None
 
     async def _see(self, session: LocalClientSession, contacts: list[str]) -> None:
         await self.presences.introductions.meet(session, see=contacts)

@@ -215,3 +215,143 @@ class ArrivalTests(SynchronousTestCase):
             mantua.send(f"<presence from='paris@mantua.lit/1' to='{JULIET}'{type}/>")
             for client in (balcony, garden):
                 self.assertEqual(len(availability(client)), 1)
+
+
+class PrivacyTests(SynchronousTestCase):
+    """Romeo at one node, Juliet with two resources at two others."""
+
+    def setUp(self) -> None:
+        self.nodes = Nodes(
+            "a",
+            "b",
+            "c",
+            plugins=("privacy_lists", "blocking", "invisible"),
+            romeo={"juliet": "both"},
+            juliet={"romeo": "both"},
+        )
+        (self.romeo,) = self.nodes["a"].connect("romeo")
+        (self.balcony,) = self.nodes["b"].connect("juliet/balcony")
+        (self.garden,) = self.nodes["c"].connect("juliet/garden")
+        self.everybody = (self.romeo, self.balcony, self.garden)
+        self.forget()
+
+    def forget(self) -> None:
+        """Look away from what has come."""
+        for client in self.everybody:
+            client.raw()
+
+    def ask(self, client: Client, query: str) -> None:
+        """Ask for something that is stored."""
+        client.send(f"<iq type='set' id='p'>{query}</iq>")
+
+    def heard(self) -> list[list[str]]:
+        """What each has heard."""
+        return [availability(client) for client in self.everybody]
+
+    def test_invisible(self) -> None:
+        """Who becomes invisible is seen to leave on every node, and later to come again."""
+        self.ask(self.romeo, "<invisible xmlns='urn:xmpp:invisible:1'/>")
+        self.assertEqual(self.heard(), [[], [f"-{ROMEO}/1"], [f"-{ROMEO}/1"]])
+        self.romeo.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.heard()[1:], [[], []])
+        self.ask(self.romeo, "<visible xmlns='urn:xmpp:invisible:1'/>")
+        self.romeo.send("<presence/>")
+        self.assertEqual(self.heard()[1:], [[f"+{ROMEO}/1"], [f"+{ROMEO}/1"]])
+
+    def test_blocked(self) -> None:
+        """Who blocks somebody is seen to leave by them, and sees them leave; unblocked, they see
+        each other again.
+        """
+        gone = [f"-{JULIET}/balcony", f"-{JULIET}/garden"]
+        self.ask(self.romeo, f"<block xmlns='urn:xmpp:blocking'><item jid='{JULIET}'/></block>")
+        mine, *theirs = self.heard()
+        self.assertEqual(sorted(mine), gone)
+        self.assertEqual(theirs, [[f"-{ROMEO}/1"], [f"-{ROMEO}/1"]])
+        self.balcony.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.heard()[0], [])
+        self.ask(self.romeo, f"<unblock xmlns='urn:xmpp:blocking'><item jid='{JULIET}'/></unblock>")
+        mine, *theirs = self.heard()
+        self.assertEqual(sorted(mine), [each.replace("-", "+", 1) for each in gone])
+        self.assertEqual(theirs, [[f"+{ROMEO}/1"], [f"+{ROMEO}/1"]])
+
+    def test_one_resource(self) -> None:
+        """Who hides from one resource is seen by the other."""
+        self.ask(
+            self.romeo,
+            "<query xmlns='jabber:iq:privacy'><list name='shy'>"
+            f"<item type='jid' value='{JULIET}/garden' action='deny' order='1'><presence-out/>"
+            "</item></list></query>",
+        )
+        self.ask(self.romeo, "<query xmlns='jabber:iq:privacy'><active name='shy'/></query>")
+        self.assertEqual(self.heard(), [[], [], [f"-{ROMEO}/1"]])
+        self.romeo.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.heard()[1:], [[f"+{ROMEO}/1"], []])
+        (garden,) = self.nodes["b"].connect("juliet/garden")
+        self.assertNotIn(f"+{ROMEO}/1", availability(garden))
+        self.ask(self.romeo, "<query xmlns='jabber:iq:privacy'><active/></query>")
+        self.assertEqual(availability(garden), [f"+{ROMEO}/1"])
+        self.romeo.abort()
+        self.assertEqual(availability(self.balcony)[-1:], [f"-{ROMEO}/1"])
+
+    def test_invisible_newcomer(self) -> None:
+        """Who comes invisibly is seen by the own resources alone, and sees the others."""
+        street = self.nodes["b"].bind("romeo", "street")
+        self.ask(street, "<invisible xmlns='urn:xmpp:invisible:1' probe='true'/>")
+        street.send("<presence/>")
+        self.assertEqual(self.heard(), [[f"+{ROMEO}/street"], [], []])
+        seen = {f"+{ROMEO}/street", f"+{ROMEO}/1", f"+{JULIET}/balcony", f"+{JULIET}/garden"}
+        self.assertEqual(set(availability(street)), seen)
+
+
+class LostNodeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        people = {"romeo": "both"}
+        self.nodes = Nodes("a", "b", "c", romeo={"juliet": "both"}, juliet=people, nurse={})
+        (self.juliet,) = self.nodes["b"].connect("juliet")
+        (self.nurse,) = self.nodes["b"].connect("nurse")
+        (romeo,) = self.nodes["a"].connect("romeo")
+        romeo.send("<presence to='nurse@montague.lit/1'/>")
+        self.nurse.raw()
+        self.nodes.lose("a")
+        self.juliet.raw()
+        self.grace_s = self.nodes.config.cluster.grace_s
+
+    def later(self, seconds: float) -> list[str]:
+        """What Juliet has heard by then."""
+        self.nodes.clock.advance(seconds)
+        return availability(self.juliet)
+
+    def test_does_not_come_back(self) -> None:
+        """After the grace, and not before, people of a lost node are gone, once; those who were
+        sent directed presence hear it too (CL-36).
+        """
+        self.assertEqual(self.later(self.grace_s - 1), [])
+        self.assertEqual(self.later(1), [f"-{ROMEO}/1"])
+        self.assertEqual(availability(self.nurse), [f"-{ROMEO}/1"])
+        self.assertEqual(self.later(self.grace_s), [])
+
+    def test_comes_back(self) -> None:
+        """Who is back by then has not been away."""
+        self.nodes["c"].connect("romeo")
+        self.assertEqual(self.later(0), [f"+{ROMEO}/1"])
+        self.assertEqual(self.later(self.grace_s), [])
+
+    def test_comes_back_otherwise(self) -> None:
+        """Who is back under another resource is seen to leave under the old one, once."""
+        self.nodes["c"].connect("romeo/2")
+        self.assertEqual(self.later(0), [f"+{ROMEO}/2"])
+        self.assertEqual(self.later(self.grace_s), [f"-{ROMEO}/1"])
+
+    def test_comes_back_here(self) -> None:
+        """Also at the node of those who see him."""
+        self.nodes["b"].connect("romeo")
+        self.assertEqual(self.later(0), [f"+{ROMEO}/1"])
+        self.assertEqual(self.later(self.grace_s), [])
+
+    def test_nothing_left(self) -> None:
+        """Nothing of the lost node is kept."""
+        table = self.nodes["b"].server.routing_table
+        self.assertEqual(table.elsewhere, {})
+        self.assertEqual(table.interest.known_at, {})
+        self.later(self.grace_s)
+        self.assertEqual(self.juliet.session.seen, {})

@@ -9,6 +9,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.presence.introductions import Introductions
 from xmppd.stanza import ns
 from xmppd.testing.client import Client
 from xmppd.testing.nodes import Nodes
@@ -91,6 +92,8 @@ class Schedule:
             somebody = self.random.choice(online)
             somebody.say("<presence type='unavailable'/>")
             somebody.presence = None
+        elif dice < 0.85:
+            self.nodes.clock.advance(2.5)  # nobody waits for another node for longer
         elif dice < 0.95 or not self.kills or len(self.alive) < 2:
             self.random.choice(online).client.transport.abortConnection()
         else:
@@ -152,7 +155,7 @@ class Schedule:
 
 
 class ScheduleTests(SynchronousTestCase):
-    def faults(self, seeds: int = SCHEDULES, *, kills: bool = False) -> str:
+    def first_fault(self, *, kills: bool = False, seeds: int = SCHEDULES) -> str:
         """The first fault of these schedules; empty if there is none."""
         for seed in range(seeds):
             for fault in Schedule(seed, kills=kills).play():
@@ -161,4 +164,13 @@ class ScheduleTests(SynchronousTestCase):
 
     def test_everybody_is_seen(self) -> None:
         """Everybody sees everybody who is here, as they are, and hears each goodbye once."""
-        self.assertEqual(self.faults(), "")
+        self.assertEqual(self.first_fault(), "")
+
+    def test_nodes_are_lost(self) -> None:
+        """So they do when nodes are lost on the way, after the grace."""
+        self.assertEqual(self.first_fault(kills=True, seeds=30), "")
+
+    def test_without_answers(self) -> None:
+        """If newcomers were not answered, they would not see who is there (CL-31)."""
+        self.patch(Introductions, "_take", lambda *args: None)
+        self.assertNotEqual(self.first_fault(), "")

@@ -1,0 +1,172 @@
+"""What nodes know of each other's people, when what they say is under way for long."""
+
+from collections.abc import Collection, Mapping
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.nodes.test_arrivals import availability
+from xmppd.cluster.entries import Apart, SentPresence
+from xmppd.cluster.memory_bus import MemoryBus
+from xmppd.cluster.node import Location
+from xmppd.presence.sightings import Sightings
+from xmppd.routing.interest import MAX_PEOPLE, Interest, pieces
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import Presence
+from xmppd.testing.client import Client
+from xmppd.testing.nodes import Nodes
+
+ROMEO = "romeo@montague.lit/1"
+
+
+class LateTests(SynchronousTestCase):
+    """Juliet is at node b, and comes back to it; Romeo, who is at node a, is seen by her."""
+
+    def setUp(self) -> None:
+        self.nodes = Nodes(
+            "a",
+            "b",
+            "c",
+            romeo={"juliet": "from"},
+            juliet={"romeo": "to", "nurse": "both"},
+            nurse={"juliet": "both"},
+        )
+        self.answer = Deferred[None]()
+
+    def bus(self, name: str) -> MemoryBus:
+        """A node's end of the bus."""
+        bus = self.nodes[name].server.cluster.bus
+        assert isinstance(bus, MemoryBus)
+        return bus
+
+    def cut(self, sender: str, to: str) -> None:
+        """What a node says to another is under way until it is mended."""
+        self.bus(sender).cut.add(self.nodes[to].id)
+
+    def mend(self, sender: str, to: str) -> None:
+        """Now it arrives."""
+        self.bus(sender).mend(self.nodes[to].id)
+        self.nodes.settle()
+
+    def come(self, node: str, name: str) -> Client:
+        """A client that is available."""
+        (client,) = self.nodes[node].connect(name)
+        return client
+
+    def juliet_comes_back(self) -> Client:
+        """Juliet is back at her node, which has not heard yet who else is where."""
+        directory = self.nodes["b"].server.cluster.directory
+        nodes_of = directory.nodes_of
+
+        async def answer_later(
+            accounts: Collection[str],
+        ) -> Mapping[str, tuple[Location, ...]]:
+            await self.answer
+            return await nodes_of(accounts)
+
+        self.patch(directory, "nodes_of", answer_later)
+        return self.come("b", "juliet")
+
+    def shown_and_gone(self) -> list[str]:
+        """Romeo comes, and leaves, while Juliet comes back: what she hears."""
+        self.come("a", "nurse")
+        juliet = self.come("b", "juliet")
+        self.cut("a", "b")
+        romeo = self.come("a", "romeo")
+        juliet.abort()
+        juliet = self.juliet_comes_back()
+        juliet.raw()
+        self.cut("b", "a")
+        self.mend("a", "b")
+        romeo.abort()
+        self.answer.callback(None)
+        self.mend("b", "a")
+        return availability(juliet)
+
+    def test_shown_by_accident(self) -> None:
+        """Whoever was shown to somebody who had just come back is taken back as well (CL-35)."""
+        heard = self.shown_and_gone()
+        self.assertEqual([each for each in heard if ROMEO in each], [f"+{ROMEO}", f"-{ROMEO}"])
+
+    def test_goodbye_by_interest(self) -> None:
+        """If a goodbye went only where people are known to be, his ghost would stay."""
+
+        def say_goodbye(
+            interest: Interest,
+            session: LocalClientSession,
+            gone: Presence,
+            people: Collection[str],
+            apart: Collection[Apart] = (),
+        ) -> None:
+            session.count += 1
+            interest.tell(session, gone, people)
+
+        self.patch(Interest, "say_goodbye", say_goodbye)
+        heard = self.shown_and_gone()
+        self.assertEqual([each for each in heard if ROMEO in each], [f"+{ROMEO}"])
+
+    def replaced(self) -> list[str]:
+        """Juliet changes, and takes her resource from another node, while what the old one says is
+        late: what Nurse hears of that.
+        """
+        nurse, juliet = self.come("a", "nurse"), self.come("b", "juliet")
+        self.cut("b", "a")
+        juliet.send("<presence><show>away</show></presence>")
+        self.come("c", "juliet")
+        nurse.raw()
+        self.mend("b", "a")
+        return availability(nurse)
+
+    def test_old_presence(self) -> None:
+        """What an old session has said, its goodbye too, says nothing of a later one (CL-33)."""
+        self.assertEqual(self.replaced(), [])
+
+    def test_old_presence_without_order(self) -> None:
+        """If presences were not compared, she would be seen to leave, who is there."""
+
+        def shows(
+            sightings: Sightings, viewer: LocalClientSession, sent: SentPresence, mark: int
+        ) -> bool:
+            viewer.seen[sent.session] = mark
+            return True
+
+        self.patch(Sightings, "shows", shows)
+        juliet = "juliet@montague.lit/1"
+        self.assertEqual(self.replaced(), [f"+{juliet}", f"-{juliet}"])
+
+    def changed(self) -> list[str]:
+        """Juliet's old goodbye is late; Romeo comes meanwhile, and changes when it has come: what
+        she hears.
+        """
+        self.come("a", "nurse")
+        juliet = self.come("b", "juliet")
+        self.cut("b", "a")
+        juliet.abort()
+        juliet = self.juliet_comes_back()
+        romeo = self.come("a", "romeo")
+        self.mend("b", "a")
+        juliet.raw()
+        romeo.send("<presence><show>away</show></presence>")
+        return availability(juliet)
+
+    def test_old_goodbye(self) -> None:
+        """The late goodbye of an old session does not undo what the directory has said of a new one
+        (CL-34).
+        """
+        self.assertEqual(self.changed(), [f"+{ROMEO}"])
+
+    def test_old_goodbye_without_serial(self) -> None:
+        """If it did, she would not hear of him until she has found him herself."""
+
+        def unnote(interest: Interest, account: str, gone: Location) -> None:
+            interest.elsewhere.pop(account, None)
+
+        self.patch(Interest, "unnote", unnote)
+        self.assertEqual(self.changed(), [])
+
+
+class InterestTests(SynchronousTestCase):
+    def test_pieces(self) -> None:
+        """Many people of one node are told by several entries."""
+        people = [f"c{number}@montague.lit" for number in range(2 * MAX_PEOPLE + 1)]
+        self.assertEqual([len(piece) for piece in pieces(people)], [MAX_PEOPLE, MAX_PEOPLE, 1])
