@@ -112,7 +112,12 @@ from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.introductions import Introductions
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.privacy_changes import PrivacyChanges
-from xmppd.presence.session_states import directed_state, privacy_state, seen_state
+from xmppd.presence.session_states import (
+    directed_state,
+    privacy_state,
+    seen_state,
+    sightings_state,
+)
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.reports import Reports
@@ -664,6 +669,7 @@ class XMPPServer:
             privacy_state(self.privacy_lists),
             directed_state(self.presence_manager.directed),
             seen_state(self.presence_manager.remote),
+            sightings_state(self.presence_manager.introductions.sightings),
         ):
             self.saved_sessions.put(state, OWNER)
         for feature in self._features():
@@ -702,6 +708,7 @@ class XMPPServer:
             On(SessionClosed, self.held_messages.closed),
             On(SessionClosed, self.resumable_sessions.closed),
             On(SessionClosed, self.offline_message_flood.closed),
+            On(SessionClosed, self.arrivals.closed),
             On(SessionResumed, self.offline_message_flood.resumed),
             On(AccountRemoved, self._forget_account),
             On(SessionResumed, self.client_connections.resumed),
@@ -793,6 +800,7 @@ class XMPPServer:
             self.held_messages.sweep,
             self.offline_message_flood.sweep,
             self.locations.sweep,
+            self.presence_manager.introductions.sweep,
         )
         if self.config.s2s.enabled:
             self.routing_table.foreign = self._foreign()
@@ -919,6 +927,7 @@ class XMPPServer:
         await self.packet_router.finish()
         for session in tuple(self.session_manager.sessions.values()):
             await self._introduce(session)
+        self.arrivals.look_for_nodes(self.cluster.membership)
 
     async def _introduce(self, session: LocalClientSession) -> None:
         """Let others know a session that was saved, and has been restored."""

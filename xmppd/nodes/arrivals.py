@@ -7,10 +7,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from xmppd.cluster.bus import Outcome
 from xmppd.cluster.entries import Apart, Arrived, Gone, Here, SentPresence, Shows, Telling
+from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import Location, NodeId
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionClosed
 from xmppd.stanza import JID, Presence
 
 ACCOUNTS_PER_SLICE = 1_000
@@ -187,6 +189,13 @@ class Arrivals:
                 if not sees and self.sightings.hides(session, sent, mark):
                     session.deliver(gone, gone.addressed(session.jid).wire())
 
+    def closed(self, event: SessionClosed) -> None:
+        """Forget what directed presence a session that has ended was handed."""
+        jid = event.session.jid
+        self.sightings.closed(jid.full)
+        if jid.bare not in self.routing_table.users:
+            self.sightings.closed(jid.bare)
+
     # -- a node that is lost ----------------------------------------------------------------------
 
     def lost(self, node: NodeId) -> None:
@@ -195,6 +204,12 @@ class Arrivals:
         """
         self.interest.forget_knowing(node)
         self.clock.callLater(self.grace_s, self._mourn, node)
+
+    def look_for_nodes(self, membership: Membership) -> None:
+        """Take note of nodes that were lost while this one was stopped."""
+        for node in self.sightings.nodes:
+            if not membership.is_in(node):
+                self.lost(node)
 
     def _mourn(self, node: NodeId) -> None:
         Deferred.fromCoroutine(self._say_goodbyes_of(node))  # it never fails

@@ -52,6 +52,8 @@ class StanzaEntries:
     def routed(self, sender: NodeId, entry: Routed) -> Outcome:
         """Take a stanza for an account, a component or another server."""
         stanza = entry.stanza()
+        if isinstance(stanza, Presence) and self._is_delivered(stanza, entry.way, sender):
+            return None
         if entry.way == Way.COMPONENT:
             return self._to_component(stanza)
         if entry.way == Way.ANSWER:
@@ -62,9 +64,6 @@ class StanzaEntries:
             return None  # another session has it
         if entry.marks & StanzaMark.OURS:
             return self.packet_router.return_error(stanza)
-        if entry.way == Way.HERE and isinstance(stanza, Presence):
-            self.presences.remote.deliver(stanza)
-            return None
         if entry.way == Way.ACCOUNT:
             self._note_component(stanza, sender)
             if not entry.passed_on and stanza.type not in _FROM_ANYWHERE:
@@ -79,6 +78,17 @@ class StanzaEntries:
         if route is None or not route.deliver(stanza, stanza.wire()):
             self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
         return None
+
+    def _is_delivered(self, presence: Presence, way: int, node: NodeId) -> bool:
+        """Deliver a presence that is for sessions here alone; note one that is handed to a
+        component, or to another server (CL-32).
+        """
+        if way == Way.HERE:
+            self.presences.remote.deliver(presence)
+            return True
+        if way in (Way.COMPONENT, Way.FOREIGN):
+            self.presences.introductions.sightings.hand_on(presence, node)
+        return False
 
     def _to_component(self, stanza: Stanza) -> None:
         """Deliver a stanza to a component that is connected here; if it has just hung up, to where

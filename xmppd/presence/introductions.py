@@ -26,6 +26,13 @@ HERE_S = 2.0
 LATE_S = 60.0
 """The time in which a node still gives an answer; one that comes late is shown as it comes."""
 
+MIN_SWEPT = 10_000
+"""People who may be known to be elsewhere before it is asked whether anybody has to do with them;
+beyond that, twice as many as were kept before."""
+
+ACCOUNTS_PER_SWEEP = 100
+"""Some 2 ms of looking through their rosters."""
+
 EVER = (1 << 63) - 1
 """A serial that is higher than any."""
 
@@ -61,6 +68,7 @@ class Introductions:
         self.routing_table = rosters.routing_table
         self.interest = self.routing_table.interest
         self.sightings = Sightings()
+        self._kept, self._is_sweeping = 0, False
 
     def introduce(
         self, session: LocalClientSession, roster: Roster, contacts: Iterable[JID]
@@ -103,6 +111,12 @@ class Introductions:
 
     async def _greet_anew(self, session: LocalClientSession, roster: Roster) -> None:
         await self.introduce(session, roster, roster.subscribed_to)
+
+    def come_back(self, session: LocalClientSession) -> None:
+        """Introduce a session again that has outlived a restart of this node."""
+        greeting = self.greet_anew(session)
+        if greeting is not None:
+            Deferred.fromCoroutine(greeting)  # it never fails
 
     def _forget_former(self, session: LocalClientSession, roster: Roster) -> None:
         """Have those here who were shown a session that this one has replaced, on another node, not
@@ -292,6 +306,30 @@ class Introductions:
             for sent in here.sent
         ]
 
+    # -- people who are of no interest any more ---------------------------------------------------
+
+    def sweep(self) -> None:
+        """Forget where people are with whom nobody here has to do any more, when they are many."""
+        if not self._is_sweeping and len(self.interest.elsewhere) > 2 * self._kept + MIN_SWEPT:
+            self._is_sweeping = True
+            Deferred.fromCoroutine(self._sweep())  # it never fails
+
+    async def _sweep(self) -> None:
+        elsewhere, users = self.interest.elsewhere, self.routing_table.users
+        before, wanted, asked = frozenset(elsewhere), set[str](), set[str]()
+        while some := [bare for bare in users if bare not in asked][:ACCOUNTS_PER_SWEEP]:
+            asked.update(some)
+            for bare in some:
+                roster = self.rosters.loaded(bare)
+                if roster is not None:
+                    wanted.update(roster.own_and_viewers())
+                    wanted.update(contact.bare for contact in roster.subscribed_to)
+            if len(some) == ACCOUNTS_PER_SWEEP:
+                await self.rosters.broadcasts.next_turn()
+        for bare in before - wanted:
+            elsewhere.pop(bare, None)
+        self._kept, self._is_sweeping = len(elsewhere), False
+
     # -- waiting ----------------------------------------------------------------------------------
 
     async def _all_or_late(self, asked: list[Deferred[None]]) -> None:
@@ -308,4 +346,4 @@ class Introductions:
             await waiting
 
 
-__all__ = ["EVER", "HERE_S", "LATE_S", "Introductions"]
+__all__ = ["ACCOUNTS_PER_SWEEP", "EVER", "HERE_S", "LATE_S", "MIN_SWEPT", "Introductions"]

@@ -227,7 +227,7 @@ class PresenceManager:
             if later is not None:
                 await later
 
-    def look_elsewhere_again(self, session: Session) -> None:
+    def look_elsewhere_again(self, session: LocalClientSession) -> None:
         """Probe contacts elsewhere after a restart, and tell them that the session is still here,
         since their servers may have taken ours for lost (RP-9).
         """
@@ -238,6 +238,8 @@ class PresenceManager:
         if elsewhere:
             self.remote.probe(session, elsewhere)
         roster.tell_elsewhere(session.presence, session.privacy)
+        if self.introductions.directory.shared:
+            self.introductions.come_back(session)
 
     def ask_again(self, session: Session, contact: JID) -> None:
         """Repeat requests that another server has not answered, since they may have been lost

@@ -2,8 +2,10 @@
 
 from msgspec import Struct, json, msgpack
 
+from xmppd.cluster.node import NodeId
 from xmppd.presence.directed_presences import DirectedPresences
 from xmppd.presence.remote_presences import RemotePresences, SeenPresence
+from xmppd.presence.sightings import Sightings
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import Put, SessionState
@@ -69,6 +71,35 @@ def directed_state(directed: DirectedPresences) -> SessionState:
         return put
 
     return SessionState("directed", dump, load)
+
+
+class _SeenAtNode(Struct, frozen=True, array_like=True):
+    """A session of another node that a session saw."""
+
+    jid: str
+    node: str
+    serial: int
+    count: int
+
+
+def sightings_state(sightings: Sightings) -> SessionState:
+    """The sessions of other nodes that a session saw (CL-32)."""
+
+    def dump(session: LocalClientSession) -> bytes | None:
+        seen = [
+            _SeenAtNode(full, str(node), order >> 48, order & (1 << 48) - 1)
+            for full, node, order in sightings.seen_by(session)
+        ]
+        return msgpack.encode(seen) if seen else None
+
+    def load(data: bytes) -> Put:
+        seen = [
+            (JID.parse(each.jid).full, NodeId.parse(each.node), each.serial << 48 | each.count)
+            for each in msgpack.decode(data, type=list[_SeenAtNode])
+        ]
+        return lambda session: sightings.restore(session, seen)
+
+    return SessionState("sightings", dump, load)
 
 
 def seen_state(remote: RemotePresences) -> SessionState:

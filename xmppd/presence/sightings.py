@@ -1,10 +1,11 @@
 """Sightings: which sessions of other nodes were shown to whom here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from xmppd.cluster.entries import SentPresence
 from xmppd.cluster.node import NodeId
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import Presence
 
 MAX_SEEN = 10_000
 """Sessions of other nodes that one session sees; more are not shown to it."""
@@ -23,6 +24,11 @@ class Sightings:
         self._numbers: dict[NodeId, int] = {}
         self._nodes: dict[int, NodeId] = {}
         self._handed: dict[str, dict[str, NodeId]] = {}
+
+    @property
+    def nodes(self) -> tuple[NodeId, ...]:
+        """The nodes of which somebody may have seen sessions."""
+        return tuple(self._numbers)
 
     def mark(self, node: NodeId, sent: SentPresence) -> int:
         """The number that stands for a presence: of one full JID a later one has a higher one."""
@@ -93,11 +99,34 @@ class Sightings:
         del viewer.seen[sent.session]
         return True
 
+    def seen_by(self, viewer: LocalClientSession) -> list[tuple[str, NodeId, int]]:
+        """The sessions of other nodes that a session saw: full JID, node, and what orders them."""
+        return [
+            (full, self._nodes[mark & 0xFFFF], mark >> 16) for full, mark in viewer.seen.items()
+        ]
+
+    def restore(self, viewer: LocalClientSession, seen: Iterable[tuple[str, NodeId, int]]) -> None:
+        """Let a restored session have seen what it saw before."""
+        for full, node, order in seen:
+            number = self._numbers.get(node)
+            viewer.seen[full] = order << 16 | (self._number(node) if number is None else number)
+
     # -- directed presence ------------------------------------------------------------------------
 
     def handed(self, address: str, session: str, node: NodeId) -> None:
         """Note that directed presence of another node's session was handed to an address."""
         self._handed.setdefault(address, {})[session] = node
+
+    def hand_on(self, presence: Presence, node: NodeId) -> None:
+        """Note a presence of another node's session that is handed to a component, or to another
+        server.
+        """
+        if presence.to is None or presence.sender.resource is None:
+            return
+        if presence.type is None:
+            self.handed(presence.to.full, presence.sender.full, node)
+        elif presence.type == "unavailable":
+            self.withdraw(presence.to.full, presence.sender.full)
 
     def withdraw(self, address: str, session: str) -> bool:
         """Forget that; returns whether it was."""

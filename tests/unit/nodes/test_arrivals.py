@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.node import Location
 from xmppd.testing.client import Client, Elsewhere
+from xmppd.testing.house import house_config
 from xmppd.testing.nodes import Nodes
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
@@ -355,3 +356,61 @@ class LostNodeTests(SynchronousTestCase):
         self.assertEqual(table.interest.known_at, {})
         self.later(self.grace_s)
         self.assertEqual(self.juliet.session.seen, {})
+
+
+class RestartTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.nodes = Nodes("a", "b", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+        (self.juliet,) = self.nodes["b"].connect("juliet")
+        (romeo,) = self.nodes["a"].connect("romeo")
+        self.previd = romeo.enable()
+        self.nodes.stop("a")
+        self.juliet.raw()
+        self.grace_s = self.nodes.config.cluster.grace_s
+
+    def resumed(self) -> Client:
+        """Romeo, who has resumed his session at the node that was started again."""
+        romeo = self.nodes["a"].logged_in("romeo")
+        romeo.resume(self.previd, 0)
+        return romeo
+
+    def test_outlives_a_restart(self) -> None:
+        """A session that outlives a restart of its node is not seen to leave, and hears of those
+        whom it saw before.
+        """
+        self.nodes.start("a")
+        self.nodes.settle()
+        romeo = self.resumed()
+        romeo.raw()
+        self.nodes.clock.advance(self.grace_s)
+        heard = availability(self.juliet)
+        self.assertNotIn(f"-{ROMEO}/1", heard)
+        self.juliet.abort()
+        self.assertEqual(availability(romeo), [f"-{JULIET}/1"])
+
+    def test_left_meanwhile(self) -> None:
+        """Who was lost while its node was stopped is gone after the grace."""
+        self.nodes.lose("b")
+        self.nodes.start("a")
+        romeo = self.resumed()
+        self.assertEqual(availability(romeo), [])
+        self.nodes.clock.advance(self.grace_s)
+        self.assertEqual(availability(romeo), [f"-{JULIET}/1"])
+
+
+class ComponentTests(SynchronousTestCase):
+    def test_node_lost(self) -> None:
+        """A component that was handed directed presence of somebody hears that their node is
+        lost.
+        """
+        config = house_config("montague.lit", component=[{"name": "rooms.lit", "secret": "shhh"}])
+        nodes = Nodes("a", "b", config=config, romeo={})
+        rooms = nodes["b"].service("rooms.lit", "shhh")
+        nodes.settle()
+        (romeo,) = nodes["a"].connect("romeo")
+        romeo.send("<presence to='hall@rooms.lit/romeo'/>")
+        self.assertIn("/1'", "".join(rooms.received()))
+        nodes.lose("a")
+        nodes.clock.advance(nodes.config.cluster.grace_s)
+        (gone,) = rooms.received()
+        self.assertIn("type='unavailable'", gone)

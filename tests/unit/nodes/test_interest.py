@@ -2,17 +2,19 @@
 
 from collections.abc import Collection, Mapping
 
+from msgspec.msgpack import Encoder
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.nodes.test_arrivals import availability
-from xmppd.cluster.entries import Apart, SentPresence
+from xmppd.cluster.entries import Apart, SentPresence, Telling
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.node import Location
+from xmppd.presence import introductions
 from xmppd.presence.sightings import Sightings
 from xmppd.routing.interest import MAX_PEOPLE, Interest, pieces
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import Presence
+from xmppd.stanza import JID, Presence
 from xmppd.testing.client import Client
 from xmppd.testing.nodes import Nodes
 
@@ -166,6 +168,38 @@ class LateTests(SynchronousTestCase):
 
 
 class InterestTests(SynchronousTestCase):
+    def test_size(self) -> None:
+        """A presence for many takes 40 bytes for each of them at most, the presence included."""
+        presence = Presence.make(
+            None,
+            JID.parse("romeo.montague@example.org/orchard-12345"),
+            b"<show>away</show><status>Gone for lunch</status><priority>5</priority>",
+            b"<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://gajim.org' "
+            b"ver='q07IKJEyjvHSyhy//CH0CxmKi8w='/>",
+        )
+        people = [f"juliet.capulet.{number:04d}@example.org" for number in range(67)]
+        entry = Telling(SentPresence.of(presence, 1_795_000_000_000_000, 7), people)
+        self.assertLessEqual(len(Encoder().encode(entry)) / len(people), 40)
+
+    def test_swept(self) -> None:
+        """Where people are with whom nobody here has to do any more is forgotten."""
+        self.patch(introductions, "MIN_SWEPT", 3)
+        guests = [f"g{number}" for number in range(5)]
+        nodes = Nodes("a", "b", host=dict.fromkeys(guests, "both"), romeo={"g0": "both"})
+        for guest in guests:
+            nodes["a"].add(guest, {"host": "both"})
+        nodes["b"].connect(*guests)
+        (host,) = nodes["a"].connect("host")
+        server = nodes["a"].server
+        self.assertEqual(len(server.routing_table.elsewhere), 5)
+        server.presence_manager.introductions.sweep()
+        self.assertEqual(len(server.routing_table.elsewhere), 5)
+        nodes["a"].connect("romeo")
+        host.abort()
+        server.presence_manager.introductions._kept = 0
+        server.presence_manager.introductions.sweep()
+        self.assertEqual(list(server.routing_table.elsewhere), ["g0@montague.lit"])
+
     def test_pieces(self) -> None:
         """Many people of one node are told by several entries."""
         people = [f"c{number}@montague.lit" for number in range(2 * MAX_PEOPLE + 1)]
