@@ -305,6 +305,7 @@ class Roster:
         people = [self.account.bare, *(bare for bare, _ in self.subscribers)]
         if self.shared_groups.groups:
             people.extend(self._watchers(self.routing_table.elsewhere))
+            people.extend(sorted(self.shared_groups.named_watchers(self.account.bare)))
         return people
 
     def _tell_apart_and_own(

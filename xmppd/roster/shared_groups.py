@@ -114,15 +114,21 @@ class SharedGroups:
             account: Bare JID.
             online: By bare JID.
         """
+        if any(group.visible_to == EVERYBODY for group in self._of.get(account, ())):
+            return [watcher for watcher in online if not is_guest(watcher)]
+        return [watcher for watcher in self.named_watchers(account) if watcher in online]
+
+    def named_watchers(self, account: str) -> set[str]:
+        """All members of groups that see this account, wherever they are; perhaps it is one of
+        them.
+        """
         watchers: set[str] = set()
         for group in self._of.get(account, ()):
-            if group.visible_to == EVERYBODY:
-                return [watcher for watcher in online if not is_guest(watcher)]
             watchers.update(group.members)
             for name in group.groups:
                 if name in self.groups:
                     watchers.update(self.groups[name].members)
-        return [watcher for watcher in watchers if watcher in online]
+        return watchers
 
 
 def mark(items: Mapping[str, RosterItem]) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.node import Location
+from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, Elsewhere
 from xmppd.testing.house import house_config
 from xmppd.testing.nodes import Nodes
@@ -414,3 +416,23 @@ class ComponentTests(SynchronousTestCase):
         nodes.clock.advance(nodes.config.cluster.grace_s)
         (gone,) = rooms.received()
         self.assertIn("type='unavailable'", gone)
+
+
+class SharedGroupTests(SynchronousTestCase):
+    def test_newcomer(self) -> None:
+        """A newcomer is shown to those who see him by a shared group, on any node."""
+        nodes = Nodes("a", "b", romeo={}, nurse={})
+        changes = nodes["a"].server.shared_group_changes
+        for group in (
+            SharedGroup("house", "House", ("nurse@montague.lit",)),
+            SharedGroup("staff", "Staff", (ROMEO,), groups=("house",)),
+        ):
+            saving = Deferred.fromCoroutine(changes.save(group))
+            nodes.settle()
+            self.successResultOf(saving)
+        (nurse,) = nodes["b"].connect("nurse")
+        (romeo,) = nodes["a"].connect("romeo")
+        self.assertEqual(availability(nurse), [f"+{ROMEO}/1"])
+        romeo.send("<presence><show>away</show></presence>")
+        romeo.abort()
+        self.assertEqual(availability(nurse), [f"+{ROMEO}/1", f"-{ROMEO}/1"])
