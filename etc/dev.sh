@@ -96,7 +96,6 @@ redis = ["unix://$WORK/redis.sock"]
 node = "$1"
 secret_file = "secret"
 address = "127.0.0.1:$3"
-client_address = "127.0.0.1:$2"
 links = "${LINKS:-auto}"
 TOML
 }

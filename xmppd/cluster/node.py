@@ -74,7 +74,6 @@ class Node(Struct, frozen=True, kw_only=True):
         secret: Digest of the secret that all nodes share.
         domains: Digest of the domains that they serve.
         database: Names the database that they use.
-        client_address: ``host:port`` that clients may be sent to; empty if they may not.
         protocol: Version of what it speaks to other nodes.
         kinds: The kinds of things that it takes up (:class:`~xmppd.cluster.claims.Owned`).
         draining: Whether it is about to leave.
@@ -90,7 +89,6 @@ class Node(Struct, frozen=True, kw_only=True):
     secret: str = ""
     domains: str = ""
     database: str = ""
-    client_address: str = ""
     protocol: int = 1
     kinds: tuple[str, ...] = ()
     draining: bool = False

@@ -299,17 +299,13 @@ def _check_cluster_numbers(settings: ClusterSettings) -> None:
 
 def _check_addresses(config: Config) -> None:
     settings = config.cluster
-    for key, address, port in (
-        ("address", settings.address, None),
-        ("client_address", settings.client_address, 5222),
-    ):
-        try:
-            if address:
-                host_and_port(address, port)
-        except ValueError:
-            raise ConfigError(
-                f'cluster.{key} cannot be "{address}"; write it as "host.example.org:5280".'
-            ) from None
+    try:
+        if settings.address:
+            host_and_port(settings.address)
+    except ValueError:
+        raise ConfigError(
+            f'cluster.address cannot be "{settings.address}"; write it as "host.example.org:5280".'
+        ) from None
     if settings.links == "redis":
         return
     has_door = any(listen.kind == "node" for listen in config.listen)

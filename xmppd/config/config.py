@@ -339,10 +339,8 @@ class ClusterSettings(Section, frozen=True):
     secret_file: str = ""
     lease_s: float = 5.0
     grace_s: float = 30.0
-    drain_s: float = 30.0
     links: Literal["auto", "redis", "direct"] = "auto"
     address: str = ""
-    client_address: str = ""
     window_bytes: int = 4_194_304
     window_entries: int = 10_000
     secret: Annotated[bytes, Mark.APART] = b""
@@ -372,12 +370,11 @@ class ClusterSettings(Section, frozen=True):
         return tuple(RedisURL.parse(url, SENTINEL_PORT) for url in self.sentinels)
 
 
-def host_and_port(text: str, port: int | None = None) -> tuple[str, int]:
+def host_and_port(text: str) -> tuple[str, int]:
     """An address that others connect to: such as ``10.0.0.5:5280``, ``[2001:db8::1]:5280``.
 
     Args:
         text: The address.
-        port: If it names none; None if it must name one.
 
     Returns:
         Its host, its port.
@@ -386,10 +383,10 @@ def host_and_port(text: str, port: int | None = None) -> tuple[str, int]:
         ValueError: It is invalid.
     """
     parts = urlsplit(f"//{text}")
-    found = parts.port or port
-    if not parts.hostname or found is None or parts.netloc != text or "@" in text or " " in text:
+    host, port = parts.hostname, parts.port
+    if not host or port is None or parts.netloc != text or "@" in text or " " in text:
         raise ValueError(f"{text!r} is no address")
-    return parts.hostname, found
+    return host, port
 
 
 class ContactSettings(Section, frozen=True):

@@ -93,7 +93,6 @@ class RedisNode:
             secret=hmac_digest(settings.secret, b"node", "sha256").hex(),
             domains=_digest(sorted(domain.name for domain in config.domain)),
             database=database,
-            client_address=settings.client_address,
             protocol=PROTOCOL,
             since=machine.clocks.wall_clock(),
         )
