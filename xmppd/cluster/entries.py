@@ -840,6 +840,7 @@ class Arrived(BusEntry, tag="pa", frozen=True):
         tell: Bare JIDs of those to whom it is shown.
         apart: Those of whom not all resources may see it.
         see: Bare JIDs of those whose presence it wants to see.
+        everybody: Whether it is also shown to all accounts there that see it by a shared group.
     """
 
     viewer: JIDText
@@ -848,6 +849,7 @@ class Arrived(BusEntry, tag="pa", frozen=True):
     tell: Accounts
     apart: list[Apart]
     see: Accounts
+    everybody: bool = False
 
     @property
     def about(self) -> str:
@@ -861,10 +863,12 @@ class Here(BusEntry, tag="ph", frozen=True):
     Attributes:
         sent: The last presence of each.
         absent: Bare JIDs of those looked for that have no session at the node.
+        watchers: Bare JIDs of those there who see the newcomer by a shared group.
     """
 
     sent: list[SentPresence]
     absent: Accounts
+    watchers: Accounts = []
 
 
 class Gone(BusEntry, tag="pg", frozen=True):

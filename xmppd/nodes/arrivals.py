@@ -6,7 +6,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import Apart, Arrived, Gone, Here, SentPresence, Shows, Telling
+from xmppd.cluster.entries import (
+    MAX_ACCOUNTS,
+    Apart,
+    Arrived,
+    Gone,
+    Here,
+    SentPresence,
+    Shows,
+    Telling,
+)
 from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import Location, NodeId
 from xmppd.nodes.entry_handler import EntryHandler
@@ -98,10 +107,16 @@ class Arrivals:
             self.interest.know(bare, sender)
         if here and entry.serial:
             self.interest.note(viewer.bare, Location(sender, entry.serial))
+        watchers: list[str] = []
+        if entry.everybody:
+            found = self.rosters.shared_groups.watchers(viewer.bare, users)
+            watchers = [bare for bare in found if bare not in people][:MAX_ACCOUNTS]
+            for bare in watchers:
+                self.interest.know(bare, sender)
         if entry.sent is not None:
-            self._show(sender, entry.sent, entry.tell, entry.apart)
+            self._show(sender, entry.sent, (*entry.tell, *watchers), entry.apart)
         seen = [sent for bare in entry.see for sent in self._seen_by(viewer, bare)]
-        return Here(seen, [bare for bare in people if bare not in users])
+        return Here(seen, [bare for bare in people if bare not in users], watchers)
 
     def _seen_by(self, viewer: JID, bare: str) -> Iterable[SentPresence]:
         """The presences of an account here that a viewer may see."""

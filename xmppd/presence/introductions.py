@@ -96,7 +96,12 @@ class Introductions:
         if session.presence is None:
             return set()
         people, apart = roster.listeners(session.privacy)
-        return await self._meet(session, places, people, apart, (own, *contacts))
+        everybody = session.privacy is None and roster.shared_groups.shown_to_everybody(own)
+        for node in self.membership.nodes.values() if everybody else ():
+            places.setdefault(node.id, [own])
+        return await self._meet(
+            session, places, people, apart, (own, *contacts), everybody=everybody
+        )
 
     def greet_anew(self, session: LocalClientSession) -> Later:
         """Introduce a session again that has another serial now: whoever took its place in the
@@ -164,6 +169,8 @@ class Introductions:
         tell: Collection[str],
         apart: Collection[Apart],
         see: Collection[str],
+        *,
+        everybody: bool = False,
     ) -> set[str]:
         assert session.presence is not None, "only an available session meets others"
         sent = SentPresence.of(session.presence, session.serial, session.count)
@@ -179,6 +186,7 @@ class Introductions:
                     [bare for bare in tell if bare in some],
                     [each for each in apart if each.account in some],
                     [bare for bare in dict.fromkeys(see) if bare in some],
+                    everybody,
                 )
                 asked.append(Deferred.fromCoroutine(self._ask(session, node, entry, shown)))
         await self._all_or_late(asked)
@@ -222,6 +230,8 @@ class Introductions:
             if session.presence is not None:
                 shown.add(sent.account)
                 self.show(session, node, sent)
+        for bare in here.watchers:
+            self.interest.note(bare, Location(node, 0))
         for bare in here.absent:
             self.interest.unnote(bare, Location(node, EVER))
 

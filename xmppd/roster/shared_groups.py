@@ -114,9 +114,13 @@ class SharedGroups:
             account: Bare JID.
             online: By bare JID.
         """
-        if any(group.visible_to == EVERYBODY for group in self._of.get(account, ())):
+        if self.shown_to_everybody(account):
             return [watcher for watcher in online if not is_guest(watcher)]
         return [watcher for watcher in self.named_watchers(account) if watcher in online]
+
+    def shown_to_everybody(self, account: str) -> bool:
+        """Whether a group lets all accounts see this one."""
+        return any(group.visible_to == EVERYBODY for group in self._of.get(account, ()))
 
     def named_watchers(self, account: str) -> set[str]:
         """All members of groups that see this account, wherever they are; perhaps it is one of

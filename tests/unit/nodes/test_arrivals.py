@@ -421,18 +421,21 @@ class ComponentTests(SynchronousTestCase):
 class SharedGroupTests(SynchronousTestCase):
     def test_newcomer(self) -> None:
         """A newcomer is shown to those who see him by a shared group, on any node."""
-        nodes = Nodes("a", "b", romeo={}, nurse={})
-        changes = nodes["a"].server.shared_group_changes
-        for group in (
-            SharedGroup("house", "House", ("nurse@montague.lit",)),
+        house = SharedGroup("house", "House", ("nurse@montague.lit",))
+        for staff in (
             SharedGroup("staff", "Staff", (ROMEO,), groups=("house",)),
+            SharedGroup("staff", "Staff", (ROMEO,), visible_to="everybody"),
         ):
-            saving = Deferred.fromCoroutine(changes.save(group))
-            nodes.settle()
-            self.successResultOf(saving)
-        (nurse,) = nodes["b"].connect("nurse")
-        (romeo,) = nodes["a"].connect("romeo")
-        self.assertEqual(availability(nurse), [f"+{ROMEO}/1"])
-        romeo.send("<presence><show>away</show></presence>")
-        romeo.abort()
-        self.assertEqual(availability(nurse), [f"+{ROMEO}/1", f"-{ROMEO}/1"])
+            with self.subTest(visible_to=staff.visible_to):
+                nodes = Nodes("a", "b", romeo={}, nurse={})
+                for group in (house, staff):
+                    changes = nodes["a"].server.shared_group_changes
+                    saving = Deferred.fromCoroutine(changes.save(group))
+                    nodes.settle()
+                    self.successResultOf(saving)
+                (nurse,) = nodes["b"].connect("nurse")
+                (romeo,) = nodes["a"].connect("romeo")
+                self.assertEqual(availability(nurse), [f"+{ROMEO}/1"])
+                romeo.send("<presence><show>away</show></presence>")
+                romeo.abort()
+                self.assertEqual(availability(nurse), [f"+{ROMEO}/1", f"-{ROMEO}/1"])
