@@ -17,6 +17,7 @@ from xmppd.presence.sightings import Sightings
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.interest import pieces
+from xmppd.routing.siblings import REPLACED
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Later, Presence, StanzaError
 
@@ -133,9 +134,15 @@ class Introductions:
                 viewer.seen.pop(session.jid.full, None)
 
     def is_replaced(self, sent: SentPresence) -> bool:
-        """Whether a session at another node was replaced by one here, and has not heard of it."""
+        """Whether a session at another node was replaced by one here, and has not heard of it. One
+        here that it has replaced ends, and so says goodbye before.
+        """
         holder = self.routing_table.bound.get(sent.session)
-        return isinstance(holder, LocalClientSession) and holder.serial > sent.serial
+        if not isinstance(holder, LocalClientSession):
+            return False
+        if holder.serial < sent.serial:
+            holder.connection.close(REPLACED)
+        return holder.serial > sent.serial
 
     async def meet(
         self,
