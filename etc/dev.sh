@@ -138,7 +138,7 @@ cluster() {
     for node in $NODES; do
         echo "node $node  connect: 127.0.0.1:$port (STARTTLS)  ask: $BIN/xmppctl --config $WORK/$node.toml status"
         echo "        log: $WORK/$node.log  kill: kill -9 \$(cat $WORK/$node.pid)"
-        echo "        start again: sh etc/dev.sh node $WORK $node"
+        echo "        start again: sh etc/dev.sh again $WORK $node"
         port=$((port + 1))
     done
     echo "127.0.0.1:5222 is whichever node the kernel chooses. Ctrl-C ends all."
@@ -150,7 +150,7 @@ cluster() {
 }
 
 # Start a node of a running cluster again, in whose directory it is.
-node() {
+again() {
     WORK=$1
     start_node "$2"
     echo "node $2 is up"
@@ -373,7 +373,7 @@ bench() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | node | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | again | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac
