@@ -55,6 +55,8 @@ CASES: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
     ("user count", {"state": "asleep"}),
     ("user show", {"account": [ROMEO, "escalus@montague.lit"]}),
     ("user show", {"account": [NOBODY]}),
+    ("cluster status", {}),
+    ("cluster links", {}),
     ("session list", {}),
     ("session list", {"account": ELSEWHERE}),
     ("session show", {"jid": "escalus@montague.lit/1"}),
