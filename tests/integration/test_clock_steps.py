@@ -43,7 +43,7 @@ class StepTests(SynchronousTestCase):
                 "stanzas_per_s": 10.0,
                 "stanzas_burst": 20,
                 "bytes_per_s": 1e9,
-                "negotiation_timeout_s": 4.0,
+                "negotiation_timeout_s": 10.0,
             },
         )
         self.patch(os, "environ", environ)

@@ -113,7 +113,7 @@ class WalkTests(TraceCase):
             [
                 ["stanza", "done", "done", "delivered"],
                 ["stanza", "done", "done", "stored"],
-                ["stanza", "done", "done", "arrived", "delivered"],
+                ["stanza", "done", "done", "done", "delivered"],
             ],
         )
 
