@@ -54,6 +54,7 @@ MAX_FRAMES = 100_000
 COMPLAINT_S = 60.0
 """How often the log has the same complaint, at most."""
 
+_NOBODY = NodeId("nobody", 0)
 _log = Logger()
 
 
@@ -117,9 +118,13 @@ class RedisStreams:
         if not self.membership.is_in(node):
             Deferred.fromCoroutine(self._remove(node))
 
-    async def arrive(self, name: str, frame: bytes) -> None:
-        """Take a frame that a node has added."""
-        sender = NodeId.parse(name)
+    async def arrive(self, name: bytes, frame: bytes) -> None:
+        """Take a frame that a node has added; whoever else may write to Redis is not heard."""
+        try:
+            sender = NodeId.parse(name.decode())
+        except ValueError:
+            self._complain(_NOBODY, BadFrame("it has no sender"))
+            return
         conversation = self._conversation(sender)
         if conversation is None:
             await self.membership.refresh()  # it may have joined just now
@@ -272,7 +277,7 @@ class StreamReader:
         for id, sender, frame in frames:
             self._last = id
             if sender:
-                await self.streams.arrive(sender.decode(), frame)
+                await self.streams.arrive(sender, frame)
         self._read += len(frames)
         if self._read >= TRIM_FRAMES or (self._read and not frames):
             self._read = 0
@@ -286,10 +291,14 @@ def frames_in(reply: Reply) -> list[tuple[bytes, bytes, bytes]]:
     if not isinstance(reply, list):
         return []
     ((_, messages),) = convert(reply, _OfOneStream)
-    return [(id, fields[1], fields[3]) for id, fields in messages]
+    return [
+        (id, fields[1], fields[3]) if len(fields) == _FIELDS else (id, b"?", b"")
+        for id, fields in messages
+    ]
 
 
-_OfOneStream = tuple[tuple[bytes, list[tuple[bytes, tuple[bytes, bytes, bytes, bytes]]]]]
+_OfOneStream = tuple[tuple[bytes, list[tuple[bytes, list[bytes]]]]]
+_FIELDS = 4  # the names and values of sender and frame
 
 
 def after(id: bytes) -> bytes:

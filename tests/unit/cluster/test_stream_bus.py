@@ -138,6 +138,15 @@ class StreamBusTests(bus_contract.BusContract):
         await self.b.stop()
         self.assertEqual(await self.a.streams.redis.execute("EXISTS", key), 0)
 
+    async def test_what_others_write(self) -> None:
+        """What somebody else has written to the stream costs nothing but itself."""
+        execute, key = self.a.streams.redis.execute, self.b.streams.key(self.b_id)
+        for fields in (("x", "y"), ("", "a.1", "", "?"), ("", b"\xff", "", ""), ("",) * 6):
+            await execute("XADD", key, "*", *fields)
+        await execute("XADD", key, "*", "", "nobody.7", "", "?")
+        self.a.tell(self.b_id, message(1))
+        await self.until(["1"])
+
     async def test_to_nobody(self) -> None:
         """To a node that was lost nothing is added, so nothing of it stays in Redis."""
         await self.b.stop()
