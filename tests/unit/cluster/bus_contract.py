@@ -5,12 +5,14 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
+from typing_extensions import override
 
 from tests.unit.cluster.conversations import message, name, presence
 from xmppd.cluster.bus import Outcome, Unreachable
 from xmppd.cluster.conversations import Conversations
 from xmppd.cluster.entries import BusEntry
-from xmppd.cluster.node import NodeId
+from xmppd.cluster.memory_membership import MemoryMembership
+from xmppd.cluster.node import Node, NodeId
 
 T = TypeVar("T")
 
@@ -215,3 +217,41 @@ class BusContract(TestCase):
         self.b.go_on()
         await self.until_settled()
         self.assertEqual(self.at_b.names, ["1"])
+
+
+class PausableMembership(MemoryMembership):
+    """A membership whose lease a test takes away."""
+
+    paused = False
+
+    @property
+    @override
+    def speaks(self) -> bool:
+        return super().speaks and not self.paused
+
+
+class MembershipContract(BusContract):
+    """The contract where both nodes have a membership in memory.
+
+    Attributes:
+        members: All nodes that are in, by name.
+    """
+
+    members: dict[str, Node]
+
+    @override
+    async def lose_b(self) -> None:
+        del self.members["b"]
+
+    @override
+    async def pause_b(self) -> None:
+        self.membership_of_b().paused = True
+
+    @override
+    async def let_b_speak(self) -> None:
+        self.membership_of_b().paused = False
+
+    def membership_of_b(self) -> PausableMembership:
+        membership = self.b.membership
+        assert isinstance(membership, PausableMembership)
+        return membership

@@ -10,8 +10,9 @@ from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from tests.unit.cluster.bus_contract import PausableMembership
 from tests.unit.cluster.conversations import DOMAIN
-from tests.unit.cluster.links import SECRET, PausableMembership
+from tests.unit.cluster.links import SECRET
 from xmppd.cluster.bus import Outcome
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.entries import BusEntry

@@ -9,13 +9,12 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
-from typing_extensions import override
 
+from tests.unit.cluster.bus_contract import PausableMembership
 from tests.unit.cluster.conversations import DOMAIN
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.link_bus import LinkBus, LinkSettings
 from xmppd.cluster.link_protocol import LinkProtocol
-from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Node, NodeId
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.node_dialer import DialingReactor, NodeDialer
@@ -23,17 +22,6 @@ from xmppd.net.node_tls import NodeTLS
 from xmppd.net.turn_end import at_end_of_turn, at_end_of_turn_of_hub
 
 SECRET = b"only for tests"
-
-
-class PausableMembership(MemoryMembership):
-    """A membership of its own, whose lease a test takes away."""
-
-    paused = False
-
-    @property
-    @override
-    def speaks(self) -> bool:
-        return not self.paused
 
 
 class LinkedNode:

@@ -7,35 +7,23 @@ from tests.unit.cluster import bus_contract
 from tests.unit.cluster.conversations import DOMAIN, message
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.memory_bus import MemoryBus
-from xmppd.cluster.memory_membership import MemoryMembership
-from xmppd.cluster.node import Node, NodeId
+from xmppd.cluster.node import NodeId
 from xmppd.testing.network import Network
 
 
-class PausableMembership(MemoryMembership):
-    """A membership whose lease a test takes away."""
-
-    paused = False
-
-    @property
-    @override
-    def speaks(self) -> bool:
-        return super().speaks and not self.paused
-
-
-class MemoryBusTests(bus_contract.BusContract):
+class MemoryBusTests(bus_contract.MembershipContract):
     a: MemoryBus
     b: MemoryBus
 
     @override
     async def start(self) -> None:
-        self.members: dict[str, Node] = {}
+        self.members = {}
         self.network = Network()
         clock, ends = Clock(), dict[NodeId, MemoryBus]()
         settings = BusSettings((DOMAIN,), acknowledge_after_s=0.0)
         self.a, self.b = (
             MemoryBus(
-                PausableMembership(NodeId(name, 1), self.members),
+                bus_contract.PausableMembership(NodeId(name, 1), self.members),
                 ends, self.network.later, clock, settings,
             )
             for name in ("a", "b")
@@ -52,30 +40,13 @@ class MemoryBusTests(bus_contract.BusContract):
         self.b.mend(self.a.id)
 
     @override
-    async def lose_b(self) -> None:
-        del self.members["b"]
-
-    @override
-    async def pause_b(self) -> None:
-        self.membership_of_b().paused = True
-
-    @override
-    async def let_b_speak(self) -> None:
-        self.membership_of_b().paused = False
-
-    def membership_of_b(self) -> PausableMembership:
-        membership = self.b.membership
-        assert isinstance(membership, PausableMembership)
-        return membership
-
-    @override
     async def until_settled(self) -> None:
         self.network.settle()
 
     async def test_before_anybody_takes(self) -> None:
         """What comes before the node can take it waits until then."""
         bus = MemoryBus(
-            PausableMembership(NodeId("c", 1), self.members),
+            bus_contract.PausableMembership(NodeId("c", 1), self.members),
             self.a._ends, self.network.later, self.a.clock, BusSettings((DOMAIN,)),
         )  # fmt: skip
         self.a.tell(bus.id, message(1))

@@ -9,10 +9,9 @@ from typing_extensions import override
 from tests.redis_server import RedisProcess, own_prefix
 from tests.unit.cluster import bus_contract
 from tests.unit.cluster.conversations import DOMAIN, message
-from tests.unit.cluster.test_memory_bus import PausableMembership
 from xmppd.cluster import redis_streams
 from xmppd.cluster.conversations import BusSettings
-from xmppd.cluster.node import Node, NodeId
+from xmppd.cluster.node import NodeId
 from xmppd.cluster.redis import Redis
 from xmppd.cluster.stream_bus import StreamBus
 from xmppd.config.config import ClusterSettings
@@ -20,7 +19,7 @@ from xmppd.config.config import ClusterSettings
 SOON_S = 0.05
 
 
-class StreamBusTests(bus_contract.BusContract):
+class StreamBusTests(bus_contract.MembershipContract):
     a: StreamBus
     b: StreamBus
     timeout = 40
@@ -31,7 +30,7 @@ class StreamBusTests(bus_contract.BusContract):
             self.patch(redis_streams, name, 0.2)
         self.server = RedisProcess().start()
         self.addCleanup(self.server.stop)
-        self.members: dict[str, Node] = {}
+        self.members = {}
         self.prefix = own_prefix()
         self.a, self.b = await self.bus("a"), await self.bus("b")
 
@@ -40,7 +39,7 @@ class StreamBusTests(bus_contract.BusContract):
         redis = Redis(ClusterSettings(redis=(self.server.url,)), reactor)
         await redis.open()
         self.addCleanup(lambda: Deferred.fromCoroutine(redis.close()))
-        membership = PausableMembership(NodeId(name, 1), self.members)
+        membership = bus_contract.PausableMembership(NodeId(name, 1), self.members)
         clock = IReactorTime(reactor)
         bus = StreamBus(redis, self.prefix, membership, clock, BusSettings((DOMAIN,)))
         bus.start()
@@ -59,23 +58,6 @@ class StreamBusTests(bus_contract.BusContract):
         for bus in (self.a, self.b):
             while bus.streams.redis.away:
                 await deferLater(reactor, SOON_S, lambda: None)
-
-    @override
-    async def lose_b(self) -> None:
-        del self.members["b"]
-
-    @override
-    async def pause_b(self) -> None:
-        self.membership_of_b().paused = True
-
-    @override
-    async def let_b_speak(self) -> None:
-        self.membership_of_b().paused = False
-
-    def membership_of_b(self) -> PausableMembership:
-        membership = self.b.membership
-        assert isinstance(membership, PausableMembership)
-        return membership
 
     @override
     async def until_settled(self) -> None:
