@@ -27,7 +27,8 @@ from twisted.internet.task import deferLater
 
 from bench.meter import percentiles
 from xmppd.cluster.conversations import BusSettings
-from xmppd.cluster.entries import BusEntry, Routed
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.stanzas import Routed
 from xmppd.cluster.link_bus import LinkBus, LinkSettings
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Node, NodeId

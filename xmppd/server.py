@@ -23,22 +23,10 @@ from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
-from xmppd.cluster.entries import (
-    Behind,
-    CommandGiven,
-    CommandMore,
-    CommandUnread,
-    ComponentAt,
-    Delivered,
-    MessagesWait,
-    PluginAsked,
-    PluginTold,
-    Routed,
-    Secure,
-    ServerLost,
-    TakeUp,
-    WhoHas,
-)
+from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandUnread
+from xmppd.cluster.entries.routes import ComponentAt, ServerLost
+from xmppd.cluster.entries.stanzas import Behind, Delivered, MessagesWait, Routed, Secure, WhoHas
+from xmppd.cluster.entries.things import PluginAsked, PluginTold, TakeUp
 from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable

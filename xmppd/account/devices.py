@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from xmppd.account.stream_ends import StreamEnds, StreamsClosed
 from xmppd.auth.login import UserAgent
 from xmppd.auth.tokens import Tokens
-from xmppd.cluster.entries import EndAccount, StreamsEnded
+from xmppd.cluster.entries.accounts import EndAccount, StreamsEnded
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, StreamCondition, StreamError
 from xmppd.store.devices import Device

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xmppd.cluster.bus import ask_all
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import EndAccount, StreamsEnded
+from xmppd.cluster.entries.accounts import EndAccount, StreamsEnded
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, StreamCondition, StreamError

@@ -9,7 +9,7 @@ from twisted.internet.defer import DeferredLock
 
 from xmppd.cluster.bus import Bus, Unreachable
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import OwnedAt, TakeUp
+from xmppd.cluster.entries.things import OwnedAt, TakeUp
 from xmppd.cluster.membership import Membership, NodeFenced, NodeLost
 from xmppd.cluster.node import Node, NodeId
 from xmppd.stanza import Later

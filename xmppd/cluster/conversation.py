@@ -17,7 +17,8 @@ from twisted.logger import Logger
 
 from xmppd.cluster.bus import Outcome, Unreachable
 from xmppd.cluster.directory import DirectoryError
-from xmppd.cluster.entries import Answered, Asking, BusEntry
+from xmppd.cluster.entries.any_entry import Answered, Asking
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entry_decoder import MAX_REASON_LENGTH, EntryDecoder
 from xmppd.cluster.frame import (
     HEADER_BYTES,

@@ -13,7 +13,7 @@ from xmppd.cluster.conversation import (
     ConversationState,
     Terms,
 )
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entry_decoder import EntryDecoder
 from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import NodeId

@@ -7,7 +7,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from msgspec import DecodeError, Meta, Struct
 from msgspec.msgpack import Decoder
 
-from xmppd.cluster.entries import Answered, AnyEntry, Asking, BusEntry
+from xmppd.cluster.entries.any_entry import Answered, AnyEntry, Asking
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.stanza import JID
 
 MAX_REASON_LENGTH = 200

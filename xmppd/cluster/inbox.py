@@ -2,7 +2,8 @@
 
 from collections import deque
 
-from xmppd.cluster.entries import Answered, BusEntry
+from xmppd.cluster.entries.any_entry import Answered
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entry_decoder import BadEntry, EntryDecoder
 from xmppd.cluster.frame import (
     HEADER_BYTES,

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from xmppd.cluster.bus import Unreachable
-from xmppd.cluster.entries import BusEntry, LeaseRenewed, LeaseState, Renew
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.membership import LeaseRenewed, LeaseState, Renew
 from xmppd.cluster.lease_board import (
     BoardAway,
     BoardState,

@@ -17,7 +17,8 @@ from typing_extensions import override
 from xmppd.cluster.bus import Take, Traffic, Unreachable
 from xmppd.cluster.conversation import FORESEEN, Carrier, Conversation, ConversationState
 from xmppd.cluster.conversations import BusSettings, Conversations
-from xmppd.cluster.entries import PROTOCOL, BusEntry
+from xmppd.cluster.entries.any_entry import PROTOCOL
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entry_decoder import MAX_REASON_LENGTH
 from xmppd.cluster.link import Link, LinkState
 from xmppd.cluster.link_door import LinkDoor

@@ -20,7 +20,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.cluster.entries import AnyEntry
+from xmppd.cluster.entries.any_entry import AnyEntry
 from xmppd.cluster.entry_decoder import MAX_REASON_LENGTH
 from xmppd.cluster.frame import MAX_FRAME_BYTES, BadFrame, FrameKind
 from xmppd.cluster.node import Node, NodeId

@@ -11,7 +11,7 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.frame import (
     HEADER_BYTES,
     MAX_BODY_BYTES,

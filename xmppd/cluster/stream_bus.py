@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from xmppd.cluster.conversation import Conversation
 from xmppd.cluster.conversations import BusSettings, Conversations
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import NodeId
 from xmppd.cluster.redis import Redis

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from xmppd.cluster.bus import Bus
-from xmppd.cluster.entries import Routed, Way
+from xmppd.cluster.entries.stanzas import Routed, Way
 from xmppd.cluster.node import NodeId
 from xmppd.routing.routing_table import MAX_PASSED_ON
 from xmppd.stanza import Later, Stanza

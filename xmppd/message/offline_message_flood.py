@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import MessagesWait
+from xmppd.cluster.entries.stanzas import MessagesWait
 from xmppd.cluster.node import Location
 from xmppd.config.config import StreamSettings
 from xmppd.host.clocks import UNKNOWN

@@ -1,6 +1,6 @@
 """AccountSync: what other nodes have stored of accounts, shown to people who are here."""
 
-from xmppd.cluster.entries import GroupsStored, ListsStored, RosterStored
+from xmppd.cluster.entries.accounts import GroupsStored, ListsStored, RosterStored
 from xmppd.cluster.node import NodeId
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.presence.privacy_changes import PrivacyChanges

@@ -6,16 +6,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import (
-    MAX_ACCOUNTS,
-    Apart,
-    Arrived,
-    Gone,
-    Here,
-    SentPresence,
-    Shows,
-    Telling,
-)
+from xmppd.cluster.entries.entry import MAX_ACCOUNTS
+from xmppd.cluster.entries.presence import Apart, Arrived, Gone, Here, SentPresence, Shows, Telling
 from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import Location, NodeId
 from xmppd.nodes.entry_handler import EntryHandler

@@ -1,7 +1,7 @@
 """ComponentEntries: at which nodes components are connected."""
 
 from xmppd.cluster.cluster import Cluster
-from xmppd.cluster.entries import ComponentAt
+from xmppd.cluster.entries.routes import ComponentAt
 from xmppd.cluster.membership import NodeJoined, NodeLeft, NodeLost
 from xmppd.cluster.node import NodeId
 from xmppd.components.components import ComponentConnected, ComponentDisconnected, Components

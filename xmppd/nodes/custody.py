@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.cluster.bus import Unreachable
-from xmppd.cluster.entries import Secure
+from xmppd.cluster.entries.stanzas import Secure
 from xmppd.cluster.node import NodeId
 from xmppd.message.held_messages import HeldMessages
 from xmppd.nodes.entry_handler import EntryHandler

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.node import NodeId
 
 E = TypeVar("E", bound=BusEntry)

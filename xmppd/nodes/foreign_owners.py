@@ -6,7 +6,8 @@ from twisted.internet.defer import Deferred
 
 from xmppd.cluster.claims import Claims, Owned
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import Routed, ServerLost, Way
+from xmppd.cluster.entries.routes import ServerLost
+from xmppd.cluster.entries.stanzas import Routed, Way
 from xmppd.cluster.node import Node, NodeId
 from xmppd.events import Events
 from xmppd.router.packet_router import PacketRouter

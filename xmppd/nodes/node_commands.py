@@ -12,14 +12,14 @@ from twisted.logger import Logger
 
 from xmppd.cluster.bus import Bus, Unreachable
 from xmppd.cluster.cluster import Cluster
-from xmppd.cluster.entries import (
+from xmppd.cluster.entries.commands import (
     MAX_REPLIES,
-    BusEntry,
     CommandGiven,
     CommandMore,
     CommandReplies,
     CommandUnread,
 )
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.node import NodeId
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from xmppd.cluster.entries import BusEntry, Delivered, Routed
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.stanzas import Delivered, Routed
 from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.cluster.node import NodeId
 from xmppd.host.clocks import UNKNOWN

@@ -12,7 +12,7 @@ from msgspec.msgpack import decode as unpack
 from xmppd.cluster.bus import Unreachable
 from xmppd.cluster.claims import Claims
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import PluginAnswer, PluginAsked, PluginRefusal, PluginTold
+from xmppd.cluster.entries.things import PluginAnswer, PluginAsked, PluginRefusal, PluginTold
 from xmppd.cluster.node import NodeId
 from xmppd.events import Undo
 from xmppd.routing.routing_table import RoutingTable

@@ -14,7 +14,9 @@ from xmppd.cluster.bus import Outcome, Unreachable
 from xmppd.cluster.claims import Claims
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
-from xmppd.cluster.entries import PROTOCOL, AddressTried, BusEntry, Renew, TryAddress
+from xmppd.cluster.entries.any_entry import PROTOCOL
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.membership import AddressTried, Renew, TryAddress
 from xmppd.cluster.joining import JoinError, join
 from xmppd.cluster.leases import LeasedMembership
 from xmppd.cluster.link_bus import LinkBus, LinkSettings

@@ -3,7 +3,7 @@
 from xmppd.account.accounts import Accounts
 from xmppd.account.devices import Devices
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import (
+from xmppd.cluster.entries.accounts import (
     EndAccount,
     LeftBehind,
     LongestDetached,

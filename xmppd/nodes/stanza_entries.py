@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from functools import partial
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import (
+from xmppd.cluster.entries.stanzas import (
     KINDS,
     Behind,
     Delivered,

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries import MessagesWait
+from xmppd.cluster.entries.stanzas import MessagesWait
 from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.cluster.node import NodeId
 from xmppd.message.held_messages import HeldMessages

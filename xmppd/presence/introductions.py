@@ -10,7 +10,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from xmppd.cluster.bus import Unreachable, ask_all
 from xmppd.cluster.directory import Directory, DirectoryAway
-from xmppd.cluster.entries import Apart, Arrived, BusEntry, Here, Routed, SentPresence, Way
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.presence import Apart, Arrived, Here, SentPresence
+from xmppd.cluster.entries.stanzas import Routed, Way
 from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import Location, NodeId
 from xmppd.presence.sightings import Sightings

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Collection, Iterable
 
 from twisted.internet.defer import Deferred
 
-from xmppd.cluster.entries import SentPresence, Shows
+from xmppd.cluster.entries.presence import SentPresence, Shows
 from xmppd.cluster.node import NodeId
 from xmppd.events import Events
 from xmppd.host.clocks import Clocks

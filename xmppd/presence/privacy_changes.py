@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 
 from xmppd.cluster.bus import ask_all
-from xmppd.cluster.entries import ListsStored
+from xmppd.cluster.entries.accounts import ListsStored
 from xmppd.events import Events
 from xmppd.presence.presence_manager import PresenceManager, one_by_one, tell
 from xmppd.privacy.privacy_list import Kind, PrivacyList, Standing

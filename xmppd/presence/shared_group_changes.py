@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from xmppd.cluster.bus import ask_all
-from xmppd.cluster.entries import GroupsStored
+from xmppd.cluster.entries.accounts import GroupsStored
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.roster.shared_groups import SharedGroups

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from xmppd.cluster.entries import SentPresence
+from xmppd.cluster.entries.presence import SentPresence
 from xmppd.cluster.node import NodeId
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import Presence

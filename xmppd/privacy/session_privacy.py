@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from xmppd.cluster.entries import Apart
+from xmppd.cluster.entries.presence import Apart
 from xmppd.privacy.privacy_list import BLOCK, DENY, CompiledList, Contacts, Kind
 from xmppd.stanza import IQ, JID, Condition, ErrorType, Message, Presence, Stanza, StanzaError
 

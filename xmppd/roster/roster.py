@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from xmppd.cluster.entries import Apart
+from xmppd.cluster.entries.presence import Apart
 from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import Audience, Contact, SessionPrivacy
 from xmppd.roster.broadcasts import Broadcasts, Copies

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from xmppd.cluster.entries import RosterStored
+from xmppd.cluster.entries.accounts import RosterStored
 from xmppd.config.config import RosterSettings
 from xmppd.events import Events
 from xmppd.host.locks import Locks

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
 from xmppd.cluster.bus import Bus
-from xmppd.cluster.entries import Apart, Gone, SentPresence, Telling
+from xmppd.cluster.entries.presence import Apart, Gone, SentPresence, Telling
 from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.hints import Hints
 from xmppd.session.local_client_session import LocalClientSession

@@ -19,7 +19,7 @@ from xmppd.cluster.directory import (
     ResourceTaken,
     TooManySessions,
 )
-from xmppd.cluster.entries import DetachedSession, LeftBehind, LongestDetached, Unbind
+from xmppd.cluster.entries.accounts import DetachedSession, LeftBehind, LongestDetached, Unbind
 from xmppd.cluster.node import Location, NodeId
 from xmppd.events import OWNER, Events, On
 from xmppd.routing.siblings import MEET_S, REPLACED, Siblings

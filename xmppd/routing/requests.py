@@ -8,7 +8,7 @@ from zlib import crc32
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from xmppd.cluster.entries import Routed, Way
+from xmppd.cluster.entries.stanzas import Routed, Way
 from xmppd.cluster.node import ALONE, NodeId
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import IQ, JID, StanzaError

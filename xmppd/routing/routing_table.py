@@ -8,7 +8,8 @@ from twisted.internet.interfaces import IReactorTime
 from xmppd.cluster.bus import ask_all
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import Behind, BusEntry, Having, Routed, Way, WhoHas
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.stanzas import Behind, Having, Routed, Way, WhoHas
 from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.copy_counts import CopyCounts
 from xmppd.routing.hints import Hints

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from xmppd.cluster.bus import Bus, ask_all
-from xmppd.cluster.entries import Sibling, SiblingGone
+from xmppd.cluster.entries.accounts import Sibling, SiblingGone
 from xmppd.cluster.node import Location, NodeId
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.remote_session import RemoteSession

@@ -1,7 +1,8 @@
 """RemoteSession: a session of an account with one here, that is on another node."""
 
 from xmppd.cluster.bus import Bus
-from xmppd.cluster.entries import Delivered, Sibling
+from xmppd.cluster.entries.accounts import Sibling
+from xmppd.cluster.entries.stanzas import Delivered
 from xmppd.cluster.node import Location
 from xmppd.privacy.privacy_list import UNKNOWN, Standing
 from xmppd.privacy.session_privacy import SessionPrivacy

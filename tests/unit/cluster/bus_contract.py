@@ -10,7 +10,7 @@ from typing_extensions import override
 from tests.unit.cluster.conversations import message, name, presence
 from xmppd.cluster.bus import Outcome, Unreachable
 from xmppd.cluster.conversations import Conversations
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Node, NodeId
 

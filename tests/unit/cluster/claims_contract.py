@@ -8,7 +8,8 @@ from twisted.trial.unittest import TestCase
 from xmppd.cluster.bus import LocalBus, Unreachable
 from xmppd.cluster.claims import ClaimBoard, Claims, Owned, Ownership
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import BusEntry, TakeUp
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.things import TakeUp
 from xmppd.cluster.membership import NodeFenced, NodeLost
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Node, NodeId

@@ -8,7 +8,8 @@ from twisted.internet.task import Clock
 
 from xmppd.cluster.bus import Outcome
 from xmppd.cluster.conversation import Conversation, Terms
-from xmppd.cluster.entries import BusEntry, Routed
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.stanzas import Routed
 from xmppd.cluster.entry_decoder import EntryDecoder
 from xmppd.cluster.node import NodeId
 from xmppd.cluster.outbox import FrameWindow

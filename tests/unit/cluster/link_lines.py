@@ -15,7 +15,7 @@ from tests.unit.cluster.conversations import DOMAIN
 from tests.unit.cluster.links import SECRET
 from xmppd.cluster.bus import Outcome
 from xmppd.cluster.conversations import BusSettings
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.link_bus import LinkBus, LinkSettings
 from xmppd.cluster.link_protocol import LinkProtocol
 from xmppd.cluster.node import Node, NodeId

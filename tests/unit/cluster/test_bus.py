@@ -4,7 +4,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.cluster.bus import ask_all
-from xmppd.cluster.entries import BusEntry, Routed
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.stanzas import Routed
 from xmppd.cluster.node import NodeId
 from xmppd.stanza import IQ, JID
 from xmppd.testing.client import done

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.cluster.conversations import WINDOW, B, Pair, message, name, presence
 from xmppd.cluster import conversation, inbox, outbox
 from xmppd.cluster.bus import Unreachable
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.frame import (
     HEADER_BYTES,
     MAX_ENTRY_BYTES,

@@ -15,7 +15,7 @@ from msgspec.msgpack import Encoder
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.cluster.conversations import DOMAIN, End, Pair, message, name
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entry_decoder import BadEntry, EntryDecoder
 from xmppd.cluster.frame import BadFrame, array, header
 from xmppd.cluster.outbox import FrameWindow

@@ -6,19 +6,9 @@ from msgspec import ValidationError
 from msgspec.msgpack import Decoder, Encoder
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.cluster.entries import (
-    MAX_ACCOUNTS,
-    Accounts,
-    Arrived,
-    BusEntry,
-    Delivered,
-    Here,
-    JIDText,
-    OurJIDText,
-    Routed,
-    SentPresence,
-    Telling,
-)
+from xmppd.cluster.entries.entry import MAX_ACCOUNTS, Accounts, BusEntry, JIDText, OurJIDText
+from xmppd.cluster.entries.presence import Arrived, Here, SentPresence, Telling
+from xmppd.cluster.entries.stanzas import Delivered, Routed
 from xmppd.cluster.entry_decoder import BadEntry, EntryDecoder, addresses
 from xmppd.stanza.jid import MAX_ADDRESS_BYTES
 

@@ -8,7 +8,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.cluster.bus import Unreachable
-from xmppd.cluster.entries import BusEntry, LeaseRenewed, LeaseState, Renew
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.membership import LeaseRenewed, LeaseState, Renew
 from xmppd.cluster.lease_board import NameTaken, Renewal
 from xmppd.cluster.leases import MARGIN_S, LeasedMembership
 from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from tests.unit.cluster.conversations import message
 from tests.unit.cluster.link_lines import LineEnd, LineNode, Lines
 from xmppd.cluster.conversation import Conversation
-from xmppd.cluster.entries import PROTOCOL
+from xmppd.cluster.entries.any_entry import PROTOCOL
 from xmppd.cluster.frame import MAX_FRAME_BYTES, FrameKind, array, header
 from xmppd.cluster.link import LOG_EVERY_S
 from xmppd.cluster.link_door import MAX_STRANGERS

@@ -11,7 +11,7 @@ from tests.unit.cluster import bus_contract
 from tests.unit.cluster.conversations import message
 from tests.unit.cluster.links import LinkedNode, linked, start, turns, until
 from xmppd.cluster.bus import Outcome, Unreachable
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.link_bus import LinkBus
 from xmppd.cluster.node import Node, NodeId
 

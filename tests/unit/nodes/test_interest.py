@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.nodes.test_arrivals import availability
-from xmppd.cluster.entries import Apart, SentPresence, Telling
+from xmppd.cluster.entries.presence import Apart, SentPresence, Telling
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.node import Location
 from xmppd.presence import introductions

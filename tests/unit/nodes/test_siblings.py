@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.nodes.orders import Orders, shuffled
 from tests.unit.nodes.test_logins import ask, bound, faults, service
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import BusEntry
+from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Location, NodeId

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.nodes.orders import Orders
 from xmppd.cluster.directory import DirectoryAway
-from xmppd.cluster.entries import MessagesWait
+from xmppd.cluster.entries.stanzas import MessagesWait
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.stanza import JID, ns
 from xmppd.store.errors import StoreError

@@ -1,0 +1,109 @@
+"""Questions and answers between nodes, and the union of all entries."""
+
+from xmppd.cluster.entries.accounts import (
+    DetachedSession,
+    EndAccount,
+    GroupsStored,
+    LeftBehind,
+    ListsStored,
+    LongestDetached,
+    RosterStored,
+    Sibling,
+    SiblingGone,
+    StreamsEnded,
+    Unbind,
+)
+from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandReplies, CommandUnread
+from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.membership import AddressTried, LeaseRenewed, Renew, TryAddress
+from xmppd.cluster.entries.presence import Arrived, Gone, Here, Shows, Telling
+from xmppd.cluster.entries.routes import ComponentAt, ServerLost
+from xmppd.cluster.entries.stanzas import (
+    Behind,
+    Delivered,
+    Having,
+    MessagesWait,
+    Routed,
+    Secure,
+    WhoHas,
+)
+from xmppd.cluster.entries.things import (
+    OwnedAt,
+    PluginAnswer,
+    PluginAsked,
+    PluginRefusal,
+    PluginTold,
+    TakeUp,
+)
+
+PROTOCOL = 1
+"""The version of these entries; nodes of this and of the one before speak to each other."""
+
+
+class Asking(BusEntry, tag="?", frozen=True):
+    """An entry that is answered."""
+
+    number: int
+    entry: "AnyEntry"
+
+
+class Answered(BusEntry, tag="!", frozen=True):
+    """The answer to a question.
+
+    Attributes:
+        number: Of the question.
+        entry: None if all there is to say is that it is done.
+        refusal: Why it was not done; empty if it was.
+    """
+
+    number: int
+    entry: "AnyEntry | None" = None
+    refusal: str = ""
+
+
+AnyEntry = (
+    Asking
+    | Answered
+    | Routed
+    | Delivered
+    | MessagesWait
+    | Behind
+    | Secure
+    | WhoHas
+    | Having
+    | CommandGiven
+    | CommandMore
+    | CommandUnread
+    | CommandReplies
+    | Renew
+    | LeaseRenewed
+    | TryAddress
+    | AddressTried
+    | Sibling
+    | SiblingGone
+    | Unbind
+    | LongestDetached
+    | DetachedSession
+    | LeftBehind
+    | EndAccount
+    | StreamsEnded
+    | ComponentAt
+    | TakeUp
+    | OwnedAt
+    | ServerLost
+    | PluginTold
+    | PluginAsked
+    | PluginAnswer
+    | PluginRefusal
+    | Telling
+    | Arrived
+    | Here
+    | Gone
+    | Shows
+    | RosterStored
+    | ListsStored
+    | GroupsStored
+)
+
+
+__all__ = ["PROTOCOL", "Answered", "AnyEntry", "Asking"]
