@@ -1,16 +1,20 @@
 """Commands that explain what follows from the rules in the present state."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from xmppd.cluster.directory import DirectoryAway
 from xmppd.command.argument import Argument, Arguments
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Address, Choice
+from xmppd.command.other_nodes import Unanswered
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.explain.finding import Finding
-from xmppd.explain.message import explain_message
+from xmppd.explain.message import deciding_node, explain_message
 from xmppd.explain.presence import explain_presence
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID
@@ -41,15 +45,39 @@ class ExplainCommands:
         """The outcome first."""
         told = context.arguments
         owner, watcher = _somebody(told, "owner"), _somebody(told, "watcher")
-        for finding in await explain_presence(self.server, owner, watcher):
+        with _the_directory():
+            findings = await explain_presence(self.server, owner, watcher)
+        for finding in findings:
             yield _row(finding)
 
     async def message(self, context: CommandContext) -> Replies:
-        """The outcome first."""
+        """The outcome first, as the node says that decides about it."""
         told = context.arguments
         sender, to = _somebody(told, "sender"), told.jid("to")
-        for finding in await explain_message(self.server, sender, to, told.text("type", "chat")):
+        with _the_directory():
+            node = await deciding_node(self.server, to)
+        if node is not None and node.name in context.others.nodes:
+            try:
+                async for reply in context.others.replies(
+                    node.name, "explain message", context.given
+                ):
+                    yield reply
+            except Unanswered as error:
+                raise Refused(f"node {node.name} decides about it, and says nothing") from error
+            return
+        with _the_directory():
+            findings = await explain_message(self.server, sender, to, told.text("type", "chat"))
+        for finding in findings:
             yield _row(finding)
+
+
+@contextmanager
+def _the_directory() -> Iterator[None]:
+    """Refuse what cannot be said while Redis is away."""
+    try:
+        yield
+    except DirectoryAway as error:
+        raise Refused("Redis does not answer, so nobody knows who is at which node") from error
 
 
 def _somebody(told: Arguments, key: str) -> JID:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from xmppd.cluster.node import NodeId
 from xmppd.explain.finding import Finding, listed
 from xmppd.explain.parties import Party, intercepted, party, unread
 from xmppd.message.decision import ANOTHER_NODE, NO_ROOM, Cell, Decision
@@ -106,6 +107,16 @@ async def explain_message(
     return [replace(finding, decides=finding is cause) for finding in found]
 
 
+async def deciding_node(server: XMPPServer, to: JID) -> NodeId | None:
+    """The other node that decides about a message to somebody; None if this one does."""
+    message = Message.make(to, to, _BODY, type="chat")
+    finding = server.routing_table.find_way(message)
+    if finding is not None:
+        await finding
+    decision = server.message_router.decide(message)
+    return server.routing_table.lead(to.bare) if decision.row is ANOTHER_NODE else None
+
+
 async def _foresee(server: XMPPServer, message: Message) -> Foreseen:
     """The decisions of the router and of the strategy; nothing is done."""
     finding = server.routing_table.find_way(message)
@@ -192,10 +203,8 @@ async def _default(server: XMPPServer, of: Party) -> SessionPrivacy | None:
     """An account's default list: in force for all but the sessions with an active one."""
     if of.roster is None:
         return None
-    default = (await server.privacy_lists.lists(of.jid)).default
-    if default is None:
-        return None
-    return SessionPrivacy(of.jid.to_bare(), of.roster, default.compiled)
+    lists = await server.privacy_lists.lists(of.jid)
+    return lists.in_force(of.jid.to_bare(), of.roster)
 
 
 def _refused(
@@ -454,4 +463,4 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
 """The findings in their order; the first one that decides is the cause."""
 
 
-__all__ = ["explain_message", "passed_over"]
+__all__ = ["deciding_node", "explain_message", "passed_over"]

@@ -7,6 +7,7 @@ from xmppd.explain.finding import Finding, listed
 from xmppd.roster.roster import Roster
 from xmppd.server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Stanza
 
@@ -48,7 +49,10 @@ async def party(server: XMPPServer, jid: JID) -> Party:
     """The party with this address; its roster is read, and not kept in memory."""
     local = server.routing_table.is_local(jid)
     credentials = await server.store.accounts.credentials(jid.bare) if local and jid.local else None
-    connected = server.routing_table.sessions(jid.bare)
+    roster = await server.roster_manager.look(jid) if local and jid.local else None
+    connected: tuple[Session, ...] = server.routing_table.sessions_here(jid.bare)
+    if roster is not None:
+        connected += await _elsewhere(server, jid.to_bare(), roster)
     named = tuple(s for s in connected if jid.is_bare or s.jid == jid)
     return Party(
         jid,
@@ -57,8 +61,24 @@ async def party(server: XMPPServer, jid: JID) -> Party:
         disabled=credentials is not None and credentials.disabled,
         sessions=named,
         others=tuple(s for s in connected if s not in named),
-        roster=await server.roster_manager.look(jid) if local and jid.local else None,
+        roster=roster,
     )
+
+
+async def _elsewhere(server: XMPPServer, account: JID, roster: Roster) -> tuple[Session, ...]:
+    """The sessions of an account on other nodes, each with the list in force for it."""
+    sessions = await server.locations.look(account.bare)
+    lists = await server.privacy_lists.lists(account) if sessions else None
+    for session in sessions:
+        named = session.privacy
+        if lists is not None:
+            session.privacy = lists.in_force(
+                account,
+                roster,
+                active=None if named is None else named.active,
+                invisible=named is not None and named.invisible,
+            )
+    return sessions
 
 
 def inactive(sessions: tuple[Session, ...]) -> Iterator[Finding]:
@@ -72,6 +92,18 @@ def inactive(sessions: tuple[Session, ...]) -> Iterator[Finding]:
                 f"nobody looks at the client of {session.jid}: what can wait does, "
                 f"{session.backlog.size_bytes} bytes just now",
                 "CS-2",
+            )
+
+
+def elsewhere(sessions: tuple[Session, ...]) -> Iterator[Finding]:
+    """The sessions on other nodes, of which not all is known here."""
+    for session in sessions:
+        if isinstance(session, RemoteSession):
+            yield Finding(
+                "on_node",
+                f"{session.jid} is connected to node {session.location.node.name}; what waits for "
+                "it, and which presence it has sent or was told in person, is known there alone",
+                "CL-12",
             )
 
 
@@ -113,4 +145,4 @@ def intercepted(server: XMPPServer, kind: type[Stanza]) -> Iterator[Finding]:
             )
 
 
-__all__ = ["Party", "inactive", "intercepted", "party", "unread"]
+__all__ = ["Party", "elsewhere", "inactive", "intercepted", "party", "unread"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from xmppd.explain.finding import Finding, counted, listed
-from xmppd.explain.parties import Party, inactive, intercepted, party, unread
+from xmppd.explain.parties import Party, elsewhere, inactive, intercepted, party, unread
 from xmppd.roster.subscription import SUBSCRIBED_TO
 from xmppd.server import XMPPServer
 from xmppd.session.session import Session
@@ -463,6 +463,11 @@ def _directed(case: PresenceCase) -> Iterator[Finding]:
         )
 
 
+def _nodes(case: PresenceCase) -> Iterator[Finding]:
+    for one in dict.fromkeys((case.owner, case.watcher)):
+        yield from elsewhere(one.sessions)
+
+
 def _plugins(case: PresenceCase) -> Iterator[Finding]:
     return intercepted(case.server, Presence)
 
@@ -476,6 +481,7 @@ RULES: tuple[Callable[[PresenceCase], Iterator[Finding]], ...] = (
     _reception,
     _agreement,
     _directed,
+    _nodes,
     _plugins,
 )
 """The rules in their order; the first finding that hinders is the cause."""

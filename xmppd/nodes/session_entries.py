@@ -7,14 +7,17 @@ from xmppd.cluster.entries.accounts import (
     EndAccount,
     LeftBehind,
     LongestDetached,
+    SessionsThere,
     Sibling,
     SiblingGone,
     StreamsEnded,
     Unbind,
+    WhoIsThere,
 )
 from xmppd.cluster.node import NodeId
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.routing.locations import Locations
+from xmppd.routing.siblings import described
 from xmppd.stanza import JID, StreamCondition, StreamError
 
 
@@ -38,10 +41,16 @@ class SessionEntries:
         siblings = self.locations.siblings
         entries.put(Sibling, siblings.sibling)
         entries.put(SiblingGone, siblings.sibling_gone)
+        entries.put(WhoIsThere, self.who_is_there)
         entries.put(Unbind, self.unbind)
         entries.put(LongestDetached, self.longest_detached)
         entries.put(LeftBehind, self.left_behind)
         entries.put(EndAccount, self.end_account)
+
+    def who_is_there(self, sender: NodeId, entry: WhoIsThere) -> SessionsThere:
+        """Describe the sessions of an account that are here."""
+        here = self.locations.siblings.table.sessions_here(entry.account)
+        return SessionsThere([described(session, session.jid) for session in here])
 
     async def unbind(self, sender: NodeId, entry: Unbind) -> None:
         """End a session; answered when its place is free."""

@@ -103,6 +103,37 @@ class PrivacyLists:
         """The blocklist: the JIDs to which the default list denies everything (:xep:`0191`, §5)."""
         return () if self.default is None else self.default.blocked
 
+    def in_force(
+        self,
+        account: JID,
+        contacts: Contacts,
+        *,
+        active: str | None = None,
+        invisible: bool = False,
+        probes: bool = True,
+    ) -> SessionPrivacy | None:
+        """The privacy in force for a session of the account; None if there is nothing.
+
+        Args:
+            account: Bare JID.
+            contacts: The account's.
+            active: The name of the session's active list; the default list if there is none.
+            invisible: Whether the session is.
+            probes: Whether it probes its contacts while it is invisible.
+        """
+        chosen = self.lists.get(active) if active is not None else None
+        rules = chosen or self.default
+        if rules is None and not invisible:
+            return None
+        return SessionPrivacy(
+            account,
+            contacts,
+            None if rules is None else rules.compiled,
+            active=None if chosen is None else chosen.name,
+            invisible=invisible,
+            probes=probes,
+        )
+
     def found(self, name: str) -> PrivacyList:
         """The list of this name.
 
@@ -278,16 +309,10 @@ class PrivacyListManager:
             invisible: Whether the session is.
             probes: Whether it probes its contacts while it is invisible.
         """
-        known = self._loaded.get(account.bare, NONE)
-        chosen = known.lists.get(active) if active is not None else None
-        rules = chosen or known.default
-        if rules is None and not invisible:
-            return None
-        return SessionPrivacy(
+        return self._loaded.get(account.bare, NONE).in_force(
             account,
             _Loaded(self.rosters, account.bare),
-            None if rules is None else rules.compiled,
-            active=None if chosen is None else chosen.name,
+            active=active,
             invisible=invisible,
             probes=probes,
         )

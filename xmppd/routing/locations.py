@@ -19,11 +19,19 @@ from xmppd.cluster.directory import (
     ResourceTaken,
     TooManySessions,
 )
-from xmppd.cluster.entries.accounts import DetachedSession, LeftBehind, LongestDetached, Unbind
+from xmppd.cluster.entries.accounts import (
+    DetachedSession,
+    LeftBehind,
+    LongestDetached,
+    SessionsThere,
+    Unbind,
+    WhoIsThere,
+)
 from xmppd.cluster.node import Location, NodeId
 from xmppd.events import OWNER, Events, On
 from xmppd.routing.siblings import MEET_S, REPLACED, Siblings
 from xmppd.session.local_client_session import LocalClientSession, longest_detached
+from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session_manager import (
     SessionClosed,
     SessionManager,
@@ -339,6 +347,22 @@ class Locations:
             later = self.on_reentered(session) if before else None
             if later is not None:
                 await later
+
+    async def look(self, account: str) -> tuple[RemoteSession, ...]:
+        """The sessions of an account on other nodes, as these describe them just now; later changes
+        are not told. A node that does not answer has none.
+
+        Raises:
+            DirectoryAway: The directory does not answer.
+        """
+        nodes = self._nodes(await self.directory.sessions_of(account))
+        answers = await ask_all(self.bus, nodes, WhoIsThere(account), MEET_S)
+        return tuple(
+            RemoteSession.described(Location(node, each.serial), self.bus, each)
+            for node, answer in answers.items()
+            if isinstance(answer, SessionsThere)
+            for each in answer.sessions
+        )
 
     # -- places that are given back ---------------------------------------------------------------
 

@@ -60,6 +60,13 @@ class RemoteSession:
         self.wants: frozenset[str] = frozenset()
         self.closed = False
 
+    @classmethod
+    def described(cls, location: Location, bus: Bus, entry: Sibling) -> "RemoteSession":
+        """The session that is described."""
+        session = cls(JID.prepared(entry.session), location, bus)
+        session.describe(entry)
+        return session
+
     def describe(self, entry: Sibling) -> None:
         """Take what its node says of it."""
         self.presence, self.presence_around_to = None, NOWHERE

@@ -22,12 +22,10 @@ class NumberRow(Row, frozen=True):
     number: int
 
 
-class NodeCommandTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.nodes = Nodes("a", "b", "c", romeo={}, juliet={}, paris={})
-        self.nodes["a"].connect("romeo/garden")
-        self.nodes["b"].connect("juliet/balcony")
-        self.nodes["c"].connect("romeo/orchard")
+class NodeCommandsTestCase(SynchronousTestCase):
+    """Commands are given at nodes."""
+
+    nodes: Nodes
 
     def give(self, name: str, at: str = "a", **given: object) -> tuple[list[Line], Refused | None]:
         """The replies of a command, and why it was refused, once all that waits has passed."""
@@ -56,6 +54,14 @@ class NodeCommandTests(SynchronousTestCase):
         replies, refused = self.give(name, at, **given)
         self.assertIsNone(refused)
         return [dict(each) for each in replies if not isinstance(each, str)]
+
+
+class NodeCommandTests(NodeCommandsTestCase):
+    def setUp(self) -> None:
+        self.nodes = Nodes("a", "b", "c", romeo={}, juliet={}, paris={})
+        self.nodes["a"].connect("romeo/garden")
+        self.nodes["b"].connect("juliet/balcony")
+        self.nodes["c"].connect("romeo/orchard")
 
     def put(self, command: Command, *nodes: str) -> None:
         for node in nodes:

@@ -57,6 +57,22 @@ class Unbind(SessionEntry, tag="su", frozen=True):
     text: str
 
 
+class WhoIsThere(AccountEntry, tag="sw", frozen=True):
+    """Asks for an account's sessions at the node, to explain something; the answer is
+    :class:`SessionsThere`.
+    """
+
+
+class SessionsThere(BusEntry, tag="st", frozen=True):
+    """The sessions of an account at a node, which are to be described to nobody else.
+
+    Attributes:
+        sessions: As siblings are told of them.
+    """
+
+    sessions: list[Sibling]
+
+
 class LongestDetached(AccountEntry, tag="sl", frozen=True):
     """Which session of the account has been detached longest?"""
 
@@ -154,8 +170,10 @@ __all__ = [
     "ListsStored",
     "LongestDetached",
     "RosterStored",
+    "SessionsThere",
     "Sibling",
     "SiblingGone",
     "StreamsEnded",
     "Unbind",
+    "WhoIsThere",
 ]

@@ -8,10 +8,12 @@ from xmppd.cluster.entries.accounts import (
     ListsStored,
     LongestDetached,
     RosterStored,
+    SessionsThere,
     Sibling,
     SiblingGone,
     StreamsEnded,
     Unbind,
+    WhoIsThere,
 )
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandReplies, CommandUnread
 from xmppd.cluster.entries.entry import BusEntry
@@ -82,6 +84,8 @@ AnyEntry = (
     | Sibling
     | SiblingGone
     | Unbind
+    | WhoIsThere
+    | SessionsThere
     | LongestDetached
     | DetachedSession
     | LeftBehind
