@@ -3,7 +3,7 @@
 import ast
 import re
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -497,14 +497,16 @@ def called(call: ast.Call) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
+def written_rules() -> list[str]:
+    """The ids of the rules in docs/pipeline.md."""
+    text = read(ROOT / "docs" / "pipeline.md")
+    return re.findall(r"^- \*\*([A-Z]+-\d+)\*\* ", text, re.MULTILINE)
+
+
 class WordTests(Rules):
     def test_rules_are_written_down(self) -> None:
         """Each rule that code or tests cite stands in docs/pipeline.md."""
-        written = set(
-            re.findall(
-                r"^- \*\*([A-Z]+-\d+)\*\* ", read(ROOT / "docs" / "pipeline.md"), re.MULTILINE
-            )
-        )
+        written = set(written_rules())
         broken = [
             f"{name_of(path)}: {rule}"
             for path in tracked()
@@ -512,6 +514,12 @@ class WordTests(Rules):
             for rule in sorted(set(RULE.findall(read(path))) - written)
         ]
         self.assert_none(broken, "A rule nobody can look up:")
+
+    def test_rules_stand_once(self) -> None:
+        """No two rules have one id, so that a citation leads to one sentence."""
+        ids = written_rules()
+        twice = [rule for rule, count in Counter(ids).items() if count > 1]
+        self.assert_none(twice, "A rule that stands twice:")
 
     def test_events_are_in_the_guide(self) -> None:
         """Authors of plugins find each event in the guide, with what it brings."""

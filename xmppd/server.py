@@ -278,7 +278,13 @@ class XMPPServer:
         tokens = Tokens(
             self.store.devices, self.config.tokens, secret=platform.secret, now=self.wall_clock
         )
-        attempts = AttemptLimiter(accounts, settings, clocks=self.clocks, sleep=self._sleep)
+        attempts = AttemptLimiter(
+            accounts,
+            settings,
+            clocks=self.clocks,
+            sleep=self._sleep,
+            tally=self.cluster.tally,
+        )
         return provider, passwords, tokens, attempts
 
     def _routing(self) -> tuple[RoutingTable, Requests]:

@@ -13,6 +13,9 @@ The counts, and the attempts that they slow down:
   There nothing else counts, and they count nowhere else: guesses of others do not slow down the
   owner at home, and a client with an old password slows down no other client there.
 
+Failures of networks, and at accounts from elsewhere, are counted by all nodes of a service together
+(CL-90), so that a guesser gains nothing by going from one to another.
+
 An account that does not exist is counted as if it did, so that limits do not tell it apart. Only
 wrong proofs are counted. A malformed message is no guess, nor is a right proof that is refused, nor
 a token (FA-6).
@@ -28,6 +31,7 @@ from twisted.internet.defer import DeferredSemaphore
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.mechanisms import begin
+from xmppd.cluster.tally import NoTally, Tally
 from xmppd.config.config import AuthSettings
 from xmppd.host.clocks import Clocks
 from xmppd.store.accounts import AccountStore, NoSuchAccount
@@ -49,6 +53,8 @@ MAX_BEGUN = 16
 
 DERIVATIONS_PER_NETWORK = 2
 """The number of PBKDF2 of one network at the same time; of one account, one."""
+
+NO_TALLY = NoTally()
 
 _WITH_PASSWORD = ("SCRAM-", "PLAIN")
 
@@ -118,6 +124,13 @@ class _Counts:
             del self._records[next(iter(self._records))]
         return record.count
 
+    def raise_to(self, key: str, count: int) -> None:
+        """Have counted as much as this, at least."""
+        record = self._current(key)
+        if record is not None and record.count < count:
+            record.count = count
+            record.next_turn = max(record.next_turn, self._now() + self._distance_s(record))
+
     def take_back(self, key: str) -> None:
         """Count one less."""
         record = self._current(key)
@@ -152,6 +165,7 @@ class AttemptLimiter:
         clocks: Counts go by the steady one.
         sleep: Waits for so many seconds.
         locks_out: Whether a network that fails too often is refused; else it is only slowed down.
+        tally: The counts of all nodes.
     """
 
     def __init__(
@@ -162,9 +176,11 @@ class AttemptLimiter:
         clocks: Clocks,
         sleep: Callable[[float], Awaitable[object]],
         locks_out: bool = True,
+        tally: Tally = NO_TALLY,
     ) -> None:
         self._store = store
         self._locks_out = locks_out
+        self._tally = tally
         self._settings = settings
         self._sleep = sleep
         self._networks = _Counts(settings, clocks.seconds)
@@ -235,7 +251,7 @@ class AttemptLimiter:
         """
         network = network_of(address)
         if account is None:
-            self._networks.add(network)
+            await self._count(self._networks, network)
             return
         pair = _pair(account, network)
         if self._is_home(account, network):
@@ -243,8 +259,17 @@ class AttemptLimiter:
                 self._homes[account].pop(network)
             return
         self._begun.take_back(pair)
-        self._networks.add(network)
-        self._accounts.add(account)
+        await self._count(self._networks, network)
+        await self._count(self._accounts, account)
+
+    async def _count(self, counts: _Counts, key: str) -> None:
+        """Count a failure, here and with the other nodes."""
+        counts.add(key)
+        of_all = await self._tally.add(self._shared_key(counts, key), self._settings.lockout_s)
+        counts.raise_to(key, of_all)
+
+    def _shared_key(self, counts: _Counts, key: str) -> str:
+        return f"{'network' if counts is self._networks else 'account'} {key}"
 
     def came_to_nothing(self, account: str, address: str) -> None:
         """Take back the turn of an attempt that has ended and was no guess."""
@@ -274,6 +299,7 @@ class AttemptLimiter:
         if not await self._store.exists(account):
             raise NoSuchAccount(account)
         self._accounts.forget(account)
+        await self._tally.forget(self._shared_key(self._accounts, account))
 
     def _is_home(self, account: str, network: str) -> bool:
         return network in self._homes.get(account, ())

@@ -11,6 +11,7 @@ PROBES: tuple[tuple[str, ...], ...] = (
     ("SETNX", "$text", "1"),
     ("GET", "$text"),
     ("INCR", "$text"),
+    ("PEXPIRE", "$text", "60000"),
     ("EXISTS", "$text"),
     ("HSET", "$hash", "a", "1"),
     ("HSETNX", "$hash", "a", "1"),

@@ -366,3 +366,12 @@ return {page[1], found}
 """A page of the accounts that have sessions at a node. ARGV: where to go on, how many keys, what
 those of accounts begin with, id. Returns where to go on, and account, resource and place of each.
 """
+
+COUNT = Script(
+    """
+local count = redis.call('INCR', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return count
+"""
+)
+"""Count one more. ARGV: how long the count is kept from now on, in milliseconds. Returns it."""

@@ -186,7 +186,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
     Declared(
         Description(
             "user unlock", "forget the failed logins of accounts", (ACCOUNTS,), "changes",
-            needs="store",
+            needs="store", asks="all",
         ),
         UserCommands.unlock,
     ),

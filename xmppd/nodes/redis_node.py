@@ -29,6 +29,7 @@ from xmppd.cluster.redis_errors import RedisError
 from xmppd.cluster.redis_lease_board import RedisLeaseBoard
 from xmppd.cluster.redis_rights import check_rights
 from xmppd.cluster.redis_streams import RedisStreams
+from xmppd.cluster.redis_tally import RedisTally
 from xmppd.cluster.stream_bus import StreamBus
 from xmppd.config.config import Config, ListenSettings, host_and_port
 from xmppd.host.data_directory import DataDirectory
@@ -176,7 +177,8 @@ class RedisNode:
         directory = RedisDirectory(self._redis, self.config.cluster.name, self._membership)
         board = RedisClaimBoard(self._redis, self.config.cluster.name)
         claims = Claims(board, self._membership, bus)
-        return Cluster(self._membership, directory, bus, claims)
+        tally = RedisTally(self._redis, self.config.cluster.name)
+        return Cluster(self._membership, directory, bus, claims, tally)
 
     async def leave(self) -> None:
         """Leave the others, unless that is done, and close all connections."""

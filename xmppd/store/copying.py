@@ -65,7 +65,7 @@ _FUNCTIONS = text("DROP FUNCTION IF EXISTS count_messages(), count_items()")
 
 
 class Copying:
-    """Takes everything from one database to another (ST-11).
+    """Takes everything from one database to another (ST-12).
 
     The other one has a revision of its own meanwhile, which no server takes. If this is killed, the
     next time begins anew. In the end both are compared.

@@ -22,6 +22,7 @@ from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_claim_board import MemoryClaimBoard, MemoryClaims
 from xmppd.cluster.memory_directory import MemoryDirectory, MemoryDirectoryState
 from xmppd.cluster.memory_membership import MemoryMembership
+from xmppd.cluster.memory_tally import MemoryTally
 from xmppd.cluster.node import Node, NodeId
 from xmppd.config.config import Config
 from xmppd.store.memory import MemoryDatabase
@@ -106,6 +107,7 @@ class Nodes:
         self.network = Network()
         self.directory = MemoryDirectoryState(self.clock.seconds)
         self.claims = MemoryClaims()
+        self.tally = MemoryTally(self.clock.seconds)
         self.members: dict[str, Node] = {}
         self.ends: dict[NodeId, MemoryBus] = {}
         self.houses: dict[str, NodeHouse] = {}
@@ -170,7 +172,7 @@ class Nodes:
         settings = BusSettings(domains, acknowledge_after_s=0.02 if self.late_directory else 0.0)
         bus = MemoryBus(membership, self.ends, self.network.later, self.clock, settings)
         claims = Claims(MemoryClaimBoard(self.claims, membership), membership, bus)
-        return Cluster(membership, directory, bus, claims)
+        return Cluster(membership, directory, bus, claims, self.tally)
 
     def settle(self) -> None:
         """Let all that is under way arrive."""

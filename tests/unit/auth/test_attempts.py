@@ -18,11 +18,14 @@ from xmppd.auth.attempts import (
     MAX_BEGUN,
     MAX_DELAY_ELSEWHERE_S,
     MAX_HOMES,
+    NO_TALLY,
     PATIENCE_S,
     AttemptLimiter,
     network_of,
 )
 from xmppd.auth.base import SASLError
+from xmppd.cluster.memory_tally import MemoryTally
+from xmppd.cluster.tally import Tally
 from xmppd.config.config import AuthSettings
 from xmppd.store.accounts import NoSuchAccount
 
@@ -35,7 +38,9 @@ SENT_AWAY = PATIENCE_S + 1
 class House:
     """Verona with a limiter; who sleeps there turns the clock."""
 
-    def __init__(self, *, time_stands: bool = False, **limits: float) -> None:
+    def __init__(
+        self, *, time_stands: bool = False, tally: Tally = NO_TALLY, **limits: float
+    ) -> None:
         self.time_stands = time_stands
         self.verona = Verona()
         self.slept: list[float] = []
@@ -45,6 +50,7 @@ class House:
             config,
             clocks=self.verona.clocks,
             sleep=self._sleep,
+            tally=tally,
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -278,6 +284,43 @@ class OwnerTests(SynchronousTestCase):
         self.assertEqual(house.wait(HOME), 0)
         with self.assertRaises(NoSuchAccount):
             run(house.limiter.unlock(NOBODY))
+
+
+class NodesTests(SynchronousTestCase):
+    """Guesses at several nodes (CL-90)."""
+
+    def setUp(self) -> None:
+        tally = MemoryTally(lambda: 0.0)
+        self.here, self.there = House(tally=tally), House(tally=tally)
+
+    def test_network(self) -> None:
+        """Whoever guesses at one node is slowed down at the next from the first guess on."""
+        self.here.fail(8)
+        self.assertEqual(self.there.wait(account=ROMEO), 0)
+        self.there.fail(1, account=ROMEO)
+        self.assertEqual(self.there.wait(account=ROMEO), 4)
+
+    def test_account(self) -> None:
+        """So are guesses at one account from many networks."""
+        for n in range(9):
+            self.here.fail(1, f"10.0.0.{n}")
+        self.there.fail(1, "10.1.0.1")
+        self.assertEqual(self.there.wait(NEW), MAX_DELAY_ELSEWHERE_S)
+
+    def test_unlock(self) -> None:
+        """What an administrator has forgotten is forgotten by all of them."""
+        for n in range(9):
+            self.here.fail(1, f"10.0.0.{n}")
+        run(self.here.limiter.unlock(JULIET))
+        self.there.fail(1, "10.1.0.1")
+        self.assertEqual(self.there.wait(NEW), 0)
+
+    def test_home(self) -> None:
+        """Failures at home count there, at that node only."""
+        for house in (self.here, self.there):
+            house.time_to_log_in(HOME)
+        self.here.fail(8, HOME)
+        self.assertEqual(self.there.wait(HOME), 0)
 
 
 class MemoryTests(SynchronousTestCase):

@@ -115,6 +115,19 @@ class NodeCommandTests(NodeCommandsTestCase):
         (shown,) = self.rows("user show", "b", account="romeo@montague.lit")
         self.assertEqual(shown["resources"], ["garden", "orchard"])
 
+    def test_user_unlock(self) -> None:
+        """Failed logins are forgotten by all nodes."""
+        attempts = {name: self.nodes[name].server.attempts for name in "ab"}
+        for _ in range(9):
+            done(attempts["a"].failed("romeo@montague.lit", "192.0.2.1"))
+            done(attempts["b"].failed("romeo@montague.lit", "192.0.2.2"))
+        replies, refused = self.give("user unlock", account=["romeo"])
+        self.assertIsNone(refused)
+        said = "the failed logins of romeo@montague.lit are forgotten"
+        self.assertEqual(replies, [f"{name}: {said}" for name in "abc"])
+        turn = attempts["b"].turn("romeo@montague.lit", "192.0.2.3")
+        self.assertIsNone(done(turn))  # it does not wait
+
     def test_missing(self) -> None:
         """An answer that lacks a node says which, and has a status of its own."""
         del self.nodes.ends[self.nodes["c"].id]

@@ -1,4 +1,4 @@
-"""Everything that is in one database is taken to another: xmppctl db copy (ST-11)."""
+"""Everything that is in one database is taken to another: xmppctl db copy (ST-12)."""
 
 import os
 import signal
