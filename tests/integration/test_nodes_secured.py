@@ -1,0 +1,45 @@
+"""Nodes whose Redis is reached by TLS, with a user that has only the rights of the manual."""
+
+import re
+from pathlib import Path
+
+from tests.authority import Authority
+from tests.integration.nodes_case import NodesCase
+from tests.redis_server import RedisProcess
+
+MANUAL = Path(__file__).parents[2] / "docs" / "cluster.md"
+
+
+class SecuredTests(NodesCase):
+    def setUp(self) -> None:
+        super().setUp()
+        (line,) = re.findall(r"^user (xmppd on .*)$", MANUAL.read_text("utf-8"), re.MULTILINE)
+        authority = Authority(self.directory)
+        self.redis.stop()
+        self.redis = RedisProcess(users=(line, "default off"), authority=authority).start()
+        self.addCleanup(self.redis.stop)
+        url = self.redis.url.replace("rediss://", "rediss://xmppd:password@")
+        self.settings = {"redis": [url], "authorities": str(authority.file)}
+
+    def test_manual(self) -> None:
+        """With the user of the manual nodes find each other, and people too."""
+        nodes = [self.node(name, **self.settings) for name in "ab"]
+        for node in nodes:
+            self.addCleanup(node.kill)
+            node.start()
+        self.until_they_know(*nodes)
+        a, b = nodes
+        for name in ("romeo", "juliet"):
+            a.add_user(name, "a rose")
+        romeo, juliet = self.client(a, "romeo"), self.client(b, "juliet")
+        romeo.send(b"<message to='juliet@localhost' type='chat'><body>hi</body></message>")
+        juliet.until(b"<body>hi</body>")
+        self.assertEqual([line for node in nodes for line in node.logged("password")], [])
+
+    def test_wrong_password(self) -> None:
+        """A node that Redis refuses does not start, and its sentence has no password in it."""
+        url = self.redis.url.replace("rediss://", "rediss://xmppd:wrong@")
+        said = self.refusal(self.node("a", **{**self.settings, "redis": [url]}))
+        self.assertIn("cluster.redis", said)
+        self.assertIn("refuses", said)
+        self.assertNotIn("wrong@", said)
