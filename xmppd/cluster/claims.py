@@ -112,11 +112,9 @@ class Claims:
 
     Attributes:
         highest_token: The highest token that an owner of a thing has used, from the store.
-        draining: Whether this node takes up nothing more, unless there is no other.
     """
 
     def __init__(self, board: ClaimBoard, membership: Membership, bus: Bus) -> None:
-        self.draining = False
         self.highest_token: Callable[[str, str], Awaitable[int]] = _none_used
         self._board = board
         self._membership = membership
@@ -138,13 +136,18 @@ class Claims:
         if part.kind in self._parts:
             raise ValueError(f"things of the kind {part.kind} are taken up already")
         self._parts[part.kind] = part
+        self._say_kinds()
 
         def take_out() -> Later:
             del self._parts[part.kind]
+            self._say_kinds()
             names = [name for kind, name in self.all_mine() if kind == part.kind]
             return self._part_with(part, names) if names else None
 
         return take_out
+
+    def _say_kinds(self) -> None:
+        self._membership.describe(kinds=tuple(sorted(self._parts)))
 
     async def _part_with(self, part: Owned, names: list[str]) -> None:
         for name in names:
@@ -212,8 +215,12 @@ class Claims:
     def _by_lot(self, kind: str, name: str) -> list[NodeId]:
         """The nodes that may get a thing, the one with the highest lot first."""
         membership = self._membership
-        nodes = [node.id for node in membership.nodes.values() if not node.draining]
-        if not (self.draining and nodes):
+        nodes = [
+            node.id
+            for node in membership.nodes.values()
+            if kind in node.kinds and not node.draining
+        ]
+        if kind in self._parts and not (membership.node.draining and nodes):
             nodes.append(membership.id)
         thing = f"{kind} {name} ".encode()
         return sorted(nodes, key=lambda id: sha256(thing + str(id).encode()).digest(), reverse=True)
@@ -222,7 +229,7 @@ class Claims:
 
     async def asked_to_take_up(self, sender: NodeId, entry: TakeUp) -> OwnedAt:
         """Take up a thing, since another node says so."""
-        if self.draining and not entry.token:
+        if self._membership.node.draining and not entry.token:
             return OwnedAt("")
         claim = Ownership(self._membership.id, entry.token) if entry.token else None
         owner = await self._take_up(entry.kind, entry.name, entry.state, claim)
@@ -276,11 +283,11 @@ class Claims:
                     await self._bus.ask(next_one, TakeUp(kind, name, token, state), TAKE_UP_S)
 
     async def give_up_all(self) -> None:
-        """Give everything to other nodes, and take up nothing more, since this one is to stop."""
-        self.draining = True
+        """Give everything to other nodes that take it, since this one drains."""
         for kind, name in self.all_mine():
-            with suppress(DirectoryAway):
-                await self.give_up(kind, name)
+            if any(node != self._membership.id for node in self._by_lot(kind, name)):
+                with suppress(DirectoryAway):
+                    await self.give_up(kind, name)
 
     async def assert_all(self) -> None:
         """Say again what is ours, since the board may have lost it; what has a later owner is lost.

@@ -6,7 +6,6 @@ from typing import Protocol
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -79,7 +78,7 @@ class LeasedMembership(Membership):
         boot_clock: Goes on while the machine sleeps, or this process is stopped.
 
     Attributes:
-        node: This one, as it stands on the board.
+        node: This one, as it stands on the board, or will after the next renewal.
         era: Of the board.
         fenced: Whether this life is over.
         links: Connections to other nodes; None if all goes by the board's Redis.
@@ -112,7 +111,7 @@ class LeasedMembership(Membership):
         self._valid_until = self._renewed_at = self._steady_since = UNKNOWN
         self._version = 0
         self._is_over = self._is_silent = self._is_away = False
-        self._has_joined = self._met_others = False
+        self._has_joined = self._met_others = self._has_news = False
         self._awaited: frozenset[NodeId] = frozenset()
         self._dead: dict[NodeId, None] = {}
         self._complete = True
@@ -139,6 +138,16 @@ class LeasedMembership(Membership):
     def is_in(self, node: NodeId) -> bool:
         known = self.nodes.get(node.name)
         return known is not None and known.id == node
+
+    @override
+    def describe(self, **fields: object) -> None:
+        """Say something else of this node: it is written at once if the board answers, else as soon
+        as it does.
+        """
+        self.node = replace(self.node, **fields)
+        self._has_news = True
+        if self._has_joined and self._turn is None and not self._is_over:
+            self._take_turn()
 
     @override
     def voice(self) -> Deferred[None]:
@@ -195,16 +204,6 @@ class LeasedMembership(Membership):
         await self._look(renewal.version)
         self._held.clear()  # who was in before has not joined
         self._next_turn()
-
-    async def describe(self, **fields: object) -> None:
-        """Say something else of this node, such as that it is draining.
-
-        Raises:
-            BoardAway: It does not answer.
-            GenerationFenced: This node is dead to all others.
-        """
-        self.node = replace(self.node, **fields)
-        await self.board.describe(self.node)
 
     @override
     async def leave(self) -> None:
@@ -274,12 +273,26 @@ class LeasedMembership(Membership):
                 renewal = await self._join_again()
             self._board_is_back()
             await self._take(renewal, asked_at)
+            await self._write_news()
         except GenerationFenced:
             self._be_fenced()
         except BoardAway as error:
             self._board_is_away(error)
             await self._go_on_without(asked_at)
         self._notice_silence()
+
+    async def _write_news(self) -> None:
+        """Write what this node says of itself, if that is something else than before."""
+        while self._has_news and not self._is_over:
+            self._has_news = False
+            try:
+                await self.board.describe(self.node)
+            except BoardAway:
+                self._has_news = True
+                raise
+            except NotOnBoard:
+                return  # it is written when this node is on the board again
+            self._see_if_complete()
 
     async def _join_again(self) -> Renewal:
         """Write our record again, and who is dead: the board may have lost either."""
@@ -402,16 +415,8 @@ class LeasedMembership(Membership):
 
     async def _enter_all(self, era: str) -> None:
         await self.on_loss()
-        while self.era == era and not self._is_over:
-            try:
-                await self.describe(entered=era)
-            except BoardAway:
-                await deferLater(self.clock, RENEW_EVERY_S)
-            except (GenerationFenced, NotOnBoard):
-                return  # the next renewal says so
-            else:
-                self._see_if_complete()
-                return
+        if self.era == era and not self._is_over:
+            self.describe(entered=era)
 
     def _see_if_complete(self) -> None:
         nodes = (self.node, *self.nodes.values())

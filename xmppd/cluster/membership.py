@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, succeed
 
 from xmppd.cluster.node import ALONE, Node, NodeId
@@ -50,6 +51,7 @@ class Membership(Protocol):
 
     Attributes:
         id: This node, the same for all of this life.
+        node: What this node says of itself.
         nodes: The others that are in, by name.
         speaks: Whether this node may act: its lease is valid. Looked at in every turn that takes
             something from a wire or from another node.
@@ -62,6 +64,7 @@ class Membership(Protocol):
     """
 
     id: NodeId
+    node: Node
     nodes: Mapping[str, Node]
     fenced: bool
     on_silence: Callable[[], None]
@@ -81,6 +84,9 @@ class Membership(Protocol):
 
     def is_in(self, node: NodeId) -> bool:
         """Whether this other node, in this generation, is in."""
+
+    def describe(self, **fields: object) -> None:
+        """Say something else of this node, such as that it is draining; the others know it soon."""
 
     def voice(self) -> Deferred[None]:
         """An awaitable until this node may act again; it never comes if the node is fenced."""
@@ -113,6 +119,7 @@ class LocalMembership:
 
     def __init__(self) -> None:
         self.id = ALONE
+        self.node = Node(id=ALONE)
         self.nodes: Mapping[str, Node] = {}
         self.on_silence: Callable[[], None] = nothing_to_close
         self.on_loss: Callable[[], Awaitable[None]] = nothing_to_enter
@@ -120,6 +127,10 @@ class LocalMembership:
     def is_in(self, node: NodeId) -> bool:
         """False: there is no other."""
         return False
+
+    def describe(self, **fields: object) -> None:
+        """Note it; there is nobody to be told."""
+        self.node = replace(self.node, **fields)
 
     def voice(self) -> Deferred[None]:
         """It may act at once."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from typing_extensions import override
 
@@ -28,6 +29,16 @@ class MemoryMembership(Membership):
         self._all = all
         self._has_left = False
         all[id.name] = Node(id=id)
+
+    @property
+    @override
+    def node(self) -> Node:  # type: ignore[override]  # it may be computed
+        return self._all[self.id.name] if self.is_in(self.id) else Node(id=self.id)
+
+    @override
+    def describe(self, **fields: object) -> None:
+        if self.is_in(self.id):
+            self._all[self.id.name] = replace(self.node, **fields)
 
     @property
     @override

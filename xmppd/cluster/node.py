@@ -70,6 +70,7 @@ class Node(Struct, frozen=True, kw_only=True):
         number: From 0 to 255; no two nodes have the same at one time.
         instance: Kept in its data directory: the same in all its lives there.
         address: ``host:port`` that other nodes dial; empty if it has no door for nodes.
+        client_address: ``host:port`` that clients may be sent to; empty if they are sent nowhere.
         certificate: Digest of the certificate that it shows to them.
         secret: Digest of the secret that all nodes share.
         domains: Digest of the domains that they serve.
@@ -85,6 +86,7 @@ class Node(Struct, frozen=True, kw_only=True):
     number: int = 0
     instance: str = ""
     address: str = ""
+    client_address: str = ""
     certificate: str = ""
     secret: str = ""
     domains: str = ""

@@ -110,16 +110,29 @@ class StreamError(Exception):
         condition: What went wrong.
         text: A sentence for people, if the condition alone does not tell.
         application: An application-specific condition, as an element.
+        other_host: With SEE_OTHER_HOST, host and port to connect to
+            (:rfc:`6120#section-4.9.3.19`).
     """
 
     def __init__(
-        self, condition: StreamCondition, text: str | None = None, *, application: str = ""
+        self,
+        condition: StreamCondition,
+        text: str | None = None,
+        *,
+        application: str = "",
+        other_host: str = "",
     ) -> None:
         super().__init__(condition.value, text)
         self.condition = condition
         self.text = text
         self.application = application
+        self.other_host = other_host
 
     def untraced(self) -> "StreamError":
         """The same without its traceback, so that it can be kept."""
-        return StreamError(self.condition, self.text, application=self.application)
+        return StreamError(
+            self.condition,
+            self.text,
+            application=self.application,
+            other_host=self.other_host,
+        )

@@ -43,7 +43,9 @@ class TCPFraming:
         text = ""
         if error.text:
             text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
-        condition = f"<{error.condition.value} xmlns='{ns.STREAM_ERRORS}'/>"
+        tag, host = error.condition.value, escape(error.other_host)
+        inside = f">{host}</{tag}>" if host else "/>"
+        condition = f"<{tag} xmlns='{ns.STREAM_ERRORS}'{inside}"
         return f"<stream:error>{condition}{text}{error.application}</stream:error>".encode()
 
     def is_end(self, data: bytes) -> bool:

@@ -1,8 +1,8 @@
 """What claims promise to nodes that share them, whatever the board is."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.trial.unittest import TestCase
 
 from xmppd.cluster.bus import LocalBus, Unreachable
@@ -13,6 +13,7 @@ from xmppd.cluster.entries.things import TakeUp
 from xmppd.cluster.membership import NodeFenced, NodeLost
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Node, NodeId
+from xmppd.stanza import Later
 
 A, B, C = IDS = tuple(NodeId(name, 1) for name in "abc")
 KIND = "book"
@@ -85,12 +86,13 @@ class ClaimsCase(TestCase):
         self.deaf: set[NodeId] = set()
         self.members = {id: MemoryMembership(id, self.nodes) for id in IDS}
         self.claims: dict[NodeId, Claims] = {}
+        self.take_out: dict[NodeId, Callable[[], Later]] = {}
         self.shelves = {id: Shelf() for id in IDS}
 
     def begin(self, id: NodeId, board: ClaimBoard) -> None:
         """Have a node take up things."""
         claims = Claims(board, self.members[id], Hall(id, self.claims, self.deaf))
-        claims.put(self.shelves[id], "xmppd")
+        self.take_out[id] = claims.put(self.shelves[id], "xmppd")
         self.claims[id] = claims
 
     async def owner(self, asker: NodeId, name: str) -> NodeId:
@@ -151,11 +153,9 @@ class ClaimsContract:
     async def test_not_here(self) -> None:
         """A node that does not know the kind, or drains, gets nothing."""
         test = self.case
-        test.claims[A].draining = True
-        test.nodes["a"] = Node(id=A, draining=True)
+        test.members[A].describe(draining=True)
         owners = {await test.owner(id, f"{id.name}{n}") for id in IDS for n in range(20)}
         test.assertEqual(owners, {B, C})
-        test.shelves[B].kind = "other"
         test.claims[B]._parts.clear()
         owners = {await test.owner(id, f"more{id.name}{n}") for id in IDS for n in range(20)}
         test.assertEqual(owners, {C})
@@ -265,12 +265,27 @@ class ClaimsContract:
         names = [f"thing{n}" for n in range(20)]
         for name in names:
             await test.owner(A, name)
+        test.members[A].describe(draining=True)
         await test.claims[A].give_up_all()
         test.assertEqual(test.shelves[A].here, {})
         for name in names:
             test.assertEqual(len(test.having(name)), 1)
         owners = {await test.owner(B, f"more{n}") for n in range(20)}
         test.assertEqual(owners, {B, C})
+
+    async def test_kinds(self) -> None:
+        """What is given up goes to a node that takes its kind; where there is none it stays."""
+        test = self.case
+        names = [f"thing{n}" for n in range(20)]
+        for name in names:
+            await test.owner(A, name)
+        await (test.take_out[B]() or succeed(None))
+        test.assertEqual(test.shelves[B].here, {})
+        test.members[A].describe(draining=True)
+        await test.claims[A].give_up_all()
+        test.assertEqual([test.having(name) for name in names], [[C]] * 20)
+        await test.claims[C].give_up_all()
+        test.assertEqual([test.having(name) for name in names], [[C]] * 20)
 
     async def test_board_lost_all(self) -> None:
         """When the board has lost everything all stays where it is, and of two owners the later one

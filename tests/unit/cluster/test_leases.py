@@ -219,7 +219,7 @@ class MembershipTests(LeaseCase):
     def test_describe(self) -> None:
         """What a node says of itself is known to the others a second later."""
         a, b = self.pair()
-        done(b.membership.describe(draining=True))
+        b.membership.describe(draining=True)
         self.world.pass_time(1.2)
         self.assertTrue(a.membership.nodes["b"].draining)
         self.assertEqual((a.gone(), a.events[1:]), ([], []))

@@ -122,6 +122,17 @@ class FramingContract(SynchronousTestCase):
             ],
         )
 
+    def test_other_host(self) -> None:
+        """An error that sends its peer elsewhere says where (RFC 6120, section 4.9.3.19)."""
+        for host in ("b.example.org:5222", "[2001:db8::1]:5222"):
+            error = StreamError(StreamCondition.SEE_OTHER_HOST, other_host=host)
+            reader = self.opened()
+            reader.feed(self.framing.error(error.untraced()))
+            event = reader.next()
+            assert isinstance(event, Received)
+            heard = [(each.tag, each.text) for each in event.tree]
+            self.assertEqual(heard, [(f"{{{ns.STREAM_ERRORS}}}see-other-host", host)])
+
     def test_end(self) -> None:
         """The end is heard, by whoever listens for nothing else as well, and nothing behind it."""
         self.assertEqual(
