@@ -15,7 +15,7 @@ from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import Put, SessionState
 from xmppd.stanza import IQ, Condition, Message, Tree, qname
 from xmppd.stanza.copies import CARBONS, Direction, carbon, forwarded
-from xmppd.stanza.xml import namespace_of
+from xmppd.stanza.fate import CarbonFate
 from xmppd.stream.inline_feature import bind_feature
 from xmppd.stream.stream_feature import Negotiation
 
@@ -24,14 +24,6 @@ ENABLED = b"enabled"
 
 MAX_REMEMBERED = 50_000
 """Copied messages that are remembered: errors that answer them are copied as well."""
-
-_KEPT_PRIVATE = frozenset((qname(CARBONS, "private"), qname("urn:xmpp:hints", "no-copy")))
-_INSTANT_MESSAGING = frozenset(
-    ("urn:xmpp:receipts", "http://jabber.org/protocol/chatstates", "urn:xmpp:chat-markers:0")
-)
-_ROOM = "{http://jabber.org/protocol/muc#user}x"
-_MEDIATED = "{http://jabber.org/protocol/muc#user}invite"
-_DIRECT = "{jabber:x:conference}x"
 
 
 class Carbons(Follower):
@@ -120,13 +112,13 @@ class Carbons(Follower):
         ]
 
     def _is_eligible(self, course: Course, subject: int) -> bool:
-        """Whether a message is copied; an error is if the message that it answers is (§6.1)."""
-        kind = course.message.type
-        if kind == "groupchat":
-            return False
-        if kind == "error":
+        """Whether a message is copied (§6.1)."""
+        copied = course.fate.carbon
+        if copied is CarbonFate.AS_ANSWERED:
             return subject in self._recent or subject in self._older
-        return _is_instant_message(course.message, course.tree, to_room=course.is_sent)
+        if copied is CarbonFate.SENT:
+            return course.is_sent or course.message.sender.is_bare
+        return copied is CarbonFate.YES
 
     def _copy(self, course: Course, sessions: Sequence[Session]) -> None:
         message, shared = course.message, course.copies
@@ -156,34 +148,6 @@ def _subject(course: Course) -> int:
     message = course.message
     peer = message.to if course.is_sent else message.sender
     return hash((course.account, None if peer is None else peer.bare, message.id))
-
-
-def _is_instant_message(message: Message, tree: Tree, *, to_room: bool) -> bool:
-    """The rules of §6.1 but those about errors and groupchat.
-
-    Args:
-        message: Of any other type.
-        tree: Its tree.
-        to_room: Whether, if it is about a room, it is written to the room; rooms themselves write
-            to all resources in them.
-    """
-    tags = [child.tag for child in tree]
-    if not _KEPT_PRIVATE.isdisjoint(tags):
-        return False
-    if _ROOM in tags and not to_room and not message.sender.is_bare:
-        return _invites(tree)
-    return (
-        message.type == "chat"
-        or ("body" in tags and message.type != "headline")
-        or _DIRECT in tags
-        or _invites(tree)
-        or any(namespace_of(tag) in _INSTANT_MESSAGING for tag in tags)
-    )
-
-
-def _invites(tree: Tree) -> bool:
-    """Whether it invites to a room (:xep:`0045#invite-mediated`)."""
-    return tree.find(f"{_ROOM}/{_MEDIATED}") is not None or tree.find(_DIRECT) is not None
 
 
 # -- asking for them ------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from xmppd.message.worth import lets_itself_be_kept, means_something
+from xmppd.message.worth import fate
 from xmppd.session.session import Session
 from xmppd.stanza import Condition, Message, StanzaError
+from xmppd.stanza.fate import OfflineFate
 
 KINDS = ("normal", "chat", "groupchat", "headline", "error")
 """Types of message; one that is written otherwise is a normal one (:rfc:`6121#section-5.2.2`)."""
@@ -195,9 +196,10 @@ def settle(decision: Decision, message: Message, account: KnownAccount) -> Decis
         return decided(message, rows.denied)
     if decision.cell is not _O:
         return decision
-    if not means_something(message):
+    offline = fate(message).offline
+    if offline is OfflineFate.DROPPED:
         return decided(message, NOTHING_TO_KEEP)
-    if not lets_itself_be_kept(message):
+    if offline is OfflineFate.REFUSED:
         return decided(message, NOT_TO_BE_KEPT, text="it is not to be kept")  # OM-3
     return decision
 

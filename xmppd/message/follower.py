@@ -12,8 +12,10 @@ from twisted.python.failure import Failure
 
 from xmppd.events import Undo
 from xmppd.message.decision import ELSEWHERE, MATCH, Cell, Decision
+from xmppd.message.worth import fate
 from xmppd.session.session import Session
 from xmppd.stanza import Later, Message, Tree
+from xmppd.stanza.fate import Fate
 from xmppd.stanza.stanza import Copies
 from xmppd.store.errors import StoreError
 
@@ -51,6 +53,11 @@ class Course(Struct, eq=False, weakref=True):
     is_sent: bool = False
     got: tuple[Session, ...] = ()
     copies: Copies | None = None
+
+    @property
+    def fate(self) -> Fate:
+        """What becomes of it beside its delivery: each follower reads its column (AR-7)."""
+        return fate(self.message, self.tree)
 
     @property
     def is_again(self) -> bool:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from xmppd.cluster.membership import Membership
 from xmppd.host.clocks import UNKNOWN
 from xmppd.message.follower import Course, Follower, Followers, Remark
-from xmppd.message.worth import worth_storing
+from xmppd.message.worth import fate
 from xmppd.session.backlog import Waiting
 from xmppd.session.local_client_session import LocalClientSession, stanzas_in
 from xmppd.session.resumable_sessions import ResumableSessions, key_of
@@ -24,6 +24,7 @@ from xmppd.session.stream_management import WRAP, StreamManagement, Told
 from xmppd.stanza import JID, Later, Message, Stanza
 from xmppd.stanza.copies import is_copy
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
+from xmppd.stanza.fate import OfflineFate
 from xmppd.stanza.guests import is_guest
 from xmppd.stanza.stanza import Copies
 from xmppd.store.errors import StoreError
@@ -31,7 +32,6 @@ from xmppd.store.held import HeldMessage, StanzaPlace
 from xmppd.store.offline import OfflineStore
 from xmppd.store.sessions import SessionStore
 
-_NOT_KEPT = ("error", "groupchat", "headline")
 _log = Logger()
 
 
@@ -567,9 +567,9 @@ def _is_held(stanza: Stanza, held: Mapping[Stanza, Kept]) -> bool:
 
 def _is_kept(message: Message) -> bool:
     """Whether it would be kept as an offline message, and is not already."""
-    if message.type in _NOT_KEPT or isinstance(message.payload, Stored):
+    if isinstance(message.payload, Stored):
         return False
-    is_worth_it = worth_storing(message)
+    is_worth_it = fate(message).offline is OfflineFate.KEPT
     message.payload.forget_trees()  # in a queue it is bytes only, also after a look at its tree
     return is_worth_it
 

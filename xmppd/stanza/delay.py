@@ -155,5 +155,5 @@ def as_unread(message: Message) -> Message:
 
 
 def _with(message: Message, payload: Payload) -> Message:
-    payload.copies, payload.passed_on = message.payload.copies, message.payload.passed_on
+    payload.stays(message.payload)
     return Message(message.to, message.sender, message.id, message.type, payload)

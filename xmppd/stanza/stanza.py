@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from xmppd.stanza import ns
 from xmppd.stanza.error import Condition, StanzaError
+from xmppd.stanza.fate import Fate
 from xmppd.stanza.jid import JID
 from xmppd.stanza.splice import without_attribute
 from xmppd.stanza.xml import LANG, Element, Tree, dump, escape, parse, read, write
@@ -81,9 +82,11 @@ class Payload:
         copies: The count of an account's sessions that have the message; None if only one has it.
         again: Whether a session that has ended gave the message back.
         passed_on: How often one node of the service has passed the stanza on to another.
+        fate: What becomes of the message beside its delivery; None until somebody asks
+            (:func:`xmppd.message.worth.fate`).
     """
 
-    __slots__ = ("_tree", "_xml", "copies", "passed_on", "raw", "to")
+    __slots__ = ("_tree", "_xml", "copies", "fate", "passed_on", "raw", "to")
     again: ClassVar[bool] = False
 
     def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
@@ -91,6 +94,7 @@ class Payload:
         self.to = to
         self.copies: Copies | None = None
         self.passed_on = 0
+        self.fate: Fate | None = None
         self._tree = tree
         self._xml: Element | None = None
 
@@ -122,14 +126,18 @@ class Payload:
             attributes = {key: value for key, value in tree.attrib.items() if key != "to"}
             raw = write(tree, attributes=attributes)
         payload = self.__class__(raw)
-        payload.copies, payload.passed_on = self.copies, self.passed_on
+        payload.stays(self)
         return payload
 
     def changed(self, raw: bytes) -> Self:
         """The same payload with other bytes, and the same address in them."""
         payload = self.__class__(raw, self.to)
-        payload.copies, payload.passed_on = self.copies, self.passed_on
+        payload.stays(self)
         return payload
+
+    def stays(self, other: "Payload") -> None:
+        """Be to the server what another payload of the same stanza is."""
+        self.copies, self.passed_on, self.fate = other.copies, other.passed_on, other.fate
 
 
 class Stanza:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from xmppd.explain.finding import counted
 from xmppd.explain.message import passed_over
-from xmppd.message.worth import worth_storing
+from xmppd.message.worth import fate
 from xmppd.presence.presence_manager import hears
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
 from xmppd.stanza.copies import is_copy
+from xmppd.stanza.fate import OfflineFate
 from xmppd.store.errors import StoreError
 from xmppd.trace.passage import Passage, Step
 
@@ -62,7 +63,7 @@ def _delivered(server: XMPPServer, stanza: Stanza, session: JID, result: object)
 
 def _kept(message: Message) -> Outcome:
     """The strategy has not refused it: then it is kept, if it is of a kind that is."""
-    if message.type in ("headline", "error") or not worth_storing(message):
+    if fate(message).offline is not OfflineFate.KEPT:
         return "dropped", "dropped: it means nothing later"
     return "stored", f"kept for {message.to}"
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.login import resumption
 from xmppd.message import held_messages
-from xmppd.message.worth import worth_storing
+from xmppd.message.worth import fate
 from xmppd.session import stream_management
 from xmppd.stanza import Message, ns
 from xmppd.testing.client import Client, done
@@ -347,8 +347,8 @@ class KilledTests(CustodyCase):
         for _ in range(20):
             self.romeo.send(f"<message to='{to}' type='chat'>{typing}</message>")
         looked: list[Message] = []
-        look = worth_storing
-        self.patch(held_messages, "worth_storing", lambda each: looked.append(each) or look(each))
+        look = fate
+        self.patch(held_messages, "fate", lambda each: looked.append(each) or look(each))
         for _ in range(3):
             self.romeo.send(f"<message to='{to}' type='chat'>{typing}</message>")
             self.asks(self.romeo)
