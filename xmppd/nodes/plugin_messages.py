@@ -27,7 +27,6 @@ ATTEMPTS = 3
 M = TypeVar("M", bound=Struct)
 A = TypeVar("A", bound=Struct)
 _pack = Encoder().encode
-_CONDITIONS = {condition.tag: condition for condition in Condition}
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,7 @@ class PluginMessages:
                 if isinstance(found, PluginAnswer):
                     return unpack(found.data, type=answer)
                 if isinstance(found, PluginRefusal):
-                    condition = _CONDITIONS.get(found.condition, Condition.UNDEFINED_CONDITION)
-                    raise StanzaError(condition, found.text)
+                    raise found.error()
                 self._claims.forget(*thing)
         except (DirectoryAway, Unreachable, DecodeError) as error:
             raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, str(error)) from error
@@ -153,7 +151,7 @@ class PluginMessages:
             message = unpack(entry.data, type=tell.message)
             return PluginAnswer(_pack(await _answer(tell.take(message))))
         except StanzaError as error:
-            return PluginRefusal(error.condition.tag, error.text)
+            return PluginRefusal.of(error)
 
 
 async def _answer(found: Awaitable[Struct | None] | Struct | None) -> Struct | None:

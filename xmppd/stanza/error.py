@@ -52,6 +52,7 @@ class StanzaError(Exception):
         text: A sentence for people, if the condition alone does not tell.
         type: What to do about it, where it differs from the condition's usual type.
         application: ``(namespace, name)`` of an application-specific condition.
+        attribute: ``(name, value)`` of an attribute that this has.
     """
 
     def __init__(
@@ -61,16 +62,24 @@ class StanzaError(Exception):
         *,
         type: ErrorType | None = None,
         application: tuple[str, str] | None = None,
+        attribute: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(condition.tag, text)
         self.condition = condition
         self.text = text
         self.type = type or condition.usual
         self.application = application
+        self.attribute = attribute
 
     def untraced(self) -> "StanzaError":
         """The same without its traceback, so that it can be kept."""
-        return StanzaError(self.condition, self.text, type=self.type, application=self.application)
+        return StanzaError(
+            self.condition,
+            self.text,
+            type=self.type,
+            application=self.application,
+            attribute=self.attribute,
+        )
 
 
 class StreamCondition(Enum):

@@ -457,5 +457,9 @@ def error_bytes(error: StanzaError) -> bytes:
         text = f"<text xmlns='{ns.STANZA_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
     if error.application:
         namespace, name = error.application
-        application = f"<{name} xmlns='{namespace}'/>"
+        application = f"<{name} xmlns='{namespace}'"
+        if error.attribute:
+            name, value = error.attribute
+            application += f" {name}='{escape(value)}'"
+        application += "/>"
     return f"<error type='{error.type.value}'>{condition}{text}{application}</error>".encode()

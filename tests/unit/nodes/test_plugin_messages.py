@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.cluster.claims_contract import KIND, Shelf
 from xmppd.cluster.node import NodeId
 from xmppd.nodes.plugin_messages import ASK_S, PluginMessages, Tell
-from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.stanza import JID, Condition, ErrorType, StanzaError
 from xmppd.testing.client import done
 from xmppd.testing.nodes import NodeHouse, Nodes
 
@@ -47,7 +47,13 @@ class MessageTests(SynchronousTestCase):
         def take(said: Say) -> Awaitable[Heard] | Heard:
             self.heard.append((name, said.words))
             if said.words == "no":
-                raise StanzaError(Condition.NOT_ALLOWED, "nobody says no")
+                raise StanzaError(
+                    Condition.NOT_ALLOWED,
+                    "nobody says no",
+                    type=ErrorType.WAIT,
+                    application=("urn:no", "no"),
+                    attribute=("till", "noon"),
+                )
             return self.wait(name) if said.words == "wait" else Heard(name)
 
         house.server.plugin_messages.put(Tell(Say, take), "plugin")
@@ -111,8 +117,11 @@ class MessageTests(SynchronousTestCase):
             error = self.failureResultOf(self.ask(name, "no"), StanzaError).value
             assert isinstance(error, StanzaError)
             self.assertEqual(
-                (error.condition, error.text), (Condition.NOT_ALLOWED, "nobody says no")
+                (error.condition, error.text, error.type),
+                (Condition.NOT_ALLOWED, "nobody says no", ErrorType.WAIT),
             )
+            self.assertEqual(error.application, ("urn:no", "no"))
+            self.assertEqual(error.attribute, ("till", "noon"))
 
     def test_moved(self) -> None:
         """Who does not know yet that a thing has moved finds it."""

@@ -153,13 +153,18 @@ class AnswerTests(SynchronousTestCase):
     def test_error(self) -> None:
         """An error says what is wrong, of which kind, and in words."""
         message = Message.make(JULIET, ROMEO, BODY, id="7")
-        error = StanzaError(Condition.FORBIDDEN, "not <you>", application=("urn:a", "never"))
+        error = StanzaError(
+            Condition.FORBIDDEN,
+            "not <you>",
+            application=("urn:a", "never"),
+            attribute=("till", "o'clock"),
+        )
         self.assertEqual(
             message.error(error).wire(),
             b"<message from='juliet@capulet.lit' to='romeo@montague.lit/orchard' type='error'"
             b" id='7'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
             b"<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>not &lt;you&gt;"
-            b"</text><never xmlns='urn:a'/></error></message>",
+            b"</text><never xmlns='urn:a' till='o&apos;clock'/></error></message>",
         )
 
     def test_no_child(self) -> None:

@@ -5,6 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from xmppd.cluster.entries.entry import BusEntry, OurJIDText
+from xmppd.stanza import Condition, ErrorType, StanzaError
+
+_CONDITIONS = {condition.tag: condition for condition in Condition}
 
 MAX_KIND = 32
 """The characters that the kind of a thing may have."""
@@ -102,12 +105,33 @@ class PluginRefusal(BusEntry, tag="rr", frozen=True):
     """Why a plugin does not do it.
 
     Attributes:
-        condition: Name of a stanza error.
+        condition: Name of a stanza error, and so are all others of that.
         text: For people.
+        type: What to do about it.
+        application: Namespace and name of an application-specific condition.
+        attribute: Name and value of an attribute of that.
     """
 
     condition: str
     text: str | None
+    type: ErrorType
+    application: tuple[str, str] | None
+    attribute: tuple[str, str] | None
+
+    @classmethod
+    def of(cls, error: StanzaError) -> "PluginRefusal":
+        """The refusal that this error is."""
+        return cls(error.condition.tag, error.text, error.type, error.application, error.attribute)
+
+    def error(self) -> StanzaError:
+        """The error again."""
+        return StanzaError(
+            _CONDITIONS.get(self.condition, Condition.UNDEFINED_CONDITION),
+            self.text,
+            type=self.type,
+            application=self.application,
+            attribute=self.attribute,
+        )
 
 
 __all__ = [
