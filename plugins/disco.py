@@ -9,6 +9,7 @@ from xmppd.plugin.place import Part
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.stanza import IQ, Condition, StanzaError, dump, escape, ns, qname
 from xmppd.stanza.guests import is_guest
+from xmppd.stanza.rsm import RSM, page_of, page_request
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
@@ -26,6 +27,9 @@ SERVER = DiscoInfo(
     ),
 )
 """The server's identity, and its features without any plugin."""
+
+MAX_PAGE_ITEMS = 1_000
+"""Of one page, if pages are asked for."""
 
 ACCOUNT = DiscoIdentity("account", "registered")
 GUEST = DiscoIdentity("account", "anonymous")
@@ -62,16 +66,23 @@ class IQDiscoInfoHandler(IQHandler):
 
 @dataclass(frozen=True)
 class IQDiscoItemsHandler(IQHandler):
-    """Answer with the items of the server, an account or a node (§4)."""
+    """Answer with the items of the server, an account or a node (§4), all of them or a page
+    (:xep:`0059`).
+    """
 
     disco: Disco
 
     query = qname(ITEMS, "query")
     to = To.SERVER | To.SERVICES | To.ENTITIES | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
-    features = (ITEMS,)
+    features = (ITEMS, RSM)
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
-        return items_query((await said(self.disco, iq, asked)).items, asked_node(iq))
+        request = page_request(iq.payload.tree[0], usual=MAX_PAGE_ITEMS, most=MAX_PAGE_ITEMS)
+        items = (await said(self.disco, iq, asked)).items
+        if request is None or not items:
+            return items_query(items, asked_node(iq))
+        page = page_of([f"{item.jid.full} {item.node}" for item in items], request)
+        return items_query(items[page.start : page.end], asked_node(iq), page.given)
 
 
 async def said(disco: Disco, iq: IQ, asked: Asked) -> DiscoInfo:
@@ -112,14 +123,15 @@ def info_query(info: DiscoInfo, node: str = "") -> bytes:
     return b"%b%b</query>" % (head.encode(), b"".join(dump(form) for form in info.forms))
 
 
-def items_query(items: tuple[DiscoItem, ...], node: str = "") -> bytes:
-    """The answer to disco#items."""
+def items_query(items: tuple[DiscoItem, ...], node: str = "", given: bytes = b"") -> bytes:
+    """The answer to disco#items; ``given`` says which page it is, if it is one."""
     listed = "".join(
         f"<item jid='{escape(item.jid.full)}'{_attribute('node', item.node)}"
         f"{_attribute('name', item.name)}/>"
         for item in items
     )
-    return f"<query xmlns='{ITEMS}'{_attribute('node', node)}>{listed}</query>".encode()
+    head = f"<query xmlns='{ITEMS}'{_attribute('node', node)}>"
+    return b"%b%b%b</query>" % (head.encode(), listed.encode(), given)
 
 
 def _attribute(name: str, value: str) -> str:

@@ -8,6 +8,7 @@ from xmppd.components.service_domains import Component
 from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem
 from xmppd.stanza import JID, Stanza
+from xmppd.stanza.rsm import RSM
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
 from xmppd_plugins.disco import INFO, ITEMS
@@ -132,6 +133,35 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(listed[0].get("node"), "commands")
         self.assertEqual(items(listed), [{"jid": "montague.lit", "node": "stop", "name": "Stop"}])
 
+    def test_pages(self) -> None:
+        """XEP-0059: Who asks for pages gets the items one page after the other; of a node that has
+        none there is none.
+        """
+        found = tuple(DiscoItem(JID.parse("montague.lit"), "", f"n{n}") for n in range(5))
+        info = {"list": DiscoInfo(items=found), "empty": DiscoInfo()}
+        self.house.server.disco.put(
+            Says(answer=lambda asked: info.get(asked.node), nodes=True), "pages"
+        )
+
+        def page(behind: str = "", node: str = "list") -> ElementTree.Element:
+            self.romeo.send(
+                f"<iq type='get' id='d' to='montague.lit'><query xmlns='{ITEMS}' node='{node}'>"
+                f"<set xmlns='{RSM}'><max>2</max>{behind}</set></query></iq>"
+            )
+            (answer,) = self.romeo.received()
+            return ElementTree.fromstring(answer)
+
+        nodes, behind = [], ""
+        for _ in range(3):
+            answer = page(behind)
+            nodes.append([item["node"] for item in items(answer)])
+            last = answer.findtext(f".//{{{RSM}}}last")
+            self.assertEqual(answer.findtext(f".//{{{RSM}}}count"), "5")
+            behind = f"<after>{last}</after>"
+        self.assertEqual(nodes, [["n0", "n1"], ["n2", "n3"], ["n4"]])
+        self.assertEqual(len(page(node="empty")[0]), 0)
+        self.assertEqual(condition(page("<after>gone</after>")), "item-not-found")
+
     def test_before_presence(self) -> None:
         """A client may ask as soon as it has a resource."""
         client = self.house.bind("romeo", "early")
@@ -171,7 +201,7 @@ class AccountTests(SynchronousTestCase):
         for to in ("", "romeo@montague.lit"):
             answer = ask(self.romeo, INFO, to)
             self.assertEqual(identities(answer), [{"category": "account", "type": "registered"}])
-            self.assertEqual(features(answer), [INFO, ITEMS, "urn:xmpp:ping"])
+            self.assertEqual(features(answer), [INFO, ITEMS, RSM, "urn:xmpp:ping"])
             self.assertEqual(answer.attrib["from"], "romeo@montague.lit")
 
     def test_contact(self) -> None:

@@ -27,6 +27,7 @@ class SessionEnd:
                 Deferred.fromCoroutine(later)  # the result of a router never fails
         stood = session.stood()
         self.sessions.close(session)
+        session.end_pulls()
         unread = session.take_unread()
         if unread:
             self.router.take_back(unread, session.jid, stood)

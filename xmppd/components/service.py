@@ -7,7 +7,7 @@ from xmppd.components.internal_component import InternalComponent
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.disco.disco import DiscoAnswer, EntitiesOf, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoQuestion
-from xmppd.handler.iq_handler import Answer, Asked, IQHandler, To
+from xmppd.handler.iq_handler import Answer, Asked, IQHandler, Pulling, To
 from xmppd.stanza import (
     IQ,
     JID,
@@ -185,16 +185,25 @@ class Service(InternalComponent):
         asker = self._iq_router.sessions.session(iq.sender)
         asked = Asked(to, own=False, asker=asker, service=True)
         answer = handler.on_get(iq, asked) if iq.type == "get" else handler.on_set(iq, asked)
-        if answer is None or isinstance(answer, (bytes, Element, IQ)):
-            self._reply(iq, answer)
-            return None
+        if answer is None or isinstance(answer, (bytes, Element, IQ, Pulling)):
+            return self._reply(iq, answer)
         return self._reply_later(iq, answer)
 
     async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
-        self._reply(iq, await answer)
+        replying = self._reply(iq, await answer)
+        if replying is not None:
+            await replying
 
-    def _reply(self, iq: IQ, answer: Answer) -> None:
+    def _reply(self, iq: IQ, answer: Answer) -> Later:
+        if isinstance(answer, Pulling):
+            session = self._iq_router.sessions.session(iq.sender)
+            if session is not None:
+                return self._iq_router.pull(iq, answer, session)
+            for each in answer.stanzas:  # whoever has no connection here is sent all at once
+                self.send(each)
+            answer = answer.answer
         self.send(answer if isinstance(answer, IQ) else iq.result(answer))
+        return None
 
 
 __all__ = ["Service"]

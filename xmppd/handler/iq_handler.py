@@ -1,14 +1,28 @@
 """IQHandler: the base of all handlers of iqs, and the addressee that they are told."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import ClassVar
 
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import IQ, JID, Condition, Element, StanzaError
+from xmppd.stanza import IQ, JID, Condition, Element, Stanza, StanzaError
 
-Answer = Element | bytes | IQ | None
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pulling:
+    """An answer behind many stanzas, which are made as fast as the client reads (SE-13).
+
+    Attributes:
+        stanzas: To the asker, in order.
+        answer: Follows when all of them are written.
+    """
+
+    stanzas: Iterator[Stanza]
+    answer: Element | bytes | None = None
+
+
+Answer = Element | bytes | IQ | Pulling | None
 
 
 class To(Flag):
@@ -92,7 +106,7 @@ class IQHandler:
 
     def on_get(self, iq: IQ, asked: Asked) -> Answer | Awaitable[Answer]:
         """Answer a get: the child of the result, or None for an empty one; or the whole result,
-        where it does not go to the address that asked.
+        where it does not go to the address that asked; or that behind many stanzas.
 
         Raises:
             StanzaError: It cannot be answered.
@@ -100,7 +114,8 @@ class IQHandler:
         raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "this cannot be got")
 
     def on_set(self, iq: IQ, asked: Asked) -> Answer | Awaitable[Answer]:
-        """Answer a set: the child of the result, or None for an empty one.
+        """Answer a set: the child of the result, or None for an empty one; or that behind many
+        stanzas.
 
         Raises:
             StanzaError: It cannot be done.

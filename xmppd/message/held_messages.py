@@ -26,6 +26,7 @@ from xmppd.stanza.copies import is_copy
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
 from xmppd.stanza.fate import OfflineFate
 from xmppd.stanza.guests import is_guest
+from xmppd.stanza.pulled import Pulled
 from xmppd.stanza.stanza import Copies
 from xmppd.store.errors import StoreError
 from xmppd.store.held import HeldMessage, StanzaPlace
@@ -567,7 +568,7 @@ def _is_held(stanza: Stanza, held: Mapping[Stanza, Kept]) -> bool:
 
 def _is_kept(message: Message) -> bool:
     """Whether it would be kept as an offline message, and is not already."""
-    if isinstance(message.payload, Stored):
+    if isinstance(message.payload, Stored | Pulled):
         return False
     is_worth_it = fate(message).offline is OfflineFate.KEPT
     message.payload.forget_trees()  # in a queue it is bytes only, also after a look at its tree

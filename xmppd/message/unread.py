@@ -7,6 +7,8 @@ from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
 from xmppd.stanza.copies import is_copy, original
 from xmppd.stanza.delay import Stood, Stored, as_unread, returned, stamped
+from xmppd.stanza.pulled import Pulled
+from xmppd.stanza.result import is_result
 from xmppd.stanza.stanza import CopiesElsewhere
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
@@ -30,7 +32,11 @@ def owed(
     for stanza, _, came in unread:
         if isinstance(stanza, IQ) and stanza.type in ("get", "set"):
             yield stanza
-        elif isinstance(stanza, Message) and not isinstance(stanza.payload, Stored):
+        elif (
+            isinstance(stanza, Message)
+            and not isinstance(stanza.payload, Stored | Pulled)
+            and not is_result(stanza)  # of whose bytes no more was known
+        ):
             message = _last_of(stanza, session)
             if message is None:
                 continue  # another session of the account has it

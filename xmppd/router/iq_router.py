@@ -2,15 +2,17 @@
 
 from collections.abc import Awaitable
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.disco.disco import Disco, Of, Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.events import Undo
-from xmppd.handler.iq_handler import Answer, Asked, IQHandler, To
+from xmppd.handler.iq_handler import Answer, Asked, IQHandler, Pulling, To
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.requests import Requests
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, JID, Condition, Element, Later, StanzaError, StreamError
 from xmppd.stanza.guests import is_guest
@@ -21,6 +23,8 @@ REQUESTS = ("get", "set")
 ANSWERS = ("result", "error")
 FORESEEN = (StanzaError, StreamError, StoreError)
 """The exceptions that a handler may raise, which the PacketRouter answers."""
+
+_CUT_SHORT = "the connection was lost before you had all of it: ask again"
 
 _log = Logger()
 
@@ -147,10 +151,10 @@ class IQRouter:
         except FORESEEN:
             raise
         except Exception as error:
-            raise self._blamed(handler, iq) from error
-        if answer is None or isinstance(answer, (bytes, Element, IQ)):
+            raise self._blamed(iq) from error
+        if answer is None or isinstance(answer, (bytes, Element, IQ, Pulling)):
             return self._reply(iq, answer)
-        return self._reply_later(handler, iq, answer)
+        return self._reply_later(iq, answer)
 
     async def _answer_for_account(self, handler: IQHandler, iq: IQ, asked: Asked) -> None:
         """Answer on behalf of another's account."""
@@ -214,28 +218,56 @@ class IQRouter:
             return False
         return not await self.presences.can_see(sender, account)
 
-    async def _reply_later(self, handler: IQHandler, iq: IQ, later: Awaitable[Answer]) -> None:
+    async def _reply_later(self, iq: IQ, later: Awaitable[Answer]) -> None:
         try:
             answer = await later
         except FORESEEN:
             raise
         except Exception as error:
-            raise self._blamed(handler, iq) from error
+            raise self._blamed(iq) from error
         replying = self._reply(iq, answer)
         if replying is not None:
             await replying
 
-    def _blamed(self, handler: IQHandler, iq: IQ) -> StanzaError:
+    def _blamed(self, iq: IQ) -> StanzaError:
         """The error for the sender when a handler has failed; it is logged."""
-        owner = self._owners.get(handler.query, "what is gone")
+        owner = self._owners.get(iq.query_tag or "", "a service, or what is gone,")
         _log.failure("{owner} failed on {stanza}", owner=owner, stanza=iq)
         return StanzaError(Condition.INTERNAL_SERVER_ERROR)
 
     def _reply(self, iq: IQ, answer: Answer) -> Later:
+        if isinstance(answer, Pulling):
+            session = self.sessions.session(iq.sender)
+            if session is not None:
+                return self.pull(iq, answer, session)
+            for each in answer.stanzas:  # whoever has no connection here is sent all at once
+                self.routing_table.route(each)
+            answer = answer.answer
         stanza = answer if isinstance(answer, IQ) else iq.result(answer)
         if self.routing_table.route(stanza):
             return None
         return self.routing_table.answer_unrouted(stanza)
+
+    def pull(self, iq: IQ, pulling: Pulling, session: LocalClientSession) -> Later:
+        """Have the session that asks pull the stanzas before the answer.
+
+        Returns:
+            An awaitable until it may ask for more; None if it may now (SE-13).
+        """
+        Deferred.fromCoroutine(self._answer_pulled(iq, pulling, session))
+        return session.room_to_pull()
+
+    async def _answer_pulled(self, iq: IQ, pulling: Pulling, session: LocalClientSession) -> None:
+        """Answer behind what was pulled; an error says that it is not all."""
+        try:
+            if not await session.pull(pulling.stanzas):
+                raise StanzaError(Condition.RESOURCE_CONSTRAINT, _CUT_SHORT)
+            answer = iq.result(pulling.answer)
+        except StanzaError as error:
+            answer = iq.error(error)
+        except Exception:
+            answer = iq.error(self._blamed(iq))
+        session.deliver(answer, answer.wire())
 
 
 def refused(handler: IQHandler) -> StanzaError:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from xmppd.host.clocks import UNKNOWN
 from xmppd.stanza import IQ, Presence, Stanza
 from xmppd.stanza.delay import Stored
+from xmppd.stanza.pulled import Pulled
 
 OVERHEAD_BYTES = 512
 """The bytes that a stanza that waits costs beside its own, about."""
@@ -29,12 +30,14 @@ class Load:
 
     Stanzas of others have the limit of the queue. Those that the server sends by itself come all at
     once, and are no reason to close a session: presences of contacts, and pushes of the roster, of
-    which a large group has many; and messages out of the store, which the account's quota limits.
+    which a large group has many; what the client has pulled; and messages out of the store, which
+    the account's quota limits.
 
     Attributes:
         stanzas: The number of stanzas of others.
         bytes: Of those, with the overhead of keeping them.
-        own_bytes: The same of broadcast presences, and of pushes of the account to its client.
+        own_bytes: The same of broadcast presences, of pushes of the account to its client, and of
+            what that has pulled and not acknowledged.
         stored_bytes: The same of messages out of the store.
     """
 
@@ -60,8 +63,11 @@ class Load:
         elif isinstance(stanza, Presence):
             self.own_bytes += sign * cost
             return
-        if payload.__class__ is Stored:
+        kind = payload.__class__
+        if kind is Stored:
             self.stored_bytes += sign * cost
+        elif kind is Pulled:
+            self.own_bytes += sign * cost
         else:
             self.stanzas += sign
             self.bytes += sign * cost

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from twisted.internet.defer import Deferred
+
 from xmppd.auth.login import Login
 from xmppd.host.clocks import UNKNOWN
 from xmppd.privacy.session_privacy import SessionPrivacy
@@ -9,9 +11,10 @@ from xmppd.session.backlog import Backlog, Waiting
 from xmppd.session.client_state import MAX_HELD_BYTES, news_of
 from xmppd.session.detached import Detached
 from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.session.pulls import Pulls
 from xmppd.session.session import Connection
 from xmppd.session.stream_management import StreamManagement
-from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StreamCondition, StreamError
+from xmppd.stanza import IQ, JID, Later, Message, Presence, Stanza, StreamCondition, StreamError
 from xmppd.stanza.delay import Stamped, Stood, delayed, stamped
 from xmppd.stanza.xml import read_all
 
@@ -57,6 +60,7 @@ class LocalClientSession:
             else None.
         management: The stanzas that its client has not acknowledged (:xep:`0198`); None without
             stream management.
+        pulls: The stanzas that its client has asked for and is being sent; None if it never has.
     """
 
     __slots__ = (
@@ -79,6 +83,7 @@ class LocalClientSession:
         "presence_around_to",
         "priority",
         "privacy",
+        "pulls",
         "seen",
         "serial",
         "settled",
@@ -113,6 +118,7 @@ class LocalClientSession:
         self.wants: frozenset[str] = frozenset()
         self.backlog: Backlog | None = None
         self.management: StreamManagement | None = None
+        self.pulls: Pulls | None = None
         self.bound = self.interested = self.flooded = False
         self.closed = self.detached = self.inactive = self.settled = False
 
@@ -174,6 +180,8 @@ class LocalClientSession:
                 self._send(backlog.take_waiting(), management)
         if not backlog.full and not self._holds:
             self.backlog = None
+        if self.pulls is not None:
+            self.pulls.go_on()
 
     def _keep(self, stanza: Stanza, wire: bytes, backlog: Backlog) -> None:
         management = self.management
@@ -187,6 +195,44 @@ class LocalClientSession:
             self._check_room(management)
         if backlog.full and backlog.load.exceeds(self.connection.max_queued_bytes):
             self.connection.abort()
+
+    # -- a client that asks for much --------------------------------------------------------------
+
+    def pull(self, stanzas: Iterator[Stanza]) -> Deferred[bool]:
+        """Write stanzas that the client has asked for as fast as it reads, one by one as they are
+        made, so that they never wait in memory (SE-13).
+
+        Args:
+            stanzas: Addressed; they are the server's, so no list is asked.
+
+        Returns:
+            An awaitable until all of them are written, for an answer behind them: False if the
+            connection is lost before that.
+        """
+        if self.pulls is None:
+            self.pulls = Pulls(self._write_pulled, self._has_room)
+        over = self.pulls.add(stanzas)
+        if self.closed or self.detached:
+            self.pulls.end()
+        return over
+
+    def room_to_pull(self) -> Later:
+        """An awaitable until the client may ask for more to pull; None if it may now."""
+        return None if self.pulls is None else self.pulls.when_room()
+
+    def _write_pulled(self, stanza: Stanza) -> None:
+        self.deliver(stanza, stanza.wire(), ours=True)
+
+    def _has_room(self) -> bool:
+        backlog = self.backlog
+        return not self.closed and not (backlog is not None and backlog.full)
+
+    def end_pulls(self) -> None:
+        """Give up what has not been pulled, since the connection is gone: a client that comes back
+        asks for it again.
+        """
+        if self.pulls is not None:
+            self.pulls.end()
 
     # -- a client that is inactive --------------------------------------------------------------
 
@@ -290,6 +336,7 @@ class LocalClientSession:
         if self.management is not None:
             self.management.forget_asked()
         self.wire_is_full()
+        self.end_pulls()
 
     def resume(self, connection: Connection, stamp: Callable[[float], float]) -> None:
         """Go on with another connection, which counts as full until all that comes first is
