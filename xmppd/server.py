@@ -464,6 +464,7 @@ class XMPPServer:
             self.session_manager,
             self.clocks,
             self.session_end.close,
+            self.events,
         )
         held = HeldMessages(
             self.store.sessions,

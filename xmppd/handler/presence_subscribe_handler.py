@@ -41,6 +41,14 @@ beyond its domain's share of it, a request is kept without its further content."
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionAsked:
+    """Somebody asks to see the contact's presence, and the contact has not answered yet."""
+
+    subscriber: JID
+    contact: JID
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribed:
     """The contact lets the subscriber see its presence from now on."""
 
@@ -282,6 +290,7 @@ class PresenceSubscribeHandler:
             await self._answer(to, sender, "subscribed")
         elif moves[state_of(before)].passes:
             self.presences.deliver(request)
+            self.events.fire(SubscriptionAsked(sender, to))
 
     async def _answer(self, account: JID, to: JID, kind: str) -> None:
         answer = Presence.make(to, account, type=kind)

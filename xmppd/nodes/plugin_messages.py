@@ -95,6 +95,18 @@ class PluginMessages:
             for place in nodes:
                 self._routing_table.bus.tell(place.node, entry)
 
+    async def tell_all(self, account: JID, message: Struct) -> None:
+        """Have all nodes take a message about an account, this one first, wherever the account is.
+
+        From one node those about an account come in order.
+        """
+        kind = self._kinds[type(message)]
+        with suppress(StanzaError):
+            await _answer(self._tells[kind].take(message))
+        entry = PluginTold(account.bare, kind, _pack(message))
+        for node in self._routing_table.membership.nodes.values():
+            self._routing_table.bus.tell(node.id, entry)
+
     async def ask(self, thing: tuple[str, str], message: Struct, answer: type[A]) -> A:
         """Have the node that has a thing take a message, and answer it.
 

@@ -192,6 +192,8 @@ class LocalClientSession:
             return
         backlog.add(stanza, wire, came=came, news=news)
         if management is not None:
+            if self.detached and management.waits is not None:
+                management.waits(stanza)
             self._check_room(management)
         if backlog.full and backlog.load.exceeds(self.connection.max_queued_bytes):
             self.connection.abort()

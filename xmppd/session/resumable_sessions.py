@@ -10,13 +10,14 @@ from secrets import token_urlsafe
 from twisted.logger import Logger
 
 from xmppd.config.config import StreamManagementSettings
+from xmppd.events import Events
 from xmppd.host.clocks import Clocks
 from xmppd.session.detached import Detached
 from xmppd.session.local_client_session import LocalClientSession, longest_detached
 from xmppd.session.session import Connection
 from xmppd.session.session_manager import SessionClosed, SessionManager
 from xmppd.session.stream_management import StreamManagement
-from xmppd.stanza import JID
+from xmppd.stanza import JID, Stanza
 
 ID_BYTES = 24
 MAX_REMEMBERED = 10_000
@@ -32,6 +33,28 @@ class SessionResumed:
     session: LocalClientSession
 
 
+@dataclass(frozen=True, slots=True)
+class SessionDetached:
+    """A session has lost its connection, and its client may come back to it; it may do so in this
+    very turn.
+    """
+
+    session: LocalClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class StanzaWaits:
+    """A stanza waits for a session that is detached.
+
+    Attributes:
+        session: Its addressee.
+        stanza: It may be a broadcast presence, or a copy.
+    """
+
+    session: LocalClientSession
+    stanza: Stanza
+
+
 class ResumableSessions:
     """All sessions that can be resumed, with a connection or without (RS-4 to RS-8).
 
@@ -42,6 +65,7 @@ class ResumableSessions:
         sessions: All sessions.
         clocks: Tell the time.
         close: Closes a session that nobody has come back for.
+        events: Those who want to know that a session is detached, and what waits for it.
 
     Attributes:
         place: Tells the store the positions of messages in the queue of a session that can be
@@ -54,11 +78,13 @@ class ResumableSessions:
         sessions: SessionManager,
         clocks: Clocks,
         close: Callable[[LocalClientSession], None],
+        events: Events,
     ) -> None:
         self.settings = settings
         self.sessions = sessions
         self.clocks = clocks
         self._close = close
+        self._events = events
         self.place: Callable[[LocalClientSession], None] = _nowhere
         self._managed: dict[str, LocalClientSession] = {}
         self._by_key: dict[bytes, LocalClientSession] = {}
@@ -78,22 +104,27 @@ class ResumableSessions:
         Returns:
             The id by which its client may resume it; empty if it may not.
         """
-        self._managed[session.id] = session
         if max_s is None:
-            session.management = StreamManagement(self.settings, self.clocks.seconds)
-            session.management.place = partial(self.place, session)
+            self._manage(session, StreamManagement(self.settings, self.clocks.seconds))
             return ""
         id = token_urlsafe(ID_BYTES)
         key = key_of(id)
         self._by_key[key] = session
-        session.management = StreamManagement(
-            self.settings,
-            self.clocks.seconds,
-            key=key,
-            max_s=min(max_s, self.settings.resume_s),
+        stays_s = min(max_s, self.settings.resume_s)
+        self._manage(
+            session,
+            StreamManagement(self.settings, self.clocks.seconds, key=key, max_s=stays_s),
         )
-        session.management.place = partial(self.place, session)
         return id
+
+    def _manage(self, session: LocalClientSession, management: StreamManagement) -> None:
+        session.management = management
+        management.place = partial(self.place, session)
+        management.waits = partial(self._waits, session)
+        self._managed[session.id] = session
+
+    def _waits(self, session: LocalClientSession, stanza: Stanza) -> None:
+        self._events.fire(StanzaWaits(session, stanza))
 
     def find(self, id: str, account: JID) -> LocalClientSession | None:
         """The session of this id, if it is the account's own (RS-6)."""
@@ -119,6 +150,7 @@ class ResumableSessions:
         longest = longest_detached(theirs)
         if longest is not None and len(theirs) > self.settings.max_detached_per_account:
             self._close(longest)
+        self._events.fire(SessionDetached(session))
 
     def restore(
         self,
@@ -130,9 +162,7 @@ class ResumableSessions:
         left_s: float,
     ) -> None:
         """Keep a session of before a restart for the time that is left."""
-        session.management = management
-        management.place = partial(self.place, session)
-        self._managed[session.id] = session
+        self._manage(session, management)
         if management.key is not None:
             self._by_key[management.key] = session
         self._detach(session, address, encrypted, left_s)
@@ -178,7 +208,7 @@ class ResumableSessions:
         self._detached.pop(session, None)
         if isinstance(session.connection, Detached):
             session.connection.forget()
-        management.place = None
+        management.place = management.waits = None
         if management.key is not None:
             del self._by_key[management.key]
             self._handled[management.key] = session.jid.bare, management.handled

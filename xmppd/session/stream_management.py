@@ -66,6 +66,7 @@ class StreamManagement:
         held: Of the messages that are unacknowledged or wait, those that are in the store as well.
         misplaced: The messages in the store that were sent by another count than the store knows.
         place: Called when there are such: tells the store, then writes what :meth:`uncork` gives.
+        waits: Called with each stanza that waits while the session is detached.
     """
 
     __slots__ = (
@@ -90,6 +91,7 @@ class StreamManagement:
         "sent",
         "settings",
         "told",
+        "waits",
         "work",
     )
 
@@ -117,6 +119,7 @@ class StreamManagement:
         self._newest = Newest()
         self.misplaced: list[Kept] = []
         self.place: Callable[[], None] | None = None
+        self.waits: Callable[[Stanza], None] | None = None
         self._corked: list[bytes] | None = None
         self._unrequested = 0
         self._requested = False  # a request is open

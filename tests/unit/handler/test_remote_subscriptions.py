@@ -5,8 +5,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.presence.test_remote_presences import JULIET, ROMEO, gone, presence
 from xmppd.cluster.cluster import alone
+from xmppd.events import OWNER, On
+from xmppd.handler.presence_subscribe_handler import SubscriptionAsked
 from xmppd.routing.routing_table import RoutingTable
-from xmppd.stanza import ns
+from xmppd.stanza import JID, ns
 from xmppd.store.rosters import RosterItem
 from xmppd.testing.client import Elsewhere, done
 from xmppd.testing.house import House
@@ -68,6 +70,18 @@ class RemoteSubscriptionTests(SynchronousTestCase):
             [presence(ROMEO, JULIET, "subscribed"), presence(f"{ROMEO}/1", JULIET)],
         )
         self.assertEqual(self.got(), [])
+
+    def test_asked(self) -> None:
+        """Plugins hear of a request that waits for an answer, and of no other."""
+        events: list[SubscriptionAsked] = []
+        self.build()
+        self.house.server.events.put(On(SubscriptionAsked, events.append), OWNER)
+        self.elsewhere.send(presence(JULIET, ROMEO, "subscribe"))
+        asked = SubscriptionAsked(JID.parse(JULIET), JID.parse(ROMEO))
+        self.assertEqual(events, [asked])
+        self.romeo.send(f"<presence to='{JULIET}' type='subscribed'/>")
+        self.elsewhere.send(presence(JULIET, ROMEO, "subscribe"))
+        self.assertEqual(events, [asked])
 
     def test_request_twice(self) -> None:
         """A request that is repeated is shown once, and waits once."""

@@ -11,7 +11,7 @@ from xmppd.events import OWNER, On
 from xmppd.message.follower import Follower
 from xmppd.session import resumable_sessions
 from xmppd.session.backlog import OVERHEAD_BYTES
-from xmppd.session.resumable_sessions import SessionResumed
+from xmppd.session.resumable_sessions import SessionDetached, SessionResumed, StanzaWaits
 from xmppd.stanza import IQ, JID, Later, Presence, StreamCondition, StreamError, ns
 from xmppd.store.errors import StoreError
 from xmppd.testing.client import Client, done
@@ -435,6 +435,26 @@ class ResumingTests(ResumptionCase):
         self.assertNotIn(self.juliet.handler, connections.unauthenticated)
         self.assertEqual(connections.login_queue.in_progress, 0)
         self.assertEqual(len(self.house.server.session_manager.sessions), 2)
+
+    def test_events(self) -> None:
+        """Plugins hear that it sleeps, and of each stanza that waits until it comes back."""
+        events: list[object] = []
+        for kind in (SessionDetached, StanzaWaits, SessionResumed):
+            self.house.server.events.put(On(kind, events.append), OWNER)
+        self.romeo.send(message("a"))
+        self.assertEqual(events, [])
+        session = self.juliet.session
+        self.juliet.abort()
+        self.assertEqual(events, [SessionDetached(session)])
+        self.romeo.send(message("b"))
+        waits = events[-1]
+        assert isinstance(waits, StanzaWaits)
+        self.assertIs(waits.session, session)
+        self.assertIn(b"<body>b</body>", waits.stanza.wire())
+        self.come_back()
+        self.romeo.send(message("c"))
+        self.assertEqual(len(events), 3)
+        self.assertIsInstance(events[-1], SessionResumed)
 
     def test_bound(self) -> None:
         """Who has resumed is bound, and binds nothing else."""

@@ -99,6 +99,16 @@ class MessageTests(SynchronousTestCase):
         self.nodes.settle()
         self.assertEqual(self.heard, [("b", "no"), ("c", "no")])
 
+    def test_all(self) -> None:
+        """What all nodes are told reaches each once, this one first, and in order."""
+        for words in ("1", "no", "2"):
+            done(self.messages("c").tell_all(JULIET, Say(words)))
+        self.assertEqual(self.heard, [("c", "1"), ("c", "no"), ("c", "2")])
+        self.nodes.settle()
+        for name in "abc":
+            heard = [words for at, words in self.heard if at == name]
+            self.assertEqual(heard, ["1", "no", "2"])
+
     def test_nobody(self) -> None:
         """To an account that is nowhere nothing is said."""
         done(self.messages("a").tell(JID.parse("romeo@montague.lit"), Say("1")))
