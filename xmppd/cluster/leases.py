@@ -126,6 +126,11 @@ class LeasedMembership(Membership):
 
     @property
     @override
+    def number(self) -> int:
+        return self.node.number
+
+    @property
+    @override
     def speaks(self) -> bool:
         return self._boot_clock() < self._valid_until
 

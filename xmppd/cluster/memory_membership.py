@@ -1,6 +1,7 @@
 """A membership in memory, for nodes that live in one process: those of tests."""
 
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
@@ -28,7 +29,9 @@ class MemoryMembership(Membership):
         self.on_loss = nothing_to_enter
         self._all = all
         self._has_left = False
-        all[id.name] = Node(id=id)
+        taken = {node.number for name, node in all.items() if name != id.name}
+        self.number = next(number for number in count() if number not in taken)
+        all[id.name] = Node(id=id, number=self.number)
 
     @property
     @override

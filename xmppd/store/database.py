@@ -1,9 +1,10 @@
 """Database: the interface that the store needs, whichever database it is."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar, TypeVarTuple
+from functools import lru_cache
+from typing import NamedTuple, Protocol, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Select, Table
 
 from xmppd.store.limits import CALL_LIMIT_S
 
@@ -11,6 +12,20 @@ T = TypeVar("T")
 Columns = TypeVarTuple("Columns")
 
 Parameters = Mapping[str, object]
+
+
+class Rows(NamedTuple):
+    """Rows to be appended to a table.
+
+    Attributes:
+        table: That table.
+        rows: Each has a value for every column, in the table's order.
+        often_there: Whether many of them are in the table already.
+    """
+
+    table: Table
+    rows: Sequence[tuple[object, ...]]
+    often_there: bool = False
 
 
 class Database(Protocol):
@@ -57,6 +72,22 @@ class Database(Protocol):
             StoreError: It could not be written, or not in time: then it may have been all the same.
         """
 
+    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+        """Append rows to tables, all in one transaction of their own; returns once it is committed.
+
+        The way for what is written at the rate of messages: a row has no savepoint, and nothing is
+        computed for it. One whose key is in the table already is left out, so that rows of which it
+        is not known whether they were written may be appended again.
+
+        Args:
+            parts: The rows, table by table.
+            limit_s: The time that it may take.
+
+        Raises:
+            StoreError: They could not be written, or not in time: then they may have been all the
+                same.
+        """
+
     async def close(self) -> None:
         """Finish all calls under way, and close the database.
 
@@ -65,4 +96,17 @@ class Database(Protocol):
         """
 
 
-__all__ = ["Columns", "Database", "Parameters", "T"]
+@lru_cache(maxsize=64)
+def appending(table: Table, place: str = "?") -> str:
+    """The INSERT of :meth:`Database.append` in SQL, which leaves out rows that are there already.
+
+    Args:
+        table: That is written.
+        place: How the database's driver writes the place of a value.
+    """
+    names = ", ".join(table.c.keys())
+    values = ", ".join([place] * len(table.c))
+    return f"INSERT INTO {table.name} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"
+
+
+__all__ = ["Columns", "Database", "Parameters", "Rows", "T", "appending"]

@@ -20,6 +20,13 @@ CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30
 IDLE_TRANSACTION_TIMEOUT_S = 60
+WRITER_CACHE_KIB = 65_536
+"""What the writer of an SQLite file keeps of it in memory: most pages of an index that grows."""
+
+CHECKPOINT_PAGES = 16_000
+"""After so many pages a commit of SQLite has to move the log into the file by itself, if that has
+not been done before, while nothing was written."""
+
 SILENCE_TIMEOUT_S = 15
 """A peer that the network has lost is given up by TCP after so long, on both sides."""
 
@@ -193,6 +200,8 @@ def _be_durable(connection: SQLiteConnection, _entry: ConnectionPoolEntry) -> No
     connection.text_factory = text_or_bytes
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
 
 def text_or_bytes(column: bytes) -> str | bytes:
@@ -209,6 +218,8 @@ def begin_immediate(connection: Connection) -> None:
 
 
 __all__ = [
+    "CHECKPOINT_PAGES",
+    "WRITER_CACHE_KIB",
     "begin_immediate",
     "database_errors",
     "is_in_transaction",

@@ -13,11 +13,11 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.database import Columns, Database, Parameters, Rows, T
 from xmppd.store.engine import begin_immediate, database_errors, store_error, text_or_bytes
 from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.migrate import prepare
-from xmppd.store.sqlite import compiled
+from xmppd.store.sqlite import append_all, compiled, transaction
 
 _URL = "sqlite+pysqlite://"
 
@@ -62,6 +62,11 @@ class MemoryDatabase(Database):
     async def write(self, change: Callable[[Connection], T], limit_s: float = CALL_LIMIT_S) -> T:
         with database_errors(self.engine.url), self.engine.begin() as connection:
             return change(connection)
+
+    @override
+    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+        with database_errors(self.engine.url), transaction(self._connection):
+            append_all(self._connection, parts)
 
     @override
     async def close(self) -> None:

@@ -2,14 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
-from sqlalchemy import URL, Connection, Select
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Connection,
+    Double,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending
 from xmppd.store.database_lock import DatabaseLock
 from xmppd.store.engine import database_errors, make_engine, store_error
 from xmppd.store.errors import StoreError
@@ -19,6 +30,15 @@ from xmppd.store.migrate import UPGRADE_TIMEOUT_S, Prepare, prepare
 from xmppd.store.threads import Threads
 
 _dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+# The types of columns, as binary COPY wants to be told them.
+_COPIED_AS = {
+    BigInteger: "int8",
+    Integer: "int4",
+    Double: "float8",
+    LargeBinary: "bytea",
+    Text: "text",
+}
 
 
 class PostgreSQLDatabase(Database):
@@ -75,6 +95,11 @@ class PostgreSQLDatabase(Database):
         return await self._threads.run(partial(self._transact, change), limit_s)
 
     @override
+    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+        self._check_lock()
+        await self._threads.run(partial(self._append, parts), limit_s)
+
+    @override
     async def close(self) -> None:
         try:
             await self._threads.close()
@@ -123,6 +148,32 @@ class PostgreSQLDatabase(Database):
                 return [Failure(store_error(url, error))]
         return [rows for read in reads for rows in self._answer_by(connection, (read,))]
 
+    def _append(self, parts: Sequence[Rows]) -> None:
+        """Append rows by COPY, which takes none that is there already: then all of them go by
+        INSERT, as those do that are often there.
+        """
+        dbapi: Any = self._engine.dialect.dbapi
+        try:
+            self._append_by(parts, [each.often_there for each in parts])
+        except dbapi.IntegrityError:
+            with database_errors(self._engine.url):
+                self._append_by(parts, [True] * len(parts))
+
+    def _append_by(self, parts: Sequence[Rows], by_insert: Sequence[bool]) -> None:
+        dbapi: Any = self._engine.dialect.dbapi
+        try:
+            with database_errors(self._engine.url), self._engine.begin() as connection:
+                driver: Any = connection.connection.driver_connection
+                for (table, rows, _), inserts in zip(parts, by_insert, strict=True):
+                    if inserts:
+                        driver.cursor().executemany(appending(table, "%s"), rows)
+                    elif rows:
+                        _copy(driver, table, rows)
+        except dbapi.IntegrityError:
+            raise
+        except dbapi.Error as error:
+            raise store_error(self._engine.url, error) from error
+
     def _transact(self, change: Callable[[Connection], T]) -> T:
         with database_errors(self._engine.url), self._engine.begin() as connection:
             return change(connection)
@@ -131,6 +182,14 @@ class PostgreSQLDatabase(Database):
 def _statement(read: Read) -> tuple[str, dict[str, object]]:
     text, fixed = _compiled(read.query)
     return text, {**fixed, **read.parameters}
+
+
+def _copy(driver: Any, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
+    names = ", ".join(table.c.keys())
+    with driver.cursor().copy(f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types([_COPIED_AS[type(column.type)] for column in table.c])
+        for row in rows:
+            copy.write_row(row)
 
 
 @lru_cache(maxsize=64)

@@ -1,19 +1,28 @@
 """SQLiteDatabase: SQLite in a file, read at once, written by one thread."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, T
-from xmppd.store.engine import make_engine, make_file, store_error, text_or_bytes
+from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending
+from xmppd.store.engine import (
+    database_errors,
+    make_engine,
+    make_file,
+    store_error,
+    text_or_bytes,
+)
 from xmppd.store.errors import StoreError
 from xmppd.store.group_commit import GroupCommit
 from xmppd.store.limits import CALL_LIMIT_S
@@ -62,11 +71,12 @@ class SQLiteDatabase(Database):
         self._reader: sqlite3.Connection | None = None
         self._trouble: str | None = None
         self._look: IDelayedCall | None = None
+        self._appends = self._seen = self._checkpointed = 0
 
     @property
     def commits(self) -> int:
         """The number of transactions that were committed."""
-        return self._writer.commits
+        return self._writer.commits + self._appends
 
     @override
     async def open(self, upgrade: bool, may_create: bool = True) -> None:
@@ -126,6 +136,10 @@ class SQLiteDatabase(Database):
         return await self._writer.write(change, limit_s)
 
     @override
+    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+        await self._threads.run(partial(self._append, parts), limit_s)
+
+    @override
     async def close(self) -> None:
         if self._look is not None:
             self._look.cancel()
@@ -140,6 +154,16 @@ class SQLiteDatabase(Database):
 
     async def _lock(self) -> bool:
         return self._file.lock()
+
+    def _append(self, parts: Sequence[Rows]) -> None:
+        """Append rows; called in the writer's thread, between two commits of others."""
+        self._check_file()
+        with database_errors(self._url), self._engine.connect() as connection:
+            made = connection.connection.driver_connection
+            assert isinstance(made, sqlite3.Connection), "it is SQLite's own"
+            with transaction(made):
+                append_all(made, parts)
+        self._appends += 1
 
     def _check_file(self) -> None:
         """Refuse to write if the file is gone; called in the writer's thread."""
@@ -161,7 +185,45 @@ class SQLiteDatabase(Database):
                     "restart the server.",
                     trouble=self._trouble,
                 )
+        if self.commits == self._seen != self._checkpointed:
+            self._checkpointed = self._seen
+            Deferred.fromCoroutine(self._threads.run(self._checkpoint)).addErrback(_not_moved)
+        self._seen = self.commits
         self._look_later()
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file, since nothing is being written; called in the writer's
+        thread.
+        """
+        self._check_file()
+        with database_errors(self._url), self._engine.connect() as connection:
+            made = connection.connection.driver_connection
+            assert isinstance(made, sqlite3.Connection), "it is SQLite's own"
+            made.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _not_moved(failure: Failure) -> None:
+    """Leave the log as it is, if the store fails: a later commit says why, and moves it."""
+    failure.trap(StoreError)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction on the driver's own connection."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # on a full disk SQLite has taken it back
+            connection.execute("ROLLBACK")
+        raise
+
+
+def append_all(connection: sqlite3.Connection, parts: Sequence[Rows]) -> None:
+    """Append rows on the driver's own connection."""
+    for table, rows, _ in parts:
+        connection.executemany(appending(table), rows)
 
 
 @lru_cache(maxsize=64)
@@ -171,4 +233,4 @@ def compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...], dict[str, o
     return str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params)
 
 
-__all__ = ["SQLiteDatabase", "compiled"]
+__all__ = ["SQLiteDatabase", "append_all", "compiled", "transaction"]

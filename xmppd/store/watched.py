@@ -1,14 +1,15 @@
 """Watched: failures of the database are logged when they begin and end, not each time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, Select
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.database import Columns, Database, Parameters, Rows, T
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
 
@@ -126,8 +127,20 @@ class Watched(Database):
             raise StoreError(ABANDONED)
         if self.shared:
             change = partial(self._if_allowed, change)
+        return await self._written(self._database.write(change, limit_s))
+
+    @override
+    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+        if self._is_abandoned:
+            raise StoreError(ABANDONED)
+        if self.shared and not self.may_write():
+            raise StoreError(NOT_ALLOWED)
+        await self._written(self._database.append(*parts, limit_s=limit_s))
+
+    async def _written(self, writing: Coroutine[Any, Any, T]) -> T:
+        """The result of a write, whose failure is logged when it is the first."""
         try:
-            result = await self._database.write(change, limit_s)
+            result = await writing
         except StoreError as error:
             self._writing.failed(error)
             raise

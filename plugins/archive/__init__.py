@@ -1,0 +1,36 @@
+"""XEP-0313: Message Archive Management. What was said stays said."""
+
+from twisted.internet.interfaces import IReactorTime
+
+from xmppd.account.accounts import AccountRemoved
+from xmppd.config.settings import Settings
+from xmppd.events import On
+from xmppd.host.clocks import Clocks
+from xmppd.plugin.offers import Offer
+from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.store.sql import Database, Tables
+
+from .archive import Archive
+from .settings import ArchiveSettings
+from .tables import metadata
+
+
+def plug(
+    database: Database,
+    routing_table: RoutingTable,
+    clocks: Clocks,
+    clock: IReactorTime,
+    settings: ArchiveSettings,
+) -> list[Part]:
+    """The parts of this plugin."""
+    archive = Archive(database, routing_table, clocks, clock, settings)
+    return [
+        Tables(metadata),
+        AtLoad(archive.open),
+        AtUnload(archive.close),
+        archive,
+        On(AccountRemoved, archive.removed),
+        Settings(ArchiveSettings, archive.use),
+        Offer(archive),
+    ]

@@ -1,0 +1,243 @@
+"""Archive: messages of all accounts, from the moment at which they are accepted."""
+
+from collections.abc import Sequence
+from functools import partial
+from secrets import token_bytes
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from xmppd.account.accounts import AccountRemoved
+from xmppd.host.clocks import Clocks
+from xmppd.message.decision import Cell
+from xmppd.message.follower import Course, Follower, Remark
+from xmppd.message.worth import worth_storing
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID, Later, Message
+from xmppd.stanza.guests import is_guest
+from xmppd.store.errors import StoreError
+from xmppd.store.sql import Connection, Database, digest, insert_if_absent
+
+from .entries import Entries
+from .ids import KEY_BYTES, ArchiveIds, PositionClock
+from .routed import flags_of, peer_as_received, peer_as_sent, read_back, with_id, without_ids_by
+from .settings import ArchiveSettings
+from .tables import (
+    FORGET_ARCHIVE,
+    HIGHEST,
+    INDEXED_TO,
+    KEY,
+    LAST_POSITION,
+    MARKS,
+    NOT_INDEXED,
+    marks,
+    set_mark,
+)
+from .tail import Accepted, Tail
+from .tail_indexer import INDEX_MESSAGES, TailIndexer
+from .tail_writer import TailWriter
+
+_NOT_KEPT = ("error", "groupchat", "headline")
+_FULL = "The archive has more to write than the database has taken."
+_KEEP_KEY = insert_if_absent(marks)
+_log = Logger()
+
+
+class Archive(Follower):
+    """Keeps the messages of accounts, and gives each its id before it leaves (AR-1 to AR-6).
+
+    A message is in the archive of its sender when it is on its way, and in that of its recipient
+    when it was accepted: with the same position, and its bytes once.
+
+    Args:
+        database: Has the tables.
+        routing_table: Knows this node.
+        clocks: Tell the time of day.
+        clock: The reactor's.
+        settings: Those of the plugin.
+
+    Attributes:
+        ids: Numbers of archives and ids of messages.
+        positions: Gives positions.
+        tail: The newest messages.
+        entries: All messages, to be read.
+    """
+
+    of_all = True
+
+    def __init__(
+        self,
+        database: Database,
+        routing_table: RoutingTable,
+        clocks: Clocks,
+        clock: IReactorTime,
+        settings: ArchiveSettings,
+    ) -> None:
+        membership = routing_table.membership
+        self.database = database
+        self.ids = ArchiveIds(token_bytes(KEY_BYTES))
+        self.positions = PositionClock(clocks.wall_clock, lambda: membership.number)
+        self.tail = Tail()
+        self.indexer = TailIndexer(database, self.tail, clock)
+        self.writer = TailWriter(database, self.tail, self.indexer, clock)
+        self.entries = Entries(database, self.tail, self.ids)
+        self.use(settings)
+
+    def use(self, settings: ArchiveSettings) -> None:
+        """Take other settings."""
+        self.settings = settings
+        self.writer.flush_s = settings.flush_ms / 1000
+
+    # -- from start to end ------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Read what is needed before the first message, and what is not indexed yet.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        known = dict(await self.database.read(MARKS, {}))
+        if KEY not in known:
+            await self.database.write(_make_key)
+            known = dict(await self.database.read(MARKS, {}))
+        self.ids = self.entries.ids = ArchiveIds(known[KEY])
+        [(last,)] = await self.database.read(LAST_POSITION, {})
+        self.positions.go_on_above(max(last or 0, int(known.get(HIGHEST, b"0"))))
+        if self.indexer.is_late:
+            await self._read_tail(int(known.get(INDEXED_TO, b"0")))
+
+    async def _read_tail(self, after: int) -> None:
+        """Read the messages back whose entries are not written."""
+        self.indexer.indexing_to = after
+        while found := await self.database.read(
+            NOT_INDEXED, {"after": after, "limit": self.tail.max_messages // 2}
+        ):
+            messages = [each for row in found if (each := self._read_back(*row)) is not None]
+            for message in messages:
+                self.tail.add(message)
+            self.indexer.read_back(messages)
+            after = found[-1][0]
+            if len(self.tail) > INDEX_MESSAGES:
+                await self.indexer.index()
+
+    def _read_back(self, position: int, sent: int, received: int, wire: bytes) -> Accepted | None:
+        try:
+            message = read_back(wire)
+        except (ValueError, KeyError):
+            _log.error("the message at {position} of the archive is damaged", position=position)
+            return None
+        accepted = _accepted(position, wire, message)
+        accepted.sent, accepted.received = sent, received
+        return accepted
+
+    async def close(self) -> None:
+        """Write all that is in memory."""
+        self.writer.stop()
+        self.indexer.stop()
+        try:
+            await self.writer.flush()
+            await self.database.write(partial(set_mark, mark=HIGHEST, value=self.positions.last))
+        except StoreError as error:
+            _log.error("messages are missing from the archive: {error}", error=error)
+
+    async def removed(self, event: AccountRemoved) -> None:
+        """Forget the archive of an account that is gone (AR-14)."""
+        account = event.account.bare
+        self.writer.forget(self.ids.number(account))
+        await self.writer.flush()  # which may have entered the archive again
+        await self.database.write(partial(_forget, owner=digest(account)))
+
+    # -- for others -------------------------------------------------------------------------------
+
+    def id_of(self, owner: str, position: int) -> str:
+        """The id of the message at a position of an archive.
+
+        Args:
+            owner: Bare JID of the archive's owner.
+            position: Of the message.
+        """
+        return self.ids.id_of(self.ids.number(owner), position)
+
+    def position_of(self, owner: str, id: str) -> int | None:
+        """The position that an id names; None if it was not made for this archive.
+
+        Whether there is, or was, a message at it is another question.
+        """
+        return self.ids.position_of(self.ids.number(owner), id)
+
+    # -- following --------------------------------------------------------------------------------
+
+    def prepare(self, course: Course) -> None:
+        """Give the message its id, if it is to be archived at this end.
+
+        Raises:
+            StoreError: The database has not taken messages for too long: nothing is accepted that
+                could not be kept.
+        """
+        came, account = course.message, course.account
+        message = without_ids_by(came, account)
+        course.message = message
+        if course.is_again or course.decision.cell is Cell.DROPPED or not _is_archived(message):
+            return
+        if is_guest(account):
+            return
+        if self.tail.is_full:
+            raise StoreError(_FULL)
+        accepted = came.payload.archived
+        if not isinstance(accepted, Accepted) or accepted.is_taken or message is not came:
+            accepted = _accepted(self.positions.next(), message.wire(), message)
+            if course.is_sent:
+                came.payload.archived = accepted
+        accepted.promised = number = self.ids.number(account)
+        id = self.ids.id_of(number, accepted.position)
+        course.message = with_id(message, JID.prepared(account), id)
+        course.message.payload.archived = accepted
+
+    def follow(self, course: Course) -> None:
+        """Take the message into the archive for which it was prepared."""
+        accepted = course.message.payload.archived
+        if not isinstance(accepted, Accepted) or course.is_again:
+            return
+        number = self.ids.number(course.account)
+        if accepted.promised != number or course.decision.cell is Cell.DROPPED:
+            return
+        accepted.promised = 0
+        if course.is_sent:
+            accepted.sent = number
+        else:
+            accepted.received = number
+        self.writer.join(accepted, number, course.account, course.message.sender.bare)
+
+    def secure(self, account: str) -> Later:
+        """Wait until all is on disk that an account has sent, in whosever archive (OA-2)."""
+        return self.writer.secure(account)
+
+    async def explain(self, course: Course) -> Sequence[Remark]:
+        """Say whether the message would be archived at this end."""
+        if course.decision.bounced or not _is_archived(course.message):
+            return ()
+        if is_guest(course.account) or course.decision.cell is Cell.DROPPED:
+            return ()
+        return [Remark("archived", f"it is in the archive of {course.account}", "AR-2")]
+
+
+def _is_archived(message: Message) -> bool:
+    return message.type not in _NOT_KEPT and worth_storing(message)
+
+
+def _accepted(position: int, wire: bytes, message: Message) -> Accepted:
+    to, sender = peer_as_sent(message), peer_as_received(message)
+    return Accepted(position, wire, to, sender, flags_of(message))
+
+
+def _make_key(connection: Connection) -> None:
+    """Make the key of all ids, if no other node has made one."""
+    key = {"mark": KEY, "value": token_bytes(KEY_BYTES)}
+    connection.execute(_KEEP_KEY.on(connection), key)
+
+
+def _forget(connection: Connection, owner: bytes) -> None:
+    connection.execute(FORGET_ARCHIVE, {"owner": owner})
+
+
+__all__ = ["Archive"]

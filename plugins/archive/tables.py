@@ -1,0 +1,189 @@
+"""The tables of archives, and what is asked of them.
+
+A stanza is kept once, with an entry for each archive that it is in. What is before the beginning of
+an archive is not in it any more: so an account that is removed, or messages that are too old, are
+gone at once, and their rows are deleted behind that, some at a time.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from xmppd.store.sql import (
+    NAMES,
+    BigInteger,
+    Column,
+    Connection,
+    Delete,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+    upsert,
+)
+
+PEER_BYTES = 8
+
+SENT = 1
+"""The owner of the archive has sent the message."""
+GROUPCHAT = 2
+"""It is of type groupchat."""
+TOMBSTONE = 4
+"""Its content was retracted."""
+
+metadata = MetaData(naming_convention=NAMES)
+
+archives = Table(
+    "archive",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("begins", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Index(None, "owner", unique=True),
+)
+stanzas = Table(
+    "archive_stanzas",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("stanza", LargeBinary, nullable=False),
+)
+entries = Table(
+    "archive_entries",
+    metadata,
+    Column("archive", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("peer", LargeBinary, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Index(None, "archive", "peer", "position"),
+    sqlite_with_rowid=False,
+)
+marks = Table(
+    "archive_marks",
+    metadata,
+    Column("mark", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+KEY = "key"
+INDEXED_TO = "indexed_to"
+HIGHEST = "highest"
+
+
+def peer_of(peer: str) -> bytes:
+    """A peer as it stands in entries: some bytes of the digest of its JID."""
+    return sha256(peer.encode()).digest()[:PEER_BYTES]
+
+
+# SQLite reads these on the reactor's thread: each uses an index, and has a limit.
+_PAGE: Select[int, int, bytes | None] = (
+    select(entries.c.position, entries.c.flags, stanzas.c.stanza)
+    .select_from(entries.outerjoin(stanzas, entries.c.position == stanzas.c.position))
+    .where(
+        entries.c.archive == bindparam("archive"),
+        entries.c.position > bindparam("after"),
+        entries.c.position < bindparam("before"),
+    )
+    .limit(bindparam("limit"))
+)
+_PEERS = _PAGE.where(entries.c.peer == bindparam("peer"))
+ASCENDING = _PAGE.order_by(entries.c.position)
+DESCENDING = _PAGE.order_by(entries.c.position.desc())
+ASCENDING_OF_PEER = _PEERS.order_by(entries.c.position)
+DESCENDING_OF_PEER = _PEERS.order_by(entries.c.position.desc())
+AT: Select[int, int, bytes | None] = (
+    select(entries.c.position, entries.c.flags, stanzas.c.stanza)
+    .select_from(entries.outerjoin(stanzas, entries.c.position == stanzas.c.position))
+    .where(
+        entries.c.archive == bindparam("archive"), entries.c.position == bindparam("position")
+    )
+)
+COUNT: Select[int] = select(func.count()).where(
+    entries.c.archive == bindparam("archive"),
+    entries.c.position > bindparam("after"),
+    entries.c.position < bindparam("before"),
+)
+COUNT_OF_PEER = COUNT.where(entries.c.peer == bindparam("peer"))
+POSITIONS: Select[int] = (
+    select(entries.c.position)
+    .where(
+        entries.c.archive == bindparam("archive"),
+        entries.c.position > bindparam("after"),
+        entries.c.position < bindparam("before"),
+    )
+    .limit(bindparam("limit"))
+)
+POSITIONS_OF_PEER = POSITIONS.where(entries.c.peer == bindparam("peer"))
+BEGINS: Select[int] = select(archives.c.begins).where(archives.c.number == bindparam("archive"))
+MARKS: Select[str, bytes] = select(marks.c.mark, marks.c.value)
+SET_MARK = upsert(marks)
+LAST_POSITION: Select[int | None] = select(func.max(stanzas.c.position))
+NOT_INDEXED: Select[int, int, int, bytes] = (
+    select(stanzas.c.position, stanzas.c.sent, stanzas.c.received, stanzas.c.stanza)
+    .where(stanzas.c.position > bindparam("after"))
+    .order_by(stanzas.c.position)
+    .limit(bindparam("limit"))
+)
+FORGET_ARCHIVE: Delete = delete(archives).where(archives.c.owner == bindparam("owner"))
+_ADD_SUMS = (
+    update(archives)
+    .where(archives.c.number == bindparam("archive"))
+    .values(
+        entries=archives.c.entries + bindparam("count"), bytes=archives.c.bytes + bindparam("size")
+    )
+)
+
+
+def add_sums(connection: Connection, sums: Sequence[tuple[int, tuple[int, int]]]) -> None:
+    """Add to the sums of archives: entries and bytes by number."""
+    rows = [{"archive": number, "count": count, "size": size} for number, (count, size) in sums]
+    connection.execute(_ADD_SUMS, rows)
+
+
+def set_mark(connection: Connection, mark: str, value: int) -> None:
+    """Set a mark to a position."""
+    connection.execute(SET_MARK.on(connection), {"mark": mark, "value": b"%d" % value})
+
+
+__all__ = [
+    "ASCENDING",
+    "ASCENDING_OF_PEER",
+    "AT",
+    "BEGINS",
+    "COUNT",
+    "COUNT_OF_PEER",
+    "DESCENDING",
+    "DESCENDING_OF_PEER",
+    "FORGET_ARCHIVE",
+    "GROUPCHAT",
+    "HIGHEST",
+    "INDEXED_TO",
+    "KEY",
+    "LAST_POSITION",
+    "MARKS",
+    "NOT_INDEXED",
+    "POSITIONS",
+    "POSITIONS_OF_PEER",
+    "SENT",
+    "TOMBSTONE",
+    "add_sums",
+    "archives",
+    "entries",
+    "marks",
+    "metadata",
+    "peer_of",
+    "set_mark",
+    "stanzas",
+]
