@@ -76,7 +76,7 @@ class Archive(Follower):
         membership = routing_table.membership
         self.database = database
         self.ids = ArchiveIds(token_bytes(KEY_BYTES))
-        self.positions = PositionClock(clocks.wall_clock, lambda: membership.number)
+        self.positions = PositionClock(clocks.wall_clock, lambda: membership.node.number)
         self.tail = Tail()
         self.indexer = TailIndexer(database, self.tail, clock)
         self.writer = TailWriter(database, self.tail, self.indexer, clock)
@@ -184,14 +184,17 @@ class Archive(Follower):
         if self.tail.is_full:
             raise StoreError(_FULL)
         accepted = came.payload.archived
-        if not isinstance(accepted, Accepted) or accepted.is_taken or message is not came:
-            accepted = _accepted(self.positions.next(), message.wire(), message)
-            if course.is_sent:
-                came.payload.archived = accepted
+        if course.is_sent:
+            accepted = came.payload.archived = self._accept(message)
+        elif not isinstance(accepted, Accepted) or accepted.is_taken or message is not came:
+            accepted = self._accept(message)
         accepted.promised = number = self.ids.number(account)
         id = self.ids.id_of(number, accepted.position)
         course.message = with_id(message, JID.prepared(account), id)
         course.message.payload.archived = accepted
+
+    def _accept(self, message: Message) -> Accepted:
+        return _accepted(self.positions.next(), message.wire(), message)
 
     def follow(self, course: Course) -> None:
         """Take the message into the archive for which it was prepared."""

@@ -181,7 +181,7 @@ class Entries:
         if begins is None:
             return len(newest)
         until = min(newest, default=selection.before)
-        wanted = {"archive": archive, "after": max(selection.after, begins - 1)}
+        wanted: dict[str, object] = {"archive": archive, "after": max(selection.after, begins - 1)}
         if peer is not None:
             wanted["peer"] = peer_of(peer)
         counting = COUNT if peer is None else COUNT_OF_PEER

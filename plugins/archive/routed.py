@@ -15,9 +15,7 @@ _ROOMS_WIRE = _ROOMS.encode()
 _IN_ROOM = qname(_ROOMS, "x")
 
 _WRITTEN = rb"([^\s=<>\"']+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\")"
-_START = re.compile(
-    rb"<message((?:\s+[^\s=<>\"']+\s*=\s*(?:'[^']*'|\"[^\"]*\"))*)\s*/?>"
-).match
+_START = re.compile(rb"<message((?:\s+[^\s=<>\"']+\s*=\s*(?:'[^']*'|\"[^\"]*\"))*)\s*/?>").match
 _ATTRIBUTE = re.compile(_WRITTEN).findall
 
 
@@ -44,9 +42,7 @@ def _is_by(stanza_id: Tree, owner: str) -> bool:
 
 def is_private_in_room(message: Message) -> bool:
     """Whether it is a private message in a room: its peer is an occupant, and not the room."""
-    return (
-        _ROOMS_WIRE in message.payload.raw and message.payload.tree.find(_IN_ROOM) is not None
-    )
+    return _ROOMS_WIRE in message.payload.raw and message.payload.tree.find(_IN_ROOM) is not None
 
 
 def peer_as_sent(message: Message) -> str:

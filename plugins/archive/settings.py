@@ -1,8 +1,6 @@
 """The table ``[archive]`` of the configuration."""
 
-from typing import Annotated
-
-from xmppd.config.section import Mark, Section
+from xmppd.config.section import Section
 
 MAX_FLUSH_MS = 10_000
 

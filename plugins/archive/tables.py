@@ -106,9 +106,7 @@ DESCENDING_OF_PEER = _PEERS.order_by(entries.c.position.desc())
 AT: Select[int, int, bytes | None] = (
     select(entries.c.position, entries.c.flags, stanzas.c.stanza)
     .select_from(entries.outerjoin(stanzas, entries.c.position == stanzas.c.position))
-    .where(
-        entries.c.archive == bindparam("archive"), entries.c.position == bindparam("position")
-    )
+    .where(entries.c.archive == bindparam("archive"), entries.c.position == bindparam("position"))
 )
 COUNT: Select[int] = select(func.count()).where(
     entries.c.archive == bindparam("archive"),

@@ -57,7 +57,6 @@ class Accepted(Archived):
         """Its flags, in one of its archives."""
         return self.flags | SENT if archive == self.sent else self.flags
 
-
     def taken_apart(self, archive: int) -> "Accepted":
         """The message in one of its archives, whose entry is written behind that of the other."""
         apart = Accepted(self.position, self.wire, self.to, self.sender, self.flags)

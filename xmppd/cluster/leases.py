@@ -126,11 +126,6 @@ class LeasedMembership(Membership):
 
     @property
     @override
-    def number(self) -> int:
-        return self.node.number
-
-    @property
-    @override
     def speaks(self) -> bool:
         return self._boot_clock() < self._valid_until
 

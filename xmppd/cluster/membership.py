@@ -71,10 +71,6 @@ class Membership(Protocol):
     on_loss: Callable[[], Awaitable[None]]
 
     @property
-    def number(self) -> int:
-        """The number of this node, from 0 to 255: no other node that is in has the same."""
-
-    @property
     def speaks(self) -> bool:
         """Whether this node may act now."""
 
@@ -118,7 +114,6 @@ class LocalMembership:
     """The membership of a single node."""
 
     speaks = complete = True
-    number = 0
     lease_age_s = 0.0
     fenced = False
 

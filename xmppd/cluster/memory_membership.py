@@ -30,8 +30,8 @@ class MemoryMembership(Membership):
         self._all = all
         self._has_left = False
         taken = {node.number for name, node in all.items() if name != id.name}
-        self.number = next(number for number in count() if number not in taken)
-        all[id.name] = Node(id=id, number=self.number)
+        number = next(number for number in count() if number not in taken)
+        all[id.name] = Node(id=id, number=number)
 
     @property
     @override

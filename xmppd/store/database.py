@@ -28,6 +28,10 @@ class Rows(NamedTuple):
     often_there: bool = False
 
 
+def no_check() -> None:
+    """Do nothing: they may be written."""
+
+
 class Database(Protocol):
     """A database, for queries and changes.
 
@@ -72,7 +76,12 @@ class Database(Protocol):
             StoreError: It could not be written, or not in time: then it may have been all the same.
         """
 
-    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+    async def append(
+        self,
+        *parts: Rows,
+        check: Callable[[], None] = no_check,
+        limit_s: float = CALL_LIMIT_S,
+    ) -> None:
         """Append rows to tables, all in one transaction of their own; returns once it is committed.
 
         The way for what is written at the rate of messages: a row has no savepoint, and nothing is
@@ -81,6 +90,7 @@ class Database(Protocol):
 
         Args:
             parts: The rows, table by table.
+            check: Called in a thread before anything is written; it may raise a StoreError.
             limit_s: The time that it may take.
 
         Raises:
@@ -106,7 +116,8 @@ def appending(table: Table, place: str = "?") -> str:
     """
     names = ", ".join(table.c.keys())
     values = ", ".join([place] * len(table.c))
-    return f"INSERT INTO {table.name} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"
+    into = f"INSERT INTO {table.name} ({names})"  # names of ours
+    return f"{into} VALUES ({values}) ON CONFLICT DO NOTHING"
 
 
-__all__ = ["Columns", "Database", "Parameters", "Rows", "T", "appending"]
+__all__ = ["Columns", "Database", "Parameters", "Rows", "T", "appending", "no_check"]

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending
+from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending, no_check
 from xmppd.store.database_lock import DatabaseLock
 from xmppd.store.engine import database_errors, make_engine, store_error
 from xmppd.store.errors import StoreError
@@ -95,9 +95,14 @@ class PostgreSQLDatabase(Database):
         return await self._threads.run(partial(self._transact, change), limit_s)
 
     @override
-    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+    async def append(
+        self,
+        *parts: Rows,
+        check: Callable[[], None] = no_check,
+        limit_s: float = CALL_LIMIT_S,
+    ) -> None:
         self._check_lock()
-        await self._threads.run(partial(self._append, parts), limit_s)
+        await self._threads.run(partial(self._append, parts, check), limit_s)
 
     @override
     async def close(self) -> None:
@@ -148,10 +153,11 @@ class PostgreSQLDatabase(Database):
                 return [Failure(store_error(url, error))]
         return [rows for read in reads for rows in self._answer_by(connection, (read,))]
 
-    def _append(self, parts: Sequence[Rows]) -> None:
+    def _append(self, parts: Sequence[Rows], check: Callable[[], None]) -> None:
         """Append rows by COPY, which takes none that is there already: then all of them go by
         INSERT, as those do that are often there.
         """
+        check()
         dbapi: Any = self._engine.dialect.dbapi
         try:
             self._append_by(parts, [each.often_there for each in parts])

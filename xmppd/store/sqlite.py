@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending
+from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending, no_check
 from xmppd.store.engine import (
     database_errors,
     make_engine,
@@ -136,8 +136,13 @@ class SQLiteDatabase(Database):
         return await self._writer.write(change, limit_s)
 
     @override
-    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
-        await self._threads.run(partial(self._append, parts), limit_s)
+    async def append(
+        self,
+        *parts: Rows,
+        check: Callable[[], None] = no_check,
+        limit_s: float = CALL_LIMIT_S,
+    ) -> None:
+        await self._threads.run(partial(self._append, parts, check), limit_s)
 
     @override
     async def close(self) -> None:
@@ -155,8 +160,9 @@ class SQLiteDatabase(Database):
     async def _lock(self) -> bool:
         return self._file.lock()
 
-    def _append(self, parts: Sequence[Rows]) -> None:
+    def _append(self, parts: Sequence[Rows], check: Callable[[], None]) -> None:
         """Append rows; called in the writer's thread, between two commits of others."""
+        check()
         self._check_file()
         with database_errors(self._url), self._engine.connect() as connection:
             made = connection.connection.driver_connection

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, Rows, T
+from xmppd.store.database import Columns, Database, Parameters, Rows, T, no_check
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
 
@@ -130,12 +130,17 @@ class Watched(Database):
         return await self._written(self._database.write(change, limit_s))
 
     @override
-    async def append(self, *parts: Rows, limit_s: float = CALL_LIMIT_S) -> None:
+    async def append(
+        self,
+        *parts: Rows,
+        check: Callable[[], None] = no_check,
+        limit_s: float = CALL_LIMIT_S,
+    ) -> None:
         if self._is_abandoned:
             raise StoreError(ABANDONED)
-        if self.shared and not self.may_write():
-            raise StoreError(NOT_ALLOWED)
-        await self._written(self._database.append(*parts, limit_s=limit_s))
+        if self.shared:
+            check = self._check_allowed
+        await self._written(self._database.append(*parts, check=check, limit_s=limit_s))
 
     async def _written(self, writing: Coroutine[Any, Any, T]) -> T:
         """The result of a write, whose failure is logged when it is the first."""
@@ -150,9 +155,12 @@ class Watched(Database):
 
     def _if_allowed(self, change: Callable[[Connection], T], connection: Connection) -> T:
         """Make a change, in a thread, if this node may act when its turn has come (ST-11)."""
+        self._check_allowed()
+        return change(connection)
+
+    def _check_allowed(self) -> None:
         if not self.may_write():
             raise StoreError(NOT_ALLOWED)
-        return change(connection)
 
     @override
     async def close(self) -> None:

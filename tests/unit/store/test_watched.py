@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.store.accounts import accounts
-from xmppd.store.database import Columns, Database, Parameters, T
+from xmppd.store.database import Columns, Database, Parameters, Rows, T, no_check
 from xmppd.store.errors import QuotaExceeded, StoreError
 from xmppd.store.watched import CALM_S, Watched
 from xmppd.testing.client import done
@@ -46,6 +46,13 @@ class Fickle(Database):
         if self.writes is not None:
             raise self.writes
         return change(None)  # type: ignore[arg-type]  # nobody looks at it
+
+    async def append(
+        self, *parts: Rows, check: Callable[[], None] = no_check, limit_s: float = 0.0
+    ) -> None:
+        check()
+        if self.writes is not None:
+            raise self.writes
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -150,6 +157,14 @@ class SharedTests(SynchronousTestCase):
         done(self.database.write(self.change))
         self.assertEqual(self.made, ["change"])
 
+    def test_appending(self) -> None:
+        """Nothing is appended either, unless it may act when its turn has come."""
+        allowed = [False, True]
+        self.database.may_write = lambda: allowed.pop(0)
+        self.failureResultOf(Deferred.fromCoroutine(self.database.append()), StoreError)
+        done(self.database.append())
+        self.assertEqual(allowed, [])
+
     def test_abandoned(self) -> None:
         """A node that was declared dead neither reads nor writes, not even what has begun."""
         begun: list[Callable[[Connection], None]] = []
@@ -162,6 +177,10 @@ class SharedTests(SynchronousTestCase):
         self.database.abandon()
         self.assertRaises(StoreError, begun[0], None)
         self.assertEqual(self.made, [])
-        for work in (self.database.read(QUERY, {}), self.database.write(self.change)):
+        for work in (
+            self.database.read(QUERY, {}),
+            self.database.write(self.change),
+            self.database.append(),
+        ):
             self.failureResultOf(Deferred.fromCoroutine(work), StoreError)
         self.assertEqual(len(begun), 1)
