@@ -11,14 +11,13 @@ from xmppd.account.accounts import AccountRemoved
 from xmppd.host.clocks import Clocks
 from xmppd.message.decision import Cell
 from xmppd.message.follower import Course, Follower, Remark
-from xmppd.message.worth import worth_storing
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Later, Message
 from xmppd.stanza.guests import is_guest
 from xmppd.store.errors import StoreError
 from xmppd.store.sql import Connection, Database, digest, insert_if_absent
 
-from .entries import Entries
+from .entries import ArchiveEntries
 from .ids import KEY_BYTES, ArchiveIds, PositionClock
 from .routed import flags_of, peer_as_received, peer_as_sent, read_back, with_id, without_ids_by
 from .settings import ArchiveSettings
@@ -37,7 +36,6 @@ from .tail import Accepted, Tail
 from .tail_indexer import INDEX_MESSAGES, TailIndexer
 from .tail_writer import TailWriter
 
-_NOT_KEPT = ("error", "groupchat", "headline")
 _FULL = "The archive has more to write than the database has taken."
 _KEEP_KEY = insert_if_absent(marks)
 _log = Logger()
@@ -80,7 +78,7 @@ class Archive(Follower):
         self.tail = Tail()
         self.indexer = TailIndexer(database, self.tail, clock)
         self.writer = TailWriter(database, self.tail, self.indexer, clock)
-        self.entries = Entries(database, self.tail, self.ids)
+        self.entries = ArchiveEntries(database, self.tail, self.ids)
         self.use(settings)
 
     def use(self, settings: ArchiveSettings) -> None:
@@ -177,9 +175,7 @@ class Archive(Follower):
         came, account = course.message, course.account
         message = without_ids_by(came, account)
         course.message = message
-        if course.is_again or course.decision.cell is Cell.DROPPED or not _is_archived(message):
-            return
-        if is_guest(account):
+        if course.is_again or not _takes(course):
             return
         if self.tail.is_full:
             raise StoreError(_FULL)
@@ -217,15 +213,18 @@ class Archive(Follower):
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         """Say whether the message would be archived at this end."""
-        if course.decision.bounced or not _is_archived(course.message):
-            return ()
-        if is_guest(course.account) or course.decision.cell is Cell.DROPPED:
+        if course.decision.bounced or not _takes(course):
             return ()
         return [Remark("archived", f"it is in the archive of {course.account}", "AR-2")]
 
 
-def _is_archived(message: Message) -> bool:
-    return message.type not in _NOT_KEPT and worth_storing(message)
+def _takes(course: Course) -> bool:
+    """Whether a message is archived at this end."""
+    return (
+        course.fate.archive
+        and course.decision.cell is not Cell.DROPPED
+        and not is_guest(course.account)
+    )
 
 
 def _accepted(position: int, wire: bytes, message: Message) -> Accepted:

@@ -34,13 +34,13 @@ from .tables import (
 from .tail import Accepted, Tail
 
 
-class Entry(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """A message in an archive.
 
     Attributes:
         position: Its place there, in the order of time; its id is made of it.
         flags: As they are in the table.
-        stanza: The message as it was routed: with ``from``, with ``to`` as its sender wrote it, and
+        stanza: The message as it was routed: with ``from``, with ``to``, and
             without ids of ours. None if it is missing.
     """
 
@@ -84,7 +84,7 @@ ALL = Selection()
 POSITION = attrgetter("position")
 
 
-class Entries:
+class ArchiveEntries:
     """Reads archives; whose they are is said by the bare JID of the owner.
 
     What was accepted a moment ago is in memory and is read first: so nothing is missed that is
@@ -103,7 +103,7 @@ class Entries:
 
     async def page(
         self, owner: str, selection: Selection, limit: int, *, backwards: bool = False
-    ) -> list[Entry]:
+    ) -> list[ArchiveEntry]:
         """Entries of an archive.
 
         Args:
@@ -136,22 +136,22 @@ class Entries:
                     **({} if peer is None else {"peer": peer_of(peer)}),
                 },
             )
-        found = {row[0]: Entry(*row) for row in rows}
+        found = {row[0]: ArchiveEntry(*row) for row in rows}
         for message in newest[-limit:] if backwards else newest[:limit]:
             found[message.position] = _entry(message, archive)
         return [found[position] for position in sorted(found, reverse=backwards)[:limit]]
 
-    async def first(self, owner: str) -> Entry | None:
+    async def first(self, owner: str) -> ArchiveEntry | None:
         """The oldest entry of an archive; None if it is empty."""
         found = await self.page(owner, ALL, 1)
         return found[0] if found else None
 
-    async def last(self, owner: str) -> Entry | None:
+    async def last(self, owner: str) -> ArchiveEntry | None:
         """The newest entry of an archive; None if it is empty."""
         found = await self.page(owner, ALL, 1, backwards=True)
         return found[0] if found else None
 
-    async def at(self, owner: str, positions: Iterable[int]) -> list[Entry]:
+    async def at(self, owner: str, positions: Iterable[int]) -> list[ArchiveEntry]:
         """The entries at some positions of an archive, in their order; those that there are."""
         archive, wanted = self.ids.number(owner), set(positions)
         found = {
@@ -208,13 +208,13 @@ class Entries:
         found = await self.database.read(BEGINS, {"archive": archive})
         return found[0][0] if found else None
 
-    async def _at(self, archive: int, position: int) -> Entry | None:
+    async def _at(self, archive: int, position: int) -> ArchiveEntry | None:
         found = await self.database.read(AT, {"archive": archive, "position": position})
-        return Entry(*found[0]) if found else None
+        return ArchiveEntry(*found[0]) if found else None
 
 
-def _entry(message: Accepted, archive: int) -> Entry:
-    return Entry(message.position, message.flags_in(archive), message.wire)
+def _entry(message: Accepted, archive: int) -> ArchiveEntry:
+    return ArchiveEntry(message.position, message.flags_in(archive), message.wire)
 
 
 def _bound(position: int) -> int:
@@ -222,4 +222,4 @@ def _bound(position: int) -> int:
     return min(position, MAX_POSITION)
 
 
-__all__ = ["ALL", "Entries", "Entry", "Selection"]
+__all__ = ["ALL", "ArchiveEntries", "ArchiveEntry", "Selection"]

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.store.database import Rows
+from xmppd.store.database import NewRows
 from xmppd.store.errors import StoreError
 from xmppd.store.sql import Database
 
@@ -123,7 +123,7 @@ class TailIndexer:
         sums, self._sums = self._sums, {}
         try:
             for rows in _slices(entry_rows(messages)):
-                await self.database.append(Rows(entries, rows))
+                await self.database.append(NewRows(entries, rows))
             if messages:
                 await self.database.write(partial(set_mark, mark=INDEXED_TO, value=mark))
         except StoreError:

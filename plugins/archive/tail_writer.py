@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.stanza import Later
-from xmppd.store.database import Rows
+from xmppd.store.database import NewRows
 from xmppd.store.errors import StoreError
 from xmppd.store.sql import Database, digest
 
@@ -203,9 +203,9 @@ class TailWriter:
         failure: Failure | None = None
         try:
             await self.database.append(
-                Rows(archives, batch.owner_rows(), often_there=True),
-                Rows(stanzas, batch.stanza_rows()),
-                Rows(entries, entry_rows(at_once)),
+                NewRows(archives, batch.owner_rows(), often_there=True),
+                NewRows(stanzas, batch.stanza_rows()),
+                NewRows(entries, entry_rows(at_once)),
             )
         except StoreError:
             failure = Failure()

@@ -72,6 +72,19 @@ class CopiesElsewhere(Copies):
         return True
 
 
+class Archived:
+    """The place of a message in the archive.
+
+    Attributes:
+        position: Its number there, in the order of time.
+    """
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+
+
 class Payload:
     """A stanza's bytes and, on demand, its trees.
 
@@ -84,9 +97,10 @@ class Payload:
         passed_on: How often one node of the service has passed the stanza on to another.
         fate: What becomes of the message beside its delivery; None until somebody asks
             (:func:`xmppd.message.worth.fate`).
+        archived: The message's place in the archive; None if it has none.
     """
 
-    __slots__ = ("_tree", "_xml", "copies", "fate", "passed_on", "raw", "to")
+    __slots__ = ("_tree", "_xml", "archived", "copies", "fate", "passed_on", "raw", "to")
     again: ClassVar[bool] = False
 
     def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
@@ -95,6 +109,7 @@ class Payload:
         self.copies: Copies | None = None
         self.passed_on = 0
         self.fate: Fate | None = None
+        self.archived: Archived | None = None
         self._tree = tree
         self._xml: Element | None = None
 
@@ -137,7 +152,8 @@ class Payload:
 
     def stays(self, other: "Payload") -> None:
         """Be to the server what another payload of the same stanza is."""
-        self.copies, self.passed_on, self.fate = other.copies, other.passed_on, other.fate
+        self.copies, self.passed_on = other.copies, other.passed_on
+        self.fate, self.archived = other.fate, other.archived
 
 
 class Stanza:

@@ -14,8 +14,8 @@ Columns = TypeVarTuple("Columns")
 Parameters = Mapping[str, object]
 
 
-class Rows(NamedTuple):
-    """Rows to be appended to a table.
+class NewRows(NamedTuple):
+    """NewRows to be appended to a table.
 
     Attributes:
         table: That table.
@@ -78,7 +78,7 @@ class Database(Protocol):
 
     async def append(
         self,
-        *parts: Rows,
+        *parts: NewRows,
         check: Callable[[], None] = no_check,
         limit_s: float = CALL_LIMIT_S,
     ) -> None:
@@ -120,4 +120,4 @@ def appending(table: Table, place: str = "?") -> str:
     return f"{into} VALUES ({values}) ON CONFLICT DO NOTHING"
 
 
-__all__ = ["Columns", "Database", "Parameters", "Rows", "T", "appending", "no_check"]
+__all__ = ["Columns", "Database", "NewRows", "Parameters", "T", "appending", "no_check"]

@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, Rows, T, no_check
+from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
 from xmppd.store.engine import begin_immediate, database_errors, store_error, text_or_bytes
 from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.migrate import prepare
@@ -66,7 +66,7 @@ class MemoryDatabase(Database):
     @override
     async def append(
         self,
-        *parts: Rows,
+        *parts: NewRows,
         check: Callable[[], None] = no_check,
         limit_s: float = CALL_LIMIT_S,
     ) -> None:

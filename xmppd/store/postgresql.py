@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending, no_check
+from xmppd.store.database import Columns, Database, NewRows, Parameters, T, appending, no_check
 from xmppd.store.database_lock import DatabaseLock
 from xmppd.store.engine import database_errors, make_engine, store_error
 from xmppd.store.errors import StoreError
@@ -97,7 +97,7 @@ class PostgreSQLDatabase(Database):
     @override
     async def append(
         self,
-        *parts: Rows,
+        *parts: NewRows,
         check: Callable[[], None] = no_check,
         limit_s: float = CALL_LIMIT_S,
     ) -> None:
@@ -153,32 +153,28 @@ class PostgreSQLDatabase(Database):
                 return [Failure(store_error(url, error))]
         return [rows for read in reads for rows in self._answer_by(connection, (read,))]
 
-    def _append(self, parts: Sequence[Rows], check: Callable[[], None]) -> None:
+    def _append(self, parts: Sequence[NewRows], check: Callable[[], None]) -> None:
         """Append rows by COPY, which takes none that is there already: then all of them go by
         INSERT, as those do that are often there.
         """
         check()
-        dbapi: Any = self._engine.dialect.dbapi
+        driver: Any = self._engine.dialect.dbapi
         try:
-            self._append_by(parts, [each.often_there for each in parts])
-        except dbapi.IntegrityError:
-            with database_errors(self._engine.url):
+            try:
+                self._append_by(parts, [each.often_there for each in parts])
+            except driver.errors.UniqueViolation:
                 self._append_by(parts, [True] * len(parts))
-
-    def _append_by(self, parts: Sequence[Rows], by_insert: Sequence[bool]) -> None:
-        dbapi: Any = self._engine.dialect.dbapi
-        try:
-            with database_errors(self._engine.url), self._engine.begin() as connection:
-                driver: Any = connection.connection.driver_connection
-                for (table, rows, _), inserts in zip(parts, by_insert, strict=True):
-                    if inserts:
-                        driver.cursor().executemany(appending(table, "%s"), rows)
-                    elif rows:
-                        _copy(driver, table, rows)
-        except dbapi.IntegrityError:
-            raise
-        except dbapi.Error as error:
+        except driver.Error as error:
             raise store_error(self._engine.url, error) from error
+
+    def _append_by(self, parts: Sequence[NewRows], by_insert: Sequence[bool]) -> None:
+        with database_errors(self._engine.url), self._engine.begin() as connection:
+            made: Any = connection.connection.driver_connection
+            for (table, rows, _), inserts in zip(parts, by_insert, strict=True):
+                if inserts:
+                    made.cursor().executemany(appending(table, "%s"), rows)
+                elif rows:
+                    _copy(made, table, rows)
 
     def _transact(self, change: Callable[[Connection], T]) -> T:
         with database_errors(self._engine.url), self._engine.begin() as connection:

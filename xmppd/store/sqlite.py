@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, Rows, T, appending, no_check
+from xmppd.store.database import Columns, Database, NewRows, Parameters, T, appending, no_check
 from xmppd.store.engine import (
     database_errors,
     make_engine,
@@ -138,7 +138,7 @@ class SQLiteDatabase(Database):
     @override
     async def append(
         self,
-        *parts: Rows,
+        *parts: NewRows,
         check: Callable[[], None] = no_check,
         limit_s: float = CALL_LIMIT_S,
     ) -> None:
@@ -160,7 +160,7 @@ class SQLiteDatabase(Database):
     async def _lock(self) -> bool:
         return self._file.lock()
 
-    def _append(self, parts: Sequence[Rows], check: Callable[[], None]) -> None:
+    def _append(self, parts: Sequence[NewRows], check: Callable[[], None]) -> None:
         """Append rows; called in the writer's thread, between two commits of others."""
         check()
         self._check_file()
@@ -226,7 +226,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def append_all(connection: sqlite3.Connection, parts: Sequence[Rows]) -> None:
+def append_all(connection: sqlite3.Connection, parts: Sequence[NewRows]) -> None:
     """Append rows on the driver's own connection."""
     for table, rows, _ in parts:
         connection.executemany(appending(table), rows)

@@ -1,15 +1,14 @@
 """Watched: failures of the database are logged when they begin and end, not each time."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection, Select
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
 
-from xmppd.store.database import Columns, Database, Parameters, Rows, T, no_check
+from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
 
@@ -127,25 +126,8 @@ class Watched(Database):
             raise StoreError(ABANDONED)
         if self.shared:
             change = partial(self._if_allowed, change)
-        return await self._written(self._database.write(change, limit_s))
-
-    @override
-    async def append(
-        self,
-        *parts: Rows,
-        check: Callable[[], None] = no_check,
-        limit_s: float = CALL_LIMIT_S,
-    ) -> None:
-        if self._is_abandoned:
-            raise StoreError(ABANDONED)
-        if self.shared:
-            check = self._check_allowed
-        await self._written(self._database.append(*parts, check=check, limit_s=limit_s))
-
-    async def _written(self, writing: Coroutine[Any, Any, T]) -> T:
-        """The result of a write, whose failure is logged when it is the first."""
         try:
-            result = await writing
+            result = await self._database.write(change, limit_s)
         except StoreError as error:
             self._writing.failed(error)
             raise
@@ -153,9 +135,29 @@ class Watched(Database):
             self._writing.succeeded()
         return result
 
+    @override
+    async def append(
+        self,
+        *parts: NewRows,
+        check: Callable[[], None] = no_check,
+        limit_s: float = CALL_LIMIT_S,
+    ) -> None:
+        if self._is_abandoned:
+            raise StoreError(ABANDONED)
+        if self.shared:
+            check = self._check_allowed
+        try:
+            await self._database.append(*parts, check=check, limit_s=limit_s)
+        except StoreError as error:
+            self._writing.failed(error)
+            raise
+        if self._writing.lasts:
+            self._writing.succeeded()
+
     def _if_allowed(self, change: Callable[[Connection], T], connection: Connection) -> T:
         """Make a change, in a thread, if this node may act when its turn has come (ST-11)."""
-        self._check_allowed()
+        if not self.may_write():
+            raise StoreError(NOT_ALLOWED)
         return change(connection)
 
     def _check_allowed(self) -> None:

@@ -9,11 +9,10 @@ from xmppd.config.config import Config
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.archive.archive import Archive
-from xmppd_plugins.archive.entries import ALL, Entry, Selection
+from xmppd_plugins.archive.entries import ALL, ArchiveEntry, Selection
 
 ROMEO = "romeo@montague.lit"
 JULIET = "juliet@montague.lit"
-FRIENDS = {"romeo": {"juliet": "both"}, "juliet": {"romeo": "both"}}
 _ID = re.compile(r"<stanza-id xmlns='urn:xmpp:sid:0' id='([0-9a-f]{32})' by='([^']*)'/>")
 _BODY = re.compile(rb"<body>(.*?)</body>")
 
@@ -29,7 +28,7 @@ def ids_in(data: bytes) -> list[tuple[str, str]]:
     return _ID.findall(data.decode())
 
 
-def body_of(entry: Entry) -> str:
+def body_of(entry: ArchiveEntry) -> str:
     """What was said in a message that is archived."""
     found = _BODY.search(entry.stanza or b"")
     return "" if found is None else found[1].decode()
@@ -47,7 +46,13 @@ class ArchiveCase(SynchronousTestCase):
     plugins: tuple[str, ...] = ("archive", "carbons")
 
     def setUp(self) -> None:
-        self.house = House("montague.lit", config=self.config(), plugins=self.plugins, **FRIENDS)
+        self.house = House(
+            "montague.lit",
+            config=self.config(),
+            plugins=self.plugins,
+            romeo={"juliet": "both"},
+            juliet={"romeo": "both"},
+        )
         self.romeo, self.juliet = self.house.connect("romeo", "juliet")
 
     def config(self, **tables: object) -> Config:
@@ -79,7 +84,6 @@ class ArchiveCase(SynchronousTestCase):
 
 
 __all__ = [
-    "FRIENDS",
     "JULIET",
     "ROMEO",
     "ArchiveCase",

@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.store.accounts import accounts
-from xmppd.store.database import Columns, Database, Parameters, Rows, T, no_check
+from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
 from xmppd.store.errors import QuotaExceeded, StoreError
 from xmppd.store.watched import CALM_S, Watched
 from xmppd.testing.client import done
@@ -48,7 +48,7 @@ class Fickle(Database):
         return change(None)  # type: ignore[arg-type]  # nobody looks at it
 
     async def append(
-        self, *parts: Rows, check: Callable[[], None] = no_check, limit_s: float = 0.0
+        self, *parts: NewRows, check: Callable[[], None] = no_check, limit_s: float = 0.0
     ) -> None:
         check()
         if self.writes is not None:
