@@ -24,6 +24,7 @@ from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandUnread
+from xmppd.cluster.entries.membership import CountSessions
 from xmppd.cluster.entries.routes import ComponentAt, ServerLost
 from xmppd.cluster.entries.stanzas import Behind, Delivered, MessagesWait, Routed, Secure, WhoHas
 from xmppd.cluster.entries.things import PluginAsked, PluginTold, TakeUp
@@ -86,6 +87,7 @@ from xmppd.nodes.arrivals import Arrivals
 from xmppd.nodes.component_entries import ComponentEntries
 from xmppd.nodes.custody import Custody
 from xmppd.nodes.directory_sweep import DirectorySweep
+from xmppd.nodes.drain import Drain
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.foreign_owners import ForeignOwners
 from xmppd.nodes.node_commands import NodeCommands
@@ -246,6 +248,7 @@ class XMPPServer:
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
         )
+        self.drain = self._drain()
         self.entry_handler, self.commands.others = self._entries()
         self._put_parts()
         self._call_back()
@@ -610,6 +613,16 @@ class XMPPServer:
             DirectorySweep(cluster.claims, cluster.directory, presences, grace_s, self.clock),
         )
 
+    def _drain(self) -> Drain:
+        """What hands all that is here to other nodes."""
+        return Drain(
+            self.cluster,
+            self.client_connections,
+            (self.server_connections, self.components.connections),
+            self.resumable_sessions,
+            self.clock,
+        )
+
     def _entries(self) -> tuple[EntryHandler, NodeCommands]:
         """What other nodes ask of the stages."""
         entries = EntryHandler()
@@ -632,6 +645,7 @@ class XMPPServer:
         entries.put(PluginTold, self.plugin_messages.told)
         entries.put(PluginAsked, self.plugin_messages.asked)
         entries.put(ComponentAt, self.component_entries.noted)
+        entries.put(CountSessions, self.drain.targets.counted)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
         entries.put(CommandUnread, commands.unread)
@@ -778,6 +792,7 @@ class XMPPServer:
         membership = self.cluster.membership
         membership.on_silence = self._close_wires
         membership.on_loss = self._enter_all
+        membership.on_isolation = self.drain.isolated
         self.store.write_while(lambda: membership.speaks)
         membership.listen(self.events.fire)
         self.cluster.claims.highest_token = self.store.claim_tokens.highest_token
@@ -930,18 +945,21 @@ class XMPPServer:
         self.presence_manager.look_elsewhere_again(session)
 
     async def stop(self, unload: Callable[[], Awaitable[None]] = _unload_nothing) -> None:
-        """Close all streams, each told why, save sessions and messages, and close the store.
+        """Hand over to other nodes what they take; close all streams that are left, each told why,
+        save sessions and messages, and close the store.
 
         Args:
             unload: Takes out the plugins, which may store what they have: they are there as long as
                 stanzas are handled.
 
-        Nothing is waited for beyond its :class:`StopLimits`, whatever peers and the database do;
-        losses by that are logged.
+        Nothing is waited for beyond ``cluster.drain_s``, and then its :class:`StopLimits`, whatever
+        peers and the database do; losses by that are logged.
         """
-        began = self.clock.seconds()
         not_stored = self.packet_router.not_stored
+        if not self._is_dropped and self.config.cluster.drain_s:
+            await self.drain.within(self.config.cluster.drain_s)
         self.directory_sweep.stop()
+        began = self.clock.seconds()
         try:
             if not self._is_dropped:
                 await self._close(began)

@@ -42,7 +42,9 @@ from xmppd.host.machine import (
     notify,
     warn_of_expat,
 )
+from xmppd.host.stop_limits import StopLimits
 from xmppd.net.listen_endpoint import certificates, has_other_certificates, listen_endpoints
+from xmppd.nodes.drain import HAND_OVER_S
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.resolve.attempts import Attempts
@@ -156,8 +158,13 @@ class XMPPService(Service):
         notify("READY=1")
 
     def stopService(self) -> Deferred[None]:
-        """Stop listening, close all streams, write all that is queued, and close everything."""
+        """Stop listening, hand over to other nodes what they take, close all streams, write all
+        that is queued, and close everything.
+        """
         notify("STOPPING=1")
+        if self.config.cluster.enabled:
+            longest_s = self.config.cluster.drain_s + HAND_OVER_S + StopLimits.STORE.seconds
+            notify(f"EXTEND_TIMEOUT_USEC={longest_s * 1e6:.0f}")
         super().stopService()  # type: ignore[no-untyped-call]
         self._is_stopping = True
         return Deferred.fromCoroutine(self._stop())
@@ -215,10 +222,11 @@ class XMPPService(Service):
         machine = Machine(self._reactor, self._secret(), self._descriptors)
         life.callback(machine.stop)
         await self._build(store, machine, await self._cluster(store, machine))
-        for endpoint in self.endpoints:
-            if endpoint.listen.kind != "node":
-                await endpoint.open(self.server.listeners.listener(endpoint.listen))
-                life.push_async_callback(endpoint.close)
+        doors = [endpoint for endpoint in self.endpoints if endpoint.listen.kind != "node"]
+        for endpoint in doors:
+            await endpoint.open(self.server.listeners.listener(endpoint.listen))
+            life.push_async_callback(endpoint.close)
+        self.server.drain.doors = doors
         await self._listen_for_commands(directory.socket)
 
     async def _end_life(self) -> None:

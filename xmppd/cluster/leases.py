@@ -29,6 +29,7 @@ from xmppd.cluster.membership import (
     NodeLost,
     nothing_to_close,
     nothing_to_enter,
+    nothing_to_hand_over,
 )
 from xmppd.cluster.node import Node, NodeId
 from xmppd.host.clocks import UNKNOWN, boot_clock
@@ -83,6 +84,7 @@ class LeasedMembership(Membership):
         fenced: Whether this life is over.
         links: Connections to other nodes; None if all goes by the board's Redis.
         silence_s: After so long without a lease, wires are closed.
+        isolation_s: After so long in which only others renew the lease, clients are handed over.
         on_voice: Called when it may act again.
     """
 
@@ -107,10 +109,13 @@ class LeasedMembership(Membership):
         self.on_voice: tuple[Callable[[], None], ...] = ()
         self.on_silence = nothing_to_close
         self.on_loss = nothing_to_enter
+        self.on_isolation: Callable[[bool], None] = nothing_to_hand_over
+        self.isolation_s = 30.0
+        self._renewed_by_others_since: float | None = None
         self._boot_clock = boot_clock
         self._valid_until = self._renewed_at = self._steady_since = UNKNOWN
         self._version = 0
-        self._is_over = self._is_silent = self._is_away = False
+        self._is_over = self._is_silent = self._is_away = self._is_isolated = False
         self._has_joined = self._met_others = self._has_news = False
         self._awaited: frozenset[NodeId] = frozenset()
         self._dead: dict[NodeId, None] = {}
@@ -433,6 +438,10 @@ class LeasedMembership(Membership):
         if self._is_away:
             self._is_away = False
             _log.info("Redis answers node {id} again", id=self.id)
+        if self._is_isolated:
+            self._is_isolated = False
+            self.on_isolation(False)
+        self._renewed_by_others_since = None
 
     async def _go_on_without(self, asked_at: float) -> None:
         """Act on without Redis, if nobody can be there who would fence this node (CL-63)."""
@@ -450,11 +459,22 @@ class LeasedMembership(Membership):
                 return
             if LeaseState.RENEWED in states:
                 self._extend(asked_at)
+                self._notice_isolation(asked_at)
                 return
             if any(state != LeaseState.AWAY for state in states):
                 return
         if not self._is_over:
             self._extend(asked_at)
+
+    def _notice_isolation(self, now: float) -> None:
+        """Note that only others renew the lease: Redis is there, and not for this node (CL-123)."""
+        since = self._renewed_by_others_since
+        if since is None:
+            self._renewed_by_others_since = now
+        elif not self._is_isolated and now - since >= self.isolation_s:
+            self._is_isolated = True
+            _log.error("Redis answers other nodes, and not node {id}: it drains", id=self.id)
+            self.on_isolation(True)
 
     async def _ask(self, links: NodeLinks, node: NodeId) -> LeaseState:
         """Have another node renew our lease; one whose process is gone has no Redis either."""

@@ -46,6 +46,10 @@ def nothing_to_close() -> None:
     """Do nothing: no wire is here."""
 
 
+def nothing_to_hand_over(is_isolated: bool) -> None:
+    """Do nothing: nobody is here."""
+
+
 class Membership(Protocol):
     """The nodes of the service, as one life of this node knows them.
 
@@ -61,6 +65,8 @@ class Membership(Protocol):
         on_silence: Called when this node has not been able to act for so long that its clients had
             better look for another one, and when it never will again.
         on_loss: Enters all sessions in the directory again, since what was there may be lost.
+        on_isolation: Called with True when for some time Redis has answered other nodes and not
+            this one, and with False when it answers again.
     """
 
     id: NodeId
@@ -69,6 +75,7 @@ class Membership(Protocol):
     fenced: bool
     on_silence: Callable[[], None]
     on_loss: Callable[[], Awaitable[None]]
+    on_isolation: Callable[[bool], None]
 
     @property
     def speaks(self) -> bool:
@@ -123,6 +130,7 @@ class LocalMembership:
         self.nodes: Mapping[str, Node] = {}
         self.on_silence: Callable[[], None] = nothing_to_close
         self.on_loss: Callable[[], Awaitable[None]] = nothing_to_enter
+        self.on_isolation: Callable[[bool], None] = nothing_to_hand_over
 
     def is_in(self, node: NodeId) -> bool:
         """False: there is no other."""
@@ -159,4 +167,5 @@ __all__ = [
     "NodeLost",
     "nothing_to_close",
     "nothing_to_enter",
+    "nothing_to_hand_over",
 ]

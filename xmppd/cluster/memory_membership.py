@@ -7,7 +7,12 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from typing_extensions import override
 
-from xmppd.cluster.membership import Membership, nothing_to_close, nothing_to_enter
+from xmppd.cluster.membership import (
+    Membership,
+    nothing_to_close,
+    nothing_to_enter,
+    nothing_to_hand_over,
+)
 from xmppd.cluster.node import Node, NodeId
 
 
@@ -27,6 +32,7 @@ class MemoryMembership(Membership):
         self.id = id
         self.on_silence = nothing_to_close
         self.on_loss = nothing_to_enter
+        self.on_isolation: Callable[[bool], None] = nothing_to_hand_over
         self._all = all
         self._has_left = False
         taken = {node.number for name, node in all.items() if name != id.name}

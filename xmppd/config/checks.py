@@ -225,6 +225,7 @@ def _check_name_servers(config: Config) -> None:
 WINDOW_BYTES = (1_048_576, 33_554_432)
 WINDOW_ENTRIES = (100, 50_000)
 LEASE_S = (2.0, 60.0)
+MAX_DRAIN_S = 3_600.0
 MAX_NAME = 63
 
 
@@ -289,6 +290,10 @@ def _check_cluster_numbers(settings: ClusterSettings) -> None:
         raise ConfigError(
             f"cluster.grace_s is {settings.grace_s:g}, less than cluster.lease_s; make it longer."
         )
+    if settings.drain_s > MAX_DRAIN_S:
+        raise ConfigError(
+            f"cluster.drain_s is {settings.drain_s:g}; make it {MAX_DRAIN_S:g} seconds at most."
+        )
     for key, value, (least_window, most_window) in (
         ("window_bytes", settings.window_bytes, WINDOW_BYTES),
         ("window_entries", settings.window_entries, WINDOW_ENTRIES),
@@ -299,13 +304,17 @@ def _check_cluster_numbers(settings: ClusterSettings) -> None:
 
 def _check_addresses(config: Config) -> None:
     settings = config.cluster
-    try:
-        if settings.address:
-            host_and_port(settings.address)
-    except ValueError:
-        raise ConfigError(
-            f'cluster.address cannot be "{settings.address}"; write it as "host.example.org:5280".'
-        ) from None
+    for key, address, port in (
+        ("address", settings.address, 5280),
+        ("client_address", settings.client_address, 5222),
+    ):
+        try:
+            if address:
+                host_and_port(address)
+        except ValueError:
+            raise ConfigError(
+                f'cluster.{key} cannot be "{address}"; write it as "host.example.org:{port}".'
+            ) from None
     if settings.links == "redis":
         return
     has_door = any(listen.kind == "node" for listen in config.listen)

@@ -1,13 +1,25 @@
 """Commands on the nodes of the service."""
 
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from xmppd.cluster.cluster import Cluster
+from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Flag, Number
+from xmppd.command.other_nodes import Unanswered
+from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.nodes.drain import RATE_PER_S, Drain, DrainProgress
 from xmppd.session.session_manager import SessionManager
+
+DRAIN = "cluster drain"
+MAX_RATE = 10_000
+
+SAY_EVERY_S = 5.0
+"""How often it is said how far a node is drained."""
 
 
 class NodeRow(Row, frozen=True):
@@ -16,6 +28,7 @@ class NodeRow(Row, frozen=True):
     generation: int
     sessions: int
     acts: bool
+    draining: bool
     lease_age_s: float
     complete: bool
     claims: int
@@ -40,10 +53,11 @@ class TrafficRow(Row, frozen=True):
 
 @dataclass(frozen=True)
 class ClusterCommands:
-    """The commands that show the nodes, and what they have with each other."""
+    """The commands that show the nodes, and what they have with each other, and drain them."""
 
     cluster: Cluster
     session_manager: SessionManager
+    drain_here: Drain
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -56,6 +70,7 @@ class ClusterCommands:
             generation=membership.id.generation,
             sessions=len(self.session_manager.sessions),
             acts=membership.speaks,
+            draining=membership.node.draining,
             lease_age_s=round(membership.lease_age_s, 1),
             complete=membership.complete,
             claims=sum(1 for _ in self.cluster.claims.all_mine()),
@@ -79,6 +94,63 @@ class ClusterCommands:
                 trouble=traffic.trouble,
             )
 
+    async def drain(self, context: CommandContext) -> Replies:
+        """Have a node hand all that it has to the others, or take clients again."""
+        if not self.cluster.directory.shared:
+            raise Refused("this server is alone: there is no node that could take anything")
+        node = context.arguments.text("node")
+        if node != self.cluster.membership.id.name:
+            async for reply in self._at_other(node, context):
+                yield reply
+        elif context.arguments.flag("cancel"):
+            yield await self._cancel(node)
+        else:
+            async for reply in self._drain(node, context):
+                yield reply
+
+    async def _at_other(self, node: str, context: CommandContext) -> Replies:
+        nodes = self.cluster.membership.nodes
+        if node not in nodes:
+            raise Refused(f"there is no node {node}; there are {', '.join(self._names())}")
+        try:
+            async with aclosing(context.others.replies(node, DRAIN, context.given)) as found:
+                async for reply in found:
+                    yield reply
+        except Unanswered as error:
+            raise Refused(str(error)) from error
+
+    def _names(self) -> list[str]:
+        membership = self.cluster.membership
+        return sorted([membership.id.name, *membership.nodes])
+
+    async def _cancel(self, node: str) -> str:
+        if not await self.drain_here.cancel():
+            raise Refused(f"{node} does not drain")
+        return f"{node} takes clients again; what was handed over stays where it is"
+
+    async def _drain(self, node: str, context: CommandContext) -> Replies:
+        """Begin, or join a drain that is under way; say how far it has come until it ends."""
+        drain = self.drain_here
+        drain.begin(context.arguments.number("rate", RATE_PER_S))
+        while await drain.watch(SAY_EVERY_S) and context.listening:
+            yield f"{node}: {_told(drain.progress)}, clients left: {drain.progress.left}"
+        if drain.is_running:
+            return
+        if not drain.is_over:
+            raise Refused(
+                f"{node} is not drained: it was cancelled, or no other node takes clients"
+            )
+        yield f"{node} is drained: {_told(drain.progress)}"
+        if drain.progress.asleep:
+            yield (
+                f"sessions without a connection that stay at {node}: {drain.progress.asleep}; "
+                "they are saved when it stops, and can be resumed anywhere"
+            )
+
+
+def _told(progress: DrainProgress) -> str:
+    return f"clients closed: {progress.closed}, sessions moved to other nodes: {progress.moved}"
+
 
 COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
@@ -90,5 +162,19 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
         Description("cluster links", "what is under way between the nodes, and how", asks="all"),
         ClusterCommands.links,
         (TrafficRow,),
+    ),
+    Declared(
+        Description(
+            DRAIN,
+            "hand all that a node has to the others, so that it can be stopped",
+            (
+                Argument("node", "its name"),
+                Argument("--rate", "clients that are closed in a second", Number(1, MAX_RATE)),
+                Argument("--cancel", "have it take clients again", Flag()),
+            ),
+            effect="changes",
+            answers="stream",
+        ),
+        ClusterCommands.drain,
     ),
 )

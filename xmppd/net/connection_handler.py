@@ -167,7 +167,7 @@ class ConnectionHandler(Protocol):
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
         self._preparing = TokenBucket(PREPARING_US_PER_S, PREPARING_US_BURST)
-        self._waiting = self._admitted = False
+        self._waiting = self._admitted = self._held = False
         self._side = Side.NEW
         self._closing: Closing | None = None
         self._timer: IDelayedCall | None = None
@@ -323,7 +323,7 @@ class ConnectionHandler(Protocol):
         done.addCallbacks(self._resume, self._failed)
 
     def _resume(self, _: None) -> None:
-        if self._waiting:
+        if self._waiting and not self._held:
             self._waiting = False
             if self._closing is None:
                 self._work(self.clock.seconds())
@@ -424,6 +424,16 @@ class ConnectionHandler(Protocol):
     def take_at_most(self, stanzas_per_s: float) -> None:
         """Read at most so many stanzas a second."""
         self._stanzas = TokenBucket(stanzas_per_s, self.limits.stanzas_burst)
+
+    @property
+    def closing(self) -> bool:
+        """Whether it ends, so that nothing more is taken from it."""
+        return self._closing is not None
+
+    def hold(self) -> None:
+        """Take nothing more from the peer until the connection is closed."""
+        self._held = self._waiting = True
+        self.transport.pauseProducing()
 
     def close_side(self) -> None:
         """End our side of the stream, and read on for a while until the peer ends its side."""

@@ -53,6 +53,7 @@ class ListenEndpoint:
     ) -> None:
         self.listen = listen
         self.port: IListeningPort | None = None
+        self._factory: IProtocolFactory | None = None
         self.endpoint = _endpoint(listen, stream, reactor)
 
     @property
@@ -72,6 +73,7 @@ class ListenEndpoint:
         Raises:
             ListenError: The port is taken, or not ours to take.
         """
+        self._factory = factory
         try:
             self.port = await self.endpoint.listen(factory)
         except (CannotListenError, OSError, OverflowError) as error:  # tcp:99999 overflows
@@ -80,11 +82,20 @@ class ListenEndpoint:
                 "stop what listens there, or choose another port or address"
             ) from error
 
+    async def open_again(self) -> None:
+        """Listen again, if it was closed.
+
+        Raises:
+            ListenError: The port is taken by now.
+        """
+        if self.port is None and self._factory is not None:
+            await self.open(self._factory)
+
     async def close(self) -> None:
         """Stop listening."""
         if self.port is not None:
-            await maybeDeferred(self.port.stopListening)
-            self.port = None
+            port, self.port = self.port, None
+            await maybeDeferred(port.stopListening)
 
 
 def _endpoint(

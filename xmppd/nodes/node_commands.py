@@ -51,6 +51,7 @@ class _Running:
         name: Its words.
         work: Fills the replies.
         stops: Whether it ends when nobody asks any more; one that changes something does not.
+        unread: Whether nobody asks any more.
         replies: Those that were not asked for yet, at most :data:`MAX_REPLIES`.
         changed: Fires when there is a reply, or no more to come.
         room: Fires when replies were taken.
@@ -61,6 +62,7 @@ class _Running:
     name: str
     end: IDelayedCall
     stops: bool = True
+    unread: bool = False
     work: "Deferred[None] | None" = None
     replies: list[Reply] = field(default_factory=list)
     changed: "Deferred[None] | None" = None
@@ -190,6 +192,8 @@ class NodeCommands:
             running.stops = command.about.effect == "reads"
             async with aclosing(self.commands.replies(command, context)) as found:
                 async for reply in found:
+                    if running.unread:
+                        continue
                     running.replies.append(reply)
                     self._tell(running)
                     if len(running.replies) >= MAX_REPLIES:
@@ -214,6 +218,7 @@ class NodeCommands:
         running = self._running.pop(key, None)
         if running is None:
             return
+        running.unread = True
         if running.end.active():
             running.end.cancel()
         if running.work is not None and running.stops:

@@ -92,6 +92,7 @@ class RedisNode:
             id=NodeId(settings.node, last),
             instance=self._instance,
             address="" if door is None else settings.address,
+            client_address=settings.client_address,
             certificate="" if tls is None else tls.digest,
             secret=hmac_digest(settings.secret, b"node", "sha256").hex(),
             domains=_digest(sorted(domain.name for domain in config.domain)),
@@ -120,6 +121,7 @@ class RedisNode:
         bus.take_beside = self._take_beside
         self._membership.links = bus
         self._membership.silence_s = SILENT_LEASES * settings.lease_s
+        self._membership.isolation_s = settings.grace_s
         return bus
 
     def _look(self, _: bytes) -> None:

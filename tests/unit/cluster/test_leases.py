@@ -434,6 +434,26 @@ class WithoutRedisTests(LeaseCase):
             self.assertTrue(all(member.membership.speaks for member in members))
         self.assertEqual((b.gone(), c.gone()), ([], []))
 
+    def test_isolated(self) -> None:
+        """A node for which only others renew is told so after some time, and when that is over; if
+        Redis is away for all, nobody is.
+        """
+        a, b, c = self.three()
+        told: list[bool] = []
+        a.membership.on_isolation = told.append
+        a.membership.isolation_s = 30.0
+        self.world.redis_away(a)
+        self.world.pass_time(29.0)
+        self.assertEqual(told, [])
+        self.world.pass_time(10.0)
+        self.assertEqual(told, [True])
+        self.world.redis_away()
+        self.world.pass_time(2.2)
+        self.assertEqual(told, [True, False])
+        self.world.redis_away(a, b, c)
+        self.world.pass_time(60.0)
+        self.assertEqual(told, [True, False])
+
     def test_away_for_all(self) -> None:
         """All go on, since nobody can be declared dead; also when Redis comes back to one first."""
         members = a, b, c = self.three()

@@ -98,6 +98,7 @@ class ClusterMistakeTests(ClusterCase):
             (NODE + 'links = "direct"\n' + DOOR, "cluster.address is empty,"),
             (NODE + address + DOOR.replace("direct", "starttls"), "who know no STARTTLS;"),
             (NODE + 'address = "here"', 'cluster.address cannot be "here"; write it as "host.'),
+            (NODE + 'client_address = "a:b"', 'cluster.client_address cannot be "a:b"; write it'),
             (NODE + 'links = "udp"', "cluster.links cannot be 'udp'; use one of auto, redis,"),
             (NODE + 'name = "a b"', 'cluster.name cannot be "a b";'),
             (NODE + 'node = "{}"', 'cluster.node cannot be "{}";'),
@@ -105,6 +106,7 @@ class ClusterMistakeTests(ClusterCase):
             (NODE + "lease_s = 1.9", "cluster.lease_s is 1.9; make it 2 to 60 seconds."),
             (NODE + "lease_s = 61.0", "cluster.lease_s is 61; make it 2 to 60 seconds."),
             (NODE + "grace_s = 4.0", "cluster.grace_s is 4, less than cluster.lease_s;"),
+            (NODE + "drain_s = 3601.0", "cluster.drain_s is 3601; make it 3600 seconds at most."),
             (
                 NODE + "window_bytes = 1000",
                 "cluster.window_bytes is 1000; make it 1048576 to",

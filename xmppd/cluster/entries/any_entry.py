@@ -17,7 +17,14 @@ from xmppd.cluster.entries.accounts import (
 )
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandReplies, CommandUnread
 from xmppd.cluster.entries.entry import BusEntry
-from xmppd.cluster.entries.membership import AddressTried, LeaseRenewed, Renew, TryAddress
+from xmppd.cluster.entries.membership import (
+    AddressTried,
+    CountSessions,
+    LeaseRenewed,
+    Renew,
+    SessionCount,
+    TryAddress,
+)
 from xmppd.cluster.entries.presence import Arrived, Gone, Here, Shows, Telling
 from xmppd.cluster.entries.routes import ComponentAt, ServerLost
 from xmppd.cluster.entries.stanzas import (
@@ -81,6 +88,8 @@ AnyEntry = (
     | LeaseRenewed
     | TryAddress
     | AddressTried
+    | CountSessions
+    | SessionCount
     | Sibling
     | SiblingGone
     | Unbind

@@ -1,6 +1,9 @@
 """Entries of nodes about each other."""
 
 from enum import Enum
+from typing import Annotated
+
+from msgspec import Meta
 
 from xmppd.cluster.entries.entry import BusEntry
 
@@ -39,4 +42,28 @@ class AddressTried(BusEntry, tag="na", frozen=True):
     trouble: str
 
 
-__all__ = ["AddressTried", "LeaseRenewed", "LeaseState", "Renew", "TryAddress"]
+class CountSessions(BusEntry, tag="nc", frozen=True):
+    """The sender drains: does that node take sessions, and how many has it?"""
+
+
+class SessionCount(BusEntry, tag="ns", frozen=True):
+    """The answer to :class:`CountSessions`.
+
+    Attributes:
+        sessions: Those that are bound there.
+        draining: Whether it takes none.
+    """
+
+    sessions: Annotated[int, Meta(ge=0)]
+    draining: bool
+
+
+__all__ = [
+    "AddressTried",
+    "CountSessions",
+    "LeaseRenewed",
+    "LeaseState",
+    "Renew",
+    "SessionCount",
+    "TryAddress",
+]
