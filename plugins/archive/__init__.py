@@ -6,12 +6,15 @@ from xmppd.account.accounts import AccountRemoved
 from xmppd.config.settings import Settings
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
+from xmppd.host.turns import Turns
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.store.sql import Database, Tables
 
 from .archive import Archive
+from .query import ArchiveReader
+from .requests import answers_of
 from .settings import ArchiveSettings
 from .tables import metadata
 
@@ -21,6 +24,7 @@ def plug(
     routing_table: RoutingTable,
     clocks: Clocks,
     clock: IReactorTime,
+    turns: Turns,
     settings: ArchiveSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
@@ -33,4 +37,5 @@ def plug(
         On(AccountRemoved, archive.removed),
         Settings(ArchiveSettings, archive.use),
         Offer(archive),
+        *answers_of(ArchiveReader(archive, turns.next)),
     ]

@@ -8,6 +8,7 @@ from xmppd.stanza.names import qname
 from xmppd.stanza.pulled import Pulled
 from xmppd.stanza.stanza import Message
 from xmppd.stanza.text import escape
+from xmppd.stanza.xml import check_whole
 
 MAM = "urn:xmpp:mam:2"
 STANZA_ID = "urn:xmpp:sid:0"
@@ -34,8 +35,9 @@ class Results:
         self._head = f"<message><result xmlns='{MAM}'{given} id='".encode()
         self._delay = f"'><forwarded xmlns='{FORWARD}'><delay xmlns='{ns.DELAY}' stamp='".encode()
         self._inside = f"'/><message xmlns='{ns.CLIENT}'".encode()
-        self._id = f"<stanza-id xmlns='{STANZA_ID}' by='{escape(archive.bare)}' id='".encode()
-        self._tail = b"'/></message></forwarded></result></message>"
+        self._id = f"<stanza-id xmlns='{STANZA_ID}' id='".encode()
+        by = f"' by='{escape(archive.bare)}'/></message>"
+        self._tail = f"{by}</forwarded></result></message>".encode()
 
     def result(self, message: bytes, id: bytes, microseconds: int) -> Message:
         """One result.
@@ -46,10 +48,11 @@ class Results:
             microseconds: Since 1970, when it was kept.
 
         Raises:
-            ValueError: These bytes are no message.
+            ValueError: These bytes are no message any more: on a client's stream they would end it.
         """
         if not message.startswith(_NAME):
             raise ValueError("it is no message")
+        check_whole(message)
         if message.endswith(_END):
             inner = message[len(_NAME) : -len(_END)]
         elif message.endswith(b"/>"):

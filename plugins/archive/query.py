@@ -1,0 +1,255 @@
+"""Queries of an archive as values, and the page that answers one. Nothing here knows XML."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.stanza.rsm import PageRequest
+
+from .archive import Archive
+from .entries import ArchiveEntry, Selection
+from .ids import MAX_POSITION, first_at, last_at
+from .routed import read_back
+
+USUAL_RESULTS = 50
+"""Of a page whose size is not said."""
+MAX_RESULTS = 250
+"""Of any page."""
+MAX_PAGE_BYTES = 1_048_576
+"""Of a page's results; one is always given."""
+MAX_IDS = 1_000
+"""That may be asked for one by one."""
+
+ENTRIES_PER_TURN = 64
+"""So many are read in one turn of the reactor: some 0.3 ms of usual ones."""
+COUNTED_PER_TURN = 5_000
+RESULT_OVERHEAD_BYTES = 350
+"""Of the envelope of a result, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is wanted of an archive: all of it, if nothing is said.
+
+    Attributes:
+        peer: Only messages from or to this JID; a bare one stands for all of its resources.
+        since: Only messages of this time or later, in microseconds since 1970.
+        until: Only messages of this time or earlier.
+        after: Only messages behind the one of this id.
+        before: Only messages before the one of this id.
+        ids: Only these messages; None for any.
+        groupchat: Whether messages of type groupchat are among them.
+    """
+
+    peer: JID | None = None
+    since: int | None = None
+    until: int | None = None
+    after: str | None = None
+    before: str | None = None
+    ids: tuple[str, ...] | None = None
+    groupchat: bool = True
+
+
+class Query(NamedTuple):
+    """A query of an archive.
+
+    Attributes:
+        filters: What is wanted.
+        page: Which part of that.
+    """
+
+    filters: Filters
+    page: PageRequest
+
+
+class QueryPage(NamedTuple):
+    """The answer to a query.
+
+    Attributes:
+        entries: In the order of time.
+        complete: Whether nothing that is wanted lies beyond in the direction of paging.
+        total: The number of all that is wanted, if that was asked for instead of entries.
+    """
+
+    entries: list[ArchiveEntry]
+    complete: bool
+    total: int | None = None
+
+
+class ArchiveReader:
+    """Answers queries, some entries in each turn of the reactor (QU-15).
+
+    Args:
+        archive: Has the entries.
+        next_turn: Waits for the next turn.
+    """
+
+    def __init__(self, archive: Archive, next_turn: Callable[[], Awaitable[None]]) -> None:
+        self.archive = archive
+        self.entries = archive.entries
+        self.next_turn = next_turn
+
+    async def answer(self, owner: str, query: Query) -> QueryPage:
+        """The page that answers a query.
+
+        Args:
+            owner: Bare JID of the archive's owner.
+            query: With the ids as they were written.
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: an id in it is not in the archive (QU-6).
+            StoreError: The archive cannot be read.
+        """
+        filters, page = query
+        after, before = filters.since, filters.until
+        lowest = -1 if after is None else first_at(after) - 1
+        highest = MAX_POSITION + 1 if before is None else last_at(before) + 1
+        below = [each for each in (filters.after, page.after) if each is not None]
+        above = [each for each in (filters.before, page.before or None) if each is not None]
+        if below or above:
+            known = await self._known(owner, [*below, *above])
+            lowest = max(lowest, *(known[id].position for id in below), -1)
+            highest = min(highest, *(known[id].position for id in above), MAX_POSITION + 1)
+        selection = Selection(lowest, highest, None if filters.peer is None else filters.peer.bare)
+        if filters.ids is not None:
+            known = await self._known(owner, filters.ids)
+            return self._among(known.values(), selection, query)
+        if not page.most:
+            return await self._count(owner, selection)
+        return await self._page(owner, selection, query)
+
+    async def _known(self, owner: str, ids: Iterable[str]) -> dict[str, ArchiveEntry]:
+        """The entries of these ids, all of which are in the archive."""
+        position_of = self.archive.position_of
+        wanted = {id: position_of(owner, id) for id in ids}
+        positions = [each for each in wanted.values() if each is not None]
+        if len(positions) < len(wanted):
+            raise _not_found()
+        found: dict[int, ArchiveEntry] = {}
+        for begin in range(0, len(positions), ENTRIES_PER_TURN):
+            if begin:
+                await self.next_turn()
+            few = await self.entries.at(owner, positions[begin : begin + ENTRIES_PER_TURN])
+            found.update((each.position, each) for each in few)
+        if len(found) < len(positions):
+            raise _not_found()
+        return {id: found[position] for id, position in wanted.items() if position is not None}
+
+    def _among(
+        self, known: Iterable[ArchiveEntry], selection: Selection, query: Query
+    ) -> QueryPage:
+        """A page of entries that were asked for one by one."""
+        fits = _Fits(query.filters)
+        found = [
+            each
+            for each in sorted(known, key=lambda each: each.position)
+            if selection.after < each.position < selection.before and fits(each)
+        ]
+        if not query.page.most:
+            return QueryPage([], not found, len(found))
+        if query.page.is_backwards:
+            found.reverse()
+        return _cut(found, query.page, is_all=True)
+
+    async def _count(self, owner: str, selection: Selection) -> QueryPage:
+        """The number of entries, whatever their resources are."""
+        count = await self.entries.count(owner, selection)
+        return QueryPage([], not count, count)
+
+    async def _page(self, owner: str, selection: Selection, query: Query) -> QueryPage:
+        """Read entries until the page is full, and one more."""
+        fits, backwards = _Fits(query.filters), query.page.is_backwards
+        found: list[ArchiveEntry] = []
+        size = 0
+        while True:
+            missing = query.page.most + 1 - len(found)
+            limit = min(missing, ENTRIES_PER_TURN)
+            few = await self._read(owner, selection, query, limit)
+            wanted = [each for each in few if fits(each)]
+            found += wanted
+            size += sum(map(_size_bytes, wanted))
+            is_all = len(few) < limit
+            if is_all or len(wanted) == missing or size > MAX_PAGE_BYTES:
+                return _cut(found, query.page, is_all=is_all)
+            selection = _beyond(selection, few[-1].position, backwards=backwards)
+            await self.next_turn()
+
+    async def _read(
+        self, owner: str, selection: Selection, query: Query, limit: int
+    ) -> list[ArchiveEntry]:
+        """Entries in the direction of paging; a full JID may be an occupant of a room, with whom
+        private messages are a conversation of their own.
+        """
+        backwards, peer = query.page.is_backwards, query.filters.peer
+        few = await self.entries.page(owner, selection, limit, backwards=backwards)
+        if peer is None or peer.resource is None:
+            return few
+        private = Selection(selection.after, selection.before, peer.full)
+        few += await self.entries.page(owner, private, limit, backwards=backwards)
+        few.sort(key=lambda each: each.position, reverse=backwards)
+        return few[:limit]
+
+
+class _Fits:
+    """Whether an entry that the index has found is wanted."""
+
+    def __init__(self, filters: Filters) -> None:
+        peer = filters.peer
+        self._peer = None if peer is None else peer.bare
+        self._full = None if peer is None or peer.resource is None else peer.full
+        self._groupchat = filters.groupchat
+
+    def __call__(self, entry: ArchiveEntry) -> bool:
+        if not self._groupchat and entry.is_groupchat:
+            return False
+        if self._peer is None:
+            return True
+        if entry.stanza is None:
+            return self._full is None
+        try:
+            message = read_back(entry.stanza)
+        except (ValueError, KeyError):
+            return True  # whoever writes the results logs that
+        peer = message.to if entry.is_sent and message.to is not None else message.sender
+        return peer.bare == self._peer if self._full is None else peer.full == self._full
+
+
+def _cut(found: list[ArchiveEntry], page: PageRequest, *, is_all: bool) -> QueryPage:
+    """A page of what was found in the direction of paging, where that is all there is or not."""
+    size = fitting = 0
+    for entry in found[: page.most]:
+        size += _size_bytes(entry)
+        if fitting and size > MAX_PAGE_BYTES:
+            break
+        fitting += 1
+    entries = found[:fitting]
+    if page.is_backwards:
+        entries.reverse()
+    return QueryPage(entries, is_all and fitting == len(found))
+
+
+def _size_bytes(entry: ArchiveEntry) -> int:
+    return RESULT_OVERHEAD_BYTES + len(entry.stanza or b"")
+
+
+def _beyond(selection: Selection, position: int, *, backwards: bool) -> Selection:
+    """What is left of a selection behind a position, or before it."""
+    if backwards:
+        return Selection(selection.after, position, selection.peer)
+    return Selection(position, selection.before, selection.peer)
+
+
+def _not_found() -> StanzaError:
+    return StanzaError(Condition.ITEM_NOT_FOUND, "there is no message of this id in the archive")
+
+
+__all__ = [
+    "MAX_IDS",
+    "MAX_RESULTS",
+    "USUAL_RESULTS",
+    "ArchiveReader",
+    "Filters",
+    "Query",
+    "QueryPage",
+]
