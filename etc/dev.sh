@@ -305,6 +305,14 @@ tests() {
     [ "$failed" = 0 ]
 }
 
+# FAULT names some, LINKS one way; without them all are run, in both ways.
+faults() {
+    workspace
+    need_redis
+    start_postgres
+    "$BIN/python" -m tests.faults.matrix ${FAULT:-} ${LINKS:+--links "$LINKS"} ${SEED:+--seed "$SEED"}
+}
+
 # --- check --------------------------------------------------------------------------------------
 
 STEPS="lint formatting types imports spelling docs"
@@ -373,7 +381,7 @@ bench() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | again | faults | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

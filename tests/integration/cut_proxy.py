@@ -4,9 +4,21 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Flag, auto
 from threading import Event, Thread
 
 LOOK_S = 0.02
+
+
+class Direction(Flag):
+    """Which bytes: those to the target, or those that come back."""
+
+    FORTH = auto()
+    BACK = auto()
+    BOTH = FORTH | BACK
+
+
+NOTHING = Direction(0)
 
 
 class CutProxy(Thread):
@@ -27,17 +39,19 @@ class CutProxy(Thread):
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self._other_ends: dict[socket.socket, socket.socket] = {}
-        self._stopped, self._cut = Event(), Event()
+        self._targets: set[socket.socket] = set()
+        self._stopped = Event()
+        self._cut = NOTHING
 
     def run(self) -> None:
         """Pass on what comes, until it is stopped."""
-        was_cut = False
+        was_cut = NOTHING
         while not self._stopped.is_set():
-            if was_cut and not self._cut.is_set():
+            if was_cut and not self._cut:
                 self._close_all()
-            was_cut = self._cut.is_set()
-            watched = [self._listening, *([] if was_cut else self._other_ends)]
-            for sock in select.select(watched, [], [], LOOK_S)[0]:
+            was_cut = self._cut
+            ends = [end for end in self._other_ends if not was_cut & self._direction(end)]
+            for sock in select.select([self._listening, *ends], [], [], LOOK_S)[0]:
                 if sock is self._listening:
                     self._accept()
                 elif sock in self._other_ends:
@@ -45,13 +59,13 @@ class CutProxy(Thread):
         self._close_all()
         self._listening.close()
 
-    def cut(self) -> None:
+    def cut(self, direction: Direction = Direction.BOTH) -> None:
         """Let nothing through: connections stay, new ones are taken, and say nothing."""
-        self._cut.set()
+        self._cut = direction
 
     def mend(self) -> None:
         """Let all through again; connections of before are closed."""
-        self._cut.clear()
+        self._cut = NOTHING
 
     def stop(self) -> None:
         """Close everything."""
@@ -61,7 +75,7 @@ class CutProxy(Thread):
     def _accept(self) -> None:
         here = self._listening.accept()[0]
         self.connections += 1
-        if self._cut.is_set():
+        if self._cut == Direction.BOTH:
             self._other_ends[here] = here
             return
         try:
@@ -70,6 +84,10 @@ class CutProxy(Thread):
             here.close()
             return
         self._other_ends[here], self._other_ends[there] = there, here
+        self._targets.add(there)
+
+    def _direction(self, end: socket.socket) -> Direction:
+        return Direction.BACK if end in self._targets else Direction.FORTH
 
     def _pass_on(self, sock: socket.socket) -> None:
         other = self._other_ends[sock]
@@ -82,6 +100,7 @@ class CutProxy(Thread):
             pass
         for end in {sock, other}:
             del self._other_ends[end]
+            self._targets.discard(end)
             end.close()
 
     def _close_all(self) -> None:
@@ -89,3 +108,4 @@ class CutProxy(Thread):
             with suppress(OSError):
                 end.close()
         self._other_ends.clear()
+        self._targets.clear()

@@ -25,7 +25,6 @@ class CutLinkTests(NodesCase):
     def setUp(self) -> None:
         super().setUp()
         self.ways: dict[str, CutProxy] = {}
-        self.nodes: dict[str, NodeProcess] = {}
         for name in ("a", "b"):
             way = self.ways[name] = CutProxy(partial(self.door, name))
             way.start()
@@ -34,16 +33,11 @@ class CutLinkTests(NodesCase):
 
     def node(self, name: str, **settings: object) -> NodeProcess:
         """A node that the other one reaches by a way that may be cut."""
-        node = super().node(name, address=f"127.0.0.1:{self.ways[name].port}", **settings)
-        self.nodes[name] = node
-        return node
+        return super().node(name, address=f"127.0.0.1:{self.ways[name].port}", **settings)
 
     def door(self, name: str) -> int:
         """Where a node listens for others."""
-        config = (self.nodes[name].directory / "xmppd.toml").read_text()
-        found = re.search(r"epoll:([1-9]\d*):", config)
-        assert found is not None, config
-        return int(found[1])
+        return self.processes.nodes[name].door
 
     def say(self, peer: Peer, to: str, first: int, last: int) -> None:
         """Send messages."""
@@ -74,7 +68,7 @@ class CutLinkTests(NodesCase):
             way.cut()
         self.say(romeo, "juliet", 20, 40)
         self.say(juliet, "romeo", 0, 20)
-        for node in self.nodes.values():
+        for node in self.processes.nodes.values():
             self.wait_for_line(node, "takes a detour")
         self.assertEqual(self.way_from_a(), "detour")
         self.assertEqual(self.heard(juliet, 39), list(range(20, 40)))
@@ -83,7 +77,7 @@ class CutLinkTests(NodesCase):
         self.assertEqual(self.heard(juliet, 59), list(range(40, 60)))
         for way in self.ways.values():
             way.mend()
-        for node in self.nodes.values():
+        for node in self.processes.nodes.values():
             self.wait_for_line(node, "there is a connection with node")
         self.assertEqual(self.way_from_a(), "link")
         self.redis.hang()
@@ -93,7 +87,9 @@ class CutLinkTests(NodesCase):
         self.assertEqual(self.heard(romeo, 39), list(range(20, 40)))
         self.redis.go_on()
         lost = [
-            line for node in self.nodes.values() for line in node.logged(r"is lost|anew|no lease")
+            line
+            for node in self.processes.nodes.values()
+            for line in node.logged(r"is lost|anew|no lease")
         ]
         self.assertEqual(lost, [])
 

@@ -52,7 +52,7 @@ class DatabaseRefusalTests(NodesCase):
 
     def test_sqlite(self) -> None:
         """A file is nobody else's; the sentence says how to leave it."""
-        self.database = "sqlite:///xmppd.sqlite"
+        self.processes.database = "sqlite:///xmppd.sqlite"
         sentence = self.refusal(self.node("a"))
         self.assertIn("storage.url must name a database we can use: ", sentence)
         self.assertIn("xmppctl db copy", sentence)
@@ -115,18 +115,18 @@ class FitTests(NodesCase):
         other_secret.chmod(0o600)
         node = self.node("b", secret_file=str(other_secret))
         self.assertIn('cluster.secret_file is not that of node "a"', self.refusal(node))
-        self.domains = ("localhost", "montague.lit")
+        self.processes.domains = ("localhost", "montague.lit")
         self.assertIn(
             '[[domain]] names others than those of node "a"', self.refusal(self.node("c"))
         )
-        self.domains = ("localhost",)
+        self.processes.domains = ("localhost",)
         node = self.node("d", node="a")
         self.assertIn('cluster.node "a" is the name of a node that is alive', self.refusal(node))
-        self.links = "direct"
+        self.processes.links = "direct"
         node = self.node("e")
         self.assertIn('cluster.links is "direct" here, and "redis" at node "a"', self.refusal(node))
-        self.links = "redis"
-        self.database = make_postgresql()
+        self.processes.links = "redis"
+        self.processes.database = make_postgresql()
         self.addCleanup(drop_postgresql, self.database)
         sentence = self.refusal(self.node("f"))
         self.assertIn('storage.url names another database than that of node "a"', sentence)

@@ -1,0 +1,1 @@
+"""Faults of a service of three nodes, under people who chat: who runs, and who judges."""

@@ -1,0 +1,73 @@
+"""Run faults: whether everybody sees what they should while something goes wrong.
+
+    python -m tests.faults.matrix [FAULT …] [--links direct|redis] [--seed N] [--keep]
+
+Without a name all of them are run, in both ways in which nodes speak to each other.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from random import Random, SystemRandom
+
+from tests.faults.faults import FAULTS, Fault
+from tests.faults.field import CutNodes, Field
+from tests.redis_server import RedisProcess
+
+WAYS = ("direct", "redis")
+
+
+def run(fault: Fault, links: str, seed: int) -> tuple[list[str], str]:
+    """Have it happen.
+
+    Returns:
+        What was wrong, and what was counted.
+    """
+    nodes = CutNodes(links, RedisProcess(tcp=True))
+    try:
+        field = Field(nodes, Random(seed))
+        try:
+            wrong = asyncio.run(field.run(fault.run))
+        except AssertionError as error:
+            wrong = [str(error)]
+        if wrong:
+            wrong += [*nodes.troubles(), f"logs: {nodes.keep_logs()}"]
+        return wrong, "; ".join((*field.notes, field.summary()))
+    finally:
+        nodes.take_away()
+
+
+def main() -> None:
+    """Run them, and say what was wrong."""
+    parser = argparse.ArgumentParser(description="Faults under load.")
+    parser.add_argument("fault", nargs="*", help=", ".join(FAULTS))
+    parser.add_argument("--links", choices=WAYS)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1 << 32))
+    options = parser.parse_args()
+    failed = 0
+    for name in options.fault or FAULTS:
+        fault = FAULTS[name]
+        for links in [options.links] if options.links else WAYS:
+            if links in fault.links:
+                began = time.monotonic()
+                wrong, counts = run(fault, links, options.seed)
+                failed += bool(wrong)
+                took = time.monotonic() - began
+                word = "FAIL" if wrong else "ok"
+                say(f"{word:5} {name} ({links}, {took:.0f} s, seed {options.seed}): {counts}")
+                for line in wrong:
+                    say(f"      {line}")
+    say(f"{failed} failed" if failed else "all is well")
+    os._exit(bool(failed))
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
