@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from tests.authority import Authority
+from tests.integration.node_processes import start_at_once
 from tests.integration.nodes_case import NodesCase
 from tests.redis_server import RedisProcess
 
@@ -15,18 +16,16 @@ class SecuredTests(NodesCase):
         super().setUp()
         (line,) = re.findall(r"^user (xmppd on .*)$", MANUAL.read_text("utf-8"), re.MULTILINE)
         authority = Authority(self.directory)
-        self.redis.stop()
-        self.redis = RedisProcess(users=(line, "default off"), authority=authority).start()
-        self.addCleanup(self.redis.stop)
-        url = self.redis.url.replace("rediss://", "rediss://xmppd:password@")
+        redis = RedisProcess(users=(line, "default off"), authority=authority).start()
+        self.addCleanup(redis.stop)
+        self.url = redis.url
+        url = self.url.replace("rediss://", "rediss://xmppd:password@")
         self.settings = {"redis": [url], "authorities": str(authority.file)}
 
     def test_manual(self) -> None:
         """With the user of the manual nodes find each other, and people too."""
         nodes = [self.node(name, **self.settings) for name in "ab"]
-        for node in nodes:
-            self.addCleanup(node.kill)
-            node.start()
+        start_at_once(nodes)
         self.until_they_know(*nodes)
         a, b = nodes
         for name in ("romeo", "juliet"):
@@ -38,7 +37,7 @@ class SecuredTests(NodesCase):
 
     def test_wrong_password(self) -> None:
         """A node that Redis refuses does not start, and its sentence has no password in it."""
-        url = self.redis.url.replace("rediss://", "rediss://xmppd:wrong@")
+        url = self.url.replace("rediss://", "rediss://xmppd:wrong@")
         said = self.refusal(self.node("a", **{**self.settings, "redis": [url]}))
         self.assertIn("cluster.redis", said)
         self.assertIn("refuses", said)
