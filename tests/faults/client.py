@@ -9,15 +9,13 @@ import time
 from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from random import Random
+from typing import Protocol
 from xml.etree.ElementTree import Element
 
 from bench.kills import Stream
-from tests.faults.history import Heard, Mark, Message, Seen, Stay
+from tests.faults.history import Heard, History, Mark, Message, Seen, Stay
 from xmppd.stanza import ns
-
-if TYPE_CHECKING:
-    from tests.faults.crowd import Crowd
 
 PASSWORD = "a rose"
 LOGIN_S = 30.0
@@ -75,6 +73,29 @@ class Role:
         return f"{self.account}/{self.resource or self.name}"
 
 
+class Company(Protocol):
+    """Those whom a client is with.
+
+    Attributes:
+        random: Chooses what they say.
+        history: What has happened to them.
+        calm: Whether they say nothing new.
+    """
+
+    random: Random
+    history: History
+    calm: bool
+
+    def port(self, node: str) -> int:
+        """Where a node is to be reached."""
+
+    def next_node(self, client: "Client") -> str:
+        """Where a client tries next."""
+
+    def listeners(self, client: "Client") -> list[Role]:
+        """Whom a client may write to."""
+
+
 class Client:
     """Somebody who comes back after each cut, and what there was to see.
 
@@ -89,7 +110,7 @@ class Client:
         refused: Why logins came to nothing.
     """
 
-    def __init__(self, crowd: "Crowd", role: Role) -> None:
+    def __init__(self, crowd: Company, role: Role) -> None:
         self.crowd = crowd
         self.role = role
         self.node = role.home

@@ -16,6 +16,7 @@ from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.testing.process import ServerProcess
 
 LEASE_S = 2.0
+DRAIN_S = 5.0
 PATIENCE_S = 20.0
 
 
@@ -110,6 +111,7 @@ class NodeProcesses:
             "secret_file": str(self.secret),
             "lease_s": LEASE_S,
             "grace_s": 2 * LEASE_S,
+            "drain_s": DRAIN_S,
         }
         tables: dict[str, object] = {"storage": {"url": self.database}, "s2s": {"enabled": False}}
         port = free_port() if self.links == "direct" else 0

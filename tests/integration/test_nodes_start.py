@@ -60,7 +60,9 @@ class DatabaseRefusalTests(NodesCase):
     def test_alone(self) -> None:
         """A server that is alone and nodes keep each other out of a database."""
         (a,) = self.started("a")
-        alone = self.node("b", redis=[], secret_file="", node="", lease_s=5.0, grace_s=30.0)
+        alone = self.node(
+            "b", redis=[], secret_file="", node="", lease_s=5.0, grace_s=30.0, drain_s=30.0
+        )
         self.assertIn("is in use by", self.refusal(alone))
         a.stop()
         self.addCleanup(alone.kill)
