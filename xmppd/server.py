@@ -90,20 +90,24 @@ from xmppd.nodes.directory_sweep import DirectorySweep
 from xmppd.nodes.drain import Drain
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.foreign_owners import ForeignOwners
+from xmppd.nodes.moves import Moves
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.nodes.reassertions import Reassertions
 from xmppd.nodes.session_entries import SessionEntries
+from xmppd.nodes.session_offers import SessionOffers
 from xmppd.nodes.stanza_entries import StanzaEntries
 from xmppd.nodes.stored_messages import StoredMessages
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.introductions import Introductions
+from xmppd.presence.moved_presence import MovedPresence
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.presence.privacy_changes import PrivacyChanges
 from xmppd.presence.session_states import (
     directed_state,
+    handed_state,
     privacy_state,
     seen_state,
     sightings_state,
@@ -244,7 +248,7 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
-        self.plugin_messages, self.component_entries, self.arrivals = self._nodes()
+        self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
         )
@@ -502,7 +506,6 @@ class XMPPServer:
         resumption = Resumption(
             self.resumable_sessions,
             self.held_messages,
-            self.saved_sessions,
             self.offline_message_flood,
             self.events,
             self._sleep,
@@ -587,13 +590,24 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
-    def _nodes(self) -> tuple[PluginMessages, ComponentEntries, Arrivals]:
+    def _nodes(self) -> tuple[PluginMessages, ComponentEntries, Arrivals, Moves]:
         """What nodes tell each other."""
         grace_s = self.config.cluster.grace_s
         plugins = PluginMessages(self.routing_table, self.cluster.claims)
         components = ComponentEntries(self.cluster, self.components)
         arrivals = Arrivals(self.presence_manager, self.clock, self.turns.next, grace_s)
-        return plugins, components, arrivals
+        offers = SessionOffers(
+            self.saved_sessions,
+            self.held_messages,
+            self.offline_message_flood,
+            MovedPresence(self.presence_manager),
+            self.packet_router,
+        )
+        moves = Moves(offers, self.locations, self._account_sync())
+        return plugins, components, arrivals, moves
+
+    def _account_sync(self) -> AccountSync:
+        return AccountSync(self.roster_manager, self.privacy_changes, self.shared_group_changes)
 
     def _losses(self) -> tuple[NodeLoss, Reassertions, StoredMessages, DirectorySweep]:
         """What becomes of what was at a node that is lost."""
@@ -631,6 +645,7 @@ class XMPPServer:
             self.packet_router,
             self.presence_manager,
             self.offline_message_flood,
+            self.moves.offers,
         )
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         custody = Custody(self.routing_table, self.held_messages, entries)
@@ -651,9 +666,8 @@ class XMPPServer:
         entries.put(CommandUnread, commands.unread)
         SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
         self.arrivals.put_in(entries)
-        AccountSync(self.roster_manager, self.privacy_changes, self.shared_group_changes).put_in(
-            entries
-        )
+        self.moves.put_in(entries)
+        self._account_sync().put_in(entries)
         return entries, commands
 
     async def _ask_for_little(self) -> None:
@@ -679,6 +693,7 @@ class XMPPServer:
             directed_state(self.presence_manager.directed),
             seen_state(self.presence_manager.remote),
             sightings_state(self.presence_manager.introductions.sightings),
+            handed_state(self.presence_manager.introductions.sightings),
         ):
             self.saved_sessions.put(state, OWNER)
         for feature in self._features():
@@ -717,6 +732,7 @@ class XMPPServer:
             On(SessionClosed, self.held_messages.closed),
             On(SessionClosed, self.resumable_sessions.closed),
             On(SessionClosed, self.offline_message_flood.closed),
+            On(SessionClosed, self.moves.offers.closed),
             On(SessionClosed, self.arrivals.closed),
             On(SessionResumed, self.offline_message_flood.resumed),
             On(AccountRemoved, self._forget_account),
@@ -728,6 +744,8 @@ class XMPPServer:
             On(NodeLost, self.directory_sweep.node_lost),
             On(NodeFenced, self.cluster.claims.fenced),
             On(NodeLeft, self.node_loss.left),
+            On(NodeLost, self.moves.offers.node_gone),
+            On(NodeLeft, self.moves.offers.node_gone),
             On(NodeLost, self.stored_messages.lost),
             On(NodeLost, self.reassertions.node_lost),
             On(NodeLeft, self.stored_messages.left),
@@ -804,7 +822,11 @@ class XMPPServer:
         self.node_loss.forget = (self.routing_table.siblings.lost, self.arrivals.lost)
         self.locations.on_reentered = self.presence_manager.introductions.greet_anew
         self.packet_router.on_taken_back = self.held_messages.find_places
-        self.saved_sessions.on_taken = self._introduce
+        if self.cluster.directory.shared:
+            self.resumption.others = self.moves
+        self.moves.on_taken = self._introduce
+        self.drain.hand_over = self.moves.hand_over
+        self.saved_sessions.copy_counts = self.routing_table.copy_counts
         self.client_connections.on_sweep = (
             self.resumable_sessions.sweep,
             self.held_messages.sweep,
@@ -975,10 +997,15 @@ class XMPPServer:
         await until(self.clock, StopLimits.CLIENTS, began, self.client_connections.close(error))
         await until(self.clock, StopLimits.STANZAS, began, self._finish_stanzas())
         await until(self.clock, StopLimits.PEERS, began, self._close_peers(error))
-        await until(self.clock, StopLimits.SESSIONS, began, self.saved_sessions.save())
+        await until(self.clock, StopLimits.SESSIONS, began, self._save_sessions())
         await until(self.clock, StopLimits.NODES, began, self._leave_nodes())
         self.requests.stop()
         self.stored_messages.stop()
+
+    async def _save_sessions(self) -> None:
+        """Save the sessions that no other node has taken."""
+        await self.moves.offers.finish()
+        await self.saved_sessions.save()
 
     async def _leave_nodes(self) -> None:
         """Leave the other nodes, when they have handled what they were told, or do not for some

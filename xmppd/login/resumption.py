@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -12,8 +13,7 @@ from xmppd.events import Events
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed, key_of
-from xmppd.session.saved_sessions import SavedSessions
+from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Condition, StreamCondition, StreamError, Tree, escape, ns, qname
 from xmppd.store.errors import StoreError
@@ -33,28 +33,58 @@ RETRY_S = 1.0
 """The time after which the store is tried again with messages that are to be safe."""
 
 
+class SessionsElsewhere(Protocol):
+    """The sessions at other nodes of the service."""
+
+    async def take_over(self, id: str, account: JID, h: int) -> int | None:
+        """Have a session be here that another node has, or has left in the store.
+
+        Args:
+            id: By which its client resumes it.
+            account: Whose it must be (RS-6).
+            h: The count of stanzas that its client has got.
+
+        Returns:
+            The number of its client's stanzas that were handled, if it has ended lately at another
+            node.
+
+        Raises:
+            StoreError: The store cannot say where it is.
+        """
+
+
+class NothingElsewhere:
+    """There is no other node, and no session there."""
+
+    async def take_over(self, id: str, account: JID, h: int) -> int | None:
+        """Do nothing."""
+        return None
+
+
 class Resumption:
     """Takes ``<enable/>``, ``<r/>``, ``<a/>`` and ``<resume/>``; all streams share one.
 
     :meth:`enable` and :meth:`resume` return their answers, so that they can stand inside of another
     element as well, where :xep:`0386` and :xep:`0388` have them.
+
+    Attributes:
+        others: Those at other nodes.
     """
 
     def __init__(
         self,
         resumable_sessions: ResumableSessions,
         held_messages: HeldMessages,
-        saved_sessions: SavedSessions,
         flood: OfflineMessageFlood,
         events: Events,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self.resumable_sessions = resumable_sessions
         self.held_messages = held_messages
-        self.saved_sessions = saved_sessions
         self.flood = flood
         self.events = events
         self.sleep = sleep
+        self.others: SessionsElsewhere = NothingElsewhere()
 
     def feature(self) -> StreamFeature:
         """Its row in the table. Elements that come too early are answered, hence no ``needs``."""
@@ -195,22 +225,20 @@ class Resumption:
             return failed(Condition.UNEXPECTED_REQUEST)
         if h is None:
             return failed(Condition.BAD_REQUEST)
-        session = self.resumable_sessions.find(id, account)
-        if session is None:
-            session = await self._restore(id, account)
+        session, handled = await self._find(id, account, h)
         while session is not None and not fresh.closed:
             management = session.management
             if management is None:
                 break
             management.check(h)
             if not session.detached:
-                self._replace(session)
+                self.resumable_sessions.replace(session)
             elif management.work is not None:
                 await management.work
-                session = self.resumable_sessions.find(id, account)
+                session, handled = await self._find(id, account, h)
             elif (securing := self.held_messages.secure_all(session)) is not None:
                 await securing
-                session = self.resumable_sessions.find(id, account)
+                session, handled = await self._find(id, account, h)
             else:
                 self._take(session, management, h)
                 self._attach(session, negotiation)
@@ -219,19 +247,22 @@ class Resumption:
                 ).encode()
         forget = partial(self.held_messages.forget_received, id, account, h)
         await self.flood.when_stored(account, forget)
-        return failed(Condition.ITEM_NOT_FOUND, self.resumable_sessions.handled(id, account))
+        return failed(Condition.ITEM_NOT_FOUND, handled)
 
-    async def _restore(self, id: str, account: JID) -> LocalClientSession | None:
-        """Restore a session of the account that a node has saved which is gone (ST-8)."""
-        lost = await self.saved_sessions.take(key_of(id), account)
-        if lost is None:
-            return None
-        session = self.resumable_sessions.find(id, account)
-        await self.held_messages.take_up(() if session is None else (session,), lost)
+    async def _find(
+        self, id: str, account: JID, h: int
+    ) -> tuple[LocalClientSession | None, int | None]:
+        """The session, which may have been at another node; or the number of its client's stanzas
+        that were handled, if it has ended lately.
+        """
+        session, handled = self.resumable_sessions.find(id, account), None
         if session is None:
-            return None
-        await self.saved_sessions.on_taken(session)
-        return None if session.closed else session
+            handled = await self.others.take_over(id, account, h)
+            session = self.resumable_sessions.find(id, account)
+        if session is None:
+            here = self.resumable_sessions.handled(id, account)
+            return None, handled if here is None else here
+        return session, None
 
     def flush(self, negotiation: Negotiation) -> None:
         """Send the client the stanzas it has not got, once it has its answer."""
@@ -240,12 +271,6 @@ class Resumption:
     async def _resume(self, negotiation: Negotiation, tree: Tree) -> None:
         negotiation.write(await self.resume(negotiation, tree))
         self.flush(negotiation)
-
-    def _replace(self, session: LocalClientSession) -> None:
-        """Take a session from a connection that seems alive; no contact is told."""
-        wire = session.connection
-        self.resumable_sessions.detach(session)
-        wire.close(StreamError(StreamCondition.CONFLICT, "the session goes on elsewhere"))
 
     def _attach(self, session: LocalClientSession, negotiation: Negotiation) -> None:
         wire = negotiation.session.connection

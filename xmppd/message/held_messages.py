@@ -2,7 +2,7 @@
 killed.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -360,10 +360,12 @@ class HeldMessages(Follower):
         self._forget_soon()
 
     def closed(self, event: SessionClosed) -> None:
-        """Note that a session has ended, and its unread messages are about to be routed again."""
+        """Note that a session has ended, and its unread messages are about to be routed again. One
+        that goes on at another node has none left here.
+        """
         session = event.session
         management = session.management
-        if management is not None:
+        if management is not None and event.moved_to is None:
             if management.held:
                 self._ended.append((session.jid.bare, dict(management.held)))
                 management.held.clear()
@@ -372,6 +374,61 @@ class HeldMessages(Follower):
                 Deferred.fromCoroutine(securing).addErrback(_failed)
         for _, held in self._written.pop(session, {}).values():
             self._unread += held
+
+    def gave_away(self, account: str, held: Mapping[Stanza, Kept]) -> None:
+        """Forget messages that were passed on to another node, when they are safe there."""
+        if held:
+            self._ended.append((account, dict(held)))
+            if not self.returning.taking_back:
+                self.find_places()
+
+    def forget_saved(
+        self, management: StreamManagement, saved: Iterable[Stanza], numbers: Collection[int]
+    ) -> None:
+        """Note that these messages of a session are saved with it, so that they need not be held
+        beside that.
+
+        Args:
+            management: Of the session.
+            saved: What is saved.
+            numbers: Of those that were held when it was saved, and are not any more.
+        """
+        for stanza in saved:
+            kept = management.held.get(stanza)
+            if kept is not None and kept.number in numbers:
+                kept.over = True
+            elif kept is not None:  # written meanwhile
+                self._release(kept)
+            management.held[stanza] = Kept(held=True)
+        self._forget_soon()
+
+    async def take_back(
+        self, session: JID, key: bytes, queue: Iterable[tuple[int, Waiting]]
+    ) -> dict[Stanza, Kept] | None:
+        """Hold the messages of a session that is saved again, and not saved any more.
+
+        Args:
+            session: Full JID.
+            key: Of the session.
+            queue: What was saved with it: each with the count by which its client has it; 0 if it
+                was not sent.
+
+        Returns:
+            What is held now; None if another node has taken the session.
+        """
+        holds: dict[Stanza, Kept] = {}
+        messages: list[HeldMessage] = []
+        for position, waiting in queue:
+            stanza = waiting[0]
+            if isinstance(stanza, Message) and _is_kept(stanza):
+                holds[stanza] = Kept(held=True, position=position)
+                messages.append(self._held(session, key, position, waiting))
+        numbers = await self.store.take_back_session(self._node, key, held=messages)
+        if numbers is None:
+            return None
+        for kept, number in zip(holds.values(), numbers, strict=True):
+            kept.number = number
+        return holds
 
     def find_places(self) -> None:
         """Hold messages for the sessions that have them now, or for none, when all that was taken

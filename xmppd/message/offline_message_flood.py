@@ -385,7 +385,9 @@ class OfflineMessageFlood:
         if bare in self.lines.open and not self.routing_table.sessions(bare):
             self.lines.nobody_comes(bare)
         given = self._still_given(session, session.account)
-        if given:
+        if event.moved_to is not None:
+            self._take_from(session, session.account, tuple(given))
+        elif given:
             unread = {
                 stanza.payload.kept.number
                 for stanza, _, _ in session.unread()

@@ -3,6 +3,7 @@
 from xmppd.cluster.entries.accounts import GroupsStored, ListsStored, RosterStored
 from xmppd.cluster.node import NodeId
 from xmppd.nodes.entry_handler import EntryHandler
+from xmppd.presence.introductions import EVER
 from xmppd.presence.privacy_changes import PrivacyChanges
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
@@ -30,6 +31,14 @@ class AccountSync:
         entries.put(RosterStored, self.roster_stored)
         entries.put(ListsStored, self.lists_stored)
         entries.put(GroupsStored, self.groups_stored)
+
+    async def read_again(self, account: JID) -> None:
+        """Read what may have been stored of an account before others knew that this node is to be
+        told.
+        """
+        await self.rosters.reread(account, EVER)
+        await self.privacy.lists.reread(account)
+        await self.privacy.renew(account)
 
     async def roster_stored(self, sender: NodeId, entry: RosterStored) -> None:
         """Take a roster that has changed."""

@@ -107,6 +107,8 @@ class Arrivals:
                 self.interest.know(bare, sender)
         if entry.sent is not None:
             self._show(sender, entry.sent, (*entry.tell, *watchers), entry.apart)
+        for address in entry.directed:
+            self.sightings.handed_on(address, entry.viewer, sender)
         seen = [sent for bare in entry.see for sent in self._seen_by(viewer, bare)]
         return Here(seen, [bare for bare in people if bare not in users], watchers)
 
@@ -199,6 +201,8 @@ class Arrivals:
     def closed(self, event: SessionClosed) -> None:
         """Forget what directed presence a session that has ended was handed."""
         jid = event.session.jid
+        if jid.full in self.routing_table.bound:
+            return  # it has been taken up again (CL-100)
         self.sightings.closed(jid.full)
         if jid.bare not in self.routing_table.users:
             self.sightings.closed(jid.bare)

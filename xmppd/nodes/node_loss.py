@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from xmppd.cluster.entries.entry import BusEntry
+from xmppd.cluster.entries.moves import PassedOn
 from xmppd.cluster.entries.stanzas import Delivered, Routed
 from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.cluster.node import NodeId
@@ -47,7 +48,8 @@ class NodeLoss:
 
     def _stanzas(self, unhandled: Iterable[BusEntry]) -> Iterator[Stanza]:
         """The stanzas in these entries, in order; what else was said is of no use any more."""
-        for entry in unhandled:
+        for each in unhandled:
+            entry = each.delivered if isinstance(each, PassedOn) else each
             if isinstance(entry, Routed):
                 yield entry.stanza()
             elif isinstance(entry, Delivered):

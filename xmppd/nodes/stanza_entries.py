@@ -18,9 +18,11 @@ from xmppd.cluster.node import NodeId
 from xmppd.components.component_route import ComponentRoute
 from xmppd.host.clocks import UNKNOWN
 from xmppd.message.offline_message_flood import OfflineMessageFlood
+from xmppd.nodes.session_offers import SessionOffers
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, JID, Message, Presence, Stanza, StanzaError
 
 _FROM_ANYWHERE = ("error", "unavailable")
@@ -35,6 +37,7 @@ class StanzaEntries:
         packet_router: Routes them.
         presences: Delivers presence from other servers.
         flood: Gives sessions what has waited for them, which comes first.
+        offers: Know where sessions are that were here.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class StanzaEntries:
         packet_router: PacketRouter,
         presences: PresenceManager,
         flood: OfflineMessageFlood,
+        offers: SessionOffers,
     ) -> None:
+        self.offers = offers
         self.presences = presences
         self.routing_table = routing_table
         self.packet_router = packet_router
@@ -52,7 +57,7 @@ class StanzaEntries:
     def routed(self, sender: NodeId, entry: Routed) -> Outcome:
         """Take a stanza for an account, a component or another server."""
         stanza = entry.stanza()
-        if isinstance(stanza, Presence) and self._is_delivered(stanza, entry.way, sender):
+        if isinstance(stanza, Presence) and self._is_delivered(stanza, entry, sender):
             return None
         if entry.way == Way.COMPONENT:
             return self._to_component(stanza)
@@ -79,14 +84,15 @@ class StanzaEntries:
             self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
         return None
 
-    def _is_delivered(self, presence: Presence, way: int, node: NodeId) -> bool:
+    def _is_delivered(self, presence: Presence, entry: Routed, node: NodeId) -> bool:
         """Deliver a presence that is for sessions here alone; note one that is handed to a
         component, or to another server (CL-32).
         """
-        if way == Way.HERE:
+        if entry.way == Way.HERE:
             self.presences.remote.deliver(presence)
+            self.offers.pass_on_presence(entry)
             return True
-        if way in (Way.COMPONENT, Way.FOREIGN):
+        if entry.way in (Way.COMPONENT, Way.FOREIGN):
             self.presences.introductions.sightings.hand_on(presence, node)
         return False
 
@@ -130,6 +136,8 @@ class StanzaEntries:
 
     def _deliver(self, sender: NodeId, entry: Delivered) -> None:
         session = self.routing_table.bound.get(entry.session)
+        if not isinstance(session, LocalClientSession) and self.offers.passes_on(sender, entry):
+            return
         stanza = entry.stanza()
         if entry.copies:
             counts = self.routing_table.copy_counts

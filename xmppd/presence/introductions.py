@@ -1,6 +1,6 @@
 """Introductions: sessions here are shown to people at other nodes, and see who is there."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -146,6 +146,83 @@ class Introductions:
             holder.connection.close(REPLACED)
         return holder.serial > sent.serial
 
+    def find_here(self, session: LocalClientSession, here: Iterable[SentPresence]) -> None:
+        """Have a session that has moved here see those here as they are now; it saw them at another
+        node (CL-103). Those here who see it saw it there.
+
+        Args:
+            session: It has the serial and the count that it had there.
+            here: The presences of sessions here that it may see.
+        """
+        roster = self.rosters.loaded(session.jid.bare)
+        if roster is not None and session.presence is not None:
+            self._forget_former(session, roster)
+        own, known = self.membership.id, set[str]()
+        for sent in here:
+            known.add(sent.session)
+            self.show(session, own, sent)
+        seen_here = [full for full, node, _ in self.sightings.seen_by(session) if node == own]
+        self._show_as_gone(session, (full for full in seen_here if full not in known))
+        for full in seen_here:
+            session.seen.pop(full, None)  # it is told of them as any session here
+
+    async def find_elsewhere(self, session: LocalClientSession, directed: Sequence[JID]) -> None:
+        """Have other nodes know that a session is here now, whom it saw at another node and who saw
+        it there (CL-103). It is shown only what has changed meanwhile.
+
+        Args:
+            session: It has the serial and the count that it had there.
+            directed: Those who have its directed presence.
+        """
+        roster = self.rosters.loaded(session.jid.bare)
+        if roster is None:
+            return
+        before, own = dict(session.seen), session.jid.bare
+        handed = {full.partition("/")[0] for full in self.sightings.handed_to(session.jid.full)}
+        people, apart, contacts = list[str](), list[Apart](), set[str]()
+        everybody = False
+        if session.presence is not None:
+            people, apart = roster.listeners(session.privacy)
+            is_local = self.routing_table.is_local
+            contacts = {own, *(jid.bare for jid in roster.subscribed_to if is_local(jid))}
+            everybody = session.privacy is None and roster.shared_groups.shown_to_everybody(own)
+        places = await self._places(session, (*roster.own_and_viewers(), *contacts, *handed))
+        for other in self.membership.nodes.values() if everybody or directed or handed else ():
+            places.setdefault(other.id, []).append(own)
+        see = {*contacts, *handed}
+        addresses = [jid.full for jid in directed]
+        answered, silent = set[str](), set[NodeId]()
+        asked = [
+            (node, Deferred.fromCoroutine(self.routing_table.bus.ask(node, entry, HERE_S)))
+            for node, entry in self._arrivals(
+                session, places, people, apart, see, everybody=everybody, directed=addresses
+            )
+        ]
+        for node, asking in asked:
+            try:
+                answer = await asking
+            except Unreachable:
+                silent.add(node)
+                continue
+            if isinstance(answer, Here):
+                answered.update(sent.session for sent in answer.sent)
+                self._take(session, node, answer, set())
+        gone = [
+            full
+            for full, node, _ in self.sightings.seen_by(session)
+            if session.seen[full] == before.get(full)
+            and not (full in answered or node in silent)
+            and full.partition("/")[0] in see
+        ]
+        self._show_as_gone(session, gone)
+
+    def _show_as_gone(self, session: LocalClientSession, addresses: Iterable[str]) -> None:
+        """Show sessions as gone that have gone while this one was moved."""
+        for full in addresses:
+            del session.seen[full]
+            gone = Presence.make(session.jid, JID.prepared(full), type="unavailable")
+            session.deliver(gone, gone.wire(), ours=True)
+
     async def meet(
         self,
         session: LocalClientSession,
@@ -181,25 +258,48 @@ class Introductions:
         *,
         everybody: bool = False,
     ) -> set[str]:
-        assert session.presence is not None, "only an available session meets others"
-        sent = SentPresence.of(session.presence, session.serial, session.count)
         shown: set[str] = set()
-        asked = []
+        asked = [
+            Deferred.fromCoroutine(self._ask(session, node, entry, shown))
+            for node, entry in self._arrivals(
+                session, places, tell, apart, see, everybody=everybody
+            )
+        ]
+        await self._all_or_late(asked)
+        return shown
+
+    def _arrivals(
+        self,
+        session: LocalClientSession,
+        places: Mapping[NodeId, Collection[str]],
+        tell: Collection[str],
+        apart: Collection[Apart],
+        see: Collection[str],
+        *,
+        everybody: bool,
+        directed: Sequence[str] = (),
+    ) -> Iterator[tuple[NodeId, Arrived]]:
+        """What these nodes are asked, who know of the session's account from now on."""
+        presence, wanted = session.presence, dict.fromkeys(see)
+        sent = None
+        if presence is not None:
+            sent = SentPresence.of(presence, session.serial, session.count)
         for node, there in places.items():
             self.interest.know(session.jid.bare, node)
             for some in map(set, pieces(there)):
-                entry = Arrived(
-                    session.jid.full,
-                    session.serial,
-                    sent,
-                    [bare for bare in tell if bare in some],
-                    [each for each in apart if each.account in some],
-                    [bare for bare in dict.fromkeys(see) if bare in some],
-                    everybody,
+                yield (
+                    node,
+                    Arrived(
+                        session.jid.full,
+                        session.serial,
+                        sent,
+                        [bare for bare in tell if bare in some],
+                        [each for each in apart if each.account in some],
+                        [bare for bare in wanted if bare in some],
+                        everybody,
+                        list(directed),
+                    ),
                 )
-                asked.append(Deferred.fromCoroutine(self._ask(session, node, entry, shown)))
-        await self._all_or_late(asked)
-        return shown
 
     async def _places(
         self, session: LocalClientSession, people: Collection[str]

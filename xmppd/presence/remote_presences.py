@@ -268,6 +268,10 @@ class RemotePresences:
         presence = said.addressed(session.jid)
         session.deliver(presence.for_several(), presence.wire())
 
+    def note(self, session: Session, presence: Presence) -> None:
+        """Note a presence that the node which had this session before has shown it."""
+        self._notes(session, presence, in_person=presence.to is not None)
+
     def restore(self, session: Session, seen_presences: Iterable[SeenPresence]) -> None:
         """Let a restored session see the addresses that it saw before the restart."""
         own = self._seen.setdefault(session, SeenPresences())

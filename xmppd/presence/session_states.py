@@ -102,6 +102,37 @@ def sightings_state(sightings: Sightings) -> SessionState:
     return SessionState("sightings", dump, load)
 
 
+class _Handed(Struct, frozen=True, array_like=True):
+    """A session of another node whose directed presence a session was handed."""
+
+    jid: str
+    node: str
+
+
+def handed_state(sightings: Sightings) -> SessionState:
+    """The sessions of other nodes whose directed presence a session was handed (CL-32)."""
+
+    def dump(session: LocalClientSession) -> bytes | None:
+        handed = [
+            _Handed(full, str(node)) for full, node in sightings.handed_to(session.jid.full).items()
+        ]
+        return msgpack.encode(handed) if handed else None
+
+    def load(data: bytes) -> Put:
+        handed = [
+            (JID.parse(each.jid).full, NodeId.parse(each.node))
+            for each in msgpack.decode(data, type=list[_Handed])
+        ]
+
+        def put(session: LocalClientSession) -> None:
+            for full, node in handed:
+                sightings.handed(session.jid.full, full, node)
+
+        return put
+
+    return SessionState("handed", dump, load)
+
+
 def seen_state(remote: RemotePresences) -> SessionState:
     """The addresses elsewhere that a session saw (RP-3)."""
 

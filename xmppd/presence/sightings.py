@@ -60,6 +60,8 @@ class Sightings:
             if len(seen) >= MAX_SEEN:
                 return False
         elif mark >> 16 <= known >> 16:
+            if mark >> 16 == known >> 16:
+                seen[sent.session] = mark  # it may be at another node now
             return False
         seen[sent.session] = mark
         return True
@@ -116,6 +118,15 @@ class Sightings:
     def handed(self, address: str, session: str, node: NodeId) -> None:
         """Note that directed presence of another node's session was handed to an address."""
         self._handed.setdefault(address, {})[session] = node
+
+    def handed_on(self, address: str, session: str, node: NodeId) -> None:
+        """Note that a session whose directed presence an address was handed is at another node."""
+        if session in self._handed.get(address, {}):
+            self._handed[address][session] = node
+
+    def handed_to(self, address: str) -> dict[str, NodeId]:
+        """The sessions of other nodes whose directed presence an address was handed."""
+        return self._handed.get(address, {})
 
     def hand_on(self, presence: Presence, node: NodeId) -> None:
         """Note a presence of another node's session that is handed to a component, or to another

@@ -202,8 +202,11 @@ class MessageRouter:
             return
         way.turning = True
         try:
-            if not await table.settle(bare):
-                await self.offline.flood.next_turn()  # what a lost node had is on its way again
+            settled = None
+            while settled != way.nodes:  # a session may change its node meanwhile
+                settled = way.nodes
+                if not await table.settle(bare):
+                    await self.offline.flood.next_turn()  # a lost node's are on their way again
             turn = self._passing.join(bare)
             if turn is not None:
                 await turn

@@ -1,7 +1,7 @@
 """Locations: the places in the directory of the sessions that are here."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from math import ceil
 
 from twisted.internet.defer import Deferred
@@ -191,7 +191,7 @@ class Locations:
         """
         nodes = {location.node for location in places.values()} - {self.id}
         if not self.membership.complete:
-            nodes.update(node.id for node in self.membership.nodes.values())
+            nodes.update(self._everybody())
         return nodes
 
     def _has_nobody(self, jid: JID, location: Location) -> bool:
@@ -286,9 +286,14 @@ class Locations:
     # -- a session --------------------------------------------------------------------------------
 
     def closed(self, event: SessionClosed) -> None:
-        """Give back the place of a session that has ended."""
+        """Give back the place of a session that has ended; that of one which goes on at another
+        node is not here any more.
+        """
         self._unentered.pop(event.session, None)
-        self._leave(event.session.jid, event.session.serial)
+        if event.moved_to is None:
+            self._leave(event.session.jid, event.session.serial)
+        else:
+            self.siblings.forget_absent(event.session.jid.bare)
 
     async def restore(self, session: LocalClientSession) -> None:
         """Enter a session of before a restart, which nobody is told of, and let it meet its
@@ -309,6 +314,42 @@ class Locations:
             meeting = self.siblings.meet(session, session.jid, nodes)
             Deferred.fromCoroutine(meeting)  # it never fails, and whoever answers is met
             self.siblings.settle(session)
+
+    @contextmanager
+    def arriving(self, account: str) -> Iterator[None]:
+        """While a session of an account is about to be here: this node is told what others change
+        of it (CL-44).
+        """
+        self.siblings.arriving[account] += 1
+        try:
+            yield
+        finally:
+            self._over(account)
+            self.siblings.forget_absent(account)
+
+    async def move_here(self, session: LocalClientSession, former: NodeId) -> None:
+        """Have a session that was at another node be at this one, with its serial. If the directory
+        does not answer, that is done later; if the place is another's, the session ends.
+        """
+        place = Location(former, session.serial)
+        try:
+            if not await self.directory.move(session.jid, place):
+                await self.reassert(session)
+        except DirectoryAway:
+            self._unentered[session] = None
+
+    async def meet(self, session: LocalClientSession) -> None:
+        """Let a session that has moved here meet its siblings."""
+        try:
+            others = await self.directory.sessions_of(session.jid.bare)
+        except DirectoryAway:
+            others = {str(id): Location(id, 0) for id in self._everybody()}
+        await self.siblings.meet(session, session.jid, self._nodes(others))
+        if session.id in self.sessions.sessions:
+            self.siblings.settle(session)
+
+    def _everybody(self) -> Iterator[NodeId]:
+        return (node.id for node in self.membership.nodes.values())
 
     async def reassert(self, session: LocalClientSession, *, rebuild: bool = False) -> None:
         """Say again that a session is here (CL-25): the directory may have lost it, or another node

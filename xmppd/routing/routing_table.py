@@ -324,6 +324,12 @@ class RoutingTable:
         answers = await ask_all(self.bus, nodes, Behind(bare, passed_on), within_s)
         return len(answers) == len(nodes)
 
+    def turn_way(self, bare: str, node: NodeId) -> None:
+        """Have later messages for an account wait for those that are under way to a node which a
+        session of it has left (CL-16).
+        """
+        self.ways.turn(bare, node)
+
     def give_back(self, message: Stanza) -> bool:
         """Send a message that a session here has not read to the node that decided about it, if
         that counts who else has it (CL-15).

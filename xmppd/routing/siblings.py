@@ -34,6 +34,11 @@ class SessionTable(Protocol):
     def sessions_here(self, bare: str) -> tuple[LocalClientSession, ...]:
         """The sessions of an account that are connected here."""
 
+    def turn_way(self, bare: str, node: NodeId) -> None:
+        """Note that messages for an account may still be under way to a node that a session of it
+        has left.
+        """
+
 
 class Siblings:
     """Knows all sessions of the accounts that have one here, as their nodes describe them (CL-23).
@@ -102,6 +107,8 @@ class Siblings:
         replaced = known.pop(jid.full, None)
         if replaced is not None:
             replaced.closed = True
+            if replaced.location.serial == session.serial:
+                self.table.turn_way(jid.bare, replaced.location.node)
             self._recount(jid.bare)
         for other in known.values():
             self.table.add(other)
@@ -109,6 +116,12 @@ class Siblings:
         if known:
             self._has_changed(jid.bare)
         self.tell(session)
+
+    def moved(self, session: LocalClientSession, node: NodeId) -> None:
+        """Take a session that was here until now, and is at another node."""
+        if self._is_here(session.jid.bare):
+            entry = described(session, session.jid)
+            self._note(session.jid, Location(node, session.serial), entry)
 
     def part(self, jid: JID, serial: int) -> None:
         """Tell the other nodes that a session has ended, or that its login has failed."""
@@ -153,6 +166,8 @@ class Siblings:
             if session is not None:
                 session.closed = True
                 self.table.remove(session)
+                if session.location.serial == location.serial:
+                    self.table.turn_way(jid.bare, session.location.node)
             session = known[jid.full] = RemoteSession(jid, location, self.bus)
             self._recount(jid.bare)
         session.describe(entry)

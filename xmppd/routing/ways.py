@@ -58,6 +58,15 @@ class Ways:
         if others:
             self._put(bare, WayTaken(None, others[:MAX_NODES]))
 
+    def turn(self, bare: str, node: NodeId) -> None:
+        """Note that a session of an account has left a node, by which some may be under way."""
+        way = self.taken.get(bare)
+        if way is None:
+            self._put(bare, WayTaken(None, (node,)))
+        else:
+            way.by = None
+            way.nodes = tuple(dict.fromkeys((node, *way.nodes)))[:MAX_NODES]
+
     def _put(self, bare: str, way: WayTaken) -> None:
         self.taken.pop(bare, None)
         self.taken[bare] = way

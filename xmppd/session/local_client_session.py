@@ -127,20 +127,22 @@ class LocalClientSession:
         """The id of its client; empty if that has not said."""
         return self.login.agent.id if self.login is not None else ""
 
-    def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
+    def deliver(
+        self, stanza: Stanza, wire: bytes, *, ours: bool = False, seen: bool = False
+    ) -> bool:
         """Deliver a stanza to the client (SE-3): False if its connection is gone, or if its list
         denies a stanza that has to be answered (SE-2). One that is ``ours`` is denied by no list
-        (PL-1).
+        (PL-1); one that interceptors have ``seen`` at another node is not shown to those here.
         """
         if self.closed:
             return False
         if self.privacy is not None and not ours and not self.privacy.lets_in(stanza):
             return isinstance(stanza, Presence)
-        if self.interceptors.outgoing[stanza.__class__]:
-            seen = self.interceptors.go_out(stanza, self.jid)
-            if seen is None:
+        if self.interceptors.outgoing[stanza.__class__] and not seen:
+            changed = self.interceptors.go_out(stanza, self.jid)
+            if changed is None:
                 return True
-            wire = seen.wire()
+            wire = changed.wire()
         if self.backlog is not None:
             self._keep(stanza, wire, self.backlog)
         elif self.management is not None:
@@ -317,6 +319,19 @@ class LocalClientSession:
         if self.management is not None:
             self.management.forget_unacknowledged()
         return unread
+
+    def wait_again(self, first: Iterable[Waiting]) -> None:
+        """Let these stanzas wait before those that do, while there is no connection."""
+        later = () if self.backlog is None else self.backlog.waiting()
+        self.backlog = Backlog()
+        for stanza, wire, came in (*first, *later):
+            self.backlog.add(stanza, wire, came=came)
+
+    def take_waiting(self) -> list[Waiting]:
+        """Take the stanzas that wait, while there is no connection."""
+        waiting = [] if self.backlog is None else self.backlog.waiting()
+        self.backlog = Backlog()
+        return waiting
 
     # -- a client that acknowledges, and may come back ------------------------------------------
 

@@ -17,7 +17,7 @@ from xmppd.session.local_client_session import LocalClientSession, longest_detac
 from xmppd.session.session import Connection
 from xmppd.session.session_manager import SessionClosed, SessionManager
 from xmppd.session.stream_management import StreamManagement
-from xmppd.stanza import JID, Stanza
+from xmppd.stanza import JID, Stanza, StreamCondition, StreamError
 
 ID_BYTES = 24
 MAX_REMEMBERED = 10_000
@@ -128,12 +128,20 @@ class ResumableSessions:
 
     def find(self, id: str, account: JID) -> LocalClientSession | None:
         """The session of this id, if it is the account's own (RS-6)."""
-        session = self._by_key.get(key_of(id))
+        return self.find_by_key(key_of(id), account)
+
+    def find_by_key(self, key: bytes, account: JID) -> LocalClientSession | None:
+        """The same, by the key of the session."""
+        session = self._by_key.get(key)
         return session if session is not None and session.jid.bare == account.bare else None
 
     def handled(self, id: str, account: JID) -> int | None:
         """The number of stanzas that were handled of a session of the account that ended lately."""
-        bare, handled = self._handled.get(key_of(id), ("", 0))
+        return self.handled_by_key(key_of(id), account)
+
+    def handled_by_key(self, key: bytes, account: JID) -> int | None:
+        """The same, by the key of the session."""
+        bare, handled = self._handled.get(key, ("", 0))
         return handled if bare == account.bare else None
 
     # -- detached, and resumed --------------------------------------------------------------------
@@ -192,6 +200,22 @@ class ResumableSessions:
         """The seconds for which a session may still be resumed."""
         return self._detached[session] - self.clocks.seconds()
 
+    def replace(self, session: LocalClientSession) -> None:
+        """Take a session from a connection that seems alive; no contact is told."""
+        wire = session.connection
+        self.detach(session)
+        wire.close(StreamError(StreamCondition.CONFLICT, "the session goes on elsewhere"))
+
+    def withhold(self, session: LocalClientSession) -> None:
+        """Let nobody find a detached session, since it is about to be at another node (CL-100)."""
+        if session.management is not None and session.management.key is not None:
+            del self._by_key[session.management.key]
+
+    def release(self, session: LocalClientSession) -> None:
+        """Let it be found again, since it is not."""
+        if session.management is not None and session.management.key is not None:
+            self._by_key[session.management.key] = session
+
     def resume(self, session: LocalClientSession, connection: Connection) -> None:
         """Note that a session has another connection."""
         del self._detached[session]
@@ -209,8 +233,11 @@ class ResumableSessions:
         if isinstance(session.connection, Detached):
             session.connection.forget()
         management.place = management.waits = None
-        if management.key is not None:
+        if management.key is None:
+            return
+        if self._by_key.get(management.key) is session:
             del self._by_key[management.key]
+        if event.moved_to is None:
             self._handled[management.key] = session.jid.bare, management.handled
             if len(self._handled) > MAX_REMEMBERED:
                 self._handled.popitem(last=False)

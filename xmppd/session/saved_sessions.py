@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from secrets import token_hex
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec import MsgspecError, Struct, msgpack
 from twisted.logger import Logger
@@ -22,7 +22,7 @@ from xmppd.session.session_state import Put, SessionState
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
-from xmppd.stanza.stanza import Copies
+from xmppd.stanza.stanza import Copies, CopiesElsewhere
 from xmppd.store.errors import StoreError
 from xmppd.store.kind import Fragment
 from xmppd.store.readable import readable
@@ -42,6 +42,8 @@ class SavedStanza(Struct, array_like=True):
         stamped: Whether it has a delay stamp.
         copies: If other sessions of the account have it: a number that all of those have in common,
             and their count.
+        counted_at: The node that knows them by this number, if the session is saved for another
+            one; empty if all that have it are saved together.
     """
 
     wire: bytes
@@ -49,6 +51,7 @@ class SavedStanza(Struct, array_like=True):
     addressed: bool
     stamped: bool
     copies: tuple[int, int] | None
+    counted_at: str = ""
 
 
 class Queue(Struct, frozen=True):
@@ -155,6 +158,19 @@ class Lost(NamedTuple):
     unread: list[Placed]
 
 
+class CountsCopies(Protocol):
+    """Names the counts of an account's sessions that have a message (CL-15)."""
+
+    def number(self, copies: Copies) -> None:
+        """Give a count a number, by which other nodes may speak of it."""
+
+    def elsewhere(self, account: str, node: NodeId, number: int) -> Copies:
+        """The count of a message that another node has decided about."""
+
+    def get(self, number: int) -> Copies | None:
+        """The count of this number; None if it is not known any more."""
+
+
 class SavedSessions:
     """Saves sessions, and restores them.
 
@@ -167,9 +183,11 @@ class SavedSessions:
         given: The offline messages that a session was given, and that are still in the store.
 
     Attributes:
-        on_taken: Called with a session that another node has saved and that is here now, so that
-            others know it.
+        copy_counts: Names the counts of messages in a session that is saved for another node; None
+            on a single node.
     """
+
+    copy_counts: CountsCopies | None = None
 
     def __init__(
         self,
@@ -186,7 +204,6 @@ class SavedSessions:
         self.clocks = resumable_sessions.clocks
         self.read_account = read_account
         self.given = given
-        self.on_taken: Callable[[LocalClientSession], Awaitable[None]] = _nobody_to_tell
         self._states: dict[str, tuple[SessionState, str]] = {}
         self._started = False
         self._copies: dict[tuple[str, int], Copies] = {}
@@ -231,7 +248,7 @@ class SavedSessions:
             if management is not None and management.key is not None:
                 data = msgpack.encode(self._shell(session, management))
                 saved.append(SavedSession(management.key, session.jid.bare, data))
-                theirs.setdefault(session.jid.bare, []).extend(self._out_of_store(session))
+                theirs.setdefault(session.jid.bare, []).extend(self.out_of_store(session))
         try:
             await self.store.save_sessions(str(self.membership.id), saved, theirs=theirs)
         except StoreError:
@@ -249,13 +266,25 @@ class SavedSessions:
         if saved:
             _log.info("{count} sessions were saved", count=len(saved))
 
-    def _out_of_store(self, session: LocalClientSession) -> set[int]:
+    def saved_one(self, session: LocalClientSession, key: bytes) -> SavedSession:
+        """A detached session as it is saved for another node, while this one goes on."""
+        assert session.management is not None, "it can be resumed"
+        shell = self._shell(session, session.management, goes_on=True)
+        return SavedSession(key, session.jid.bare, msgpack.encode(shell), str(self.membership.id))
+
+    def out_of_store(self, session: LocalClientSession) -> set[int]:
         """The offline messages that a session has, which belong to it from now on."""
         payloads = (stanza.payload for stanza, _, _ in session.unread())
         unread = {payload.kept.number for payload in payloads if isinstance(payload, Stored)}
         return unread.union(self.given(session))
 
-    def _shell(self, session: LocalClientSession, management: StreamManagement) -> Shell:
+    def _shell(
+        self,
+        session: LocalClientSession,
+        management: StreamManagement,
+        *,
+        goes_on: bool = False,
+    ) -> Shell:
         states = ((name, self._dumped(name, session)) for name in self._states)
         backlog = session.backlog
         return Shell(
@@ -273,10 +302,10 @@ class SavedSessions:
             max_s=management.max_s,
             handled=management.handled,
             sent=management.sent,
-            unacknowledged=self._saved(management.unacknowledged()),
+            unacknowledged=self._saved(management.unacknowledged(), goes_on=goes_on),
             positions=management.positions(),
             outstanding=management.outstanding,
-            waiting=[] if backlog is None else self._saved(backlog.waiting()),
+            waiting=[] if backlog is None else self._saved(backlog.waiting(), goes_on=goes_on),
             state={name: data for name, data in states if data is not None}
             | (session.unclaimed or {}),
         )
@@ -318,12 +347,15 @@ class SavedSessions:
             _log.info("{count} sessions were taken up", count=count - len(lost))
         return lost
 
-    async def take(self, key: bytes, account: JID) -> list[Lost] | None:
+    async def take(
+        self, key: bytes, account: JID, offered_by: NodeId | None = None
+    ) -> list[Lost] | None:
         """Restore one session that a node which is gone has saved, detached.
 
         Args:
             key: Of the session.
             account: Whose it must be (RS-6).
+            offered_by: A node that has it, and gives it to this one.
 
         Returns:
             The session, if it cannot go on, as far as it can be read; None if there is none, or
@@ -332,10 +364,16 @@ class SavedSessions:
         saved = await self.store.saved_session(key)
         if saved is None or saved.account != account.bare:
             return None
-        if not self.is_gone(saved.node):
-            await self.membership.refresh()  # it may have left a moment ago
-        if not await self._is_ours_now(saved):
-            return None
+        if offered_by is not None:
+            if saved.node != str(offered_by):
+                return None  # it has been taken back, or by yet another one
+            if not await self.store.take_session(saved, str(self.membership.id)):
+                return None
+        elif saved.node != str(self.membership.id):  # taken before, if so, but not restored
+            if not self.is_gone(saved.node):
+                await self.membership.refresh()  # it may have left a moment ago
+            if not await self._is_ours_now(saved):
+                return None
         lost = await self._take_up(saved)
         self._copies.clear()
         return lost
@@ -496,17 +534,44 @@ class SavedSessions:
 
     # -- its stanzas ------------------------------------------------------------------------------
 
-    def _saved(self, waiting: Iterable[Waiting]) -> list[SavedStanza]:
-        return [
-            SavedStanza(
-                wire,
-                None if came == UNKNOWN else self.clocks.stamp(came),
-                addressed=stanza.to is not None,
-                stamped=isinstance(stanza.payload, Stamped),
-                copies=_saved_copies(stanza.payload.copies),
+    def _saved(self, waiting: Iterable[Waiting], *, goes_on: bool) -> list[SavedStanza]:
+        saved = []
+        for stanza, wire, came in waiting:
+            copies, counted_at = stanza.payload.copies, ""
+            if copies is not None and goes_on and self.copy_counts is not None:
+                counted_at = self.counted_at(copies)
+            saved.append(
+                SavedStanza(
+                    wire,
+                    None if came == UNKNOWN else self.clocks.stamp(came),
+                    addressed=stanza.to is not None,
+                    stamped=isinstance(stanza.payload, Stamped),
+                    copies=(copies.number, 1) if copies and counted_at else _saved_copies(copies),
+                    counted_at=counted_at,
+                )
             )
-            for stanza, wire, came in waiting
-        ]
+        return saved
+
+    def counted_at(self, copies: Copies) -> str:
+        """The node that knows a count by its number."""
+        if isinstance(copies, CopiesElsewhere):
+            return str(copies.node)
+        if not copies.number and self.copy_counts is not None:
+            self.copy_counts.number(copies)
+        return str(self.membership.id)
+
+    def counted(self, account: str, number: int, counted_at: str) -> Copies | None:
+        """The count that a node knows by a number.
+
+        Raises:
+            ValueError: No node is called so.
+        """
+        node = NodeId.parse(counted_at)
+        if self.copy_counts is None:
+            return None
+        if node == self.membership.id:
+            return self.copy_counts.get(number)
+        return self.copy_counts.elsewhere(account, node, number)
 
     def _placed(self, queued: _Queued) -> Placed:
         """A stanza that waited.
@@ -521,7 +586,10 @@ class SavedSessions:
             stanza = as_stamped(stanza)
         if not saved.addressed:
             stanza = stanza.for_several()
-        if saved.copies is not None:
+        if saved.copies is not None and saved.counted_at:
+            number, _ = saved.copies
+            stanza.payload.copies = self.counted(queued.jid.bare, number, saved.counted_at)
+        elif saved.copies is not None:
             number, left = saved.copies
             copies = self._copies.setdefault((queued.jid.bare, number), Copies("", left))
             copies.account = queued.jid.bare
@@ -531,10 +599,6 @@ class SavedSessions:
             raise ValueError("it came at no time")
         came = UNKNOWN if saved.came is None else self.clocks.moment(saved.came)
         return queued.position, (stanza, saved.wire, came)
-
-
-async def _nobody_to_tell(session: LocalClientSession) -> None:
-    """Do nothing, since there is no other node."""
 
 
 def _nobody_to_close() -> None:

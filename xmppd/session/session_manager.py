@@ -7,6 +7,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from xmppd.cluster.node import NodeId
 from xmppd.config.config import SessionSettings
 from xmppd.events import Events
 from xmppd.session.interceptor_manager import InterceptorManager
@@ -27,9 +28,16 @@ class SessionBound:
 
 @dataclass(frozen=True, slots=True)
 class SessionClosed:
-    """A session that was bound is gone."""
+    """A session that was bound is gone.
+
+    Attributes:
+        session: The session.
+        moved_to: The node of the service on which it goes on (CL-100): what is kept of it here is
+            to be forgotten, and nobody told. None if it has ended.
+    """
 
     session: LocalClientSession
+    moved_to: NodeId | None = None
 
 
 class Routes(Protocol):
@@ -177,14 +185,16 @@ class SessionManager:
         self.routes.add(session)
         self.routes.refresh(session)
 
-    def close(self, session: LocalClientSession) -> None:
-        """Forget a session that has ended (SM-6). Its unavailable presence has been routed."""
+    def close(self, session: LocalClientSession, moved_to: NodeId | None = None) -> None:
+        """Forget a session that has ended (SM-6), whose unavailable presence has been routed; or
+        one that goes on at another node.
+        """
         if self.sessions.pop(session.id, None) is None:
             return
         self.routes.remove(session)
         if session.bound:
             self.bound -= 1
-            self.events.fire(SessionClosed(session))
+            self.events.fire(SessionClosed(session, moved_to))
 
     def close_all(
         self, bare: str, error: StreamError, *, spare: LocalClientSession | None = None

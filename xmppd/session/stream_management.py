@@ -324,6 +324,13 @@ class StreamManagement:
         """The stanzas that were sent and are neither acknowledged nor out of date, in order."""
         return list(self._unacknowledged.values())
 
+    def replace_unacknowledged(self, waiting: Iterable[Waiting]) -> None:
+        """Keep other values of the same messages, in the same order."""
+        for number, (stanza, wire, came) in zip(tuple(self._unacknowledged), waiting, strict=True):
+            self.load.add(*self._unacknowledged[number][:2], -1)
+            self.load.add(stanza, wire)
+            self._unacknowledged[number] = stanza, wire, came
+
     def positions(self) -> list[int]:
         """The ``h`` that covers each unacknowledged stanza."""
         return [self._position(number) for number in self._unacknowledged]

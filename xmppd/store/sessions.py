@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from xmppd.host.clocks import wall_clock
 from xmppd.store import held as held_messages
@@ -82,6 +82,8 @@ _ADOPT_ONE: ReturningUpdate[bytes] = (
 _FORGET: Delete = delete(sessions).where(
     sessions.c.key == bindparam("session"), sessions.c.node == bindparam("whose")
 )
+_TAKE_BACK: ReturningDelete[bytes] = _FORGET.returning(sessions.c.key)
+_FORGET_ONE: Delete = delete(sessions).where(sessions.c.key == bindparam("session"))
 _FORGET_ALL: Delete = delete(sessions).where(sessions.c.node == bindparam("whose"))
 
 
@@ -195,6 +197,39 @@ class SessionStore(RecordStore):
         """
         return await self._database.write(partial(_adopt_one, session=session, node=node))
 
+    async def offer_session(
+        self, node: str, session: SavedSession, *, theirs: Sequence[int], held: Sequence[int]
+    ) -> None:
+        """Keep one session of a node that goes on, so that another node may take it
+        (:meth:`take_session`), or this one may take it back; in one transaction.
+
+        Args:
+            node: That has it.
+            session: As it is.
+            theirs: Offline messages of the account that are in the session now, or have arrived.
+            held: The numbers of messages that were held for it, which are in the session, too.
+        """
+        change = partial(_offer, node=node, session=session, theirs=tuple(theirs), held=tuple(held))
+        await self._database.write(change)
+
+    async def take_back_session(
+        self, node: str, key: bytes, *, held: Sequence[HeldMessage]
+    ) -> list[int] | None:
+        """Forget a saved session if it still belongs to this node, and hold the messages in its
+        queue; in one transaction.
+
+        Args:
+            node: That has offered the session, or has taken it.
+            key: Of the session.
+            held: The messages in its queue.
+
+        Returns:
+            The numbers of the messages that are held; None if another node has taken the session,
+            and nothing has changed.
+        """
+        change = partial(_take_back, node=node, key=key, held=tuple(held))
+        return await self._database.write(change)
+
     async def take_up_sessions(
         self,
         node: str,
@@ -277,18 +312,39 @@ def _save(
     held_messages.forget_all(connection, node)
     for account, ids in theirs.items():
         offline_messages.delete_messages(connection, account, ids)
-    saving = [
-        {
-            "key": session.key,
-            "owner": digest(session.account),
-            "account": session.account,
-            "data": session.data,
-            "node": node,
-        }
-        for session in saved
-    ]
-    if saving:
-        connection.execute(_ADD, saving)
+    if saved:
+        connection.execute(_ADD, [_row(session, node) for session in saved])
+
+
+def _offer(
+    connection: Connection,
+    node: str,
+    session: SavedSession,
+    theirs: Sequence[int],
+    held: Sequence[int],
+) -> None:
+    connection.execute(_FORGET_ONE, {"session": session.key})
+    held_messages.forget(connection, held)
+    offline_messages.delete_messages(connection, session.account, theirs)
+    connection.execute(_ADD, [_row(session, node)])
+
+
+def _take_back(
+    connection: Connection, node: str, key: bytes, held: Sequence[HeldMessage]
+) -> list[int] | None:
+    if connection.execute(_TAKE_BACK, {"session": key, "whose": node}).first() is None:
+        return None
+    return held_messages.hold(connection, node, held, ())
+
+
+def _row(session: SavedSession, node: str) -> dict[str, object]:
+    return {
+        "key": session.key,
+        "owner": digest(session.account),
+        "account": session.account,
+        "data": session.data,
+        "node": node,
+    }
 
 
 def _adopt(connection: Connection, node: str, former: Sequence[str]) -> None:

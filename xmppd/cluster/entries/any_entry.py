@@ -25,6 +25,14 @@ from xmppd.cluster.entries.membership import (
     SessionCount,
     TryAddress,
 )
+from xmppd.cluster.entries.moves import (
+    Adopted,
+    NotHere,
+    Offered,
+    PassedOn,
+    Resume,
+    SessionOver,
+)
 from xmppd.cluster.entries.presence import Arrived, Gone, Here, Shows, Telling
 from xmppd.cluster.entries.routes import ComponentAt, ServerLost
 from xmppd.cluster.entries.stanzas import (
@@ -100,6 +108,12 @@ AnyEntry = (
     | LeftBehind
     | EndAccount
     | StreamsEnded
+    | Resume
+    | NotHere
+    | Offered
+    | Adopted
+    | SessionOver
+    | PassedOn
     | ComponentAt
     | TakeUp
     | OwnedAt

@@ -106,6 +106,8 @@ class Arrived(BusEntry, tag="pa", frozen=True):
         apart: Those of whom not all resources may see it.
         see: Bare JIDs of those whose presence it wants to see.
         everybody: Whether it is also shown to all accounts there that see it by a shared group.
+        directed: Those who have its directed presence, and may have been handed that there when it
+            was at another node.
     """
 
     viewer: JIDText
@@ -115,6 +117,7 @@ class Arrived(BusEntry, tag="pa", frozen=True):
     apart: list[Apart]
     see: Accounts
     everybody: bool = False
+    directed: Accounts = []
 
     @property
     def about(self) -> str:

@@ -1,0 +1,114 @@
+"""MovedPresence: a session changes its node, and nobody is shown anything of that."""
+
+from collections.abc import Iterator
+
+from xmppd.cluster.entries.presence import Apart, SentPresence
+from xmppd.cluster.node import NodeId
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import Presence, Stanza
+
+
+class MovedPresence:
+    """Has those who see a session, and those whom it sees, go by its new node from then on
+    (CL-103).
+
+    Args:
+        presences: Those of sessions here, and what these were shown.
+    """
+
+    def __init__(self, presences: PresenceManager) -> None:
+        self.presences = presences
+        self.routing_table = presences.routing_table
+        self.introductions = presences.introductions
+        self.sightings = presences.introductions.sightings
+        self.id = presences.introductions.membership.id
+
+    # -- at the node that it leaves ---------------------------------------------------------------
+
+    def prepare(self, session: LocalClientSession) -> None:
+        """Note whom of this node a session sees that is about to be saved, so that another node
+        knows them.
+        """
+        privacy = session.privacy
+        for sent in self._here(session):
+            if privacy is None or privacy.lets_in(sent.stanza()):
+                self.sightings.shows(session, sent, self.sightings.mark(self.id, sent))
+
+    def went(self, session: LocalClientSession, node: NodeId) -> None:
+        """Have those here who see a session see it at another node from now on."""
+        directed = self.presences.directed.pop(session.jid)
+        for address in directed:
+            if self.presences.reached(address):
+                self.sightings.handed(address.full, session.jid.full, node)
+        roster = self.introductions.rosters.loaded(session.jid.bare)
+        if session.presence is None or roster is None:
+            return
+        sent = SentPresence.of(session.presence, session.serial, session.count)
+        mark = self.sightings.mark(node, sent)
+        people, apart = roster.listeners(session.privacy)
+        for viewer in self._viewers(people, apart):
+            if viewer is not session and (
+                viewer.privacy is None or viewer.privacy.lets_in(session.presence)
+            ):
+                self.sightings.shows(viewer, sent, mark)
+
+    def _viewers(self, people: list[str], apart: list[Apart]) -> Iterator[LocalClientSession]:
+        for bare in people:
+            yield from self.routing_table.available_here(bare)
+        for each in apart:
+            for viewer in self.routing_table.available_here(each.account):
+                if each.shows_to(viewer.jid.full):
+                    yield viewer
+
+    def is_found_out(self, stanza: Stanza) -> bool:
+        """Whether a stanza that has come for a session while it was moved says what its new node
+        asks for anyway.
+        """
+        return (
+            isinstance(stanza, Presence)
+            and stanza.to is None
+            and stanza.type in (None, "unavailable")
+            and self.routing_table.is_local(stanza.sender)
+        )
+
+    # -- at the node that it comes to -------------------------------------------------------------
+
+    def came(self, session: LocalClientSession) -> None:
+        """Have a session see those here as they are now."""
+        for address in self.presences.directed.receivers(session.jid):
+            if self.presences.reached(address):
+                self.sightings.withdraw(address.full, session.jid.full)
+        self.introductions.find_here(session, list(self._here(session)))
+
+    async def find_others(self, session: LocalClientSession) -> None:
+        """Have other nodes know that it is here."""
+        receivers = self.presences.directed.receivers(session.jid)
+        await self.introductions.find_elsewhere(session, receivers)
+
+    def pass_on(self, session: LocalClientSession, stanza: Stanza) -> None:
+        """Note a presence that the former node has shown a session."""
+        if not isinstance(stanza, Presence):
+            return
+        if not self.routing_table.is_local(stanza.sender):
+            self.presences.remote.note(session, stanza)
+        elif stanza.type == "unavailable":
+            session.seen.pop(stanza.sender.full, None)  # its client believes that it is gone
+
+    def _here(self, session: LocalClientSession) -> Iterator[SentPresence]:
+        """The presences of sessions here that a session may see."""
+        rosters = self.introductions.rosters
+        roster = rosters.loaded(session.jid.bare)
+        if session.presence is None or roster is None:
+            return
+        contacts = filter(self.routing_table.is_local, roster.subscribed_to)
+        for bare in {session.jid.bare, *(contact.bare for contact in contacts)}:
+            theirs = rosters.loaded(bare) if bare in self.routing_table.users else None
+            if theirs is None or not theirs.may_be_seen_by(session.jid):
+                continue
+            for other in self.presences.shown(bare, session.jid):
+                if other is not session and other.presence is not None:
+                    yield SentPresence.of(other.presence, other.serial, other.count)
+
+
+__all__ = ["MovedPresence"]
