@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from xmppd.cluster.bus import Bus, Unreachable
 from xmppd.cluster.directory import DirectoryAway
@@ -17,8 +19,13 @@ from xmppd.stanza import Later
 TAKE_UP_S = 10.0
 """How long another node may take to take up a thing, which reads the store."""
 
+MOVED_AT_ONCE = 16
+"""Things that are being given to other nodes at the same time."""
+
 MAX_KNOWN = 10_000
 """Things whose owners are known here although they are elsewhere."""
+
+_log = Logger()
 
 
 class Ownership(NamedTuple):
@@ -91,6 +98,13 @@ class ClaimBoard(Protocol):
 
         Returns:
             The token of the next owner; 0 if there is none.
+        """
+
+    async def void(self, *, remove: bool) -> int:
+        """The number of things whose owners are not in any more.
+
+        Args:
+            remove: Whether these claims are taken out; tokens go on rising all the same.
         """
 
 
@@ -284,10 +298,49 @@ class Claims:
 
     async def give_up_all(self) -> None:
         """Give everything to other nodes that take it, since this one drains."""
-        for kind, name in self.all_mine():
-            if any(node != self._membership.id for node in self._by_lot(kind, name)):
-                with suppress(DirectoryAway):
-                    await self.give_up(kind, name)
+        await self._move(lambda node: node != self._membership.id)
+
+    async def balance(self) -> int:
+        """Give what another node would get if nobody had it to that node; returns the number of
+        these things.
+        """
+        return await self._move(lambda node: True)
+
+    async def _move(self, may_be: Callable[[NodeId], bool]) -> int:
+        """Give things to the nodes with the highest lots that may be, a few at a time; those of
+        which this is here stay.
+        """
+        moving = iter(tuple(self._mine))
+        moved = 0
+
+        async def move_some() -> None:
+            nonlocal moved
+            for kind, name in moving:
+                to = next(filter(may_be, self._by_lot(kind, name)), self._membership.id)
+                if to == self._membership.id:
+                    continue
+                giving = Deferred.fromCoroutine(self.give_up(kind, name, to))
+                done = await giving.addCallbacks(
+                    lambda _: 1, _not_moved, errbackArgs=(f"{kind} {name}",)
+                )
+                moved += done
+
+        await gatherResults([Deferred.fromCoroutine(move_some()) for _ in range(MOVED_AT_ONCE)])
+        return moved
+
+    async def end(self, kind: str, name: str) -> None:
+        """Have a thing that is ours be nobody's, since there is nothing more to do for it.
+
+        Raises:
+            DirectoryAway: The board still has it as ours; it is void when this node is gone.
+        """
+        async with self._alone(kind, name):
+            token = self._mine.pop((kind, name), None)
+            if token is not None:
+                claim = Ownership(self._membership.id, token)
+                await self._board.hand_over(kind, name, claim, None)
+
+    # -- the board --------------------------------------------------------------------------------
 
     async def assert_all(self) -> None:
         """Say again what is ours, since the board may have lost it; what has a later owner is lost.
@@ -297,11 +350,46 @@ class Claims:
         """
         for kind, name in self.all_mine():
             async with self._alone(kind, name):
-                token = self._mine.get((kind, name))
-                if token is not None:
-                    claim = Ownership(self._membership.id, token)
-                    if await self._board.own_again(kind, name, claim) != claim:
-                        self._lose(kind, name)
+                await self._assert(kind, name)
+
+    async def _assert(self, kind: str, name: str) -> None:
+        token = self._mine.get((kind, name))
+        if token is not None:
+            claim = Ownership(self._membership.id, token)
+            if await self._board.own_again(kind, name, claim) != claim:
+                self._lose(kind, name)
+
+    async def differing(self, *, repair: bool) -> int:
+        """Compare what is ours with the board; returns how many things another node has there, or
+        nobody.
+
+        Args:
+            repair: Whether to say again that they are ours; what has a later owner is lost.
+
+        Raises:
+            DirectoryAway: The board cannot be asked.
+        """
+        count = 0
+        for kind, name in self.all_mine():
+            async with self._alone(kind, name):
+                if (kind, name) not in self._mine:
+                    continue
+                if await self._board.look(kind, name) != self._membership.id:
+                    count += 1
+                    if repair:
+                        await self._assert(kind, name)
+        return count
+
+    async def void(self, *, remove: bool) -> int:
+        """Count what is written on the board of nodes that are not in any more.
+
+        Args:
+            remove: Whether to take it out.
+
+        Raises:
+            DirectoryAway: The board cannot be asked.
+        """
+        return await self._board.void(remove=remove)
 
     @asynccontextmanager
     async def _alone(self, kind: str, name: str) -> AsyncIterator[None]:
@@ -330,6 +418,12 @@ class Claims:
         """Forget everything: it has other owners, or will have (CL-78)."""
         for kind, name in self.all_mine():
             self._lose(kind, name)
+
+
+def _not_moved(failure: Failure, thing: str) -> int:
+    if not failure.check(DirectoryAway):
+        _log.failure("{thing} was not given up", failure, thing=thing)
+    return 0
 
 
 __all__ = ["MAX_KNOWN", "ClaimBoard", "Claims", "Owned", "Ownership"]

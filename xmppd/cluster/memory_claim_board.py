@@ -85,6 +85,15 @@ class MemoryClaimBoard(ClaimBoard):
         state.claims[kind, name] = Ownership(to, state.next_token(kind, claim.token))
         return state.claims[kind, name].token
 
+    @override
+    async def void(self, *, remove: bool) -> int:
+        claims = self._reached().claims
+        void = [thing for thing, claim in claims.items() if not self._is_in(claim.owner)]
+        if remove:
+            for thing in void:
+                del claims[thing]
+        return len(void)
+
     def _is_in(self, node: NodeId) -> bool:
         return node == self.membership.id or self.membership.is_in(node)
 

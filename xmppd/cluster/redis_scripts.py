@@ -146,16 +146,22 @@ return {redis.call('HVALS', KEYS[2]), gone}
 # Keys: those of nodes, then the claim of a thing, "node.generation.token", and the last token that
 # a thing of its kind got.
 
-_CLAIMS = (
+_LIVING = (
     _NODES
     + """
-local CLAIM, TOKEN = KEYS[7], KEYS[8]
 local function living(claim)
   local id = claim and string.match(claim, '^(.*)%.%d+$')
   local name, generation = string.match(id or '', '^(.*)%.(%d+)$')
   if not name or redis.call('HEXISTS', FENCED, id) == 1 then return false end
   return generation_of(name) == tonumber(generation)
 end
+"""
+)
+
+_CLAIMS = (
+    _LIVING
+    + """
+local CLAIM, TOKEN = KEYS[7], KEYS[8]
 local function next_token(above)
   local token = math.max(tonumber(redis.call('GET', TOKEN) or 0), tonumber(above)) + 1
   token = string.format('%.0f', token)
@@ -223,6 +229,25 @@ return token
 )
 """Have another node get a thing. ARGV: the claim of who has it, id of the other one or nothing.
 Returns its token; 0 if nobody has it from here.
+"""
+
+VOID = Script(
+    _LIVING
+    + """
+local cursor, count, prefix, remove = unpack(ARGV)
+local page = redis.call('SCAN', cursor, 'COUNT', count)
+local found = 0
+for _, key in ipairs(page[2]) do
+  if string.sub(key, 1, #prefix) == prefix and not living(redis.call('GET', key)) then
+    found = found + 1
+    if remove == '1' then redis.call('DEL', key) end
+  end
+end
+return {page[1], found}
+"""
+)
+"""A page of the claims of nodes that are not in. ARGV: where to go on, how many keys, what those of
+claims begin with, 1 if they are taken out. Returns where to go on, and the number of these claims.
 """
 
 # -- sessions -------------------------------------------------------------------------------------

@@ -51,6 +51,13 @@ class TrafficRow(Row, frozen=True):
     trouble: str
 
 
+class BalanceRow(Row, frozen=True):
+    """What a node has given to others, of the things that live once."""
+
+    moved: int
+    claims: int
+
+
 @dataclass(frozen=True)
 class ClusterCommands:
     """The commands that show the nodes, and what they have with each other, and drain them."""
@@ -93,6 +100,11 @@ class ClusterCommands:
                 unhandled=traffic.unhandled,
                 trouble=traffic.trouble,
             )
+
+    async def balance(self, context: CommandContext) -> Replies:
+        """Give what another node would get if nobody had it to that node."""
+        moved = await self.cluster.claims.balance()
+        yield BalanceRow(moved=moved, claims=sum(1 for _ in self.cluster.claims.all_mine()))
 
     async def drain(self, context: CommandContext) -> Replies:
         """Have a node hand all that it has to the others, or take clients again."""
@@ -162,6 +174,16 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
         Description("cluster links", "what is under way between the nodes, and how", asks="all"),
         ClusterCommands.links,
         (TrafficRow,),
+    ),
+    Declared(
+        Description(
+            "cluster balance",
+            "spread what lives once over all nodes, such as streams to other servers",
+            effect="changes",
+            asks="all",
+        ),
+        ClusterCommands.balance,
+        (BalanceRow,),
     ),
     Declared(
         Description(

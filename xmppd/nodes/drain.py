@@ -299,7 +299,8 @@ class Drain:
         self._tries[session.id] = self._tries.get(session.id, 0) + 1
         self._under_way.add(session)
         try:
-            self._moved += await self.hand_over(session, to)
+            is_there = await self.hand_over(session, to)
+            self._moved += is_there
         finally:
             self._under_way.discard(session)
 

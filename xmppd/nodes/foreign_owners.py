@@ -1,6 +1,7 @@
 """ForeignOwners: which node speaks with another server for a domain of ours."""
 
 from collections.abc import Awaitable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -21,6 +22,13 @@ MAX_WAITING = 1_000
 """Stanzas that wait for each pair of domains until it is known which node has it."""
 
 
+class RouteFromHere(Route, Protocol):
+    """The route to other servers from this node."""
+
+    async def let_go(self, local: str, remote: str) -> None:
+        """Have what waits between two domains leave, and close their stream."""
+
+
 class ForeignOwners(Owned):
     """The route to every domain that is not ours, where several nodes are one service (CL-80).
 
@@ -37,7 +45,7 @@ class ForeignOwners(Owned):
     kind = "s2s"
 
     def __init__(
-        self, foreign: Route, claims: Claims, router: PacketRouter, events: Events
+        self, foreign: RouteFromHere, claims: Claims, router: PacketRouter, events: Events
     ) -> None:
         self._foreign = foreign
         self._claims = claims
@@ -96,7 +104,9 @@ class ForeignOwners(Owned):
         """Have a pair from now on."""
 
     async def lay_down(self, name: str) -> bytes:
-        """Have it no more; what waits still leaves from here."""
+        """Have it no more; what waits leaves before the next one sends anything."""
+        local, remote = name.split(" ", 1)
+        await self._foreign.let_go(local, remote)
         return b""
 
     def lost(self, name: str) -> None:

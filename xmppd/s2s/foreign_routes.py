@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 
 from xmppd.auth.attempts import network_of
 from xmppd.config.config import S2SSettings, StreamSettings
@@ -25,6 +25,10 @@ from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
 from xmppd.stream.stream_feature import Stream
 
 SWEEP_S = 1.0
+
+LET_GO_S = 5.0
+LOOK_EVERY_S = 0.1
+"""How often it is looked whether all that waited has left."""
 
 MAX_WAITING_FOR_ONE = 1_000
 """Servers that wait to be looked for on behalf of one account, or of one network elsewhere."""
@@ -387,6 +391,21 @@ class ForeignRoutes:
         for stream in streams:
             stream.close()
         return len(streams)
+
+    async def let_go(self, local: str, remote: str) -> None:
+        """Have what waits between two domains leave, and close their stream, so that whatever
+        another node sends comes behind it; that takes :data:`LET_GO_S` at most.
+        """
+        pair, until = self.pairs.get((local, remote)), self.clock.seconds() + LET_GO_S
+        if pair is None:
+            return
+        while pair.backlog and self.clock.seconds() < until:
+            await deferLater(self.clock, LOOK_EVERY_S)
+        stream = pair.carrier
+        if stream is not None:
+            stream.close()
+            while not stream.wire.closing and self.clock.seconds() < until:
+                await deferLater(self.clock, LOOK_EVERY_S)
 
     def give_back(self) -> None:
         """Return stanzas that wait for a stream, since the server is about to stop."""

@@ -57,6 +57,10 @@ class ServerWire(Wire, Protocol):
     error: StreamError | None
     tls_flaw: str
 
+    @property
+    def closing(self) -> bool:
+        """Whether it ends: the peer has ended its side, or we do not wait for that."""
+
     def begin_tls(self) -> None:
         """Begin TLS, since the peer has sent ``<proceed/>``.
 

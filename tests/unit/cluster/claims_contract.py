@@ -287,6 +287,80 @@ class ClaimsContract:
         await test.claims[C].give_up_all()
         test.assertEqual([test.having(name) for name in names], [[C]] * 20)
 
+    async def test_balance(self) -> None:
+        """Things that others would get go to these, and come to rest there (O6)."""
+        test = self.case
+        names = [f"thing{n}" for n in range(40)]
+        test.members[B].describe(draining=True)
+        test.members[C].describe(draining=True)
+        for name in names:
+            test.assertEqual(await test.owner(A, name), A)
+        for id in (B, C):
+            test.members[id].describe(draining=False)
+        moved = await test.claims[A].balance()
+        test.assertEqual(moved, 40 - len(test.shelves[A].here))
+        test.assertGreater(moved, 16)
+        where = [test.having(name) for name in names]
+        for id in IDS:
+            test.assertEqual(await test.claims[id].balance(), 0)
+        test.assertEqual([test.having(name) for name in names], where)
+        test.assertTrue(all(len(owners) == 1 for owners in where))
+
+    async def test_broken_while_it_moves(self) -> None:
+        """A thing that cannot be laid down does not keep others from moving."""
+        test = self.case
+        names = [f"thing{n}" for n in range(20)]
+        for name in names:
+            await test.owner(A, name)
+        del test.shelves[A].here[next(iter(test.shelves[A].here))]
+        test.members[A].describe(draining=True)
+        await test.claims[A].give_up_all()
+        test.assertEqual(test.shelves[A].here, {})
+        flushed: list[object] = test.flushLoggedErrors(KeyError)
+        test.assertEqual(len(flushed), 1)
+
+    async def test_over(self) -> None:
+        """A thing for which there is nothing more to do is nobody's."""
+        test = self.case
+        name = await self.one_of(A)
+        token = test.shelves[A].here.pop(name)
+        await test.claims[A].end(KIND, name)
+        await test.claims[A].end(KIND, name)
+        test.assertIsNone(test.claims[A].mine(KIND, name))
+        test.claims[B].forget(KIND, name)
+        owner = await test.owner(B, name)
+        test.assertGreater(test.shelves[owner].here[name], token)
+
+    async def test_differing(self) -> None:
+        """What the board has otherwise is counted, and said again; it may have a later owner."""
+        test = self.case
+        names = [await self.one_of(A), await self.one_of(B)]
+        test.assertEqual(await test.claims[A].differing(repair=True), 0)
+        mine = len(list(test.claims[A].all_mine()))
+        await self.lose_all()
+        test.assertEqual(await test.claims[A].differing(repair=False), mine)
+        test.assertEqual(await test.claims[A].differing(repair=True), mine)
+        test.assertEqual(await test.claims[A].differing(repair=False), 0)
+        test.assertIn(names[0], test.shelves[A].here)
+
+    async def test_void(self) -> None:
+        """What is noted of a node that is gone is counted, and taken out; tokens go on rising."""
+        test = self.case
+        names = [f"thing{n}" for n in range(30)]
+        before = {name: await test.owner(A, name) for name in names}
+        tokens = {name: test.shelves[before[name]].here[name] for name in names}
+        test.assertEqual(await test.claims[A].void(remove=True), 0)
+        await self.lose(B)
+        test.shelves[B].here.clear()
+        there = [owner for owner in before.values() if owner == B]
+        test.assertEqual(await test.claims[A].void(remove=False), len(there))
+        test.assertEqual(await test.claims[A].void(remove=True), len(there))
+        test.assertEqual(await test.claims[C].void(remove=True), 0)
+        for name in names:
+            owner = await test.owner(C, name)
+            if before[name] == B:
+                test.assertGreater(test.shelves[owner].here[name], tokens[name])
+
     async def test_board_lost_all(self) -> None:
         """When the board has lost everything all stays where it is, and of two owners the later one
         does; until all have said what they have nobody gets anything (O1).

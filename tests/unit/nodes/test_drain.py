@@ -197,6 +197,7 @@ class ClientTests(DrainCase):
         self.say(takes=True)
         self.pass_time(3)
         self.assertEqual(len(self.offered), MAX_AT_ONCE + 5)
+        self.assertEqual(self.drain.progress.moved, MAX_AT_ONCE + 5)
 
     def test_not_logged_in(self) -> None:
         """Whoever is about to log in is closed, too."""

@@ -20,12 +20,28 @@ PAIR = "montague.lit capulet.lit"
 THERE = "nurse@capulet.lit"
 
 
+class Line(Wire):
+    """The route to other servers.
+
+    Attributes:
+        let: The pairs that were let go.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let: list[tuple[str, str]] = []
+
+    async def let_go(self, local: str, remote: str) -> None:
+        """Note it."""
+        self.let.append((local, remote))
+
+
 class ForeignTests(SynchronousTestCase):
     """Romeo is at a, b and c."""
 
     def setUp(self) -> None:
         self.nodes = Nodes("a", "b", "c", romeo={})
-        self.wires = {name: Wire() for name in "abc"}
+        self.wires = {name: Line() for name in "abc"}
         for name, wire in self.wires.items():
             self.owners(name)._foreign = wire
         self.romeo: dict[str, Client] = {
@@ -84,6 +100,7 @@ class ForeignTests(SynchronousTestCase):
         self.successResultOf(given)
         self.say(third, "2")
         self.assertEqual(self.sent(), {before: ["0", "1"], after: ["2"]})
+        self.assertEqual(self.wires[before].let, [("montague.lit", "capulet.lit")])
 
     def test_nobody_knows(self) -> None:
         """While nobody can say who has a pair each node has a stream of its own."""

@@ -1,7 +1,9 @@
 """Two houses, and what goes from one to the other."""
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.s2s.foreign_routes import LET_GO_S
 from xmppd.stanza import ns
 from xmppd.testing.house import House
 from xmppd.testing.network import federate
@@ -88,6 +90,36 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(
             [row.direction for row in self.verona.server.foreign_routes.state()], ["both"]
         )
+
+    def test_let_go(self) -> None:
+        """A pair that another node gets is let go when all has left, and the other server has ended
+        its side: what comes by another stream comes behind it.
+        """
+        routes = self.verona.server.foreign_routes
+        for n in range(3):
+            self.romeo.send(f"<message to='juliet@mantua.lit' id='{n}'/>")
+        letting = Deferred.fromCoroutine(routes.let_go("verona.lit", "mantua.lit"))
+        self.network.settle()
+        self.verona.clock.advance(0.1)
+        self.successResultOf(letting)
+        self.assertEqual(len(self.juliet.received()), 3)
+        self.assertIsNone(routes.pairs["verona.lit", "mantua.lit"].carrier)
+        self.romeo.send("<message to='juliet@mantua.lit' id='3'/>")
+        self.assertEqual(len(self.juliet.received()), 1)
+        self.successResultOf(Deferred.fromCoroutine(routes.let_go("verona.lit", "padua.lit")))
+
+    def test_let_go_in_time(self) -> None:
+        """A server that does not end its side, or that cannot be reached, is not waited for."""
+        routes = self.verona.server.foreign_routes
+        self.romeo.send("<message to='juliet@mantua.lit'/>")
+        carrier = routes.pairs["verona.lit", "mantua.lit"].carrier
+        assert carrier is not None
+        self.patch(carrier, "close", lambda: None)
+        letting = Deferred.fromCoroutine(routes.let_go("verona.lit", "mantua.lit"))
+        self.verona.clock.pump([0.1] * round(LET_GO_S * 10 - 2))
+        self.assertNoResult(letting)
+        self.verona.clock.pump([0.1] * 4)
+        self.successResultOf(letting)
 
     def test_administrator(self) -> None:
         """Streams can be listed, and closed by the name of their domain."""
