@@ -303,11 +303,12 @@ class Conversation:
         except Exception as error:
             self._answer(question, None, self._why(told, error))
         else:
-            if isinstance(outcome, Awaitable):
+            if outcome is not None and isinstance(outcome, Awaitable):
                 self._at_once += 1
                 defer.Deferred.fromCoroutine(self._wait_for(outcome, question, told, frame))
                 return
-            self._answer(question, outcome)
+            if question is not None:
+                self._answer(question, outcome)
         self._handled(frame)
 
     async def _wait_for(

@@ -55,22 +55,30 @@ class EntryDecoder:
         Raises:
             ValueError: One is none, or of a domain that is not served here though it should be.
         """
-        if isinstance(entry, Asking | Answered) and entry.entry is not None:
-            if isinstance(entry.entry, Asking | Answered):
-                raise BadEntry("a question about a question")
-            self.check(entry.entry)
-        for name, ours in addresses(entry.__class__):
+        kind = entry.__class__
+        if kind is Asking or kind is Answered:
+            self._check_within(entry)
+        for name, ours in addresses(kind):
             value = getattr(entry, name)
             if value.__class__ is str:
                 self._check_address(value, ours)
             else:
                 for each in value or ():
                     self._check_address(each, ours)
-        for name in parts(entry.__class__):
+        for name in parts(kind):
             value = getattr(entry, name)
             for each in value if isinstance(value, list) else (value,):
                 if each is not None:
                     self.check(each)
+
+    def _check_within(self, question: Struct) -> None:
+        """Check what is asked, or answered."""
+        assert isinstance(question, Asking | Answered)
+        entry = question.entry
+        if isinstance(entry, Asking | Answered):
+            raise BadEntry("a question about a question")
+        if entry is not None:
+            self.check(entry)
 
     def _check_address(self, text: str, ours: bool) -> None:
         jid = JID.prepared(text)

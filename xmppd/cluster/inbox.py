@@ -126,6 +126,8 @@ class Inbox:
             The number of frames that are handled by that.
         """
         frame.left -= 1
+        if frame.left:
+            return 0
         frames = 0
         while self._taken and not self._taken[0].left:
             done = self._taken.popleft()

@@ -40,13 +40,14 @@ class EntryHandler:
         Returns:
             The answer, or something to wait for that gives it.
         """
-        key = sender, entry.about
-        before = self._lines.get(key)
-        if before is not None:
-            return self._in_line(key, self._handle_behind(before, sender, entry))
+        if self._lines:
+            key = sender, entry.about
+            before = self._lines.get(key)
+            if before is not None:
+                return self._in_line(key, self._handle_behind(before, sender, entry))
         answer = self._handle[entry.__class__](sender, entry)
-        if entry.about and isinstance(answer, Awaitable):
-            return self._in_line(key, answer)
+        if answer is not None and isinstance(answer, Awaitable) and entry.about:
+            return self._in_line((sender, entry.about), answer)
         return answer
 
     async def handled(self, sender: NodeId, about: Collection[str]) -> None:

@@ -70,13 +70,7 @@ class StanzaEntries:
         if entry.marks & StanzaMark.OURS:
             return self.packet_router.return_error(stanza)
         if entry.way == Way.ACCOUNT:
-            self._note_component(stanza, sender)
-            if not entry.passed_on and stanza.type not in _FROM_ANYWHERE:
-                self.routing_table.note_sender(stanza.sender, sender)
-            seeking = self.routing_table.seek_anew(stanza, sender)
-            if seeking is not None:
-                return self._route_behind(seeking, stanza)
-            return self.packet_router.route_on(stanza)
+            return self._to_account(sender, entry, stanza)
         if self.routing_table.is_local(stanza.sender) and stanza.type not in _FROM_ANYWHERE:
             self.routing_table.note_sender(stanza.sender, sender)
         route = self.routing_table.way_to(JID.prepared(entry.to).domain)
@@ -96,6 +90,17 @@ class StanzaEntries:
             self.presences.introductions.sightings.hand_on(presence, node)
         return False
 
+    def _to_account(self, sender: NodeId, entry: Routed, stanza: Stanza) -> Outcome:
+        """Route a stanza to an account or a session, and note where its sender is."""
+        if isinstance(stanza, IQ):
+            self._note_component(stanza, sender)
+        if not entry.passed_on and stanza.type not in _FROM_ANYWHERE:
+            self.routing_table.note_sender(stanza.sender, sender)
+        seeking = self.routing_table.seek_anew(stanza, sender)
+        if seeking is not None:
+            return self._route_behind(seeking, stanza)
+        return self.packet_router.route_on(stanza)
+
     def _to_component(self, stanza: Stanza) -> None:
         """Deliver a stanza to a component that is connected here; if it has just hung up, to where
         it is connected now.
@@ -107,9 +112,9 @@ class StanzaEntries:
         if not here and (route is None or not route.deliver(stanza, wire)):
             self.packet_router.bounce(stanza, self.routing_table.unreached(stanza))
 
-    def _note_component(self, stanza: Stanza, node: NodeId) -> None:
+    def _note_component(self, stanza: IQ, node: NodeId) -> None:
         """Note the node whose component asks somebody here, since the answer goes there."""
-        if isinstance(stanza, IQ) and stanza.answerable:
+        if stanza.answerable:
             route = self.routing_table.components.get(stanza.sender.domain)
             if isinstance(route, ComponentRoute):
                 route.asked_at(node, stanza)

@@ -210,7 +210,7 @@ class RoutingTable:
         """
         if bare in self.users:
             return None
-        for node, _ in self.hints.get(bare) or self.elsewhere.get(bare, ()):
+        for node, _ in (self.hints.get(bare) if self.hints else ()) or self.elsewhere.get(bare, ()):
             if self.membership.is_in(node):
                 return node
         return None
@@ -253,9 +253,9 @@ class RoutingTable:
     def note_sender(self, sender: JID, node: NodeId) -> None:
         """Note the node that a stanza has come from, so that answers need no look-up (CL-13)."""
         bare = sender.bare
-        if sender.resource is None or not self._is_account_elsewhere(sender):
+        if bare in self.elsewhere or sender.resource is None:
             return
-        if bare not in self.elsewhere and not self.hints.get(bare):
+        if self._is_account_elsewhere(sender) and not self.hints.get(bare):
             self.hints.note(bare, (Location(node, 0),))
 
     def seek_anew(self, stanza: Stanza, node: NodeId) -> Later:

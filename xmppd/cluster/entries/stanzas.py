@@ -31,6 +31,8 @@ class StanzaMark:
     """It is a message that has our stamp."""
     AGAIN = 4
     """It is a message that a session has had before, and given back."""
+    ADDRESSED = 8
+    """Its address is written in its bytes already."""
 
 
 _PAYLOADS: dict[int, type[Payload]] = {
@@ -42,15 +44,17 @@ _PAYLOADS: dict[int, type[Payload]] = {
 
 
 def _marks(payload: Payload, *, ours: bool) -> int:
+    if payload.__class__ is Payload:
+        return StanzaMark.OURS if ours else 0
     stamped = isinstance(payload, Stamped)
     return StanzaMark.OURS * ours | StanzaMark.STAMPED * stamped | StanzaMark.AGAIN * payload.again
 
 
 def _payload(marks: int) -> type[Payload]:
-    return _PAYLOADS[marks & ~StanzaMark.OURS]
+    return _PAYLOADS[marks & (StanzaMark.STAMPED | StanzaMark.AGAIN)]
 
 
-Marks = Annotated[int, Meta(ge=0, le=7)]
+Marks = Annotated[int, Meta(ge=0, le=15)]
 
 
 class Routed(BusEntry, tag="m", frozen=True):
@@ -62,7 +66,7 @@ class Routed(BusEntry, tag="m", frozen=True):
         sender: Prepared JID.
         id: Its ``id``.
         type: Its ``type``.
-        raw: Its payload, without addresses.
+        raw: Its payload, without its sender, and without an address unless its marks say so.
         way: How it is to be routed there, one of :class:`Way`'s numbers.
         passed_on: How often it was passed on already, this time not included.
         marks: Of :class:`StanzaMark`.
@@ -96,7 +100,12 @@ class Routed(BusEntry, tag="m", frozen=True):
         cls, stanza: Stanza, to: JID, way: int, *, ours: bool = False, copies: int = 0
     ) -> "Routed":
         """The entry for a stanza."""
-        payload = stanza.payload.without_to()
+        payload = stanza.payload
+        marks = _marks(payload, ours=ours)
+        if payload.to is to is not None:
+            marks |= StanzaMark.ADDRESSED
+        else:
+            payload = payload.without_to()
         return cls(
             _NUMBERS[stanza.__class__],
             to.full,
@@ -106,16 +115,16 @@ class Routed(BusEntry, tag="m", frozen=True):
             payload.raw,
             way,
             payload.passed_on,
-            _marks(payload, ours=ours),
+            marks,
             copies,
         )
 
     def stanza(self) -> Stanza:
         """The stanza again, without parsing it."""
-        kind, payload = KINDS[self.kind], _payload(self.marks)(self.raw)
+        to, sender, marks = JID.prepared(self.to), JID.prepared(self.sender), self.marks
+        payload = _payload(marks)(self.raw, to if marks & StanzaMark.ADDRESSED else None)
         payload.passed_on = self.passed_on + 1
-        to, sender = JID.prepared(self.to), JID.prepared(self.sender)
-        return kind(to, sender, self.id, self.type, payload)
+        return KINDS[self.kind](to, sender, self.id, self.type, payload)
 
 
 class Delivered(BusEntry, tag="d", frozen=True):
