@@ -6,10 +6,10 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check coverage faults bench bench-peers fuzz docs clean
+.PHONY: help run cluster test check coverage faults bench bench-peers bench-cluster fuzz docs clean
 
 help: ## show these words
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
 run: $(READY) ## start a server on localhost, its data in ./run
 	@$(DEV) run
@@ -34,6 +34,9 @@ bench: $(READY) ## measure this server
 
 bench-peers: $(READY) ## measure it beside the XMPP servers installed here
 	@$(DEV) bench --peers
+
+bench-cluster: $(READY) ## measure several nodes beside one
+	@$(DEV) bench_cluster
 
 fuzz: $(READY) ## the property tests, with many more examples
 	@$(DEV) fuzz

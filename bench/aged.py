@@ -54,7 +54,7 @@ class Aged(Xmppd):
 
     def _make_accounts(self, count: int) -> None:
         accounts: dict[str, list[str]] = {f"beside{n}@{self.domain}": [] for n in range(count)}
-        fill(self.data / DATABASE, PASSWORD, accounts)
+        fill(f"sqlite:///{self.data / DATABASE}", PASSWORD, accounts)
 
 
 class Crowded(Aged):

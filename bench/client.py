@@ -16,7 +16,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 RECEIVE_BYTES = 65_536
 EVENTS_PER_POLL = 1_024
@@ -104,7 +104,9 @@ class Client:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        error = self.socket.connect_ex((self.connections.host, self.connections.port))
+        ports = self.connections.ports
+        port = ports[self.index % len(ports)]
+        error = self.socket.connect_ex((self.connections.host, port))
         if error not in (0, errno.EINPROGRESS):
             raise BenchError(f"connect: {os.strerror(error)}")
         self._watch(select.EPOLLIN)
@@ -202,7 +204,7 @@ class Connections:
     def __init__(
         self,
         host: str,
-        port: int,
+        port: int | Sequence[int],
         domain: str,
         password: str,
         *,
@@ -214,14 +216,15 @@ class Connections:
 
         Args:
             host: Address of the server.
-            port: Its client port.
+            port: Its client port; of several nodes, where clients connect in turn.
             domain: The domain all users belong to.
             password: The password all users have.
             mechanism: PLAIN, SCRAM-SHA-1 or SCRAM-SHA-256.
             starttls: Whether to encrypt.
             numbered_status: Whether the initial presence has a number as its status.
         """
-        self.host, self.port, self.domain, self.password = host, port, domain, password
+        self.host, self.domain, self.password = host, domain, password
+        self.ports = (port,) if isinstance(port, int) else tuple(port)
         self.mechanism, self.starttls, self.numbered_status = mechanism, starttls, numbered_status
         self.epoll = select.epoll()
         self.clients: dict[int, Client] = {}

@@ -135,7 +135,7 @@ class Run:
                         self._record(scenario, server, repetition, result)
 
     def _load(self, scenario: Scenario, server: Server, pid: int, *more: str) -> list[Result]:
-        command = [sys.executable, "-m", "bench.load", "--repeat", "1"]
+        command: list[str] = []
         if self.duration_s is not None:  # before the options of the scenario, which count more
             command += ["--duration", str(self.duration_s)]
         command += scenario.load.format(unique=f"n{time.time_ns()}").split()
@@ -144,21 +144,7 @@ class Run:
         command += ["--server-pid", str(pid), *more]
         if isinstance(server, Xmppd):
             command += ["--data", str(server.data)]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                text=True,
-                check=False,
-                timeout=LOAD_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return [{"error": f"not done after {LOAD_TIMEOUT_S:.0f} s"}]
-        results: list[Result] = [json.loads(line) for line in done.stdout.splitlines()]
-        if done.returncode and not results:
-            return [{"error": f"bench.load ended with {done.returncode}"}]
-        return results
+        return load(command)
 
     def _record(self, scenario: Scenario, server: Server, repetition: int, result: Result) -> None:
         names: Result = {
@@ -169,6 +155,26 @@ class Run:
         print(json.dumps(names | result), file=self.lines, flush=True)
         told = result.get("error") or f"{result['cpu_us_per_op']} µs per {scenario.per}"
         print(f"{scenario.name} {server.name} {repetition + 1}: {told}", file=sys.stderr)
+
+
+def load(arguments: list[str]) -> list[Result]:
+    """The repetitions of one run of bench.load; what it could not do is an error in them."""
+    command = [sys.executable, "-m", "bench.load", "--repeat", "1", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=LOAD_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return [{"error": f"not done after {LOAD_TIMEOUT_S:.0f} s"}]
+    results: list[Result] = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode and not results:
+        return [{"error": f"bench.load ended with {done.returncode}"}]
+    return results
 
 
 @contextmanager

@@ -25,9 +25,9 @@ class Component(Client):
         super().__init__(connections, COMPONENT, 0)
         self.connected = False
         self.on_data = self._hear
-        clients_port, connections.port = connections.port, port
+        clients_ports, connections.ports = connections.ports, (port,)
         self.connect()
-        connections.port = clients_port
+        connections.ports = clients_ports
         self.send(
             b"<stream:stream xmlns='jabber:component:accept'"
             b" xmlns:stream='http://etherx.jabber.org/streams' to='%b'>" % COMPONENT.encode()

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
 
 from xmppd.auth.keys import make_keys, prepare_password
 from xmppd.store import accounts
@@ -14,15 +13,15 @@ SCRAM_ITERATIONS = 4_096
 ACCOUNTS_PER_TRANSACTION = 500
 
 
-def fill(database: Path, password: str, rosters: Mapping[str, list[str]]) -> None:
+def fill(url: str, password: str, rosters: Mapping[str, list[str]]) -> None:
     """Make those accounts that do not exist, all with one password and one salt.
 
     Args:
-        database: The SQLite file, with its tables; a server may run on it.
+        url: Of the database, with its tables; a server may run on it.
         password: Of all accounts.
         rosters: By bare JID the mutual contacts, as bare JIDs.
     """
-    engine = make_engine(parse_url(f"sqlite:///{database}"))
+    engine = make_engine(parse_url(url))
     keys = make_keys(prepare_password(password), SCRAM_ITERATIONS)
     belongings = Belongings()
     remaining = iter(rosters.items())

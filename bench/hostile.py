@@ -220,7 +220,7 @@ def prepare(server: Hostile) -> None:
     rosters |= {member: [f"hub@{domain}"] for member in members}
     rosters[f"hub@{domain}"] = members
     rosters[f"popular@{domain}"] = [f"nobody{n}@{domain}" for n in range(BIG_ROSTER)]
-    fill(server.data / DATABASE, PASSWORD, rosters)
+    fill(f"sqlite:///{server.data / DATABASE}", PASSWORD, rosters)
     engine = make_engine(parse_url(f"sqlite:///{server.data / DATABASE}"))
     with engine.begin() as connection:
         for name in ("away", "flooded"):

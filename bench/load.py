@@ -53,12 +53,13 @@ class Options(argparse.Namespace):
 
     scenario: str
     host: str
-    port: int
+    port: list[int]
     component_port: int
     domain: str
     password: str
     prefix: str
     server_pid: list[int]
+    beside_pid: list[int]
     setup: bool
     mechanism: str
     starttls: bool
@@ -73,9 +74,11 @@ class Options(argparse.Namespace):
     warmup: float
     rate: float
     contacts: int
+    nodes: int
     messages: int
     occupants: int
     data: Path | None
+    database: str
 
     def connections(self, *, numbered_status: bool = False) -> Connections:
         """New clients for this server."""
@@ -91,8 +94,8 @@ class Options(argparse.Namespace):
 
     def server_arguments(self) -> list[str]:
         """The same server, for another tool."""
-        arguments = ["--host", self.host, "--port", str(self.port), "--domain", self.domain]
-        arguments += ["--password", self.password]
+        arguments = ["--host", self.host, "--domain", self.domain]
+        arguments += ["--password", self.password, "--port", *map(str, self.port)]
         return [*arguments, "--starttls"] if self.starttls else arguments
 
     def login_statistics(self) -> Result:
@@ -116,6 +119,8 @@ class Options(argparse.Namespace):
             prefix = f"{prefix}storm{count}x{self.contacts}x"
         elif self.scenario == "herd":
             prefix, count = f"{prefix}herd{count}x{self.contacts}x", count + CANARIES
+        elif self.scenario == "ring":
+            prefix = f"{prefix}ring{count}x{self.contacts}x{self.nodes}x"
         return [f"{prefix}{number}" for number in range(count)]
 
     def friendships(self) -> list[tuple[int, int]]:
@@ -126,6 +131,8 @@ class Options(argparse.Namespace):
             return random_friendships(self.clients, self.contacts)
         if self.scenario == "herd":
             return skewed_friendships(self.clients, self.contacts)
+        if self.scenario == "ring":
+            return ring_friendships(self.clients, self.contacts, self.nodes)
         return []
 
 
@@ -164,7 +171,9 @@ class Total:
 def set_up(options: Options, meter: Meter) -> None:
     """Create the accounts and rosters the scenario needs; existing ones are kept."""
     if options.data is not None and options.scenario == "herd":
-        fill(options.data / DATABASE, options.password, rosters(options))
+        options.database = f"sqlite:///{options.data / DATABASE}"
+    if options.database:
+        fill(options.database, options.password, rosters(options))
         return
     register_users(options, options.users())
     if options.friendships():
@@ -271,6 +280,15 @@ def skewed_friendships(users: int, contacts: int) -> list[tuple[int, int]]:
         if one != other:
             pairs.add((min(one, other), max(one, other)))
     return sorted(pairs)
+
+
+def ring_friendships(users: int, contacts: int, nodes: int) -> list[tuple[int, int]]:
+    """A graph in which everybody has so many contacts, half of them at the next one of so many
+    nodes and half at the one before: users are at the nodes in turn, and divide evenly among them.
+    """
+    steps = [1 + nodes * each for each in range(contacts // 2)]
+    pairs = ((user, (user + step) % users) for step in steps for user in range(users))
+    return sorted({(min(pair), max(pair)) for pair in pairs})
 
 
 # -- scenarios: each yields one result per repetition -------------------------------------
@@ -612,6 +630,30 @@ def storm(options: Options, meter: Meter) -> Iterator[Result]:
         yield measured(before, after, len(users), wall_s=wall_s)
 
 
+def ring(options: Options, meter: Meter) -> Iterator[Result]:
+    """All come back at once, each with contacts at the two neighbouring nodes; as a storm, with the
+    memory that a session takes.
+    """
+    users, contacts = options.users(), degrees(options)
+    for _ in range(options.repeat):
+        meter.settle()
+        rss_before_kb = meter.rss_kb()
+        connections, heard = options.connections(numbered_status=True), Total()
+        waiting = set(range(len(users)))
+        before = meter.read()
+        connections.log_in(users, options.concurrency, seeing(contacts, waiting, heard))
+        connections.serve_until(lambda waiting=waiting: not waiting, HERD_TIMEOUT_S)  # type: ignore[misc]
+        wall_s = time.perf_counter() - before.wall_s
+        meter.settle(connections)
+        after = meter.read()
+        yield measured(before, after, len(users), wall_s=wall_s) | {
+            "kb_per_session": round((meter.rss_kb() - rss_before_kb) / len(users), 2),
+            "presences_per_needed": round(heard.stanzas / sum(contacts), 4),
+        }
+        connections.close()
+        meter.settle()
+
+
 def herd(options: Options, meter: Meter) -> Iterator[Result]:
     """All come back at once as after a restart, while two that never left talk to each other.
 
@@ -706,6 +748,7 @@ SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {
         presence,
         storm,
         herd,
+        ring,
         muc,
         ping,
         idle,
@@ -721,18 +764,25 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("scenario", choices=SCENARIOS)
     add("--host", default="127.0.0.1")
-    add("--port", type=int, default=5222)
+    add("--port", type=int, nargs="+", default=[5222], help="of several nodes: users in turn")
     add("--component-port", type=int, default=5347)
     add("--domain", default="p.test")
     add("--password", default="pw")
     add("--prefix", default="u", help="user names are PREFIX0, PREFIX1, …")
     add("--server-pid", type=int, nargs="+", required=True, help="children are included")
+    add("--beside-pid", type=int, nargs="*", default=[], help="what it needs, measured apart")
     add("--setup", action="store_true", help="only create accounts and rosters")
     add("--mechanism", choices=["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"], default="PLAIN")
     add("--starttls", action="store_true")
     add("--concurrency", type=int, default=50, help="logins in progress at once")
     add("--repeat", type=int, default=3)
-    add("-n", "--clients", type=int, default=500, help="register, login, ping, idle, storm, herd")
+    add(
+        "-n",
+        "--clients",
+        type=int,
+        default=500,
+        help="register, login, ping, idle, storm, herd, ring",
+    )
     add("--pairs", type=int, default=50, help="chat, carbons, rate")
     add("--resources", type=int, default=3, help="carbons: of each account")
     add("--window", type=int, default=1, help="chat, carbons, ping: stanzas outstanding")
@@ -745,10 +795,14 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--duration", type=float, default=4.0, help="chat, rate, ping, idle: seconds")
     add("--warmup", type=float, default=1.0, help="chat, rate, ping: seconds")
     add("--rate", type=float, default=500.0, help="rate: messages per second")
-    add("--contacts", type=int, default=50, help="presence, storm, herd")
+    add("--contacts", type=int, default=50, help="presence, storm, herd, ring")
+    add(
+        "--nodes", type=int, default=3, help="ring: of the service, at which contacts are next door"
+    )
     add("--messages", type=int, default=200, help="presence, muc: stanzas sent")
     add("--occupants", type=int, default=100, help="muc")
     add("--data", type=Path, help="of an xmppd: rosters are made there, its statistics are told")
+    add("--database", default="", metavar="URL", help="of an xmppd: accounts are made there")
     return parser.parse_args(arguments, Options())
 
 
@@ -756,7 +810,7 @@ def main() -> int:
     """Run one scenario."""
     options = parse()
     raise_descriptor_limit()
-    meter = Meter(options.server_pid)
+    meter = Meter(options.server_pid, options.beside_pid)
     try:
         if options.setup:
             set_up(options, meter)

@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from bench.client import BenchError, Connections
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 AT_REST_CORES = 0.04
+"""What a server at rest uses, at most; of several, each."""
+
 PEAK_KB = re.compile(r"^VmHWM:\s*(\d+)", re.MULTILINE)
 RESET_PEAK = "5"  # proc_pid_clear_refs(5)
 RESIDENT_KB = re.compile(r"^VmRSS:\s*(\d+)", re.MULTILINE)
@@ -27,29 +30,34 @@ class Reading:
     server_cpu_s: float
     own_cpu_s: float
     machine_busy_s: float
+    beside_cpu_s: float = 0.0
 
 
 class Meter:
-    """Reads the clocks of the measured processes (all threads) and of their descendants."""
+    """Reads the clocks of the measured processes (all threads) and of their descendants.
 
-    def __init__(self, pids: list[int]) -> None:
+    Args:
+        pids: The servers.
+        beside: Processes that they need, whose clocks are read apart.
+    """
+
+    def __init__(self, pids: list[int], beside: Sequence[int] = ()) -> None:
         self.pids = pids
+        self.beside = list(beside)
 
     def read(self) -> Reading:
         """Read all clocks."""
         return Reading(
-            time.perf_counter(), self.server_cpu_s(), time.process_time(), machine_busy_s()
+            time.perf_counter(),
+            self.server_cpu_s(),
+            time.process_time(),
+            machine_busy_s(),
+            cpu_s(self.beside),
         )
 
     def server_cpu_s(self) -> float:
         """User and system time the server has used since it started."""
-        total = 0.0
-        for pid in with_descendants(self.pids):
-            try:
-                total += time.clock_gettime(cpu_clock_of(pid))
-            except OSError:  # a short-lived child has gone
-                continue
-        return total
+        return cpu_s(self.pids)
 
     def rss_kb(self) -> int:
         """Resident memory now."""
@@ -84,7 +92,8 @@ class Meter:
                 connections.drain(0.15, 0.2)
             else:
                 time.sleep(0.15)
-            if self.server_cpu_s() - cpu_s < AT_REST_CORES * (time.perf_counter() - began):
+            at_rest_cores = AT_REST_CORES * len(self.pids)
+            if self.server_cpu_s() - cpu_s < at_rest_cores * (time.perf_counter() - began):
                 return
 
 
@@ -105,15 +114,17 @@ def measured(
     server_s = after.server_cpu_s - before.server_cpu_s
     own_s = after.own_cpu_s - before.own_cpu_s
     busy_s = after.machine_busy_s - before.machine_busy_s
+    beside_s = after.beside_cpu_s - before.beside_cpu_s
     wall_s = elapsed_s if wall_s is None else wall_s
     return {
         "ops": operations,
         "wall_s": round(wall_s, 3),
         "ops_per_s": round(operations / wall_s, 1),
         "cpu_us_per_op": round(server_s / operations * 1e6, 2),
+        "beside_us_per_op": round(beside_s / operations * 1e6, 2),
         "client_cpu_us_per_op": round(own_s / operations * 1e6, 2),
         "server_cores": round(server_s / elapsed_s, 3),
-        "other_load": round((busy_s - server_s - own_s) / elapsed_s, 2),
+        "other_load": round((busy_s - server_s - own_s - beside_s) / elapsed_s, 2),
     }
 
 
@@ -125,6 +136,17 @@ def percentiles(latencies_s: list[float]) -> Result:
         return round(ordered[min(len(ordered) - 1, int(fraction * len(ordered)))] * 1e3, 3)
 
     return {"p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99)} if ordered else {}
+
+
+def cpu_s(pids: list[int]) -> float:
+    """User and system time that these processes and their descendants have used so far."""
+    total = 0.0
+    for pid in with_descendants(pids):
+        try:
+            total += time.clock_gettime(cpu_clock_of(pid))
+        except OSError:  # a short-lived child has gone
+            continue
+    return total
 
 
 def cpu_clock_of(pid: int) -> int:

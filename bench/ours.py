@@ -67,11 +67,11 @@ min_password_length = 1
 max_per_account = 10
 
 [storage]
-url = "sqlite:///{directory}/data/xmppd.sqlite"
+url = "{database}"
 
 [log]
 level = "warn"
-"""
+{more}"""
 
 
 class Xmppd(Server):
@@ -85,6 +85,15 @@ class Xmppd(Server):
     def data(self) -> Path:
         """The directory of its database and its control socket."""
         return self.directory / "data"
+
+    @property
+    def database(self) -> str:
+        """Its URL."""
+        return f"sqlite:///{self.data}/xmppd.sqlite"
+
+    def more(self) -> str:
+        """What more its configuration has."""
+        return ""
 
     def check_installed(self) -> None:
         """Check that the interpreter has all that xmppd imports."""
@@ -113,6 +122,8 @@ class Xmppd(Server):
                 component_secret=COMPONENT_SECRET,
                 certificate=self.certificate,
                 key=self.key,
+                database=self.database,
+                more=self.more(),
             )
         )
 

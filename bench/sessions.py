@@ -251,8 +251,12 @@ def main() -> int:
         try:
             meter = Meter([server.start()])
             empty_kb = meter.rss_kb()
-            fill(server.data / DATABASE, PASSWORD, {f"{u}@{server.domain}": [] for u in users})
-            fill(server.data / DATABASE, PASSWORD, contacts(many, server.domain))
+            fill(
+                f"sqlite:///{server.data / DATABASE}",
+                PASSWORD,
+                {f"{u}@{server.domain}": [] for u in users},
+            )
+            fill(f"sqlite:///{server.data / DATABASE}", PASSWORD, contacts(many, server.domain))
             for _ in range(options.repetitions):
                 for how, result in returns(server, meter, users).items():
                     results.setdefault(how, []).append(result)

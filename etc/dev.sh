@@ -378,10 +378,16 @@ bench() {
     "$BIN/python" -m bench.compare "$@"
 }
 
+bench_cluster() {
+    need_redis
+    need postgres_bin postgresql
+    "$BIN/python" -m bench.cluster "$@"
+}
+
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | faults | check | coverage | bench | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | again | faults | check | coverage | bench | bench_cluster | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac
