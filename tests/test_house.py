@@ -56,6 +56,7 @@ SURVIVORS = {
     "xmppd/session/saved_sessions.py",
     "xmppd/store/group_commit.py",
     "xmppd/store/readable.py",
+    "xmppd/stream/bound_extra.py",
     "xmppd/stream/inline_feature.py",
     "xmppd/stream/stream_feature.py",
 }

@@ -144,6 +144,7 @@ from xmppd.session.session_manager import SessionBound, SessionClosed, SessionMa
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.personal_items import PersonalItems
 from xmppd.store.store import Store
+from xmppd.stream.bound_extra import BoundExtras
 from xmppd.stream.inline_feature import InlineFeature, InlineFeatures
 from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
@@ -220,7 +221,7 @@ class XMPPServer:
         self.wall_clock, self.descriptors = platform.clocks.wall_clock, platform.descriptors
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
-        self.events, self.disco = Events(), Disco()
+        self.events, self.disco, self.bound_extras = Events(), Disco(), BoundExtras()
         self.commands = CommandTable(self.domains, self.admins)
         self.command_forms = CommandForms(self.commands)
         self.turns, self.metrics, self.personal_items = self._host_and_store()
@@ -760,7 +761,7 @@ class XMPPServer:
         yield SASL2(
             self.authentication,
             self.inline_features,
-            Bind2(self.binding, self.inline_features, secret),
+            Bind2(self.binding, self.inline_features, self.bound_extras, secret),
             self.fast,
             ScramUpgrades(self.store.accounts, settings.mechanisms, settings.scram_iterations),
         ).feature()

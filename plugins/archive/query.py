@@ -50,6 +50,11 @@ class Filters:
     ids: tuple[str, ...] | None = None
     groupchat: bool = True
 
+    @property
+    def is_of_all(self) -> bool:
+        """Whether whoever asks like that reads on in all conversations, and not in one."""
+        return self.peer is None and self.ids is None
+
 
 class Query(NamedTuple):
     """A query of an archive.

@@ -21,6 +21,7 @@ from .entries import ArchiveEntry
 from .ids import microseconds_of
 from .query import ArchiveReader, Query, QueryPage
 from .query_form import query_form, read_query
+from .waiting import WaitingMessages
 
 _ANNOUNCED = DiscoInfo(features=(MAM, f"{MAM}#extended", f"{MAM}#groupchat-field", STANZA_ID))
 """Never queries without ids in live messages (AR-24)."""
@@ -36,6 +37,7 @@ class IQArchiveQueryHandler(IQHandler):
     """
 
     reader: ArchiveReader
+    waiting: WaitingMessages
 
     query = qname(MAM, "query")
     to = To.OWN_ACCOUNT
@@ -49,6 +51,8 @@ class IQArchiveQueryHandler(IQHandler):
         check_has_archive(asked.address)
         tree, owner = iq.payload.tree[0], asked.address
         query = read_query(tree)
+        if query.filters.is_of_all:
+            await read_here(self.waiting, asked)
         found = await self.reader.answer(owner.bare, query)
         given = Given(self.reader.archive, owner, query, found)
         results = Results(owner, iq.sender, tree.get("queryid"))
@@ -61,6 +65,7 @@ class IQArchiveMetadataHandler(IQHandler):
     """Tell the first and the last message of the own archive (QU-16)."""
 
     archive: Archive
+    waiting: WaitingMessages
 
     query = qname(MAM, "metadata")
     to = To.OWN_ACCOUNT
@@ -68,7 +73,14 @@ class IQArchiveMetadataHandler(IQHandler):
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         check_has_archive(asked.address)
+        await read_here(self.waiting, asked)
         return metadata(self.archive, asked.address, await ends(self.archive, asked.address))
+
+
+async def read_here(waiting: WaitingMessages, asked: Asked) -> None:
+    """Note that a client reads the archive before it wants to be sent what waits (OA-4)."""
+    if asked.asker is not None and not asked.asker.flooded:
+        await waiting.forget(asked.address)
 
 
 @dataclass(frozen=True)
@@ -159,11 +171,11 @@ def _says(question: DiscoQuestion) -> DiscoInfo | None:
     return None if is_guest(question.entity.bare) else _ANNOUNCED
 
 
-def answers_of(reader: ArchiveReader) -> list[Part]:
+def answers_of(reader: ArchiveReader, waiting: WaitingMessages) -> list[Part]:
     """The parts that answer for archives."""
     return [
-        IQArchiveQueryHandler(reader),
-        IQArchiveMetadataHandler(reader.archive),
+        IQArchiveQueryHandler(reader, waiting),
+        IQArchiveMetadataHandler(reader.archive, waiting),
         Says(of=Of.ACCOUNT, answer=_says),
     ]
 

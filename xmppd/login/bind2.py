@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from xmppd.presence.binding import Binding
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, StanzaError, Tree, qname
+from xmppd.stream.bound_extra import BoundExtras
 from xmppd.stream.inline_feature import InlineFeature, InlineFeatures, InlinePlace
 from xmppd.stream.stream_feature import Negotiation
 
@@ -25,12 +26,16 @@ class Bind2:
     Args:
         binding: Binds the resource.
         inline: The features that may be negotiated with it.
+        extras: What is said without being asked.
         secret: This installation's own.
     """
 
-    def __init__(self, binding: Binding, inline: InlineFeatures, secret: bytes) -> None:
+    def __init__(
+        self, binding: Binding, inline: InlineFeatures, extras: BoundExtras, secret: bytes
+    ) -> None:
         self.binding = binding
         self.inline = inline
+        self.extras = extras
         self._secret = secret
 
     def advertise(self, negotiation: Negotiation) -> bytes:
@@ -53,16 +58,15 @@ class Bind2:
             binding of :rfc:`6120`, which tells it why not.
         """
         session = negotiation.session
-        try:
-            await self.binding.bind(session, self._resource(session, tree), session.device)
-        except StanzaError as error:
-            _log.info("{id} is not bound: {condition} {text}", id=session.id,
-                      condition=error.condition.value, text=error.text or "")  # fmt: skip
-            return b""
-        return b"<bound xmlns='%b'>%b</bound>" % (
-            NS.encode(),
-            b"".join(self._answers(negotiation, tree, taken)),
-        )
+        async with self.extras.around(negotiation) as extras:
+            try:
+                await self.binding.bind(session, self._resource(session, tree), session.device)
+            except StanzaError as error:
+                _log.info("{id} is not bound: {condition} {text}", id=session.id,
+                          condition=error.condition.value, text=error.text or "")  # fmt: skip
+                return b""
+            answers = self._answers(negotiation, tree, taken)
+            return b"<bound xmlns='%b'>%b%b</bound>" % (NS.encode(), extras(), b"".join(answers))
 
     def _answers(
         self, negotiation: Negotiation, tree: Tree, taken: list[InlineFeature]

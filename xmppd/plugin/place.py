@@ -27,6 +27,7 @@ from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import Later
 from xmppd.store.tables import Tables
+from xmppd.stream.bound_extra import BoundExtra
 from xmppd.stream.inline_feature import InlineFeature
 from xmppd.stream.stream_feature import StreamFeature
 
@@ -131,6 +132,7 @@ Part = (
     | On[Any]
     | StreamFeature
     | InlineFeature
+    | BoundExtra
     | Says
     | Component
     | InternalComponent
@@ -161,6 +163,7 @@ class Places:
             On: server.events,
             StreamFeature: server.stream_features,
             InlineFeature: server.inline_features,
+            BoundExtra: server.bound_extras,
             Says: server.disco,
             Component: server.service_domains,
             InternalComponent: server.service_domains,

@@ -1,5 +1,7 @@
 """SASL2, Bind 2 and what is negotiated inside of them, as a client sees it."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
@@ -25,8 +27,10 @@ from xmppd.login.sasl2 import NS as SASL2
 from xmppd.plugin.place import AtUnload
 from xmppd.session.session_manager import wanted
 from xmppd.stanza import Tree, ns
+from xmppd.store.errors import StoreError
 from xmppd.store.rosters import RosterData, RosterStore
 from xmppd.store.store import Store
+from xmppd.stream.bound_extra import BoundExtra
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace, bind_feature
 from xmppd.stream.stream_feature import Negotiation
 from xmppd.testing.client import Client, done
@@ -363,6 +367,84 @@ class InlineTests(LoginCase):
         self.say(authenticate(None, BIND))
         self.say(authenticate(plain(password="no"), self.SLEEP))
         self.assertEqual(self.nap.detached, [])
+
+    def test_extras(self) -> None:
+        """What a plugin says of every binding stands in bound before what was asked for, and is
+        made when the session can be reached.
+        """
+        seen: list[str] = []
+
+        @asynccontextmanager
+        async def around(negotiation: Negotiation) -> AsyncIterator[Callable[[], bytes]]:
+            def made() -> bytes:
+                return f"<jid xmlns='urn:extra'>{negotiation.session.jid}</jid>".encode()
+
+            seen.append("before")
+            try:
+                yield made
+            finally:
+                seen.append("behind")
+
+        take_out = self.house.server.bound_extras.put(BoundExtra(around), "test")
+        answer = self.say(authenticate(None, self.SLEEP))
+        bound = answer["success"].find(f"{{{BIND2}}}bound")
+        assert bound is not None
+        self.assertEqual([one.tag for one in bound], ["{urn:extra}jid", "{urn:nap}asleep"])
+        self.assertEqual(bound[0].text, answer.identifier)
+        self.say(authenticate(None, "<bind xmlns='urn:xmpp:other'/>"))
+        self.assertEqual(seen, ["before", "behind"])
+        take_out()
+        self.assertNotIn("urn:extra", str(self.say(authenticate(None, BIND))))
+
+    def test_extras_fail(self) -> None:
+        """An extra that fails is left out, and the others are there."""
+
+        class Fails(AbstractAsyncContextManager[Callable[[], bytes]]):
+            def __init__(self, error: Exception) -> None:
+                self.error = error
+
+            async def __aenter__(self) -> Callable[[], bytes]:
+                raise self.error
+
+            async def __aexit__(self, *error: object) -> None:
+                """Never called."""
+
+        @asynccontextmanager
+        async def later(negotiation: Negotiation) -> AsyncIterator[Callable[[], bytes]]:
+            def fails() -> bytes:
+                raise RuntimeError("later")
+
+            yield fails
+
+        @asynccontextmanager
+        async def good(negotiation: Negotiation) -> AsyncIterator[Callable[[], bytes]]:
+            yield lambda: b"<good xmlns='urn:x'/>"
+
+        at_once, stored = Fails(RuntimeError("at once")), Fails(StoreError("it is away"))
+        for around in (lambda _: at_once, later, lambda _: stored, good):
+            self.house.server.bound_extras.put(BoundExtra(around), "test")
+        bound = self.say(authenticate(None, BIND))["success"].find(f"{{{BIND2}}}bound")
+        assert bound is not None
+        self.assertEqual([one.tag for one in bound], ["{urn:x}good"])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_extras_without_binding(self) -> None:
+        """If no resource can be bound, extras are left all the same."""
+        left: list[bool] = []
+
+        @asynccontextmanager
+        async def around(negotiation: Negotiation) -> AsyncIterator[Callable[[], bytes]]:
+            try:
+                yield bytes
+            finally:
+                left.append(negotiation.session.bound)
+
+        self.house = self.make(sessions={"max_per_account": 1})
+        self.house.server.bound_extras.put(BoundExtra(around), "test")
+        self.say(authenticate(None, BIND))
+        answer = self.say(authenticate(None, BIND))
+        self.assertIsNone(answer["success"].find(f"{{{BIND2}}}bound"))
+        self.assertEqual(left, [True, False])
 
     def test_instead_of_binding(self) -> None:
         """If a session has a resource by then, binding is left out: so it is for what resumes."""

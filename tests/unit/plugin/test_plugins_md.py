@@ -26,7 +26,8 @@ BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re
 
 NS = "urn:example:quote"
 IMPORTS = f"""
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -53,6 +54,7 @@ from xmppd.disco.disco import Disco, DiscoAnswer, Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Histogram, Label, Metric
 from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
@@ -72,6 +74,7 @@ from xmppd.stanza.form import Field, form, result
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.items import Item, ItemStore
 from xmppd.store.readable import readable
+from xmppd.stream.bound_extra import BoundExtra
 from xmppd.stream.inline_feature import InlineFeature, bind_feature
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
@@ -241,6 +244,15 @@ class ExampleTests(SynchronousTestCase):
         sleep = f"<bind xmlns='{BIND2}'><sleep xmlns='urn:example:nap'/></bind>"
         client.send(authenticate(plain("nurse"), sleep))
         self.assertIn(b"<bound xmlns='urn:xmpp:bind:0'><asleep ", client.raw())
+
+    def test_bound_extra(self) -> None:
+        """A client is told the moment at which it was bound, and need not ask."""
+        self.load(IMPORTS, block("async def around"))
+        done(self.house.server.passwords.create("nurse@montague.lit", PASSWORD))
+        client = self.house.unauthenticated()
+        client.open("montague.lit")
+        client.send(authenticate(plain("nurse"), f"<bind xmlns='{BIND2}'/>"))
+        self.assertIn(b"<bound xmlns='urn:xmpp:bind:0'><moment ", client.raw())
 
     def test_stream_feature(self) -> None:
         """The message of the day is announced to those who have logged in."""
