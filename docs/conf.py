@@ -88,11 +88,12 @@ What is no plugin is always there.
 def write_xeps(app):
     """Make the list of XEPs from the first line of each plugin: ``XEP-0199: XMPP Ping. …``."""
     rows = []
-    for path in PLUGINS.glob("*.py"):
+    for path in (*PLUGINS.glob("*.py"), *PLUGINS.glob("*/__init__.py")):
+        name = path.parent.name if path.stem == "__init__" else path.stem
         words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         xep, colon, title = words.partition("\n")[0].partition(": ")
         if colon and xep.startswith("XEP-"):
-            rows.append(f"| {{xep}}`{xep[4:]}` | `{path.stem}` | {title} |\n")
+            rows.append(f"| {{xep}}`{xep[4:]}` | `{name}` | {title} |\n")
     XEPS.write_text(XEPS_HEAD + "".join(sorted(rows)), encoding="utf-8")
 
 

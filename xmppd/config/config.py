@@ -320,6 +320,7 @@ class PluginSettings(Section, frozen=True):
         "service_administration",
         "stream_limits",
         "client_access",
+        "pubsub",
     )
     directory: str = ""
 

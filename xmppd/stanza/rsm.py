@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.names import qname
 from xmppd.stanza.text import escape
-from xmppd.stanza.xml import Tree
+from xmppd.stanza.xml import Element, Tree
 
 RSM = "http://jabber.org/protocol/rsm"
 LARGEST = 2**31
@@ -55,7 +55,7 @@ class ListPage(NamedTuple):
     given: bytes
 
 
-def page_request(query: Tree, *, usual: int, most: int) -> PageRequest | None:
+def page_request(query: Tree | Element, *, usual: int, most: int) -> PageRequest | None:
     """The page that a request asks for.
 
     Args:
@@ -80,7 +80,7 @@ def page_request(query: Tree, *, usual: int, most: int) -> PageRequest | None:
     return PageRequest(usual if size is None else min(size, most), after, before, index)
 
 
-def _number(found: Tree, name: str) -> int | None:
+def _number(found: Tree | Element, name: str) -> int | None:
     text = found.findtext(qname(RSM, name))
     if text is None:
         return None

@@ -1,0 +1,90 @@
+"""XEP-0060: Publish-Subscribe. A service at ``pubsub.`` and each domain.
+
+Things are published at nodes, kept there, and told to whoever has subscribed. A request goes by
+``requests.py`` to the server that has the node (``nodes.py``); there ``engine.py`` and
+``following.py`` do it, store it (``tables.py``), and have subscribers told.
+"""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.account.accounts import AccountRemoved
+from xmppd.command.command_table import CommandTable
+from xmppd.components.service_domains import ServiceDomains
+from xmppd.config.settings import Settings
+from xmppd.events import On
+from xmppd.host.clocks import Clocks
+from xmppd.host.turns import Turns
+from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.plugin.place import AtUnload, Part
+from xmppd.store.sql import Database, Tables
+
+from .commands import PubSubCommands
+from .engine import Engine
+from .following import Following
+from .nodes import ServedNodes
+from .requests import Approval, AskNode, Departed, Overdue, PubSubRequests
+from .service import PubSubService
+from .settings import PubSubSettings
+from .tables import PubSubStore, metadata
+
+SWEEP_S = 3_600.0
+_log = Logger()
+
+
+def sweeping(requests: PubSubRequests, clock: IReactorTime) -> AtUnload:
+    """Removing from time to time what is over, until the plugin goes."""
+
+    def sweep() -> Deferred[None]:
+        return Deferred.fromCoroutine(requests.end_overdue()).addErrback(_failed)
+
+    call = LoopingCall(sweep)
+    call.clock = clock
+    call.start(SWEEP_S, now=False)
+    return AtUnload(call.stop)
+
+
+def _failed(failure: Failure) -> None:
+    _log.failure("items that are over could not be removed", failure)
+
+
+def plug(
+    database: Database,
+    messages: PluginMessages,
+    services: ServiceDomains,
+    commands: CommandTable,
+    turns: Turns,
+    clocks: Clocks,
+    clock: IReactorTime,
+    settings: PubSubSettings,
+) -> list[Part]:
+    """The parts of this plugin."""
+    nodes = ServedNodes(PubSubStore(database), clocks.wall_clock)
+    engine = Engine(nodes)
+    requests = PubSubRequests(engine, Following(engine), messages)
+    domains = sorted(commands.domains)
+    hosts = [
+        PubSubService(services, domain, requests, commands, turns, settings) for domain in domains
+    ]
+    nodes.hosts.update((host.jid.full, host) for host in hosts)
+
+    async def removed(event: AccountRemoved) -> None:
+        for host in hosts:
+            await requests.forget(host.jid, event.account)
+
+    return [
+        Tables(metadata),
+        nodes,
+        Tell(AskNode, requests.take),
+        Tell(Approval, requests.take_approval),
+        Tell(Departed, requests.take_departed),
+        Tell(Overdue, requests.take_overdue),
+        *(Settings(PubSubSettings, host.use) for host in hosts),
+        *hosts,
+        On(AccountRemoved, removed),
+        *PubSubCommands(requests).commands(),
+        sweeping(requests, clock),
+    ]

@@ -1,0 +1,454 @@
+"""Engine: nodes are made, configured, published at, read and removed."""
+
+from base64 import b32encode
+from collections.abc import Collection, Sequence
+from secrets import token_bytes
+
+from xmppd.stanza import JID, Condition, Element, StanzaError
+from xmppd.stanza.rsm import PageRequest
+from xmppd.store.errors import QuotaExceeded
+
+from . import events
+from .access import (
+    Affiliation,
+    check_manage,
+    check_publish,
+    check_read,
+    check_retract,
+    may_read,
+    may_replace,
+)
+from .config import NodeConfig, WhenFull, precondition_not_met
+from .names import PUBLISH_OPTIONS, refused, unsupported
+from .nodes import Host, ServedNodes
+from .state import Follow, FollowState, NewItem, NodeItem, NodeName, NodeState
+from .tables import NodeExists, NodeFull
+
+MAX_NAME_BYTES = 1_023
+"""Of the name of a node, and of the id of an item (NO-3)."""
+
+MAX_PER_PUBLISH = 20
+"""Items in one request (NO-2)."""
+
+MAX_ANSWER_BYTES = 1 << 20
+"""Of items in one answer (NO-10)."""
+
+MAX_OVERDUE = 1_000
+"""Items whose time is over that are removed at once."""
+
+NO_LIMIT = 2**62
+
+Submitted = tuple[str | None, bytes | None]
+"""The id and the payload of an item, as somebody publishes it."""
+
+
+class Engine:
+    """Does what somebody asks of a node, if they may: it is stored first, and then told (NO-17).
+
+    Args:
+        nodes: Those that are served here.
+    """
+
+    def __init__(self, nodes: ServedNodes) -> None:
+        self.nodes = nodes
+        self.store = nodes.store
+
+    # -- a node as a whole ------------------------------------------------------------------------
+
+    async def create(self, name: NodeName, who: JID, form: Element | None) -> None:
+        """Make a node.
+
+        Raises:
+            StanzaError: They may not; there is one; there are too many; or it cannot be like that.
+        """
+        async with self.nodes.alone(name) as host:
+            if await self.nodes.find(name) is not None:
+                raise StanzaError(Condition.CONFLICT, "there is a node of this name")
+            config = host.defaults(name.node)
+            if form is not None:
+                config = host.form.filled(config, form)
+            await self._create(host, name, who, config)
+
+    async def _create(self, host: Host, name: NodeName, who: JID, config: NodeConfig) -> NodeState:
+        host.check_create(who)
+        check_name(name.node)
+        state = NodeState(name, config, self.nodes.now(), who.bare)
+        state.affiliations[who.bare] = Affiliation.OWNER
+        try:
+            await self.store.create(state, self.nodes.token(name), max_nodes=host.max_nodes)
+        except NodeExists as error:
+            raise StanzaError(Condition.CONFLICT, "there is a node of this name") from error
+        except QuotaExceeded as error:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
+        self.nodes.remember(state)
+        return state
+
+    async def configuration(self, name: NodeName, who: JID) -> tuple[Host, NodeConfig]:
+        """A node's configuration, for an owner.
+
+        Raises:
+            StanzaError: There is no such node, or they are no owner of it.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            return host, state.config
+
+    async def configure(self, name: NodeName, who: JID, form: Element) -> None:
+        """Give a node another configuration.
+
+        Raises:
+            StanzaError: There is no such node, they are no owner, or it cannot be like that.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            before, config = state.config, host.form.filled(state.config, form)
+            token = self.nodes.token(name)
+            await self.store.configure(name, token, config)
+            state.config = config
+            gone = await self.store.trim(name, token, kept(host, config))
+            if config.notify_config:
+                await self._tell(host, state, events.configured(name.node))
+            if gone and config.notify_retract:
+                await self._tell(host, state, events.retracted(name.node, gone))
+            if config.access_model is not before.access_model:
+                await self._shut_out(host, state)
+
+    async def _shut_out(self, host: Host, state: NodeState) -> None:
+        """End the subscriptions of those who may not read any more, and tell them (NO-11)."""
+        shut_out = [
+            follow
+            for follow in state.follows.values()
+            if not may_read(
+                state.config.access_model,
+                self.nodes.standing(host, state, JID.prepared(follow.jid)),
+            )
+        ]
+        await self.unfollow(host, state, shut_out)
+
+    async def unfollow(self, host: Host, state: NodeState, follows: Sequence[Follow]) -> None:
+        """End subscriptions, and tell whose they were."""
+        ended = [Follow(follow.jid, FollowState.NONE) for follow in follows]
+        if not ended:
+            return
+        await self.store.follow(state.name, self.nodes.token(state.name), ended)
+        for follow in ended:
+            state.follows.pop(follow.jid, None)
+            await host.tell((follow.jid,), events.subscription_changed(state.name.node, follow))
+
+    async def delete(self, name: NodeName, who: JID, redirect: str) -> None:
+        """Remove a node.
+
+        Raises:
+            StanzaError: There is no such node, or they are no owner.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            await self.store.delete(name, self.nodes.token(name))
+            self.nodes.forget(name)
+            if state.config.notify_delete:
+                await self._tell(host, state, events.deleted(name.node, redirect))
+
+    async def purge(self, name: NodeName, who: JID) -> None:
+        """Remove all items of a node.
+
+        Raises:
+            StanzaError: There is no such node, they are no owner, or it keeps no items.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            if not state.config.persist_items:
+                raise unsupported("persistent-items")
+            await self.store.purge(name, self.nodes.token(name))
+            await self._tell(host, state, events.purged(name.node))
+
+    async def _managed(self, host: Host, name: NodeName, who: JID) -> NodeState:
+        state = await self.nodes.found(name)
+        check_manage(self.nodes.standing(host, state, who))
+        return state
+
+    # -- items ------------------------------------------------------------------------------------
+
+    async def publish(
+        self, name: NodeName, who: JID, items: Sequence[Submitted], options: Element | None
+    ) -> list[str]:
+        """Publish items; returns their ids.
+
+        Raises:
+            StanzaError: They may not; an option is not met; or an item is none.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self.nodes.find(name)
+            if state is None:
+                state = await self._create_by_publishing(host, name, who, options)
+            elif options is not None:
+                unmet = host.form.unmet(state.config, options)
+                if unmet is not None:
+                    raise precondition_not_met(unmet)
+            standing = self.nodes.standing(host, state, who)
+            check_publish(state.config.publish_model, standing)
+            new = self._checked(host, state.config, who, items)
+            if not may_replace(standing):
+                await self._check_own(name, who, [item.id for item in new])
+            published = await self._keep(host, state, new)
+            await self._tell_items(host, state, published)
+            return [item.id for item in published]
+
+    async def _create_by_publishing(
+        self, host: Host, name: NodeName, who: JID, options: Element | None
+    ) -> NodeState:
+        """Make the node that somebody publishes at, as the options say (NO-8)."""
+        config = host.defaults(name.node)
+        if options is not None:
+            config = host.form.filled(config, options, PUBLISH_OPTIONS)
+            unmet = host.form.unmet(config, options)
+            if unmet is not None:
+                raise precondition_not_met(unmet)
+        try:
+            return await self._create(host, name, who, config)
+        except StanzaError as error:
+            if error.condition is Condition.FORBIDDEN:
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such node") from error
+            raise
+
+    def _checked(
+        self, host: Host, config: NodeConfig, who: JID, items: Sequence[Submitted]
+    ) -> list[NewItem]:
+        """The items, with ids; the configuration says whether there are to be any, with payloads
+        (NO-2).
+        """
+        if len(items) > min(MAX_PER_PUBLISH, max(1, kept(host, config))):
+            raise refused(Condition.NOT_ALLOWED, "max-items-exceeded")
+        wants_items = config.persist_items or config.deliver_payloads
+        if wants_items and not items:
+            raise refused(Condition.BAD_REQUEST, "item-required")
+        if items and not wants_items:
+            raise refused(Condition.BAD_REQUEST, "item-forbidden")
+        now = self.nodes.now()
+        expires = None if config.item_expire is None else now + config.item_expire
+        new: dict[str, NewItem] = {}
+        for id_wanted, payload in items:
+            if payload is None and config.deliver_payloads:
+                raise refused(Condition.BAD_REQUEST, "payload-required")
+            if payload is not None and len(payload) > config.max_payload_size:
+                most = f"a payload has {config.max_payload_size} bytes at most"
+                raise refused(Condition.NOT_ACCEPTABLE, "payload-too-big", most)
+            id = id_wanted or new_name()
+            check_name(id)
+            new[id] = NewItem(id, who.bare, now, payload or b"", expires)
+        return list(new.values())
+
+    async def _check_own(self, name: NodeName, who: JID, ids: Collection[str]) -> None:
+        """Let nobody take the place of an item of somebody else's."""
+        for item in (await self.store.by_id(name, ids)).values():
+            if item.publisher != who.bare:
+                raise StanzaError(Condition.FORBIDDEN, f"{item.id} is somebody else's item")
+
+    async def _keep(
+        self, host: Host, state: NodeState, new: Sequence[NewItem]
+    ) -> Sequence[NodeItem]:
+        """Store the items, if the node keeps any; older ones make room (NO-5, NO-6)."""
+        config, name = state.config, state.name
+        most = kept(host, config)
+        if not config.persist_items or not most or not new:
+            return [item.at(0) for item in new]
+        try:
+            stored = await self.store.publish(
+                name,
+                self.nodes.token(name),
+                new,
+                most=most,
+                when_full=config.publish_node_full,
+            )
+        except NodeFull as error:
+            raise refused(Condition.CONFLICT, "node-full", str(error)) from error
+        if stored.gone and config.publish_node_full is WhenFull.RETRACT_OLDEST:
+            await self._tell(host, state, events.retracted(name.node, stored.gone))
+        return stored.items
+
+    async def _tell_items(self, host: Host, state: NodeState, items: Sequence[NodeItem]) -> None:
+        event = self.event_of(state, items)
+        await self._tell(host, state, event)
+
+    def event_of(self, state: NodeState, items: Sequence[NodeItem]) -> bytes:
+        """What subscribers are told of items."""
+        config = state.config
+        by = config.itemreply.value == "publisher"
+        return events.published(
+            state.name.node, items, payloads=config.deliver_payloads, publisher=by
+        )
+
+    async def _tell(self, host: Host, state: NodeState, event: bytes) -> None:
+        """Tell all subscribers who want to be told."""
+        if not state.config.deliver_notifications:
+            return
+        now = self.nodes.now()
+        recipients = [
+            follow.jid
+            for follow in state.follows.values()
+            if follow.state is FollowState.SUBSCRIBED and follow.deliver and not follow.is_over(now)
+        ]
+        await host.tell(recipients, event, type=state.config.notification_type.value)
+
+    async def retract(self, name: NodeName, who: JID, ids: Sequence[str], *, tell: bool) -> None:
+        """Remove items.
+
+        Args:
+            name: Of the node.
+            who: Asks for it.
+            ids: Of the items.
+            tell: Whether subscribers are told, also if the node would not tell them.
+
+        Raises:
+            StanzaError: They may not, or there is none of these.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self.nodes.found(name)
+            if not state.config.persist_items:
+                raise unsupported("persistent-items")
+            standing = self.nodes.standing(host, state, who)
+            check_retract(standing)
+            if not may_replace(standing):
+                await self._check_own(name, who, ids)
+            gone = await self.store.retract(name, self.nodes.token(name), ids)
+            if not gone:
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
+            if tell or state.config.notify_retract:
+                await self._tell(host, state, events.retracted(name.node, gone))
+
+    async def items(
+        self,
+        name: NodeName,
+        who: JID,
+        *,
+        ids: Sequence[str] = (),
+        newest: int | None = None,
+        page: PageRequest | None = None,
+    ) -> "ItemPage":
+        """Items of a node.
+
+        Args:
+            name: Of the node.
+            who: Wants them.
+            ids: Of those that are wanted; all if there are none.
+            newest: How many of the newest are wanted.
+            page: Which page of them is wanted, of a list that begins with the newest.
+
+        Raises:
+            StanzaError: There is no such node, or page, or they may not.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self.nodes.found(name)
+            check_read(state.config.access_model, self.nodes.standing(host, state, who))
+            if ids:
+                found = await self.store.by_id(name, ids)
+                return ItemPage([found[id] for id in dict.fromkeys(ids) if id in found])
+            if page is not None:
+                return await self._page(name, page)
+            most = kept(host, state.config) if newest is None else newest
+            return ItemPage(await self.store.page(name, most)).cut()
+
+    async def _page(self, name: NodeName, page: PageRequest) -> "ItemPage":
+        if page.skipped is not None:
+            raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "pages have no index here")
+        count = await self.store.count(name)
+        after = page.after or page.before
+        position = NO_LIMIT
+        if after:
+            known = await self.store.by_id(name, (after,))
+            if after not in known:
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
+            position = known[after].position
+        if page.before is None:
+            found = await self.store.page(name, page.most, before=position)
+        else:
+            bound = position if page.before else 0
+            found = await self.store.page(name, page.most, after=bound, newest=False)
+        return ItemPage(found[::-1], count, is_page=True).cut()
+
+    async def last_item(self, state: NodeState) -> NodeItem | None:
+        """The newest item of a node."""
+        found = await self.store.page(state.name, 1)
+        return found[0] if found else None
+
+    # -- what is over -----------------------------------------------------------------------------
+
+    async def end_overdue(self, name: NodeName) -> None:
+        """Remove the items and subscriptions of a node whose time is over (NO-7, NO-13)."""
+        async with self.nodes.alone(name) as host:
+            state = await self.nodes.find(name)
+            if state is None:
+                return
+            now = self.nodes.now()
+            over = await self.store.expired(name, now, MAX_OVERDUE)
+            if over:
+                ids = [item.id for item in over]
+                gone = await self.store.retract(name, self.nodes.token(name), ids)
+                if gone and state.config.notify_retract:
+                    await self._tell(host, state, events.retracted(name.node, gone))
+            ended = [follow for follow in state.follows.values() if follow.is_over(now)]
+            await self.unfollow(host, state, ended)
+
+
+class ItemPage:
+    """Some items of a node.
+
+    Attributes:
+        items: In the order in which they are told.
+        count: How many the node has; None if that was not asked for.
+        is_page: Whether they are a page of the list of all.
+    """
+
+    def __init__(
+        self, items: list[NodeItem], count: int | None = None, *, is_page: bool = False
+    ) -> None:
+        self.items = items
+        self.count = count
+        self.is_page = is_page
+
+    def cut(self) -> "ItemPage":
+        """The same, with no more than fits into one answer: the newest of them if they are no page,
+        else those that come first (NO-10).
+        """
+        room = MAX_ANSWER_BYTES
+        fitting: list[NodeItem] = []
+        for item in self.items if self.is_page else reversed(self.items):
+            room -= len(item.payload)
+            if room < 0 and fitting:
+                break
+            fitting.append(item)
+        if len(fitting) == len(self.items):
+            return self
+        items = fitting if self.is_page else fitting[::-1]
+        return ItemPage(items, self.count, is_page=self.is_page)
+
+
+def kept(host: Host, config: NodeConfig) -> int:
+    """How many items a node keeps."""
+    return host.form.max_items if config.max_items is None else config.max_items
+
+
+def new_name() -> str:
+    """A name that nobody guesses, of 26 characters."""
+    return b32encode(token_bytes(16)).decode().rstrip("=").lower()
+
+
+def check_name(name: str) -> None:
+    """Refuse a name of a node or an item that is none (NO-3).
+
+    Raises:
+        StanzaError: NOT_ACCEPTABLE: it is empty, or too long.
+    """
+    if not 0 < len(name.encode()) <= MAX_NAME_BYTES:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a name has 1 to {MAX_NAME_BYTES} bytes")
+
+
+__all__ = [
+    "MAX_NAME_BYTES",
+    "MAX_PER_PUBLISH",
+    "Engine",
+    "ItemPage",
+    "Submitted",
+    "check_name",
+    "kept",
+    "new_name",
+]

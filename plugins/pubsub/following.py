@@ -1,0 +1,285 @@
+"""Following: subscriptions to nodes and affiliations with them, and who approves the first."""
+
+from collections.abc import Mapping, Sequence
+
+from xmppd.stanza import JID, Condition, StanzaError
+
+from . import events
+from .access import Affiliation, check_manage, check_subscribe
+from .config import SendLast
+from .engine import Engine
+from .names import refused, unsupported
+from .nodes import Host
+from .state import Follow, FollowState, NodeName, NodeState
+
+MAX_SUBSCRIPTIONS = 10_000
+"""Of one node (NO-12)."""
+
+MAX_AFFILIATIONS = 10_000
+"""Of one node."""
+
+
+class Following:
+    """Lets people subscribe, and owners say who may.
+
+    Args:
+        engine: Does all else with nodes.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.nodes = engine.nodes
+        self.store = engine.store
+
+    # -- subscribers ------------------------------------------------------------------------------
+
+    async def subscribe(
+        self,
+        name: NodeName,
+        who: JID,
+        jid: JID,
+        *,
+        deliver: bool | None = None,
+        expires: float | None = None,
+    ) -> Follow:
+        """Subscribe somebody, or renew their subscription.
+
+        Args:
+            name: Of the node.
+            who: Asks for it.
+            jid: Who is to be told: the bare or full JID of who asks.
+            deliver: Whether they want to be told; None: as before.
+            expires: When it ends, in seconds since 1970; None for never.
+
+        Raises:
+            StanzaError: They may not, or an owner has yet to say so.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self.nodes.found(name)
+            self._check_jid(who, jid)
+            before = state.follows.get(jid.full)
+            if before is not None and before.state is FollowState.PENDING:
+                raise refused(Condition.NOT_AUTHORIZED, "pending-subscription")
+            if not state.config.subscribe:
+                raise unsupported("subscribe")
+            model = state.config.access_model
+            pending = check_subscribe(model, self.nodes.standing(host, state, who))
+            if before is None and len(state.follows) >= MAX_SUBSCRIPTIONS:
+                most = f"a node has {MAX_SUBSCRIPTIONS} subscriptions at most"
+                raise refused(Condition.RESOURCE_CONSTRAINT, "too-many-subscriptions", most)
+            wanted = before.deliver if before is not None else True
+            follow = Follow(
+                jid.full,
+                FollowState.PENDING if pending else FollowState.SUBSCRIBED,
+                wanted if deliver is None else deliver,
+                expires,
+            )
+            await self._save(state, follow)
+            await self._changed(host, state, follow)
+            return follow
+
+    def _check_jid(self, who: JID, jid: JID) -> None:
+        """Let people subscribe themselves only."""
+        if jid.bare != who.bare or (jid.resource is not None and jid != who):
+            raise refused(Condition.BAD_REQUEST, "invalid-jid", "that is somebody else's address")
+
+    async def _save(self, state: NodeState, *follows: Follow) -> None:
+        await self.store.follow(state.name, self.nodes.token(state.name), follows)
+        for follow in follows:
+            if follow.state is FollowState.NONE:
+                state.follows.pop(follow.jid, None)
+            else:
+                state.follows[follow.jid] = follow
+
+    async def _changed(self, host: Host, state: NodeState, follow: Follow) -> None:
+        """Tell owners of a subscription, and the subscriber of the last item."""
+        node = state.name.node
+        if follow.state is FollowState.PENDING:
+            await host.tell(state.owners, events.approval_wanted(node, follow.jid))
+            return
+        if state.config.notify_sub:
+            await host.tell(state.owners, events.subscription_changed(node, follow))
+        if follow.state is FollowState.SUBSCRIBED:
+            await self._send_last(host, state, follow)
+
+    async def _send_last(self, host: Host, state: NodeState, follow: Follow) -> None:
+        config = state.config
+        if config.send_last_published_item is SendLast.NEVER or not follow.deliver:
+            return
+        item = await self.engine.last_item(state)
+        if item is not None and config.deliver_notifications:
+            event = self.engine.event_of(state, (item,))
+            await host.tell(
+                (follow.jid,), event, events.delayed(item), type=config.notification_type.value
+            )
+
+    async def unsubscribe(self, name: NodeName, who: JID, jid: JID) -> None:
+        """End a subscription.
+
+        Raises:
+            StanzaError: There is none, or it is somebody else's.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self.nodes.found(name)
+            if jid.bare != who.bare:
+                raise StanzaError(Condition.FORBIDDEN)
+            if jid.full not in state.follows:
+                raise refused(Condition.UNEXPECTED_REQUEST, "not-subscribed")
+            ended = Follow(jid.full, FollowState.NONE)
+            await self._save(state, ended)
+            await self._changed(host, state, ended)
+
+    async def forget(self, name: NodeName, jid: JID) -> None:
+        """Forget somebody who is gone: their subscriptions, and what they were to the node unless
+        that was its last owner.
+        """
+        async with self.nodes.alone(name):
+            state = await self.nodes.find(name)
+            if state is None:
+                return
+            ended = [
+                Follow(follow.jid, FollowState.NONE)
+                for follow in state.follows.values()
+                if follow.jid == jid.full or JID.prepared(follow.jid).bare == jid.full
+            ]
+            if ended:
+                await self._save(state, *ended)
+            is_known = jid.resource is None and jid.bare in state.affiliations
+            if is_known and state.owners != [jid.bare]:
+                await self._affiliate(state, {jid.bare: Affiliation.NONE})
+
+    async def options(self, name: NodeName, who: JID, jid: JID) -> Follow:
+        """A subscription with its options, for whose it is.
+
+        Raises:
+            StanzaError: There is none, or it is somebody else's.
+        """
+        async with self.nodes.alone(name):
+            state = await self.nodes.found(name)
+            return self._own(state, who, jid)
+
+    async def set_options(
+        self, name: NodeName, who: JID, jid: JID, deliver: bool | None, expires: float | None
+    ) -> None:
+        """Give a subscription other options.
+
+        Raises:
+            StanzaError: There is none, or it is somebody else's.
+        """
+        async with self.nodes.alone(name):
+            state = await self.nodes.found(name)
+            follow = self._own(state, who, jid)
+            wanted = follow.deliver if deliver is None else deliver
+            await self._save(state, Follow(follow.jid, follow.state, wanted, expires))
+
+    def _own(self, state: NodeState, who: JID, jid: JID) -> Follow:
+        if jid.bare != who.bare:
+            raise StanzaError(Condition.FORBIDDEN)
+        follow = state.follows.get(jid.full)
+        if follow is None:
+            raise refused(Condition.UNEXPECTED_REQUEST, "not-subscribed")
+        return follow
+
+    # -- owners -----------------------------------------------------------------------------------
+
+    async def approve(self, name: NodeName, who: JID, jid: JID, *, allowed: bool) -> None:
+        """Say whether somebody may subscribe who has asked to (NO-14).
+
+        Raises:
+            StanzaError: They are no owner, or nobody has asked.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            before = state.follows.get(jid.full)
+            if before is None or before.state is not FollowState.PENDING:
+                raise StanzaError(Condition.ITEM_NOT_FOUND, f"{jid} has not asked")
+            to = FollowState.SUBSCRIBED if allowed else FollowState.NONE
+            follow = Follow(jid.full, to, before.deliver, before.expires)
+            await self._save(state, follow)
+            changed = events.subscription_changed(name.node, follow)
+            await host.tell((follow.jid,), changed)
+            await self._changed(host, state, follow)
+
+    async def subscriptions(self, name: NodeName, who: JID) -> list[Follow]:
+        """All subscriptions to a node, for an owner.
+
+        Raises:
+            StanzaError: They are none.
+        """
+        async with self.nodes.alone(name) as host:
+            return list((await self._managed(host, name, who)).follows.values())
+
+    async def set_subscriptions(
+        self, name: NodeName, who: JID, changes: Sequence[tuple[JID, FollowState]]
+    ) -> None:
+        """Change subscriptions of others, as an owner; they are told.
+
+        Raises:
+            StanzaError: They are no owner, or there are too many.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            added = {jid.full for jid, to in changes if to is not FollowState.NONE}
+            if len(added | state.follows.keys()) > MAX_SUBSCRIPTIONS:
+                most = f"a node has {MAX_SUBSCRIPTIONS} subscriptions at most"
+                raise refused(Condition.RESOURCE_CONSTRAINT, "too-many-subscriptions", most)
+            follows = [Follow(jid.full, to) for jid, to in changes]
+            await self._save(state, *follows)
+            for follow in follows:
+                changed = events.subscription_changed(name.node, follow)
+                await host.tell((follow.jid,), changed)
+
+    async def affiliations(self, name: NodeName, who: JID) -> Mapping[str, Affiliation]:
+        """All affiliations with a node, for an owner.
+
+        Raises:
+            StanzaError: They are none.
+        """
+        async with self.nodes.alone(name) as host:
+            return dict((await self._managed(host, name, who)).affiliations)
+
+    async def set_affiliations(
+        self, name: NodeName, who: JID, changes: Mapping[str, Affiliation]
+    ) -> None:
+        """Change affiliations; those whose they are are told (NO-15).
+
+        Raises:
+            StanzaError: They are no owner, none would be left, or there are too many.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            after = {**state.affiliations, **changes}
+            if not any(each is Affiliation.OWNER for each in after.values()):
+                raise StanzaError(Condition.NOT_ACCEPTABLE, "a node has an owner")
+            if len(after) > MAX_AFFILIATIONS:
+                raise StanzaError(
+                    Condition.RESOURCE_CONSTRAINT,
+                    f"a node has {MAX_AFFILIATIONS} affiliations at most",
+                )
+            await self._affiliate(state, changes)
+            for jid, affiliation in changes.items():
+                changed = events.affiliation_changed(name.node, jid, affiliation.value)
+                await host.tell((jid,), changed)
+            outcasts = {jid for jid, each in changes.items() if each is Affiliation.OUTCAST}
+            shut_out = [
+                follow
+                for follow in state.follows.values()
+                if JID.prepared(follow.jid).bare in outcasts
+            ]
+            await self.engine.unfollow(host, state, shut_out)
+
+    async def _affiliate(self, state: NodeState, changes: Mapping[str, Affiliation]) -> None:
+        await self.store.affiliate(state.name, self.nodes.token(state.name), changes)
+        for jid, affiliation in changes.items():
+            if affiliation is Affiliation.NONE:
+                state.affiliations.pop(jid, None)
+            else:
+                state.affiliations[jid] = affiliation
+
+    async def _managed(self, host: Host, name: NodeName, who: JID) -> NodeState:
+        state = await self.nodes.found(name)
+        check_manage(self.nodes.standing(host, state, who))
+        return state
+
+
+__all__ = ["MAX_AFFILIATIONS", "MAX_SUBSCRIPTIONS", "Following"]

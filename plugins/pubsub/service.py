@@ -1,0 +1,248 @@
+"""PubSubService: nodes for everybody, at a domain of their own."""
+
+from collections.abc import Sequence
+
+from xmppd.command.command_table import CommandTable
+from xmppd.components.service import Service
+from xmppd.components.service_domains import ServiceDomains
+from xmppd.disco.disco import DiscoAnswer
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
+from xmppd.handler.iq_handler import Asked, IQHandler
+from xmppd.host.turns import Turns
+from xmppd.stanza import IQ, JID, Condition, Later, Message, StanzaError, qname
+from xmppd.stanza.date_time import date_time
+from xmppd.stanza.form import DATA, Field
+from xmppd.stanza.names import local_name
+
+from .access import AccessModel, Affiliation, may_read
+from .config import PREFIX, NodeConfig, NodeForm, SendLast, meta_data
+from .engine import kept, new_name
+from .names import NS, OWNER
+from .requests import MAX_LISTED, PubSubRequests, approval_in
+from .settings import PubSubSettings
+from .state import NodeName
+
+SUBDOMAIN = "pubsub."
+IDENTITY = DiscoIdentity("pubsub", "service", "Publish and subscribe")
+TOLD_PER_TURN = 500
+"""Of an event's recipients."""
+
+FEATURES = (
+    NS,
+    *(
+        f"{NS}#{name}"
+        for name in (
+            "access-authorize",
+            "access-open",
+            "access-whitelist",
+            "auto-create",
+            "config-node",
+            "config-node-max",
+            "create-and-configure",
+            "create-nodes",
+            "delete-items",
+            "delete-nodes",
+            "instant-nodes",
+            "item-ids",
+            "last-published",
+            "leased-subscription",
+            "manage-subscriptions",
+            "member-affiliation",
+            "meta-data",
+            "modify-affiliations",
+            "multi-items",
+            "outcast-affiliation",
+            "persistent-items",
+            "publish",
+            "publish-only-affiliation",
+            "publish-options",
+            "publisher-affiliation",
+            "purge-nodes",
+            "retract-items",
+            "retrieve-affiliations",
+            "retrieve-default",
+            "retrieve-default-sub",
+            "retrieve-items",
+            "retrieve-subscriptions",
+            "rsm",
+            "subscribe",
+            "subscription-notifications",
+            "subscription-options",
+        )
+    ),
+)
+
+
+class IQPubSubHandler(IQHandler):
+    """Have requests about nodes done."""
+
+    query = qname(NS, "pubsub")
+    features = FEATURES
+
+    def __init__(self, requests: PubSubRequests) -> None:
+        self.requests = requests
+
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes | None:
+        return await self.requests.ask(asked.address, iq.sender, "get", iq.query)
+
+    async def on_set(self, iq: IQ, asked: Asked) -> bytes | None:
+        return await self.requests.ask(asked.address, iq.sender, "set", iq.query)
+
+
+class IQPubSubOwnerHandler(IQPubSubHandler):
+    """Have requests of owners done."""
+
+    query = qname(OWNER, "pubsub")
+    features = (OWNER,)
+
+
+class PubSubService(Service):
+    """A service of nodes at ``pubsub.`` and a domain of ours.
+
+    Args:
+        services: Its place.
+        domain: That of the accounts.
+        requests: Does what is asked of it.
+        commands: Know the administrators, who own all its nodes.
+        turns: For telling many.
+        settings: The limits.
+    """
+
+    def __init__(
+        self,
+        services: ServiceDomains,
+        domain: str,
+        requests: PubSubRequests,
+        commands: CommandTable,
+        turns: Turns,
+        settings: PubSubSettings,
+    ) -> None:
+        super().__init__(
+            services,
+            SUBDOMAIN + domain,
+            IDENTITY,
+            IQPubSubHandler(requests),
+            IQPubSubOwnerHandler(requests),
+        )
+        self.domain = domain
+        self.requests = requests
+        self.commands = commands
+        self.turns = turns
+        self.max_nodes = settings.max_nodes
+        self.use(settings)
+
+    def use(self, settings: PubSubSettings) -> None:
+        """Take other settings."""
+        self.settings = settings
+        self.max_nodes = settings.max_nodes
+        # The service has no presence and no roster: what needs them is not in its form.
+        self.form = NodeForm(
+            settings.max_items,
+            settings.max_payload_bytes,
+            (AccessModel.OPEN, AccessModel.AUTHORIZE, AccessModel.WHITELIST),
+            (SendLast.NEVER, SendLast.ON_SUB),
+            without=("presence_based_delivery", "roster_groups_allowed"),
+        )
+
+    # -- as a host of nodes -----------------------------------------------------------------------
+
+    def defaults(self, node: str) -> NodeConfig:
+        most = self.settings
+        config = NodeConfig()
+        return NodeConfig(
+            max_items=min(config.max_items or most.max_items, most.max_items),
+            max_payload_size=min(config.max_payload_size, most.max_payload_bytes),
+        )
+
+    def check_create(self, who: JID) -> None:
+        """Let administrators make nodes, and others if the settings say so.
+
+        Raises:
+            StanzaError: FORBIDDEN: they may not.
+        """
+        who_may = self.settings.create
+        if who_may == "all" or self.is_owner(who):
+            return
+        if who_may != "local" or who.domain not in self.commands.domains:
+            raise StanzaError(Condition.FORBIDDEN, "you may not make nodes here")
+
+    def is_owner(self, who: JID) -> bool:
+        return who == self.jid or self.commands.actor(who).admin
+
+    async def tell(
+        self, recipients: Sequence[str], *children: bytes, type: str | None = None
+    ) -> None:
+        message = Message.make(None, self.jid, *children, id=new_name(), type=type)
+        for number, jid in enumerate(recipients, 1):
+            self.send(message.addressed(JID.prepared(jid)))
+            if number % TOLD_PER_TURN == 0:
+                await self.turns.next()
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def message(self, message: Message) -> Later:
+        """Take the answers of owners, and what comes back from who is gone."""
+        if message.type == "error":
+            return self._came_back(message)
+        form = message.payload.tree.find(qname(DATA, "x"))
+        if form is None or not message.answerable:
+            return super().message(message)
+        filled = next(each for each in message.payload.xml if local_name(str(each.tag)) == "x")
+        return self.requests.approve(approval_in(filled, self.jid, message.sender))
+
+    def _came_back(self, message: Message) -> Later:
+        """Forget the subscriptions of who is gone for good (NO-20)."""
+        error = message.payload.tree.find("error")
+        conditions = set() if error is None else {local_name(each.tag) for each in error}
+        if "gone" in conditions:
+            return self.requests.forget(self.jid, message.sender.to_bare())
+        if message.sender.resource is not None and "item-not-found" in conditions:
+            return self.requests.forget(self.jid, message.sender)
+        return None
+
+    # -- disco ------------------------------------------------------------------------------------
+
+    def says(self, question: DiscoQuestion) -> DiscoAnswer:
+        if question.entity.local is not None:
+            return None
+        return self._node(question) if question.node else self._nodes(question)
+
+    async def _nodes(self, question: DiscoQuestion) -> DiscoInfo:
+        """The nodes that somebody may know of (NO-22)."""
+        store = self.requests.store
+        known = dict(await store.affiliations_of(self.jid, question.asker, MAX_LISTED))
+        is_owner = self.is_owner(question.asker)
+        found = [
+            DiscoItem(self.jid, config.title, name)
+            for name, config in await store.nodes(self.jid, MAX_LISTED)
+            if config.access_model is not AccessModel.WHITELIST or name in known or is_owner
+        ]
+        return DiscoInfo(items=tuple(found))
+
+    async def _node(self, question: DiscoQuestion) -> DiscoInfo | None:
+        """A node: what it is, and its items for who may read them."""
+        nodes, name = self.requests.engine.nodes, NodeName(self.jid.full, question.node)
+        state = await nodes.store.node(name)
+        if state is None:
+            return None
+        standing = nodes.standing(self, state, question.asker)
+        model = state.config.access_model
+        if standing.affiliation is Affiliation.OUTCAST:
+            return None
+        if model is AccessModel.WHITELIST and not may_read(model, standing):
+            return None
+        items: tuple[DiscoItem, ...] = ()
+        if may_read(model, standing):
+            page = await nodes.store.page(name, min(MAX_LISTED, kept(self, state.config)))
+            items = tuple(DiscoItem(self.jid, item.id) for item in page)
+        more = (
+            Field(f"{PREFIX}creation_date", values=(date_time(state.created),)),
+            Field(f"{PREFIX}creator", type="jid-single", values=(state.creator,)),
+            Field(f"{PREFIX}owner", type="jid-multi", values=tuple(state.owners)),
+            Field(f"{PREFIX}num_subscribers", values=(str(len(state.follows)),)),
+        )
+        identity = DiscoIdentity("pubsub", "leaf", state.config.title)
+        return DiscoInfo((identity,), (NS,), (meta_data(state.config, *more),), items)
+
+
+__all__ = ["FEATURES", "SUBDOMAIN", "PubSubService"]

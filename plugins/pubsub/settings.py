@@ -1,0 +1,28 @@
+"""The table ``[pubsub]`` of the configuration."""
+
+from typing import Literal
+
+from xmppd.config.section import Section
+
+
+class PubSubSettings(Section, frozen=True):
+    """``[pubsub]``: the service at ``pubsub.`` and each domain.
+
+    Attributes:
+        create: Who may make nodes: ``admins``, those with an account here (``local``), or ``all``.
+        max_nodes: How many nodes a service has.
+        max_items: The most that a node may keep.
+        max_payload_bytes: The largest payload of an item.
+    """
+
+    create: Literal["admins", "local", "all"] = "admins"
+    max_nodes: int = 10_000
+    max_items: int = 10_000
+    max_payload_bytes: int = 262_144
+
+    def __post_init__(self) -> None:
+        if self.max_items > 1_000_000:
+            raise ValueError("max_items is 1000000 at most")
+
+
+__all__ = ["PubSubSettings"]

@@ -1,0 +1,137 @@
+"""Nodes, items and subscriptions, as values and as they are in memory where they are served."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from msgspec import Struct
+
+from xmppd.stanza import JID
+
+from .access import Affiliation
+from .config import NodeConfig
+
+
+class NodeName(Struct, frozen=True):
+    """Which node is meant.
+
+    Attributes:
+        host: The JID of the account or service that has it.
+        node: Its name there.
+    """
+
+    host: str
+    node: str
+
+    @property
+    def thing(self) -> str:
+        """Its name among things that live once."""
+        return f"{self.host} {self.node}"
+
+
+class NodeItem(Struct, frozen=True):
+    """An item of a node.
+
+    Attributes:
+        position: Rises with each item of the node.
+        id: Its own among the node's.
+        publisher: Bare JID.
+        published: Seconds since 1970.
+        payload: One element as bytes; empty if it has none.
+    """
+
+    position: int
+    id: str
+    publisher: str
+    published: float
+    payload: bytes
+
+
+class NewItem(Struct, frozen=True):
+    """An item that is about to be published.
+
+    Attributes:
+        id: Its own among the node's.
+        publisher: Bare JID.
+        published: Seconds since 1970.
+        payload: One element as bytes; empty if it has none.
+        expires: When its time is over, in seconds since 1970; None for never.
+    """
+
+    id: str
+    publisher: str
+    published: float
+    payload: bytes
+    expires: float | None = None
+
+    def at(self, position: int) -> NodeItem:
+        """The same when it has its place."""
+        return NodeItem(position, self.id, self.publisher, self.published, self.payload)
+
+
+class FollowState(Enum):
+    """The state of a subscription (:xep:`0060`, §4.2)."""
+
+    NONE = "none"
+    PENDING = "pending"
+    SUBSCRIBED = "subscribed"
+
+
+class Follow(Struct, frozen=True):
+    """A subscription.
+
+    Attributes:
+        jid: Who is told: a bare or a full JID.
+        state: Whether an owner has yet to approve it.
+        deliver: Whether they want to be told just now.
+        expires: When it ends, in seconds since 1970; None for never.
+    """
+
+    jid: str
+    state: FollowState = FollowState.SUBSCRIBED
+    deliver: bool = True
+    expires: float | None = None
+
+    def is_over(self, now: float) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and self.expires <= now
+
+
+@dataclass(slots=True)
+class NodeState:
+    """A node as it is in memory where it is served.
+
+    Attributes:
+        name: Its own.
+        config: How it is configured.
+        created: Seconds since 1970.
+        creator: Bare JID.
+        affiliations: By bare JID; who is not in it has none.
+        follows: Subscriptions by the JID that is told.
+    """
+
+    name: NodeName
+    config: NodeConfig
+    created: float
+    creator: str
+    affiliations: dict[str, Affiliation] = field(default_factory=dict)
+    follows: dict[str, Follow] = field(default_factory=dict)
+
+    def affiliation(self, who: JID) -> Affiliation:
+        """What somebody is to it."""
+        return self.affiliations.get(who.bare, Affiliation.NONE)
+
+    def is_subscribed(self, who: JID, now: float) -> bool:
+        """Whether somebody, or their account, has a subscription that holds."""
+        for jid in (who.full, who.bare):
+            follow = self.follows.get(jid)
+            if follow is not None and follow.state is FollowState.SUBSCRIBED:
+                return not follow.is_over(now)
+        return False
+
+    @property
+    def owners(self) -> list[str]:
+        """The bare JIDs of its owners."""
+        return [jid for jid, each in self.affiliations.items() if each is Affiliation.OWNER]
+
+
+__all__ = ["Follow", "FollowState", "NewItem", "NodeItem", "NodeName", "NodeState"]
