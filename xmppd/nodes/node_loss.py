@@ -58,4 +58,7 @@ class NodeLoss:
                     known = self.routing_table.copy_counts.get(entry.copies)
                     stanza.payload.copies = known or Copies(entry.about, 1)
                 unread = [(stanza, entry.wire, UNKNOWN)]
-                yield from owed(unread, JID.prepared(entry.session), self.packet_router.clocks, {})
+                session, clocks = JID.prepared(entry.session), self.packet_router.clocks
+                for again in owed(unread, session, clocks, {}):
+                    again.payload.passed_on = 1  # it comes by the old way (CL-16)
+                    yield again

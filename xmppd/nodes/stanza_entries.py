@@ -1,7 +1,6 @@
 """StanzaEntries: stanzas that other nodes pass on."""
 
 from collections.abc import Awaitable
-from functools import partial
 
 from xmppd.cluster.bus import Outcome
 from xmppd.cluster.entries.stanzas import (
@@ -131,25 +130,35 @@ class StanzaEntries:
 
     def delivered(self, sender: NodeId, entry: Delivered) -> Outcome:
         """Take a stanza for one session here; a message goes behind those that have waited (MR-7).
-        If the session has just ended, it is routed again.
+        If the session has just ended, it is routed again, and handled when that is done (CL-16).
         """
         if KINDS[entry.kind] is Message and entry.about in self.flood.lines.open:
-            delivering = partial(self._deliver, sender, entry)
-            return self.flood.in_turn(JID.prepared(entry.about), delivering)
-        self._deliver(sender, entry)
-        return None
+            return self._deliver_in_turn(sender, entry)
+        return None if self._deliver(sender, entry) else self._routed_again(entry)
 
-    def _deliver(self, sender: NodeId, entry: Delivered) -> None:
+    async def _deliver_in_turn(self, sender: NodeId, entry: Delivered) -> None:
+        delivered: list[bool] = []
+        await self.flood.in_turn(
+            JID.prepared(entry.about), lambda: delivered.append(self._deliver(sender, entry))
+        )
+        if not all(delivered):
+            await self._routed_again(entry)
+
+    def _routed_again(self, entry: Delivered) -> Awaitable[None]:
+        return self.packet_router.finish(JID.prepared(entry.sender))
+
+    def _deliver(self, sender: NodeId, entry: Delivered) -> bool:
         session = self.routing_table.bound.get(entry.session)
         if not isinstance(session, LocalClientSession) and self.offers.passes_on(sender, entry):
-            return
+            return True
         stanza = entry.stanza()
         if entry.copies:
             counts = self.routing_table.copy_counts
             stanza.payload.copies = counts.elsewhere(entry.about, sender, entry.copies)
         if session is not None and session.deliver(stanza, entry.wire, ours=entry.ours):
-            return
+            return True
         self.packet_router.take_back([(stanza, entry.wire, UNKNOWN)], JID.prepared(entry.session))
+        return False
 
     async def behind(self, sender: NodeId, entry: Behind) -> None:
         """Wait until what this node passed on of an account's stanzas has been handled; what it got

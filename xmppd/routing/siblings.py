@@ -107,8 +107,7 @@ class Siblings:
         replaced = known.pop(jid.full, None)
         if replaced is not None:
             replaced.closed = True
-            if replaced.location.serial == session.serial:
-                self.table.turn_way(jid.bare, replaced.location.node)
+            self.table.turn_way(jid.bare, replaced.location.node)
             self._recount(jid.bare)
         for other in known.values():
             self.table.add(other)
@@ -166,8 +165,7 @@ class Siblings:
             if session is not None:
                 session.closed = True
                 self.table.remove(session)
-                if session.location.serial == location.serial:
-                    self.table.turn_way(jid.bare, session.location.node)
+                self.table.turn_way(jid.bare, session.location.node)
             session = known[jid.full] = RemoteSession(jid, location, self.bus)
             self._recount(jid.bare)
         session.describe(entry)
@@ -182,6 +180,7 @@ class Siblings:
         session = self._known.get(jid.bare, {}).get(jid.full)
         if session is not None and session.location == Location(sender, entry.serial):
             self._forget(session)
+            self.table.turn_way(jid.bare, sender)
         if entry.last:
             self._asked.get(jid.bare, set()).discard(sender)
             self._recount(jid.bare)

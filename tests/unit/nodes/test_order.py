@@ -91,6 +91,56 @@ class OrderTests(NodesTestCase):
         self.assertEqual(self.bodies(juliet), ["1"])
 
 
+class OneResourceOrderTests(NodesTestCase):
+    """Juliet has a client at a, and another one at b that what is for it is under way to."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.a.bind("juliet", "phone").send("<presence/>")
+        self.say("0")
+        self.assertEqual(self.bodies(self.juliet), ["0"])
+        bus = self.a.server.cluster.bus
+        assert isinstance(bus, MemoryBus)
+        self.bus = bus
+        self.bus.cut.add(self.b.id)
+        self.say("1")
+
+    def say(self, text: str) -> None:
+        """Romeo writes to this client alone."""
+        self.romeo.send(f"<message to='{JULIET}/1' type='chat'><body>{text}</body></message>")
+
+    def test_moves(self) -> None:
+        """It logs in at c under the same name: what is for it comes in order."""
+        (juliet,) = self.c.connect("juliet")
+        self.say("2")
+        self.assertEqual(self.bodies(juliet), [])
+        self.bus.mend(self.b.id)
+        self.say("3")
+        self.assertEqual(self.bodies(juliet), ["1", "2", "3"])
+
+    def test_comes_here(self) -> None:
+        """It has lost its connection, and logs in at a."""
+        self.juliet.abort()
+        self.nodes.settle()
+        (juliet,) = self.a.connect("juliet")
+        self.say("2")
+        self.assertEqual(self.bodies(juliet), [])
+        self.bus.mend(self.b.id)
+        self.say("3")
+        self.assertEqual(self.bodies(juliet), ["1", "2", "3"])
+
+    def test_lost(self) -> None:
+        """Its node was killed before it came to c, and is declared dead afterwards."""
+        self.nodes.kill("b")
+        (juliet,) = self.c.connect("juliet")
+        self.say("2")
+        self.assertEqual(self.bodies(juliet), [])
+        self.nodes.lose("b")
+        self.nodes.clock.advance(0)
+        self.say("3")
+        self.assertEqual(self.bodies(juliet), ["1", "2", "3"])
+
+
 class WaysTests(NodesTestCase):
     def test_bounds(self) -> None:
         """The oldest ways make way, and so do the nodes of one account."""
