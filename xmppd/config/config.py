@@ -321,6 +321,7 @@ class PluginSettings(Section, frozen=True):
         "stream_limits",
         "client_access",
         "pubsub",
+        "push",
     )
     directory: str = ""
 

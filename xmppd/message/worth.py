@@ -125,15 +125,16 @@ def _room(child: Tree) -> Worth:
     return Worth.ANYTHING if child.find(_INVITE) is None else Worth.INVITATION
 
 
+_OMEMO = ("{eu.siacs.conversations.axolotl}encrypted", "{urn:xmpp:omemo:2}encrypted")
 _LOOKS: dict[str, Callable[[Tree], Worth]] = {
     **dict.fromkeys((*COPIES, "{urn:xmpp:mam:2}result", "{urn:xmpp:mam:1}result"), _wrapper),
     "body": _body,
     qname(_MUC_USER, "x"): _room,
-    "{eu.siacs.conversations.axolotl}encrypted": _omemo,
-    "{urn:xmpp:omemo:2}encrypted": _omemo,
+    **dict.fromkeys(_OMEMO, _omemo),
 }
 """Children whose kind depends on what is in them."""
 
+_SEALED = ("{urn:xmpp:openpgp:0}openpgp", "{jabber:x:encrypted}x")
 _CHILDREN = {
     "subject": Worth.SUBJECT,
     "thread": Worth.NOTHING,
@@ -142,8 +143,7 @@ _CHILDREN = {
     "{urn:xmpp:fasten:0}apply-to": Worth.REACTION,
     "{urn:xmpp:message-correct:0}replace": Worth.CORRECTION,
     "{jabber:x:conference}x": Worth.INVITATION,
-    "{urn:xmpp:openpgp:0}openpgp": Worth.ENCRYPTED,
-    "{jabber:x:encrypted}x": Worth.ENCRYPTED,
+    **dict.fromkeys(_SEALED, Worth.ENCRYPTED),
     qname(CALLS, "propose"): Worth.CALL,
     qname(CALLS, "retract"): Worth.CALL_OVER,
     qname(CALLS, "accept"): Worth.CALL_ANSWER,
@@ -159,6 +159,9 @@ _CHILDREN = {
     qname("urn:xmpp:carbons:2", "private"): Worth.NOTHING,
     "{urn:xmpp:fallback:0}fallback": Worth.FALLBACK,
 }
+ENCRYPTED = frozenset((*_SEALED, *_OMEMO))
+"""Children that are encrypted; a body beside one says only that."""
+
 _NAMESPACES = {
     CHAT_STATES: Worth.PASSING,
     HINTS: Worth.NOTHING,

@@ -52,6 +52,11 @@ def result(form_type: str, *fields: Field) -> Element:
     return _filled(element(DATA, "x", type="result"), form_type, fields)
 
 
+def submission(form_type: str, *fields: Field) -> Element:
+    """A form that is filled in."""
+    return _filled(element(DATA, "x", type="submit"), form_type, fields)
+
+
 def table(
     form_type: str, columns: Sequence[Field], rows: Iterable[Sequence[tuple[str, ...]]]
 ) -> Element:
