@@ -5,6 +5,7 @@ What everybody sees of it the judge compares; here stands what else is promised.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tests.faults.field import Field
 from tests.faults.judge import Excuse
@@ -191,6 +192,24 @@ async def rolling_restart(field: Field) -> None:
         await field.all_back()
         await field.do(node.start)
         await field.chat(1.0)
+    _nobody_anew(field)
+
+
+async def drain(field: Field) -> None:
+    """Nodes are drained, one after the other, and take clients again: nobody sees that."""
+    for node in field.all():
+        asked = next(each for each in field.all() if each is not node)
+        order = partial(asked.tell, "cluster drain", node=node.name)
+        said = await field.do(order)
+        field.note(str(said[-1]))
+        await field.all_back()
+        assert not field.crowd.at(node.name), "somebody is at a node that was drained"
+        await field.do(partial(order, cancel=True))
+        await field.chat(1.0)
+    _nobody_anew(field)
+
+
+def _nobody_anew(field: Field) -> None:
     anew = [stay.who for stay in field.crowd.history.stays if stay.number > 1 and stay.is_resumable]
     assert not anew, f"began anew: {anew}"
 
@@ -211,4 +230,5 @@ FAULTS: dict[str, Fault] = {
     "redis-empty": Fault(redis_empty),
     "redis-cut": Fault(redis_cut),
     "rolling-restart": Fault(rolling_restart),
+    "drain": Fault(drain),
 }

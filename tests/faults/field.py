@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from shutil import copy
 from tempfile import mkdtemp
+from typing import TypeVar
 
 from tests.faults.client import Client
 from tests.faults.crowd import Crowd
@@ -16,6 +17,7 @@ from tests.integration.cut_proxy import CutProxy, Direction
 from tests.integration.node_processes import LEASE_S, NodeProcess, NodeProcesses, start_at_once
 from tests.redis_server import RedisProcess
 
+T = TypeVar("T")
 NAMES = ("a", "b", "c")
 QUIET_S = 120.0
 """How long it may take until everybody has what they should have; on a busy machine."""
@@ -147,9 +149,9 @@ class Field:
         """Let them chat for so long."""
         await asyncio.sleep(seconds)
 
-    async def do(self, work: Callable[..., object], *args: object) -> None:
+    async def do(self, work: Callable[..., T], *args: object) -> T:
         """Do something that blocks."""
-        await asyncio.to_thread(work, *args)
+        return await asyncio.to_thread(work, *args)
 
     def kill(self, name: str) -> None:
         """Kill a node."""

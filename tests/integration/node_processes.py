@@ -19,6 +19,9 @@ LEASE_S = 2.0
 DRAIN_S = 5.0
 PATIENCE_S = 20.0
 
+CLIENT_ADDRESS = "localhost:0"
+"""As a setting this is where clients reach the node, with TLS from the first byte."""
+
 
 class NodeProcess(ServerProcess):
     """A node, of which what it has logged can be asked.
@@ -41,8 +44,9 @@ class NodeProcess(ServerProcess):
         while "epoll:0:" in text:
             ports.append(free_port())
             text = text.replace("epoll:0:", f"epoll:{ports[-1]}:", 1)
-        self._config.write_text(text, encoding="utf-8")
         self.client_port = ports[1]
+        text = text.replace(CLIENT_ADDRESS, f"localhost:{self.client_port}")
+        self._config.write_text(text, encoding="utf-8")
 
     def logged(self, pattern: str) -> list[str]:
         """The lines of its log in which this is found."""
