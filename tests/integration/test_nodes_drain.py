@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shutil import copy
 
 from tests.faults.field import CutNodes
 from tests.integration.node_processes import CLIENT_ADDRESS, NodeProcess, start_at_once
@@ -209,18 +210,16 @@ class RealClientTests(NodesCase):
         self.a, self.b = self.nodes = [
             self.node(name, client_address=CLIENT_ADDRESS) for name in "ab"
         ]
+        for name in ("localhost.crt", "localhost.key"):  # as with the certificate of a domain
+            copy(self.a.directory / name, self.b.directory / name)
         start_at_once(self.nodes)
         self.until_they_know(*self.nodes)
         for name in ("romeo", "juliet"):
             self.a.add_user(name, PEOPLES_PASSWORD)
-        self.trusted = self.directory / "trusted.pem"
-        certificates = (node.certificate.read_bytes() for node in self.nodes)
-        self.trusted.write_bytes(b"".join(certificates))
 
     def person(self, node: NodeProcess, name: str) -> Person:
-        """Somebody with slixmpp who trusts both nodes."""
+        """Somebody with slixmpp."""
         person = Person(node, f"{name}@localhost/{name}", PEOPLES_PASSWORD, direct_tls=True)
-        person.ca_certs = self.trusted
         self.present.append(person)
         return person
 
