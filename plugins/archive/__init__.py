@@ -35,7 +35,8 @@ def plug(
     settings: ArchiveSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
-    archive = Archive(database, routing_table, clocks, clock, settings)
+    membership = routing_table.membership
+    archive = Archive(database, lambda: membership.node.number, clocks, clock, settings)
     waiting = WaitingMessages(archive, offline, turns.next)
     bound = BoundMetadata(archive, waiting, followers)
     return [

@@ -1,6 +1,6 @@
 """Archive: messages of all accounts, from the moment at which they are accepted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from secrets import token_bytes
 
@@ -11,7 +11,6 @@ from xmppd.account.accounts import AccountRemoved
 from xmppd.host.clocks import Clocks
 from xmppd.message.decision import Cell
 from xmppd.message.follower import Course, Follower, Remark
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Later, Message
 from xmppd.stanza.guests import is_guest
 from xmppd.store.errors import StoreError
@@ -34,9 +33,8 @@ from .tables import (
 )
 from .tail import Accepted, Tail
 from .tail_indexer import INDEX_MESSAGES, TailIndexer
-from .tail_writer import TailWriter
+from .tail_writer import NO_ROOM, TailWriter
 
-_FULL = "The archive has more to write than the database has taken."
 _KEEP_KEY = insert_if_absent(marks)
 _log = Logger()
 
@@ -49,7 +47,7 @@ class Archive(Follower):
 
     Args:
         database: Has the tables.
-        routing_table: Knows this node.
+        node: Tells the number of this node.
         clocks: Tell the time of day.
         clock: The reactor's.
         settings: Those of the plugin.
@@ -59,6 +57,7 @@ class Archive(Follower):
         positions: Gives positions.
         tail: The newest messages.
         entries: All messages, to be read.
+        vetoes: Each says whether it keeps a message out of the archive at this end.
     """
 
     of_all = True
@@ -66,19 +65,19 @@ class Archive(Follower):
     def __init__(
         self,
         database: Database,
-        routing_table: RoutingTable,
+        node: Callable[[], int],
         clocks: Clocks,
         clock: IReactorTime,
         settings: ArchiveSettings,
     ) -> None:
-        membership = routing_table.membership
         self.database = database
         self.ids = ArchiveIds(token_bytes(KEY_BYTES))
-        self.positions = PositionClock(clocks.wall_clock, lambda: membership.node.number)
+        self.positions = PositionClock(clocks.wall_clock, node)
         self.tail = Tail()
         self.indexer = TailIndexer(database, self.tail, clock)
         self.writer = TailWriter(database, self.tail, self.indexer, clock)
         self.entries = ArchiveEntries(database, self.tail, self.ids)
+        self.vetoes: list[Callable[[Course], bool]] = []
         self.use(settings)
 
     def use(self, settings: ArchiveSettings) -> None:
@@ -141,7 +140,7 @@ class Archive(Follower):
     async def removed(self, event: AccountRemoved) -> None:
         """Forget the archive of an account that is gone (AR-14)."""
         account = event.account.bare
-        self.writer.forget(self.ids.number(account))
+        self.writer.forget(self.ids.number(account), self.positions.last)
         await self.writer.flush()  # which may have entered the archive again
         await self.database.write(partial(_forget, owner=digest(account)))
 
@@ -165,6 +164,10 @@ class Archive(Follower):
 
     # -- following --------------------------------------------------------------------------------
 
+    def room(self) -> Later:
+        """Wait until the database has taken what is more than the tail has room for."""
+        return self.writer.room() if self.tail.is_full else None
+
     def prepare(self, course: Course) -> None:
         """Give the message its id, if it is to be archived at this end.
 
@@ -175,10 +178,10 @@ class Archive(Follower):
         came, account = course.message, course.account
         message = without_ids_by(came, account)
         course.message = message
-        if course.is_again or not _takes(course):
+        if course.is_again or not self._takes(course):
             return
-        if self.tail.is_full:
-            raise StoreError(_FULL)
+        if self.tail.is_overfull:
+            raise StoreError(NO_ROOM)
         accepted = came.payload.archived
         if course.is_sent:
             accepted = came.payload.archived = self._accept(message)
@@ -188,6 +191,15 @@ class Archive(Follower):
         id = self.ids.id_of(number, accepted.position)
         course.message = with_id(message, JID.prepared(account), id)
         course.message.payload.archived = accepted
+
+    def _takes(self, course: Course) -> bool:
+        """Whether a message is archived at this end."""
+        return (
+            course.fate.archive
+            and course.decision.cell is not Cell.DROPPED
+            and not is_guest(course.account)
+            and not any(veto(course) for veto in self.vetoes)
+        )
 
     def _accept(self, message: Message) -> Accepted:
         return _accepted(self.positions.next(), message.wire(), message)
@@ -213,18 +225,9 @@ class Archive(Follower):
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         """Say whether the message would be archived at this end."""
-        if course.decision.bounced or not _takes(course):
+        if course.decision.bounced or not self._takes(course):
             return ()
         return [Remark("archived", f"it is in the archive of {course.account}", "AR-2")]
-
-
-def _takes(course: Course) -> bool:
-    """Whether a message is archived at this end."""
-    return (
-        course.fate.archive
-        and course.decision.cell is not Cell.DROPPED
-        and not is_guest(course.account)
-    )
 
 
 def _accepted(position: int, wire: bytes, message: Message) -> Accepted:

@@ -117,7 +117,10 @@ class ArchiveEntries:
             StoreError: The database cannot be read.
         """
         archive = self.ids.number(owner)
-        newest = self._newest(archive, selection)  # first: what is written meanwhile is in both
+        newest = self._newest(archive, selection)
+        if newest:  # taken first: what is written meanwhile is found there as well
+            newest = newest[-limit:] if backwards else newest[:limit]
+        found = {each.position: _entry(each, archive) for each in newest}
         begins = await self._begins(archive)
         if begins is None:
             rows: Sequence[tuple[int, int, bytes | None]] = ()
@@ -136,9 +139,8 @@ class ArchiveEntries:
                     **({} if peer is None else {"peer": peer_of(peer)}),
                 },
             )
-        found = {row[0]: ArchiveEntry(*row) for row in rows}
-        for message in newest[-limit:] if backwards else newest[:limit]:
-            found[message.position] = _entry(message, archive)
+        for row in rows:
+            found.setdefault(row[0], ArchiveEntry(*row))
         return [found[position] for position in sorted(found, reverse=backwards)[:limit]]
 
     async def first(self, owner: str) -> ArchiveEntry | None:

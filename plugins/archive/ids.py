@@ -47,6 +47,11 @@ def last_at(microseconds: int) -> int:
     return min((max(microseconds, 0) + 1) << _LOW_BITS, MAX_POSITION + 1) - 1
 
 
+def before(position: int, seconds: float) -> int:
+    """The first position so much earlier."""
+    return first_at(microseconds_of(position) - int(seconds * 1_000_000))
+
+
 def elsewhere(position: int) -> int:
     """The position at its recipient's end of a message that another node has accepted at its
     sender's: always the same for the same message.
@@ -144,6 +149,7 @@ __all__ = [
     "MAX_POSITION",
     "ArchiveIds",
     "PositionClock",
+    "before",
     "elsewhere",
     "first_at",
     "last_at",

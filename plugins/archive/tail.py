@@ -1,13 +1,13 @@
 """Tail: the newest messages of all archives, in memory until they are found in the database."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from xmppd.stanza.stanza import Archived
 
 from .tables import SENT
 
 MAX_TAIL = 20_000
-"""Messages; beyond that nothing is accepted until some are in the database."""
+"""Messages; beyond that who sends one waits until some are in the database."""
 
 
 class Accepted(Archived):
@@ -72,10 +72,14 @@ class Tail:
 
     Args:
         max_messages: The number at which it is full.
+
+    Attributes:
+        on_dropped: Called when messages have left it.
     """
 
     def __init__(self, max_messages: int = MAX_TAIL) -> None:
         self.max_messages = max_messages
+        self.on_dropped: Callable[[], None] = _nobody_waits
         self._by_archive: dict[int, list[Accepted]] = {}
         self._count = 0
 
@@ -84,8 +88,13 @@ class Tail:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more is to be accepted."""
+        """Whether those who send messages have to wait."""
         return self._count >= self.max_messages
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether there is no room either for what was accepted elsewhere, and cannot wait."""
+        return self._count >= 2 * self.max_messages
 
     def add(self, message: Accepted) -> None:
         """Add a message to the archives that it is in by now."""
@@ -118,6 +127,7 @@ class Tail:
                 self._by_archive[archive] = left
             else:
                 self._by_archive.pop(archive, None)
+        self.on_dropped()
 
     def forget(self, archive: int) -> None:
         """Take an archive out of its messages; they stay in those of others."""
@@ -126,6 +136,10 @@ class Tail:
                 message.sent = 0
             if message.received == archive:
                 message.received = 0
+
+
+def _nobody_waits() -> None:
+    """Do nothing: nobody waits for room."""
 
 
 __all__ = ["MAX_TAIL", "Accepted", "Tail"]

@@ -57,6 +57,7 @@ class TailIndexer:
         self._sums: dict[int, tuple[int, int]] = {}
         self._timer: IDelayedCall | None = None
         self._work: Deferred[None] | None = None
+        self._has_stopped = False
 
     def written(self, indexed: Iterable[Accepted], to_index: Sequence[Accepted]) -> None:
         """Note what was written.
@@ -79,6 +80,8 @@ class TailIndexer:
         self._index_when_due()
 
     def _index_when_due(self) -> None:
+        if self._has_stopped:
+            return
         due = max(len(self._waiting), len(self._sums)) >= INDEX_MESSAGES
         if due and self._work is None:
             self._start()
@@ -111,6 +114,7 @@ class TailIndexer:
 
     def stop(self) -> None:
         """Index no more by itself."""
+        self._has_stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

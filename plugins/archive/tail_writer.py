@@ -10,8 +10,10 @@ from twisted.python.failure import Failure
 from xmppd.stanza import Later
 from xmppd.store.database import NewRows
 from xmppd.store.errors import StoreError
+from xmppd.store.limits import in_time
 from xmppd.store.sql import Database, digest
 
+from .ids import before
 from .tables import archives, entries, stanzas
 from .tail import Accepted, Tail
 from .tail_indexer import TailIndexer, entry_rows
@@ -23,7 +25,15 @@ MIN_GAP_S = 0.005
 """The time between two flushes that somebody waits for: what others send meanwhile goes along."""
 
 RETRY_S = 1.0
+ROOM_S = 10.0
+"""The time for which a sender waits for room."""
+
+NO_ROOM = "The archive has more to write than the database takes."
 MAX_KNOWN_ARCHIVES = 100_000
+MAX_FORGOTTEN = 10_000
+
+LATE_S = 60.0
+"""The time by which a message may join an archive later than others with higher positions."""
 
 _log = Logger()
 
@@ -34,8 +44,8 @@ class Batch:
     Attributes:
         messages: These.
         late: Those among them whose stanza has been written before, for another archive.
-        owners: Archives that the database may not know, with the names of their owners, and their
-            first position here.
+        owners: Archives that the database may not know, with the names of their owners, and the
+            positions with which they begin.
         senders: Bare JIDs of those who may ask whether they are written.
         waiting: Who has asked.
     """
@@ -63,8 +73,8 @@ class Batch:
     def owner_rows(self) -> list[tuple[object, ...]]:
         """The rows of archives."""
         return [
-            (number, digest(owner), owner, position, 0, 0)
-            for number, (owner, position) in self.owners.items()
+            (number, digest(owner), owner, begins, 0, 0)
+            for number, (owner, begins) in self.owners.items()
         ]
 
     def stanza_rows(self) -> list[tuple[object, ...]]:
@@ -105,8 +115,12 @@ class TailWriter:
         self._under_way: Batch | None = None
         self._flushed: list[Deferred[None]] = []
         self._timer: IDelayedCall | None = None
+        self._has_stopped = False
         self._began = 0.0
         self._known: set[int] = set()
+        self._forgotten: dict[int, int] = {}
+        self._no_room: list[Deferred[None]] = []
+        tail.on_dropped = self._give_room
         indexer.lowest_unwritten = self._lowest
 
     def join(self, message: Accepted, archive: int, owner: str, sender: str) -> None:
@@ -120,7 +134,8 @@ class TailWriter:
         """
         batch = self._batch
         if archive not in self._known and archive not in batch.owners:
-            batch.owners[archive] = owner, message.position
+            begins = max(before(message.position, LATE_S), self._forgotten.get(archive, 0))
+            batch.owners[archive] = owner, begins
         batch.senders.add(sender)
         if message.batch is batch:
             self.tail.add_to(archive, message)
@@ -145,12 +160,30 @@ class TailWriter:
         """
         for batch in (self._batch, self._under_way):
             if batch is not None and sender in batch.senders:
-                if batch is self._batch:
-                    self._flush_after(self._began + MIN_GAP_S - self.clock.seconds())
                 done = Deferred[None]()
                 batch.waiting.append(done)
+                if batch is self._batch:
+                    self._flush_after(self._began + MIN_GAP_S - self.clock.seconds())
                 return _wait(done)
         return None
+
+    async def room(self) -> None:
+        """Wait until the tail is not full any more.
+
+        Raises:
+            StoreError: It is not in time.
+        """
+        while self.tail.is_full:
+            room = Deferred[None]()
+            self._no_room.append(room)
+            await in_time(room, self.clock, ROOM_S)
+
+    def _give_room(self) -> None:
+        if not self.tail.is_full:
+            waiting, self._no_room = self._no_room, []
+            for room in waiting:
+                if not room.called:
+                    room.callback(None)
 
     async def flush(self) -> None:
         """Write all that was accepted until now.
@@ -170,12 +203,24 @@ class TailWriter:
 
     def stop(self) -> None:
         """Flush no more by itself."""
+        self._has_stopped = True
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def forget(self, archive: int) -> None:
-        """Forget an archive whose owner is gone."""
+    def forget(self, archive: int, last: int) -> None:
+        """Forget an archive whose owner is gone.
+
+        Args:
+            archive: Its number.
+            last: The highest position that it may have had: whoever gets the name begins above.
+        """
+        if len(self._forgotten) >= MAX_FORGOTTEN:
+            del self._forgotten[next(iter(self._forgotten))]
+        self._forgotten[archive] = last + 1
         self.tail.forget(archive)
         self._known.discard(archive)
         self._batch.owners.pop(archive, None)
@@ -186,10 +231,12 @@ class TailWriter:
         if self._under_way is not None:
             return  # looked at again behind that
         if delay_s <= 0:
-            self.stop()
+            self._cancel()
             Deferred.fromCoroutine(self._flush()).addErrback(_failed)
+        elif self._has_stopped:
+            return
         elif self._timer is None or self._timer.getTime() > self.clock.seconds() + delay_s:
-            self.stop()
+            self._cancel()
             self._timer = self.clock.callLater(delay_s, self._time_is_up)
 
     def _time_is_up(self) -> None:
@@ -267,4 +314,4 @@ def _failed(failure: Failure) -> None:
     _log.failure("messages were not written to the archive", failure)
 
 
-__all__ = ["MAX_MESSAGES_PER_FLUSH", "MIN_GAP_S", "Batch", "TailWriter"]
+__all__ = ["MAX_MESSAGES_PER_FLUSH", "MIN_GAP_S", "NO_ROOM", "ROOM_S", "Batch", "TailWriter"]

@@ -88,7 +88,7 @@ class Follower:
     lets it out, and that of the account it is for. One to the own account has the latter only. No
     follower is asked about a message that is bounced, nor a second time at the sender's end when a
     session gives back a message that it had not read (SE-12). Nothing here waits but
-    :meth:`secure`.
+    :meth:`room` and :meth:`secure`.
 
     Attributes:
         of_all: Whether it follows the messages of all accounts; else those that it names by
@@ -97,8 +97,21 @@ class Follower:
 
     of_all: ClassVar[bool] = False
 
+    def room(self) -> Later:
+        """Wait until it has room for another message, before one is accepted from its sender; None
+        if it has.
+
+        Raises:
+            StoreError: It has none, and the sender is told to try again.
+        """
+        return None
+
     def prepare(self, course: Course) -> None:
-        """Look at a message before it is delivered, stored or copied; its bytes may be changed."""
+        """Look at a message before it is delivered, stored or copied; its bytes may be changed.
+
+        Raises:
+            StoreError: It has to be stored, and cannot be: it is accepted by nobody.
+        """
 
     def follow(self, course: Course) -> None:
         """Follow a message: at its sender's end it is on its way, at the recipient's it was
@@ -133,11 +146,13 @@ class AccountFollowers(NamedTuple):
         preparing: Those of them that prepare messages.
         following: Those that follow them.
         securing: Those that store something of them.
+        limiting: Those that may have no room for another message.
     """
 
     preparing: tuple[Follower, ...]
     following: tuple[Follower, ...]
     securing: tuple[Follower, ...]
+    limiting: tuple[Follower, ...]
 
 
 class Followers:
@@ -227,11 +242,29 @@ class Followers:
         self.prepare(course, asked)
         self.follow(course, asked)
 
+    def room(self, asked: AccountFollowers) -> Later:
+        """Wait until each follower has room for another message; None if each has.
+
+        Raises:
+            StoreError: One has none.
+        """
+        for follower in asked.limiting:
+            later = follower.room()
+            if later is not None:
+                return later
+        return None
+
     def prepare(self, course: Course, asked: AccountFollowers) -> None:
-        """Let each follower prepare it."""
+        """Let each follower prepare it.
+
+        Raises:
+            StoreError: It is accepted by nobody.
+        """
         for follower in asked.preparing:
             try:
                 follower.prepare(course)
+            except StoreError:
+                raise
             except Exception:
                 self._failed(follower, course)
 
@@ -297,4 +330,5 @@ def _asked(followers: Sequence[Follower]) -> AccountFollowers | None:
         tuple(each for each in followers if type(each).prepare is not Follower.prepare),
         tuple(each for each in followers if type(each).follow is not Follower.follow),
         tuple(each for each in followers if type(each).secure is not Follower.secure),
+        tuple(each for each in followers if type(each).room is not Follower.room),
     )

@@ -79,10 +79,23 @@ class PacketRouter:
                     known = self.followers
                     asked = known.of.get(stanza.sender.bare, known.of_all)
                     if asked is not None:
+                        room = known.room(asked) if asked.limiting else None
+                        if room is not None:
+                            return self._finish(stanza, self._route_behind(room, stanza))
                         known.sent(stanza, asked)
         except Exception as error:
             return self._answer_failure(stanza, error)
         return self.route_on(stanza)
+
+    async def _route_behind(self, room: Awaitable[None], message: Message) -> None:
+        """Route a message for which followers had no room, when they have."""
+        await room
+        asked = self.followers.of.get(message.sender.bare, self.followers.of_all)
+        if asked is not None:
+            self.followers.sent(message, asked)
+        later = self.route_on(message)
+        if later is not None:
+            await later
 
     def route_on(self, stanza: Stanza) -> Later:
         """Route a stanza that has come in before, here or at another node. It never raises, and its
