@@ -19,6 +19,7 @@ from .tail import Accepted, Tail
 
 INDEX_MESSAGES = 10_000
 INDEX_S = 60.0
+RETRY_S = 1.0
 ENTRIES_PER_SLICE = 2_000
 """Those of one commit: others have their turn behind it."""
 
@@ -57,7 +58,7 @@ class TailIndexer:
         self._sums: dict[int, tuple[int, int]] = {}
         self._timer: IDelayedCall | None = None
         self._work: Deferred[None] | None = None
-        self._has_stopped = False
+        self._has_stopped = self._is_failing = False
 
     def written(self, indexed: Iterable[Accepted], to_index: Sequence[Accepted]) -> None:
         """Note what was written.
@@ -80,27 +81,35 @@ class TailIndexer:
         self._index_when_due()
 
     def _index_when_due(self) -> None:
-        if self._has_stopped:
+        if self._has_stopped or self._work is not None or self._is_failing:
             return
-        due = max(len(self._waiting), len(self._sums)) >= INDEX_MESSAGES
-        if due and self._work is None:
+        many = max(len(self._waiting), len(self._sums)) >= INDEX_MESSAGES
+        if many or (self.tail.is_full and self._waiting):
             self._start()
-        elif self._timer is None and (self._waiting or self._sums):
-            self._timer = self.clock.callLater(INDEX_S, self._time_is_up)
+        elif self._waiting or self._sums:
+            self._start_after(INDEX_S)
 
-    def _time_is_up(self) -> None:
-        self._timer = None
-        if self._work is None:
-            self._start()
+    def _start_after(self, delay_s: float) -> None:
+        if self._timer is None and not self._has_stopped:
+            self._timer = self.clock.callLater(delay_s, self._start)
 
     def _start(self) -> None:
-        self._work = work = Deferred.fromCoroutine(self._index())
-        work.addErrback(_failed)
-        work.addBoth(self._has_ended)
+        self._cancel()
+        if self._work is None:
+            self._is_failing = False
+            self._work = Deferred.fromCoroutine(self._index())
+            self._work.addCallbacks(self._has_ended, self._has_failed)
 
     def _has_ended(self, _: object) -> None:
         self._work = None
         self._index_when_due()
+
+    def _has_failed(self, failure: Failure) -> None:
+        self._work = None
+        self._is_failing = True
+        self._start_after(RETRY_S)
+        if not failure.check(StoreError):  # which the store has logged
+            _log.failure("messages in the archive are not indexed", failure)
 
     async def index(self) -> None:
         """Index all that was written until now, and write all sums.
@@ -115,9 +124,12 @@ class TailIndexer:
     def stop(self) -> None:
         """Index no more by itself."""
         self._has_stopped = True
-        if self._timer is not None:
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
-            self._timer = None
+        self._timer = None
 
     async def _index(self) -> None:
         mark = self._mark()
@@ -168,11 +180,6 @@ def _slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _none() -> None:
     """None: all is written."""
-
-
-def _failed(failure: Failure) -> None:
-    if not failure.check(StoreError):  # which the store has logged; it is tried again
-        _log.failure("messages in the archive are not indexed", failure)
 
 
 __all__ = ["ENTRIES_PER_SLICE", "INDEX_MESSAGES", "INDEX_S", "TailIndexer", "entry_rows"]

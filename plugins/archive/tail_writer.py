@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.host.clocks import UNKNOWN
 from xmppd.stanza import Later
 from xmppd.store.database import NewRows
 from xmppd.store.errors import StoreError
@@ -116,7 +117,7 @@ class TailWriter:
         self._flushed: list[Deferred[None]] = []
         self._timer: IDelayedCall | None = None
         self._has_stopped = False
-        self._began = 0.0
+        self._began = UNKNOWN
         self._known: set[int] = set()
         self._forgotten: dict[int, int] = {}
         self._no_room: list[Deferred[None]] = []
@@ -259,10 +260,10 @@ class TailWriter:
             batch.waiting, waiting = [], batch.waiting
             batch.add(self._batch)
             self._batch = batch
+            self._under_way = None
         else:
-            waiting = batch.waiting
+            waiting, self._under_way = batch.waiting, None
             self._has_written(batch, at_once)
-        self._under_way = None
         for done in waiting:
             if failure is None:
                 done.callback(None)

@@ -22,7 +22,7 @@ ROMEO, JULIET, NURSE = (
 )
 
 
-class StoreContract(Asking):
+class StoreCase(Asking):
     """An archive on an open store."""
 
     archive: Archive
@@ -34,15 +34,14 @@ class StoreContract(Asking):
     async def opened(self) -> Archive:
         """An archive on the store, as a server that starts has it."""
         await self.store.tables.put(Tables(metadata), "archive")
-        self.archive = Archive(
-            self.store.database,
-            lambda: 0,
-            Clocks(boot_clock, wall_clock),
-            reactor,
-            ArchiveSettings(),
-        )
+        self.archive = self.made()
         await self.archive.open()
-        archive = self.archive
+        return self.archive
+
+    def made(self) -> Archive:
+        """An archive that has read nothing yet."""
+        clocks = Clocks(boot_clock, wall_clock)
+        archive = Archive(self.store.database, lambda: 0, clocks, reactor, ArchiveSettings())
         self.addCleanup(lambda: (archive.writer.stop(), archive.indexer.stop()))
         return archive
 
@@ -80,7 +79,9 @@ class StoreContract(Asking):
         page = await self.archive.entries.page(owner.bare, selection, limit, backwards=backwards)
         return list(map(words_of, page))
 
-    # -- tests ------------------------------------------------------------------------------------
+
+class StoreContract(StoreCase):
+    """What holds on each database."""
 
     async def test_steps(self) -> None:
         """What was said is found while it is in memory, written and indexed."""
