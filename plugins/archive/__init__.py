@@ -1,8 +1,15 @@
 """XEP-0313: Message Archive Management. What was said stays said."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 
 from xmppd.account.accounts import AccountRemoved
+from xmppd.cluster.membership import Membership
 from xmppd.config.settings import Settings
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
@@ -11,17 +18,43 @@ from xmppd.message.follower import Followers
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.store.errors import StoreError
 from xmppd.store.offline import OfflineStore
 from xmppd.store.sql import Database, Tables
 from xmppd.stream.bound_extra import BoundExtra
 
 from .archive import Archive
 from .bound import BoundMetadata
+from .commands import ArchiveCommands
+from .expiry import Expiry
 from .query import ArchiveReader
 from .requests import answers_of
 from .settings import ArchiveSettings
 from .tables import metadata
 from .waiting import WaitingMessages
+
+LOOK_AT_DISK_S = 30.0
+EXPIRE_S = 3_600.0
+
+
+def repeatedly(call: Callable[[], object], every_s: float, clock: IReactorTime) -> AtUnload:
+    """Calling a function from time to time, until the plugin goes."""
+    loop = LoopingCall(call)
+    loop.clock = clock
+    loop.start(every_s, now=False)
+    return AtUnload(loop.stop)
+
+
+def expire(expiry: Expiry, membership: Membership) -> Deferred[None] | None:
+    """Delete what is to go, at one of the nodes."""
+    if membership.id.name > min(membership.nodes, default=membership.id.name):
+        return None
+    return Deferred.fromCoroutine(_expire(expiry))
+
+
+async def _expire(expiry: Expiry) -> None:
+    with suppress(StoreError):  # which the store has logged; the next time it goes on
+        await expiry.expire()
 
 
 def plug(
@@ -38,6 +71,7 @@ def plug(
     membership = routing_table.membership
     archive = Archive(database, lambda: membership.node.number, clocks, clock, settings)
     waiting = WaitingMessages(archive, offline, turns.next)
+    expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
     bound = BoundMetadata(archive, waiting, followers)
     return [
         Tables(metadata),
@@ -46,6 +80,10 @@ def plug(
         archive,
         On(AccountRemoved, archive.removed),
         Settings(ArchiveSettings, archive.use),
+        Settings(ArchiveSettings, expiry.use),
+        repeatedly(archive.look_at_disk, LOOK_AT_DISK_S, clock),
+        repeatedly(partial(expire, expiry, membership), EXPIRE_S, clock),
+        *ArchiveCommands(archive, expiry).commands(),
         Offer(archive),
         *answers_of(ArchiveReader(archive, turns.next), waiting),
         bound,

@@ -17,10 +17,11 @@ from xmppd.store.errors import StoreError
 from xmppd.store.sql import Connection, Database, digest, insert_if_absent
 
 from .entries import ArchiveEntries
-from .ids import KEY_BYTES, ArchiveIds, PositionClock
+from .ids import KEY_BYTES, MAX_POSITION, ArchiveIds, PositionClock, first_at
 from .routed import flags_of, peer_as_received, peer_as_sent, read_back, with_id, without_ids_by
 from .settings import ArchiveSettings
 from .tables import (
+    BEGINS,
     FORGET_ARCHIVE,
     HIGHEST,
     INDEXED_TO,
@@ -34,6 +35,9 @@ from .tables import (
 from .tail import Accepted, Tail
 from .tail_indexer import INDEX_MESSAGES, TailIndexer
 from .tail_writer import NO_ROOM, TailWriter
+
+SETTLED_S = 600.0
+"""The time by which everything about a message has long been written, on any node."""
 
 _KEEP_KEY = insert_if_absent(marks)
 _log = Logger()
@@ -57,6 +61,7 @@ class Archive(Follower):
         positions: Gives positions.
         tail: The newest messages.
         entries: All messages, to be read.
+        is_paused: Whether nothing is archived, since the disk is nearly full.
         vetoes: Each says whether it keeps a message out of the archive at this end.
     """
 
@@ -77,6 +82,8 @@ class Archive(Follower):
         self.indexer = TailIndexer(database, self.tail, clock)
         self.writer = TailWriter(database, self.tail, self.indexer, clock)
         self.entries = ArchiveEntries(database, self.tail, self.ids)
+        self.is_paused = False
+        self._begins: dict[int, int] = {}  # while the tail is read back
         self.vetoes: list[Callable[[Course], bool]] = []
         self.use(settings)
 
@@ -102,6 +109,7 @@ class Archive(Follower):
         self.positions.go_on_above(max(last or 0, int(known.get(HIGHEST, b"0"))))
         if self.indexer.is_late:
             await self._read_tail(int(known.get(INDEXED_TO, b"0")))
+            self._begins.clear()
 
     async def _read_tail(self, after: int) -> None:
         """Read the messages back whose entries are not written."""
@@ -111,11 +119,21 @@ class Archive(Follower):
         ):
             messages = [each for row in found if (each := self._read_back(*row)) is not None]
             for message in messages:
+                await self._leave_former(message)
                 self.tail.add(message)
             self.indexer.read_back(messages)
             after = found[-1][0]
             if len(self.tail) > INDEX_MESSAGES:
                 await self.indexer.index()
+
+    async def _leave_former(self, message: Accepted) -> None:
+        """Take a message out of archives that are gone, or begin later."""
+        for archive in message.archives:
+            if archive not in self._begins:
+                found = await self.database.read(BEGINS, {"archive": archive})
+                self._begins[archive] = found[0][0] if found else MAX_POSITION
+            if message.position < self._begins[archive]:
+                message.leave(archive)
 
     def _read_back(self, position: int, sent: int, received: int, wire: bytes) -> Accepted | None:
         try:
@@ -126,6 +144,15 @@ class Archive(Follower):
         accepted = _accepted(position, wire, message)
         accepted.sent, accepted.received = sent, received
         return accepted
+
+    async def write_all(self) -> None:
+        """Write and index all that was accepted until now.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        await self.writer.flush()
+        await self.indexer.index()
 
     async def close(self) -> None:
         """Write all that is in memory."""
@@ -140,9 +167,30 @@ class Archive(Follower):
     async def removed(self, event: AccountRemoved) -> None:
         """Forget the archive of an account that is gone (AR-14)."""
         account = event.account.bare
-        self.writer.forget(self.ids.number(account), self.positions.last)
+        self.writer.forget(self.ids.number(account))
         await self.writer.flush()  # which may have entered the archive again
         await self.database.write(partial(_forget, owner=digest(account)))
+
+    def look_at_disk(self) -> None:
+        """Archive nothing more while the disk is nearly full, and say so (AR-13)."""
+        least = self.settings.min_free_bytes
+        is_paused = self.database.free_bytes() < least
+        if is_paused != self.is_paused:
+            if is_paused:
+                _log.critical(
+                    "less than {least} bytes are free on the disk of the database: nothing is "
+                    "archived any more; messages are delivered",
+                    least=least,
+                )
+            else:
+                _log.info("there is room on the disk again: messages are archived")
+        self.is_paused = is_paused
+
+    @property
+    def settled(self) -> int:
+        """The position below which each stanza in the database has its entries there."""
+        past = first_at(int((self.positions.now() - SETTLED_S) * 1_000_000))
+        return min(past, self.indexer.indexing_to + 1)
 
     # -- for others -------------------------------------------------------------------------------
 
@@ -198,6 +246,7 @@ class Archive(Follower):
             course.fate.archive
             and course.decision.cell is not Cell.DROPPED
             and not is_guest(course.account)
+            and not self.is_paused
             and not any(veto(course) for veto in self.vetoes)
         )
 

@@ -28,6 +28,7 @@ from .tables import (
     POSITIONS,
     POSITIONS_OF_PEER,
     SENT,
+    SUMS,
     TOMBSTONE,
     peer_of,
 )
@@ -117,9 +118,8 @@ class ArchiveEntries:
             StoreError: The database cannot be read.
         """
         archive = self.ids.number(owner)
-        newest = self._newest(archive, selection)
-        if newest:  # taken first: what is written meanwhile is found there as well
-            newest = newest[-limit:] if backwards else newest[:limit]
+        newest = self._newest(archive, selection)  # first: what is written meanwhile is in both
+        newest = newest[-limit:] if backwards else newest[:limit]
         found = {each.position: _entry(each, archive) for each in newest}
         begins = await self._begins(archive)
         if begins is None:
@@ -194,6 +194,11 @@ class ArchiveEntries:
             rows = await self.database.read(among, {**wanted, "limit": self.tail.max_messages})
             newest.update(position for (position,) in rows)
         return stored + len(newest)
+
+    async def sums(self, owner: str) -> tuple[int, int]:
+        """The number and the bytes of what is written in an archive; some seconds old."""
+        found = await self.database.read(SUMS, {"archive": self.ids.number(owner)})
+        return (found[0][0], found[0][1]) if found else (0, 0)
 
     # -- of which they are made -------------------------------------------------------------------
 

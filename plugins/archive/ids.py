@@ -47,11 +47,6 @@ def last_at(microseconds: int) -> int:
     return min((max(microseconds, 0) + 1) << _LOW_BITS, MAX_POSITION + 1) - 1
 
 
-def before(position: int, seconds: float) -> int:
-    """The first position so much earlier."""
-    return first_at(microseconds_of(position) - int(seconds * 1_000_000))
-
-
 def elsewhere(position: int) -> int:
     """The position at its recipient's end of a message that another node has accepted at its
     sender's: always the same for the same message.
@@ -65,10 +60,13 @@ class PositionClock:
     Args:
         now: Tells the time in seconds since 1970.
         node: The number of this node, from 0 to 255.
+
+    Attributes:
+        now: Tells the time.
     """
 
     def __init__(self, now: Callable[[], float], node: Callable[[], int]) -> None:
-        self._now = now
+        self.now = now
         self._node = node
         self._last = 0
         self._is_behind = False
@@ -84,7 +82,7 @@ class PositionClock:
 
     def next(self) -> int:
         """The next position."""
-        tick = int(self._now() * 1_000_000) << (_LOW_BITS - _TICK_BITS)
+        tick = int(self.now() * 1_000_000) << (_LOW_BITS - _TICK_BITS)
         if tick <= self._last:
             self._note_step(self._last - tick)
             tick = self._last + 1
@@ -149,7 +147,6 @@ __all__ = [
     "MAX_POSITION",
     "ArchiveIds",
     "PositionClock",
-    "before",
     "elsewhere",
     "first_at",
     "last_at",

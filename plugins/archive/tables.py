@@ -21,6 +21,7 @@ from xmppd.store.sql import (
     Select,
     Table,
     Text,
+    Update,
     bindparam,
     delete,
     func,
@@ -125,6 +126,9 @@ POSITIONS: Select[int] = (
 )
 POSITIONS_OF_PEER = POSITIONS.where(entries.c.peer == bindparam("peer"))
 BEGINS: Select[int] = select(archives.c.begins).where(archives.c.number == bindparam("archive"))
+SUMS: Select[int, int] = select(archives.c.entries, archives.c.bytes).where(
+    archives.c.number == bindparam("archive")
+)
 MARKS: Select[str, bytes] = select(marks.c.mark, marks.c.value)
 SET_MARK = upsert(marks)
 LAST_POSITION: Select[int | None] = select(func.max(stanzas.c.position))
@@ -142,6 +146,43 @@ _ADD_SUMS = (
         entries=archives.c.entries + bindparam("count"), bytes=archives.c.bytes + bindparam("size")
     )
 )
+
+_NOTE_SENT: Update = (
+    update(stanzas).where(stanzas.c.position == bindparam("at")).values(sent=bindparam("archive"))
+)
+_NOTE_RECEIVED: Update = (
+    update(stanzas)
+    .where(stanzas.c.position == bindparam("at"))
+    .values(received=bindparam("archive"))
+)
+
+
+_BEGIN_BEFORE: Update = (
+    update(archives)
+    .where(archives.c.number == bindparam("archive"), archives.c.begins > bindparam("at"))
+    .values(begins=bindparam("at"))
+)
+
+
+def begin_before(connection: Connection, beginnings: Sequence[tuple[int, int]]) -> None:
+    """Let archives begin earlier, unless they do: numbers with positions."""
+    if beginnings:
+        rows = [{"archive": number, "at": position} for number, position in beginnings]
+        connection.execute(_BEGIN_BEFORE, rows)
+
+
+def note_archives(
+    connection: Connection,
+    sent: Sequence[tuple[int, int]],
+    received: Sequence[tuple[int, int]],
+) -> None:
+    """Note with stanzas that they are in one more archive, as its sent or received ones: positions
+    with numbers of archives.
+    """
+    for statement, pairs in ((_NOTE_SENT, sent), (_NOTE_RECEIVED, received)):
+        if pairs:
+            rows = [{"at": position, "archive": archive} for position, archive in pairs]
+            connection.execute(statement, rows)
 
 
 def add_sums(connection: Connection, sums: Sequence[tuple[int, tuple[int, int]]]) -> None:
@@ -175,12 +216,15 @@ __all__ = [
     "POSITIONS",
     "POSITIONS_OF_PEER",
     "SENT",
+    "SUMS",
     "TOMBSTONE",
     "add_sums",
     "archives",
+    "begin_before",
     "entries",
     "marks",
     "metadata",
+    "note_archives",
     "peer_of",
     "set_mark",
     "stanzas",

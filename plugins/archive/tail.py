@@ -57,6 +57,13 @@ class Accepted(Archived):
         """Its flags, in one of its archives."""
         return self.flags | SENT if archive == self.sent else self.flags
 
+    def leave(self, archive: int) -> None:
+        """Be in this archive no longer."""
+        if self.sent == archive:
+            self.sent = 0
+        if self.received == archive:
+            self.received = 0
+
     def taken_apart(self, archive: int) -> "Accepted":
         """The message in one of its archives, whose entry is written behind that of the other."""
         apart = Accepted(self.position, self.wire, self.to, self.sender, self.flags)
@@ -132,10 +139,7 @@ class Tail:
     def forget(self, archive: int) -> None:
         """Take an archive out of its messages; they stay in those of others."""
         for message in self._by_archive.pop(archive, ()):
-            if message.sent == archive:
-                message.sent = 0
-            if message.received == archive:
-                message.received = 0
+            message.leave(archive)
 
 
 def _nobody_waits() -> None:

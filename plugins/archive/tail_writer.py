@@ -12,10 +12,9 @@ from xmppd.stanza import Later
 from xmppd.store.database import NewRows
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import in_time
-from xmppd.store.sql import Database, digest
+from xmppd.store.sql import Connection, Database, digest
 
-from .ids import before
-from .tables import archives, entries, stanzas
+from .tables import archives, begin_before, entries, note_archives, stanzas
 from .tail import Accepted, Tail
 from .tail_indexer import TailIndexer, entry_rows
 
@@ -31,10 +30,8 @@ ROOM_S = 10.0
 
 NO_ROOM = "The archive has more to write than the database takes."
 MAX_KNOWN_ARCHIVES = 100_000
-MAX_FORGOTTEN = 10_000
-
-LATE_S = 60.0
-"""The time by which a message may join an archive later than others with higher positions."""
+MAX_BEGUN = 10_000
+"""Archives that began a moment ago: of these an earlier message may be on its way."""
 
 _log = Logger()
 
@@ -67,9 +64,16 @@ class Batch:
             message.batch = self
         self.messages += more.messages
         self.late += more.late
-        self.owners = {**more.owners, **self.owners}
+        for archive, (owner, position) in more.owners.items():
+            self.note_owner(archive, owner, position)
         self.senders |= more.senders
         self.waiting += more.waiting
+
+    def note_owner(self, archive: int, owner: str, position: int) -> None:
+        """Note that an archive begins here, or before."""
+        known = self.owners.get(archive)
+        if known is None or position < known[1]:
+            self.owners[archive] = owner, position
 
     def owner_rows(self) -> list[tuple[object, ...]]:
         """The rows of archives."""
@@ -85,6 +89,17 @@ class Batch:
             for each in self.messages
             if each.sent or each.received
         ]
+
+    def note(self, connection: Connection) -> None:
+        """Note with archives that they begin here if not before, whoever has entered them; and with
+        stanzas in which other archives they are.
+        """
+        begin_before(connection, [(number, begins) for number, (_, begins) in self.owners.items()])
+        note_archives(
+            connection,
+            [(each.position, each.sent) for each in self.late if each.sent],
+            [(each.position, each.received) for each in self.late if each.received],
+        )
 
 
 class TailWriter:
@@ -119,7 +134,7 @@ class TailWriter:
         self._has_stopped = False
         self._began = UNKNOWN
         self._known: set[int] = set()
-        self._forgotten: dict[int, int] = {}
+        self._begun: dict[int, int] = {}
         self._no_room: list[Deferred[None]] = []
         tail.on_dropped = self._give_room
         indexer.lowest_unwritten = self._lowest
@@ -134,9 +149,8 @@ class TailWriter:
             sender: Bare JID of who is told when it is written.
         """
         batch = self._batch
-        if archive not in self._known and archive not in batch.owners:
-            begins = max(before(message.position, LATE_S), self._forgotten.get(archive, 0))
-            batch.owners[archive] = owner, begins
+        if archive not in self._known or message.position < self._begun.get(archive, 0):
+            batch.note_owner(archive, owner, message.position)
         batch.senders.add(sender)
         if message.batch is batch:
             self.tail.add_to(archive, message)
@@ -212,16 +226,9 @@ class TailWriter:
             self._timer.cancel()
             self._timer = None
 
-    def forget(self, archive: int, last: int) -> None:
-        """Forget an archive whose owner is gone.
-
-        Args:
-            archive: Its number.
-            last: The highest position that it may have had: whoever gets the name begins above.
-        """
-        if len(self._forgotten) >= MAX_FORGOTTEN:
-            del self._forgotten[next(iter(self._forgotten))]
-        self._forgotten[archive] = last + 1
+    def forget(self, archive: int) -> None:
+        """Forget an archive whose owner is gone."""
+        self._begun.pop(archive, None)
         self.tail.forget(archive)
         self._known.discard(archive)
         self._batch.owners.pop(archive, None)
@@ -255,6 +262,8 @@ class TailWriter:
                 NewRows(stanzas, batch.stanza_rows()),
                 NewRows(entries, entry_rows(at_once)),
             )
+            if batch.late or batch.owners:
+                await self.database.write(batch.note)
         except StoreError:
             failure = Failure()
             batch.waiting, waiting = [], batch.waiting
@@ -295,7 +304,11 @@ class TailWriter:
     def _has_written(self, batch: Batch, at_once: Sequence[Accepted]) -> None:
         if len(self._known) + len(batch.owners) > MAX_KNOWN_ARCHIVES:
             self._known.clear()
-        self._known.update(batch.owners)
+        for archive, (_, begins) in batch.owners.items():
+            self._known.add(archive)
+            self._begun[archive] = begins
+        while len(self._begun) > MAX_BEGUN:
+            del self._begun[next(iter(self._begun))]
         found = set(at_once)
         self.indexer.written(at_once, [each for each in batch.messages if each not in found])
         self.tail.drop(at_once)

@@ -98,6 +98,9 @@ class Database(Protocol):
                 same.
         """
 
+    def free_bytes(self) -> float:
+        """The room on the disk that it is on; infinite if that is not this machine's."""
+
     async def close(self) -> None:
         """Finish all calls under way, and close the database.
 

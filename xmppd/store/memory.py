@@ -5,6 +5,7 @@ statements and without waiting.
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import inf
 from typing import cast
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event
@@ -73,6 +74,10 @@ class MemoryDatabase(Database):
         check()
         with database_errors(self.engine.url), transaction(self._connection):
             append_all(self._connection, parts)
+
+    @override
+    def free_bytes(self) -> float:
+        return inf
 
     @override
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from math import inf
 from typing import Any
 
 from sqlalchemy import (
@@ -103,6 +104,10 @@ class PostgreSQLDatabase(Database):
     ) -> None:
         self._check_lock()
         await self._threads.run(partial(self._append, parts, check), limit_s)
+
+    @override
+    def free_bytes(self) -> float:
+        return inf
 
     @override
     async def close(self) -> None:

@@ -36,6 +36,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    tuple_,
     update,
 )
 
@@ -93,6 +94,7 @@ __all__ = [
     "or_",
     "select",
     "text",
+    "tuple_",
     "update",
     "upsert",
 ]

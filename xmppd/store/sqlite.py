@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
+from shutil import disk_usage
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Select
@@ -143,6 +144,13 @@ class SQLiteDatabase(Database):
         limit_s: float = CALL_LIMIT_S,
     ) -> None:
         await self._threads.run(partial(self._append, parts, check), limit_s)
+
+    @override
+    def free_bytes(self) -> float:
+        try:
+            return float(disk_usage(Path(self._file.path).parent).free)
+        except OSError as error:
+            raise StoreError(f"{self._file.path} cannot be looked at: {error.strerror}.") from None
 
     @override
     async def close(self) -> None:

@@ -165,6 +165,10 @@ class Watched(Database):
             raise StoreError(NOT_ALLOWED)
 
     @override
+    def free_bytes(self) -> float:
+        return self._database.free_bytes()
+
+    @override
     async def close(self) -> None:
         try:
             await self._database.close()

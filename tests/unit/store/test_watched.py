@@ -54,6 +54,9 @@ class Fickle(Database):
         if self.writes is not None:
             raise self.writes
 
+    def free_bytes(self) -> float:
+        return 0.0
+
     async def close(self) -> None:
         """There is nothing to close."""
 

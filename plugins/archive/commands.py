@@ -1,0 +1,193 @@
+"""Commands on archives."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName, Address, Text
+from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
+from xmppd.stanza import JID, Condition
+from xmppd.stanza.date_time import exact_date_time, microseconds_of
+from xmppd.stanza.result import Results
+from xmppd.stanza.xml import escape
+
+from .archive import Archive
+from .checks import find_damage
+from .entries import ALL, ArchiveEntry, Selection
+from .expiry import Expiry
+from .ids import MAX_POSITION, first_at
+from .ids import microseconds_of as time_of
+
+ENTRIES_PER_PAGE = 200
+
+ACCOUNT = Argument("account", "whose archive it is", AccountName())
+SHOW = Description("archive show", "show how much an archive has", (ACCOUNT,), who="owner")
+EXPORT = Description(
+    "archive export",
+    "write an archive as XML (XEP-0227); administrators do that at the server's own machine",
+    (ACCOUNT,),
+    who="owner",
+    answers="sentences",
+)
+DELETE = Description(
+    "archive delete",
+    "delete messages from an archive; those in the archives of others stay",
+    (
+        ACCOUNT,
+        Argument("--with", "only those of a conversation with this address", Address()),
+        Argument("--before", "only those before a moment, such as 2026-10-31T12:00:00Z", Text()),
+    ),
+    effect="ends",
+    who="owner",
+)
+EXPIRE = Description(
+    "archive expire", "delete now what is too old, or too much, by the configuration", effect="ends"
+)
+CHECK = Description("archive check", "look for damage in all archives")
+
+
+class ArchiveRow(Row, frozen=True):
+    """An archive.
+
+    Attributes:
+        account: Its owner.
+        messages: The number of them.
+        bytes: The size of them.
+        first: The moment of the first one.
+        last: That of the last one.
+    """
+
+    account: str
+    messages: int
+    bytes: int
+    first: str
+    last: str
+
+
+class DamageRow(Row, frozen=True):
+    """A message that cannot be read, or is missing.
+
+    Attributes:
+        account: In whose archive it is; empty if that is not known.
+        id: Its id there.
+        at: Its moment.
+        damage: What is wrong.
+    """
+
+    account: str
+    id: str
+    at: str
+    damage: str
+
+
+@dataclass(frozen=True)
+class ArchiveCommands:
+    """The commands on archives.
+
+    Attributes:
+        archive: All of them.
+        expiry: Deletes.
+    """
+
+    archive: Archive
+    expiry: Expiry
+
+    def commands(self) -> list[Command]:
+        """The commands of this class."""
+        return [
+            Command(SHOW, self.show, (ArchiveRow,)),
+            Command(EXPORT, self.export),
+            Command(DELETE, self.delete),
+            Command(EXPIRE, self.expire),
+            Command(CHECK, self.check, (DamageRow,)),
+        ]
+
+    async def show(self, context: CommandContext) -> Replies:
+        """Show it, in one row."""
+        owner = context.arguments.jid("account").bare
+        await self.archive.write_all()
+        first, last = (
+            await self.archive.entries.first(owner),
+            await self.archive.entries.last(owner),
+        )
+        if first is None or last is None:
+            yield f"the archive of {owner} is empty"
+            return
+        count, size = await self.archive.entries.sums(owner)
+        yield ArchiveRow(owner, count, size, _moment(first), _moment(last))
+
+    async def export(self, context: CommandContext) -> Replies:
+        """Write it, a line for each message."""
+        account = context.arguments.jid("account")
+        if context.actor.jid is not None and not context.actor.owns(account):
+            raise Refused("what others have said is not for you", Condition.FORBIDDEN)
+        yield (
+            "<server-data xmlns='urn:xmpp:pie:0'>"
+            f"<host jid='{escape(account.domain)}'><user name='{escape(account.local or '')}'>"
+            "<archive xmlns='urn:xmpp:pie:0#mam'>"
+        )
+        results = Results(account, account, None)
+        async for entry in everything(self.archive, account):
+            made = _result(results, entry, self.archive.id_of(account.bare, entry.position))
+            if made is not None:
+                yield made
+        yield "</archive></user></host></server-data>"
+
+    async def delete(self, context: CommandContext) -> Replies:
+        """Delete what is asked for, and its rows."""
+        arguments = context.arguments
+        owner, before = arguments.jid("account").bare, MAX_POSITION
+        if arguments.given("before"):
+            try:
+                before = first_at(microseconds_of(arguments.text("before")))
+            except ValueError as error:
+                raise Refused(str(error), Condition.BAD_REQUEST) from error
+        peer = arguments.jid("with").bare if arguments.given("with") else None
+        await self.archive.write_all()
+        count = await self.expiry.delete(self.archive.ids.number(owner), before, peer)
+        yield f"messages that were deleted from the archive of {owner}: {count}"
+
+    async def expire(self, context: CommandContext) -> Replies:
+        """Delete what the hourly run would."""
+        await self.archive.write_all()
+        yield f"messages that were deleted: {await self.expiry.expire()}"
+
+    async def check(self, context: CommandContext) -> Replies:
+        """Read all archives."""
+        await self.archive.write_all()
+        found = 0
+        async for damage in find_damage(self.archive.database, self.expiry.next_turn):
+            found += 1
+            id = self.archive.ids.id_of(damage.archive, damage.position)
+            at = exact_date_time(time_of(damage.position))
+            yield DamageRow(damage.owner, id, at, damage.says)
+        yield f"messages that are damaged: {found}"
+
+
+async def everything(archive: Archive, account: JID) -> AsyncIterator[ArchiveEntry]:
+    """All entries of an archive, the oldest first."""
+    selection = ALL
+    while page := await archive.entries.page(account.bare, selection, ENTRIES_PER_PAGE):
+        for entry in page:
+            yield entry
+        selection = Selection(after=page[-1].position)
+
+
+def _result(results: Results, entry: ArchiveEntry, id: str) -> str | None:
+    """An entry as it is exported; None if it is damaged."""
+    try:
+        made = results.result(entry.stanza or b"", id.encode(), time_of(entry.position))
+    except ValueError:
+        return None
+    raw = made.payload.raw
+    return raw[raw.index(b">") + 1 : raw.rindex(b"</")].decode()
+
+
+def _moment(entry: ArchiveEntry) -> str:
+    return exact_date_time(time_of(entry.position))
+
+
+__all__ = ["ArchiveCommands", "ArchiveRow", "DamageRow"]
