@@ -26,6 +26,9 @@ from xmppd.store.errors import StoreError
 ANSWER_S = 5.0
 """The time in which another node gives a session, or takes one."""
 
+MAX_ASKED_ON = 3
+"""Nodes that are asked one after the other for a session that moves on all the time."""
+
 _log = Logger()
 
 
@@ -140,16 +143,20 @@ class Moves:
         await decided
         return handled[0] if handled else None
 
-    async def _ask(self, node: NodeId, entry: Resume, handled: list[int]) -> None:
-        """Ask a node for a session, and take it."""
+    async def _ask(
+        self, node: NodeId, entry: Resume, handled: list[int], left: int = MAX_ASKED_ON
+    ) -> None:
+        """Ask a node for a session, or the one to which it has moved from there, and take it."""
         try:
             answer = await self.bus.ask(node, entry, ANSWER_S)
             if isinstance(answer, Offered):
-                await self._adopt(node, answer)
+                await self.offered(node, answer)
             elif isinstance(answer, NotHere) and answer.handled is not None:
                 handled.append(answer.handled)
-        except Unreachable:
-            pass
+            elif isinstance(answer, NotHere) and answer.at and left:
+                await self._ask(NodeId.parse(answer.at), entry, handled, left - 1)
+        except (Unreachable, ValueError) as error:
+            _log.info("{node} does not say where a session is: {error}", node=node, error=error)
         except StoreError as error:
             _log.error("a session at {node} cannot be taken: {error}", node=node, error=error)
 
@@ -175,21 +182,19 @@ class Moves:
         return True
 
     async def offered(self, sender: NodeId, entry: Offered) -> None:
-        """Take a session whose node is about to stop."""
-        while (taking := self._taking.get(entry.key)) is not None:
-            await taking
-        done = self._taking[entry.key] = Deferred[None]()
+        """Take a session that another node offers."""
+        adopting = self.offers.adopting
+        while (others := adopting.get(entry.key)) is not None:
+            await others
+        done = adopting[entry.key] = Deferred[None]()
+        account = JID.prepared(entry.session).to_bare()
+        adopt = partial(self._adopt_in_turn, sender, entry, account)
         try:
-            await self._adopt(sender, entry)
+            with self.locations.arriving(account.bare):
+                await self.flood.when_stored(account, adopt)
         finally:
-            del self._taking[entry.key]
+            del adopting[entry.key]
             done.callback(None)
-
-    async def _adopt(self, node: NodeId, offered: Offered) -> None:
-        account = JID.prepared(offered.session).to_bare()
-        with self.locations.arriving(account.bare):
-            adopt = partial(self._adopt_in_turn, node, offered, account)
-            await self.flood.when_stored(account, adopt)
 
     async def _adopt_in_turn(self, node: NodeId, offered: Offered, account: JID) -> None:
         """Take a session that another node offers; messages for its account wait meanwhile."""
@@ -199,6 +204,7 @@ class Moves:
         if lost is None:
             return
         session = self.resumable_sessions.find_by_key(offered.key, account)
+        self.offers.is_here_again(offered)
         if session is not None:
             session.serial, session.count = offered.serial, offered.count
             self.presence.came(session)
@@ -243,7 +249,7 @@ class Moves:
         stanza = delivered.stanza()
         if delivered.copies:
             stanza.payload.copies = self.saved_sessions.counted(
-                entry.about, delivered.copies, entry.counted_at
+                delivered.about, delivered.copies, entry.counted_at
             )
         if session is not None:
             self.presence.pass_on(session, stanza)

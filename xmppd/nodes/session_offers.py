@@ -49,6 +49,7 @@ class SessionOffer:
         stanzas: The same as they are in its queue, or were.
         late: What has come since and is of a session that has ended.
         over: Whether it has ended meanwhile.
+        is_wanted_here: Whether its client has come back here meanwhile.
         timer: Calls when it is to be taken back.
     """
 
@@ -68,7 +69,7 @@ class SessionOffer:
         ]
         self.sent_count = len(sent)
         self.late: list[Waiting] = []
-        self.over = False
+        self.over = self.is_wanted_here = False
         self.timer: IDelayedCall | None = None
         self._result: bool | None = None
         self._waiting: list[Deferred[bool]] = []
@@ -117,8 +118,9 @@ class SessionOffers:
         packet_router: Routes what has come for a session that has ended meanwhile.
 
     Attributes:
-        gone: Where sessions are that were here, by full JID, and by the bare one of accounts that
-            have none here any more.
+        gone: Where sessions are that were here, by full JID and by key in hexadecimal, and by the
+            bare JID of accounts that have none here any more.
+        adopting: The sessions that are being taken up here, by key; done when that is over.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ class SessionOffers:
         self.membership = self.routing_table.membership
         self.clock = flood.requests.clock
         self.gone = Hints(self.clock.seconds)
+        self.adopting: dict[bytes, Deferred[None]] = {}
         self._offers: dict[bytes, SessionOffer] = {}
 
     # -- offering ---------------------------------------------------------------------------------
@@ -150,8 +153,15 @@ class SessionOffers:
         account = JID.prepared(entry.account)
         while (known := self._offers.get(entry.key)) is not None:
             await known.decided()
+            if known.is_wanted_here:
+                return NotHere()  # its client was here later than there
+        adopting = self.adopting.get(entry.key)
+        if adopting is not None:
+            await adopting
         session = self.resumable_sessions.find_by_key(entry.key, account)
         if session is None:
+            for location in self.gone.get(entry.key.hex()):
+                return NotHere(at=str(location.node))
             return NotHere(self.resumable_sessions.handled_by_key(entry.key, account))
         offer = await self.offer(session, sender, entry.h)
         return NotHere() if offer is None else offer.entry
@@ -247,8 +257,8 @@ class SessionOffers:
         """Take a session back whose client has come back here; or wait until it is known that
         another node has it.
         """
-        offer = self._offers.get(key)
-        if offer is not None:
+        while (offer := self._offers.get(key)) is not None and not offer.is_wanted_here:
+            offer.is_wanted_here = True
             await self.take_back(offer)
 
     async def finish(self) -> None:
@@ -375,7 +385,8 @@ class SessionOffers:
         self.presence.went(session, node)
         session.closed = True
         self.sessions.close(session, moved_to=node)
-        self.gone.note(jid.full, (location,))
+        for name in (jid.full, offer.key.hex()):
+            self.gone.note(name, (location,))
         if jid.bare in table.users:
             table.siblings.moved(session, node)
         else:
@@ -390,6 +401,11 @@ class SessionOffers:
         copies = stanza.payload.copies
         counted_at = "" if copies is None else self.saved_sessions.counted_at(copies)
         self.bus.tell(node, PassedOn(Delivered.of(stanza, wire, session, ours=True), counted_at))
+
+    def is_here_again(self, entry: Offered) -> None:
+        """Note that a session has come here, perhaps back."""
+        for name in (entry.session, entry.key.hex(), entry.session.partition("/")[0]):
+            self.gone.forget(name)
 
     # -- what comes afterwards --------------------------------------------------------------------
 

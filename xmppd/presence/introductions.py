@@ -136,15 +136,15 @@ class Introductions:
                 viewer.seen.pop(session.jid.full, None)
 
     def is_replaced(self, sent: SentPresence) -> bool:
-        """Whether a session at another node was replaced by one here, and has not heard of it. One
-        here that it has replaced ends, and so says goodbye before.
+        """Whether a session at another node was replaced by one here, and has not heard of it, or
+        has moved here. One here that it has replaced ends, and so says goodbye before.
         """
         holder = self.routing_table.bound.get(sent.session)
         if not isinstance(holder, LocalClientSession):
             return False
         if holder.serial < sent.serial:
             holder.connection.close(REPLACED)
-        return holder.serial > sent.serial
+        return holder.serial >= sent.serial
 
     def find_here(self, session: LocalClientSession, here: Iterable[SentPresence]) -> None:
         """Have a session that has moved here see those here as they are now; it saw them at another

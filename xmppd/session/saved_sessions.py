@@ -369,7 +369,7 @@ class SavedSessions:
                 return None  # it has been taken back, or by yet another one
             if not await self.store.take_session(saved, str(self.membership.id)):
                 return None
-        elif saved.node != str(self.membership.id):  # taken before, if so, but not restored
+        else:
             if not self.is_gone(saved.node):
                 await self.membership.refresh()  # it may have left a moment ago
             if not await self._is_ours_now(saved):

@@ -10,6 +10,9 @@ from xmppd.cluster.entries.stanzas import Delivered
 SessionKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
 """The key by which a session is found that can be resumed; a hash, by which it cannot be."""
 
+NodeName = Annotated[str, Meta(max_length=300)]
+"""The id of a node as text; may be empty."""
+
 Handled = Annotated[int, Meta(ge=0, lt=1 << 32)]
 """A count of stanzas (:xep:`0198`)."""
 
@@ -37,9 +40,11 @@ class NotHere(BusEntry, tag="vn", frozen=True):
 
     Attributes:
         handled: The number of its client's stanzas that were handled, if it has ended lately.
+        at: The node to which it has moved lately; empty if it has not.
     """
 
     handled: Handled | None = None
+    at: NodeName = ""
 
 
 class Offered(SessionEntry, tag="vo", frozen=True):
@@ -92,12 +97,14 @@ class PassedOn(BusEntry, tag="vp", frozen=True):
     """
 
     delivered: Delivered
-    counted_at: Annotated[str, Meta(max_length=300)] = ""
+    counted_at: NodeName = ""
 
     @property
     def about(self) -> str:
-        """The account of the session."""
-        return self.delivered.about
+        """Nothing: it is before what comes behind, such as the answer to :class:`Behind
+        <xmppd.cluster.entries.stanzas.Behind>`.
+        """
+        return ""
 
 
 __all__ = ["Adopted", "NotHere", "Offered", "PassedOn", "Resume", "SessionOver"]
