@@ -385,8 +385,8 @@ class OfflineMessageFlood:
         if bare in self.lines.open and not self.routing_table.sessions(bare):
             self.lines.nobody_comes(bare)
         given = self._still_given(session, session.account)
-        if event.moved_to is not None:
-            self._take_from(session, session.account, tuple(given))
+        if given and event.moved_to is not None:
+            self._settle(session, session.account, (), set(given))  # what it has is not stored
         elif given:
             unread = {
                 stanza.payload.kept.number

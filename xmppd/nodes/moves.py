@@ -207,6 +207,7 @@ class Moves:
         self.offers.is_here_again(offered)
         if session is not None:
             session.serial, session.count = offered.serial, offered.count
+            session.moving = True
             self.presence.came(session)
         try:
             await self.held_messages.take_up(() if session is None else (session,), lost)

@@ -146,6 +146,9 @@ class SessionOffers:
         self.adopting: dict[bytes, Deferred[None]] = {}
         self._offers: dict[bytes, SessionOffer] = {}
 
+    def __len__(self) -> int:
+        return len(self._offers)
+
     # -- offering ---------------------------------------------------------------------------------
 
     async def asked(self, sender: NodeId, entry: Resume) -> Offered | NotHere:
@@ -155,8 +158,7 @@ class SessionOffers:
             await known.decided()
             if known.is_wanted_here:
                 return NotHere()  # its client was here later than there
-        adopting = self.adopting.get(entry.key)
-        if adopting is not None:
+        while (adopting := self.adopting.get(entry.key)) is not None:
             await adopting
         session = self.resumable_sessions.find_by_key(entry.key, account)
         if session is None:
@@ -184,9 +186,11 @@ class SessionOffers:
         management = session.management
         if management is None or management.key is None:
             return None
+        key = management.key
+        while (adopting := self.adopting.get(key)) is not None:
+            await adopting
         if not session.detached:
             self.resumable_sessions.replace(session)
-        key = management.key
         try:
             if not await self._is_at_rest(session, management, key):
                 return None

@@ -168,6 +168,9 @@ class MessageRouter:
                 await finding
             if to.bare in self._ways and not message.payload.passed_on:
                 await self._turn_way(to)
+                finding = self.routing_table.find_way(message)
+                if finding is not None:  # who was there is somewhere else by now
+                    await finding
             while (room := self.routing_table.find_room(message)) is not None:
                 await room
             later = self._route_now(message, to)

@@ -333,9 +333,12 @@ class Locations:
         """
         place = Location(former, session.serial)
         try:
-            if not await self.directory.move(session.jid, place):
+            is_here = await self.directory.move(session.jid, place)
+            session.moving = False
+            if not is_here:
                 await self.reassert(session)
         except DirectoryAway:
+            session.moving = False
             self._unentered[session] = None
 
     async def meet(self, session: LocalClientSession) -> None:
@@ -364,8 +367,8 @@ class Locations:
         Raises:
             DirectoryAway: The directory does not answer.
         """
-        if not session.bound:
-            return  # its login is under way
+        if not session.bound or session.moving:
+            return  # its login is under way, or who has it is being found out
         jid, before = session.jid, session.serial
         self.siblings.arriving[jid.bare] += 1
         try:

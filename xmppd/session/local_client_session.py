@@ -48,6 +48,8 @@ class LocalClientSession:
             <xmppd.presence.sightings.Sightings>`).
         closed: Whether it has ended, or is about to.
         detached: Whether its connection is lost, and its client may resume it on another one.
+        moving: Whether another node may have it by now, or this one has it from there and has yet
+            to say so (CL-100).
         connection: Its connection; while it is detached, :class:`~xmppd.session.detached.Detached`.
         wants: What its client has switched on that followers of messages go by, such as
             ``carbons``; siblings on other nodes are told.
@@ -79,6 +81,7 @@ class LocalClientSession:
         "jid",
         "login",
         "management",
+        "moving",
         "presence",
         "presence_around_to",
         "priority",
@@ -120,7 +123,7 @@ class LocalClientSession:
         self.management: StreamManagement | None = None
         self.pulls: Pulls | None = None
         self.bound = self.interested = self.flooded = False
-        self.closed = self.detached = self.inactive = self.settled = False
+        self.closed = self.detached = self.inactive = self.settled = self.moving = False
 
     @property
     def device(self) -> str:

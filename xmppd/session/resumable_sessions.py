@@ -210,11 +210,13 @@ class ResumableSessions:
         """Let nobody find a detached session, since it is about to be at another node (CL-100)."""
         if session.management is not None and session.management.key is not None:
             del self._by_key[session.management.key]
+            session.moving = True
 
     def release(self, session: LocalClientSession) -> None:
         """Let it be found again, since it is not."""
         if session.management is not None and session.management.key is not None:
             self._by_key[session.management.key] = session
+            session.moving = False
 
     def resume(self, session: LocalClientSession, connection: Connection) -> None:
         """Note that a session has another connection."""

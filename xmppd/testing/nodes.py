@@ -212,6 +212,13 @@ class NodeClock(Clock):
             call(*args, **kw)
 
 
+def saving_config(domain: str = "montague.lit") -> Config:
+    """The configuration of nodes that save their sessions when they are stopped, instead of handing
+    them over to others.
+    """
+    return house_config(domain, cluster={"drain_s": 0.0})
+
+
 class SharedMemoryDatabase(MemoryDatabase):
     """A database in memory that several servers use."""
 
@@ -219,4 +226,4 @@ class SharedMemoryDatabase(MemoryDatabase):
     shared = True
 
 
-__all__ = ["NodeClock", "NodeHouse", "Nodes"]
+__all__ = ["NodeClock", "NodeHouse", "Nodes", "saving_config"]

@@ -10,7 +10,7 @@ from xmppd.cluster.node import Location
 from xmppd.store.shared_groups import SharedGroup
 from xmppd.testing.client import Client, Elsewhere
 from xmppd.testing.house import house_config
-from xmppd.testing.nodes import Nodes
+from xmppd.testing.nodes import Nodes, saving_config
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 TYBALT, MERCUTIO = "tybalt@montague.lit", "mercutio@montague.lit"
@@ -362,7 +362,8 @@ class LostNodeTests(SynchronousTestCase):
 
 class RestartTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.nodes = Nodes("a", "b", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+        both = {"romeo": "both", "juliet": "both"}
+        self.nodes = Nodes("a", "b", config=saving_config(), romeo=both, juliet=both)
         (self.juliet,) = self.nodes["b"].connect("juliet")
         (romeo,) = self.nodes["a"].connect("romeo")
         self.previd = romeo.enable()

@@ -16,7 +16,7 @@ from xmppd.stanza import JID, ns
 from xmppd.stanza.copies import CARBONS
 from xmppd.testing.client import Client, done
 from xmppd.testing.late_directory import LateDirectory
-from xmppd.testing.nodes import Nodes
+from xmppd.testing.nodes import Nodes, saving_config
 
 DOMAIN = "montague.lit"
 SHUFFLED = 60
@@ -237,7 +237,7 @@ class ArrivalTests(SynchronousTestCase):
 
 class RestartTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.nodes = Nodes("a", "b", late_directory=True, romeo={})
+        self.nodes = Nodes("a", "b", late_directory=True, config=saving_config(), romeo={})
         (self.here,) = self.nodes["a"].connect("romeo/here")
         self.previd = self.here.enable()
         (self.there,) = self.nodes["b"].connect("romeo/there")

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.stanza import ns
 from xmppd.testing.client import Client, done
-from xmppd.testing.nodes import Nodes
+from xmppd.testing.nodes import Nodes, saving_config
 
 JULIET = "juliet@montague.lit"
 SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
@@ -28,7 +28,7 @@ class OwnRowsTests(SynchronousTestCase):
     """Romeo and Juliet are at node a; she may come back to her session."""
 
     def setUp(self) -> None:
-        self.nodes = Nodes("a", "b", romeo={}, juliet={})
+        self.nodes = Nodes("a", "b", config=saving_config(), romeo={}, juliet={})
         self.romeo, self.juliet = self.nodes["a"].connect("romeo", "juliet")
         self.romeo.enable()
         self.previd = self.juliet.enable()
