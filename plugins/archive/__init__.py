@@ -11,6 +11,8 @@ from twisted.internet.task import LoopingCall
 from xmppd.account.accounts import AccountRemoved
 from xmppd.cluster.membership import Membership
 from xmppd.config.settings import Settings
+from xmppd.disco.disco import Of, Says
+from xmppd.disco.info import DiscoInfo
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.turns import Turns
@@ -29,6 +31,7 @@ from .commands import ArchiveCommands
 from .expiry import Expiry
 from .query import ArchiveReader
 from .requests import answers_of
+from .retractions import RETRACT, TOMBSTONES, Retractions
 from .settings import ArchiveSettings
 from .tables import metadata
 from .waiting import WaitingMessages
@@ -72,6 +75,7 @@ def plug(
     archive = Archive(database, lambda: membership.node.number, clocks, clock, settings)
     waiting = WaitingMessages(archive, offline, turns.next)
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
+    archive.joined.append(Retractions(archive, turns.next).note)
     bound = BoundMetadata(archive, waiting, followers)
     return [
         Tables(metadata),
@@ -85,6 +89,7 @@ def plug(
         repeatedly(partial(expire, expiry, membership), EXPIRE_S, clock),
         *ArchiveCommands(archive, expiry).commands(),
         Offer(archive),
+        Says(DiscoInfo(features=(RETRACT, TOMBSTONES)), Of.ACCOUNT),
         *answers_of(ArchiveReader(archive, turns.next), waiting),
         bound,
         BoundExtra(bound.around),

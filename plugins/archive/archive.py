@@ -29,6 +29,8 @@ from .tables import (
     LAST_POSITION,
     MARKS,
     NOT_INDEXED,
+    TOMBSTONE,
+    bury,
     marks,
     set_mark,
 )
@@ -39,6 +41,7 @@ from .tail_writer import NO_ROOM, TailWriter
 SETTLED_S = 600.0
 """The time by which everything about a message has long been written, on any node."""
 
+_RETRACTED = b"<retracted xmlns='urn:xmpp:message-retract:1'"
 _KEEP_KEY = insert_if_absent(marks)
 _log = Logger()
 
@@ -61,6 +64,7 @@ class Archive(Follower):
         positions: Gives positions.
         tail: The newest messages.
         entries: All messages, to be read.
+        joined: Each is called with a message that was archived at this end, and its position.
         is_paused: Whether nothing is archived, since the disk is nearly full.
         vetoes: Each says whether it keeps a message out of the archive at this end.
     """
@@ -82,6 +86,7 @@ class Archive(Follower):
         self.indexer = TailIndexer(database, self.tail, clock)
         self.writer = TailWriter(database, self.tail, self.indexer, clock)
         self.entries = ArchiveEntries(database, self.tail, self.ids)
+        self.joined: list[Callable[[Course, int], None]] = []
         self.is_paused = False
         self._begins: dict[int, int] = {}  # while the tail is read back
         self.vetoes: list[Callable[[Course], bool]] = []
@@ -143,6 +148,8 @@ class Archive(Follower):
             return None
         accepted = _accepted(position, wire, message)
         accepted.sent, accepted.received = sent, received
+        if _RETRACTED in wire:
+            accepted.flags |= TOMBSTONE
         return accepted
 
     async def write_all(self) -> None:
@@ -210,6 +217,23 @@ class Archive(Follower):
         """
         return self.ids.position_of(self.ids.number(owner), id)
 
+    async def bury(self, owner: str, position: int, tombstone: bytes) -> None:
+        """Replace what a message said, in all archives that it is in.
+
+        Args:
+            owner: Bare JID of the owner of one of them.
+            position: Of the message.
+            tombstone: What stays of it.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        for message in self.tail.of(self.ids.number(owner)):
+            if message.position == position:
+                message.wire, message.flags = tombstone, message.flags | TOMBSTONE
+        await self.write_all()
+        await self.database.write(partial(bury, position=position, stanza=tombstone))
+
     # -- following --------------------------------------------------------------------------------
 
     def room(self) -> Later:
@@ -235,6 +259,8 @@ class Archive(Follower):
             accepted = came.payload.archived = self._accept(message)
         elif not isinstance(accepted, Accepted) or accepted.is_taken or message is not came:
             accepted = self._accept(message)
+        elif not accepted.wire:  # the sender's end was written meanwhile
+            accepted.wire = message.wire()
         accepted.promised = number = self.ids.number(account)
         id = self.ids.id_of(number, accepted.position)
         course.message = with_id(message, JID.prepared(account), id)
@@ -267,6 +293,8 @@ class Archive(Follower):
         else:
             accepted.received = number
         self.writer.join(accepted, number, course.account, course.message.sender.bare)
+        for each in self.joined:
+            each(course, accepted.position)
 
     def secure(self, account: str) -> Later:
         """Wait until all is on disk that an account has sent, in whosever archive (OA-2)."""

@@ -196,6 +196,27 @@ def set_mark(connection: Connection, mark: str, value: int) -> None:
     connection.execute(SET_MARK.on(connection), {"mark": mark, "value": b"%d" % value})
 
 
+_BURY: Update = (
+    update(stanzas).where(stanzas.c.position == bindparam("at")).values(stanza=bindparam("left"))
+)
+_WHOSE: Select[int, int] = select(stanzas.c.sent, stanzas.c.received).where(
+    stanzas.c.position == bindparam("at")
+)
+_MARK_BURIED: Update = (
+    update(entries)
+    .where(entries.c.archive == bindparam("of"), entries.c.position == bindparam("at"))
+    .values(flags=entries.c.flags.bitwise_or(TOMBSTONE))
+)
+
+
+def bury(connection: Connection, position: int, stanza: bytes) -> None:
+    """Replace a stanza by what is left of it, and mark its entries."""
+    at = {"at": position}
+    connection.execute(_BURY, {**at, "left": stanza})
+    for archives_of in connection.execute(_WHOSE, at).all():
+        connection.execute(_MARK_BURIED, [{**at, "of": number} for number in archives_of])
+
+
 __all__ = [
     "ASCENDING",
     "ASCENDING_OF_PEER",
@@ -221,6 +242,7 @@ __all__ = [
     "add_sums",
     "archives",
     "begin_before",
+    "bury",
     "entries",
     "marks",
     "metadata",
