@@ -112,5 +112,5 @@ class RetractionTests(ArchiveCase):
 
     def test_announced(self) -> None:
         """Clients know by their account that this is done."""
-        said = features(ask(self.romeo, ROMEO, INFO))
+        said = features(ask(self.romeo, INFO, ROMEO))
         self.assertLessEqual({RETRACT, TOMBSTONES}, set(said))
