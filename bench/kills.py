@@ -28,7 +28,6 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from xmppd.stanza import ns
-from xmppd.testing import process as server_process
 from xmppd.testing.process import ServerProcess
 
 PASSWORD = "pw"
@@ -401,10 +400,10 @@ def drill(
         "stream": {"close_timeout_s": 0.2},
         "offline": {"max_messages": 100_000, "max_bytes": 1 << 30},
     }
-    server_process.START_TIMEOUT_S = START_TIMEOUT_S
     if storage:
         settings["storage"] = {"url": storage}
     server = ServerProcess(directory, "localhost", **settings)
+    server.start_timeout_s = START_TIMEOUT_S
     server.start()
     try:
         work = Drill(server, Random(seed))

@@ -20,7 +20,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from xmppd.cluster.cluster import Cluster, alone
-from xmppd.cluster.joining import JoinError
+from xmppd.cluster.joining import JoinError, may_act
 from xmppd.cluster.membership import NodeFenced
 from xmppd.config import config_file
 from xmppd.config.changes import changed, merged
@@ -279,19 +279,22 @@ class XMPPService(Service):
         ):
             self.server.commands.put(command, OWNER)
         await self.plugins.load(*self.config.plugins.load)
+        await may_act(cluster.membership, self._reactor)
         await self.server.start()
 
     def _fenced(self, event: NodeFenced) -> None:
         """Begin anew, since the other nodes take this one for dead (CL-65)."""
         self.server.drop()
         if not self._is_stopping:
-            self._reactor.callLater(0, self._begin_anew)
+            self._reactor.callLater(0, self._begin_anew, self.server)
 
-    def _begin_anew(self) -> None:
-        beginning = self._living.run(lambda: Deferred.fromCoroutine(self._live_again()))
+    def _begin_anew(self, fenced: XMPPServer) -> None:
+        beginning = self._living.run(lambda: Deferred.fromCoroutine(self._live_again(fenced)))
         beginning.addErrback(lambda failure: _log.failure("a node did not begin anew", failure))
 
-    async def _live_again(self) -> None:
+    async def _live_again(self, fenced: XMPPServer) -> None:
+        if self.server is not fenced:
+            return  # it was fenced while it began, and another life has begun since
         while not self._is_stopping:
             await self._end_life()
             try:

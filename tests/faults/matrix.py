@@ -15,6 +15,7 @@ from random import Random, SystemRandom
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.field import CutNodes, Field
 from tests.redis_server import RedisProcess
+from xmppd.testing.process import NotStarted
 
 WAYS = ("direct", "redis")
 
@@ -27,7 +28,10 @@ def run(fault: Fault, links: str, seed: int) -> tuple[list[str], str]:
     """
     nodes = CutNodes(links, RedisProcess(tcp=True))
     try:
-        field = Field(nodes, Random(seed))
+        try:
+            field = Field(nodes, Random(seed))
+        except NotStarted as error:
+            return [str(error)], "not started"
         try:
             wrong = asyncio.run(field.run(fault.run))
         except AssertionError as error:

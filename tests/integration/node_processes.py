@@ -34,6 +34,7 @@ class NodeProcess(ServerProcess):
         door: For other nodes; 0 if it has none.
     """
 
+    start_timeout_s = 120.0  # several start at once
     name: str
     door = 0
 

@@ -13,7 +13,6 @@ from tempfile import mkdtemp
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.command.refused import Refused
-from xmppd.testing import process as server_process
 from xmppd.testing import pytest_plugin
 from xmppd.testing.process import ROOT, NotStarted, ServerProcess
 
@@ -75,8 +74,8 @@ class ServerProcessTests(DirectoryCase):
 
     def test_slow(self) -> None:
         """One that does not come up in time is ended."""
-        self.patch(server_process, "START_TIMEOUT_S", 0.0)
         server = ServerProcess(self.directory)
+        server.start_timeout_s = 0.0
         with self.assertRaisesRegex(NotStarted, "is not up after 0 s"):
             server.start()
         self.assertEqual(server.pid, 0)

@@ -7,7 +7,10 @@ from twisted.internet.task import deferLater
 
 from xmppd.cluster.lease_board import NameTaken
 from xmppd.cluster.leases import RENEW_EVERY_S, LeasedMembership
+from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import Node
+
+LOOK_S = 0.05
 
 
 class JoinError(Exception):
@@ -48,6 +51,22 @@ async def _join_when_name_is_free(membership: LeasedMembership, clock: IReactorT
             await deferLater(clock, RENEW_EVERY_S)
         else:
             return
+
+
+async def may_act(membership: Membership, clock: IReactorTime) -> None:
+    """Wait until a node that has joined may act: what it does while it starts, such as reading its
+    plugins, may have taken longer than its lease.
+
+    Raises:
+        JoinError: The other nodes have declared it dead meanwhile.
+    """
+    while not membership.speaks:
+        if membership.fenced:
+            raise JoinError(
+                "this node took so long to start that the others have declared it dead; start it "
+                "again, and if that is not enough make cluster.lease_s longer"
+            )
+        await deferLater(clock, LOOK_S)
 
 
 def check_fits(node: Node, others: Iterable[Node]) -> None:

@@ -24,7 +24,6 @@ from xmppd.ctl.protocol import Line
 from xmppd.net.certificate import make_self_signed
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 LOG_LINES_SHOWN = 40
 ROOT = Path(__file__).parents[2]
@@ -62,6 +61,7 @@ class ServerProcess:
             ``component=[{"name": "echo.localhost", "secret": "…"}]``.
 
     Attributes:
+        start_timeout_s: How long a start may take.
         host: The address to connect to.
         port: For STARTTLS; 0 before it has started.
         direct_tls_port: For TLS from the first byte.
@@ -71,6 +71,7 @@ class ServerProcess:
         log: The file of its log.
     """
 
+    start_timeout_s = 30.0
     host = HOST
     port = 0
     direct_tls_port = 0
@@ -207,10 +208,10 @@ class ServerProcess:
         poller = select.poll()
         poller.register(started, select.POLLIN)
         poller.register(gone, select.POLLHUP)
-        events = dict(poller.poll(START_TIMEOUT_S * 1000))
+        events = dict(poller.poll(self.start_timeout_s * 1000))
         if started.fileno() not in events:
             self.kill()
-            why = "ended" if gone in events else f"is not up after {START_TIMEOUT_S:.0f} s"
+            why = "ended" if gone in events else f"is not up after {self.start_timeout_s:.0f} s"
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise NotStarted("\n".join([f"the server {why}:", *lines[-LOG_LINES_SHOWN:]]))
 

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.cluster.joining import JoinError, check_fits, join
+from xmppd.cluster.joining import JoinError, check_fits, join, may_act
 from xmppd.cluster.lease_board import BoardAway, BoardState
 from xmppd.cluster.leases import LeasedMembership
 from xmppd.cluster.memory_lease_board import MemoryLeaseBoard, MemoryLeaseBoardState
@@ -97,3 +97,25 @@ class JoiningTests(SynchronousTestCase):
         self.board.away = True
         joining = Deferred.fromCoroutine(join(self.membership(B), self.clock))
         self.failureResultOf(joining, BoardAway)
+
+    def started(self) -> tuple[LeasedMembership, Deferred[None]]:
+        """A node that has joined, took longer than its lease to read its plugins, and waits."""
+        membership = self.membership(B)
+        done(join(membership, self.clock))
+        self.clock.rightNow += 6.0
+        return membership, Deferred.fromCoroutine(may_act(membership, self.clock))
+
+    def test_slow_start(self) -> None:
+        """A node that was slow to start waits until it has a lease again."""
+        _, waiting = self.started()
+        self.assertNoResult(waiting)
+        self.clock.pump([0.1] * 2)
+        self.successResultOf(waiting)
+
+    def test_too_slow_start(self) -> None:
+        """If the others have declared it dead meanwhile it says so."""
+        membership, waiting = self.started()
+        done(self.board.fence(membership.id, A.id, membership.era))
+        self.clock.pump([0.1] * 2)
+        error = self.failureResultOf(waiting, JoinError)
+        self.assertIn("took so long to start", str(error.value))
