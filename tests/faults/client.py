@@ -267,7 +267,8 @@ class Client:
                 return
             if element is None:
                 return
-            self._heard_at = time.monotonic()
+            if not element.tag.endswith("}error"):  # one that says that it is over
+                self._heard_at = time.monotonic()
             self._take(stream, element)
 
     def _take(self, stream: Stream, element: Element) -> None:

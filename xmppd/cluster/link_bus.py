@@ -131,6 +131,8 @@ class LinkBus(Conversations, LinkEnd):
             stranger.abort("this node stops")
         for node in tuple(self._with):
             self.take_back(node)
+        for connection in tuple(self._connections):
+            connection.abort("this node stops")
         if self.detour is not None:
             await self.detour.stop()
         if self._connections:

@@ -228,14 +228,17 @@ class StreamReader:
     _run_id: str = ""
     _last: bytes = b"0"
     _read: int = 0
+    _stopped: bool = False
 
     def start(self) -> None:
         """Begin."""
+        self._stopped = False
         self._work = Deferred.fromCoroutine(self._go_on())
         self._work.addErrback(lambda failure: failure.trap(CancelledError))
 
     async def stop(self) -> None:
         """End."""
+        self._stopped = True
         work, self._work = self._work, None
         if work is not None:
             work.cancel()
@@ -245,7 +248,7 @@ class StreamReader:
 
     async def _go_on(self) -> None:
         pause_s = AGAIN_S
-        while True:
+        while not self._stopped:  # a connection that is given up may say that Redis is away
             try:
                 self._connection = await self.streams.redis.dedicated()
                 await self._begin(self._connection)

@@ -23,6 +23,8 @@ class StopLimits(Enum):
     NODES = "leaving the other nodes", 26.0
     PLUGINS = "unloading plugins", 27.0
     STORE = "closing the database", 28.0
+    LINKS = "closing connections with other nodes and Redis", 5.0
+    """Counted from where that begins, since it is the last step."""
 
     def __init__(self, what: str, seconds: float) -> None:
         self.what = what

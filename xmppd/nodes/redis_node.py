@@ -34,6 +34,7 @@ from xmppd.cluster.stream_bus import StreamBus
 from xmppd.config.config import Config, ListenSettings, host_and_port
 from xmppd.host.data_directory import DataDirectory
 from xmppd.host.machine import IReactor, Machine
+from xmppd.host.stop_limits import StopLimits, until
 from xmppd.net.node_dialer import DialingReactor, NodeDialer
 from xmppd.net.node_tls import NodeTLS
 from xmppd.net.turn_end import at_end_of_turn, at_end_of_turn_of_hub
@@ -185,6 +186,9 @@ class RedisNode:
     async def leave(self) -> None:
         """Leave the others, unless that is done, and close all connections."""
         await self._membership.leave()
+        await until(self._clock, StopLimits.LINKS, self._clock.seconds(), self._close())
+
+    async def _close(self) -> None:
         if self._bus is not None:
             await self._bus.stop()
         await self._redis.close()

@@ -1,9 +1,12 @@
 """The bus by streams in Redis keeps what a bus promises, whatever becomes of Redis."""
 
+from contextlib import suppress
+
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
+from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
 from tests.redis_server import RedisProcess, own_prefix
@@ -13,6 +16,9 @@ from xmppd.cluster import redis_streams
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.node import NodeId
 from xmppd.cluster.redis import Redis
+from xmppd.cluster.redis_connection import RedisConnection
+from xmppd.cluster.redis_errors import RedisAway
+from xmppd.cluster.redis_streams import StreamReader
 from xmppd.cluster.stream_bus import StreamBus
 from xmppd.config.config import ClusterSettings
 
@@ -137,3 +143,28 @@ class StreamBusTests(bus_contract.MembershipContract):
         self.assertEqual(
             await self.a.streams.redis.execute("EXISTS", self.a.streams.key(self.b_id)), 0
         )
+
+
+class StreamReaderTests(SynchronousTestCase):
+    def test_stopped_while_redis_is_away(self) -> None:
+        """A reader that is told meanwhile that there is no Redis ends all the same."""
+        streams = SilentStreams()
+        reader = StreamReader(streams, "x:to:a.1")  # type: ignore[arg-type]  # what it needs of them
+        reader.start()
+        stopping = Deferred.fromCoroutine(reader.stop())
+        streams.clock.advance(1.0)
+        self.successResultOf(stopping)
+
+
+class SilentStreams:
+    """Streams in a Redis with which connections are given up, whoever asks for one."""
+
+    def __init__(self) -> None:
+        self.redis = self
+        self.clock = Clock()
+
+    async def dedicated(self) -> RedisConnection:
+        """None."""
+        with suppress(CancelledError):
+            await Deferred[None]()
+        raise RedisAway("nobody answers")
