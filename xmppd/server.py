@@ -75,6 +75,7 @@ from xmppd.message.follower import Followers
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
+from xmppd.message.unread_counts import UnreadCounts
 from xmppd.net.connections import Connections
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.exchange import exchange_of
@@ -233,6 +234,7 @@ class XMPPServer:
         self.presence_manager, self.privacy_changes, self.shared_group_changes = self._presence()
         self.client_connections, self.server_connections, self.outgoing_tls = self._connections()
         self.followers, self.offline_message_flood, self.offline_message_strategy = self._messages()
+        self.unread_counts = UnreadCounts()
         (
             self.broadcast_counts,
             self.presence_update_handler,
@@ -881,6 +883,7 @@ class XMPPServer:
             self.presence_subscribe_handler,
             self.offline_message_strategy,
             self.followers,
+            self.unread_counts,
             self.message_router,
             self.presence_router,
             self.iq_router,

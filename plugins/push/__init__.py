@@ -13,6 +13,7 @@ from xmppd.handler.presence_subscribe_handler import SubscriptionAsked
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric, Reading
 from xmppd.message.follower import Followers
+from xmppd.message.unread_counts import UnreadCounts
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.roster.roster_manager import RosterManager
@@ -53,11 +54,12 @@ def plug(
     requests: Requests,
     rosters: RosterManager,
     clocks: Clocks,
+    unread: UnreadCounts,
     settings: PushSettings,
 ) -> list[Part]:
     """The parts of this feature."""
     registrations = Registrations(database)
-    publisher = Publisher(registrations, requests, clocks, settings)
+    publisher = Publisher(registrations, requests, clocks, unread, settings)
     triggers = PushTriggers(publisher, followers, routing_table, messages)
     publisher.changed = triggers.changed
 

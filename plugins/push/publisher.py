@@ -13,6 +13,7 @@ from twisted.python.failure import Failure as Trouble
 
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Label
+from xmppd.message.unread_counts import UnreadCounts
 from xmppd.routing.requests import Requests
 from xmppd.stanza import IQ, JID, ns
 from xmppd.stanza.xml import local_name
@@ -70,12 +71,13 @@ class Publisher:
         registrations: In the store.
         requests: Ask services.
         clocks: Tell the time.
+        unread: Counts the messages that accounts have not read, if somebody does; else those count
+            that their services were told of.
         settings: The shortest time between two notifications.
 
     Attributes:
         changed: Called with an account when one of its registrations is another, or has ended.
-        counts: Called with the bare JID of an account: the numbers that are told of it beside that
-            of what its services were told of; None does without.
+        counts: Called with the bare JID of an account: other numbers that are told of it.
         sent: The notifications that were taken.
         failed: Those that were not, by the values of :data:`FAILURE`.
     """
@@ -85,11 +87,13 @@ class Publisher:
         registrations: Registrations,
         requests: Requests,
         clocks: Clocks,
+        unread: UnreadCounts,
         settings: PushSettings,
     ) -> None:
         self.registrations = registrations
         self.requests = requests
         self.clocks = clocks
+        self.unread = unread
         self.settings = settings
         self.changed: Callable[[str], Awaitable[None]] = _nobody_minds
         self.counts: Callable[[str], dict[str, int]] = _no_counts
@@ -168,7 +172,9 @@ class Publisher:
             record = (await self.registrations.records(account)).get(key)
             if record is None:
                 return  # it has ended meanwhile
-            unseen = min(record.unseen + self._counted[account, key], MAX_UNSEEN)
+            unseen = await self.unread.of(account)
+            if unseen is None:
+                unseen = min(record.unseen + self._counted[account, key], MAX_UNSEEN)
             numbers = {"message-count": unseen, **self.counts(account)}
             request = publish(registration, notice, numbers)
             asked, failure = await self._asked(registration, request)

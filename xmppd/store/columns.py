@@ -6,12 +6,15 @@ index of PostgreSQL takes; so look-ups go by the :func:`digest` of a text, which
 by a foreign key: rows of a name may be there without an account.
 """
 
+from collections.abc import Callable, Mapping
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     Column,
+    ColumnElement,
     Connection,
     Insert,
     Integer,
@@ -25,6 +28,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 NAMES = {
     "pk": "pk_%(table_name)s",
@@ -94,14 +98,29 @@ class InsertByDialect:
         return self._by_dialect[connection.dialect.name]
 
 
-def upsert(table: Table) -> InsertByDialect:
-    """An INSERT that takes the place of the row with the same primary key."""
+Columns = ReadOnlyColumnCollection[str, Any]
+
+
+def upsert(
+    table: Table, merge: Callable[[Columns], Mapping[str, ColumnElement[Any]]] | None = None
+) -> InsertByDialect:
+    """An INSERT that takes the place of the row with the same primary key.
+
+    Args:
+        table: Where.
+        merge: Gets the columns of the new row, and says what columns of the old one become
+            instead; others stay.
+    """
     key = list(table.primary_key)
     names = {column.name for column in key}
     statements = []
     for dialect in (sqlite, postgresql):
         adding = dialect.insert(table)
-        values = {column.name: column for column in adding.excluded if column.name not in names}
+        values: Mapping[str, ColumnElement[Any]] = {
+            column.name: column for column in adding.excluded if column.name not in names
+        }
+        if merge is not None:
+            values = merge(adding.excluded)
         statements.append(adding.on_conflict_do_update(index_elements=key, set_=values))
     return InsertByDialect(*statements)
 
@@ -121,6 +140,7 @@ __all__ = [
     "ORDERED",
     "OWNER",
     "STAYS",
+    "Columns",
     "InsertByDialect",
     "digest",
     "digest_column",

@@ -134,20 +134,24 @@ class PushService:
             end.send(f"<iq {envelope} type='result'/>")
 
 
-def config(**push: object) -> Config:
+def config(*plugins: str, **push: object) -> Config:
     """The configuration with this table ``[push]``."""
-    return house_config(DOMAIN, push=push, plugins={"load": PLUGINS})
+    return house_config(DOMAIN, push=push, plugins={"load": plugins or PLUGINS})
 
 
 class PushCase(SynchronousTestCase):
     """Romeo writes to Juliet, who has a phone and sometimes a desk."""
 
     settings: Mapping[str, object] = {}
+    plugins: tuple[str, ...] = PLUGINS
 
     def setUp(self) -> None:
         both = {"juliet": "both"}
         self.house = House(
-            config=config(**self.settings), plugins=PLUGINS, romeo=both, juliet={"romeo": "both"}
+            config=config(*self.plugins, **self.settings),
+            plugins=self.plugins,
+            romeo=both,
+            juliet={"romeo": "both"},
         )
         self.service = PushService(self.house)
         (self.romeo,) = self.house.connect("romeo")

@@ -1,0 +1,45 @@
+"""XEP-0430: Inbox. What each account speaks of with whom, and what it has not read.
+
+``entries`` keeps a row for each conversation, ``unread`` moves it on with each message,
+``requests`` shows it.
+"""
+
+from twisted.internet.interfaces import IReactorTime
+
+from xmppd.disco.disco import Of, Says
+from xmppd.disco.info import DiscoInfo
+from xmppd.host.turns import Turns
+from xmppd.message.unread_counts import UnreadCounts
+from xmppd.plugin.offers import Offer
+from xmppd.plugin.place import AtUnload, Part
+from xmppd.store.sql import Database, Tables
+from xmppd_plugins.archive.archive import Archive
+
+from .entries import InboxEntries, metadata
+from .requests import NS, IQInboxHandler
+from .unread import UnreadMessages
+
+
+def plug(
+    database: Database,
+    archive: Archive,
+    counts: UnreadCounts,
+    turns: Turns,
+    clock: IReactorTime,
+) -> list[Part]:
+    """The parts of this feature."""
+    unread = UnreadMessages(archive, InboxEntries(database), clock, turns.next)
+    counts.count = unread.of
+
+    async def stop() -> None:
+        counts.count = None
+        await unread.close()
+
+    return [
+        Tables(metadata),
+        AtUnload(stop),
+        unread,
+        Offer(unread),
+        IQInboxHandler(unread),
+        Says(DiscoInfo(features=(NS,)), Of.ACCOUNT),
+    ]

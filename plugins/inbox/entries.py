@@ -1,0 +1,260 @@
+"""InboxEntries: one row for each account and whom it speaks with (UN-1)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from xmppd.store.sql import (
+    NAMES,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Columns,
+    Connection,
+    Database,
+    Index,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    case,
+    digest,
+    digest_column,
+    func,
+    select,
+    update,
+    upsert,
+)
+
+MAX_UNREAD = 9_999
+LAST_OF_ALL = 2**63 - 1
+"""A position behind all others."""
+
+metadata = MetaData(naming_convention=NAMES)
+inbox = Table(
+    "inbox",
+    metadata,
+    digest_column("owner"),
+    digest_column("peer"),
+    Column("name", Text, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("spoken", BigInteger, nullable=False),
+    Column("displayed", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),
+    Column("unread", Integer, nullable=False),
+    Index(None, "owner", "last"),
+)
+_C = inbox.c
+
+
+def _merged(new: Columns) -> dict[str, ColumnElement[int]]:
+    """A conversation with one more message: nothing moves back, and a reply has read all before
+    it. What a marker has counted already is not counted again.
+    """
+
+    def later(name: str) -> ColumnElement[int]:
+        return case((new[name] > _C[name], new[name]), else_=_C[name])
+
+    more = case((_C.unread + new.unread > MAX_UNREAD, MAX_UNREAD), else_=_C.unread + new.unread)
+    unread = case(
+        (and_(new.displayed > 0, new.displayed > _C.displayed), 0),
+        (and_(new.displayed == 0, new.last > _C.counted), more),
+        else_=_C.unread,
+    )
+    moved = {name: later(name) for name in ("last", "spoken", "displayed", "counted")}
+    return {**moved, "unread": unread}
+
+
+_NOTE = upsert(inbox, _merged)
+_READ = (
+    update(inbox)
+    .where(
+        _C.owner == bindparam("of_owner"),
+        _C.peer == bindparam("of_peer"),
+        _C.displayed < bindparam("to"),
+    )
+    .values(displayed=bindparam("to"), counted=bindparam("up_to"), unread=bindparam("left"))
+)
+_WANTED = (
+    _C.owner == bindparam("owner"),
+    _C.last > bindparam("after"),
+    _C.last < bindparam("before"),
+    _C.unread >= bindparam("least"),
+)
+_SHOWN = select(_C.name, _C.last, _C.spoken, _C.displayed, _C.unread).where(*_WANTED)
+_LATEST: Select[str, int, int, int, int] = (
+    _SHOWN.order_by(_C.last.desc()).limit(bindparam("limit")).offset(bindparam("skipped"))
+)
+_OLDEST: Select[str, int, int, int, int] = (
+    _SHOWN.order_by(_C.last).limit(bindparam("limit")).offset(bindparam("skipped"))
+)
+_TOTALS: Select[int, int, int] = select(
+    func.count(),
+    func.coalesce(func.sum(case((_C.unread > 0, 1), else_=0)), 0),
+    func.coalesce(func.sum(_C.unread), 0),
+).where(_C.owner == bindparam("owner"))
+_ONE: Select[str, int, int, int, int] = select(
+    _C.name, _C.last, _C.spoken, _C.displayed, _C.unread
+).where(_C.owner == bindparam("owner"), _C.peer == bindparam("peer"))
+
+
+class InboxEntry(NamedTuple):
+    """A conversation of an account.
+
+    Attributes:
+        name: Bare JID of whom the account speaks with; full, of an occupant of a room.
+        last: Position of the last message of it in the account's archive.
+        spoken: That of the last one that says something; 0 if none does.
+        displayed: That up to which the account has read.
+        unread: The number of messages that it has not read.
+    """
+
+    name: str
+    last: int
+    spoken: int
+    displayed: int
+    unread: int
+
+
+class Totals(NamedTuple):
+    """What an inbox has as a whole.
+
+    Attributes:
+        conversations: Their number.
+        unread: The number of those with unread messages.
+        all_unread: The number of unread messages.
+    """
+
+    conversations: int
+    unread: int
+    all_unread: int
+
+
+class Noted(NamedTuple):
+    """A message that an account has sent or got.
+
+    Attributes:
+        owner: Bare JID of the account.
+        peer: Whom it speaks with.
+        position: Of the message, in the account's archive.
+        speaks: Whether it says something.
+        reads: Whether the account has read all before it: it has said it itself.
+        counts: Whether it is one more that the account has not read.
+    """
+
+    owner: str
+    peer: str
+    position: int
+    speaks: bool
+    reads: bool
+    counts: bool
+
+    def row(self) -> dict[str, object]:
+        """The row, if there was none before."""
+        read = self.position if self.reads else 0
+        return {
+            "owner": digest(self.owner),
+            "peer": digest(self.peer),
+            "name": self.peer,
+            "last": self.position,
+            "spoken": self.position if self.speaks else 0,
+            "displayed": read,
+            "counted": read,
+            "unread": int(self.counts),
+        }
+
+
+class InboxEntries:
+    """The conversations of all accounts, in the store.
+
+    Args:
+        database: Has them, in a table that the plugin has brought.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def note(self, messages: Sequence[Noted]) -> None:
+        """Take messages into their conversations, in this order."""
+        # Whoever writes the same rows does so in the same order, and so waits for nobody who waits.
+        rows = [each.row() for each in sorted(messages, key=lambda each: (each.owner, each.peer))]
+
+        def change(connection: Connection) -> None:
+            connection.execute(_NOTE.on(connection), rows)
+
+        await self.database.write(change)
+
+    async def read(self, owner: str, peer: str, to: int, *, counted: int, unread: int) -> None:
+        """Note up to which position an account has read a conversation; never back (UN-3).
+
+        Args:
+            owner: Bare JID of the account.
+            peer: Whom it speaks with.
+            to: That position.
+            counted: The last position that was looked at for the next number.
+            unread: The messages behind it that count.
+        """
+        row = {"of_owner": digest(owner), "of_peer": digest(peer), "to": to}
+
+        def change(connection: Connection) -> None:
+            connection.execute(_READ, {**row, "up_to": counted, "left": unread})
+
+        await self.database.write(change)
+
+    async def page(
+        self,
+        owner: str,
+        limit: int,
+        *,
+        after: int = -1,
+        before: int = LAST_OF_ALL,
+        skipped: int = 0,
+        unread_only: bool = False,
+        backwards: bool = False,
+    ) -> list[InboxEntry]:
+        """Conversations of an account, that with the newest message first.
+
+        Args:
+            owner: Bare JID of the account.
+            limit: So many at most.
+            after: Only those whose last message is behind this position.
+            before: Only those whose last message is before this one.
+            skipped: Not the first ones of these.
+            unread_only: Only those with unread messages.
+            backwards: The oldest of these, if there are more; else the newest.
+        """
+        wanted = {
+            "owner": digest(owner),
+            "after": after,
+            "before": before,
+            "least": int(unread_only),
+            "limit": limit,
+            "skipped": skipped,
+        }
+        rows = await self.database.read(_OLDEST if backwards else _LATEST, wanted)
+        found = [InboxEntry(*row) for row in rows]
+        return found[::-1] if backwards else found
+
+    async def one(self, owner: str, peer: str) -> InboxEntry | None:
+        """A conversation of an account; None if there is none."""
+        rows = await self.database.read(_ONE, {"owner": digest(owner), "peer": digest(peer)})
+        return InboxEntry(*rows[0]) if rows else None
+
+    async def totals(self, owner: str) -> Totals:
+        """What there is of an account."""
+        [row] = await self.database.read(_TOTALS, {"owner": digest(owner)})
+        return Totals(*map(int, row))
+
+
+__all__ = [
+    "LAST_OF_ALL",
+    "MAX_UNREAD",
+    "InboxEntries",
+    "InboxEntry",
+    "Noted",
+    "Totals",
+    "inbox",
+    "metadata",
+]

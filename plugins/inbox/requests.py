@@ -1,0 +1,153 @@
+"""IQInboxHandler: conversations of an account, that with the newest message first (UN-5)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmppd.handler.iq_handler import Asked, IQHandler, Pulling, To
+from xmppd.stanza import IQ, JID, Condition, Message, Stanza, StanzaError, Tree, escape, qname
+from xmppd.stanza.guests import is_guest
+from xmppd.stanza.pulled import Pulled
+from xmppd.stanza.result import Results
+from xmppd.stanza.rsm import PageRequest, page_request, page_set
+from xmppd_plugins.archive.ids import microseconds_of
+
+from .entries import LAST_OF_ALL, InboxEntry, Totals
+from .unread import UnreadMessages
+
+NS = "urn:xmpp:inbox:1"
+USUAL = 100
+MOST = 250
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_MESSAGE = b"<message>"
+
+
+@dataclass(frozen=True)
+class IQInboxHandler(IQHandler):
+    """Send the conversations of the own account, behind them the answer (:xep:`0430`)."""
+
+    unread: UnreadMessages
+
+    query = qname(NS, "inbox")
+    to = To.OWN_ACCOUNT
+    refusal: ClassVar[Condition] = Condition.FORBIDDEN
+    features = (NS,)
+
+    async def on_get(self, iq: IQ, asked: Asked) -> Pulling:
+        if is_guest(asked.address.bare):
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE, "nothing is kept for guests")
+        tree, owner = iq.payload.tree[0], asked.address
+        unread_only = _said(tree, "unread-only", usual=False)
+        with_messages = _said(tree, "messages", usual=True)
+        page = page_request(tree, usual=USUAL, most=MOST) or PageRequest(MOST)
+        await self.unread.of(owner.bare)
+        found = await self._page(owner.bare, page, unread_only=unread_only)
+        totals = await self.unread.conversations.totals(owner.bare)
+        messages: dict[int, bytes] = {}
+        if with_messages:
+            positions = [each.spoken for each in found if each.spoken]
+            entries = await self.unread.archive.entries.at(owner.bare, positions)
+            messages = {each.position: each.stanza or b"" for each in entries}
+        given = Shown(self.unread, owner, iq.sender, iq.id)
+        count = totals.unread if unread_only else totals.conversations
+        return Pulling(given.conversations(found, messages), given.fin(found, totals, count))
+
+    async def _page(
+        self, owner: str, request: PageRequest, *, unread_only: bool
+    ) -> list[InboxEntry]:
+        """The conversations of a page.
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: what it begins or ends at is no id of this archive.
+        """
+        before, after = LAST_OF_ALL, -1
+        if request.after is not None:
+            before = self._position(owner, request.after)
+        if request.before:
+            after = self._position(owner, request.before)
+        return await self.unread.conversations.page(
+            owner,
+            request.most,
+            after=after,
+            before=before,
+            skipped=request.skipped or 0,
+            unread_only=unread_only,
+            backwards=request.is_backwards,
+        )
+
+    def _position(self, owner: str, id: str) -> int:
+        position = self.unread.archive.position_of(owner, id)
+        if position is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such message")
+        return position
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of an inbox.
+
+    Attributes:
+        unread: Has it.
+        owner: Bare JID of its account.
+        asker: The full JID that has asked.
+        id: Of the request.
+    """
+
+    unread: UnreadMessages
+    owner: JID
+    asker: JID
+    id: str | None
+
+    def conversations(
+        self, found: Sequence[InboxEntry], messages: dict[int, bytes]
+    ) -> Iterator[Stanza]:
+        """Each conversation, with what was said last if that is known."""
+        results = Results(self.owner, self.asker, self.id)
+        for each in found:
+            entry = (
+                f"<entry xmlns='{NS}' unread='{each.unread}' jid='{escape(each.name)}'"
+                f" id='{self._id(each.last)}'/>"
+            ).encode()
+            result = b"</message>"
+            if messages.get(each.spoken):
+                try:
+                    made = results.result(
+                        messages[each.spoken],
+                        self._id(each.spoken).encode(),
+                        microseconds_of(each.spoken),
+                    )
+                    result = made.payload.raw[len(_MESSAGE) :]
+                except ValueError:
+                    pass  # it is damaged, which a query of the archive logs
+            yield Message(self.asker, self.owner, None, None, Pulled(_MESSAGE + entry + result))
+
+    def fin(self, found: Sequence[InboxEntry], totals: Totals, count: int) -> bytes:
+        """The answer behind them."""
+        ids = [self._id(each.last) for each in found]
+        page = page_set(ids[0], ids[-1], count=count) if ids else page_set(None, None, count=count)
+        numbers = (
+            f"total='{totals.conversations}' unread='{totals.unread}'"
+            f" all-unread='{totals.all_unread}'"
+        )
+        return f"<fin xmlns='{NS}' {numbers}>".encode() + page + b"</fin>"
+
+    def _id(self, position: int) -> str:
+        return self.unread.archive.id_of(self.owner.bare, position)
+
+
+def _said(tree: Tree, name: str, *, usual: bool) -> bool:
+    """What an attribute says.
+
+    Raises:
+        StanzaError: BAD_REQUEST: neither yes nor no.
+    """
+    text = tree.get(name)
+    if text is None:
+        return usual
+    if text not in _BOOLEANS:
+        raise StanzaError(Condition.BAD_REQUEST, f"{name} is true or false")
+    return _BOOLEANS[text]
+
+
+__all__ = ["IQInboxHandler"]

@@ -1,0 +1,215 @@
+"""UnreadMessages: follows the messages of all accounts, and counts what they have not read."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.host.locks import Locks
+from xmppd.message.follower import Course, Follower, Remark
+from xmppd.message.worth import DISPLAYED, fate
+from xmppd.stanza.fate import UnreadFate
+from xmppd.store.errors import StoreError
+from xmppd_plugins.archive.archive import Archive
+from xmppd_plugins.archive.entries import ArchiveEntry, Selection
+from xmppd_plugins.archive.routed import read_back
+from xmppd_plugins.archive.tail import Accepted
+
+from .entries import InboxEntries, Noted
+
+FLUSH_S = 0.1
+FLUSH_MESSAGES = 500
+MAX_WAITING = 20_000
+"""Messages that wait to be written, while the database does not take them; beyond that the oldest
+are not counted."""
+
+PER_TURN = 100
+SEARCHED = (20, *(PER_TURN,) * 5)
+"""Messages of a conversation among which that is looked for which somebody has read, by turns."""
+
+MAX_COUNTED = 1_000
+"""Unread messages that are counted behind it."""
+
+_log = Logger()
+
+
+class UnreadMessages(Follower):
+    """Moves conversations on with each message, and up to what was read (UN-2 to UN-4).
+
+    Args:
+        archive: Gives messages their positions; a message that is not archived is in no
+            conversation.
+        conversations: In the store.
+        clock: The reactor's.
+        next_turn: Waits for the next turn of the reactor.
+    """
+
+    of_all = True
+
+    def __init__(
+        self,
+        archive: Archive,
+        conversations: InboxEntries,
+        clock: IReactorTime,
+        next_turn: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.archive = archive
+        self.conversations = conversations
+        self.clock = clock
+        self.next_turn = next_turn
+        self._waiting: list[Noted] = []
+        self._flushing: IDelayedCall | None = None
+        self._locks = Locks()
+
+    def follow(self, course: Course) -> None:
+        accepted, account = course.message.payload.archived, course.account
+        if course.is_again or not isinstance(accepted, Accepted):
+            return
+        sent, number = course.is_sent, self.archive.ids.number(account)
+        if (accepted.sent if sent else accepted.received) != number:
+            return  # it is not in this account's archive
+        peer = accepted.to if sent else accepted.sender
+        unread = course.fate.unread
+        own = sent or course.message.sender.bare == account
+        speaks = unread is UnreadFate.MORE
+        noted = Noted(account, peer, accepted.position, speaks, speaks and own, speaks and not own)
+        self._note(noted)
+        if own and unread is UnreadFate.READ:
+            found = course.tree.find(DISPLAYED)
+            id = "" if found is None else found.get("id", "")
+            self._start(self._displayed(account, peer, id))
+
+    def _note(self, noted: Noted) -> None:
+        self._waiting.append(noted)
+        if len(self._waiting) >= FLUSH_MESSAGES and self._flushing is not None:
+            self._flushing.reset(0)
+        elif self._flushing is None:
+            self._flushing = self.clock.callLater(FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        self._start(self.flush())
+
+    async def flush(self) -> None:
+        """Write what was noted until now.
+
+        Raises:
+            StoreError: It cannot be written; it is kept for the next time.
+        """
+        async with self._locks.held(None):
+            if not self._waiting:
+                return
+            writing, self._waiting = self._waiting, []
+            try:
+                await self.conversations.note(writing)
+            except StoreError:
+                self._waiting = (writing + self._waiting)[-MAX_WAITING:]
+                if self._flushing is None:
+                    self._flushing = self.clock.callLater(FLUSH_S, self._flush)
+                raise
+
+    async def close(self) -> None:
+        """Write what waits."""
+        self._flush_no_more()
+        try:
+            await self.flush()
+        except StoreError as error:
+            _log.error("some messages were not counted: {error}", error=error)
+            self._flush_no_more()
+
+    def _flush_no_more(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+
+    # -- what was read -----------------------------------------------------------------------------
+
+    async def of(self, account: str) -> int:
+        """The number of messages that an account has not read."""
+        async with self._locks.held(account):  # what it has said that it has read is counted
+            await self.flush()
+            return (await self.conversations.totals(account)).all_unread
+
+    async def _displayed(self, account: str, peer: str, id: str) -> None:
+        """Take a marker: the account has read up to the message of this id."""
+        async with self._locks.held(account):
+            position = await self._find(account, peer, id)
+            if position is not None:
+                await self._read(account, peer, position)
+
+    async def read(self, account: str, peer: str, position: int) -> None:
+        """Note that an account has read a conversation up to a position, if it had not before."""
+        async with self._locks.held(account):
+            await self._read(account, peer, position)
+
+    async def _find(self, account: str, peer: str, id: str) -> int | None:
+        """The position of the message to which its sender has given an id, among the last ones of a
+        conversation; if it is not found, that of the last one (UN-4). None if there is none.
+        """
+        last: int | None = None
+        selection = Selection(peer=peer)
+        for limit in SEARCHED:
+            found = await self.archive.entries.page(account, selection, limit, backwards=True)
+            for entry in found:
+                if not entry.is_sent:
+                    last = last or entry.position
+                    if id and _id_of(entry) == id:
+                        return entry.position
+            if len(found) < limit:
+                break
+            selection = Selection(peer=peer, before=found[-1].position)
+            await self.next_turn()
+        return last
+
+    async def _read(self, account: str, peer: str, position: int) -> None:
+        await self.flush()
+        counted, unread = position, 0
+        while unread < MAX_COUNTED:
+            selection = Selection(after=counted, peer=peer)
+            found = await self.archive.entries.page(account, selection, PER_TURN)
+            received = [entry for entry in found if not entry.is_sent]
+            unread += sum(map(_counts, received))
+            if received:
+                counted = received[-1].position
+            if len(found) < PER_TURN:
+                break
+            counted = found[-1].position
+            await self.next_turn()
+        unread = min(unread, MAX_COUNTED)
+        await self.conversations.read(account, peer, position, counted=counted, unread=unread)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(_failed)
+
+    async def explain(self, course: Course) -> Sequence[Remark]:
+        own = course.is_sent or course.message.sender.bare == course.account
+        if own or course.fate.unread is not UnreadFate.MORE or not course.fate.archive:
+            return ()
+        return [Remark("counted", f"{course.account} has one more unread message", "UN-2")]
+
+
+def _id_of(entry: ArchiveEntry) -> str | None:
+    try:
+        return read_back(entry.stanza or b"").id
+    except (ValueError, KeyError):
+        return None
+
+
+def _counts(entry: ArchiveEntry) -> bool:
+    """Whether a message counts as unread until it was read."""
+    try:
+        return fate(read_back(entry.stanza or b"")).unread is UnreadFate.MORE
+    except (ValueError, KeyError):
+        return False
+
+
+def _failed(failure: Failure) -> None:
+    """Log a bug; failures of the store were logged."""
+    if not failure.check(StoreError):
+        _log.failure("what was read could not be noted", failure)
+
+
+__all__ = ["FLUSH_S", "UnreadMessages"]

@@ -1,0 +1,71 @@
+"""What the table of conversations does, asked of each database."""
+
+from typing import Any
+
+from tests.unit.store.contract import JULIET, ROMEO, Asking
+from xmppd.store.tables import Tables
+from xmppd_plugins.inbox.entries import InboxEntries, InboxEntry, Noted, metadata
+
+NURSE = "nurse@montague.lit"
+
+
+class InboxEntriesContract(Asking):
+    """A plugin that is loaded, in an open store."""
+
+    async def table(self) -> InboxEntries:
+        """The conversations, once the plugin is loaded."""
+        await self.store.tables.put(Tables(metadata), "inbox")
+        return InboxEntries(self.store.database)
+
+    def got(self, position: int, peer: str = ROMEO, owner: str = JULIET) -> Noted:
+        """A message that counts."""
+        return Noted(owner, peer, position, True, False, True)
+
+    def said(self, position: int, peer: str = ROMEO) -> Noted:
+        """A reply."""
+        return Noted(JULIET, peer, position, True, True, False)
+
+    async def test_noted(self) -> None:
+        """Messages move a conversation on, many at once, and a reply has read those before."""
+        table = await self.table()
+        receipt = Noted(JULIET, ROMEO, 30, False, False, False)
+        await table.note([self.got(10), self.got(20), receipt, self.got(15, NURSE)])
+        self.assertEqual(
+            await table.page(JULIET, 10),
+            [InboxEntry(ROMEO, 30, 20, 0, 2), InboxEntry(NURSE, 15, 15, 0, 1)],
+        )
+        await table.note([self.said(40), self.got(50)])
+        self.assertEqual(await table.one(JULIET, ROMEO), InboxEntry(ROMEO, 50, 50, 40, 1))
+        self.assertEqual(await table.totals(JULIET), (2, 2, 2))
+        self.assertEqual(await table.totals(ROMEO), (0, 0, 0))
+        self.assertIsNone(await table.one(ROMEO, JULIET))
+
+    async def test_read(self) -> None:
+        """What was read is not unread, and never becomes so; nor is counted again what was."""
+        table = await self.table()
+        await table.note([self.got(10), self.got(20)])
+        await table.read(JULIET, ROMEO, 20, counted=30, unread=1)
+        await table.note([self.got(30), self.got(40)])
+        self.assertEqual(await table.one(JULIET, ROMEO), InboxEntry(ROMEO, 40, 40, 20, 2))
+        await table.read(JULIET, ROMEO, 10, counted=40, unread=7)
+        self.assertEqual(await table.one(JULIET, ROMEO), InboxEntry(ROMEO, 40, 40, 20, 2))
+        await table.read(JULIET, NURSE, 10, counted=40, unread=7)
+        self.assertIsNone(await table.one(JULIET, NURSE))
+
+    async def test_pages(self) -> None:
+        """Of many those are read that are wanted, in both directions."""
+        table = await self.table()
+        names = [f"c{number}@montague.lit" for number in range(6)]
+        await table.note([self.got(number, name) for number, name in enumerate(names)])
+        for number in (0, 5):
+            await table.read(JULIET, names[number], number + 1, counted=number, unread=0)
+
+        async def shown(limit: int, **how: Any) -> list[int]:
+            return [each.last for each in await table.page(JULIET, limit, **how)]
+
+        self.assertEqual(await shown(3), [5, 4, 3])
+        self.assertEqual(await shown(3, before=3), [2, 1, 0])
+        self.assertEqual(await shown(2, backwards=True), [1, 0])
+        self.assertEqual(await shown(2, after=2, backwards=True), [4, 3])
+        self.assertEqual(await shown(2, skipped=1), [4, 3])
+        self.assertEqual(await shown(9, unread_only=True), [4, 3, 2, 1])
