@@ -1,7 +1,5 @@
 """The bus by streams in Redis keeps what a bus promises, whatever becomes of Redis."""
 
-from contextlib import suppress
-
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -165,6 +163,8 @@ class SilentStreams:
 
     async def dedicated(self) -> RedisConnection:
         """None."""
-        with suppress(CancelledError):
+        try:
             await Deferred[None]()
-        raise RedisAway("nobody answers")
+        except CancelledError:
+            raise RedisAway("nobody answers") from None
+        raise AssertionError
