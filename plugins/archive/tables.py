@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from xmppd.store.sql import (
     NAMES,
+    NUMBER,
     BigInteger,
     Column,
     Connection,
@@ -55,7 +56,7 @@ archives = Table(
 stanzas = Table(
     "archive_stanzas",
     metadata,
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", NUMBER, primary_key=True, autoincrement=False),
     Column("sent", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("stanza", LargeBinary, nullable=False),
@@ -67,7 +68,8 @@ entries = Table(
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("peer", LargeBinary, nullable=False),
     Column("flags", Integer, nullable=False),
-    Index(None, "archive", "peer", "position"),
+    # With the flags it has all that is asked: else SQLite looks at each entry for those of a peer.
+    Index(None, "archive", "peer", "position", "flags"),
     sqlite_with_rowid=False,
 )
 marks = Table(
@@ -75,6 +77,14 @@ marks = Table(
     metadata,
     Column("mark", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+preferences = Table(
+    "archive_preferences",
+    metadata,
+    Column("owner", LargeBinary, primary_key=True),
+    Column("document", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -109,12 +119,6 @@ AT: Select[int, int, bytes | None] = (
     .select_from(entries.outerjoin(stanzas, entries.c.position == stanzas.c.position))
     .where(entries.c.archive == bindparam("archive"), entries.c.position == bindparam("position"))
 )
-COUNT: Select[int] = select(func.count()).where(
-    entries.c.archive == bindparam("archive"),
-    entries.c.position > bindparam("after"),
-    entries.c.position < bindparam("before"),
-)
-COUNT_OF_PEER = COUNT.where(entries.c.peer == bindparam("peer"))
 POSITIONS: Select[int] = (
     select(entries.c.position)
     .where(
@@ -125,10 +129,23 @@ POSITIONS: Select[int] = (
     .limit(bindparam("limit"))
 )
 POSITIONS_OF_PEER = POSITIONS.where(entries.c.peer == bindparam("peer"))
+
+
+def _counted(some: Select[int]) -> Select[int, int | None]:
+    """The number of the first entries, at most as many as are wanted, and the last of these."""
+    first = some.order_by(entries.c.position).subquery()
+    return select(func.count(), func.max(first.c.position)).select_from(first)
+
+
+COUNT = _counted(POSITIONS)
+COUNT_OF_PEER = _counted(POSITIONS_OF_PEER)
 BEGINS: Select[int] = select(archives.c.begins).where(archives.c.number == bindparam("archive"))
 SUMS: Select[int, int] = select(archives.c.entries, archives.c.bytes).where(
     archives.c.number == bindparam("archive")
 )
+PREFERENCES: Select[str] = select(preferences.c.document)
+SAVE_PREFERENCES = upsert(preferences)
+DELETE_PREFERENCES: Delete = delete(preferences).where(preferences.c.owner == bindparam("whose"))
 MARKS: Select[str, bytes] = select(marks.c.mark, marks.c.value)
 SET_MARK = upsert(marks)
 LAST_POSITION: Select[int | None] = select(func.max(stanzas.c.position))
@@ -224,6 +241,7 @@ __all__ = [
     "BEGINS",
     "COUNT",
     "COUNT_OF_PEER",
+    "DELETE_PREFERENCES",
     "DESCENDING",
     "DESCENDING_OF_PEER",
     "FORGET_ARCHIVE",
@@ -236,6 +254,8 @@ __all__ = [
     "NOT_INDEXED",
     "POSITIONS",
     "POSITIONS_OF_PEER",
+    "PREFERENCES",
+    "SAVE_PREFERENCES",
     "SENT",
     "SUMS",
     "TOMBSTONE",

@@ -22,6 +22,10 @@ ROMEO, JULIET, NURSE = (
 )
 
 
+async def at_once() -> None:
+    """The next turn is now."""
+
+
 class StoreCase(Asking):
     """An archive on an open store."""
 
@@ -96,7 +100,7 @@ class StoreContract(StoreCase):
             self.assertEqual(await self.page(owner, backwards=True), everything[::-1])
             self.assertEqual(await self.page(owner, limit=2), everything[:2])
             self.assertEqual(await self.page(owner, limit=2, backwards=True), ["1c", "1b"])
-            self.assertEqual(await archive.entries.count(owner.bare, ALL), 6)
+            self.assertEqual(await archive.entries.count(owner.bare, ALL, at_once), 6)
         self.assertEqual(await self.page(NURSE), [])
 
     async def test_killed(self) -> None:
@@ -137,7 +141,7 @@ class StoreContract(StoreCase):
             self.say(JULIET, ROMEO, "from Juliet")
         juliet = Selection(peer=JULIET.bare)
         self.assertEqual(await self.page(ROMEO, juliet), ["to Juliet", "from Juliet"] * 2)
-        self.assertEqual(await archive.entries.count(ROMEO.bare, juliet), 4)
+        self.assertEqual(await archive.entries.count(ROMEO.bare, juliet, at_once), 4)
         nurse = Selection(peer=NURSE.bare)
         self.assertEqual(await self.page(ROMEO, nurse), ["from the nurse"] * 2)
 
@@ -240,7 +244,7 @@ class StoreContract(StoreCase):
         """All that was said is in somebody's archive, however one asks."""
         entries = self.archive.entries
         self.assertEqual(await self.page(person), said)
-        self.assertEqual(await entries.count(person.bare, ALL), len(said))
+        self.assertEqual(await entries.count(person.bare, ALL, at_once), len(said))
         start = await entries.page(person.bare, ALL, 5)
         self.assertEqual(await self.page(person, Selection(after=start[-1].position)), said[5:])
         self.assertEqual(await self.page(person, backwards=True, limit=7), said[:-8:-1])

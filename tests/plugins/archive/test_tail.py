@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from tests.plugins.archive.archives import JULIET, ROMEO, ArchiveCase, chat
 from tests.plugins.archive.store_contract import JULIET as JULIET_HERE
 from tests.plugins.archive.store_contract import ROMEO as ROMEO_HERE
-from tests.plugins.archive.store_contract import StoreCase
+from tests.plugins.archive.store_contract import StoreCase, at_once
 from tests.unit.store import databases
 from xmppd.store.database import NewRows
 from xmppd.store.errors import StoreError
@@ -170,4 +170,4 @@ class StartTests(databases.OnSQLite, StoreCase):
         began = process_time()
         await again.open()
         self.assertLess(process_time() - began, 0.5)
-        self.assertEqual(await again.entries.count(JULIET_HERE.bare, ALL), 20_000)
+        self.assertEqual(await again.entries.count(JULIET_HERE.bare, ALL, at_once), 20_000)
