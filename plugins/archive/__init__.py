@@ -17,8 +17,10 @@ from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.turns import Turns
 from xmppd.message.follower import Followers
+from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.store.errors import StoreError
 from xmppd.store.offline import OfflineStore
@@ -29,6 +31,8 @@ from .archive import Archive
 from .bound import BoundMetadata
 from .commands import ArchiveCommands
 from .expiry import Expiry
+from .preference_requests import IQArchivePreferencesHandler
+from .preferences import Preferences
 from .query import ArchiveReader
 from .requests import answers_of
 from .retractions import RETRACT, TOMBSTONES, Retractions
@@ -68,6 +72,8 @@ def plug(
     turns: Turns,
     followers: Followers,
     offline: OfflineStore,
+    rosters: RosterManager,
+    messages: PluginMessages,
     settings: ArchiveSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
@@ -77,6 +83,7 @@ def plug(
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
     archive.joined.append(Retractions(archive, turns.next).note)
     bound = BoundMetadata(archive, waiting, followers)
+    preferences = Preferences(archive, rosters, messages)
     return [
         Tables(metadata),
         AtLoad(archive.open),
@@ -93,4 +100,8 @@ def plug(
         *answers_of(ArchiveReader(archive, turns.next), waiting),
         bound,
         BoundExtra(bound.around),
+        AtLoad(preferences.load),
+        preferences.tell(),
+        On(AccountRemoved, preferences.removed),
+        IQArchivePreferencesHandler(preferences),
     ]

@@ -1,11 +1,14 @@
 """The table ``[archive]`` of the configuration."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from xmppd.config.section import Mark, Section
 
 MAX_FLUSH_MS = 10_000
 MAX_AGE_DAYS = 36_500
+
+Default = Literal["always", "never", "roster"]
+"""Whether the message of somebody who is not named is archived; the roster is one's contacts."""
 
 
 class ArchiveSettings(Section, frozen=True):
@@ -20,6 +23,8 @@ class ArchiveSettings(Section, frozen=True):
         flush_ms: The time after which a message is written, if nobody waits for that; what came
             within it may be missing after a power failure, if its sender was not told that it was
             handled.
+        default: What is archived of accounts that want nothing else.
+        preferences: Whether an account may want something else.
     """
 
     max_age_days: Annotated[int, Mark.MAY_BE_ZERO] = 0
@@ -27,6 +32,8 @@ class ArchiveSettings(Section, frozen=True):
     max_bytes: Annotated[int, Mark.MAY_BE_ZERO] = 1_073_741_824
     min_free_bytes: Annotated[int, Mark.MAY_BE_ZERO] = 1_073_741_824
     flush_ms: int = 100
+    default: Default = "always"
+    preferences: bool = True
 
     def __post_init__(self) -> None:
         if self.flush_ms > MAX_FLUSH_MS:
@@ -35,4 +42,4 @@ class ArchiveSettings(Section, frozen=True):
             raise ValueError(f"messages are kept for at most {MAX_AGE_DAYS} days, or for ever")
 
 
-__all__ = ["MAX_AGE_DAYS", "MAX_FLUSH_MS", "ArchiveSettings"]
+__all__ = ["MAX_AGE_DAYS", "MAX_FLUSH_MS", "ArchiveSettings", "Default"]
