@@ -75,6 +75,8 @@ What is no plugin is always there.
   (SCRAM downgrade protection), and {xep}`0368` (TLS from the first byte).
 - Sessions: {xep}`0198` (stream management), {xep}`0160` and {xep}`0203` (offline messages), and the
   rules behind {xep}`0280`, {xep}`0352`, {xep}`0016`, {xep}`0191` and {xep}`0186`.
+- Archives, with `archive`: {xep}`0441` (preferences) and {xep}`0359` (ids). Pages ({xep}`0059`) are
+  wherever lists may be long.
 - Other servers: {xep}`0220` and {xep}`0185` (dialback), {xep}`0178` (certificates), {xep}`0288`
   (both directions on one connection), {xep}`0368` (where they are).
 - Components: {xep}`0114`, {xep}`0355` (namespace delegation, by configuration) and {xep}`0356`
