@@ -24,7 +24,7 @@ from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandUnread
-from xmppd.cluster.entries.membership import CountSessions
+from xmppd.cluster.entries.membership import CountSessions, Swept
 from xmppd.cluster.entries.routes import ComponentAt, ServerLost
 from xmppd.cluster.entries.stanzas import Behind, Delivered, MessagesWait, Routed, Secure, WhoHas
 from xmppd.cluster.entries.things import PluginAsked, PluginTold, TakeUp
@@ -87,6 +87,7 @@ from xmppd.nodes.account_sync import AccountSync
 from xmppd.nodes.arrivals import Arrivals
 from xmppd.nodes.component_entries import ComponentEntries
 from xmppd.nodes.custody import Custody
+from xmppd.nodes.directory_check import DirectoryCheck
 from xmppd.nodes.directory_sweep import DirectorySweep
 from xmppd.nodes.drain import Drain
 from xmppd.nodes.entry_handler import EntryHandler
@@ -630,6 +631,12 @@ class XMPPServer:
             DirectorySweep(cluster.claims, cluster.directory, presences, grace_s, self.clock),
         )
 
+    def check(self) -> DirectoryCheck:
+        """What compares this node with what all know of it."""
+        return DirectoryCheck(
+            self.locations, self.cluster.claims, self.directory_sweep, self.store.sessions
+        )
+
     def _drain(self) -> Drain:
         """What hands all that is here to other nodes."""
         return Drain(
@@ -664,6 +671,7 @@ class XMPPServer:
         entries.put(PluginAsked, self.plugin_messages.asked)
         entries.put(ComponentAt, self.component_entries.noted)
         entries.put(CountSessions, self.drain.targets.counted)
+        entries.put(Swept, self.directory_sweep.swept)
         entries.put(CommandGiven, commands.given)
         entries.put(CommandMore, commands.more)
         entries.put(CommandUnread, commands.unread)

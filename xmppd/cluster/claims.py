@@ -380,6 +380,14 @@ class Claims:
                         await self._assert(kind, name)
         return count
 
+    async def is_nobodys(self, kind: str, name: str) -> bool:
+        """Whether nobody has a thing; nobody gets it for that.
+
+        Raises:
+            DirectoryAway: The board cannot be asked.
+        """
+        return await self._board.look(kind, name) is None
+
     async def void(self, *, remove: bool) -> int:
         """Count what is written on the board of nodes that are not in any more.
 

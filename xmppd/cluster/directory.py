@@ -75,6 +75,10 @@ class DirectoryIncomplete(DirectoryAway):
         self.found = found
 
 
+Found = Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
+"""Is called with sessions by account and resource."""
+
+
 class Directory(Protocol):
     """The sessions of all accounts of the service, and the nodes they are on.
 
@@ -146,9 +150,18 @@ class Directory(Protocol):
             All its sessions, by resource.
         """
 
-    async def sweep(
-        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
-    ) -> None:
+    async def look_through(self, node: NodeId, found: Found) -> None:
+        """Call this with all sessions of a node, by account and resource, a part after the other.
+
+        Args:
+            node: That has them.
+            found: If it fails, so does this.
+        """
+
+    async def strangers(self) -> Mapping[NodeId, int]:
+        """The number of sessions that are noted at nodes which are not in, by node."""
+
+    async def sweep(self, node: NodeId, found: Found) -> None:
         """Take out all sessions of a node that is lost, a part after the other (CL-76).
 
         Args:
@@ -193,9 +206,14 @@ class LocalDirectory:
         """No others."""
         return {}
 
-    async def sweep(
-        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
-    ) -> None:
+    async def look_through(self, node: NodeId, found: Found) -> None:
+        """Do nothing: nobody is noted."""
+
+    async def strangers(self) -> Mapping[NodeId, int]:
+        """None."""
+        return {}
+
+    async def sweep(self, node: NodeId, found: Found) -> None:
         """Do nothing: no other node is lost."""
 
 
@@ -220,6 +238,7 @@ __all__ = [
     "DirectoryError",
     "DirectoryIncomplete",
     "Entered",
+    "Found",
     "LocalDirectory",
     "ResourceTaken",
     "TooManySessions",

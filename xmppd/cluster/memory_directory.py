@@ -1,6 +1,7 @@
 """A directory in memory, for nodes that live in one process: those of tests."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 
 from typing_extensions import override
 
@@ -10,6 +11,7 @@ from xmppd.cluster.directory import (
     Directory,
     DirectoryAway,
     Entered,
+    Found,
     ResourceTaken,
     TooManySessions,
     by_node,
@@ -122,15 +124,26 @@ class MemoryDirectory(Directory):
         return self.state.sessions(account)
 
     @override
-    async def sweep(
-        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
-    ) -> None:
+    async def look_through(self, node: NodeId, found: Found) -> None:
         for account, sessions in tuple(self.state.accounts.items()):
-            lost = {r: place for r, place in sessions.items() if place.node == node}
-            if lost:
-                await found({account: lost})
-                for resource, place in lost.items():
+            there = {r: place for r, place in sessions.items() if place.node == node}
+            if there:
+                await found({account: there})
+
+    @override
+    async def strangers(self) -> Mapping[NodeId, int]:
+        places = (place for each in self.state.accounts.values() for place in each.values())
+        return Counter(place.node for place in places if place.node in self.state.fenced)
+
+    @override
+    async def sweep(self, node: NodeId, found: Found) -> None:
+        async def forget(page: Mapping[str, Mapping[str, Location]]) -> None:
+            await found(page)
+            for account, sessions in page.items():
+                for resource, place in sessions.items():
                     self._take_out(account, resource, place)
+
+        await self.look_through(node, forget)
 
     def _take_out(self, account: str, resource: str, place: Location) -> None:
         sessions = self.state.accounts.get(account, {})

@@ -1,9 +1,8 @@
 """RedisDirectory: where the sessions of accounts are, in Redis."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import (
-    Awaitable,
-    Callable,
+    AsyncIterator,
     Collection,
     Coroutine,
     Iterable,
@@ -23,6 +22,7 @@ from xmppd.cluster.directory import (
     DirectoryAway,
     DirectoryIncomplete,
     Entered,
+    Found,
     ResourceTaken,
     TooManySessions,
     by_node,
@@ -32,7 +32,16 @@ from xmppd.cluster.node import Location, NodeId
 from xmppd.cluster.redis import Redis
 from xmppd.cluster.redis_connection import Reply, many, text
 from xmppd.cluster.redis_errors import RedisError, RedisRefusal
-from xmppd.cluster.redis_scripts import BIND, CLOSE, MOVE, REASSERT, RELEASE, ROUTES, SWEEP
+from xmppd.cluster.redis_scripts import (
+    BIND,
+    CLOSE,
+    MOVE,
+    REASSERT,
+    RELEASE,
+    ROUTES,
+    STRANGERS,
+    SWEEP,
+)
 from xmppd.cluster.script import Script
 from xmppd.stanza import JID
 
@@ -180,23 +189,49 @@ class RedisDirectory(Directory):
         return living
 
     @override
-    async def sweep(
-        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
-    ) -> None:
+    async def look_through(self, node: NodeId, found: Found) -> None:
         for shard in range(len(self._redis.servers)):
-            cursor: Reply = b"0"
-            while True:
-                arguments = (text(cursor), SWEEP_PAGE, self._sessions, str(node))
-                cursor, words = many(await self._ask(SWEEP, (), *arguments, shard=shard))
+            async for words in self._scan(SWEEP, shard, str(node)):
                 page = defaultdict[str, dict[str, Location]](dict)
-                for account, resource, place in _threes(many(words)):
+                for account, resource, place in _threes(words):
                     page[account][resource] = Location.parse(place)
                 if page:
                     await found(page)
-                    for account, sessions in page.items():
-                        await self._forget(account, sessions)
-                if cursor == b"0":
-                    break
+
+    @override
+    async def strangers(self) -> Mapping[NodeId, int]:
+        counts = Counter[NodeId]()
+        await self._membership.refresh()
+        if not self._membership.complete:
+            return counts
+        ids = [str(node.id) for node in (self._membership.node, *self._membership.nodes.values())]
+        for shard in range(len(self._redis.servers)):
+            async for words in self._scan(STRANGERS, shard, *ids):
+                for place in map(_location, map(text, words)):
+                    if place is not None:
+                        counts[place.node] += 1
+        return counts
+
+    async def _scan(
+        self, script: Script, shard: int, *arguments: str
+    ) -> AsyncIterator[list[Reply]]:
+        """What a script finds in each page of the keys of a server."""
+        cursor: Reply = b"0"
+        while True:
+            given: tuple[str | int, ...] = (text(cursor), SWEEP_PAGE, self._sessions, *arguments)
+            cursor, words = many(await self._ask(script, (), *given, shard=shard))
+            yield many(words)
+            if cursor == b"0":
+                return
+
+    @override
+    async def sweep(self, node: NodeId, found: Found) -> None:
+        async def forget(page: Mapping[str, Mapping[str, Location]]) -> None:
+            await found(page)
+            for account, sessions in page.items():
+                await self._forget(account, sessions)
+
+        await self.look_through(node, forget)
 
     async def _forget(self, account: str, sessions: Mapping[str, Location]) -> None:
         for resource, place in sessions.items():

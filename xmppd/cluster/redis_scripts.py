@@ -400,3 +400,24 @@ return count
 """
 )
 """Count one more. ARGV: how long the count is kept from now on, in milliseconds. Returns it."""
+
+STRANGERS = Script(
+    """
+local cursor, count, prefix = unpack(ARGV)
+local known = {}
+for i = 4, #ARGV do known[ARGV[i]] = true end
+local page = redis.call('SCAN', cursor, 'COUNT', count)
+local found = {}
+for _, key in ipairs(page[2]) do
+  if string.sub(key, 1, #prefix) == prefix then
+    for _, place in ipairs(redis.call('HVALS', key)) do
+      if not known[string.match(place, '^(.*)%.%d+$') or ''] then found[#found + 1] = place end
+    end
+  end
+end
+return {page[1], found}
+"""
+)
+"""A page of the places at unknown nodes. ARGV: where to go on, how many keys, what those of
+accounts begin with, the ids of known nodes. Returns where to go on, and these places.
+"""

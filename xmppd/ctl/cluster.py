@@ -4,17 +4,20 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from xmppd.cluster.cluster import Cluster
+from xmppd.cluster.directory import DirectoryAway
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Flag, Number
-from xmppd.command.other_nodes import Unanswered
+from xmppd.command.other_nodes import Incomplete, Unanswered
 from xmppd.command.refused import Refused
-from xmppd.command.reply import Replies, Row
+from xmppd.command.reply import Replies, Row, RowOfNode
 from xmppd.ctl.declared import Declared
+from xmppd.nodes.directory_check import DirectoryCheck
 from xmppd.nodes.drain import RATE_PER_S, Drain, DrainProgress
-from xmppd.session.session_manager import SessionManager
+from xmppd.routing.locations import Locations
 
+CHECK = "cluster check"
 DRAIN = "cluster drain"
 MAX_RATE = 10_000
 
@@ -31,6 +34,7 @@ class NodeRow(Row, frozen=True):
     draining: bool
     lease_age_s: float
     complete: bool
+    disagreements: int
     claims: int
     others: int
 
@@ -51,6 +55,14 @@ class TrafficRow(Row, frozen=True):
     trouble: str
 
 
+class CheckRow(Row, frozen=True):
+    """What differs from what all nodes know, and how much of it is repaired."""
+
+    compared: str
+    differ: int
+    repaired: int
+
+
 class BalanceRow(Row, frozen=True):
     """What a node has given to others, of the things that live once."""
 
@@ -63,8 +75,9 @@ class ClusterCommands:
     """The commands that show the nodes, and what they have with each other, and drain them."""
 
     cluster: Cluster
-    session_manager: SessionManager
+    locations: Locations
     drain_here: Drain
+    check_here: DirectoryCheck
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -75,11 +88,12 @@ class ClusterCommands:
         membership = self.cluster.membership
         yield NodeRow(
             generation=membership.id.generation,
-            sessions=len(self.session_manager.sessions),
+            sessions=self.locations.sessions.bound,
             acts=membership.speaks,
             draining=membership.node.draining,
             lease_age_s=round(membership.lease_age_s, 1),
             complete=membership.complete,
+            disagreements=self.locations.disagreements,
             claims=sum(1 for _ in self.cluster.claims.all_mine()),
             others=len(membership.nodes),
         )
@@ -101,6 +115,46 @@ class ClusterCommands:
                 trouble=traffic.trouble,
             )
 
+    async def check(self, context: CommandContext) -> Replies:
+        """Compare what each node has with what all know of it."""
+        self._refuse_if_alone()
+        others, left, missing = context.others, 0, list[str]()
+        sources = {others.here: self._check(context)}
+        for node in others.nodes:
+            sources[node] = others.replies(node, CHECK, context.given)
+        for node, source in sources.items():
+            try:
+                async with aclosing(source) as found:
+                    async for reply in found:
+                        if isinstance(reply, CheckRow):
+                            left += reply.differ - reply.repaired
+                            yield RowOfNode(node, reply) if others.here else reply
+            except Unanswered:
+                missing.append(node)
+        if missing:
+            raise Incomplete(missing)
+        if left and others.here:
+            raise Refused(
+                f"{left} differ; xmppctl {CHECK} --repair tells the directory what there is"
+            )
+
+    async def _check(self, context: CommandContext) -> Replies:
+        """Compare what is here; the node that is asked first looks for what nobody has as well."""
+        repair = context.arguments.flag("repair")
+        compared = [self.check_here.here(repair=repair)]
+        if context.others.here:
+            compared.append(self.check_here.gone(repair=repair))
+        try:
+            for source in compared:
+                async for differing in source:
+                    yield CheckRow(*differing)
+        except DirectoryAway as error:
+            raise Refused(f"Redis does not answer: {error}") from error
+
+    def _refuse_if_alone(self) -> None:
+        if not self.cluster.directory.shared:
+            raise Refused("this server is alone: it is no node of a [cluster]")
+
     async def balance(self, context: CommandContext) -> Replies:
         """Give what another node would get if nobody had it to that node."""
         moved = await self.cluster.claims.balance()
@@ -108,8 +162,7 @@ class ClusterCommands:
 
     async def drain(self, context: CommandContext) -> Replies:
         """Have a node hand all that it has to the others, or take clients again."""
-        if not self.cluster.directory.shared:
-            raise Refused("this server is alone: there is no node that could take anything")
+        self._refuse_if_alone()
         node = context.arguments.text("node")
         if node != self.cluster.membership.id.name:
             async for reply in self._at_other(node, context):
@@ -174,6 +227,16 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
         Description("cluster links", "what is under way between the nodes, and how", asks="all"),
         ClusterCommands.links,
         (TrafficRow,),
+    ),
+    Declared(
+        Description(
+            CHECK,
+            "compare what each node has with what all know of it",
+            (Argument("--repair", "mend what differs", Flag()),),
+            effect="changes",
+        ),
+        ClusterCommands.check,
+        (CheckRow,),
     ),
     Declared(
         Description(

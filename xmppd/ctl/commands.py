@@ -73,7 +73,9 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
     return [
         *_of_accounts(server),
         *servers.ServerCommands(server.foreign_routes, server.clocks).commands(),
-        *cluster.ClusterCommands(server.cluster, server.session_manager, server.drain).commands(),
+        *cluster.ClusterCommands(
+            server.cluster, server.locations, server.drain, server.check()
+        ).commands(),
         *reports.ReportCommands(server.reports).commands(),
         *explain.ExplainCommands(server).commands(),
         *trace.TraceCommands(traces, server.clock).commands(),

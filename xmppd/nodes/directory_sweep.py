@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from xmppd.cluster.claims import Claims
 from xmppd.cluster.directory import Directory, DirectoryAway
+from xmppd.cluster.entries.membership import Swept
 from xmppd.cluster.membership import NodeLost
 from xmppd.cluster.node import Location, Node, NodeId
 from xmppd.presence.presence_manager import PresenceManager
@@ -76,9 +77,7 @@ class DirectorySweep:
         while unswept:
             for node in tuple(unswept):
                 with suppress(DirectoryAway, StoreError):
-                    owner = self._claims.owner(self.kind, str(node))
-                    if isinstance(owner, Awaitable):
-                        await owner
+                    await self.behind(node)
                     del unswept[node]
             if unswept:
                 await deferLater(self._clock, RETRY_S)
@@ -105,7 +104,9 @@ class DirectorySweep:
 
     def lost(self, name: str) -> None:
         """End it."""
-        self._sweeping.pop(name).cancel()
+        work = self._sweeping.pop(name, None)
+        if work is not None:
+            work.cancel()
 
     def absent(self, node: Node) -> None:
         """Nothing to do: it is swept behind when that is claimed."""
@@ -115,11 +116,39 @@ class DirectorySweep:
         while True:
             try:
                 await self._directory.sweep(node, self._found)
+                await self._claims.void(remove=True)
             except (DirectoryAway, StoreError) as error:
                 _log.warn("the directory is swept later: {error}", error=error)
                 await deferLater(self._clock, RETRY_S)
             else:
-                return
+                break
+        await self._end(node)
+
+    async def _end(self, node: NodeId) -> None:
+        """Have nobody do it once more (CL-125)."""
+        self._lost.pop(node, None)
+        for other in self._routing_table.membership.nodes.values():
+            self._routing_table.bus.tell(other.id, Swept(str(node)))
+        del self._sweeping[str(node)]
+        with suppress(DirectoryAway):
+            await self._claims.end(self.kind, str(node))
+
+    def swept(self, sender: NodeId, entry: Swept) -> None:
+        """Note that another node has done it."""
+        self._claims.forget(self.kind, entry.node)
+        with suppress(ValueError):
+            self._lost.pop(NodeId.parse(entry.node), None)
+
+    async def behind(self, node: NodeId) -> None:
+        """Have somebody sweep behind a node of which something is left although it is gone.
+
+        Raises:
+            DirectoryAway: Nobody can say who.
+            StoreError: The same.
+        """
+        owner = self._claims.owner(self.kind, str(node))
+        if isinstance(owner, Awaitable):
+            await owner
 
     async def _found(self, page: Mapping[str, Mapping[str, Location]]) -> None:
         for account, sessions in page.items():

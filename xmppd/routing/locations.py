@@ -69,6 +69,7 @@ class Locations:
         clock: Tells for how long a login has waited.
 
     Attributes:
+        disagreements: How often the directory had another place for a session here, or none.
         on_reentered: Called with a session that the directory had lost, and has entered anew: other
             nodes may have taken it for gone, so it greets anew.
     """
@@ -88,6 +89,7 @@ class Locations:
         self.siblings = siblings
         self.sessions = sessions
         self.clock = clock
+        self.disagreements = 0
         self.on_reentered: Callable[[LocalClientSession], Later] = _nothing_to_do
         self._entered: dict[LocalClientSession, JID] = {}
         self._void: dict[str, dict[str, int]] = {}
@@ -378,6 +380,8 @@ class Locations:
         finally:
             self._over(jid.bare)
         replaced = None if entered is None else entered.others.get(jid.resource or "")
+        if before and serial != before:
+            self.disagreements += 1
         if replaced is not None:
             await self._unbind(replaced, jid.full, REPLACED)
         if session.id not in self.sessions.sessions:
@@ -453,7 +457,7 @@ class Locations:
     async def _tidy_all(self) -> None:
         with suppress(DirectoryAway):
             for account in tuple(self._untidy):
-                await self._tidy(account)
+                await self.tidy(account)
             for session in tuple(self._unentered):
                 await self.restore(session)
             for session in self._some():
@@ -475,7 +479,12 @@ class Locations:
         del self._to_compare[-count:]
         return [session for session in some if session is not None and session.serial]
 
-    async def _tidy(self, account: str) -> None:
+    async def tidy(self, account: str) -> None:
+        """Give back places of an account here that no session has.
+
+        Raises:
+            DirectoryAway: The directory does not answer.
+        """
         places = await self.directory.sessions_of(account)
         if self.siblings.arriving[account]:
             return  # it may have a place that is not known here yet

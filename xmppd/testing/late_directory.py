@@ -6,7 +6,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 from typing_extensions import override
 
-from xmppd.cluster.directory import Directory, DirectoryAway, Entered
+from xmppd.cluster.directory import Directory, DirectoryAway, Entered, Found
 from xmppd.cluster.node import Location, NodeId
 from xmppd.stanza import JID
 
@@ -75,9 +75,15 @@ class LateDirectory(Directory):
         return await self._ask(lambda: self.directory.close_account(account))
 
     @override
-    async def sweep(
-        self, node: NodeId, found: Callable[[Mapping[str, Mapping[str, Location]]], Awaitable[None]]
-    ) -> None:
+    async def look_through(self, node: NodeId, found: Found) -> None:
+        await self._ask(lambda: self.directory.look_through(node, found))
+
+    @override
+    async def strangers(self) -> Mapping[NodeId, int]:
+        return await self._ask(self.directory.strangers)
+
+    @override
+    async def sweep(self, node: NodeId, found: Found) -> None:
         await self._ask(lambda: self.directory.sweep(node, found))
 
 

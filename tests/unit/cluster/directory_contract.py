@@ -314,7 +314,9 @@ class DirectoryContract:
         await self.enter(self.b, ROMEO.with_resource("tomb"))
         for jid in ODD:
             await self.enter(self.b, jid)
+        test.assertEqual(await self.a.strangers(), {})
         await self.lose(B)
+        test.assertEqual(await self.a.strangers(), {B: len(ODD) + 1})
 
         async def fail(_: object) -> None:
             raise ZeroDivisionError
@@ -322,6 +324,9 @@ class DirectoryContract:
         async def tell(found: Mapping[str, Mapping[str, Location]]) -> None:
             told.update(found)
 
+        await self.a.look_through(A, tell)
+        test.assertEqual(told, {ROMEO.bare: {"balcony": Location(A, stays)}})
+        told.clear()
         await test.fails(self.a.sweep(B, fail), ZeroDivisionError)
         await self.a.sweep(B, tell)
         test.assertEqual(
@@ -336,6 +341,7 @@ class DirectoryContract:
         told.clear()
         await self.c.sweep(B, tell)
         test.assertEqual(told, {})
+        test.assertEqual(await self.a.strangers(), {})
         test.assertEqual(await self.c.sessions_of(ROMEO.bare), {"balcony": Location(A, stays)})
 
 

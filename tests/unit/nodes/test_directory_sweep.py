@@ -1,9 +1,10 @@
 """Somebody sweeps behind a lost node."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.cluster.claims_contract import Shelf
 from tests.unit.roster.test_subscription import Wire
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.membership import NodeLost
@@ -100,6 +101,28 @@ class SweepTests(SynchronousTestCase):
 
     def house(self, name: str) -> NodeHouse:
         return self.nodes[name]
+
+    def test_over(self) -> None:
+        """When nothing of a lost node is left nobody is to sweep behind it, also when another one
+        is lost; nor is anything of it among the things that live once.
+        """
+        self.house("b").server.cluster.claims.put(Shelf(), "plugin")
+        lives_once = self.house("b").server.cluster.claims.owner("book", "hall")
+        assert isinstance(lives_once, Awaitable)
+        self.assertEqual(done(lives_once), self.lost)
+        self.nodes.lose("b")
+        self.settle(GRACE_S)
+        self.settle()
+        self.assertEqual(self.nodes.claims.claims, {})
+        swept = list[NodeId]()
+
+        async def note(node: NodeId, _: object) -> None:
+            swept.append(node)
+
+        self.patch(self.house("a").server.cluster.directory, "sweep", note)
+        self.nodes.lose("c")
+        self.settle(GRACE_S)
+        self.assertEqual([node.name for node in swept], ["c"])
 
     def test_who_sweeps_is_lost(self) -> None:
         """If the one who sweeps is lost as well, another one does both."""

@@ -23,6 +23,7 @@ from xmppd.cluster.entries.membership import (
     LeaseRenewed,
     Renew,
     SessionCount,
+    Swept,
     TryAddress,
 )
 from xmppd.cluster.entries.moves import (
@@ -98,6 +99,7 @@ AnyEntry = (
     | AddressTried
     | CountSessions
     | SessionCount
+    | Swept
     | Sibling
     | SiblingGone
     | Unbind

@@ -7,6 +7,9 @@ from msgspec import Meta
 
 from xmppd.cluster.entries.entry import BusEntry
 
+MAX_NODE = 100
+"""The characters that the id of a node may have."""
+
 
 class Renew(BusEntry, tag="lease?", frozen=True):
     """Redis does not answer the sender: its lease is to be renewed for it."""
@@ -58,6 +61,16 @@ class SessionCount(BusEntry, tag="ns", frozen=True):
     draining: bool
 
 
+class Swept(BusEntry, tag="nw", frozen=True):
+    """Nothing of a lost node is left: nobody has to sweep behind it any more.
+
+    Attributes:
+        node: Its id as text.
+    """
+
+    node: Annotated[str, Meta(max_length=MAX_NODE)]
+
+
 __all__ = [
     "AddressTried",
     "CountSessions",
@@ -65,5 +78,6 @@ __all__ = [
     "LeaseState",
     "Renew",
     "SessionCount",
+    "Swept",
     "TryAddress",
 ]
