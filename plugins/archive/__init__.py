@@ -36,6 +36,7 @@ from .preferences import Preferences
 from .query import ArchiveReader
 from .requests import answers_of
 from .retractions import RETRACT, TOMBSTONES, Retractions
+from .search import ArchiveSearch
 from .settings import ArchiveSettings
 from .tables import metadata
 from .waiting import WaitingMessages
@@ -104,4 +105,5 @@ def plug(
         preferences.tell(),
         On(AccountRemoved, preferences.removed),
         IQArchivePreferencesHandler(preferences),
+        ArchiveSearch(archive, routing_table, turns.next),
     ]

@@ -9,12 +9,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.host.locks import Locks
-from xmppd.message.follower import Course, Follower, Remark
+from xmppd.message.follower import Course, Follower, Remark, Sought
 from xmppd.message.worth import DISPLAYED, fate
+from xmppd.stanza import JID
 from xmppd.stanza.fate import UnreadFate
 from xmppd.store.errors import StoreError
 from xmppd_plugins.archive.archive import Archive
 from xmppd_plugins.archive.entries import ArchiveEntry, Selection
+from xmppd_plugins.archive.retractions import is_called
 from xmppd_plugins.archive.routed import read_back
 from xmppd_plugins.archive.tail import Accepted
 
@@ -145,24 +147,28 @@ class UnreadMessages(Follower):
         async with self._locks.held(account):
             await self._read(account, peer, position)
 
-    async def _find(self, account: str, peer: str, id: str) -> int | None:
+    async def _find(
+        self, account: str, peer: str, id: str, *, known_only: bool = False
+    ) -> int | None:
         """The position of the message to which its sender has given an id, among the last ones of a
-        conversation; if it is not found, that of the last one (UN-4). None if there is none.
+        conversation; if it is not found, that of the last one (UN-4), or None if only it will do.
+        None if there is none.
         """
         last: int | None = None
+        bare = JID.prepared(peer).bare
         selection = Selection(peer=peer)
         for limit in SEARCHED:
             found = await self.archive.entries.page(account, selection, limit, backwards=True)
             for entry in found:
                 if not entry.is_sent:
                     last = last or entry.position
-                    if id and _id_of(entry) == id:
+                    if id and is_called(entry.stanza or b"", id, bare):
                         return entry.position
             if len(found) < limit:
                 break
             selection = Selection(peer=peer, before=found[-1].position)
             await self.next_turn()
-        return last
+        return None if known_only else last
 
     async def _read(self, account: str, peer: str, position: int) -> None:
         await self.flush()
@@ -184,18 +190,21 @@ class UnreadMessages(Follower):
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         Deferred.fromCoroutine(work).addErrback(_failed)
 
+    async def locate(self, sought: Sought) -> Sequence[Remark]:
+        owner, peer = sought.to.bare, sought.sender.bare
+        position = await self._find(owner, peer, sought.id, known_only=True)
+        row = await self.conversations.one(owner, peer)
+        if position is None or row is None:
+            return ()
+        if position <= row.displayed:
+            return [Remark("read", f"{owner} has read it", "UN-3")]
+        return [Remark("unread", f"{owner} has not read it", "UN-3")]
+
     async def explain(self, course: Course) -> Sequence[Remark]:
         own = course.is_sent or course.message.sender.bare == course.account
         if own or course.fate.unread is not UnreadFate.MORE or not course.fate.archive:
             return ()
         return [Remark("counted", f"{course.account} has one more unread message", "UN-2")]
-
-
-def _id_of(entry: ArchiveEntry) -> str | None:
-    try:
-        return read_back(entry.stanza or b"").id
-    except (ValueError, KeyError):
-        return None
 
 
 def _counts(entry: ArchiveEntry) -> bool:

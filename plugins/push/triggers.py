@@ -12,7 +12,7 @@ from twisted.python.failure import Failure as Trouble
 
 from xmppd.account.accounts import AccountRemoved
 from xmppd.handler.presence_subscribe_handler import SubscriptionAsked
-from xmppd.message.follower import Course, Follower, Followers, Remark
+from xmppd.message.follower import Course, Follower, Followers, Remark, Sought
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
@@ -414,6 +414,23 @@ class PushTriggers(Follower):
             return ()
         return [self._remark(course.account, each) for each in await self.of(course.account)]
 
+    async def locate(self, sought: Sought) -> Sequence[Remark]:
+        remarks, account = [], sought.to.bare
+        for each in await self.of(account) if account in self.accounts else ():
+            told = _key(each, sought.sender.bare, sought.id)
+            watching = [
+                session.jid.full
+                for session in self.routing_table.sessions_here(account)
+                if each.key in self._watched.get(session, {})
+            ]
+            if watching:
+                says = f"{each.service} is told if {watching[0]} acknowledges nothing"
+                remarks.append(Remark("pushed_late", says, "PN-3"))
+            elif told in self._told or told in self._told_before:
+                says = f"it was told to {each.service}, or acknowledged by its device before"
+                remarks.append(Remark("pushed", says, "PN-3"))
+        return remarks
+
     def _remark(self, account: str, registration: Registration) -> Remark:
         service, sessions = registration.service, self._sessions(account, registration)
         if not sessions:
@@ -448,9 +465,11 @@ def _forgets(session: Session) -> bool:
 
 def _subject(course: Course, registration: Registration) -> int:
     """The key of a message that a registration was told of."""
-    return hash(
-        (registration.account, registration.key, course.message.sender.full, course.message.id)
-    )
+    return _key(registration, course.message.sender.bare, course.message.id or "")
+
+
+def _key(registration: Registration, sender: str, id: str) -> int:
+    return hash((registration.account, registration.key, sender, id))
 
 
 def _failed(failure: Trouble) -> None:

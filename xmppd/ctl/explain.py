@@ -16,6 +16,7 @@ from xmppd.ctl.declared import Declared
 from xmppd.explain.finding import Finding
 from xmppd.explain.message import deciding_node, explain_message
 from xmppd.explain.presence import explain_presence
+from xmppd.explain.whereabouts import locate_message
 from xmppd.server import XMPPServer
 from xmppd.stanza import JID
 
@@ -65,8 +66,12 @@ class ExplainCommands:
             except Unanswered as error:
                 raise Refused(f"node {node.name} decides about it, and says nothing") from error
             return
+        id, server = told.text("id"), self.server
         with _the_directory():
-            findings = await explain_message(self.server, sender, to, told.text("type", "chat"))
+            if id:
+                findings = await locate_message(server, sender, to, id)
+            else:
+                findings = await explain_message(server, sender, to, told.text("type", "chat"))
         for finding in findings:
             yield _row(finding)
 
@@ -116,6 +121,7 @@ COMMANDS: tuple[Declared[ExplainCommands], ...] = (
                 Argument("sender", "who writes", Address()),
                 Argument("to", "whom to; with a resource or without", Address()),
                 Argument("--type", "chat, if nothing is said", Choice(TYPES)),
+                Argument("--id", "say where the message of this id is, which was sent already"),
             ),
             needs="store",
             answers="sentences",

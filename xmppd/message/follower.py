@@ -14,7 +14,7 @@ from xmppd.events import Undo
 from xmppd.message.decision import ELSEWHERE, MATCH, Cell, Decision
 from xmppd.message.worth import fate
 from xmppd.session.session import Session
-from xmppd.stanza import Later, Message, Tree
+from xmppd.stanza import JID, Later, Message, Tree
 from xmppd.stanza.fate import Fate
 from xmppd.stanza.stanza import Copies
 from xmppd.store.errors import StoreError
@@ -81,6 +81,25 @@ class Remark(NamedTuple):
     rule: str = ""
 
 
+class Sought(NamedTuple):
+    """A message that was sent, and that an administrator looks for.
+
+    Attributes:
+        sender: Who has sent it; with a resource or without.
+        to: The account that it is for.
+        id: That its sender has given it.
+    """
+
+    sender: JID
+    to: JID
+    id: str
+
+    def is_it(self, message: Message) -> bool:
+        """Whether it is this message."""
+        sender = message.sender
+        return message.id == self.id and self.sender.full in (sender.bare, sender.full)
+
+
 class Follower:
     """Follows messages of accounts, and is not asked for others.
 
@@ -136,6 +155,10 @@ class Follower:
         It is asked about every message that is explained, of any account; ``got`` are the sessions
         that would get it.
         """
+        return ()
+
+    async def locate(self, sought: Sought) -> Sequence[Remark]:
+        """Say what it knows of a message that was sent: where it is, and what became of it."""
         return ()
 
 
@@ -314,6 +337,17 @@ class Followers:
                 remarks += await follower.explain(course)
             except Exception:
                 self._failed(follower, course)
+        return remarks
+
+    async def locate(self, sought: Sought) -> list[Remark]:
+        """What each follower knows of a message that was sent."""
+        remarks: list[Remark] = []
+        for follower in self.all():
+            try:
+                remarks += await follower.locate(sought)
+            except Exception:
+                owner = self._owners.get(follower, "a plugin that was taken out")
+                _log.failure("{owner} failed to look for a message", owner=owner)
         return remarks
 
     def _failed(self, follower: Follower, course: Course) -> None:

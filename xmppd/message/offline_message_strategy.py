@@ -1,12 +1,13 @@
 """OfflineMessageStrategy: stores, bounces or drops a message that no session can take."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 
 from twisted.internet.defer import Deferred
 
 from xmppd.config.config import OfflineSettings
 from xmppd.message.decision import NO_ROOM, Cell, Decision, KnownAccount, decided, settle
-from xmppd.message.follower import Course, Follower, Remark
+from xmppd.message.follower import Course, Follower, Remark, Sought
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.stanza import Condition, Message, StanzaError
@@ -82,6 +83,13 @@ class OfflineMessageStrategy(Follower):
         says = f"{use(waiting)} wait for {course.account} already; it may keep {self.quota()}"
         return [Remark("waiting", says, "OM-4")]
 
+    async def locate(self, sought: Sought) -> Sequence[Remark]:
+        """Say whether it waits for its addressee."""
+        waiting = await self.store.offline_messages(sought.to.bare)
+        if not any(map(sought.is_it, _readable(waiting))):
+            return ()
+        return [Remark("kept", f"it waits for somebody of {sought.to.bare} to come", "OM-2")]
+
     def quota(self) -> str:
         """The quota of an account, as part of a sentence."""
         limits = self.settings
@@ -142,6 +150,13 @@ class OfflineMessageStrategy(Follower):
         lines.leave(to.bare, holder)
         await self.flood.stored(to)
         return decision
+
+
+def _readable(waiting: Collection[OfflineMessage]) -> Iterator[Message]:
+    """Those of these messages that can be read."""
+    for each in waiting:
+        with suppress(ValueError):
+            yield Message.from_bytes(each.stanza)
 
 
 def use(waiting: Collection[OfflineMessage]) -> str:

@@ -34,6 +34,12 @@ class ExplainTests(SynchronousTestCase):
         names["type"] = "groupchat"
         self.assertEqual(self.office.rows("explain message", **names)[0]["code"], "bounced")
 
+    def test_sent(self) -> None:
+        """With its id one is told where a message is that was sent."""
+        names = {"sender": "romeo@montague.lit", "to": "juliet@montague.lit", "id": "7"}
+        (row,) = self.office.rows("explain message", **names)
+        self.assertEqual((row["code"], row["decides"]), ("unknown", True))
+
     def test_refused(self) -> None:
         """A domain sees nobody, and what is no address is refused."""
         for owner, reason in (
