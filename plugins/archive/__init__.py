@@ -17,7 +17,7 @@ from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.turns import Turns
 from xmppd.message.follower import Followers
-from xmppd.nodes.plugin_messages import PluginMessages
+from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.roster.roster_manager import RosterManager
@@ -27,7 +27,7 @@ from xmppd.store.offline import OfflineStore
 from xmppd.store.sql import Database, Tables
 from xmppd.stream.bound_extra import BoundExtra
 
-from .archive import Archive
+from .archive import Archive, Settle
 from .bound import BoundMetadata
 from .commands import ArchiveCommands
 from .expiry import Expiry
@@ -82,6 +82,7 @@ def plug(
     archive = Archive(database, lambda: membership.node.number, clocks, clock, settings)
     waiting = WaitingMessages(archive, offline, turns.next)
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
+    archive.ask_others = messages.all_take
     archive.joined.append(Retractions(archive, turns.next).note)
     bound = BoundMetadata(archive, waiting, followers)
     preferences = Preferences(archive, rosters, messages)
@@ -97,6 +98,7 @@ def plug(
         repeatedly(partial(expire, expiry, membership), EXPIRE_S, clock),
         *ArchiveCommands(archive, expiry).commands(),
         Offer(archive),
+        Tell(Settle, archive.settle),
         Says(DiscoInfo(features=(RETRACT, TOMBSTONES)), Of.ACCOUNT),
         *answers_of(ArchiveReader(archive, turns.next), waiting),
         bound,

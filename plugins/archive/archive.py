@@ -1,9 +1,10 @@
 """Archive: messages of all accounts, from the moment at which they are accepted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from secrets import token_bytes
 
+from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -13,11 +14,12 @@ from xmppd.message.decision import Cell
 from xmppd.message.follower import Course, Follower, Remark
 from xmppd.stanza import JID, Later, Message
 from xmppd.stanza.guests import is_guest
+from xmppd.stanza.stanza import Archived
 from xmppd.store.errors import StoreError
 from xmppd.store.sql import Connection, Database, digest, insert_if_absent
 
 from .entries import ArchiveEntries
-from .ids import KEY_BYTES, MAX_POSITION, ArchiveIds, PositionClock, first_at
+from .ids import KEY_BYTES, MAX_POSITION, ArchiveIds, PositionClock, elsewhere, first_at
 from .routed import flags_of, peer_as_received, peer_as_sent, read_back, with_id, without_ids_by
 from .settings import ArchiveSettings
 from .tables import (
@@ -46,6 +48,16 @@ _KEEP_KEY = insert_if_absent(marks)
 _log = Logger()
 
 
+class Settle(Struct, frozen=True):
+    """An archive is about to be read at another node.
+
+    Attributes:
+        owner: Bare JID.
+    """
+
+    owner: str
+
+
 class Archive(Follower):
     """Keeps the messages of accounts, and gives each its id before it leaves (AR-1 to AR-6).
 
@@ -64,6 +76,7 @@ class Archive(Follower):
         positions: Gives positions.
         tail: The newest messages.
         entries: All messages, to be read.
+        ask_others: Has all other nodes take a message about an account; returns whether they have.
         joined: Each is called with a message that was archived at this end, and its position.
         is_paused: Whether nothing is archived, since the disk is nearly full.
         vetoes: Each says whether it keeps a message out of the archive at this end.
@@ -86,6 +99,7 @@ class Archive(Follower):
         self.indexer = TailIndexer(database, self.tail, clock)
         self.writer = TailWriter(database, self.tail, self.indexer, clock)
         self.entries = ArchiveEntries(database, self.tail, self.ids)
+        self.ask_others: Callable[[JID, Settle], Awaitable[bool]] = _no_others
         self.joined: list[Callable[[Course, int], None]] = []
         self.is_paused = False
         self._begins: dict[int, int] = {}  # while the tail is read back
@@ -201,6 +215,25 @@ class Archive(Follower):
 
     # -- for others -------------------------------------------------------------------------------
 
+    async def catch_up(self, owner: str) -> None:
+        """Wait until other nodes have written what they have accepted for an archive: whoever reads
+        it here finds that (OA-10).
+
+        Raises:
+            StoreError: One has not; whoever asks is told to try again, and misses nothing.
+        """
+        if not await self.ask_others(JID.prepared(owner), Settle(owner)):
+            raise StoreError("Another node has not written what it has for the archive.")
+
+    async def settle(self, settle: Settle) -> None:
+        """Write what was accepted here for an archive, since it is read at another node.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        if self.tail.of(self.ids.number(settle.owner)):
+            await self.writer.flush()
+
     def id_of(self, owner: str, position: int) -> str:
         """The id of the message at a position of an archive.
 
@@ -257,7 +290,9 @@ class Archive(Follower):
         accepted = came.payload.archived
         if course.is_sent:
             accepted = came.payload.archived = self._accept(message)
-        elif not isinstance(accepted, Accepted) or accepted.is_taken or message is not came:
+        elif not isinstance(accepted, Accepted):  # none, or another node has accepted it
+            accepted = self._accept(message, accepted)
+        elif accepted.is_taken or message is not came:
             accepted = self._accept(message)
         elif not accepted.wire:  # the sender's end was written meanwhile
             accepted.wire = message.wire()
@@ -276,8 +311,12 @@ class Archive(Follower):
             and not any(veto(course) for veto in self.vetoes)
         )
 
-    def _accept(self, message: Message) -> Accepted:
-        return _accepted(self.positions.next(), message.wire(), message)
+    def _accept(self, message: Message, there: Archived | None = None) -> Accepted:
+        """Accept a message here; its position is always the same if another node has done so at its
+        sender's end, and so it is there once, by whichever way it comes again (OA-10).
+        """
+        position = self.positions.next() if there is None else elsewhere(there.position)
+        return _accepted(position, message.wire(), message)
 
     def follow(self, course: Course) -> None:
         """Take the message into the archive for which it was prepared."""
@@ -310,6 +349,11 @@ class Archive(Follower):
 def _accepted(position: int, wire: bytes, message: Message) -> Accepted:
     to, sender = peer_as_sent(message), peer_as_received(message)
     return Accepted(position, wire, to, sender, flags_of(message))
+
+
+async def _no_others(account: JID, settle: Settle) -> bool:
+    """True: there is no other node."""
+    return True
 
 
 def _make_key(connection: Connection) -> None:

@@ -105,6 +105,7 @@ class ArchiveReader:
             StanzaError: ITEM_NOT_FOUND: an id in it is not in the archive (QU-6).
             StoreError: The archive cannot be read.
         """
+        await self.archive.catch_up(owner)
         filters, page = query
         after, before = filters.since, filters.until
         lowest = -1 if after is None else first_at(after) - 1

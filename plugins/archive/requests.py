@@ -139,6 +139,7 @@ async def ends(archive: Archive, owner: JID) -> Ends | None:
     Raises:
         StoreError: It cannot be read.
     """
+    await archive.catch_up(owner.bare)
     first = await archive.entries.first(owner.bare)
     last = await archive.entries.last(owner.bare)
     return None if first is None or last is None else Ends(first.position, last.position)

@@ -9,7 +9,7 @@ from msgspec import DecodeError, Struct
 from msgspec.msgpack import Encoder
 from msgspec.msgpack import decode as unpack
 
-from xmppd.cluster.bus import Unreachable
+from xmppd.cluster.bus import Unreachable, ask_all
 from xmppd.cluster.claims import Claims
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries.things import PluginAnswer, PluginAsked, PluginRefusal, PluginTold
@@ -106,6 +106,15 @@ class PluginMessages:
         entry = PluginTold(account.bare, kind, _pack(message))
         for node in self._routing_table.membership.nodes.values():
             self._routing_table.bus.tell(node.id, entry)
+
+    async def all_take(self, account: JID, message: Struct) -> bool:
+        """Have all other nodes take a message about an account, and wait until they have; returns
+        whether all of them have in time.
+        """
+        entry = PluginTold(account.bare, self._kinds[type(message)], _pack(message))
+        table = self._routing_table
+        others = [node.id for node in table.membership.nodes.values()]
+        return len(await ask_all(table.bus, others, entry, ASK_S)) == len(others)
 
     async def ask(self, thing: tuple[str, str], message: Struct, answer: type[A]) -> A:
         """Have the node that has a thing take a message, and answer it.

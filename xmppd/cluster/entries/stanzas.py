@@ -8,6 +8,7 @@ from msgspec import Meta
 from xmppd.cluster.entries.entry import Accounts, BusEntry, JIDText, OurJIDText
 from xmppd.stanza import IQ, JID, Message, Payload, Presence, Stanza
 from xmppd.stanza.delay import Stamped, StampedUnread, Unread
+from xmppd.stanza.stanza import Archived
 
 KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
@@ -72,6 +73,7 @@ class Routed(BusEntry, tag="m", frozen=True):
         marks: Of :class:`StanzaMark`.
         copies: If a session gives a message back, the number by which the other node counts those
             that had it; else 0.
+        archived: A message's position in the archive at its sender's end; 0 if it has none.
     """
 
     kind: StanzaKind
@@ -84,6 +86,7 @@ class Routed(BusEntry, tag="m", frozen=True):
     passed_on: Annotated[int, Meta(ge=0)] = 0
     marks: Marks = 0
     copies: Annotated[int, Meta(ge=0)] = 0
+    archived: Annotated[int, Meta(ge=0)] = 0
 
     @property
     def about(self) -> str:
@@ -117,6 +120,7 @@ class Routed(BusEntry, tag="m", frozen=True):
             payload.passed_on,
             marks,
             copies,
+            0 if payload.archived is None else payload.archived.position,
         )
 
     def stanza(self) -> Stanza:
@@ -124,6 +128,8 @@ class Routed(BusEntry, tag="m", frozen=True):
         to, sender, marks = JID.prepared(self.to), JID.prepared(self.sender), self.marks
         payload = _payload(marks)(self.raw, to if marks & StanzaMark.ADDRESSED else None)
         payload.passed_on = self.passed_on + 1
+        if self.archived:
+            payload.archived = Archived(self.archived)
         return KINDS[self.kind](to, sender, self.id, self.type, payload)
 
 
