@@ -157,14 +157,9 @@ class Introductions:
         roster = self.rosters.loaded(session.jid.bare)
         if roster is not None and session.presence is not None:
             self._forget_former(session, roster)
-        own, known = self.membership.id, set[str]()
         for sent in here:
-            known.add(sent.session)
-            self.show(session, own, sent)
-        seen_here = [full for full, node, _ in self.sightings.seen_by(session) if node == own]
-        self._show_as_gone(session, (full for full in seen_here if full not in known))
-        for full in seen_here:
-            session.seen.pop(full, None)  # it is told of them as any session here
+            self._show(session, self.membership.id, sent)
+            session.seen.pop(sent.session, None)  # it is told of them as any session here
 
     async def find_elsewhere(self, session: LocalClientSession, directed: Sequence[JID]) -> None:
         """Have other nodes know that a session is here now, whom it saw at another node and who saw
@@ -193,7 +188,7 @@ class Introductions:
         addresses = [jid.full for jid in directed]
         answered, silent = set[str](), set[NodeId]()
         asked = [
-            (node, Deferred.fromCoroutine(self.routing_table.bus.ask(node, entry, HERE_S)))
+            (node, Deferred.fromCoroutine(self.routing_table.bus.ask(node, entry, LATE_S)))
             for node, entry in self._arrivals(
                 session, places, people, apart, see, everybody=everybody, directed=addresses
             )
@@ -214,12 +209,21 @@ class Introductions:
             and not (full in answered or node in silent)
             and full.partition("/")[0] in see
         ]
-        self._show_as_gone(session, gone)
+        for full in gone:
+            if session.seen.get(full) == before[full] and not await self._is_anywhere(full):
+                self._show_as_gone(session, full)
 
-    def _show_as_gone(self, session: LocalClientSession, addresses: Iterable[str]) -> None:
-        """Show sessions as gone that have gone while this one was moved."""
-        for full in addresses:
-            del session.seen[full]
+    async def _is_anywhere(self, full: str) -> bool:
+        """Whether a session is in the directory, as far as it says: it may have moved just now."""
+        bare, _, resource = full.partition("/")
+        try:
+            return resource in await self.directory.sessions_of(bare)
+        except DirectoryAway:
+            return True
+
+    def _show_as_gone(self, session: LocalClientSession, full: str) -> None:
+        """Show a session as gone that has gone while this one was moved."""
+        if session.seen.pop(full, None) is not None:
             gone = Presence.make(session.jid, JID.prepared(full), type="unavailable")
             session.deliver(gone, gone.wire(), ours=True)
 
@@ -346,10 +350,12 @@ class Introductions:
 
     def show(self, session: LocalClientSession, node: NodeId, sent: SentPresence) -> None:
         """Show an available session the presence of one at another node, if that is news."""
+        if not self.is_replaced(sent):
+            self._show(session, node, sent)
+
+    def _show(self, session: LocalClientSession, node: NodeId, sent: SentPresence) -> None:
         presence = sent.stanza()
         if session.privacy is not None and not session.privacy.lets_in(presence):
-            return
-        if self.is_replaced(sent):
             return
         if self.sightings.shows(session, sent, self.sightings.mark(node, sent)):
             head, tail = presence.around_to()
