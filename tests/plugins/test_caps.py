@@ -9,7 +9,8 @@ from xmppd.disco.info import DiscoIdentity, DiscoInfo
 from xmppd.stanza import parse
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
-from xmppd_plugins.caps import NODE, NS, verification_string
+from xmppd_plugins.caps.server import NODE, NS
+from xmppd_plugins.caps.verification import verification_string
 from xmppd_plugins.disco import INFO, ITEMS
 
 CAPS = f"{{{NS}}}c"

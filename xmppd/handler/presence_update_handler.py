@@ -153,7 +153,7 @@ class PresenceUpdateHandler:
         session.presence = presence
         session.presence_around_to = presence.around_to()
         session.priority = priority
-        session.software = presence.software or session.software
+        session.capabilities = presence.capabilities or session.capabilities
         presence.payload.forget_trees()
         if newcomer:
             self.routing_table.refresh(session)

@@ -59,6 +59,7 @@ class PluginManager:
         config: Has their tables, and the directory of the administrator's plugins.
         loaded: By name, in the order in which they were put in place.
         seams: The place of replaced stages.
+        offers: What they offer to one another.
     """
 
     def __init__(self, server: XMPPServer) -> None:
@@ -66,9 +67,9 @@ class PluginManager:
         self.config = server.config
         self.loaded: dict[str, Plugin] = {}
         self.seams = Seams(server.stages)
-        self._offers = Offers()
-        self._supply = Supply(server.stages, self._offers)
-        self._places = Places(server, self.seams, self._offers)
+        self.offers = Offers()
+        self._supply = Supply(server.stages, self.offers)
+        self._places = Places(server, self.seams, self.offers)
         self._lock = DeferredLock()
 
     def use(self, config: Config) -> None:

@@ -16,6 +16,7 @@ from xmppd.session.session import Connection
 from xmppd.session.stream_management import StreamManagement
 from xmppd.stanza import IQ, JID, Later, Message, Presence, Stanza, StreamCondition, StreamError
 from xmppd.stanza.delay import Stamped, Stood, delayed, stamped
+from xmppd.stanza.stanza import Capabilities
 from xmppd.stanza.xml import read_all
 
 NOWHERE = (b"", b"")
@@ -39,7 +40,7 @@ class LocalClientSession:
         privacy: The list in force for it, and whether it is invisible; None if there is neither
             (PL-8).
         flooded: Whether it was sent offline messages since it became available.
-        software: The name of its client, from its presence; empty if it does not say.
+        capabilities: Those of its client, from its presence; None if it does not say.
         since: The time when its stream was opened, in seconds since 1970.
         serial: When it was entered in the directory (:class:`~xmppd.cluster.node.Location`); 0 on a
             single node.
@@ -69,6 +70,7 @@ class LocalClientSession:
         "account",
         "backlog",
         "bound",
+        "capabilities",
         "closed",
         "connection",
         "count",
@@ -91,7 +93,6 @@ class LocalClientSession:
         "serial",
         "settled",
         "since",
-        "software",
         "unclaimed",
         "wants",
     )
@@ -116,7 +117,7 @@ class LocalClientSession:
         self.priority = self.serial = self.count = 0
         self.privacy: SessionPrivacy | None = None
         self.seen: dict[str, int] = {}
-        self.software = ""
+        self.capabilities: Capabilities | None = None
         self.unclaimed: dict[str, bytes] | None = None
         self.wants: frozenset[str] = frozenset()
         self.backlog: Backlog | None = None
@@ -129,6 +130,11 @@ class LocalClientSession:
     def device(self) -> str:
         """The id of its client; empty if that has not said."""
         return self.login.agent.id if self.login is not None else ""
+
+    @property
+    def software(self) -> str:
+        """The name of its client, from its presence; empty if it does not say."""
+        return "" if self.capabilities is None else self.capabilities.software
 
     def deliver(
         self, stanza: Stanza, wire: bytes, *, ours: bool = False, seen: bool = False

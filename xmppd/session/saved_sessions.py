@@ -22,7 +22,7 @@ from xmppd.session.session_state import Put, SessionState
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
-from xmppd.stanza.stanza import Copies, CopiesElsewhere
+from xmppd.stanza.stanza import Copies, CopiesElsewhere, capabilities
 from xmppd.store.errors import StoreError
 from xmppd.store.kind import Fragment
 from xmppd.store.readable import readable
@@ -93,7 +93,7 @@ class Shell(Queue, frozen=True):
     since: float
     address: str
     encrypted: bool
-    software: str
+    capabilities: tuple[str, str, str] | None
     interested: bool
     flooded: bool
     settled: bool
@@ -286,13 +286,13 @@ class SavedSessions:
         goes_on: bool = False,
     ) -> Shell:
         states = ((name, self._dumped(name, session)) for name in self._states)
-        backlog = session.backlog
+        backlog, known = session.backlog, session.capabilities
         return Shell(
             jid=session.jid.full,
             since=session.since,
             address=session.connection.address,
             encrypted=session.connection.encrypted,
-            software=session.software,
+            capabilities=None if known is None else (known.node, known.ver, known.hash),
             interested=session.interested,
             flooded=session.flooded,
             settled=session.settled,
@@ -454,7 +454,8 @@ class SavedSessions:
         )
         session.account = jid.to_bare()
         session.bound = True
-        session.software = shell.software
+        if shell.capabilities is not None:
+            session.capabilities = capabilities(*shell.capabilities)
         session.interested = shell.interested
         session.flooded = shell.flooded
         session.settled = shell.settled

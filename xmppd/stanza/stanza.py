@@ -7,9 +7,9 @@ make.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from html import unescape
-from sys import intern
 from typing import ClassVar, Self
 
 from typing_extensions import override
@@ -22,6 +22,9 @@ from xmppd.stanza.splice import without_attribute
 from xmppd.stanza.xml import LANG, Element, Tree, dump, escape, parse, read, write
 
 MAX_SOFTWARE_LENGTH = 200
+MAX_SHARED_CAPABILITIES = 4_096
+"""Kinds of software that share their capabilities."""
+
 _CAPABILITIES = "{http://jabber.org/protocol/caps}c"
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
@@ -383,11 +386,22 @@ class Capabilities:
         node: The URI of the software.
         ver: The hash; with older software, its version.
         hash: By which algorithm; empty with older software.
+        software: The name of the software: that URI, unless it is very long.
     """
 
     node: str
     ver: str
     hash: str
+    software: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "software", self.node[:MAX_SOFTWARE_LENGTH])
+
+
+@lru_cache(MAX_SHARED_CAPABILITIES)
+def capabilities(node: str, ver: str, hash: str) -> Capabilities:
+    """The capabilities that are written so; all sessions of one software share them."""
+    return Capabilities(node, ver, hash)
 
 
 class Presence(Stanza):
@@ -419,18 +433,7 @@ class Presence(Stanza):
         found = self.payload.tree.find(_CAPABILITIES)
         if found is None:
             return None
-        return Capabilities(found.get("node", ""), found.get("ver", ""), found.get("hash", ""))
-
-    @property
-    def software(self) -> str:
-        """The software that sent it, as its capabilities name it (:xep:`0115`), or an empty text.
-
-        All sessions of one software share the text.
-        """
-        capabilities = self.payload.tree.find(_CAPABILITIES)
-        if capabilities is None:
-            return ""
-        return intern(capabilities.get("node", "")[:MAX_SOFTWARE_LENGTH])
+        return capabilities(found.get("node", ""), found.get("ver", ""), found.get("hash", ""))
 
 
 class IQ(Stanza):

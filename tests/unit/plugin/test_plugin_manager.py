@@ -142,7 +142,7 @@ ONE_OF_EACH: tuple[tuple[str, Callable[[], Part]], ...] = (
 def registries(server: XMPPServer, plugins: PluginManager) -> dict[str, object]:
     """Everything that a plugin can change of a server."""
     return {
-        "offers": dict(plugins._offers.by_class),
+        "offers": dict(plugins.offers.by_class),
         "disco": dict(server.disco._rows),
         "commands": dict(server.commands.commands),
         "command forms": dict(server.command_forms.brought),

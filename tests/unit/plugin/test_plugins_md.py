@@ -430,7 +430,7 @@ class ExampleTests(SynchronousTestCase):
         (self.directory / "shelf.py").write_text(IMPORTS + block("class Shelf"))
         self.addCleanup(sys.modules.pop, "xmppd_local.shelf", None)
         self.load(IMPORTS, block("import Shelf"))
-        shelf = self.plugins._offers.by_class[sys.modules["xmppd_local.shelf"].Shelf]
+        shelf = self.plugins.offers.by_class[sys.modules["xmppd_local.shelf"].Shelf]
         self.assertEqual(shelf.__dict__, {"books": ["Romeus and Juliet"]})
         done(self.plugins.unload("example"))
         self.assertEqual(shelf.__dict__, {"books": []})

@@ -95,4 +95,4 @@ class SoftwareTests(SynchronousTestCase):
     def test_none(self) -> None:
         """A presence that does not say is of no software."""
         presence = Presence.make(None, House().jid("romeo"))
-        self.assertEqual(presence.software, "")
+        self.assertIsNone(presence.capabilities)

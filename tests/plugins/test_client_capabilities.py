@@ -1,0 +1,211 @@
+"""What clients want to be told is learned from their capabilities (EC-1 to EC-7)."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.disco.info import DiscoIdentity, DiscoInfo
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.testing.client import Client, Elsewhere
+from xmppd.testing.house import House
+from xmppd_plugins.caps.clients import ANSWER_S, MAX_ASKED_PER_MINUTE, ClientCapabilities
+from xmppd_plugins.caps.verification import DISCO_INFO, verification_string
+
+CAPS = "http://jabber.org/protocol/caps"
+IDENTITY = DiscoIdentity("client", "pc", "Balcony")
+
+
+def ver(*features: str) -> str:
+    """The hash of a client with these features."""
+    return verification_string(DiscoInfo((IDENTITY,), features))
+
+
+def presence(ver: str, hash: str = "sha-1", more: str = "") -> str:
+    """A presence that says what its client can do."""
+    by = f" hash='{hash}'" if hash else ""
+    return f"<presence{more}><c xmlns='{CAPS}'{by} node='urn:balcony' ver='{ver}'/></presence>"
+
+
+def said(features: Iterable[str]) -> str:
+    """What a client says of itself."""
+    inside = "".join(f"<feature var='{each}'/>" for each in features)
+    identity = "<identity category='client' type='pc' name='Balcony'/>"
+    return f"<query xmlns='{DISCO_INFO}'>{identity}{inside}</query>"
+
+
+class CapabilitiesCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House(
+            plugins=("disco", "caps"), romeo={"juliet": "both", "nurse@capulet.lit": "both"}
+        )
+        self.romeo, self.other = self.house.connect("romeo/1", "romeo/2")
+        self.romeo.raw()
+        self.other.raw()
+
+    @property
+    def known(self) -> ClientCapabilities:
+        """The plugin's, whose class is another one after each load."""
+        offered = self.house.plugins.offers.by_class
+        name = ClientCapabilities.__name__
+        found: Any = next(each for kind, each in offered.items() if kind.__name__ == name)
+        return found  # type: ignore[no-any-return]
+
+    def session(self, resource: str = "1") -> LocalClientSession:
+        """Romeo's."""
+        found = self.house.server.session_manager.session(
+            self.house.jid("romeo").with_resource(resource)
+        )
+        assert found is not None
+        return found
+
+    def wanted(self, resource: str = "1") -> set[str]:
+        """What one of Romeo's clients wants to be told of."""
+        return set(self.known.wanted(self.session(resource)))
+
+    def question(self, client: Client) -> str:
+        """The id of what a client is asked; empty if it is asked nothing."""
+        asked = [each for each in client.received() if DISCO_INFO in each]
+        return re.findall(r" id='([^']*)'", asked[0])[0] if asked else ""
+
+    def answer(self, client: Client, id: str, *features: str) -> None:
+        """Answer what the server has asked."""
+        client.send(f"<iq type='result' id='{id}' to='romeo@montague.lit'>{said(features)}</iq>")
+
+
+class SessionTests(CapabilitiesCase):
+    def test_learned(self) -> None:
+        """A client is asked once, and all with the same hash want the same."""
+        hash = ver("urn:news+notify", "urn:ping")
+        self.romeo.send(presence(hash))
+        id = self.question(self.romeo)
+        self.other.send(presence(hash))
+        self.assertEqual(self.question(self.other), "")
+        self.assertEqual(self.wanted(), set())
+        self.answer(self.romeo, id, "urn:news+notify", "urn:ping")
+        self.assertEqual((self.wanted("1"), self.wanted("2")), ({"urn:news"},) * 2)
+
+    def test_remembered(self) -> None:
+        """What was learned outlives the server."""
+        hash = ver("urn:news+notify")
+        self.romeo.send(presence(hash))
+        self.answer(self.romeo, self.question(self.romeo), "urn:news+notify")
+        self.house = self.house.restarted()
+        (romeo,) = self.house.connect("romeo/1")
+        romeo.raw()
+        romeo.send(presence(hash))
+        self.assertEqual(self.question(romeo), "")
+        self.assertEqual(self.wanted(), {"urn:news"})
+
+    def test_lie(self) -> None:
+        """What does not make the hash is true of the liar alone, and the next one is asked."""
+        hash = ver("urn:news+notify")
+        self.romeo.send(presence(hash))
+        id = self.question(self.romeo)
+        self.other.send(presence(hash))
+        self.answer(self.romeo, id, "urn:lies+notify")
+        self.assertEqual(self.wanted("1"), {"urn:lies"})
+        self.answer(self.other, self.question(self.other), "urn:news+notify")
+        self.assertEqual(self.wanted("2"), {"urn:news"})
+
+    def test_forged(self) -> None:
+        """Two different answers of one hash cannot be made (EC-3)."""
+        hash = ver("urn:news+notify", "urn:ping")
+        for features in (
+            ("urn:news+notify", "urn:news+notify"),
+            ("urn:news+notify&lt;urn:ping",),
+        ):
+            self.romeo.send(presence(hash))
+            self.answer(self.romeo, self.question(self.romeo), *features)
+            self.other.send(presence(hash))
+            self.assertEqual(self.wanted("2"), set())
+            self.romeo.send(presence("x"))
+            self.other.send(presence("x"))
+            self.romeo.raw()
+            self.other.raw()
+
+    def test_silent(self) -> None:
+        """A client that does not answer wants nothing, and holds up nobody."""
+        hash = ver("urn:news+notify")
+        self.romeo.send(presence(hash))
+        self.assertNotEqual(self.question(self.romeo), "")
+        self.house.clock.advance(ANSWER_S)
+        self.other.send(presence(hash))
+        self.answer(self.other, self.question(self.other), "urn:news+notify")
+        self.assertEqual((self.wanted("1"), self.wanted("2")), (set(), {"urn:news"}))
+
+    def test_legacy(self) -> None:
+        """What is no hash is asked of each, and never shared (EC-4)."""
+        for client in (self.romeo, self.other):
+            client.send(presence("1.0", hash=""))
+            self.answer(client, self.question(client), "urn:news+notify")
+        self.assertEqual((self.wanted("1"), self.wanted("2")), ({"urn:news"},) * 2)
+
+    def test_changed(self) -> None:
+        """Another hash changes what is wanted, a presence without one does not (EC-5)."""
+        told: list[tuple[str, set[str]]] = []
+        self.known.changed.append(
+            lambda session, new: told.append((session.jid.resource or "", set(new)))
+        )
+        for features in (("urn:news+notify",), ("urn:news+notify", "urn:tune+notify")):
+            self.romeo.send(presence(ver(*features)))
+            self.answer(self.romeo, self.question(self.romeo), *features)
+            self.romeo.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.wanted(), {"urn:news", "urn:tune"})
+        self.assertEqual(told, [("1", {"urn:news"}), ("1", {"urn:tune"})])
+
+    def test_many(self) -> None:
+        """One account causes so many questions a minute, and no more."""
+        asked = 0
+        for number in range(MAX_ASKED_PER_MINUTE + 10):
+            self.romeo.send(presence(f"made up {number}"))
+            asked += bool(self.question(self.romeo))
+        self.assertEqual(asked, MAX_ASKED_PER_MINUTE)
+        self.house.clock.advance(60)
+        self.romeo.send(presence("another"))
+        self.assertNotEqual(self.question(self.romeo), "")
+
+    def test_forgotten(self) -> None:
+        """A session that is gone leaves nothing behind."""
+        session = self.session()
+        self.romeo.send(presence(ver("urn:news+notify")))
+        self.answer(self.romeo, self.question(self.romeo), "urn:news+notify")
+        self.romeo.abort()
+        self.assertEqual(self.known.wanted(session), frozenset())
+
+
+class ElsewhereTests(CapabilitiesCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.elsewhere = Elsewhere(self.house)
+        self.hash = ver("urn:news+notify")
+
+    def come(self, who: str = "nurse@capulet.lit/1") -> None:
+        """Somebody elsewhere is available."""
+        self.elsewhere.send(presence(self.hash, more=f" from='{who}' to='romeo@montague.lit'"))
+
+    def names(self) -> list[str]:
+        """The nurse's resources that want news."""
+        return self.known.wanted_elsewhere("nurse@capulet.lit", "urn:news")
+
+    def test_contact(self) -> None:
+        """A contact on another server is asked in the name of the account, until it is gone."""
+        self.come()
+        (asked,) = [each for each in self.elsewhere.heard() if "disco#info" in each]
+        id = re.findall(r" id='([^']*)'", asked)[0]
+        self.elsewhere.send(
+            f"<iq type='result' id='{id}' from='nurse@capulet.lit/1' to='romeo@montague.lit'>"
+            f"{said(('urn:news+notify',))}</iq>"
+        )
+        self.assertEqual(self.names(), ["nurse@capulet.lit/1"])
+        self.elsewhere.send(
+            "<presence type='unavailable' from='nurse@capulet.lit/1' to='romeo@montague.lit'/>"
+        )
+        self.assertEqual(self.names(), [])
+
+    def test_stranger(self) -> None:
+        """A stranger is not asked: that would tell that there is such an account."""
+        self.come("peter@capulet.lit/1")
+        heard = "".join(self.elsewhere.heard())
+        self.assertNotIn("disco#info", heard)
