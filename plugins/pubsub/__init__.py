@@ -19,6 +19,7 @@ from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.turns import Turns
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.store.sql import Database, Tables
 
@@ -78,6 +79,7 @@ def plug(
     return [
         Tables(metadata),
         nodes,
+        Offer(requests),
         Tell(AskNode, requests.take),
         Tell(Approval, requests.take_approval),
         Tell(Departed, requests.take_departed),

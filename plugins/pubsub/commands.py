@@ -67,7 +67,7 @@ class PubSubCommands:
     def __init__(self, requests: PubSubRequests) -> None:
         self.requests = requests
         self.store = requests.store
-        self.hosts = requests.engine.nodes.hosts
+        self.served = requests.engine.nodes
 
     def commands(self) -> list[Command]:
         """All of them."""
@@ -98,7 +98,7 @@ class PubSubCommands:
     async def config(self, context: CommandContext) -> Replies:
         """A row for each field."""
         state = await self._node(context)
-        for field in self.hosts[state.name.host].form.fields.values():
+        for field in self.served.host(state.name.host).form.fields.values():
             line = field.field(state.config)
             yield ConfigRow(line.var, ", ".join(line.values))
 
@@ -122,10 +122,11 @@ class PubSubCommands:
 
     def _service(self, context: CommandContext) -> JID:
         jid = context.arguments.jid("service")
-        if jid.full not in self.hosts:
-            known = ", ".join(self.hosts)
-            raise Refused(f"{jid} has no nodes; those that have are: {known}", NOT_FOUND)
-        return jid
+        try:
+            return self.served.host(jid.full).jid
+        except StanzaError as error:
+            known = ", ".join(self.served.hosts)
+            raise Refused(f"{jid} has no nodes; those that have are: {known}", NOT_FOUND) from error
 
     async def _node(self, context: CommandContext) -> NodeState:
         name = NodeName(self._service(context).full, context.arguments.text("node"))

@@ -69,9 +69,18 @@ class Engine:
                 config = host.form.filled(config, form)
             await self._create(host, name, who, config)
 
-    async def _create(self, host: Host, name: NodeName, who: JID, config: NodeConfig) -> NodeState:
-        host.check_create(who)
+    async def _create(
+        self,
+        host: Host,
+        name: NodeName,
+        who: JID,
+        config: NodeConfig,
+        *,
+        by_publishing: bool = False,
+    ) -> NodeState:
+        host.check_create(who, by_publishing=by_publishing)
         check_name(name.node)
+        host.check_config(name.node, config)
         state = NodeState(name, config, self.nodes.now(), who.bare)
         state.affiliations[who.bare] = Affiliation.OWNER
         try:
@@ -102,6 +111,7 @@ class Engine:
         async with self.nodes.alone(name) as host:
             state = await self._managed(host, name, who)
             before, config = state.config, host.form.filled(state.config, form)
+            host.check_config(name.node, config)
             token = self.nodes.token(name)
             await self.store.configure(name, token, config)
             state.config = config
@@ -115,14 +125,11 @@ class Engine:
 
     async def _shut_out(self, host: Host, state: NodeState) -> None:
         """End the subscriptions of those who may not read any more, and tell them (NO-11)."""
-        shut_out = [
-            follow
-            for follow in state.follows.values()
-            if not may_read(
-                state.config.access_model,
-                self.nodes.standing(host, state, JID.prepared(follow.jid)),
-            )
-        ]
+        shut_out = []
+        for follow in state.follows.values():
+            standing = await self.nodes.standing(host, state, JID.prepared(follow.jid))
+            if not may_read(state.config.access_model, standing):
+                shut_out.append(follow)
         await self.unfollow(host, state, shut_out)
 
     async def unfollow(self, host: Host, state: NodeState, follows: Sequence[Follow]) -> None:
@@ -163,7 +170,7 @@ class Engine:
 
     async def _managed(self, host: Host, name: NodeName, who: JID) -> NodeState:
         state = await self.nodes.found(name)
-        check_manage(self.nodes.standing(host, state, who))
+        check_manage(await self.nodes.standing(host, state, who))
         return state
 
     # -- items ------------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ class Engine:
                 unmet = host.form.unmet(state.config, options)
                 if unmet is not None:
                     raise precondition_not_met(unmet)
-            standing = self.nodes.standing(host, state, who)
+            standing = await self.nodes.standing(host, state, who)
             check_publish(state.config.publish_model, standing)
             new = self._checked(host, state.config, who, items)
             if not may_replace(standing):
@@ -203,12 +210,7 @@ class Engine:
             unmet = host.form.unmet(config, options)
             if unmet is not None:
                 raise precondition_not_met(unmet)
-        try:
-            return await self._create(host, name, who, config)
-        except StanzaError as error:
-            if error.condition is Condition.FORBIDDEN:
-                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such node") from error
-            raise
+        return await self._create(host, name, who, config, by_publishing=True)
 
     def _checked(
         self, host: Host, config: NodeConfig, who: JID, items: Sequence[Submitted]
@@ -287,7 +289,7 @@ class Engine:
             for follow in state.follows.values()
             if follow.state is FollowState.SUBSCRIBED and follow.deliver and not follow.is_over(now)
         ]
-        await host.tell(recipients, event, type=state.config.notification_type.value)
+        await host.tell_event(state, recipients, event)
 
     async def retract(self, name: NodeName, who: JID, ids: Sequence[str], *, tell: bool) -> None:
         """Remove items.
@@ -305,7 +307,7 @@ class Engine:
             state = await self.nodes.found(name)
             if not state.config.persist_items:
                 raise unsupported("persistent-items")
-            standing = self.nodes.standing(host, state, who)
+            standing = await self.nodes.standing(host, state, who)
             check_retract(standing)
             if not may_replace(standing):
                 await self._check_own(name, who, ids)
@@ -338,7 +340,7 @@ class Engine:
         """
         async with self.nodes.alone(name) as host:
             state = await self.nodes.found(name)
-            check_read(state.config.access_model, self.nodes.standing(host, state, who))
+            check_read(state.config.access_model, await self.nodes.standing(host, state, who))
             if ids:
                 found = await self.store.by_id(name, ids)
                 return ItemPage([found[id] for id in dict.fromkeys(ids) if id in found])

@@ -63,7 +63,7 @@ class Following:
             if not state.config.subscribe:
                 raise unsupported("subscribe")
             model = state.config.access_model
-            pending = check_subscribe(model, self.nodes.standing(host, state, who))
+            pending = check_subscribe(model, await self.nodes.standing(host, state, who))
             if before is None and len(state.follows) >= MAX_SUBSCRIPTIONS:
                 most = f"a node has {MAX_SUBSCRIPTIONS} subscriptions at most"
                 raise refused(Condition.RESOURCE_CONSTRAINT, "too-many-subscriptions", most)
@@ -278,7 +278,7 @@ class Following:
 
     async def _managed(self, host: Host, name: NodeName, who: JID) -> NodeState:
         state = await self.nodes.found(name)
-        check_manage(self.nodes.standing(host, state, who))
+        check_manage(await self.nodes.standing(host, state, who))
         return state
 
 

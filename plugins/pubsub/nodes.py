@@ -23,35 +23,57 @@ MAX_IN_MEMORY = 10_000
 
 
 class Host(Protocol):
-    """Somebody who has nodes: a service.
+    """Somebody who has nodes: a service, or an account.
 
     Attributes:
         jid: Its address.
         form: The form of its nodes' configuration.
         max_nodes: How many it may have.
+        lives_once: Whether each of its nodes is served at one server of the service; else at each,
+            and the store sees to it that they do not get in each other's way.
     """
 
     jid: JID
     form: NodeForm
     max_nodes: int
+    lives_once: bool
 
     def defaults(self, node: str) -> NodeConfig:
         """The configuration of a new node of this name."""
 
-    def check_create(self, who: JID) -> None:
+    def check_create(self, who: JID, *, by_publishing: bool = False) -> None:
         """Let somebody make a node.
+
+        Args:
+            who: Wants one.
+            by_publishing: Whether they want to publish, and there is no such node.
 
         Raises:
             StanzaError: They may not.
         """
 
+    def check_config(self, node: str, config: NodeConfig) -> None:
+        """Let a node be configured so.
+
+        Raises:
+            StanzaError: It may not.
+        """
+
     def is_owner(self, who: JID) -> bool:
         """Whether somebody is an owner of all its nodes, whatever these say."""
+
+    async def relation(self, who: JID, config: NodeConfig) -> tuple[bool, bool]:
+        """Whether somebody sees the host's presence, and is in one of its groups that a node lets
+        in.
+        """
 
     async def tell(
         self, recipients: Sequence[str], *children: bytes, type: str | None = None
     ) -> None:
         """Send a message to each of them."""
+
+    async def tell_event(self, state: NodeState, followers: Sequence[str], event: bytes) -> None:
+        """Tell an event to who has subscribed, and to whom the host tells its events besides."""
 
 
 class ServedNodes(Owned):
@@ -63,7 +85,8 @@ class ServedNodes(Owned):
         now: Tells the time, in seconds since 1970.
 
     Attributes:
-        hosts: By JID.
+        hosts: Services, by JID.
+        account: Makes the host that an account is; None if it is none.
     """
 
     kind = KIND
@@ -72,6 +95,7 @@ class ServedNodes(Owned):
         self.store = store
         self.now = now
         self.hosts: dict[str, Host] = {}
+        self.account: Callable[[JID], Host | None] = _no_account
         self._tokens: dict[str, int] = {}
         self._states: OrderedDict[str, NodeState] = OrderedDict()
         self._locks = Locks()
@@ -94,6 +118,17 @@ class ServedNodes(Owned):
     def absent(self, node: Node) -> None:
         """Do nothing: nobody is in a node."""
 
+    def host(self, jid: str) -> Host:
+        """Who has nodes under an address.
+
+        Raises:
+            StanzaError: ITEM_NOT_FOUND: nobody.
+        """
+        host = self.hosts.get(jid) or self.account(JID.prepared(jid))
+        if host is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND)
+        return host
+
     # -- for one request --------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -104,9 +139,9 @@ class ServedNodes(Owned):
             StanzaError: ITEM_NOT_FOUND: there is no such host any more.
         """
         async with self._locks.held(name.thing):
-            host = self.hosts.get(name.host)
-            if host is None:
-                raise StanzaError(Condition.ITEM_NOT_FOUND)
+            host = self.host(name.host)
+            if not host.lives_once and self.store.database.shared:
+                self.forget(name)  # another server may have changed it
             try:
                 yield host
             except StanzaError:
@@ -118,14 +153,14 @@ class ServedNodes(Owned):
                 self.forget(name)  # what has failed half-way is read again
                 raise
 
-    def token(self, name: NodeName) -> int:
-        """The token with which a node is written.
+    def token(self, name: NodeName) -> int | None:
+        """The token with which a node is written; None for one that is served everywhere.
 
         Raises:
             StanzaError: REMOTE_SERVER_TIMEOUT: it is served elsewhere by now.
         """
         token = self._tokens.get(name.thing)
-        if token is None:
+        if token is None and self.host(name.host).lives_once:
             raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, MOVED)
         return token
 
@@ -161,10 +196,23 @@ class ServedNodes(Owned):
         """Have a node be read again when it is used."""
         self._states.pop(name.thing, None)
 
-    def standing(self, host: Host, state: NodeState, who: JID) -> Standing:
+    def forget_host(self, jid: JID) -> None:
+        """Forget all nodes of somebody who is gone."""
+        of_host = f"{jid.full} "
+        for thing in [thing for thing in self._states if thing.startswith(of_host)]:
+            del self._states[thing]
+
+    async def standing(self, host: Host, state: NodeState, who: JID) -> Standing:
         """What somebody is to a node."""
-        affiliation = Affiliation.OWNER if host.is_owner(who) else state.affiliation(who)
-        return Standing(affiliation, state.is_subscribed(who, self.now()))
+        if host.is_owner(who):
+            return Standing(Affiliation.OWNER)
+        sees, in_group = await host.relation(who, state.config)
+        is_subscribed = state.is_subscribed(who, self.now())
+        return Standing(state.affiliation(who), is_subscribed, sees, in_group)
+
+
+def _no_account(jid: JID) -> None:
+    """Say that no account has nodes."""
 
 
 __all__ = ["MAX_IN_MEMORY", "Host", "ServedNodes"]

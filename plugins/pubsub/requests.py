@@ -196,9 +196,17 @@ class PubSubRequests:
                 name = NodeName(host.full, "")
                 return await ask.do(self, self._request(name, who, query, action))
         asked = AskNode(host.full, node, who.full, kind, dump(query))
-        thing = NodeName(host.full, node).thing
-        answer = await self.messages.ask((KIND, thing), asked, NodeReply)
+        answer = await self._send(asked)
         return answer.data or None
+
+    async def _send(self, asked: AskNode | Approval) -> NodeReply:
+        """Have something done where the node is served."""
+        name = NodeName(asked.host, asked.node)
+        if self.engine.nodes.host(name.host).lives_once:
+            return await self.messages.ask((KIND, name.thing), asked, NodeReply)
+        if isinstance(asked, AskNode):
+            return await self.take(asked)
+        return await self.take_approval(asked)
 
     async def take(self, asked: AskNode) -> NodeReply:
         """Do what is asked of a node that is served here.
@@ -220,8 +228,7 @@ class PubSubRequests:
         Raises:
             StanzaError: They are no owner, or nobody wants to.
         """
-        thing = NodeName(approval.host, approval.node).thing
-        await self.messages.ask((KIND, thing), approval, NodeReply)
+        await self._send(approval)
 
     async def take_approval(self, approval: Approval) -> NodeReply:
         """Do it where the node is served."""
@@ -316,7 +323,7 @@ class PubSubRequests:
 
     async def default_configuration(self, request: Request) -> Answer:
         """The configuration of a new node."""
-        host = self.engine.nodes.hosts[request.name.host]
+        host = self.engine.nodes.host(request.name.host)
         answer = element(OWNER, "pubsub")
         child(answer, "default").append(host.form.form(host.defaults("")))
         return dump(answer)
@@ -362,7 +369,7 @@ class PubSubRequests:
         newest = number(asked, "max_items")
         if ids and newest is not None:
             raise StanzaError(Condition.BAD_REQUEST, "items are asked for by number, or by id")
-        host = self.engine.nodes.hosts[request.name.host]
+        host = self.engine.nodes.host(request.name.host)
         around = element(NS, "pubsub")
         around.extend(each for each in request.beside.values())
         page = page_request(around, usual=USUAL_PAGE, most=host.form.max_items)

@@ -20,7 +20,7 @@ from .engine import kept, new_name
 from .names import NS, OWNER
 from .requests import MAX_LISTED, PubSubRequests, approval_in
 from .settings import PubSubSettings
-from .state import NodeName
+from .state import NodeName, NodeState
 
 SUBDOMAIN = "pubsub."
 IDENTITY = DiscoIdentity("pubsub", "service", "Publish and subscribe")
@@ -108,6 +108,8 @@ class PubSubService(Service):
         settings: The limits.
     """
 
+    lives_once = True
+
     def __init__(
         self,
         services: ServiceDomains,
@@ -154,17 +156,21 @@ class PubSubService(Service):
             max_payload_size=min(config.max_payload_size, most.max_payload_bytes),
         )
 
-    def check_create(self, who: JID) -> None:
-        """Let administrators make nodes, and others if the settings say so.
-
-        Raises:
-            StanzaError: FORBIDDEN: they may not.
-        """
+    def check_create(self, who: JID, *, by_publishing: bool = False) -> None:
+        """Let administrators make nodes, and others if the settings say so."""
         who_may = self.settings.create
         if who_may == "all" or self.is_owner(who):
             return
         if who_may != "local" or who.domain not in self.commands.domains:
+            if by_publishing:
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such node")
             raise StanzaError(Condition.FORBIDDEN, "you may not make nodes here")
+
+    def check_config(self, node: str, config: NodeConfig) -> None:
+        """Do nothing: here any node may be as its owner wants."""
+
+    async def relation(self, who: JID, config: NodeConfig) -> tuple[bool, bool]:
+        return False, False
 
     def is_owner(self, who: JID) -> bool:
         return who == self.jid or self.commands.actor(who).admin
@@ -177,6 +183,9 @@ class PubSubService(Service):
             self.send(message.addressed(JID.prepared(jid)))
             if number % TOLD_PER_TURN == 0:
                 await self.turns.next()
+
+    async def tell_event(self, state: NodeState, followers: Sequence[str], event: bytes) -> None:
+        await self.tell(followers, event, type=state.config.notification_type.value)
 
     # -- messages ---------------------------------------------------------------------------------
 
@@ -225,7 +234,7 @@ class PubSubService(Service):
         state = await nodes.store.node(name)
         if state is None:
             return None
-        standing = nodes.standing(self, state, question.asker)
+        standing = await nodes.standing(self, state, question.asker)
         model = state.config.access_model
         if standing.affiliation is Affiliation.OUTCAST:
             return None

@@ -323,7 +323,7 @@ class PubSubStore:
 
     # -- writing ----------------------------------------------------------------------------------
 
-    async def create(self, state: NodeState, token: int, *, max_nodes: int) -> None:
+    async def create(self, state: NodeState, token: int | None, *, max_nodes: int) -> None:
         """Make a node.
 
         Raises:
@@ -354,7 +354,7 @@ class PubSubStore:
 
         await self._write(name, token, change)
 
-    async def configure(self, name: NodeName, token: int, config: NodeConfig) -> None:
+    async def configure(self, name: NodeName, token: int | None, config: NodeConfig) -> None:
         """Give a node another configuration."""
         row = {**_key(name), "config_": _written(config)}
         await self._write(name, token, lambda connection: connection.execute(_SET_CONFIG, row))
@@ -362,7 +362,7 @@ class PubSubStore:
     async def publish(
         self,
         name: NodeName,
-        token: int,
+        token: int | None,
         publishing: Sequence[NewItem],
         *,
         most: int,
@@ -415,7 +415,7 @@ class PubSubStore:
 
         return await self._write(name, token, change)
 
-    async def retract(self, name: NodeName, token: int, ids: Collection[str]) -> list[str]:
+    async def retract(self, name: NodeName, token: int | None, ids: Collection[str]) -> list[str]:
         """Remove items; returns the ids of those that there were."""
         wanted = {**_key(name), "ids": [digest(id) for id in ids]}
 
@@ -424,7 +424,7 @@ class PubSubStore:
 
         return await self._write(name, token, change)
 
-    async def trim(self, name: NodeName, token: int, most: int) -> list[str]:
+    async def trim(self, name: NodeName, token: int | None, most: int) -> list[str]:
         """Remove the oldest items beyond a number; returns their ids."""
 
         def change(connection: Connection) -> list[str]:
@@ -438,13 +438,13 @@ class PubSubStore:
 
         return await self._write(name, token, change)
 
-    async def purge(self, name: NodeName, token: int) -> None:
+    async def purge(self, name: NodeName, token: int | None) -> None:
         """Remove all items."""
         await self._write(
             name, token, lambda connection: connection.execute(_DROP_ALL[0], _key(name))
         )
 
-    async def delete(self, name: NodeName, token: int) -> None:
+    async def delete(self, name: NodeName, token: int | None) -> None:
         """Remove a node with all that belongs to it."""
 
         def change(connection: Connection) -> None:
@@ -454,7 +454,7 @@ class PubSubStore:
         await self._write(name, token, change)
 
     async def affiliate(
-        self, name: NodeName, token: int, changes: Mapping[str, Affiliation]
+        self, name: NodeName, token: int | None, changes: Mapping[str, Affiliation]
     ) -> None:
         """Change affiliations, by bare JID; NONE removes one."""
 
@@ -467,7 +467,7 @@ class PubSubStore:
 
         await self._write(name, token, change)
 
-    async def follow(self, name: NodeName, token: int, changed: Sequence[Follow]) -> None:
+    async def follow(self, name: NodeName, token: int | None, changed: Sequence[Follow]) -> None:
         """Change subscriptions; those of the state NONE are removed."""
 
         def change(connection: Connection) -> None:
@@ -488,9 +488,14 @@ class PubSubStore:
 
         await self._write(name, token, change)
 
-    async def _write(self, name: NodeName, token: int, change: Callable[[Connection], T]) -> T:
+    async def _write(
+        self, name: NodeName, token: int | None, change: Callable[[Connection], T]
+    ) -> T:
         def as_owner(connection: Connection) -> T:
-            raise_token(connection, KIND, name.thing, token)
+            if token is None:
+                lock_owner(connection, name.host)
+            else:
+                raise_token(connection, KIND, name.thing, token)
             return change(connection)
 
         return await self.database.write(as_owner)
