@@ -40,7 +40,7 @@ def plug(
         Offer(clients),
         clients.state(),
         On(SessionAvailable, clients.available),
-        On(PresenceChanged, clients.available),
+        On(PresenceChanged, clients.presence_changed),
         On(SessionClosed, clients.closed),
         On(RemotePresence, clients.remote),
         On(RemoteServerLost, clients.lost),

@@ -69,6 +69,8 @@ class ClientCapabilities:
 
     Attributes:
         changed: Called with a session and the names that it wants from now on and did not before.
+        changed_elsewhere: The same of a contact on another server: with the account that it sees,
+            its full JID, and the names.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class ClientCapabilities:
         self.rosters = presences.rosters
         self.clocks = clocks
         self.changed: list[Changed] = []
+        self.changed_elsewhere: list[Callable[[JID, JID, frozenset[str]], object]] = []
         self._known: OrderedDict[Capabilities, frozenset[str]] = OrderedDict()
         self._said: dict[LocalClientSession, Capabilities] = {}
         self._wanted: dict[LocalClientSession, frozenset[str]] = {}
@@ -102,8 +105,16 @@ class ClientCapabilities:
 
     # -- sessions here ----------------------------------------------------------------------------
 
-    def available(self, event: SessionAvailable | PresenceChanged) -> None:
-        """Look at what a session says that it can do."""
+    def available(self, event: SessionAvailable) -> None:
+        """Look at what a session says that it can do which has become available: all that it wants
+        is new to it.
+        """
+        self._said.pop(event.session, None)
+        self._wanted.pop(event.session, None)
+        self._look(event.session)
+
+    def presence_changed(self, event: PresenceChanged) -> None:
+        """Look whether a session says something else."""
         self._look(event.session)
 
     def _look(self, session: LocalClientSession, *, quiet: bool = False) -> None:
@@ -163,14 +174,20 @@ class ClientCapabilities:
         roster = self.rosters.loaded(account.bare)
         if roster is None or not roster.may_be_seen_by(sender):
             return
-        self._note(sender, found, self._known.get(found, NOTHING))
+        account = account.to_bare()
+        self._note(account, sender, found, self._known.get(found, NOTHING))
         if found not in self._known:
-            take = partial(self._note, sender, found)
-            self._learn(found, _Asked(sender, account.to_bare(), take))
+            take = partial(self._note, account, sender, found)
+            self._learn(found, _Asked(sender, account, take))
 
-    def _note(self, sender: JID, found: Capabilities, names: frozenset[str]) -> None:
+    def _note(self, account: JID, sender: JID, found: Capabilities, names: frozenset[str]) -> None:
         theirs = self._remote.setdefault(sender.bare, {})
+        before = theirs.pop(sender.full, None)
         theirs[sender.full] = _Remote(found, names)
+        new = names if before is None else names - before.names
+        if new:
+            for tell in self.changed_elsewhere:
+                tell(account, sender, new)
         if len(theirs) > MAX_RESOURCES:
             del theirs[next(iter(theirs))]
         self._remote.move_to_end(sender.bare)

@@ -95,7 +95,7 @@ class ServedNodes(Owned):
         self.store = store
         self.now = now
         self.hosts: dict[str, Host] = {}
-        self.account: Callable[[JID], Host | None] = _no_account
+        self.account: Callable[[JID], Host | None] = no_account
         self._tokens: dict[str, int] = {}
         self._states: OrderedDict[str, NodeState] = OrderedDict()
         self._locks = Locks()
@@ -211,8 +211,8 @@ class ServedNodes(Owned):
         return Standing(state.affiliation(who), is_subscribed, sees, in_group)
 
 
-def _no_account(jid: JID) -> None:
+def no_account(jid: JID) -> None:
     """Say that no account has nodes."""
 
 
-__all__ = ["MAX_IN_MEMORY", "Host", "ServedNodes"]
+__all__ = ["MAX_IN_MEMORY", "Host", "ServedNodes", "no_account"]

@@ -4,7 +4,7 @@
 writes with the token of its claim, so that a later owner's changes are not undone (ST-10).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from msgspec import DecodeError, json
@@ -122,6 +122,7 @@ _FOLLOWS: Select[str, str, str, float | None] = select(
 _ITEM_COLUMNS = (
     items.c.position, items.c.id, items.c.publisher, items.c.published, items.c.payload,
 )  # fmt: skip
+_newest = items.alias("newest")
 _ITEMS: Select[int, str, str, float, bytes] = select(*_ITEM_COLUMNS).where(*_of_node(items))
 _BEFORE = (
     _ITEMS.where(items.c.position < bindparam("before"), items.c.position > bindparam("after"))
@@ -177,6 +178,19 @@ _EXPIRED_ITEMS = (
     .order_by(items.c.position)
     .limit(bindparam("limit"))
 )
+
+_LAST_OF: dict[int, Select[str, str, str, int, str, str, float, bytes]] = {
+    size: select(nodes.c.host, nodes.c.name, nodes.c.config, *_ITEM_COLUMNS)
+    .join(items, (nodes.c.owner == items.c.owner) & (nodes.c.node == items.c.node))
+    .where(
+        one_of(nodes.c.owner, size),
+        items.c.position
+        == select(func.max(_newest.c.position))
+        .where(_newest.c.owner == nodes.c.owner, _newest.c.node == nodes.c.node)
+        .scalar_subquery(),
+    )
+    for size in QUERY_SIZES
+}
 
 _ADD_NODE = insert(nodes)
 _SET_CONFIG = update(nodes).where(*_of_node(nodes)).values(config=bindparam("config_"))
@@ -280,6 +294,17 @@ class PubSubStore:
             wanted = owner_parameters(list(some))
             rows = await self.database.read(_BY_ID[len(wanted)], {**_key(name), **wanted})
             found.update((row[1], NodeItem(*row)) for row in rows)
+        return found
+
+    async def last_items(self, hosts: Iterable[str]) -> list[tuple[NodeName, NodeConfig, NodeItem]]:
+        """The newest item of each node of some hosts."""
+        found: list[tuple[NodeName, NodeConfig, NodeItem]] = []
+        for some in chunks(hosts):
+            wanted = owner_parameters(list(some))
+            rows = await self.database.read(_LAST_OF[len(wanted)], wanted)
+            found += [
+                (NodeName(row[0], row[1]), _config(row[2]), NodeItem(*row[3:])) for row in rows
+            ]
         return found
 
     async def count(self, name: NodeName) -> int:

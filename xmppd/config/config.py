@@ -322,6 +322,7 @@ class PluginSettings(Section, frozen=True):
         "client_access",
         "pubsub",
         "push",
+        "pep",
     )
     directory: str = ""
 

@@ -95,6 +95,14 @@ class PluginMessages:
             for place in nodes:
                 self._routing_table.bus.tell(place.node, entry)
 
+    def tell_node(self, node: NodeId, account: JID, message: Struct) -> None:
+        """Have one other node take a message about an account.
+
+        From one node those about an account come in order.
+        """
+        entry = PluginTold(account.bare, self._kinds[type(message)], _pack(message))
+        self._routing_table.bus.tell(node, entry)
+
     async def tell_all(self, account: JID, message: Struct) -> None:
         """Have all nodes take a message about an account, this one first, wherever the account is.
 

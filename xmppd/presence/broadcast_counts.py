@@ -102,7 +102,8 @@ class BroadcastCounts:
             self._minutes.append(Minute(number))
         minute, size = self._minutes[-1], copies * len(presence.wire())
         minute.accounts.add(session.jid.bare, copies, size)
-        minute.software.add(session.software, copies, size)
+        known = session.capabilities
+        minute.software.add("" if known is None else known.software, copies, size)
 
     def accounts(self, minutes: int) -> dict[str, Sum]:
         """The sums by bare JID, over this minute and those before it."""

@@ -309,7 +309,10 @@ class PrivacyListManager:
             invisible: Whether the session is.
             probes: Whether it probes its contacts while it is invisible.
         """
-        return self._loaded.get(account.bare, NONE).in_force(
+        known = self._loaded.get(account.bare, NONE)
+        if not known.lists and not invisible:
+            return None
+        return known.in_force(
             account,
             _Loaded(self.rosters, account.bare),
             active=active,

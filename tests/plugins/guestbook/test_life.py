@@ -112,7 +112,7 @@ class LifeTests(SynchronousTestCase):
             "features": server.stream_features.rows,
             "disco": dict(server.disco._rows),
             "plugins": list(self.plugins.loaded),
-            "offers": dict(self.plugins._offers.by_class),
+            "offers": dict(self.plugins.offers.by_class),
             "modules": [name for name in sys.modules if name.startswith(f"{LOCAL}.")],
             "calls": len(self.house.clock.getDelayedCalls()),
         }

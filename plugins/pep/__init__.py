@@ -1,0 +1,68 @@
+"""XEP-0163: Personal Eventing Protocol. Each account publishes, and whoever sees it is told.
+
+An account's nodes are those of ``plugins/pubsub``, with the account as their host
+(``accounts.py``). Who is told of an event is worked out when it happens (``audience.py``), by
+rosters and by what clients want; nobody is subscribed for that.
+"""
+
+from xmppd.account.accounts import AccountRemoved
+from xmppd.disco.disco import Of, Says
+from xmppd.disco.info import DiscoInfo
+from xmppd.events import On
+from xmppd.handler.presence_subscribe_handler import Subscribed
+from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.plugin.place import AtUnload, Part
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.router.packet_router import PacketRouter
+from xmppd.stanza import JID
+from xmppd.store.accounts import AccountStore
+from xmppd_plugins.caps.clients import ClientCapabilities
+from xmppd_plugins.pubsub.nodes import no_account
+from xmppd_plugins.pubsub.requests import PubSubRequests
+
+from .accounts import AccountHost
+from .audience import EventAudience, EventTold
+from .last_items import LastItems
+from .requests import FEATURES, IDENTITY, AccountDisco, IQPEPHandler, IQPEPOwnerHandler
+
+
+def plug(
+    requests: PubSubRequests,
+    capabilities: ClientCapabilities,
+    presences: PresenceManager,
+    messages: PluginMessages,
+    router: PacketRouter,
+    accounts: AccountStore,
+) -> list[Part]:
+    """The parts of this plugin."""
+    nodes = requests.engine.nodes
+    audience = EventAudience(presences, capabilities, messages, router)
+    last_items = LastItems(nodes, capabilities, presences)
+    disco = AccountDisco(requests)
+    table = presences.routing_table
+
+    def host(jid: JID) -> AccountHost | None:
+        is_account = jid.local is not None and jid.is_bare and table.is_local(jid)
+        return AccountHost(jid, presences, audience) if is_account else None
+
+    def removed(event: AccountRemoved) -> None:
+        nodes.forget_host(event.account)
+
+    def stop() -> None:
+        nodes.account = no_account
+        capabilities.changed.remove(last_items.wanted)
+        capabilities.changed_elsewhere.remove(last_items.elsewhere)
+
+    nodes.account = host
+    capabilities.changed.append(last_items.wanted)
+    capabilities.changed_elsewhere.append(last_items.elsewhere)
+    return [
+        AtUnload(stop),
+        Tell(EventTold, audience.told),
+        IQPEPHandler(requests, presences, accounts),
+        IQPEPOwnerHandler(requests, presences, accounts),
+        Says(DiscoInfo((IDENTITY,), FEATURES), Of.ACCOUNT, disco.account),
+        Says(of=Of.ACCOUNT, answer=disco.node, nodes=True),
+        On(Subscribed, last_items.subscribed),
+        On(AccountRemoved, removed),
+    ]

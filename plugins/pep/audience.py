@@ -1,0 +1,196 @@
+"""EventAudience: who is told of what an account publishes, beside those who have subscribed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from xmppd.cluster.node import NodeId
+from xmppd.nodes.plugin_messages import PluginMessages
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.privacy.session_privacy import SessionPrivacy
+from xmppd.roster.roster import Roster
+from xmppd.router.packet_router import PacketRouter
+from xmppd.routing.routing_table import RoutingTable
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import JID, Message, Payload
+from xmppd_plugins.caps.clients import ClientCapabilities
+from xmppd_plugins.pubsub.access import AccessModel, Affiliation
+from xmppd_plugins.pubsub.config import NodeConfig
+from xmppd_plugins.pubsub.state import NodeState
+
+
+class EventTold(Struct, frozen=True):
+    """An event for people at another server of the service.
+
+    Attributes:
+        owner: Bare JID of the account that tells it.
+        node: The name of its node.
+        id: Of the message.
+        type: Of the message.
+        raw: Its payload.
+        people: Bare JIDs of whom to tell, if their clients want that.
+        followers: Of those who have subscribed: bare or full JIDs.
+    """
+
+    owner: str
+    node: str
+    id: str
+    type: str
+    raw: bytes
+    people: list[str]
+    followers: list[str]
+
+
+class EventAudience:
+    """Tells events to the sessions that want them: the account's own, its contacts', and those of
+    who sees it by a shared group; and to subscribers. Nobody is told twice (PE-5).
+
+    Args:
+        presences: Know rosters and lists.
+        capabilities: Know what clients want.
+        messages: Lead to other servers of the service.
+        router: For people of other services.
+    """
+
+    def __init__(
+        self,
+        presences: PresenceManager,
+        capabilities: ClientCapabilities,
+        messages: PluginMessages,
+        router: PacketRouter,
+    ) -> None:
+        self.table: RoutingTable = presences.routing_table
+        self.presences = presences
+        self.capabilities = capabilities
+        self.messages = messages
+        self.router = router
+
+    async def tell(self, state: NodeState, message: Message, followers: Sequence[str]) -> None:
+        """Tell an event of a node.
+
+        Args:
+            state: The node.
+            message: From the account, to nobody yet.
+            followers: Who has subscribed.
+        """
+        account, node = message.sender, state.name.node
+        roster = await self.presences.rosters.roster(account)
+        lists = await self.presences.privacy_lists.lists(account)
+        privacy = lists.in_force(account, roster)
+        people = [jid for jid in self._readers(roster, state) if _is_shown(privacy, jid)]
+        wanting = [JID.prepared(jid) for jid in followers]
+        wanting = [jid for jid in wanting if _is_shown(privacy, jid)]
+        local = [jid.bare for jid in people if self.table.is_local(jid)]
+        self._tell_here(message, node, local, [jid.full for jid in wanting])
+        await self._tell_nodes(message, node, local, wanting)
+        self._tell_elsewhere(message, node, people, wanting)
+
+    def _readers(self, roster: Roster, state: NodeState) -> Iterator[JID]:
+        """Who may read the node, of those whom the account's presence reaches (PE-7)."""
+        config = state.config
+        yield roster.account
+        for jid in roster.viewers():
+            if self._may_read(roster, config, state.affiliation(jid), jid):
+                yield jid
+
+    def _may_read(
+        self, roster: Roster, config: NodeConfig, affiliation: Affiliation, viewer: JID
+    ) -> bool:
+        if affiliation in (Affiliation.OUTCAST, Affiliation.PUBLISH_ONLY):
+            return False
+        if affiliation is not Affiliation.NONE:
+            return True
+        match config.access_model:
+            case AccessModel.OPEN | AccessModel.PRESENCE:
+                return True
+            case AccessModel.ROSTER:
+                return not set(roster.standing(viewer)[1]).isdisjoint(config.roster_groups_allowed)
+        return False
+
+    def told(self, event: EventTold) -> None:
+        """Tell people here of an event at another server of the service."""
+        sender = JID.prepared(event.owner)
+        message = Message(None, sender, event.id, event.type, Payload(event.raw))
+        self._tell_here(message, event.node, event.people, event.followers)
+
+    def _tell_here(
+        self, message: Message, node: str, people: Iterable[str], followers: Iterable[str]
+    ) -> None:
+        """Tell sessions that are connected here."""
+        wanted = self.capabilities.wanted
+        sessions: dict[LocalClientSession, None] = {}
+        for bare in people:
+            for session in self.table.available_here(bare):
+                if node in wanted(session):
+                    sessions[session] = None
+        for jid in followers:
+            sessions.update(dict.fromkeys(self._subscribed(JID.prepared(jid))))
+        if not sessions:
+            return
+        head, tail = message.around_to()
+        shared = message.for_several()
+        for session in sessions:
+            session.deliver(shared, head + session.jid.wire + tail)
+
+    def _subscribed(self, jid: JID) -> Iterator[LocalClientSession]:
+        """The sessions here that a subscription is for."""
+        for session in self.table.available_here(jid.bare):
+            if jid.resource is None:
+                if session.priority >= 0:
+                    yield session
+            elif session.jid == jid:
+                yield session
+
+    async def _tell_nodes(
+        self, message: Message, node: str, people: Sequence[str], followers: Sequence[JID]
+    ) -> None:
+        """Tell other servers of the service whom they have to tell."""
+        if not self.table.directory.shared:
+            return
+        told: dict[NodeId, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+        for bare in people:
+            for id in self._nodes_of(bare):
+                told[id][0].append(bare)
+        for jid in followers:
+            if self.table.is_local(jid):
+                for place in await self.table.nodes_of(jid.bare):
+                    told[place.node][1].append(jid.full)
+        raw, sender = message.payload.without_to().raw, message.sender
+        for id, (bares, jids) in told.items():
+            event = EventTold(
+                sender.bare, node, message.id or "", message.type or "normal", raw, bares, jids
+            )
+            self.messages.tell_node(id, sender, event)
+
+    def _nodes_of(self, bare: str) -> Iterable[NodeId]:
+        """The other servers at which an account of interest is known to be."""
+        siblings = self.table.siblings.nodes.get(bare, ())
+        return {*siblings, *(place.node for place in self.table.elsewhere.get(bare, ()))}
+
+    def _tell_elsewhere(
+        self, message: Message, node: str, people: Iterable[JID], followers: Iterable[JID]
+    ) -> None:
+        """Tell contacts at other services whose clients want it, and subscribers there (PE-9)."""
+        told: dict[str, None] = {}
+        for jid in people:
+            if not self.table.is_local(jid):
+                told.update(dict.fromkeys(self.capabilities.wanted_elsewhere(jid.bare, node)))
+        for jid in followers:
+            if not self.table.is_local(jid):
+                told[jid.full] = None
+        for full in told:
+            later = self.router.route(message.addressed(JID.prepared(full)))
+            if later is not None:
+                Deferred.fromCoroutine(later)  # the result of a router never fails
+
+
+def _is_shown(privacy: SessionPrivacy | None, viewer: JID) -> bool:
+    """Whether the account's default list lets its presence, and so its events, out to somebody
+    (PE-8).
+    """
+    return privacy is None or privacy.shows_to(viewer)
+
+
+__all__ = ["EventAudience", "EventTold"]

@@ -1,0 +1,140 @@
+"""Requests about the nodes of accounts, and what disco says of them."""
+
+from dataclasses import dataclass
+
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
+from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.stanza import IQ, JID, Condition, StanzaError, qname
+from xmppd.store.accounts import AccountStore
+from xmppd_plugins.pubsub.access import may_read
+from xmppd_plugins.pubsub.config import meta_data
+from xmppd_plugins.pubsub.names import NS, OWNER
+from xmppd_plugins.pubsub.requests import PubSubRequests
+from xmppd_plugins.pubsub.state import NodeName
+
+from .accounts import MAX_NODES
+
+IDENTITY = DiscoIdentity("pubsub", "pep")
+FEATURES = (
+    NS,
+    *(
+        f"{NS}#{name}"
+        for name in (
+            "access-authorize",
+            "access-open",
+            "access-presence",
+            "access-roster",
+            "access-whitelist",
+            "auto-create",
+            "auto-subscribe",
+            "config-node",
+            "config-node-max",
+            "create-and-configure",
+            "create-nodes",
+            "delete-items",
+            "delete-nodes",
+            "filtered-notifications",
+            "instant-nodes",
+            "item-ids",
+            "last-published",
+            "meta-data",
+            "modify-affiliations",
+            "multi-items",
+            "outcast-affiliation",
+            "persistent-items",
+            "presence-notifications",
+            "presence-subscribe",
+            "publish",
+            "publish-only-affiliation",
+            "publish-options",
+            "publisher-affiliation",
+            "purge-nodes",
+            "retract-items",
+            "retrieve-affiliations",
+            "retrieve-default",
+            "retrieve-items",
+            "retrieve-subscriptions",
+            "rsm",
+            "subscribe",
+            "subscription-options",
+        )
+    ),
+)
+
+
+@dataclass(frozen=True)
+class IQPEPHandler(IQHandler):
+    """Have requests about an account's nodes done, for its owner and for others.
+
+    A stranger who may not know that there is such an account learns that there is one only from a
+    node that is open (PE-1).
+    """
+
+    requests: PubSubRequests
+    presences: PresenceManager
+    accounts: AccountStore
+
+    query = qname(NS, "pubsub")
+    to = To.OWN_ACCOUNT | To.ACCOUNTS
+
+    async def on_get(self, iq: IQ, asked: Asked) -> bytes | None:
+        return await self._ask("get", iq, asked)
+
+    async def on_set(self, iq: IQ, asked: Asked) -> bytes | None:
+        if asked.own and not await self.accounts.exists(asked.address.bare):
+            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps nothing")
+        return await self._ask("set", iq, asked)
+
+    async def _ask(self, kind: str, iq: IQ, asked: Asked) -> bytes | None:
+        try:
+            return await self.requests.ask(asked.address, iq.sender, kind, iq.query)
+        except StanzaError as error:
+            if asked.own or await self.presences.can_see(iq.sender, asked.address):
+                raise
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE) from error
+
+
+class IQPEPOwnerHandler(IQPEPHandler):
+    """Have requests of owners done."""
+
+    query = qname(OWNER, "pubsub")
+
+
+@dataclass(frozen=True)
+class AccountDisco:
+    """What disco says of accounts: their nodes, and these."""
+
+    requests: PubSubRequests
+
+    async def account(self, question: DiscoQuestion) -> DiscoInfo:
+        """The nodes that somebody may read."""
+        nodes, items = self.requests.engine.nodes, list[DiscoItem]()
+        for name, config in await nodes.store.nodes(question.entity, MAX_NODES):
+            if await self._is_shown(NodeName(question.entity.bare, name), question.asker):
+                items.append(DiscoItem(question.entity, config.title, name))
+        return DiscoInfo(items=tuple(items))
+
+    async def node(self, question: DiscoQuestion) -> DiscoInfo | None:
+        """A node: what it is, and its items."""
+        name = NodeName(question.entity.bare, question.node)
+        if not await self._is_shown(name, question.asker):
+            return None
+        store = self.requests.store
+        state = await store.node(name)
+        if state is None:
+            return None
+        identity = DiscoIdentity("pubsub", "leaf", state.config.title)
+        items = tuple(DiscoItem(question.entity, item.id) for item in await store.page(name, 100))
+        return DiscoInfo((identity,), (NS,), (meta_data(state.config),), items)
+
+    async def _is_shown(self, name: NodeName, asker: JID) -> bool:
+        nodes = self.requests.engine.nodes
+        state = await nodes.store.node(name)
+        if state is None:
+            return False
+        standing = await nodes.standing(nodes.host(name.host), state, asker)
+        return may_read(state.config.access_model, standing)
+
+
+__all__ = ["FEATURES", "IDENTITY", "AccountDisco", "IQPEPHandler", "IQPEPOwnerHandler"]
