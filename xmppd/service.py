@@ -46,7 +46,7 @@ from xmppd.host.stop_limits import StopLimits
 from xmppd.net.listen_endpoint import certificates, has_other_certificates, listen_endpoints
 from xmppd.nodes.drain import HAND_OVER_S
 from xmppd.plugin.plugin_error import PluginError
-from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.plugin.plugin_manager import PluginManager, import_ahead
 from xmppd.resolve.attempts import Attempts
 from xmppd.resolve.finder import Finder
 from xmppd.resolve.name_service import NameService
@@ -221,6 +221,8 @@ class XMPPService(Service):
         # The secret comes after the database, so that where it is there was one (ST-6).
         machine = Machine(self._reactor, self._secret(), self._descriptors)
         life.callback(machine.stop)
+        if self.config.cluster.enabled:
+            import_ahead(self.config)  # nothing else is done meanwhile, and a lease is short
         await self._build(store, machine, await self._cluster(store, machine))
         doors = [endpoint for endpoint in self.endpoints if endpoint.listen.kind != "node"]
         for endpoint in doors:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -230,19 +231,7 @@ class PluginManager:
     # -- one plugin -------------------------------------------------------------------------------
 
     def _read(self, name: str) -> ModuleType:
-        if not name.isidentifier():
-            raise PluginError(f"{name!r} is no name of a plugin: letters, digits and _")
-        try:
-            directory = self.config.plugins.directory
-            return library.read(name, Path(directory) if directory else None)
-        except NoSuchPlugin as error:
-            raise PluginError(f"there is no plugin {name}") from error
-        except Writable as error:
-            library.forget(name)
-            raise PluginError(f"the plugin {name} is not loaded, since {error}") from error
-        except Exception as error:
-            library.forget(name)
-            raise _cannot(name, error) from error
+        return _module(name, self.config)
 
     async def _plug(self, name: str, module: ModuleType, on_the_way: tuple[str, ...] = ()) -> None:
         """Put the parts of one plugin in place, behind those of the plugins that it needs."""
@@ -301,6 +290,31 @@ class PluginManager:
                 _log.failure("the plugin {name} leaves something behind", name=name)
 
 
+def import_ahead(config: Config) -> None:
+    """Import the plugins that will be loaded, which takes some time; what is wrong with one is said
+    when it is loaded.
+    """
+    for name in config.plugins.load:
+        with suppress(PluginError):
+            _module(name, config)
+
+
+def _module(name: str, config: Config) -> ModuleType:
+    if not name.isidentifier():
+        raise PluginError(f"{name!r} is no name of a plugin: letters, digits and _")
+    try:
+        directory = config.plugins.directory
+        return library.read(name, Path(directory) if directory else None)
+    except NoSuchPlugin as error:
+        raise PluginError(f"there is no plugin {name}") from error
+    except Writable as error:
+        library.forget(name)
+        raise PluginError(f"the plugin {name} is not loaded, since {error}") from error
+    except Exception as error:
+        library.forget(name)
+        raise _cannot(name, error) from error
+
+
 def _bring_back(names: Iterable[str], modules: Mapping[str, ModuleType]) -> None:
     """The modules of plugins as they were before these were forgotten."""
     for name in names:
@@ -319,4 +333,4 @@ def _cannot(name: str, error: Exception) -> PluginError:
     return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
 
 
-__all__ = ["Plugin", "PluginManager", "PluginsChanged"]
+__all__ = ["Plugin", "PluginManager", "PluginsChanged", "import_ahead"]
