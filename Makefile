@@ -6,7 +6,7 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check coverage faults bench bench-peers bench-cluster fuzz docs clean
+.PHONY: help run cluster test check coverage faults bench bench-peers bench-cluster simulate fuzz docs clean
 
 help: ## show these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'

@@ -374,6 +374,10 @@ fuzz() {
         $(grep -rl --include='test_*.py' '^from hypothesis' tests)
 }
 
+simulate() {
+    "$BIN/python" -m tests.simulation "$@"
+}
+
 bench() {
     "$BIN/python" -m bench.compare "$@"
 }
@@ -387,7 +391,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | faults | check | coverage | bench | bench_cluster | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | again | faults | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

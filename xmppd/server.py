@@ -23,6 +23,7 @@ from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
+from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandUnread
 from xmppd.cluster.entries.membership import CountSessions, Swept
 from xmppd.cluster.entries.routes import ComponentAt, ServerLost
@@ -96,7 +97,7 @@ from xmppd.nodes.moves import Moves
 from xmppd.nodes.node_commands import NodeCommands
 from xmppd.nodes.node_loss import NodeLoss
 from xmppd.nodes.plugin_messages import PluginMessages
-from xmppd.nodes.reassertions import Reassertions
+from xmppd.nodes.reassertions import AGAIN_AFTER_S, Reassertions
 from xmppd.nodes.session_entries import SessionEntries
 from xmppd.nodes.session_offers import SessionOffers
 from xmppd.nodes.stanza_entries import StanzaEntries
@@ -678,7 +679,9 @@ class XMPPServer:
         SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
         self.arrivals.put_in(entries)
         self.moves.put_in(entries)
-        self._account_sync().put_in(entries)
+        sync = self._account_sync()
+        sync.put_in(entries)
+        self.routing_table.siblings.met_late.append(sync.met_late)
         return entries, commands
 
     async def _ask_for_little(self) -> None:
@@ -831,6 +834,7 @@ class XMPPServer:
             self.privacy_lists.forget,
         )
         self.node_loss.forget = (self.routing_table.siblings.lost, self.arrivals.lost)
+        self.roster_manager.on_reread = self.presence_manager.follow_contact
         self.locations.on_reentered = self.presence_manager.introductions.greet_anew
         self.packet_router.on_taken_back = self.held_messages.find_places
         if self.cluster.directory.shared:
@@ -1048,8 +1052,20 @@ class XMPPServer:
 
     async def _enter_all(self) -> None:
         """Say again what is here, since Redis may have lost it (CL-64)."""
-        await self.cluster.claims.assert_all()
+        while not (self._is_dropped or await self._claims_asserted()):
+            await self._sleep(AGAIN_AFTER_S)
         await self.reassertions.after_loss()
+        self.locations.after_loss()
+        self.presence_manager.introductions.after_loss()
+        await self.offline_message_flood.after_loss()
+
+    async def _claims_asserted(self) -> bool:
+        """Say again what lives here; returns whether the directory has answered."""
+        try:
+            await self.cluster.claims.assert_all()
+        except DirectoryAway:
+            return False
+        return True
 
     def _close_wires(self) -> None:
         """Close all streams at once, since this node may not act (CL-65)."""

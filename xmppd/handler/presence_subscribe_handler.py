@@ -12,12 +12,12 @@ from xmppd.roster.roster_manager import Change, Decide, RosterManager
 from xmppd.roster.subscription import (
     RECEIVED,
     SENT,
-    SUBSCRIBED,
     Move,
     State,
     farewells,
     in_state,
     state_of,
+    was_seen,
 )
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Presence, StanzaError
@@ -125,11 +125,12 @@ class PresenceSubscribeHandler:
             if item is None:
                 shared = contact.full in roster.shared_groups.items(account.bare)
                 raise StanzaError(Condition.NOT_ACCEPTABLE if shared else Condition.ITEM_NOT_FOUND)
+            await self._find(Presence.make(contact, account, type="unsubscribe"))
             for kind in farewells(item):
                 await self._end(account, contact, kind)
             left = await self.rosters.change(roster, contact.full, _removed)
-            if _was_seen(left):  # it was let see the account on another node meanwhile
-                await self._hide(roster, contact)
+            if was_seen(left):  # it was let see the account on another node meanwhile
+                self._hide(roster, contact)
             for kind in () if left is None else farewells(left):
                 await self._end(account, contact, kind)
 
@@ -155,8 +156,21 @@ class PresenceSubscribeHandler:
 
     async def _both_sides(self, presence: Presence, sender: JID, to: JID) -> None:
         half = presence.payload.passed_on or not self.routing_table.is_local(sender)
+        if not half:
+            await self._find(presence)
         if half or await self._sent(presence, sender, to):
             await self._pass_on(presence, sender, to)
+
+    async def _find(self, presence: Presence) -> None:
+        """Find out where the contact's side is, before the sender's is changed: if that cannot be
+        found out, neither is (CL-143).
+
+        Raises:
+            StanzaError: REMOTE_SERVER_TIMEOUT: it cannot.
+        """
+        finding = self.routing_table.find_way(presence)
+        if finding is not None:
+            await finding
 
     def _from_the_server(self, presence: Presence) -> None:
         if presence.type == "subscribe" and presence.to is not None:
@@ -196,30 +210,27 @@ class PresenceSubscribeHandler:
             hides: Whether the contact does not see the account any more.
             before_push: Called when a change is stored, before its owner is told.
         """
-        seen = hides and _was_seen(roster.items.get(contact.bare))
+        seen = hides and was_seen(roster.items.get(contact.bare))
         if seen:
-            await self._hide(roster, contact)
+            self._hide(roster, contact)
         before = await self.rosters.change(roster, contact.bare, decide, before_push=before_push)
-        if hides and not seen and _was_seen(before):  # it was let see it on another node
-            await self._hide(roster, contact)
+        if hides and not seen and was_seen(before):  # it was let see it on another node
+            self._hide(roster, contact)
         return before
 
     def _is_shown(self, account: JID, viewer: JID) -> bool:
         """Whether a shared group shows an account to a viewer, whatever its roster says."""
         return self.rosters.shared_groups.sees(viewer.bare, account.bare)
 
-    async def _hide(self, roster: Roster, viewer: JID) -> None:
+    def _hide(self, roster: Roster, viewer: JID) -> None:
         """Show the account as gone to a viewer that loses its subscription (PS-9).
 
         Not so if a shared group still shows it. It is sent before anything waits: a session that
         leaves meanwhile would tell its subscribers, and the viewer is none any more.
         """
-        hiding = None
         if not self._is_shown(roster.account, viewer):
-            hiding = self.presences.send_unavailable(roster.account, viewer)
+            self.presences.hide_own(roster.account, viewer)
         self.events.fire(Unsubscribed(viewer, roster.account))
-        if hiding is not None:
-            await hiding
 
     async def _pass_on(self, presence: Presence, sender: JID, to: JID) -> None:
         """Pass it on to the contact: to another server, or to its own side of this one (PS-4)."""
@@ -243,9 +254,7 @@ class PresenceSubscribeHandler:
         Raises:
             StanzaError: REMOTE_SERVER_TIMEOUT: it cannot be found out where that is.
         """
-        finding = self.routing_table.find_way(presence)
-        if finding is not None:
-            await finding
+        await self._find(presence)
         if not self.routing_table.pass_on(presence):
             await self._received(presence, sender, to)
         elif presence.type == "unsubscribe" and not self._is_shown(to, sender):
@@ -279,14 +288,14 @@ class PresenceSubscribeHandler:
         moves, pending = RECEIVED["subscribe"], _kept(request)
 
         def decide(item: RosterItem | None) -> Change | None:
-            if _was_seen(item):
+            if was_seen(item):
                 return None
             if item is not None and item.approved:
                 return Change(_agreed(item))
             return _moved(roster, sender, item, moves[state_of(item)], pending=pending, push=False)
 
         before = await self.rosters.change(roster, sender.bare, decide)
-        if _was_seen(before) or (before is not None and before.approved):
+        if was_seen(before) or (before is not None and before.approved):
             await self._answer(to, sender, "subscribed")
         elif moves[state_of(before)].passes:
             self.presences.deliver(request)
@@ -372,14 +381,10 @@ def _with_room(roster: Roster, stranger: JID, pending: bytes) -> bytes:
     return _bare(stranger, roster.account)
 
 
-def _was_seen(item: RosterItem | None) -> bool:
-    return item is not None and item.subscription in SUBSCRIBED
-
-
 def _approves(kind: str, item: RosterItem | None, move: Move) -> bool | None:
     """Whether the stanza approves in advance, takes that back, or neither (None)."""
     if kind == "subscribed":
-        return not move.passes and not _was_seen(item)
+        return not move.passes and not was_seen(item)
     return False if kind == "unsubscribed" else None
 
 

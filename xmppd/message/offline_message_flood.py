@@ -23,6 +23,7 @@ from xmppd.cluster.node import Location
 from xmppd.config.config import StreamSettings
 from xmppd.host.clocks import UNKNOWN
 from xmppd.message.lines import Lines
+from xmppd.routing.lately import Lately
 from xmppd.routing.requests import Requests
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import SessionResumed
@@ -74,6 +75,7 @@ class OfflineMessageFlood:
         self._takes = self.routing_table.directory.shared
         self.settings = settings
         self.lines = Lines(requests.clock.seconds)
+        self._lately_stored = Lately[str](requests.clock.seconds)
         self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
         self._grace: dict[LocalClientSession, float] = {}  # when it must be available
@@ -179,6 +181,7 @@ class OfflineMessageFlood:
         """
         here = self.routing_table.available_here(account.bare)
         if self.routing_table.directory.shared and not any(map(_wants, here)):
+            self._lately_stored.note(account.bare)
             await self.tell_others((account.bare,))
         await self._flood_or_wait(account)
 
@@ -203,6 +206,14 @@ class OfflineMessageFlood:
         for account, locations in nodes.items():
             for node, _ in locations:
                 table.bus.tell(node, MessagesWait(account, again))
+
+    async def after_loss(self) -> None:
+        """Tell the other nodes again of messages that were stored lately: the directory may have
+        lost who was there, and nobody had noticed (CL-140).
+        """
+        accounts = self._lately_stored.all()
+        if accounts:
+            await self.tell_others(accounts)
 
     async def _flood_or_wait(self, account: JID) -> None:
         """Flood sessions here, or wait for those that may be about to become available."""

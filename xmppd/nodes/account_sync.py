@@ -1,5 +1,9 @@
 """AccountSync: what other nodes have stored of accounts, shown to people who are here."""
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
 from xmppd.cluster.entries.accounts import GroupsStored, ListsStored, RosterStored
 from xmppd.cluster.node import NodeId
 from xmppd.nodes.entry_handler import EntryHandler
@@ -8,6 +12,9 @@ from xmppd.presence.privacy_changes import PrivacyChanges
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.stanza import JID
+from xmppd.store.errors import StoreError
+
+_log = Logger()
 
 
 class AccountSync:
@@ -39,6 +46,17 @@ class AccountSync:
         await self.rosters.reread(account, EVER)
         await self.privacy.lists.reread(account)
         await self.privacy.renew(account)
+
+    def met_late(self, account: str) -> None:
+        """Read what belongs to an account again, since another node may have changed it and has not
+        known that a session is here (CL-141).
+        """
+        reading = Deferred.fromCoroutine(self.read_again(JID.prepared(account)))
+        reading.addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(StoreError):  # which the store has logged
+            _log.failure("what another node has changed was not read", failure)
 
     async def roster_stored(self, sender: NodeId, entry: RosterStored) -> None:
         """Take a roster that has changed."""

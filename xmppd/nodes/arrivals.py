@@ -126,12 +126,8 @@ class Arrivals:
         return None
 
     def shows(self, sender: NodeId, entry: Shows) -> Outcome:
-        """Show the sessions of an account that are here to somebody, or hide them."""
-        account, viewer = JID.prepared(entry.account), JID.prepared(entry.viewer)
-        if entry.here:
-            return self.presences.show_own(account, viewer)
-        self.presences.hide_own(account, viewer)
-        return None
+        """Show the sessions of an account that are here to somebody."""
+        return self.presences.show_own(JID.prepared(entry.account), JID.prepared(entry.viewer))
 
     def _show(
         self, node: NodeId, sent: SentPresence, to: Iterable[str], apart: Iterable[Apart]

@@ -95,7 +95,17 @@ class Custody:
                 raise StoreError(str(failed)) from failed
 
     async def secure(self, node: NodeId, entry: Secure) -> None:
-        """Make messages safe that are here, or were passed on from here."""
+        """Make messages safe that are here, or were passed on from here.
+
+        Raises:
+            Unreachable: One of them cannot be made safe, which is for the sender's node to know.
+        """
+        try:
+            await self._secure(node, entry)
+        except StoreError as error:
+            raise Unreachable(str(error)) from error
+
+    async def _secure(self, node: NodeId, entry: Secure) -> None:
         await self.entries.handled(node, entry.accounts)
         sender, accounts = JID.prepared(entry.sender), set(entry.accounts) or None
         held = self.held_messages

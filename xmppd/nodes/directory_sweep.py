@@ -59,6 +59,7 @@ class DirectorySweep:
         self._grace_s = grace_s
         self._clock = clock
         self._lost: dict[NodeId, None] = {}
+        self._unswept: dict[NodeId, None] = {}
         self._seeking: Deferred[None] | None = None
         self._sweeping: dict[str, Deferred[None]] = {}
 
@@ -67,19 +68,24 @@ class DirectorySweep:
         if len(self._lost) >= MAX_LOST_NODES:
             del self._lost[next(iter(self._lost))]
         self._lost[event.node.id] = None
+        self._unswept.update(self._lost)
         if self._seeking is None:
             self._seeking = _started(self._seek())
             self._seeking.addBoth(self._sought)
 
     async def _seek(self) -> None:
         """See that each lost node has somebody who sweeps behind it."""
-        unswept = dict.fromkeys(self._lost)
-        while unswept:
-            for node in tuple(unswept):
-                with suppress(DirectoryAway, StoreError):
+        while self._unswept:
+            failed: dict[NodeId, None] = {}
+            while self._unswept:
+                node = next(iter(self._unswept))
+                del self._unswept[node]
+                try:
                     await self.behind(node)
-                    del unswept[node]
-            if unswept:
+                except (DirectoryAway, StoreError):
+                    failed[node] = None
+            self._unswept.update(failed)
+            if failed:
                 await deferLater(self._clock, RETRY_S)
 
     def _sought(self, _: object) -> None:

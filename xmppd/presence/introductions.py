@@ -19,6 +19,7 @@ from xmppd.presence.sightings import Sightings
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.interest import pieces
+from xmppd.routing.lately import Lately
 from xmppd.routing.siblings import REPLACED
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Later, Presence, StanzaError
@@ -71,6 +72,7 @@ class Introductions:
         self.routing_table = rosters.routing_table
         self.interest = self.routing_table.interest
         self.sightings = Sightings()
+        self._lately = Lately[LocalClientSession](clock.seconds)
         self._kept, self._is_sweeping = 0, False
 
     def introduce(
@@ -98,6 +100,7 @@ class Introductions:
         places = await self._places(session, (*roster.own_and_viewers(), *contacts))
         if session.presence is None:
             return set()
+        self._lately.note(session)
         people, apart = roster.listeners(session.privacy)
         everybody = session.privacy is None and roster.shared_groups.shown_to_everybody(own)
         for node in self.membership.nodes.values() if everybody else ():
@@ -119,6 +122,15 @@ class Introductions:
 
     async def _greet_anew(self, session: LocalClientSession, roster: Roster) -> None:
         await self.introduce(session, roster, roster.subscribed_to)
+
+    def after_loss(self) -> None:
+        """Introduce those again who have come lately, since the directory may have lost who was
+        there, and nobody had noticed (CL-140).
+        """
+        for session in self._lately.all():
+            roster = self.rosters.loaded(session.jid.bare)
+            if session.presence is not None and roster is not None and not session.closed:
+                Deferred.fromCoroutine(self._greet_anew(session, roster))  # it never fails
 
     def come_back(self, session: LocalClientSession) -> None:
         """Introduce a session again that has outlived a restart of this node."""
@@ -335,6 +347,32 @@ class Introductions:
             here = await self.routing_table.bus.ask(node, entry, LATE_S)
             if isinstance(here, Here):
                 self._take(session, node, here, shown)
+                self._catch_up(session, node, entry, here)
+
+    def _catch_up(
+        self, session: LocalClientSession, node: NodeId, entry: Arrived, here: Here
+    ) -> None:
+        """Note who is there, and tell them what the session has sent since it was introduced: when
+        that left, it was not known here that they are there (CL-144).
+        """
+        named = (each.account for each in entry.apart)
+        there = dict.fromkeys((*entry.tell, *named, *here.watchers))
+        for bare in here.absent:
+            there.pop(bare, None)
+        for bare in there:
+            self.interest.note(bare, Location(node, 0))
+        sent, presence = entry.sent, session.presence
+        if sent is None or presence is None or session.count == sent.count or session.closed:
+            return
+        roster = self.rosters.loaded(session.jid.bare)
+        if roster is not None:
+            people, apart = roster.listeners(session.privacy)
+            self.interest.tell(
+                session,
+                presence,
+                [bare for bare in people if bare in there],
+                [each for each in apart if each.account in there],
+            )
 
     def _take(self, session: LocalClientSession, node: NodeId, here: Here, shown: set[str]) -> None:
         """Show a session those that another node has shown it."""
@@ -343,8 +381,6 @@ class Introductions:
             if session.presence is not None:
                 shown.add(sent.account)
                 self.show(session, node, sent)
-        for bare in here.watchers:
-            self.interest.note(bare, Location(node, 0))
         for bare in here.absent:
             self.interest.unnote(bare, Location(node, EVER))
 

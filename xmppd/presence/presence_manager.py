@@ -15,12 +15,14 @@ from xmppd.presence.remote_presences import RemotePresences
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.privacy.session_privacy import NOTIFICATIONS, SessionPrivacy
 from xmppd.roster.roster import Roster
+from xmppd.roster.subscription import was_seen
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Later, Presence, escape
 from xmppd.store.accounts import AccountStore
 from xmppd.store.cache import Cache
 from xmppd.store.last_presences import LastPresence, PresenceStore
+from xmppd.store.rosters import RosterItem
 
 MAX_DEPARTURES = 10_000
 """Accounts that left lately, whose time of leaving is known by the steady clock."""
@@ -375,19 +377,10 @@ class PresenceManager:
         node those of its own sessions.
         """
         own = self.show_own(account, to)
-        return self._with_other_nodes(own, Shows(account.bare, to.bare, True))
-
-    def send_unavailable(self, account: JID, to: JID) -> Later:
-        """Send "unavailable" of the account's resources to a contact that may not see them any more
-        (PM-8), likewise. Directed presence to it ends with that.
-        """
-        self.hide_own(account, to)
-        return self._with_other_nodes(None, Shows(account.bare, to.bare, False))
-
-    def _with_other_nodes(self, own: Later, entry: Shows) -> Later:
         if not self.introductions.directory.shared:
             return own
-        others = self.introductions.tell_nodes_with(entry.account, entry)
+        shows = Shows(account.bare, to.bare)
+        others = self.introductions.tell_nodes_with(account.bare, shows)
         return one_by_one(own, others) if own is not None or others is not None else None
 
     def show_own(self, account: JID, to: JID) -> Later:
@@ -418,12 +411,28 @@ class PresenceManager:
             self.routing_table.interest.tell(session, session.presence, [contact.bare])
 
     def hide_own(self, account: JID, to: JID) -> None:
-        """Send "unavailable" of the account's sessions here to a contact."""
+        """Send "unavailable" of the account's sessions here to a contact that may not see them any
+        more (PM-8). Directed presence to it ends with that.
+        """
         for session in self.routing_table.available_here(account.bare):
             gone = Presence.make(None, session.jid, type="unavailable")
             knows = self._addresses(session, to)
             self.say_goodbye(gone, (*knows, *self.directed.pop_contact(session.jid, to)))
             self.routing_table.interest.say_goodbye(session, gone, [to.bare])
+
+    def follow_contact(self, roster: Roster, contact: str, before: RosterItem | None) -> None:
+        """Show the account's sessions here to a contact whom another node has let see them, or hide
+        them from one that may not any more (CL-142).
+        """
+        account, to, now = roster.account, JID.prepared(contact), roster.items.get(contact)
+        if self.rosters.shared_groups.sees(to.bare, account.bare):
+            return
+        if was_seen(before) and not was_seen(now):
+            self.hide_own(account, to)
+        elif was_seen(now) and not was_seen(before):
+            showing = self.show_own(account, to)
+            if showing is not None:
+                Deferred.fromCoroutine(showing)  # it never fails
 
     def hide_from(self, viewer: JID, contacts: Collection[str]) -> None:
         """Show to the viewer's sessions here those of contacts at other nodes as gone, without

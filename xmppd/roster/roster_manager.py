@@ -100,6 +100,7 @@ class RosterManager:
         self._loaded: dict[str, Roster] = {}
         self._loading: dict[tuple[str, bool], list[Deferred[Roster]]] = {}
         self._turns = Locks()
+        self.on_reread: Callable[[Roster, str, RosterItem | None], object] = _nobody_sees
 
     def loaded(self, account: str) -> Roster | None:
         """The account's roster if it is in memory, as it is for every account online."""
@@ -400,9 +401,14 @@ class RosterManager:
             if item != before:
                 roster.set(jid, item)
                 self.events.fire(ContactChanged(roster, jid, before))
+                self.on_reread(roster, jid, before)
                 pushed += [jid] * is_shown(before, item)
         roster.push_contacts(sorted(pushed))
         return stored
+
+
+def _nobody_sees(roster: Roster, jid: str, before: RosterItem | None) -> None:
+    """Do nothing."""
 
 
 def is_shown(*items: RosterItem | None) -> bool:

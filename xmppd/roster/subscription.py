@@ -125,6 +125,11 @@ def in_state(item: RosterItem, state: State, pending: bytes | None = None) -> Ro
     return replace(item, subscription=subscription, ask=ask, pending_in=kept)
 
 
+def was_seen(item: RosterItem | None) -> bool:
+    """Whether the contact may see the account, by this item."""
+    return item is not None and item.subscription in SUBSCRIBED
+
+
 def farewells(item: RosterItem) -> tuple[str, ...]:
     """The subscription stanzas that leave nothing between an account and this contact."""
     sees = item.subscription in SUBSCRIBED_TO or item.ask

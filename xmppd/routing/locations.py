@@ -1,6 +1,6 @@
 """Locations: the places in the directory of the sessions that are here."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import ceil
 
@@ -29,6 +29,7 @@ from xmppd.cluster.entries.accounts import (
 )
 from xmppd.cluster.node import Location, NodeId
 from xmppd.events import OWNER, Events, On
+from xmppd.routing.lately import Lately
 from xmppd.routing.siblings import MEET_S, REPLACED, Siblings
 from xmppd.session.local_client_session import LocalClientSession, longest_detached
 from xmppd.session.remote_session import RemoteSession
@@ -43,6 +44,9 @@ from xmppd.stanza import JID, Condition, Later, StanzaError, StreamCondition, St
 
 PATIENCE_S = 10.0
 """The time for which a login waits for a directory that does not answer."""
+
+LATE_S = 60.0
+"""The time in which a node that has not answered in time still may, before it is asked again."""
 
 RETRY_S = 1.0
 
@@ -91,11 +95,14 @@ class Locations:
         self.clock = clock
         self.disagreements = 0
         self.on_reentered: Callable[[LocalClientSession], Later] = _nothing_to_do
+        self._lately_entered = Lately[LocalClientSession](clock.seconds)
+        self._lately_left = Lately[str](clock.seconds)
         self._entered: dict[LocalClientSession, JID] = {}
         self._void: dict[str, dict[str, int]] = {}
         self._leaving: dict[str, set[Deferred[None]]] = {}
         self._untidy: dict[str, None] = {}
         self._unentered: dict[LocalClientSession, None] = {}
+        self._unmet: dict[LocalClientSession, None] = {}
         self._tidying: Deferred[None] | None = None
         self._to_compare: list[str] = []
         self._compared_at = clock.seconds()
@@ -133,6 +140,7 @@ class Locations:
         jid, entered = await self._decided(session, wanted, device)
         session.serial = entered.serial
         self._entered[session] = jid
+        self._lately_entered.note(session)
         nodes = self._nodes(entered.others)
         asking = []
         replaced = entered.others.get(jid.resource or "")
@@ -141,7 +149,7 @@ class Locations:
         if self._is_void(jid, session.serial):
             session.connection.close(REPLACED)
         else:
-            asking.append(self.siblings.meet(session, jid, nodes))
+            asking.append(self._meet_in_time(session, jid, nodes))
             if device:
                 asking.append(self._end_left_behind(nodes, jid.bare, device))
         for work in [Deferred.fromCoroutine(each) for each in asking]:
@@ -248,6 +256,7 @@ class Locations:
         """
         bare = full.partition("/")[0]
         self._note_void(bare, full, serial)
+        self.siblings.table.note_left(bare, serial)
         arriving = [session for session, jid in self._entered.items() if jid.full == full]
         bound = self.sessions.local_sessions(bare)
         for session in (*arriving, *[each for each in bound if each.jid.full == full]):
@@ -292,6 +301,7 @@ class Locations:
         node is not here any more.
         """
         self._unentered.pop(event.session, None)
+        self._unmet.pop(event.session, None)
         if event.moved_to is None:
             self._leave(event.session.jid, event.session.serial)
         else:
@@ -306,16 +316,49 @@ class Locations:
             return
         try:
             await self.reassert(session)
-            others = await self.directory.sessions_of(session.jid.bare)
+            await self._meet(session)
         except DirectoryAway:
             self._unentered[session] = None
             return
         self._unentered.pop(session, None)
+
+    async def _meet_in_time(
+        self, session: LocalClientSession, jid: JID, nodes: Collection[NodeId]
+    ) -> None:
+        """Let a session meet its siblings before its login goes on, or later those that do not
+        answer in time (CL-141).
+        """
+        if not await self.siblings.meet(session, jid, nodes, MEET_S):
+            Deferred.fromCoroutine(self._meet_late(session, jid, nodes))  # it never fails
+
+    async def _meet_late(
+        self, session: LocalClientSession, jid: JID, nodes: Collection[NodeId]
+    ) -> None:
+        if await self.siblings.meet(session, jid, nodes, LATE_S):
+            self.siblings.has_met_late(jid.bare)
+        elif not session.closed:
+            self._unmet[session] = None
+
+    async def _meet(self, session: LocalClientSession) -> None:
+        """Let a session meet its siblings, as the directory knows them just now."""
+        others = await self.directory.sessions_of(session.jid.bare)
         nodes = self._nodes(others)
         if nodes and session.id in self.sessions.sessions:
-            meeting = self.siblings.meet(session, session.jid, nodes)
-            Deferred.fromCoroutine(meeting)  # it never fails, and whoever answers is met
+            meeting = self._meet_late(session, session.jid, nodes)
+            Deferred.fromCoroutine(meeting)  # it never fails
             self.siblings.settle(session)
+
+    def after_loss(self) -> None:
+        """Do again what was done lately, since the directory may have lost what it knew, and nobody
+        had noticed (CL-140): sessions meet siblings that they were not told of, and places that
+        were given back may be there again.
+        """
+        for account in self._lately_left.all():
+            self._tidy_later(account)
+        for session in self._lately_entered.all():
+            if session.bound and session.id in self.sessions.sessions:
+                self._unmet[session] = None
+        self.sweep()
 
     @contextmanager
     def arriving(self, account: str) -> Iterator[None]:
@@ -349,7 +392,7 @@ class Locations:
             others = await self.directory.sessions_of(session.jid.bare)
         except DirectoryAway:
             others = {str(id): Location(id, 0) for id in self._everybody()}
-        await self.siblings.meet(session, session.jid, self._nodes(others))
+        await self._meet_in_time(session, session.jid, self._nodes(others))
         if session.id in self.sessions.sessions:
             self.siblings.settle(session)
 
@@ -417,6 +460,7 @@ class Locations:
     def _leave(self, jid: JID, serial: int) -> None:
         """Give a place back, if it is still that of this session (CL-22)."""
         self.siblings.part(jid, serial)
+        self._lately_left.note(jid.bare)
         leaving = Deferred.fromCoroutine(self._give_back(jid, serial))
         if not leaving.called:
             self._leaving.setdefault(jid.bare, set()).add(leaving)
@@ -460,6 +504,10 @@ class Locations:
                 await self.tidy(account)
             for session in tuple(self._unentered):
                 await self.restore(session)
+            for session in tuple(self._unmet):
+                if session.bound:
+                    await self._meet(session)
+                    del self._unmet[session]
             for session in self._some():
                 await self.reassert(session)
 

@@ -139,6 +139,14 @@ class RoutingTable:
                 self._forget(jid.bare, routes)
         return True
 
+    def note_left(self, bare: str, serial: int) -> None:
+        """Note that a session of an account that was entered then has left, or has never come:
+        other nodes may have found it in the directory.
+        """
+        routes = self.users.get(bare)
+        if routes is not None:
+            routes.serial = max(routes.serial, serial)
+
     def _forget(self, bare: str, routes: UserRoutes) -> None:
         """Forget an account that has no session here any more, and its sessions on other nodes."""
         del self.users[bare]
@@ -349,7 +357,7 @@ class RoutingTable:
 
         Returns:
             Something to wait for if they have to be looked up; if the directory does not answer,
-            nobody is told.
+            all nodes are told (CL-145).
         """
         if not self.directory.shared:
             return None
@@ -360,9 +368,14 @@ class RoutingTable:
         return None
 
     async def _find_and_tell(self, bare: str, entry: BusEntry) -> None:
-        with suppress(StanzaError):
-            for location in await self.nodes_of(bare):
-                self.bus.tell(location.node, entry)
+        try:
+            found = await self.directory.nodes_of((bare,))
+        except DirectoryAway:  # whoever has nobody of it knows that without
+            nodes = [node.id for node in self.membership.nodes.values()]
+        else:
+            nodes = [location.node for location in found.get(bare, ())]
+        for node in nodes:
+            self.bus.tell(node, entry)
 
     def forget_node(self, node: NodeId) -> None:
         """Forget that accounts are on a node, since it is lost or has left."""

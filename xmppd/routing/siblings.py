@@ -31,6 +31,9 @@ class SessionTable(Protocol):
     def refresh(self, session: Session) -> None:
         """Note that the session became available or unavailable."""
 
+    def note_left(self, bare: str, serial: int) -> None:
+        """Note that a session of an account that was entered then is no session."""
+
     def sessions_here(self, bare: str) -> tuple[LocalClientSession, ...]:
         """The sessions of an account that are connected here."""
 
@@ -53,6 +56,8 @@ class Siblings:
         arriving: The number of logins under way here, by bare JID; not counted on a single node.
         changed: Called with the bare JID of an account when something is known of its sessions on
             other nodes that was not before.
+        met_late: Called with the bare JID of an account when another node knows of its session here
+            that did not for some time, and may have changed what belongs to it.
         absent: Called with the bare JID of an account that has nothing here any more, when other
             nodes may change what belongs to it.
     """
@@ -63,6 +68,7 @@ class Siblings:
         self.nodes: dict[str, tuple[NodeId, ...]] = {}
         self.arriving: Counter[str] = Counter()
         self.changed: list[Callable[[str], object]] = []
+        self.met_late: list[Callable[[str], object]] = []
         self.absent: list[Callable[[str], object]] = []
         self._known: dict[str, dict[str, RemoteSession]] = {}
         self._asked: dict[str, set[NodeId]] = {}
@@ -83,7 +89,9 @@ class Siblings:
         session.wants = session.wants | {what} if wanted else session.wants - {what}
         self.tell(session)
 
-    async def meet(self, session: LocalClientSession, jid: JID, nodes: Iterable[NodeId]) -> None:
+    async def meet(
+        self, session: LocalClientSession, jid: JID, nodes: Iterable[NodeId], within_s: float
+    ) -> bool:
         """Ask the nodes of an account's other sessions to describe these, for a login here.
 
         A node that does not answer in time describes them when it can; then they are taken as they
@@ -93,12 +101,25 @@ class Siblings:
             session: That logs in; it is in the directory.
             jid: The full JID that it will have.
             nodes: Those of its siblings in the directory.
+            within_s: The time that is waited for them.
+
+        Returns:
+            Whether all of them have answered.
         """
         bare = jid.bare
         asked = set(nodes)
         self._asked.setdefault(bare, set()).update(asked)
         self._recount(bare)
-        await ask_all(self.bus, asked, described(session, jid, asks=True), MEET_S)
+        answers = await ask_all(self.bus, asked, described(session, jid, asks=True), within_s)
+        return len(answers) == len(asked)
+
+    def has_met_late(self, bare: str) -> None:
+        """Note that all nodes know of a session here that some of them had not for a while: what
+        these have changed of the account, this one was not told.
+        """
+        if self._is_here(bare):
+            for read_again in self.met_late:
+                read_again(bare)
 
     def settle(self, session: LocalClientSession) -> None:
         """Take a session that was bound: its siblings can be reached from now on."""

@@ -104,15 +104,18 @@ class House:
         for command in of_server(self.server, self.traces):
             self.server.commands.put(command, OWNER)
         done(self.plugins.load(*plugins))
-        starting = Deferred.fromCoroutine(self.server.start())
-        self.network.settle()
-        done(starting)
+        self.begin(Deferred.fromCoroutine(self.server.start()))
         for name, contacts in people.items():
             self.add(name, contacts)
 
     def join(self) -> Cluster:
         """What it has of other houses of the same service: there are none."""
         return alone()
+
+    def begin(self, starting: Deferred[None]) -> None:
+        """See the server start."""
+        self.network.settle()
+        done(starting)
 
     def wall_clock(self) -> float:
         """Seconds since 1970."""

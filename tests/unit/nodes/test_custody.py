@@ -8,6 +8,7 @@ from xmppd.login.resumption import RETRY_S
 from xmppd.nodes.custody import SECURE_S
 from xmppd.session.stream_management import MAX_TOLD
 from xmppd.stanza import ns
+from xmppd.store.errors import StoreError
 from xmppd.testing.client import done
 
 SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
@@ -49,6 +50,17 @@ class CustodyTests(NodesTestCase):
         self.send("2")
         self.assertEqual(self.asks(), 2)
         self.assertEqual(self.recovered(), ["1", "2"])
+
+    def test_cannot_be_held(self) -> None:
+        """A node that cannot hold it says so; that is no fault of its own, and nothing is told."""
+
+        async def secure_for(*_: object) -> None:
+            raise StoreError("the disk is gone")
+
+        self.patch(self.b.server.held_messages, "secure_for", secure_for)
+        self.send("1")
+        self.assertIsNone(self.asks())
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_never_asked(self) -> None:
         """What its sender was never told about is not written."""

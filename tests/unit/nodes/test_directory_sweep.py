@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Mapping
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.cluster.claims_contract import Shelf
@@ -16,6 +17,7 @@ from xmppd.testing.client import done
 from xmppd.testing.nodes import NodeHouse, Nodes
 
 JULIET = JID.parse("juliet@montague.lit/balcony")
+ROMEO = JID.parse("romeo@montague.lit/orchard")
 GRACE_S = 30.0
 
 
@@ -72,6 +74,26 @@ class SweepTests(SynchronousTestCase):
         )
         self.assertIsNotNone(self.last_seen())
         self.assertEqual(self.places(), {})
+
+    def test_lost_together(self) -> None:
+        """Who was to sweep behind a node is lost while that is arranged: both are swept behind."""
+        self.enter("c", ROMEO)
+        for wave in ("b", "c"):
+            self.nodes.kill(wave)
+            self.nodes.directory.fenced.add(self.nodes[wave].id)
+        claims = self.nodes["a"].server.cluster.claims
+        asked: list[str] = []
+
+        def owner(kind: str, name: str) -> Deferred[None]:
+            asked.append(name)
+            return waiting if len(asked) == 1 else succeed(None)
+
+        waiting = Deferred[None]()
+        self.patch(claims, "owner", owner)
+        self.nodes.lose("b")
+        self.nodes.lose("c")
+        waiting.callback(None)
+        self.assertEqual(asked, ["b.1", "b.1", "c.1"])
 
     def test_is_back(self) -> None:
         """Who has come back under the same JID is not gone."""

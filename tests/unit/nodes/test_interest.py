@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.nodes.test_arrivals import availability
+from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries.presence import Apart, SentPresence, Telling
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.node import Location
@@ -19,6 +20,11 @@ from xmppd.testing.client import Client
 from xmppd.testing.nodes import Nodes
 
 ROMEO = "romeo@montague.lit/1"
+
+
+async def away(accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
+    """Say nothing, as a directory that is away."""
+    raise DirectoryAway("it does not answer")
 
 
 class LateTests(SynchronousTestCase):
@@ -157,14 +163,20 @@ class LateTests(SynchronousTestCase):
         """
         self.assertEqual(self.changed(), [f"+{ROMEO}"])
 
-    def test_old_goodbye_without_serial(self) -> None:
-        """If it did, she would not hear of him until she has found him herself."""
-
-        def unnote(interest: Interest, account: str, gone: Location) -> None:
-            interest.elsewhere.pop(account, None)
-
-        self.patch(Interest, "unnote", unnote)
-        self.assertEqual(self.changed(), [])
+    def test_changes_while_it_is_introduced(self) -> None:
+        """Who changes its presence before another node has answered is seen as it is: that node was
+        not known to have anybody, since the directory did not answer (CL-144).
+        """
+        directory = self.nodes["a"].server.cluster.directory
+        self.patch(directory, "nodes_of", away)
+        juliet = self.come("b", "juliet")
+        self.cut("a", "b")
+        romeo = self.come("a", "romeo")
+        juliet.raw()
+        romeo.send("<presence><show>away</show></presence>")
+        self.mend("a", "b")
+        self.nodes.settle()
+        self.assertIn("<show>away</show>", juliet.received()[-1])
 
 
 class InterestTests(SynchronousTestCase):

@@ -127,8 +127,8 @@ AnyEntry = (
     | Telling
     | Arrived
     | Here
-    | Gone
     | Shows
+    | Gone
     | RosterStored
     | ListsStored
     | GroupsStored

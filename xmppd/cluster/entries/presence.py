@@ -157,18 +157,15 @@ class Gone(BusEntry, tag="pg", frozen=True):
 
 
 class Shows(BusEntry, tag="ps", frozen=True):
-    """The sessions of an account that are at the node are to be shown to somebody from now on, or
-    not any more.
+    """The sessions of an account that are at the node are to be shown to somebody from now on.
 
     Attributes:
         account: Bare JID.
         viewer: Bare JID, of any server.
-        here: Whether they are shown.
     """
 
     account: OurJIDText
     viewer: JIDText
-    here: bool
 
     @property
     def about(self) -> str:
