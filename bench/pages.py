@@ -17,7 +17,7 @@ from sqlite3 import connect
 from tempfile import mkdtemp
 from time import process_time
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 
@@ -32,6 +32,7 @@ from xmppd_plugins.archive.query import ArchiveReader, Filters, Query
 from xmppd_plugins.archive.requests import Given
 from xmppd_plugins.archive.settings import ArchiveSettings
 from xmppd_plugins.archive.tables import metadata, peer_of
+from xmppd_plugins.archive.word_index import WordIndex
 
 OWNER = JID.parse("juliet@montague.lit")
 ASKER = JID.parse("juliet@montague.lit/balcony")
@@ -78,6 +79,10 @@ def fill(path: Path, number: int, messages: int) -> None:
     database.close()
 
 
+async def at_once() -> None:
+    """The next turn is now."""
+
+
 async def measure(what: str, work: Callable[[], Awaitable[object]]) -> None:
     """Say what one call costs."""
     await work()
@@ -97,7 +102,7 @@ async def run(reactor: IReactorTime, directory: Path, messages: int) -> None:
     archive = Archive(store.database, lambda: 0, clocks, reactor, ArchiveSettings())
     await archive.open()
     fill(path, archive.ids.number(OWNER.bare), messages)
-    reader = ArchiveReader(archive, lambda: succeed(None))
+    reader = ArchiveReader(archive, WordIndex(archive, at_once), at_once)
     middle = archive.id_of(OWNER.bare, (FIRST + messages // 2 * 1_000_003) << 10)
     nowhere = Filters()
     pages = {

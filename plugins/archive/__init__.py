@@ -40,9 +40,11 @@ from .search import ArchiveSearch
 from .settings import ArchiveSettings
 from .tables import metadata
 from .waiting import WaitingMessages
+from .word_index import WordIndex
 
 LOOK_AT_DISK_S = 30.0
 EXPIRE_S = 3_600.0
+INDEX_WORDS_S = 60.0
 
 
 def repeatedly(call: Callable[[], object], every_s: float, clock: IReactorTime) -> AtUnload:
@@ -53,9 +55,14 @@ def repeatedly(call: Callable[[], object], every_s: float, clock: IReactorTime) 
     return AtUnload(loop.stop)
 
 
+def is_another_first(membership: Membership) -> bool:
+    """Whether it is for another node to do what one of them does for all."""
+    return membership.id.name > min(membership.nodes, default=membership.id.name)
+
+
 def expire(expiry: Expiry, membership: Membership) -> Deferred[None] | None:
     """Delete what is to go, at one of the nodes."""
-    if membership.id.name > min(membership.nodes, default=membership.id.name):
+    if is_another_first(membership):
         return None
     return Deferred.fromCoroutine(_expire(expiry))
 
@@ -63,6 +70,18 @@ def expire(expiry: Expiry, membership: Membership) -> Deferred[None] | None:
 async def _expire(expiry: Expiry) -> None:
     with suppress(StoreError):  # which the store has logged; the next time it goes on
         await expiry.expire()
+
+
+def index_words(words: WordIndex, membership: Membership) -> Deferred[None] | None:
+    """Index the words of what was written since the last time, at one of the nodes."""
+    if not words.is_wanted or is_another_first(membership):
+        return None
+    return Deferred.fromCoroutine(_index(words))
+
+
+async def _index(words: WordIndex) -> None:
+    with suppress(StoreError):  # which the store has logged; the next time it goes on
+        await words.index()
 
 
 def plug(
@@ -80,6 +99,7 @@ def plug(
     """The parts of this plugin."""
     membership = routing_table.membership
     archive = Archive(database, lambda: membership.node.number, clocks, clock, settings)
+    words = WordIndex(archive, turns.next)
     waiting = WaitingMessages(archive, offline, turns.next)
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
     archive.ask_others = messages.all_take
@@ -100,7 +120,9 @@ def plug(
         Offer(archive),
         Tell(Settle, archive.settle),
         Says(DiscoInfo(features=(RETRACT, TOMBSTONES)), Of.ACCOUNT),
-        *answers_of(ArchiveReader(archive, turns.next), waiting),
+        AtLoad(words.open),
+        repeatedly(partial(index_words, words, membership), INDEX_WORDS_S, clock),
+        *answers_of(ArchiveReader(archive, words, turns.next), waiting),
         bound,
         BoundExtra(bound.around),
         AtLoad(preferences.load),

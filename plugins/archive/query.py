@@ -1,6 +1,6 @@
 """Queries of an archive as values, and the page that answers one. Nothing here knows XML."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from .archive import Archive
 from .entries import ArchiveEntry, Selection
 from .ids import MAX_POSITION, first_at, last_at
 from .routed import read_back
+from .word_index import WordIndex
+from .words import words_of
 
 USUAL_RESULTS = 50
 """Of a page whose size is not said."""
@@ -18,6 +20,8 @@ MAX_RESULTS = 250
 """Of any page."""
 MAX_PAGE_BYTES = 1_048_576
 """Of a page's results; one is always given."""
+MAX_COUNTED = 10_000
+"""Messages with some words; more are not counted."""
 MAX_IDS = 1_000
 """That may be asked for one by one."""
 
@@ -39,6 +43,7 @@ class Filters:
         before: Only messages before the one of this id.
         ids: Only these messages; None for any.
         groupchat: Whether messages of type groupchat are among them.
+        words: Only messages that have all of these; none for any.
     """
 
     peer: JID | None = None
@@ -48,11 +53,12 @@ class Filters:
     before: str | None = None
     ids: tuple[str, ...] | None = None
     groupchat: bool = True
+    words: tuple[str, ...] = ()
 
     @property
     def is_of_all(self) -> bool:
         """Whether whoever asks like that reads on in all conversations, and not in one."""
-        return self.peer is None and self.ids is None
+        return self.peer is None and self.ids is None and not self.words
 
 
 class Query(NamedTuple):
@@ -86,11 +92,15 @@ class ArchiveReader:
 
     Args:
         archive: Has the entries.
+        words: Finds them by their words.
         next_turn: Waits for the next turn.
     """
 
-    def __init__(self, archive: Archive, next_turn: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, archive: Archive, words: WordIndex, next_turn: Callable[[], Awaitable[None]]
+    ) -> None:
         self.archive = archive
+        self.words = words
         self.entries = archive.entries
         self.next_turn = next_turn
 
@@ -121,7 +131,7 @@ class ArchiveReader:
             known = await self._known(owner, filters.ids)
             return self._among(known.values(), selection, query)
         if not page.most:
-            return await self._count(owner, selection)
+            return await self._count(owner, selection, query)
         return await self._page(owner, selection, query)
 
     async def _known(self, owner: str, ids: Iterable[str]) -> dict[str, ArchiveEntry]:
@@ -157,8 +167,10 @@ class ArchiveReader:
             found.reverse()
         return _cut(found, query.page, is_all=True)
 
-    async def _count(self, owner: str, selection: Selection) -> QueryPage:
+    async def _count(self, owner: str, selection: Selection, query: Query) -> QueryPage:
         """The number of entries, whatever their resources are."""
+        if query.filters.words:
+            return await self._count_by_words(owner, selection, query)
         count = await self.entries.count(owner, selection, self.next_turn)
         return QueryPage([], not count, count)
 
@@ -187,6 +199,8 @@ class ArchiveReader:
         private messages are a conversation of their own.
         """
         backwards, peer = query.page.is_backwards, query.filters.peer
+        if query.filters.words:
+            return await self._read_by_words(owner, selection, query, limit)
         few = await self.entries.page(owner, selection, limit, backwards=backwards)
         if peer is None or peer.resource is None:
             return few
@@ -194,6 +208,51 @@ class ArchiveReader:
         few += await self.entries.page(owner, private, limit, backwards=backwards)
         few.sort(key=lambda each: each.position, reverse=backwards)
         return few[:limit]
+
+    async def _read_by_words(
+        self, owner: str, selection: Selection, query: Query, limit: int
+    ) -> list[ArchiveEntry]:
+        """Entries in the direction of paging, in two parts: those that the index knows, and the
+        newest, whose words are looked at.
+        """
+        backwards, words = query.page.is_backwards, query.filters.words
+        border = await self.words.indexed_to()
+        newest = Selection(max(selection.after, border), selection.before)
+        known = Selection(selection.after, min(selection.before, border + 1))
+        few: list[ArchiveEntry] = []
+        for part in (newest, known) if backwards else (known, newest):
+            left = limit - len(few)
+            if left and part is newest:
+                few += await self.entries.page(owner, part, left, backwards=backwards)
+            elif left:
+                few += await self._find(owner, part, words, left, backwards=backwards)
+        return few
+
+    async def _find(
+        self, owner: str, part: Selection, words: Sequence[str], limit: int, *, backwards: bool
+    ) -> list[ArchiveEntry]:
+        """Entries that the index knows; what it knows of messages that are gone is left out."""
+        few: list[ArchiveEntry] = []
+        while left := limit - len(few):
+            positions = await self.words.find(owner, words, part, left, backwards=backwards)
+            found = await self.entries.at(owner, positions)
+            few += reversed(found) if backwards else found
+            if len(positions) < left:
+                break
+            part = _beyond(part, positions[-1], backwards=backwards)
+        return few
+
+    async def _count_by_words(self, owner: str, selection: Selection, query: Query) -> QueryPage:
+        """The number of messages with some words, as far as they are counted."""
+        fits, total = _Fits(query.filters), 0
+        while total < MAX_COUNTED:
+            few = await self._read_by_words(owner, selection, query, ENTRIES_PER_TURN)
+            total += sum(map(fits, few))
+            if len(few) < ENTRIES_PER_TURN:
+                break
+            selection = _beyond(selection, few[-1].position, backwards=False)
+            await self.next_turn()
+        return QueryPage([], not total, total)
 
 
 class _Fits:
@@ -204,9 +263,12 @@ class _Fits:
         self._peer = None if peer is None else peer.bare
         self._full = None if peer is None or peer.resource is None else peer.full
         self._groupchat = filters.groupchat
+        self._words = set(filters.words)
 
     def __call__(self, entry: ArchiveEntry) -> bool:
         if not self._groupchat and entry.is_groupchat:
+            return False
+        if self._words and not self._words.issubset(words_of(entry.stanza or b"")):
             return False
         if self._peer is None:
             return True

@@ -10,8 +10,13 @@ from xmppd.stanza.result import MAM
 from xmppd.stanza.rsm import PageRequest, page_request
 
 from .query import MAX_IDS, MAX_RESULTS, USUAL_RESULTS, Filters, Query
+from .words import words_in
 
-FULL_TEXT = "{urn:xmpp:fulltext:0}fulltext"
+FULL_TEXT = "urn:xmpp:fulltext:0"
+MAX_SOUGHT = 20
+"""Words of a search."""
+
+_WORDS = f"{{{FULL_TEXT}}}fulltext"
 
 _FIELDS = {
     "with": "jid-single",
@@ -33,28 +38,37 @@ T = TypeVar("T")
 Values = Mapping[str, list[str]]
 
 
-def query_form() -> bytes:
-    """The answer to who asks which fields there are; none of them is required."""
+def query_form(*, full_text: bool) -> bytes:
+    """The answer to who asks which fields there are; none of them is required.
+
+    Args:
+        full_text: Whether messages can be searched.
+    """
+    sought = f"<field type='text-single' var='{_WORDS}'/>" if full_text else ""
     fields = "".join(
         f"<field type='{kind}' var='{name}'>{_OPEN if name == 'ids' else ''}</field>"
         for name, kind in _FIELDS.items()
     )
     return (
         f"<query xmlns='{MAM}'><x xmlns='{DATA}' type='form'><field type='hidden' var='FORM_TYPE'>"
-        f"<value>{MAM}</value></field>{fields}</x></query>"
+        f"<value>{MAM}</value></field>{fields}{sought}</x></query>"
     ).encode()
 
 
-def read_query(tree: Tree) -> Query:
+def read_query(tree: Tree, *, full_text: bool) -> Query:
     """The query that an element is.
+
+    Args:
+        tree: The element.
+        full_text: Whether messages can be searched.
 
     Raises:
         StanzaError: It is none. FEATURE_NOT_IMPLEMENTED: for a field that there is not, and a page
-            by its number; NOT_ACCEPTABLE: for too many ids; BAD_REQUEST: for all else. The text
-            names the field.
+            by its number; NOT_ACCEPTABLE: for too many ids or words; BAD_REQUEST: for all else. The
+            text names the field.
     """
     form = tree.find(qname(DATA, "x"))
-    values = {} if form is None else _values(form)
+    values = {} if form is None else _values(form, full_text=full_text)
     page = page_request(tree, usual=USUAL_RESULTS, most=MAX_RESULTS)
     if page is not None and page.skipped is not None:
         raise StanzaError(
@@ -63,14 +77,15 @@ def read_query(tree: Tree) -> Query:
     return Query(_filters(values), page or PageRequest(USUAL_RESULTS))
 
 
-def _values(form: Tree) -> Values:
+def _values(form: Tree, *, full_text: bool) -> Values:
     """The values of each field; a field without any is as good as none."""
     values: dict[str, list[str]] = {}
     for field in form.iterfind(qname(DATA, "field")):
         name = field.get("var", "")
         if name in values:
             raise _unclear(name, "is there twice")
-        if name not in _FIELDS and name != "FORM_TYPE":
+        is_known = name in _FIELDS or name == "FORM_TYPE" or (full_text and name == _WORDS)
+        if not is_known:
             raise StanzaError(
                 Condition.FEATURE_NOT_IMPLEMENTED, f"there is no field {name[:100]} in this form"
             )
@@ -95,6 +110,7 @@ def _filters(values: Values) -> Filters:
         before=_one(values, "before-id", str),
         ids=None if ids is None else tuple(dict.fromkeys(ids)),
         groupchat=groupchat is not False,
+        words=_one(values, _WORDS, _sought) or (),
     )
 
 
@@ -109,6 +125,15 @@ def _one(values: Values, name: str, read: Callable[[str], T]) -> T | None:
         return read(found[0])
     except ValueError as error:
         raise _unclear(name, f"has no such value ({error})") from error
+
+
+def _sought(text: str) -> tuple[str, ...]:
+    words = tuple(words_in(text))
+    if not words:
+        raise ValueError("there is no word in it")
+    if len(words) > MAX_SOUGHT:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_SOUGHT} words are sought")
+    return words
 
 
 def _boolean(text: str) -> bool:
@@ -128,4 +153,4 @@ def _unclear(name: str, text: str) -> StanzaError:
     return StanzaError(Condition.BAD_REQUEST, f"{name} {text}")
 
 
-__all__ = ["query_form", "read_query"]
+__all__ = ["FULL_TEXT", "query_form", "read_query"]

@@ -20,11 +20,12 @@ from .archive import Archive
 from .entries import ArchiveEntry
 from .ids import microseconds_of
 from .query import ArchiveReader, Query, QueryPage
-from .query_form import query_form, read_query
+from .query_form import FULL_TEXT, query_form, read_query
 from .waiting import WaitingMessages
 
 _ANNOUNCED = DiscoInfo(features=(MAM, f"{MAM}#extended", f"{MAM}#groupchat-field", STANZA_ID))
 """Never queries without ids in live messages (AR-24)."""
+_SEARCHED = DiscoInfo(features=(*_ANNOUNCED.features, FULL_TEXT))
 
 _FLIPPED = qname(MAM, "flip-page")
 _log = Logger()
@@ -45,12 +46,12 @@ class IQArchiveQueryHandler(IQHandler):
 
     def on_get(self, iq: IQ, asked: Asked) -> bytes:
         check_has_archive(asked.address)
-        return query_form()
+        return query_form(full_text=self.reader.words.is_wanted)
 
     async def on_set(self, iq: IQ, asked: Asked) -> Pulling:
         check_has_archive(asked.address)
         tree, owner = iq.payload.tree[0], asked.address
-        query = read_query(tree)
+        query = read_query(tree, full_text=self.reader.words.is_wanted)
         if query.filters.is_of_all:
             await read_here(self.waiting, asked)
         found = await self.reader.answer(owner.bare, query)
@@ -167,17 +168,18 @@ def check_has_archive(account: JID) -> None:
         raise StanzaError(Condition.SERVICE_UNAVAILABLE, "a guest has no archive")
 
 
-def _says(question: DiscoQuestion) -> DiscoInfo | None:
-    """What accounts say that have an archive."""
-    return None if is_guest(question.entity.bare) else _ANNOUNCED
-
-
 def answers_of(reader: ArchiveReader, waiting: WaitingMessages) -> list[Part]:
     """The parts that answer for archives."""
+
+    def says(question: DiscoQuestion) -> DiscoInfo | None:
+        if is_guest(question.entity.bare):
+            return None
+        return _SEARCHED if reader.words.is_wanted else _ANNOUNCED
+
     return [
         IQArchiveQueryHandler(reader, waiting),
         IQArchiveMetadataHandler(reader.archive, waiting),
-        Says(of=Of.ACCOUNT, answer=_says),
+        Says(of=Of.ACCOUNT, answer=says),
     ]
 
 

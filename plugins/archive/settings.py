@@ -25,6 +25,7 @@ class ArchiveSettings(Section, frozen=True):
             handled.
         default: What is archived of accounts that want nothing else.
         preferences: Whether an account may want something else.
+        full_text: Whether messages can be searched; it costs as much again as keeping them.
     """
 
     max_age_days: Annotated[int, Mark.MAY_BE_ZERO] = 0
@@ -34,6 +35,7 @@ class ArchiveSettings(Section, frozen=True):
     flush_ms: int = 100
     default: Default = "always"
     preferences: bool = True
+    full_text: Annotated[bool, Mark.RESTART] = False
 
     def __post_init__(self) -> None:
         if self.flush_ms > MAX_FLUSH_MS:

@@ -6,11 +6,16 @@ from unittest.mock import patch
 from tests.plugins.archive.store_contract import JULIET, NURSE, ROMEO, StoreCase, at_once, words_of
 from xmppd.stanza import JID
 from xmppd.stanza.rsm import PageRequest
+from xmppd.store.sql import delete
+from xmppd_plugins.archive import archive as archive_module
 from xmppd_plugins.archive import entries
 from xmppd_plugins.archive.entries import ALL, ArchiveEntry, Selection
 from xmppd_plugins.archive.ids import microseconds_of
 from xmppd_plugins.archive.query import ArchiveReader, Filters, Query
 from xmppd_plugins.archive.routed import read_back
+from xmppd_plugins.archive.settings import ArchiveSettings
+from xmppd_plugins.archive.tables import stanzas
+from xmppd_plugins.archive.word_index import WordIndex
 
 OTHER = JID.parse("juliet@montague.lit/2")
 PEERS = (None, JULIET.to_bare(), JULIET, OTHER, NURSE.to_bare(), JID.parse("nobody@x.lit"))
@@ -23,7 +28,7 @@ class QueryContract(StoreCase):
     async def test_any_query(self) -> None:
         """Any filters and any page, whatever is in memory, written or indexed."""
         archive = await self.opened()
-        reader = ArchiveReader(archive, at_once)
+        reader = ArchiveReader(archive, WordIndex(archive, at_once), at_once)
         for seed in SEEDS:
             choose = Random(seed)
             await self.chat(choose)
@@ -55,6 +60,71 @@ class QueryContract(StoreCase):
                 self.assertLessEqual(before, counted)
                 self.assertLessEqual(counted, after)
         self.assertGreaterEqual(len(turns), 4)
+
+    async def test_words(self) -> None:
+        """QU-18: Messages are found by their words, whether these are indexed or not; what was
+        deleted, or has another stanza by now, is not.
+        """
+        self.settings = ArchiveSettings(full_text=True)
+        archive = await self.opened()
+        words = WordIndex(archive, at_once)
+        await words.open()
+        await words.open()  # which finds it
+        reader = ArchiveReader(archive, words, at_once)
+        texts = ("Good night, good night", "GOOD-BYE", "Góod morning", "nothing")
+        for _ in range(2):
+            self.say(ROMEO, JULIET, *texts)
+            self.say(NURSE, JULIET, "good grief")
+            await archive.write_all()
+            with patch.object(archive_module, "SETTLED_S", -10.0):
+                await words.index()
+            self.say(JULIET, ROMEO, "Is it good?")
+        self.assertGreater(await words.indexed_to(), 0)
+        romeos = ["Good night, good night", "GOOD-BYE", "Góod morning", "Is it good?"]
+        for backwards in (False, True):
+            for wanted, found in (
+                (("good",), romeos * 2),
+                (("night", "good"), [texts[0]] * 2),
+                (("goo",), []),
+                (("good", "nothing"), []),
+            ):
+                said = await self.searched(reader, Filters(words=wanted), backwards=backwards)
+                self.assertEqual(said, found)
+            only = Filters(words=("good",), peer=JULIET)
+            self.assertEqual(len(await self.searched(reader, only, backwards=backwards)), 8)
+        counted = await reader.answer(ROMEO.bare, Query(Filters(words=("good",)), PageRequest(0)))
+        self.assertEqual((counted.total, counted.complete), (8, False))
+        oldest = await archive.entries.first(ROMEO.bare)
+        assert oldest is not None
+        await archive.bury(ROMEO.bare, oldest.position, b"<message from='romeo@montague.lit/1'/>")
+        night = Filters(words=("night",))
+        self.assertEqual(await self.searched(reader, night, backwards=False), [texts[0]])
+        self.assertEqual(len(await self.known(words, "night")), 1)
+        self.assertEqual(len(await self.known(words, "morning")), 2)
+        await archive.database.write(lambda connection: connection.execute(delete(stanzas)))
+        self.assertEqual(await self.known(words, "morning"), [])
+        archive.settings = ArchiveSettings()
+        await words.open()  # which leaves nothing of it
+        await words.open()
+        self.assertEqual(await words.indexed_to(), 0)
+
+    async def known(self, words: WordIndex, word: str) -> list[int]:
+        """What the index knows of Romeo's messages."""
+        return await words.find(ROMEO.bare, [word], ALL, 10, backwards=False)
+
+    async def searched(
+        self, reader: ArchiveReader, filters: Filters, *, backwards: bool
+    ) -> list[str]:
+        """What is found in Romeo's archive, in pages of two."""
+        found: list[ArchiveEntry] = []
+        page = PageRequest(2, before="" if backwards else None)
+        while True:
+            answer = await reader.answer(ROMEO.bare, Query(filters, page))
+            found = answer.entries + found if backwards else found + answer.entries
+            if answer.complete:
+                return list(map(words_of, found))
+            id = self.archive.id_of(ROMEO.bare, answer.entries[0 if backwards else -1].position)
+            page = PageRequest(2, None if backwards else id, id if backwards else None)
 
     async def chat(self, choose: Random) -> None:
         """Some messages, some of them written."""

@@ -30,6 +30,7 @@ class StoreCase(Asking):
     """An archive on an open store."""
 
     archive: Archive
+    settings = ArchiveSettings()
 
     async def another_store(self) -> None:
         """Open the database anew: nothing is remembered."""
@@ -45,7 +46,7 @@ class StoreCase(Asking):
     def made(self) -> Archive:
         """An archive that has read nothing yet."""
         clocks = Clocks(boot_clock, wall_clock)
-        archive = Archive(self.store.database, lambda: 0, clocks, reactor, ArchiveSettings())
+        archive = Archive(self.store.database, lambda: 0, clocks, reactor, self.settings)
         self.addCleanup(lambda: (archive.writer.stop(), archive.indexer.stop()))
         return archive
 
