@@ -280,7 +280,10 @@ class XMPPService(Service):
             *of_running(self.server, self, self.path),
         ):
             self.server.commands.put(command, OWNER)
-        await self.plugins.load(*self.config.plugins.load)
+        for name in self.config.plugins.load:
+            await may_act(cluster.membership, self._reactor)
+            if name not in self.plugins.loaded:  # it is there if one before needs it
+                await self.plugins.load(name)
         await may_act(cluster.membership, self._reactor)
         await self.server.start()
 

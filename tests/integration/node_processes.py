@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
+from shutil import copy, rmtree
 from tempfile import mkdtemp
 
 from tests.redis_server import RedisProcess, free_port
@@ -30,7 +30,8 @@ class NodeProcess(ServerProcess):
 
     Attributes:
         name: Its own.
-        client_port: For clients with TLS from the first byte.
+        starttls_port: For clients.
+        client_port: The same with TLS from the first byte.
         door: For other nodes; 0 if it has none.
     """
 
@@ -45,7 +46,7 @@ class NodeProcess(ServerProcess):
         while "epoll:0:" in text:
             ports.append(free_port())
             text = text.replace("epoll:0:", f"epoll:{ports[-1]}:", 1)
-        self.client_port = ports[1]
+        self.starttls_port, self.client_port = ports[:2]
         text = text.replace(CLIENT_ADDRESS, f"localhost:{self.client_port}")
         self._config.write_text(text, encoding="utf-8")
 
@@ -71,10 +72,12 @@ class NodeProcesses:
         domains: That they serve.
         redis: Instead of one on a socket.
         database: URL, instead of one made for them.
+        directory: For their files, instead of one made for them.
 
     Attributes:
-        directory: Of all their files.
         nodes: By name, started or not.
+        tables: Other settings of all of them.
+        cluster: The same of ``[cluster]``.
     """
 
     def __init__(
@@ -83,12 +86,16 @@ class NodeProcesses:
         *domains: str,
         redis: RedisProcess | None = None,
         database: str = "",
+        directory: Path | None = None,
     ) -> None:
         self.links = links
         self.domains = domains or ("localhost",)
         self.nodes: dict[str, NodeProcess] = {}
+        self.tables: dict[str, object] = {"s2s": {"enabled": False}}
+        self.cluster: dict[str, object] = {}
         # A short path: that of a Unix socket may have 107 characters.
-        self.directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+        self.directory = directory or Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+        self._is_own_directory = directory is None
         self._made = "" if database else make_postgresql()
         self.database = database or self._made
         self.redis = redis or RedisProcess()
@@ -104,12 +111,33 @@ class NodeProcesses:
         self.redis.stop()
         if self._made:
             drop_postgresql(self._made)
-        rmtree(self.directory)
+        if self._is_own_directory:
+            rmtree(self.directory)
 
     def node(self, name: str, **settings: object) -> NodeProcess:
         """A node that is not started yet, with other settings of ``[cluster]``."""
+        port = free_port() if self.links == "direct" else 0
+        tables = self.settings(name, port, **settings)
+        node = NodeProcess(self.home(name), *self.domains, **tables)
+        self.add(node, name, port)
+        return node
+
+    def add(self, node: NodeProcess, name: str, port: int) -> None:
+        """Take a node that was made of these settings."""
+        node.name, node.door = name, port
+        self.nodes[name] = node
+
+    def home(self, name: str) -> Path:
+        """The directory of a node; all have the same certificates."""
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
+        for other in self.nodes.values():
+            for file in (*other.directory.glob("*.crt"), *other.directory.glob("*.key")):
+                copy(file, directory)
+        return directory
+
+    def settings(self, name: str, port: int, **settings: object) -> dict[str, object]:
+        """All settings of a node, with another one's door at a port."""
         cluster: dict[str, object] = {
             "redis": [self.redis.url],
             "node": name,
@@ -118,18 +146,12 @@ class NodeProcesses:
             "grace_s": 2 * LEASE_S,
             "drain_s": DRAIN_S,
         }
-        tables: dict[str, object] = {"storage": {"url": self.database}, "s2s": {"enabled": False}}
-        port = free_port() if self.links == "direct" else 0
+        tables: dict[str, object] = {"storage": {"url": self.database}, **self.tables}
         if port:
             cluster["address"] = f"127.0.0.1:{port}"
             door = {"endpoint": f"epoll:{port}:interface=127.0.0.1", "kind": "node"}
             tables["listen"] = [{**door, "tls": "direct"}]
-        node = NodeProcess(
-            directory, *self.domains, **{**tables, "cluster": {**cluster, **settings}}
-        )
-        node.name, node.door = name, port
-        self.nodes[name] = node
-        return node
+        return {**tables, "cluster": {**cluster, **self.cluster, **settings}}
 
     def start(self, *names: str) -> list[NodeProcess]:
         """Nodes that are started at once, are up, and know of each other."""
@@ -165,4 +187,4 @@ class NodeProcesses:
 def start_at_once(nodes: Sequence[NodeProcess]) -> None:
     """Start all of them at the same moment, and wait until all are up."""
     with ThreadPoolExecutor() as threads:
-        list(threads.map(NodeProcess.start, nodes))
+        list(threads.map(ServerProcess.start, nodes))

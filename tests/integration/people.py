@@ -15,6 +15,7 @@ from slixmpp import JID, ClientXMPP
 from slixmpp.xmlstream import StanzaBase
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration.spread_server import SpreadServer
 from xmppd.testing.process import ServerProcess
 
 PATIENCE_S = 20.0
@@ -170,6 +171,12 @@ class Person(ClientXMPP):
 
     async def catch_up(self) -> None:
         """See everything that the server had for us when we asked."""
+        await self._ping()
+        if isinstance(self.process, SpreadServer):
+            await asyncio.to_thread(self.process.settle)
+            await self._ping()
+
+    async def _ping(self) -> None:
         ping = self.make_iq_get(ito=self.boundjid.domain)
         ping.enable("ping")
         await ping.send(timeout=PATIENCE_S)
@@ -243,6 +250,8 @@ class Servers:
         self._owner = self._server = None
         if server is not None:
             server.stop()
+        if isinstance(server, SpreadServer):
+            server.take_away()
         if owner is not None:
             rmtree(self._directory)
             owner.clean_up()
@@ -257,19 +266,23 @@ class ServerCase(SynchronousTestCase):
     Attributes:
         domains: The domains it serves.
         settings: Where its configuration differs.
+        is_spread: Whether it is three nodes, to which people come in turn; for all tests if the
+            environment has XMPPD_TEST_NODES.
         server: It.
         present: Who is, or was, connected in this test.
     """
 
     domains: ClassVar[tuple[str, ...]] = ("verona.lit",)
     settings: ClassVar[dict[str, object]] = {}
+    is_spread: ClassVar[bool] = "XMPPD_TEST_NODES" in os.environ
     present: list[Person]
 
     @classmethod
     def make(cls, directory: Path) -> ServerProcess:
         """The server for these tests, not started."""
         quick = {"auth": {"scram_iterations": 64}}
-        return ServerProcess(directory, *cls.domains, **{**quick, **cls.settings})
+        kind = SpreadServer if cls.is_spread else ServerProcess
+        return kind(directory, *cls.domains, **{**quick, **cls.settings})
 
     @classmethod
     def clean_up(cls) -> None:

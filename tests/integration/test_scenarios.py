@@ -11,6 +11,7 @@ from OpenSSL import SSL
 
 from tests.integration.people import PASSWORD, PATIENCE_S, ServerCase
 from tests.integration.raw_client import RawClient
+from tests.integration.spread_server import SpreadServer
 from tests.scenarios.script import Actor, Play, title
 from tests.scenarios.test_scenarios import SCENARIOS
 from xmppd.stanza import ns
@@ -135,6 +136,10 @@ class SocketStage:
         """Wait until the server has done what everybody asked, and has missed who is gone."""
         for actor in self.actors:
             actor.fence()
+        if isinstance(self.server, SpreadServer):
+            self.server.settle()
+            for actor in self.actors:
+                actor.fence()
         until = time.monotonic() + PATIENCE_S
         here = sum(actor.open for actor in self.actors)
         while len(self.server.tell("session list")) != here:

@@ -106,6 +106,11 @@ class LeaseBoard(Protocol):
             is another era.
         """
 
+    def is_of(self, era: str) -> bool:
+        """Whether, as far as is known without asking, it is still the board of this era: what is
+        asked of another one, that has come meanwhile, is not what all nodes have written.
+        """
+
     async def leave(self, id: NodeId) -> None:
         """Take this node off the board, in an orderly way."""
 

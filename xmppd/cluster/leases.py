@@ -137,7 +137,7 @@ class LeasedMembership(Membership):
     @property
     @override
     def complete(self) -> bool:
-        return self._complete
+        return self._complete and self.board.is_of(self.era)
 
     @override
     def is_in(self, node: NodeId) -> bool:

@@ -33,7 +33,7 @@ DIALLED_GREETING_S = 5.0
 
 MAX_GREETING_BYTES = 1_024
 PING_AFTER_S = 2.0
-"""Seconds of silence."""
+"""Seconds of silence; half a lease if that is less."""
 
 DOUBT_S = 1.0
 """The time for an answer when there is a reason to doubt that the other end is still there."""
@@ -330,7 +330,7 @@ class LinkProtocol(Protocol):
         silent_s = now - self.heard_at
         if now >= self._answer_by or silent_s >= dead_after_s:
             self.abort(f"nothing was heard from it for {silent_s:.1f} s")
-        elif silent_s >= PING_AFTER_S and self._pinged_at <= self.heard_at:
+        elif silent_s >= min(PING_AFTER_S, dead_after_s / 2) and self._pinged_at <= self.heard_at:
             self._pinged_at = now
             self.say(LinkPing())
 

@@ -96,6 +96,10 @@ class MemoryLeaseBoard(LeaseBoard):
         self.away = False
 
     @override
+    def is_of(self, era: str) -> bool:
+        return self.away or era.partition(".")[2] == str(self.state.run)
+
+    @override
     async def join(
         self,
         node: Node,

@@ -88,10 +88,14 @@ class RedisLeaseBoard(LeaseBoard):
         return self._renewal(many(await self._call(RENEW, str(id), int(lease_s * 1000))))
 
     @override
+    def is_of(self, era: str) -> bool:
+        return era.partition(".")[2] == self._redis.run_ids
+
+    @override
     async def fence(self, target: NodeId, by: NodeId, era: str) -> bool:
-        epoch, _, run_ids = era.partition(".")
-        if run_ids != self._redis.run_ids:
+        if not self.is_of(era):
             return False
+        epoch = era.partition(".")[0]
         done = await self._call(FENCE, str(target), str(by), epoch)
         if done:
             await self._note_at_others(target, by)

@@ -321,15 +321,18 @@ class Introductions:
         self, session: LocalClientSession, people: Collection[str]
     ) -> dict[NodeId, list[str]]:
         """The other nodes with sessions of these people, and of whom each has some; when the
-        directory is away, they may be anywhere. None if the session leaves meanwhile.
+        directory is away, or has not all sessions, they may be anywhere. None if the session leaves
+        meanwhile.
 
         Also people who are here are looked for: what is known of their sessions on other nodes may
         be under way still.
         """
         wanted = tuple(dict.fromkeys(people))
-        try:
-            found = await self.directory.nodes_of(wanted)
-        except DirectoryAway:
+        found: Mapping[str, tuple[Location, ...]] | None = None
+        if self.membership.complete:
+            with suppress(DirectoryAway):
+                found = await self.directory.nodes_of(wanted)
+        if found is None:
             return {node.id: list(wanted) for node in self.membership.nodes.values()}
         if session.presence is None:
             return {}

@@ -569,6 +569,7 @@ class LostBoardTests(LeaseCase):
         a, b = self.pair()
         self.enters(a)
         self.world.state.fail_over("b")
+        self.assertFalse(a.membership.complete)  # from the first moment
         self.world.pass_time(1.2)
         self.assertFalse(a.membership.complete)
         self.assertTrue(a.membership.is_in(b.id))

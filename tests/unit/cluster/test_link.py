@@ -1,5 +1,6 @@
 """Links between nodes over time: two dial at once, one falls silent, strangers come."""
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -185,6 +186,15 @@ class SilenceTests(LinkTestCase):
         self.assertTrue(self.a.bus.linked(self.b.id))
         self.assertEqual(len(self.lines.ends), 4)
         self.assertLess(self.a.bus.link_states()[self.b.id].silent_s, 3)
+
+    def test_ping_with_a_short_lease(self) -> None:
+        """So it is if a lease is as short as the silence after which others are asked."""
+        for node in (self.a, self.b):
+            node.bus.settings = replace(node.bus.settings, lease_s=2.0)
+        self.start()
+        self.lines.wait(20)
+        self.assertTrue(self.a.bus.linked(self.b.id))
+        self.assertEqual(len(self.lines.ends), 4)
 
     def test_dead(self) -> None:
         """A node that is not heard of for the time of a lease is dead, and not before."""

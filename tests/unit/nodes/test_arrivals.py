@@ -147,6 +147,17 @@ class ArrivalTests(SynchronousTestCase):
         self.assertEqual(availability(romeo), [f"+{ROMEO}/1", f"+{JULIET}/1"])
         self.assertEqual(availability(juliet), [f"+{ROMEO}/1"])
 
+    def test_directory_incomplete(self) -> None:
+        """So it is while the directory does not have all sessions again."""
+        juliet = self.come("b", "juliet")
+        juliet.raw()
+        romeo = self.nodes["a"].bind("romeo")
+        self.nodes.directory.accounts.clear()
+        self.patch(self.nodes["a"].server.cluster.membership, "complete", False)
+        romeo.send("<presence/>")
+        self.assertEqual(availability(romeo), [f"+{ROMEO}/1", f"+{JULIET}/1"])
+        self.assertEqual(availability(juliet), [f"+{ROMEO}/1"])
+
     async def away(self, accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
         """A directory that cannot be asked."""
         raise DirectoryAway("it does not answer")
