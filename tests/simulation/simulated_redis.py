@@ -328,6 +328,10 @@ class SimulatedLeaseBoard(LeaseBoard):
         """Declare a node dead."""
         return await self._ask(lambda: _at_once(self._board.fence(target, by, era)))
 
+    def is_of(self, era: str) -> bool:
+        """Whether no other Redis has taken its place."""
+        return self._board.is_of(era)
+
     async def leave(self, id: NodeId) -> None:
         """Take this node off."""
         await self._ask(lambda: _at_once(self._board.leave(id)))
