@@ -1,10 +1,12 @@
 """XEP-0049: Private XML Storage. Clients keep their settings here, by name and namespace."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import Part
-from xmppd.stanza import IQ, Condition, StanzaError, Tree, qname
+from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, qname
 from xmppd.stanza.xml import namespace_of, write
 from xmppd.store.personal_items import PersonalItems
 
@@ -12,11 +14,37 @@ NS = "jabber:iq:private"
 MAX_ELEMENTS = 32
 
 
+class PrivateFace(Protocol):
+    """Shows something here that is kept elsewhere, and takes changes of it."""
+
+    async def shown(self, account: JID) -> bytes:
+        """The element of an account."""
+
+    async def taken(self, who: JID, tree: Tree) -> None:
+        """Take another one from its owner.
+
+        Raises:
+            StanzaError: It cannot be kept.
+        """
+
+
+class PrivateFaces:
+    """What is kept elsewhere and shown here as well.
+
+    Attributes:
+        by_tag: By the names of their elements.
+    """
+
+    def __init__(self) -> None:
+        self.by_tag: dict[str, PrivateFace] = {}
+
+
 @dataclass(frozen=True)
 class IQPrivateHandler(IQHandler):
     """Show and keep elements for their owner only (§4)."""
 
     items: PersonalItems
+    faces: PrivateFaces
 
     query = qname(NS, "query")
     to = To.OWN_ACCOUNT
@@ -31,19 +59,28 @@ class IQPrivateHandler(IQHandler):
         if not wanted:
             raise StanzaError(Condition.BAD_REQUEST, "name the element that you want")
         kept = await self.items.elements(asked.address.bare, NS)
-        tags = dict.fromkeys(tree.tag for tree in wanted)
-        found = b"".join(kept.get(tag) or write(Tree(tag)) for tag in tags)
-        return b"<query xmlns='%b'>%b</query>" % (NS.encode(), found)
+        found = []
+        for tag in dict.fromkeys(tree.tag for tree in wanted):
+            face = self.faces.by_tag.get(tag)
+            shown = kept.get(tag) if face is None else await face.shown(asked.address)
+            found.append(shown or write(Tree(tag)))
+        return b"<query xmlns='%b'>%b</query>" % (NS.encode(), b"".join(found))
 
     async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Keep elements in the place of those of the same name; an empty one is forgotten."""
         values: dict[str, bytes] = {}
-        for tree in elements(iq):
+        brought = elements(iq)
+        for tree in brought:
             values[tree.tag] = values.get(tree.tag, b"") + (b"" if is_empty(tree) else write(tree))
         if not values:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "there is nothing to keep")
         for value in values.values():
             self.items.check(value)
+        for tree in brought:
+            face = self.faces.by_tag.get(tree.tag)
+            if face is not None:
+                await face.taken(iq.sender, tree)
+                values.pop(tree.tag, None)
         for tag, value in values.items():
             await self.items.keep(asked.address.bare, NS, tag, value or None)
 
@@ -73,4 +110,5 @@ def is_empty(tree: Tree) -> bool:
 
 def plug(items: PersonalItems) -> list[Part]:
     """The parts of this feature."""
-    return [IQPrivateHandler(items)]
+    faces = PrivateFaces()
+    return [IQPrivateHandler(items, faces), Offer(faces)]

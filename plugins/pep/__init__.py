@@ -11,6 +11,7 @@ from xmppd.disco.info import DiscoInfo
 from xmppd.events import On
 from xmppd.handler.presence_subscribe_handler import Subscribed
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.packet_router import PacketRouter
@@ -22,6 +23,7 @@ from xmppd_plugins.pubsub.requests import PubSubRequests
 
 from .accounts import AccountHost
 from .audience import EventAudience, EventTold
+from .faces import NodeFaces
 from .last_items import LastItems
 from .requests import FEATURES, IDENTITY, AccountDisco, IQPEPHandler, IQPEPOwnerHandler
 
@@ -38,12 +40,12 @@ def plug(
     nodes = requests.engine.nodes
     audience = EventAudience(presences, capabilities, messages, router)
     last_items = LastItems(nodes, capabilities, presences)
-    disco = AccountDisco(requests)
+    disco, faces = AccountDisco(requests), NodeFaces()
     table = presences.routing_table
 
     def host(jid: JID) -> AccountHost | None:
         is_account = jid.local is not None and jid.is_bare and table.is_local(jid)
-        return AccountHost(jid, presences, audience) if is_account else None
+        return AccountHost(jid, presences, audience, faces) if is_account else None
 
     def removed(event: AccountRemoved) -> None:
         nodes.forget_host(event.account)
@@ -58,9 +60,11 @@ def plug(
     capabilities.changed_elsewhere.append(last_items.elsewhere)
     return [
         AtUnload(stop),
+        Offer(faces),
+        Offer(audience),
         Tell(EventTold, audience.told),
-        IQPEPHandler(requests, presences, accounts),
-        IQPEPOwnerHandler(requests, presences, accounts),
+        IQPEPHandler(requests, presences, accounts, faces),
+        IQPEPOwnerHandler(requests, presences, accounts, faces),
         Says(DiscoInfo((IDENTITY,), FEATURES), Of.ACCOUNT, disco.account),
         Says(of=Of.ACCOUNT, answer=disco.node, nodes=True),
         On(Subscribed, last_items.subscribed),

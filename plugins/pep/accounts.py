@@ -13,6 +13,7 @@ from xmppd_plugins.pubsub.state import NodeState
 
 from .audience import EventAudience
 from .defaults import BOOKMARKS, defaults
+from .faces import NodeFaces
 
 MAX_NODES = 200
 """Of an account (PE-1)."""
@@ -31,14 +32,22 @@ class AccountHost:
         account: Bare JID.
         presences: Know who may see it.
         audience: Is told its events.
+        faces: Show nodes of it elsewhere.
     """
 
     form = FORM
     max_nodes = MAX_NODES
     lives_once = False
 
-    def __init__(self, account: JID, presences: PresenceManager, audience: EventAudience) -> None:
+    def __init__(
+        self,
+        account: JID,
+        presences: PresenceManager,
+        audience: EventAudience,
+        faces: NodeFaces,
+    ) -> None:
         self.jid = account
+        self.faces = faces
         self.presences = presences
         self.audience = audience
 
@@ -84,6 +93,9 @@ class AccountHost:
         type = state.config.notification_type.value
         message = Message.make(None, self.jid, event, id=new_name(), type=type)
         await self.audience.tell(state, message, followers)
+        changed = self.faces.changed.get(state.name.node)
+        if changed is not None:
+            await changed(self.jid)
 
 
 __all__ = ["MAX_ITEMS", "MAX_NODES", "AccountHost"]

@@ -14,6 +14,7 @@ from xmppd_plugins.pubsub.requests import PubSubRequests
 from xmppd_plugins.pubsub.state import NodeName
 
 from .accounts import MAX_NODES
+from .faces import NodeFaces
 
 IDENTITY = DiscoIdentity("pubsub", "pep")
 FEATURES = (
@@ -74,6 +75,7 @@ class IQPEPHandler(IQHandler):
     requests: PubSubRequests
     presences: PresenceManager
     accounts: AccountStore
+    faces: NodeFaces
 
     query = qname(NS, "pubsub")
     to = To.OWN_ACCOUNT | To.ACCOUNTS
@@ -87,6 +89,12 @@ class IQPEPHandler(IQHandler):
         return await self._ask("set", iq, asked)
 
     async def _ask(self, kind: str, iq: IQ, asked: Asked) -> bytes | None:
+        node = next((each.get("node") or "" for each in iq.query), "")
+        face = self.faces.by_node.get(node) if asked.own else None
+        if face is not None:
+            answer = await face.ask(asked.address.to_bare(), iq.sender, kind, iq.query)
+            if answer is not None:
+                return answer
         try:
             return await self.requests.ask(asked.address, iq.sender, kind, iq.query)
         except StanzaError as error:

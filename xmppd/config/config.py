@@ -323,6 +323,7 @@ class PluginSettings(Section, frozen=True):
         "pubsub",
         "push",
         "pep",
+        "bookmarks",
     )
     directory: str = ""
 
