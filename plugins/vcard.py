@@ -1,15 +1,43 @@
 """XEP-0054: vcard-temp. The card of an account: shown to all, changed by its owner only."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import Part
-from xmppd.stanza import IQ, Condition, StanzaError, qname
-from xmppd.stanza.xml import write
+from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, qname
+from xmppd.stanza.xml import read, write
 from xmppd.store.personal_items import PersonalItems
 
 NS = "vcard-temp"
+PHOTO = qname(NS, "PHOTO")
 EMPTY = f"<vCard xmlns='{NS}'/>".encode()
+
+
+class PhotoKeeper(Protocol):
+    """Keeps the photos of cards elsewhere."""
+
+    async def photo(self, account: JID, asker: JID) -> bytes:
+        """The ``<PHOTO/>`` of a card; empty if there is none that the asker may see."""
+
+    async def take_photo(self, who: JID, photo: Tree | None) -> None:
+        """Take the photo of a card from its owner; None if the card has none.
+
+        Raises:
+            StanzaError: It is none.
+        """
+
+
+@dataclass
+class Cards:
+    """Cards, and where their photos are.
+
+    Attributes:
+        photos: Keeps the photos; None if they are in the cards.
+    """
+
+    photos: PhotoKeeper | None = None
 
 
 @dataclass(frozen=True)
@@ -17,6 +45,7 @@ class IQvCardHandler(IQHandler):
     """Show and keep cards (§3); a card is kept as it came, and an empty one is none."""
 
     items: PersonalItems
+    cards: Cards
 
     query = qname(NS, "vCard")
     to = To.SERVER | To.OWN_ACCOUNT | To.ACCOUNTS
@@ -30,6 +59,10 @@ class IQvCardHandler(IQHandler):
         an account (§3.3).
         """
         card = (await self.items.elements(asked.address.bare, NS)).get("")
+        if self.cards.photos is not None and not asked.server:
+            photo = await self.cards.photos.photo(asked.address.to_bare(), iq.sender)
+            if photo:
+                card = with_photo(card or EMPTY, photo)
         if card is not None:
             return card
         if asked.own:
@@ -41,10 +74,32 @@ class IQvCardHandler(IQHandler):
         if not asked.own:
             raise StanzaError(Condition.FORBIDDEN, "this card is somebody else's")
         card = iq.payload.tree[0]
+        if self.cards.photos is not None:
+            photo = card.find(PHOTO)
+            await self.cards.photos.take_photo(iq.sender, photo)
+            if photo is not None:
+                rest = [child for child in card if child.tag != PHOTO]
+                card = Tree(card.tag, card.attrib)
+                card.extend(rest)
         value = write(card) if len(card) else None
         await self.items.keep(asked.address.bare, NS, "", value)
 
 
+def with_photo(card: bytes, photo: bytes) -> bytes:
+    """A card with a photo in the place of its own."""
+    tree = read(card)
+    if tree.find(PHOTO) is not None:
+        rest = [child for child in tree if child.tag != PHOTO]
+        tree = Tree(tree.tag, tree.attrib)
+        tree.extend(rest)
+        card = write(tree)
+    if card.endswith(b"/>"):
+        return b"%b>%b</vCard>" % (card[:-2], photo)
+    at = card.rindex(b"</")
+    return card[:at] + photo + card[at:]
+
+
 def plug(items: PersonalItems) -> list[Part]:
     """The parts of this feature."""
-    return [IQvCardHandler(items)]
+    cards = Cards()
+    return [IQvCardHandler(items, cards), Offer(cards)]

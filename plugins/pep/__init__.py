@@ -47,6 +47,11 @@ def plug(
         is_account = jid.local is not None and jid.is_bare and table.is_local(jid)
         return AccountHost(jid, presences, audience, faces) if is_account else None
 
+    async def told(event: EventTold) -> None:
+        audience.told(event)
+        if event.owner in event.people:
+            await faces.told(JID.prepared(event.owner), event.node, here=False)
+
     def removed(event: AccountRemoved) -> None:
         nodes.forget_host(event.account)
 
@@ -62,7 +67,7 @@ def plug(
         AtUnload(stop),
         Offer(faces),
         Offer(audience),
-        Tell(EventTold, audience.told),
+        Tell(EventTold, told),
         IQPEPHandler(requests, presences, accounts, faces),
         IQPEPOwnerHandler(requests, presences, accounts, faces),
         Says(DiscoInfo((IDENTITY,), FEATURES), Of.ACCOUNT, disco.account),

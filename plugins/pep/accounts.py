@@ -93,9 +93,7 @@ class AccountHost:
         type = state.config.notification_type.value
         message = Message.make(None, self.jid, event, id=new_name(), type=type)
         await self.audience.tell(state, message, followers)
-        changed = self.faces.changed.get(state.name.node)
-        if changed is not None:
-            await changed(self.jid)
+        await self.faces.told(self.jid, state.name.node, here=True)
 
 
 __all__ = ["MAX_ITEMS", "MAX_NODES", "AccountHost"]

@@ -33,11 +33,25 @@ class NodeFaces:
         by_node: By the name of the node.
         changed: Called with the account when something in the node of this name has changed, and
             that has been told.
+        seen: The same, at every server of the service that has a session of the account.
     """
 
     def __init__(self) -> None:
         self.by_node: dict[str, NodeFace] = {}
         self.changed: dict[str, Callable[[JID], Awaitable[None]]] = {}
+        self.seen: dict[str, Callable[[JID], Awaitable[None]]] = {}
+
+    async def told(self, account: JID, node: str, *, here: bool) -> None:
+        """Have those look who wanted to know of changes in a node.
+
+        Args:
+            account: Bare JID of its owner.
+            node: Its name.
+            here: Whether it was changed at this server of the service.
+        """
+        for look in (self.changed, self.seen) if here else (self.seen,):
+            if node in look:
+                await look[node](account)
 
 
 __all__ = ["NodeFace", "NodeFaces"]

@@ -324,6 +324,7 @@ class PluginSettings(Section, frozen=True):
         "push",
         "pep",
         "bookmarks",
+        "avatars",
     )
     directory: str = ""
 
