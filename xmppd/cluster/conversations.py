@@ -165,7 +165,8 @@ class Conversations(Bus):
         )
 
     def _take(self, sender: NodeId, entry: BusEntry) -> Outcome:
-        return self.take(sender, entry)
+        assert self._taker is not None, "nothing is taken before"
+        return self._taker(sender, entry)
 
 
 __all__ = ["BusSettings", "Conversations"]

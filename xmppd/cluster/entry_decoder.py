@@ -60,11 +60,10 @@ class EntryDecoder:
             self._check_within(entry)
         for name, ours in addresses(kind):
             value = getattr(entry, name)
-            if value.__class__ is str:
-                self._check_address(value, ours)
-            else:
-                for each in value or ():
-                    self._check_address(each, ours)
+            for text in (value,) if value.__class__ is str else value or ():
+                jid = JID.prepared(text)
+                if ours and jid.domain not in self._domains:
+                    raise BadEntry(f"{jid.domain} is not served here")
         for name in parts(kind):
             value = getattr(entry, name)
             for each in value if isinstance(value, list) else (value,):
@@ -79,11 +78,6 @@ class EntryDecoder:
             raise BadEntry("a question about a question")
         if entry is not None:
             self.check(entry)
-
-    def _check_address(self, text: str, ours: bool) -> None:
-        jid = JID.prepared(text)
-        if ours and jid.domain not in self._domains:
-            raise BadEntry(f"{jid.domain} is not served here")
 
 
 @cache

@@ -96,7 +96,8 @@ class Outbox:
     @property
     def has_room(self) -> bool:
         """Whether the window is not full."""
-        return self.bytes < self.window.bytes and self.entries < self.window.entries
+        window = self.window
+        return self.bytes < window.bytes and self.entries < window.entries
 
     @property
     def lag_s(self) -> float:

@@ -17,43 +17,46 @@ class Hints:
 
     Args:
         seconds: The time on the steady clock.
+
+    Attributes:
+        nodes: By bare JID until when, and the nodes; who is looked for asks :meth:`get`.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._nodes: OrderedDict[str, tuple[float, tuple[Location, ...]]] = OrderedDict()
+        self.nodes: OrderedDict[str, tuple[float, tuple[Location, ...]]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._nodes)
+        return len(self.nodes)
 
     def get(self, account: str) -> tuple[Location, ...]:
         """The nodes of an account, that of its oldest session first; empty if none is known."""
-        if account not in self._nodes:
+        if account not in self.nodes:
             return ()
-        until, nodes = self._nodes[account]
+        until, nodes = self.nodes[account]
         if self._seconds() >= until:
-            del self._nodes[account]
+            del self.nodes[account]
             return ()
         return nodes
 
     def note(self, account: str, nodes: tuple[Location, ...]) -> None:
         """Note where an account is; nowhere is forgotten instead."""
-        self._nodes.pop(account, None)
+        self.nodes.pop(account, None)
         if not nodes:
             return
-        self._nodes[account] = self._seconds() + HINT_S, nodes
-        if len(self._nodes) > MAX_HINTS:
-            self._nodes.popitem(last=False)
+        self.nodes[account] = self._seconds() + HINT_S, nodes
+        if len(self.nodes) > MAX_HINTS:
+            self.nodes.popitem(last=False)
 
     def forget(self, account: str) -> None:
         """Forget where an account was, since more is known of it now."""
-        self._nodes.pop(account, None)
+        self.nodes.pop(account, None)
 
     def forget_node(self, node: NodeId) -> None:
         """Forget that anybody is on this node."""
-        for account, (until, nodes) in tuple(self._nodes.items()):
+        for account, (until, nodes) in tuple(self.nodes.items()):
             left = tuple(each for each in nodes if each.node != node)
             if left:
-                self._nodes[account] = until, left
+                self.nodes[account] = until, left
             else:
-                del self._nodes[account]
+                del self.nodes[account]

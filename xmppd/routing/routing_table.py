@@ -218,7 +218,8 @@ class RoutingTable:
         """
         if bare in self.users:
             return None
-        for node, _ in (self.hints.get(bare) if self.hints else ()) or self.elsewhere.get(bare, ()):
+        hinted = self.hints.get(bare) if bare in self.hints.nodes else ()
+        for node, _ in hinted or self.elsewhere.get(bare, ()):
             if self.membership.is_in(node):
                 return node
         return None
@@ -271,7 +272,7 @@ class RoutingTable:
         but known here to be there: then one of both is wrong, and the directory is right.
         """
         to = stanza.to
-        if to is None or self.lead(to.bare) != node:
+        if to is None or to.bare in self.users or self.lead(to.bare) != node:
             return None
         return self._look_up(to.bare)
 
