@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -54,6 +55,8 @@ class Scenario:
         figure: Field of its results.
         unit: Of the figure.
         differs: Whether it is the difference that counts.
+        again: Whether servers have done it before, unmeasured: passwords are derived once. If not,
+            they are restarted for each repetition.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Scenario:
     figure: str = "cpu_us_per_op"
     unit: str = "µs"
     differs: bool = False
+    again: bool = True
 
 
 SCENARIOS = (
@@ -75,7 +79,7 @@ SCENARIOS = (
     Scenario("herd-tls", f"{RING} --starttls --concurrency 315", "login", {DIRECT: 1.4}),
     Scenario(
         "memory", "ring -n 1500 --contacts 10", "session", {DIRECT: 3.5, BY_REDIS: 3.5},
-        "kb_per_session", "KB", differs=True,
+        "kb_per_session", "KB", differs=True, again=False,
     ),
 )  # fmt: skip
 
@@ -157,18 +161,24 @@ class Bench:
         return found[-1] if found else {}
 
     def in_turn(
-        self, name: str, arguments: dict[str, str], servers: "dict[str, Service | EjabberdNodes]"
+        self,
+        name: str,
+        arguments: dict[str, str],
+        servers: "dict[str, Service | EjabberdNodes]",
+        repetitions: int | None = None,
     ) -> dict[str, list[Result]]:
-        """Measure several in turn, each after a restart and with accounts of its own."""
+        """Measure several in turn, each after a restart and with accounts of its own. Without a
+        number of repetitions there is one before them that does not count.
+        """
         results: dict[str, list[Result]] = {column: [] for column in servers}
         for column, each in servers.items():
             each.start()
             self.load(arguments[column], each, "--setup")
         time.sleep(SETTLE_S)
-        if arguments[next(iter(servers))].startswith("ring"):  # passwords are derived once
+        if repetitions is None:
             for column, each in servers.items():
                 self.load(arguments[column], each)
-        for repetition in range(self.repetitions):
+        for repetition in range(repetitions or self.repetitions):
             for column, each in servers.items():
                 result = self.load(arguments[column], each)
                 results[column].append(result)
@@ -210,7 +220,13 @@ def contrast(bench: Bench, scenario: Scenario, home: Service, across: Service) -
     """The figure of three nodes beside that of one."""
     arguments = dict.fromkeys((HOME, ACROSS), scenario.load)
     servers: dict[str, Service | EjabberdNodes] = {HOME: home, ACROSS: across}
-    results = bench.in_turn(scenario.name, arguments, servers)
+    if scenario.again:
+        results = bench.in_turn(scenario.name, arguments, servers)
+    else:
+        results = {HOME: [], ACROSS: []}
+        for _ in range(bench.repetitions):
+            for column, found in bench.in_turn(scenario.name, arguments, servers, 1).items():
+                results[column] += found
     one, three = (best(results[column], scenario.figure) for column in (HOME, ACROSS))
     figure = three - one if scenario.differs else three / one
     most = scenario.most.get(bench.links)
@@ -248,37 +264,31 @@ def sizes(bench: Bench) -> Row:
     )  # fmt: skip
 
 
-def detour(bench: Bench, home: Service) -> Iterator[Row]:
-    """A message and a presence while all links are cut, for information."""
+def detour(bench: Bench, scenario: Scenario, home: Service) -> Row:
+    """A scenario while all links are cut, for information."""
+    one: list[Result] = []
+    three: list[Result] = []
     with bench.service("detour", NODES) as service:
         service.detour()
-        for name, arguments, per in (
-            ("chat-w20", "chat --window 20", "message"),
-            ("presence-200", PRESENCE, "delivery"),
-        ):
-            home.start()
-            service.start()
-            for each in (home, service):
-                bench.load(arguments, each, "--setup")
-            service.cut()
-            one, three = [], []
-            for _ in range(bench.repetitions):
-                one.append(bench.load(arguments, home))
-                three.append(bench.load(arguments, service))
-            service.stop()
-            service.mend()
-            home.stop()
-            ratio = best(three, "cpu_us_per_op") / best(one, "cpu_us_per_op")
-            yield Row(
-                f"{name} by the detour, a {per}",
-                [
-                    shown(one, "cpu_us_per_op", "µs"),
-                    shown(three, "cpu_us_per_op", "µs"),
-                    redis_beside(three),
-                ],
-                f"{number(ratio)}×",
-                note=noise({HOME: one, DETOUR: three}),
-            )
+        for each in (home, service):
+            each.start()
+            bench.load(scenario.load, each, "--setup")
+        service.cut()
+        for _ in range(bench.repetitions):
+            one.append(bench.load(scenario.load, home))
+            three.append(bench.load(scenario.load, service))
+        home.stop()
+    ratio = best(three, scenario.figure) / best(one, scenario.figure)
+    return Row(
+        f"{scenario.name} by the detour, a {scenario.per}",
+        [
+            shown(one, scenario.figure, scenario.unit),
+            shown(three, scenario.figure, scenario.unit),
+            redis_beside(three),
+        ],
+        f"{number(ratio)}×",
+        note=noise({HOME: one, DETOUR: three}),
+    )
 
 
 def in_redis(bench: Bench, across: Service) -> Row:
@@ -383,29 +393,36 @@ PEERS_HEAD = ["", "two ejabberd", "two xmppd", "Redis", "figure", "target", "ver
 
 
 def rows(bench: Bench, wanted: Callable[[str], bool]) -> Iterator[Row]:
-    """Measure all that is wanted."""
+    """Measure all that is wanted; what cannot be measured says why."""
     with bench.service("home", 1, "") as home, bench.service("across", NODES) as across:
         for scenario in SCENARIOS:
             if wanted(scenario.name):
-                yield contrast(bench, scenario, home, across)
-        if wanted("commands"):
-            yield in_redis(bench, across)
-        if wanted("bytes") and bench.links == DIRECT:
-            yield on_links(bench, across)
-        if wanted("loss"):
-            yield loss(bench, across)
+                yield tried(scenario.name, partial(contrast, bench, scenario, home, across))
+        for name, measuring in OF_THREE.items():
+            if wanted(name) and (bench.links == DIRECT or name not in ON_LINKS):
+                yield tried(name, partial(measuring, bench, across))
         if wanted("detour") and bench.links == DIRECT:
-            yield from detour(bench, home)
-    if wanted("sizes"):
-        yield sizes(bench)
-    if wanted("shared-port"):
-        yield shared_port(bench)
+            for scenario in SCENARIOS:
+                if scenario.name in DETOURED:
+                    yield tried("detour", partial(detour, bench, scenario, home))
+    for name, of_its_own in OTHERS.items():
+        if wanted(name):
+            yield tried(name, partial(of_its_own, bench))
 
 
-NAMES = (
-    *(scenario.name for scenario in SCENARIOS),
-    "commands", "bytes", "loss", "detour", "sizes", "shared-port",
-)  # fmt: skip
+def tried(name: str, measuring: Callable[[], Row]) -> Row:
+    """The row of a scenario, or why there is none."""
+    try:
+        return measuring()
+    except ServerError as error:
+        return Row(name, ["–"] * 3, "–", "measured", met=False, note=str(error))
+
+
+OF_THREE = {"commands": in_redis, "bytes": on_links, "loss": loss}
+ON_LINKS = ("bytes",)
+DETOURED = ("chat-w20", "presence-200")
+OTHERS = {"sizes": sizes, "shared-port": shared_port}
+NAMES = (*(scenario.name for scenario in SCENARIOS), *OF_THREE, "detour", *OTHERS)
 
 
 class Options(argparse.Namespace):
@@ -429,27 +446,30 @@ def parse(arguments: list[str] | None = None) -> Options:
     return parser.parse_args(arguments, Options())
 
 
-def measure(options: Options, bench: Bench) -> str:
-    """Measure everything and write the report."""
+def measure(options: Options, bench: Bench) -> None:
+    """Measure everything, and print each row when it is there."""
     judged = "what is judged is the ratio of the smallest"
-    parts = [
-        f"# Measured {time.strftime('%Y-%m-%d %H:%M')}, links: {bench.links}",
-        machine(),
-        f"CPU of all nodes together: smallest and largest of {bench.repetitions} runs; {judged}.",
-    ]
+    print(
+        f"# Measured {time.strftime('%Y-%m-%d %H:%M')}, links: {bench.links}\n\n{machine()}\n\n"
+        f"CPU of all nodes together: smallest and largest of {bench.repetitions} runs; {judged}."
+    )
 
     def wanted(name: str) -> bool:
         return re.search(options.scenario, name) is not None
 
-    found = [row.cells for row in rows(bench, wanted)]
-    if found:
-        parts.append(table(HEAD, found))
+    show(HEAD, rows(bench, wanted))
     if options.peers:
-        parts.append(table(PEERS_HEAD, [row.cells for row in beside_peers(bench)]))
-    return "\n\n".join(parts)
+        show(PEERS_HEAD, beside_peers(bench))
 
 
-def run(options: Options) -> str:
+def show(head: list[str], found: Iterator[Row]) -> None:
+    """Print a table, as long as there are rows."""
+    for index, row in enumerate(found):
+        lines = table(head, [row.cells]).splitlines()
+        print("\n".join(lines[2:] if index else ["", *lines]), flush=True)
+
+
+def run(options: Options) -> None:
     """Have Redis and PostgreSQL for the time of measuring."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"cluster-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
@@ -463,7 +483,7 @@ def run(options: Options) -> str:
             path.open("w") as lines,
         ):
             bench = Bench(Path(directory), beside, options.links, repetitions, duration_s, lines)
-            return measure(options, bench)
+            measure(options, bench)
     finally:
         redis.stop()
         postgres.stop()
@@ -474,7 +494,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     raise_descriptor_limit()
     try:
-        print(run(parse()))
+        run(parse())
     except ServerError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,10 +1,13 @@
-"""What one message from node to node costs by a link: CPU of the sender and of the receiver.
+"""What one message from node to node costs by a link, and by what could be there instead: CPU of
+the sender, of the receiver, and of Redis.
 
     python -m bench.links [--batch 1 10 100] [--seconds 3] [--repeat 3]
 
 Each turn of the sender's reactor has so many messages of some 330 bytes for the other node, at a
 fixed rate; the receiver unpacks and checks them, and makes stanzas of them. ``null`` is the sender
-without a bus: its timer alone, which is in the figures of the others.
+without a bus: its timer alone, which is in the figures of the others. ``hub`` and ``stock`` are
+links, on our endpoints and on Twisted's; ``streams`` is the bus by Redis; ``pubsub`` and ``lists``
+are buses by Redis that were not chosen.
 """
 
 import argparse
@@ -25,21 +28,28 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.task import deferLater
 
-from bench.meter import percentiles
+from bench.buses import ChannelBus, ListBus
+from bench.meter import cpu_s, percentiles
+from tests.redis_server import RedisProcess
 from xmppd.cluster.conversations import BusSettings
 from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entries.stanzas import Routed
 from xmppd.cluster.link_bus import LinkBus, LinkSettings
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Node, NodeId
+from xmppd.cluster.redis import Redis
+from xmppd.cluster.stream_bus import StreamBus
+from xmppd.config.config import ClusterSettings
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
 from xmppd.net.node_dialer import NodeDialer
 from xmppd.net.node_tls import NodeTLS
 from xmppd.net.turn_end import at_end_of_turn, at_end_of_turn_of_hub
 
-WAYS = ("null", "hub", "hub-tls", "stock", "stock-tls")
+BY_REDIS = ("streams", "pubsub", "lists")
+WAYS = ("null", "hub", "hub-tls", "stock", "stock-tls", *BY_REDIS)
 TURNS_PER_S = {1: 2_000, 10: 500, 100: 100}
-WARM_UP_S = 1.5
+MEET_S = 0.5
+WARM_UP_S = 2.5
 AT_LAST_S = 0.3
 SENDER, RECEIVER = "sender", "receiver"
 DOMAIN = "example.org"
@@ -59,9 +69,11 @@ class End:
     Args:
         name: Of the node.
         way: How they are connected.
+        redis: The URL of Redis, if they need one.
+        redis_pid: Its process.
     """
 
-    def __init__(self, name: str, way: str) -> None:
+    def __init__(self, name: str, way: str, redis: str, redis_pid: int) -> None:
         self.id = NodeId(name, 1)
         self.members: dict[str, Node] = {}
         self.membership = MemoryMembership(self.id, self.members)
@@ -70,15 +82,27 @@ class End:
         self.tls = NodeTLS() if way.endswith("tls") else None
         self.count = 0
         self.delays_s: list[float] = []
+        self.redis_pid = redis_pid
+        self.redis = Redis(ClusterSettings(redis=(redis,)), reactor) if way in BY_REDIS else None
+        self.bus = self._by_redis(way, self.redis) if self.redis is not None else self._by_links()
+        self.bus.take = self.take
+
+    def _by_links(self) -> LinkBus:
         clock = cast(Any, reactor)
-        self.bus = LinkBus(
+        return LinkBus(
             self.membership,
             clock,
             at_end_of_turn_of_hub(clock) if self.in_hub else at_end_of_turn(clock),
             BusSettings((DOMAIN,)),
             LinkSettings(NodeDialer(clock, in_hub=self.in_hub).dial, self.tls, b"bench", 5.0),
         )
-        self.bus.take = self.take
+
+    def _by_redis(self, way: str, redis: Redis) -> "StreamBus | ChannelBus":
+        clock, settings = cast(Any, reactor), BusSettings((DOMAIN,))
+        if way == "streams":
+            return StreamBus(redis, "bench", self.membership, clock, settings)
+        kind = ListBus if way == "lists" else ChannelBus
+        return kind(redis, self.membership, clock, settings)
 
     def take(self, sender: NodeId, entry: BusEntry) -> None:
         """Make the stanza again, as whoever routes it would."""
@@ -89,6 +113,13 @@ class End:
 
     async def listen(self) -> Record:
         """Open the door; returns what the other one has to know."""
+        if self.redis is not None:
+            await self.redis.open()
+            self.bus.start()
+        if isinstance(self.bus, ChannelBus):
+            await self.bus.ready
+        if not isinstance(self.bus, LinkBus):
+            return {"name": self.id.name}
         kind = EPollServerEndpoint if self.in_hub else TCP4ServerEndpoint
         port = await kind(cast(Any, reactor), 0, interface="127.0.0.1").listen(self.bus.door)
         where = cast(Any, port.getHost())
@@ -102,7 +133,13 @@ class End:
         """Connect with the other node."""
         node = Node(id=NodeId(record.pop("name"), 1))
         self.members[node.id.name] = structs.replace(node, **record)
-        self.bus.start()
+        if self.redis is None:
+            self.bus.start()
+
+    @property
+    def redis_cpu_s(self) -> float:
+        """What Redis has worked so far."""
+        return cpu_s([self.redis_pid]) if self.redis is not None else 0.0
 
     def send(self, batch: int) -> None:
         """One turn's messages."""
@@ -119,12 +156,14 @@ async def live(end: End, batch: int, seconds: float) -> None:
         print(json.dumps(await end.listen()), flush=True)
         end.meet(json.loads(sys.stdin.readline()))
     if end.id.name == SENDER:
+        await deferLater(clock, MEET_S)
         pace(end.send, batch)
     await deferLater(clock, WARM_UP_S)
     end.delays_s.clear()
-    cpu_s, count = time.process_time(), end.count
+    began_s, began_redis_s, count = time.process_time(), end.redis_cpu_s, end.count
     await deferLater(clock, seconds)
-    result = {"cpu_s": time.process_time() - cpu_s, "count": end.count - count}
+    result = {"cpu_s": time.process_time() - began_s, "count": end.count - count}
+    result["redis_s"] = end.redis_cpu_s - began_redis_s
     print(json.dumps({**result, **percentiles(end.delays_s)}), flush=True)
     await deferLater(clock, AT_LAST_S)
     clock.stop()
@@ -144,12 +183,12 @@ def pace(send: Callable[[int], None], batch: int) -> None:
     turn()
 
 
-def child(name: str, way: str, batch: int, seconds: float) -> None:
+def child(end: Callable[[], End], batch: int, seconds: float) -> None:
     """Run one of the two nodes."""
     clock = cast(Any, reactor)
 
     def begin() -> None:
-        living = Deferred.fromCoroutine(live(End(name, way), batch, seconds))
+        living = Deferred.fromCoroutine(live(end(), batch, seconds))
         living.addErrback(lambda failure: (failure.printTraceback(sys.stderr), os._exit(1)))
 
     clock.callWhenRunning(begin)
@@ -157,11 +196,26 @@ def child(name: str, way: str, batch: int, seconds: float) -> None:
 
 
 def once(way: str, batch: int, seconds: float) -> dict[str, float]:
-    """One run: microseconds of CPU for a message, at both ends, and the median delay."""
+    """One run: microseconds of CPU for a message, of both ends and of Redis; the median delay."""
+    if way not in BY_REDIS:
+        return between(way, batch, seconds, "", 0)
+    redis = RedisProcess().start()
+    try:
+        assert redis.process is not None
+        return between(way, batch, seconds, redis.url, redis.process.pid)
+    finally:
+        redis.stop()
+
+
+def between(way: str, batch: int, seconds: float, redis: str, redis_pid: int) -> dict[str, float]:
+    """One run, by a Redis that is there."""
     names = (SENDER,) if way == "null" else (RECEIVER, SENDER)
     ends = [
         subprocess.Popen(
-            [sys.executable, "-m", "bench.links", "--end", name, way, str(batch), str(seconds)],
+            [
+                *(sys.executable, "-m", "bench.links"),
+                *("--end", name, way, str(batch), str(seconds), redis, str(redis_pid)),
+            ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
         )
         for name in names
@@ -176,6 +230,7 @@ def once(way: str, batch: int, seconds: float) -> dict[str, float]:
     return {
         "sender": costs_us[-1],
         "receiver": costs_us[0] if way != "null" else 0.0,
+        "redis": 1e6 * results[0]["redis_s"] / max(results[0]["count"], 1),
         "p50_ms": results[0].get("p50_ms", 0.0),
         "per_s": results[0]["count"] / seconds,
     }
@@ -188,21 +243,24 @@ def main() -> None:
     parser.add_argument("--way", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--end", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--end", nargs=6, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.end:
-        name, way, batch, seconds = arguments.end
-        child(name, way, int(batch), float(seconds))
+        name, way, batch, seconds, redis, pid = arguments.end
+        child(lambda: End(name, way, redis, int(pid)), int(batch), float(seconds))
         return
-    print(f"| {'way':9} | batch | sender µs | receiver µs | sum µs | p50 ms | messages/s |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        f"| {'way':9} | batch | sender µs | Redis µs | receiver µs | sum µs | p50 ms | messages/s |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for batch in arguments.batch:
         for way in arguments.way:
             runs = [once(way, batch, arguments.seconds) for _ in range(arguments.repeat)]
             at = {key: median(run[key] for run in runs) for key in runs[0]}
             print(
-                f"| {way:9} | {batch:5} | {at['sender']:9.2f} | {at['receiver']:11.2f} "
-                f"| {at['sender'] + at['receiver']:6.2f} | {at['p50_ms']:6.3f} "
+                f"| {way:9} | {batch:5} | {at['sender']:9.2f} | {at['redis']:8.2f} "
+                f"| {at['receiver']:11.2f} "
+                f"| {at['sender'] + at['redis'] + at['receiver']:6.2f} | {at['p50_ms']:6.3f} "
                 f"| {at['per_s']:10.0f} |",
                 flush=True,
             )

@@ -18,7 +18,7 @@ from xmppd.ctl.protocol import Shown
 
 DOOR_OFFSET = 250
 SHARED_PORT = 14_022
-MEET_S = 30.0
+MEET_S = 90.0
 CONTROL = "xmppctl.sock"
 SHARED_LISTENER = """
 [[listen]]
@@ -187,12 +187,6 @@ class Service:
             lambda: all(row["way"] == "detour" for row in self.nodes[0].ask("cluster links")),
             MEET_S, "nodes whose links are cut do not take the detour",
         )  # fmt: skip
-
-    def mend(self) -> None:
-        """Let all links through again."""
-        for node in self.nodes:
-            assert node.proxy is not None
-            node.proxy.mend()
 
     def remove(self) -> None:
         """Stop it, and remove all that it had."""
