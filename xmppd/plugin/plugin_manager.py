@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
@@ -22,6 +23,9 @@ from xmppd.plugin.seams import Seams
 from xmppd.plugin.supply import Supply, is_section, own_table, wanted_by
 from xmppd.server import XMPPServer
 from xmppd.store.errors import StoreError, TablesRefused
+
+VOICE_S = 10.0
+"""The time for which a plugin that is to be loaded waits until this node may act."""
 
 _log = Logger()
 
@@ -147,10 +151,20 @@ class PluginManager:
                     raise PluginError(f"the plugin {name} is loaded already")
                 seen.add(name)
                 if name not in self.loaded:  # it is there if one of these needs it
+                    await self._until_it_may_act()
                     await self._plug(name, self._read(name))
         except PluginError:
             await self._take_out_all_but(before)
             raise
+
+    async def _until_it_may_act(self) -> None:
+        """Wait for a while until this node has a lease, since plugins store what they need: loading
+        them takes time in which no lease is renewed.
+        """
+        voice = self.server.cluster.membership.voice()
+        voice.addTimeout(VOICE_S, self.server.clock)
+        with suppress(defer.TimeoutError):
+            await voice
 
     async def _unload(self, name: str) -> None:
         self._check_loaded(name)
@@ -335,4 +349,4 @@ def _cannot(name: str, error: Exception) -> PluginError:
     return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
 
 
-__all__ = ["Plugin", "PluginManager", "PluginsChanged", "import_ahead"]
+__all__ = ["VOICE_S", "Plugin", "PluginManager", "PluginsChanged", "import_ahead"]

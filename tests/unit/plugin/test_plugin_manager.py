@@ -24,7 +24,7 @@ from xmppd.message.follower import Follower
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import PLUGIN_LIMIT_S, AtLoad, AtUnload, NotInTime, Part
 from xmppd.plugin.plugin_error import PluginError
-from xmppd.plugin.plugin_manager import PluginManager, PluginsChanged
+from xmppd.plugin.plugin_manager import VOICE_S, PluginManager, PluginsChanged
 from xmppd.plugin.seams import Replace
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.presence_router import PresenceRouter
@@ -790,3 +790,26 @@ class FindingTests(PluginTestCase):
         with self.assertRaisesRegex(PluginError, "queen_mab"):
             done(self.plugins.load(NAME))
         self.flushLoggedErrors(ModuleNotFoundError)
+
+
+class SilentTests(SynchronousTestCase):
+    """A node that has no lease just now."""
+
+    def setUp(self) -> None:
+        self.house = House(plugins=())
+        self.voice = Deferred[None]()
+        membership = self.house.server.cluster.membership
+        self.patch(membership, "voice", lambda: self.voice)
+        self.loading = Deferred.fromCoroutine(self.house.plugins.load("ping"))
+
+    def test_waits(self) -> None:
+        """A plugin that is to be loaded waits until the node may act."""
+        self.assertNoResult(self.loading)
+        self.voice.callback(None)
+        self.successResultOf(self.loading)
+        self.assertIn("ping", self.house.plugins.loaded)
+
+    def test_waits_no_longer(self) -> None:
+        """It does not wait for ever: if it stores something, that is refused then."""
+        self.house.clock.advance(VOICE_S)
+        self.successResultOf(self.loading)
