@@ -1,6 +1,6 @@
 """InboxEntries: one row for each account and whom it speaks with (UN-1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from xmppd.store.sql import (
@@ -50,8 +50,8 @@ _C = inbox.c
 
 
 def _merged(new: Columns) -> dict[str, ColumnElement[int]]:
-    """A conversation with one more message: nothing moves back, and a reply has read all before
-    it. What a marker has counted already is not counted again.
+    """A conversation with more messages: nothing moves back, and a reply has read all before it.
+    What a marker has counted already is not counted again.
     """
 
     def later(name: str) -> ColumnElement[int]:
@@ -59,7 +59,7 @@ def _merged(new: Columns) -> dict[str, ColumnElement[int]]:
 
     more = case((_C.unread + new.unread > MAX_UNREAD, MAX_UNREAD), else_=_C.unread + new.unread)
     unread = case(
-        (and_(new.displayed > 0, new.displayed > _C.displayed), 0),
+        (new.displayed > _C.displayed, new.unread),
         (and_(new.displayed == 0, new.last > _C.counted), more),
         else_=_C.unread,
     )
@@ -132,37 +132,55 @@ class Totals(NamedTuple):
     all_unread: int
 
 
-class Noted(NamedTuple):
-    """A message that an account has sent or got.
+class Moved:
+    """How a conversation was moved on by some messages.
 
     Attributes:
-        owner: Bare JID of the account.
-        peer: Whom it speaks with.
-        position: Of the message, in the account's archive.
-        speaks: Whether it says something.
-        reads: Whether the account has read all before it: it has said it itself.
-        counts: Whether it is one more that the account has not read.
+        last: Position of the last of them.
+        spoken: That of the last one that says something; 0 if none does.
+        displayed: That of the last one that the account has said itself, and so has read all before
+            it; 0 if there is none.
+        unread: The number of those behind that, which the account has not read.
     """
 
-    owner: str
-    peer: str
-    position: int
-    speaks: bool
-    reads: bool
-    counts: bool
+    __slots__ = ("displayed", "last", "spoken", "unread")
 
-    def row(self) -> dict[str, object]:
-        """The row, if there was none before."""
-        read = self.position if self.reads else 0
+    def __init__(self) -> None:
+        self.last = self.spoken = self.displayed = self.unread = 0
+
+    def by(self, position: int, *, speaks: bool, own: bool) -> None:
+        """Move on by one more message.
+
+        Args:
+            position: In the account's archive.
+            speaks: Whether it says something.
+            own: Whether the account has sent it.
+        """
+        self.last = max(self.last, position)
+        if speaks:
+            self.spoken = max(self.spoken, position)
+            if own:
+                self.displayed, self.unread = position, 0
+            else:
+                self.unread += 1
+
+    def after(self, earlier: "Moved") -> None:
+        """Take in what had moved it on before."""
+        self.last, self.spoken = max(self.last, earlier.last), max(self.spoken, earlier.spoken)
+        if not self.displayed:
+            self.displayed, self.unread = earlier.displayed, self.unread + earlier.unread
+
+    def row(self, owner: str, peer: str) -> dict[str, object]:
+        """The row of a conversation that there was not before."""
         return {
-            "owner": digest(self.owner),
-            "peer": digest(self.peer),
-            "name": self.peer,
-            "last": self.position,
-            "spoken": self.position if self.speaks else 0,
-            "displayed": read,
-            "counted": read,
-            "unread": int(self.counts),
+            "owner": digest(owner),
+            "peer": digest(peer),
+            "name": peer,
+            "last": self.last,
+            "spoken": self.spoken,
+            "displayed": self.displayed,
+            "counted": self.displayed,
+            "unread": min(self.unread, MAX_UNREAD),
         }
 
 
@@ -176,10 +194,10 @@ class InboxEntries:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def note(self, messages: Sequence[Noted]) -> None:
-        """Take messages into their conversations, in this order."""
+    async def note(self, moved: Mapping[tuple[str, str], Moved]) -> None:
+        """Move conversations on, each by the bare JID of its account and whom that speaks with."""
         # Whoever writes the same rows does so in the same order, and so waits for nobody who waits.
-        rows = [each.row() for each in sorted(messages, key=lambda each: (each.owner, each.peer))]
+        rows = [moved[key].row(*key) for key in sorted(moved)]
 
         def change(connection: Connection) -> None:
             connection.execute(_NOTE.on(connection), rows)
@@ -253,7 +271,7 @@ __all__ = [
     "MAX_UNREAD",
     "InboxEntries",
     "InboxEntry",
-    "Noted",
+    "Moved",
     "Totals",
     "inbox",
     "metadata",

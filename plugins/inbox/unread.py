@@ -20,13 +20,12 @@ from xmppd_plugins.archive.retractions import is_called
 from xmppd_plugins.archive.routed import read_back
 from xmppd_plugins.archive.tail import Accepted
 
-from .entries import InboxEntries, Noted
+from .entries import InboxEntries, Moved
 
 FLUSH_S = 0.1
-FLUSH_MESSAGES = 500
 MAX_WAITING = 20_000
-"""Messages that wait to be written, while the database does not take them; beyond that the oldest
-are not counted."""
+"""Conversations that wait to be written, while the database does not take them; others are not
+moved on then."""
 
 PER_TURN = 100
 SEARCHED = (20, *(PER_TURN,) * 5)
@@ -62,7 +61,7 @@ class UnreadMessages(Follower):
         self.conversations = conversations
         self.clock = clock
         self.next_turn = next_turn
-        self._waiting: list[Noted] = []
+        self._waiting: dict[tuple[str, str], Moved] = {}
         self._flushing: IDelayedCall | None = None
         self._locks = Locks()
 
@@ -77,19 +76,22 @@ class UnreadMessages(Follower):
         unread = course.fate.unread
         own = sent or course.message.sender.bare == account
         speaks = unread is UnreadFate.MORE
-        noted = Noted(account, peer, accepted.position, speaks, speaks and own, speaks and not own)
-        self._note(noted)
+        self._move(account, peer).by(accepted.position, speaks=speaks, own=own)
         if own and unread is UnreadFate.READ:
             found = course.tree.find(DISPLAYED)
             id = "" if found is None else found.get("id", "")
             self._start(self._displayed(account, peer, id))
 
-    def _note(self, noted: Noted) -> None:
-        self._waiting.append(noted)
-        if len(self._waiting) >= FLUSH_MESSAGES and self._flushing is not None:
-            self._flushing.reset(0)
-        elif self._flushing is None:
+    def _move(self, account: str, peer: str) -> Moved:
+        """How a conversation is moved on with the next flush."""
+        if self._flushing is None:
             self._flushing = self.clock.callLater(FLUSH_S, self._flush)
+        moved = self._waiting.get((account, peer))
+        if moved is None:
+            moved = Moved()
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting[account, peer] = moved
+        return moved
 
     def _flush(self) -> None:
         self._flushing = None
@@ -104,11 +106,14 @@ class UnreadMessages(Follower):
         async with self._locks.held(None):
             if not self._waiting:
                 return
-            writing, self._waiting = self._waiting, []
+            writing, self._waiting = self._waiting, {}
             try:
                 await self.conversations.note(writing)
             except StoreError:
-                self._waiting = (writing + self._waiting)[-MAX_WAITING:]
+                for key, moved in self._waiting.items():
+                    if key in writing:
+                        moved.after(writing[key])
+                self._waiting = {**writing, **self._waiting}
                 if self._flushing is None:
                     self._flushing = self.clock.callLater(FLUSH_S, self._flush)
                 raise

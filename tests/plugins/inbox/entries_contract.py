@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.unit.store.contract import JULIET, ROMEO, Asking
 from xmppd.store.tables import Tables
-from xmppd_plugins.inbox.entries import InboxEntries, InboxEntry, Noted, metadata
+from xmppd_plugins.inbox.entries import InboxEntries, InboxEntry, Moved, metadata
 
 NURSE = "nurse@montague.lit"
 
@@ -17,24 +17,25 @@ class InboxEntriesContract(Asking):
         await self.store.tables.put(Tables(metadata), "inbox")
         return InboxEntries(self.store.database)
 
-    def got(self, position: int, peer: str = ROMEO, owner: str = JULIET) -> Noted:
-        """A message that counts."""
-        return Noted(owner, peer, position, True, False, True)
-
-    def said(self, position: int, peer: str = ROMEO) -> Noted:
-        """A reply."""
-        return Noted(JULIET, peer, position, True, True, False)
+    async def note(
+        self, table: InboxEntries, *messages: tuple[str, int], peer: str = ROMEO
+    ) -> None:
+        """Messages of a conversation, with their positions: one is got, said, or a receipt."""
+        moved = Moved()
+        for what, position in messages:
+            moved.by(position, speaks=what != "receipt", own=what == "said")
+        await table.note({(JULIET, peer): moved})
 
     async def test_noted(self) -> None:
         """Messages move a conversation on, many at once, and a reply has read those before."""
         table = await self.table()
-        receipt = Noted(JULIET, ROMEO, 30, False, False, False)
-        await table.note([self.got(10), self.got(20), receipt, self.got(15, NURSE)])
+        await self.note(table, ("got", 10), ("got", 20), ("receipt", 30))
+        await self.note(table, ("got", 15), peer=NURSE)
         self.assertEqual(
             await table.page(JULIET, 10),
             [InboxEntry(ROMEO, 30, 20, 0, 2), InboxEntry(NURSE, 15, 15, 0, 1)],
         )
-        await table.note([self.said(40), self.got(50)])
+        await self.note(table, ("got", 35), ("said", 40), ("got", 50))
         self.assertEqual(await table.one(JULIET, ROMEO), InboxEntry(ROMEO, 50, 50, 40, 1))
         self.assertEqual(await table.totals(JULIET), (2, 2, 2))
         self.assertEqual(await table.totals(ROMEO), (0, 0, 0))
@@ -43,9 +44,10 @@ class InboxEntriesContract(Asking):
     async def test_read(self) -> None:
         """What was read is not unread, and never becomes so; nor is counted again what was."""
         table = await self.table()
-        await table.note([self.got(10), self.got(20)])
+        await self.note(table, ("got", 10), ("got", 20))
         await table.read(JULIET, ROMEO, 20, counted=30, unread=1)
-        await table.note([self.got(30), self.got(40)])
+        await self.note(table, ("got", 30))
+        await self.note(table, ("got", 40))
         self.assertEqual(await table.one(JULIET, ROMEO), InboxEntry(ROMEO, 40, 40, 20, 2))
         await table.read(JULIET, ROMEO, 10, counted=40, unread=7)
         self.assertEqual(await table.one(JULIET, ROMEO), InboxEntry(ROMEO, 40, 40, 20, 2))
@@ -56,7 +58,8 @@ class InboxEntriesContract(Asking):
         """Of many those are read that are wanted, in both directions."""
         table = await self.table()
         names = [f"c{number}@montague.lit" for number in range(6)]
-        await table.note([self.got(number, name) for number, name in enumerate(names)])
+        for number, name in enumerate(names):
+            await self.note(table, ("got", number), peer=name)
         for number in (0, 5):
             await table.read(JULIET, names[number], number + 1, counted=number, unread=0)
 

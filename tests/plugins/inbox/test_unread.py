@@ -1,6 +1,6 @@
 """What counts as unread (UN-2), and what is read (UN-3, UN-4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from xmppd.store.errors import StoreError
 from xmppd.store.sql import Connection
 from xmppd.testing.client import done
 from xmppd_plugins.archive.entries import Selection
-from xmppd_plugins.inbox.entries import MAX_UNREAD, Noted, inbox
+from xmppd_plugins.inbox.entries import MAX_UNREAD, Moved, inbox
 
 RECEIPT = "<received xmlns='urn:xmpp:receipts' id='1'/>"
 REACTIONS = "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>"
@@ -91,19 +91,21 @@ class CountTests(InboxCase):
         self.assertEqual(self.unread(), {})
 
     def test_store_fails(self) -> None:
-        """What could not be written is counted later, up to a limit."""
+        """What could not be written is counted later, of a limited number of conversations."""
         conversations = self.follower.conversations
         note = conversations.note
         self.limit("MAX_WAITING", 2)
 
-        async def refuse(messages: Sequence[Noted]) -> None:
+        async def refuse(moved: Mapping[tuple[str, str], Moved]) -> None:
             raise StoreError("it is away")
 
         conversations.note = refuse  # type: ignore[method-assign]
-        self.write_to(self.romeo, "a", "b", "c")
+        self.write_to(self.romeo, "a", "b")  # which is one more in the inbox of each
         self.house.clock.advance(1)
+        self.write_to(self.romeo, "c")
+        self.write_to(self.nurse, "d")
         conversations.note = note  # type: ignore[method-assign]
-        self.assertEqual(self.unread(), {"romeo": 1})
+        self.assertEqual(self.unread(), {"romeo": 3})
 
 
 class ReadTests(InboxCase):
