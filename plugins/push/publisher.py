@@ -31,6 +31,9 @@ MAX_OUTSTANDING_PER_SERVICE = 100
 MAX_LANES = 10_000
 """Registrations of which a notification was sent so lately that the next one waits."""
 
+MAX_URGENT = 10
+"""Calls, and ends of calls, that do not wait in that time: who calls more often is no caller."""
+
 MAX_REFUSALS = 3
 MAX_UNREACHED_S = 7 * 86_400.0
 
@@ -43,12 +46,12 @@ _log = Logger()
 class _Lane:
     """What waits for a registration of which a notification was sent lately (PN-5)."""
 
-    __slots__ = ("call", "counted", "notice", "registration")
+    __slots__ = ("call", "counted", "notice", "registration", "urgent")
 
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
         self.notice: Notice | None = None
-        self.counted = 0
+        self.counted = self.urgent = 0
         self.call: IDelayedCall | None = None
 
 
@@ -114,7 +117,8 @@ class Publisher:
         if lane is None:
             self._send(registration, notice, int(notice.counts))
             self._open(registration)
-        elif notice.urgent:
+        elif notice.urgent and lane.urgent < MAX_URGENT:
+            lane.urgent += 1
             self._send(registration, notice, int(notice.counts) + lane.counted)
             lane.notice, lane.counted = None, 0
         else:

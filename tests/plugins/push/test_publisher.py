@@ -165,6 +165,15 @@ class GapTests(FailureCase):
         self.wait(60)
         self.assertEqual(len(self.service.heard()), 0)
 
+    def test_too_many_calls(self) -> None:
+        """More calls than anybody makes wait like all else."""
+        self.patch(publisher, "MAX_URGENT", 2)
+        for _ in range(5):
+            self.send(CALL)
+        self.assertEqual(len(self.service.heard()), 1 + 2)
+        self.wait(GAP_S)
+        self.assertEqual(len(self.service.heard()), 1)
+
     def test_each_registration(self) -> None:
         """Each registration has a time of its own."""
         self.register("other")
