@@ -102,6 +102,7 @@ def plug(
     words = WordIndex(archive, turns.next)
     waiting = WaitingMessages(archive, offline, turns.next)
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
+    archive.copied = followers.of
     archive.ask_others = messages.all_take
     archive.joined.append(Retractions(archive, turns.next).note)
     bound = BoundMetadata(archive, waiting, followers)

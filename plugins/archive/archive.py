@@ -1,6 +1,6 @@
 """Archive: messages of all accounts, from the moment at which they are accepted."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from functools import partial
 from secrets import token_bytes
 
@@ -77,6 +77,7 @@ class Archive(Follower):
         tail: The newest messages.
         entries: All messages, to be read.
         ask_others: Has all other nodes take a message about an account; returns whether they have.
+        copied: The accounts, by bare JID, of which others may see what they send.
         joined: Each is called with a message that was archived at this end, and its position.
         is_paused: Whether nothing is archived, since the disk is nearly full.
         vetoes: Each says whether it keeps a message out of the archive at this end.
@@ -100,6 +101,7 @@ class Archive(Follower):
         self.writer = TailWriter(database, self.tail, self.indexer, clock)
         self.entries = ArchiveEntries(database, self.tail, self.ids)
         self.ask_others: Callable[[JID, Settle], Awaitable[bool]] = _no_others
+        self.copied: Container[str] = ()
         self.joined: list[Callable[[Course, int], None]] = []
         self.is_paused = False
         self._begins: dict[int, int] = {}  # while the tail is read back
@@ -297,6 +299,8 @@ class Archive(Follower):
         elif not accepted.wire:  # the sender's end was written meanwhile
             accepted.wire = message.wire()
         accepted.promised = number = self.ids.number(account)
+        if course.is_sent and account not in self.copied:
+            return  # nobody here sees the id
         id = self.ids.id_of(number, accepted.position)
         course.message = with_id(message, JID.prepared(account), id)
         course.message.payload.archived = accepted
