@@ -47,6 +47,8 @@ class Scenario:
     hashed: bool = False
     """Whether the peers, too, shall keep the passwords hashed."""
     quick: bool = False
+    archives: bool = False
+    """Whether all servers archive what is said."""
 
     @property
     def needs_setup(self) -> bool:
@@ -77,6 +79,12 @@ SCENARIOS = (
     Scenario("component-w20", "component --window 20", "message"),
     Scenario("carbons-w1", "carbons --to full", "message"),
     Scenario("carbons-w20", "carbons --to full --window 20", "message"),
+    Scenario("managed-w1", "chat --managed", "message"),
+    Scenario("managed-w20", "chat --managed --window 20", "message"),
+    Scenario("archive-w1", "chat --managed", "message", 60, 7, archives=True),
+    Scenario("archive-w20", "chat --managed --window 20", "message", 40, 10, archives=True),
+    Scenario("archive-carbons", "carbons --managed --resources 2", "message", 100, archives=True),
+    Scenario("archive-rate-2000", "rate --rate 2000", "message", archives=True),
     Scenario("rate-500", "rate --rate 500", "message"),
     Scenario("rate-2000", "rate --rate 2000", "message", quick=True),
     Scenario("presence-50", "presence --messages 400", "delivery", 4, 4, quick=True),
@@ -123,7 +131,7 @@ class Run:
 
     def measure(self, scenario: Scenario, results: dict[str, list[Result]]) -> None:
         """Restart the servers and measure them in turn; one that failed is not asked again."""
-        with running(self.servers) as pids:
+        with running(self.servers, archives=scenario.archives) as pids:
             time.sleep(SETTLE_S)
             for repetition in range(self.repetitions):
                 for server in self.servers:
@@ -178,8 +186,15 @@ def load(arguments: list[str]) -> list[Result]:
 
 
 @contextmanager
-def running(servers: list[Server]) -> Iterator[dict[str, int]]:
-    """Have all servers run, restarted, and tell their pids; afterwards none runs."""
+def running(servers: list[Server], *, archives: bool = False) -> Iterator[dict[str, int]]:
+    """Have all servers run, restarted, and tell their pids; afterwards none runs.
+
+    Args:
+        servers: These.
+        archives: Whether they archive messages.
+    """
+    for server in servers:
+        server.archives = archives
     try:
         yield {server.name: server.start() for server in servers}
     finally:

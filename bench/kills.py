@@ -1,13 +1,15 @@
 """Kills: whether messages get lost, come twice or out of order when a server is killed.
 
-    python -m bench.kills [--kills N] [--stops N] [--seed N] [--storage URL]
+    python -m bench.kills [--kills N] [--stops N] [--seed N] [--storage URL] [--archive]
 
 People write to each other over TLS, with stream management; connections break, some leave in good
 order, one reads badly and acknowledges nothing. Meanwhile the server is killed at random moments, a
 tenth of them twice before everybody is back, or stopped in good order, and started again. Counted
 in the end are errors: a message that was acknowledged to its sender and never came; one that came
 again to a client that had acknowledged it by ``h``; one that came behind another that its sender
-had sent later. The seed is printed, and chooses what happens, though not to the microsecond.
+had sent later. With an archive, also one that was acknowledged and is not in the archives of both,
+and one that is there twice. The seed is printed, and chooses what happens, though not to the
+microsecond.
 """
 
 import argparse
@@ -20,13 +22,14 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
+from xmppd.config.config import PluginSettings
 from xmppd.stanza import ns
 from xmppd.testing.process import ServerProcess
 
@@ -54,6 +57,7 @@ _HEADER = (
     f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
     " to='localhost' version='1.0'>"
 )
+_ARCHIVED = re.compile(r" to='(\w+)@localhost[^>]*><body>(\w+) (\d+)</body>")
 _ANY = ssl.create_default_context()
 _ANY.check_hostname = False
 _ANY.verify_mode = ssl.CERT_NONE
@@ -360,6 +364,27 @@ class Drill:
             person.settle()
         return not self._missing() and all(person.online for person in self.people)
 
+    def archived(self) -> list[str]:
+        """What is wrong with the archives of all people."""
+        wrong = []
+        for person in self.people:
+            lines = self.server.tell("archive export", account=f"{person.name}@localhost")
+            found: Counter[tuple[str, str, int]] = Counter()
+            for line in map(str, lines):
+                match = _ARCHIVED.search(line)
+                if match is not None:
+                    found[match[2], match[1], int(match[3])] += 1
+            for what, count in found.items():
+                if count > 1:
+                    wrong.append(f"{what} is in the archive of {person.name} {count} times")
+            safe = set[tuple[str, str, int]]().union(*(each.safe for each in self.people))
+            theirs = {what for what in safe if person.name in what[:2]}
+            wrong += [
+                f"{what} is not in the archive of {person.name}"
+                for what in sorted(theirs.difference(found))
+            ]
+        return wrong
+
     def report(self) -> str:
         """What was counted so far."""
         safe = sum(len(person.safe) for person in self.people)
@@ -380,6 +405,7 @@ def drill(
     stops: int,
     seed: int,
     storage: str = "",
+    archive: bool = False,
     told: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[str], str]:
     """End a server so many times.
@@ -390,6 +416,7 @@ def drill(
         stops: How often it is stopped in good order.
         seed: Chooses what happens.
         storage: Its database; SQLite if it is empty.
+        archive: Whether messages are archived.
         told: Gets a line from time to time.
 
     Returns:
@@ -402,12 +429,16 @@ def drill(
     }
     if storage:
         settings["storage"] = {"url": storage}
+    if archive:
+        settings["plugins"] = {"load": [*PluginSettings().load, "archive"]}
     server = ServerProcess(directory, "localhost", **settings)
     server.start_timeout_s = START_TIMEOUT_S
     server.start()
     try:
         work = Drill(server, Random(seed))
         wrong = asyncio.run(work.run(kills, stops, told))
+        if archive:
+            wrong += work.archived()
         return wrong, work.report()
     finally:
         server.stop()
@@ -420,6 +451,7 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=10)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1 << 32))
     parser.add_argument("--storage", default="", help="URL of an empty PostgreSQL database")
+    parser.add_argument("--archive", action="store_true", help="have messages be archived")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     directory = Path(tempfile.mkdtemp(prefix="kills-", dir="/tmp"))
@@ -430,6 +462,7 @@ def main() -> None:
             stops=options.stops,
             seed=options.seed,
             storage=options.storage,
+            archive=options.archive,
             told=lambda text: print(text, flush=True),
         )
     finally:

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from bench.canary import Canary
@@ -45,6 +46,11 @@ ITEM_MUTUAL = re.compile(rb"\bsubscription=['\"]both['\"]")
 NUMBERED_STATUS = re.compile(rb"<status>@(\d+)@</status>")
 SELF_PRESENCE = re.compile(rb"code=['\"]110['\"]")
 CARBONS_ENABLED = b"carbons"
+SM = "urn:xmpp:sm:3"
+ASKED = b"<r xmlns="
+STANZAS_PER_QUESTION = 5
+"""After so many a client with stream management asks what was handled."""
+
 ERROR = re.compile(rb"type=['\"]error['\"]")
 
 
@@ -63,6 +69,7 @@ class Options(argparse.Namespace):
     setup: bool
     mechanism: str
     starttls: bool
+    managed: bool
     concurrency: int
     repeat: int
     clients: int
@@ -139,8 +146,20 @@ class Options(argparse.Namespace):
 # -- counting ----------------------------------------------------------------------------
 
 
-def count(client: Client, end_tag: bytes, counted: Callable[[int], None]) -> None:
-    """Report how many stanzas each read of this client completes from now on."""
+def count(
+    client: Client,
+    end_tag: bytes,
+    counted: Callable[[int], None],
+    seen: Callable[[bytes], None] = ignore,
+) -> None:
+    """Report how many stanzas each read of this client completes from now on.
+
+    Args:
+        client: That one.
+        end_tag: Ends a stanza.
+        counted: Called with their number.
+        seen: Called with each read before that.
+    """
     kept = len(end_tag) - 1
     client.tail = b""
 
@@ -148,6 +167,7 @@ def count(client: Client, end_tag: bytes, counted: Callable[[int], None]) -> Non
         if client.tail:
             data = client.tail + data
         client.tail = b"" if data.endswith(end_tag) else data[-kept:]
+        seen(data)
         if stanzas := data.count(end_tag):
             counted(stanzas)
 
@@ -327,6 +347,48 @@ def login(options: Options, meter: Meter) -> Iterator[Result]:
         }
 
 
+class Acknowledging:
+    """A client with stream management (:xep:`0198`): it acknowledges what it gets when the server
+    asks, and asks for its own stanzas now and then.
+
+    Args:
+        client: It has logged in.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.received = self._sent = 0
+        client.send(f"<enable xmlns='{SM}'/>".encode())
+
+    def seen(self, data: bytes) -> None:
+        """Answer the server's questions."""
+        if ASKED in data:
+            self.client.send(b"<a xmlns='%b' h='%d'/>" % (SM.encode(), self.received))
+
+    def counting(self, counted: Callable[[int], None]) -> Callable[[int], None]:
+        """Count what comes, and tell another who counts."""
+
+        def both(stanzas: int) -> None:
+            self.received += stanzas
+            counted(stanzas)
+
+        return both
+
+    def send(self, stanza: bytes, count: int) -> None:
+        """Send so many stanzas."""
+        self._sent += count
+        if self._sent >= STANZAS_PER_QUESTION:
+            self._sent = 0
+            self.client.send(stanza * count + f"<r xmlns='{SM}'/>".encode())
+        else:
+            self.client.send(stanza * count)
+
+
+def send(client: Client, stanza: bytes, count: int) -> None:
+    """Send so many stanzas."""
+    client.send(stanza * count)
+
+
 def chat(options: Options, meter: Meter) -> Iterator[Result]:
     """A message is delivered; the window is how many each pair has on the way."""
     connections, clients = paired(options)
@@ -417,18 +479,23 @@ def echo(
     total = total or Total()
     running = True
 
-    def answering(client: Client) -> Callable[[int], None]:
+    def answering(client: Client, send: Callable[[bytes, int], None]) -> Callable[[int], None]:
         stanza = client.stanza
 
         def counted(stanzas: int) -> None:
             total.stanzas += stanzas
             if running:
-                client.send(stanza * stanzas)
+                send(stanza, stanzas)
 
         return counted
 
     for client in clients:
-        count(client, tag, answering(client))
+        if options.managed:
+            managed = Acknowledging(client)
+            counted = answering(client, managed.send)
+            count(client, tag, managed.counting(counted), managed.seen)
+        else:
+            count(client, tag, answering(client, partial(send, client)))
     for _ in range(options.repeat):
         running = True
         for client in starters:
@@ -792,6 +859,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         default="bare",
         help="chat, carbons, rate: kind of address",
     )
+    add("--managed", action="store_true", help="chat, carbons: with stream management")
     add("--duration", type=float, default=4.0, help="chat, rate, ping, idle: seconds")
     add("--warmup", type=float, default=1.0, help="chat, rate, ping: seconds")
     add("--rate", type=float, default=500.0, help="rate: messages per second")

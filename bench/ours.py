@@ -6,6 +6,7 @@ Runs under the interpreter that the environment variable BENCH_PYTHON names, els
 that runs this. How Python was built changes the result by a third: measure on Debian's.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 from bench.server import COMPONENT, COMPONENT_SECRET, HOST, Server, ServerError, main
+from xmppd.config.config import PluginSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,9 +71,16 @@ max_per_account = 10
 [storage]
 url = "{database}"
 
+[plugins]
+load = [{plugins}]
+
 [log]
 level = "warn"
 {more}"""
+
+
+ARCHIVE = ("archive", "inbox")
+"""The plugins that archive messages."""
 
 
 class Xmppd(Server):
@@ -123,6 +132,7 @@ class Xmppd(Server):
                 certificate=self.certificate,
                 key=self.key,
                 database=self.database,
+                plugins=", ".join(map(json.dumps, plugins(archives=self.archives))),
                 more=self.more(),
             )
         )
@@ -141,6 +151,12 @@ class Xmppd(Server):
     @property
     def _config(self) -> Path:
         return self.directory / "xmppd.toml"
+
+
+def plugins(*, archives: bool) -> tuple[str, ...]:
+    """The plugins that are loaded: those that usually are, with the archive or without it."""
+    usual = tuple(name for name in PluginSettings().load if name not in ARCHIVE)
+    return (*usual, *ARCHIVE) if archives else usual
 
 
 def python() -> str:

@@ -38,7 +38,7 @@ s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 modules_enabled = {{
-    "disco", "roster", "saslauth", "tls", "ping", "register", "offline", "carbons"
+    "disco", "roster", "saslauth", "tls", "ping", "register", "offline", "carbons", "smacks"{mam}
 }}
 modules_disabled = {{ "s2s", "limits" }}
 c2s_require_encryption = false
@@ -88,8 +88,9 @@ modules:
   mod_offline: {{}}
   mod_carboncopy: {{}}
   mod_register: {{ ip_access: all, access: all, password_strength: 0 }}
+  mod_stream_mgmt: {{}}
   mod_muc: {{ max_users: 5000, default_room_options: {{ max_users: 5000 }} }}
-"""
+{mam}"""
 
 
 class Prosody(Server):
@@ -120,6 +121,7 @@ class Prosody(Server):
                 component_port=self.component_port,
                 component=COMPONENT,
                 component_secret=COMPONENT_SECRET,
+                mam=', "mam"' if self.archives else "",
             )
         )
 
@@ -159,6 +161,7 @@ class Ejabberd(Server):
                 component_port=self.component_port,
                 component=COMPONENT,
                 component_secret=COMPONENT_SECRET,
+                mam="  mod_mam: { default: always }\n" if self.archives else "",
             )
         )
 

@@ -30,6 +30,8 @@ class ServerError(Exception):
 class Server(ABC):
     """Start and stop one server on loopback; only the process it recorded is ever ended."""
 
+    archives: bool
+    """Whether it archives messages, from its next start on."""
     name: ClassVar[str]
     usual_port: ClassVar[int]
     domain = "p.test"
@@ -44,6 +46,7 @@ class Server(ABC):
         self.pid_file = self.directory / "bench.pid"
         self.port = self.usual_port
         self.component_port = self.usual_port + COMPONENT_OFFSET
+        self.archives = False
 
     @abstractmethod
     def check_installed(self) -> None:

@@ -2,7 +2,16 @@
 killed.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -151,11 +160,17 @@ class HeldMessages(Follower):
             An awaitable until they are, and have been stored by all followers that do; None if all
             that is so already.
         """
-        held = self._secure_held(sender)
         kept = self.followers.secure(sender.jid.bare)
-        if held is None or kept is None:
-            return kept if held is None else held
-        return _both(held, kept)
+        return self._secure_held(sender) if kept is None else self._secure_behind(kept, sender)
+
+    async def _secure_behind(self, kept: Awaitable[None], sender: LocalClientSession) -> None:
+        """Make them safe when followers have stored what they have to: by then most recipients have
+        acknowledged theirs, and need not be held.
+        """
+        await kept
+        held = self._secure_held(sender)
+        if held is not None:
+            await held
 
     def _secure_held(self, sender: LocalClientSession) -> Later:
         management = sender.management
@@ -204,6 +219,9 @@ class HeldMessages(Follower):
             told: Their addressees.
         """
         await self.returning.finish(sender)
+        kept = self.followers.secure(sender.bare)
+        if kept is not None:
+            await kept
         for written in tuple(self._writing):
             await written
         unsafe = list(self._unsafe(sender, told))
@@ -587,14 +605,6 @@ class HeldMessages(Follower):
         ]
         if received:
             await self.offline.delete_offline(account.bare, received)
-
-
-async def _both(one: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> None:
-    """Wait for both, also if the first one fails."""
-    try:
-        await one
-    finally:
-        await other
 
 
 def _waits(session: LocalClientSession) -> Iterator[tuple[bytes, Stanza | None]]:

@@ -1,6 +1,7 @@
 """Archives where several nodes are one service: what was accepted at one is there at all."""
 
 from collections.abc import Awaitable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +10,8 @@ from tests.plugins.archive.archives import JULIET, archive_of, body_of, chat, id
 from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entries.stanzas import Routed
 from xmppd.cluster.node import NodeId
+from xmppd.store.database import NewRows
+from xmppd.store.errors import StoreError
 from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import Nodes
 from xmppd_plugins.archive.entries import ALL, ArchiveEntry
@@ -89,6 +92,39 @@ class SettledTests(NodesCase):
         self.assertIn(b"resource-constraint", self.juliet.raw())
         self.nodes.lose("a")
         self.assertEqual(self.asked(self.juliet)[0], [b"Ay me!"])
+
+
+class SecuredTests(NodesCase):
+    def test_waits(self) -> None:
+        """A client is told that its message was handled when it is in the archive of its recipient
+        as well, at whichever node that is (OA-2).
+        """
+        self.romeo.send("<enable xmlns='urn:xmpp:sm:3'/>")
+        self.romeo.raw()
+        database = archive_of(self.nodes["b"]).database
+        append, self.fails = database.append, True
+
+        async def appending(*parts: NewRows, **options: Any) -> None:
+            if self.fails:
+                raise StoreError("The disk is full.")
+            await append(*parts, **options)
+
+        self.patch(database, "append", appending)
+        self.romeo.send(chat(JULIET, "Ay me!") + "<r xmlns='urn:xmpp:sm:3'/>")
+        self.pass_time(1)
+        self.assertNotIn(b"<a ", self.romeo.raw())
+        self.flushLoggedErrors(StoreError)
+        self.fails = False
+        self.pass_time(10)
+        self.assertIn(b"<a ", self.romeo.raw())
+        self.assertEqual(list(map(body_of, self.stored(JULIET))), ["Ay me!"])
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass at all nodes."""
+        for _ in range(10):
+            self.nodes.settle()
+            self.nodes.clock.advance(seconds / 10)
+        self.nodes.settle()
 
 
 class LostTests(NodesCase):
