@@ -123,7 +123,7 @@ class DrainedNodesTests(NodesCase):
         with self.systemd() as told:
             self.a.stop()
             self.assertEqual(told.recv(100), b"STOPPING=1")
-            self.assertEqual(told.recv(100), b"EXTEND_TIMEOUT_USEC=43000000")
+            self.assertEqual(told.recv(100), b"EXTEND_TIMEOUT_USEC=48000000")
         self.assertEqual(self.a.logged("sessions were saved|is not drained"), [])
         self.assertEqual(len(self.a.logged(r"is drained: clients closed: 1, sessions moved: 1")), 1)
         self.comes_back(self.romeo.until(b"</stream:error>"))

@@ -33,11 +33,13 @@ MAX_AT_ONCE = 200
 TRIES = 2
 """Nodes that a session which is asleep is offered to."""
 
-HAND_OVER_S = 10.0
+HAND_OVER_S = 15.0
 """The time that those which are being handed over are waited for when a drain ends early."""
 
 IN_TIME = 0.7
 """The part of the time for a stop in which all clients are closed; the rest is for the last."""
+
+ABOUT_TO_STOP = "this part of the service is about to stop"
 
 _log = Logger()
 
@@ -111,6 +113,7 @@ class Drain:
         self._closed = self._moved = 0
         self._is_by_itself = self._stops = False
         self._running: Deferred[None] | None = None
+        self._giving_up: Deferred[None] | None = None
         self._under_way: set[LocalClientSession | ConnectionHandler] = set()
         self._tries: dict[str, int] = {}
         self._watchers: list[Deferred[None]] = []
@@ -130,6 +133,11 @@ class Drain:
 
     def begin(self, rate_per_s: float = RATE_PER_S) -> None:
         """Begin to drain; one that is under way goes on at this rate."""
+        if self._is_by_itself:
+            self._is_by_itself = self.is_over = False
+        self._begin(rate_per_s)
+
+    def _begin(self, rate_per_s: float) -> None:
         self._rate_per_s = rate_per_s
         if self._running is None and not self.is_over:
             self._closed = self._moved = 0
@@ -191,14 +199,15 @@ class Drain:
         """Drain because Redis does not answer this node, and only this one; or do so no more."""
         if is_so and not (self.is_running or self.is_over):
             self._is_by_itself = True
-            self.begin()
+            self._begin(RATE_PER_S)
         elif not is_so and self._is_by_itself:
             Deferred.fromCoroutine(self.cancel()).addErrback(_told)
 
     async def _halt(self) -> None:
         """Begin with nobody more, and wait for those that are being handed over."""
-        if self._running is not None:
-            self._running.cancel()
+        for work in (self._running, self._giving_up):
+            if work is not None:
+                work.cancel()
         until = self._clock.seconds() + HAND_OVER_S
         while self._under_way and self._clock.seconds() < until:
             await deferLater(self._clock, TURN_S)
@@ -222,8 +231,10 @@ class Drain:
         _log.info("node {id} drains", id=membership.id)
         for door in self.doors:
             await door.close()
-        await self._give_up()
+        giving_up = self._giving_up = Deferred.fromCoroutine(self._give_up())
+        giving_up.addErrback(_told)
         await self._empty()
+        await giving_up
         await self._give_up()
         self._close_peers()
         self.is_over = True
@@ -309,11 +320,11 @@ class Drain:
         node = self._membership.nodes.get(to.name)
         if node is not None and node.client_address:
             return StreamError(StreamCondition.SEE_OTHER_HOST, other_host=node.client_address)
-        return StreamError(StreamCondition.RESET, "this part of the service is about to stop")
+        return StreamError(StreamCondition.RESET, ABOUT_TO_STOP)
 
     def _close_peers(self) -> None:
         """Have servers and components come back elsewhere."""
-        error = StreamError(StreamCondition.RESET, "this part of the service is about to stop")
+        error = StreamError(StreamCondition.RESET, ABOUT_TO_STOP)
         for peers in self._peers:
             for handler in tuple(peers.handlers):
                 handler.close(error)

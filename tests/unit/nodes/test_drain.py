@@ -1,8 +1,11 @@
 """A node that is drained hands over its clients, and all that lives once."""
 
+from collections.abc import Awaitable
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.cluster.claims_contract import Shelf
 from xmppd.cluster.node import NodeId
 from xmppd.command.command_context import SHELL, CommandContext
 from xmppd.command.refused import Refused
@@ -10,7 +13,7 @@ from xmppd.command.reply import Reply
 from xmppd.net.listen_endpoint import ListenError
 from xmppd.nodes.drain import MAX_AT_ONCE, RATE_PER_S, TRIES
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import Nodes
 
 SEE = "<see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{}</see-other-host>"
@@ -319,6 +322,89 @@ class CancelTests(DrainCase):
             membership.on_isolation(is_so)
             self.pass_time(1)
         self.assertTrue(self.nodes.members["a"].draining)
+
+    def test_isolated_and_drained(self) -> None:
+        """Who drains a node that does so by itself has it give up what lives once as well, and it
+        stays drained when Redis is back.
+        """
+        for house in self.nodes.houses.values():
+            house.server.cluster.claims.put(Shelf(), "plugin")
+        claims = self.nodes["a"].server.cluster.claims
+        for n in range(20):
+            owner = claims.owner("book", str(n))
+            Deferred.fromCoroutine(_found(owner))
+        self.pass_time(0.5)
+        self.assertTrue(list(claims.all_mine()))
+        membership = self.nodes["a"].server.cluster.membership
+        membership.on_isolation(True)
+        self.pass_time(1)
+        self.assertTrue(self.drain.is_over and list(claims.all_mine()))
+        self.drain.begin()
+        membership.on_isolation(False)
+        self.pass_time(1)
+        self.assertEqual(list(claims.all_mine()), [])
+        self.assertTrue(self.drain.is_over and self.nodes.members["a"].draining)
+
+    def test_slow_to_give_up(self) -> None:
+        """Clients do not wait for what takes its time to be given up."""
+        waits = Deferred[None]()
+        self.patch(self.nodes["a"].server.cluster.claims, "give_up_all", lambda: waits)
+        crowd = self.crowd("a", 5)
+        self.drain.begin()
+        self.pass_time(2)
+        self.assertTrue(all(client.closed for client in crowd))
+        self.assertFalse(self.drain.is_over)
+        cancelled = Deferred.fromCoroutine(self.drain.cancel())
+        self.pass_time(1)
+        self.successResultOf(cancelled)
+
+
+class MovedTests(SynchronousTestCase):
+    """Sessions that really move."""
+
+    def setUp(self) -> None:
+        self.nodes = Nodes("a", "b", "c", romeo={"juliet": "both"}, juliet={"romeo": "both"})
+        (self.romeo,) = self.nodes["a"].connect("romeo")
+        self.previd = self.romeo.enable()
+        (self.juliet,) = self.nodes["b"].connect("juliet")
+        self.juliet.raw()
+
+    def comes_back(self) -> None:
+        """Romeo finds his session at b and at c, and Juliet has not seen that he was away."""
+        self.juliet.send("<message to='romeo@montague.lit' type='chat' id='m'/>")
+        for at in "cb":
+            romeo = self.nodes[at].logged_in("romeo")
+            romeo.send(f"<resume xmlns='urn:xmpp:sm:3' previd='{self.previd}' h='1'/>")
+            for _ in range(5):
+                self.nodes.clock.advance(0.1)
+                self.nodes.settle()
+            heard = romeo.raw()
+            self.assertIn(b"<resumed ", heard)
+            self.assertIn(b"id='m'", heard)
+        self.assertEqual(self.juliet.received(), [])
+
+    def test_drained(self) -> None:
+        """When the node is drained."""
+        drain = self.nodes["a"].server.drain
+        drain.begin()
+        for _ in range(30):
+            self.nodes.clock.advance(0.1)
+            self.nodes.settle()
+        self.assertEqual((drain.progress.moved, drain.progress.asleep), (1, 0))
+        self.assertTrue(drain.is_over)
+        self.comes_back()
+
+    def test_stopped(self) -> None:
+        """When it is stopped; nothing is saved."""
+        self.nodes.stop("a")
+        saved = done(self.nodes["b"].store.sessions.nodes())
+        self.assertNotIn("a.1", saved)
+        self.comes_back()
+
+
+async def _found(owner: NodeId | Awaitable[NodeId]) -> None:
+    if isinstance(owner, Awaitable):
+        await owner
 
 
 class StopTests(DrainCase):
