@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 from xmppd.explain.finding import counted
 from xmppd.explain.message import passed_over
+from xmppd.message.follower import Course
 from xmppd.message.worth import fate
 from xmppd.presence.presence_manager import hears
 from xmppd.server import XMPPServer
-from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError
+from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError, qname
 from xmppd.stanza.copies import is_copy
 from xmppd.stanza.fate import OfflineFate
 from xmppd.store.errors import StoreError
 from xmppd.trace.passage import Passage, Step
+
+_ID = qname("urn:xmpp:sid:0", "stanza-id")
 
 Outcome = tuple[str, str]
 """A code, and the same in words."""
@@ -68,6 +71,16 @@ def _kept(message: Message) -> Outcome:
     return "stored", f"kept for {message.to}"
 
 
+def followed(course: Course) -> Outcome:
+    """What a message is worth at the end of an account (AR-7), and whether it is in an archive."""
+    fate, message = course.fate, course.message
+    by = (each for each in message.payload.tree.iterfind(_ID) if each.get("by") == course.account)
+    id = next((each.get("id") for each in by), None)
+    archived = f"archived as {id}" if id else "not archived"
+    worth = f"{archived}, {fate.carbon.value}, {fate.push.value}"
+    return "followed", f"at {course.account}, {fate.says}: {worth}"
+
+
 def skipped(server: XMPPServer, step: Step, passage: Passage) -> Iterator[tuple[JID, str]]:
     """The sessions and contacts that the stanza might have been for and that did not get it, with
     reasons.
@@ -110,4 +123,4 @@ def _contacts(server: XMPPServer, presence: Presence) -> Iterator[tuple[JID, str
             yield contact, f"{contact} is not available"
 
 
-__all__ = ["Outcome", "failed", "returned", "skipped"]
+__all__ = ["Outcome", "failed", "followed", "returned", "skipped"]

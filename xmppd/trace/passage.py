@@ -17,7 +17,8 @@ class Step:
         stanza: The stanza that it was handed.
         session: The session that it was for, where a stanza leaves.
         code: Its outcome: ``done``, ``arrived``, ``delivered``, ``copied``, ``stored``,
-            ``nobody``, ``dropped``, ``changed``, ``skipped``, ``refused`` or ``failed``.
+            ``nobody``, ``followed``, ``dropped``, ``changed``, ``skipped``, ``refused`` or
+            ``failed``.
         says: The same for people.
         took_us: The time it took, with the stages below it and all waiting.
         waited: Whether it had to wait.

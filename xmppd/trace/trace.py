@@ -1,6 +1,6 @@
 """Trace: watches the stages of a server, while there are tracers."""
 
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from time import perf_counter
 
 from xmppd.events import OWNER, Undo
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
+from xmppd.message.follower import Course, Follower
 from xmppd.plugin.seams import SEAMS, Call, Method, Seams
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.server import XMPPServer
 from xmppd.session.interceptor_manager import KINDS, InterceptorManager, PacketInterceptor
 from xmppd.stanza import JID, Stanza
-from xmppd.trace.outcome import Outcome, failed, returned, skipped
+from xmppd.trace.outcome import Outcome, failed, followed, returned, skipped
 from xmppd.trace.passage import Passage, Step
 from xmppd.trace.tracer import Tracer
 
@@ -38,6 +39,22 @@ class Eyes(PacketInterceptor):
     """An interceptor that makes every delivery pass one by one, and changes nothing."""
 
     outgoing_kinds = KINDS
+
+
+class BothEnds(Follower):
+    """A follower of all messages that changes none.
+
+    Args:
+        followed: Called with each, at either end.
+    """
+
+    of_all = True
+
+    def __init__(self, followed: Callable[[Course], None]) -> None:
+        self.followed = followed
+
+    def follow(self, course: Course) -> None:
+        self.followed(course)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,7 @@ class Trace:
             self._undo = [
                 self.seams.watch(self._call),
                 self.server.interceptors.put(self._eyes, OWNER),
+                self.server.followers.put(BothEnds(self._followed), OWNER),
             ]
         try:
             yield
@@ -92,6 +110,14 @@ class Trace:
             if not self.tracers:
                 for undo in self._undo:
                     undo()
+
+    def _followed(self, course: Course) -> None:
+        """Note what a message is worth at the end of an account, behind all who follow it."""
+        place = _PLACE.get()
+        if place is not None and not place.passage.over:
+            step = Step("Followers", place.depth, course.message)
+            step.code, step.says = followed(course)
+            self._add(place.passage, step)
 
     def _call(
         self, method: Method, stage: Call, stanza: Stanza, more: tuple[object, ...]

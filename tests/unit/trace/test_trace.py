@@ -61,12 +61,34 @@ class WalkTests(TraceCase):
             [
                 (None, "stanza", "juliet@montague.lit"),
                 ("PacketRouter", "done", "juliet@montague.lit"),
+                ("Followers", "followed", "juliet@montague.lit"),
                 ("MessageRouter", "done", "juliet@montague.lit"),
                 ("LocalClientSession", "delivered", "juliet@montague.lit/balcony"),
+                ("Followers", "followed", "juliet@montague.lit"),
                 ("skipped", "skipped", "juliet@montague.lit/tomb"),
             ],
         )
-        self.assertTrue(all(isinstance(row["took_us"], int) for row in rows[1:4]))
+        self.assertTrue(all(isinstance(rows[number]["took_us"], int) for number in (1, 3, 4)))
+
+    def test_worth(self) -> None:
+        """At both ends is said what a message is worth, and under which id it is archived."""
+        done(self.house.plugins.load("archive"))
+        self.juliet.raw()
+        with self.trace.joined(self.tracer):
+            self.romeo.send(HELLO)
+        received = self.juliet.raw().decode()
+        sent, got = [str(row["says"]) for row in self.rows() if row["code"] == "followed"]
+        self.assertIn("at romeo@montague.lit, a text: archived as ", sent)
+        id = got.partition("archived as ")[2].partition(",")[0]
+        self.assertIn(f"at juliet@montague.lit, a text: archived as {id}, copied, pushed", got)
+        self.assertIn(f"id='{id}'", received)
+        self.assertEqual(len(id), 32)
+
+    def test_untraced(self) -> None:
+        """When nobody traces, nobody follows."""
+        with self.trace.joined(self.tracer):
+            self.assertIsNotNone(self.house.server.followers.of_all)
+        self.assertIsNone(self.house.server.followers.of_all)
 
     def test_copy(self) -> None:
         """Who traces the recipient sees who gets a copy, and not as one who got nothing."""
@@ -111,8 +133,8 @@ class WalkTests(TraceCase):
         self.assertEqual(
             list(ways.values()),
             [
-                ["stanza", "done", "done", "delivered"],
-                ["stanza", "done", "done", "stored"],
+                ["stanza", "done", "followed", "done", "delivered", "followed"],
+                ["stanza", "done", "followed", "done", "stored", "followed"],
                 ["stanza", "done", "done", "done", "delivered"],
             ],
         )
@@ -124,10 +146,12 @@ class WalkTests(TraceCase):
         self.assertEqual(
             self.steps()[2:],
             [
+                ("Followers", "followed"),
                 ("MessageRouter", "refused"),
                 ("OfflineMessageStrategy", "refused"),
                 ("RoutingTable", "arrived"),
                 ("LocalClientSession", "delivered"),
+                ("Followers", "followed"),
             ],
         )
 
