@@ -6,7 +6,7 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check coverage faults bench bench-peers bench-cluster simulate fuzz docs clean
+.PHONY: help run cluster test check coverage test-nodes faults bench bench-peers bench-cluster simulate fuzz docs clean
 
 help: ## show these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -25,6 +25,9 @@ check: $(READY) ## ruff, mypy, import-linter, codespell, docs, house rules
 
 coverage: $(READY) ## which branches the tests reach
 	@$(DEV) coverage
+
+test-nodes: $(READY) ## the tests of one server's clients, with the clients at three nodes
+	@$(DEV) nodes
 
 faults: $(READY) ## what three nodes do when something fails: FAULT=kill-b LINKS=direct, or all
 	@FAULT="$(FAULT)" LINKS="$(LINKS)" SEED="$(SEED)" $(DEV) faults

@@ -305,6 +305,17 @@ tests() {
     [ "$failed" = 0 ]
 }
 
+# What clients of one server see, with each client at the next of three nodes.
+SUITES="scenarios walk login carbons features sasl2 inline_resumption resumption"
+
+nodes() {
+    workspace
+    need_redis
+    start_postgres
+    export XMPPD_TEST_NODES=3
+    trial $(for suite in $SUITES; do echo "tests.integration.test_$suite"; done)
+}
+
 # FAULT names some, LINKS one way; without them all are run, in both ways.
 faults() {
     workspace
@@ -391,7 +402,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | faults | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

@@ -171,6 +171,57 @@ async def redis_empty(field: Field) -> None:
     _nobody_lost(field)
 
 
+async def redis_fails_over(field: Field) -> None:
+    """Sentinels make a replica the master that has not heard of what was written last."""
+    field.excuses |= {Excuse.AGAIN}
+    sentinels = field.sentinels
+    assert sentinels is not None
+    replica = sentinels.replica
+    replica.hang()  # what is written from now on is lost
+    for client in field.crowd.at("b")[:2]:
+        client.break_off()
+    await field.all_back()
+    field.redis.kill()
+    replica.go_on()
+    await field.do(sentinels.wait_for_failover)
+    for node in field.all():
+        await field.line(node, "Redis may have lost what was there")
+    await field.chat(2.0)
+    await field.all_back()
+
+
+async def redis_cut_one_way(field: Field) -> None:
+    """What Redis answers does not come to one node."""
+    if field.links == "redis":
+        field.excuses |= KILLED
+    field.nodes.to_redis["b"].cut(Direction.BACK)
+    await field.line(field["b"], "Redis does not answer node b")
+    await field.chat(2 * LEASE_S)
+    field.nodes.to_redis["b"].mend()
+    await field.line(field["b"], r"Redis answers node b\.\d again|has begun anew")
+    await field.all_back()
+
+
+async def database_restarted(field: Field) -> None:
+    """PostgreSQL is restarted: what needs it is said again."""
+    field.excuses |= {Excuse.DOUBLED, Excuse.LATE, Excuse.AGAIN}
+    assert field.postgresql is not None
+    await field.do(field.postgresql.restart)
+    await field.chat(2.0)
+    await field.all_back()
+    _nobody_lost(field)
+
+
+async def resumed_elsewhere(field: Field) -> None:
+    """Clients lose their connections again and again, and come back at any node."""
+    clients = [each for each in field.crowd.clients.values() if each.role.manages]
+    for _ in range(20):
+        field.random.choice(clients).break_off()
+        await field.chat(0.2)
+    await field.all_back()
+    _nobody_anew(field)
+
+
 async def redis_cut(field: Field) -> None:
     """One node is cut from Redis, for twice the time of a lease."""
     if field.links == "redis":
@@ -229,6 +280,10 @@ FAULTS: dict[str, Fault] = {
     "redis-hung": Fault(redis_hung),
     "redis-empty": Fault(redis_empty),
     "redis-cut": Fault(redis_cut),
+    "redis-cut-one-way": Fault(redis_cut_one_way),
+    "redis-fails-over": Fault(redis_fails_over, needs="sentinels"),
+    "database-restarted": Fault(database_restarted, needs="postgresql"),
+    "resumed-elsewhere": Fault(resumed_elsewhere),
     "rolling-restart": Fault(rolling_restart),
     "drain": Fault(drain),
 }

@@ -15,7 +15,8 @@ from tests.faults.crowd import Crowd
 from tests.faults.judge import Excuse, Judge
 from tests.integration.cut_proxy import CutProxy, Direction
 from tests.integration.node_processes import LEASE_S, NodeProcess, NodeProcesses, start_at_once
-from tests.redis_server import RedisProcess
+from tests.postgresql_server import PostgresProcess
+from tests.redis_server import RedisProcess, Sentinels
 
 T = TypeVar("T")
 NAMES = ("a", "b", "c")
@@ -85,6 +86,8 @@ class Field:
     Attributes:
         excuses: What the fault may cause; it says so itself.
         notes: What was measured.
+        sentinels: Of Redis, if the fault needs some.
+        postgresql: Of the nodes, if the fault stops it.
     """
 
     def __init__(self, nodes: CutNodes, random: Random, **settings: object) -> None:
@@ -92,6 +95,8 @@ class Field:
         self.random = random
         self.excuses: set[Excuse] = set()
         self.notes: list[str] = []
+        self.sentinels: Sentinels | None = None
+        self.postgresql: PostgresProcess | None = None
         made = [nodes.node(name, **settings) for name in NAMES]
         start_at_once(made)
         nodes.until_they_know(*made)

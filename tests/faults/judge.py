@@ -80,7 +80,9 @@ class Judge:
         return Excuse.DOUBLED in self.excuses and before is not now and id not in surely_had
 
     def disordered(self) -> Iterator[str]:
-        """Messages that came behind later ones of the same sender, the first time they came."""
+        """Messages that came behind later ones of the same sender, the first time they came; but for
+        those to another client of this account, which is gone.
+        """
         for who in self.history.everybody:
             had: set[str] = set()
             for stay in self.history.of(who):
@@ -89,6 +91,7 @@ class Judge:
                     message = self.history.messages[heard.id]
                     behind = last.get(message.sender, -1)
                     is_excused = heard.is_late and Excuse.LATE in self.excuses
+                    is_excused |= "/" in message.to and message.to != who
                     if message.number < behind and message.id not in had and not is_excused:
                         delay = ", with a delay" if heard.is_late else ""
                         yield (

@@ -10,11 +10,13 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import ExitStack
 from random import Random, SystemRandom
 
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.field import CutNodes, Field
-from tests.redis_server import RedisProcess
+from tests.postgresql_server import PostgresProcess
+from tests.redis_server import MASTER, RedisProcess, Sentinels
 from xmppd.testing.process import NotStarted
 
 WAYS = ("direct", "redis")
@@ -26,12 +28,25 @@ def run(fault: Fault, links: str, seed: int) -> tuple[list[str], str]:
     Returns:
         What was wrong, and what was counted.
     """
-    nodes = CutNodes(links, RedisProcess(tcp=True))
-    try:
+    with ExitStack() as stack:
+        redis, database = RedisProcess(tcp=True), ""
+        sentinels, postgresql, settings = None, None, dict[str, object]()
+        if fault.needs == "postgresql":
+            postgresql = PostgresProcess().start()
+            stack.callback(postgresql.stop)
+            database = postgresql.url
+        nodes = CutNodes(links, redis, database)
+        stack.callback(nodes.take_away)
+        if fault.needs == "sentinels":
+            sentinels = Sentinels(redis)
+            stack.callback(sentinels.stop)
+            sentinels.start()
+            settings = {"redis": [f"redis://{MASTER}"], "sentinels": list(sentinels.urls)}
         try:
-            field = Field(nodes, Random(seed))
+            field = Field(nodes, Random(seed), **settings)
         except NotStarted as error:
             return [str(error)], "not started"
+        field.sentinels, field.postgresql = sentinels, postgresql
         try:
             wrong = asyncio.run(field.run(fault.run))
         except AssertionError as error:
@@ -39,8 +54,6 @@ def run(fault: Fault, links: str, seed: int) -> tuple[list[str], str]:
         if wrong:
             wrong += [*nodes.troubles(), f"logs: {nodes.keep_logs()}"]
         return wrong, "; ".join((*field.notes, field.summary()))
-    finally:
-        nodes.take_away()
 
 
 def main() -> None:
