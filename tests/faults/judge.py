@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 from itertools import pairwise
+from math import inf
 
 from tests.faults.history import History, Mark, Seen, Stay, bare
 
 UNDER_WAY_S = 2.0
 """So long a goodbye may be on its way, while its sender is back already."""
+
+WRITTEN_S = 3.0
+"""A node that knew only for so long that a client has a message may not have written that down."""
 
 
 class Excuse(Enum):
@@ -72,7 +76,7 @@ class Judge:
                             f" {had[id].number} and {stay.number}"
                         )
                     had[id] = stay
-                surely_had |= {each.id for each in stay.heard if each.count <= stay.settled}
+                surely_had |= set(_settled(stay))
 
     def _may_come_again(self, id: str, before: Stay, now: Stay, surely_had: set[str]) -> bool:
         if self.history.messages[id].is_repeated:
@@ -80,8 +84,9 @@ class Judge:
         return Excuse.DOUBLED in self.excuses and before is not now and id not in surely_had
 
     def disordered(self) -> Iterator[str]:
-        """Messages that came behind later ones of the same sender, the first time they came; but for
-        those to another client of this account, which is gone.
+        """Messages that came behind later ones of the same sender, the first time they came.
+
+        Those to another client of this account, which is gone, may come behind.
         """
         for who in self.history.everybody:
             had: set[str] = set()
@@ -167,6 +172,14 @@ class Judge:
             if stay.ended + least_s <= gone.at <= following.began + UNDER_WAY_S:
                 return True
         return Excuse.REPLACED in self.excuses and back[0] > stays[0].number
+
+
+def _settled(stay: Stay) -> Iterator[str]:
+    """The messages of which a node knew in time that its client has them."""
+    until = inf if stay.ended is None else stay.ended - WRITTEN_S
+    for heard in stay.heard:
+        if heard.count <= stay.settled and heard.at < until:
+            yield heard.id
 
 
 def _text(mark: Mark | None) -> str:

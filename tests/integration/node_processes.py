@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 
 from tests.redis_server import RedisProcess, free_port
 from tests.unit.store.databases import drop_postgresql, make_postgresql
+from xmppd.ctl.client import NoServer
 from xmppd.testing.process import ServerProcess
 
 LEASE_S = 2.0
@@ -49,6 +50,17 @@ class NodeProcess(ServerProcess):
         self.starttls_port, self.client_port = ports[:2]
         text = text.replace(CLIENT_ADDRESS, f"localhost:{self.client_port}")
         self._config.write_text(text, encoding="utf-8")
+
+    def ports(self, kind: str) -> list[int]:
+        """The ports at which it listens; it may begin anew just now."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return super().ports(kind)
+            except NoServer:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
 
     def logged(self, pattern: str) -> list[str]:
         """The lines of its log in which this is found."""

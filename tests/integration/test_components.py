@@ -187,6 +187,7 @@ class WokkelTests(ServerCase):
         "plugins": {"load": ["disco", "ping", "example_wokkel"]},
     }
     plugins = (*PLUGINS, "xep_0060")
+    boards: ClassVar[tuple[str, ...]] = ("outside.verona.lit", "board.verona.lit")
 
     def outside(self) -> None:
         """Have the process run, and end with the test."""
@@ -208,7 +209,7 @@ class WokkelTests(ServerCase):
             for name in ("romeo", "juliet")
         ]
         await self.listed(romeo, "outside.verona.lit")
-        for board in ("outside.verona.lit", "board.verona.lit"):
+        for board in self.boards:
             await romeo["xep_0199"].ping(board, timeout=PATIENCE_S)
             await self.use(board, romeo, juliet)
 

@@ -12,6 +12,7 @@ class JavaScriptAtNodesTests(test_xmppjs.JavaScriptTests):
 
 
 class WokkelAtANodeTests(test_components.WokkelTests):
-    """The component is connected to one of them."""
+    """The component is connected to one of them; each has another board inside."""
 
     is_spread = True
+    boards = ("outside.verona.lit",)
