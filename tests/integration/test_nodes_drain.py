@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from shutil import copy
 
 from tests.faults.field import CutNodes
+from tests.integration.managed import Managed
 from tests.integration.node_processes import CLIENT_ADDRESS, NodeProcess, start_at_once
 from tests.integration.nodes_case import PASSWORD, PATIENCE_S, NodesCase
 from tests.integration.people import PASSWORD as PEOPLES_PASSWORD
@@ -17,34 +18,7 @@ from tests.integration.processes import Peer
 from tests.redis_server import RedisProcess
 from xmppd.command.refused import Refused
 
-SM = b"xmlns='urn:xmpp:sm:3'"
 OTHER_HOST = re.compile(rb"<see-other-host [^>]*>localhost:(\d+)</see-other-host>")
-
-
-class Managed(Peer):
-    """A client with XEP-0198 that is at one node, and then at another one.
-
-    Attributes:
-        previd: By which it resumes its session.
-        handled: The number of stanzas that it has got.
-    """
-
-    previd = b""
-    handled = 0
-
-    def enable(self) -> None:
-        """Switch it on."""
-        self.send(b"<enable %b resume='true'/>" % SM)
-        self.until(b"<enabled ")
-        (self.previd,) = re.findall(rb"\bid='([^']+)'", self.until(b"/>"))
-
-    def resume(self, before: "Managed", name: str, password: str) -> None:
-        """Go on with the session of another connection."""
-        self.prove(name, password)
-        self.send(b"<resume %b previd='%b' h='%d'/>" % (SM, before.previd, before.handled))
-        self.until(b"<resumed ")
-        self.until(b"/>")
-        self.previd, self.handled = before.previd, before.handled
 
 
 class DrainedNodesTests(NodesCase):

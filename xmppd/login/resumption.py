@@ -237,7 +237,7 @@ class Resumption:
                 await management.work
                 session, handled = await self._find(id, account, h)
             elif (securing := self.held_messages.secure_all(session)) is not None:
-                await securing
+                await self.held_messages.secured(session, securing)
                 session, handled = await self._find(id, account, h)
             else:
                 self._take(session, management, h)

@@ -172,6 +172,24 @@ class HeldMessages(Follower):
         if held is not None:
             await held
 
+    async def secured(self, sender: LocalClientSession, securing: Awaitable[None]) -> None:
+        """Wait until all messages of a sender are safe that is about to go on elsewhere.
+
+        Args:
+            sender: The sender.
+            securing: What :meth:`secure_all` gave.
+
+        Raises:
+            StoreError: They cannot be made safe, not even at the second attempt: a node that was
+                asked may be gone by then.
+        """
+        try:
+            await securing
+        except StoreError:
+            again = self.secure_all(sender)
+            if again is not None:
+                await again
+
     def _secure_held(self, sender: LocalClientSession) -> Later:
         management = sender.management
         if management is None:

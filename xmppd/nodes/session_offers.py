@@ -210,7 +210,7 @@ class SessionOffers:
             if management.work is not None:
                 await management.work
             elif (securing := self.held_messages.secure_all(session)) is not None:
-                await securing
+                await self.held_messages.secured(session, securing)
             else:
                 return True
         return False
@@ -311,6 +311,7 @@ class SessionOffers:
             session.wait_again(waiting[offer.sent_count :])
             management.held = {s: kept for s, kept in management.held.items() if kept.number}
             management.held.update(held)
+            self.presence.stays(session)
             self.resumable_sessions.release(session)
         offer.decide(moved=False)
 

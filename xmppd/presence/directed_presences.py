@@ -37,6 +37,10 @@ class DirectedPresences:
         """All addressees of this session."""
         return tuple(self._sent.get(sender.full, {}).values())
 
+    def senders_to(self, receiver: JID) -> list[str]:
+        """The sessions that have sent directed presence to just this address; looks through all."""
+        return [sender for sender, receivers in self._sent.items() if receiver.full in receivers]
+
     def knows(self, sender: JID, viewer: JID) -> bool:
         """Whether the viewer was sent directed presence by this session (DP-5); whole addresses are
         compared.

@@ -27,9 +27,11 @@ class MovedPresence:
     # -- at the node that it leaves ---------------------------------------------------------------
 
     def prepare(self, session: LocalClientSession) -> None:
-        """Note whom of this node a session sees that is about to be saved, so that another node
-        knows them.
+        """Note whom of this node a session sees that is about to be saved, and who has sent it
+        directed presence, so that another node knows them.
         """
+        for sender in self.presences.directed.senders_to(session.jid):
+            self.sightings.handed(session.jid.full, sender, self.id)
         privacy = session.privacy
         for sent in self._here(session):
             if privacy is None or privacy.lets_in(sent.stanza()):
@@ -37,6 +39,8 @@ class MovedPresence:
 
     def went(self, session: LocalClientSession, node: NodeId) -> None:
         """Have those here who see a session see it at another node from now on."""
+        for sender in self.presences.directed.senders_to(session.jid):
+            self.routing_table.interest.know(sender.partition("/")[0], node)
         directed = self.presences.directed.pop(session.jid)
         for address in directed:
             if self.presences.reached(address):
@@ -72,10 +76,17 @@ class MovedPresence:
             and self.routing_table.is_local(stanza.sender)
         )
 
+    def stays(self, session: LocalClientSession) -> None:
+        """Note that a session is here: those here need not be noted."""
+        for sender, node in tuple(self.sightings.handed_to(session.jid.full).items()):
+            if node == self.id:
+                self.sightings.withdraw(session.jid.full, sender)
+
     # -- at the node that it comes to -------------------------------------------------------------
 
     def came(self, session: LocalClientSession) -> None:
         """Have a session see those here as they are now."""
+        self.stays(session)
         for address in self.presences.directed.receivers(session.jid):
             if self.presences.reached(address):
                 self.sightings.withdraw(address.full, session.jid.full)

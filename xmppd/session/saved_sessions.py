@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from msgspec import MsgspecError, Struct, msgpack
 from twisted.logger import Logger
 
+from xmppd.auth.login import Login
 from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import NodeId
 from xmppd.events import OWNER, Undo
@@ -88,6 +89,7 @@ class Shell(Queue, frozen=True):
         positions: For each of the unacknowledged stanzas the ``h`` that covers it.
         outstanding: The number that was sent behind the last one that was acknowledged.
         state: The states of parts of the server, by their names.
+        login: How its client logged in.
     """
 
     since: float
@@ -106,6 +108,7 @@ class Shell(Queue, frozen=True):
     positions: list[int]
     outstanding: int
     state: dict[str, bytes]
+    login: Login | None = None
 
 
 Placed = tuple[int, Waiting]
@@ -308,6 +311,7 @@ class SavedSessions:
             waiting=[] if backlog is None else self._saved(backlog.waiting(), goes_on=goes_on),
             state={name: data for name, data in states if data is not None}
             | (session.unclaimed or {}),
+            login=session.login,
         )
 
     def _dumped(self, name: str, session: LocalClientSession) -> bytes | None:
@@ -456,6 +460,7 @@ class SavedSessions:
         session.bound = True
         if shell.capabilities is not None:
             session.capabilities = capabilities(*shell.capabilities)
+        session.login = shell.login
         session.interested = shell.interested
         session.flooded = shell.flooded
         session.settled = shell.settled

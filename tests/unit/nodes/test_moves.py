@@ -8,6 +8,7 @@ from itertools import count
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.auth.login import Login, UserAgent
 from xmppd.cluster.entries.stanzas import KINDS, Delivered
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.node import Location
@@ -390,6 +391,33 @@ class StateTests(SynchronousTestCase):
         for name, stranger in zip("abc", strangers, strict=True):
             if name != "b":
                 self.assertEqual(len(presences(stranger.received())), 1)
+
+    def test_handed(self) -> None:
+        """Whoever has sent it directed presence, wherever they are, is seen to leave, once."""
+        verona = Verona()
+        strangers = []
+        for name in "abc":
+            verona.nodes["a"].add(f"stranger-{name}")
+            (stranger,) = verona.nodes[name].connect(f"stranger-{name}")
+            stranger.send(f"<presence to='{ROMEO}/1'/>")
+            strangers.append(stranger)
+        verona.romeo.raw()
+        client = self.moved(verona)
+        client.received()
+        for stranger in strangers:
+            stranger.send("</stream:stream>")
+            heard = presences(client.received())
+            self.assertEqual(len(heard), 1, stranger.jid)
+            self.assertIn("unavailable", heard[0])
+
+    def test_login(self) -> None:
+        """It is known as that of its client's installation."""
+        verona = Verona()
+        verona.romeo.session.login = Login("PLAIN", "", UserAgent("phone"))
+        handing = verona.hand_over("a")
+        verona.settle()
+        self.assertTrue(done(handing))
+        self.assertEqual(verona.session("a").device, "phone")
 
     def test_stored(self) -> None:
         """Stored messages that it was given are deleted when its client acknowledges them."""
