@@ -496,6 +496,8 @@ def echo(
             count(client, tag, managed.counting(counted), managed.seen)
         else:
             count(client, tag, answering(client, partial(send, client)))
+    if options.managed:
+        connections.drain(0.7)  # before it is enabled nothing is counted
     for _ in range(options.repeat):
         running = True
         for client in starters:

@@ -321,10 +321,12 @@ class PluginSettings(Section, frozen=True):
         "stream_limits",
         "client_access",
         "pubsub",
-        "push",
         "pep",
         "bookmarks",
         "avatars",
+        "archive",
+        "inbox",
+        "push",
     )
     directory: str = ""
 
