@@ -324,6 +324,7 @@ class PluginSettings(Section, frozen=True):
         "pep",
         "bookmarks",
         "avatars",
+        "vcard4",
         "archive",
         "inbox",
         "push",
