@@ -23,6 +23,7 @@ from xmppd_plugins.pubsub.requests import PubSubRequests
 
 from .accounts import AccountHost
 from .audience import EventAudience, EventTold
+from .explain import EventExplanations
 from .faces import NodeFaces
 from .last_items import LastItems
 from .requests import FEATURES, IDENTITY, AccountDisco, IQPEPHandler, IQPEPOwnerHandler
@@ -72,6 +73,7 @@ def plug(
         IQPEPOwnerHandler(requests, presences, accounts, faces),
         Says(DiscoInfo((IDENTITY,), FEATURES), Of.ACCOUNT, disco.account),
         Says(of=Of.ACCOUNT, answer=disco.node, nodes=True),
+        EventExplanations(nodes, audience).command(),
         On(Subscribed, last_items.subscribed),
         On(AccountRemoved, removed),
     ]

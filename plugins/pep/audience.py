@@ -1,12 +1,15 @@
 """EventAudience: who is told of what an account publishes, beside those who have subscribed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
-from xmppd.cluster.node import NodeId
+from xmppd.cluster.directory import DirectoryAway
+from xmppd.cluster.node import Location, NodeId
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.privacy.session_privacy import SessionPrivacy
@@ -41,6 +44,18 @@ class EventTold(Struct, frozen=True):
     raw: bytes
     people: list[str]
     followers: list[str]
+
+
+class NotTold(NamedTuple):
+    """Why somebody is not told of an event.
+
+    Attributes:
+        rule: In docs/pipeline.md.
+        says: A part of a sentence.
+    """
+
+    rule: str
+    says: str
 
 
 class EventAudience:
@@ -109,6 +124,21 @@ class EventAudience:
                 return not set(roster.standing(viewer)[1]).isdisjoint(config.roster_groups_allowed)
         return False
 
+    async def why_not(self, state: NodeState, account: JID, viewer: JID) -> NotTold | None:
+        """Why somebody is not told of a node, whatever their client wants; None if they are."""
+        roster = await self.presences.rosters.roster(account)
+        lists = await self.presences.privacy_lists.lists(account)
+        if not _is_shown(lists.in_force(account, roster), viewer):
+            return NotTold("PE-8", f"{account.bare} blocks it, or a list of it does")
+        if viewer.bare == account.bare:
+            return None
+        if not roster.may_be_seen_by(viewer):
+            return NotTold("PE-5", f"it does not see {account.bare}: see explain presence")
+        if not self._may_read(roster, state.config, state.affiliation(viewer), viewer):
+            model = state.config.access_model.value
+            return NotTold("PE-7", f"the node is for others: its access model is {model}")
+        return None
+
     def told(self, event: EventTold) -> None:
         """Tell people here of an event at another server of the service."""
         sender = JID.prepared(event.owner)
@@ -150,8 +180,9 @@ class EventAudience:
         if not self.table.directory.shared:
             return
         told: dict[NodeId, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+        found = await self._found(message.sender, people)
         for bare in people:
-            for id in self._nodes_of(bare):
+            for id in {*self._nodes_of(bare), *(place.node for place in found.get(bare, ()))}:
                 told[id][0].append(bare)
         for jid in followers:
             if self.table.is_local(jid):
@@ -163,6 +194,23 @@ class EventAudience:
                 sender.bare, node, message.id or "", message.type or "normal", raw, bares, jids
             )
             self.messages.tell_node(id, sender, event)
+
+    async def _found(self, account: JID, people: Iterable[str]) -> Mapping[str, Sequence[Location]]:
+        """Where people are if the account is not available here: then nothing is known of where
+        those are whom it sees.
+        """
+        table = self.table
+        if table.available_here(account.bare):
+            return {}
+        unknown = [bare for bare in people if bare not in table.elsewhere]
+        with suppress(DirectoryAway):  # then they see it when they come the next time
+            found = await table.directory.nodes_of(unknown)
+            own = table.membership.id
+            return {
+                bare: [place for place in places if place.node != own]
+                for bare, places in found.items()
+            }
+        return {}
 
     def _nodes_of(self, bare: str) -> Iterable[NodeId]:
         """The other servers at which an account of interest is known to be."""

@@ -61,6 +61,13 @@ class SeveralNodesTests(SynchronousTestCase):
         told = [somebody.told() for somebody in self.all]
         self.assertEqual(told, [[(ROMEO, "hi")]] * 3 + [[]])
 
+    def test_not_available(self) -> None:
+        """Whoever publishes need not be available (PE-13)."""
+        again = self.citizen("romeo", "c", "2")
+        self.assertEqual(again.publish(NEWS, "hi"), "result")
+        told = [somebody.told() for somebody in self.all]
+        self.assertEqual(told, [[(ROMEO, "hi")]] * 3 + [[]])
+
     def test_own(self) -> None:
         """The own clients at other servers are told of private nodes too."""
         self.juliet.publish(NEWS, "mine", beside=options(access_model="whitelist"))

@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.pep.verona import NEWS, TUNE, Publisher, options
 from tests.plugins.pubsub.verona import NS
 from tests.plugins.test_client_capabilities import presence, said, ver
+from xmppd.command.command_context import SHELL
 from xmppd.testing.client import Elsewhere, done
 from xmppd.testing.house import House
 
@@ -241,6 +242,53 @@ class ElsewhereTests(PEPCase):
             "<entry xmlns='urn:verona'>hi</entry></item></items></event></message>"
         )
         self.assertEqual(self.romeo.told(), [("nurse@capulet.lit", "hi")])
+
+
+class ExplainTests(PEPCase):
+    def explain(self, watcher: str, node: str = NEWS) -> list[str]:
+        """Why somebody is told of what Romeo publishes, or is not."""
+        commands = self.house.server.commands
+        given = {"owner": ROMEO, "watcher": watcher, "node": node}
+
+        async def read() -> list[str]:
+            replies = commands.replies(*commands.asked("explain event", given, SHELL))
+            return [getattr(reply, "says", "") async for reply in replies]
+
+        return done(read())
+
+    def test_told(self) -> None:
+        """Each client is told, or does not want to be."""
+        self.romeo.publish(NEWS, "hi")
+        other = self.person("juliet/2")
+        other.arrive(f"{TUNE}+notify")
+        self.person("juliet/3").client.send("<presence/>")
+        self.assertEqual(
+            self.explain(JULIET),
+            [
+                f"{JULIET}/1 is told.",
+                f"{JULIET}/2 does not want to be told of {NEWS}.",
+                f"{JULIET}/3 says nothing of what it can do, so it is not told.",
+            ],
+        )
+
+    def test_not_told(self) -> None:
+        """Whoever is not told hears why."""
+        self.assertEqual(self.explain(JULIET), [f"{ROMEO} has published nothing at {NEWS}."])
+        self.romeo.publish(NEWS, "hi", beside=options(access_model="whitelist"))
+        (said,) = self.explain(JULIET)
+        self.assertIn("its access model is whitelist", said)
+        (said,) = self.explain("tybalt@montague.lit")
+        self.assertIn(f"it does not see {ROMEO}", said)
+        self.romeo.ask("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{JULIET}'/></block>")
+        (said,) = self.explain(JULIET)
+        self.assertIn(f"{ROMEO} blocks it", said)
+
+    def test_away(self) -> None:
+        """Whoever is away hears when it comes."""
+        self.romeo.publish(NEWS, "hi")
+        self.juliet.client.abort()
+        (said,) = self.explain(JULIET)
+        self.assertIn("when it comes", said)
 
 
 class AccessTests(PEPCase):
