@@ -103,6 +103,11 @@ class ClientCapabilities:
         theirs = self._remote.get(contact, {})
         return [full for full, remote in theirs.items() if node in remote.names]
 
+    def elsewhere(self, contact: str) -> list[tuple[JID, frozenset[str]]]:
+        """The addresses of a contact on another server, each with what it wants to be told of."""
+        theirs = self._remote.get(contact, {})
+        return [(JID.prepared(full), remote.names) for full, remote in theirs.items()]
+
     # -- sessions here ----------------------------------------------------------------------------
 
     def available(self, event: SessionAvailable) -> None:
@@ -159,7 +164,7 @@ class ClientCapabilities:
     # -- contacts on other servers ----------------------------------------------------------------
 
     def remote(self, event: RemotePresence) -> None:
-        """Look at what a contact's software says that it can do, if that may see the account."""
+        """Look at what the software of a contact says that it can do."""
         presence, account = event.presence, event.account
         sender = presence.sender
         theirs = self._remote.get(sender.bare, {})
@@ -172,8 +177,8 @@ class ClientCapabilities:
         if found is None or sender.resource is None or (before and before.capabilities is found):
             return
         roster = self.rosters.loaded(account.bare)
-        if roster is None or not roster.may_be_seen_by(sender):
-            return
+        if roster is None or not (roster.sees(sender) or roster.may_be_seen_by(sender)):
+            return  # to ask a stranger would tell that there is such an account
         account = account.to_bare()
         self._note(account, sender, found, self._known.get(found, NOTHING))
         if found not in self._known:

@@ -51,16 +51,18 @@ class LastItems:
         self._begin(session.jid, names, owners)
 
     def elsewhere(self, account: JID, contact: JID, names: frozenset[str]) -> None:
-        """Send a contact on another server what its client wants from now on."""
+        """Send one contact of an account, wherever it is, what its client wants from now on."""
         if names:
             self._begin(contact, names, (account.bare,))
 
     def subscribed(self, event: Subscribed) -> None:
         """Send somebody who sees an account from now on what that has published (PE-16)."""
-        for session in self.table.available_here(event.subscriber.bare):
-            names = self.capabilities.wanted(session)
-            if names:
-                self._begin(session.jid, names, (event.contact.bare,))
+        viewers = [
+            (session.jid, self.capabilities.wanted(session))
+            for session in self.table.available_here(event.subscriber.bare)
+        ]
+        for viewer, names in viewers or self.capabilities.elsewhere(event.subscriber.bare):
+            self.elsewhere(event.contact, viewer, names)
 
     def _begin(self, viewer: JID, names: frozenset[str], owners: Iterable[str]) -> None:
         Deferred.fromCoroutine(self._send(viewer, names, owners)).addErrback(_failed)

@@ -25,7 +25,8 @@ s2s_direct_tls_ports = {{ {s2s_direct_tls_port} }}
 http_ports = {{ }}
 https_ports = {{ }}
 modules_enabled = {{
-    "disco", "roster", "saslauth", "tls", "ping", "offline", "dialback", "presence", "message"
+    "disco", "roster", "saslauth", "tls", "ping", "offline", "dialback", "presence", "message",
+    "pep"
 }}
 modules_disabled = {{ "limits" }}
 network_settings = {{ connect_timeout = 5 }}

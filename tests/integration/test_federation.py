@@ -1,9 +1,32 @@
 """Two servers, and people on both: xmppd with xmppd, and xmppd with prosody."""
 
+import asyncio
+
 from tests.integration.federation import FederatedServer, FederationCase, Server, World
 from tests.integration.people import PATIENCE_S, Person, befriend, people
 
 MONTAGUE, CAPULET = "montague.lit", "capulet.lit"
+
+
+async def want_tunes(person: Person) -> None:
+    """Have somebody's client say that it wants to know what others hear."""
+    for name in ("xep_0060", "xep_0163", "xep_0118"):
+        person.register_plugin(name)
+    wanted = "http://jabber.org/protocol/tune"
+    person["xep_0163"].add_interest(wanted)
+    features: set[str] = set()
+    while f"{wanted}+notify" not in features:  # slixmpp adds it some time later
+        await asyncio.sleep(0)
+        info = await person["xep_0030"].get_info(local=True)
+        features = set(info["features"])
+    await person["xep_0115"].update_caps()
+    await person.catch_up()
+
+
+async def told(person: Person, publisher: Person, title: str) -> None:
+    """Wait until somebody is told of a song, after others."""
+    while title not in str(await person.expect("message", sender=publisher.boundjid.bare)):
+        pass
 
 
 class XmppdTests(FederationCase):
@@ -54,6 +77,26 @@ class XmppdTests(FederationCase):
         await romeo.expect("presence", type="unavailable", sender=juliet.boundjid)
         juliet = await self.again(juliet)
         await romeo.expect("presence", type="available", sender=juliet.boundjid)
+
+    @people
+    async def test_published(self) -> None:
+        """What one publishes the other is told, since the client wants it; and it is sent what was
+        published before, when it comes.
+        """
+        romeo, juliet = await self.couple()
+        for person in (romeo, juliet):
+            await want_tunes(person)
+        await befriend(romeo, juliet)
+        for publisher, other in ((romeo, juliet), (juliet, romeo)):
+            title = f"the song of {publisher.boundjid.user}"
+            await publisher["xep_0118"].publish_tune(title=title)
+            await told(other, publisher, title)
+        await juliet.leave()
+        await romeo.expect("presence", type="unavailable", sender=juliet.boundjid)
+        await romeo["xep_0118"].publish_tune(title="while you slept")
+        juliet = await self.again(juliet)
+        await want_tunes(juliet)
+        await told(juliet, romeo, "while you slept")
 
     @people
     async def test_parting(self) -> None:

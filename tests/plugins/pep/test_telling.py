@@ -234,6 +234,19 @@ class ElsewhereTests(PEPCase):
         (told,) = self.heard()
         self.assertIn("hi", told)
 
+    def test_let_in(self) -> None:
+        """A contact that is let in when it is here already is sent what was published before."""
+        for id, type in (("1", "unsubscribe"), ("2", "subscribe")):
+            self.elsewhere.send(
+                f"<presence id='{id}' type='{type}' from='nurse@capulet.lit' to='{ROMEO}'/>"
+            )
+        self.romeo.publish(NEWS, "hi")
+        self.arrive()
+        self.assertEqual(self.heard(), [])
+        self.romeo.client.send("<presence type='subscribed' to='nurse@capulet.lit'/>")
+        (told,) = self.heard()
+        self.assertIn("hi", told)
+
     def test_from_elsewhere(self) -> None:
         """What contacts on other servers publish comes as any headline."""
         self.elsewhere.send(
