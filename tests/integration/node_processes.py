@@ -162,7 +162,9 @@ class NodeProcesses:
         if port:
             cluster["address"] = f"127.0.0.1:{port}"
             door = {"endpoint": f"epoll:{port}:interface=127.0.0.1", "kind": "node"}
-            tables["listen"] = [{**door, "tls": "direct"}]
+            listen = tables.get("listen", [])
+            assert isinstance(listen, list)
+            tables["listen"] = [*listen, {**door, "tls": "direct"}]
         return {**tables, "cluster": {**cluster, **self.cluster, **settings}}
 
     def start(self, *names: str) -> list[NodeProcess]:
