@@ -195,8 +195,8 @@ class ClusterCommands:
 
     async def _drain(self, node: str, context: CommandContext) -> Replies:
         """Begin, or join a drain that is under way; say how far it has come until it ends."""
-        drain = self.drain_here
-        drain.begin(context.arguments.number("rate", RATE_PER_S))
+        drain, told = self.drain_here, context.arguments
+        drain.begin(told.number("rate", RATE_PER_S) if told.given("rate") else None)
         while await drain.watch(SAY_EVERY_S) and context.listening:
             yield f"{node}: {_told(drain.progress)}, clients left: {drain.progress.left}"
         if drain.is_running:
@@ -254,7 +254,11 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
             "hand all that a node has to the others, so that it can be stopped",
             (
                 Argument("node", "its name"),
-                Argument("--rate", "clients that are closed in a second", Number(1, MAX_RATE)),
+                Argument(
+                    "--rate",
+                    f"clients that are closed in a second, instead of {RATE_PER_S}",
+                    Number(1, MAX_RATE),
+                ),
                 Argument("--cancel", "have it take clients again", Flag()),
             ),
             effect="changes",

@@ -131,14 +131,15 @@ class Drain:
 
     # -- begin and end ----------------------------------------------------------------------------
 
-    def begin(self, rate_per_s: float = RATE_PER_S) -> None:
-        """Begin to drain; one that is under way goes on at this rate."""
+    def begin(self, rate_per_s: float | None = None) -> None:
+        """Begin to drain; one that is under way goes on, at this rate if one is given."""
         if self._is_by_itself:
             self._is_by_itself = self.is_over = False
         self._begin(rate_per_s)
 
-    def _begin(self, rate_per_s: float) -> None:
-        self._rate_per_s = rate_per_s
+    def _begin(self, rate_per_s: float | None = None) -> None:
+        if rate_per_s is not None or self._running is None:
+            self._rate_per_s = rate_per_s or RATE_PER_S
         if self._running is None and not self.is_over:
             self._closed = self._moved = 0
             self._tries.clear()
@@ -199,7 +200,7 @@ class Drain:
         """Drain because Redis does not answer this node, and only this one; or do so no more."""
         if is_so and not (self.is_running or self.is_over):
             self._is_by_itself = True
-            self._begin(RATE_PER_S)
+            self._begin()
         elif not is_so and self._is_by_itself:
             Deferred.fromCoroutine(self.cancel()).addErrback(_told)
 

@@ -1,6 +1,5 @@
 """DrainTargets: the nodes that take what a node hands over, each by lot."""
 
-from collections.abc import Sequence
 from random import SystemRandom
 
 from twisted.internet.interfaces import IReactorTime
@@ -36,9 +35,9 @@ class DrainTargets:
         self._counted_at = 0.0
         self._random = SystemRandom()
 
-    def nodes(self) -> Sequence[NodeId]:
+    def nodes(self) -> set[NodeId]:
         """The other nodes that do not drain, as far as is known here."""
-        return [node.id for node in self._membership.nodes.values() if not node.draining]
+        return {node.id for node in self._membership.nodes.values() if not node.draining}
 
     async def count(self) -> int:
         """Ask these how many sessions they have; returns the number of those that take some."""

@@ -468,8 +468,8 @@ class CommandTests(DrainCase):
     def test_from_anywhere(self) -> None:
         """Any node is drained from any; how far it has come is said until it ends."""
         self.crowd("a", 30)
-        for at in "ab":
-            replies, reading = self.give(at, node="a", rate="1")
+        for at, given in (("a", {"rate": "1"}), ("b", {})):
+            replies, reading = self.give(at, node="a", **given)
             self.pass_time(8)
             self.assertIn("a: clients closed: ", str(replies[0]))
             self.assertNoResult(reading)
