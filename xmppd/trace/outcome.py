@@ -77,6 +77,8 @@ def followed(course: Course) -> Outcome:
     by = (each for each in message.payload.tree.iterfind(_ID) if each.get("by") == course.account)
     id = next((each.get("id") for each in by), None)
     archived = f"archived as {id}" if id else "not archived"
+    if not id and course.is_sent and message.payload.archived is not None:
+        archived = "archived"  # and nobody who sees the message is told its id at this end
     worth = f"{archived}, {fate.carbon.value}, {fate.push.value}"
     return "followed", f"at {course.account}, {fate.says}: {worth}"
 

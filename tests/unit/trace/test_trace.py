@@ -78,7 +78,7 @@ class WalkTests(TraceCase):
             self.romeo.send(HELLO)
         received = self.juliet.raw().decode()
         sent, got = [str(row["says"]) for row in self.rows() if row["code"] == "followed"]
-        self.assertIn("at romeo@montague.lit, a text: archived as ", sent)
+        self.assertIn("at romeo@montague.lit, a text: archived, copied, pushed", sent)
         id = got.partition("archived as ")[2].partition(",")[0]
         self.assertIn(f"at juliet@montague.lit, a text: archived as {id}, copied, pushed", got)
         self.assertIn(f"id='{id}'", received)
