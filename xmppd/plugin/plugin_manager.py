@@ -161,7 +161,10 @@ class PluginManager:
         """Wait for a while until this node has a lease, since plugins store what they need: loading
         them takes time in which no lease is renewed.
         """
-        voice = self.server.cluster.membership.voice()
+        membership = self.server.cluster.membership
+        if membership.speaks:
+            return
+        voice = membership.voice()
         voice.addTimeout(VOICE_S, self.server.clock)
         with suppress(defer.TimeoutError):
             await voice

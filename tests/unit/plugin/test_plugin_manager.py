@@ -799,6 +799,7 @@ class SilentTests(SynchronousTestCase):
         self.house = House(plugins=())
         self.voice = Deferred[None]()
         membership = self.house.server.cluster.membership
+        self.patch(membership, "speaks", False)
         self.patch(membership, "voice", lambda: self.voice)
         self.loading = Deferred.fromCoroutine(self.house.plugins.load("ping"))
 
