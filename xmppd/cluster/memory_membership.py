@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from typing_extensions import override
 
 from xmppd.cluster.membership import (
@@ -66,7 +66,7 @@ class MemoryMembership(Membership):
 
     @override
     def voice(self) -> Deferred[None]:
-        return Deferred()
+        return succeed(None) if self.speaks else Deferred()
 
     @override
     async def refresh(self) -> None:
