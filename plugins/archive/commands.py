@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
@@ -20,6 +22,7 @@ from .entries import ALL, ArchiveEntry, Selection
 from .expiry import Expiry
 from .ids import MAX_POSITION, first_at
 from .ids import microseconds_of as time_of
+from .importing import MESSAGES_PER_SLICE, Imported, keep, read_results
 
 ENTRIES_PER_PAGE = 200
 
@@ -45,6 +48,12 @@ DELETE = Description(
 )
 EXPIRE = Description(
     "archive expire", "delete now what is too old, or too much, by the configuration", effect="ends"
+)
+IMPORT = Description(
+    "archive import",
+    "add what another server has exported (XEP-0227) to an archive, from a file of this machine",
+    (ACCOUNT, Argument("file", "which the server can read")),
+    effect="changes",
 )
 CHECK = Description("archive check", "look for damage in all archives")
 
@@ -100,6 +109,7 @@ class ArchiveCommands:
         return [
             Command(SHOW, self.show, (ArchiveRow,)),
             Command(EXPORT, self.export),
+            Command(IMPORT, self.bring_in),
             Command(DELETE, self.delete),
             Command(EXPIRE, self.expire),
             Command(CHECK, self.check, (DamageRow,)),
@@ -135,6 +145,42 @@ class ArchiveCommands:
             if made is not None:
                 yield made
         yield "</archive></user></host></server-data>"
+
+    async def bring_in(self, context: CommandContext) -> Replies:
+        """Add the messages of a file, some in each transaction."""
+        if context.actor.jid is not None:
+            raise Refused("files are read at the server's own machine", Condition.FORBIDDEN)
+        owner = context.arguments.jid("account").bare
+        archive, number = self.archive, self.archive.ids.number(owner)
+        await archive.write_all()
+        # Nobody is to get what somebody has left who had the name before.
+        await self.expiry.delete(number, await archive.entries.begins(owner))
+        count = unread = 0
+        batch: list[Imported] = []
+        try:
+            for found in read_results(Path(context.arguments.text("file")), owner):
+                if found is None:
+                    unread += 1
+                    continue
+                batch.append(found)
+                if len(batch) == MESSAGES_PER_SLICE:
+                    count += await self._keep(owner, number, batch)
+            count += await self._keep(owner, number, batch)
+        except (OSError, ValueError) as error:
+            raise Refused(f"messages that were added: {count}; then {error}") from error
+        yield f"messages that were added to the archive of {owner}: {count}"
+        if unread:
+            yield f"messages that could not be read, or are not of {owner}: {unread}"
+
+    async def _keep(self, owner: str, number: int, batch: list[Imported]) -> int:
+        messages = list(batch)
+        batch.clear()
+        if messages:
+            await self.archive.database.write(
+                partial(keep, owner=owner, number=number, messages=messages)
+            )
+            await self.expiry.next_turn()
+        return len(messages)
 
     async def delete(self, context: CommandContext) -> Replies:
         """Delete what is asked for, and its rows."""

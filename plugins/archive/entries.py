@@ -212,6 +212,11 @@ class ArchiveEntries:
         found = await self.database.read(SUMS, {"archive": self.ids.number(owner)})
         return (found[0][0], found[0][1]) if found else (0, 0)
 
+    async def begins(self, owner: str) -> int:
+        """The position with which an archive begins; of one that has nothing, behind all."""
+        begins = await self._begins(self.ids.number(owner))
+        return MAX_POSITION if begins is None else begins
+
     # -- of which they are made -------------------------------------------------------------------
 
     def _newest(self, archive: int, selection: Selection) -> list[Accepted]:

@@ -1,5 +1,6 @@
 """What an archive keeps, asked of each database by the test cases that mix this in."""
 
+from functools import partial
 from random import Random
 
 from twisted.internet import reactor
@@ -10,11 +11,15 @@ from xmppd.host.clocks import Clocks, boot_clock, wall_clock
 from xmppd.message.decision import MATCH, Cell, Decision
 from xmppd.message.follower import ON_ITS_WAY, Course
 from xmppd.stanza import JID, Message
-from xmppd.store.sql import Tables
+from xmppd.store.sql import Tables, select
 from xmppd_plugins.archive.archive import Archive
+from xmppd_plugins.archive.checks import find_damage
 from xmppd_plugins.archive.entries import ALL, ArchiveEntry, Selection
+from xmppd_plugins.archive.expiry import Expiry
+from xmppd_plugins.archive.ids import MAX_POSITION, microseconds_of
+from xmppd_plugins.archive.importing import Imported, keep
 from xmppd_plugins.archive.settings import ArchiveSettings
-from xmppd_plugins.archive.tables import metadata
+from xmppd_plugins.archive.tables import archives, entries, metadata, stanzas
 
 DELIVERED = Decision(Cell.DELIVERED, MATCH)
 ROMEO, JULIET, NURSE = (
@@ -199,6 +204,103 @@ class StoreContract(StoreCase):
         last = await archive.entries.last(ROMEO.bare)
         assert first is not None and last is not None
         self.assertEqual((words_of(first), words_of(last)), ("a", "c"))
+
+    def expiry(self, max_messages: int = 0) -> Expiry:
+        """What deletes, for which everything is old enough."""
+        settings = ArchiveSettings(max_messages=max_messages)
+        database = self.archive.database
+        return Expiry(database, wall_clock, lambda: MAX_POSITION, at_once, settings)
+
+    async def rows(self) -> list[int]:
+        """The numbers of archives, entries and stanzas in the database."""
+        database = self.archive.database
+        columns = (archives.c.number, entries.c.position, stanzas.c.position)
+        return [len(await database.read(select(column), {})) for column in columns]
+
+    async def test_expired(self) -> None:
+        """The oldest go where there are too many, and stanzas that nobody has (AR-13)."""
+        archive = await self.opened()
+        self.say(ROMEO, JULIET, "a", "b", "c")
+        self.say(ROMEO, NURSE, "d")
+        await archive.write_all()
+        self.assertEqual(await self.expiry(max_messages=2).expire(), 3)
+        self.assertEqual(await self.page(ROMEO), ["c", "d"])
+        self.assertEqual(await self.page(JULIET), ["b", "c"])
+        self.assertEqual(await self.rows(), [3, 5, 3])
+        self.assertEqual(await archive.entries.sums(ROMEO.bare), (2, await self.size(ROMEO)))
+
+    async def size(self, owner: JID) -> int:
+        page = await self.archive.entries.page(owner.bare, ALL, 100)
+        return sum(len(each.stanza or b"") for each in page)
+
+    async def test_deleted(self) -> None:
+        """One conversation is deleted, or all before a position."""
+        archive = await self.opened()
+        self.say(ROMEO, JULIET, "a", "b")
+        self.say(ROMEO, NURSE, "c", "d")
+        await archive.write_all()
+        number, expiry = archive.ids.number(ROMEO.bare), self.expiry()
+        self.assertEqual(await expiry.delete(number, MAX_POSITION, NURSE.bare), 2)
+        self.assertEqual(await self.page(ROMEO), ["a", "b"])
+        last = await archive.entries.last(ROMEO.bare)
+        assert last is not None
+        self.assertEqual(await expiry.delete(number, last.position), 1)
+        self.assertEqual(await self.page(ROMEO), ["b"])
+        self.assertEqual(await self.page(NURSE), ["c", "d"])
+        self.assertEqual(await self.rows(), [3, 5, 4])
+
+    async def test_nobodys(self) -> None:
+        """What is in archives that are gone goes."""
+        archive = await self.opened()
+        self.say(ROMEO, JULIET, "a")
+        self.say(ROMEO, ROMEO, "b")
+        await archive.write_all()
+        await self.store.accounts.create_account(ROMEO.bare, [])
+        await self.store.accounts.delete_account(ROMEO.bare)
+        self.assertEqual(await self.expiry().expire(), 2)
+        self.assertEqual(await self.rows(), [1, 1, 1])
+
+    async def test_buried(self) -> None:
+        """A tombstone takes the place of what was said in both archives (AR-10)."""
+        archive = await self.opened()
+        self.say(ROMEO, JULIET, "a", "b")
+        first = await archive.entries.first(JULIET.bare)
+        assert first is not None
+        await archive.bury(JULIET.bare, first.position, b"<message from='x@y/z' to='a@b'/>")
+        for owner in (ROMEO, JULIET):
+            page = await archive.entries.page(owner.bare, ALL, 10)
+            self.assertEqual([each.is_tombstone for each in page], [True, False])
+            self.assertEqual(page[0].stanza, b"<message from='x@y/z' to='a@b'/>")
+
+    async def test_damaged(self) -> None:
+        """What cannot be read is found (QU-14)."""
+        archive = await self.opened()
+        self.say(ROMEO, JULIET, "a", "b")
+        first = await archive.entries.first(JULIET.bare)
+        assert first is not None
+        await archive.bury(JULIET.bare, first.position, b"<<")
+        found = [each async for each in find_damage(archive.database, at_once)]
+        self.assertEqual({each.owner for each in found}, {ROMEO.bare, JULIET.bare})
+        self.assertEqual({each.position for each in found}, {first.position})
+
+    async def test_imported(self) -> None:
+        """What is imported stands where its time is, and takes no other's place (AR-15)."""
+        archive = await self.opened()
+        self.say(ROMEO, JULIET, "a")
+        self.say(ROMEO, JULIET, "c")
+        await archive.write_all()
+        moment = microseconds_of((await archive.entries.page(JULIET.bare, ALL, 1))[0].position)
+        message = Message.make(JULIET, NURSE, b"<body>b</body>", type="chat")
+        for owner in (JULIET, NURSE):
+            number = archive.ids.number(owner.bare)
+            messages = [Imported(message, moment - 10), Imported(message, moment - 10)]
+            await archive.database.write(
+                partial(keep, owner=owner.bare, number=number, messages=messages)
+            )
+        self.assertEqual(await self.page(JULIET), ["b", "b", "a", "c"])
+        self.assertEqual(await self.page(JULIET, Selection(peer=NURSE.bare)), ["b", "b"])
+        self.assertEqual(await self.page(NURSE), ["b", "b"])
+        self.assertEqual(await self.rows(), [3, 8, 6])
 
     async def test_any_schedule(self) -> None:
         """However messages, flushes, index runs and starts follow each other, each message is in

@@ -1,5 +1,6 @@
 """What goes from archives: by age, by number, by size, with the account, and on request."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 from twisted.internet.defer import Deferred
@@ -271,3 +272,82 @@ class CommandTests(ExpiryCase):
     def damage(self, statement: str) -> None:
         """Change something behind the archive's back."""
         done(self.archive.database.write(lambda c: c.exec_driver_sql(statement).rowcount))
+
+
+class ImportTests(ExpiryCase):
+    def export(self, account: str) -> str:
+        """A file with what an archive has."""
+        path = str(self.mktemp())
+        lines = map(str, self.give("export", account=account))
+        Path(path).write_text("".join(lines), encoding="utf-8")
+        return path
+
+    def test_moved(self) -> None:
+        """What was exported is there again, with its times and peers, under new ids (AR-15)."""
+        self.say("a &lt; b", "c")
+        self.say("d", to=NURSE)
+        before = done(self.archive.entries.page(ROMEO, ALL, 10))
+        path = self.export(ROMEO)
+        self.give("delete", account=ROMEO)
+        said = self.give("import", account=ROMEO, file=path)
+        self.assertEqual(said, [f"messages that were added to the archive of {ROMEO}: 3"])
+        after = done(self.archive.entries.page(ROMEO, ALL, 10))
+        self.assertEqual([each.stanza for each in after], [each.stanza for each in before])
+        self.assertEqual([each.flags for each in after], [each.flags for each in before])
+        self.assertEqual(self.said(ROMEO, Selection(peer=NURSE)), ["d"])
+        self.pass_days(1)
+        self.say("e")
+        self.assertEqual(self.said(ROMEO)[-1], "e")
+        for then, now in zip(before, after, strict=True):
+            late_us = microseconds_of(now.position) - microseconds_of(then.position)
+            self.assertTrue(0 <= late_us < 10)
+
+    def test_same_moments(self) -> None:
+        """Messages of several people at the same moments do not get into each other's archives."""
+        self.say("for Juliet")
+        self.say("for the nurse", to=NURSE)
+        files = {owner: self.export(owner) for owner in (JULIET, NURSE)}
+        for _ in range(2):
+            for owner, path in files.items():
+                self.give("import", account=owner, file=path)
+        self.assertEqual(self.said(JULIET), ["for Juliet"] * 3)
+        self.assertEqual(self.said(NURSE), ["for the nurse"] * 3)
+        self.assertEqual(self.give("check"), ["messages that are damaged: 0"])
+
+    def test_many(self) -> None:
+        """A long one is added in slices."""
+        self.say(*map(str, range(450)))
+        path = self.export(ROMEO)
+        self.give("import", account=JULIET, file=path)
+        self.assertEqual(len(self.said(JULIET)), 900)
+
+    def test_former(self) -> None:
+        """Who imports gets nothing of who had the name before (AR-14)."""
+        self.say("secret")
+        self.index()
+        done(self.house.server.accounts.remove(JID.parse(JULIET)))
+        self.house.add("juliet")
+        self.pass_days(-1)
+        self.say("a", to=NURSE)
+        path = Path(self.export(NURSE))
+        path.write_text(path.read_text().replace("nurse@", "juliet@"))
+        self.pass_days(1)
+        self.give("import", account=JULIET, file=str(path))
+        self.assertEqual(self.said(JULIET), ["a"])
+
+    def test_refused(self) -> None:
+        """What is no file, no XML, or not of this account, is told; nobody names files by a
+        client.
+        """
+        self.say("a")
+        path = self.export(ROMEO)
+        with self.assertRaisesRegex(Refused, "No such file"):
+            self.give("import", account=ROMEO, file=f"{path}.not")
+        Path(f"{path}.cut").write_text(Path(path).read_text()[:-10] + "<&")
+        with self.assertRaisesRegex(Refused, "no XML"):
+            self.give("import", account=ROMEO, file=f"{path}.cut")
+        said = self.give("import", account=NURSE, file=path)
+        self.assertEqual(said[1], f"messages that could not be read, or are not of {NURSE}: 1")
+        with self.assertRaisesRegex(Refused, "own machine"):
+            actor = Actor(JID.parse(ROMEO), admin=True)
+            self.give("import", actor=actor, account=ROMEO, file=path)
