@@ -7,9 +7,11 @@ from typing import Any
 from slixmpp.exceptions import IqError
 
 from tests.integration.devices import CARBONS, Device
-from tests.integration.people import PLUGINS, Person, ServerCase, people
+from tests.integration.people import PASSWORD, PLUGINS, Person, ServerCase, people
+from tests.integration.raw_client import RawClient
 from xmppd.stanza import ns
 from xmppd.stanza.result import MAM
+from xmppd.stanza.rsm import RSM
 
 MORE = (*PLUGINS, "xep_0059", "xep_0297", "xep_0313", "xep_0359", "xep_0441")
 LOADED = ["disco", "ping", "carbons", "archive"]
@@ -277,3 +279,42 @@ class LoginTests(ArchiveServerCase):
         self.assertEqual(laptop.messages, self.phone.messages)
         self.assertEqual(laptop.read, sorted(self.said))
         self.assertEqual(laptop.again, 0)
+
+
+class SlowReaderTests(ServerCase):
+    """A page is larger than what may wait for a client."""
+
+    settings = {
+        "plugins": {"load": LOADED},
+        "stream": {"stanzas_per_s": 1e6, "bytes_per_s": 1e9, "max_queued_bytes": 131_072},
+    }
+    said = 250
+
+    def test_slow_reader(self) -> None:
+        """SE-13, QU-15: A client that asks for three mebibytes and does not read is not cut off;
+        what others say comes in between, and everything in order.
+        """
+        romeo, juliet = (Device(self.server, self.account(name)) for name in ("romeo", "juliet"))
+        for device in (romeo, juliet):
+            device.sasl2()
+            device.send(PRESENCE)
+        juliet.sync()
+        address = juliet.address
+        for _ in range(self.said // 10):
+            romeo.say(address, *["x" * 3_500] * 10)
+            juliet.sync()
+        phone = RawClient(self.server)
+        self.addCleanup(phone.close)
+        phone.log_in(address.partition("@")[0], PASSWORD, "phone")
+        asked = f"<query xmlns='{MAM}'><set xmlns='{RSM}'><max>250</max></set></query>"
+        for number in range(3):
+            phone.send(f"<iq type='set' id='q{number}'>{asked}</iq>".encode())
+        phone.send(b"<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>")
+        for _ in range(5):
+            romeo.say(f"{address}/phone", "meanwhile")
+        data = b"".join(phone.until(b"</fin>") for _ in range(3))
+        self.assertEqual(data.count(b"<result "), 3 * self.said)
+        places = [data.index(f"id='q{number}'".encode()) for number in range(3)]
+        self.assertEqual(places, sorted(places))
+        self.assertIn(b"id='last'", data)
+        self.assertGreaterEqual(data.count(b"meanwhile"), 5)
