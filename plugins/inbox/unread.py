@@ -1,5 +1,6 @@
 """UnreadMessages: follows the messages of all accounts, and counts what they have not read."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -26,6 +27,12 @@ FLUSH_S = 0.1
 MAX_WAITING = 20_000
 """Conversations that wait to be written, while the database does not take them; others are not
 moved on then."""
+
+MAX_MARKED = 10_000
+"""Conversations of which markers wait to be looked at; those of others are not looked at."""
+
+MAX_MARKERS = 10
+"""Of one conversation."""
 
 PER_TURN = 100
 SEARCHED = (20, *(PER_TURN,) * 5)
@@ -64,6 +71,7 @@ class UnreadMessages(Follower):
         self._waiting: dict[tuple[str, str], Moved] = {}
         self._flushing: IDelayedCall | None = None
         self._locks = Locks()
+        self._markers: dict[tuple[str, str], deque[str]] = {}
 
     def follow(self, course: Course) -> None:
         accepted, account = course.message.payload.archived, course.account
@@ -80,7 +88,19 @@ class UnreadMessages(Follower):
         if own and unread is UnreadFate.READ:
             found = course.tree.find(DISPLAYED)
             id = "" if found is None else found.get("id", "")
-            self._start(self._displayed(account, peer, id))
+            self._note_marker(account, peer, id)
+
+    def _note_marker(self, account: str, peer: str, id: str) -> None:
+        """Note a marker, which is looked at behind others of its account; of those of a
+        conversation that wait for that only the last ones count.
+        """
+        key = account, peer
+        waiting = self._markers.get(key)
+        if waiting is not None:
+            waiting.append(id)
+        elif len(self._markers) < MAX_MARKED:
+            self._markers[key] = deque((id,), MAX_MARKERS)
+            self._start(self._displayed(account, peer))
 
     def _move(self, account: str, peer: str) -> Moved:
         """How a conversation is moved on with the next flush."""
@@ -140,12 +160,15 @@ class UnreadMessages(Follower):
             await self.flush()
             return (await self.conversations.totals(account)).all_unread
 
-    async def _displayed(self, account: str, peer: str, id: str) -> None:
-        """Take a marker: the account has read up to the message of this id."""
+    async def _displayed(self, account: str, peer: str) -> None:
+        """Take the markers of a conversation: the account has read up to the messages that they
+        name.
+        """
         async with self._locks.held(account):
-            position = await self._find(account, peer, id)
-            if position is not None:
-                await self._read(account, peer, position)
+            for id in self._markers.pop((account, peer)):
+                position = await self._find(account, peer, id)
+                if position is not None:
+                    await self._read(account, peer, position)
 
     async def read(self, account: str, peer: str, position: int) -> None:
         """Note that an account has read a conversation up to a position, if it had not before."""

@@ -125,9 +125,10 @@ class Publisher:
             lane.registration, lane.notice = registration, notice
             lane.counted += notice.counts
 
-    def forget(self, account: str) -> None:
-        """Do not tell what waits for an account's registrations: it was seen."""
-        for lane in self._lanes_of(account):
+    def forget(self, registration: Registration) -> None:
+        """Do not tell what waits for a registration: it was seen."""
+        lane = self._lanes.get((registration.account, registration.key))
+        if lane is not None:
             lane.notice, lane.counted = None, 0
 
     def stop(self) -> None:
@@ -136,9 +137,6 @@ class Publisher:
             if lane.call is not None:
                 lane.call.cancel()
         self._lanes.clear()
-
-    def _lanes_of(self, account: str) -> list[_Lane]:
-        return [lane for (bare, _), lane in self._lanes.items() if bare == account]
 
     def _open(self, registration: Registration) -> None:
         if self.settings.min_gap_s and len(self._lanes) < MAX_LANES:

@@ -120,6 +120,7 @@ class PushTriggers(Follower):
         self.messages = messages
         self.clock = publisher.requests.clock
         self.accounts: set[str] = set()
+        self._changes = 0
         self._cached: OrderedDict[str, tuple[Registration, ...]] = OrderedDict()
         self._watched: dict[LocalClientSession, dict[bytes, WatchedSession]] = {}
         self._told: set[int] = set()
@@ -146,6 +147,7 @@ class PushTriggers(Follower):
     async def take_change(self, change: RegistrationsChanged) -> None:
         """Read the registrations of an account again."""
         account = change.account
+        self._changes += 1
         self._cached.pop(account, None)
         found = await self.of(account)
         if found:
@@ -160,10 +162,12 @@ class PushTriggers(Follower):
         """The registrations of an account."""
         cached = self._cached.get(account)
         if cached is None:
+            changes = self._changes
             cached = await self.registrations.of(account)
-            self._cached[account] = cached
-            if len(self._cached) > MAX_CACHED:
-                self._cached.popitem(last=False)
+            if changes == self._changes:  # else this may be what was there before
+                self._cached[account] = cached
+                if len(self._cached) > MAX_CACHED:
+                    self._cached.popitem(last=False)
         return cached
 
     def _mark(self, account: str, registrations: Sequence[Registration]) -> None:
@@ -391,9 +395,10 @@ class PushTriggers(Follower):
         await self.messages.tell(JID.prepared(account), SeenElsewhere(account))
         await self._tell(account, await self.registrations.seen(account), SEEN)
 
-    def take_seen(self, seen: SeenElsewhere) -> None:
-        """Forget what sessions here have not acknowledged."""
-        self.publisher.forget(seen.account)
+    async def take_seen(self, seen: SeenElsewhere) -> None:
+        """Forget what sessions here have not acknowledged, and what waits to be told."""
+        for registration in await self.of(seen.account):
+            self.publisher.forget(registration)
         for session in self.routing_table.sessions_here(seen.account):
             self._forget_all(session)
 

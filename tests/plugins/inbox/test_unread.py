@@ -130,6 +130,19 @@ class ReadTests(InboxCase):
         self.juliet.send(marker(ROMEO, "b"))
         self.assertEqual(self.unread()["romeo"], 1)
 
+    def test_many(self) -> None:
+        """Of many markers at once the last ones count, and those of too many conversations wait
+        for the next one.
+        """
+        self.limit("MAX_MARKERS", 2)
+        self.limit("SEARCHED", (1, 100))
+        for id in "cab":  # the first is looked at when it comes, and that takes some turns
+            self.juliet.send(marker(ROMEO, id))
+        self.limit("MAX_MARKED", 0)
+        self.juliet.send(marker(NURSE, "d"))
+        self.turn()
+        self.assertEqual(self.unread(), {"romeo": 0, "nurse": 1})
+
     def test_forward(self) -> None:
         """It never goes back."""
         self.juliet.send(marker(ROMEO, "b"))
