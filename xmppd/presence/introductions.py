@@ -83,19 +83,21 @@ class Introductions:
         Args:
             session: The session.
             roster: Of its account.
-            contacts: Those whose presence it wants to see.
+            contacts: Those whose presence it wants to see now; other contacts know at their nodes
+                where it is, since it sees what they send later.
 
         Returns:
             Gives the bare JIDs of those whose presence was sent to it, after :data:`HERE_S` at the
             latest.
         """
-        wanted = [jid.bare for jid in contacts if self.routing_table.is_local(jid)]
+        wanted = {jid.bare for jid in contacts if self.routing_table.is_local(jid)}
         return Deferred.fromCoroutine(self._introduce(session, roster, wanted))
 
     async def _introduce(
-        self, session: LocalClientSession, roster: Roster, contacts: Collection[str]
+        self, session: LocalClientSession, roster: Roster, wanted: set[str]
     ) -> set[str]:
         own = session.jid.bare
+        contacts = [jid.bare for jid in roster.subscribed_to if self.routing_table.is_local(jid)]
         self._forget_former(session, roster)
         places = await self._places(session, (*roster.own_and_viewers(), *contacts))
         if session.presence is None:
@@ -106,8 +108,9 @@ class Introductions:
         for node in self.membership.nodes.values() if everybody else ():
             places.setdefault(node.id, [own])
         return await self._meet(
-            session, places, people, apart, (own, *contacts), everybody=everybody
-        )
+            session, places, people, apart, (own, *contacts), everybody=everybody,
+            wanted={own, *wanted},
+        )  # fmt: skip
 
     def greet_anew(self, session: LocalClientSession) -> Later:
         """Introduce a session again that has another serial now: whoever took its place in the
@@ -213,7 +216,7 @@ class Introductions:
                 continue
             if isinstance(answer, Here):
                 answered.update(sent.session for sent in answer.sent)
-                self._take(session, node, answer, set())
+                self._take(session, node, answer, set(), see)
         gone = [
             full
             for full, node, _ in self.sightings.seen_by(session)
@@ -273,10 +276,14 @@ class Introductions:
         see: Collection[str],
         *,
         everybody: bool = False,
+        wanted: Collection[str] | None = None,
     ) -> set[str]:
+        """Have the nodes of people know of a session, and show it those of them that are wanted."""
         shown: set[str] = set()
         asked = [
-            Deferred.fromCoroutine(self._ask(session, node, entry, shown))
+            Deferred.fromCoroutine(
+                self._ask(session, node, entry, shown, see if wanted is None else wanted)
+            )
             for node, entry in self._arrivals(
                 session, places, tell, apart, see, everybody=everybody
             )
@@ -344,12 +351,17 @@ class Introductions:
         return places
 
     async def _ask(
-        self, session: LocalClientSession, node: NodeId, entry: Arrived, shown: set[str]
+        self,
+        session: LocalClientSession,
+        node: NodeId,
+        entry: Arrived,
+        shown: set[str],
+        wanted: Collection[str],
     ) -> None:
         with suppress(Unreachable):
             here = await self.routing_table.bus.ask(node, entry, LATE_S)
             if isinstance(here, Here):
-                self._take(session, node, here, shown)
+                self._take(session, node, here, shown, wanted)
                 self._catch_up(session, node, entry, here)
 
     def _catch_up(
@@ -377,11 +389,18 @@ class Introductions:
                 [each for each in apart if each.account in there],
             )
 
-    def _take(self, session: LocalClientSession, node: NodeId, here: Here, shown: set[str]) -> None:
+    def _take(
+        self,
+        session: LocalClientSession,
+        node: NodeId,
+        here: Here,
+        shown: set[str],
+        wanted: Collection[str],
+    ) -> None:
         """Show a session those that another node has shown it."""
         for sent in here.sent:
             self.interest.note(sent.account, Location(node, sent.serial))
-            if session.presence is not None:
+            if session.presence is not None and sent.account in wanted:
                 shown.add(sent.account)
                 self.show(session, node, sent)
         for bare in here.absent:

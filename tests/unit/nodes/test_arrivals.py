@@ -14,6 +14,7 @@ from xmppd.testing.nodes import Nodes, saving_config
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 TYBALT, MERCUTIO = "tybalt@montague.lit", "mercutio@montague.lit"
+NURSE = "nurse@montague.lit"
 
 
 def availability(client: Client) -> list[str]:
@@ -240,8 +241,9 @@ class PrivacyTests(SynchronousTestCase):
             "b",
             "c",
             plugins=("privacy_lists", "blocking", "invisible"),
-            romeo={"juliet": "both"},
+            romeo={"juliet": "both", "nurse": "both"},
             juliet={"romeo": "both"},
+            nurse={"romeo": "both"},
         )
         (self.romeo,) = self.nodes["a"].connect("romeo")
         (self.balcony,) = self.nodes["b"].connect("juliet/balcony")
@@ -315,6 +317,21 @@ class PrivacyTests(SynchronousTestCase):
         self.assertEqual(self.heard(), [[f"+{ROMEO}/street"], [], []])
         seen = {f"+{ROMEO}/street", f"+{ROMEO}/1", f"+{JULIET}/balcony", f"+{JULIET}/garden"}
         self.assertEqual(set(availability(street)), seen)
+
+    def test_invisible_newcomer_who_does_not_look(self) -> None:
+        """Who comes invisibly and does not probe sees nobody at first, and later what they send."""
+        street = self.nodes["b"].bind("juliet", "street")
+        self.ask(street, "<invisible xmlns='urn:xmpp:invisible:1'/>")
+        street.send("<presence/>")
+        own = {f"+{JULIET}/street", f"+{JULIET}/balcony", f"+{JULIET}/garden"}
+        self.assertEqual(set(availability(street)), own)
+        nurse = self.nodes["c"].bind("nurse")
+        self.ask(nurse, "<invisible xmlns='urn:xmpp:invisible:1'/>")
+        nurse.send("<presence/>")
+        self.assertEqual(availability(nurse), [f"+{NURSE}/1"])
+        self.romeo.send("<presence><show>away</show></presence>")
+        self.assertEqual(availability(street), [f"+{ROMEO}/1"])
+        self.assertEqual(availability(nurse), [f"+{ROMEO}/1"])
 
 
 class LostNodeTests(SynchronousTestCase):
