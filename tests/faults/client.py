@@ -31,7 +31,7 @@ PRESENCES = 0.1
 STANZAS = ("message", "presence", "iq")
 SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
 DELAY = "{urn:xmpp:delay}delay"
-INVISIBLE = "<iq type='set' id='inv'><invisible xmlns='urn:xmpp:invisible:1'/></iq>"
+INVISIBLE = "<iq type='set' id='inv'><invisible xmlns='urn:xmpp:invisible:1' probe='true'/></iq>"
 BLOCK = "<iq type='set' id='blk'><block xmlns='urn:xmpp:blocking'><item jid='{}'/></block></iq>"
 _ANY = ssl.create_default_context()
 _ANY.check_hostname = False
