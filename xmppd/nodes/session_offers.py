@@ -47,8 +47,9 @@ class SessionOffer:
         queue: What was saved with it: each stanza with the count by which its client has it; 0 for
             those that were not sent.
         stanzas: The same as they are in its queue, or were.
-        late: What has come since and is of a session that has ended.
         over: Whether it has ended meanwhile.
+        unread: If it has, what was in its queue then.
+        late: Those of them that have come since it was saved.
         is_wanted_here: Whether its client has come back here meanwhile.
         timer: Calls when it is to be taken back.
     """
@@ -68,6 +69,7 @@ class SessionOffer:
             *((0, _out_of_store(each)) for each in waiting),
         ]
         self.sent_count = len(sent)
+        self.unread: list[Waiting] = []
         self.late: list[Waiting] = []
         self.over = self.is_wanted_here = False
         self.timer: IDelayedCall | None = None
@@ -152,7 +154,7 @@ class SessionOffers:
     # -- offering ---------------------------------------------------------------------------------
 
     async def asked(self, sender: NodeId, entry: Resume) -> Offered | NotHere:
-        """SessionOffer a session whose client has come back at another node."""
+        """Offer a session whose client has come back at another node."""
         account = JID.prepared(entry.account)
         while (known := self._offers.get(entry.key)) is not None:
             await known.decided()
@@ -227,12 +229,12 @@ class SessionOffers:
     async def _save(
         self, session: LocalClientSession, management: StreamManagement, key: bytes, to: NodeId
     ) -> SessionOffer | None:
-        self.resumable_sessions.withhold(session)
         self.presence.prepare(session)
-        offer = self._offers[key] = SessionOffer(session, management, key, to)
         saved = self.saved_sessions.saved_one(session, key)
         theirs = sorted(self.saved_sessions.out_of_store(session))
         held = [kept.number for kept in management.held.values() if kept.number and not kept.over]
+        offer = self._offers[key] = SessionOffer(session, management, key, to)
+        self.resumable_sessions.withhold(session)
         try:
             await self.saved_sessions.store.offer_session(
                 saved.node, saved, theirs=theirs, held=held
@@ -240,8 +242,9 @@ class SessionOffers:
         except StoreError:
             self._forget(offer)
             if offer.over:
-                self._route(offer)
+                self.packet_router.take_back(offer.unread, session.jid)
             else:
+                self.presence.stays(session)
                 self.resumable_sessions.release(session)
             offer.decide(moved=False)
             return None
@@ -353,8 +356,8 @@ class SessionOffers:
         if offer is None or offer.session is not event.session or event.moved_to is not None:
             return
         offer.over = True
-        unread = event.session.take_unread()
-        offer.late = [each for each in unread if each[0] not in offer.stanzas]
+        offer.unread = event.session.take_unread()
+        offer.late = [each for each in offer.unread if each[0] not in offer.stanzas]
         if offer.timer is not None:  # else the store is just being asked
             self._take_back_now(offer)
 

@@ -630,6 +630,28 @@ class HandOverTests(SynchronousTestCase):
         _, stanzas = verona.resume("b")
         self.assertEqual(said(stanzas), ["one"])
 
+    def test_ends_meanwhile(self) -> None:
+        """If it ends while it is written to the store, and that fails, what it has is stored."""
+        verona = self.verona
+        verona.write(verona.at_c, "one")
+        verona.settle()
+        writing = Deferred[None]()
+
+        async def fail(*args: object, **more: object) -> None:
+            await writing
+            raise StoreError("full")
+
+        self.patch(verona.nodes["b"].store.sessions, "offer_session", fail)
+        handing = verona.hand_over("a")
+        verona.write(verona.at_c, "two")
+        verona.settle()
+        verona.session("b").connection.close()
+        writing.callback(None)
+        verona.settle()
+        self.assertFalse(done(handing))
+        self.assertEqual(verona.at(), [])
+        self.assertEqual(verona.stored(), ["one", "two"])
+
     def test_no_answer(self) -> None:
         """If the other node does not answer it stays, and what came meanwhile is the last."""
         verona = self.verona

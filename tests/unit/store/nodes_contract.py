@@ -113,6 +113,53 @@ class OwnRowsContract(Asking):
         self.assertEqual(await self.recovered(B), [])
         self.assertEqual(await self.recovered(A), ["<a/>"])
 
+    async def offered(self) -> SavedSession:
+        """A session that node A offers: what was held and stored for it is in it."""
+        first, second = await self.hold(A, "a", "b")
+        await self.keep(1)
+        (stored,) = await self.store.offline.offline_messages(ROMEO)
+        session = SavedSession(b"1", ROMEO, b"data", A)
+        await self.store.sessions.offer_session(A, session, theirs=[stored.id], held=[first])
+        self.assertEqual(await self.store.offline.offline_messages(ROMEO), [])
+        self.assertGreater(second, first)
+        return session
+
+    async def test_offered(self) -> None:
+        """An offered session belongs to its node beside the others, and is offered again anew."""
+        await self.save(A, b"2")
+        session = await self.offered()
+        await self.store.sessions.offer_session(A, session, theirs=[], held=[])
+        self.assertEqual(await self.saved(A), [b"1", b"2"])
+        self.assertEqual(await self.recovered(A), ["b"])
+
+    async def test_taken_back(self) -> None:
+        """Its node takes it back, with its messages held; nobody can take it then."""
+        session = await self.offered()
+        held = [HeldMessage(b"1", 1, ROMEO, b"<a/>", 1.5)]
+        numbers = await self.store.sessions.take_back_session(A, b"1", held=held)
+        assert numbers is not None
+        self.assertEqual(len(numbers), 1)
+        self.assertFalse(await self.store.sessions.take_session(session, B))
+        self.assertEqual(await self.recovered(A), ["b", "<a/>"])
+
+    async def test_taken_back_too_late(self) -> None:
+        """When another node has taken it, nothing is held for it here."""
+        session = await self.offered()
+        self.assertTrue(await self.store.sessions.take_session(session, B))
+        held = [HeldMessage(b"1", 1, ROMEO, b"<a/>", 1.5)]
+        self.assertIsNone(await self.store.sessions.take_back_session(A, b"1", held=held))
+        self.assertEqual(await self.recovered(A), ["b"])
+        self.assertEqual(await self.saved(B), [b"1"])
+
+    async def test_taken_and_taken_back(self) -> None:
+        """Of a node that takes it and its own that takes it back, one has it."""
+        session = await self.offered()
+        sessions = self.store.sessions
+        taking = [Deferred.fromCoroutine(sessions.take_session(session, B))]
+        back = Deferred.fromCoroutine(sessions.take_back_session(A, b"1", held=[]))
+        (is_taken,) = await gatherResults(taking)
+        self.assertEqual(is_taken, await back is None)
+
 
 class TakenContract(Asking):
     """Offline messages that a node has taken for its sessions."""
