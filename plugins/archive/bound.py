@@ -9,6 +9,7 @@ from xmppd.stream.stream_feature import Negotiation
 
 from .archive import Archive
 from .requests import Ends, ends, metadata
+from .tail import Accepted
 from .waiting import WaitingMessages
 
 
@@ -32,9 +33,9 @@ class BoundMetadata(Follower):
 
     def follow(self, course: Course) -> None:
         """Note a message that is in the archive from now on."""
-        archived = course.message.payload.archived
-        if archived is not None:
-            for accepted in self._bindings[course.account]:
+        archived, account = course.message.payload.archived, course.account
+        if isinstance(archived, Accepted) and self.archive.ids.number(account) in archived.archives:
+            for accepted in self._bindings.get(account, ()):
                 accepted.append(archived.position)
 
     @asynccontextmanager

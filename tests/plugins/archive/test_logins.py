@@ -239,6 +239,21 @@ class LoginOrderTests(QueryCase):
             found = self.house.server.followers.of.get(f"{name}@montague.lit", archive_only)
             self.assertEqual(found, archive_only)
 
+    def test_kept_out(self) -> None:
+        """QU-17: What the account keeps out of its archive meanwhile is not in the metadata, though
+        its sender's archive has it.
+        """
+        account = self.house.jid("mercutio")
+        done(self.house.server.passwords.create(account.bare, PASSWORD))
+        self.archive.vetoes.append(lambda course: course.account == account.bare)
+        roster = Deferred[RosterData]()
+        with patch.object(RosterStore, "roster", lambda _, account: roster):
+            client = self.house.unauthenticated()
+            client.send(HEADER + authenticate(plain("mercutio"), BIND))
+            self.say("e", to=account.bare)
+            roster.callback(RosterData(0, ()))
+        self.assertEqual(len(self.metadata(Answer(client.raw()))), 0)
+
     def test_empty(self) -> None:
         """Of an empty archive Bind 2 says that it is empty."""
         done(self.house.server.passwords.create("mercutio@montague.lit", PASSWORD))
