@@ -68,9 +68,14 @@ def plug(
         requests = 0 if roster is None else sum(1 for _ in roster.requests)
         return {"pending-subscription-count": requests} if requests else {}
 
+    def stop() -> None:
+        unread.readers.remove(triggers.see)
+        triggers.stop()
+
     publisher.counts = counts
+    unread.readers.append(triggers.see)
     return [
-        AtUnload(triggers.stop),
+        AtUnload(stop),
         Tables(metadata),
         Tell(RegistrationsChanged, triggers.take_change),
         Tell(Announced, triggers.take),

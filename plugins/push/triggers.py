@@ -392,6 +392,8 @@ class PushTriggers(Follower):
 
     async def see(self, account: str) -> None:
         """Tell nobody of what an account has seen by now, and clear what was told (PN-3)."""
+        if account not in self.accounts:
+            return
         await self.messages.tell(JID.prepared(account), SeenElsewhere(account))
         await self._tell(account, await self.registrations.seen(account), SEEN)
 

@@ -327,6 +327,7 @@ class PluginSettings(Section, frozen=True):
         "vcard4",
         "archive",
         "inbox",
+        "displayed_sync",
         "push",
     )
     directory: str = ""

@@ -1,0 +1,86 @@
+"""XEP-0490: Message Displayed Synchronization."""
+
+from tests.plugins.archive.archives import archive_of
+from tests.plugins.asking import ask, condition
+from tests.plugins.inbox.inboxes import ask_inbox
+from tests.plugins.push.service import GAP_S, JULIET, PLUGINS, ROMEO, PushCase
+from xmppd.testing.client import done
+from xmppd_plugins.archive.entries import ALL
+
+NODE = "urn:xmpp:mds:displayed:0"
+PUBSUB = "http://jabber.org/protocol/pubsub"
+
+
+class DisplayedSyncTests(PushCase):
+    """Juliet's phone is asleep, and her desk publishes what it has shown."""
+
+    plugins = ("archive", "inbox", *PLUGINS, "caps", "pubsub", "pep", "displayed_sync")
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.desk,) = self.house.connect("juliet/desk")
+        self.asleep()
+        for id in "123":
+            self.send(id=id)
+        self.wait(GAP_S)
+        self.service.heard()
+
+    def publish(self, id: str, peer: str = ROMEO, by: str = JULIET) -> str:
+        """Her desk publishes that it has shown a message; how that was answered."""
+        shown = f"<stanza-id xmlns='urn:xmpp:sid:0' by='{by}' id='{id}'/>"
+        item = f"<item id='{peer}'><displayed xmlns='{NODE}'>{shown}</displayed></item>"
+        publish = f"<publish node='{NODE}'>{item}</publish>"
+        answer = condition(ask(self.desk, "set", f"<pubsub xmlns='{PUBSUB}'>{publish}</pubsub>"))
+        self.wait(GAP_S)
+        return answer
+
+    def ids(self) -> list[str]:
+        """The ids of the messages from Romeo, in the order in which they came."""
+        archive = archive_of(self.house)
+        found = done(archive.entries.page(JULIET, ALL, 10))
+        return [archive.id_of(JULIET, each.position) for each in found]
+
+    def unread(self) -> dict[str, int]:
+        """What is unread at her desk."""
+        return ask_inbox(self.desk).unread
+
+    def test_read(self) -> None:
+        """Messages are read up to the one that is named, and never back."""
+        first, second, third = self.ids()
+        self.assertEqual(self.unread(), {"romeo": 3})
+        for id, left in ((second, 1), (first, 1), (third, 0)):
+            self.assertEqual(self.publish(id), "result")
+            self.assertEqual(self.unread(), {"romeo": left})
+
+    def test_cleared(self) -> None:
+        """Her phone's service is told how many are left."""
+        _, second, _ = self.ids()
+        self.publish(second)
+        self.assertEqual([(told.count, told.body) for told in self.service.heard()], [(1, None)])
+        self.publish(second)
+        self.assertEqual(self.service.heard(), [])
+
+    def test_nonsense(self) -> None:
+        """What names nothing of her archive changes nothing."""
+        first, *_ = self.ids()
+        for id, peer, by in (
+            ("unheard-of", ROMEO, JULIET),
+            (first, "nurse@montague.lit", JULIET),
+            (first, ROMEO, ROMEO),
+        ):
+            self.publish(id, peer, by)
+        self.assertEqual(self.unread(), {"romeo": 3})
+
+    def test_at_once(self) -> None:
+        """What was shown in the moment in which it came is read as well."""
+        self.send(id="4")
+        *_, last = self.ids()
+        self.assertEqual(self.publish(last), "result")
+        self.assertEqual(self.unread(), {"romeo": 0})
+
+    def test_unloaded(self) -> None:
+        """Without the plugin the node is there, and nobody reads it."""
+        done(self.house.plugins.unload("displayed_sync"))
+        *_, last = self.ids()
+        self.assertEqual(self.publish(last), "result")
+        self.assertEqual(self.unread(), {"romeo": 3})
