@@ -7,8 +7,8 @@ order, one reads badly and acknowledges nothing. Meanwhile the server is killed 
 tenth of them twice before everybody is back, or stopped in good order, and started again. Counted
 in the end are errors: a message that was acknowledged to its sender and never came; one that came
 again to a client that had acknowledged it by ``h``; one that came behind another that its sender
-had sent later. With an archive, also one that was acknowledged and is not in the archives of both,
-and one that is there twice. The seed is printed, and chooses what happens, though not to the
+had sent later. With ``--archive`` also one that was acknowledged and is not in the archives of
+both, and one that is there twice. The seed is printed, and chooses what happens, though not to the
 microsecond.
 """
 
@@ -29,7 +29,6 @@ from random import Random, SystemRandom
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
-from xmppd.config.config import PluginSettings
 from xmppd.stanza import ns
 from xmppd.testing.process import ServerProcess
 
@@ -416,7 +415,7 @@ def drill(
         stops: How often it is stopped in good order.
         seed: Chooses what happens.
         storage: Its database; SQLite if it is empty.
-        archive: Whether messages are archived.
+        archive: Whether everybody's archive is looked at in the end.
         told: Gets a line from time to time.
 
     Returns:
@@ -429,8 +428,6 @@ def drill(
     }
     if storage:
         settings["storage"] = {"url": storage}
-    if archive:
-        settings["plugins"] = {"load": [*PluginSettings().load, "archive"]}
     server = ServerProcess(directory, "localhost", **settings)
     server.start_timeout_s = START_TIMEOUT_S
     server.start()
@@ -451,7 +448,7 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=10)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1 << 32))
     parser.add_argument("--storage", default="", help="URL of an empty PostgreSQL database")
-    parser.add_argument("--archive", action="store_true", help="have messages be archived")
+    parser.add_argument("--archive", action="store_true", help="look at all archives as well")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     directory = Path(tempfile.mkdtemp(prefix="kills-", dir="/tmp"))

@@ -283,15 +283,18 @@ class Archive(Follower):
                 could not be kept.
         """
         came, account = course.message, course.account
-        message = without_ids_by(came, account)
-        course.message = message
-        if course.is_again or not self._takes(course):
+        if course.is_again:  # it has had its id
+            course.message = without_ids_by(came, account, self._is_ours)
+            return
+        course.message = message = without_ids_by(came, account)
+        if not self._takes(course):
             return
         if self.tail.is_overfull:
             raise StoreError(NO_ROOM)
         accepted = came.payload.archived
         if course.is_sent:
-            accepted = came.payload.archived = self._accept(message)
+            accepted = self._accept(message)
+            came.payload.archived = message.payload.archived = accepted
         elif not isinstance(accepted, Accepted):  # none, or another node has accepted it
             accepted = self._accept(message, accepted)
         elif accepted.is_taken or message is not came:
@@ -304,6 +307,10 @@ class Archive(Follower):
         id = self.ids.id_of(number, accepted.position)
         course.message = with_id(message, JID.prepared(account), id)
         course.message.payload.archived = accepted
+
+    def _is_ours(self, owner: str, id: str) -> bool:
+        """Whether an id is one that was given here."""
+        return self.position_of(owner, id) is not None
 
     def _takes(self, course: Course) -> bool:
         """Whether a message is archived at this end."""

@@ -1,6 +1,7 @@
 """What an archive reads in a message as it was routed."""
 
 import re
+from collections.abc import Callable
 from html import unescape
 
 from xmppd.stanza import JID, Message, Payload, Tree, qname
@@ -19,7 +20,14 @@ _START = re.compile(rb"<message((?:\s+[^\s=<>\"']+\s*=\s*(?:'[^']*'|\"[^\"]*\"))
 _ATTRIBUTE = re.compile(_WRITTEN).findall
 
 
-def without_ids_by(message: Message, owner: str) -> Message:
+def _is_none(owner: str, id: str) -> bool:
+    """False: the message has not had an id of ours yet."""
+    return False
+
+
+def without_ids_by(
+    message: Message, owner: str, is_ours: Callable[[str, str], bool] = _is_none
+) -> Message:
     """The message without ids that somebody else has written in the name of an archive (AR-20).
 
     Those inside of other elements stay. A message without any costs one search (AR-21).
@@ -27,10 +35,17 @@ def without_ids_by(message: Message, owner: str) -> Message:
     Args:
         message: As it came.
         owner: Bare JID of the archive's owner.
+        is_ours: Says whether an id in the owner's name was given by the archive, in a message that
+            has had one.
     """
     if _NAMED not in message.payload.raw:
         return message
-    return message.without_children(lambda child: child.tag == STANZA_ID and _is_by(child, owner))
+
+    def is_forged(child: Tree) -> bool:
+        is_one = child.tag == STANZA_ID and _is_by(child, owner)
+        return is_one and not is_ours(owner, child.get("id", ""))
+
+    return message.without_children(is_forged)
 
 
 def _is_by(stanza_id: Tree, owner: str) -> bool:

@@ -23,7 +23,7 @@ class KillTests(SynchronousTestCase):
         # A short path: that of a Unix socket may have 107 characters.
         directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
         self.addCleanup(rmtree, directory)
-        wrong, counts = drill(directory, kills=3, stops=1, seed=seed, storage=storage)
+        wrong, counts = drill(directory, kills=3, stops=1, seed=seed, storage=storage, archive=True)
         self.assertEqual(wrong, [], f"seed {seed}: {counts}")
 
     def test_sqlite(self) -> None:

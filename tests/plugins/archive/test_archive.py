@@ -127,6 +127,51 @@ class AcceptedTests(ArchiveCase):
         self.assertEqual(self.said(ROMEO), ["Ay", "me"])
 
 
+class ReturnedTests(ArchiveCase):
+    """Messages that a session gives back when it ends."""
+
+    def test_same_id(self) -> None:
+        """Whoever gets it then gets it under the same id, and it is archived once (AR-3, AR-22)."""
+        phone = self.house.bind("juliet", "phone")
+        phone.send("<presence><priority>5</priority></presence>")
+        phone.raw()
+        phone.enable()
+        self.say("Ay me!")
+        ids = ids_in(phone.raw())
+        self.assertEqual(len(ids), 1)
+        phone.abort()
+        self.house.clock.advance(1_000)
+        self.assertEqual(ids_in(self.juliet.raw()), ids)
+        self.assertEqual(self.said(JULIET), ["Ay me!"])
+
+    def test_kept(self) -> None:
+        """The same if nobody is there, and it waits (OA-3)."""
+        self.juliet.enable()
+        self.juliet.raw()
+        self.say("Ay me!")
+        ids = ids_in(self.juliet.raw())
+        self.juliet.abort()
+        self.house.clock.advance(1_000)
+        juliet = self.house.bind("juliet", "2")
+        juliet.send("<presence/>")
+        got = juliet.raw()
+        self.assertEqual(ids_in(got), ids)
+        self.assertIn(b"<delay ", got)
+        self.assertEqual(self.said(JULIET), ["Ay me!"])
+
+    def test_restarted(self) -> None:
+        """The same over a restart of the server."""
+        id = self.juliet.enable()
+        self.juliet.raw()
+        self.say("Ay me!")
+        ids = ids_in(self.juliet.raw())
+        self.house = self.house.restarted()
+        juliet = self.house.logged_in("juliet")
+        got = "".join(juliet.resume(id, 0)).encode()
+        self.assertEqual(ids_in(got), ids)
+        self.assertEqual(self.said(JULIET), ["Ay me!"])
+
+
 class ForgedTests(ArchiveCase):
     def forged(self, by: str, id: str = "forged") -> str:
         return f"<stanza-id xmlns='urn:xmpp:sid:0' id='{id}' by='{by}'/>"
@@ -164,3 +209,9 @@ class ForgedTests(ArchiveCase):
         self.romeo.send(chat(JULIET, "Ay me!", self.forged(ROMEO)))
         [(id, _)] = ids_in(phone.raw())
         self.assertNotEqual(id, "forged")
+
+    def test_in_sent_alone(self) -> None:
+        """The same for who has one device only: it is archived without it."""
+        self.romeo.send(chat(JULIET, "Ay me!", self.forged(ROMEO)))
+        [entry] = done(self.archive.entries.page(ROMEO, ALL, 10))
+        self.assertNotIn(b"forged", entry.stanza or b"")
