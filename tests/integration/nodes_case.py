@@ -1,5 +1,6 @@
 """Tests with nodes, each a process of its own."""
 
+import atexit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,4 +97,57 @@ class NodesCase(SynchronousTestCase):
         return peer
 
 
-__all__ = ["LEASE_S", "PASSWORD", "PATIENCE_S", "NodeProcess", "NodesCase"]
+class SharedNodes:
+    """The nodes of the class of tests that runs just now; they end when the next one needs its own.
+
+    Trial knows no fixtures of a class.
+    """
+
+    def __init__(self) -> None:
+        self._owner: type[SharedNodesCase] | None = None
+        self._processes: NodeProcesses | None = None
+        atexit.register(self.end)
+
+    def of(self, owner: "type[SharedNodesCase]") -> NodeProcesses:
+        """The nodes of this class, which are up and know of each other."""
+        if self._processes is None or self._owner is not owner:
+            self.end()
+            self._owner, self._processes = owner, NodeProcesses(owner.links, *owner.domains)
+            self._processes.start(*owner.names)
+        return self._processes
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        processes, self._processes = self._processes, None
+        if processes is not None:
+            processes.take_away()
+
+
+SHARED = SharedNodes()
+
+
+class SharedNodesCase(NodesCase):
+    """Tests that leave their nodes as they found them, and so share them.
+
+    Attributes:
+        names: Of the nodes.
+    """
+
+    names: tuple[str, ...] = ("a", "b")
+
+    def setUp(self) -> None:
+        self.processes = SHARED.of(type(self))
+        self.addCleanup(self._forget_accounts)
+
+    def started(self, *names: str) -> list[NodeProcess]:
+        """Nodes that are up, and know of each other."""
+        return [self.processes.nodes[name] for name in names]
+
+    def _forget_accounts(self) -> None:
+        node = next(iter(self.processes.nodes.values()))
+        for row in node.tell("user list"):
+            assert isinstance(row, dict)
+            node.tell("user delete", account=str(row["account"]))
+
+
+__all__ = ["LEASE_S", "PASSWORD", "PATIENCE_S", "NodeProcess", "NodesCase", "SharedNodesCase"]

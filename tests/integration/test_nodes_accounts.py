@@ -1,6 +1,6 @@
 """Accounts on nodes in processes of their own, on one PostgreSQL database."""
 
-from tests.integration.nodes_case import NodesCase
+from tests.integration.nodes_case import SharedNodesCase
 from tests.integration.processes import Peer
 
 SET = (
@@ -10,7 +10,7 @@ SET = (
 ROUNDS = 20
 
 
-class RedisAccountTests(NodesCase):
+class RedisAccountTests(SharedNodesCase):
     """Where all goes by Redis."""
 
     def test_one_roster(self) -> None:

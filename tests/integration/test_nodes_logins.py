@@ -1,6 +1,6 @@
 """Logins at nodes in processes of their own: one session for each full JID, and its end."""
 
-from tests.integration.nodes_case import PASSWORD, NodeProcess, NodesCase
+from tests.integration.nodes_case import PASSWORD, NodeProcess, SharedNodesCase
 from tests.integration.processes import Peer
 
 BIND = (
@@ -9,7 +9,7 @@ BIND = (
 )
 
 
-class LoginsAtNodesTests(NodesCase):
+class LoginsAtNodesTests(SharedNodesCase):
     def proved(self, node: NodeProcess) -> Peer:
         """Romeo, who has proved who he is, and has no resource yet."""
         peer = Peer(node.direct_tls_port)
