@@ -23,7 +23,7 @@ from twisted.trial.unittest import TestCase
 from tests.unit.store.databases import sqlite_url
 from xmppd.store import accounts, group_commit, items, last_presences, offline, sqlite, tries
 from xmppd.store.accounts import NoSuchAccount
-from xmppd.store.engine import parse_url
+from xmppd.store.engine import CHECKPOINT_PAGES, WRITER_CACHE_KIB, parse_url
 from xmppd.store.errors import QuotaExceeded, StoreError
 from xmppd.store.many import owner_parameters
 from xmppd.store.rosters import RosterItem
@@ -255,6 +255,38 @@ class DatabaseFileTests(DatabaseCase):
         assert reader
         with self.assertRaisesRegex(Exception, "readonly"):
             reader.execute(ADD, (b"1", "x"))
+
+
+class LogTests(DatabaseCase):
+    """The log of changes beside the file (ST-13)."""
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
+        self.patch(sqlite, "LOOK_EVERY_S", 0.01)
+        await super().setUp()
+
+    async def pragma(self, name: str) -> int:
+        """A setting of the writer."""
+
+        def look(connection: Connection) -> int:
+            found: int = connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            return found
+
+        return await self.database.write(look)
+
+    async def test_settings(self) -> None:
+        """The writer keeps much of the file in memory, and moves the log seldom."""
+        self.assertEqual(await self.pragma("cache_size"), -WRITER_CACHE_KIB)
+        self.assertEqual(await self.pragma("wal_autocheckpoint"), CHECKPOINT_PAGES)
+        self.assertEqual(await self.pragma("synchronous"), 2)  # FULL
+
+    async def test_moved_when_idle(self) -> None:
+        """When nothing is written the log is moved into the file."""
+        path = Path(parse_url(self.url).database or "")
+        before = path.stat().st_size
+        await self.write(adding(1, 100_000))
+        while path.stat().st_size == before:
+            await deferLater(reactor, 0.01, lambda: None)
+        self.assertEqual(await self.rows(), 1)
 
 
 class MissingFileTests(DatabaseCase):
