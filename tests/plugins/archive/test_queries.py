@@ -545,6 +545,21 @@ class WireTests(QueryCase):
         self.assertEqual(kinds, ["me", "result", "result", "iq"])
         self.assertEqual(self.ask().said, ["a", "b", "c"])
 
+    def test_many_at_once(self) -> None:
+        """QU-15: Fifty queries at once are answered one after the other, and what comes behind them
+        is read then.
+        """
+        self.romeo.raw()
+        queries = "".join(query(id=f"q{number}") for number in range(50))
+        self.romeo.send(f"{queries}{chat(JULIET, 'c')}")
+        answers = [
+            ElementTree.fromstring(each).get("id")
+            for each in self.romeo.received()
+            if each.startswith("<iq")
+        ]
+        self.assertEqual(answers, [f"q{number}" for number in range(50)])
+        self.assertEqual(self.ask().said, ["a", "b", "c"])
+
     def test_announced(self) -> None:
         """AR-24: An account says what it can do, ids in live messages included."""
         disco = "http://jabber.org/protocol/disco#info"
