@@ -51,6 +51,7 @@ class RedisState:
         claims: Who has what lives once.
         away: From which nodes, by name, it cannot be reached.
         slow_until: It takes its time until then.
+        on_fenced: Called when a node is declared dead, with who has done it.
     """
 
     def __init__(self, time: SimulatedTime) -> None:
@@ -61,6 +62,7 @@ class RedisState:
         self.claims = MemoryClaims()
         self.away: set[str] = set()
         self.slow_until = 0.0
+        self.on_fenced: Callable[[NodeId, NodeId], None] = lambda target, by: None
         self._kept: list[tuple[float, dict[str, dict[str, str]]]] = []
 
     # -- faults -----------------------------------------------------------------------------------
@@ -326,7 +328,13 @@ class SimulatedLeaseBoard(LeaseBoard):
 
     async def fence(self, target: NodeId, by: NodeId, era: str) -> bool:
         """Declare a node dead."""
-        return await self._ask(lambda: _at_once(self._board.fence(target, by, era)))
+        return await self._ask(lambda: self._fence(target, by, era))
+
+    def _fence(self, target: NodeId, by: NodeId, era: str) -> bool:
+        fenced = _at_once(self._board.fence(target, by, era))
+        if fenced:
+            self.way.state.on_fenced(target, by)
+        return fenced
 
     def is_of(self, era: str) -> bool:
         """Whether no other Redis has taken its place."""

@@ -31,6 +31,9 @@ class Playground(Protocol):
     def pause(self, node: str, for_s: float) -> None:
         """A process stands still."""
 
+    def set_time_of_day(self, node: str, by_s: float) -> None:
+        """A machine's time of day is set."""
+
     def cut(self, one: str, other: str, for_s: float) -> None:
         """Nothing comes from one node to another."""
 
@@ -261,6 +264,18 @@ class Pause(Step):
     def play(self, world: Playground) -> None:
         """Stop it."""
         world.pause(self.node, self.for_s)
+
+
+@dataclass(frozen=True)
+class SetTimeOfDay(Step):
+    """A machine's time of day is set forward, or back."""
+
+    node: str
+    by_s: float
+
+    def play(self, world: Playground) -> None:
+        """Set it."""
+        world.set_time_of_day(self.node, self.by_s)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tests.simulation.person import Person
 from tests.simulation.schedule import DOMAIN, NAMES, PEOPLE, Schedule
 from tests.simulation.simulated_bus import SimulatedBus, SimulatedLinks, Wires
 from tests.simulation.simulated_redis import (
+    SLOW_S,
     RedisState,
     SimulatedClaimBoard,
     SimulatedLeaseBoard,
@@ -25,6 +26,7 @@ from xmppd.cluster.bus import Outcome
 from xmppd.cluster.claims import Claims
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.conversations import BusSettings
+from xmppd.cluster.entries.accounts import Unbind
 from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.leases import LeasedMembership
 from xmppd.cluster.membership import NodeFenced, NodeLeft, NodeLost
@@ -35,6 +37,7 @@ from xmppd.cluster.redis_directory import RedisDirectory
 from xmppd.cluster.tally import NoTally
 from xmppd.events import OWNER, On
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import SessionBound
 from xmppd.store.rosters import RosterItem
 from xmppd.store.store import Store
 from xmppd.testing.client import done
@@ -65,6 +68,7 @@ class SimulatedNode(House):
         node: Its name and generation.
         started: Whether clients may come.
         heard_of: The nodes that it was told are gone.
+        unbound: The highest serial of each full JID that it was told is replaced.
     """
 
     clock: DriftingClock
@@ -75,6 +79,7 @@ class SimulatedNode(House):
         self.before = before
         self.started = False
         self.heard_of: set[str] = set()
+        self.unbound: dict[str, int] = {}
         clock = DriftingClock(world.time, world.rates[name])
         conditions, random = world.schedule.conditions, world.random(f"store of {name}")
         self.database = LateDatabase(world.database, world.time, clock, random, conditions.store_s)
@@ -88,6 +93,7 @@ class SimulatedNode(House):
         self._take, self.server.cluster.bus.take = self.server.cluster.bus.take, self._taken
         self.server.events.put(On(NodeLost, self._hear), OWNER)
         self.server.events.put(On(NodeLeft, self._hear), OWNER)
+        self.server.events.put(On(SessionBound, self._bound), OWNER)
         self.server.events.put(On(NodeFenced, self._fenced), OWNER)
 
     @property
@@ -104,7 +110,7 @@ class SimulatedNode(House):
         )
         node = Node(id=NodeId(self.name, self.before), instance=self.name)
         self.membership = LeasedMembership(
-            SimulatedLeaseBoard(self.way), node, LEASE_S, self.clock, self.clock.seconds
+            SimulatedLeaseBoard(self.way), node, LEASE_S, self.clock, self.lease_clock
         )
         world.join(self.membership, self.way)
         if world.schedule.conditions.links:
@@ -118,6 +124,10 @@ class SimulatedNode(House):
         claims = Claims(board, self.membership, bus)
         return Cluster(self.membership, directory, bus, claims, NoTally())
 
+    def lease_clock(self) -> float:
+        """By which it is told how long the lease lasts."""
+        return self.clock.seconds()
+
     @override
     def begin(self, starting: Deferred[None]) -> None:
         self.database.longest_s = self.world.schedule.conditions.store_s
@@ -129,7 +139,14 @@ class SimulatedNode(House):
     def _taken(self, sender: NodeId, entry: BusEntry) -> Outcome:
         if not self.membership.is_in(sender):
             self.world.fault(f"S6: {self.id} handles something of {sender}, which is gone")
+        if isinstance(entry, Unbind):
+            self.unbound[entry.session] = max(entry.serial, self.unbound.get(entry.session, 0))
         return self._take(sender, entry)
+
+    def _bound(self, event: SessionBound) -> None:
+        full, serial = event.session.jid.full, event.session.serial
+        if serial <= self.unbound.get(full, 0):
+            self.world.fault(f"S5: {self.id} binds {full}, and was told that it is replaced")
 
     def _written(self) -> None:
         if self.id in self.world.known_gone:
@@ -175,6 +192,7 @@ class World:
         self.database = SharedMemoryDatabase()
         self.store = Store(self.database, Clock(), lambda: SOME_AFTERNOON + self.time.now)
         self.redis = RedisState(self.time)
+        self.redis.on_fenced = self._declared_dead
         drift = self.random("clocks")
         self.rates = {name: 1 + drift.uniform(-0.02, 0.02) for name in NAMES}
         self.wires = Wires(self.time, self.random("wires"), schedule.conditions.frames_s)
@@ -228,6 +246,11 @@ class World:
                 person.listen(self.time.now)
                 person.gone = True
                 person.ended_at = person.ended_at or self.time.now
+
+    def _declared_dead(self, target: NodeId, by: NodeId) -> None:
+        silent_s = self.wires.silent_for_s(by.name, target)
+        if self.schedule.conditions.links and silent_s < LEASE_S - SLOW_S:
+            self.fault(f"S6: {by} declares {target} dead, of which it has heard {silent_s} s ago")
 
     # -- steps ------------------------------------------------------------------------------------
 
@@ -309,6 +332,12 @@ class World:
             self.was_violent = True
             there.clock.stop_for(for_s)
 
+    def set_time_of_day(self, node: str, by_s: float) -> None:
+        """A machine's time of day is set, which concerns nobody."""
+        there = self.nodes.get(node)
+        if there is not None:
+            there.wall_ahead_s += by_s
+
     def cut(self, one: str, other: str, for_s: float) -> None:
         """Nothing comes from one node to another."""
         self.was_violent = True
@@ -349,14 +378,16 @@ class World:
 
     # -- playing ----------------------------------------------------------------------------------
 
-    def play(self) -> None:
-        """Play the schedule, and go on until all is quiet."""
+    def play(self, until: float | None = None) -> None:
+        """Play the schedule, and go on until all is quiet, or until a moment."""
         begin = self.time.now
         for step in self.schedule.steps:
             self.time.at(begin + step.at, self.step, step)
         last = self.schedule.steps[-1].at if self.schedule.steps else 0.0
-        self._turn_until(begin + last + 20.0)
-        self._turn_until(self.time.now + QUIET_S)
+        if until is not None:
+            self._turn_until(begin + until)
+            return
+        self._turn_until(begin + last + 20.0 + QUIET_S)
         while any(node.server.routing_table.siblings.arriving for node in self.nodes.values()):
             self._turn_until(self.time.now + 0.1)  # a place is being looked at
             if self.time.now > begin + last + 40.0 + QUIET_S:

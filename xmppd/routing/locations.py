@@ -195,14 +195,15 @@ class Locations:
                     raise taken() from error
         raise StanzaError(Condition.NOT_AUTHORIZED)
 
-    def _nodes(self, places: Mapping[str, Location]) -> set[NodeId]:
+    def _nodes(self, places: Mapping[str, Location]) -> list[NodeId]:
         """The other nodes with these sessions of an account; all, if the directory may not have all
         of its sessions just now.
         """
-        nodes = {location.node for location in places.values()} - {self.id}
+        nodes = dict.fromkeys(location.node for location in places.values())
         if not self.membership.complete:
-            nodes.update(self._everybody())
-        return nodes
+            nodes.update(dict.fromkeys(self._everybody()))
+        nodes.pop(self.id, None)
+        return list(nodes)
 
     def _has_nobody(self, jid: JID, location: Location) -> bool:
         """Whether a place is that of an earlier attempt of this login, whose answer was lost."""

@@ -71,7 +71,7 @@ class Siblings:
         self.met_late: list[Callable[[str], object]] = []
         self.absent: list[Callable[[str], object]] = []
         self._known: dict[str, dict[str, RemoteSession]] = {}
-        self._asked: dict[str, set[NodeId]] = {}
+        self._asked: dict[str, dict[NodeId, None]] = {}
 
     # -- sessions here ----------------------------------------------------------------------------
 
@@ -107,8 +107,8 @@ class Siblings:
             Whether all of them have answered.
         """
         bare = jid.bare
-        asked = set(nodes)
-        self._asked.setdefault(bare, set()).update(asked)
+        asked = dict.fromkeys(nodes)
+        self._asked.setdefault(bare, {}).update(asked)
         self._recount(bare)
         answers = await ask_all(self.bus, asked, described(session, jid, asks=True), within_s)
         return len(answers) == len(asked)
@@ -203,7 +203,7 @@ class Siblings:
             self._forget(session)
             self.table.turn_way(jid.bare, sender)
         if entry.last:
-            self._asked.get(jid.bare, set()).discard(sender)
+            self._asked.get(jid.bare, {}).pop(sender, None)
             self._recount(jid.bare)
 
     def lost(self, node: NodeId) -> None:
@@ -212,7 +212,7 @@ class Siblings:
             for session in tuple(self._known.get(bare, {}).values()):
                 if session.location.node == node:
                     self._forget(session)
-            self._asked.get(bare, set()).discard(node)
+            self._asked.get(bare, {}).pop(node, None)
             self._recount(bare)
 
     def _forget(self, session: RemoteSession) -> None:
