@@ -197,7 +197,10 @@ class Archive(Follower):
     def look_at_disk(self) -> None:
         """Archive nothing more while the disk is nearly full, and say so (AR-13)."""
         least = self.settings.min_free_bytes
-        is_paused = self.database.free_bytes() < least
+        try:
+            is_paused = self.database.free_bytes() < least
+        except StoreError:
+            return  # the file is gone, which the store tells
         if is_paused != self.is_paused:
             if is_paused:
                 _log.critical(

@@ -99,7 +99,11 @@ class Database(Protocol):
         """
 
     def free_bytes(self) -> float:
-        """The room on the disk that it is on; infinite if that is not this machine's."""
+        """The room on the disk that it is on; infinite if that is not this machine's.
+
+        Raises:
+            StoreError: The disk cannot be asked.
+        """
 
     async def close(self) -> None:
         """Finish all calls under way, and close the database.

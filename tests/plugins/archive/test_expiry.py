@@ -11,6 +11,7 @@ from xmppd.command.command_context import SHELL, Actor
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply, columns_of
 from xmppd.stanza import JID
+from xmppd.store.errors import StoreError
 from xmppd.store.sql import select
 from xmppd.testing.client import done
 from xmppd_plugins.archive import EXPIRE_S, LOOK_AT_DISK_S
@@ -151,6 +152,18 @@ class DiskTests(ExpiryCase):
         self.house.clock.advance(LOOK_AT_DISK_S)
         self.say("b")
         self.assertEqual(self.said(JULIET), ["b"])
+
+    def test_gone(self) -> None:
+        """A disk that cannot be asked changes nothing, and is asked again."""
+
+        def gone() -> float:
+            raise StoreError("The file is gone.")
+
+        self.patch(self.archive.database, "free_bytes", gone)
+        self.house.clock.advance(LOOK_AT_DISK_S)
+        self.patch(self.archive.database, "free_bytes", lambda: 1.0)
+        self.house.clock.advance(LOOK_AT_DISK_S)
+        self.assertTrue(self.archive.is_paused)
 
 
 class RemovedTests(ExpiryCase):
