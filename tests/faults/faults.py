@@ -31,11 +31,6 @@ class Fault:
     links: tuple[str, ...] = ("direct", "redis")
     needs: str = ""
 
-    @property
-    def sentence(self) -> str:
-        """What it is."""
-        return (self.run.__doc__ or "").partition("\n")[0]
-
 
 async def _is_lost(field: Field, name: str) -> None:
     for node in field.all():

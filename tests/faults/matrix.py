@@ -1,6 +1,6 @@
 """Run faults: whether everybody sees what they should while something goes wrong.
 
-    python -m tests.faults.matrix [FAULT …] [--links direct|redis] [--seed N] [--keep]
+    python -m tests.faults.matrix [FAULT …] [--links direct|redis] [--seed N]
 
 Without a name all of them are run, in both ways in which nodes speak to each other.
 """
