@@ -306,6 +306,7 @@ class Locations:
         if event.moved_to is None:
             self._leave(event.session.jid, event.session.serial)
         else:
+            self._tidy_later(event.session.jid.bare)  # it may not be known there that it has moved
             self.siblings.forget_absent(event.session.jid.bare)
 
     async def restore(self, session: LocalClientSession) -> None:
@@ -508,7 +509,7 @@ class Locations:
             for session in tuple(self._unmet):
                 if session.bound:
                     await self._meet(session)
-                    del self._unmet[session]
+                    self._unmet.pop(session, None)
             for session in self._some():
                 await self.reassert(session)
 
