@@ -213,7 +213,7 @@ class ManagingTests(ListsCase):
         while not (received := self.juliet.received()):
             next_turn(self.house.clock)
             turns += 1
-        self.assertGreater(turns, 5)
+        self.assertGreater(turns, 1)
         self.assertIn("type='result'", "".join(received))
         rules = ask(self.juliet, "get", query("<list name='l'/>"))[0][0]
         self.assertEqual([rule.get("value") for rule in rules], letters)

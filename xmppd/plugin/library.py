@@ -34,6 +34,8 @@ def read(name: str, directory: Path | None) -> ModuleType:
         Exception: The module raises it.
     """
     importlib.invalidate_caches()
+    if _is_out_of_date(name):
+        forget(name)
     if directory is not None and _is_in(directory, name):
         if not any(isinstance(finder, _FromSource) for finder in sys.meta_path):
             sys.meta_path.insert(0, _FromSource())
@@ -86,6 +88,28 @@ def forget(name: str) -> dict[str, ModuleType]:
     roots = tuple(module_names(name))
     gone = [each for each in sys.modules if any(_is_within(each, root) for root in roots)]
     return {each: sys.modules.pop(each) for each in gone}
+
+
+def _is_out_of_date(name: str) -> bool:
+    """Whether a plugin was imported, and another one that it imports from was read anew since."""
+    roots = tuple(module_names(name))
+    imported = [
+        module
+        for each, module in tuple(sys.modules.items())
+        if any(_is_within(each, root) for root in roots)
+    ]
+    return any(_was_replaced(value) for module in imported for value in vars(module).values())
+
+
+def _was_replaced(value: object) -> bool:
+    """Whether a class or function of a plugin is not the one that its module has now."""
+    home, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
+    if not isinstance(home, str) or not isinstance(name, str):
+        return False
+    if home.split(".")[0] not in (LOCAL, PACKAGE):
+        return False
+    module = sys.modules.get(home)
+    return module is None or getattr(module, name, value) is not value
 
 
 def _is_within(module: str, root: str) -> bool:

@@ -3,6 +3,7 @@
 import sys
 
 from tests.unit.plugin.plugging import SAYS, DirectoryCase
+from xmppd.plugin import library
 from xmppd.testing.client import done
 
 
@@ -69,3 +70,16 @@ class PackageTests(DirectoryCase):
         """A directory without a module is none."""
         (self.directory / "nothing").mkdir()
         self.assertEqual(self.refused("nothing"), "there is no plugin nothing")
+
+    def test_imported_early(self) -> None:
+        """A plugin that was imported before another one was read anew is read anew as well."""
+        self.write("shelf.py", "class Shelf:\n    pass\n\ndef plug():\n    return []")
+        self.write("reader.py", f"{SAYS}from xmppd_local.shelf import Shelf\n"
+                   "def plug():\n    return []")  # fmt: skip
+        early = library.read("reader", self.directory)
+        self.addCleanup(library.forget, "reader")
+        self.addCleanup(library.forget, "shelf")
+        self.assertIs(library.read("reader", self.directory), early)
+        library.forget("shelf")
+        again = library.read("reader", self.directory)
+        self.assertIs(again.Shelf, sys.modules["xmppd_local.shelf"].Shelf)
