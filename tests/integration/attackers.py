@@ -130,9 +130,9 @@ class Canary(Thread):
             self.trouble = error
 
     def _write(self, writer: Peer, reader: Peer, name: bytes) -> None:
-        body = b"<body>%d</body></message>" % self.count
+        body = b"<body>%d</body>" % self.count
         began = time.monotonic()
-        writer.send(b"<message type='chat' to='%b@localhost'>%b" % (name, body))
+        writer.send(b"<message type='chat' to='%b@localhost'>%b</message>" % (name, body))
         before, _, _ = reader.until(body).rpartition(b"<message")
         if b"<body>" in before:
             raise AssertionError(f"more than message {self.count} came: {before!r}")
