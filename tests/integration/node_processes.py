@@ -144,6 +144,8 @@ class NodeProcesses:
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
         for other in self.nodes.values():
+            if other.directory == directory:
+                continue
             for file in (*other.directory.glob("*.crt"), *other.directory.glob("*.key")):
                 copy(file, directory)
         return directory
