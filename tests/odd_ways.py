@@ -120,7 +120,8 @@ class Town:
         """A message that is worth keeping."""
         while True:
             text, said = self.stanza(random, "message", to, type="chat")
-            if said.child("body") is not None:
+            body = said.child("body")
+            if body is not None and body.content and isinstance(body.content[0], str):
                 return text, said
 
 
