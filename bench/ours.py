@@ -79,8 +79,8 @@ level = "warn"
 {more}"""
 
 
-ARCHIVE = ("archive", "inbox")
-"""The plugins that archive messages."""
+ARCHIVE = ("archive", "inbox", "displayed_sync")
+"""The plugins that archive messages, and those that load the archive because they need it."""
 
 
 class Xmppd(Server):
