@@ -5,6 +5,7 @@ photo, a photo that a client puts into the card is published, and each presence 
 (:xep:`0153`), so that rooms and older clients see it (CV-4 to CV-7).
 """
 
+import re
 from base64 import b64decode, b64encode
 from binascii import Error
 from hashlib import sha1
@@ -61,6 +62,7 @@ SIGNATURES = {
 }
 _X, _INFO = qname(UPDATE, "x"), qname(METADATA, "info")
 _BINVAL = qname(VCARD, "BINVAL")
+_HASH = re.compile("[0-9a-f]{40}")
 S = TypeVar("S", bound=Stanza)
 _log = Logger()
 
@@ -156,8 +158,9 @@ class Avatars(PacketInterceptor):
         if not newest or not newest[0].payload:
             return None
         for info in read(newest[0].payload).iterfind(_INFO):
-            if not info.get("url") and info.get("id"):
-                return info.get("id", "").lower(), info.get("type", "")
+            id = info.get("id", "").lower()
+            if not info.get("url") and _HASH.fullmatch(id):
+                return id, info.get("type", "")
         return None
 
     async def changed(self, account: JID) -> None:

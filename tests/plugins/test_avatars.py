@@ -135,6 +135,17 @@ class CardTests(AvatarCase):
 
 
 class PresenceTests(AvatarCase):
+    def test_no_hash(self) -> None:
+        """An id that is no hash is written into no presence, whatever it holds (CV-5)."""
+        wrong = "&lt;/photo>&lt;/x>&lt;/presence>&lt;message from='tybalt@montague.lit'/>"
+        info = f"<info id=\"{wrong}\" bytes='1' type='image/png'/>"
+        metadata = f"<metadata xmlns='{METADATA}'>{info}</metadata>"
+        published = self.romeo.ask("set", item(METADATA, "a", metadata))
+        self.assertEqual(result_of(published), "result")
+        self.house.clock.advance(AGAIN_S)
+        self.romeo.client.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.hashes(self.juliet), ["-"])
+
     def test_told(self) -> None:
         """A new avatar is told with the last presence, and with each one from then on."""
         self.show()
