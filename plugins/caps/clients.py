@@ -90,7 +90,7 @@ class ClientCapabilities:
         self._said: dict[LocalClientSession, Capabilities] = {}
         self._wanted: dict[LocalClientSession, frozenset[str]] = {}
         self._remote: OrderedDict[str, dict[str, _Remote]] = OrderedDict()  # by bare JID, by full
-        self._asking: dict[Capabilities, list[_Asked]] = {}
+        self._asking: dict[Capabilities, dict[str, _Asked]] = {}
         self._minute = 0
         self._asked: Counter[str] = Counter()
 
@@ -211,9 +211,9 @@ class ClientCapabilities:
         """Find out what a software wants; all who have it wait for the first answer."""
         waiting = self._asking.get(found)
         if waiting is not None:
-            waiting.append(asked)
+            waiting[asked.who.full] = asked  # once each, however often they say it
         elif len(self._asking) < MAX_ASKED:
-            self._asking[found] = [asked]
+            self._asking[found] = {asked.who.full: asked}
             Deferred.fromCoroutine(self._find(found)).addErrback(_failed)
 
     async def _find(self, found: Capabilities) -> None:
@@ -221,12 +221,12 @@ class ClientCapabilities:
         try:
             names = await self._remembered(found)
             while names is None and waiting:
-                names = await self._answer(found, waiting.pop(0))
+                names = await self._answer(found, waiting.pop(next(iter(waiting))))
             if names is not None:
                 self._known[found] = names
                 if len(self._known) > MAX_KNOWN:
                     self._known.popitem(last=False)
-                for asked in waiting:
+                for asked in waiting.values():
                     asked.take(names)
         finally:
             del self._asking[found]

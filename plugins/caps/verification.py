@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from hashlib import sha1, sha224, sha256, sha384, sha512
+from itertools import chain
 
 from xmppd.disco.info import DiscoIdentity, DiscoInfo
 from xmppd.stanza import Element, qname
@@ -34,9 +35,11 @@ def verification_string(info: DiscoInfo, hash: str = "sha-1") -> str:
 
 def verifies(info: DiscoInfo, ver: str, hash: str) -> bool:
     """Whether this is what the hash was made of, and could be nothing else (§5.4, EC-3)."""
-    if hash not in _HASHES or any("<" in feature for feature in info.features):
-        return False
     identities = [(i.category, i.kind, i.lang, i.name) for i in info.identities]
+    forms = [[var, *values] for form in info.forms for var, values in _fields(form).items()]
+    parts = chain(info.features, *identities, *forms)
+    if hash not in _HASHES or any("<" in part for part in parts if part):
+        return False
     if len(set(identities)) < len(identities) or len(set(info.features)) < len(info.features):
         return False
     types = [fields["FORM_TYPE"] for fields in map(_fields, info.forms) if "FORM_TYPE" in fields]

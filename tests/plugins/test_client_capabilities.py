@@ -11,7 +11,7 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.testing.client import Client, Elsewhere
 from xmppd.testing.house import House
 from xmppd_plugins.caps.clients import ANSWER_S, MAX_ASKED_PER_MINUTE, ClientCapabilities
-from xmppd_plugins.caps.verification import DISCO_INFO, verification_string
+from xmppd_plugins.caps.verification import DISCO_INFO, verification_string, verifies
 
 CAPS = "http://jabber.org/protocol/caps"
 IDENTITY = DiscoIdentity("client", "pc", "Balcony")
@@ -124,6 +124,28 @@ class SessionTests(CapabilitiesCase):
             self.other.send(presence("x"))
             self.romeo.raw()
             self.other.raw()
+
+    def test_forged_name(self) -> None:
+        """A name that holds what should be features proves nothing of others (EC-3)."""
+        honest = DiscoInfo((DiscoIdentity("client", "pc", "A"),), ("urn:news+notify",))
+        name = "A<urn:news+notify"
+        forged = DiscoInfo((DiscoIdentity("client", "pc", name),))
+        hash = verification_string(honest)
+        self.assertEqual(verification_string(forged), hash)
+        self.assertTrue(verifies(honest, hash, "sha-1"))
+        self.assertFalse(verifies(forged, hash, "sha-1"))
+
+    def test_wavering(self) -> None:
+        """One who says again and again that it has an unknown software waits once (EC-3)."""
+        hash, another = ver("urn:news+notify"), ver("urn:ping")
+        for _ in range(20):
+            self.romeo.send(presence(hash))
+            self.romeo.send(presence(another))
+        self.other.send(presence(hash))
+        for _ in range(2):
+            self.house.clock.advance(ANSWER_S)
+        self.answer(self.other, self.question(self.other), "urn:news+notify")
+        self.assertEqual(self.wanted("2"), {"urn:news"})
 
     def test_silent(self) -> None:
         """A client that does not answer wants nothing, and holds up nobody."""
