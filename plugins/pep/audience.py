@@ -96,7 +96,11 @@ class EventAudience:
         privacy = lists.in_force(account, roster)
         people = [jid for jid in self._readers(roster, state) if _is_shown(privacy, jid)]
         wanting = [JID.prepared(jid) for jid in followers]
-        wanting = [jid for jid in wanting if _is_shown(privacy, jid)]
+        wanting = [
+            jid
+            for jid in wanting
+            if _is_shown(privacy, jid) and self._may_follow(roster, state, jid)
+        ]
         local = [jid.bare for jid in people if self.table.is_local(jid)]
         self._tell_here(message, node, local, [jid.full for jid in wanting])
         await self._tell_nodes(message, node, local, wanting)
@@ -123,6 +127,18 @@ class EventAudience:
             case AccessModel.ROSTER:
                 return not set(roster.standing(viewer)[1]).isdisjoint(config.roster_groups_allowed)
         return False
+
+    def _may_follow(self, roster: Roster, state: NodeState, follower: JID) -> bool:
+        """Whether somebody who has subscribed may read the node still."""
+        if follower.bare == roster.account.bare:
+            return True
+        affiliation = state.affiliation(follower)
+        if affiliation is Affiliation.NONE:
+            if state.config.access_model is AccessModel.AUTHORIZE:
+                return True  # the subscription is what was approved
+            if state.config.access_model is AccessModel.PRESENCE:
+                return roster.may_be_seen_by(follower)
+        return self._may_read(roster, state.config, affiliation, follower)
 
     async def why_not(self, state: NodeState, account: JID, viewer: JID) -> NotTold | None:
         """Why somebody is not told of a node, whatever their client wants; None if they are."""

@@ -1,7 +1,7 @@
 """Engine: nodes are made, configured, published at, read and removed."""
 
 from base64 import b32encode
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from secrets import token_bytes
 
 from xmppd.stanza import JID, Condition, Element, StanzaError
@@ -121,12 +121,14 @@ class Engine:
             if gone and config.notify_retract:
                 await self._tell(host, state, events.retracted(name.node, gone))
             if config.access_model is not before.access_model:
-                await self._shut_out(host, state)
+                await self.shut_out(host, state, state.follows.values())
 
-    async def _shut_out(self, host: Host, state: NodeState) -> None:
-        """End the subscriptions of those who may not read any more, and tell them (NO-11)."""
+    async def shut_out(self, host: Host, state: NodeState, follows: Iterable[Follow]) -> None:
+        """End those of the subscriptions whose people may not read any more, and tell them (NO-11,
+        NO-15).
+        """
         shut_out = []
-        for follow in state.follows.values():
+        for follow in follows:
             standing = await self.nodes.standing(host, state, JID.prepared(follow.jid))
             if not may_read(state.config.access_model, standing):
                 shut_out.append(follow)
@@ -343,7 +345,7 @@ class Engine:
             check_read(state.config.access_model, await self.nodes.standing(host, state, who))
             if ids:
                 found = await self.store.by_id(name, ids)
-                return ItemPage([found[id] for id in dict.fromkeys(ids) if id in found])
+                return ItemPage([found[id] for id in dict.fromkeys(ids) if id in found]).cut()
             if page is not None:
                 return await self._page(name, page)
             most = kept(host, state.config) if newest is None else newest

@@ -260,13 +260,12 @@ class Following:
             for jid, affiliation in changes.items():
                 changed = events.affiliation_changed(name.node, jid, affiliation.value)
                 await host.tell((jid,), changed)
-            outcasts = {jid for jid, each in changes.items() if each is Affiliation.OUTCAST}
-            shut_out = [
+            theirs = [
                 follow
                 for follow in state.follows.values()
-                if JID.prepared(follow.jid).bare in outcasts
+                if JID.prepared(follow.jid).bare in changes
             ]
-            await self.engine.unfollow(host, state, shut_out)
+            await self.engine.shut_out(host, state, theirs)
 
     async def _affiliate(self, state: NodeState, changes: Mapping[str, Affiliation]) -> None:
         await self.store.affiliate(state.name, self.nodes.token(state.name), changes)

@@ -104,6 +104,20 @@ class TellTests(PEPCase):
         told = [somebody.told() for somebody in (self.juliet, self.tybalt, other)]
         self.assertEqual(told, [[(ROMEO, "di")]] * 3)
 
+    def test_unseen(self) -> None:
+        """Who has subscribed and may not see the account any more is told nothing (PE-7)."""
+        self.romeo.publish(TUNE, "la")
+        subscribe = f"<subscribe node='{TUNE}' jid='{self.juliet.bare}'/>"
+        answer = self.juliet.ask("set", f"<pubsub xmlns='{NS}'>{subscribe}</pubsub>", ROMEO)
+        self.assertEqual(answer.get("type"), "result")
+        self.juliet.forget()
+        self.romeo.publish(TUNE, "di")
+        self.assertEqual(self.juliet.told(), [(ROMEO, "di")])
+        self.romeo.client.send(f"<presence to='{self.juliet.bare}' type='unsubscribed'/>")
+        self.juliet.forget()
+        self.romeo.publish(TUNE, "da")
+        self.assertEqual(self.juliet.told(), [])
+
     def test_blocked(self) -> None:
         """Whom the account blocks is told nothing (PE-8)."""
         self.romeo.ask("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{JULIET}'/></block>")

@@ -260,6 +260,16 @@ class AffiliationTests(PubSubTestCase):
         self.publish(self.romeo, "news", ("1", "a"))
         self.assertEqual(self.told(self.juliet), [])
 
+    def test_no_member(self) -> None:
+        """Who is no member of a closed node any more loses the subscription (NO-15)."""
+        self.affiliate("juliet", "member")
+        self.subscribe(self.juliet, "news", "juliet")
+        self.juliet.raw()
+        self.affiliate("juliet", "none")
+        self.assertIn("subscription='none'", "".join(self.juliet.received()))
+        self.publish(self.romeo, "news", ("1", "a"))
+        self.assertEqual(self.told(self.juliet), [])
+
     def test_last_owner(self) -> None:
         """A node has an owner."""
         self.assertEqual(self.affiliate("romeo", "none"), "not-acceptable")
