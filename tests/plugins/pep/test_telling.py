@@ -104,6 +104,17 @@ class TellTests(PEPCase):
         told = [somebody.told() for somebody in (self.juliet, self.tybalt, other)]
         self.assertEqual(told, [[(ROMEO, "di")]] * 3)
 
+    def test_much(self) -> None:
+        """Items that are asked for by their ids fit into one answer as well (NO-10)."""
+        ids, words = "abcdef", "la" * 100_000
+        for id in ids:
+            beside = options(max_items="10")
+            self.assertEqual(self.romeo.publish(TUNE, words, id, beside=beside), "result")
+        wanted = "".join(f"<item id='{id}'/>" for id in ids)
+        inside = f"<items node='{TUNE}'>{wanted}</items>"
+        answer = self.romeo.ask("get", f"<pubsub xmlns='{NS}'>{inside}</pubsub>")
+        self.assertEqual([item.get("id") for item in answer.iter(f"{{{NS}}}item")], list("bcdef"))
+
     def test_unseen(self) -> None:
         """Who has subscribed and may not see the account any more is told nothing (PE-7)."""
         self.romeo.publish(TUNE, "la")
