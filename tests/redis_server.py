@@ -17,8 +17,8 @@ from typing import Any
 import hiredis
 
 from tests.authority import Authority
+from tests.ports import HOST, free_port
 
-HOST = "127.0.0.1"
 PATIENCE_S = 20.0
 MASTER = "xmppd"
 ADMIN = "admin on nopass ~* &* +@all"
@@ -262,13 +262,6 @@ def info(server: RedisProcess) -> str:
     """All that it says of itself."""
     text: bytes = server.ask("INFO")
     return text.decode()
-
-
-def free_port() -> int:
-    """A port of the loopback interface that is free."""
-    with socket.create_server((HOST, 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def connected(to: str | int) -> socket.socket:

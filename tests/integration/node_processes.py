@@ -11,7 +11,8 @@ from pathlib import Path
 from shutil import copy, rmtree
 from tempfile import mkdtemp
 
-from tests.redis_server import RedisProcess, free_port
+from tests.ports import free_port
+from tests.redis_server import RedisProcess
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.ctl.client import NoServer
 from xmppd.testing.process import ServerProcess

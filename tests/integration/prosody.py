@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from tests.authority import Authority
+from tests.ports import HOST, free_port
 
-HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 LOG_LINES_SHOWN = 60
@@ -88,7 +88,7 @@ class Prosody:
         if shutil.which("prosody") is None:
             raise AssertionError("prosody is not installed: apt-get install prosody lua-unbound")
         self.domain = domain
-        self.port, self.s2s_port, self.s2s_direct_tls_port = free_ports(3)
+        self.port, self.s2s_port, self.s2s_direct_tls_port = (free_port() for _ in range(3))
         self.log = directory / "prosody.log"
         self.trust = signer.file
         certificate, key = signer.issue(
@@ -175,15 +175,3 @@ class Prosody:
         files = (self.log.with_name("output"), self.log)
         lines = [line for file in files if file.exists() for line in file.read_text().splitlines()]
         return "\n".join(lines[-LOG_LINES_SHOWN:])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that are free, and different."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-__all__ = ["Prosody", "free_ports"]

@@ -6,7 +6,7 @@ from itertools import cycle
 from pathlib import Path
 
 from tests.integration.node_processes import NodeProcess, NodeProcesses, start_at_once
-from tests.redis_server import free_port
+from tests.ports import free_port
 
 CALM_S = 0.6
 LEASE_S = 30.0

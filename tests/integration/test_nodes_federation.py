@@ -7,8 +7,7 @@ from typing import Any
 from tests.integration.federation import FederationCase, World
 from tests.integration.node_processes import NodeProcess, NodeProcesses, start_at_once
 from tests.integration.people import PASSWORD, Person, people
-from tests.integration.prosody import HOST
-from tests.redis_server import free_port
+from tests.ports import HOST, free_port
 
 MONTAGUE, CAPULET = "montague.lit", "capulet.lit"
 NAMES = ("a", "b", "c")
