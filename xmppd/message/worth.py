@@ -111,7 +111,7 @@ def _wrapper(child: Tree) -> Worth:
 
 
 def _body(child: Tree) -> Worth:
-    return Worth.BODY if child.text else Worth.NOTHING
+    return Worth.BODY if child.text or len(child) else Worth.NOTHING
 
 
 def _omemo(child: Tree) -> Worth:

@@ -81,6 +81,7 @@ EXAMPLES: dict[Worth, tuple[str, ...]] = {
         BODY,
         "<body> </body>",
         "<body/>" + BODY,
+        "<body><i xmlns='urn:example:wrong'/>Wherefore?</body>",
         BODY + TYPING + UNKNOWN,
         FALLBACK + BODY,
         BODY + OMEMO.format(""),
