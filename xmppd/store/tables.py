@@ -170,7 +170,8 @@ def _bring(
     version = len(part.steps)
     found, before = connection.execute(_MADE, {"plugin": plugin}).one_or_none() or (None, "{}")
     if found is None:
-        part.metadata.create_all(connection, checkfirst=False)
+        _check_nobodys(connection, part, plugin)
+        part.metadata.create_all(connection)
     elif found > version:
         raise TablesRefused(
             f"The tables of the plugin {plugin} are of version {found}, and this plugin knows "
@@ -196,6 +197,18 @@ def _upgrade(
     operations = Operations(MigrationContext.configure(connection))
     for step in part.steps[found:]:
         step(operations)
+
+
+def _check_nobodys(connection: Connection, part: Tables, plugin: str) -> None:
+    """Refuse tables of another plugin. Without a record those that are there can only be the
+    plugin's own, whose record was damaged.
+    """
+    for other, _, owned in connection.execute(_ALL):
+        for name in json_value("owned", owned, _owned_decoder).keys() & part.metadata.tables.keys():
+            if name.startswith(f"{other}_"):
+                raise TablesRefused(
+                    f"The plugin {plugin} and the plugin {other} both have a table {name}."
+                )
 
 
 def _check_columns(connection: Connection, part: Tables, plugin: str) -> None:

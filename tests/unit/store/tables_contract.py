@@ -189,7 +189,7 @@ class TablesContract(Asking):
         """A table that somebody else has made is not taken for the plugin's."""
         name = "guestbook_page"
         await self.put(entries(name=name))
-        await self.refuses(StoreError, self.put(entries(name=name), plugin=name))
+        await self.refuses(TablesRefused, self.put(entries(name=name), plugin=name))
 
     async def test_owner(self) -> None:
         """An owner that is no digest would never go: that is refused."""
@@ -236,6 +236,18 @@ class TablesContract(Asking):
         await self.store.database.write(lambda c: c.execute(text("DROP TABLE guestbook")))
         await self.another_store()
         await self.store.accounts.create_account(ROMEO, ())
+
+    async def test_record_lost(self) -> None:
+        """Tables whose record is damaged are taken as they are, if they are as the plugin says."""
+        await self.put(FIRST)
+        await self.sign(ROMEO, "a")
+        damage = text("UPDATE plugin_schemas SET plugin = 'guestbo'")
+        await self.store.database.write(lambda c: c.execute(damage))
+        await self.another_store()
+        later = Deferred.fromCoroutine(self.put(SECOND, add_place))
+        await self.assertFailure(later, TablesRefused)
+        await self.put(FIRST)
+        self.assertEqual(await self.words(ROMEO), ["a"])
 
     async def test_rows(self) -> None:
         """All that an account has is found, with the rows of plugins, loaded or not."""
